@@ -1,0 +1,1 @@
+"""The servers: one folder a stack, the same files in both."""

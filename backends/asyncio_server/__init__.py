@@ -1,0 +1,1 @@
+"""The game served with asyncio and aiohttp."""

@@ -1,0 +1,148 @@
+"""The life of a server: start, serve, stop. Owns every connection, every loop and the listening socket."""
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+from collections.abc import Coroutine, Iterable
+
+from aiohttp import web
+
+from backends.asyncio_server.app import create_app
+from backends.asyncio_server.clock import Clock
+from backends.asyncio_server.connection import Connection
+from backends.asyncio_server.fanout import FANOUTS
+from backends.asyncio_server.loops import RoomLoop, load_loop_mode
+from backends.asyncio_server.metrics import PACKAGES
+from backends.asyncio_server.ticker import Ticker
+from shared.config import ServerConfig, fail_usage
+from shared.core import ServerCore
+from shared.rooms.room import Room
+from shared.wire.frames import CloseCode
+
+logger = logging.getLogger("tickbench")
+
+HOUSEKEEPING_S = 1.0
+STEP_S = 0.02
+"""How often connections that are to end are looked at."""
+
+
+class Server:
+    """Everything that one server process holds."""
+
+    def __init__(self, config: ServerConfig) -> None:
+        self.config = config
+        self.clock = Clock()
+        self.core: ServerCore[Connection] = ServerCore(config, PACKAGES, self.clock.now_us(), self.clock.offset_us)
+        self.fanout = FANOUTS[config.fanout](self.core.counters)
+        self.connections: set[Connection] = set()
+        self.loops: dict[str, RoomLoop] = {}  # by room
+        self._loop_mode = load_loop_mode(config.mode)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = asyncio.Event()
+
+    # Rooms
+
+    def room_loop(self, name: str) -> RoomLoop:
+        """Return the loop of the room of that name; open the room if there is none."""
+        if name not in self.loops:
+            room, schedule = self.core.open_room(name, self.clock.now_us())
+            self.loops[name] = self._loop_mode(self, Ticker(self, room, schedule))
+        return self.loops[name]
+
+    def room_crashed(self, room: Room[Connection], error: BaseException) -> None:
+        """End a room whose loop raised, and nothing else; say why, once."""
+        logger.error("room %s crashed", room.name, exc_info=error)
+        self.core.counters.crashed_rooms += 1
+        loop = self._forget(room)
+        members = [connection for connection in self.connections if connection.loop is loop]
+        self._own(self._close(members, CloseCode.INTERNAL_ERROR, "the room crashed"))
+
+    # Life
+
+    async def run(self) -> None:
+        """Serve until told to stop."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self._handle_signal, number)
+        runner = web.AppRunner(
+            create_app(self),
+            handle_signals=False,
+            access_log=None,
+            keepalive_timeout=self.config.handshake_limit_s,
+            shutdown_timeout=0.1,  # by then we have ended every connection ourselves
+        )
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, self.config.host, self.config.port, backlog=self.config.backlog)
+            await site.start()
+            port = runner.addresses[0][1]
+            self._own(self._keep_house())
+            gc.collect()
+            gc.freeze()
+            print(f"tickbench asyncio listening on http://{self.config.host}:{port}", flush=True)  # noqa: T201 # the ready line
+            await self._stopping.wait()
+            self.core.lobby.open = False
+            await site.stop()
+            await self._stop()
+        finally:
+            await runner.cleanup()
+            self.core.scores.close()
+
+    async def _stop(self) -> None:
+        """Send everybody away, then end what runs."""
+        await self._close(list(self.connections), CloseCode.GOING_AWAY, "the server is shutting down")
+        for loop in list(self.loops.values()):
+            await loop.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _handle_signal(self, number: int) -> None:
+        if self._stopping.is_set():
+            os._exit(128 + number)  # the second one: at once
+        self._stopping.set()
+
+    async def _keep_house(self) -> None:
+        """Dispose of rooms that nobody has been in for long."""
+        while True:
+            await asyncio.sleep(HOUSEKEEPING_S)
+            for room in self.core.lobby.idle_rooms(self.clock.now_us()):
+                await self._forget(room).stop()
+
+    # Private methods
+
+    def _forget(self, room: Room[Connection]) -> RoomLoop:
+        self.core.forget_room(room)
+        return self.loops.pop(room.name)
+
+    async def _close(self, connections: Iterable[Connection], code: int, reason: str) -> None:
+        """Close connections from our side; wait until they have ended, then abort who is left."""
+        closing = set(connections)
+        for connection in closing:
+            connection.session.close(code, reason, self.clock.now_us())
+        flushes = [asyncio.create_task(connection.flush()) for connection in closing]
+        for _ in range(int(self.config.stop_limit_s / STEP_S)):
+            if self.connections.isdisjoint(closing):
+                break
+            await asyncio.sleep(STEP_S)
+        for connection in self.connections & closing:
+            connection.abort()
+        for flush in flushes:
+            flush.cancel()
+        await asyncio.gather(*flushes, return_exceptions=True)
+
+    def _own(self, coroutine: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def serve(config: ServerConfig) -> int:
+    """Run a server; return the exit status."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        await Server(config).run()
+    except (OSError, ValueError) as error:
+        fail_usage(f"can't serve on {config.host}:{config.port}: {error}")
+    return 0

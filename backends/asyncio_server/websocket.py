@@ -1,0 +1,124 @@
+"""
+aiohttp's WebSocket with what it lacks for a public server. Knows nothing of the game.
+
+Mended here:
+
+- ``close()`` waits for a peer that may never read; the session keeps the time instead (:mod:`shared.wire.session`).
+- A broken frame ends the transport at once, and the reset that follows can eat the close frame: we linger.
+- Its defaults (compression, 4 MiB messages, answers of its own) are set to those of the protocol.
+
+Not mended: the compiled reader takes unmasked frames, and no hook sees the mask bit.
+"""
+
+import asyncio
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+from shared.wire.errors import ProtocolError
+from shared.wire.frames import Opcode
+from shared.wire.parser import Message
+
+NEVER_WAIT_BYTES = 2**30
+"""As ``writer_limit``: we look at the transport's buffer ourselves before we send."""
+
+STEP_S = 0.02
+"""How often a closing connection is looked at."""
+
+
+class ConnectionEndedError(Exception):
+    """The stream has ended without a close frame."""
+
+
+class GameWebSocket(web.WebSocketResponse):
+    """
+    One WebSocket, read and written by one :class:`~backends.asyncio_server.connection.Connection`.
+
+    ``waits_for_peer``: a send waits while the peer does not read, as the library does by default.
+    """
+
+    def __init__(self, max_message_bytes: int, *, compress: bool, waits_for_peer: bool) -> None:
+        # max_msg_size refuses a message of exactly that size.
+        tuning: dict[str, Any] = {"compress": compress, "max_msg_size": max_message_bytes + 1}
+        if not waits_for_peer:
+            tuning["writer_limit"] = NEVER_WAIT_BYTES
+        super().__init__(autoping=False, autoclose=False, **tuning)
+        self.waits_for_peer = waits_for_peer
+        self._transport: asyncio.Transport | None = None
+
+    async def open(self, request: web.Request) -> None:
+        """
+        Answer the upgrade request.
+
+        Raises:
+            ConnectionError: the peer is gone.
+
+        """
+        await self.prepare(request)
+        transport = request.transport
+        self._transport = transport if isinstance(transport, asyncio.Transport) else None
+
+    async def receive_message(self, timeout_s: float) -> Message:
+        """
+        Return the next message.
+
+        Raises:
+            TimeoutError: none came in time.
+            ProtocolError: the peer broke the protocol; nothing more can be read.
+            ConnectionEndedError: the stream has ended.
+
+        """
+        message = await self.receive(timeout=max(timeout_s, 0.001))  # 0 would mean: for ever
+        match message.type:
+            case WSMsgType.TEXT | WSMsgType.BINARY | WSMsgType.PING | WSMsgType.PONG:
+                data = bytes(message.data) if isinstance(message.data, bytearray) else message.data
+                return Opcode(message.type), data
+            case WSMsgType.CLOSE:
+                return Opcode.CLOSE, int(message.data)
+            case WSMsgType.ERROR if code := getattr(message.data, "code", None):
+                raise ProtocolError(int(code), str(message.data))
+        raise ConnectionEndedError
+
+    async def send_message(self, opcode: Opcode, payload: bytes) -> None:
+        """
+        Send one message.
+
+        Raises:
+            ConnectionError: the peer is gone.
+
+        """
+        await self.send_frame(payload, WSMsgType(opcode))
+
+    async def close(self, *, code: int = 0, message: bytes = b"", drain: bool = True) -> bool:  # noqa: ARG002 # the library's signature
+        """Do nothing: the library calls this where the session has its own close frame to send, or none."""
+        return False
+
+    def unsent_bytes(self) -> int:
+        """Return how much the kernel has not taken yet."""
+        return self._transport.get_write_buffer_size() if self._transport else 0
+
+    async def linger(self, limit_s: float) -> None:
+        """Let a peer that can't be read any more take our close frame: wait until it hangs up, at most ``limit_s``."""
+        transport = self._transport
+        if transport is None:
+            return
+        if transport.can_write_eof() and not transport.is_closing():
+            transport.write_eof()
+        for _ in range(int(limit_s / STEP_S)):
+            if transport.is_closing():
+                return
+            await asyncio.sleep(STEP_S)
+        self.abort()
+
+    async def finish(self, limit_s: float) -> None:
+        """Wait until all is handed to the kernel, at most ``limit_s``; what is left then is dropped."""
+        for _ in range(int(limit_s / STEP_S)):
+            if not self.unsent_bytes():
+                return
+            await asyncio.sleep(STEP_S)
+        self.abort()
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        if self._transport:
+            self._transport.abort()

@@ -1,0 +1,104 @@
+"""The HTTP side: which path answers what. Knows nothing of what goes on in a connection."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask, Response, current_app, request
+from werkzeug.routing import Rule
+
+from backends.gevent_server.connection import Connection
+from shared.measure.prometheus import CONTENT_TYPE
+from shared.web import HEADERS, WebFile, load_web_files
+from shared.wire.handshake import room_name
+from shared.wire.session import EchoSession, Session
+
+if TYPE_CHECKING:
+    from backends.gevent_server.server import Server
+
+SERVER = "server"
+
+
+class GetRule(Rule):
+    """A route that takes GET and nothing else: Werkzeug would add HEAD."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.methods = {"GET"}
+
+
+def create_app(server: "Server") -> Flask:
+    """Build the application around ``server``."""
+    app = Flask(__name__, static_folder=None)
+    app.extensions[SERVER] = server
+    app.url_rule_class = GetRule
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    for path, file in load_web_files().items():
+        app.add_url_rule(path, path, page_file(file))
+    app.add_url_rule("/healthz", view_func=healthz)
+    app.add_url_rule("/stats", view_func=stats)
+    app.add_url_rule("/metrics", view_func=metrics)
+    app.add_url_rule("/scores", view_func=scores)
+    app.add_url_rule("/connect", view_func=connect, websocket=True)
+    if server.config.echo:
+        app.add_url_rule("/echo", view_func=echo, websocket=True)
+    return app
+
+
+def page_file(file: WebFile) -> Callable[[], Response]:
+    """Return a handler that sends one file of the page."""
+
+    def send() -> Response:
+        return Response(file.body, headers=HEADERS, content_type=f"{file.content_type}; charset=utf-8")
+
+    return send
+
+
+def healthz() -> Response:
+    """Say whether newcomers are taken."""
+    if this_server().core.lobby.open:
+        return Response("ok\n", content_type="text/plain; charset=utf-8")
+    return Response("stopping\n", status=503, content_type="text/plain; charset=utf-8")
+
+
+def stats() -> Response:
+    """Send all figures as JSON."""
+    server = this_server()
+    body = server.core.reporter.stats_json(server.clock.now_us())
+    return Response(body, content_type="application/json")
+
+
+def metrics() -> Response:
+    """Send all figures as Prometheus reads them."""
+    server = this_server()
+    body = server.core.reporter.metrics_text(server.clock.now_us())
+    return Response(body, content_type=CONTENT_TYPE)
+
+
+def scores() -> Response:
+    """Send the top scores of every room."""
+    return Response(this_server().core.reporter.scores_json(), content_type="application/json")
+
+
+def connect() -> Response:
+    """Play: the WebSocket of the game."""
+    return run_connection(room_name(request.environ["QUERY_STRING"]), is_echo=False)
+
+
+def echo() -> Response:
+    """Send everything back: a WebSocket for conformance and baseline runs."""
+    return run_connection("", is_echo=True)
+
+
+def run_connection(room: str, *, is_echo: bool) -> Response:
+    """Run a connection, whose upgrade the handler has made (:mod:`.websocket`), to its end."""
+    server = this_server()
+    session = (EchoSession if is_echo else Session)(server.config.limits, server.clock.now_us())
+    ws = request.environ["wsgi.websocket"]
+    Connection(server, ws, session, None if is_echo else server.room_loop(room)).run()
+    return Response()
+
+
+def this_server() -> "Server":
+    """Return the server whose request this is."""
+    server: Server = current_app.extensions[SERVER]
+    return server

@@ -1,0 +1,143 @@
+"""The life of a server: start, serve, stop. Owns every connection, every loop and the listening socket."""
+
+import gc
+import logging
+import os
+import signal
+from collections.abc import Iterable
+
+import gevent
+from gevent.event import Event
+
+from backends.gevent_server.app import create_app
+from backends.gevent_server.clock import Clock
+from backends.gevent_server.connection import Connection
+from backends.gevent_server.fanout import FANOUTS
+from backends.gevent_server.loops import RoomLoop, load_loop_mode
+from backends.gevent_server.metrics import PACKAGES
+from backends.gevent_server.ticker import Ticker
+from backends.gevent_server.websocket import GameHandler, GameWSGIServer
+from shared.config import ServerConfig, fail_usage
+from shared.core import ServerCore
+from shared.rooms.room import Room
+from shared.wire.frames import CloseCode
+
+logger = logging.getLogger("tickbench")
+
+HOUSEKEEPING_S = 1.0
+STEP_S = 0.02
+"""How often connections that are to end are looked at."""
+
+
+class Server:
+    """Everything that one server process holds."""
+
+    def __init__(self, config: ServerConfig) -> None:
+        self.config = config
+        self.clock = Clock()
+        self.core: ServerCore[Connection] = ServerCore(config, PACKAGES, self.clock.now_us(), self.clock.offset_us)
+        self.fanout = FANOUTS[config.fanout](self.core.counters)
+        self.connections: set[Connection] = set()
+        self.loops: dict[str, RoomLoop] = {}  # by room
+        self._loop_mode = load_loop_mode(config.mode)
+        self._greenlets: set[gevent.Greenlet[..., None]] = set()
+        self._stopping = Event()
+
+    # Rooms
+
+    def room_loop(self, name: str) -> RoomLoop:
+        """Return the loop of the room of that name; open the room if there is none."""
+        if name not in self.loops:
+            room, schedule = self.core.open_room(name, self.clock.now_us())
+            self.loops[name] = self._loop_mode(self, Ticker(self, room, schedule))
+        return self.loops[name]
+
+    def room_crashed(self, room: Room[Connection], error: BaseException) -> None:
+        """End a room whose loop raised, and nothing else; say why, once."""
+        logger.error("room %s crashed", room.name, exc_info=error)
+        self.core.counters.crashed_rooms += 1
+        loop = self._forget(room)
+        members = [connection for connection in self.connections if connection.loop is loop]
+        self._own(gevent.spawn(self._close, members, CloseCode.INTERNAL_ERROR, "the room crashed"))
+
+    # Life
+
+    def run(self) -> None:
+        """Serve until told to stop."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            gevent.signal_handler(number, self._handle_signal, number)
+        wsgi = GameWSGIServer(
+            (self.config.host, self.config.port),
+            create_app(self),
+            handler_class=GameHandler,
+            backlog=self.config.backlog,
+            log=None,
+            error_log=None,  # pywsgi logs every bad request of a peer
+        )
+        wsgi.game = self
+        try:
+            wsgi.start()
+            self._own(gevent.spawn(self._keep_house))
+            gc.collect()
+            gc.freeze()
+            print(f"tickbench gevent listening on http://{self.config.host}:{wsgi.server_port}", flush=True)  # noqa: T201 # the ready line
+            self._stopping.wait()
+            self.core.lobby.open = False
+            wsgi.close()
+            self._stop()
+        finally:
+            wsgi.stop(timeout=0.1)  # by then we have ended every connection ourselves
+            self.core.scores.close()
+
+    def _stop(self) -> None:
+        """Send everybody away, then end what runs."""
+        self._close(list(self.connections), CloseCode.GOING_AWAY, "the server is shutting down")
+        for loop in list(self.loops.values()):
+            loop.stop()
+        gevent.killall(list(self._greenlets))
+
+    def _handle_signal(self, number: int) -> None:
+        if self._stopping.is_set():
+            os._exit(128 + number)  # the second one: at once
+        self._stopping.set()
+
+    def _keep_house(self) -> None:
+        """Dispose of rooms that nobody has been in for long."""
+        while True:
+            gevent.sleep(HOUSEKEEPING_S)
+            for room in self.core.lobby.idle_rooms(self.clock.now_us()):
+                self._forget(room).stop()
+
+    # Private methods
+
+    def _forget(self, room: Room[Connection]) -> RoomLoop:
+        self.core.forget_room(room)
+        return self.loops.pop(room.name)
+
+    def _close(self, connections: Iterable[Connection], code: int, reason: str) -> None:
+        """Close connections from our side; wait until they have ended, then abort who is left."""
+        closing = set(connections)
+        for connection in closing:
+            connection.session.close(code, reason, self.clock.now_us())
+        flushes = [gevent.spawn(connection.flush) for connection in closing]
+        for _ in range(int(self.config.stop_limit_s / STEP_S)):
+            if self.connections.isdisjoint(closing):
+                break
+            gevent.sleep(STEP_S)
+        for connection in self.connections & closing:
+            connection.abort()
+        gevent.killall(flushes)
+
+    def _own(self, greenlet: "gevent.Greenlet[..., None]") -> None:
+        self._greenlets.add(greenlet)
+        greenlet.link(self._greenlets.discard)
+
+
+def serve(config: ServerConfig) -> int:
+    """Run a server; return the exit status."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        Server(config).run()
+    except (OSError, ValueError) as error:
+        fail_usage(f"can't serve on {config.host}:{config.port}: {error}")
+    return 0

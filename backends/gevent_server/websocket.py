@@ -1,0 +1,228 @@
+"""
+gevent-websocket's WebSocket with what it lacks for a public server. Knows nothing of the game.
+
+Mended here, each a fault of gevent-websocket 0.10.1:
+
+- ``close(code, reason)`` never sends the code; ``__del__`` calls it. The session sends its own close frame instead.
+- No bound on messages or fragments, unmasked frames are taken, pongs are dropped, unmasking and UTF-8 checks are loops
+  over bytes: frames are read by :mod:`shared.wire.parser`.
+- Reads have no time-out, and end, close and error look alike: :meth:`GameWebSocket.receive_message` tells them apart.
+- Two greenlets that send at once raise ``ConcurrentObjectUseError``: sends take turns.
+- A refusal of the handshake crashes on Python 3 (its body is a str), a bad key is a 500, and 101 is sent before the
+  route is known: :class:`GameHandler` refuses before the upgrade.
+- pywsgi gives half a handshake all the time in the world, and leaves Nagle's algorithm on.
+"""
+
+import base64
+import hashlib
+import socket
+import struct
+from typing import TYPE_CHECKING, Any
+
+import gevent
+from gevent.lock import BoundedSemaphore
+from gevent.pywsgi import WSGIServer
+from geventwebsocket.exceptions import WebSocketError
+from geventwebsocket.handler import WebSocketHandler
+from geventwebsocket.websocket import WebSocket
+
+from shared.wire.frames import Opcode
+from shared.wire.handshake import DEFAULT_ROOM, room_name
+from shared.wire.parser import FrameParser, Message
+
+if TYPE_CHECKING:
+    from backends.gevent_server.server import Server
+
+READ_BYTES = 65536
+ECHO_LIMIT_BYTES = 2**20
+STEP_S = 0.02
+"""How often a closing connection is looked at."""
+
+
+class ConnectionEndedError(Exception):
+    """The stream has ended without a close frame."""
+
+
+class LockedStream:
+    """As the library's ``Stream``: what a WebSocket reads from and writes to; its writers take turns."""
+
+    def __init__(self, handler: "GameHandler") -> None:
+        self.handler = handler
+        self.read = handler.rfile.read1
+        self.write = self._write
+        self._sendall = handler.socket.sendall
+        self._lock = BoundedSemaphore(1)
+
+    def _write(self, data: bytes) -> None:
+        with self._lock:
+            self._sendall(data)
+
+
+class GameWebSocket(WebSocket):
+    """
+    One WebSocket, read and written by one :class:`~backends.gevent_server.connection.Connection`.
+
+    ``waits_for_peer``: a send waits while the peer does not read, as the library does by default.
+    """
+
+    def __init__(self, handler: "GameHandler", max_message_bytes: int, *, waits_for_peer: bool) -> None:
+        super().__init__(handler.environ, LockedStream(handler), handler)
+        self.waits_for_peer = waits_for_peer
+        self._parser = FrameParser(max_message_bytes)
+        self._socket: socket.socket = handler.socket
+
+    def __del__(self) -> None:
+        """Send nothing."""
+
+    def receive_message(self, timeout_s: float) -> Message:
+        """
+        Return the next message.
+
+        Raises:
+            TimeoutError: none came in time.
+            ProtocolError: the peer broke the protocol; nothing more can be read.
+            ConnectionEndedError: the stream has ended.
+
+        """
+        while (message := self._parser.next_message()) is None:
+            self._parser.feed(self._read(timeout_s))
+        return message
+
+    def send_message(self, opcode: Opcode, payload: bytes) -> None:
+        """
+        Send one message.
+
+        Raises:
+            ConnectionError: the peer is gone.
+
+        """
+        try:
+            # The library encodes text and pings itself.
+            self.send_frame(payload.decode() if opcode in (Opcode.TEXT, Opcode.PING) else payload, opcode)
+        except WebSocketError as error:
+            raise ConnectionResetError from error
+
+    def close(self, code: int = 0, message: bytes = b"") -> None:  # noqa: ARG002 # the library's signature
+        """Send nothing: the library calls this where the session has its own close frame to send, or none."""
+        self.closed = True
+
+    def linger(self, limit_s: float) -> None:
+        """Let a peer that can't be read any more take our close frame: wait until it hangs up, at most ``limit_s``."""
+        try:
+            self._socket.shutdown(socket.SHUT_WR)
+            with gevent.Timeout(limit_s, TimeoutError):
+                while self._read(limit_s):
+                    gevent.sleep(STEP_S)  # a peer that floods must not keep the hub busy
+        except TimeoutError:
+            self.abort()
+        except (OSError, ConnectionEndedError):
+            return
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        try:
+            # What the kernel has not sent yet is dropped, and the peer gets a reset.
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return  # it has ended already
+
+    def _read(self, timeout_s: float) -> bytes:
+        try:
+            # The time-out strikes only while nothing has been read, so it loses nothing.
+            with gevent.Timeout(max(timeout_s, 0.001), TimeoutError):
+                data: bytes = self.raw_read(READ_BYTES)
+        except TimeoutError:
+            raise
+        except (OSError, ValueError):  # ValueError: closed in the meantime
+            raise ConnectionEndedError from None
+        if not data:
+            raise ConnectionEndedError
+        return data
+
+
+class GameWSGIServer(WSGIServer):
+    """pywsgi's server, that knows whose it is."""
+
+    game: "Server"
+
+
+class GameHandler(WebSocketHandler):
+    """One HTTP connection: it refuses an upgrade, or makes it and lets the application run the WebSocket."""
+
+    _timer: gevent.Timeout
+    _seat: tuple[str, str] | None = None  # room and address, once taken
+
+    @property
+    def game(self) -> "Server":
+        """The server that this connection belongs to."""
+        server: GameWSGIServer = self.server
+        return server.game
+
+    def handle_one_request(self) -> Any:
+        """End a connection whose request takes too long, the wait for its first byte included."""
+        self._timer = gevent.Timeout.start_new(self.game.config.handshake_limit_s)
+        try:
+            return super().handle_one_request()
+        except gevent.Timeout as timeout:
+            if timeout is not self._timer:
+                raise
+            return None
+        finally:
+            self._timer.close()
+
+    def run_application(self) -> None:
+        """Answer one request; whatever happened in between, give the seat back."""
+        try:
+            super().run_application()
+        finally:
+            if self._seat:
+                self.game.core.release(*self._seat, self.game.clock.now_us())
+                self._seat = None
+
+    def handle_error(self, kind: Any, error: Any, traceback: Any) -> None:
+        """Log what is ours; that a request took too long is its peer's fault."""
+        if error is self._timer:
+            self.close_connection = True
+        else:
+            super().handle_error(kind, error, traceback)
+
+    def upgrade_websocket(self) -> list[bytes] | None:
+        """Make the upgrade; or return the body of a refusal, or None where the route is a plain one."""
+        path, config = self.environ["PATH_INFO"], self.game.config
+        is_echo = config.echo and path == "/echo"
+        if self.environ["REQUEST_METHOD"] != "GET" or not (is_echo or path == "/connect"):
+            # Werkzeug answers 400 to an upgrade on a plain route; it is a plain request.
+            self.environ.pop("HTTP_UPGRADE", None)
+            return None
+        room = DEFAULT_ROOM if is_echo else room_name(self.environ["QUERY_STRING"])
+        address = self.client_address[0]
+        headers = request_headers(self.environ)
+        if refusal := self.game.core.admit(headers, room, address, self.game.clock.now_us()):
+            self.start_response(f"{refusal.status.value} {refusal.status.phrase}", list(refusal.headers))
+            return [f"{refusal.text}\n".encode()]
+        self._seat = (room, address)
+        self._upgrade(headers["sec-websocket-key"].strip(), is_echo=is_echo)
+        return None
+
+    def _upgrade(self, key: str, *, is_echo: bool) -> None:
+        config = self.game.config
+        naive = config.fanout == "naive"
+        if not naive:
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # pywsgi doesn't
+        limit_bytes = ECHO_LIMIT_BYTES if is_echo else config.limits.max_message_bytes
+        self.websocket = GameWebSocket(self, limit_bytes, waits_for_peer=naive or is_echo)
+        self.environ["wsgi.websocket"] = self.websocket
+        accept = base64.b64encode(hashlib.sha1((key + self.GUID).encode("latin-1")).digest()).decode()  # noqa: S324 # RFC 6455
+        headers = [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept)]
+        self.start_response("101 Switching Protocols", headers)
+        self._timer.close()  # from here on the session keeps the time
+
+
+def request_headers(environ: dict[str, Any]) -> dict[str, str]:
+    """Return a request's headers, names in lower case."""
+    return {
+        name.removeprefix("HTTP_").lower().replace("_", "-"): value
+        for name, value in environ.items()
+        if name.startswith("HTTP_")
+    }

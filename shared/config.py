@@ -1,0 +1,244 @@
+"""
+The settings of a server and its command line, the same for both backends.
+
+One word from flag to attribute: ``--tick-rate`` = ``TICKBENCH_TICK_RATE`` = :attr:`ServerConfig.tick_rate_hz`. Knows
+nothing of how a backend carries a setting out.
+"""
+
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from shared.game.world import Rules
+from shared.loops.modes import MODES
+from shared.rooms.lobby import LobbyLimits
+from shared.wire.session import Limits
+
+FANOUTS = ("library", "naive")
+CLOCKS = ("loop",)
+LOOPS = {"asyncio": ("asyncio",), "gevent": ("libev",)}
+"""The event loops of each backend, the default first."""
+
+MIN_FIELD, MAX_FIELD = (20, 11), (1000, 1000)
+MAX_TICK_RATE_HZ = 1000
+MAX_PAD_BYTES = 15_000_000
+"""So that a frame stays under the 16 MiB that clients take."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """Everything that can be set about a server."""
+
+    backend: str
+    host: str
+    port: int
+    tick_rate_hz: Fraction
+    mode: str
+    fanout: str
+    clock: str
+    loop: str
+    rules: Rules
+    limits: Limits
+    lobby: LobbyLimits
+    pad_bytes: int
+    seed: str
+    scores: Path | None
+    echo: bool
+    origins: frozenset[str]
+    tick_budget: float  # of a period; 0 turns it off
+    handshake_limit_s: float
+    stop_limit_s: float
+    backlog: int
+
+    @property
+    def period_us(self) -> float:
+        """The time from one tick to the next."""
+        return 1_000_000 / float(self.tick_rate_hz)
+
+    def settings(self) -> dict[str, object]:
+        """Return what ``/stats`` tells of the settings."""
+        return {
+            "mode": self.mode,
+            "fanout": self.fanout,
+            "clock": self.clock,
+            "loop": self.loop,
+            "field": f"{self.rules.width}x{self.rules.height}",
+            "max_players": self.rules.max_players,
+            "bots": self.rules.bots,
+            "pad_bytes": self.pad_bytes,
+            "seed": self.seed,
+            "tick_budget": self.tick_budget,
+            "max_connections": self.lobby.max_connections,
+            "backlog": self.backlog,
+        }
+
+
+class RateType(click.ParamType[Fraction]):
+    """A rate in Hz: a decimal number."""
+
+    name = "hz"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Fraction:
+        """Return the exact rate."""
+        try:
+            rate = Fraction(str(value))
+        except (ValueError, ZeroDivisionError):
+            self.fail(f"{value!r} is no rate; a number of ticks a second, such as 20 or 0.5, would be", param, ctx)
+        if not 0 < rate <= MAX_TICK_RATE_HZ or rate.denominator > 1_000_000:
+            self.fail(f"{value!r} is out of range; above 0 and up to {MAX_TICK_RATE_HZ} would be right", param, ctx)
+        return rate
+
+
+class FieldType(click.ParamType[tuple[int, int]]):
+    """A field's size, ``WIDTHxHEIGHT`` in cells."""
+
+    name = "WxH"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        """Return width and height."""
+        match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", str(value))
+        size = (int(match[1]), int(match[2])) if match else (0, 0)
+        if not all(low <= cells <= high for low, cells, high in zip(MIN_FIELD, size, MAX_FIELD, strict=True)):
+            self.fail(f"{value!r} is no field; WIDTHxHEIGHT from 20x11 to 1000x1000 would be", param, ctx)
+        return size
+
+
+def parse_arguments(backend: str, argv: Sequence[str] | None = None) -> ServerConfig:
+    """Read the command line and the environment; on bad input say so in one line and exit with status 2."""
+    command = click.command(name=backend, help=f"Serve the game with {backend}.")(_collect)
+    for option in reversed(_options(backend)):
+        command = option(command)
+    try:
+        values = command.main(
+            args=None if argv is None else list(argv),
+            prog_name=f"python -m backends.{backend}_server",
+            auto_envvar_prefix="TICKBENCH",
+            standalone_mode=False,
+        )
+    except click.UsageError as error:
+        fail_usage(error.format_message())
+    if isinstance(values, int):  # --help has been printed
+        sys.exit(values)
+    return _build(backend, values)
+
+
+def fail_usage(message: str) -> NoReturn:
+    """Say what is wrong in one line and exit with status 2."""
+    print("error: " + " ".join(message.split()), file=sys.stderr)  # noqa: T201 # the user is told
+    sys.exit(2)
+
+
+def _collect(**values: Any) -> dict[str, Any]:
+    return values
+
+
+def _options(backend: str) -> list[Callable[[Any], Any]]:
+    option = click.option
+    seconds, count = click.FloatRange(min=0.01, max=86_400), click.IntRange(min=1)
+    return [
+        option("--host", default="127.0.0.1", show_default=True, help="Address to listen on."),
+        option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one."),
+        option("--tick-rate", type=RateType(), default="20", show_default=True, help="Ticks a second."),
+        option("--mode", type=click.Choice(MODES), default=MODES[0], show_default=True, help="Game-loop design."),
+        option(
+            "--fanout", type=click.Choice(FANOUTS), default=FANOUTS[0], show_default=True, help="How a frame is sent."
+        ),
+        option("--clock", type=click.Choice(CLOCKS), default=CLOCKS[0], show_default=True, help="What wakes the tick."),
+        option(
+            "--loop",
+            type=click.Choice(LOOPS[backend]),
+            default=LOOPS[backend][0],
+            show_default=True,
+            help="Event loop.",
+        ),
+        option("--field", type=FieldType(), default="50x25", show_default=True, help="Size of the field in cells."),
+        option("--max-players", type=click.IntRange(1, 1000), default=10, show_default=True, help="Alive in a room."),
+        option(
+            "--bots", type=click.IntRange(0, 1000), default=0, show_default=True, help="Snakes of the server's own."
+        ),
+        option(
+            "--pad",
+            type=click.IntRange(0, MAX_PAD_BYTES),
+            default=0,
+            show_default=True,
+            help="Bytes more a tick frame.",
+        ),
+        option("--seed", default="0", show_default=True, help="Seed of every room's random numbers."),
+        option(
+            "--scores", type=click.Path(dir_okay=False, path_type=Path), help="SQLite file that keeps the top scores."
+        ),
+        option("--echo", is_flag=True, help="Serve the WebSocket /echo."),
+        option("--origin", "origins", multiple=True, help="Allowed beside the own host; * allows all."),
+        option("--max-connections", type=count, help="More get 503."),
+        option("--max-per-address", type=count, help="More from one address get 503."),
+        option("--max-rooms", type=count, default=1000, show_default=True, help="More get 503."),
+        option(
+            "--room-linger", type=seconds, default=60, show_default=True, help="How long an empty room is kept, in s."
+        ),
+        option("--tick-budget", type=click.FloatRange(min=0), default=0.8, show_default=True, help="0 turns it off."),
+        option(
+            "--max-message", type=click.IntRange(1, 2**24), default=4096, show_default=True, help="Bytes a message."
+        ),
+        option("--max-messages", type=count, default=60, show_default=True, help="Messages a second."),
+        option("--max-faults", type=count, default=3, show_default=True, help="Faults within --fault-window."),
+        option("--fault-window", type=seconds, default=10, show_default=True, help="In seconds."),
+        option("--new-player-limit", type=seconds, default=10, show_default=True, help="Until new_player, in seconds."),
+        option("--ping-interval", type=seconds, default=20, show_default=True, help="Between our pings, in seconds."),
+        option("--max-missed-pings", type=count, default=2, show_default=True, help="More and the peer is dead."),
+        option(
+            "--handshake-limit", type=seconds, default=5, show_default=True, help="Of half a handshake, in seconds."
+        ),
+        option(
+            "--close-limit", type=seconds, default=1, show_default=True, help="Until a closing peer is aborted, in s."
+        ),
+        option("--stop-limit", type=seconds, default=3, show_default=True, help="Until a stop ends who is left, in s."),
+        option("--backlog", type=count, default=1024, show_default=True, help="Of the listening socket."),
+    ]
+
+
+def _build(backend: str, values: dict[str, Any]) -> ServerConfig:
+    width, height = values["field"]
+    if values["bots"] > values["max_players"]:
+        fail_usage(f"--bots {values['bots']} are more than --max-players {values['max_players']}; at most as many fit")
+    return ServerConfig(
+        backend=backend,
+        host=values["host"],
+        port=values["port"],
+        tick_rate_hz=values["tick_rate"],
+        mode=values["mode"],
+        fanout=values["fanout"],
+        clock=values["clock"],
+        loop=values["loop"],
+        rules=Rules(width, height, values["max_players"], values["bots"]),
+        limits=Limits(
+            max_message_bytes=values["max_message"],
+            max_messages=values["max_messages"],
+            max_faults=values["max_faults"],
+            fault_window_s=values["fault_window"],
+            new_player_limit_s=values["new_player_limit"],
+            ping_interval_s=values["ping_interval"],
+            max_missed_pings=values["max_missed_pings"],
+            close_limit_s=values["close_limit"],
+        ),
+        lobby=LobbyLimits(
+            max_connections=values["max_connections"],
+            max_rooms=values["max_rooms"],
+            max_per_address=values["max_per_address"],
+            room_linger_s=values["room_linger"],
+        ),
+        pad_bytes=values["pad"],
+        seed=values["seed"],
+        scores=values["scores"],
+        echo=values["echo"],
+        origins=frozenset(origin.lower() for origin in values["origins"]),
+        tick_budget=values["tick_budget"],
+        handshake_limit_s=values["handshake_limit"],
+        stop_limit_s=values["stop_limit"],
+        backlog=values["backlog"],
+    )

@@ -1,0 +1,73 @@
+"""
+What a server holds that is the same on every stack: its lobby, its due times, what it counts and reports.
+
+A backend's server holds one and adds the waiting. Reads no clock: the time comes in as an argument.
+"""
+
+from collections.abc import Mapping
+from typing import Generic
+
+from shared.config import ServerConfig
+from shared.loops.schedule import TickSchedule, shifted_start_us
+from shared.measure.counters import Counters
+from shared.measure.ticks import TickStatistics
+from shared.rooms.lobby import Lobby
+from shared.rooms.room import M, Room
+from shared.rooms.scores import open_scores
+from shared.stats import Reporter
+from shared.wire.handshake import Refusal, check_room, check_upgrade
+
+
+class ServerCore(Generic[M]):
+    """
+    A server without its sockets and tasks. ``packages`` are those that the stack consists of.
+
+    Raises:
+        ValueError: the scores file can't be used.
+
+    """
+
+    def __init__(self, config: ServerConfig, packages: tuple[str, ...], now_us: int, clock_offset_us: int) -> None:
+        self.config = config
+        self.started_us = now_us
+        self.counters = Counters()
+        self.ticks = TickStatistics()
+        self.schedules: dict[str, TickSchedule] = {}  # by room
+        self.scores = open_scores(config.scores, config.lobby.max_rooms)
+        self.lobby: Lobby[M] = Lobby(config.lobby, config.rules, config.seed, self.scores, config.pad_bytes)
+        self.reporter = Reporter(
+            config, self.lobby, self.schedules, self.ticks, self.counters, packages, now_us, clock_offset_us
+        )
+
+    def admit(self, headers: Mapping[str, str], room_name: str, address: str, now_us: int) -> Refusal | None:
+        """
+        Take a seat for an upgrade request, or say why not.
+
+        Header names are in lower case. If it returns None, :meth:`release` must be called when the connection ended.
+        """
+        refusal = check_room(room_name) or check_upgrade(headers, self.config.origins)
+        if refusal is None:
+            refusal = self.lobby.admit(room_name, address, overloaded=self._is_overloaded(now_us))
+        if refusal is not None:
+            self.lobby.refused[refusal.status] += 1
+        return refusal
+
+    def release(self, room_name: str, address: str, now_us: int) -> None:
+        """Give a seat back."""
+        self.lobby.release(room_name, address, now_us)
+
+    def open_room(self, name: str, now_us: int) -> tuple[Room[M], TickSchedule]:
+        """Open a room and give it its due times, out of step with those of the other rooms."""
+        room = self.lobby.room(name)
+        t0_us = shifted_start_us(room.index, now_us, self.started_us, self.config.tick_rate_hz)
+        self.schedules[name] = schedule = TickSchedule(t0_us, self.config.tick_rate_hz)
+        return room, schedule
+
+    def forget_room(self, room: Room[M]) -> None:
+        """Let go of a room that crashed or that nobody is in; the next one of that name is a new one."""
+        self.lobby.remove(room)
+        self.schedules.pop(room.name, None)
+
+    def _is_overloaded(self, now_us: int) -> bool:
+        budget = self.config.tick_budget
+        return budget > 0 and self.ticks.load(now_us, self.config.period_us) > budget

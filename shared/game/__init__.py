@@ -1,0 +1,1 @@
+"""The game: multiplayer snake after 7WebPages/snakepit-game, without a network."""

@@ -1,0 +1,58 @@
+"""Snakes of the server's own: deterministic, they draw no random numbers. They avoid the next wall and wander."""
+
+from collections.abc import Container
+
+from shared.game.commands import Command, Join, Turn
+from shared.game.snake import KEYS, Direction, Position, Snake
+
+SIGHT = 6
+"""How many cells a bot looks to each side before it chooses one."""
+
+
+class Bot:
+    """A player without a connection, that joins again whenever it has died."""
+
+    def __init__(self, player_id: int) -> None:
+        self.player_id = player_id
+        self.name = f"bot {player_id}"
+        self.wander_every = 7 + player_id % 5  # so that bots born together don't move as one
+        self.steps = 0
+
+    def join(self) -> Join:
+        """Ask for a snake."""
+        return Join(self.player_id, self.name)
+
+    def steer(self, snake: Snake, is_open: "Openness") -> Command | None:
+        """Return the turn that keeps ``snake`` from running into the next cell, or one to wander."""
+        self.steps += 1
+        ahead = is_open.run(snake.body[0], snake.direction, 1)
+        if ahead and self.steps % self.wander_every:
+            return None
+        dx, dy = snake.direction
+        left, right = (dy, -dx), (-dy, dx)
+        left_run = is_open.run(snake.body[0], left, SIGHT)
+        right_run = is_open.run(snake.body[0], right, SIGHT)
+        best = left if left_run > right_run or (left_run == right_run and self.player_id % 2) else right
+        if ahead and max(left_run, right_run) < SIGHT:
+            return None  # wander only where there is room
+        return Turn(self.player_id, KEYS[best])
+
+
+class Openness:
+    """Which cells a head may enter: inside the field and empty, or food."""
+
+    def __init__(self, width: int, height: int, blocked: Container[Position]) -> None:
+        self.width = width
+        self.height = height
+        self.blocked = blocked
+
+    def run(self, start: Position, direction: Direction, most: int) -> int:
+        """Count the open cells in a row from ``start`` (not counted) on, up to ``most``."""
+        x, y = start
+        dx, dy = direction
+        for count in range(most):
+            x += dx
+            y += dy
+            if not (0 <= x < self.width and 0 <= y < self.height) or (x, y) in self.blocked:
+                return count
+        return most

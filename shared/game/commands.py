@@ -1,0 +1,26 @@
+"""What players ask of the rules. Knows nothing of messages or connections."""
+
+import msgspec
+
+
+class Join(msgspec.Struct, frozen=True, gc=False):
+    """Put the player's snake in the field; ignored while it lives or waits to be born."""
+
+    player_id: int
+    name: str
+
+
+class Turn(msgspec.Struct, frozen=True, gc=False):
+    """Turn the player's snake; ``key`` is a key code of :data:`shared.game.snake.DIRECTIONS`."""
+
+    player_id: int
+    key: int
+
+
+class Leave(msgspec.Struct, frozen=True, gc=False):
+    """The player is gone; its snake dies with this step."""
+
+    player_id: int
+
+
+Command = Join | Turn | Leave

@@ -1,0 +1,21 @@
+"""The best scores by name. Knows nothing of where they are kept."""
+
+MAX_TOP_SCORES = 15
+
+
+class TopScores:
+    """At most 15 names with their best score, best first; of equal scores the older one first."""
+
+    def __init__(self, rows: list[tuple[str, int]] | None = None) -> None:
+        self.rows = list(rows or ())
+
+    def add(self, name: str, score: int) -> bool:
+        """Note a score at the end of a life; return whether that changed the list."""
+        best = dict(self.rows)
+        if score <= best.get(name, 0):
+            return False
+        best[name] = score
+        before = self.rows
+        # sorted() is stable, so of equal scores the one that was there first stays first.
+        self.rows = sorted(best.items(), key=lambda row: -row[1])[:MAX_TOP_SCORES]
+        return self.rows != before

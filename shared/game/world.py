@@ -1,0 +1,268 @@
+"""
+The field and one step of the rules, after snakepit's ``game.py`` with its faults mended.
+
+The field is sparse: only cells that are not empty are kept, so a step costs in proportion to what it changes, never to
+the field. Random numbers come from the ``rng`` that is handed in, in an order that depends on commands alone. Knows
+nothing of connections, rooms, encodings or time.
+"""
+
+import random
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from shared.game.bots import Bot, Openness
+from shared.game.changes import (
+    CellChanged,
+    Change,
+    PlayerDied,
+    PlayerJoined,
+    PlayerScored,
+    TopScoresListed,
+    WorldReset,
+)
+from shared.game.commands import Command, Join, Leave, Turn
+from shared.game.scores import TopScores
+from shared.game.snake import DIRECTIONS, Position, Snake
+
+COLORS = range(1, 7)
+INITIAL_LENGTH = 3
+BORDER_DISTANCE = 5
+"""A snake's tail is born at least this many cells from the border."""
+BIRTH_DRAWS = 20
+PLACE_DRAWS = 20
+SPAWN_CHANCE = 0.06
+"""Of a digit, a living snake and step; and of a stone, a step."""
+GAME_OVER = " >>> GAME OVER <<< "
+MAX_PLAYERS_REACHED = "Maximum players reached"
+DIGITS = {str(value): value for value in range(1, 10)}
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What can be set about the game. ``width`` and ``height`` are in cells."""
+
+    width: int = 50
+    height: int = 25
+    max_players: int = 10
+    bots: int = 0
+
+
+@dataclass(slots=True)
+class Step:
+    """What one step did: ``changes`` for everybody, ``refused`` (player id, why) for one each."""
+
+    changes: list[Change] = field(default_factory=list)
+    refused: list[tuple[int, str]] = field(default_factory=list)
+    scores_changed: bool = False
+
+
+class World:
+    """
+    The state of one room's game.
+
+    Feed it the commands that came since the last step with :meth:`step`; tell everybody the changes that it returns.
+    """
+
+    def __init__(self, rules: Rules, rng: random.Random, top_scores: TopScores | None = None) -> None:
+        self.rules = rules
+        self.top_scores = top_scores or TopScores()
+        self.cells: dict[Position, CellChanged] = {}  # what is not here is empty
+        self.snakes: dict[int, Snake] = {}  # by player id, in order of joining; born or waiting to be
+        self.living = 0
+        self._rng = rng
+        self._round_over = False
+        self._bots = [Bot(player_id) for player_id in range(1, rules.bots + 1)]
+        self._openness = Openness(rules.width, rules.height, BlockedCells(self.cells))
+        self._step = Step()
+
+    # Public methods
+
+    def step(self, commands: Iterable[Command] = ()) -> Step:
+        """Apply ``commands``, in order, then the rules once; return what changed."""
+        self._step = step = Step()
+        for command in commands:
+            self._apply(command)
+        for bot in self._bots:
+            self._act(bot)
+        if not self.snakes:
+            return step
+        for snake in list(self.snakes.values()):
+            if snake.body:
+                self._move(snake)
+            else:
+                self._bear(snake)
+        if self.living and self._rng.random() < SPAWN_CHANCE:
+            self._put_somewhere("#", 0)
+        return step
+
+    def players(self) -> Iterator[PlayerJoined]:
+        """Describe the living, as a newcomer is told of them."""
+        for snake in self.snakes.values():
+            if snake.body:
+                yield PlayerJoined(snake.player_id, snake.name, snake.color, snake.score)
+
+    # Commands
+
+    def _apply(self, command: Command) -> None:
+        match command:
+            case Turn(player_id, key):
+                if snake := self.snakes.get(player_id):
+                    snake.turn(DIRECTIONS[key])
+            case Join(player_id, name):
+                if player_id in self.snakes:
+                    return
+                if len(self.snakes) >= self.rules.max_players:
+                    self._step.refused.append((player_id, MAX_PLAYERS_REACHED))
+                else:
+                    self.snakes[player_id] = Snake(player_id, name)
+            case Leave(player_id):
+                if snake := self.snakes.get(player_id):
+                    self._die(snake)
+
+    def _act(self, bot: Bot) -> None:
+        snake = self.snakes.get(bot.player_id)
+        if snake is None:
+            if len(self.snakes) < self.rules.max_players:
+                self._apply(bot.join())
+        elif snake.body and (turn := bot.steer(snake, self._openness)):
+            self._apply(turn)
+
+    # The rules
+
+    def _move(self, snake: Snake) -> None:
+        if snake.turns:
+            snake.direction = snake.turns.pop(0)
+        body = snake.body
+        old_head = body[0]
+        x = old_head[0] + snake.direction[0]
+        y = old_head[1] + snake.direction[1]
+        head = (x, y)
+        if not (0 <= x < self.rules.width and 0 <= y < self.rules.height):
+            self._die(snake)
+            return
+        cell = self.cells.get(head)
+        food = 0
+        if cell is not None:
+            food = DIGITS.get(cell.char, 0)
+            if not food:
+                self._die(snake)
+                return
+            snake.score += food
+            self._step.changes.append(PlayerScored(snake.player_id, snake.score))
+        body.appendleft(head)
+        self._draw(head, "%", snake.color)
+        self._draw(old_head, "@", snake.color)
+        if snake.growth:
+            snake.growth -= 1
+        else:
+            self._clear(body.pop())
+            self._draw(body[-1], "*", snake.color)
+        snake.growth += food  # it grows from the next step on
+        if self._rng.random() < SPAWN_CHANCE:
+            self._spawn_digit()
+
+    def _bear(self, snake: Snake) -> None:
+        if self._round_over:
+            self.cells.clear()
+            self._step.changes.append(WorldReset())
+            self._round_over = False
+        if not self._find_birthplace(snake):
+            return
+        snake.color = self._rng.choice(self._rarest_colors())
+        self.living += 1
+        self._step.changes.append(PlayerJoined(snake.player_id, snake.name, snake.color, snake.score))
+        for position, char in zip(snake.body, "%@*", strict=True):
+            self._draw(position, char, snake.color)
+        self._spawn_digit()
+
+    def _find_birthplace(self, snake: Snake) -> bool:
+        """Lay the snake on three empty cells in a row; give up, until the next step, after 20 draws."""
+        rng = self._rng
+        for _ in range(BIRTH_DRAWS):
+            x = rng.randint(BORDER_DISTANCE, self.rules.width - 1 - BORDER_DISTANCE)
+            y = rng.randint(BORDER_DISTANCE, self.rules.height - 1 - BORDER_DISTANCE)
+            dx, dy = direction = DIRECTIONS[rng.randint(37, 40)]
+            body = [(x + dx * i, y + dy * i) for i in reversed(range(INITIAL_LENGTH))]
+            if not any(position in self.cells for position in body):
+                snake.direction = direction
+                snake.body.extend(body)
+                return True
+        return False
+
+    def _rarest_colors(self) -> list[int]:
+        worn = dict.fromkeys(COLORS, 0)
+        for snake in self.snakes.values():
+            if snake.color:
+                worn[snake.color] += 1
+        least = min(worn.values())
+        return [color for color, count in worn.items() if count == least]
+
+    def _die(self, snake: Snake) -> None:
+        del self.snakes[snake.player_id]
+        if not snake.body:  # it waited to be born: nobody has heard of it
+            return
+        self.living -= 1
+        changes = self._step.changes
+        changes.append(PlayerDied(snake.player_id))
+        self._step.scores_changed |= self.top_scores.add(snake.name, snake.score)
+        changes.append(self.top_scores_listed())
+        last = len(snake.body) - 1
+        for index, position in enumerate(snake.body):
+            self._draw(position, "x" if index == 0 else "+" if index == last else "@", 0)
+        if not self.living:
+            self._end_round()
+
+    def top_scores_listed(self) -> TopScoresListed:
+        """List the top scores as everybody is told of them; the color is 1 + rank modulo 6."""
+        rows = self.top_scores.rows
+        return TopScoresListed([(name, score, 1 + rank % len(COLORS)) for rank, (name, score) in enumerate(rows)])
+
+    def _end_round(self) -> None:
+        self._round_over = True
+        color = self._rng.choice(COLORS)
+        x, y = (self.rules.width - len(GAME_OVER)) // 2, self.rules.height // 2
+        for offset, char in enumerate(GAME_OVER):
+            if char == " ":
+                self._clear((x + offset, y))
+            else:
+                self._draw((x + offset, y), char, color)
+
+    # Cells
+
+    def _draw(self, position: Position, char: str, color: int) -> None:
+        self.cells[position] = change = CellChanged(position[0], position[1], char, color)
+        self._step.changes.append(change)
+
+    def _clear(self, position: Position) -> None:
+        self.cells.pop(position, None)
+        self._step.changes.append(CellChanged(position[0], position[1], " ", 0))
+
+    def _spawn_digit(self) -> None:
+        self._put_somewhere(str(self._rng.randint(1, 9)), self._rng.choice(COLORS))
+
+    def _put_somewhere(self, char: str, color: int) -> None:
+        """
+        Draw on an empty cell, each as likely as the other; do nothing if there is none.
+
+        Where 20 draws in a row find none, nearly all of the field is taken, and the empty cells are counted instead.
+        """
+        width, height = self.rules.width, self.rules.height
+        for _ in range(PLACE_DRAWS):
+            position = (int(self._rng.random() * width), int(self._rng.random() * height))
+            if position not in self.cells:
+                self._draw(position, char, color)
+                return
+        empty = [(x, y) for y in range(height) for x in range(width) if (x, y) not in self.cells]
+        if empty:
+            self._draw(self._rng.choice(empty), char, color)
+
+
+class BlockedCells:
+    """The cells in which a head dies, as a container for :class:`~shared.game.bots.Openness`."""
+
+    def __init__(self, cells: dict[Position, CellChanged]) -> None:
+        self._cells = cells
+
+    def __contains__(self, position: object) -> bool:
+        cell = self._cells.get(position)  # type: ignore[call-overload] # containers are asked about any object
+        return cell is not None and cell.char not in DIGITS

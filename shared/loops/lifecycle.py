@@ -1,0 +1,80 @@
+"""
+The life of a room's loop as a table. Knows nothing of tasks, greenlets or rooms.
+
+A shell holds a :class:`Lifecycle`, feeds it what happened, and acts on the state that it enters: it starts the loop on
+``RUNNING``, ends it on ``STOPPING`` (and feeds ``STOPPED`` when it has ended), and closes everybody on ``CRASHED``.
+"""
+
+from enum import Enum, auto
+
+
+class State(Enum):
+    """Where a loop stands."""
+
+    IDLE = auto()  # nobody is in the room
+    RUNNING = auto()
+    STOPPING = auto()  # told to end, has not ended yet
+    RESTARTING = auto()  # as STOPPING, but somebody has come in the meantime
+    CRASHED = auto()  # its rules or its fan-out raised
+    CLOSED = auto()  # for good
+
+
+class Event(Enum):
+    """What happens to a loop."""
+
+    OCCUPIED = auto()  # the first connection entered
+    VACATED = auto()  # the last one left
+    STOPPED = auto()  # the loop has ended as it was told to
+    FAILED = auto()  # the loop raised
+    CLOSE = auto()  # the room is disposed of, or the server stops
+
+
+IDLE, RUNNING, STOPPING, RESTARTING, CRASHED, CLOSED = State
+
+TRANSITIONS: dict[State, dict[Event, State]] = {
+    IDLE: {Event.OCCUPIED: RUNNING, Event.CLOSE: CLOSED},
+    RUNNING: {Event.VACATED: STOPPING, Event.FAILED: CRASHED, Event.CLOSE: CLOSED},
+    STOPPING: {
+        Event.OCCUPIED: RESTARTING,
+        Event.STOPPED: IDLE,
+        Event.FAILED: CRASHED,
+        Event.CLOSE: CLOSED,
+    },
+    RESTARTING: {
+        Event.VACATED: STOPPING,
+        Event.STOPPED: RUNNING,
+        Event.FAILED: CRASHED,
+        Event.CLOSE: CLOSED,
+    },
+    # A crashed or closed room ends its connections: that they leave, and that the loop ends, changes nothing more.
+    CRASHED: {Event.VACATED: CRASHED, Event.STOPPED: CRASHED, Event.CLOSE: CLOSED},
+    CLOSED: {Event.VACATED: CLOSED, Event.STOPPED: CLOSED, Event.FAILED: CLOSED, Event.CLOSE: CLOSED},
+}
+
+
+class IllegalEventError(Exception):
+    """This can't happen in that state: our bug."""
+
+
+class Lifecycle:
+    """One loop's state."""
+
+    def __init__(self) -> None:
+        self.state = IDLE
+
+    def feed(self, event: Event) -> State | None:
+        """
+        Return the state that ``event`` leads to, or None where it changes nothing.
+
+        Raises:
+            IllegalEventError: the table has no such row; the state stays.
+
+        """
+        try:
+            state = TRANSITIONS[self.state][event]
+        except KeyError:
+            raise IllegalEventError(f"{event.name} while {self.state.name}") from None
+        if state is self.state:
+            return None
+        self.state = state
+        return state

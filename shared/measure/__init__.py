@@ -1,0 +1,1 @@
+"""Histograms, tick statistics and what is reported of them. Stands alone."""

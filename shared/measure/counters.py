@@ -1,0 +1,31 @@
+"""What a server counts besides its ticks. Knows nothing of connections."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Counters:
+    """Since the start of the server."""
+
+    slow_skips: int = 0  # frames not sent to a connection whose last one was not handed over yet
+    slow_closed: int = 0  # connections ended as slow consumers
+    dead: int = 0  # connections ended because they did not answer pings
+    crashed_rooms: int = 0
+    closed: Counter[int] = field(default_factory=Counter)  # connections by the close code that the server sent
+
+    def count_end(self, close_code: int | None, *, dead: bool) -> None:
+        """Count a connection that has ended; ``close_code`` is the one that we sent."""
+        self.dead += dead
+        if close_code is not None:
+            self.closed[close_code] += 1
+
+    def report(self) -> dict[str, object]:
+        """Return them as they stand in ``/stats``."""
+        return {
+            "slow_skips": self.slow_skips,
+            "slow_closed": self.slow_closed,
+            "dead": self.dead,
+            "crashed_rooms": self.crashed_rooms,
+            "closed": {str(code): count for code, count in sorted(self.closed.items())},
+        }

@@ -1,0 +1,229 @@
+"""
+HDR histograms of durations: 1 us to 60 s, 3 significant digits, exact when merged.
+
+The only module that touches ``hdrh``, which carries no types, drops values out of range in silence and
+records slowly. Its encoding and its counters are used; the recording is done here. Knows nothing of clocks,
+sockets or what the durations are of.
+"""
+
+from __future__ import annotations
+
+import binascii
+import math
+import zlib
+from bisect import bisect_left
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from hdrh.codec import HdrCookieException, HdrLengthException
+from hdrh.histogram import HdrHistogram
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+LOWEST_US: Final = 1
+HIGHEST_US: Final = 60_000_000
+SIGNIFICANT_DIGITS: Final = 3
+
+# The layout of HDR at 3 digits: 2,048 counters of 1 us, then 1,024 counters for each doubling of the value.
+# See "sub-buckets" in HdrHistogram's AbstractHistogram; a test compares every index with the library's own.
+_SUB_BUCKET_BITS: Final = 11
+_HALF_BITS: Final = _SUB_BUCKET_BITS - 1
+_HALF_COUNT: Final = 1 << _HALF_BITS
+
+
+class HistogramSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A histogram in a result or in /stats: figures in milliseconds, and all counters in ``hdr``.
+
+    An empty histogram has ``count`` 0 and None (JSON null) for every figure: 0 ms would be a measurement.
+
+    """
+
+    count: int
+    mean: float | None
+    p50: float | None
+    p90: float | None
+    p99: float | None
+    p999: float | None
+    max: float | None
+    early: int
+    """Values under 1 us (0 and negative ones too), recorded as 1 us."""
+    clipped: int
+    """Values over 60 s, recorded as 60 s."""
+    hdr: str
+    """Base64 of the HDR V2 compressed encoding, in microseconds."""
+
+
+class Histogram:
+    """Counts durations in microseconds; loses none: :attr:`count` is how many were recorded, always."""
+
+    def __init__(self) -> None:
+        self._hdr: Any = HdrHistogram(LOWEST_US, HIGHEST_US, SIGNIFICANT_DIGITS)
+        self._counts: Any = self._hdr.counts
+        self._total_us = 0
+        self.count = 0
+        self.early = 0
+        self.clipped = 0
+        self.max_us = 0
+        """The greatest recorded value, exact; 0 while empty."""
+
+    # Recording
+
+    def record(self, us: int, count: int = 1) -> None:
+        """Count a duration of ``us`` microseconds ``count`` times."""
+        if us < LOWEST_US:
+            self.early += count
+            us = LOWEST_US
+        elif us > HIGHEST_US:
+            self.clipped += count
+            us = HIGHEST_US
+        self.max_us = max(self.max_us, us)
+        self._counts[_index_of(us)] += count
+        self._total_us += us * count
+        self.count += count
+
+    def record_array(self, us: NDArray[np.int64]) -> None:
+        """Count every duration of an array of microseconds: the same as :meth:`record` one by one."""
+        if not len(us):
+            return
+        import numpy as np  # noqa: PLC0415 - a server records one by one and shall not carry numpy's memory and threads
+
+        self.early += int(np.count_nonzero(us < LOWEST_US))
+        self.clipped += int(np.count_nonzero(us > HIGHEST_US))
+        us = np.clip(us, LOWEST_US, HIGHEST_US)
+        # The exponent that frexp gives is the bit length: exact, as every value is far below 2**53.
+        shift = np.maximum(np.frexp(us)[1].astype(np.int64) - _SUB_BUCKET_BITS, 0)
+        indexes = (shift << _HALF_BITS) + (us >> shift)
+        counts = np.frombuffer(self._counts, dtype=np.uint64)
+        counts += np.bincount(indexes, minlength=len(counts)).astype(np.uint64)
+        self._total_us += int(us.sum())
+        self.count += len(us)
+        self.max_us = max(self.max_us, int(us.max()))
+
+    def add(self, other: Histogram) -> None:
+        """Count all that ``other`` counted: the same as if its values had been recorded here."""
+        self._hdr.encoder.add(other._hdr.encoder)
+        self._total_us += other._total_us
+        self.count += other.count
+        self.early += other.early
+        self.clipped += other.clipped
+        self.max_us = max(self.max_us, other.max_us)
+
+    def since(self, earlier: Histogram) -> Histogram:
+        """
+        Return what was recorded after ``earlier``, a former state of this histogram.
+
+        Its maximum is known to the histogram's 3 digits only.
+
+        Raises:
+            ValueError: ``earlier`` counts something that this histogram does not.
+
+        """
+        later = Histogram()
+        for index, (now, before) in enumerate(zip(self._counts, earlier._counts, strict=True)):
+            if before > now:
+                raise ValueError("a histogram's counters went down: the server was started anew in between")
+            if now > before:
+                later._counts[index] = now - before
+                later.max_us = min(_highest_of(index), self.max_us)
+        later._total_us = self._total_us - earlier._total_us
+        later.count = self.count - earlier.count
+        later.early = self.early - earlier.early
+        later.clipped = self.clipped - earlier.clipped
+        return later
+
+    # Reading
+
+    @property
+    def mean_us(self) -> float:
+        """The mean of the recorded values; 0 while empty."""
+        return self._total_us / self.count if self.count else 0.0
+
+    def percentile_us(self, percentile: float) -> int:
+        """
+        Return the least value that at least ``percentile`` percent of the values do not exceed; 0 while empty.
+
+        This is the nearest-rank definition, as in the HdrHistogram of Java. The value is the highest that shares a
+        counter with the true one, so it is at most 0.1 % too high, and never above :attr:`max_us`.
+
+        """
+        return self._percentiles_us(percentile)[0]
+
+    def summary(self) -> HistogramSummary:
+        """Return the figures in milliseconds, with all counters."""
+        values: dict[str, float | None] = dict.fromkeys(("mean", "p50", "p90", "p99", "p999", "max"))
+        if self.count:
+            p50, p90, p99, p999 = (us / 1000 for us in self._percentiles_us(50, 90, 99, 99.9))
+            values = {"p50": p50, "p90": p90, "p99": p99, "p999": p999}
+            values |= {"mean": self.mean_us / 1000, "max": self.max_us / 1000}
+        return HistogramSummary(count=self.count, early=self.early, clipped=self.clipped, hdr=self._encoded(), **values)
+
+    @classmethod
+    def from_summary(cls, summary: HistogramSummary) -> Histogram:
+        """
+        Return the histogram that gave ``summary``.
+
+        Raises:
+            ValueError: its ``hdr`` is no such histogram, or does not hold ``count`` values.
+
+        """
+        histogram = cls()
+        histogram._hdr = _decoded(summary.hdr)
+        histogram._counts = histogram._hdr.counts
+        histogram.count = sum(histogram._counts)
+        if histogram.count != summary.count:
+            raise ValueError(f"a histogram says count {summary.count} and holds {histogram.count} values")
+        histogram.early = summary.early
+        histogram.clipped = summary.clipped
+        histogram.max_us = round((summary.max or 0) * 1000)
+        # Exact while the sum of all values is under 2**50 us: a double carries 53 bits.
+        histogram._total_us = round((summary.mean or 0) * 1000 * summary.count)
+        return histogram
+
+    # Private methods
+
+    def _percentiles_us(self, *percentiles: float) -> list[int]:
+        running = list(accumulate(self._counts[: _index_of(self.max_us) + 1]))
+        values = []
+        for percentile in percentiles:
+            # Rounded before the ceiling: 99.9 % of 1,000 is 999.0000000000001 in floating point.
+            rank = max(1, math.ceil(round(percentile * self.count / 100, 6)))
+            index = bisect_left(running, min(rank, self.count))
+            values.append(min(_highest_of(index), self.max_us))
+        return values
+
+    def _encoded(self) -> str:
+        # The library encodes the counters up to its own maximum, and none while its total is 0.
+        self._hdr.total_count = self.count
+        self._hdr.max_value = self.max_us
+        encoded: bytes = self._hdr.encode()
+        return encoded.decode("ascii")
+
+
+def _index_of(us: int) -> int:
+    """Return the counter of a value from 0 to HIGHEST_US."""
+    shift = us.bit_length() - _SUB_BUCKET_BITS
+    if shift <= 0:
+        return us
+    return (shift << _HALF_BITS) + (us >> shift)
+
+
+def _highest_of(index: int) -> int:
+    """Return the highest value that is counted at ``index``: the inverse of :func:`_index_of`."""
+    shift = max(0, (index >> _HALF_BITS) - 1)
+    return ((index - (shift << _HALF_BITS) + 1) << shift) - 1
+
+
+def _decoded(hdr: str) -> Any:
+    """Return the library's histogram from its base64 encoding, or raise ValueError."""
+    try:
+        decoded = HdrHistogram.decode(hdr)
+    except (binascii.Error, zlib.error, HdrCookieException, HdrLengthException, ValueError, IndexError) as error:
+        raise ValueError(f"not an HDR histogram in base64: {hdr[:40]!r} ({error})") from error
+    found = (decoded.lowest_trackable_value, decoded.highest_trackable_value, decoded.significant_figures)
+    if found != (LOWEST_US, HIGHEST_US, SIGNIFICANT_DIGITS):
+        raise ValueError(f"an HDR histogram of (lowest, highest, digits) {found}, not of 1 us to 60 s with 3 digits")
+    return decoded

@@ -1,0 +1,170 @@
+"""
+The summary of one load run: schema ``tickbench.load/1``, as written by the generator and read by the report.
+
+History: 1, the first. A reader ignores fields it does not know; a field that is taken away or changes its
+meaning makes a new number. Knows nothing of how the figures come about.
+"""
+
+from typing import Any, Final, Literal, Self
+
+import msgspec
+
+from shared.measure.histogram import Histogram, HistogramSummary
+
+SCHEMA: Final = "tickbench.load/1"
+
+
+class ConnectionCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the connections; every one that was asked for is in exactly one of the first three."""
+
+    requested: int
+    connected: int
+    """Got its first tick frame (a 101 alone is not connected)."""
+    refused: int
+    """Ended before its first tick frame by the server: no listener, an HTTP status, a close or an error."""
+    timed_out: int
+    """No first tick frame in time."""
+    closed_early: int
+    """Of the connected: ended by the server, or by an error, before the run was over."""
+    connect_ms: HistogramSummary
+    """From connect(2) to the first tick frame."""
+
+
+class FrameCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """Tick frames of all connections in the measured window."""
+
+    expected: int
+    received: int
+    """Different ticks that arrived; a duplicate is none."""
+    missing: int
+    duplicate: int
+    out_of_order: int
+    coalesced: int
+    """Arrived in one read with a later one, so that their time is an upper bound."""
+    slow_parse: int
+    """Head not as the protocol writes it: the whole frame was decoded."""
+    per_second: float
+    bytes: int
+    """Payload bytes of the tick frames."""
+
+
+class JitterSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """The RFC 3550 estimate of each connection at its end, over the connections; None without any."""
+
+    p50: float | None
+    p99: float | None
+    max: float | None
+
+    @classmethod
+    def of(cls, estimates: Histogram) -> Self:
+        """Return the figures of a histogram that holds one estimate a connection."""
+        summary = estimates.summary()
+        return cls(p50=summary.p50, p99=summary.p99, max=summary.max)
+
+
+class GeneratorFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """How hard the instrument itself worked."""
+
+    timestamps: Literal["kernel", "read"]
+    """Where arrival comes from: the kernel's receive timestamp, or the clock at the read."""
+    workers: int
+    cpu_percent: float
+    us_per_frame: float | None
+    loop_lag_ms: HistogramSummary
+    saturated: bool
+
+
+class ServerTicks(msgspec.Struct, frozen=True, kw_only=True):
+    """The server's own tick figures over the measured window."""
+
+    count: int
+    skipped_ticks: int
+    overruns: int
+    start_lateness_ms: HistogramSummary
+    compute_ms: HistogramSummary
+    fanout_ms: HistogramSummary
+
+
+class ServerFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """What the server says of itself in /stats, over the measured window; None where it does not say."""
+
+    cpu_percent: float | None = None
+    rss_bytes: int | None = None
+    rss_per_connection_bytes: float | None = None
+    cpu_us_per_frame: float | None = None
+    ticks: ServerTicks | None = None
+    skipped_ticks: int | None = None
+    slow_skips: int | None = None
+    slow_closed: int | None = None
+
+
+class MachineFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """The cores that were measured on: the greatest share over them; None where the system does not tell."""
+
+    steal_percent: float | None = None
+    foreign_cpu_percent: float | None = None
+    """CPU of other processes on the server's cores."""
+    cpus_server: list[int] | None = None
+    cpus_generator: list[int] | None = None
+
+
+class Validity(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether the numbers can be trusted, in words."""
+
+    ok: bool
+    reasons: list[str]
+    """Why they cannot; empty when ok."""
+    warnings: list[str]
+    """What was found although the numbers stand."""
+
+    @classmethod
+    def of(cls, reasons: list[str], warnings: list[str]) -> Self:
+        """Return the verdict: ok without a reason against it."""
+        return cls(ok=not reasons, reasons=reasons, warnings=warnings)
+
+
+class LoadSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One load run, all of it; None for what this run did not measure."""
+
+    schema: Literal["tickbench.load/1"] = SCHEMA
+    url: str
+    scenario: str
+    started_at: str
+    """Start of the measured window, UTC, ISO 8601."""
+    duration_s: float
+    tick_rate_hz: float | None
+    connections: ConnectionCounts
+    frames: FrameCounts
+    reach: float | None
+    tick_lateness_ms: HistogramSummary
+    delivery_ms: HistogramSummary
+    interval_error_ms: HistogramSummary
+    pdv_ms: HistogramSummary
+    jitter_rfc3550_ms: JitterSummary
+    ping_rtt_ms: HistogramSummary
+    input_ms: HistogramSummary | None = None
+    groups: dict[str, Any] = {}
+    generator: GeneratorFigures
+    server: ServerFigures
+    machine: MachineFigures
+    validity: Validity
+
+    def to_json(self) -> bytes:
+        """Return the summary as it is written to a file: indented, ended by a newline."""
+        return msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n"
+
+
+def read_summary(data: bytes) -> LoadSummary:
+    """
+    Return the summary that :meth:`LoadSummary.to_json` gave.
+
+    Raises:
+        ValueError: not JSON, another schema, or a field is missing or of a wrong type; the message says which.
+
+    """
+    try:
+        return msgspec.json.decode(data, type=LoadSummary)
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"not a load summary of schema {SCHEMA}: {error}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not a load summary of schema {SCHEMA}: not UTF-8") from error

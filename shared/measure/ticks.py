@@ -1,0 +1,66 @@
+"""What a server knows of its own ticks: histograms and counters. Knows nothing of rooms or clocks."""
+
+from collections import deque
+
+from shared.measure.histogram import Histogram
+
+BUSY_WINDOW_US = 1_000_000
+
+
+class TickStatistics:
+    """All ticks of a server, over all of its rooms. Durations in microseconds."""
+
+    def __init__(self) -> None:
+        self.start_lateness = Histogram()
+        self.compute = Histogram()
+        self.fanout = Histogram()
+        self.skipped_ticks = 0
+        self.overruns = 0
+        self._busy: deque[tuple[int, int]] = deque()  # end of the tick, how long it took
+        self._busy_us = 0
+
+    def record(
+        self, due_us: int, lateness_us: int, skipped_ticks: int, sent_us: int, ended_us: int, period_us: float
+    ) -> None:
+        """
+        Record one tick.
+
+        It was due at ``due_us``, began ``lateness_us`` later, had its frame built at ``sent_us`` and fanned out at
+        ``ended_us``; ``skipped_ticks`` due times were missed behind it.
+        """
+        began_us = due_us + lateness_us
+        self.start_lateness.record(lateness_us)
+        self.compute.record(sent_us - began_us)
+        self.fanout.record(ended_us - sent_us)
+        self.skipped_ticks += skipped_ticks
+        busy_us = ended_us - began_us
+        if busy_us > period_us:
+            self.overruns += 1
+        self._busy.append((ended_us, busy_us))
+        self._busy_us += busy_us
+        self._forget_before(ended_us - max(BUSY_WINDOW_US, period_us))
+
+    def load(self, now_us: int, period_us: float) -> float:
+        """
+        Return the share of the last second (of the last period, if that is longer) that went into ticks.
+
+        It is compute and fan-out over the period where ticks keep up, and 1 where they don't.
+        """
+        window_us = max(BUSY_WINDOW_US, period_us)
+        self._forget_before(now_us - window_us)
+        return self._busy_us / window_us
+
+    def report(self) -> dict[str, object]:
+        """Return the ``ticks`` object of ``/stats``."""
+        return {
+            "count": self.start_lateness.count,
+            "skipped_ticks": self.skipped_ticks,
+            "overruns": self.overruns,
+            "start_lateness_ms": self.start_lateness.summary(),
+            "compute_ms": self.compute.summary(),
+            "fanout_ms": self.fanout.summary(),
+        }
+
+    def _forget_before(self, time_us: float) -> None:
+        while self._busy and self._busy[0][0] < time_us:
+            self._busy_us -= self._busy.popleft()[1]

@@ -1,0 +1,1 @@
+"""Rooms and the lobby: who is where, and what a tick tells them. No input or output."""

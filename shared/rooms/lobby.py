@@ -1,0 +1,104 @@
+"""
+The rooms by name, and who may come in.
+
+Knows nothing of sockets, tasks or clocks; a shell runs a loop for each room and tells when somebody comes and goes.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Generic
+
+from shared.game.world import Rules
+from shared.rooms.room import M, Room
+from shared.rooms.scores import ScoreStore
+from shared.wire.handshake import Refusal, busy
+
+
+@dataclass(frozen=True, slots=True)
+class LobbyLimits:
+    """How many may come in; None is no limit. An empty room is disposed of after ``room_linger_s`` seconds."""
+
+    max_connections: int | None = None
+    max_rooms: int = 1000
+    max_per_address: int | None = None
+    room_linger_s: float = 60.0
+
+
+class Lobby(Generic[M]):
+    """
+    All rooms of a server.
+
+    Ask :meth:`admit` before an upgrade; if it returns None a seat is taken, and :meth:`release` must be called when the
+    connection has ended, whatever happened in between.
+    """
+
+    def __init__(self, limits: LobbyLimits, rules: Rules, seed: str, scores: ScoreStore, pad_bytes: int = 0) -> None:
+        self.rooms: dict[str, Room[M]] = {}
+        self.open = True
+        self.connections = 0
+        self.refused: Counter[int] = Counter()  # by HTTP status
+        self._limits = limits
+        self._rules = rules
+        self._seed = seed
+        self._scores = scores
+        self._pad_bytes = pad_bytes
+        self._opened_rooms = 0
+        self._seats: Counter[str] = Counter()  # by room
+        self._addresses: Counter[str] = Counter()
+        self._empty_since_us: dict[str, int] = {}
+
+    def admit(self, room_name: str, address: str, *, overloaded: bool) -> Refusal | None:
+        """Take a seat in a room for a connection from ``address``, or say why not."""
+        if refusal := self._refusal(room_name, address, overloaded=overloaded):
+            return refusal
+        self.connections += 1
+        self._seats[room_name] += 1
+        self._addresses[address] += 1
+        self._empty_since_us.pop(room_name, None)
+        return None
+
+    def release(self, room_name: str, address: str, now_us: int) -> None:
+        """Give a seat back."""
+        self.connections -= 1
+        for counter, key in ((self._seats, room_name), (self._addresses, address)):
+            counter[key] -= 1
+            if not counter[key]:
+                del counter[key]
+        if room_name not in self._seats and room_name in self.rooms:
+            self._empty_since_us[room_name] = now_us
+
+    def room(self, name: str) -> Room[M]:
+        """Return the room of that name; open it if there is none. Call it only with a seat in that room."""
+        if name not in self.rooms:
+            self.rooms[name] = Room(name, self._opened_rooms, self._rules, self._seed, self._scores, self._pad_bytes)
+            self._opened_rooms += 1
+        return self.rooms[name]
+
+    def remove(self, room: Room[M]) -> None:
+        """Forget a room; the next one of that name is a new one."""
+        if self.rooms.get(room.name) is room:
+            del self.rooms[room.name]
+        self._empty_since_us.pop(room.name, None)
+
+    def idle_rooms(self, now_us: int) -> list[Room[M]]:
+        """Return the rooms that nobody has had a seat in for long: stop their loops, then :meth:`remove` them."""
+        linger_us = self._limits.room_linger_s * 1_000_000
+        return [self.rooms[name] for name, since_us in self._empty_since_us.items() if now_us - since_us >= linger_us]
+
+    def _refusal(self, room_name: str, address: str, *, overloaded: bool) -> Refusal | None:
+        limits = self._limits
+        if not self.open:
+            return busy("the server is shutting down")
+        if limits.max_connections is not None and self.connections >= limits.max_connections:
+            return busy("the server is full")
+        if limits.max_per_address is not None and self._addresses[address] >= limits.max_per_address:
+            return busy("too many connections from this address")
+        if room_name not in self.rooms and room_name not in self._seats and self._room_count() >= limits.max_rooms:
+            return busy("too many rooms")
+        if overloaded:
+            return busy("the server is busy: its ticks take too long")
+        return None
+
+    def _room_count(self) -> int:
+        """Count the rooms that are open, and those that a seat is taken in but that are not open yet."""
+        return len(self.rooms.keys() | self._seats.keys())

@@ -1,0 +1,126 @@
+"""
+A room: its world and who is in it.
+
+Feed it messages; for each tick call :meth:`Room.step`, then :meth:`Room.frame`, and hand the frame to all
+:meth:`Room.recipients`. Knows nothing of sockets, tasks, clocks or due times.
+"""
+
+import random
+from typing import Generic, Protocol, TypeVar
+
+from shared.game.commands import Command, Join, Leave, Turn
+from shared.game.scores import TopScores
+from shared.game.world import Rules, World
+from shared.rooms.scores import ScoreStore
+from shared.wire.errors import InvariantError
+from shared.wire.messages import (
+    ClientMessage,
+    ErrorText,
+    Handshake,
+    JoinRequest,
+    Key,
+    NewPlayer,
+    Pad,
+    Tick,
+    encode_commands,
+    encode_world,
+    join_arrays,
+)
+from shared.wire.session import Session
+
+TICKS_A_TURN = 10
+"""The first recipient of a frame moves on by one every so many ticks: fair, and no jitter of its own."""
+
+
+class Member(Protocol):
+    """Somebody in a room: a connection that holds its session."""
+
+    session: Session
+
+
+M = TypeVar("M", bound=Member)
+
+
+class Room(Generic[M]):
+    """One game and those who see it. ``index`` counts the rooms that the server has opened so far."""
+
+    def __init__(self, name: str, index: int, rules: Rules, seed: str, scores: ScoreStore, pad_bytes: int = 0) -> None:
+        self.name = name
+        self.index = index
+        self.members: dict[int, M] = {}  # by player id, in order of entering
+        rng = random.Random(f"{seed}/{name}")  # noqa: S311 # a game, not cryptography
+        self.world = World(rules, rng, TopScores(scores.load(name)))
+        self.steps = 0
+        self._scores = scores
+        self._inputs: list[Command] = []
+        self._last_player_id = rules.bots  # the bots have the first ids
+        self._commands = b"[]"  # of the last step
+        self._pad = encode_commands([Pad("." * pad_bytes)]) if pad_bytes else b"[]"
+        self._world_text: bytes | None = None
+
+    # Who comes, speaks and goes
+
+    def receive(self, member: M, message: ClientMessage, now_us: int) -> None:
+        """Take a message that the member's session let through."""
+        session = member.session
+        match message:
+            case NewPlayer(name):
+                self._enter(member, name, now_us)
+            case JoinRequest() if session.player_id is not None:
+                self._inputs.append(Join(session.player_id, session.name))
+            case Key(code) if session.player_id is not None:
+                self._inputs.append(Turn(session.player_id, code))
+            case _:
+                raise InvariantError(f"a session let {message} through")
+
+    def leave(self, member: M) -> None:
+        """Take a member out, if it is in; its snake dies at the next step."""
+        player_id = member.session.player_id
+        if player_id is not None and self.members.pop(player_id, None) is not None:
+            self._inputs.append(Leave(player_id))
+
+    # A tick
+
+    def step(self) -> list[M]:
+        """Apply one step of the rules; return the members who have something of their own to be told."""
+        inputs, self._inputs = self._inputs, []
+        step = self.world.step(inputs)
+        self._commands = encode_commands(step.changes)
+        if step.changes:
+            self._world_text = None
+        if step.scores_changed:
+            # Before the frame that shows the game over, so that nothing is lost that was shown.
+            self._scores.save(self.name, self.world.top_scores.rows)
+        self.steps += 1
+        refused = [(self.members[player_id], why) for player_id, why in step.refused if player_id in self.members]
+        for member, why in refused:
+            member.session.send(encode_commands([ErrorText(why)]))
+        return [member for member, _ in refused]
+
+    def frame(self, n: int, due_us: int, sent_us: int) -> bytes:
+        """Return the text of tick ``n``'s frame: what the last step changed."""
+        return join_arrays(encode_commands([Tick(n, due_us, sent_us)]), self._commands, self._pad)
+
+    def recipients(self) -> list[M]:
+        """Return everybody in the room; another one comes first every 10 steps."""
+        members = list(self.members.values())
+        if members:
+            first = self.steps // TICKS_A_TURN % len(members)
+            members = members[first:] + members[:first]
+        return members
+
+    # Private methods
+
+    def _enter(self, member: M, name: str, now_us: int) -> None:
+        self._last_player_id = player_id = self._last_player_id + 1
+        member.session.enter(player_id, name, self._welcome(name, player_id), now_us)
+        self.members[player_id] = member
+
+    def _welcome(self, name: str, player_id: int) -> bytes:
+        """Everything that a newcomer has to know: the state after the last step."""
+        if self._world_text is None:
+            rules = self.world.rules
+            self._world_text = encode_world(self.world.cells.values(), rules.width, rules.height)
+        handshake = encode_commands([Handshake(name, player_id)])
+        rest = encode_commands([self.world.top_scores_listed(), *self.world.players()])
+        return join_arrays(handshake, self._world_text, rest)

@@ -1,0 +1,106 @@
+"""Where the top scores of each room are kept: in memory, or in a file. Knows nothing of the game."""
+
+import sqlite3
+from pathlib import Path
+from typing import Protocol
+
+Rows = list[tuple[str, int]]
+
+
+class ScoreStore(Protocol):
+    """Keeps the best scores by room."""
+
+    def load(self, room: str) -> Rows:
+        """Return a room's rows of name and score, best first."""
+
+    def save(self, room: str, rows: Rows) -> None:
+        """Keep a room's rows; when this returns they outlive the process, if the store does."""
+
+    def close(self) -> None:
+        """Let go of what is open."""
+
+
+class MemoryScores:
+    """Keeps them as long as the server runs, of the last ``max_rooms`` rooms that scored."""
+
+    def __init__(self, max_rooms: int) -> None:
+        self._max_rooms = max_rooms
+        self._rooms: dict[str, Rows] = {}
+
+    def load(self, room: str) -> Rows:
+        """Return a room's rows."""
+        return list(self._rooms.get(room, ()))
+
+    def save(self, room: str, rows: Rows) -> None:
+        """Keep a room's rows; forget the room that scored longest ago when there are too many."""
+        self._rooms.pop(room, None)
+        self._rooms[room] = list(rows)
+        if len(self._rooms) > self._max_rooms:
+            del self._rooms[next(iter(self._rooms))]
+
+    def close(self) -> None:
+        """Do nothing: there is nothing open."""
+
+
+class FileScores:
+    """
+    Keeps them in an SQLite file, one commit a :meth:`save`.
+
+    WAL with synchronous NORMAL: a commit is one write and no fsync, so a killed process loses nothing.
+    No checkpoint while serving: it would be a pause of the tick; the last connection to close makes one.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """
+        Open or create the file.
+
+        Raises:
+            ValueError: it can't be opened, or is something else.
+
+        """
+        try:
+            self._connection = sqlite3.connect(path, isolation_level=None)
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = NORMAL")
+            self._connection.execute("PRAGMA wal_autocheckpoint = 0")
+            self._connection.execute(
+                "CREATE TABLE IF NOT EXISTS top_scores"
+                " (room TEXT, rank INTEGER, name TEXT, score INTEGER, PRIMARY KEY (room, rank)) WITHOUT ROWID"
+            )
+            self._connection.execute("SELECT room, rank, name, score FROM top_scores LIMIT 1")
+        except sqlite3.Error as exc:
+            raise ValueError(f"{path} can't be used for scores: {exc}") from exc
+
+    def load(self, room: str) -> Rows:
+        """Return a room's rows."""
+        query = "SELECT name, score FROM top_scores WHERE room = ? ORDER BY rank"
+        return list(self._connection.execute(query, (room,)))
+
+    def save(self, room: str, rows: Rows) -> None:
+        """Replace a room's rows, in one transaction."""
+        self._connection.execute("BEGIN")
+        try:
+            self._connection.execute("DELETE FROM top_scores WHERE room = ?", (room,))
+            self._connection.executemany(
+                "INSERT INTO top_scores VALUES (?, ?, ?, ?)",
+                [(room, rank, name, score) for rank, (name, score) in enumerate(rows)],
+            )
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+
+def open_scores(path: Path | None, max_rooms: int) -> ScoreStore:
+    """
+    Return the store that ``--scores`` asks for.
+
+    Raises:
+        ValueError: the file can't be used.
+
+    """
+    return FileScores(path) if path else MemoryScores(max_rooms)

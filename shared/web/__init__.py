@@ -1,0 +1,28 @@
+"""The page, as the files that both servers send unchanged."""
+
+from dataclasses import dataclass
+from importlib.resources import files
+
+HEADERS = (
+    ("Cache-Control", "no-cache"),
+    ("Content-Security-Policy", "default-src 'self'; img-src 'self' data:; connect-src 'self' ws: wss:"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WebFile:
+    """One file of the page."""
+
+    content_type: str
+    body: bytes
+
+
+def load_web_files() -> dict[str, WebFile]:
+    """Read the page's files, by URL path."""
+    kinds = {"index.html": "text/html", "client.js": "text/javascript", "style.css": "text/css"}
+    folder = files(__name__)
+    loaded = {f"/{name}": WebFile(kind, (folder / name).read_bytes()) for name, kind in kinds.items()}
+    loaded["/"] = loaded.pop("/index.html")
+    return loaded

@@ -1,0 +1,1198 @@
+"use strict";
+
+/*
+ * The browser's side of the game: one WebSocket in, a field, two lists and a chart of tick arrival out.
+ *
+ * Knows the wire protocol and the page's elements. Knows nothing of the rules (the server says which cells change), nor of
+ * which server it talks to. Names and error texts come from strangers: they are only ever set as text, never as HTML.
+ *
+ * From top to bottom: clock and ticks (numbers only), the field (cells only), two painters, the link, the game, the page.
+ */
+
+const element = (id) => document.getElementById(id);
+const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
+
+/** Milliseconds since the Unix epoch. It never steps, which Date.now() may. */
+const epochNow = () => performance.timeOrigin + performance.now();
+
+const KEY_CODES = new Map([
+  ["ArrowLeft", 37], ["ArrowUp", 38], ["ArrowRight", 39], ["ArrowDown", 40],
+  ["KeyA", 37], ["KeyW", 38], ["KeyD", 39], ["KeyS", 40],
+]);
+const DIRECTIONS = [[-1, 0], [0, -1], [1, 0], [0, 1]];
+const DEFAULT_ROOM = "main";
+const NAME_KEY = "tickbench.name";
+
+/* ------------------------------------------------------------------ clock and ticks */
+
+/** How far the server's clock is from ours, by the ping with the least round trip. */
+class ClockEstimate {
+  static MOST_PINGS = 60;
+
+  constructor() {
+    this.pings = [];
+    this.best = null;
+  }
+
+  /** All three times in ms: our clock, our clock, the server's. */
+  add(sentAt, receivedAt, serverAt) {
+    const roundTrip = receivedAt - sentAt;
+    this.pings.push({ roundTrip, offset: serverAt - (sentAt + roundTrip / 2) });
+    if (this.pings.length > ClockEstimate.MOST_PINGS) this.pings.shift();
+    this.best = this.pings.reduce((least, ping) => (ping.roundTrip < least.roundTrip ? ping : least));
+  }
+}
+
+/** The ticks of the last seconds: when each was due, when it came, how many were missing before it. */
+class TickLog {
+  static WINDOW_MS = 20000;
+  static RATE_WINDOW_MS = 5000;
+  static MOST_TICKS = 5000;
+  static WARM_UP_MS = 1000; // the first ticks meet a page still busy with the field: counted, not measured
+
+  constructor() {
+    this.ticks = [];
+    this.received = 0;
+    this.last = null;
+    this.measuredFrom = null;
+    this.periodMs = null;
+  }
+
+  /** The next tick follows none: what was missed while not connected is not the server's skip. */
+  breakSeries() {
+    this.last = null;
+    this.measuredFrom = null;
+  }
+
+  add(n, dueMs, arrivedMs) {
+    const tick = { n, dueMs, arrivedMs, intervalError: null, skipped: 0, afterPause: true };
+    if (this.last !== null) this.compare(tick, this.last);
+    this.measuredFrom ??= arrivedMs + TickLog.WARM_UP_MS;
+    this.last = tick;
+    this.received += 1;
+    if (arrivedMs >= this.measuredFrom) this.ticks.push(tick);
+    this.forget(arrivedMs - TickLog.WINDOW_MS);
+  }
+
+  compare(tick, before) {
+    if (tick.n <= before.n) return;
+    this.periodMs = (tick.dueMs - before.dueMs) / (tick.n - before.n);
+    tick.skipped = tick.n - before.n - 1;
+    tick.afterPause = before.arrivedMs < this.measuredFrom || tick.arrivedMs - before.arrivedMs > 5 * this.periodMs;
+    if (tick.skipped === 0) tick.intervalError = Math.abs(tick.arrivedMs - before.arrivedMs - this.periodMs);
+  }
+
+  forget(beforeMs) {
+    const old = this.ticks.findIndex((tick) => tick.arrivedMs >= beforeMs);
+    const surplus = this.ticks.length - TickLog.MOST_TICKS;
+    this.ticks.splice(0, Math.max(old === -1 ? this.ticks.length : old, surplus));
+  }
+
+  intervalErrors() {
+    return this.ticks.map((tick) => tick.intervalError).filter((error) => error !== null);
+  }
+
+  latenesses(offsetMs) {
+    return this.ticks.map((tick) => tick.arrivedMs + offsetMs - tick.dueMs);
+  }
+
+  skipped() {
+    return this.ticks.reduce((sum, tick) => sum + tick.skipped, 0);
+  }
+
+  perSecond(nowMs) {
+    if (this.measuredFrom === null) return null;
+    const from = Math.max(this.measuredFrom, nowMs - TickLog.RATE_WINDOW_MS);
+    const count = this.ticks.filter((tick) => tick.arrivedMs > from).length;
+    return nowMs - from < 1000 ? null : (1000 * count) / (nowMs - from);
+  }
+
+  /** How long nothing has come, once that is longer than a tick may reasonably take. */
+  silenceMs(nowMs) {
+    if (this.last === null) return 0;
+    const silence = nowMs - this.last.arrivedMs;
+    return silence > Math.max(1000, 5 * (this.periodMs ?? 0)) ? silence : 0;
+  }
+}
+
+/** p50, p99 (nearest rank) and the greatest. */
+function summarize(values) {
+  if (values.length === 0) return null;
+  const sorted = Float64Array.from(values).sort();
+  const rank = (share) => sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)];
+  return [rank(0.5), rank(0.99), sorted[sorted.length - 1]];
+}
+
+function formatMs(value) {
+  const size = Math.abs(value);
+  return value.toFixed(size < 10 ? 2 : size < 100 ? 1 : 0);
+}
+
+/* ------------------------------------------------------------------ the field */
+
+const EMPTY = " ";
+const HEAD = "%";
+const BODY = "@";
+const TAIL = "*";
+const STONE = "#";
+const DEAD_HEAD = "x";
+const DEAD_TAIL = "+";
+
+/** The cells as the server last told them, which of them must be drawn again, and where each living head looks. */
+class Field {
+  constructor(columns, rows) {
+    this.allocate(columns, rows);
+  }
+
+  allocate(columns, rows) {
+    this.columns = columns;
+    this.rows = rows;
+    this.codes = new Uint16Array(columns * rows);
+    this.colors = new Uint8Array(columns * rows);
+    this.clear();
+  }
+
+  clear() {
+    this.codes.fill(EMPTY.charCodeAt(0));
+    this.colors.fill(0);
+    this.heads = new Map();
+    this.freshHeads = [];
+    this.ownHead = null;
+    this.dirty = new Set();
+    this.allDirty = true;
+  }
+
+  load(rows) {
+    this.allocate(rows[0].length, rows.length);
+    rows.forEach((row, y) => row.forEach(([char, color], x) => this.set(x, y, char, color)));
+  }
+
+  set(x, y, char, color) {
+    if (!(x >= 0 && x < this.columns && y >= 0 && y < this.rows)) return;
+    const index = y * this.columns + x;
+    this.codes[index] = char.charCodeAt(0);
+    this.colors[index] = color;
+    if (char === HEAD) this.freshHeads.push(index);
+    if (!this.allDirty) this.dirty.add(index);
+  }
+
+  charAt(index) {
+    return String.fromCharCode(this.codes[index]);
+  }
+
+  position(index) {
+    return [index % this.columns, Math.floor(index / this.columns)];
+  }
+
+  neighbours(index) {
+    const [x, y] = this.position(index);
+    return DIRECTIONS
+      .filter(([dx, dy]) => x + dx >= 0 && x + dx < this.columns && y + dy >= 0 && y + dy < this.rows)
+      .map(([dx, dy]) => ({ index: index + dy * this.columns + dx, dx, dy }));
+  }
+
+  areNeighbours(one, other) {
+    return this.neighbours(one).some(({ index }) => index === other);
+  }
+
+  /** Call after the last change of a frame. Returns the heads that the frame drew, each with its color and what it did. */
+  settle() {
+    const drawn = this.freshHeads.filter((index) => this.charAt(index) === HEAD).map((index) => this.headAt(index));
+    for (const index of this.heads.keys()) {
+      if (this.charAt(index) !== HEAD) this.heads.delete(index);
+    }
+    for (const head of drawn) this.heads.set(head.index, head);
+    this.freshHeads = [];
+    return drawn;
+  }
+
+  /** A head looks away from where it was in the frame before, or, newborn, from its neck. */
+  headAt(index) {
+    const color = this.colors[index];
+    const around = this.neighbours(index);
+    const before = around.find((cell) => this.heads.get(cell.index)?.color === color);
+    const neck = before ?? around.find((cell) => this.colors[cell.index] === color && [BODY, TAIL].includes(this.charAt(cell.index)));
+    return { index, color, newborn: before === undefined, facing: neck ? [-neck.dx, -neck.dy] : [1, 0] };
+  }
+}
+
+/* ------------------------------------------------------------------ painters */
+
+/** The colors of style.css, for the canvases. */
+function readPalette() {
+  const style = getComputedStyle(document.documentElement);
+  const color = (name) => style.getPropertyValue(`--${name}`).trim();
+  return {
+    field: [color("field-even"), color("field-odd")],
+    snakes: [0, 1, 2, 3, 4, 5, 6].map((number) => color(`color-${number}`)),
+    stone: color("stone"), stoneLight: color("stone-light"), dead: color("dead"),
+    eye: color("eye"), pupil: color("pupil"), ring: color("ring"),
+    lateness: color("lateness"), interval: color("interval"), skipped: color("bad"),
+    grid: color("grid"), label: color("label"), surface: color("surface"),
+  };
+}
+
+/**
+ * Draws a field on a canvas, only the cells that changed.
+ *
+ * The whole field is shown, as large as it fits. Where that makes cells too small to steer by, a player sees the part around
+ * the own head instead; who only watches keeps the overview.
+ */
+class FieldPainter {
+  static SMALLEST_TO_STEER = 5; // CSS pixels a cell
+  static WINDOW_CELL = 11;
+  static PLAIN_BELOW = 6; // device pixels: smaller cells are plain squares
+  static SHARE_OF_HEIGHT = 0.6;
+
+  constructor(canvas, frame, field, palette) {
+    this.canvas = canvas;
+    this.frame = frame;
+    this.context = canvas.getContext("2d", { alpha: false });
+    this.field = field;
+    this.palette = palette;
+    this.playing = false;
+  }
+
+  /** Call when the frame, the field's size or `playing` changed. */
+  fit() {
+    const ratio = window.devicePixelRatio || 1;
+    const width = this.frame.clientWidth * ratio;
+    const height = Math.max(240, window.innerHeight * FieldPainter.SHARE_OF_HEIGHT) * ratio;
+    if (width === 0) return;
+    const { columns, rows } = this.field;
+    const largest = Math.min(width / columns, height / rows);
+    const windowed = this.playing && largest < FieldPainter.SMALLEST_TO_STEER * ratio;
+    const shown = windowed ? FieldPainter.WINDOW_CELL * ratio : largest;
+    // Cells that are only a few pixels wide are drawn in whole pixels, and the browser shrinks the picture.
+    this.pitch = shown < FieldPainter.PLAIN_BELOW ? Math.ceil(shown) : shown;
+    this.cell = Math.floor(this.pitch);
+    this.view = {
+      left: 0, top: 0,
+      columns: windowed ? Math.min(columns, Math.floor(width / shown)) : columns,
+      rows: windowed ? Math.min(rows, Math.floor(height / shown)) : rows,
+    };
+    this.canvas.width = this.edge(this.view.columns);
+    this.canvas.height = this.edge(this.view.rows);
+    this.canvas.style.width = `${(this.canvas.width / ratio) * (shown / this.pitch)}px`;
+    this.canvas.style.height = `${(this.canvas.height / ratio) * (shown / this.pitch)}px`;
+    this.field.allDirty = true;
+  }
+
+  /** Where the n-th cell starts, in whole pixels, so that cells stay sharp and fill the width although the pitch is a fraction. */
+  edge(n) {
+    return Math.round(n * this.pitch);
+  }
+
+  paint() {
+    if (this.view === undefined) return;
+    this.keepInView(this.field.ownHead);
+    if (this.field.allDirty) this.paintAll();
+    else for (const index of this.field.dirty) this.paintCell(index);
+    this.field.dirty.clear();
+    this.field.allDirty = false;
+  }
+
+  keepInView(head) {
+    if (head === null) return;
+    const [x, y] = this.field.position(head);
+    const left = this.scrolled(x, this.view.left, this.view.columns, this.field.columns);
+    const top = this.scrolled(y, this.view.top, this.view.rows, this.field.rows);
+    if (left === this.view.left && top === this.view.top) return;
+    Object.assign(this.view, { left, top });
+    this.field.allDirty = true;
+  }
+
+  /** The view stays until the head comes near its edge, then centres on it. */
+  scrolled(head, start, visible, total) {
+    const margin = Math.floor(visible / 5);
+    const seen = head >= start + margin && head < start + visible - margin;
+    return seen ? start : clamp(head - Math.floor(visible / 2), 0, total - visible);
+  }
+
+  paintAll() {
+    const { left, top, columns, rows } = this.view;
+    this.context.fillStyle = this.palette.field[0];
+    this.context.fillRect(0, 0, this.canvas.width, this.canvas.height);
+    const plain = this.cell < FieldPainter.PLAIN_BELOW;
+    for (let y = top; y < top + rows; y += 1) {
+      for (let x = left; x < left + columns; x += 1) {
+        const index = y * this.field.columns + x;
+        if (!plain || this.field.charAt(index) !== EMPTY) this.paintCell(index);
+      }
+    }
+  }
+
+  paintCell(index) {
+    const [column, row] = this.field.position(index);
+    const across = column - this.view.left;
+    const down = row - this.view.top;
+    if (across < 0 || down < 0 || across >= this.view.columns || down >= this.view.rows) return;
+    const plain = this.cell < FieldPainter.PLAIN_BELOW;
+    const [x, y] = [this.edge(across), this.edge(down)];
+    this.context.fillStyle = this.palette.field[plain ? 0 : (column + row) % 2];
+    this.context.fillRect(x, y, this.edge(across + 1) - x, this.edge(down + 1) - y);
+    const char = this.field.charAt(index);
+    if (char === EMPTY) return;
+    const shape = { index, char, color: this.field.colors[index], x, y };
+    if (plain) this.paintPlain(shape);
+    else this.painterOf(shape).call(this, shape);
+  }
+
+  painterOf({ char, color }) {
+    if (char >= "0" && char <= "9") return this.paintFood;
+    if (char === STONE) return this.paintStone;
+    if (char === HEAD) return this.paintHead;
+    if (char === BODY) return color === 0 ? this.paintDeadBody : this.paintBody;
+    if (char === TAIL) return this.paintTail;
+    if (char === DEAD_HEAD && color === 0) return this.paintDeadHead;
+    if (char === DEAD_TAIL && color === 0) return this.paintDeadBody;
+    return this.paintGlyph;
+  }
+
+  colorOf({ color }) {
+    return this.palette.snakes[color] ?? this.palette.snakes[0];
+  }
+
+  paintPlain(shape) {
+    this.context.fillStyle = shape.char === STONE ? this.palette.stone : this.colorOf(shape);
+    this.context.fillRect(shape.x, shape.y, this.cell, this.cell);
+  }
+
+  /** The path of a rounded square, `inset` and `radius` as shares of the cell. */
+  square({ x, y }, inset, radius) {
+    const gap = Math.max(inset * this.cell, 0.5);
+    this.context.beginPath();
+    this.context.roundRect(x + gap, y + gap, this.cell - 2 * gap, this.cell - 2 * gap, radius * this.cell);
+  }
+
+  disc({ x, y }, centreX, centreY, radius) {
+    this.context.beginPath();
+    this.context.arc(x + centreX * this.cell, y + centreY * this.cell, radius * this.cell, 0, 2 * Math.PI);
+  }
+
+  text({ x, y, char }, size, color) {
+    this.context.fillStyle = color;
+    this.context.font = `700 ${Math.round(size * this.cell)}px system-ui, sans-serif`;
+    this.context.textAlign = "center";
+    this.context.textBaseline = "alphabetic";
+    this.context.fillText(char, x + this.cell / 2, y + (0.5 + 0.36 * size) * this.cell);
+  }
+
+  paintFood(shape) {
+    this.context.fillStyle = this.colorOf(shape);
+    this.disc(shape, 0.5, 0.5, 0.47);
+    this.context.fill();
+    this.text(shape, 0.74, this.palette.field[0]);
+  }
+
+  paintStone(shape) {
+    this.context.fillStyle = this.palette.stone;
+    this.square(shape, 0.02, 0.14);
+    this.context.fill();
+    this.context.fillStyle = this.palette.stoneLight;
+    this.square(shape, 0.2, 0.08);
+    this.context.fill();
+  }
+
+  paintBody(shape) {
+    this.context.fillStyle = this.colorOf(shape);
+    this.context.globalAlpha = 0.78;
+    this.square(shape, 0.05, 0.26);
+    this.context.fill();
+    this.context.globalAlpha = 1;
+  }
+
+  paintTail(shape) {
+    this.context.fillStyle = this.colorOf(shape);
+    this.context.globalAlpha = 0.78;
+    this.disc(shape, 0.5, 0.5, 0.32);
+    this.context.fill();
+    this.context.globalAlpha = 1;
+  }
+
+  paintHead(shape) {
+    this.context.fillStyle = this.colorOf(shape);
+    this.square(shape, 0.01, 0.36);
+    this.context.fill();
+    if (shape.index === this.field.ownHead) this.paintRing(shape);
+    this.paintEyes(shape, this.field.heads.get(shape.index)?.facing ?? [1, 0]);
+  }
+
+  paintRing(shape) {
+    const width = Math.max(1, 0.1 * this.cell);
+    this.context.strokeStyle = this.palette.ring;
+    this.context.lineWidth = width;
+    this.square(shape, width / 2 / this.cell, 0.34);
+    this.context.stroke();
+  }
+
+  paintEyes(shape, [dx, dy]) {
+    for (const side of [-0.2, 0.2]) {
+      const x = 0.5 + 0.14 * dx + side * dy;
+      const y = 0.5 + 0.14 * dy + side * dx;
+      this.context.fillStyle = this.palette.eye;
+      this.disc(shape, x, y, 0.16);
+      this.context.fill();
+      this.context.fillStyle = this.palette.pupil;
+      this.disc(shape, x + 0.05 * dx, y + 0.05 * dy, 0.085);
+      this.context.fill();
+    }
+  }
+
+  paintDeadBody(shape) {
+    const width = Math.max(1, 0.1 * this.cell);
+    this.context.strokeStyle = this.palette.dead;
+    this.context.lineWidth = width;
+    const inset = shape.char === DEAD_TAIL ? 0.22 : 0.1;
+    this.square(shape, inset + width / 2 / this.cell, 0.22);
+    this.context.stroke();
+  }
+
+  paintDeadHead(shape) {
+    this.context.fillStyle = this.palette.dead;
+    this.square(shape, 0.03, 0.34);
+    this.context.fill();
+    this.text({ ...shape, char: "×" }, 0.9, this.palette.field[0]);
+  }
+
+  paintGlyph(shape) {
+    this.text(shape, 0.95, this.colorOf(shape));
+  }
+}
+
+/** Draws the last seconds of a TickLog: lateness as a line, interval error as bars, skips as dashed rules. */
+class StripPainter {
+  static LOWEST_MS = 0.1; // the finest step of a browser's clock, mostly
+  static TOPS_MS = [100, 1000, 10000, 100000];
+  static LEFT = 34;
+  static TOP = 8;
+  static BOTTOM = 18;
+
+  constructor(canvas, ticks, clock, palette) {
+    this.canvas = canvas;
+    this.context = canvas.getContext("2d");
+    this.ticks = ticks;
+    this.clock = clock;
+    this.palette = palette;
+  }
+
+  paint(nowMs) {
+    this.measure(nowMs);
+    if (this.width <= 0) return;
+    this.context.clearRect(0, 0, this.canvas.width, this.canvas.height);
+    this.paintGrid();
+    this.paintPeriod();
+    this.context.save();
+    this.context.beginPath();
+    this.context.rect(StripPainter.LEFT, 0, this.width, this.canvas.height);
+    this.context.clip();
+    this.paintIntervalErrors();
+    this.paintLatenesses();
+    this.paintSkips();
+    this.context.restore();
+    this.paintSilence(this.ticks.silenceMs(nowMs));
+  }
+
+  measure(nowMs) {
+    const ratio = window.devicePixelRatio || 1;
+    const { clientWidth, clientHeight } = this.canvas;
+    const [width, height] = [Math.round(clientWidth * ratio), Math.round(clientHeight * ratio)];
+    if (this.canvas.width !== width || this.canvas.height !== height) Object.assign(this.canvas, { width, height });
+    this.context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    this.nowMs = nowMs;
+    this.width = clientWidth - StripPainter.LEFT - 2;
+    this.height = clientHeight - StripPainter.TOP - StripPainter.BOTTOM;
+    this.slot = (this.width * (this.ticks.periodMs ?? 50)) / TickLog.WINDOW_MS;
+    this.offsetMs = this.clock.best?.offset ?? null;
+    this.topMs = this.chooseTop();
+  }
+
+  latenessOf(tick) {
+    return tick.arrivedMs + this.offsetMs - tick.dueMs;
+  }
+
+  chooseTop() {
+    const size = (tick) => Math.max(tick.intervalError ?? 0, this.offsetMs === null ? 0 : this.latenessOf(tick));
+    const greatest = this.ticks.ticks.reduce((most, tick) => Math.max(most, size(tick)), 0);
+    const { TOPS_MS } = StripPainter;
+    return TOPS_MS.find((top) => top >= greatest) ?? TOPS_MS[TOPS_MS.length - 1];
+  }
+
+  x(atMs) {
+    return StripPainter.LEFT + this.width * (1 - (this.nowMs - atMs) / TickLog.WINDOW_MS);
+  }
+
+  y(valueMs) {
+    const { LOWEST_MS, TOP } = StripPainter;
+    const share = Math.log(clamp(valueMs, LOWEST_MS, this.topMs) / LOWEST_MS) / Math.log(this.topMs / LOWEST_MS);
+    return TOP + this.height * (1 - share);
+  }
+
+  label(text, x, y, align, color = this.palette.label) {
+    this.context.fillStyle = color;
+    this.context.font = "11px system-ui, sans-serif";
+    this.context.textAlign = align;
+    this.context.textBaseline = "middle";
+    this.context.fillText(text, x, y);
+  }
+
+  line(x1, y1, x2, y2, color, dash = []) {
+    this.context.strokeStyle = color;
+    this.context.lineWidth = 1;
+    this.context.setLineDash(dash);
+    this.context.beginPath();
+    this.context.moveTo(x1, y1);
+    this.context.lineTo(x2, y2);
+    this.context.stroke();
+    this.context.setLineDash([]);
+  }
+
+  paintGrid() {
+    const right = StripPainter.LEFT + this.width;
+    const bottom = StripPainter.TOP + this.height;
+    for (let decade = StripPainter.LOWEST_MS; decade < this.topMs * 1.01; decade *= 10) {
+      const y = Math.round(this.y(decade)) + 0.5;
+      this.line(StripPainter.LEFT, y, right, y, this.palette.grid);
+      const label = decade < 1000 ? String(Number(decade.toPrecision(1))) : `${Math.round(decade / 1000)} s`;
+      this.label(label, StripPainter.LEFT - 6, y, "right");
+    }
+    for (let seconds = TickLog.WINDOW_MS / 1000; seconds >= 0; seconds -= 5) {
+      const x = Math.round(this.x(this.nowMs - 1000 * seconds)) + 0.5;
+      this.line(x, bottom, x, bottom + 4, this.palette.label);
+      const align = seconds === 0 ? "right" : seconds === 20 ? "left" : "center";
+      this.label(seconds === 0 ? "now" : `−${seconds} s`, x, bottom + 11, align);
+    }
+  }
+
+  paintPeriod() {
+    const { periodMs } = this.ticks;
+    if (periodMs === null || periodMs > this.topMs) return;
+    const y = Math.round(this.y(periodMs)) + 0.5;
+    this.line(StripPainter.LEFT, y, StripPainter.LEFT + this.width, y, this.palette.label, [2, 4]);
+    this.label(`one period, ${Number(periodMs.toPrecision(3))} ms`, StripPainter.LEFT + 5, y + 8, "left");
+  }
+
+  paintIntervalErrors() {
+    const barWidth = clamp(0.7 * this.slot, 1, 6);
+    const bottom = StripPainter.TOP + this.height;
+    this.context.fillStyle = this.palette.interval;
+    this.context.globalAlpha = 0.8;
+    for (const tick of this.ticks.ticks) {
+      if (tick.intervalError === null) continue;
+      const height = Math.max(1, bottom - this.y(tick.intervalError));
+      this.context.fillRect(this.x(tick.arrivedMs) - barWidth / 2, bottom - height, barWidth, height);
+    }
+    this.context.globalAlpha = 1;
+  }
+
+  /** Twice: first wider in the color of the ground, so that the line stands off the bars. */
+  paintLatenesses() {
+    if (this.offsetMs === null) return;
+    this.context.beginPath();
+    for (const tick of this.ticks.ticks) {
+      const [x, y] = [this.x(tick.arrivedMs), this.y(this.latenessOf(tick))];
+      if (tick.afterPause) this.context.moveTo(x, y);
+      else this.context.lineTo(x, y);
+    }
+    this.context.lineJoin = "round";
+    const width = clamp(this.slot, 1, 1.75);
+    for (const [color, lineWidth] of [[this.palette.surface, 2 * width], [this.palette.lateness, width]]) {
+      Object.assign(this.context, { strokeStyle: color, lineWidth });
+      this.context.stroke();
+    }
+  }
+
+  paintSkips() {
+    const bottom = StripPainter.TOP + this.height;
+    for (const tick of this.ticks.ticks) {
+      if (tick.skipped === 0) continue;
+      const x = this.x(tick.arrivedMs);
+      this.line(x, StripPainter.TOP, x, bottom, this.palette.skipped, [4, 3]);
+      this.label(String(tick.skipped), x - 3, StripPainter.TOP + 5, "right", this.palette.skipped);
+    }
+  }
+
+  paintSilence(silenceMs) {
+    if (silenceMs === 0) return;
+    const right = StripPainter.LEFT + this.width - 6;
+    this.label(`no tick for ${(silenceMs / 1000).toFixed(1)} s`, right, StripPainter.TOP + 8, "right", this.palette.skipped);
+  }
+}
+
+/* ------------------------------------------------------------------ the link */
+
+const CLOSE_WORDS = new Map([
+  [1000, "the server ended the connection"],
+  [1001, "the server is going away"],
+  [1002, "the server saw a protocol error"],
+  [1003, "the server does not take such data"],
+  [1007, "the server could not read a message"],
+  [1008, "the server's policy was broken"],
+  [1009, "a message was too large for the server"],
+  [1011, "the room crashed"],
+  [1012, "the server restarts"],
+  [1013, "this browser read too slowly"],
+]);
+const POLICY = 1008;
+
+function describeClose(event, hadOpened) {
+  if (!hadOpened) return "The server refused the connection, or cannot be reached";
+  const words = CLOSE_WORDS.get(event.code) ?? "the connection was lost";
+  const reason = event.reason && event.reason !== words ? `: ${event.reason}` : "";
+  return `Disconnected, ${words} (${event.code}${reason})`;
+}
+
+/**
+ * One WebSocket at a time, opened again after it was lost.
+ *
+ * Calls `connecting()`, `opened()`, `received(text, arrivedMs)`, and after a loss either `waiting(why, delayMs)` or, where
+ * trying again would be wrong, `refused(why)`.
+ */
+class Link {
+  static FIRST_DELAY_MS = 500;
+  static LONGEST_DELAY_MS = 10000;
+  static PROVEN_AFTER_MS = 10000; // a connection that held this long starts the back-off afresh
+
+  constructor(listener) {
+    this.listener = listener;
+    this.socket = null;
+    this.timer = null;
+    this.failures = 0;
+  }
+
+  start(url) {
+    this.stop();
+    this.url = url;
+    this.failures = 0;
+    this.connect();
+  }
+
+  stop() {
+    clearTimeout(this.timer);
+    const socket = this.socket;
+    this.socket = null;
+    if (socket !== null) socket.close(1000);
+  }
+
+  send(message) {
+    if (this.socket !== null && this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
+  }
+
+  connect() {
+    clearTimeout(this.timer);
+    const socket = new WebSocket(this.url);
+    let openedAt = null;
+    this.socket = socket;
+    this.listener.connecting();
+    socket.onopen = () => {
+      if (this.socket !== socket) return;
+      openedAt = performance.now();
+      this.listener.opened();
+    };
+    socket.onmessage = (event) => {
+      const arrivedMs = epochNow();
+      if (this.socket === socket) this.listener.received(event.data, arrivedMs);
+    };
+    socket.onclose = (event) => {
+      if (this.socket === socket) this.lost(event, openedAt);
+    };
+  }
+
+  lost(event, openedAt) {
+    this.socket = null;
+    const why = describeClose(event, openedAt !== null);
+    if (event.code === POLICY) {
+      this.listener.refused(why);
+      return;
+    }
+    if (openedAt !== null && performance.now() - openedAt > Link.PROVEN_AFTER_MS) this.failures = 0;
+    const delayMs = this.nextDelay();
+    this.timer = setTimeout(() => this.connect(), delayMs);
+    this.listener.waiting(why, delayMs);
+  }
+
+  /** Doubling, with jitter: the clients of a server that restarts must not all come back at once. */
+  nextDelay() {
+    const ceiling = Math.min(Link.LONGEST_DELAY_MS, Link.FIRST_DELAY_MS * 2 ** this.failures);
+    this.failures += 1;
+    return ceiling * (0.5 + 0.5 * Math.random());
+  }
+}
+
+/* ------------------------------------------------------------------ the game */
+
+/** What the server has told us, as far as it is not in the field: players, scores, which of them is us. */
+class Game {
+  constructor(field, ticks, clock, listener) {
+    this.field = field;
+    this.ticks = ticks;
+    this.clock = clock;
+    this.listener = listener;
+    this.forget();
+    this.commands = new Map([
+      ["handshake", (name, id) => this.handshake(name, id)],
+      ["world", (rows) => this.world(rows)],
+      ["reset_world", () => this.field.clear()],
+      ["render", (x, y, char, color) => this.field.set(x, y, char, color)],
+      ["p_joined", (id, name, color, score) => this.joined(id, name, color, score)],
+      ["p_score", (id, score) => this.scored(id, score)],
+      ["p_gameover", (id) => this.gameOver(id)],
+      ["top_scores", (scores) => this.listener.topScores(scores)],
+      ["error", (text) => this.listener.error(text)],
+      ["tick", (n, dueUs) => this.ticks.add(n, dueUs / 1000, this.arrivedMs)],
+      ["pong", (sentAt, serverUs) => this.clock.add(sentAt, this.arrivedMs, serverUs / 1000)],
+      ["pad", () => {}],
+    ]);
+  }
+
+  forget() {
+    this.id = null;
+    this.players = new Map();
+    this.field.ownHead = null;
+  }
+
+  get me() {
+    return this.players.get(this.id) ?? null;
+  }
+
+  /** A frame is an array of commands; those that we do not know are for others. */
+  receive(frame, arrivedMs) {
+    this.arrivedMs = arrivedMs;
+    for (const [command, ...values] of frame) this.commands.get(command)?.(...values);
+    this.followOwnHead(this.field.settle());
+    this.listener.frameDone();
+  }
+
+  handshake(name, id) {
+    this.forget();
+    this.id = id;
+    this.listener.welcomed(name);
+    this.listener.playersChanged();
+  }
+
+  world(rows) {
+    this.field.load(rows);
+    this.listener.fieldChanged();
+  }
+
+  joined(id, name, color, score) {
+    this.players.set(id, { id, name, color, score });
+    if (id === this.id) this.listener.born();
+    this.listener.playersChanged();
+  }
+
+  scored(id, score) {
+    const player = this.players.get(id);
+    if (player === undefined) return;
+    player.score = score;
+    this.listener.playersChanged();
+  }
+
+  gameOver(id) {
+    const player = this.players.get(id);
+    this.players.delete(id);
+    if (id === this.id) {
+      this.field.ownHead = null;
+      this.listener.died(player?.score ?? 0);
+    }
+    this.listener.playersChanged();
+  }
+
+  /** Our head is the newborn one in our color, then each time the one in our color a step from where it was. */
+  followOwnHead(drawn) {
+    if (this.me === null) return;
+    const { ownHead } = this.field;
+    const ours = drawn.filter((head) => head.color === this.me.color);
+    const head = ownHead === null
+      ? ours.find(({ newborn }) => newborn) ?? ours[0]
+      : ours.find(({ index }) => this.field.areNeighbours(index, ownHead));
+    if (head !== undefined) this.field.ownHead = head.index;
+  }
+}
+
+/* ------------------------------------------------------------------ the page */
+
+function storedName() {
+  try {
+    return localStorage.getItem(NAME_KEY) ?? "";
+  } catch {
+    return ""; // storage may be forbidden; the name is then typed again
+  }
+}
+
+function storeName(name) {
+  try {
+    localStorage.setItem(NAME_KEY, name);
+  } catch {
+    // As above.
+  }
+}
+
+/** As the server will see it: without control characters and surrounding white space. */
+const cleanName = (text) => text.replace(/\p{Cc}/gu, "").trim();
+
+function socketUrl(room) {
+  const query = room === DEFAULT_ROOM ? "" : `?room=${encodeURIComponent(room)}`;
+  return `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/connect${query}`;
+}
+
+/** So that the address in the address bar leads a friend to the same room. */
+function showRoomInAddress(room) {
+  const url = new URL(location.href);
+  if (room === DEFAULT_ROOM) url.searchParams.delete("room");
+  else url.searchParams.set("room", room);
+  history.replaceState(null, "", url);
+}
+
+function textElement(tag, className, text) {
+  const made = document.createElement(tag);
+  made.className = className;
+  made.textContent = text;
+  return made;
+}
+
+/** One line of a list: the color, the name, "you" where it is, the score. */
+function scoreLine({ name, score, color, you }) {
+  const line = textElement("li", you ? "you" : "", "");
+  line.append(textElement("span", `swatch color-${Number(color)}`, ""), textElement("span", "name", name), " ");
+  if (you) line.append(textElement("span", "badge", "you"), " ");
+  line.append(textElement("span", "score", score));
+  return line;
+}
+
+function fillList(id, emptyId, lines) {
+  element(id).replaceChildren(...lines.map(scoreLine));
+  element(emptyId).hidden = lines.length > 0;
+}
+
+class Page {
+  static PING_EVERY_MS = 1000;
+  static FIRST_PINGS_MS = [0, 100, 200, 300, 400];
+  static NUMBERS_EVERY_MS = 250;
+  static STRIP_AT_LEAST_EVERY_MS = 100;
+
+  constructor() {
+    this.field = new Field(50, 25);
+    this.link = new Link(this);
+    const palette = readPalette();
+    this.fieldPainter = new FieldPainter(element("field"), element("field-frame"), this.field, palette);
+    this.freshMeasurements();
+    this.timers = [];
+    this.prepareForm();
+    this.listen();
+  }
+
+  freshMeasurements() {
+    this.ticks = new TickLog();
+    this.clock = new ClockEstimate();
+    this.game = new Game(this.field, this.ticks, this.clock, this);
+    this.stripPainter = new StripPainter(element("strip"), this.ticks, this.clock, this.fieldPainter.palette);
+    this.stripPaintedAt = 0;
+    this.stripTicks = 0;
+    this.numbersShownAt = 0;
+  }
+
+  prepareForm() {
+    element("name").value = storedName();
+    element("room").value = new URLSearchParams(location.search).get("room") ?? DEFAULT_ROOM;
+    this.showWhere(location.host);
+    element("name").focus();
+  }
+
+  listen() {
+    element("form").addEventListener("submit", (event) => this.submit(event));
+    element("name").addEventListener("input", () => element("name").setCustomValidity(""));
+    element("join").addEventListener("click", () => this.link.send(["join"]));
+    element("retry").addEventListener("click", () => this.link.connect());
+    element("disconnect").addEventListener("click", () => this.disconnect());
+    document.addEventListener("keydown", (event) => this.keyDown(event));
+    this.listenToSwipes(element("field"));
+    for (const button of document.querySelectorAll(".pad button")) this.listenToPad(button);
+    new ResizeObserver(() => this.frameResized()).observe(element("field-frame"));
+    window.addEventListener("resize", () => this.fieldPainter.fit());
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.applyPalette());
+  }
+
+  /* Form and states */
+
+  submit(event) {
+    event.preventDefault();
+    const input = element("name");
+    const name = cleanName(input.value);
+    if (name === "") {
+      input.setCustomValidity("Please type a name of 1 to 15 characters.");
+      input.reportValidity();
+      return;
+    }
+    this.name = name;
+    this.room = element("room").value;
+    storeName(name);
+    showRoomInAddress(this.room);
+    this.freshMeasurements();
+    this.field.allocate(50, 25);
+    this.playersChanged();
+    this.topScores([]);
+    this.showWhere(`${this.room} on ${location.host}`);
+    this.link.start(socketUrl(this.room));
+  }
+
+  /** Also in the title: whoever compares two servers has two tabs open. */
+  showWhere(where) {
+    element("where").textContent = where;
+    document.title = `${where} · tickbench`;
+  }
+
+  disconnect() {
+    this.link.stop();
+    this.leave("Disconnected.", "info");
+  }
+
+  leave(text, tone) {
+    this.stopTimers();
+    this.setAlive(false);
+    this.setState("form");
+    this.say(text, tone);
+    this.showWhere(location.host);
+    element("connect").focus();
+  }
+
+  setState(state) {
+    const wasForm = this.onForm;
+    document.body.dataset.state = state;
+    element("form-screen").hidden = state !== "form";
+    element("play-screen").hidden = state === "form";
+    element("disconnect").hidden = state === "form";
+    element("retry").hidden = state !== "waiting";
+    element("countdown").textContent = "";
+    this.showJoin();
+    if (wasForm && !this.onForm) this.startDrawing();
+    if (this.onForm) cancelAnimationFrame(this.frame);
+  }
+
+  get onForm() {
+    return document.body.dataset.state === "form";
+  }
+
+  get alive() {
+    return document.body.dataset.alive === "true";
+  }
+
+  setAlive(alive) {
+    document.body.dataset.alive = String(alive);
+    if (!alive) delete document.body.dataset.head;
+    this.fieldPainter.playing = alive;
+    this.fieldPainter.fit();
+    this.showJoin();
+  }
+
+  showJoin() {
+    const join = element("join");
+    const hadFocus = [join, element("field"), document.body].includes(document.activeElement);
+    join.hidden = this.alive || document.body.dataset.state !== "playing";
+    // Focus goes where the next key is wanted: Enter joins again, and no button is pressed while steering.
+    if (hadFocus) (join.hidden ? element("field") : join).focus({ preventScroll: true });
+  }
+
+  say(text, tone = "info") {
+    element("status").dataset.tone = tone;
+    element("status-text").textContent = text;
+  }
+
+  /* What the link reports */
+
+  connecting() {
+    this.stopTimers();
+    this.setState("connecting");
+    this.say("Connecting…");
+  }
+
+  opened() {
+    this.link.send(["new_player", this.name]);
+  }
+
+  received(text, arrivedMs) {
+    this.game.receive(JSON.parse(text), arrivedMs);
+  }
+
+  waiting(why, delayMs) {
+    this.stopTimers();
+    this.ticks.breakSeries();
+    this.game.forget();
+    this.setAlive(false);
+    this.setState("waiting");
+    this.say(`${why}. Trying again`, "wait");
+    this.countDown(performance.now() + delayMs);
+  }
+
+  refused(why) {
+    const { tone } = element("status").dataset;
+    const lastError = tone === "error" ? ` ${element("status-text").textContent}` : "";
+    this.leave(`${why}.${lastError}`, "error");
+  }
+
+  countDown(until) {
+    const show = () => {
+      const seconds = Math.max(0, until - performance.now()) / 1000;
+      element("countdown").textContent = `in ${seconds.toFixed(1)} s`;
+    };
+    show();
+    this.timers.push(setInterval(show, 100));
+  }
+
+  stopTimers() {
+    this.timers.forEach((timer) => clearTimeout(timer));
+    this.timers = [];
+  }
+
+  /** Close together at first, to have an estimate of the clock soon. */
+  startPings() {
+    const ping = () => this.link.send(["ping", epochNow()]);
+    this.timers.push(...Page.FIRST_PINGS_MS.map((delay) => setTimeout(ping, delay)), setInterval(ping, Page.PING_EVERY_MS));
+  }
+
+  /* What the game reports */
+
+  welcomed(name) {
+    this.setAlive(false);
+    this.setState("playing");
+    this.say(`Welcome, ${name}. You are watching; join to play.`);
+    this.startPings();
+  }
+
+  fieldChanged() {
+    const { columns, rows } = this.field;
+    element("field").setAttribute("aria-label", `Field of ${columns} by ${rows} cells. Steer with the arrow keys or WASD.`);
+    this.fieldPainter.fit();
+  }
+
+  born() {
+    this.setAlive(true);
+    this.say("You are in. Steer with the arrow keys, WASD or a swipe.", "good");
+  }
+
+  died(score) {
+    this.setAlive(false);
+    this.say(`Game over with ${score} ${score === 1 ? "point" : "points"}. Join again when you like.`);
+  }
+
+  /** Before the welcome an error means that we will not get in: there is nothing to wait for. */
+  error(text) {
+    if (this.game.id === null) {
+      this.link.stop();
+      this.leave(`The server says: ${text}`, "error");
+    } else {
+      this.say(`The server says: ${text}`, "error");
+    }
+  }
+
+  playersChanged() {
+    const players = [...this.game.players.values()].sort((one, other) => other.score - one.score || one.id - other.id);
+    fillList("players", "players-empty", players.map((player) => ({ ...player, you: player.id === this.game.id })));
+  }
+
+  topScores(scores) {
+    fillList("top-scores", "top-empty", scores.map(([name, score, color]) => ({ name, score, color, you: false })));
+  }
+
+  frameDone() {
+    const { ownHead } = this.field;
+    if (ownHead !== null) document.body.dataset.head = this.field.position(ownHead).join(",");
+  }
+
+  /* Input */
+
+  turn(keyCode) {
+    if (this.alive) this.link.send(keyCode);
+  }
+
+  keyDown(event) {
+    const keyCode = KEY_CODES.get(event.code) ?? KEY_CODES.get(event.key);
+    const typing = event.target instanceof HTMLInputElement;
+    if (keyCode === undefined || typing || this.onForm || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    if (!event.repeat) this.turn(keyCode);
+  }
+
+  /** A finger that goes on in another direction turns again, without being lifted. */
+  listenToSwipes(canvas) {
+    const NEEDED = 20; // CSS pixels
+    let from = null;
+    canvas.addEventListener("pointerdown", (event) => {
+      from = [event.clientX, event.clientY];
+    });
+    canvas.addEventListener("pointermove", (event) => {
+      if (from === null || event.buttons === 0) return;
+      const [dx, dy] = [event.clientX - from[0], event.clientY - from[1]];
+      if (Math.max(Math.abs(dx), Math.abs(dy)) < NEEDED) return;
+      from = [event.clientX, event.clientY];
+      if (Math.abs(dx) > Math.abs(dy)) this.turn(dx < 0 ? 37 : 39);
+      else this.turn(dy < 0 ? 38 : 40);
+    });
+  }
+
+  listenToPad(button) {
+    const turn = () => this.turn(Number(button.dataset.key));
+    button.addEventListener("pointerdown", turn);
+    button.addEventListener("click", (event) => {
+      if (event.detail === 0) turn(); // by keyboard or assistive technology: no pointer went down
+    });
+  }
+
+  /* Drawing, at most once an animation frame */
+
+  /** Sizes are observed after the animation frame: without painting here an empty canvas would flash. */
+  frameResized() {
+    this.fieldPainter.fit();
+    this.fieldPainter.paint();
+  }
+
+  startDrawing() {
+    this.fieldPainter.fit();
+    this.frame = requestAnimationFrame(() => this.animate());
+  }
+
+  animate() {
+    const nowMs = epochNow();
+    this.fieldPainter.paint();
+    this.paintStrip(nowMs);
+    this.frame = requestAnimationFrame(() => this.animate());
+  }
+
+  paintStrip(nowMs) {
+    const fresh = this.ticks.received !== this.stripTicks;
+    if (!fresh && nowMs - this.stripPaintedAt < Page.STRIP_AT_LEAST_EVERY_MS) return;
+    this.stripTicks = this.ticks.received;
+    this.stripPaintedAt = nowMs;
+    this.ticks.forget(nowMs - TickLog.WINDOW_MS);
+    this.stripPainter.paint(nowMs);
+    element("ticks").textContent = this.ticks.received;
+    if (nowMs - this.numbersShownAt > Page.NUMBERS_EVERY_MS) this.showNumbers(nowMs);
+  }
+
+  showNumbers(nowMs) {
+    this.numbersShownAt = nowMs;
+    const { best } = this.clock;
+    const rate = this.ticks.perSecond(nowMs);
+    this.showSummary("lateness-row", best === null ? null : summarize(this.ticks.latenesses(best.offset)));
+    this.showSummary("interval-row", summarize(this.ticks.intervalErrors()));
+    element("rate").textContent = rate === null ? "–" : rate.toFixed(1);
+    element("skipped").textContent = this.ticks.skipped();
+    element("rtt").textContent = best === null ? "–" : `${formatMs(best.roundTrip)} ms`;
+    element("uncertainty").textContent = best === null ? "–" : `±${formatMs(best.roundTrip / 2)} ms`;
+  }
+
+  showSummary(rowId, summary) {
+    element(rowId).querySelectorAll("td").forEach((cell, column) => {
+      cell.textContent = summary === null ? "–" : formatMs(summary[column]);
+    });
+  }
+
+  applyPalette() {
+    const palette = readPalette();
+    this.fieldPainter.palette = palette;
+    this.stripPainter.palette = palette;
+    this.field.allDirty = true;
+  }
+}
+
+new Page();

@@ -1,0 +1,91 @@
+"""
+Which upgrade requests are refused, with which HTTP status, before a WebSocket exists.
+
+Both servers ask here, so that both give the same answers. Knows nothing of the library that parsed the request.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from urllib.parse import parse_qs, urlsplit
+
+ROOM_NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
+DEFAULT_ROOM = "main"
+RETRY_AFTER_S = 2
+_DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An HTTP answer instead of an upgrade."""
+
+    status: HTTPStatus
+    text: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+def busy(text: str) -> Refusal:
+    """Refuse for now."""
+    return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, text, (("Retry-After", str(RETRY_AFTER_S)),))
+
+
+def check_upgrade(headers: Mapping[str, str], origins: Collection[str] = ()) -> Refusal | None:
+    """
+    Check a GET request's headers; names in lower case.
+
+    ``origins`` are allowed beside the server's own host; ``*`` allows all.
+    """
+    if headers.get("upgrade", "").strip().lower() != "websocket":
+        return _upgrade_required("this is a WebSocket: Upgrade: websocket")
+    if "upgrade" not in [token.strip().lower() for token in headers.get("connection", "").split(",")]:
+        return _upgrade_required("this is a WebSocket: Connection: Upgrade")
+    if headers.get("sec-websocket-version", "").strip() != "13":
+        return _upgrade_required("WebSocket version 13 is spoken here")
+    if not _is_key(headers.get("sec-websocket-key", "").strip()):
+        return Refusal(HTTPStatus.BAD_REQUEST, "Sec-WebSocket-Key must be 16 bytes in base64")
+    if not origin_allowed(headers.get("origin"), headers.get("host", ""), origins):
+        return Refusal(HTTPStatus.FORBIDDEN, "this origin is not allowed")
+    return None
+
+
+def room_name(query: str) -> str:
+    """Return the room that a URL's query asks for, unchecked."""
+    return parse_qs(query, keep_blank_values=True).get("room", [DEFAULT_ROOM])[0]
+
+
+def check_room(name: str) -> Refusal | None:
+    """Check a room's name."""
+    if ROOM_NAME.fullmatch(name):
+        return None
+    return Refusal(HTTPStatus.NOT_FOUND, "a room's name is 1 to 32 of A-Z a-z 0-9 _ -")
+
+
+def origin_allowed(origin: str | None, host: str, origins: Collection[str]) -> bool:
+    """Whether a page from ``origin`` may connect: the same host, none at all, or one of ``origins``."""
+    if origin is None or "*" in origins or origin.lower() in origins:
+        return True
+    try:
+        page = urlsplit(origin.strip().lower())
+        ours = urlsplit(f"//{host.strip().lower()}")
+        default_port = _DEFAULT_PORTS.get(page.scheme)
+        return page.hostname is not None and (page.hostname, page.port or default_port) == (
+            ours.hostname,
+            ours.port or default_port,
+        )
+    except ValueError:  # a port that is no number
+        return False
+
+
+def _upgrade_required(text: str) -> Refusal:
+    headers = (("Sec-WebSocket-Version", "13"), ("Upgrade", "websocket"), ("Connection", "Upgrade"))
+    return Refusal(HTTPStatus.UPGRADE_REQUIRED, text, headers)
+
+
+def _is_key(key: str) -> bool:
+    try:
+        return len(base64.b64decode(key, validate=True)) == 16
+    except (binascii.Error, ValueError):
+        return False

@@ -1,0 +1,266 @@
+"""
+One connection as a state machine: what it may say, how often, until when; and what it is to be told.
+
+Feed it what arrived and what time it is; then send what :meth:`Session.take_outgoing` returns. Knows nothing of
+sockets, of clocks, or of what goes on in a room.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from shared.wire.errors import ClientError, InvariantError
+from shared.wire.frames import CloseCode, Opcode, close_payload, echoed_close_code
+from shared.wire.messages import (
+    ClientMessage,
+    ErrorText,
+    Ignored,
+    NewPlayer,
+    Ping,
+    Pong,
+    decode_client_message,
+    encode_commands,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a connection may do; durations in seconds."""
+
+    max_message_bytes: int = 4096
+    max_messages: int = 60  # a second, control frames too
+    max_faults: int = 3
+    fault_window_s: float = 10.0
+    new_player_limit_s: float = 10.0
+    ping_interval_s: float = 20.0
+    max_missed_pings: int = 2
+    close_limit_s: float = 1.0
+
+    @property
+    def silence_limit_s(self) -> float:
+        """How long a peer may say and take nothing."""
+        return self.ping_interval_s * (self.max_missed_pings + 1)
+
+
+class State(Enum):
+    """Where a connection stands."""
+
+    CONNECTED = auto()  # no accepted new_player yet
+    IN_ROOM = auto()
+    CLOSING = auto()  # our close frame is on its way, we wait for the peer's
+    ENDED = auto()  # nothing more to send or receive
+
+
+CONNECTED, IN_ROOM, CLOSING, ENDED = State
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One frame for this connection alone."""
+
+    opcode: Opcode
+    payload: bytes
+
+
+class Session:
+    """
+    One connection.
+
+    After every call, send what :meth:`take_outgoing` returns, in order; when :attr:`state` is ``ENDED``, end the
+    transport, at once if :attr:`aborted`. Call :meth:`wake` when :meth:`time_left_s` has passed. Times are microseconds
+    of one clock.
+    """
+
+    def __init__(self, limits: Limits, now_us: int) -> None:
+        self.state = CONNECTED
+        self.player_id: int | None = None
+        self.name = ""
+        self.close_code: int | None = None  # the code that we sent
+        self.aborted = False
+        self.dead = False  # ended because it did not answer pings
+        self._limits = limits
+        self._deadline_us = now_us + _us(limits.new_player_limit_s)
+        self._outgoing: list[Outgoing] = []
+        self._message_times: deque[int] = deque(maxlen=limits.max_messages)
+        self._fault_times: deque[int] = deque(maxlen=limits.max_faults)
+        self._pings_sent = 0
+        self._pings_missed = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether messages are still taken and sent."""
+        return self.state is CONNECTED or self.state is IN_ROOM
+
+    # What arrives
+
+    def receive(self, opcode: Opcode, data: str | bytes | int, now_us: int) -> ClientMessage | None:
+        """Take one message of any kind; return what the room has to know of it."""
+        match opcode, data:
+            case Opcode.TEXT, str(text):
+                return self.receive_text(text, now_us)
+            case Opcode.BINARY, _:
+                self.receive_binary(now_us)
+            case Opcode.PING, bytes(payload):
+                self.receive_ping(payload, now_us)
+            case Opcode.PONG, bytes(payload):
+                self.receive_pong(payload, now_us)
+            case Opcode.CLOSE, int(code):
+                self.receive_close(code, now_us)
+            case _:
+                raise InvariantError(f"no such message: {opcode!r} with {type(data).__name__}")
+        return None
+
+    def receive_text(self, text: str, now_us: int) -> ClientMessage | None:
+        """Take a text message; return what the room has to know of it."""
+        if not self._admit_message(now_us):
+            return None
+        try:
+            return self._judge(decode_client_message(text), now_us)
+        except ClientError as error:
+            self._fault(str(error), now_us)
+            return None
+
+    def receive_binary(self, now_us: int) -> None:
+        """Take a binary message: there are none in this protocol."""
+        if self._admit_message(now_us):
+            self.close(CloseCode.UNSUPPORTED_DATA, "text messages only", now_us)
+
+    def receive_ping(self, payload: bytes, now_us: int) -> None:
+        """Take a ping frame."""
+        if self._admit_message(now_us):
+            self._outgoing.append(Outgoing(Opcode.PONG, payload))
+
+    def receive_pong(self, payload: bytes, now_us: int) -> None:
+        """Take a pong frame; only the answer to our latest ping proves that the peer lives."""
+        if self._admit_message(now_us) and payload == self._ping_payload():
+            self._pings_missed = 0
+
+    def receive_close(self, code: int, now_us: int) -> None:
+        """Take a close frame (code 0: it had none): answer it unless ours went first. The connection has ended."""
+        if self.is_open:
+            self.close(echoed_close_code(code), "", now_us)
+        self.state = ENDED
+
+    def receive_eof(self) -> None:
+        """Take the end of the stream."""
+        self.state = ENDED
+
+    # What is to be told
+
+    def send(self, payload: bytes) -> None:
+        """Tell this connection alone, as a text message."""
+        if self.is_open:
+            self._outgoing.append(Outgoing(Opcode.TEXT, payload))
+
+    def enter(self, player_id: int, name: str, welcome: bytes, now_us: int) -> None:
+        """Take note that the room has accepted its ``new_player``."""
+        self.player_id = player_id
+        self.name = name
+        self.state = IN_ROOM
+        self._deadline_us = now_us + _us(self._limits.ping_interval_s)
+        self.send(welcome)
+
+    def close(self, code: int, reason: str, now_us: int) -> None:
+        """Close it from our side, or because of a protocol error; the second call does nothing."""
+        if not self.is_open:
+            return
+        self.state = CLOSING
+        self.close_code = code
+        self._deadline_us = now_us + _us(self._limits.close_limit_s)
+        self._outgoing.append(Outgoing(Opcode.CLOSE, close_payload(code, reason)))
+
+    def take_outgoing(self) -> list[Outgoing]:
+        """Return what is to be sent, in order, and forget it."""
+        outgoing, self._outgoing = self._outgoing, []
+        return outgoing
+
+    # Time
+
+    def time_left_s(self, now_us: int) -> float:
+        """Return the seconds until :meth:`wake` has something to do; never below 0."""
+        return max(0, self._deadline_us - now_us) / 1_000_000
+
+    def wake(self, now_us: int) -> None:
+        """Do what is due: ping, close, or give up."""
+        if now_us < self._deadline_us or self.state is ENDED:
+            return
+        if self.state is CONNECTED:
+            self.close(CloseCode.POLICY_VIOLATION, "no new_player in time", now_us)
+        elif self.state is CLOSING:
+            self._abort()
+        elif self._pings_missed >= self._limits.max_missed_pings:
+            self.dead = True
+            self._abort()
+        else:
+            self._pings_missed += 1
+            self._pings_sent += 1
+            self._outgoing.append(Outgoing(Opcode.PING, self._ping_payload()))
+            self._deadline_us = now_us + _us(self._limits.ping_interval_s)
+
+    # Private methods
+
+    def _judge(self, message: ClientMessage, now_us: int) -> ClientMessage | None:
+        if isinstance(message, NewPlayer):
+            if self.state is IN_ROOM:
+                raise ClientError("new_player comes once")
+            return message
+        if self.state is CONNECTED:
+            raise ClientError("new_player comes first")
+        if isinstance(message, Ping):
+            self.send(encode_commands([Pong(message.t, now_us)]))
+            return None
+        return None if isinstance(message, Ignored) else message
+
+    def _admit_message(self, now_us: int) -> bool:
+        """Count a message; close the connection where there are too many of them within one second."""
+        if not self.is_open:
+            return False
+        times = self._message_times
+        if len(times) == times.maxlen and now_us - times[0] < 1_000_000:
+            self.close(CloseCode.POLICY_VIOLATION, "too many messages", now_us)
+            return False
+        times.append(now_us)
+        return True
+
+    def _fault(self, why: str, now_us: int) -> None:
+        times = self._fault_times
+        times.append(now_us)
+        if len(times) == times.maxlen and now_us - times[0] < _us(self._limits.fault_window_s):
+            self.close(CloseCode.POLICY_VIOLATION, why, now_us)
+        else:
+            self.send(encode_commands([ErrorText(why)]))
+
+    def _ping_payload(self) -> bytes:
+        return b"%d" % self._pings_sent
+
+    def _abort(self) -> None:
+        self.state = ENDED
+        self.aborted = True
+
+
+def _us(seconds: float) -> int:
+    return round(seconds * 1_000_000)
+
+
+class EchoSession(Session):
+    """A connection of ``/echo``: every message goes back as it came, and neither rate nor room matter."""
+
+    def __init__(self, limits: Limits, now_us: int) -> None:
+        super().__init__(limits, now_us)
+        self.state = IN_ROOM
+        self._deadline_us = now_us + _us(limits.ping_interval_s)
+
+    def receive_text(self, text: str, now_us: int) -> None:  # noqa: ARG002 # as the base
+        """Send a text message back."""
+        self.send(text.encode())
+
+    def receive(self, opcode: Opcode, data: str | bytes | int, now_us: int) -> ClientMessage | None:
+        """Send a binary message back; leave the others to the base."""
+        if opcode is Opcode.BINARY and isinstance(data, bytes):
+            if self.is_open:
+                self._outgoing.append(Outgoing(Opcode.BINARY, data))
+            return None
+        return super().receive(opcode, data, now_us)
+
+    def _admit_message(self, now_us: int) -> bool:  # noqa: ARG002 # as the base
+        return self.is_open
