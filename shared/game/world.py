@@ -25,10 +25,10 @@ from shared.game.scores import TopScores
 from shared.game.snake import DIRECTIONS, Position, Snake
 
 COLORS = range(1, 7)
-INITIAL_LENGTH = 3
 BORDER_DISTANCE = 5
 """A snake's tail is born at least this many cells from the border."""
 BIRTH_DRAWS = 20
+BIRTH_DIRECTIONS = tuple(DIRECTIONS.values())
 PLACE_DRAWS = 20
 SPAWN_CHANCE = 0.06
 """Of a digit, a living snake and step; and of a stone, a step."""
@@ -177,15 +177,15 @@ class World:
 
     def _find_birthplace(self, snake: Snake) -> bool:
         """Lay the snake on three empty cells in a row; give up, until the next step, after 20 draws."""
-        rng = self._rng
+        draw, cells = self._rng.random, self.cells
+        width, height = self.rules.width - 2 * BORDER_DISTANCE, self.rules.height - 2 * BORDER_DISTANCE
         for _ in range(BIRTH_DRAWS):
-            x = rng.randint(BORDER_DISTANCE, self.rules.width - 1 - BORDER_DISTANCE)
-            y = rng.randint(BORDER_DISTANCE, self.rules.height - 1 - BORDER_DISTANCE)
-            dx, dy = direction = DIRECTIONS[rng.randint(37, 40)]
-            body = [(x + dx * i, y + dy * i) for i in reversed(range(INITIAL_LENGTH))]
-            if not any(position in self.cells for position in body):
+            x, y = tail = (BORDER_DISTANCE + int(draw() * width), BORDER_DISTANCE + int(draw() * height))
+            dx, dy = direction = BIRTH_DIRECTIONS[int(draw() * 4)]
+            middle, head = (x + dx, y + dy), (x + 2 * dx, y + 2 * dy)
+            if tail not in cells and middle not in cells and head not in cells:
                 snake.direction = direction
-                snake.body.extend(body)
+                snake.body.extend((head, middle, tail))
                 return True
         return False
 
@@ -242,19 +242,23 @@ class World:
 
     def _put_somewhere(self, char: str, color: int) -> None:
         """
-        Draw on an empty cell, each as likely as the other; do nothing if there is none.
+        Draw on an empty cell; do nothing if there is none.
 
-        Where 20 draws in a row find none, nearly all of the field is taken, and the empty cells are counted instead.
+        Where 20 draws in a row find none, most of the field is taken, and the next empty cell in reading order is it.
         """
         width, height = self.rules.width, self.rules.height
+        draw, cells = self._rng.random, self.cells
+        x = y = 0
         for _ in range(PLACE_DRAWS):
-            position = (int(self._rng.random() * width), int(self._rng.random() * height))
-            if position not in self.cells:
-                self._draw(position, char, color)
+            x, y = int(draw() * width), int(draw() * height)
+            if (x, y) not in cells:
+                self._draw((x, y), char, color)
                 return
-        empty = [(x, y) for y in range(height) for x in range(width) if (x, y) not in self.cells]
-        if empty:
-            self._draw(self._rng.choice(empty), char, color)
+        if len(cells) == width * height:
+            return
+        while (x, y) in cells:
+            x, y = (x + 1, y) if x + 1 < width else (0, (y + 1) % height)
+        self._draw((x, y), char, color)
 
 
 class BlockedCells:

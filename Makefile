@@ -1,0 +1,64 @@
+# One verb a wish; `make` alone lists them. Each sets up what it needs: python3 (3.11 or later) is enough.
+
+PYTHON ?= python3
+VENV ?= .venv
+UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
+RUN := $(UV) run --frozen --no-sync
+export UV_PROJECT_ENVIRONMENT := $(VENV)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup compare test lint format serve-asyncio serve-gevent bench doctor coverage figures clean
+
+help:  ## list the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.ready  ## install everything into this checkout
+
+compare: setup  ## compare both stacks (about two minutes) and write results/<id>/report.html
+	$(RUN) tickbench compare --suite quick
+
+test: setup  ## run all tests
+	$(RUN) pytest -n 2 --dist loadgroup
+
+lint: setup  ## check style, types and who imports whom
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
+	$(RUN) lint-imports --no-cache
+
+format: setup  ## put the code into its style
+	$(RUN) ruff format .
+	$(RUN) ruff check --fix .
+
+serve-asyncio: setup  ## serve the game with asyncio on http://127.0.0.1:8000
+	$(RUN) tickbench serve asyncio
+
+serve-gevent: setup  ## serve the game with gevent on http://127.0.0.1:8000
+	$(RUN) tickbench serve gevent
+
+bench: setup  ## measure what the rules cost
+	$(RUN) tickbench bench
+
+doctor: setup  ## say whether this machine is fit to measure on
+	$(RUN) tickbench doctor
+
+coverage: setup  ## run all tests and say which lines they never reached
+	$(RUN) pytest -n 2 --dist loadgroup --cov --cov-report=term-missing:skip-covered
+
+figures: setup  ## run the long tests at the length that the figures in docs/ were taken at
+	TICKBENCH_SAME_STEPS=2000 TICKBENCH_ABUSE_SECONDS=60 TICKBENCH_CROWD_SECONDS=60 \
+		$(RUN) pytest -n 0 -s -m figure --timeout 900
+
+clean:  ## remove what was built (results stay)
+	rm -rf $(VENV) .uv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage
+
+$(VENV)/.ready: pyproject.toml uv.lock | $(UV)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "error: $(PYTHON) is older than 3.11; make PYTHON=/path/to/python3.11 would be right" >&2; exit 2; }
+	$(UV) sync --frozen --python $(PYTHON)
+	@touch $@
+
+# Only where uv is not on the PATH: into a folder of the checkout, by venv or, where that is missing, by pip.
+.uv/bin/uv:
+	$(PYTHON) -m venv .uv && .uv/bin/python -m pip install --quiet uv || \
+		{ rm -rf .uv && $(PYTHON) -m pip install --quiet --target .uv uv; }

@@ -1,0 +1,253 @@
+"""
+What the rules cost: one step and its encoding, a living snake, at 10 and at 100 players.
+
+Beside it, in the same run and in turns, snakepit's own ``next_frame`` where a checkout of 7WebPages/snakepit-game is at
+hand. Both play with the same steering on the same field, and sockets are replaced by counters. Only ratios of one run
+mean something: the times are those of this machine in this minute.
+"""
+
+import importlib
+import os
+import platform
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from shared.game.commands import Command, Join, Turn
+from shared.game.snake import KEYS, Direction, Position
+from shared.game.world import DIGITS, Rules, World
+from shared.wire.messages import Tick, encode_commands, join_arrays
+
+PLAYERS = (10, 100)
+WIDTH, HEIGHT_PER_TEN = 50, 25
+GAMES_A_BLOCK = 10
+STEPS_A_GAME = 100
+"""A young field: later, snakepit lets snakes be born on top of what lies there, and we don't."""
+
+
+class CountingSocket:
+    """Stands where a connection would."""
+
+    def __init__(self) -> None:
+        self.frames = 0
+        self.characters = 0
+
+    def send_str(self, text: str) -> None:
+        """Count a message."""
+        self.frames += 1
+        self.characters += len(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One block of steps: how long they took, and how many living snakes they moved in all."""
+
+    elapsed_ns: int
+    snake_steps: int
+    characters: int
+
+    @property
+    def us_per_snake(self) -> float:
+        """Microseconds a living snake and step."""
+        return self.elapsed_ns / 1000 / self.snake_steps
+
+
+def steer(head: Position, direction: Direction, is_open: Callable[[int, int], bool]) -> int | None:
+    """Return the key of a player who turns only when the next cell is deadly: the same for both games."""
+    x, y = head
+    dx, dy = direction
+    if is_open(x + dx, y + dy):
+        return None
+    for turn in ((dy, -dx), (-dy, dx)):
+        if is_open(x + turn[0], y + turn[1]):
+            return KEYS[turn]
+    return None
+
+
+class OurGame:
+    """Our world with ``players`` who join again whenever they have died."""
+
+    def __init__(self, players: int, seed: int) -> None:
+        self.rules = Rules(WIDTH, HEIGHT_PER_TEN * players // 10, players)
+        self.world = World(self.rules, random.Random(seed))  # noqa: S311 # a game
+        self.players = players
+        self.sockets = [CountingSocket() for _ in range(players)]
+        self.n = 0
+
+    def commands(self) -> list[Command]:
+        """Decide what every player does next."""
+        commands: list[Command] = []
+        for player_id in range(1, self.players + 1):
+            snake = self.world.snakes.get(player_id)
+            if snake is None:
+                commands.append(Join(player_id, f"player {player_id}"))
+            elif snake.born and (key := steer(snake.body[0], snake.direction, self._is_open)):
+                commands.append(Turn(player_id, key))
+        return commands
+
+    def play(self, steps: int) -> Block:
+        """Play, and time rules and encoding."""
+        elapsed_ns = snake_steps = 0
+        sockets, clock = self.sockets, time.perf_counter_ns
+        before = sockets[0].characters
+        for _ in range(steps):
+            commands = self.commands()
+            began_ns = clock()
+            step = self.world.step(commands)
+            self.n += 1
+            frame = join_arrays(encode_commands([Tick(self.n, began_ns, began_ns)]), encode_commands(step.changes))
+            text = frame.decode()
+            for socket in sockets:
+                socket.send_str(text)
+            elapsed_ns += clock() - began_ns
+            snake_steps += self.world.living
+        return Block(elapsed_ns, snake_steps, sockets[0].characters - before)
+
+    def _is_open(self, x: int, y: int) -> bool:
+        if not (0 <= x < self.rules.width and 0 <= y < self.rules.height):
+            return False
+        cell = self.world.cells.get((x, y))
+        return cell is None or cell.char in DIGITS
+
+
+class Snakepit:
+    """Snakepit's own game, from its checkout, with the same players. Its settings are global."""
+
+    def __init__(self, players: int, seed: int) -> None:
+        self.settings: Any = importlib.import_module("settings")
+        height = HEIGHT_PER_TEN * players // 10
+        vars(self.settings).update(FIELD_SIZE_X=WIDTH, FIELD_SIZE_Y=height, MAX_PLAYERS=players)
+        random.seed(seed)
+        self.game: Any = importlib.import_module("game").Game()
+        self.sockets = [CountingSocket() for _ in range(players)]
+        self.seats = [self.game.new_player(f"player {i}", socket) for i, socket in enumerate(self.sockets, 1)]
+
+    def steer(self) -> None:
+        """Let every player do what it does next."""
+        if not self.game.count_alive_players():
+            self.game.reset_world()
+        for player in self.seats:
+            if not player.alive:
+                self.game.join(player)
+            elif player.snake and (key := steer(tuple(player.snake[0]), tuple(player.direction), self._is_open)):
+                player.keypress(key)
+
+    def play(self, steps: int) -> Block:
+        """Play, and time ``next_frame``."""
+        elapsed_ns = snake_steps = 0
+        clock, before = time.perf_counter_ns, self.sockets[0].characters
+        for _ in range(steps):
+            self.steer()
+            began_ns = clock()
+            self.game.next_frame()
+            elapsed_ns += clock() - began_ns
+            snake_steps += self.game.count_alive_players()
+        return Block(elapsed_ns, snake_steps, self.sockets[0].characters - before)
+
+    def _is_open(self, x: int, y: int) -> bool:
+        if not (0 <= x < self.settings.FIELD_SIZE_X and 0 <= y < self.settings.FIELD_SIZE_Y):
+            return False
+        char: str = self.game._world[y][x].char  # noqa: SLF001 # it has no other way to look
+        return char == " " or char.isdigit()
+
+
+def measure(players: int, repeats: int, *, with_snakepit: bool) -> dict[str, list[Block]]:
+    """Play both games in turns; the order changes with every repeat."""
+    games: dict[str, type[OurGame | Snakepit]] = {"tickbench": OurGame}
+    if with_snakepit:
+        games["snakepit"] = Snakepit
+    blocks: dict[str, list[Block]] = {name: [] for name in games}
+    for game in games.values():
+        play_block(game, players, 0)  # not counted: it fills caches
+    for repeat in track(range(repeats), f"{players} players", console=Console(stderr=True), transient=True):
+        for name in list(games) if repeat % 2 else reversed(games):
+            blocks[name].append(play_block(games[name], players, repeat))
+    return blocks
+
+
+def play_block(kind: type[OurGame | Snakepit], players: int, repeat: int) -> Block:
+    """Play some games from their start; add up."""
+    seeds = range(repeat * GAMES_A_BLOCK, (repeat + 1) * GAMES_A_BLOCK)
+    played = [kind(players, seed).play(STEPS_A_GAME) for seed in seeds]
+    return Block(
+        sum(block.elapsed_ns for block in played),
+        sum(block.snake_steps for block in played),
+        sum(block.characters for block in played),
+    )
+
+
+def report(results: dict[int, dict[str, list[Block]]]) -> Table:
+    """Lay the figures out: medians over the repeats, and the middle half in brackets."""
+    table = Table(title="Rules and encoding of one step, a living snake")
+    for heading in ("players", "tickbench us", "snakepit us", "ratio"):
+        table.add_column(heading, justify="right")
+    for players, blocks in results.items():
+        ours = [block.us_per_snake for block in blocks["tickbench"]]
+        theirs = [block.us_per_snake for block in blocks.get("snakepit", ())]
+        ratios = [our / their for our, their in zip(ours, theirs, strict=False)]
+        table.add_row(str(players), middle(ours), middle(theirs), middle(ratios, 3))
+    return table
+
+
+def middle(values: list[float], digits: int = 2) -> str:
+    """Return the median and the quartiles; a dash where there is nothing."""
+    if not values:
+        return "-"
+    low, median, high = statistics.quantiles(values, n=4)
+    return f"{median:.{digits}f} [{low:.{digits}f} to {high:.{digits}f}]"
+
+
+@click.command()
+@click.option(
+    "--snakepit", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Checkout to measure beside."
+)
+@click.option("--repeats", type=click.IntRange(2, 1000), default=20, show_default=True, help="Blocks of each.")
+@click.option(
+    "--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the raw numbers here."
+)
+def bench(snakepit: Path | None, repeats: int, json_file: Path | None) -> None:
+    """Measure what the rules cost."""
+    if snakepit and not (snakepit / "game.py").is_file():
+        raise click.BadParameter(f"{snakepit} has no game.py; a checkout of 7WebPages/snakepit-game has")
+    target = json_file.resolve() if json_file else None
+    if snakepit:
+        sys.path.insert(0, str(snakepit.resolve()))
+    home = Path.cwd()
+    with tempfile.TemporaryDirectory() as folder:  # snakepit writes its scores where it stands
+        os.chdir(folder)
+        try:
+            results = {n: measure(n, repeats, with_snakepit=snakepit is not None) for n in PLAYERS}
+        finally:
+            os.chdir(home)
+    Console().print(report(results))
+    if target:
+        raw = {"schema": "tickbench.bench/1", "python": platform.python_version(), "rules": results}
+        target.write_bytes(msgspec.json.format(msgspec.json.encode(raw)))
+
+
+def main() -> int:
+    """Run the command; on bad input say so in one line."""
+    try:
+        bench.main(standalone_mode=False, prog_name="python -m shared.bench")
+    except click.UsageError as error:
+        print(f"error: {error.format_message()}", file=sys.stderr)
+        return 2
+    except click.Abort:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
