@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from backends.asyncio_server.websocket import ConnectionEndedError, GameWebSocket
 from shared.wire.errors import ProtocolError
-from shared.wire.session import ENDED, Session
+from shared.wire.session import CLOSING, ENDED, Session
 
 if TYPE_CHECKING:
     from backends.asyncio_server.loops import RoomLoop
@@ -39,8 +39,13 @@ class Connection:
         server.connections.add(self)
         try:
             while session.state is not ENDED:
-                await self._receive(session.time_left_s(server.clock.now_us()))
+                if time_left_s := session.time_left_s(server.clock.now_us()):
+                    await self._receive(time_left_s)
+                else:  # also while a peer leaves us no moment without a message
+                    session.wake(server.clock.now_us())
                 await self.flush()
+                if session.state is CLOSING:
+                    await asyncio.sleep(0)  # what comes now is thrown away, and must not keep others waiting
         finally:
             server.connections.discard(self)
             server.core.counters.count_end(session.close_code, dead=session.dead)
@@ -89,7 +94,7 @@ class Connection:
         try:
             opcode, data = await self.ws.receive_message(timeout_s)
         except TimeoutError:
-            session.wake(clock.now_us())
+            return  # something is due
         except ConnectionEndedError:
             session.receive_eof()
         except ProtocolError as error:

@@ -18,7 +18,6 @@ from backends.asyncio_server.metrics import PACKAGES
 from backends.asyncio_server.ticker import Ticker
 from shared.config import ServerConfig, fail_usage
 from shared.core import ServerCore
-from shared.rooms.room import Room
 from shared.wire.frames import CloseCode
 
 logger = logging.getLogger("tickbench")
@@ -51,11 +50,11 @@ class Server:
             self.loops[name] = self._loop_mode(self, Ticker(self, room, schedule))
         return self.loops[name]
 
-    def room_crashed(self, room: Room[Connection], error: BaseException) -> None:
-        """End a room whose loop raised, and nothing else; say why, once."""
-        logger.error("room %s crashed", room.name, exc_info=error)
+    def room_crashed(self, loop: RoomLoop, error: BaseException) -> None:
+        """End the room of a loop that raised, and nothing else; say why, once."""
+        logger.error("room %s crashed", loop.ticker.room.name, exc_info=error)
         self.core.counters.crashed_rooms += 1
-        loop = self._forget(room)
+        self._forget(loop)
         members = [connection for connection in self.connections if connection.loop is loop]
         self._own(self._close(members, CloseCode.INTERNAL_ERROR, "the room crashed"))
 
@@ -108,13 +107,17 @@ class Server:
         while True:
             await asyncio.sleep(HOUSEKEEPING_S)
             for room in self.core.lobby.idle_rooms(self.clock.now_us()):
-                await self._forget(room).stop()
+                loop = self.loops[room.name]
+                self._forget(loop)
+                await loop.stop()
 
     # Private methods
 
-    def _forget(self, room: Room[Connection]) -> RoomLoop:
-        self.core.forget_room(room)
-        return self.loops.pop(room.name)
+    def _forget(self, loop: RoomLoop) -> None:
+        room = loop.ticker.room
+        if self.loops.get(room.name) is loop:
+            del self.loops[room.name]
+            self.core.forget_room(room)
 
     async def _close(self, connections: Iterable[Connection], code: int, reason: str) -> None:
         """Close connections from our side; wait until they have ended, then abort who is left."""
@@ -135,7 +138,12 @@ class Server:
     def _own(self, coroutine: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(coroutine)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._disown)
+
+    def _disown(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            logger.error("a task of the server failed", exc_info=error)
 
 
 async def serve(config: ServerConfig) -> int:

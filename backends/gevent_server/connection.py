@@ -11,9 +11,9 @@ import gevent
 from gevent.event import Event
 from geventwebsocket.exceptions import WebSocketError
 
-from backends.gevent_server.websocket import ConnectionEndedError, GameWebSocket
+from backends.gevent_server.websocket import STEP_S, ConnectionEndedError, GameWebSocket
 from shared.wire.errors import ProtocolError
-from shared.wire.session import ENDED, Outgoing, Session
+from shared.wire.session import CLOSING, ENDED, Outgoing, Session
 
 if TYPE_CHECKING:
     from backends.gevent_server.loops import RoomLoop
@@ -43,8 +43,13 @@ class Connection:
         server.connections.add(self)
         try:
             while session.state is not ENDED:
-                self._receive(session.time_left_s(server.clock.now_us()))
+                if time_left_s := session.time_left_s(server.clock.now_us()):
+                    self._receive(time_left_s)
+                else:  # also while a peer leaves us no moment without a message
+                    session.wake(server.clock.now_us())
                 self.flush()
+                if session.state is CLOSING:
+                    gevent.sleep(STEP_S)  # what comes now is thrown away, and must not keep others waiting
         finally:
             server.connections.discard(self)
             server.core.counters.count_end(session.close_code, dead=session.dead)
@@ -98,7 +103,7 @@ class Connection:
         try:
             opcode, data = self.ws.receive_message(timeout_s)
         except TimeoutError:
-            session.wake(clock.now_us())
+            return  # something is due
         except ConnectionEndedError:
             session.receive_eof()
         except ProtocolError as error:

@@ -33,7 +33,6 @@ from shared.wire.parser import FrameParser, Message
 if TYPE_CHECKING:
     from backends.gevent_server.server import Server
 
-READ_BYTES = 65536
 ECHO_LIMIT_BYTES = 2**20
 STEP_S = 0.02
 """How often a closing connection is looked at."""
@@ -69,6 +68,7 @@ class GameWebSocket(WebSocket):
         super().__init__(handler.environ, LockedStream(handler), handler)
         self.waits_for_peer = waits_for_peer
         self._parser = FrameParser(max_message_bytes)
+        self._read_bytes = min(max_message_bytes, 65536)
         self._socket: socket.socket = handler.socket
 
     def __del__(self) -> None:
@@ -86,6 +86,7 @@ class GameWebSocket(WebSocket):
         """
         while (message := self._parser.next_message()) is None:
             self._parser.feed(self._read(timeout_s))
+            gevent.sleep(0)  # a socket that always has more to read would never let the others run
         return message
 
     def send_message(self, opcode: Opcode, payload: bytes) -> None:
@@ -131,7 +132,7 @@ class GameWebSocket(WebSocket):
         try:
             # The time-out strikes only while nothing has been read, so it loses nothing.
             with gevent.Timeout(max(timeout_s, 0.001), TimeoutError):
-                data: bytes = self.raw_read(READ_BYTES)
+                data: bytes = self.raw_read(self._read_bytes)
         except TimeoutError:
             raise
         except (OSError, ValueError):  # ValueError: closed in the meantime

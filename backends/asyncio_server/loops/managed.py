@@ -57,4 +57,4 @@ class ManagedLoop:
             self._feed(Event.STOPPED)
         elif error := task.exception():
             self._feed(Event.FAILED)
-            self._server.room_crashed(self.ticker.room, error)
+            self._server.room_crashed(self, error)

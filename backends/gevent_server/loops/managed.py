@@ -55,7 +55,7 @@ class ManagedLoop:
                 self.ticker.tick(self.ticker.wait())
         except Exception as error:  # noqa: BLE001 # whatever it is, it ends this room and is logged with its traceback
             self._feed(Event.FAILED)
-            self._server.room_crashed(self.ticker.room, error)
+            self._server.room_crashed(self, error)
 
     def _ended(self, _: "gevent.Greenlet[..., None]") -> None:
         self._feed(Event.STOPPED)
