@@ -10,14 +10,12 @@ from backends.asyncio_server.websocket import GameWebSocket
 from shared.measure.prometheus import CONTENT_TYPE
 from shared.web import HEADERS, WebFile, load_web_files
 from shared.wire.handshake import DEFAULT_ROOM, room_name
-from shared.wire.session import EchoSession, Session
+from shared.wire.session import ECHO_LIMIT_BYTES, EchoSession, Session
 
 if TYPE_CHECKING:
     from backends.asyncio_server.server import Server
 
 SERVER: "web.AppKey[Server]" = web.AppKey("server")
-
-ECHO_LIMIT_BYTES = 2**20
 
 
 def create_app(server: "Server") -> web.Application:

@@ -9,14 +9,11 @@ from typing import TYPE_CHECKING
 
 from backends.asyncio_server.websocket import ConnectionEndedError, GameWebSocket
 from shared.wire.errors import ProtocolError
-from shared.wire.session import CLOSING, ENDED, Session
+from shared.wire.session import CLOSING, ENDED, MAX_OWED_MESSAGES, Session
 
 if TYPE_CHECKING:
     from backends.asyncio_server.loops import RoomLoop
     from backends.asyncio_server.server import Server
-
-MAX_OWED_MESSAGES = 16
-"""Personal messages for a connection that does not read; one more and it is a slow consumer."""
 
 
 class Connection:

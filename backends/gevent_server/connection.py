@@ -13,14 +13,11 @@ from geventwebsocket.exceptions import WebSocketError
 
 from backends.gevent_server.websocket import STEP_S, ConnectionEndedError, GameWebSocket
 from shared.wire.errors import ProtocolError
-from shared.wire.session import CLOSING, ENDED, Outgoing, Session
+from shared.wire.session import CLOSING, ENDED, MAX_OWED_MESSAGES, Outgoing, Session
 
 if TYPE_CHECKING:
     from backends.gevent_server.loops import RoomLoop
     from backends.gevent_server.server import Server
-
-MAX_OWED_MESSAGES = 16
-"""Personal messages for a connection that does not read; one more and it is a slow consumer."""
 
 
 class Connection:

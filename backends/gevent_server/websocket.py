@@ -29,11 +29,11 @@ from geventwebsocket.websocket import WebSocket
 from shared.wire.frames import Opcode
 from shared.wire.handshake import DEFAULT_ROOM, room_name
 from shared.wire.parser import FrameParser, Message
+from shared.wire.session import ECHO_LIMIT_BYTES
 
 if TYPE_CHECKING:
     from backends.gevent_server.server import Server
 
-ECHO_LIMIT_BYTES = 2**20
 STEP_S = 0.02
 """How often a closing connection is looked at."""
 

@@ -130,7 +130,7 @@ class LoadSummary(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     scenario: str
     started_at: str
-    """Start of the measured window, UTC, ISO 8601."""
+    """Start of the measured window on the server's clock, UTC, ISO 8601; exact, as is ``duration_s``."""
     duration_s: float
     tick_rate_hz: float | None
     connections: ConnectionCounts

@@ -22,6 +22,11 @@ from shared.wire.messages import (
     encode_commands,
 )
 
+MAX_OWED_MESSAGES = 16
+"""Messages of its own for a connection that does not read; one more and it is a slow consumer."""
+
+ECHO_LIMIT_BYTES = 2**20
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
