@@ -1,0 +1,80 @@
+"""What the measured cores did besides the server and the generator. Reads /proc/stat; knows nothing of the load."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+PROC_STAT = Path("/proc/stat")
+
+
+@dataclass(frozen=True, slots=True)
+class CoreTimes:
+    """One core's clock at a moment, in seconds since boot: idle, taken by the hypervisor, in interrupts."""
+
+    idle_s: float
+    steal_s: float
+    interrupts_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class MachineSample:
+    """All cores at one moment of the monotonic clock."""
+
+    at_s: float
+    cores: dict[int, CoreTimes]
+
+
+@dataclass(frozen=True, slots=True)
+class CoreUse:
+    """What some cores did between two samples, in percent of their time."""
+
+    steal_percent: float
+    """Of the core that had most of it."""
+    foreign_percent: float
+    """CPU of all processes but those that were known, over these cores."""
+
+
+def own_cpus() -> list[int]:
+    """Return the cores that this process may run on."""
+    return sorted(os.sched_getaffinity(0))
+
+
+def sample_machine(path: Path = PROC_STAT) -> MachineSample | None:
+    """Return the state of all cores, None where the system has no /proc/stat."""
+    try:
+        lines = path.read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    cores = {}
+    ticks_a_second = os.sysconf("SC_CLK_TCK")
+    for line in lines:
+        name, *fields = line.split()
+        if name.startswith("cpu") and name != "cpu":
+            _, _, _, idle, iowait, irq, softirq, steal, *_ = (int(field) / ticks_a_second for field in fields)
+            cores[int(name[3:])] = CoreTimes(idle + iowait, steal, irq + softirq)
+    return MachineSample(time.monotonic(), cores)
+
+
+def use_between(before: MachineSample, after: MachineSample, cpus: list[int], known_cpu_s: float) -> CoreUse | None:
+    """
+    Return what ``cpus`` did, of which ``known_cpu_s`` was the CPU time of the processes that belong there.
+
+    Busy is what was neither idle nor stolen: a tickless kernel keeps these two exactly, while its user and system
+    times are samples taken every 10 ms, which a server that wakes every 50 ms can hit always or never.
+
+    """
+    elapsed_s = after.at_s - before.at_s
+    known = [cpu for cpu in cpus if cpu in before.cores and cpu in after.cores]
+    if not known or elapsed_s <= 0:
+        return None
+    steal, busy_s = [], 0.0
+    for cpu in known:
+        old, new = before.cores[cpu], after.cores[cpu]
+        stolen_s = new.steal_s - old.steal_s
+        steal.append(stolen_s / elapsed_s)
+        busy_s += elapsed_s - (new.idle_s - old.idle_s) - stolen_s - (new.interrupts_s - old.interrupts_s)
+    foreign = max(0.0, busy_s - known_cpu_s) / (elapsed_s * len(known))
+    return CoreUse(100 * max(steal), 100 * foreign)

@@ -1,0 +1,272 @@
+"""
+The instrument doubts itself: whether the numbers of a run can be trusted, and why not, in words.
+
+A reason says that they cannot; a warning names something that was found although they stand. What the server does
+(refuse, close, be late) is a result and never a reason. Knows only the findings that it is handed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from shared.measure.summary import Validity
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """All thresholds, in one place; every report prints them."""
+
+    steal_percent: float = 5.0
+    """Of one measured core."""
+    foreign_percent: float = 3.0
+    """CPU of others on the server's cores (a reason) or on the generator's (a warning)."""
+    clock_step_us: int = 1000
+    coalesced_percent: float = 1.0
+    generator_percent: float = 80.0
+    """Of one core."""
+    lag_ms: float = 1.0
+    """p99 of the hub's lag where a frame's time is that of its read."""
+    lag_periods: float = 0.5
+    """p99 of the hub's lag in periods, where the kernel stamps: then lag is no error, until frames pile up."""
+    warm_up_percent: float = 20.0
+    """How far the p50 at the end of the warm-up may be off that of the run's first two seconds."""
+    warm_up_floor_us: int = 200
+    """Below this the difference is the machine's own and no sign of a cold server."""
+    unstamped_percent: float = 0.1
+    """Frames that the kernel did not stamp, up to which we call all stamped."""
+
+
+LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What a run found out about itself; None for what could not be found out."""
+
+    timestamps: Literal["kernel", "read"]
+    period_ms: float | None
+    received: int
+    coalesced: int
+    generator_cpu_percent: float
+    lag_p99_ms: float | None
+    steal_percent: float | None
+    foreign_server_percent: float | None
+    foreign_generator_percent: float | None
+    clock_step_us: int
+    slow_skips: int | None
+    own_limits: str
+    """Connections lost to our own limits, in words; empty without any."""
+    timed_out: int
+    warm_up_p50_us: int | None
+    first_p50_us: int | None
+    server_unknown: bool
+    """It has no /stats of ours."""
+    same_host: bool
+    negative_deliveries: int
+    lost_ticks: str
+    """Ticks that came to nobody of a room and that its server did not skip, in words; empty without any."""
+    refused: str
+    closed_early: str
+    errors: str
+
+
+Check = Callable[[Findings, Limits], str | None]
+"""Returns what it objects to, None where all is well."""
+
+
+def judge(findings: Findings, limits: Limits = LIMITS) -> Validity:
+    """Return the verdict on a run."""
+    reasons = [words for check in REASONS if (words := check(findings, limits))]
+    warnings = [words for check in WARNINGS if (words := check(findings, limits))]
+    return Validity.of(reasons, warnings)
+
+
+def is_saturated(findings: Findings, limits: Limits = LIMITS) -> bool:
+    """Return whether the generator itself was at its end."""
+    return findings.generator_cpu_percent > limits.generator_percent or _coalesced(findings) > limits.coalesced_percent
+
+
+def limits_in_words(limits: Limits = LIMITS) -> list[tuple[str, float]]:
+    """Return all thresholds by name."""
+    return [(limit.name, getattr(limits, limit.name)) for limit in fields(limits)]
+
+
+def _coalesced(findings: Findings) -> float:
+    return 100 * findings.coalesced / findings.received if findings.received else 0.0
+
+
+# The machine
+
+
+def _steal(found: Findings, limits: Limits) -> str | None:
+    if (found.steal_percent or 0) <= limits.steal_percent:
+        return None
+    return f"the hypervisor stole {found.steal_percent:.1f} % of a measured core (limit {limits.steal_percent:g} %)"
+
+
+def _foreign_on_server(found: Findings, limits: Limits) -> str | None:
+    if (found.foreign_server_percent or 0) <= limits.foreign_percent:
+        return None
+    share = f"{found.foreign_server_percent:.1f} %"
+    return f"other processes took {share} of the server's core (limit {limits.foreign_percent:g} %)"
+
+
+def _foreign_on_generator(found: Findings, limits: Limits) -> str | None:
+    if (found.foreign_generator_percent or 0) <= limits.foreign_percent:
+        return None
+    return f"other processes took {found.foreign_generator_percent:.1f} % of the generator's core"
+
+
+def _large_clock_step(found: Findings, limits: Limits) -> str | None:
+    if found.clock_step_us <= limits.clock_step_us:
+        return None
+    return f"the clock was stepped by {found.clock_step_us / 1000:.1f} ms during the run"
+
+
+def _small_clock_step(found: Findings, limits: Limits) -> str | None:
+    if not 0 < found.clock_step_us <= limits.clock_step_us:
+        return None
+    return f"the clock was stepped by {found.clock_step_us} us during the run"
+
+
+# The generator
+
+
+def _coalesced_frames(found: Findings, limits: Limits) -> str | None:
+    share = _coalesced(found)
+    if share <= limits.coalesced_percent:
+        return None
+    return (
+        f"{share:.1f} % of the frames were read together with what came later, so that their time is an upper bound "
+        f"(limit {limits.coalesced_percent:g} %)"
+    )
+
+
+def _cpu_without_stamps(found: Findings, limits: Limits) -> str | None:
+    return _cpu(found, limits) if found.timestamps == "read" else None
+
+
+def _cpu_with_stamps(found: Findings, limits: Limits) -> str | None:
+    return _cpu(found, limits) if found.timestamps == "kernel" else None
+
+
+def _cpu(found: Findings, limits: Limits) -> str | None:
+    if found.generator_cpu_percent <= limits.generator_percent:
+        return None
+    share = f"{found.generator_cpu_percent:.0f} %"
+    return f"the generator took {share} of a core (limit {limits.generator_percent:g} %)"
+
+
+def _lag_without_stamps(found: Findings, limits: Limits) -> str | None:
+    if found.timestamps == "kernel" or (found.lag_p99_ms or 0) <= limits.lag_ms:
+        return None
+    lag = f"{found.lag_p99_ms:.1f} ms"
+    return f"the generator's loop lagged by {lag} (p99) without kernel timestamps (limit {limits.lag_ms:g} ms)"
+
+
+def _lag_with_stamps(found: Findings, limits: Limits) -> str | None:
+    limit_ms = limits.lag_periods * (found.period_ms or 0)
+    if found.timestamps == "read" or not limit_ms or (found.lag_p99_ms or 0) <= limit_ms:
+        return None
+    return f"the generator's loop lagged by {found.lag_p99_ms:.1f} ms (p99); arrivals are the kernel's all the same"
+
+
+def _no_stamps(found: Findings, _: Limits) -> str | None:
+    if found.timestamps == "kernel":
+        return None
+    return "the kernel gave no receive timestamps: a frame's time is that of its read"
+
+
+def _slow_consumer(found: Findings, _: Limits) -> str | None:
+    if not found.slow_skips:
+        return None
+    return f"the generator was a slow consumer: the server skipped {found.slow_skips} frames for its connections"
+
+
+def _own_limits(found: Findings, _: Limits) -> str | None:
+    return f"connections were lost to the generator's own limits: {found.own_limits}" if found.own_limits else None
+
+
+def _timed_out(found: Findings, _: Limits) -> str | None:
+    if not found.timed_out:
+        return None
+    return f"the generator gave up on {found.timed_out} connections that had no tick frame in time"
+
+
+def _cold(found: Findings, limits: Limits) -> str | None:
+    if found.warm_up_p50_us is None or found.first_p50_us is None:
+        return None
+    limit_us = max(limits.warm_up_floor_us, limits.warm_up_percent / 100 * found.first_p50_us)
+    if abs(found.warm_up_p50_us - found.first_p50_us) <= limit_us:
+        return None
+    return (
+        f"the warm-up was too short: p50 lateness was {found.warm_up_p50_us / 1000:.2f} ms at its end and "
+        f"{found.first_p50_us / 1000:.2f} ms in the first two seconds (limit {limits.warm_up_percent:g} %)"
+    )
+
+
+# The server and its connections
+
+
+def _unknown_server(found: Findings, _: Limits) -> str | None:
+    if found.server_unknown:
+        return "the server has no /stats of ours: its clock is taken to be this host's, and it tells no figures"
+    if not found.same_host:
+        return "the server is on another host: lateness and delivery contain the unknown offset of its clock"
+    return None
+
+
+def _clocks_differ(found: Findings, _: Limits) -> str | None:
+    if not found.negative_deliveries:
+        return None
+    return f"{found.negative_deliveries} frames arrived before they were sent: the two clocks differ"
+
+
+def _lost_ticks(found: Findings, _: Limits) -> str | None:
+    if not found.lost_ticks:
+        return None
+    return f"ticks came to nobody that the server did not skip, and are counted as missing: {found.lost_ticks}"
+
+
+def _refused(found: Findings, _: Limits) -> str | None:
+    return f"connections were refused: {found.refused}" if found.refused else None
+
+
+def _closed_early(found: Findings, _: Limits) -> str | None:
+    return f"connections ended early: {found.closed_early}" if found.closed_early else None
+
+
+def _errors(found: Findings, _: Limits) -> str | None:
+    return f"the server told its clients of errors: {found.errors}" if found.errors else None
+
+
+REASONS: tuple[Check, ...] = (
+    _steal,
+    _foreign_on_server,
+    _large_clock_step,
+    _coalesced_frames,
+    _cpu_without_stamps,
+    _lag_without_stamps,
+    _slow_consumer,
+    _own_limits,
+    _timed_out,
+    _cold,
+)
+"""Each says why the numbers cannot be trusted."""
+
+WARNINGS: tuple[Check, ...] = (
+    _no_stamps,
+    _cpu_with_stamps,
+    _lag_with_stamps,
+    _foreign_on_generator,
+    _small_clock_step,
+    _unknown_server,
+    _clocks_differ,
+    _lost_ticks,
+    _refused,
+    _closed_early,
+    _errors,
+)
+"""Each names something that was found although the numbers stand."""

@@ -1,0 +1,85 @@
+"""Load runs as child processes: importing locust would monkey-patch the tests."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pytest
+
+from shared.measure.summary import LoadSummary, read_summary
+from tests.support.planted_server import Law, Send
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_S = 60
+
+
+@dataclass(frozen=True)
+class Planted:
+    """A planted server that runs."""
+
+    port: int
+    record: Path
+
+    @property
+    def url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}"
+
+    def sends(self) -> list[Send]:
+        """What it sent; known when it has ended."""
+        return [Send(*row) for row in json.loads(self.record.read_text())]
+
+
+@contextmanager
+def planted(law: Law, folder: Path) -> Iterator[Planted]:
+    record = folder / "record.json"
+    script = ROOT / "tests" / "support" / "planted_server.py"
+    command = [sys.executable, str(script), json.dumps(asdict(law)), str(record)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield Planted(int(process.stdout.readline()), record)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(PATIENCE_S)
+    assert process.returncode == 0
+
+
+def load_command(*arguments: object) -> list[str]:
+    locustfile = ROOT / "loadtests" / "locustfile.py"
+    return [sys.executable, "-m", "locust", "-f", str(locustfile), "--headless", *map(str, arguments)]
+
+
+def load(*arguments: object) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
+    return subprocess.run(
+        load_command(*arguments), capture_output=True, text=True, timeout=PATIENCE_S, check=False, env=environment
+    )
+
+
+@dataclass(frozen=True)
+class PlantedRun:
+    """A load run against a planted server, and the truth about it."""
+
+    status: int
+    stderr: str
+    summary: LoadSummary
+    sends: list[Send]
+
+
+def load_planted(law: Law, folder: Path, users: int, *arguments: object) -> PlantedRun:
+    out = folder / "out.json"
+    with planted(law, folder) as server:
+        done = load("--host", server.url, "--users", users, "--out", out, *arguments)
+    assert done.returncode in {0, 3}, done.stderr
+    return PlantedRun(done.returncode, done.stderr, read_summary(out.read_bytes()), server.sends())
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("load")
