@@ -1,0 +1,137 @@
+"""What the tests of the command line share: a recorded summary, a results folder, and stand-ins for the children."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from shared.measure.summary import LoadSummary, Validity, read_summary
+from tickbench.environment import Environment, collect_environment
+from tickbench.pinning import Pinning
+from tickbench.results import ResultFolder, Run
+from tickbench.suite import Suite
+
+FAKES = Path(__file__).parent / "fakes"
+
+SUITE_TOML = """
+name = "small"
+arms = {arms}
+scenario = "{scenario}"
+connections = 30
+duration_s = {duration_s}
+warm_up_s = 0
+repeats = {repeats}
+seed = 3
+"""
+
+
+@pytest.fixture
+def summary() -> LoadSummary:
+    return read_summary((FAKES / "summary.json").read_bytes())
+
+
+@pytest.fixture
+def fake_server() -> Callable[..., list[str]]:
+    def command(behaviour: str = "good") -> list[str]:
+        return [sys.executable, str(FAKES / "server.py"), "--behaviour", behaviour]
+
+    return command
+
+
+@pytest.fixture
+def suite_file(tmp_path: Path) -> Callable[..., Path]:
+    """Write a suite and return its file."""
+
+    def write(*arms: str, scenario: str = "steady", repeats: int = 1, duration_s: float = 0.1, more: str = "") -> Path:
+        path = tmp_path / "small.toml"
+        text = SUITE_TOML.format(arms=list(arms), scenario=scenario, duration_s=duration_s, repeats=repeats)
+        path.write_text(text + more, "utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def tickbench() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the command line with stand-ins for its children."""
+
+    def run(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            tickbench_command(*arguments),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            env={**os.environ, **variables},
+        )
+
+    return run
+
+
+@pytest.fixture
+def start_tickbench() -> Callable[..., subprocess.Popen[str]]:
+    """Start the same, to be interrupted."""
+
+    def start(*arguments: str | Path) -> subprocess.Popen[str]:
+        command = tickbench_command(*arguments)
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    return start
+
+
+def tickbench_command(*arguments: str | Path) -> list[str]:
+    return [sys.executable, str(FAKES / "tickbench_with_fakes.py"), *map(str, arguments)]
+
+
+@pytest.fixture
+def make_run(summary: LoadSummary) -> Callable[..., Run]:
+    def make(number: int, arm: str, *reasons: str, **fields: Any) -> Run:
+        load = msgspec.structs.replace(summary, validity=Validity.of(list(reasons), []))
+        defaults: dict[str, Any] = {
+            "block": 1,
+            "outcome": "finished",
+            "started_at": "2026-11-21T03:00:00+00:00",
+            "took_s": 9.5,
+            "cpus_server": [0],
+            "cpus_generator": [1],
+            "load": load,
+        }
+        return Run(number=number, arm=arm, **(defaults | fields))
+
+    return make
+
+
+@pytest.fixture
+def suite() -> Suite:
+    return Suite(
+        name="small",
+        arms=["asyncio:fanout=naive", "gevent"],
+        scenario="steady",
+        connections=300,
+        duration_s=5.0,
+        warm_up_s=2.0,
+        repeats=2,
+        seed=3,
+        server={"bots": 10},
+    )
+
+
+@pytest.fixture(scope="session")
+def environment() -> Environment:
+    return collect_environment(Pinning([0], [1]))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, suite: Suite, environment: Environment, make_run: Callable[..., Run]) -> Path:
+    """Make a results folder with one run an arm."""
+    made = ResultFolder.create(tmp_path / "results", suite, datetime(2026, 11, 21, 14, 30, tzinfo=UTC))
+    made.write("environment.json", environment)
+    made.write_run(make_run(1, "asyncio:fanout=naive"), "asyncio-fanout-naive")
+    made.write_run(make_run(2, "gevent", "steal of 7.1 % on core 0"), "gevent")
+    return made.path

@@ -1,0 +1,25 @@
+"""The command line of tickbench with the stand-ins for its children."""
+
+import sys
+from pathlib import Path
+
+from tickbench.arms import Arm
+from tickbench.cli import main
+from tickbench.commands import Commands, LoadRequest, Settings
+
+HERE = Path(__file__).parent
+
+
+def fake_server(arm: Arm, settings: Settings) -> list[str]:
+    flags = {**settings, **dict(arm.settings)}
+    words = [word for name, value in flags.items() for word in (f"--{name}", str(value))]
+    return [sys.executable, str(HERE / "server.py"), *words]
+
+
+def fake_load(request: LoadRequest) -> list[str]:
+    seconds = str(request.warm_up_s + request.duration_s)
+    return [sys.executable, str(HERE / "load.py"), request.url, str(request.out), request.scenario, seconds]
+
+
+if __name__ == "__main__":
+    sys.exit(main(commands=Commands(server=fake_server, load=fake_load)))

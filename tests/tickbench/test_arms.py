@@ -1,0 +1,52 @@
+import pytest
+
+from tickbench.arms import Arm, parse_arm, parse_arms
+from tickbench.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("text", "arm"),
+    [
+        ("asyncio", Arm("asyncio")),
+        ("gevent:fanout=naive", Arm("gevent", (("fanout", "naive"),))),
+        ("gevent:fanout=naive,slow-limit=2.5", Arm("gevent", (("fanout", "naive"), ("slow-limit", "2.5")))),
+    ],
+)
+def test_an_arm_is_read_and_named_alike(text: str, arm: Arm) -> None:
+    assert parse_arm(text) == arm
+    assert arm.name == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "twisted",
+        "asyncio:",
+        "asyncio:fanout",
+        "asyncio:fanout=",
+        "asyncio:=x",
+        "asyncio:a=b,",
+        "asyncio:a=b c",
+        "Asyncio",
+    ],
+)
+def test_a_malformed_arm_is_refused_with_what_would_be_right(text: str) -> None:
+    with pytest.raises(InputError, match="; ") as error:
+        parse_arm(text)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("key", ["port", "host", "tick-budget", "bots", "seed"])
+def test_an_arm_cannot_set_what_must_be_alike(key: str) -> None:
+    with pytest.raises(InputError, match="same for all arms"):
+        parse_arm(f"asyncio:{key}=1")
+
+
+def test_an_arm_given_twice_is_refused_in_whatever_order_of_settings() -> None:
+    with pytest.raises(InputError, match="twice"):
+        parse_arms(["gevent:mode=managed,fanout=naive", "gevent:fanout=naive,mode=managed"])
+
+
+def test_a_slug_is_fit_for_a_file_name() -> None:
+    assert parse_arm("gevent:scores=/tmp/../x,fanout=naive").slug == "gevent-scores-tmp-x-fanout-naive"

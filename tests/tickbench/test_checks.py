@@ -1,0 +1,64 @@
+from collections.abc import Callable
+
+import pytest
+
+from tickbench import checks
+from tickbench.checks import Check
+from tickbench.diagnosis import examine_machine
+from tickbench.results import ChildRecord, Run
+
+PYTHON = (3, 13, 1)
+
+
+@pytest.mark.parametrize(
+    ("check", "level"),
+    [
+        (checks.judge_cores(2), "ok"),
+        (checks.judge_cores(1), "fail"),
+        (checks.judge_descriptors(1_048_576), "ok"),
+        (checks.judge_descriptors(4_096), "warn"),
+        (checks.judge_descriptors(256), "fail"),
+        (checks.judge_clock_source("tsc"), "ok"),
+        (checks.judge_clock_source("hpet"), "warn"),
+        (checks.judge_clock_source(None), "warn"),
+        (checks.judge_steal(0.2), "ok"),
+        (checks.judge_steal(3), "warn"),
+        (checks.judge_steal(9), "fail"),
+        (checks.judge_governors({None}), "ok"),
+        (checks.judge_governors({"performance"}), "ok"),
+        (checks.judge_governors({"performance", "powersave"}), "warn"),
+        (checks.judge_load(0.3, 2), "ok"),
+        (checks.judge_load(3, 2), "warn"),
+        (checks.judge_ports(28_232), "ok"),
+        (checks.judge_ports(1_000), "warn"),
+        (checks.judge_ports(None), "warn"),
+        (checks.judge_timestamps(available=True), "ok"),
+        (checks.judge_timestamps(available=False), "warn"),
+        (checks.judge_python(PYTHON, "CPython", is_debug_build=False, has_gil=True), "ok"),
+        (checks.judge_python(PYTHON, "CPython", is_debug_build=True, has_gil=True), "warn"),
+        (checks.judge_python(PYTHON, "CPython", is_debug_build=False, has_gil=False), "warn"),
+        (checks.judge_python((3, 14, 2), "CPython", is_debug_build=False, has_gil=True), "warn"),
+    ],
+)
+def test_findings_are_judged_and_say_what_to_do(check: Check, level: str) -> None:
+    assert check.level == level
+    assert level == "ok" or any(mark in check.words for mark in ":;")
+
+
+def test_this_machine_is_examined_in_full() -> None:
+    names = [check.name for check in examine_machine()]
+    assert len(names) == len(set(names)) == 9
+
+
+def test_a_run_is_judged_in_words(make_run: Callable[..., Run]) -> None:
+    assert checks.validity_words(make_run(1, "gevent")) == "valid"
+    assert checks.validity_words(make_run(1, "gevent", "steal of 7 %")) == "not valid: steal of 7 %"
+    failed = make_run(1, "gevent", outcome="failed", reason="the server ended", load=None)
+    assert checks.validity_words(failed) == "failed: the server ended"
+
+
+def test_a_server_that_had_to_be_killed_is_said(make_run: Callable[..., Run]) -> None:
+    record = ChildRecord(command=[], exit_status=-9, was_killed=True, log_tail=[])
+    assert checks.validity_words(make_run(1, "gevent", server=record)) == (
+        "valid, with a warning: the server did not stop when asked to and was killed"
+    )

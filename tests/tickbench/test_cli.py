@@ -1,0 +1,107 @@
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tickbench import cli
+from tickbench.arms import parse_arm
+from tickbench.commands import LoadRequest, load_command, locustfile, python_command, server_command
+
+Tickbench = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nope"],
+        ["--nope"],
+        ["serve"],
+        ["serve", "twisted"],
+        ["load"],
+        ["load", "localhost"],
+        ["load", "ftp://localhost"],
+        ["load", "http://"],
+        ["load", "http://[::1"],
+        ["load", "http://localhost:99999"],
+        ["load", "http://localhost", "--users", "many"],
+        ["load", "http://localhost", "--users", "0"],
+        ["load", "http://localhost", "--duration", "0"],
+        ["load", "http://localhost", "--out", "/nonexistent/summary.json"],
+        ["load", "http://localhost", "--nope"],
+        ["compare", "--suite", "nope"],
+        ["compare", "--suite", "/nonexistent.toml"],
+        ["compare", "--arm", "twisted"],
+        ["compare", "--arm", "asyncio:x"],
+        ["compare", "--out", __file__],
+        ["compare", "--out", f"{__file__}/results"],
+        ["compare", "left over"],
+        ["report"],
+        ["report", "/nonexistent"],
+        ["doctor", "left over"],
+    ],
+)
+def test_wrong_usage_is_one_line_and_status_2(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    assert cli.main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert "; " in err
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["--help"], ["-h"], *([verb, "--help"] for verb in cli.VERBS if verb != "bench")]
+)
+def test_help_is_printed(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    assert cli.main(arguments) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("Usage: tickbench")
+    assert err == ""
+
+
+def test_every_verb_says_in_a_line_what_it_does(capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main([])
+    out = capsys.readouterr().out
+    for verb in cli.VERBS:
+        assert f"\n  {verb} " in out
+    assert "..." not in out.partition("Commands:")[2]
+
+
+def test_a_variable_stands_for_a_flag(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TICKBENCH_SUITE", "from-the-variable")
+    assert cli.main(["compare"]) == 2
+    assert "'from-the-variable'" in capsys.readouterr().err
+
+
+def test_serve_becomes_the_backend_with_its_flags_untouched(monkeypatch: pytest.MonkeyPatch) -> None:
+    became: list[list[str]] = []
+    monkeypatch.setattr("os.execv", lambda _, command: became.append(command))
+    cli.main(["serve", "gevent", "--port", "0", "--help", "-x", "--new=1"])
+    assert became == [[*python_command("backends.gevent_server"), "--port", "0", "--help", "-x", "--new=1"]]
+
+
+def test_bench_passes_its_flags_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    became: list[list[str]] = []
+    monkeypatch.setattr("os.execv", lambda _, command: became.append(command))
+    cli.main(["bench", "--json", "x.json", "--help"])
+    assert became == [[*python_command("shared.bench"), "--json", "x.json", "--help"]]
+
+
+def test_an_arms_settings_come_before_the_suites() -> None:
+    command = server_command(parse_arm("asyncio:fanout=naive,pad=5"), {"bots": 10, "pad": 1})
+    assert command[-6:] == ["--bots", "10", "--pad", "5", "--fanout", "naive"]
+
+
+def test_the_locustfile_is_found_without_importing_it() -> None:
+    before = set(sys.modules)
+    assert locustfile().parent.name == "loadtests"
+    assert not {"loadtests", "gevent"} & (set(sys.modules) - before)
+
+
+def test_load_is_started_with_what_was_asked_for(tmp_path: Path) -> None:
+    command = load_command(LoadRequest("ws://localhost:1", 7, "steady", 1.5, 0.5, tmp_path / "out.json"))
+    assert "--headless" in command
+    assert command[command.index("--users") + 1] == "7"
+    assert command[command.index("--host") + 1] == "ws://localhost:1"

@@ -1,0 +1,36 @@
+import signal
+
+import pytest
+
+from tickbench.errors import InterruptedByUserError
+from tickbench.interrupts import SIGNALS, interruptible, uninterrupted
+
+
+@pytest.mark.parametrize("signum", SIGNALS)
+def test_a_signal_becomes_one_exception_and_later_ones_are_ignored(signum: int) -> None:
+    with interruptible():
+        with pytest.raises(InterruptedByUserError) as interrupt:
+            signal.raise_signal(signum)
+        signal.raise_signal(signum)
+    assert interrupt.value.exit_status == 128 + signum
+
+
+def test_the_handlers_from_before_come_back() -> None:
+    before = [signal.getsignal(signum) for signum in SIGNALS]
+    with interruptible(), uninterrupted():
+        pass
+    assert [signal.getsignal(signum) for signum in SIGNALS] == before
+
+
+def test_an_interrupt_is_put_off_until_the_end_of_the_block() -> None:
+    reached = []
+
+    def begin() -> None:
+        with uninterrupted():
+            signal.raise_signal(signal.SIGINT)
+            reached.append("the end of the block")
+        reached.append("what comes after it")
+
+    with interruptible(), pytest.raises(InterruptedByUserError):
+        begin()
+    assert reached == ["the end of the block"]

@@ -1,0 +1,36 @@
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from shared.measure.summary import read_summary
+
+Tickbench = Callable[..., subprocess.CompletedProcess[str]]
+FAST = ["--duration", "1", "--warm-up", "0"]
+
+
+def test_a_valid_run_is_summed_up_and_written(tickbench: Tickbench, tmp_path: Path) -> None:
+    done = tickbench("load", "http://127.0.0.1:1", *FAST, "--out", tmp_path / "out.json")
+    assert done.returncode == 0, done.stderr
+    assert read_summary((tmp_path / "out.json").read_bytes()).connections.connected == 300
+    assert "tick lateness p99" in done.stdout
+    assert done.stdout.splitlines()[-1] == "valid"
+
+
+@pytest.mark.parametrize(
+    ("scenario", "status", "words"),
+    [
+        ("spoiled", 3, "reason: steal of 7.1 % on core 0"),
+        ("broken", 1, "error: the load run failed: the load broke"),
+        ("garbage", 1, "error: the load run left no summary that can be read"),
+        ("misused", 2, "error: there is no scenario 'misused'; steady would be right"),
+    ],
+)
+def test_the_exit_status_says_what_became_of_the_run(
+    tickbench: Tickbench, scenario: str, status: int, words: str
+) -> None:
+    done = tickbench("load", "http://127.0.0.1:1", *FAST, TICKBENCH_SCENARIO=scenario)
+    assert done.returncode == status
+    assert words in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,111 @@
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tickbench.errors import InputError
+from tickbench.results import ResultFolder, Run, read_results
+from tickbench.suite import Suite
+
+RUN = "runs/001-asyncio-fanout-naive.json"
+
+
+def test_what_is_written_is_read_back(folder: Path, suite: Suite, make_run: Callable[..., Run]) -> None:
+    results = read_results(folder)
+    assert results.record.suite == suite
+    assert results.record.id == folder.name == "2026-11-21-143000-small"
+    assert results.runs[0] == make_run(1, "asyncio:fanout=naive")
+    assert results.files == [RUN, "runs/002-gevent.json"]
+
+
+def test_every_record_names_its_schema_first(folder: Path) -> None:
+    for name, schema in [("suite.json", "suite"), ("environment.json", "environment"), (RUN, "run")]:
+        record = json.loads((folder / name).read_text("utf-8"))
+        assert next(iter(record.items())) == ("schema", f"tickbench.{schema}/1")
+
+
+def test_fields_of_a_later_tickbench_are_passed_over(folder: Path) -> None:
+    change(folder / RUN, added_later=1)
+    assert len(read_results(folder).runs) == 2
+
+
+def test_nothing_unfinished_is_left_behind(folder: Path) -> None:
+    assert sorted(path.name for path in folder.rglob("*") if path.name.startswith(".")) == []
+
+
+def test_two_comparisons_in_one_second_get_two_folders(tmp_path: Path, suite: Suite) -> None:
+    now = datetime(2026, 11, 21, 14, 30, tzinfo=UTC)
+    names = [ResultFolder.create(tmp_path, suite, now).path.name for _ in range(2)]
+    assert names == ["2026-11-21-143000-small", "2026-11-21-143000-small-2"]
+
+
+def test_latest_leads_to_the_newest_and_takes_nobodys_place(tmp_path: Path, suite: Suite) -> None:
+    now = datetime(2026, 11, 21, 14, 30, tzinfo=UTC)
+    for _ in range(2):
+        made = ResultFolder.create(tmp_path, suite, now)
+        made.point_latest_here()
+        assert (tmp_path / "latest").resolve() == made.path
+    (tmp_path / "latest").unlink()
+    (tmp_path / "latest").mkdir()
+    made.point_latest_here()
+    assert not (tmp_path / "latest").is_symlink()
+
+
+@pytest.mark.parametrize("name", ["suite.json", "environment.json", RUN])
+@pytest.mark.parametrize(
+    ("damage", "complaint"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:200]), "damaged"),
+        (lambda path: path.write_bytes(b""), "damaged"),
+        (lambda path: path.write_bytes(b"\xff\xfe{}"), "damaged"),
+        (lambda path: path.write_text("[]"), "damaged"),
+        (lambda path: change(path, schema="tickbench.x/2"), "has schema 'tickbench.x/2', this tickbench reads"),
+        (lambda path: change(path, schema="tickbench.run/1", number="one", id=1, python=1), "damaged|has schema"),
+    ],
+)
+def test_a_damaged_folder_is_refused_in_one_line_and_left_as_it_is(
+    folder: Path, name: str, damage: Callable[[Path], object], complaint: str
+) -> None:
+    damage(folder / name)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with pytest.raises(InputError, match=complaint) as error:
+        read_results(folder)
+    assert "\n" not in str(error.value)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_a_histogram_that_is_none_is_found_on_reading(folder: Path) -> None:
+    record = json.loads((folder / RUN).read_text("utf-8"))
+    record["load"]["tick_lateness_ms"]["hdr"] = "bm90IGEgaGlzdG9ncmFt"
+    (folder / RUN).write_text(json.dumps(record), "utf-8")
+    with pytest.raises(InputError, match="damaged"):
+        read_results(folder)
+
+
+def test_the_load_summary_of_a_later_tickbench_is_refused(folder: Path) -> None:
+    record = json.loads((folder / RUN).read_text("utf-8"))
+    record["load"]["schema"] = "tickbench.load/2"
+    (folder / RUN).write_text(json.dumps(record), "utf-8")
+    with pytest.raises(InputError, match=r"tickbench\.load/2"):
+        read_results(folder)
+
+
+def test_a_missing_environment_is_said(folder: Path) -> None:
+    (folder / "environment.json").unlink()
+    with pytest.raises(InputError, match="No such file"):
+        read_results(folder)
+
+
+def test_a_folder_without_a_suite_or_without_runs_is_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no results folder"):
+        read_results(tmp_path)
+    for path in (folder / "runs").iterdir():
+        path.unlink()
+    with pytest.raises(InputError, match="nothing to report"):
+        read_results(folder)
+
+
+def change(path: Path, **fields: object) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | fields), "utf-8")

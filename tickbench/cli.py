@@ -1,0 +1,82 @@
+"""
+The command line: finds the verb, and says what is wrong in one line. Knows nothing of what the verbs do.
+
+Exit status: 2 for wrong usage, 130 for Ctrl-C, else the verb's.
+"""
+
+import importlib
+from typing import Any
+
+import click
+
+from tickbench.commands import Commands
+from tickbench.errors import InputError
+
+VERBS = {
+    "serve": "tickbench.verbs.serve:serve",
+    "load": "tickbench.verbs.load:load",
+    "compare": "tickbench.verbs.compare:compare",
+    "report": "tickbench.verbs.report:report",
+    "bench": "tickbench.verbs.bench:bench",
+    "doctor": "tickbench.verbs.doctor:doctor",
+}
+"""Name to where the verb is: only the one that is asked for is imported."""
+USAGE_STATUS = 2
+INTERRUPTED_STATUS = 130
+
+
+class VerbGroup(click.Group):
+    """A group whose commands are loaded from :data:`VERBS`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click hands it over
+        """Return the verbs in the order in which a newcomer needs them."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
+        """Load one verb."""
+        if cmd_name not in VERBS:
+            return None
+        module, _, attribute = VERBS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+
+@click.group(
+    cls=VerbGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=False,
+)
+@click.version_option(package_name="tickbench", message="%(package)s %(version)s")
+@click.pass_context
+def tickbench(ctx: click.Context) -> None:
+    """On which Python concurrency stack should a real-time multiplayer server run? Measure it."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def main(arguments: list[str] | None = None, commands: Commands | None = None) -> int:
+    """Run one verb and return the exit status; ``commands`` is how children are started."""
+    try:
+        status: Any = tickbench.main(
+            arguments, prog_name="tickbench", obj=commands or Commands(), standalone_mode=False
+        )
+    except InputError as error:
+        return complain(str(error))
+    except click.ClickException as error:
+        return complain(_in_one_line(error))
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED_STATUS
+    return status if isinstance(status, int) else 0
+
+
+def complain(message: str) -> int:
+    """Say in one line what is wrong; return the exit status of wrong usage."""
+    click.echo(f"error: {' '.join(message.split())}", err=True)
+    return USAGE_STATUS
+
+
+def _in_one_line(error: click.ClickException) -> str:
+    message = error.format_message().strip().rstrip(".")
+    path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "tickbench"
+    return f"{message[:1].lower()}{message[1:]}; see '{path} --help'"

@@ -1,0 +1,85 @@
+"""
+The command lines of the children: servers, load runs, benches. Knows nothing of how they are run.
+
+Nothing is imported from what is started: a monkey-patched interpreter and an asyncio one never share a process.
+"""
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tickbench.arms import BACKENDS, Arm
+from tickbench.errors import InputError
+
+Settings = Mapping[str, str | int | float]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRequest:
+    """One load run: who is loaded, by how many, for how long, and where the summary goes."""
+
+    url: str
+    users: int
+    scenario: str
+    duration_s: float
+    warm_up_s: float
+    out: Path
+
+
+def python_command(module: str) -> list[str]:
+    """Run a module with this interpreter, which finds it where this process would."""
+    # Without -P, a folder of the user's that happens to be called "shared" would come before the installed one.
+    isolation = [] if str(Path.cwd()) in sys.path or "" in sys.path else ["-P"]
+    return [sys.executable, *isolation, "-m", module]
+
+
+def server_command(arm: Arm, settings: Settings) -> list[str]:
+    """Serve an arm on a free port; ``settings`` are flags of ``serve`` that hold unless the arm sets them."""
+    flags: dict[str, object] = {**settings, **dict(arm.settings)}
+    return [*python_command(BACKENDS[arm.backend]), "--port", "0", *_as_flags(flags)]
+
+
+def load_command(request: LoadRequest) -> list[str]:
+    """Run Locust headless on one URL."""
+    flags = {
+        "host": request.url,
+        "users": request.users,
+        "scenario": request.scenario,
+        "warm-up": f"{request.warm_up_s:g}",
+        "measure": f"{request.duration_s:g}",
+        "out": request.out,
+    }
+    return [*python_command("locust"), "-f", str(locustfile()), "--headless", *_as_flags(flags)]
+
+
+def bench_command(arguments: list[str]) -> list[str]:
+    """Time the pure parts; ``arguments`` are passed on."""
+    return [*python_command("shared.bench"), *arguments]
+
+
+def locustfile() -> Path:
+    """Return where the load test's entry file is, without importing it (that would monkey-patch this process)."""
+    found = importlib.util.find_spec("loadtests")
+    if found is None or not found.submodule_search_locations:
+        raise InputError("the package loadtests is not installed; install tickbench as a whole")
+    return Path(next(iter(found.submodule_search_locations))) / "locustfile.py"
+
+
+def undisturbed_environment() -> dict[str, str]:
+    """Return this process's variables without those that would change an arm behind its name's back."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("TICKBENCH_", "LOCUST_"))}
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """How a comparison starts its children; tests put their own in place."""
+
+    server: Callable[[Arm, Settings], list[str]] = server_command
+    load: Callable[[LoadRequest], list[str]] = load_command
+
+
+def _as_flags(flags: Mapping[str, object]) -> list[str]:
+    return [word for name, value in flags.items() for word in (f"--{name}", str(value))]

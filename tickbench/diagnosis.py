@@ -1,0 +1,30 @@
+"""``doctor``: looks at this machine and has each finding judged. Knows nothing of how findings are shown."""
+
+import os
+import sys
+
+from tickbench import checks, environment, machine
+from tickbench.checks import Check
+
+STEAL_WATCH_S = 1.0
+
+
+def examine_machine() -> list[Check]:
+    """Look at everything; takes a second, to see the steal."""
+    cores = machine.usable_cores()
+    return [
+        checks.judge_cores(len(cores)),
+        checks.judge_descriptors(machine.descriptor_limits()[1]),
+        checks.judge_clock_source(machine.clock_source()),
+        checks.judge_steal(machine.steal_percent(STEAL_WATCH_S)),
+        checks.judge_governors({machine.governor(core) for core in cores}),
+        checks.judge_load(os.getloadavg()[0], len(cores)),
+        checks.judge_ports(machine.ephemeral_ports()),
+        checks.judge_timestamps(machine.has_kernel_timestamps()),
+        _judge_this_python(),
+    ]
+
+
+def _judge_this_python() -> Check:
+    build = environment.python_build()
+    return checks.judge_python(sys.version_info[:3], build.implementation, build.is_debug_build, build.has_gil)

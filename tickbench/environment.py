@@ -1,0 +1,136 @@
+"""What a comparison ran on, as it is kept beside its results. Knows nothing of the results."""
+
+import gc
+import os
+import platform
+import subprocess
+import sys
+import sysconfig
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+import psutil
+from msgspec import Struct
+
+from tickbench import machine
+from tickbench.pinning import Pinning
+
+RECORDED_VARIABLES = ("AIOHTTP_", "GEVENT", "LD_", "MALLOC_", "MULTIDICT_", "PYTHON", "UVLOOP_", "YARL_")
+"""Beginnings of the names of variables that change how the stacks or the interpreter work."""
+GIT_TIMEOUT_S = 5
+
+
+class PythonBuild(Struct, frozen=True, kw_only=True):
+    """The interpreter of every process."""
+
+    version: str
+    implementation: str
+    build: list[str]
+    compiler: str
+    configured_with: str
+    gc_thresholds: list[int]
+    """As the interpreter sets them; a server's own are in its settings."""
+    has_gil: bool
+    is_debug_build: bool
+
+
+class Machine(Struct, frozen=True, kw_only=True):
+    """The hardware and the kernel, and how busy they were at the start."""
+
+    system: str
+    architecture: str
+    cpu_model: str
+    cores: int | None
+    usable_cores: list[int]
+    pinning: Pinning
+    governors: dict[str, str | None]
+    """Core to governor; None where the system shows none, as in most virtual machines."""
+    clock_source: str | None
+    memory_bytes: int
+    descriptor_limits: tuple[int, int]
+    ephemeral_ports: int | None
+    load_average: tuple[float, float, float]
+    steal_percent: float
+    boot_id: str | None
+
+
+class Environment(Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickbench.environment/1"):
+    """All of it."""
+
+    recorded_at: str
+    python: PythonBuild
+    machine: Machine
+    packages: dict[str, str]
+    variables: dict[str, str]
+    git_commit: str | None
+    """Of the checkout that tickbench runs from; None if it is installed."""
+    git_is_clean: bool | None
+
+
+def collect_environment(pinning: Pinning) -> Environment:
+    """Read everything; takes about half a second, most of it to see the steal."""
+    commit, is_clean = _git_state(Path(__file__).parent.parent)
+    return Environment(
+        recorded_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        python=python_build(),
+        machine=_machine(pinning),
+        packages={each.metadata["Name"]: each.version for each in sorted(metadata.distributions(), key=_name)},
+        variables={name: value for name, value in os.environ.items() if name.startswith(RECORDED_VARIABLES)},
+        git_commit=commit,
+        git_is_clean=is_clean,
+    )
+
+
+def python_build() -> PythonBuild:
+    """Read what interpreter this is."""
+    return PythonBuild(
+        version=platform.python_version(),
+        implementation=platform.python_implementation(),
+        build=list(platform.python_build()),
+        compiler=platform.python_compiler(),
+        configured_with=sysconfig.get_config_var("CONFIG_ARGS") or "",
+        gc_thresholds=list(gc.get_threshold()),
+        has_gil=not sysconfig.get_config_var("Py_GIL_DISABLED"),
+        is_debug_build=hasattr(sys, "gettotalrefcount"),
+    )
+
+
+def _machine(pinning: Pinning) -> Machine:
+    cores = machine.usable_cores()
+    return Machine(
+        system=f"{platform.system()} {platform.release()}",
+        architecture=platform.machine(),
+        cpu_model=machine.cpu_model(),
+        cores=os.cpu_count(),
+        usable_cores=cores,
+        pinning=pinning,
+        governors={str(core): machine.governor(core) for core in cores},
+        clock_source=machine.clock_source(),
+        memory_bytes=psutil.virtual_memory().total,
+        descriptor_limits=machine.descriptor_limits(),
+        ephemeral_ports=machine.ephemeral_ports(),
+        load_average=os.getloadavg(),
+        steal_percent=round(machine.steal_percent(during_s=0.5), 2),
+        boot_id=machine.boot_id(),
+    )
+
+
+def _git_state(checkout: Path) -> tuple[str | None, bool | None]:
+    """Return the commit and whether nothing was changed since; None twice outside of a checkout, or without git."""
+    if not (checkout / ".git").exists():
+        return None, None
+    try:
+        commit = _git(checkout, "rev-parse", "HEAD")
+        return commit, not _git(checkout, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.SubprocessError):
+        return None, None
+
+
+def _git(checkout: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(checkout), *arguments]
+    return subprocess.run(command, capture_output=True, check=True, text=True, timeout=GIT_TIMEOUT_S).stdout.strip()
+
+
+def _name(distribution: metadata.Distribution) -> str:
+    return str(distribution.metadata["Name"]).lower()

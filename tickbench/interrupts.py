@@ -1,0 +1,46 @@
+"""Ctrl-C and its kin, turned into one exception in the main thread. Knows nothing of what is interrupted."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from tickbench.errors import InterruptedByUserError
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """
+    Raise :class:`InterruptedByUserError` at the first of :data:`SIGNALS`; those that follow are ignored.
+
+    Ending the children takes a few seconds at most, and an impatient second Ctrl-C would leave them behind.
+
+    """
+
+    def interrupt(signum: int, _frame: FrameType | None) -> None:
+        for each in SIGNALS:
+            signal.signal(each, signal.SIG_IGN)
+        raise InterruptedByUserError(signum)
+
+    before = {each: signal.signal(each, interrupt) for each in SIGNALS}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Put an interrupt off until the end of the block: what is begun there gets its owner first."""
+    noted: list[int] = []
+    before = {each: signal.signal(each, lambda signum, _: noted.append(signum)) for each in SIGNALS}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    if noted:
+        signal.raise_signal(noted[0])

@@ -1,0 +1,47 @@
+"""Which cores the server and the generator get. Knows nothing of processes other than this one."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from msgspec import Struct
+
+
+class Pinning(Struct, frozen=True):
+    """The cores of both sides; None: not pinned. ``warning`` says what is wrong with them."""
+
+    server: list[int] | None
+    generator: list[int] | None
+    warning: str | None = None
+
+
+def choose_cores(usable: list[int], siblings: Callable[[int], set[int]]) -> Pinning:
+    """
+    Give the server the first usable core, and the generator one that shares no hardware with it.
+
+    Args:
+        usable: the logical cores this process may run on.
+        siblings: the logical cores that share the physical core of one, itself included.
+
+    """
+    if len(usable) < 2:
+        return Pinning(None, None, "one usable core: server and generator share it, unpinned, and disturb each other")
+    server, *others = sorted(usable)
+    apart = [core for core in others if core not in siblings(server)]
+    if apart:
+        return Pinning([server], [apart[0]])
+    return Pinning([server], [others[0]], "server and generator run on two threads of one physical core")
+
+
+@contextmanager
+def away_from_server(pinning: Pinning) -> Iterator[None]:
+    """Keep this process off the server's core: drawing the progress must not take time from what is measured."""
+    if pinning.server is None:
+        yield
+        return
+    usable = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, usable - set(pinning.server))
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, usable)

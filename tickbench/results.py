@@ -1,0 +1,175 @@
+"""
+Results on disk: one folder a comparison, written run by run, read back with every field checked.
+
+``suite.json`` (what was to be run), ``environment.json`` (on what), ``runs/NNN-<arm>.json`` (what came out, one file a
+run, written at once), and the reports made of them. History of the schemas: 1, the first. A reader ignores fields it
+does not know; a field that is taken away or changes its meaning makes a new number. Knows nothing of how runs are made.
+"""
+
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from shared.measure.histogram import Histogram
+from shared.measure.summary import LoadSummary
+from tickbench.environment import Environment
+from tickbench.errors import InputError
+from tickbench.suite import Suite
+
+
+class SuiteRecord(Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickbench.suite/1"):
+    """What was to be run."""
+
+    id: str
+    started_at: str
+    """Local time with its offset, ISO 8601."""
+    suite: Suite
+
+
+class ChildRecord(Struct, frozen=True, kw_only=True):
+    """A process of a run: how it was started and how it ended."""
+
+    command: list[str]
+    exit_status: int | None
+    """Negative if a signal ended it."""
+    was_killed: bool
+    """It did not end in time when asked to."""
+    log_tail: list[str]
+
+
+class Run(Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickbench.run/1"):
+    """One run: finished, with the summary of its load, or failed, with the reason."""
+
+    number: int
+    block: int
+    arm: str
+    outcome: Literal["finished", "failed"]
+    reason: str | None = None
+    """Why it failed, in one sentence."""
+    started_at: str
+    took_s: float
+    cpus_server: list[int] | None
+    cpus_generator: list[int] | None
+    server: ChildRecord | None = None
+    generator: ChildRecord | None = None
+    server_settings: dict[str, Any] | None = None
+    """What the server says it was set to, in ``/stats``."""
+    load: LoadSummary | None = None
+
+
+class Results(Struct, frozen=True, kw_only=True):
+    """A results folder, read."""
+
+    record: SuiteRecord
+    environment: Environment
+    runs: list[Run]
+    """By number; those that were planned and are not here were never finished."""
+    files: list[str]
+    """The file of each run, from the folder on."""
+
+
+class ResultFolder:
+    """A results folder that is being written."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, parent: Path, suite: Suite, now: datetime) -> "ResultFolder":
+        """Make ``parent/<date>-<time>-<suite>``; raise :class:`InputError` if it cannot be made."""
+        name = f"{now:%Y-%m-%d-%H%M%S}-{suite.name}"
+        for attempt in range(1, 100):
+            path = parent / (name if attempt == 1 else f"{name}-{attempt}")
+            try:
+                path.mkdir(parents=True)
+                (path / "runs").mkdir()
+            except FileExistsError:
+                if not parent.is_dir():
+                    raise InputError(f"{parent} is not a folder; --out takes the folder for result folders") from None
+                continue
+            except OSError as error:
+                raise InputError(f"{path} cannot be made ({error.strerror}); give a folder with --out") from error
+            folder = cls(path)
+            folder.write(
+                "suite.json", SuiteRecord(id=path.name, started_at=now.isoformat(timespec="seconds"), suite=suite)
+            )
+            return folder
+        raise InputError(f"{parent} has too many folders that begin with {name}; give another with --out")
+
+    def write(self, name: str, record: Struct) -> None:
+        """Write one record at once: a reader finds all of it or none."""
+        self.write_text(name, msgspec.json.format(msgspec.json.encode(record), indent=1).decode() + "\n")
+
+    def write_run(self, run: Run, slug: str) -> None:
+        """Write one run to a file of its own."""
+        self.write(f"runs/{run.number:03}-{slug}.json", run)
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write one file at once."""
+        path = self.path / name
+        unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+        unfinished.write_text(text, "utf-8")
+        unfinished.replace(path)
+
+    def point_latest_here(self) -> None:
+        """Have ``latest`` beside the folder lead to it; whatever else bears that name stays."""
+        latest = self.path.parent / "latest"
+        if latest.exists() and not latest.is_symlink():
+            return
+        unfinished = latest.with_name(f".latest.{os.getpid()}")
+        unfinished.unlink(missing_ok=True)
+        unfinished.symlink_to(self.path.name)
+        unfinished.replace(latest)
+
+
+def read_results(path: Path) -> Results:
+    """Read a results folder; raise :class:`InputError` with one clear line if it is none, or a file of it is broken."""
+    if not (path / "suite.json").is_file():
+        raise InputError(f"{path} is no results folder (it has no suite.json); give one that tickbench compare wrote")
+    runs = [(_read_run(file), file) for file in sorted((path / "runs").glob("*.json"))]
+    if not runs:
+        raise InputError(f"{path} has no run that ended; there is nothing to report")
+    runs.sort(key=lambda pair: pair[0].number)
+    return Results(
+        record=_read(path / "suite.json", SuiteRecord),
+        environment=_read(path / "environment.json", Environment),
+        runs=[run for run, _ in runs],
+        files=[file.relative_to(path).as_posix() for _, file in runs],
+    )
+
+
+class _Tagged(Struct):
+    schema: str
+
+
+Record = TypeVar("Record", SuiteRecord, Environment, Run)
+
+
+def _read(file: Path, record_type: type[Record]) -> Record:
+    expected = record_type.__struct_config__.tag
+    try:
+        data = file.read_bytes()
+        found = msgspec.json.decode(data, type=_Tagged).schema
+        if found != expected:
+            raise InputError(
+                f"{file} has schema {found!r}, this tickbench reads {expected!r}; use the one that wrote it"
+            )
+        return msgspec.json.decode(data, type=record_type)
+    except OSError as error:
+        raise InputError(f"{file} cannot be read ({error.strerror}); the results folder is not whole") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{file} is damaged ({error}); the results folder cannot be used with it") from error
+
+
+def _read_run(file: Path) -> Run:
+    run = _read(file, Run)
+    if run.load is not None:
+        try:
+            Histogram.from_summary(run.load.tick_lateness_ms)
+        except ValueError as error:
+            raise InputError(f"{file} is damaged ({error}); the results folder cannot be used with it") from error
+    return run

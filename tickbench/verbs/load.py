@@ -1,0 +1,141 @@
+"""``tickbench load``: one load run in a child process, its summary in words. Knows nothing of how load is made."""
+
+import tempfile
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import click
+from rich.console import Console
+from rich.markup import escape
+
+from shared.measure.summary import LoadSummary, read_summary
+from tickbench.commands import Commands, LoadRequest
+from tickbench.errors import InputError, InterruptedByUserError, RunFailedError
+from tickbench.interrupts import interruptible
+from tickbench.processes import Nursery
+from tickbench.screen import load_table
+
+SCHEMES = ("http", "https", "ws", "wss")
+VALID, FAILED, WRONG_USAGE, NOT_VALID = 0, 1, 2, 3
+SLACK_S = 120.0
+"""What a load run may take beside warm-up and measuring: above all to connect everybody."""
+STOP_GRACE_S = 3.0
+
+
+@click.command()
+@click.argument("url")
+@click.option(
+    "--users",
+    type=click.IntRange(1, 100_000),
+    default=100,
+    show_default=True,
+    envvar="TICKBENCH_USERS",
+    help="Connections.",
+)
+@click.option("--scenario", default="steady", show_default=True, envvar="TICKBENCH_SCENARIO", help="What the users do.")
+@click.option(
+    "--duration",
+    type=click.FloatRange(1, 86_400),
+    default=10,
+    show_default=True,
+    envvar="TICKBENCH_DURATION",
+    help="Seconds that are measured.",
+)
+@click.option(
+    "--warm-up",
+    type=click.FloatRange(0, 86_400),
+    default=2,
+    show_default=True,
+    envvar="TICKBENCH_WARM_UP",
+    help="Seconds before, not counted.",
+)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    envvar="TICKBENCH_OUT",
+    help="Where the summary is written, as JSON.",
+)
+@click.pass_obj
+def load(
+    commands: Commands, url: str, users: int, scenario: str, duration: float, warm_up: float, out: Path | None
+) -> int:
+    """
+    Load a server and say what came of it.
+
+    URL begins with http, https, ws or wss; no path means /connect.
+
+    Exit status: 0 if the figures can be trusted, 3 if not, 1 if the run failed.
+    """
+    check_url(url)
+    if out is not None and not out.absolute().parent.is_dir():
+        raise InputError(f"--out {out}: there is no folder {out.parent}; make it, or give another file")
+    with tempfile.TemporaryDirectory(prefix="tickbench-") as scratch:
+        summary_file = (out or Path(scratch) / "summary.json").absolute()
+        request = LoadRequest(url, users, scenario, duration, warm_up, summary_file)
+        try:
+            with interruptible():
+                status, words = run_load(commands.load(request), Path(scratch), request)
+        except InterruptedByUserError as interrupt:
+            click.echo("stopped: the load run is ended", err=True)
+            return interrupt.exit_status
+        except RunFailedError as error:
+            click.echo(f"error: {error}", err=True)
+            return FAILED
+        return conclude(status, words, summary_file)
+
+
+def check_url(url: str) -> None:
+    """Raise :class:`InputError` if ``url`` is none that can be loaded."""
+    example = "give one like http://127.0.0.1:8000"
+    try:
+        parts = urlsplit(url)
+        complete = parts.scheme in SCHEMES and parts.hostname and parts.port != 0
+    except ValueError as error:
+        raise InputError(f"URL {url!r}: {error}; {example}") from error
+    if not complete:
+        raise InputError(f"{url!r} is no URL of a server; {example}")
+
+
+def run_load(command: list[str], scratch: Path, request: LoadRequest) -> tuple[int, str]:
+    """Run the generator to its end; return its exit status and its last line."""
+    console = Console(stderr=True, highlight=False)
+    words = f"{request.users} connections, warm-up {request.warm_up_s:g} s, measuring {request.duration_s:g} s"
+    with Nursery() as nursery, console.status(escape(words)):
+        child = nursery.start("load run", command, log=scratch / "generator.log")
+        try:
+            ended = child.wait(request.warm_up_s + request.duration_s + SLACK_S)
+        finally:
+            child.stop(STOP_GRACE_S)
+    if not ended:
+        raise RunFailedError(f"the load run was not over after {SLACK_S:g} s more than it should take")
+    last_line = next((line.strip() for line in reversed(child.log_tail()) if line.strip()), "it said nothing")
+    return child.exit_status or 0, last_line
+
+
+def conclude(status: int, last_line: str, summary_file: Path) -> int:
+    """Print what came of it; return the exit status."""
+    if status == WRONG_USAGE:
+        raise InputError(last_line.partition("error: ")[2] or last_line)  # argparse puts its program first
+    if status not in (VALID, NOT_VALID):
+        click.echo(f"error: the load run failed: {last_line}", err=True)
+        return FAILED
+    try:
+        summary = read_summary(summary_file.read_bytes())
+    except (OSError, ValueError) as error:
+        click.echo(f"error: the load run left no summary that can be read: {error}", err=True)
+        return FAILED
+    print_summary(summary)
+    return status
+
+
+def print_summary(summary: LoadSummary) -> None:
+    """Print the figures, whether they can be trusted, and why not."""
+    console = Console(highlight=False)
+    console.print(load_table(summary))
+    validity = summary.validity
+    console.print("[green]valid[/green]" if validity.ok else "[red]not valid[/red]: the figures cannot be trusted")
+    for reason in validity.reasons:
+        console.print(f"  reason: {escape(reason)}")
+    for warning in validity.warnings:
+        console.print(f"  warning: {escape(warning)}")
