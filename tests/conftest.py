@@ -1,0 +1,94 @@
+"""Fixtures of the contract tests: every promise runs on each backend and loop mode, against a real process."""
+
+import functools
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from typing import NamedTuple
+
+import pytest
+
+from shared.loops.modes import MODES
+from tests.support.server import RunningServer, run_server
+
+BACKENDS = ("asyncio", "gevent")
+
+Serve = Callable[..., AbstractContextManager[RunningServer]]
+Share = Callable[..., RunningServer]
+
+
+class Arm(NamedTuple):
+    """A server that is to keep every promise."""
+
+    backend: str
+    mode: str
+
+
+ARMS = tuple(Arm(backend, mode) for backend in BACKENDS for mode in MODES)
+
+
+@pytest.fixture(scope="session", params=ARMS, ids="-".join)
+def arm(request: pytest.FixtureRequest) -> Arm:
+    arm: Arm = request.param
+    return arm
+
+
+@pytest.fixture(scope="session")
+def backend(arm: Arm) -> str:
+    return arm.backend
+
+
+@pytest.fixture(scope="session")
+def serve(arm: Arm) -> Serve:
+    """``with serve("--flag", ...) as server``: a server of the test's own."""
+
+    def serve_arm(*flags: str, faulty: bool = False, logs: bool = False) -> AbstractContextManager[RunningServer]:
+        return run_server(arm.backend, "--mode", arm.mode, *flags, faulty=faulty, logs=logs)
+
+    return serve_arm
+
+
+@pytest.fixture(scope="session")
+def servers(serve: Serve) -> Iterator[Share]:
+    """Servers that tests share, by their flags; each runs until no more tests of its arm come."""
+    with ExitStack() as stack:
+        yield functools.cache(lambda *flags, **fields: stack.enter_context(serve(*flags, **fields)))
+
+
+@pytest.fixture
+def share(servers: Share) -> Iterator[Share]:
+    """``share("--flag", ...)``: a server that tests with the same flags share, each in a room of its own."""
+    used: list[RunningServer] = []
+
+    def shared_server(*flags: str, faulty: bool = False, logs: bool = False) -> RunningServer:
+        used.append(servers(*flags, faulty=faulty, logs=logs))
+        return used[-1]
+
+    yield shared_server
+    for server in used:
+        server.settle()
+
+
+@pytest.fixture
+def server(share: Share) -> RunningServer:
+    """A server with the limits of the protocol, and quick ticks."""
+    # No tick budget: what other tests make the machine do must not refuse anybody here.
+    return share("--tick-rate", "50", "--tick-budget", "0", "--echo")
+
+
+@pytest.fixture
+def hasty_server(share: Share) -> RunningServer:
+    """A server with short time limits."""
+    limits = {"handshake-limit": 0.5, "new-player-limit": 0.5, "fault-window": 0.3, "room-linger": 0.1}
+    flags = [word for name, value in limits.items() for word in (f"--{name}", str(value))]
+    return share("--tick-rate", "50", "--tick-budget", "0", *flags)
+
+
+@pytest.fixture
+def room(request: pytest.FixtureRequest) -> str:
+    """
+    The name of a room that no other test knows.
+
+    It is the same in every run: the seed of a room's random numbers is its name.
+    """
+    return f"t{zlib.crc32(request.node.nodeid.encode()):08x}"

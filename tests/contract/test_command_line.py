@@ -1,0 +1,86 @@
+"""A bad command line is answered with one line that says what is wrong, and exit status 2."""
+
+import subprocess
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from shared.config import parse_arguments
+from tests.support.server import START_LIMIT_S, RunningServer, start
+
+BAD = {
+    "port out of range": ["--port", "65536"],
+    "port that is no number": ["--port", "http"],
+    "field too small": ["--field", "19x11"],
+    "field too large": ["--field", "1001x1"],
+    "field without a height": ["--field", "50"],
+    "tick rate 0": ["--tick-rate", "0"],
+    "tick rate below 0": ["--tick-rate", "-1"],
+    "tick rate that is no number": ["--tick-rate", "abc"],
+    "tick rate that is not finite": ["--tick-rate", "inf"],
+    "unknown flag": ["--no-such-flag"],
+    "unknown mode": ["--mode", "none"],
+    "a stray argument": ["stray"],
+    "more bots than players": ["--bots", "11"],
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_flags(backend: str, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    with pytest.raises(SystemExit) as stop:
+        parse_arguments(backend, BAD[name])
+    assert stop.value.code == 2
+    assert_one_line(capsys.readouterr().err)
+
+
+def test_bad_command_lines(backend: str, tmp_path: Path) -> None:
+    assert_refused(
+        backend,
+        {
+            "a bad flag": ["--tick-rate", "0"],
+            "a bad sum": ["--bots", "11"],
+            "a host that is not ours": ["--host", "192.0.2.1"],
+        },
+        tmp_path,
+    )
+
+
+def test_bad_scores_files(backend: str, tmp_path: Path) -> None:
+    other = tmp_path / "other.txt"
+    other.write_text("this is no database\n" * 100)
+    (tmp_path / "folder").mkdir()
+    assert_refused(
+        backend,
+        {
+            "no database": ["--scores", str(other)],
+            "a folder": ["--scores", str(tmp_path / "folder")],
+            "in no folder": ["--scores", str(tmp_path / "nowhere" / "scores.db")],
+        },
+        tmp_path,
+    )
+    assert other.read_text().startswith("this is no database\n"), "it was left as it was"
+
+
+def test_a_port_in_use(server: RunningServer, tmp_path: Path) -> None:
+    assert_refused(server.backend, {"port in use": ["--port", str(server.address[1])]}, tmp_path)
+
+
+def assert_refused(backend: str, cases: dict[str, Sequence[str]], folder: Path) -> None:
+    """Start a server for each, all at once, and check what it says."""
+    with ExitStack() as stack:
+        running: dict[str, subprocess.Popen[bytes]] = {}
+        for name, flags in cases.items():
+            running[name] = stack.enter_context(start([f"-mbackends.{backend}_server"], flags, folder / name))
+            stack.callback(running[name].kill)
+        status = {name: process.wait(START_LIMIT_S) for name, process in running.items()}
+    said = {name: (folder / name).read_text() for name in cases}
+    assert status == dict.fromkeys(cases, 2), said
+    for text in said.values():
+        assert_one_line(text)
+
+
+def assert_one_line(text: str) -> None:
+    assert text.startswith("error: ")
+    assert text.index("\n") == len(text) - 1, text

@@ -1,0 +1,148 @@
+"""What is not a WebSocket: the page, the figures, and how a path is refused."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support.bystander import undisturbed
+from tests.support.client import BINARY
+from tests.support.server import RunningServer, wait_until
+
+PAGE = {
+    "/": ("index.html", "text/html"),
+    "/client.js": ("client.js", "text/javascript"),
+    "/style.css": ("style.css", "text/css"),
+}
+
+PATHS = [*PAGE, "/healthz", "/metrics", "/stats", "/scores", "/connect", "/echo"]
+
+HISTOGRAM = {"count", "mean", "p50", "p90", "p99", "p999", "max", "early", "clipped", "hdr"}
+
+WEB = Path(__file__).parents[2] / "shared" / "web"
+
+
+@pytest.mark.parametrize("path", PAGE)
+def test_the_page_is_sent_unchanged(server: RunningServer, path: str) -> None:
+    name, kind = PAGE[path]
+    answer = server.request(path)
+    assert answer.status == 200
+    assert answer.body == (WEB / name).read_bytes()
+    assert answer.headers["content-type"] == f"{kind}; charset=utf-8"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "default-src 'self'" in answer.headers["content-security-policy"]
+    assert "unsafe" not in answer.headers["content-security-policy"]
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["cache-control"] == "no-cache"
+
+
+def test_healthz(server: RunningServer) -> None:
+    answer = server.request("/healthz")
+    assert (answer.status, answer.body) == (200, b"ok\n")
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+
+
+@pytest.mark.parametrize("method", ["POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"])
+@pytest.mark.parametrize("path", PATHS)
+def test_other_methods_are_not_allowed(server: RunningServer, path: str, method: str) -> None:
+    for answer in (server.request(path, method), server.upgrade(path, method=method)):
+        assert answer.status == 405
+        assert answer.headers["allow"] == "GET"
+
+
+def test_a_body_does_not_turn_into_a_request(server: RunningServer) -> None:
+    body = "GET /stats HTTP/1.1\r\nHost: x\r\n\r\n"
+    answer = server.request("/healthz", "POST", {"Content-Length": str(len(body))})
+    assert answer.status == 405
+
+
+def test_plain_requests_to_a_websocket_are_told_to_upgrade(server: RunningServer) -> None:
+    for path in ("/connect", "/echo"):
+        answer = server.request(path)
+        assert answer.status == 426
+        assert answer.headers["sec-websocket-version"] == "13"
+
+
+def test_an_upgrade_of_a_plain_path_is_a_plain_request(server: RunningServer) -> None:
+    for path in (*PAGE, "/healthz", "/metrics", "/stats", "/scores"):
+        assert server.upgrade(path).status == 200
+
+
+def test_stats(server: RunningServer, room: str) -> None:
+    with undisturbed(server, room) as player:
+        player.join()
+        stats = server.stats()
+    assert stats["backend"] == server.backend
+    assert stats["boot_id"] == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    assert stats["started_us"] < stats["now_us"]
+    assert stats["tick_rate_hz"] == 50
+    assert stats["settings"]["mode"]
+    assert stats["settings"]["fanout"] == "library"
+    assert stats["connections"] == 1
+    assert {"version", "clock_offset_us", "slow_skips", "slow_closed", "dead", "refused", "closed"} <= stats.keys()
+    ours = next(other for other in stats["rooms"] if other["name"] == room)
+    assert ours.keys() >= {"n", "members", "alive", "ticks", "skipped_ticks"}
+    assert (ours["members"], ours["alive"]) == (1, 1)
+    assert 0 < ours["ticks"] <= ours["n"]
+    assert_ticks(stats["ticks"])
+    process = psutil.Process(server.process.pid)
+    assert stats["process"]["pid"] == process.pid
+    assert stats["process"]["threads"] == process.num_threads()
+    assert {"cpu_s", "rss_bytes", "fds"} <= stats["process"].keys()
+
+
+def assert_ticks(ticks: dict[str, Any]) -> None:
+    assert ticks["count"] > 0
+    assert {"skipped_ticks", "overruns"} <= ticks.keys()
+    for name in ("start_lateness_ms", "compute_ms", "fanout_ms"):
+        assert ticks[name].keys() >= HISTOGRAM
+        assert ticks[name]["count"] == ticks["count"]
+    assert ticks["start_lateness_ms"]["early"] == 0, "no tick starts before its due time"
+
+
+def test_stats_count_closes_and_refusals(server: RunningServer, room: str) -> None:
+    before = server.stats()
+    player = server.enter(room)
+    player.send_frame(BINARY, b"x")
+    assert player.expect_close() == 1003
+    server.upgrade("/connect", {"Origin": "http://evil.example"})
+    wait_until(lambda: server.stats()["connections"] == 0)
+    stats = server.stats()
+    assert stats["closed"] == {**before["closed"], "1003": before["closed"].get("1003", 0) + 1}
+    assert stats["refused"] == {**before["refused"], "403": before["refused"].get("403", 0) + 1}
+
+
+def test_metrics(server: RunningServer, room: str) -> None:
+    with undisturbed(server, room):
+        answer = server.request("/metrics")
+        stats = server.stats()
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    families = {family.name: family for family in text_string_to_metric_families(answer.body.decode())}
+    assert all(family.name.startswith("tickbench_") for family in families.values())
+    assert all(family.documentation for family in families.values())
+    (connections,) = families["tickbench_connections"].samples
+    (ticks,) = families["tickbench_ticks"].samples
+    assert connections.value == 1
+    assert 0 < ticks.value <= stats["ticks"]["count"]
+    quantiles = {sample.labels["quantile"] for sample in families["tickbench_start_lateness_seconds"].samples}
+    assert {"0.5", "0.99"} <= quantiles
+
+
+def test_scores(server: RunningServer, room: str) -> None:
+    with undisturbed(server, room):
+        answer = server.request("/scores")
+        assert answer.headers["content-type"].startswith("application/json")
+        assert json.loads(answer.body)["rooms"][room] == []
+
+
+def test_requests_in_a_row_share_a_connection_with_an_upgrade(server: RunningServer, room: str) -> None:
+    player = server.keep_alive()
+    for target, status in (("/healthz", 200), ("/connect?room=.", 404), ("/stats", 200), ("/connect", 403)):
+        headers = {"Origin": "http://evil.example"} if status == 403 else {}
+        assert player.upgrade(target, headers).status == status
+    assert player.upgrade(f"/connect?room={room}", {}).status == 101
+    player.enter()
+    player.next_tick()

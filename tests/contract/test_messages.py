@@ -1,0 +1,242 @@
+"""What a player may say, and what comes of it."""
+
+import json
+
+import pytest
+
+from tests.conftest import Serve, Share
+from tests.support.client import CLOSE
+from tests.support.player import DOWN, LEFT, RIGHT, UP, Player, heading, moved
+from tests.support.server import RunningServer
+
+SIDE = {LEFT: DOWN, DOWN: RIGHT, RIGHT: UP, UP: LEFT}
+BACK = {LEFT: RIGHT, RIGHT: LEFT, UP: DOWN, DOWN: UP}
+
+RIDES = {
+    "nothing": ([], ["ahead", "ahead", "ahead"]),
+    "a turn": (["side"], ["side", "side", "side"]),
+    "straight back is dropped": (["back"], ["ahead", "ahead", "ahead"]),
+    "the same direction is dropped and takes no place": (["ahead", "ahead", "side"], ["side", "side", "side"]),
+    "straight back takes no place": (["back", "back", "side"], ["side", "side", "side"]),
+    "one turn a tick": (["side", "back"], ["side", "back", "back"]),
+    "at most two wait": (["side", "back", "other"], ["side", "back", "back"]),
+    "measured against the last that waits": (["side", "other", "back"], ["side", "back", "back"]),
+    "no key twice": (["side", "side", "back"], ["side", "back", "back"]),
+    "other integers are ignored": ([0, 36, "side", -37, 41, 2**70], ["side", "side", "side"]),
+}
+
+
+@pytest.fixture
+def calm_server(share: Share) -> RunningServer:
+    """Slow ticks and a large field: there is time to do something between two ticks, and room to ride."""
+    return share("--tick-rate", "10", "--field", "100x100", "--tick-budget", "0")
+
+
+# The snake
+
+
+def test_join_puts_a_snake_in_the_field(server: RunningServer, room: str) -> None:
+    player = server.enter(room, "Ada")
+    birth = player.join()
+    ((_, player_id, name, color, score),) = birth.named("p_joined")
+    assert (player_id, name, score) == (player.player_id, "Ada", 0)
+    assert 1 <= color <= 6
+    head, body, tail = (player.board.find(char) for char in "%@*")
+    assert [len(cells) for cells in (head, body, tail)] == [1, 1, 1]
+    assert moved(tail[0], heading(birth), 2) == moved(body[0], heading(birth)) == head[0]
+    assert {player.board.cells[cells[0]][1] for cells in (head, body, tail)} == {color}
+    assert min(*tail[0], 49 - tail[0][0], 24 - tail[0][1]) >= 5
+
+
+def test_join_is_ignored_while_the_snake_lives(calm_server: RunningServer, room: str) -> None:
+    player = calm_server.enter(room)
+    player.join()
+    player.send(["join"])
+    player.send(["join"])
+    player.ping()  # its pong is the next personal message: no error came
+    ticks = [player.next_tick() for _ in range(2)]
+    assert not any(tick.named("p_joined") for tick in ticks)
+    assert player.is_alive
+
+
+@pytest.mark.parametrize("ride", RIDES)
+def test_keys_turn_the_snake(calm_server: RunningServer, room: str, ride: str) -> None:
+    keys, expected = RIDES[ride]
+    player, ahead = ride_off(calm_server, room, keys)
+    at = player.head
+    for way in expected:
+        player.next_tick()
+        at = moved(at, named_key(way, ahead))
+        assert player.head == at
+
+
+def ride_off(server: RunningServer, room: str, keys: list[int | str]) -> tuple[Player, int]:
+    """Join and send all keys before the next tick; return the player and the key that it heads for."""
+    for attempt in range(5):
+        player = server.enter(f"{room}-{attempt}")
+        ahead = heading(player.join())
+        for key in keys:
+            player.send(named_key(key, ahead))
+        if player.ping():
+            return player, ahead
+    raise AssertionError("the machine is too busy to say anything between two ticks")
+
+
+def named_key(name: int | str, ahead: int) -> int:
+    ways: dict[int | str, int] = {"ahead": ahead, "side": SIDE[ahead], "back": BACK[ahead], "other": BACK[SIDE[ahead]]}
+    return ways.get(name, name if isinstance(name, int) else 0)
+
+
+def test_keys_without_a_snake_are_ignored(calm_server: RunningServer, room: str) -> None:
+    player = calm_server.enter(room)
+    keys = (LEFT, UP, RIGHT, DOWN)
+    for message in (*keys, ["join"], *keys):
+        player.send(message)
+    player.ping()
+    ahead = heading(player.until(lambda tick: tick.named("p_joined")))
+    at = player.head
+    player.next_tick()
+    assert player.head == moved(at, ahead), "a key from before its birth turned it"
+
+
+def test_the_last_death_ends_the_round(server: RunningServer, room: str) -> None:
+    player = server.enter(room)
+    player.join()
+    death = player.until(lambda tick: tick.named("p_gameover"))
+    assert death.named("p_gameover") == [["p_gameover", player.player_id]]
+    assert len(death.named("top_scores")) == 1
+    board = player.board
+    assert any(" >>> GAME OVER <<< " in board.row_text(y) for y in range(board.height))
+    assert board.find("x")
+    assert {board.cells[cell][1] for cell in board.find("x", "+")} == {0}
+    assert not board.find("%")
+    player.send(LEFT)  # ignored, as long as it lies there
+    player.ping()
+    assert player.next_tick().commands == []
+    birth = player.join()
+    assert birth.commands[0] == ["reset_world"]
+    assert len(player.board.cells) <= 5, "snake, a digit and perhaps a stone"
+
+
+def test_a_round_goes_on_while_one_lives(calm_server: RunningServer, room: str) -> None:
+    mortal, survivor = calm_server.enter(room, "mortal"), calm_server.enter(room, "survivor")
+    mortal.join()
+    survivor.join()
+    mortal.hang_up()
+    death = survivor.until(lambda tick: tick.named("p_gameover"))
+    assert death.named("p_gameover") == [["p_gameover", mortal.player_id]]
+    dead = [cell for cell, shown in survivor.board.cells.items() if shown[0] in "x@+" and shown[1] == 0]
+    assert len(dead) >= 3
+    survivor.next_tick()
+    newcomer = calm_server.enter(room, "newcomer")
+    assert {newcomer.board.cells[cell] for cell in dead} == {survivor.board.cells[cell] for cell in dead}
+    birth = newcomer.join()
+    assert not birth.named("reset_world")
+    assert all(newcomer.board.cells[cell][1] == 0 for cell in dead)
+
+
+def test_a_leaver_dies_at_the_next_tick(calm_server: RunningServer, room: str) -> None:
+    leaver, witness = calm_server.enter(room), calm_server.enter(room)
+    birth = leaver.join()
+    witness.until(lambda tick: tick.n >= birth.n)
+    assert leaver.player_id in witness.board.alive
+    leaver.send_frame(CLOSE)
+    leaver.expect_close()
+    witness.ping()  # a tick that was on its way while it left is here now
+    witness.next_tick()
+    assert leaver.player_id not in witness.board.alive
+    assert {witness.board.cells[cell] for cell in witness.board.find("x")} == {("x", 0)}
+
+
+# How many
+
+
+def test_ten_play_and_the_others_look_on(calm_server: RunningServer, room: str) -> None:
+    players = [calm_server.enter(room, f"player {number}") for number in range(10)]
+    spectators = [calm_server.enter(room, f"spectator {number}") for number in range(15)]
+    for player in players:
+        player.send(["join"])
+        player.ping()
+    for _ in range(5):  # an answer, not a fault: the third would have closed it
+        spectators[0].send(["join"])
+    for _ in range(5):
+        assert spectators[0].next_personal() == [["error", "Maximum players reached"]]
+    tick = spectators[1].until(lambda _: len(spectators[1].board.alive) == 10)
+    assert all(spectator.until(lambda other: other.n >= tick.n) for spectator in spectators)
+
+
+def test_bots_are_among_the_ten(serve: Serve) -> None:
+    with serve("--bots", "10", "--tick-rate", "50") as server:
+        player = server.enter("main")
+        assert player.player_id == 11
+        player.until(lambda _: len(player.board.alive) == 10)
+        assert set(player.board.alive) <= set(range(1, 11))
+        player.send(["join"])
+        assert player.next_personal() == [["error", "Maximum players reached"]]
+        died = player.until(lambda tick: tick.named("p_gameover")).named("p_gameover")[0][1]
+        player.until(lambda tick: any(born[1] == died for born in tick.named("p_joined")))
+
+
+# Ping
+
+
+def test_a_ping_is_answered_between_ticks(calm_server: RunningServer, room: str) -> None:
+    player = calm_server.enter(room)
+    player.next_tick()
+    assert sum(player.ping() for _ in range(20)) > 10
+
+
+@pytest.mark.parametrize(
+    "t",
+    ["0", "-1", "1.0", "-0.0", "0.1", "1e-300", "1.7976931348623157e+308", str(2**53 + 1), str(-(2**63)), str(10**30)],
+)
+def test_a_pong_echoes_t_exactly(server: RunningServer, room: str, t: str) -> None:
+    player = server.enter(room)
+    player.send_text(f'["ping",{t}]')
+    ((name, echoed, server_us),) = player.next_personal()
+    assert name == "pong"
+    assert repr(echoed) == repr(json.loads(t))
+    assert isinstance(server_us, int)
+
+
+# Names
+
+
+@pytest.mark.parametrize(
+    ("asked", "given"),
+    [
+        ("  Ada\t", "Ada"),
+        ("A\x00d\x1fa\x7f\x85", "Ada"),
+        (" \n Ada \n Lovelace \x00", "Ada  Lovelace"),
+        ("123456789012345", "123456789012345"),
+        ("  123456789012345  ", "123456789012345"),
+        ("\U0001f40d" * 15, "\U0001f40d" * 15),
+        ("<b>&amp;\"'\\</b>", "<b>&amp;\"'\\</b>"),
+    ],
+)
+def test_names_are_cleaned(server: RunningServer, room: str, asked: str, given: str) -> None:
+    player = server.enter(room, asked)
+    assert player.welcome[0][1] == given
+    assert player.join().named("p_joined")[0][2] == given
+
+
+@pytest.mark.parametrize("name", ["", "   ", "\n\t\x00", "1234567890123456", "\U0001f40d" * 16])
+def test_bad_names_are_refused(server: RunningServer, room: str, name: str) -> None:
+    player = server.connect(room)
+    player.send(["new_player", name])
+    assert [command[0] for command in player.receive_commands()] == ["error"]
+    player.enter("another")
+
+
+@pytest.mark.parametrize("escape", [r"\ud800", r"\udc00", r"a\ud83db", r"\udc0d\ud83d"])
+def test_lone_surrogates_are_refused(server: RunningServer, room: str, escape: str) -> None:
+    player = server.connect(room)
+    player.send_text(f'["new_player","{escape}"]')
+    assert [command[0] for command in player.receive_commands()] == ["error"]
+    player.enter("another")
+
+
+def test_escaped_pairs_are_characters(server: RunningServer, room: str) -> None:
+    player = server.connect(room)
+    player.send_text(r'["new_player","\ud83d\udc0d"]')
+    assert player.receive_commands()[0][1] == "\U0001f40d"

@@ -1,0 +1,149 @@
+"""The page in a real browser: joins, moves, sees ticks, comes back after a loss, and shows names as text."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+from tests.conftest import Serve
+from tests.support.server import RunningServer
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PATIENCE_MS = 20_000
+WIDTHS = (1280, 390)
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is missing: apt-get install chromium")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Visitor:
+    """Somebody at a browser, and what the browser complained about."""
+
+    def __init__(self, browser: Browser, width: int) -> None:
+        self.page: Page = browser.new_page(viewport={"width": width, "height": 844})
+        self.page.set_default_timeout(PATIENCE_MS)
+        self.complaints: list[str] = []
+        self.page.on("console", self._note)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def connect(self, server: RunningServer, room: str, name: str) -> None:
+        self.page.goto(f"{server.url}/?room={room}")
+        self.page.fill("#name", name)
+        self.page.click("#connect")
+        self.page.wait_for_selector("body[data-state=playing]")
+
+    def ticks(self) -> int:
+        return int(self.page.inner_text("#ticks"))
+
+    def wait_for_ticks(self, more: int) -> None:
+        enough = self.ticks() + more
+        for _ in range(200):
+            if self.ticks() >= enough:
+                return
+            self.page.wait_for_timeout(50)
+        pytest.fail(f"no {more} ticks came")
+
+    def head(self) -> tuple[int, int]:
+        x, _, y = (self.page.get_attribute("body", "data-head") or "").partition(",")
+        return int(x), int(y)
+
+    def turn(self) -> None:
+        """Turn towards the middle of the field, by an arrow key or by a letter, and see the snake go there."""
+        before = self.head()
+        self.wait_for_ticks(1)
+        x, y = self.head()
+        if x != before[0]:
+            self.page.keyboard.press("ArrowUp" if y > 12 else "ArrowDown")
+        else:
+            self.page.keyboard.press("a" if x > 25 else "d")
+        self.wait_for_ticks(3)
+        if x != before[0]:
+            assert self.head()[1] != y
+        else:
+            assert self.head()[0] != x
+
+    def _note(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+
+@pytest.fixture(params=WIDTHS)
+def visitor(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Visitor]:
+    visitor = Visitor(browser, request.param)
+    yield visitor
+    visitor.page.close()
+
+
+@pytest.fixture(scope="module")
+def slow_server(serve: Serve) -> Iterator[RunningServer]:
+    """Slow enough for a snake to live until it is told to turn."""
+    with serve("--tick-rate", "5", "--tick-budget", "0") as server:
+        yield server
+
+
+def test_joins_sees_ticks_and_turns(slow_server: RunningServer, visitor: Visitor, room: str) -> None:
+    watcher = slow_server.enter(room)
+    visitor.connect(slow_server, room, "Ada")
+    visitor.wait_for_ticks(3)
+    visitor.page.click("#join")
+    visitor.page.wait_for_selector("body[data-alive=true][data-head]")
+    watcher.until(lambda tick: tick.named("p_joined"))
+    visitor.turn()
+    assert "Ada" in visitor.page.inner_text("#players")
+    assert visitor.complaints == []
+
+
+def test_fits_the_screen(slow_server: RunningServer, visitor: Visitor, room: str) -> None:
+    visitor.connect(slow_server, room, "Ada")
+    width = visitor.page.viewport_size["width"] if visitor.page.viewport_size else 0
+    assert visitor.page.evaluate("document.documentElement.scrollWidth") <= width
+    assert visitor.page.locator("#field").is_visible()
+    assert visitor.page.locator("#strip").is_visible()
+
+
+def test_a_name_is_text(slow_server: RunningServer, visitor: Visitor, room: str) -> None:
+    visitor.connect(slow_server, room, "<b>x</b>")
+    visitor.page.click("#join")
+    visitor.page.wait_for_selector("body[data-alive=true]")
+    assert "<b>x</b>" in visitor.page.inner_text("#players")
+    assert visitor.page.locator("#players b").count() == 0
+    assert visitor.complaints == []
+
+
+def test_shows_an_error_of_the_server(serve: Serve, visitor: Visitor, room: str) -> None:
+    with serve("--bots", "10", "--tick-rate", "10") as server:
+        visitor.connect(server, room, "Ada")
+        visitor.wait_for_ticks(2)
+        visitor.page.click("#join")
+        visitor.page.get_by_text("Maximum players reached").wait_for()
+        visitor.page.close()
+
+
+def test_comes_back_after_the_server_has_gone(serve: Serve, browser: Browser, room: str, tmp_path: Path) -> None:
+    visitor = Visitor(browser, 1280)
+    with serve("--scores", str(tmp_path / "scores")) as server:
+        visitor.connect(server, room, "Ada")
+        visitor.wait_for_ticks(2)
+        port = server.address[1]
+    visitor.page.wait_for_selector("body[data-state=waiting]")
+    with serve("--port", str(port)):
+        visitor.page.wait_for_selector("body[data-state=playing]")
+        visitor.wait_for_ticks(2)
+        visitor.page.close()

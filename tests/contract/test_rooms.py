@@ -1,0 +1,120 @@
+"""Rooms: worlds of their own, that stand still while nobody is in them and are disposed of in the end."""
+
+import math
+
+from tests.support.bystander import assert_every_tick_came
+from tests.support.player import Player
+from tests.support.server import RunningServer, wait_until
+
+PERIOD_US = 20_000
+"""Of the shared servers."""
+
+
+def test_worlds_are_separate(server: RunningServer, room: str) -> None:
+    here, there = server.enter(f"{room}-a", "here"), server.enter(f"{room}-b", "there")
+    here.join()
+    for _ in range(5):
+        assert there.next_tick().commands == []
+    assert not there.board.cells
+    there.join()
+    for _ in range(5):
+        here.next_tick()
+    assert there.player_id not in {command[1] for tick in here.ticks for command in tick.named("p_joined")[1:]}
+    assert [name for name, _ in here.board.alive.values()] in (["here"], [])
+
+
+def test_player_ids_count_in_each_room(server: RunningServer, room: str) -> None:
+    ids = [server.enter(f"{room}-{name}").player_id for name in "aabbab"]
+    assert ids == [1, 2, 1, 2, 3, 3]
+
+
+def test_the_default_room_is_main(server: RunningServer) -> None:
+    plain = Player(server.dial())
+    assert plain.upgrade("/connect", {}).status == 101
+    plain.enter()
+    assert server.enter("main").player_id == plain.player_id + 1
+
+
+def test_a_room_that_is_left_stands_still(server: RunningServer, room: str) -> None:
+    player = server.enter(room)
+    player.join()
+    player.hang_up()
+    wait_until(lambda: room_members(server, room) == 0)
+    clock = server.enter(f"{room}-clock")
+    left = server.room_stats(room)
+    clock.until_due(clock.next_tick().due_us + 10 * PERIOD_US)
+    still = server.room_stats(room)
+    assert left is not None
+    assert still is not None
+    assert still["ticks"] == left["ticks"]
+    again = server.enter(room)
+    tick = again.next_tick()
+    assert t0_us(tick.n, tick.due_us) == left["t0_us"]
+    assert tick.due_us >= clock.ticks[-1].due_us, "due times in between are no ticks"
+    assert tick.n >= left["n"] + 9
+    assert again.player_id == player.player_id + 1
+    # Its world as well: the leaver's snake dies at the next step.
+    assert again.welcome[-1][:2] == ["p_joined", player.player_id]
+    assert tick.named("p_gameover") == [["p_gameover", player.player_id]]
+
+
+def test_n_and_t0_go_on(server: RunningServer, room: str) -> None:
+    ticks = []
+    for _ in range(3):
+        player = server.enter(room)
+        ticks += [player.next_tick() for _ in range(3)]
+        player.hang_up()
+        wait_until(lambda: room_members(server, room) == 0)
+    assert len({t0_us(tick.n, tick.due_us) for tick in ticks}) == 1
+    assert all(later.n > earlier.n for earlier, later in zip(ticks, ticks[1:], strict=False))
+
+
+def test_one_who_stays_misses_nothing_when_others_come_and_go(server: RunningServer, room: str) -> None:
+    stays = server.enter(room)
+    for _ in range(10):
+        visitor = server.enter(room)
+        visitor.join()
+        visitor.hang_up()
+        server.connect(room).hang_up()
+    stays.ping()
+    assert_every_tick_came(stays, server, room)
+
+
+def test_rooms_tick_out_of_phase(hasty_server: RunningServer, room: str) -> None:
+    phases = []
+    for number in range(5):
+        tick = hasty_server.enter(f"{room}-{number}").next_tick()
+        phases.append(t0_us(tick.n, tick.due_us) % PERIOD_US / PERIOD_US)
+    golden_ratio = (math.sqrt(5) - 1) / 2
+    for k, phase in enumerate(phases):
+        apart = (phase - phases[0] - k * golden_ratio) % 1
+        assert min(apart, 1 - apart) < 0.001
+
+
+def test_an_empty_room_is_disposed_of(hasty_server: RunningServer, room: str) -> None:
+    player = hasty_server.enter(room)
+    player.join()
+    player.hang_up()
+    wait_until(lambda: hasty_server.room_stats(room) is None)
+    again = hasty_server.enter(room)
+    assert again.player_id == 1
+    assert [command[0] for command in again.welcome] == ["handshake", "world", "top_scores"]
+    assert not again.board.cells
+    assert again.next_tick().n < 5
+
+
+def test_a_room_with_somebody_in_it_is_kept(hasty_server: RunningServer, room: str) -> None:
+    first, second = hasty_server.enter(room), hasty_server.enter(room)
+    first.hang_up()
+    second.until_due(second.next_tick().due_us + 1_500_000)
+    assert hasty_server.enter(room).player_id == 3
+
+
+def room_members(server: RunningServer, room: str) -> int:
+    stats = server.room_stats(room)
+    assert stats is not None
+    return int(stats["members"])
+
+
+def t0_us(n: int, due_us: int) -> int:
+    return due_us - n * PERIOD_US

@@ -1,0 +1,104 @@
+"""The same seed and the same inputs before the same steps: the same bytes from every server."""
+
+import os
+from collections.abc import Callable
+from typing import TypeVar
+
+from tests.conftest import ARMS, Arm
+from tests.support.client import BINARY, CLOSE, CONTINUATION, PING, TEXT, Frame, client_frame
+from tests.support.lockstep import PLAYERS, Lockstep, Outcome, SlippedError
+from tests.support.server import RunningServer, run_server
+
+STEPS = int(os.environ.get("TICKBENCH_SAME_STEPS", "400"))
+
+TICK_RATES_HZ = (50, 50, 25, 25, 10)
+"""The rate of each attempt. It is in no command but ``tick``, so a busy machine may take more time a step."""
+
+T = TypeVar("T")
+
+INPUTS = {
+    "a fault": client_frame(TEXT, b"[]"),
+    "another one": client_frame(TEXT, b'["new_player"]'),
+    "not JSON": client_frame(TEXT, b"["),
+    "a bad name": client_frame(TEXT, b'["new_player",""]'),
+    "three faults": client_frame(TEXT, b"1") * 3,
+    "a ping": client_frame(PING, b"x"),
+    "binary": client_frame(BINARY, b"x"),
+    "a close": client_frame(CLOSE),
+    "a close with a reason": client_frame(CLOSE, b"\x0b\xb8bye"),
+    "a code that never travels": client_frame(CLOSE, (1006).to_bytes(2)),
+    "one byte of a code": client_frame(CLOSE, b"\x03"),
+    "invalid UTF-8": client_frame(TEXT, b"\xff"),
+    "too much": client_frame(TEXT, declared_length=4097),
+    "too much, in fragments": client_frame(TEXT, b"x", fin=False) + client_frame(CONTINUATION, declared_length=4096),
+    "an unknown opcode": client_frame(3),
+    "a reserved bit": client_frame(TEXT, b"1", reserved=4),
+    "a continuation of nothing": client_frame(CONTINUATION, b"1"),
+    "too many": client_frame(PING, b"x") * 61,
+}
+
+
+def on_every_arm(run: Callable[[RunningServer], T], *flags: str) -> dict[Arm, T]:
+    """Return what ``run`` comes to on each server, one after the other."""
+    outcomes = {}
+    for arm in ARMS:
+        with run_server(arm.backend, "--mode", arm.mode, *flags) as server:
+            outcomes[arm] = run(server)
+    return outcomes
+
+
+def lockstep_outcome(arm: Arm) -> Outcome:
+    for rate_hz in TICK_RATES_HZ:
+        flags = ["--mode", arm.mode, "--seed", "7", "--tick-rate", str(rate_hz), "--tick-budget", "0"]
+        with run_server(arm.backend, *flags) as server:
+            try:
+                return Lockstep(server, STEPS).run()
+            except SlippedError:
+                continue
+    raise AssertionError(f"{len(TICK_RATES_HZ)} times an input was late: this machine is too busy for this test")
+
+
+def test_a_game_in_lockstep() -> None:
+    outcomes = {arm: lockstep_outcome(arm) for arm in ARMS}
+    first = outcomes[ARMS[0]]
+    assert first.births > PLAYERS
+    assert first.deaths > PLAYERS
+    assert first.scored
+    assert first.resets
+    assert outcomes == dict.fromkeys(ARMS, first)
+
+
+def test_a_game_of_bots() -> None:
+    """Without any input: what a spectator gets from the first birth on."""
+
+    def watch(server: RunningServer) -> list[str]:
+        spectator = server.enter("main")
+        return [spectator.next_tick().text.partition("]")[2] for _ in range(200)]
+
+    outcomes = on_every_arm(watch, "--bots", "10", "--seed", "7", "--tick-rate", "100", "--tick-budget", "0")
+    first = outcomes[ARMS[0]]
+    assert sum(map(len, first)) > 10_000
+    assert outcomes == dict.fromkeys(ARMS, first)
+
+
+def test_what_one_is_told_before_the_game() -> None:
+    """Errors and close frames, with their reasons."""
+
+    def answers(server: RunningServer) -> dict[str, list[Frame]]:
+        return {name: answer(server, data) for name, data in INPUTS.items()}
+
+    outcomes = on_every_arm(answers)
+    for name in INPUTS:
+        told = {arm: outcome[name] for arm, outcome in outcomes.items()}
+        assert told == dict.fromkeys(ARMS, told[ARMS[0]]), name
+
+
+def answer(server: RunningServer, data: bytes) -> list[Frame]:
+    """Return all frames that answer ``data``; a close is sent behind it, so that there is an end."""
+    client = server.connect("main")
+    client.send_raw(data + client_frame(CLOSE, (4000).to_bytes(2)))
+    frames = [client.receive_frame()]
+    while frames[-1].opcode != CLOSE:
+        frames.append(client.receive_frame())
+    client.hang_up()
+    return frames

@@ -1,0 +1,215 @@
+import base64
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.wire.handshake import busy, check_room, check_upgrade, origin_allowed, room_name
+
+GOOD = {
+    "host": "game.example:8000",
+    "upgrade": "websocket",
+    "connection": "Upgrade",
+    "sec-websocket-version": "13",
+    "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
+
+
+def status(**changes: str | None) -> int:
+    """Return the status of the refusal of a good request with some headers changed, or 101."""
+    headers = {**GOOD, **{name.replace("_", "-"): value for name, value in changes.items()}}
+    refusal = check_upgrade({name: value for name, value in headers.items() if value is not None})
+    return int(refusal.status) if refusal else 101
+
+
+def test_a_good_request_is_not_refused() -> None:
+    assert check_upgrade(GOOD) is None
+
+
+@pytest.mark.parametrize("upgrade", ["WebSocket", " websocket "])
+@pytest.mark.parametrize("connection", ["upgrade", "keep-alive, Upgrade", "Upgrade,keep-alive"])
+def test_case_and_company_do_not_matter(upgrade: str, connection: str) -> None:
+    assert status(upgrade=upgrade, connection=connection) == 101
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"upgrade": None},
+        {"upgrade": "h2c"},
+        {"upgrade": ""},
+        {"connection": None},
+        {"connection": "keep-alive"},
+        {"connection": "upgraded"},
+        {"sec_websocket_version": None},
+        {"sec_websocket_version": "8"},
+        {"sec_websocket_version": "14"},
+        {"sec_websocket_version": "thirteen"},
+    ],
+    ids=str,
+)
+def test_what_is_no_websocket_13_is_426_and_told_so(changes: dict[str, str | None]) -> None:
+    headers = {**GOOD, **{name.replace("_", "-"): value for name, value in changes.items()}}
+    refusal = check_upgrade({name: value for name, value in headers.items() if value is not None})
+    assert refusal is not None
+    assert refusal.status == 426
+    assert ("Sec-WebSocket-Version", "13") in refusal.headers
+    assert ("Upgrade", "websocket") in refusal.headers
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        None,
+        "",
+        "x",
+        "dGhlIHNhbXBsZSBub25jZQ",
+        "dGhlIHNhbXBsZSBub25jZQ=",
+        "dGhlIHNhbXBsZSBub25j",
+        "dGhlIHNhbXBsZSBub25jZSE=",
+        "dGhlIHNhbXBsZSBub25!ZQ==",
+        "dGhlIHNhbXBs ZSBub25jZQ==",
+        "dGhlIHNhbXBsZSBub25jZQ==, dGhlIHNhbXBsZSBub25jZQ==",
+        "é" * 24,
+    ],
+)
+def test_a_key_that_is_not_16_bytes_is_400(key: str | None) -> None:
+    assert status(sec_websocket_key=key) == 400
+
+
+@given(st.binary(min_size=16, max_size=16))
+def test_every_key_of_16_bytes_is_taken(key: bytes) -> None:
+    assert status(sec_websocket_key=base64.b64encode(key).decode()) == 101
+
+
+@given(st.binary(max_size=40).filter(lambda key: len(key) != 16))
+def test_no_key_of_another_length_is_taken(key: bytes) -> None:
+    assert status(sec_websocket_key=base64.b64encode(key).decode()) == 400
+
+
+def test_a_foreign_origin_is_403_and_comes_last() -> None:
+    assert status(origin="http://evil.example") == 403
+    assert status(origin="http://evil.example", upgrade=None) == 426
+    assert status(origin="http://evil.example", sec_websocket_key="x") == 400
+
+
+@pytest.mark.parametrize(
+    ("origin", "host"),
+    [
+        (None, "game.example"),
+        (None, ""),
+        ("http://game.example", "game.example"),
+        ("http://GAME.example", "game.EXAMPLE"),
+        ("HTTP://game.example", "game.example"),
+        ("http://game.example:8000", "game.example:8000"),
+        ("http://game.example", "game.example:80"),
+        ("http://game.example:80", "game.example"),
+        ("https://game.example", "game.example:443"),
+        ("https://game.example:443", "game.example"),
+        ("https://game.example", "game.example"),
+        ("http://127.0.0.1:8000", "127.0.0.1:8000"),
+        ("http://[::1]:8000", "[::1]:8000"),
+        ("http://[::1]", "[::1]"),
+        ("http://[::1]", "[::1]:80"),
+        ("http://[FE80::1]", "[fe80::1]"),
+    ],
+)
+def test_the_own_host_is_allowed(origin: str | None, host: str) -> None:
+    assert origin_allowed(origin, host, ())
+
+
+@pytest.mark.parametrize(
+    ("origin", "host"),
+    [
+        ("http://evil.example", "game.example"),
+        ("http://game.example.evil", "game.example"),
+        ("http://evil-game.example", "game.example"),
+        ("http://game.example:8001", "game.example:8000"),
+        ("http://game.example", "game.example:8000"),
+        ("http://game.example:8000", "game.example"),
+        ("https://game.example", "game.example:80"),
+        ("http://game.example", "game.example:443"),
+        ("http://localhost:8000", "127.0.0.1:8000"),
+        ("http://[::1]:8000", "[::2]:8000"),
+        ("http://[::1]:8000", "[::1]:8001"),
+        ("null", "game.example"),
+        ("null", "null"),
+        ("", "game.example"),
+        ("", ""),
+        ("game.example", "game.example"),
+        ("http://", "game.example"),
+        ("http://game.example", ""),
+        ("http://game.example:x", "game.example:x"),
+        ("http://game.example:99999", "game.example:99999"),
+        ("http://[::1", "[::1"),
+        ("http://evil.example@game.example.evil", "game.example"),
+    ],
+)
+def test_another_host_is_not(origin: str, host: str) -> None:
+    assert not origin_allowed(origin, host, ())
+
+
+def test_origins_can_be_allowed_beside() -> None:
+    headers = {**GOOD, "origin": "https://Friend.example:4430"}
+    assert check_upgrade(headers) is not None
+    assert check_upgrade(headers, {"https://friend.example:4430"}) is None
+    assert check_upgrade(headers, {"https://friend.example"}) is not None
+    assert check_upgrade(headers, {"*"}) is None
+    assert check_upgrade({**GOOD, "origin": "null"}, {"null"}) is None
+
+
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_no_origin_raises(origin: str, host: str) -> None:
+    assert isinstance(origin_allowed(origin, host, ()), bool)
+    assert isinstance(origin_allowed(f"http://{origin}", host, ()), bool)
+
+
+# Rooms
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        ("", "main"),
+        ("room=den", "den"),
+        ("x=1&room=den", "den"),
+        ("room=den&room=other", "den"),
+        ("room=", ""),
+        ("room", ""),
+        ("ROOM=den", "main"),
+        ("room=a%20b", "a b"),
+        ("room=%ff", "\ufffd"),
+    ],
+)
+def test_the_room_is_asked_for_in_the_query(query: str, name: str) -> None:
+    assert room_name(query) == name
+
+
+@pytest.mark.parametrize("name", ["main", "a", "Z-9_", "x" * 32])
+def test_a_room_s_name_is_1_to_32_of_letters_digits_dash_and_underline(name: str) -> None:
+    assert check_room(name) is None
+
+
+@pytest.mark.parametrize("name", ["", "x" * 33, "a b", "a/b", "é", "a\n", "main\x00", "\u0661", "."])
+def test_any_other_name_is_404(name: str) -> None:
+    refusal = check_room(name)
+    assert refusal is not None
+    assert refusal.status == 404
+
+
+@given(st.text(max_size=50))
+def test_no_query_raises(query: str) -> None:
+    check_room(room_name(query))
+
+
+def test_busy_says_when_to_come_again() -> None:
+    refusal = busy("the server is full")
+    assert (refusal.status, refusal.text) == (503, "the server is full")
+    ((name, value),) = refusal.headers
+    assert name == "Retry-After"
+    assert int(value) > 0
+
+
+def test_a_random_key_is_taken() -> None:
+    assert status(sec_websocket_key=base64.b64encode(os.urandom(16)).decode()) == 101

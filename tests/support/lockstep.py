@@ -1,0 +1,106 @@
+"""
+Ten players in lock-step with the ticks of a room, so that a run can be repeated input by input on another server.
+
+Each input is sent right after a tick frame, and proven to be taken before the next step: a ping follows it, and its pong
+must come before the next tick frame. What is sent depends on a seed and on what the commands told, never on time.
+"""
+
+import hashlib
+import random
+from dataclasses import dataclass
+
+from tests.support.client import Client, Commands, decode_commands
+from tests.support.player import DOWN, LEFT, RIGHT, UP, TickFrame
+from tests.support.server import RunningServer
+
+PLAYERS = 10
+KEYS = (LEFT, UP, RIGHT, DOWN)
+INPUT_CHANCE = 0.15
+"""Of each player and step."""
+
+
+class SlippedError(Exception):
+    """An input was not proven to be taken before the next step: the machine was too busy, run it over."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to; ``digest`` is the SHA-256 of all commands that the spectator got, the tick command apart."""
+
+    digest: str
+    births: int
+    deaths: int
+    scored: int
+    resets: int
+
+
+class Seat(Client):
+    """A place in the room. It looks no further into a tick frame than it must: there is little time between two."""
+
+    def enter(self, name: str) -> None:
+        self.send(["new_player", name])
+        ((_, _, self.player_id), *self.welcome) = self.receive_commands()
+        self.n = -1  # the latest tick that came
+
+    def next_commands(self) -> Commands:
+        """Return the next message for this connection alone; take note of the ticks before it."""
+        while (text := self.receive_text()).startswith('[["tick",'):
+            self.n = int(text[9 : text.index(",", 9)])
+        return decode_commands(text)
+
+    def say(self, message: object, n: int) -> None:
+        """Send an input; SlippedError unless it was taken before the tick behind ``n``."""
+        self.send(message)
+        self.send(["ping", n])
+        while (commands := self.next_commands())[0][:2] != ["pong", n]:
+            assert commands[0][0] == "error", commands
+        if self.n > n:
+            raise SlippedError
+
+
+class Lockstep:
+    """One run over ``steps`` steps."""
+
+    def __init__(self, server: RunningServer, steps: int, seed: int = 1) -> None:
+        self._steps = steps
+        self._chance = random.Random(seed)
+        self._spectator = server.enter("lockstep", "spectator")
+        self._players = [Seat(server.connect("lockstep").sock) for _ in range(PLAYERS)]
+
+    def run(self) -> Outcome:
+        """
+        Play, and return what the spectator saw.
+
+        Raises:
+            SlippedError: run it over, on a fresh server.
+
+        """
+        for number, player in enumerate(self._players):
+            player.enter(f"player {number}")
+        # Steps without a snake change nothing and draw no random number: how many came so far does not matter.
+        self._spectator.ping()
+        self._spectator.next_tick()
+        first = len(self._spectator.ticks)
+        for _ in range(self._steps):
+            n = self._spectator.ticks[-1].n
+            for player in self._players:
+                self._act(player, n)
+            self._spectator.next_tick()
+        return self._outcome(self._spectator.ticks[first:])
+
+    def _act(self, player: Seat, n: int) -> None:
+        """Have a player say what comes into its mind, if anything."""
+        speaks, key = self._chance.random() < INPUT_CHANCE, self._chance.choice(KEYS)
+        if speaks:
+            player.say(key if player.player_id in self._spectator.board.alive else ["join"], n)
+
+    def _outcome(self, ticks: list[TickFrame]) -> Outcome:
+        digest = hashlib.sha256()
+        for tick in ticks:
+            # As bytes, not as what they mean: the frame without its tick command.
+            digest.update(tick.text.partition("]")[2].encode())
+        counts = {
+            name: sum(len(tick.named(name)) for tick in ticks)
+            for name in ("p_joined", "p_gameover", "p_score", "reset_world")
+        }
+        return Outcome(digest.hexdigest(), *counts.values())
