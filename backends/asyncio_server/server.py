@@ -8,6 +8,7 @@ import signal
 from collections.abc import Coroutine, Iterable
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from backends.asyncio_server.app import create_app
 from backends.asyncio_server.clock import Clock
@@ -25,6 +26,15 @@ logger = logging.getLogger("tickbench")
 HOUSEKEEPING_S = 1.0
 STEP_S = 0.02
 """How often connections that are to end are looked at."""
+
+
+class PeerFaultFilter(logging.Filter):
+    """Drops what aiohttp logs, with a traceback, of a request that can't be parsed: it is answered with 400."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Say whether a record is logged."""
+        error = record.exc_info[1] if record.exc_info else None
+        return not isinstance(error, HttpProcessingError)
 
 
 class Server:
@@ -149,6 +159,7 @@ class Server:
 async def serve(config: ServerConfig) -> int:
     """Run a server; return the exit status."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("aiohttp.server").addFilter(PeerFaultFilter())
     try:
         await Server(config).run()
     except (OSError, ValueError) as error:

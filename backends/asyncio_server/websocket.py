@@ -11,6 +11,7 @@ Not mended: the compiled reader takes unmasked frames, and no hook sees the mask
 """
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 from aiohttp import WSMsgType, web
@@ -76,7 +77,7 @@ class GameWebSocket(web.WebSocketResponse):
             case WSMsgType.CLOSE:
                 return Opcode.CLOSE, int(message.data)
             case WSMsgType.ERROR if code := getattr(message.data, "code", None):
-                raise ProtocolError(int(code), str(message.data))
+                raise ProtocolError(int(code))
         raise ConnectionEndedError
 
     async def send_message(self, opcode: Opcode, payload: bytes) -> None:
@@ -102,7 +103,7 @@ class GameWebSocket(web.WebSocketResponse):
         transport = self._transport
         if transport is None:
             return
-        if transport.can_write_eof() and not transport.is_closing():
+        with suppress(OSError):  # the peer may have hung up already
             transport.write_eof()
         for _ in range(int(limit_s / STEP_S)):
             if transport.is_closing():

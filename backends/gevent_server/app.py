@@ -1,9 +1,10 @@
 """The HTTP side: which path answers what. Knows nothing of what goes on in a connection."""
 
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask, Response, current_app, request
+from flask import Flask, Response, abort, current_app, request
 from werkzeug.routing import Rule
 
 from backends.gevent_server.connection import Connection
@@ -41,6 +42,14 @@ def create_app(server: "Server") -> Flask:
     app.add_url_rule("/connect", view_func=connect, websocket=True)
     if server.config.echo:
         app.add_url_rule("/echo", view_func=echo, websocket=True)
+    paths = frozenset(rule.rule for rule in app.url_map.iter_rules())
+
+    @app.before_request
+    def refuse_lookalikes() -> None:
+        # Werkzeug takes //stats for /stats.
+        if request.environ["PATH_INFO"] not in paths:
+            abort(HTTPStatus.NOT_FOUND)
+
     return app
 
 

@@ -11,7 +11,7 @@ import gevent
 from gevent.event import Event
 from geventwebsocket.exceptions import WebSocketError
 
-from backends.gevent_server.websocket import STEP_S, ConnectionEndedError, GameWebSocket
+from backends.gevent_server.websocket import ConnectionEndedError, GameWebSocket
 from shared.wire.errors import ProtocolError
 from shared.wire.session import CLOSING, ENDED, MAX_OWED_MESSAGES, Outgoing, Session
 
@@ -46,7 +46,7 @@ class Connection:
                     session.wake(server.clock.now_us())
                 self.flush()
                 if session.state is CLOSING:
-                    gevent.sleep(STEP_S)  # what comes now is thrown away, and must not keep others waiting
+                    gevent.sleep(0)  # what comes now is thrown away, and must not keep others waiting
         finally:
             server.connections.discard(self)
             server.core.counters.count_end(session.close_code, dead=session.dead)
@@ -63,12 +63,14 @@ class Connection:
         for outgoing in self.session.take_outgoing():
             if self._writer is None:
                 self._send(outgoing)
-            elif self._writer.owed() < MAX_OWED_MESSAGES:
-                self._writer.put(outgoing)
-            else:
+                continue
+            if self._writer.owed() >= MAX_OWED_MESSAGES:
+                gevent.sleep(0)  # they may have come faster than the writer had its turn
+            if self._writer.owed() >= MAX_OWED_MESSAGES:
                 self.server.core.counters.slow_closed += 1
                 self.abort()
                 return
+            self._writer.put(outgoing)
 
     def send_frame(self, text: str) -> None:
         """Send a tick's frame with the library's own send."""

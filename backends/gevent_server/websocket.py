@@ -17,6 +17,7 @@ import base64
 import hashlib
 import socket
 import struct
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -108,16 +109,14 @@ class GameWebSocket(WebSocket):
         self.closed = True
 
     def linger(self, limit_s: float) -> None:
-        """Let a peer that can't be read any more take our close frame: wait until it hangs up, at most ``limit_s``."""
+        """Let a peer that can't be read any more take our close frame: wait until it hangs up, about ``limit_s``."""
         try:
             self._socket.shutdown(socket.SHUT_WR)
-            with gevent.Timeout(limit_s, TimeoutError):
-                while self._read(limit_s):
-                    gevent.sleep(STEP_S)  # a peer that floods must not keep the hub busy
-        except TimeoutError:
-            self.abort()
+            for _ in range(int(limit_s / STEP_S)):
+                self._throw_away()
         except (OSError, ConnectionEndedError):
             return
+        self.abort()
 
     def abort(self) -> None:
         """End the connection at once."""
@@ -128,15 +127,27 @@ class GameWebSocket(WebSocket):
         except OSError:
             return  # it has ended already
 
-    def _read(self, timeout_s: float) -> bytes:
+    def _throw_away(self) -> None:
         try:
-            # The time-out strikes only while nothing has been read, so it loses nothing.
-            with gevent.Timeout(max(timeout_s, 0.001), TimeoutError):
-                data: bytes = self.raw_read(self._read_bytes)
+            self._read(STEP_S)
         except TimeoutError:
-            raise
+            return
+        gevent.sleep(STEP_S)  # a peer that floods must not keep the hub busy
+
+    def _read(self, timeout_s: float) -> bytes:
+        # The time-out strikes only while nothing has been read, so it loses nothing. It must not strike as a
+        # TimeoutError: the socket's file would take that for one of its own, and never be read again.
+        timeout = gevent.Timeout.start_new(timeout_s)
+        try:
+            data: bytes = self.raw_read(self._read_bytes)
+        except gevent.Timeout as error:
+            if error is not timeout:
+                raise
+            raise TimeoutError from None
         except (OSError, ValueError):  # ValueError: closed in the meantime
             raise ConnectionEndedError from None
+        finally:
+            timeout.close()
         if not data:
             raise ConnectionEndedError
         return data
@@ -159,6 +170,11 @@ class GameHandler(WebSocketHandler):
         """The server that this connection belongs to."""
         server: GameWSGIServer = self.server
         return server.game
+
+    def handle(self) -> None:
+        """Serve one connection; that its peer hangs up in the middle of an answer is no error of ours."""
+        with suppress(OSError):
+            super().handle()
 
     def handle_one_request(self) -> Any:
         """End a connection whose request takes too long, the wait for its first byte included."""
@@ -187,6 +203,16 @@ class GameHandler(WebSocketHandler):
             self.close_connection = True
         else:
             super().handle_error(kind, error, traceback)
+
+    def _handle_client_error(self, error: Exception) -> Any:
+        # The library prints a traceback for what is not a ValueError, such as too long a header.
+        return super()._handle_client_error(error if isinstance(error, ValueError) else ValueError(str(error)))
+
+    def _send_error_response_if_possible(self, status: int) -> None:
+        if self.headers_sent:  # the library asserts that they are not
+            self.close_connection = True
+        else:
+            super()._send_error_response_if_possible(status)
 
     def upgrade_websocket(self) -> list[bytes] | None:
         """Make the upgrade; or return the body of a refusal, or None where the route is a plain one."""

@@ -9,9 +9,16 @@ class InvariantError(Exception):
     """Our fault: log it with its traceback and end the room, never the server."""
 
 
-class ProtocolError(Exception):
-    """The peer broke RFC 6455, or a bound of ours: close its connection with ``code``; it can't be read on."""
+_REASONS = {1007: "not UTF-8", 1009: "message too big"}
 
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(reason)
+
+class ProtocolError(Exception):
+    """
+    The peer broke RFC 6455, or a bound of ours: close its connection with ``code``; it can't be read on.
+
+    The reason depends on the code alone, so that it is the same whichever library found the fault.
+    """
+
+    def __init__(self, code: int) -> None:
+        super().__init__(_REASONS.get(code, "protocol error"))
         self.code = code

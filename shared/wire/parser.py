@@ -72,11 +72,11 @@ class FrameParser:
         opcode, length, size = first & 0x0F, second & 0x7F, 2
         fin = bool(first & 0x80)
         if first & 0x70 or opcode not in _OPCODES:
-            raise ProtocolError(CloseCode.PROTOCOL_ERROR, "reserved bits or opcode")
+            raise ProtocolError(CloseCode.PROTOCOL_ERROR)  # reserved bits or opcode
         if not second & 0x80:
-            raise ProtocolError(CloseCode.PROTOCOL_ERROR, "a client's frame must be masked")
+            raise ProtocolError(CloseCode.PROTOCOL_ERROR)  # a client's frame must be masked
         if opcode >= Opcode.CLOSE and (not fin or length > MAX_CONTROL_PAYLOAD):
-            raise ProtocolError(CloseCode.PROTOCOL_ERROR, "a control frame is one frame of at most 125 bytes")
+            raise ProtocolError(CloseCode.PROTOCOL_ERROR)  # a control frame is one frame of at most 125 bytes
         if length > 125:
             size += 2 if length == 126 else 8
             if len(buffer) < size:
@@ -88,9 +88,9 @@ class FrameParser:
 
     def _judge(self, opcode: Opcode, length: int) -> None:
         if (opcode is Opcode.CONTINUATION) != (self._opcode is not None):
-            raise ProtocolError(CloseCode.PROTOCOL_ERROR, "a fragment out of order")
+            raise ProtocolError(CloseCode.PROTOCOL_ERROR)  # a fragment out of order
         if len(self._message) + length > self.max_message_bytes:
-            raise ProtocolError(CloseCode.MESSAGE_TOO_BIG, f"a message has at most {self.max_message_bytes} bytes")
+            raise ProtocolError(CloseCode.MESSAGE_TOO_BIG)
 
     def _continue(self, header: _Header, payload: bytes) -> Message | None:
         if header.opcode != Opcode.CONTINUATION:
@@ -119,13 +119,16 @@ def _control(opcode: Opcode, payload: bytes) -> Message:
     if opcode is not Opcode.CLOSE:
         return opcode, payload
     if len(payload) == 1:
-        raise ProtocolError(CloseCode.PROTOCOL_ERROR, "a close code has two bytes")
+        raise ProtocolError(CloseCode.PROTOCOL_ERROR)  # a close code has two bytes
     _decode(payload[2:])
-    return Opcode.CLOSE, int.from_bytes(payload[:2])
+    code = int.from_bytes(payload[:2])
+    if payload and not code:
+        raise ProtocolError(CloseCode.PROTOCOL_ERROR)  # no such close code
+    return Opcode.CLOSE, code
 
 
 def _decode(data: bytes) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError:
-        raise ProtocolError(CloseCode.INVALID_TEXT, "not UTF-8") from None
+        raise ProtocolError(CloseCode.INVALID_TEXT) from None
