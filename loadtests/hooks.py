@@ -6,7 +6,7 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from locust.exception import StopTest
+import gevent
 from locust.runners import LocalRunner
 
 from loadtests.options import add_arguments, read_options
@@ -62,7 +62,10 @@ def _on_test_start(environment: Environment, **_: Any) -> None:
         options = read_options(parsed, runner.target_user_count)
         base = find_server(options)
     except (ValueError, NoServerError) as error:
-        raise StopTest(str(error)) from error
+        sys.stderr.write(f"{error}\n")
+        if environment.web_ui is None:
+            gevent.spawn(runner.quit)
+        raise gevent.GreenletExit from error  # ends Locust's greenlet, before it starts any user, without a traceback
     forget_boards()
     classes: Any = environment.available_user_classes
     environment.user_classes = [classes[options.scenario.user]]

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from loadtests.arrivals import ArrivalLog
-from loadtests.client import Fate
+from loadtests.witness import Fate
 from shared.measure.histogram import Histogram
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ NEVER_CONNECTED = (Fate.REFUSED, Fate.TIMED_OUT, Fate.OWN_LIMIT)
 
 
 class Ledger:
-    """The witness of all connections (:class:`~loadtests.client.Witness`)."""
+    """The witness of all connections (:class:`~loadtests.witness.Witness`)."""
 
     def __init__(self, recorder: Recorder) -> None:
         self.log = ArrivalLog()

@@ -29,8 +29,8 @@ def resolve(target: Target) -> tuple[int, tuple[Any, ...]]:
     """
     try:
         found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise NoServerError(f"no such host: {target.host} ({error.strerror})") from error
+    except (OSError, UnicodeError) as error:  # the latter for a name that is none
+        raise NoServerError(f"no such host: {target.host}") from error
     family, _, _, _, address = found[0]
     return family, address
 

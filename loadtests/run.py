@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import gevent
 from gevent.pool import Group
 
-from loadtests.client import Connection
+from loadtests.client import Connection, reason_of
 from loadtests.ledger import NEVER_CONNECTED
 from loadtests.measurement import Measurement
 from loadtests.probe import NoServerError, knock, resolve
@@ -164,7 +164,12 @@ class LoadRun:
         return VALID if summary.validity.ok else NOT_VALID
 
     def _stats(self) -> ServerStats | None:
-        return None if self._measurement.base is None else fetch_stats(self.options.target)
+        if self._measurement.base is None:
+            return None
+        try:
+            return fetch_stats(self.options.target)
+        except OSError as error:
+            raise FailedRunError(f"the server does not answer GET /stats any more: {reason_of(error)}") from error
 
     # Beside it
 
@@ -216,7 +221,7 @@ def find_server(options: LoadOptions) -> ServerStats | None:
     try:
         return fetch_stats(options.target)
     except OSError as error:
-        raise NoServerError(f"{options.target.authority} does not answer GET /stats: {error}") from error
+        raise NoServerError(f"{options.target.authority} does not answer GET /stats: {reason_of(error)}") from error
 
 
 def allow_many_descriptors() -> None:

@@ -9,7 +9,10 @@ from __future__ import annotations
 import _socket
 import struct
 import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # Python has no names for these before 3.14; the numbers are those of include/uapi on all but a few architectures.
 _SO_TIMESTAMPING: Final = 37
@@ -19,7 +22,7 @@ _SOFTWARE: Final = 1 << 4
 ANCILLARY_BYTES: Final = _socket.CMSG_SPACE(3 * 16)
 """Room for struct scm_timestamping: three timespecs, of which the first is the software one."""
 
-_seconds_and_nanoseconds = struct.Struct("@qq").unpack_from
+_seconds_and_nanoseconds: Callable[[bytes], tuple[int, int]] = struct.Struct("@qq").unpack_from
 
 
 def ask_for_stamps(connection: _socket.socket) -> bool:
@@ -38,11 +41,10 @@ def stamp_us(ancillary: list[tuple[int, int, bytes]]) -> int:
     ``ancillary`` is the second of what ``recvmsg_into`` returned, with :data:`ANCILLARY_BYTES`.
 
     """
-    for _, kind, data in ancillary:
-        if kind == _SO_TIMESTAMPING and len(data) >= 16:
-            seconds, nanoseconds = _seconds_and_nanoseconds(data)
-            return int(seconds) * 1_000_000 + int(nanoseconds) // 1000
-    return 0
+    if not ancillary:
+        return 0
+    seconds, nanoseconds = _seconds_and_nanoseconds(ancillary[0][2])  # it is the only kind that was asked for
+    return seconds * 1_000_000 + nanoseconds // 1000
 
 
 def now_us() -> int:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
-from loadtests.client import Fate
 from loadtests.machine import CoreUse, own_cpus, use_between
 from loadtests.stats import figures_between
 from loadtests.validity import LIMITS, Findings, is_saturated, judge
+from loadtests.witness import Fate
 from shared.measure.histogram import Histogram
 from shared.measure.summary import (
     ConnectionCounts,

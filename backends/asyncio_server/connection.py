@@ -43,6 +43,8 @@ class Connection:
                 await self.flush()
                 if session.state is CLOSING:
                     await asyncio.sleep(0)  # what comes now is thrown away, and must not keep others waiting
+                    if self.ws.has_ended():  # what it still holds would be thrown away, too
+                        session.receive_eof()
         finally:
             server.connections.discard(self)
             server.core.counters.count_end(session.close_code, dead=session.dead)

@@ -160,6 +160,7 @@ async def serve(config: ServerConfig) -> int:
     """Run a server; return the exit status."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("aiohttp.server").addFilter(PeerFaultFilter())
+    logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)  # it warns of subprotocols that a peer asks for
     try:
         await Server(config).run()
     except (OSError, ValueError) as error:

@@ -98,6 +98,10 @@ class GameWebSocket(web.WebSocketResponse):
         """Return how much the kernel has not taken yet."""
         return self._transport.get_write_buffer_size() if self._transport else 0
 
+    def has_ended(self) -> bool:
+        """Whether the peer has hung up, though messages of it may be left to receive."""
+        return self._transport is None or self._transport.is_closing()
+
     async def linger(self, limit_s: float) -> None:
         """Let a peer that can't be read any more take our close frame: wait until it hangs up, at most ``limit_s``."""
         transport = self._transport

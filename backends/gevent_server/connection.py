@@ -11,7 +11,7 @@ import gevent
 from gevent.event import Event
 from geventwebsocket.exceptions import WebSocketError
 
-from backends.gevent_server.websocket import ConnectionEndedError, GameWebSocket
+from backends.gevent_server.websocket import STEP_S, ConnectionEndedError, GameWebSocket
 from shared.wire.errors import ProtocolError
 from shared.wire.session import CLOSING, ENDED, MAX_OWED_MESSAGES, Outgoing, Session
 
@@ -135,7 +135,6 @@ class Writer:
         self._connection = connection
         self._queue: deque[Outgoing | str] = deque()  # a str is a tick's frame
         self._wake = Event()
-        self._empty = Event()
         self._greenlet = gevent.spawn(self._run)
 
     def owed(self) -> int:
@@ -145,20 +144,20 @@ class Writer:
     def put(self, outgoing: Outgoing) -> None:
         """Let a message wait for its turn."""
         self._queue.append(outgoing)
-        self._empty.clear()
         self._wake.set()
 
     def put_frame(self, text: str) -> None:
         """Let a tick's frame wait for its turn; only while there is no other."""
         self.has_frame = True
         self._queue.append(text)
-        self._empty.clear()
         self._wake.set()
 
     def drain(self, limit_s: float) -> None:
         """Wait until all is handed to the kernel, at most ``limit_s``."""
-        if self._queue:
-            self._empty.wait(limit_s)
+        for _ in range(int(limit_s / STEP_S)):
+            if not self._queue:
+                return
+            gevent.sleep(STEP_S)
 
     def stop(self, limit_s: float) -> None:
         """Wait at most ``limit_s`` for what waits, and end; what is left then is dropped."""
@@ -175,7 +174,6 @@ class Writer:
                 self._queue.popleft()
                 if isinstance(item, str):
                     self.has_frame = False
-            self._empty.set()
 
     def _write(self, item: Outgoing | str) -> None:
         if isinstance(item, str):

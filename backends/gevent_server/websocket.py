@@ -7,7 +7,7 @@ Mended here, each a fault of gevent-websocket 0.10.1:
 - No bound on messages or fragments, unmasked frames are taken, pongs are dropped, unmasking and UTF-8 checks are loops
   over bytes: frames are read by :mod:`shared.wire.parser`.
 - Reads have no time-out, and end, close and error look alike: :meth:`GameWebSocket.receive_message` tells them apart.
-- Two greenlets that send at once raise ``ConcurrentObjectUseError``: sends take turns.
+- Two greenlets that send at once raise ``ConcurrentObjectUseError``: where there are two, their sends take turns.
 - A refusal of the handshake crashes on Python 3 (its body is a str), a bad key is a 500, and 101 is sent before the
   route is known: :class:`GameHandler` refuses before the upgrade.
 - pywsgi gives half a handshake all the time in the world, and leaves Nagle's algorithm on.
@@ -43,17 +43,17 @@ class ConnectionEndedError(Exception):
     """The stream has ended without a close frame."""
 
 
-class LockedStream:
-    """As the library's ``Stream``: what a WebSocket reads from and writes to; its writers take turns."""
+class GameStream:
+    """As the library's ``Stream``: what a WebSocket reads from and writes to; if ``shared``, its writers take turns."""
 
-    def __init__(self, handler: "GameHandler") -> None:
+    def __init__(self, handler: "GameHandler", *, shared: bool) -> None:
         self.handler = handler
         self.read = handler.rfile.read1
-        self.write = self._write
+        self.write = self._write_in_turn if shared else handler.socket.sendall
         self._sendall = handler.socket.sendall
         self._lock = BoundedSemaphore(1)
 
-    def _write(self, data: bytes) -> None:
+    def _write_in_turn(self, data: bytes) -> None:
         with self._lock:
             self._sendall(data)
 
@@ -66,7 +66,7 @@ class GameWebSocket(WebSocket):
     """
 
     def __init__(self, handler: "GameHandler", max_message_bytes: int, *, waits_for_peer: bool) -> None:
-        super().__init__(handler.environ, LockedStream(handler), handler)
+        super().__init__(handler.environ, GameStream(handler, shared=waits_for_peer), handler)
         self.waits_for_peer = waits_for_peer
         self._parser = FrameParser(max_message_bytes)
         self._read_bytes = min(max_message_bytes, 65536)

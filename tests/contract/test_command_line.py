@@ -1,6 +1,5 @@
 """A bad command line is answered with one line that says what is wrong, and exit status 2."""
 
-import subprocess
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -70,7 +69,7 @@ def test_a_port_in_use(server: RunningServer, tmp_path: Path) -> None:
 def assert_refused(backend: str, cases: dict[str, Sequence[str]], folder: Path) -> None:
     """Start a server for each, all at once, and check what it says."""
     with ExitStack() as stack:
-        running: dict[str, subprocess.Popen[bytes]] = {}
+        running = {}
         for name, flags in cases.items():
             running[name] = stack.enter_context(start([f"-mbackends.{backend}_server"], flags, folder / name))
             stack.callback(running[name].kill)

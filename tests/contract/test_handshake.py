@@ -3,6 +3,7 @@
 import json
 import time
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 
@@ -91,7 +92,7 @@ def test_ticks_come_at_every_due_time(serve: Serve, rate: str) -> None:
     assert {tick.due_us - tick.n * 1_000_000 // Fraction(rate) for tick in ticks} == {stats["t0_us"]}
     assert all(tick.sent_us >= tick.due_us for tick in ticks)
     assert ticks[-1].n - ticks[0].n + 1 - count <= stats["skipped_ticks"]
-    assert all(later.n > earlier.n for earlier, later in zip(ticks, ticks[1:], strict=False))
+    assert all(later.n > earlier.n for earlier, later in pairwise(ticks))
 
 
 def test_times_are_the_monotonic_clock_plus_an_offset(server: RunningServer, room: str) -> None:

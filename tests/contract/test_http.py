@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.bystander import undisturbed
-from tests.support.client import BINARY
+from tests.support.client import BINARY, Wire
 from tests.support.server import RunningServer, wait_until
 
 PAGE = {
@@ -19,6 +19,26 @@ PAGE = {
 }
 
 PATHS = [*PAGE, "/healthz", "/metrics", "/stats", "/scores", "/connect", "/echo"]
+
+BAD_REQUESTS = {
+    "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+    "another version": b"GET /healthz HTTP/9.9\r\nHost: x\r\n\r\n",
+    "half a version": b"GET /healthz HTTP/1\r\nHost: x\r\n\r\n",
+    "a version that is none": b"GET /healthz HTTP/x\r\nHost: x\r\n\r\n",
+    "a space in the target": b"GET /a b HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a target that is no URL": b"GET http://[::1/connect HTTP/1.1\r\nHost: [\r\n\r\n",
+    "a long target": b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a long header": b"GET /nowhere HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 100_000 + b"\r\n\r\n",
+    "many headers": b"GET /nowhere HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * 5000 + b"\r\n",
+    "some more headers": b"GET /nowhere HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * 101 + b"\r\n",
+    "a header that is none": b"GET /nowhere HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n",
+    "a header with a zero byte": b"GET /nowhere HTTP/1.1\r\nHost: x\r\nX: a\x00b\r\n\r\n",
+    "a length that is none": b"POST /stats HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n",
+    "a length below zero": b"POST /stats HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+    "a body that does not come": b"POST /stats HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\nx",
+    "a chunk that is none": b"POST /stats HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    "not ASCII": "GET /connect?room=ä HTTP/1.1\r\nHost: x\r\n\r\n".encode(),
+}
 
 HISTOGRAM = {"count", "mean", "p50", "p90", "p99", "p999", "max", "early", "clipped", "hdr"}
 
@@ -53,10 +73,26 @@ def test_other_methods_are_not_allowed(server: RunningServer, path: str, method:
         assert answer.headers["allow"] == "GET"
 
 
-def test_a_body_does_not_turn_into_a_request(server: RunningServer) -> None:
-    body = "GET /stats HTTP/1.1\r\nHost: x\r\n\r\n"
-    answer = server.request("/healthz", "POST", {"Content-Length": str(len(body))})
-    assert answer.status == 405
+@pytest.mark.parametrize("name", BAD_REQUESTS)
+def test_a_bad_request_is_its_peers_fault(server: RunningServer, room: str, name: str) -> None:
+    before = server.log
+    with undisturbed(server, room), Wire(server.dial()) as wire:
+        wire.send_raw(BAD_REQUESTS[name])
+        assert 400 <= wire.read_response().status < 500
+    assert server.log == before, "it is not worth a word in the log, let alone a traceback"
+
+
+def test_a_subprotocol_that_nobody_speaks_is_not_worth_a_word(server: RunningServer) -> None:
+    before = server.log
+    answer = server.upgrade("/connect", {"Sec-WebSocket-Protocol": "chat, superchat"})
+    assert answer.status == 101
+    assert "sec-websocket-protocol" not in answer.headers
+    assert server.log == before
+
+
+def test_no_extension_is_agreed_on(server: RunningServer) -> None:
+    offer = {"Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits"}
+    assert server.upgrade("/connect", offer).status == 101  # which checks that none is in the answer
 
 
 def test_plain_requests_to_a_websocket_are_told_to_upgrade(server: RunningServer) -> None:

@@ -12,7 +12,7 @@ from tests.support.server import RunningServer
 SIDE = {LEFT: DOWN, DOWN: RIGHT, RIGHT: UP, UP: LEFT}
 BACK = {LEFT: RIGHT, RIGHT: LEFT, UP: DOWN, DOWN: UP}
 
-RIDES = {
+RIDES: dict[str, tuple[list[int | str], list[str]]] = {
     "nothing": ([], ["ahead", "ahead", "ahead"]),
     "a turn": (["side"], ["side", "side", "side"]),
     "straight back is dropped": (["back"], ["ahead", "ahead", "ahead"]),

@@ -1,6 +1,7 @@
 """Rooms: worlds of their own, that stand still while nobody is in them and are disposed of in the end."""
 
 import math
+from itertools import pairwise
 
 from tests.support.bystander import assert_every_tick_came
 from tests.support.player import Player
@@ -66,7 +67,7 @@ def test_n_and_t0_go_on(server: RunningServer, room: str) -> None:
         player.hang_up()
         wait_until(lambda: room_members(server, room) == 0)
     assert len({t0_us(tick.n, tick.due_us) for tick in ticks}) == 1
-    assert all(later.n > earlier.n for earlier, later in zip(ticks, ticks[1:], strict=False))
+    assert all(later.n > earlier.n for earlier, later in pairwise(ticks))
 
 
 def test_one_who_stays_misses_nothing_when_others_come_and_go(server: RunningServer, room: str) -> None:

@@ -13,8 +13,9 @@ import gevent
 import pytest
 
 from loadtests.arrivals import ArrivalLog
-from loadtests.client import Connection, Fate, reason_of
+from loadtests.client import Connection, reason_of
 from loadtests.target import parse_target
+from loadtests.witness import Fate
 
 PATIENCE_S = 10.0
 TICK = b'[["tick",%d,1700000000000000,1700000000000100],["pad","' + b"." * 100 + b'"]]'
@@ -119,17 +120,16 @@ def until(condition: Callable[[], object]) -> None:
         gevent.sleep(0.005)
 
 
-def logged(script: Script, count: int) -> tuple[Witnessed, list[int]]:
-    """Return what was logged of a script that sends ``count`` tick frames."""
+def logged(script: Script, count: int) -> ArrivalLog:
+    """Return the log of a connection whose server sends ``count`` tick frames by ``script``."""
     with server(script) as (connection, witness):
         assert connection.open(PATIENCE_S)
         until(lambda: len(witness.log) >= count)
         assert witness.first_ticks == [0]
         assert connection.ticking
     assert witness.ends == [(Fate.LEFT, "left")]
-    log = witness.log
-    assert len(log) == count
-    return witness, []
+    assert len(witness.log) == count
+    return witness.log
 
 
 def expect_goodbye(sock: socket.socket) -> None:
@@ -147,8 +147,7 @@ def test_one_frame_after_the_other() -> None:
         expect_goodbye(sock)
 
     times: list[int] = []
-    witness, _ = logged(script, 3)
-    arrivals = witness.log.drain()
+    arrivals = logged(script, 3).drain()
     assert arrivals.n.tolist() == [0, 1, 2]
     assert arrivals.due_us.tolist() == [1700000000000000] * 3
     assert arrivals.sent_us.tolist() == [1700000000000100] * 3
@@ -166,8 +165,7 @@ def test_frames_in_pieces_in_fragments_and_together() -> None:
         assert unmasked(sock) == (10, b"")
         expect_goodbye(sock)
 
-    witness, _ = logged(script, 7)
-    arrivals = witness.log.drain()
+    arrivals = logged(script, 7).drain()
     assert arrivals.n.tolist() == list(range(7))
     assert arrivals.coalesced.any()
     assert not arrivals.coalesced[-1]
@@ -180,8 +178,7 @@ def test_a_head_with_white_space_is_parsed_slowly() -> None:
         sock.sendall(frame(b'[ ["tick", 1, 1700000000000000, 1700000000000100] ]'))
         expect_goodbye(sock)
 
-    witness, _ = logged(script, 2)
-    arrivals = witness.log.drain()
+    arrivals = logged(script, 2).drain()
     assert arrivals.n.tolist() == [0, 1]
     assert arrivals.slow_parse.tolist() == [False, True]
 
@@ -194,8 +191,7 @@ def test_large_frames() -> None:
         sock.sendall(frame(large) + tick(2))
         expect_goodbye(sock)
 
-    witness, _ = logged(script, 3)
-    assert witness.log.drain().size_bytes.tolist() == [len(TICK % 0), len(large), len(TICK % 2)]
+    assert logged(script, 3).drain().size_bytes.tolist() == [len(TICK % 0), len(large), len(TICK % 2)]
 
 
 def test_pings_pongs_and_errors_are_told() -> None:

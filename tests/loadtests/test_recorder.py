@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.arrivals import ArrivalLog, TickHead
+from loadtests.arrivals import ArrivalLog, TickFrame
 from loadtests.recorder import Recorder
 
 PERIOD_US = 50_000
@@ -32,8 +32,8 @@ class Script:
         log = ArrivalLog()
         for take in self.takes:
             for connection, n, lateness_us in take:
-                frame = log.add_head(TickHead(n, n * PERIOD_US, n * PERIOD_US + 10))
-                log.append(connection, frame, n * PERIOD_US + lateness_us - 7, 100)
+                frame = log.add(TickFrame(n, n * PERIOD_US, n * PERIOD_US + 10, 100))
+                log.append(connection, frame, n * PERIOD_US + lateness_us - 7)
             recorder.take(log.drain(), correction_us=7)
         if settled:
             recorder.settle((self.last + 100) * PERIOD_US)
@@ -180,11 +180,11 @@ def test_the_warm_up_is_remembered_for_two_takes() -> None:
     recorder.add_connection("main")
     log = ArrivalLog()
     for n in range(4):
-        log.append(0, log.add_head(TickHead(n, n * PERIOD_US, 0)), n * PERIOD_US + 100 * n, 1)
+        log.append(0, log.add(TickFrame(n, n * PERIOD_US, 0, 1)), n * PERIOD_US + 100 * n)
         recorder.take(log.drain(), 0)
     assert [histogram.max_us for histogram in recorder.warm_up_lateness] == [200, 300]
     recorder.open_window(4 * PERIOD_US)
-    log.append(0, log.add_head(TickHead(4, 4 * PERIOD_US, 0)), 4 * PERIOD_US + 900, 1)
+    log.append(0, log.add(TickFrame(4, 4 * PERIOD_US, 0, 1)), 4 * PERIOD_US + 900)
     recorder.take(log.drain(), 0)
     assert recorder.first_lateness.max_us == recorder.latest_lateness.max_us == 900
     assert [histogram.max_us for histogram in recorder.warm_up_lateness] == [200, 300]
@@ -198,7 +198,7 @@ def test_caught_up_when_everybody_has_a_tick_from_behind_the_window() -> None:
     recorder.close_window(2 * PERIOD_US)
     log = ArrivalLog()
     for connection, n in ((0, 2), (1, 1)):
-        log.append(connection, log.add_head(TickHead(n, n * PERIOD_US, 0)), 0, 1)
+        log.append(connection, log.add(TickFrame(n, n * PERIOD_US, 0, 1)), 0)
     recorder.take(log.drain(), 0)
     assert not recorder.caught_up()
     recorder.end_connection(1, 0)
@@ -210,10 +210,10 @@ def test_more_connections_than_there_was_room_for() -> None:
     indexes = [recorder.add_connection(f"r{i // 10}") for i in range(3000)]
     assert indexes == list(range(3000))
     log = ArrivalLog()
-    frame = log.add_head(TickHead(0, 0, 0))
+    frame = log.add(TickFrame(0, 0, 0, 1))
     recorder.open_window(0)
     for index in indexes:
-        log.append(index, frame, 5, 1)
+        log.append(index, frame, 5)
     recorder.take(log.drain(), 0)
     assert recorder.received == 3000
     assert len(recorder.rooms) == 300

@@ -157,6 +157,16 @@ def test_without_a_server_one_line_says_so() -> None:
     assert done.stderr.splitlines()[-1] == f"no server at 127.0.0.1:{port}: connection refused"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [(["--scenario", "nope"], "invalid choice: 'nope'"), (["--host", "ftp://x"], "ftp://x: not a WebSocket URL")],
+)
+def test_wrong_usage_is_said_in_one_line(arguments: list[str], words: str) -> None:
+    done = load(*arguments)
+    assert done.returncode == 2
+    assert words in done.stderr.splitlines()[-1]
+
+
 def test_a_run_that_is_broken_off_writes_nothing(tmp_path: Path) -> None:
     out = tmp_path / "out.json"
     with planted(Law(), tmp_path) as server:

@@ -12,6 +12,7 @@ import os
 import socket
 import struct
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple, Self
 
 PATIENCE_S = 10.0
@@ -166,10 +167,8 @@ class Client(Wire):
         while (frame := self.receive_message()).opcode != CLOSE:
             assert frame.opcode == TEXT
         code = frame.close_code
-        try:
+        with suppress(ConnectionError):  # it has gone already
             self.send_frame(CLOSE, frame.payload[:2])
-        except ConnectionError:
-            pass  # it has gone already
         assert self.read_to_eof() == b"", "something followed the close frame"
         return code
 

@@ -6,8 +6,24 @@ Run as a script: ``faulty_server.py BACKEND [flags]``. Everything else is the ba
 
 import runpy
 import sys
+from importlib import import_module
+from typing import Any
 
 BACKEND = sys.argv.pop(1)
+
+
+def plant() -> None:
+    """Let a room's step raise."""
+    room_class: Any = import_module("shared.rooms.room").Room
+    step = room_class.step
+
+    def faulty_step(room: Any) -> Any:
+        if room.name == "crash" and room.world.snakes:
+            raise RuntimeError("a planted fault")
+        return step(room)
+
+    room_class.step = faulty_step
+
 
 if BACKEND == "gevent":
     # As in the backend's own entry point: before anything else is imported.
@@ -15,17 +31,5 @@ if BACKEND == "gevent":
 
     monkey.patch_all()
 
-from shared.rooms.room import Room
-
-step = Room.step
-
-
-def faulty_step(room: "Room[object]") -> "list[object]":  # type: ignore[type-var] # a room of whatever members
-    if room.name == "crash" and room.world.snakes:
-        raise RuntimeError("a planted fault")
-    return step(room)
-
-
-Room.step = faulty_step  # type: ignore[method-assign,assignment] # planting it is the point
-
+plant()
 runpy.run_module(f"backends.{BACKEND}_server", run_name="__main__", alter_sys=True)

@@ -176,7 +176,7 @@ def _ready_url(process: subprocess.Popen[bytes], backend: str, log: Path) -> str
     """Return the address of the ready line, the only one on stdout."""
     assert process.stdout
     stdout, line, deadline = process.stdout.fileno(), b"", time.monotonic() + START_LIMIT_S
-    os.set_blocking(stdout, False)  # noqa: FBT003 # os takes it by position
+    os.set_blocking(stdout, False)
     while not line.endswith(b"\n"):
         assert time.monotonic() < deadline, "no ready line"
         assert process.poll() is None, f"exit status {process.returncode}: {log.read_text()}"

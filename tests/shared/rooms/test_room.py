@@ -335,6 +335,7 @@ def test_spectators_and_welcomes_change_nothing_of_the_game() -> None:
 
 ACTS = st.lists(
     st.tuples(st.integers(0, 5), st.sampled_from(["enter", "leave", "join", "37", "38", "39", "40", "tick", "tick"])),
+    min_size=10,
     max_size=80,
 )
 

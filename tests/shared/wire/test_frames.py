@@ -84,6 +84,10 @@ def test_a_close_code_that_may_travel_is_echoed(code: int) -> None:
     assert echoed_close_code(code) == code
 
 
+def test_a_close_without_a_code_is_answered_with_1000() -> None:
+    assert echoed_close_code(0) == 1000
+
+
 @pytest.mark.parametrize("code", [1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535])
 def test_a_close_code_that_never_travels_is_a_protocol_error(code: int) -> None:
     assert echoed_close_code(code) == 1002

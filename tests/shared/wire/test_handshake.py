@@ -108,6 +108,8 @@ def test_a_foreign_origin_is_403_and_comes_last() -> None:
         ("https://game.example", "game.example:443"),
         ("https://game.example:443", "game.example"),
         ("https://game.example", "game.example"),
+        ("ws://game.example", "game.example:80"),
+        ("wss://game.example", "game.example:443"),
         ("http://127.0.0.1:8000", "127.0.0.1:8000"),
         ("http://[::1]:8000", "[::1]:8000"),
         ("http://[::1]", "[::1]"),

@@ -150,6 +150,7 @@ def test_what_another_library_sends_is_read(text: str, payload: bytes) -> None:
         client_frame(PING, b"x" * 126),
         client_frame(CLOSE, b"\x03\xe8" + b"x" * 124),
         client_frame(CLOSE, b"\x03"),
+        client_frame(CLOSE, b"\x00\x00"),  # not the same as no code
         client_frame(CONTINUATION, b"x"),
         client_frame(TEXT, b"x", fin=False) + client_frame(TEXT, b"x"),
         client_frame(TEXT, b"x", fin=False) + client_frame(BINARY, b"x"),

@@ -10,7 +10,19 @@ from hypothesis import strategies as st
 from shared.wire.errors import InvariantError
 from shared.wire.frames import Opcode
 from shared.wire.messages import JoinRequest, Key, NewPlayer
-from shared.wire.session import CLOSING, CONNECTED, ENDED, IN_ROOM, EchoSession, Limits, Outgoing, Session, State
+from shared.wire.session import (
+    CLOSING,
+    CONNECTED,
+    ECHO_LIMIT_BYTES,
+    ENDED,
+    IN_ROOM,
+    MAX_OWED_MESSAGES,
+    EchoSession,
+    Limits,
+    Outgoing,
+    Session,
+    State,
+)
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = Opcode
 SECOND = 1_000_000
@@ -92,6 +104,7 @@ def test_the_limits_are_those_of_the_protocol() -> None:
         close_limit_s=1.0,
     )
     assert limits.silence_limit_s == 60
+    assert (MAX_OWED_MESSAGES, ECHO_LIMIT_BYTES) == (16, 1024 * 1024)
 
 
 # Coming in
@@ -100,7 +113,7 @@ def test_the_limits_are_those_of_the_protocol() -> None:
 def test_a_connection_begins_outside_with_nothing_to_hear() -> None:
     peer = Peer()
     assert (peer.session.state, peer.session.is_open, peer.hears()) == (CONNECTED, True, [])
-    assert (peer.session.player_id, peer.session.close_code) == (None, None)
+    assert (peer.session.player_id, peer.session.name, peer.session.close_code) == (None, "", None)
 
 
 def test_new_player_is_the_room_s_to_answer() -> None:
@@ -365,16 +378,16 @@ def test_a_peer_that_does_not_answer_our_close_is_aborted() -> None:
 def test_it_is_pinged_every_twenty_seconds() -> None:
     peer = Peer().waits(3).enters()
     pings = []
-    for _ in range(5):
+    for _ in range(200):
         assert peer.session.time_left_s(peer.now) == 20
         peer.waits(19.999999).wakes()
         assert peer.hears() == []
         peer.waits(0.000001).wakes()
         ((name, payload),) = peer.hears()
-        assert name == "PING"
+        assert (name, len(payload) <= 125) == ("PING", True)
         pings.append(payload)
-        peer.session.receive_pong(payload, peer.waits(0).now)
-    assert len(set(pings)) == 5, "an old pong must not answer a new ping"
+        peer.session.receive_pong(payload, peer.now)
+    assert len(set(pings)) == 200, "an old pong must not answer a new ping"
 
 
 def test_a_peer_that_does_not_answer_two_pings_is_dead() -> None:

@@ -1,0 +1,130 @@
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import msgspec
+import pytest
+
+from loadtests.probe import NoServerError, knock, resolve
+from loadtests.stats import ServerStats, fetch_stats, figures_between
+from loadtests.target import parse_target
+from shared.measure.histogram import Histogram
+
+
+def histogram(*values_us: int) -> Any:
+    recorded = Histogram()
+    for value_us in values_us:
+        recorded.record(value_us)
+    return msgspec.to_builtins(recorded.summary())
+
+
+def stats(**changes: Any) -> dict[str, Any]:
+    """Return what a server says of itself that had one tick."""
+    return {
+        "backend": "asyncio",
+        "boot_id": "b",
+        "clock_offset_us": 5,
+        "now_us": 1_000_000,
+        "tick_rate_hz": 20.0,
+        "connections": 0,
+        "rooms": [{"name": "main", "n": 1, "ticks": 1, "skipped_ticks": 0}],
+        "ticks": {
+            "count": 1,
+            "skipped_ticks": 0,
+            "overruns": 0,
+            "start_lateness_ms": histogram(100),
+            "compute_ms": histogram(50),
+            "fanout_ms": histogram(10),
+        },
+        "slow_skips": 0,
+        "slow_closed": 0,
+        "process": {"pid": 1, "cpu_s": 1.0, "rss_bytes": 1000, "cpus": [0]},
+    } | changes
+
+
+def decoded(**changes: Any) -> ServerStats:
+    return msgspec.convert(stats(**changes), ServerStats)
+
+
+@contextmanager
+def page(status: int, body: bytes) -> Iterator[str]:
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status if self.path == "/stats" else 404)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Page) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_what_the_server_says() -> None:
+    with page(200, json.dumps(stats()).encode()) as url:
+        assert fetch_stats(parse_target(url)) == decoded()
+
+
+@pytest.mark.parametrize(("status", "body"), [(404, b""), (200, b"hello"), (200, b"{}"), (200, b"\xff")])
+def test_a_server_without_stats_of_ours(status: int, body: bytes) -> None:
+    with page(status, body) as url:
+        assert fetch_stats(parse_target(url)) is None
+
+
+def test_figures_are_those_between_two_moments() -> None:
+    base = decoded()
+    before = decoded(connections=10, process={"pid": 1, "cpu_s": 1.0, "rss_bytes": 21_000})
+    ticks = {
+        "count": 4,
+        "skipped_ticks": 2,
+        "overruns": 1,
+        "start_lateness_ms": histogram(100, 200, 300, 400),
+        "compute_ms": histogram(50, 60, 70, 80),
+        "fanout_ms": histogram(10, 11, 12, 13),
+    }
+    process = {"pid": 1, "cpu_s": 1.5, "rss_bytes": 22_000}
+    after = decoded(now_us=6_000_000, ticks=ticks, slow_skips=3, slow_closed=1, process=process)
+    figures = figures_between(base, before, after, frames_per_second=1000)
+    assert figures.cpu_percent == pytest.approx(10)
+    assert figures.cpu_us_per_frame == pytest.approx(100)
+    assert figures.rss_bytes == 22_000
+    assert figures.rss_per_connection_bytes == 2000
+    assert (figures.skipped_ticks, figures.slow_skips, figures.slow_closed) == (2, 3, 1)
+    assert figures.ticks is not None
+    assert (figures.ticks.count, figures.ticks.overruns) == (3, 1)
+    assert Histogram.from_summary(figures.ticks.start_lateness_ms).percentile_us(1) == 200
+    assert figures.ticks.fanout_ms.count == 3
+
+
+def test_a_server_that_was_started_anew_is_noticed() -> None:
+    before = decoded(ticks=stats()["ticks"] | {"compute_ms": histogram(50, 60)})
+    with pytest.raises(ValueError, match="started anew"):
+        figures_between(decoded(), before, decoded(now_us=6_000_000), frames_per_second=1)
+
+
+# Before the load
+
+
+def test_nobody_is_there() -> None:
+    with page(404, b"") as url:
+        pass
+    with pytest.raises(NoServerError, match=r"no server at 127\.0\.0\.1:.*: connection refused"):
+        knock(parse_target(url))
+
+
+def test_a_web_server_is_no_game() -> None:
+    with page(200, b"") as url, pytest.raises(NoServerError, match=r"no WebSocket at ws://.*/connect: HTTP status 404"):
+        knock(parse_target(url))
+
+
+def test_no_such_host() -> None:
+    with pytest.raises(NoServerError, match="no such host: a"):
+        resolve(parse_target("ws://a..b"))

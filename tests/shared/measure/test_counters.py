@@ -1,0 +1,24 @@
+from shared.measure.counters import Counters
+
+
+def test_ends_are_counted_by_the_code_that_we_sent() -> None:
+    counters = Counters()
+    counters.count_end(1008, dead=False)
+    counters.count_end(1001, dead=False)
+    counters.count_end(1008, dead=False)
+    counters.count_end(None, dead=False)
+    counters.count_end(None, dead=True)
+    report = counters.report()
+    assert report["closed"] == {"1001": 1, "1008": 2}
+    assert list(report["closed"]) == ["1001", "1008"]
+    assert report["dead"] == 1
+
+
+def test_the_report_has_every_counter() -> None:
+    counters = Counters(slow_skips=1, slow_closed=2, dead=3, crashed_rooms=4)
+    assert counters.report() == {"slow_skips": 1, "slow_closed": 2, "dead": 3, "crashed_rooms": 4, "closed": {}}
+
+
+def test_two_servers_share_nothing() -> None:
+    Counters().count_end(1001, dead=False)
+    assert Counters().report()["closed"] == {}

@@ -1,0 +1,111 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shared.config import parse_arguments
+from shared.core import ServerCore
+from tests.shared.rooms.visitor import Visitor
+from tests.shared.wire.test_handshake import GOOD
+
+START = 9_000_000_000
+
+
+@pytest.fixture
+def core() -> Iterator[ServerCore[Visitor]]:
+    core = open_core()
+    yield core
+    core.scores.close()
+
+
+def open_core(*arguments: str) -> ServerCore[Visitor]:
+    return ServerCore(parse_arguments("asyncio", list(arguments)), ("msgspec",), START, 5)
+
+
+def status(core: ServerCore[Visitor], room: str = "main", now_us: int = START, **headers: str) -> int:
+    refusal = core.admit({**GOOD, **headers}, room, "::1", now_us)
+    return int(refusal.status) if refusal else 101
+
+
+def busy_ticks(core: ServerCore[Visitor], busy_us: int) -> int:
+    """Let 40 ticks of 50 ms be busy for that long; return when the last ended."""
+    for n in range(40):
+        due_us = START + n * 50_000
+        core.ticks.record(due_us, 0, 0, due_us, due_us + busy_us, 50_000)
+    return START + 39 * 50_000 + busy_us
+
+
+def test_a_seat_is_taken_and_given_back(core: ServerCore[Visitor]) -> None:
+    assert status(core) == 101
+    assert core.lobby.connections == 1
+    core.release("main", "::1", START)
+    assert core.lobby.connections == 0
+
+
+def test_refusals_come_in_order_take_no_seat_and_are_counted(core: ServerCore[Visitor]) -> None:
+    core.lobby.open = False
+    evil = "http://evil.example"
+    assert status(core, room="no room", origin=evil, upgrade="") == 404
+    assert status(core, origin=evil, upgrade="") == 426
+    assert status(core, origin=evil) == 403
+    assert status(core) == 503
+    assert status(core) == 503
+    assert core.lobby.refused == {404: 1, 426: 1, 403: 1, 503: 2}
+    assert core.lobby.connections == 0
+
+
+def test_the_origins_of_the_settings_are_allowed() -> None:
+    core = open_core("--origin", "http://friend.example")
+    assert status(core, origin="http://friend.example") == 101
+    assert status(core, origin="http://evil.example") == 403
+
+
+@pytest.mark.parametrize(
+    ("budget", "busy_us", "answer"),
+    [("0.8", 37_000, 101), ("0.8", 41_000, 503), ("0", 49_000, 101), ("2", 49_000, 101)],
+)
+def test_over_the_tick_budget_newcomers_are_refused(budget: str, busy_us: int, answer: int) -> None:
+    core = open_core("--tick-budget", budget)
+    now_us = busy_ticks(core, busy_us)
+    assert status(core, now_us=now_us) == answer
+    assert status(core, now_us=now_us + 2_000_000) == 101, "the last second was idle"
+
+
+def test_rooms_get_due_times_out_of_step(core: ServerCore[Visitor]) -> None:
+    now_us = START + 123_456
+    starts = []
+    for name in ("main", "den", "pit"):
+        room, schedule = core.open_room(name, now_us)
+        assert room.name == name
+        assert core.schedules[name] is schedule
+        assert now_us <= schedule.t0_us < now_us + 50_000
+        starts.append((schedule.t0_us - START) % 50_000)
+    assert starts == [0, 30_902, 11_803]
+
+
+def test_a_forgotten_room_is_gone_with_its_due_times(core: ServerCore[Visitor]) -> None:
+    room, _ = core.open_room("main", START)
+    core.forget_room(room)
+    core.forget_room(room)
+    assert (core.lobby.rooms, core.schedules) == ({}, {})
+    again, schedule = core.open_room("main", START)
+    assert again is not room
+    assert core.schedules == {"main": schedule}
+
+
+def test_settings_reach_the_rooms(tmp_path: Path) -> None:
+    core = open_core("--field", "30x20", "--bots", "2", "--pad", "5", "--scores", str(tmp_path / "top.db"))
+    core.scores.save("main", [("ann", 9)])
+    room, schedule = core.open_room("main", START)
+    assert (room.world.rules.width, room.world.rules.bots) == (30, 2)
+    assert room.world.top_scores.rows == [("ann", 9)]
+    assert schedule.tick_rate_hz == 20
+    room.step()
+    assert b'["pad","....."]' in room.frame(0, 0, 0)
+    core.scores.close()
+
+
+def test_a_scores_file_that_is_none_is_said_so(tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("x" * 2000)
+    with pytest.raises(ValueError, match="can't be used for scores"):
+        open_core("--scores", str(tmp_path / "notes"))

@@ -1,0 +1,106 @@
+import json
+from importlib.metadata import version
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from shared.config import parse_arguments
+from shared.core import ServerCore
+from shared.measure.histogram import HistogramSummary
+from tests.shared.rooms.visitor import Visitor
+from tests.shared.wire.test_handshake import GOOD
+
+START = 9_000_000_000
+
+
+@pytest.fixture
+def core() -> ServerCore[Visitor]:
+    """A server on which ann plays, after 3 ticks of her room."""
+    core: ServerCore[Visitor] = ServerCore(
+        parse_arguments("gevent", ["--tick-rate", "0.5"]), ("msgspec", "gevent"), START, 77
+    )
+    assert core.admit(GOOD, "den", "::1", START) is None
+    assert core.admit(GOOD, "no room", "::1", START) is not None
+    room, schedule = core.open_room("den", START)
+    ann = Visitor()
+    ann.enters(room)
+    ann.says(room, '["join"]')
+    for _ in range(3):
+        tick = schedule.begin(schedule.next_due_us + 4_000_000)
+        room.step()
+        began_us = tick.due_us + tick.lateness_us
+        core.ticks.record(tick.due_us, tick.lateness_us, tick.skipped, began_us + 10, began_us + 30, schedule.period_us)
+    core.counters.count_end(1008, dead=False)
+    return core
+
+
+def test_stats_has_what_the_protocol_promises(core: ServerCore[Visitor]) -> None:
+    stats: dict[str, Any] = json.loads(core.reporter.stats_json(START + 5))
+    assert list(stats) == [
+        "backend",
+        "version",
+        "boot_id",
+        "clock_offset_us",
+        "started_us",
+        "now_us",
+        "tick_rate_hz",
+        "settings",
+        "connections",
+        "rooms",
+        "ticks",
+        "slow_skips",
+        "slow_closed",
+        "dead",
+        "crashed_rooms",
+        "closed",
+        "refused",
+        "process",
+    ]
+    assert (stats["backend"], stats["version"]) == ("gevent", version("tickbench"))
+    assert (stats["clock_offset_us"], stats["started_us"], stats["now_us"]) == (77, START, START + 5)
+    assert stats["tick_rate_hz"] == 0.5
+    assert stats["settings"]["loop"] == "libev"
+    assert stats["connections"] == 1
+    assert (stats["closed"], stats["refused"]) == ({"1008": 1}, {"404": 1})
+    assert stats["process"]["packages"] == {"msgspec": version("msgspec"), "gevent": version("gevent")}
+
+
+def test_a_room_reports_who_is_in_and_how_it_ticks(core: ServerCore[Visitor]) -> None:
+    (room,) = json.loads(core.reporter.stats_json(START))["rooms"]
+    assert room == {
+        "name": "den",
+        "n": 9,
+        "t0_us": START,
+        "members": 1,
+        "alive": 1,
+        "ticks": 3,
+        "skipped_ticks": 6,
+    }
+
+
+def test_ticks_are_histograms_that_can_be_read_back(core: ServerCore[Visitor]) -> None:
+    ticks = json.loads(core.reporter.stats_json(START))["ticks"]
+    assert (ticks["count"], ticks["skipped_ticks"], ticks["overruns"]) == (3, 6, 0)
+    for name in ("start_lateness_ms", "compute_ms", "fanout_ms"):
+        assert set(ticks[name]) == set(HistogramSummary.__struct_fields__)
+        assert ticks[name]["count"] == 3
+
+
+def test_a_room_without_due_times_is_still_reported(core: ServerCore[Visitor]) -> None:
+    core.schedules.clear()
+    (room,) = json.loads(core.reporter.stats_json(START))["rooms"]
+    assert (room["n"], room["t0_us"], room["skipped_ticks"]) == (0, None, 0)
+
+
+def test_metrics_say_the_same(core: ServerCore[Visitor]) -> None:
+    families = text_string_to_metric_families(core.reporter.metrics_text(START).decode())
+    values = {sample.name: sample.value for family in families for sample in family.samples}
+    assert (values["tickbench_connections"], values["tickbench_ticks_total"]) == (1, 3)
+
+
+def test_scores_are_listed_by_room(core: ServerCore[Visitor]) -> None:
+    room = core.lobby.rooms["den"]
+    room.world.top_scores.add("ann", 7)
+    core.open_room("pit", START)
+    assert json.loads(core.reporter.scores_json()) == {"rooms": {"den": [["ann", 7, 1]], "pit": []}}

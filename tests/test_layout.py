@@ -1,0 +1,148 @@
+"""
+The shape of the house: the two backends side by side, and nothing in ``shared`` that is not pure.
+
+Read from the source, never imported: a monkey-patched interpreter and an asyncio one never share a process.
+"""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from shared.config import FANOUTS
+from shared.loops.modes import MODES
+
+ROOT = Path(__file__).resolve().parent.parent
+ASYNCIO, GEVENT = ROOT / "backends" / "asyncio_server", ROOT / "backends" / "gevent_server"
+
+ASYNCIO_ONLY = {
+    "app.py": {
+        "upgrade": "aiohttp upgrades in the route; gevent's handler upgraded before the route was asked",
+    },
+    "server.py": {
+        "PeerFaultFilter": "aiohttp logs a request that it can't parse with a traceback",
+    },
+    "websocket.py": {
+        "NEVER_WAIT_BYTES": "only aiohttp's writer has a limit at which it waits",
+        "GameWebSocket.open": "aiohttp answers the upgrade by its WebSocket, gevent by its handler",
+        "GameWebSocket.unsent_bytes": "asyncio buffers what the kernel does not take; a gevent socket has no buffer",
+        "GameWebSocket.finish": "that buffer is waited for at the end",
+    },
+}
+GEVENT_ONLY = {
+    "app.py": {
+        "GetRule": "werkzeug adds HEAD to every GET rule and refuses upgrades on plain ones",
+        "run_connection": "the WebSocket is there already when the route is asked",
+        "this_server": "Flask has no typed keys on its application",
+    },
+    "connection.py": {
+        "Connection.write_frame": "what the writer greenlet calls; on asyncio the transport writes by itself",
+        "Writer": "a blocking send needs a greenlet of its own to wait in",
+    },
+    "websocket.py": {
+        "LockedStream": "two greenlets that send on one socket break it",
+        "GameWSGIServer": "pywsgi's handler finds the server only through its own server object",
+        "GameHandler": "gevent-websocket's handshake is mended here; aiohttp's needs no mending",
+        "request_headers": "WSGI hands headers over as CGI variables",
+    },
+}
+"""Public names that only one of the two files has, and why."""
+
+FILES = sorted(str(path.relative_to(ASYNCIO)) for path in ASYNCIO.rglob("*.py"))
+
+
+def top_level_names(node: ast.stmt) -> list[str]:
+    """Return the names that a statement of a module binds, methods as ``Class.method``."""
+    match node:
+        case ast.ClassDef(name=name, body=body):
+            methods = (item.name for item in body if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef))
+            return [name, *(f"{name}.{method}" for method in methods)]
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+            return [name]
+        case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+            return [name]
+    return []
+
+
+def names(path: Path) -> list[str]:
+    return [name for node in ast.parse(path.read_text()).body for name in top_level_names(node)]
+
+
+def one_sided(path: Path, other: Path) -> set[str]:
+    """Return the public names that only ``path`` has; a class stands for its methods."""
+    theirs = set(names(other))
+    mine = [name for name in names(path) if name not in theirs and "._" not in name and not name.startswith("_")]
+    return {name for name in mine if name.partition(".")[0] == name or name.partition(".")[0] not in mine}
+
+
+def test_both_backends_have_the_same_files() -> None:
+    assert sorted(str(path.relative_to(GEVENT)) for path in GEVENT.rglob("*.py")) == FILES
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_what_both_files_have_comes_in_the_same_order(file: str) -> None:
+    ours, theirs = names(ASYNCIO / file), names(GEVENT / file)
+    assert [name for name in ours if name in theirs] == [name for name in theirs if name in ours]
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_what_only_one_file_has_is_listed_with_its_reason(file: str) -> None:
+    assert one_sided(ASYNCIO / file, GEVENT / file) == set(ASYNCIO_ONLY.get(file, ()))
+    assert one_sided(GEVENT / file, ASYNCIO / file) == set(GEVENT_ONLY.get(file, ()))
+
+
+def table_keys(path: Path, table: str) -> list[str]:
+    """Return the keys of a dict literal at the top of a module."""
+    for node in ast.parse(path.read_text()).body:
+        if top_level_names(node) == [table] and isinstance(node, ast.Assign | ast.AnnAssign):
+            assert isinstance(node.value, ast.Dict)
+            return [ast.literal_eval(key) for key in node.value.keys if key is not None]
+    raise AssertionError(f"no {table} in {path}")
+
+
+@pytest.mark.parametrize("backend", [ASYNCIO, GEVENT], ids=lambda path: path.name)
+def test_every_mode_and_every_fan_out_of_the_command_line_exists(backend: Path) -> None:
+    assert sorted(table_keys(backend / "loops" / "__init__.py", "LOOP_MODES")) == sorted(MODES)
+    assert sorted(table_keys(backend / "fanout.py", "FANOUTS")) == sorted(FANOUTS)
+
+
+IMPURE = {"asyncio", "datetime", "gevent", "select", "signal", "socket", "subprocess", "threading", "time"}
+TOOLS = {"bench.py"}
+"""Programs of their own, which measure what is pure."""
+
+PURE = sorted(path for path in (ROOT / "shared").rglob("*.py") if path.name not in TOOLS)
+
+
+def imported(path: Path) -> set[str]:
+    """Return the modules that a module imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add((node.module or "").partition(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("path", PURE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_shared_waits_for_nothing_and_reads_no_clock(path: Path) -> None:
+    assert imported(path) & IMPURE == set()
+
+
+@pytest.mark.parametrize("path", PURE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_shared_draws_only_from_the_luck_that_is_handed_in(path: Path) -> None:
+    drawn = [
+        node.attr
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "random"
+    ]
+    assert set(drawn) <= {"Random"}
+
+
+def test_every_module_of_shared_has_its_tests() -> None:
+    tests = ROOT / "tests" / "shared"
+    bare = {"game/commands.py"}  # records without behaviour, used in every test beside them
+    for path in sorted((ROOT / "shared").rglob("*.py")):
+        module = path.relative_to(ROOT / "shared")
+        if path.name != "__init__.py" and str(module) not in bare:
+            assert (tests / module.with_name(f"test_{module.name}")).is_file(), module
