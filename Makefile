@@ -45,9 +45,9 @@ doctor: setup  ## say whether this machine is fit to measure on
 coverage: setup  ## run all tests and say which lines they never reached
 	$(RUN) pytest -n 2 --dist loadgroup --cov --cov-report=term-missing:skip-covered
 
-figures: setup  ## run the long tests at the length that the figures in docs/ were taken at
-	TICKBENCH_SAME_STEPS=2000 TICKBENCH_ABUSE_SECONDS=60 TICKBENCH_CROWD_SECONDS=60 \
-		$(RUN) pytest -n 0 -s -m figure --timeout 900
+figures: setup  ## run the longest tests at full length: 2,000 steps in lockstep, 60 s of abuse
+	TICKBENCH_SAME_STEPS=2000 TICKBENCH_ABUSE_SECONDS=60 $(RUN) pytest --timeout 900 \
+		tests/contract/test_same_bytes.py tests/contract/test_abuse.py
 
 clean:  ## remove what was built (results stay)
 	rm -rf $(VENV) .uv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage
