@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from backends.asyncio_server.websocket import ConnectionEndedError, GameWebSocket
 from shared.wire.errors import ProtocolError
-from shared.wire.session import CLOSING, ENDED, MAX_OWED_MESSAGES, Session
+from shared.wire.session import CLOSING, CLOSING_PAUSE_S, ENDED, MAX_OWED_MESSAGES, Session
 
 if TYPE_CHECKING:
     from backends.asyncio_server.loops import RoomLoop
@@ -42,7 +42,7 @@ class Connection:
                     session.wake(server.clock.now_us())
                 await self.flush()
                 if session.state is CLOSING:
-                    await asyncio.sleep(0)  # what comes now is thrown away, and must not keep others waiting
+                    await asyncio.sleep(CLOSING_PAUSE_S)
                     if self.ws.has_ended():  # what it still holds would be thrown away, too
                         session.receive_eof()
         finally:

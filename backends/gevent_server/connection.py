@@ -13,7 +13,7 @@ from geventwebsocket.exceptions import WebSocketError
 
 from backends.gevent_server.websocket import STEP_S, ConnectionEndedError, GameWebSocket
 from shared.wire.errors import ProtocolError
-from shared.wire.session import CLOSING, ENDED, MAX_OWED_MESSAGES, Outgoing, Session
+from shared.wire.session import CLOSING, CLOSING_PAUSE_S, ENDED, MAX_OWED_MESSAGES, Outgoing, Session
 
 if TYPE_CHECKING:
     from backends.gevent_server.loops import RoomLoop
@@ -46,7 +46,7 @@ class Connection:
                     session.wake(server.clock.now_us())
                 self.flush()
                 if session.state is CLOSING:
-                    gevent.sleep(0)  # what comes now is thrown away, and must not keep others waiting
+                    gevent.sleep(CLOSING_PAUSE_S)
         finally:
             server.connections.discard(self)
             server.core.counters.count_end(session.close_code, dead=session.dead)

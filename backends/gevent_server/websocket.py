@@ -158,6 +158,9 @@ class GameWSGIServer(WSGIServer):
 
     game: "Server"
 
+    max_accept = 1
+    """A turn of the hub. The library's 100 put as many handshakes before the next tick, again and again in a rush."""
+
 
 class GameHandler(WebSocketHandler):
     """One HTTP connection: it refuses an upgrade, or makes it and lets the application run the WebSocket."""
@@ -196,6 +199,13 @@ class GameHandler(WebSocketHandler):
             if self._seat:
                 self.game.core.release(*self._seat, self.game.clock.now_us())
                 self._seat = None
+
+    def run_websocket(self) -> None:
+        """Let the application run the WebSocket; the library's list of clients fails when a peer's port is reused."""
+        try:
+            list(self.application(self.environ, lambda *_: None))
+        finally:
+            del self.environ["wsgi.websocket"], self.websocket
 
     def handle_error(self, kind: Any, error: Any, traceback: Any) -> None:
         """Log what is ours; that a request took too long is its peer's fault."""

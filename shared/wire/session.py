@@ -27,6 +27,9 @@ MAX_OWED_MESSAGES = 16
 
 ECHO_LIMIT_BYTES = 2**20
 
+CLOSING_PAUSE_S = 0.005
+"""Between two messages of a peer that is being closed: they are thrown away, and must not keep others waiting."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

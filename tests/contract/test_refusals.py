@@ -242,6 +242,21 @@ def test_a_reset_behind_a_bad_frame_is_left_alone(server: RunningServer, room: s
     assert server.log == before
 
 
+def test_a_port_that_is_used_again_is_another_peer(server: RunningServer, room: str) -> None:
+    """The address of one who was reset may be that of the next one before the server has seen it go."""
+    before, port = server.log, 0
+    with undisturbed(server, room):
+        for number in range(150):
+            sock = server.dial(source_port=port)
+            port = sock.getsockname()[1]
+            sock.sendall(RESETS["a player"])
+            if number % 3 == 0:
+                sock.recv(100)  # this one is in, when the next two come
+            reset(sock)
+    wait_until(lambda: server.stats()["connections"] == 1)
+    assert server.log == before
+
+
 def reset(sock: socket.socket) -> None:
     """End a connection with a reset instead of an end of the stream."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -176,16 +176,21 @@ def test_no_flag_is_untested() -> None:
         (["--field", "-50x25"], ["--field"]),
         (["--field", "999999999999x25"], ["--field"]),
         (["--max-players", "0"], ["--max-players"]),
+        (["--max-players", "1001"], ["--max-players"]),
         (["--bots", "-1"], ["--bots"]),
+        (["--bots", "1001", "--max-players", "1000"], ["--bots"]),
         (["--bots", "11"], ["--bots 11", "--max-players 10"]),
         (["--pad", "-1"], ["--pad"]),
-        (["--pad", "16000000"], ["--pad"]),
+        (["--pad", "15000001"], ["--pad"]),
         (["--max-connections", "0"], ["--max-connections"]),
         (["--max-rooms", "0"], ["--max-rooms"]),
         (["--tick-budget", "-0.1"], ["--tick-budget"]),
         (["--max-message", "0"], ["--max-message"]),
+        (["--max-message", "16777217"], ["--max-message"]),
         (["--max-messages", "0"], ["--max-messages"]),
         (["--ping-interval", "0"], ["--ping-interval"]),
+        (["--ping-interval", "0.009"], ["--ping-interval"]),
+        (["--ping-interval", "86401"], ["--ping-interval"]),
         (["--close-limit", "soon"], ["--close-limit"]),
         (["--scores", "."], ["--scores"]),
         (["--seed"], ["--seed"]),
@@ -215,6 +220,27 @@ def test_bad_input_from_the_environment_is_one_line_too(
         parse_arguments("asyncio", [])
     assert exited.value.code == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--port", "65535"],
+        ["--max-players", "1"],
+        ["--max-players", "1000"],
+        ["--bots", "10"],
+        ["--max-players", "1000", "--bots", "1000"],
+        ["--pad", "15000000"],
+        ["--max-message", "1"],
+        ["--max-message", "16777216"],
+        ["--ping-interval", "0.01"],
+        ["--ping-interval", "86400"],
+        ["--tick-rate", "0.000001"],
+    ],
+    ids=" ".join,
+)
+def test_what_is_just_within_its_bounds_is_allowed(arguments: list[str]) -> None:
+    assert parse_arguments("asyncio", arguments) != DEFAULT
 
 
 @pytest.mark.parametrize("field", ["20x11", "1000x1000"])

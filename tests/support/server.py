@@ -38,9 +38,11 @@ class RunningServer:
 
     # Connections
 
-    def dial(self, receive_buffer_bytes: int | None = None) -> socket.socket:
+    def dial(self, receive_buffer_bytes: int | None = None, source_port: int = 0) -> socket.socket:
         """Return a connection on which nothing was said yet."""
         sock = self._connections.enter_context(socket.socket())
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((self.address[0], source_port))
         if receive_buffer_bytes:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
         sock.settimeout(PATIENCE_S)

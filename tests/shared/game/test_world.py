@@ -303,6 +303,17 @@ def test_the_last_empty_cell_is_found() -> None:
     assert [cell.char == "#" for cell in appeared] == [False, True]
 
 
+@pytest.mark.parametrize("place", [(0, 0), (19, 0), (7, 3), (0, 10), (19, 10)])
+def test_the_only_empty_cell_is_found_wherever_it_is(place: tuple[int, int]) -> None:
+    game = Game((10, 5, RIGHT), rules=SMALLEST, chance=0.05)  # all draws point at column 1 of row 0
+    game.fill("9")
+    game.snake(1).growth = 5
+    game.clear(*place)
+    digit = game.step()[-1]
+    assert isinstance(digit, CellChanged)
+    assert ((digit.x, digit.y), digit.char in DIGITS) == (place, True)
+
+
 def test_a_full_field_takes_no_more() -> None:
     game = Game((10, 5, RIGHT), rules=SMALLEST, chance=0.0)
     game.fill("9")

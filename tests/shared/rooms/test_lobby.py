@@ -101,8 +101,8 @@ def test_a_room_is_opened_once_and_counted() -> None:
     assert lobby.room("main") is main
     assert [(room.name, room.index) for room in (main, den)] == [("main", 0), ("den", 1)]
     assert lobby.rooms == {"main": main, "den": den}
-    main.step()
     assert b"pad" in main.frame(0, 0, 0)
+    assert b"pad" not in open_lobby().room("main").frame(0, 0, 0)
 
 
 def test_a_room_that_is_opened_again_is_a_new_one() -> None:

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.game.changes import CellChanged
 from shared.game.world import Rules
 from shared.rooms.room import Room
 from shared.rooms.scores import MemoryScores
@@ -209,6 +210,7 @@ def test_a_leaver_s_snake_dies_at_the_next_tick() -> None:
 def test_leaving_twice_or_before_entering_does_nothing() -> None:
     room, ann, bob = open_room(), Visitor(), Visitor()
     room.leave(ann)
+    assert room._inputs == []
     ann.enters(room)
     bob.enters(room)
     ann.says(room, '["join"]')
@@ -311,6 +313,7 @@ def test_the_same_seed_and_name_give_the_same_game_and_others_another() -> None:
         for _ in range(20):
             room.step()
             frames.append(room.frame(0, 0, 0))
+        assert b'"pad"' not in b"".join(frames)
         return frames
 
     assert told("den", "1") == told("den", "1")
@@ -362,6 +365,16 @@ def test_whoever_comes_and_whenever_shows_the_same_board(bots: int, acts: list[t
     truth = Mirror(Visitor().enters(room))
     for _, mirror in mirrors.values():
         assert (mirror.rows, mirror.scores, mirror.top_scores) == (truth.rows, truth.scores, truth.top_scores)
+
+
+def test_the_field_is_encoded_once_for_all_who_come_between_two_changes() -> None:
+    room = open_room()
+    for x in range(30):
+        for y in range(10):
+            room.world.cells[x, y] = CellChanged(x, y, "#", 0)
+    first = count_opcodes(lambda: Visitor().enters(room))
+    room.step()
+    assert count_opcodes(lambda: Visitor().enters(room)) < first / 2
 
 
 def test_the_cost_of_a_tick_does_not_grow_with_the_field() -> None:

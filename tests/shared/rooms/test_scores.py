@@ -103,7 +103,7 @@ def test_it_is_wal_with_one_commit_and_no_checkpoint_while_serving(tmp_path: Pat
 def test_a_save_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
     scores = FileScores(tmp_path / "scores.db")
     scores.save("main", ROWS)
-    with pytest.raises(sqlite3.Error):
+    with pytest.raises(sqlite3.Error, match=r"(?i)binding"):
         scores.save("main", [("ann", object())])  # type: ignore[list-item] # that is the fault
     assert scores.load("main") == ROWS
     scores.save("main", [("eve", 1)])
@@ -156,5 +156,8 @@ def test_a_place_that_can_t_be_written_is_refused(tmp_path: Path, name: str) -> 
         FileScores(tmp_path / name)
 
 
-def test_without_a_path_scores_are_kept_in_memory() -> None:
+def test_a_path_says_that_a_file_keeps_them(tmp_path: Path) -> None:
     assert isinstance(open_scores(None, 5), MemoryScores)
+    scores = open_scores(tmp_path / "scores.db", 5)
+    assert isinstance(scores, FileScores)
+    scores.close()
