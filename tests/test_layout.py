@@ -20,11 +20,14 @@ ASYNCIO_ONLY = {
         "upgrade": "aiohttp upgrades in the route; gevent's handler upgraded before the route was asked",
     },
     "server.py": {
+        "ACCEPTS_A_TURN": "asyncio accepts a whole backlog at once by default; gevent is told in its WSGI server",
         "PeerFaultFilter": "aiohttp logs a request that it can't parse with a traceback",
+        "listen": "the backlog and the accepts a turn are one number to asyncio, unless the socket is our own",
     },
     "websocket.py": {
         "NEVER_WAIT_BYTES": "only aiohttp's writer has a limit at which it waits",
         "GameWebSocket.open": "aiohttp answers the upgrade by its WebSocket, gevent by its handler",
+        "GameWebSocket.has_ended": "aiohttp reads ahead of its user, so the end is known before what was read is taken",
         "GameWebSocket.unsent_bytes": "asyncio buffers what the kernel does not take; a gevent socket has no buffer",
         "GameWebSocket.finish": "that buffer is waited for at the end",
     },
@@ -40,7 +43,7 @@ GEVENT_ONLY = {
         "Writer": "a blocking send needs a greenlet of its own to wait in",
     },
     "websocket.py": {
-        "LockedStream": "two greenlets that send on one socket break it",
+        "GameStream": "two greenlets that send on one socket break it",
         "GameWSGIServer": "pywsgi's handler finds the server only through its own server object",
         "GameHandler": "gevent-websocket's handshake is mended here; aiohttp's needs no mending",
         "request_headers": "WSGI hands headers over as CGI variables",
