@@ -5,6 +5,8 @@ VENV ?= .venv
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := $(UV) run --frozen --no-sync
 export UV_PROJECT_ENVIRONMENT := $(VENV)
+# Trust what the system trusts, as pip does: networks that look into TLS have certificates of their own.
+export UV_SYSTEM_CERTS ?= 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup compare test lint format serve-asyncio serve-gevent bench doctor coverage figures clean
