@@ -86,11 +86,10 @@ class RateType(click.ParamType[Fraction]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Fraction:
         """Return the exact rate."""
-        try:
-            rate = Fraction(str(value))
-        except (ValueError, ZeroDivisionError):
+        if not re.fullmatch(r"\d{1,4}(\.\d{1,6})?", str(value), re.ASCII):
             self.fail(f"{value!r} is no rate; a number of ticks a second, such as 20 or 0.5, would be", param, ctx)
-        if not 0 < rate <= MAX_TICK_RATE_HZ or rate.denominator > 1_000_000:
+        rate = Fraction(str(value))
+        if not 0 < rate <= MAX_TICK_RATE_HZ:
             self.fail(f"{value!r} is out of range; above 0 and up to {MAX_TICK_RATE_HZ} would be right", param, ctx)
         return rate
 
@@ -167,14 +166,20 @@ def _options(backend: str) -> list[Callable[[Any], Any]]:
             type=click.IntRange(0, MAX_PAD_BYTES),
             default=0,
             show_default=True,
-            help="Bytes more a tick frame.",
+            help="Bytes of padding a tick frame.",
         ),
         option("--seed", default="0", show_default=True, help="Seed of every room's random numbers."),
         option(
             "--scores", type=click.Path(dir_okay=False, path_type=Path), help="SQLite file that keeps the top scores."
         ),
         option("--echo", is_flag=True, help="Serve the WebSocket /echo."),
-        option("--origin", "origins", multiple=True, help="Allowed beside the own host; * allows all."),
+        option(
+            "--origin",
+            "origins",
+            envvar="TICKBENCH_ORIGIN",
+            multiple=True,
+            help="Allowed beside the own host; * allows all.",
+        ),
         option("--max-connections", type=count, help="More get 503."),
         option("--max-per-address", type=count, help="More from one address get 503."),
         option("--max-rooms", type=count, default=1000, show_default=True, help="More get 503."),

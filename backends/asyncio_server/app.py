@@ -84,7 +84,7 @@ async def upgrade(request: web.Request, room: str, *, is_echo: bool) -> web.Stre
     """Refuse the upgrade, or run the connection to its end."""
     server = request.app[SERVER]
     limits, address = server.config.limits, request.remote or ""
-    headers = {name.lower(): value for name, value in request.headers.items()}
+    headers = {name.lower(): ",".join(request.headers.getall(name)) for name in request.headers}
     if refusal := server.core.admit(headers, room, address, server.clock.now_us()):
         return web.Response(status=refusal.status, text=f"{refusal.text}\n", headers=dict(refusal.headers))
     naive = server.config.fanout == "naive"

@@ -31,10 +31,12 @@ class Ticker:
     def tick(self, due: DueTick) -> None:
         """Apply one step of the rules and tell everybody."""
         clock, room = self._server.clock, self.room
-        for member in room.step():
+        told = room.step()
+        recipients = room.recipients()  # those who come from here on are told of this step as they enter
+        for member in told:
             member.flush()
         sent_us = clock.now_us()
-        self._server.fanout.send(room.recipients(), room.frame(due.n, due.due_us, sent_us))
+        self._server.fanout.send(recipients, room.frame(due.n, due.due_us, sent_us))
         self._server.core.ticks.record(
             due.due_us, due.lateness_us, due.skipped, sent_us, clock.now_us(), self.schedule.period_us
         )

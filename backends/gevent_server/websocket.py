@@ -17,6 +17,7 @@ import base64
 import hashlib
 import socket
 import struct
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -85,8 +86,13 @@ class GameWebSocket(WebSocket):
             ConnectionEndedError: the stream has ended.
 
         """
+        deadline_s = time.monotonic() + timeout_s
         while (message := self._parser.next_message()) is None:
-            self._parser.feed(self._read(timeout_s))
+            # One deadline for the whole message: a peer that trickles must not put it off byte by byte.
+            left_s = deadline_s - time.monotonic()
+            if left_s <= 0:
+                raise TimeoutError
+            self._parser.feed(self._read(left_s))
             gevent.sleep(0)  # a socket that always has more to read would never let the others run
         return message
 

@@ -44,11 +44,15 @@ class TickStatistics:
         """
         Return the share of the last second (of the last period, if that is longer) that went into ticks.
 
-        It is compute and fan-out over the period where ticks keep up, and 1 where they don't.
+        Of a tick that had begun before that, only the rest counts.
         """
         window_us = max(BUSY_WINDOW_US, period_us)
-        self._forget_before(now_us - window_us)
-        return self._busy_us / window_us
+        start_us = now_us - window_us
+        self._forget_before(start_us)
+        if not self._busy:
+            return 0.0
+        ended_us, busy_us = self._busy[0]
+        return (self._busy_us - max(0.0, start_us - (ended_us - busy_us))) / window_us
 
     def report(self) -> dict[str, object]:
         """Return the ``ticks`` object of ``/stats``."""

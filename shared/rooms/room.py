@@ -63,20 +63,25 @@ class Room(Generic[M]):
     def receive(self, member: M, message: ClientMessage, now_us: int) -> None:
         """Take a message that the member's session let through."""
         session = member.session
+        player_id = session.player_id
         match message:
-            case NewPlayer(name):
+            case NewPlayer(name) if player_id is None:
                 self._enter(member, name, now_us)
-            case JoinRequest() if session.player_id is not None:
-                self._inputs.append(Join(session.player_id, session.name))
-            case Key(code) if session.player_id is not None:
-                self._inputs.append(Turn(session.player_id, code))
+            case JoinRequest() if player_id in self.members:
+                self._inputs.append(Join(player_id, session.name))
+            case Key(code) if player_id in self.members:
+                self._inputs.append(Turn(player_id, code))
             case _:
                 raise InvariantError(f"a session let {message} through")
 
     def leave(self, member: M) -> None:
         """Take a member out, if it is in; its snake dies at the next step."""
         player_id = member.session.player_id
-        if player_id is not None and self.members.pop(player_id, None) is not None:
+        if player_id is None or self.members.pop(player_id, None) is None:
+            return
+        # What it asked for since the last step is void; so visitors who come and go between two steps leave nothing.
+        self._inputs = [command for command in self._inputs if command.player_id != player_id]
+        if player_id in self.world.snakes:
             self._inputs.append(Leave(player_id))
 
     # A tick

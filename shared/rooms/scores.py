@@ -60,6 +60,9 @@ class FileScores:
         """
         try:
             self._connection = sqlite3.connect(path, isolation_level=None)
+        except sqlite3.Error as exc:
+            raise ValueError(f"{path} can't be used for scores: {exc}") from exc
+        try:
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = NORMAL")
             self._connection.execute("PRAGMA wal_autocheckpoint = 0")
@@ -69,6 +72,7 @@ class FileScores:
             )
             self._connection.execute("SELECT room, rank, name, score FROM top_scores LIMIT 1")
         except sqlite3.Error as exc:
+            self._connection.close()
             raise ValueError(f"{path} can't be used for scores: {exc}") from exc
 
     def load(self, room: str) -> Rows:

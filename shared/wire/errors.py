@@ -9,7 +9,7 @@ class InvariantError(Exception):
     """Our fault: log it with its traceback and end the room, never the server."""
 
 
-_REASONS = {1007: "not UTF-8", 1009: "message too big"}
+_REASONS = {1008: "too many fragments", 1007: "not UTF-8", 1009: "message too big"}
 
 
 class ProtocolError(Exception):

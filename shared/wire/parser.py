@@ -14,6 +14,10 @@ Message = tuple[Opcode, str | bytes | int]
 
 _OPCODES = frozenset(Opcode)
 
+MIN_FRAGMENTS = 64
+BYTES_A_FRAGMENT = 16
+"""More fragments than 64, and than one for each 16 bytes that a message may have, are a flood of empty ones."""
+
 
 @dataclass(slots=True)
 class _Header:
@@ -32,10 +36,11 @@ class FrameParser:
 
     def __init__(self, max_message_bytes: int) -> None:
         self.max_message_bytes = max_message_bytes
-        self.frames = 0  # how many were parsed so far
         self._buffer = bytearray()
         self._opcode: Opcode | None = None  # of the message that is being put together
         self._message = bytearray()
+        self._fragments = 0  # of the message that is being put together
+        self._max_fragments = max(MIN_FRAGMENTS, max_message_bytes // BYTES_A_FRAGMENT)
 
     def feed(self, data: bytes) -> None:
         """Take bytes as they came."""
@@ -56,7 +61,6 @@ class FrameParser:
             mask = self._buffer[header.size - 4 : header.size]
             payload = unmask(self._buffer[header.size : end], mask)
             del self._buffer[:end]
-            self.frames += 1
             if header.opcode >= Opcode.CLOSE:
                 return _control(Opcode(header.opcode), payload)
             if (message := self._continue(header, payload)) is not None:
@@ -96,11 +100,15 @@ class FrameParser:
         if header.opcode != Opcode.CONTINUATION:
             self._opcode = Opcode(header.opcode)
         self._message += payload
+        self._fragments += 1
+        if self._fragments > self._max_fragments:
+            raise ProtocolError(CloseCode.POLICY_VIOLATION)
         if not header.fin:
             return None
         opcode, message = self._opcode, bytes(self._message)
         self._opcode = None
         self._message.clear()
+        self._fragments = 0
         if opcode is Opcode.TEXT:
             return Opcode.TEXT, _decode(message)
         return Opcode.BINARY, message

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tests.conftest import Serve
+from tests.conftest import Arm, Serve
 from tests.support.bystander import undisturbed
 from tests.support.client import BINARY, CONTINUATION, PING, PONG, TEXT, Response, Wire, client_frame
 from tests.support.server import RunningServer, wait_until
@@ -94,7 +94,7 @@ def test_max_connections(serve: Serve) -> None:
         assert server.request("/healthz").status == 200
         first.hang_up()
         assert_room_for_one(server, "/connect")
-        assert server.stats()["connections"] == 2
+        wait_until(lambda: server.stats()["connections"] == 2)
 
 
 def test_max_per_address(serve: Serve) -> None:
@@ -208,3 +208,27 @@ def test_new_player_must_come_in_time(hasty_server: RunningServer, room: str) ->
         assert chatting.receive_commands()[0][0] == "error"
         assert [late.expect_close() for late in (silent, pinging, chatting)] == [1008] * 3
         in_time.ping()
+
+
+def test_a_message_that_never_ends_puts_nothing_off(serve: Serve, arm: Arm) -> None:
+    """Neither byte by byte nor by empty fragments."""
+    with serve("--new-player-limit", "1") as server, undisturbed(server, "main"):
+        trickler, flooder = server.connect("main"), server.connect("main")
+        trickler.send_raw(client_frame(TEXT, b"x" * 1000)[:10])
+        flooder.send_raw(client_frame(TEXT, b"x", fin=False))
+        closed: set[str] = set()
+
+        def both_are_closed() -> bool:
+            for name, client, more in (
+                ("trickler", trickler, b"x"),
+                ("flooder", flooder, client_frame(CONTINUATION, fin=False) * 20),
+            ):
+                try:
+                    client.send_raw(more)
+                except OSError:
+                    closed.add(name)
+            return len(closed) == 2
+
+        wait_until(both_are_closed)
+        codes = server.stats()["closed"]
+        assert codes == {"1008": 2}, arm

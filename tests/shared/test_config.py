@@ -100,13 +100,7 @@ def test_a_flag_changes_its_setting_and_no_other(flag: str) -> None:
     assert parse_arguments("asyncio", arguments) == change(DEFAULT)
 
 
-@pytest.mark.parametrize(
-    "flag",
-    [
-        pytest.param(flag, marks=pytest.mark.xfail(reason="it is TICKBENCH_ORIGINS")) if flag == "origin" else flag
-        for flag in FLAGS
-    ],
-)
+@pytest.mark.parametrize("flag", FLAGS)
 def test_its_environment_variable_does_the_same(flag: str, monkeypatch: pytest.MonkeyPatch) -> None:
     value, change = FLAGS[flag]
     monkeypatch.setenv(f"TICKBENCH_{flag.upper().replace('-', '_')}", value)

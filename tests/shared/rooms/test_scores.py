@@ -119,7 +119,6 @@ def test_what_is_no_database_is_said_so(tmp_path: Path) -> None:
     assert path.read_text() == "my notes\n" * 1000
 
 
-@pytest.mark.xfail(reason="the connection is left to the collector, which warns of it on Python 3.13")
 def test_a_file_that_is_refused_is_closed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[sqlite3.Connection] = []
 

@@ -76,14 +76,13 @@ def test_fragments_are_put_together_and_control_frames_may_come_between() -> Non
     assert parse(data) == [(PING, b"p"), (TEXT, "é"), (BINARY, b"b")]
 
 
-def test_frames_are_counted() -> None:
-    parser = FrameParser(LIMIT)
-    parser.feed(client_frame(TEXT, b"a", fin=False) + client_frame(CONTINUATION, b"b") + client_frame(PING)[:-1])
-    take(parser)
-    assert parser.frames == 2
-    parser.feed(client_frame(PING)[-1:])
-    take(parser)
-    assert parser.frames == 3
+def test_a_message_may_have_many_fragments_but_not_any_number() -> None:
+    most = client_frame(TEXT, b"a", fin=False) + client_frame(CONTINUATION, fin=False) * (LIMIT // 16 - 2)
+    assert parse(most + client_frame(CONTINUATION)) == [(TEXT, "a")]
+    assert parse((most + client_frame(CONTINUATION)) * 2) == [(TEXT, "a"), (TEXT, "a")]
+    with pytest.raises(ProtocolError) as refusal:
+        parse(most + client_frame(CONTINUATION, fin=False) * 2)
+    assert refusal.value.code == 1008
 
 
 def test_nothing_comes_of_nothing() -> None:
@@ -111,7 +110,6 @@ def test_any_chunking_gives_the_same_messages(messages: list[Message], cuts: lis
         parser.feed(chunk)
         parsed += take(parser)
     assert parsed == messages
-    assert parser.frames == len(messages)
 
 
 @given(PAYLOADS, st.lists(st.integers(0, 5000), max_size=5))

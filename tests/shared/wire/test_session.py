@@ -1,6 +1,5 @@
 """Every transition of a connection, on a clock that the test turns."""
 
-import json
 from typing import Any
 
 import pytest
@@ -23,70 +22,9 @@ from shared.wire.session import (
     Session,
     State,
 )
+from tests.shared.wire.peer import HELLO, SECOND, START, Peer
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = Opcode
-SECOND = 1_000_000
-START = 5_000 * SECOND
-HELLO = '["new_player","ann"]'
-
-
-class Peer:
-    """A session with a clock; :attr:`now` is in microseconds."""
-
-    def __init__(self, limits: Limits | None = None, kind: type[Session] = Session) -> None:
-        self.now = START
-        self.session = kind(limits or Limits(), self.now)
-
-    def says(self, text: str) -> object:
-        return self.session.receive_text(text, self.now)
-
-    def enters(self) -> "Peer":
-        assert self.says(HELLO) == NewPlayer("ann")
-        self.session.enter(7, "ann", b"[1]", self.now)
-        assert self.hears() == [[1]]
-        return self
-
-    def waits(self, seconds: float) -> "Peer":
-        self.now += round(seconds * SECOND)
-        return self
-
-    def does(self, name: str, argument: Any) -> None:
-        """Do what a generated test asks for."""
-        match name:
-            case "says":
-                if isinstance(self.says(argument), NewPlayer):
-                    self.session.enter(7, "ann", b"[1]", self.now)
-            case "receive_ping" | "receive_pong" | "receive_close":
-                getattr(self.session, name)(argument, self.now)
-            case "receive_binary" | "wake":
-                getattr(self.session, name)(self.now)
-            case "receive_eof":
-                self.session.receive_eof()
-            case "close":
-                self.session.close(1001, "bye", self.now)
-            case "send":
-                self.session.send(b"[]")
-            case "waits":
-                self.waits(argument)
-
-    def wakes(self) -> None:
-        self.session.wake(self.now)
-
-    def hears(self) -> list[Any]:
-        """Take what it is told: JSON as values, other frames as name and payload."""
-        return [
-            json.loads(outgoing.payload) if outgoing.opcode is TEXT else (outgoing.opcode.name, outgoing.payload)
-            for outgoing in self.session.take_outgoing()
-        ]
-
-    def is_closed(self, code: int) -> bool:
-        """Whether a close frame with that code is the last that it hears."""
-        *_, (name, payload) = self.hears()
-        return (self.session.state, self.session.close_code) == (CLOSING, code) and (name, payload[:2]) == (
-            "CLOSE",
-            code.to_bytes(2),
-        )
-
 
 # Limits
 
@@ -471,55 +409,3 @@ def test_nothing_follows_a_close_frame_and_nothing_ends_twice(
     assert session.is_open == (path[-1] in (CONNECTED, IN_ROOM))
     if session.aborted:
         assert session.state is ENDED
-
-
-# Echo
-
-
-def test_an_echo_sends_everything_back_as_it_came() -> None:
-    peer = Peer(Limits(max_messages=2), EchoSession)
-    for _ in range(100):
-        assert peer.session.receive(TEXT, "é{", peer.now) is None
-        assert peer.session.receive(BINARY, b"\xff\x00", peer.now) is None
-        assert peer.session.receive(PING, b"p", peer.now) is None
-        assert peer.session.take_outgoing() == [
-            Outgoing(TEXT, "é{".encode()),
-            Outgoing(BINARY, b"\xff\x00"),
-            Outgoing(PONG, b"p"),
-        ]
-
-
-def test_an_echo_needs_no_new_player_but_is_pinged() -> None:
-    peer = Peer(kind=EchoSession)
-    assert (peer.session.state, peer.session.time_left_s(peer.now)) == (IN_ROOM, 20)
-    for _ in range(2):
-        peer.waits(20).wakes()
-        assert [name for name, _ in peer.hears()] == ["PING"]
-    peer.waits(20).wakes()
-    assert peer.session.dead
-
-
-def test_a_pong_keeps_an_echo_alive() -> None:
-    peer = Peer(kind=EchoSession)
-    for _ in range(4):
-        peer.waits(20).wakes()
-        ((_, payload),) = peer.hears()
-        assert peer.session.receive(PONG, payload, peer.now) is None
-    assert peer.session.state is IN_ROOM
-
-
-def test_an_echo_that_closes_echoes_no_more() -> None:
-    peer = Peer(kind=EchoSession)
-    peer.session.close(1001, "", peer.now)
-    assert [name for name, _ in peer.hears()] == ["CLOSE"]
-    for opcode, data in ((TEXT, "x"), (BINARY, b"x"), (PING, b"x")):
-        assert peer.session.receive(opcode, data, peer.now) is None
-    assert peer.hears() == []
-    peer.session.receive(CLOSE, 1000, peer.now)
-    assert (peer.session.state, peer.hears()) == (ENDED, [])
-
-
-def test_an_echo_answers_a_close() -> None:
-    peer = Peer(kind=EchoSession)
-    peer.session.receive(CLOSE, 3001, peer.now)
-    assert (peer.session.state, peer.hears()) == (ENDED, [("CLOSE", (3001).to_bytes(2))])
