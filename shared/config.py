@@ -61,6 +61,11 @@ class ServerConfig:
         """The time from one tick to the next."""
         return 1_000_000 / float(self.tick_rate_hz)
 
+    def ready_line(self, port: int) -> str:
+        """Return what a server prints as soon as it listens."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"tickbench {self.backend} listening on http://{host}:{port}"
+
     def settings(self) -> dict[str, object]:
         """Return what ``/stats`` tells of the settings."""
         return {

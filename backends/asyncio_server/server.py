@@ -95,7 +95,7 @@ class Server:
             self._own(self._keep_house())
             gc.collect()
             gc.freeze()
-            print(f"tickbench asyncio listening on http://{self.config.host}:{port}", flush=True)  # noqa: T201 # the ready line
+            print(self.config.ready_line(port), flush=True)  # noqa: T201 # the ready line
             await self._stopping.wait()
             self.core.lobby.open = False
             await site.stop()

@@ -79,7 +79,7 @@ class Server:
             self._own(gevent.spawn(self._keep_house))
             gc.collect()
             gc.freeze()
-            print(f"tickbench gevent listening on http://{self.config.host}:{wsgi.server_port}", flush=True)  # noqa: T201 # the ready line
+            print(self.config.ready_line(wsgi.server_port), flush=True)  # noqa: T201 # the ready line
             self._stopping.wait()
             self.core.lobby.open = False
             wsgi.close()

@@ -274,3 +274,10 @@ def test_a_message_of_several_lines_is_told_in_one(capsys: pytest.CaptureFixture
     with pytest.raises(SystemExit) as exited:
         fail_usage("what\nis   wrong")
     assert (exited.value.code, capsys.readouterr().err) == (2, "error: what is wrong\n")
+
+
+def test_the_ready_line_is_an_address_to_go_to() -> None:
+    assert parse_arguments("gevent", []).ready_line(80) == "tickbench gevent listening on http://127.0.0.1:80"
+    assert (
+        parse_arguments("asyncio", ["--host", "::1"]).ready_line(1) == "tickbench asyncio listening on http://[::1]:1"
+    )
