@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || echo none)
+READY := $(VENV)/.ready-$(VERSION)
 RUN := $(UV) run --frozen --no-sync
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 # Trust what the system trusts, as pip does: networks that look into TLS have certificates of their own.
@@ -14,7 +16,7 @@ export UV_SYSTEM_CERTS ?= 1
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(VENV)/.ready  ## install everything into this checkout
+setup: $(READY)  ## install everything into this checkout
 
 compare: setup  ## compare both stacks (about two minutes) and write results/<id>/report.html
 	$(RUN) tickbench compare --suite quick
@@ -54,13 +56,16 @@ figures: setup  ## run the longest tests at full length: 2,000 steps in lockstep
 clean:  ## remove what was built (results stay)
 	rm -rf $(VENV) .uv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage
 
-$(VENV)/.ready: pyproject.toml uv.lock | $(UV)
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "error: $(PYTHON) is older than 3.11; make PYTHON=/path/to/python3.11 would be right" >&2; exit 2; }
+$(READY): pyproject.toml uv.lock | check-python $(UV)
 	$(UV) sync --frozen --python $(PYTHON)
-	@touch $@
+	@rm -f $(VENV)/.ready-* && touch $@
+
+.PHONY: check-python
+check-python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "error: $(PYTHON) is no Python 3.11 or later; make PYTHON=/path/to/python3.11 would be right" >&2; exit 2; }
 
 # Only where uv is not on the PATH: into a folder of the checkout, by venv or, where that is missing, by pip.
-.uv/bin/uv:
+.uv/bin/uv: | check-python
 	$(PYTHON) -m venv .uv && .uv/bin/python -m pip install --quiet uv || \
 		{ rm -rf .uv && $(PYTHON) -m pip install --quiet --target .uv uv; }

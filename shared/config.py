@@ -214,6 +214,8 @@ def _options(backend: str) -> list[Callable[[Any], Any]]:
 
 def _build(backend: str, values: dict[str, Any]) -> ServerConfig:
     width, height = values["field"]
+    if not values["host"]:
+        fail_usage("--host '' is no address; 0.0.0.0 would listen on all of them")
     if values["bots"] > values["max_players"]:
         fail_usage(f"--bots {values['bots']} are more than --max-players {values['max_players']}; at most as many fit")
     return ServerConfig(

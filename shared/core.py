@@ -39,20 +39,22 @@ class ServerCore(Generic[M]):
             config, self.lobby, self.schedules, self.ticks, self.counters, packages, now_us, clock_offset_us
         )
 
-    def admit(self, headers: Mapping[str, str], room_name: str, address: str, now_us: int) -> Refusal | None:
+    def admit(self, headers: Mapping[str, str], room_name: str | None, address: str, now_us: int) -> Refusal | None:
         """
-        Take a seat for an upgrade request, or say why not.
+        Take a seat for an upgrade request (``room_name`` None: in no room), or say why not.
 
         Header names are in lower case. If it returns None, :meth:`release` must be called when the connection ended.
         """
-        refusal = check_room(room_name) or check_upgrade(headers, self.config.origins)
+        refusal = (check_room(room_name) if room_name is not None else None) or check_upgrade(
+            headers, self.config.origins
+        )
         if refusal is None:
             refusal = self.lobby.admit(room_name, address, overloaded=self._is_overloaded(now_us))
         if refusal is not None:
             self.lobby.refused[refusal.status] += 1
         return refusal
 
-    def release(self, room_name: str, address: str, now_us: int) -> None:
+    def release(self, room_name: str | None, address: str, now_us: int) -> None:
         """Give a seat back."""
         self.lobby.release(room_name, address, now_us)
 

@@ -1,26 +1,67 @@
 """The HTTP side: which path answers what. Knows nothing of what goes on in a connection."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
 
 from backends.asyncio_server.connection import Connection
 from backends.asyncio_server.websocket import GameWebSocket
 from shared.measure.prometheus import CONTENT_TYPE
 from shared.web import HEADERS, WebFile, load_web_files
-from shared.wire.handshake import DEFAULT_ROOM, room_name
+from shared.wire.handshake import room_name
 from shared.wire.session import ECHO_LIMIT_BYTES, EchoSession, Session
 
 if TYPE_CHECKING:
     from backends.asyncio_server.server import Server
 
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
 SERVER: "web.AppKey[Server]" = web.AppKey("server")
+
+
+class Answer(web.Response):
+    """An answer that is given up when its peer does not take it: aiohttp would wait for ever."""
+
+    _server: "Server | None" = None
+    _transport: asyncio.WriteTransport | None = None
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        """Note whose limit it is."""
+        if isinstance(request, web.Request):
+            self._server = request.app[SERVER]
+            self._transport = request.transport if isinstance(request.transport, asyncio.WriteTransport) else None
+        return await super().prepare(request)
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Send the rest, within the time that a handshake may take."""
+        if self._server is None:
+            await super().write_eof(data)
+            return
+        try:
+            async with asyncio.timeout(self._server.config.handshake_limit_s):
+                await super().write_eof(data)
+        except TimeoutError:
+            if self._transport:
+                self._transport.abort()
+            raise ConnectionResetError from None
+
+
+@web.middleware
+async def errors_as_text(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer errors of the router in one line of text."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        headers = {"Allow": "GET"} if isinstance(error, web.HTTPMethodNotAllowed) else {}
+        return Answer(status=error.status, text=f"{error.reason}\n", headers=headers)
 
 
 def create_app(server: "Server") -> web.Application:
     """Build the application around ``server``."""
-    app = web.Application()
+    app = web.Application(middlewares=[errors_as_text])
     app[SERVER] = server
     for path, file in load_web_files().items():
         app.router.add_get(path, page_file(file), allow_head=False)
@@ -34,59 +75,59 @@ def create_app(server: "Server") -> web.Application:
     return app
 
 
-def page_file(file: WebFile) -> Callable[[web.Request], Awaitable[web.Response]]:
+def page_file(file: WebFile) -> Handler:
     """Return a handler that sends one file of the page."""
 
-    async def send(_: web.Request) -> web.Response:
+    async def send(_: web.Request) -> web.StreamResponse:
         headers = {**dict(HEADERS), "Content-Type": f"{file.content_type}; charset=utf-8"}
-        return web.Response(body=file.body, headers=headers)
+        return Answer(body=file.body, headers=headers)
 
     return send
 
 
-async def healthz(request: web.Request) -> web.Response:
+async def healthz(request: web.Request) -> web.StreamResponse:
     """Say whether newcomers are taken."""
     if request.app[SERVER].core.lobby.open:
-        return web.Response(text="ok\n")
-    return web.Response(text="stopping\n", status=503)
+        return Answer(text="ok\n")
+    return Answer(text="stopping\n", status=503)
 
 
-async def stats(request: web.Request) -> web.Response:
+async def stats(request: web.Request) -> web.StreamResponse:
     """Send all figures as JSON."""
     server = request.app[SERVER]
     body = server.core.reporter.stats_json(server.clock.now_us())
-    return web.Response(body=body, content_type="application/json")
+    return Answer(body=body, content_type="application/json")
 
 
-async def metrics(request: web.Request) -> web.Response:
+async def metrics(request: web.Request) -> web.StreamResponse:
     """Send all figures as Prometheus reads them."""
     server = request.app[SERVER]
     body = server.core.reporter.metrics_text(server.clock.now_us())
-    return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
+    return Answer(body=body, headers={"Content-Type": CONTENT_TYPE})
 
 
-async def scores(request: web.Request) -> web.Response:
+async def scores(request: web.Request) -> web.StreamResponse:
     """Send the top scores of every room."""
-    return web.Response(body=request.app[SERVER].core.reporter.scores_json(), content_type="application/json")
+    return Answer(body=request.app[SERVER].core.reporter.scores_json(), content_type="application/json")
 
 
 async def connect(request: web.Request) -> web.StreamResponse:
     """Play: the WebSocket of the game."""
-    return await upgrade(request, room_name(request.rel_url.raw_query_string), is_echo=False)
+    return await upgrade(request, room_name(request.rel_url.raw_query_string))
 
 
 async def echo(request: web.Request) -> web.StreamResponse:
     """Send everything back: a WebSocket for conformance and baseline runs."""
-    return await upgrade(request, DEFAULT_ROOM, is_echo=True)
+    return await upgrade(request, None)
 
 
-async def upgrade(request: web.Request, room: str, *, is_echo: bool) -> web.StreamResponse:
-    """Refuse the upgrade, or run the connection to its end."""
-    server = request.app[SERVER]
+async def upgrade(request: web.Request, room: str | None) -> web.StreamResponse:
+    """Refuse the upgrade, or run the connection to its end; with no room it is one of ``/echo``."""
+    server, is_echo = request.app[SERVER], room is None
     limits, address = server.config.limits, request.remote or ""
     headers = {name.lower(): ",".join(request.headers.getall(name)) for name in request.headers}
     if refusal := server.core.admit(headers, room, address, server.clock.now_us()):
-        return web.Response(status=refusal.status, text=f"{refusal.text}\n", headers=dict(refusal.headers))
+        return Answer(status=refusal.status, text=f"{refusal.text}\n", headers=dict(refusal.headers))
     naive = server.config.fanout == "naive"
     ws = GameWebSocket(
         ECHO_LIMIT_BYTES if is_echo else limits.max_message_bytes, compress=naive, waits_for_peer=naive or is_echo
@@ -94,7 +135,7 @@ async def upgrade(request: web.Request, room: str, *, is_echo: bool) -> web.Stre
     try:
         await ws.open(request)
         session = (EchoSession if is_echo else Session)(limits, server.clock.now_us())
-        await Connection(server, ws, session, None if is_echo else server.room_loop(room)).run()
+        await Connection(server, ws, session, None if room is None else server.room_loop(room)).run()
     except ConnectionError:
         ws.abort()  # the peer was gone before it had its answer
     finally:

@@ -21,6 +21,7 @@ from backends.asyncio_server.ticker import Ticker
 from shared.config import ServerConfig, fail_usage
 from shared.core import ServerCore
 from shared.wire.frames import CloseCode
+from shared.wire.session import STOPPING
 
 logger = logging.getLogger("tickbench")
 
@@ -74,7 +75,7 @@ class Server:
 
     # Life
 
-    async def run(self) -> None:
+    async def run(self, listener: socket.socket) -> None:
         """Serve until told to stop."""
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self._handle_signal, number)
@@ -83,19 +84,18 @@ class Server:
             handle_signals=False,
             access_log=None,
             keepalive_timeout=self.config.handshake_limit_s,
+            lingering_time=self.config.handshake_limit_s,
             shutdown_timeout=0.1,  # by then we have ended every connection ourselves
         )
         await runner.setup()
         try:
-            listener = listen(self.config.host, self.config.port, self.config.backlog)
             site = web.SockSite(runner, listener, backlog=ACCEPTS_A_TURN)
             await site.start()
             listener.listen(self.config.backlog)  # asyncio takes one number for both
-            port = listener.getsockname()[1]
             self._own(self._keep_house())
             gc.collect()
             gc.freeze()
-            print(self.config.ready_line(port), flush=True)  # noqa: T201 # the ready line
+            print(self.config.ready_line(listener.getsockname()[1]), flush=True)  # noqa: T201 # the ready line
             await self._stopping.wait()
             self.core.lobby.open = False
             await site.stop()
@@ -106,7 +106,7 @@ class Server:
 
     async def _stop(self) -> None:
         """Send everybody away, then end what runs."""
-        await self._close(list(self.connections), CloseCode.GOING_AWAY, "the server is shutting down")
+        await self._close(list(self.connections), CloseCode.GOING_AWAY, STOPPING)
         for loop in list(self.loops.values()):
             await loop.stop()
         for task in self._tasks:
@@ -122,9 +122,10 @@ class Server:
         """Dispose of rooms that nobody has been in for long."""
         while True:
             await asyncio.sleep(HOUSEKEEPING_S)
-            for room in self.core.lobby.idle_rooms(self.clock.now_us()):
-                loop = self.loops[room.name]
-                self._forget(loop)
+            idle = [self.loops[room.name] for room in self.core.lobby.idle_rooms(self.clock.now_us())]
+            for loop in idle:
+                self._forget(loop)  # all of them before we wait: whoever comes now opens a new room
+            for loop in idle:
                 await loop.stop()
 
     # Private methods
@@ -180,7 +181,9 @@ async def serve(config: ServerConfig) -> int:
     logging.getLogger("aiohttp.server").addFilter(PeerFaultFilter())
     logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)  # it warns of subprotocols that a peer asks for
     try:
-        await Server(config).run()
+        listener = listen(config.host, config.port, config.backlog)
+        server = Server(config)
     except (OSError, ValueError) as error:
         fail_usage(f"can't serve on {config.host}:{config.port}: {error}")
+    await server.run(listener)
     return 0

@@ -7,7 +7,7 @@ Mended here:
 - A broken frame ends the transport at once, and the reset that follows can eat the close frame: we linger.
 - Its defaults (compression, 4 MiB messages, answers of its own) are set to those of the protocol.
 
-Not mended: the compiled reader takes unmasked frames, and no hook sees the mask bit.
+Not mended: the compiled reader takes unmasked frames and any number of fragments, and no hook sees either.
 """
 
 import asyncio

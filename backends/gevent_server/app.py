@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, abort, current_app, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import Rule
 
 from backends.gevent_server.connection import Connection
@@ -43,6 +44,12 @@ def create_app(server: "Server") -> Flask:
     if server.config.echo:
         app.add_url_rule("/echo", view_func=echo, websocket=True)
     paths = frozenset(rule.rule for rule in app.url_map.iter_rules())
+
+    @app.errorhandler(HTTPException)
+    def error_as_text(error: HTTPException) -> Response:
+        headers = {"Allow": "GET"} if isinstance(error, MethodNotAllowed) else {}
+        text = "text/plain; charset=utf-8"
+        return Response(f"{error.name}\n", status=error.code, headers=headers, content_type=text)
 
     @app.before_request
     def refuse_lookalikes() -> None:
@@ -90,20 +97,20 @@ def scores() -> Response:
 
 def connect() -> Response:
     """Play: the WebSocket of the game."""
-    return run_connection(room_name(request.environ["QUERY_STRING"]), is_echo=False)
+    return run_connection(room_name(request.environ["QUERY_STRING"]))
 
 
 def echo() -> Response:
     """Send everything back: a WebSocket for conformance and baseline runs."""
-    return run_connection("", is_echo=True)
+    return run_connection(None)
 
 
-def run_connection(room: str, *, is_echo: bool) -> Response:
-    """Run a connection, whose upgrade the handler has made (:mod:`.websocket`), to its end."""
+def run_connection(room: str | None) -> Response:
+    """Run a connection, whose upgrade the handler has made (:mod:`.websocket`); with no room it is one of ``/echo``."""
     server = this_server()
-    session = (EchoSession if is_echo else Session)(server.config.limits, server.clock.now_us())
+    session = (EchoSession if room is None else Session)(server.config.limits, server.clock.now_us())
     ws = request.environ["wsgi.websocket"]
-    Connection(server, ws, session, None if is_echo else server.room_loop(room)).run()
+    Connection(server, ws, session, None if room is None else server.room_loop(room)).run()
     return Response()
 
 

@@ -13,7 +13,8 @@ from geventwebsocket.exceptions import WebSocketError
 
 from backends.gevent_server.websocket import STEP_S, ConnectionEndedError, GameWebSocket
 from shared.wire.errors import ProtocolError
-from shared.wire.session import CLOSING, CLOSING_PAUSE_S, ENDED, MAX_OWED_MESSAGES, Outgoing, Session
+from shared.wire.frames import CloseCode
+from shared.wire.session import CLOSING, CLOSING_PAUSE_S, ENDED, MAX_OWED_MESSAGES, STOPPING, Outgoing, Session
 
 if TYPE_CHECKING:
     from backends.gevent_server.loops import RoomLoop
@@ -38,6 +39,8 @@ class Connection:
         """Read until the connection has ended."""
         session, server = self.session, self.server
         server.connections.add(self)
+        if not server.core.lobby.open:  # it came in while the others were being sent away
+            session.close(CloseCode.GOING_AWAY, STOPPING, server.clock.now_us())
         try:
             while session.state is not ENDED:
                 if time_left_s := session.time_left_s(server.clock.now_us()):

@@ -4,6 +4,7 @@ import gc
 import logging
 import os
 import signal
+import socket
 from collections.abc import Iterable
 
 import gevent
@@ -20,6 +21,7 @@ from backends.gevent_server.websocket import GameHandler, GameWSGIServer
 from shared.config import ServerConfig, fail_usage
 from shared.core import ServerCore
 from shared.wire.frames import CloseCode
+from shared.wire.session import STOPPING
 
 logger = logging.getLogger("tickbench")
 
@@ -61,15 +63,14 @@ class Server:
 
     # Life
 
-    def run(self) -> None:
+    def run(self, listener: socket.socket) -> None:
         """Serve until told to stop."""
         for number in (signal.SIGTERM, signal.SIGINT):
             gevent.signal_handler(number, self._handle_signal, number)
         wsgi = GameWSGIServer(
-            (self.config.host, self.config.port),
+            listener,
             create_app(self),
             handler_class=GameHandler,
-            backlog=self.config.backlog,
             log=None,
             error_log=None,  # pywsgi logs every bad request of a peer
         )
@@ -79,7 +80,7 @@ class Server:
             self._own(gevent.spawn(self._keep_house))
             gc.collect()
             gc.freeze()
-            print(self.config.ready_line(wsgi.server_port), flush=True)  # noqa: T201 # the ready line
+            print(self.config.ready_line(listener.getsockname()[1]), flush=True)  # noqa: T201 # the ready line
             self._stopping.wait()
             self.core.lobby.open = False
             wsgi.close()
@@ -90,7 +91,7 @@ class Server:
 
     def _stop(self) -> None:
         """Send everybody away, then end what runs."""
-        self._close(list(self.connections), CloseCode.GOING_AWAY, "the server is shutting down")
+        self._close(list(self.connections), CloseCode.GOING_AWAY, STOPPING)
         for loop in list(self.loops.values()):
             loop.stop()
         gevent.killall(list(self._greenlets))
@@ -104,9 +105,10 @@ class Server:
         """Dispose of rooms that nobody has been in for long."""
         while True:
             gevent.sleep(HOUSEKEEPING_S)
-            for room in self.core.lobby.idle_rooms(self.clock.now_us()):
-                loop = self.loops[room.name]
-                self._forget(loop)
+            idle = [self.loops[room.name] for room in self.core.lobby.idle_rooms(self.clock.now_us())]
+            for loop in idle:
+                self._forget(loop)  # all of them before we wait: whoever comes now opens a new room
+            for loop in idle:
                 loop.stop()
 
     # Private methods
@@ -136,11 +138,25 @@ class Server:
         greenlet.link(self._greenlets.discard)
 
 
+def listen(host: str, port: int, backlog: int) -> socket.socket:
+    """
+    Open the listening socket.
+
+    Raises:
+        OSError: there is no such address, or it is taken.
+
+    """
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    return socket.create_server((str(address[0]), int(address[1])), family=family, backlog=backlog)
+
+
 def serve(config: ServerConfig) -> int:
     """Run a server; return the exit status."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
-        Server(config).run()
+        listener = listen(config.host, config.port, config.backlog)
+        server = Server(config)
     except (OSError, ValueError) as error:
         fail_usage(f"can't serve on {config.host}:{config.port}: {error}")
+    server.run(listener)
     return 0

@@ -29,7 +29,7 @@ from geventwebsocket.handler import WebSocketHandler
 from geventwebsocket.websocket import WebSocket
 
 from shared.wire.frames import Opcode
-from shared.wire.handshake import DEFAULT_ROOM, room_name
+from shared.wire.handshake import room_name
 from shared.wire.parser import FrameParser, Message
 from shared.wire.session import ECHO_LIMIT_BYTES
 
@@ -172,7 +172,7 @@ class GameHandler(WebSocketHandler):
     """One HTTP connection: it refuses an upgrade, or makes it and lets the application run the WebSocket."""
 
     _timer: gevent.Timeout
-    _seat: tuple[str, str] | None = None  # room and address, once taken
+    _seat: tuple[str | None, str] | None = None  # room and address, once taken
 
     @property
     def game(self) -> "Server":
@@ -182,7 +182,7 @@ class GameHandler(WebSocketHandler):
 
     def handle(self) -> None:
         """Serve one connection; that its peer hangs up in the middle of an answer is no error of ours."""
-        with suppress(OSError):
+        with suppress(ConnectionError):
             super().handle()
 
     def handle_one_request(self) -> Any:
@@ -238,7 +238,7 @@ class GameHandler(WebSocketHandler):
             # Werkzeug answers 400 to an upgrade on a plain route; it is a plain request.
             self.environ.pop("HTTP_UPGRADE", None)
             return None
-        room = DEFAULT_ROOM if is_echo else room_name(self.environ["QUERY_STRING"])
+        room = None if is_echo else room_name(self.environ["QUERY_STRING"])
         address = self.client_address[0]
         headers = request_headers(self.environ)
         if refusal := self.game.core.admit(headers, room, address, self.game.clock.now_us()):
@@ -264,8 +264,5 @@ class GameHandler(WebSocketHandler):
 
 def request_headers(environ: dict[str, Any]) -> dict[str, str]:
     """Return a request's headers, names in lower case."""
-    return {
-        name.removeprefix("HTTP_").lower().replace("_", "-"): value
-        for name, value in environ.items()
-        if name.startswith("HTTP_")
-    }
+    names = [name for name in environ if name.startswith("HTTP_") or name == "CONTENT_LENGTH"]
+    return {name.removeprefix("HTTP_").lower().replace("_", "-"): environ[name] for name in names}

@@ -47,23 +47,24 @@ class Lobby(Generic[M]):
         self._addresses: Counter[str] = Counter()
         self._empty_since_us: dict[str, int] = {}
 
-    def admit(self, room_name: str, address: str, *, overloaded: bool) -> Refusal | None:
-        """Take a seat in a room for a connection from ``address``, or say why not."""
+    def admit(self, room_name: str | None, address: str, *, overloaded: bool) -> Refusal | None:
+        """Take a seat in a room (None: in no room) for a connection from ``address``, or say why not."""
         if refusal := self._refusal(room_name, address, overloaded=overloaded):
             return refusal
         self.connections += 1
-        self._seats[room_name] += 1
         self._addresses[address] += 1
-        self._empty_since_us.pop(room_name, None)
+        if room_name is not None:
+            self._seats[room_name] += 1
+            self._empty_since_us.pop(room_name, None)
         return None
 
-    def release(self, room_name: str, address: str, now_us: int) -> None:
+    def release(self, room_name: str | None, address: str, now_us: int) -> None:
         """Give a seat back."""
         self.connections -= 1
-        for counter, key in ((self._seats, room_name), (self._addresses, address)):
-            counter[key] -= 1
-            if not counter[key]:
-                del counter[key]
+        _take_one(self._addresses, address)
+        if room_name is None:
+            return
+        _take_one(self._seats, room_name)
         if room_name not in self._seats and room_name in self.rooms:
             self._empty_since_us[room_name] = now_us
 
@@ -85,7 +86,7 @@ class Lobby(Generic[M]):
         linger_us = self._limits.room_linger_s * 1_000_000
         return [self.rooms[name] for name, since_us in self._empty_since_us.items() if now_us - since_us >= linger_us]
 
-    def _refusal(self, room_name: str, address: str, *, overloaded: bool) -> Refusal | None:
+    def _refusal(self, room_name: str | None, address: str, *, overloaded: bool) -> Refusal | None:
         limits = self._limits
         if not self.open:
             return busy("the server is shutting down")
@@ -93,12 +94,19 @@ class Lobby(Generic[M]):
             return busy("the server is full")
         if limits.max_per_address is not None and self._addresses[address] >= limits.max_per_address:
             return busy("too many connections from this address")
-        if room_name not in self.rooms and room_name not in self._seats and self._room_count() >= limits.max_rooms:
+        if room_name is not None and self._is_one_too_many(room_name):
             return busy("too many rooms")
         if overloaded:
             return busy("the server is busy: its ticks take too long")
         return None
 
-    def _room_count(self) -> int:
-        """Count the rooms that are open, and those that a seat is taken in but that are not open yet."""
-        return len(self.rooms.keys() | self._seats.keys())
+    def _is_one_too_many(self, room_name: str) -> bool:
+        """Say whether a room would be over the limit: those count, too, that have a seat taken but are not open yet."""
+        rooms = self.rooms.keys() | self._seats.keys()
+        return room_name not in rooms and len(rooms) >= self._limits.max_rooms
+
+
+def _take_one(counter: Counter[str], key: str) -> None:
+    counter[key] -= 1
+    if not counter[key]:
+        del counter[key]

@@ -46,8 +46,9 @@ class FileScores:
     """
     Keeps them in an SQLite file, one commit a :meth:`save`.
 
-    WAL with synchronous NORMAL: a commit is one write and no fsync, so a killed process loses nothing.
-    No checkpoint while serving: it would be a pause of the tick; the last connection to close makes one.
+    WAL with synchronous NORMAL: a commit is one write and no fsync, so a killed process loses nothing. The file is
+    locked as long as it is open, so that no commit ever waits for somebody else's. No checkpoint while serving: it
+    would be a pause of the tick; the last connection to close makes one.
     """
 
     def __init__(self, path: Path) -> None:
@@ -59,10 +60,11 @@ class FileScores:
 
         """
         try:
-            self._connection = sqlite3.connect(path, isolation_level=None)
+            self._connection = sqlite3.connect(path, timeout=0, isolation_level=None)
         except sqlite3.Error as exc:
             raise ValueError(f"{path} can't be used for scores: {exc}") from exc
         try:
+            self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = NORMAL")
             self._connection.execute("PRAGMA wal_autocheckpoint = 0")
@@ -71,6 +73,8 @@ class FileScores:
                 " (room TEXT, rank INTEGER, name TEXT, score INTEGER, PRIMARY KEY (room, rank)) WITHOUT ROWID"
             )
             self._connection.execute("SELECT room, rank, name, score FROM top_scores LIMIT 1")
+            self._connection.execute("BEGIN IMMEDIATE")  # takes the lock now, and never waits for one in a tick
+            self._connection.execute("COMMIT")
         except sqlite3.Error as exc:
             self._connection.close()
             raise ValueError(f"{path} can't be used for scores: {exc}") from exc

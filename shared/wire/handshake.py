@@ -38,17 +38,7 @@ def check_upgrade(headers: Mapping[str, str], origins: Collection[str] = ()) -> 
 
     ``origins`` are allowed beside the server's own host; ``*`` allows all.
     """
-    if headers.get("upgrade", "").strip().lower() != "websocket":
-        return _upgrade_required("this is a WebSocket: Upgrade: websocket")
-    if "upgrade" not in [token.strip().lower() for token in headers.get("connection", "").split(",")]:
-        return _upgrade_required("this is a WebSocket: Connection: Upgrade")
-    if headers.get("sec-websocket-version", "").strip() != "13":
-        return _upgrade_required("WebSocket version 13 is spoken here")
-    if not _is_key(headers.get("sec-websocket-key", "").strip()):
-        return Refusal(HTTPStatus.BAD_REQUEST, "Sec-WebSocket-Key must be 16 bytes in base64")
-    if not origin_allowed(headers.get("origin"), headers.get("host", ""), origins):
-        return Refusal(HTTPStatus.FORBIDDEN, "this origin is not allowed")
-    return None
+    return _check_protocol(headers) or _check_request(headers) or _check_origin(headers, origins)
 
 
 def room_name(query: str) -> str:
@@ -77,6 +67,32 @@ def origin_allowed(origin: str | None, host: str, origins: Collection[str]) -> b
         )
     except ValueError:  # a port that is no number
         return False
+
+
+def _check_protocol(headers: Mapping[str, str]) -> Refusal | None:
+    if headers.get("upgrade", "").strip().lower() != "websocket":
+        return _upgrade_required("this is a WebSocket: Upgrade: websocket")
+    if "upgrade" not in [token.strip().lower() for token in headers.get("connection", "").split(",")]:
+        return _upgrade_required("this is a WebSocket: Connection: Upgrade")
+    if headers.get("sec-websocket-version", "").strip() != "13":
+        return _upgrade_required("WebSocket version 13 is spoken here")
+    return None
+
+
+def _check_request(headers: Mapping[str, str]) -> Refusal | None:
+    if not headers.get("host", "").strip():
+        return Refusal(HTTPStatus.BAD_REQUEST, "a Host header is missing")
+    if headers.get("content-length", "0").strip() != "0" or "transfer-encoding" in headers:
+        return Refusal(HTTPStatus.BAD_REQUEST, "an upgrade request has no body")
+    if not _is_key(headers.get("sec-websocket-key", "").strip()):
+        return Refusal(HTTPStatus.BAD_REQUEST, "Sec-WebSocket-Key must be 16 bytes in base64")
+    return None
+
+
+def _check_origin(headers: Mapping[str, str], origins: Collection[str]) -> Refusal | None:
+    if origin_allowed(headers.get("origin"), headers.get("host", ""), origins):
+        return None
+    return Refusal(HTTPStatus.FORBIDDEN, "this origin is not allowed")
 
 
 def _upgrade_required(text: str) -> Refusal:

@@ -27,6 +27,9 @@ MAX_OWED_MESSAGES = 16
 
 ECHO_LIMIT_BYTES = 2**20
 
+STOPPING = "the server is shutting down"
+"""Why a connection is closed with 1001."""
+
 CLOSING_PAUSE_S = 0.005
 """Between two messages of a peer that is being closed: they are thrown away, and must not keep others waiting."""
 
