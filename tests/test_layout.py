@@ -17,12 +17,14 @@ ASYNCIO, GEVENT = ROOT / "backends" / "asyncio_server", ROOT / "backends" / "gev
 
 ASYNCIO_ONLY = {
     "app.py": {
+        "Answer": "aiohttp waits for a peer that takes no answer; gevent's handler has one time-out for all",
+        "Handler": "aiohttp's middleware is typed by what it wraps",
+        "errors_as_text": "a middleware of aiohttp; Flask has an error handler, made in create_app",
         "upgrade": "aiohttp upgrades in the route; gevent's handler upgraded before the route was asked",
     },
     "server.py": {
         "ACCEPTS_A_TURN": "asyncio accepts a whole backlog at once by default; gevent is told in its WSGI server",
         "PeerFaultFilter": "aiohttp logs a request that it can't parse with a traceback",
-        "listen": "the backlog and the accepts a turn are one number to asyncio, unless the socket is our own",
     },
     "websocket.py": {
         "NEVER_WAIT_BYTES": "only aiohttp's writer has a limit at which it waits",

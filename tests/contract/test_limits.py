@@ -1,6 +1,7 @@
 """How much and how many: sizes, rates, seats, and how long one may take."""
 
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -232,3 +233,22 @@ def test_a_message_that_never_ends_puts_nothing_off(serve: Serve, arm: Arm) -> N
         wait_until(both_are_closed)
         codes = server.stats()["closed"]
         assert codes == {"1008": 2}, arm
+
+
+def test_echo_takes_no_room(serve: Serve) -> None:
+    with serve("--max-rooms", "1", "--echo") as server:
+        server.echo()
+        server.enter("other")
+        server.echo()
+        assert [room["name"] for room in server.stats()["rooms"]] == ["other"]
+
+
+def test_an_answer_that_nobody_reads_is_given_up(serve: Serve) -> None:
+    with serve("--handshake-limit", "0.5") as server, undisturbed(server, "main"):
+        fds = server.stats()["process"]["fds"]
+        sock = server.dial(receive_buffer_bytes=4096)
+        sock.setblocking(False)  # noqa: FBT003 # socket takes it by position
+        with suppress(BlockingIOError):
+            for _ in range(3000):
+                sock.send(b"GET /client.js HTTP/1.1\r\nHost: x\r\n\r\n")
+        wait_until(lambda: server.stats()["process"]["fds"] <= fds)

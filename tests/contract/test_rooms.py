@@ -3,6 +3,7 @@
 import math
 from itertools import pairwise
 
+from tests.conftest import Serve
 from tests.support.bystander import assert_every_tick_came
 from tests.support.player import Player
 from tests.support.server import RunningServer, wait_until
@@ -119,3 +120,16 @@ def room_members(server: RunningServer, room: str) -> int:
 
 def t0_us(n: int, due_us: int) -> int:
     return due_us - n * PERIOD_US
+
+
+def test_who_comes_while_empty_rooms_are_cleared_away_gets_ticks(serve: Serve) -> None:
+    with serve("--room-linger", "0.05", "--tick-budget", "0") as server:
+        names = [f"room-{number}" for number in range(60)]
+        for name in names:
+            server.enter(name)
+        server.hang_up()
+        wait_until(lambda: len(server.stats()["rooms"]) < len(names))
+        players = [server.enter(name) for name in names]  # while the others are still being cleared away
+        for player in players:
+            player.next_tick()
+        assert len(server.stats()["rooms"]) == len(names)

@@ -59,13 +59,20 @@ def test_a_file_outlives_the_store(tmp_path: Path) -> None:
     path = tmp_path / "scores.db"
     first = FileScores(path)
     first.save("main", ROWS)
-    second = FileScores(path)  # while the first is still open: a server that was started anew
-    assert second.load("main") == ROWS
     first.close()
+    second = FileScores(path)
+    assert second.load("main") == ROWS
     second.close()
-    third = FileScores(path)
-    assert third.load("main") == ROWS
-    third.close()
+
+
+def test_a_file_that_another_server_holds_is_refused_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "scores.db"
+    first = FileScores(path)
+    with pytest.raises(ValueError, match="database is locked"):
+        FileScores(path)
+    first.save("main", ROWS)
+    assert first.load("main") == ROWS
+    first.close()
 
 
 def test_a_killed_process_loses_nothing(tmp_path: Path) -> None:
