@@ -93,7 +93,7 @@ class FileScores:
                 "INSERT INTO top_scores VALUES (?, ?, ?, ?)",
                 [(room, rank, name, score) for rank, (name, score) in enumerate(rows)],
             )
-        except BaseException:
+        except BaseException:  # nothing is swallowed: no transaction may stay open, whatever ended it
             self._connection.execute("ROLLBACK")
             raise
         self._connection.execute("COMMIT")
