@@ -1,8 +1,8 @@
 """
 Which tick frame arrived when: the raw log that the receive path appends to and the recorder drains.
 
-Everything here is on the path of every frame, so it only appends integers; numpy does the rest once a second.
-Knows nothing of sockets, rooms or of what the figures mean.
+Everything here is on the path of every frame, so it only appends integers and bytes; numpy does the rest, ten times a
+second. Knows nothing of sockets, rooms or of what the figures mean.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from loadtests.stamps import STAMP_BYTES, packed_now
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
 
 HEAD_BYTES: Final = 66
 """As long as the head of a tick frame can be: three numbers of 18 digits."""
-READ_BYTES: Final = 4 + HEAD_BYTES
-"""As much of a read as says which tick frame it is."""
 
 _HEAD: Final = re.compile(rb'\[\["tick",(\d{1,18}),(\d{1,18}),(\d{1,18})\]')
 
@@ -51,50 +51,71 @@ class Arrivals(NamedTuple):
     """The kernel gave no receive timestamp: the time is that of the read."""
 
 
+class Latest:
+    """
+    The last whole read of a room that was exactly one tick frame.
+
+    Many connections get the same bytes for the same tick: what is equal to it, to the last byte, needs no parsing.
+
+    """
+
+    __slots__ = ("number", "read", "size")
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Equal nothing: no read has a size of -1."""
+        self.read = b""
+        self.size = -1
+        self.number = 0
+        """Of the frame, in the log."""
+
+
 class ArrivalLog:
     """
     Appends arrivals; :meth:`drain` hands them over.
 
-    The receive path holds on to :attr:`reads` and :attr:`rows`, which therefore stay the same objects.
+    The receive path holds on to :attr:`rows` and :attr:`stamps`, which therefore stay the same objects.
 
     """
 
     def __init__(self) -> None:
-        self.reads: dict[bytes, tuple[int, int]] = {}
-        """
-        Many connections get the same bytes for the same tick: by the first :data:`READ_BYTES` of a read that was one
-        whole tick frame, the number of the frame in this log and how long the read was.
-        """
         self.rows: list[int] = []
-        """Three for each arrival: connection, number of the frame, arrival in microseconds."""
+        """Two for each arrival: connection, number of the frame."""
+        self.stamps = bytearray()
+        """:data:`~loadtests.stamps.STAMP_BYTES` for each arrival, as the kernel gave them."""
+        self._latest: dict[str, Latest] = {}
+        self._fresh: list[Latest] = []
         self._frames: list[TickFrame] = []
         self._coalesced: list[int] = []
         self._slow_parse: list[int] = []
         self._unstamped: list[int] = []
 
     def __len__(self) -> int:
-        return len(self.rows) // 3
+        return len(self.rows) // 2
 
     # Frames
 
-    def learn(self, read: bytes, size: int) -> tuple[int, int] | None:
-        """
-        Look at the first :data:`READ_BYTES` of a read of ``size`` bytes, and remember it if it is one tick frame.
+    def latest(self, room: str) -> Latest:
+        """Return the last read of a room; always the same object."""
+        return self._latest.setdefault(room, Latest())
 
-        Return what :attr:`reads` then has for it, None if it is anything else.
-
-        """
+    def learn(self, latest: Latest, read: bytes) -> bool:
+        """Remember a read as the latest of its room if it is one whole tick frame of valid UTF-8; return whether."""
+        size = len(read)
         if size < 2 or read[0] != 0x81 or read[1] > 126:
-            return None
+            return False
         start = 4 if read[1] == 126 else 2
         length = read[1] if start == 2 else int.from_bytes(read[2:4], "big")
-        if start + length != size:
-            return None
-        frame = self.parse(read[start:], length)
-        if frame is None:
-            return None
-        self.reads[read] = known = (frame, size)
-        return known
+        if start + length != size or not is_utf8(read[start:]):
+            return False
+        number = self.parse(read[start : start + HEAD_BYTES], length)
+        if number is None:
+            return False
+        latest.read, latest.size, latest.number = read, size, number
+        self._fresh.append(latest)
+        return True
 
     def parse(self, head: bytes, size_bytes: int) -> int | None:
         """Give a number to a text that begins with ``head``; None if it is not that of a tick frame."""
@@ -115,9 +136,13 @@ class ArrivalLog:
 
     # Arrivals
 
-    def append(self, connection: int, frame: int, arrival_us: int) -> None:
-        """Log that ``frame``, by its number, arrived on ``connection``."""
-        self.rows.extend((connection, frame, arrival_us))
+    def append(self, connection: int, frame: int, stamp: bytes) -> None:
+        """Log that ``frame``, by its number, arrived on ``connection``; now, where the kernel gave no stamp."""
+        if not stamp:
+            self._unstamped.append(len(self))
+            stamp = packed_now()
+        self.rows.extend((connection, frame))
+        self.stamps.extend(stamp)
 
     def mark_coalesced(self) -> None:
         """Say of the last arrival that other bytes were read behind it, so that its time is an upper bound."""
@@ -127,14 +152,12 @@ class ArrivalLog:
         """Say of the last arrival that its head was not as the protocol writes it."""
         self._slow_parse.append(len(self) - 1)
 
-    def mark_unstamped(self) -> None:
-        """Say of the last arrival that its time is that of the read."""
-        self._unstamped.append(len(self) - 1)
-
     def drain(self) -> Arrivals:
         """Return everything that was logged, and forget it."""
-        rows = np.array(self.rows, dtype=np.int64).reshape(-1, 3)
+        rows = np.array(self.rows, dtype=np.int64).reshape(-1, 2)
         frames = np.array(self._frames, dtype=np.int64).reshape(-1, 4)
+        # Seconds and nanoseconds are the first two of the 64-bit numbers of a stamp.
+        stamps = np.frombuffer(bytes(self.stamps), dtype=np.int64).reshape(-1, STAMP_BYTES // 8)
         frame = rows[:, 1]
         arrivals = Arrivals(
             connection=rows[:, 0],
@@ -142,16 +165,27 @@ class ArrivalLog:
             due_us=frames[frame, 1],
             sent_us=frames[frame, 2],
             size_bytes=frames[frame, 3],
-            arrival_us=rows[:, 2],
+            arrival_us=stamps[:, 0] * 1_000_000 + stamps[:, 1] // 1000,
             frame=frame,
             coalesced=_marked(self._coalesced, len(rows)),
             slow_parse=_marked(self._slow_parse, len(rows)),
             unstamped=_marked(self._unstamped, len(rows)),
         )
-        for logged in (self.rows, self._frames, self._coalesced, self._slow_parse, self._unstamped):
+        for logged in (self.rows, self.stamps, self._frames, self._coalesced, self._slow_parse, self._unstamped):
             logged.clear()
-        self.reads.clear()
+        for latest in self._fresh:  # their numbers are gone
+            latest.forget()
+        self._fresh.clear()
         return arrivals
+
+
+def is_utf8(text: bytes | memoryview) -> bool:
+    """Return whether a text is valid UTF-8."""
+    try:
+        str(text, "utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _marked(indexes: list[int], size: int) -> NDArray[np.bool_]:

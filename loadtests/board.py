@@ -16,6 +16,8 @@ Direction = tuple[int, int]
 
 KEYS: dict[Direction, int] = {(-1, 0): 37, (0, -1): 38, (1, 0): 39, (0, 1): 40}
 """Key codes of the protocol by direction."""
+DIRECTIONS = {key: direction for direction, key in KEYS.items()}
+"""Directions by key code."""
 
 _decode = msgspec.json.Decoder(list[list[Any]]).decode
 _EATABLE = frozenset(" 123456789")
@@ -27,6 +29,8 @@ class Head:
 
     position: Position
     direction: Direction
+    turned_n: int = -1
+    """The tick in which it took this direction; -1 for its birth."""
 
 
 class Board:
@@ -37,21 +41,22 @@ class Board:
         self.heads: dict[int, Head] = {}
         """Of the snakes that were born before our eyes, by player id."""
         self._blocked: set[Position] = set()
-        self._last_n = -1
+        self.last_n = -1
+        """Of the latest tick that was taken in."""
         self._newborn: int | None = None
         self._drawn_head: Position | None = None  # by the command before
 
     def take(self, n: int, text: bytes) -> None:
         """Take in a message: that of tick ``n``, once, or (n is -1) the field as a newcomer is shown it."""
         if n >= 0:
-            if n <= self._last_n:
+            if n <= self.last_n:
                 return
-            self._last_n = n
+            self.last_n = n
         elif self.width:
             return
         try:
             commands = _decode(text)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return  # not for a player to complain about: the connection's own checks do
         for command in commands:
             self._apply(command)
@@ -80,6 +85,17 @@ class Board:
         ways = ((dx, dy), (dy, dx), (-dy, -dx))
         best = max(ways, key=lambda way: self.free_cells(head.position, way, farthest))
         return None if best == head.direction else KEYS[best]
+
+    def side_way(self, player_id: int, lookahead: int) -> int | None:
+        """Return a key that turns the snake although it need not, if ``lookahead`` cells are free there."""
+        head = self.heads.get(player_id)
+        if head is None:
+            return None
+        dx, dy = head.direction
+        for way in ((dy, dx), (-dy, -dx)):
+            if self.free_cells(head.position, way, lookahead) == lookahead:
+                return KEYS[way]
+        return None
 
     def _apply(self, command: list[Any]) -> None:
         match command:
@@ -110,6 +126,8 @@ class Board:
         direction = (new[0] - old[0], new[1] - old[1])
         for head in self.heads.values():
             if head.position == old:
+                if direction != head.direction:
+                    head.turned_n = self.last_n
                 head.position, head.direction = new, direction
                 return
         if self._newborn is not None and direction in KEYS:

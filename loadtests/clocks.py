@@ -3,17 +3,22 @@ Our clock and the server's.
 
 A tick's times are on the server's epoch clock: its monotonic clock plus an offset that it took at its start and gives
 as ``clock_offset_us``. Arrivals are on CLOCK_REALTIME. On one host both have the same monotonic clock, so what must be
-added to an arrival is the difference of the two offsets; ours changes only when somebody steps the clock.
+added to an arrival is the difference of the two offsets; ours changes only when somebody steps the clock. On two hosts
+the difference is estimated from pings: of the latest, the one with the least round trip counts (Cristian, 1989).
 """
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 STEP_US = 100
 """A smaller change of the offset is the error of reading two clocks one after the other."""
+PING_MEMORY_US = 10_000_000
+"""How old a ping may be that the other host's clock is estimated from: two clocks drift apart by 20 us a second."""
 
 ReadNs = Callable[[], int]
 
@@ -44,10 +49,6 @@ class OffsetWatch:
             self.step_us = max(self.step_us, change)
         self.offset_us = offset_us
 
-    def correction_us(self, server_offset_us: int | None) -> int:
-        """Return what to add to our clock to have the server's; 0 if its offset is not known."""
-        return 0 if server_offset_us is None else server_offset_us - self.offset_us
-
     def _read_us(self) -> int:
         """Read the wall clock between two readings of the monotonic one; of five times, the quickest counts."""
         readings = []
@@ -57,3 +58,62 @@ class OffsetWatch:
             after = self._monotonic_ns()
             readings.append((after - before, wall - (before + after) // 2))
         return min(readings)[1] // 1000
+
+
+class Estimate(NamedTuple):
+    """Of a ping: how far the server's clock is ahead of ours, give or take half the round trip."""
+
+    rtt_us: int
+    ahead_us: int
+    at_us: int
+
+
+class ServerClock:
+    """
+    What to add to our clock to have the server's.
+
+    ``offset_us`` is the ``clock_offset_us`` of a server on this host, or ours where it gives none and its clock is
+    taken for ours; None for a server on another host: then :meth:`learn` estimates.
+
+    """
+
+    def __init__(self, watch: OffsetWatch, offset_us: int | None) -> None:
+        self.correction_us = 0
+        self._watch = watch
+        self._offset_us = offset_us
+        self._pings: deque[Estimate] = deque()
+        self.uncertainty_us: int | None = None if self.is_estimated else 0
+        """Half the round trip of the best ping, the worst so far; None until one was answered."""
+        self.update()
+
+    @property
+    def is_estimated(self) -> bool:
+        """Whether the server's clock is known from pings only."""
+        return self._offset_us is None
+
+    def update(self) -> None:
+        """Look at the clocks; call it once a second."""
+        self._watch.sample()
+        if self._offset_us is not None:
+            self.correction_us = self._offset_us - self._watch.offset_us
+        elif self._pings:
+            best = min(self._pings)
+            self.correction_us = best.ahead_us
+            self.uncertainty_us = max(self.uncertainty_us or 0, best.rtt_us // 2 + 1)
+
+    def learn(self, sent_us: int, server_us: int, arrival_us: int) -> None:
+        """Take in a ping of another host: sent and arrived by our clock, answered at ``server_us`` by the server's."""
+        if not self.is_estimated or arrival_us < sent_us:
+            return
+        self._pings.append(Estimate(arrival_us - sent_us, server_us - (sent_us + arrival_us) // 2, arrival_us))
+        while self._pings[0].at_us < arrival_us - PING_MEMORY_US:
+            self._pings.popleft()
+
+    def begin(self) -> None:
+        """Forget what was uncertain before the window."""
+        if self._pings:
+            self.uncertainty_us = min(self._pings).rtt_us // 2 + 1
+
+    def now_us(self, own_us: int) -> int:
+        """Return a time of ours on the server's clock."""
+        return own_us + self.correction_us

@@ -3,91 +3,183 @@
 from __future__ import annotations
 
 import logging
+import resource
 import sys
+import uuid
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import gevent
-from locust.runners import LocalRunner
+from locust import User, runners
+from locust.dispatch import UsersDispatcher
+from locust.runners import MasterRunner, WorkerRunner
 
-from loadtests.options import add_arguments, read_options
+from loadtests.conductor import FAILED, Conductor
+from loadtests.crew import REPORT, REPORT_INTERVAL_S, LocalCrew, Member, RemoteCrew, listen_for_orders
+from loadtests.options import LoadOptions, add_arguments, read_options
 from loadtests.probe import NoServerError, knock
-from loadtests.run import FAILED, LoadRun, allow_many_descriptors, find_server
+from loadtests.stats import ServerStats, find_server
 from loadtests.users import SnakeUser, forget_boards
+from loadtests.worker import LoadWorker
 
 if TYPE_CHECKING:
     from locust.argument_parser import LocustArgumentParser
     from locust.env import Environment
 
+    from loadtests.options import Scenarios
+
 WRONG_USAGE = 2
+RUN_ARGUMENT = "tickbench_run"
+"""Travels to the workers beside the command line's arguments: which run an order or a report belongs to."""
 
 
-def install(events: Any) -> None:
+def install(events: Any, scenarios: Scenarios) -> None:
     """Listen to Locust's ``events`` (which carry no types)."""
-    events.init_command_line_parser.add_listener(_on_parser)
-    events.init.add_listener(_on_init)
-    events.test_start.add_listener(_on_test_start)
-    events.test_stop.add_listener(_on_test_stop)
-    events.quitting.add_listener(_on_quitting)
+    hooks = Hooks(events, scenarios)
+    events.init_command_line_parser.add_listener(hooks.on_parser)
+    events.init.add_listener(hooks.on_init)
+    events.test_start.add_listener(hooks.on_test_start)
+    events.test_stop.add_listener(hooks.on_test_stop)
+    events.quitting.add_listener(hooks.on_quitting)
+    events.report_to_master.add_listener(hooks.on_report_to_master)
+    events.worker_report.add_listener(hooks.on_worker_report)
 
 
-def _on_parser(parser: LocustArgumentParser, **_: Any) -> None:
-    add_arguments(parser)
+class Hooks:
+    """What this process has of the run that is on: a conductor, a worker with users, or both."""
 
+    def __init__(self, events: Any, scenarios: Scenarios) -> None:
+        self._events = events
+        self._scenarios = scenarios
+        self._conductor: Conductor | None = None
+        self._crew: RemoteCrew | None = None
+        self._worker: LoadWorker | None = None
+        self._member: Member | None = None
+        self._is_worker = False
 
-def _on_init(environment: Environment, **_: Any) -> None:
-    """Refuse, before anything is started, what can't be done."""
-    parsed: Any = environment.parsed_options
-    if not isinstance(environment.runner, LocalRunner):
-        _leave("runs with several workers are not supported; right would be no --master, --worker, --processes", 2)
-    allow_many_descriptors()
-    if not parsed.headless:
-        return
-    try:
-        knock(read_options(parsed, parsed.num_users or 1).target)
-    except ValueError as error:
-        _leave(str(error), WRONG_USAGE)
-    except NoServerError as error:
-        _leave(str(error), FAILED)
-    environment.process_exit_code = FAILED  # until a run is over
-    if parsed.out:
-        # A program reads the summary, or the last line where there is none: Locust's tables are no use to it.
-        for name in ("locust", "locust.stats_logger"):
-            logging.getLogger(name).setLevel(logging.ERROR)
+    def on_parser(self, parser: LocustArgumentParser, **_: Any) -> None:
+        """Add our arguments."""
+        add_arguments(parser, self._scenarios)
 
+    def on_init(self, environment: Environment, **_: Any) -> None:
+        """Refuse, before anything is started, what can't be done."""
+        parsed: Any = environment.parsed_options
+        allow_many_descriptors()
+        environment.dispatcher_class = _dispatcher_of(environment)
+        if isinstance(environment.runner, WorkerRunner):
+            self._is_worker = True
+            runners.WORKER_REPORT_INTERVAL = REPORT_INTERVAL_S
+            listen_for_orders(environment.runner, self._take_order)
+            return
+        if not parsed.headless:
+            return
+        try:
+            knock(read_options(parsed, parsed.num_users or 1, self._scenarios).target)
+        except ValueError as error:
+            _leave(environment, str(error), WRONG_USAGE)
+        except NoServerError as error:
+            _leave(environment, str(error), FAILED)
+        environment.process_exit_code = FAILED  # until a run is over
+        if parsed.out:
+            # A program reads the summary, or the last line where there is none: Locust's tables are no use to it.
+            for name in ("locust", "locust.stats_logger"):
+                logging.getLogger(name).setLevel(logging.ERROR)
 
-def _on_test_start(environment: Environment, **_: Any) -> None:
-    runner: Any = environment.runner
-    parsed: Any = environment.parsed_options
-    try:
-        options = read_options(parsed, runner.target_user_count)
-        base = find_server(options)
-    except (ValueError, NoServerError) as error:
-        sys.stderr.write(f"{error}\n")
+    def on_test_start(self, environment: Environment, **_: Any) -> None:
+        """Begin a run."""
+        runner: Any = environment.runner
+        parsed: Any = environment.parsed_options
+        try:
+            options = read_options(parsed, runner.target_user_count or 0, self._scenarios)
+            base = find_server(options.target)
+        except (ValueError, NoServerError) as error:
+            self._cannot_begin(environment, str(error))
+            return
+        forget_boards()
+        classes: Any = environment.available_user_classes
+        environment.user_classes = [classes[options.scenario.user.__name__]]
+        if isinstance(runner, WorkerRunner):
+            self._start_worker(options, base, runner.worker_index)
+            self._member = Member(getattr(parsed, RUN_ARGUMENT, ""), self._worker)
+        elif isinstance(runner, MasterRunner):
+            run = uuid.uuid4().hex
+            setattr(parsed, RUN_ARGUMENT, run)
+            self._crew = RemoteCrew(runner, run)
+            self._conductor = Conductor(environment, options, base, self._crew)
+            self._conductor.start()
+        else:
+            worker = self._start_worker(options, base, None)
+            self._conductor = Conductor(environment, options, base, LocalCrew(worker))
+            self._conductor.start()
+
+    def on_test_stop(self, **_: Any) -> None:
+        """End a run."""
+        if self._conductor is not None:
+            self._conductor.stop()
+        if self._worker is not None:
+            self._worker.stop()
+
+    def on_quitting(self, environment: Environment, **_: Any) -> None:
+        """Say so if a run has come to nothing."""
+        if environment.web_ui is None and not self._is_worker and (self._conductor is None or not self._conductor.over):
+            sys.stderr.write("the run was broken off: nothing was written\n")
+
+    def on_report_to_master(self, data: dict[str, Any], **_: Any) -> None:
+        """Send our report along with Locust's."""
+        if self._member is not None:
+            data[REPORT] = self._member.report()
+
+    def on_worker_report(self, client_id: str, data: dict[str, Any], **_: Any) -> None:
+        """Take a worker's report out of Locust's."""
+        report = data.pop(REPORT, None)
+        if self._crew is not None and report is not None:
+            self._crew.take_report(client_id, report)
+
+    def _take_order(self, order: dict[str, Any]) -> None:
+        if self._member is not None:
+            self._member.take_order(order)
+
+    def _start_worker(self, options: LoadOptions, base: ServerStats | None, index: int | None) -> LoadWorker:
+        if self._worker is not None:
+            self._worker.stop()
+        self._worker = SnakeUser.worker = LoadWorker(options, base, index, self._events)
+        SnakeUser.is_off = False
+        self._worker.start()
+        return self._worker
+
+    def _cannot_begin(self, environment: Environment, why: str) -> None:
+        """Say why there is no run; a worker says it to its master."""
+        runner: Any = environment.runner
+        if self._is_worker:
+            self._member = Member(getattr(environment.parsed_options, RUN_ARGUMENT, ""), None, why)
+            SnakeUser.is_off = True
+            return
+        sys.stderr.write(f"{why}\n")
         if environment.web_ui is None:
             gevent.spawn(runner.quit)
-        raise gevent.GreenletExit from error  # ends Locust's greenlet, before it starts any user, without a traceback
-    forget_boards()
-    classes: Any = environment.available_user_classes
-    environment.user_classes = [classes[options.scenario.user]]
-    SnakeUser.run_of_load = LoadRun(environment, options, base)
-    SnakeUser.run_of_load.start()
+        raise gevent.GreenletExit  # ends Locust's greenlet, before it starts any user, without a traceback
 
 
-def _on_test_stop(**_: Any) -> None:
-    if (run := _run()) is not None:
-        run.stop()
+def _dispatcher_of(environment: Environment) -> type[UsersDispatcher]:
+    """Return a dispatcher that sends only users of the scenario that is chosen when a run begins."""
+
+    class ScenarioDispatcher(UsersDispatcher):
+        def __init__(self, worker_nodes: list[Any], user_classes: list[type[User]]) -> None:
+            parsed: Any = environment.parsed_options
+            chosen = [user for user in user_classes if user.__module__.endswith(f".{parsed.scenario}")]
+            super().__init__(worker_nodes, chosen or user_classes)
+
+    return ScenarioDispatcher
 
 
-def _on_quitting(environment: Environment, **_: Any) -> None:
-    run = _run()
-    if environment.web_ui is None and (run is None or not run.over):
-        sys.stderr.write("the run was broken off: nothing was written\n")
+def allow_many_descriptors() -> None:
+    """Raise the soft limit of open files to the hard one: every connection takes one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _run() -> LoadRun | None:
-    return getattr(SnakeUser, "run_of_load", None)
-
-
-def _leave(why: str, status: int) -> NoReturn:
+def _leave(environment: Environment, why: str, status: int) -> NoReturn:
+    runner: Any = environment.runner
+    if isinstance(runner, MasterRunner):
+        runner.quit()  # so that its workers end too
     sys.stderr.write(f"{why}\n")
     sys.exit(status)

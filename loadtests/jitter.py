@@ -48,8 +48,8 @@ class JitterEstimators:
             self._estimate[of] += (change_us[rows] - self._estimate[of]) / 16
             self._started[of] = True
 
-    def histogram(self) -> Histogram:
-        """Return the estimates of all connections that have one."""
+    def histogram(self, connections: NDArray[np.bool_]) -> Histogram:
+        """Return the estimates of those of ``connections`` that have one."""
         histogram = Histogram()
-        histogram.record_array(np.rint(self._estimate[self._started]).astype(np.int64))
+        histogram.record_array(np.rint(self._estimate[self._started & connections]).astype(np.int64))
         return histogram

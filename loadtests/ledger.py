@@ -1,62 +1,76 @@
-"""What became of the connections of a run, in numbers and in words. Reads no clock, opens nothing."""
+"""Takes down what becomes of the connections of a run, and when, on the server's clock. Reads no clock, opens nothing."""
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
+from loadtests.accounts import NEVER_CONNECTED, count_text
 from loadtests.arrivals import ArrivalLog
 from loadtests.witness import Fate
 from shared.measure.histogram import Histogram
 
 if TYPE_CHECKING:
+    from loadtests.clocks import ServerClock
     from loadtests.recorder import Recorder
-
-NEVER_CONNECTED = (Fate.REFUSED, Fate.TIMED_OUT, Fate.OWN_LIMIT)
+    from loadtests.witness import Ending
 
 
 class Ledger:
     """The witness of all connections (:class:`~loadtests.witness.Witness`)."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, clock: ServerClock) -> None:
         self.log = ArrivalLog()
-        self.connect = Histogram()
         self.ping_rtt = Histogram()
-        self.connections = 0
-        """How many have got their first tick frame."""
-        self.fates: Counter[Fate] = Counter()
-        self.reasons: dict[Fate, Counter[str]] = {fate: Counter() for fate in Fate}
-        self.errors: Counter[str] = Counter()
-        """The texts of ``error`` commands."""
-        self.correction_us = 0
-        """To be added to our clock to have the server's; kept up to date by the run."""
         self._recorder = recorder
+        self._clock = clock
 
     @property
     def settled(self) -> int:
         """How many connections have either got their first tick frame or come to an end before it."""
-        return self.connections + sum(self.fates[fate] for fate in NEVER_CONNECTED)
+        return sum(accounts.settled for accounts in self._recorder.groups.values())
 
-    def connected(self, index: int, started_us: int, arrival_us: int) -> None:  # noqa: ARG002 - as the protocol has it
+    @property
+    def up(self) -> int:
+        """How many connections got their first tick frame."""
+        return sum(accounts.connected for accounts in self._recorder.groups.values())
+
+    def why_none(self) -> str:
+        """Say why connections never got a tick frame."""
+        return ", ".join(
+            words for accounts in self._recorder.groups.values() if (words := accounts.in_words(*NEVER_CONNECTED))
+        )
+
+    def entered(self, index: int, arrival_us: int) -> None:
+        """Expect the ticks that are sent from now on."""
+        self._recorder.enter_connection(index, arrival_us + self._clock.correction_us)
+
+    def connected(self, index: int, started_us: int, arrival_us: int) -> None:
         """Count a first tick frame, and how long it took since connect(2)."""
-        self.connections += 1
-        self.connect.record(arrival_us - started_us)
+        accounts = self._recorder.group_of(index)
+        accounts.connected += 1
+        accounts.connect.record(arrival_us - started_us)
+        self._recorder.count_inside(index, 1)
 
-    def ended(self, index: int, at_us: int, fate: Fate, why: str) -> None:
+    def ended(self, index: int, ending: Ending) -> None:
         """Count an end."""
-        self.fates[fate] += 1
-        self.reasons[fate][why] += 1
-        self._recorder.end_connection(index, at_us + self.correction_us)
+        accounts = self._recorder.group_of(index)
+        accounts.count_end(ending.fate, ending.why)
+        if ending.close_code is not None:
+            accounts.close_codes[ending.close_code] += 1
+        if ending.broke_protocol:
+            count_text(accounts.errors, ending.why)
+        if ending.complete:
+            self._recorder.end_with_last(index)
+        else:
+            self._recorder.end_connection(index, ending.at_us + self._clock.correction_us)
+        if ending.fate in {Fate.CLOSED_EARLY, Fate.LEFT}:
+            self._recorder.count_inside(index, -1)
 
-    def told(self, error: str) -> None:
+    def told(self, index: int, error: str) -> None:
         """Count an ``error`` command."""
-        self.errors[error] += 1
+        count_text(self._recorder.group_of(index).told, error)
 
-    def ponged(self, rtt_us: int) -> None:
-        """Count a round trip."""
-        self.ping_rtt.record(rtt_us)
-
-    def in_words(self, *fates: Fate) -> str:
-        """Say why connections came to such ends, the most frequent reason first."""
-        reasons = sum((self.reasons[fate] for fate in fates), Counter[str]())
-        return ", ".join(f"{count} x {why}" for why, count in reasons.most_common(5))
+    def ponged(self, sent_us: int, server_us: int, arrival_us: int) -> None:
+        """Count a round trip, and learn of the server's clock."""
+        self.ping_rtt.record(arrival_us - sent_us)
+        self._clock.learn(sent_us, server_us, arrival_us)

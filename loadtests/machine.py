@@ -6,6 +6,7 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Self
 
 PROC_STAT = Path("/proc/stat")
 
@@ -25,6 +26,11 @@ class MachineSample:
 
     at_s: float
     cores: dict[int, CoreTimes]
+
+    @classmethod
+    def from_wire(cls, wire: dict[str, Any]) -> Self:
+        """Return what ``dataclasses.asdict`` made plain objects of."""
+        return cls(wire["at_s"], {int(cpu): CoreTimes(**times) for cpu, times in wire["cores"].items()})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,96 +1,154 @@
 """
-The measuring side of one run while it lasts: the clocks, the accounts, and what is sampled at both ends of the window.
+The measuring side of one worker while a run lasts: the clocks, the accounts, and what is sampled at both ends.
 
-Knows nothing of Locust: :mod:`loadtests.run` says when, :mod:`loadtests.summarise` makes a summary of it.
+Knows nothing of Locust: :mod:`loadtests.worker` says when, :mod:`loadtests.summarise` makes a summary of what it gives.
 """
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from loadtests.clocks import OffsetWatch, boot_id
+import psutil
+
+from loadtests.clocks import OffsetWatch, ServerClock, boot_id
 from loadtests.drift import DriftProbe
 from loadtests.ledger import Ledger
-from loadtests.machine import MachineSample, sample_machine
+from loadtests.machine import MachineSample, own_cpus, sample_machine
+from loadtests.part import Figures, Part
 from loadtests.recorder import Recorder
 from loadtests.stamps import now_us
 from shared.measure.histogram import Histogram
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from loadtests.rooms import RoomTicks, Window
     from loadtests.stats import ServerStats
+
+CLOCKS_S = 1.0
+"""How often the clocks are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
 class Edge:
     """One end of the measured window."""
 
-    at_us: int
-    """On the server's clock."""
+    at_s: float
+    """On the monotonic clock."""
     cpu_s: float
     """CPU time of this process."""
     machine: MachineSample | None
+    rss_bytes: int
 
 
 class Measurement:
     """
-    Measures one run against a server whose /stats before the first connection were ``base``.
+    Measures the connections of one worker to a server whose /stats before the first connection were ``base``.
 
-    Call :meth:`beat` once a second from the beginning, and :meth:`open_window` and :meth:`close_window` once.
+    ``period_us`` as for :class:`~loadtests.recorder.Recorder`. Call :meth:`beat` ten times a second from the
+    beginning, :meth:`measure` when it is known what is to be measured, and :meth:`open_window` and
+    :meth:`close_window` when it begins and ends.
 
     """
 
-    def __init__(self, base: ServerStats | None) -> None:
-        self.base = base
-        self.before: ServerStats | None = None
-        """The server's /stats shortly before the window opens."""
-        self.after: ServerStats | None = None
-        """The server's /stats when nothing was expected any more."""
-        self.recorder = Recorder()
-        self.ledger = Ledger(self.recorder)
-        self.drift = DriftProbe()
+    def __init__(self, base: ServerStats | None, period_us: float | None) -> None:
+        self.boot_id = boot_id()
+        self.same_host = base is None or base.boot_id == self.boot_id
+        """A server that does not say is taken for one on this host."""
         self.offsets = OffsetWatch()
-        self.same_host = base is not None and base.boot_id == boot_id()
-        self.opened = self.closed = self._edge()
-
-    @property
-    def duration_s(self) -> float:
-        """How long the window was open."""
-        return (self.closed.at_us - self.opened.at_us) / 1e6
-
-    @property
-    def cpu_s(self) -> float:
-        """CPU time of this process while the window was open."""
-        return self.closed.cpu_s - self.opened.cpu_s
+        offset_us = self.offsets.offset_us if base is None else base.clock_offset_us
+        self.clock = ServerClock(self.offsets, offset_us if self.same_host else None)
+        self.recorder = Recorder(period_us)
+        self.ledger = Ledger(self.recorder, self.clock)
+        self.drift = DriftProbe()
+        self.is_open = False
+        """The window is."""
+        self._rss_bytes = psutil.Process().memory_info().rss
+        self._clocks_due_s = 0.0
+        self._up = 0
+        self._opened = self._closed = self._edge()
 
     def beat(self) -> None:
-        """Look at the clocks, and account for what arrived since the last beat."""
-        self.offsets.sample()
-        offset_us = self.base.clock_offset_us if self.base is not None and self.same_host else None
-        self.ledger.correction_us = self.offsets.correction_us(offset_us)
-        self.recorder.take(self.ledger.log.drain(), self.ledger.correction_us)
+        """Account for what arrived since the last beat, and look at the clocks once a second."""
+        if time.monotonic() >= self._clocks_due_s:
+            self._clocks_due_s = time.monotonic() + CLOCKS_S
+            self.clock.update()
+        self.recorder.take(self.ledger.log.drain(), self.clock.correction_us)
 
     def server_now_us(self) -> int:
         """Return the time on the server's clock, as well as we know it."""
-        return now_us() + self.ledger.correction_us
+        return self.clock.now_us(now_us())
+
+    def measure(self, window: Window, steps: Sequence[int]) -> None:
+        """Say what is to be measured, before it comes."""
+        self.recorder.measure(window, steps)
 
     def open_window(self) -> None:
         """Begin to measure."""
         self.ledger.ping_rtt = Histogram()
         self.drift.reset()
-        self.opened = self._edge()
-        self.recorder.open_window(self.opened.at_us)
+        self.clock.begin()
+        self._up = self.ledger.up
+        self.is_open = True
+        self._opened = self._edge()
 
     def close_window(self) -> None:
-        """Measure no ticks that are due from now on."""
-        self.closed = self._edge()
-        self.recorder.close_window(self.closed.at_us)
+        """Stop measuring what this worker does; ticks that were due before are still taken."""
+        self._closed = self._edge()
+        self.is_open = False
 
-    def settle(self, after: ServerStats | None) -> None:
-        """Say that nothing is expected any more; ``after`` is the server's /stats now."""
-        self.after = after
+    def settle(self, ticks: Mapping[str, list[Any]], skipped_by_server: Mapping[str, int] | None) -> None:
+        """
+        Say that nothing is expected any more.
+
+        Args:
+            ticks: what other workers saw of our rooms, as :meth:`~loadtests.rooms.RoomTicks.to_wire` gives it.
+            skipped_by_server: by room, the due times in the window that it says it skipped; None if it does not say.
+
+        """
         self.beat()
+        for name, columns in ticks.items():
+            if name in self.recorder.rooms:
+                self.recorder.rooms[name].take_wire(columns)
+        self._skipped = self._seen_skipped()
+        self._lost = {} if skipped_by_server is None else self.recorder.lost_ticks(dict(skipped_by_server))
+        self.recorder.settle(self.server_now_us())
+
+    def part(self, worker: int) -> Part:
+        """Return what was measured; call it after :meth:`settle`."""
+        return Part(
+            worker=worker,
+            boot_id=self.boot_id,
+            same_host=self.same_host,
+            cpus=own_cpus(),
+            duration_s=self._closed.at_s - self._opened.at_s,
+            before=self._opened.machine,
+            after=self._closed.machine,
+            rss_bytes=self._opened.rss_bytes,
+            rss_growth_bytes=self._opened.rss_bytes - self._rss_bytes,
+            up=self._up,
+            clock_step_us=self.offsets.step_us,
+            clock_uncertainty_us=self.clock.uncertainty_us,
+            skipped=self._skipped,
+            lost=self._lost,
+            period_us=self.recorder.period_us,
+            figures=Figures(self.ledger.ping_rtt, self.drift.lag, self._closed.cpu_s - self._opened.cpu_s),
+            groups=self.recorder.groups,
+            steps=self.recorder.steps,
+            stretches=self.recorder.stretches,
+        )
+
+    def close(self) -> None:
+        """Let go of timers and files."""
+        self.drift.stop()
+        self.recorder.close()
+
+    def _seen_skipped(self) -> dict[str, int]:
+        rooms: dict[str, RoomTicks] = self.recorder.rooms
+        return {name: count for name, room in rooms.items() if (count := room.skipped(self.recorder.window))}
 
     def _edge(self) -> Edge:
-        return Edge(self.server_now_us(), time.process_time(), sample_machine())
+        rss_bytes = psutil.Process().memory_info().rss
+        return Edge(time.monotonic(), time.process_time(), sample_machine(), rss_bytes)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from loadtests.scenarios import SCENARIOS, Scenario
-from loadtests.target import Target, parse_target
+from loadtests.scenario import Scenario
+from loadtests.target import DEFAULT_PATH, Target, parse_target
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 DEFAULT_SPAWN_RATE = 500
 """Users a second: what a listen backlog of 128 bears, as they are spread evenly over the second."""
 DEFAULT_HOST = "ws://127.0.0.1:8000"
+MAX_ECHO_BYTES = 1024 * 1024
+
+Scenarios = Mapping[str, Scenario]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,37 +30,44 @@ class LoadOptions:
 
     target: Target
     scenario_name: str
+    scenario: Scenario
     users: int
     spawn_rate: float
     warm_up_s: float
     measure_s: float
     connect_timeout_s: float
+    room_size: int
+    """0: everybody is in the room of the target."""
+    share_percent: float
+    echo_rate_hz: float
+    """0: a closed loop."""
+    echo_bytes: int
     out: Path | None
 
-    @property
-    def scenario(self) -> Scenario:
-        """The scenario by its name."""
-        return SCENARIOS[self.scenario_name]
 
-
-def add_arguments(parser: LocustArgumentParser) -> None:
+def add_arguments(parser: LocustArgumentParser, scenarios: Scenarios) -> None:
     """Add ours to Locust's."""
-    about = ", ".join(f"{name}: {scenario.about}" for name, scenario in SCENARIOS.items())
+    about = "; ".join(f"{name}: {scenario.about}" for name, scenario in scenarios.items())
     parser.set_defaults(host=DEFAULT_HOST, spawn_rate=DEFAULT_SPAWN_RATE)
     # On the parser itself: what stands in a group does not appear in the web UI.
-    parser.add_argument("--scenario", choices=list(SCENARIOS), default="steady", help=about)
-    for flag, default, about in (
-        ("--warm-up", 2.0, "seconds after the ramp that are not measured"),
-        ("--measure", 10.0, "seconds after the warm-up that are measured"),
-        ("--connect-timeout", 10.0, "seconds in which a connection must get its first tick frame"),
-    ):
-        parser.add_argument(flag, type=float, default=default, metavar="SECONDS", help=about)
+    parser.add_argument("--scenario", choices=list(scenarios), default="steady", help=about)
+    numbers: tuple[tuple[str, type, float, str, str], ...] = (
+        ("--warm-up", float, 2.0, "SECONDS", "seconds after the ramp that are not measured"),
+        ("--measure", float, 10.0, "SECONDS", "seconds after the warm-up that are measured"),
+        ("--connect-timeout", float, 10.0, "SECONDS", "seconds in which a connection must get its first tick frame"),
+        ("--room-size", int, -1, "N", "connections a room; 0: all in the room of the URL; -1: as the scenario has it"),
+        ("--share", float, 10.0, "PERCENT", "of the users that stall, or that come and go"),
+        ("--echo-rate", float, 20.0, "HZ", "messages a second of an echo user; 0: the next when the last came back"),
+        ("--echo-bytes", int, 430, "BYTES", "length of an echo message"),
+    )
+    for flag, kind, default, unit, words in numbers:
+        parser.add_argument(flag, type=kind, default=default, metavar=unit, help=words)
     parser.add_argument(
         "--out", default="", metavar="FILE", help="where the summary (JSON) is written", include_in_web_ui=False
     )
 
 
-def read_options(parsed: Namespace, users: int) -> LoadOptions:
+def read_options(parsed: Namespace, users: int, scenarios: Scenarios) -> LoadOptions:
     """
     Return what was asked for, by the command line or by the form of the web UI.
 
@@ -64,14 +75,21 @@ def read_options(parsed: Namespace, users: int) -> LoadOptions:
         ValueError: it can't be done; the message says what would be right.
 
     """
+    scenario = _scenario(parsed.scenario, scenarios)
+    room_size = int(_number("--room-size", parsed.room_size, -1, 1e9))
     options = LoadOptions(
-        target=parse_target(parsed.host or DEFAULT_HOST),
-        scenario_name=_scenario_name(parsed.scenario),
+        target=_target(parsed.host or DEFAULT_HOST, scenario),
+        scenario_name=parsed.scenario,
+        scenario=scenario,
         users=users,
-        spawn_rate=_seconds("--spawn-rate", parsed.spawn_rate or DEFAULT_SPAWN_RATE, least=0.01),
-        warm_up_s=_seconds("--warm-up", parsed.warm_up, least=0),
-        measure_s=_seconds("--measure", parsed.measure, least=1),
-        connect_timeout_s=_seconds("--connect-timeout", parsed.connect_timeout, least=0.1),
+        spawn_rate=_number("--spawn-rate", parsed.spawn_rate or DEFAULT_SPAWN_RATE, 0.01),
+        warm_up_s=_number("--warm-up", parsed.warm_up, 0),
+        measure_s=_number("--measure", parsed.measure, 1),
+        connect_timeout_s=_number("--connect-timeout", parsed.connect_timeout, 0.1),
+        room_size=scenario.room_size if room_size < 0 else room_size,
+        share_percent=_number("--share", parsed.share, 0, 100),
+        echo_rate_hz=_number("--echo-rate", parsed.echo_rate, 0, 10_000),
+        echo_bytes=int(_number("--echo-bytes", parsed.echo_bytes, 0, MAX_ECHO_BYTES)),
         out=Path(parsed.out) if parsed.out else None,
     )
     if options.out is not None and (options.out.is_dir() or not options.out.absolute().parent.is_dir()):
@@ -79,18 +97,26 @@ def read_options(parsed: Namespace, users: int) -> LoadOptions:
     return options
 
 
-def _scenario_name(name: str) -> str:
-    if name not in SCENARIOS:
-        raise ValueError(f"--scenario {name}: no such scenario; right would be one of {', '.join(SCENARIOS)}")
-    return name
+def _scenario(name: str, scenarios: Scenarios) -> Scenario:
+    if name not in scenarios:
+        raise ValueError(f"--scenario {name}: no such scenario; right would be one of {', '.join(scenarios)}")
+    return scenarios[name]
 
 
-def _seconds(flag: str, text: str | float, least: float) -> float:
+def _target(url: str, scenario: Scenario) -> Target:
+    target = parse_target(url)
+    if scenario.path is not None and target.path == DEFAULT_PATH:
+        return replace(target, path=scenario.path)
+    return target
+
+
+def _number(flag: str, text: Any, least: float, most: float = 1e9) -> float:
     """Return a number that may have come from a form, as text."""
     try:
         value = float(text)
-    except ValueError:
+    except (TypeError, ValueError):
         value = math.nan
-    if not least <= value < 1e9:
-        raise ValueError(f"{flag} {text}: right would be a number of at least {least:g}")
+    if not least <= value <= most:
+        bounds = f"a number of at least {least:g}" if most == 1e9 else f"a number from {least:g} to {most:g}"
+        raise ValueError(f"{flag} {text}: right would be {bounds}")
     return value

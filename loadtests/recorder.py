@@ -7,16 +7,20 @@ All times are microseconds of the server's epoch clock. Knows nothing of sockets
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from loadtests.accounts import MAIN, Accounts, StepAccounts
 from loadtests.jitter import JitterEstimators
-from loadtests.rooms import RoomTicks
-from shared.measure.histogram import Histogram
+from loadtests.rooms import MAX_LEAP, RoomTicks, Window, placed_us
+from loadtests.spool import DeliverySpool
+from shared.measure.histogram import HIGHEST_US, Histogram
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from numpy.typing import NDArray
 
     from loadtests.arrivals import Arrivals
@@ -26,8 +30,10 @@ if TYPE_CHECKING:
 
 NEVER = 2**62
 """Later than any time."""
-MAX_LOST_TICKS = 100_000
-"""In one room; more is a leap of n, not a loss."""
+NO_WINDOW = range(NEVER, NEVER)
+STRETCH_US = 2_000_000
+MAX_STRETCHES = 16
+"""As many pieces of the window as are compared with the end of the warm-up."""
 
 
 class Gap(NamedTuple):
@@ -38,82 +44,137 @@ class Gap(NamedTuple):
     arrival_us: int
 
 
+class Rows(NamedTuple):
+    """Arrivals sorted by connection and, within one, in order of reading, on the server's clock."""
+
+    connection: Integers
+    n: Integers
+    due_us: Integers
+    sent_us: Integers
+    arrival_us: Integers
+    measured: Booleans
+
+
 class Recorder:
     """
     Accounts for the arrivals of any number of connections.
 
-    Call :meth:`add_connection` for each, :meth:`take` for what arrived, :meth:`open_window` and :meth:`close_window`
-    around what is to be measured (by due time), and at last :meth:`settle`.
+    Call :meth:`add_connection` for each, :meth:`take` for what arrived, :meth:`measure` to say what is to be measured
+    (by due time, and before it comes), and at last :meth:`settle`. ``period_us`` is the time between two due times
+    of a room: None if it is not known beforehand, 0 if there is none but what the due times say.
 
     """
 
-    def __init__(self) -> None:
-        self.tick_lateness = Histogram()
-        self.delivery = Histogram()
-        self.interval_error = Histogram()
-        self.pdv = Histogram()
-        self.jitter = Histogram()
-        self.received = self.missing = self.duplicate = self.out_of_order = 0
-        self.coalesced = self.slow_parse = self.unstamped = self.bytes = 0
-        self.negative_deliveries = 0
-        self.warm_up_lateness: deque[Histogram] = deque(maxlen=2)
-        """Of the last two takes before the window."""
-        self.first_lateness = Histogram()
-        """Of the first two seconds of the window."""
+    def __init__(self, period_us: float | None = None) -> None:
+        self.groups: dict[str, Accounts] = {MAIN: Accounts()}
+        self.steps: list[StepAccounts] = []
+        self.stretches: list[Histogram] = []
+        """Lateness of the main group in the last two seconds of the warm-up, then in each two seconds of the window."""
         self.latest_lateness = Histogram()
-        """Of the last take; for the summary rows of a running test."""
+        """Since it was last exchanged for a new one; for the summary rows of a running test."""
         self.latest_interval_error = Histogram()
         self.rooms: dict[str, RoomTicks] = {}
+        self.window: Window = NO_WINDOW
+        self._period_us = period_us
+        self._step_starts_us: list[int] = []
         self._rooms: list[RoomTicks] = []
         self._room_indexes: dict[str, int] = {}
-        self._window = (NEVER, NEVER)
+        self._inside: list[int] = []  # connections by room
+        self._group_names = [MAIN]
+        self._connections = 0
         self._room = np.zeros(0, dtype=np.int64)
+        self._group = np.zeros(0, dtype=np.int64)
+        self._entered_us = np.zeros(0, dtype=np.int64)
         self._last_n = np.zeros(0, dtype=np.int64)
         self._last_arrival_us = np.zeros(0, dtype=np.int64)
         self._last_due_us = np.zeros(0, dtype=np.int64)
         self._ended_us = np.zeros(0, dtype=np.int64)
-        self._connections = 0
         self._jitters = JitterEstimators()
         self._gaps: defaultdict[int, list[Gap]] = defaultdict(list)
         self._late: defaultdict[int, set[int]] = defaultdict(set)
-        self._deliveries: list[tuple[Integers, Integers]] = []
+        self._deliveries = DeliverySpool()
 
     # Public methods
 
     @property
     def skipped_ticks(self) -> int:
         """Due times in the window that were no tick for any connection of their room."""
-        return sum(room.skipped() for room in self._rooms)
+        return sum(room.skipped(self.window) for room in self._rooms)
 
     @property
-    def expected(self) -> int:
-        """What should have been received; known after :meth:`settle`."""
-        return self.received + self.missing
+    def period_us(self) -> float:
+        """The time between two due times; 0 while it is not known."""
+        if self._period_us is None:
+            return next((period for room in self._rooms if (period := room.period_us)), 0.0)
+        return self._period_us
 
-    def add_connection(self, room: str) -> int:
-        """Return the index of a new connection to ``room``."""
+    def accounts(self, group: str) -> Accounts:
+        """Return the accounts of a group, which begin with this call if need be."""
+        if group not in self.groups:
+            self.groups[group] = Accounts()
+            self._group_names.append(group)
+        return self.groups[group]
+
+    def group_of(self, index: int) -> Accounts:
+        """Return the accounts that a connection counts in."""
+        return self.groups[self._group_names[self._group[index]]]
+
+    def add_connection(self, room: str, group: str = MAIN, *, told: bool = False) -> int:
+        """Return the index of a new connection to ``room``; ``told`` as for :class:`~loadtests.rooms.RoomTicks`."""
         index = self._connections
         self._connections += 1
         if index == len(self._room):
             self._grow(max(1024, 2 * index))
         if room not in self._room_indexes:
             self._room_indexes[room] = len(self._rooms)
-            self.rooms[room] = RoomTicks()
+            self.rooms[room] = RoomTicks(told=told)
             self._rooms.append(self.rooms[room])
+            self._inside.append(0)
         self._room[index] = self._room_indexes[room]
+        self.accounts(group).requested += 1
+        self._group[index] = self._group_names.index(group)
         return index
+
+    def enter_connection(self, index: int, at_us: int) -> None:
+        """Say that a connection gets the ticks that are sent after ``at_us``, though none may have come yet."""
+        self._entered_us[index] = at_us
+
+    def count_inside(self, index: int, change: int) -> None:
+        """Say that a connection got its first tick (1) or came to its end after that (-1)."""
+        room = self._room[index]
+        self._inside[room] += change
+        if not self._inside[room] and self.window.start < NEVER:
+            self._rooms[room].interrupted = True
 
     def end_connection(self, index: int, at_us: int) -> None:
         """Say that a connection gets no ticks that are sent after ``at_us``."""
         self._ended_us[index] = min(self._ended_us[index], at_us)
 
-    def open_window(self, start_us: int) -> None:
-        """Measure ticks that are due from ``start_us`` on."""
-        self._window = (start_us, NEVER)
+    def end_with_last(self, index: int) -> None:
+        """Say that a connection has got all that was ever sent to it: behind its last frame came the goodbye."""
+        self._ended_us[index] = -1
 
-    def close_window(self, end_us: int) -> None:
-        """Measure no ticks that are due at ``end_us`` or later; go on taking those that were due before."""
-        self._window = (self._window[0], end_us)
+    def expect(self, index: int, n: int, due_us: int, sent_us: int) -> None:
+        """Say that tick ``n`` was sent to the room of a connection, where that is told."""
+        self._rooms[self._room[index]].see(n, due_us, sent_us)
+
+    def measure(self, window: Window, steps: Sequence[int] = ()) -> None:
+        """
+        Measure ticks that are due in ``window``.
+
+        ``steps`` are the starts of its parts, in microseconds after its own start, the first of them 0.
+
+        """
+        self.window = window
+        self.steps = [StepAccounts() for _ in steps]
+        self._step_starts_us = [window.start + offset for offset in steps]
+        stretches = min(MAX_STRETCHES, max(1, len(window) // STRETCH_US))
+        self.stretches = [Histogram() for _ in range(1 + stretches)]
+
+    def end_step(self, step: int) -> None:
+        """Take note of how many are up at the end of a step."""
+        up = (self._last_n >= 0) & (self._ended_us == NEVER) & (self._group == 0)
+        self.steps[step].connections = int(np.count_nonzero(up))
 
     def take(self, arrivals: Arrivals, correction_us: int) -> None:
         """
@@ -122,26 +183,32 @@ class Recorder:
         ``correction_us`` is added to arrival times to make them times of the server's clock.
 
         """
-        self.latest_lateness, self.latest_interval_error = Histogram(), Histogram()
         if not len(arrivals.n):
             return
-        measured = (arrivals.due_us >= self._window[0]) & (arrivals.due_us < self._window[1])
-        self._see_ticks(arrivals, measured)
-        self._count(arrivals, measured)
+        self._see_ticks(arrivals)
+        placed = arrivals.due_us
+        odd = np.abs(arrivals.sent_us - arrivals.due_us) > HIGHEST_US
+        if odd.any():  # see placed_us
+            placed = np.where(odd, arrivals.sent_us, arrivals.due_us)
+        measured = (placed >= self.window.start) & (placed < self.window.stop)
         order = np.argsort(arrivals.connection, kind="stable")
-        columns = (arrivals.connection, arrivals.n, arrivals.due_us, arrivals.sent_us, arrivals.arrival_us)
-        connection, n, due_us, sent_us, arrival_us = (column[order] for column in columns)
-        arrival_us += correction_us
-        measured = measured[order]
-        new, late = self._sort_out(connection, n, measured)
-        kept = new | late
-        self._record_lateness(connection, due_us, sent_us, arrival_us, kept, measured & kept)
-        self._record_intervals(connection[new], n[new], due_us[new], arrival_us[new], measured[new])
+        rows = Rows(
+            arrivals.connection[order],
+            arrivals.n[order],
+            arrivals.due_us[order],
+            arrivals.sent_us[order],
+            arrivals.arrival_us[order] + correction_us,
+            measured[order],
+        )
+        self._count(arrivals, measured)
+        new, late = self._sort_out(rows)
+        self._record_lateness(rows, new | late, placed[order])
+        self._record_intervals(Rows(*(column[new] for column in rows)))
 
     def caught_up(self) -> bool:
-        """Return whether every connection that is still up has got a tick due behind the window."""
-        up = (self._last_n >= 0) & (self._ended_us == NEVER)
-        return bool((self._last_due_us[up] >= self._window[1]).all())
+        """Return whether every connection of the main group that is still up has got a tick due behind the window."""
+        up = (self._last_n >= 0) & (self._ended_us == NEVER) & (self._group == 0)
+        return bool((self._last_due_us[up] >= self.window.stop).all())
 
     def lost_ticks(self, skipped_by_server: dict[str, int]) -> dict[str, int]:
         """
@@ -152,21 +219,29 @@ class Recorder:
         """
         lost = {}
         for name, room in self.rooms.items():
-            count = room.skipped() - skipped_by_server.get(name, 0)
-            if 0 < count <= MAX_LOST_TICKS:
+            count = room.skipped(self.window) - skipped_by_server.get(name, 0)
+            if 0 < count <= MAX_LEAP:
                 lost[name] = count
-                room.see_skipped()
+                room.see_skipped(self.window)
         return lost
 
     def settle(self, end_us: int) -> None:
         """Account for what never came; ``end_us`` is when we stopped waiting for it."""
         for connection in self._gaps:
             self._settle_gaps(connection)
-        for connection in range(self._connections):
-            if self._last_n[connection] >= 0:
-                self._settle_tail(connection, end_us)
-        self._settle_pdv()
-        self.jitter = self._jitters.histogram()
+        for connection in np.flatnonzero(self._last_n[: self._connections] >= 0).tolist():
+            self._settle_tail(connection, end_us)
+        group = self._group
+        for number, name in enumerate(self._group_names):
+            self.groups[name].jitter = self._jitters.histogram(group == number)
+        for connection, pdv in self._deliveries.pdv(len(self._room)):
+            for name, of in self._by_group(connection):
+                self.groups[name].pdv.record_array(pdv[of])
+        self._deliveries.close()
+
+    def close(self) -> None:
+        """Let go of what is kept on disk."""
+        self._deliveries.close()
 
     # Taking
 
@@ -175,49 +250,71 @@ class Recorder:
             return np.concatenate((column, np.full(size - len(column), fill, dtype=np.int64)))
 
         self._room = grown(self._room, 0)
+        self._group = grown(self._group, 0)
+        self._entered_us = grown(self._entered_us, NEVER)
         self._last_n = grown(self._last_n, -1)
         self._last_arrival_us = grown(self._last_arrival_us, 0)
         self._last_due_us = grown(self._last_due_us, 0)
         self._ended_us = grown(self._ended_us, NEVER)
         self._jitters.grow(size)
 
-    def _see_ticks(self, arrivals: Arrivals, measured: Booleans) -> None:
+    def _by_group(self, connection: Integers, rows: Booleans | None = None) -> Iterator[tuple[str, Booleans | slice]]:
+        """Yield each group's name with which of the rows are its own (and in ``rows``)."""
+        if len(self._group_names) == 1:
+            yield MAIN, slice(None) if rows is None else rows
+            return
+        group = self._group[connection]
+        for number in np.unique(group).tolist():
+            of = group == number
+            yield self._group_names[number], of if rows is None else of & rows
+
+    def _see_ticks(self, arrivals: Arrivals) -> None:
         frames = int(arrivals.frame.max()) + 1
-        keys = self._room[arrivals.connection] * frames + arrivals.frame
-        _, firsts = np.unique(keys, return_index=True)
-        columns = (self._room[arrivals.connection], arrivals.n, arrivals.due_us, arrivals.sent_us, measured)
-        for room, n, due_us, sent_us, is_measured in zip(*(column[firsts].tolist() for column in columns), strict=True):
-            self._rooms[room].see(n, due_us, sent_us, measured=is_measured)
+        room = self._room[arrivals.connection]
+        _, firsts = np.unique(room * frames + arrivals.frame, return_index=True)
+        columns = (room, arrivals.n, arrivals.due_us, arrivals.sent_us)
+        for number, n, due_us, sent_us in zip(*(column[firsts].tolist() for column in columns), strict=True):
+            self._rooms[number].see(n, due_us, sent_us)
 
     def _count(self, arrivals: Arrivals, measured: Booleans) -> None:
-        self.coalesced += int(np.count_nonzero(arrivals.coalesced & measured))
-        self.slow_parse += int(np.count_nonzero(arrivals.slow_parse & measured))
-        self.unstamped += int(np.count_nonzero(arrivals.unstamped & measured))
-        self.bytes += int(arrivals.size_bytes[measured].sum())
+        for name, of in self._by_group(arrivals.connection, measured):
+            accounts = self.groups[name]
+            accounts.coalesced += int(np.count_nonzero(arrivals.coalesced[of]))
+            accounts.slow_parse += int(np.count_nonzero(arrivals.slow_parse[of]))
+            accounts.unstamped += int(np.count_nonzero(arrivals.unstamped[of]))
+            accounts.bytes += int(arrivals.size_bytes[of].sum())
 
-    def _sort_out(self, connection: Integers, n: Integers, measured: Booleans) -> tuple[Booleans, Booleans]:
+    def _sort_out(self, rows: Rows) -> tuple[Booleans, Booleans]:
         """Return which rows are ticks newer than all before, and which came late, into a gap; others are repeated."""
+        connection, n = rows.connection, rows.n
         new = np.ones(len(n), dtype=np.bool_)
         late = np.zeros(len(n), dtype=np.bool_)
         previous, _ = self._previous(connection, n, self._last_n)
         for disordered in np.unique(connection[n <= previous]).tolist():
+            accounts = self.group_of(disordered)
             last_n = int(self._last_n[disordered])
             gaps = list(self._gaps.get(disordered, ()))
-            for row in np.flatnonzero(connection == disordered).tolist():
+            first, end = np.searchsorted(connection, (disordered, disordered + 1)).tolist()
+            for row in range(first, end):
                 tick = int(n[row])
                 if tick > last_n:
-                    if last_n >= 0:
+                    if last_n >= 0 or rows.sent_us[row] > self._entered_us[disordered]:
                         gaps.append(Gap(last_n + 1, tick, 0))
                     last_n = tick
                     continue
                 new[row] = False
-                if tick not in self._late[disordered] and any(gap.first <= tick < gap.end for gap in gaps):
+                fills = any(gap.first <= tick < gap.end for gap in gaps)
+                if fills and tick not in self._late[disordered] and self._was_in(disordered, int(rows.sent_us[row])):
                     self._late[disordered].add(tick)
                     late[row] = True
-                    self.out_of_order += bool(measured[row])
+                    accounts.out_of_order += bool(rows.measured[row])
                 else:
-                    self.duplicate += bool(measured[row])
+                    accounts.duplicate += bool(rows.measured[row])
         return new, late
+
+    def _was_in(self, connection: int, sent_us: int) -> bool:
+        entered_us = self._entered_us[connection]
+        return bool(entered_us == NEVER or sent_us > entered_us)
 
     def _previous(self, connection: Integers, column: Integers, last: Integers) -> tuple[Integers, Booleans]:
         """Return each row's value of the row before on its connection, and which rows are the first of theirs."""
@@ -228,79 +325,103 @@ class Recorder:
         previous[first] = last[connection[first]]
         return previous, first
 
-    def _record_lateness(
-        self,
-        connection: Integers,
-        due_us: Integers,
-        sent_us: Integers,
-        arrival_us: Integers,
-        kept: Booleans,
-        measured: Booleans,
-    ) -> None:
-        lateness = arrival_us - due_us
-        self.latest_lateness.record_array(lateness[kept])
+    def _record_lateness(self, rows: Rows, kept: Booleans, placed: Integers) -> None:
+        lateness = rows.arrival_us - rows.due_us
+        main = (self._group[rows.connection] == 0) & kept
+        self.latest_lateness.record_array(lateness[main])
+        self._record_stretches(lateness, placed, main)
+        measured = rows.measured & kept
         if not measured.any():
-            if self._window[0] == NEVER:
-                self.warm_up_lateness.append(self.latest_lateness)
             return
-        self.tick_lateness.record_array(lateness[measured])
-        self.first_lateness.record_array(lateness[measured & (due_us < self._window[0] + 2_000_000)])
-        delivery = (arrival_us - sent_us)[measured]
-        self.delivery.record_array(delivery)
-        self.negative_deliveries += int(np.count_nonzero(delivery < 0))
-        self._deliveries.append((connection[measured], delivery))
-        self.received += len(delivery)
+        delivery = rows.arrival_us - rows.sent_us
+        for name, of in self._by_group(rows.connection, measured):
+            accounts = self.groups[name]
+            accounts.tick_lateness.record_array(lateness[of])
+            accounts.delivery.record_array(delivery[of])
+            accounts.negative_deliveries += int(np.count_nonzero(delivery[of] < 0))
+            accounts.received += len(lateness[of])
+        self._deliveries.append(rows.connection[measured], delivery[measured])
+        for step, of in self._by_step(placed, measured & main):
+            step.tick_lateness.record_array(lateness[of])
+            step.received += int(np.count_nonzero(of))
 
-    def _record_intervals(
-        self, connection: Integers, n: Integers, due_us: Integers, arrival_us: Integers, measured: Booleans
-    ) -> None:
+    def _record_stretches(self, lateness: Integers, placed: Integers, main: Booleans) -> None:
+        if not self.stretches:
+            return
+        stretch = (placed - self.window.start) // STRETCH_US + 1
+        for number in np.unique(stretch[main]).tolist():
+            if 0 <= number < len(self.stretches):
+                self.stretches[number].record_array(lateness[main & (stretch == number)])
+
+    def _by_step(self, placed: Integers, rows: Booleans) -> Iterator[tuple[StepAccounts, Booleans]]:
+        if len(self.steps) < 2:
+            return
+        numbers = np.searchsorted(self._step_starts_us, placed, side="right") - 1
+        for number in np.unique(numbers[rows]).tolist():
+            if number >= 0:
+                yield self.steps[number], rows & (numbers == number)
+
+    def _record_intervals(self, rows: Rows) -> None:
+        connection, n, arrival_us = rows.connection, rows.n, rows.arrival_us
         previous_n, first = self._previous(connection, n, self._last_n)
-        previous_due_us, _ = self._previous(connection, due_us, self._last_due_us)
+        previous_due_us, _ = self._previous(connection, rows.due_us, self._last_due_us)
         previous_arrival_us, _ = self._previous(connection, arrival_us, self._last_arrival_us)
-        # |a(n) - a(n-1) - T|, with T the difference of the two due times: the period, as exact as the server has it.
-        change = np.abs((arrival_us - previous_arrival_us) - (due_us - previous_due_us))
-        both = measured & (previous_n >= 0) & (previous_due_us >= self._window[0])
-        consecutive = change[both & (n == previous_n + 1)]
-        self.interval_error.record_array(consecutive)
-        self.latest_interval_error.record_array(consecutive)
-        self._jitters.take(connection, change, first, both)
-        for row in np.flatnonzero((previous_n >= 0) & (n > previous_n + 1)).tolist():
-            gap = Gap(int(previous_n[row]) + 1, int(n[row]), int(arrival_us[row]))
-            self._gaps[int(connection[row])].append(gap)
+        both = rows.measured & (previous_n >= 0) & (previous_due_us >= self.window.start)
+        interval_us = arrival_us - previous_arrival_us
+        due_apart_us = rows.due_us - previous_due_us
+        period_us = self.period_us
+        # |a(n) - a(n-1) - T|; T is a constant, so that a due time that lies does not make jitter.
+        error_us = np.abs(interval_us - (round(period_us) if period_us else due_apart_us))
+        consecutive = both & (n == previous_n + 1)
+        for name, of in self._by_group(connection, consecutive):
+            self.groups[name].interval_error.record_array(error_us[of])
+        main = consecutive & (self._group[connection] == 0)
+        self.latest_interval_error.record_array(error_us[main])
+        for step, of in self._by_step(rows.due_us, main):
+            step.interval_error.record_array(error_us[of])
+        self._jitters.take(connection, np.abs(interval_us - due_apart_us), first, both)
+        self._note_gaps(rows, previous_n)
         last = np.append(np.flatnonzero(first)[1:] - 1, len(n) - 1) if len(n) else np.zeros(0, dtype=np.int64)
         self._last_n[connection[last]] = n[last]
-        self._last_due_us[connection[last]] = due_us[last]
+        self._last_due_us[connection[last]] = rows.due_us[last]
         self._last_arrival_us[connection[last]] = arrival_us[last]
+
+    def _note_gaps(self, rows: Rows, previous_n: Integers) -> None:
+        # What was sent between a connection's welcome and its first tick frame is a gap like any other.
+        entered = (previous_n < 0) & (self._entered_us[rows.connection] < rows.sent_us)
+        for row in np.flatnonzero(((previous_n >= 0) & (rows.n > previous_n + 1)) | entered).tolist():
+            gap = Gap(int(previous_n[row]) + 1, int(rows.n[row]), int(rows.arrival_us[row]))
+            self._gaps[int(rows.connection[row])].append(gap)
 
     # Settling
 
     def _settle_gaps(self, connection: int) -> None:
-        seen = self._rooms[self._room[connection]].seen
+        room = self._rooms[self._room[connection]]
+        late = self._late.get(connection, ())
         for gap in self._gaps[connection]:
-            ticks = range(gap.first, gap.end)
-            # What nobody saw, the server skipped; and a leap of n into the millions is looked up the other way round.
-            for n in ticks if len(ticks) <= len(seen) else [n for n in seen if n in ticks]:
-                if n in seen and n not in self._late[connection]:
-                    self._miss(gap.arrival_us - seen[n][0])
+            if gap.first == 0:
+                ticks = room.before(gap.end, int(self._entered_us[connection]), self.window)
+            else:
+                ticks = room.between(gap.first, gap.end, self.window)
+            for n, due_us, sent_us in ticks:  # what nobody saw, the server skipped
+                if n not in late:
+                    self._miss(connection, due_us, sent_us, gap.arrival_us)
 
     def _settle_tail(self, connection: int, end_us: int) -> None:
         room = self._rooms[self._room[connection]]
         last_n, ended_us = int(self._last_n[connection]), int(self._ended_us[connection])
-        if last_n < room.last_n:
-            for n, (due_us, sent_us) in room.seen.items():
-                if n > last_n and sent_us < ended_us:
-                    self._miss(end_us - due_us)
-        for _, due_us in room.unseen_until(min(self._window[1], ended_us)):
-            if due_us >= self._window[0]:
-                self._miss(end_us - due_us)
+        for _, due_us, sent_us in room.between(last_n + 1, NEVER, self.window) if last_n < room.last_n else ():
+            if sent_us < ended_us:
+                self._miss(connection, due_us, sent_us, end_us)
+        for _, due_us in room.unseen_until(min(self.window.stop, ended_us)):
+            if due_us >= self.window.start:
+                self._miss(connection, due_us, due_us, end_us)
 
-    def _miss(self, lateness_us: int) -> None:
-        self.missing += 1
-        self.tick_lateness.record(lateness_us)
-
-    def _settle_pdv(self) -> None:
-        least = np.full(len(self._room), NEVER, dtype=np.int64)
-        for connection, delivery in self._deliveries:
-            np.minimum.at(least, connection, delivery)
-        for connection, delivery in self._deliveries:
-            self.pdv.record_array(delivery - least[connection])
+    def _miss(self, connection: int, due_us: int, sent_us: int, until_us: int) -> None:
+        accounts = self.group_of(connection)
+        accounts.missing += 1
+        accounts.tick_lateness.record(until_us - due_us)
+        if self._group[connection] == 0 and len(self.steps) > 1:
+            number = int(np.searchsorted(self._step_starts_us, placed_us(due_us, sent_us), side="right")) - 1
+            self.steps[max(0, number)].tick_lateness.record(until_us - due_us)
+            self.steps[max(0, number)].missing += 1

@@ -1,48 +1,109 @@
-"""Which ticks a room had, as far as its connections saw. Knows nothing of who saw them, or when they arrived."""
+"""Which ticks a room had, as far as it is known. Knows nothing of who saw them, or when they arrived."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from array import array
+from bisect import bisect_left
+from typing import TYPE_CHECKING, Any
+
+from shared.measure.histogram import HIGHEST_US
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Window = range
+"""From when to when is measured, in microseconds of the server's clock."""
 
 
-@dataclass(slots=True)
+def placed_us(due_us: int, sent_us: int) -> int:
+    """
+    Return the time by which a tick is in the window or not: when it was due.
+
+    A due time more than 60 s off places nothing: such a tick is where it was sent.
+
+    """
+    return due_us if abs(sent_us - due_us) <= HIGHEST_US else sent_us
+
+
 class RoomTicks:
-    """The ticks of a room that any of its connections received."""
+    """
+    The ticks of a room that any of its connections received, in order of n.
 
-    seen: dict[int, tuple[int, int]] = field(default_factory=dict)
-    """By n, those due in the measured window: due_us, sent_us."""
-    last_n: int = -1
-    last_due_us: int = 0
-    first_n: int = -1
-    first_due_us: int = 0
+    ``told``: its ticks are our own messages, of which :meth:`see` is told when they are sent (``echo``); then nothing
+    is ever inferred from due times.
 
-    def see(self, n: int, due_us: int, sent_us: int, *, measured: bool) -> None:
-        """Take note of a tick."""
-        if self.first_n < 0 or n < self.first_n:
-            self.first_n, self.first_due_us = n, due_us
-        if n > self.last_n:
-            self.last_n, self.last_due_us = n, due_us
-        if measured:
-            self.seen[n] = (due_us, sent_us)
+    """
 
-    def skipped(self) -> int:
-        """Return how many due times between the first and the last measured tick were no tick for anybody."""
-        return max(self.seen) - min(self.seen) + 1 - len(self.seen) if self.seen else 0
+    def __init__(self, *, told: bool = False) -> None:
+        self.told = told
+        self.interrupted = False
+        """Nobody was in it for a while, so that due times without a tick mean nothing."""
+        self._n = array("q")
+        self._due_us = array("q")
+        self._sent_us = array("q")
 
-    def see_skipped(self) -> None:
-        """Take the due times that were no tick for anybody for ticks that were sent."""
-        if not self.seen:
-            return
-        for n in range(min(self.seen), max(self.seen)):
-            if n not in self.seen:
-                due_us = self.first_due_us + round((n - self.first_n) * self.period_us)
-                self.seen[n] = (due_us, due_us)
+    def __len__(self) -> int:
+        return len(self._n)
+
+    @property
+    def last_n(self) -> int:
+        """The greatest n, -1 without any."""
+        return self._n[-1] if self._n else -1
 
     @property
     def period_us(self) -> float:
         """The period, from due times; 0 until there are two."""
-        ticks = self.last_n - self.first_n
-        return (self.last_due_us - self.first_due_us) / ticks if ticks > 0 else 0.0
+        if len(self._n) < 2:
+            return 0.0
+        # Of up to a hundred pairs the middle one: a server may state a due time that is none.
+        step = max(1, (len(self._n) - 1) // 100)
+        periods = sorted(
+            (self._due_us[i + step] - self._due_us[i]) / (self._n[i + step] - self._n[i])
+            for i in range(0, len(self._n) - step, step)
+        )
+        return max(0.0, periods[len(periods) // 2])
+
+    def see(self, n: int, due_us: int, sent_us: int) -> None:
+        """Take note of a tick."""
+        if not self._n or n > self._n[-1]:
+            self._n.append(n)
+            self._due_us.append(due_us)
+            self._sent_us.append(sent_us)
+            return
+        index = bisect_left(self._n, n)
+        if self._n[index] != n:
+            self._n.insert(index, n)
+            self._due_us.insert(index, due_us)
+            self._sent_us.insert(index, sent_us)
+
+    def between(self, first_n: int, end_n: int, window: Window) -> Iterable[tuple[int, int, int]]:
+        """Yield n, due and sent time of the ticks from ``first_n`` to before ``end_n`` that are in the window."""
+        for index in range(bisect_left(self._n, first_n), bisect_left(self._n, end_n)):
+            n, due_us, sent_us = self._n[index], self._due_us[index], self._sent_us[index]
+            if placed_us(due_us, sent_us) in window:
+                yield n, due_us, sent_us
+
+    def before(self, end_n: int, sent_after_us: int, window: Window) -> Iterable[tuple[int, int, int]]:
+        """Yield, backwards, the ticks of the window before ``end_n``, as long as they were sent after a time."""
+        for index in range(bisect_left(self._n, end_n) - 1, -1, -1):
+            n, due_us, sent_us = self._n[index], self._due_us[index], self._sent_us[index]
+            if sent_us <= sent_after_us:
+                return
+            if placed_us(due_us, sent_us) in window:
+                yield n, due_us, sent_us
+
+    def skipped(self, window: Window) -> int:
+        """Return how many due times between the first and the last tick in the window were no tick for anybody."""
+        return len(self._skipped(window))
+
+    def see_skipped(self, window: Window) -> None:
+        """Take the due times in the window that were no tick for anybody for ticks that were sent."""
+        period_us = self.period_us
+        for n in self._skipped(window):
+            # From the tick before: however far apart the two are, the server counted in equal periods.
+            index = bisect_left(self._n, n) - 1
+            due_us = self._due_us[index] + round((n - self._n[index]) * period_us)
+            self.see(n, due_us, due_us)
 
     def unseen_until(self, end_us: int) -> list[tuple[int, int]]:
         """
@@ -52,7 +113,37 @@ class RoomTicks:
 
         """
         period_us = self.period_us
-        if period_us <= 0:
+        if period_us <= 0 or self.told:
             return []
-        count = max(0, int((end_us - 1 - self.last_due_us) // period_us))
-        return [(self.last_n + i, self.last_due_us + int(i * period_us)) for i in range(1, count + 1)]
+        count = max(0, int((end_us - 1 - self._due_us[-1]) // period_us))
+        return [(self._n[-1] + i, self._due_us[-1] + int(i * period_us)) for i in range(1, count + 1)]
+
+    # Over the wire, between workers
+
+    def to_wire(self, window: Window) -> list[bytes]:
+        """Return the ticks in and behind the window: three columns of 64-bit integers."""
+        first = next((i for i in range(len(self)) if self._placed(i) >= window.start), len(self))
+        return [column[first:].tobytes() for column in (self._n, self._due_us, self._sent_us)]
+
+    def take_wire(self, columns: list[Any]) -> None:
+        """Take note of the ticks that another worker saw."""
+        n, due_us, sent_us = (array("q", column) for column in columns)
+        for tick in zip(n, due_us, sent_us, strict=True):
+            self.see(*tick)
+
+    def _placed(self, index: int) -> int:
+        return placed_us(self._due_us[index], self._sent_us[index])
+
+    def _skipped(self, window: Window) -> list[int]:
+        if self.told or self.interrupted:
+            return []
+        seen = [n for i, n in enumerate(self._n) if self._placed(i) in window]
+        if not seen or seen[-1] - seen[0] + 1 == len(seen):
+            return []
+        if seen[-1] - seen[0] > MAX_LEAP + len(seen):
+            return []
+        return sorted(set(range(seen[0], seen[-1])) - set(seen))
+
+
+MAX_LEAP = 100_000
+"""More due times than this without a tick are a leap of n, not skipped ones."""

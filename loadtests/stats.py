@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from loadtests.client import reason_of
+from loadtests.probe import NoServerError, knock
 from shared.measure.histogram import Histogram, HistogramSummary
 from shared.measure.summary import ServerFigures, ServerTicks
 
@@ -79,6 +81,21 @@ def fetch_stats(target: Target) -> ServerStats | None:
         return None
     finally:
         connection.close()
+
+
+def find_server(target: Target) -> ServerStats | None:
+    """
+    Return the /stats of the server that the load is for, None where it has none of ours.
+
+    Raises:
+        NoServerError: there is no server.
+
+    """
+    knock(target)
+    try:
+        return fetch_stats(target)
+    except OSError as error:
+        raise NoServerError(f"{target.authority} does not answer GET /stats: {reason_of(error)}") from error
 
 
 def figures_between(

@@ -1,47 +1,88 @@
-"""From a measurement that is over to its summary and the verdict on it. Reads no clock, waits for nothing."""
+"""From the parts of a run that is over to its summary and the verdict on it. Reads no clock, waits for nothing."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
-from loadtests.machine import CoreUse, own_cpus, use_between
+from loadtests.accounts import MAIN
+from loadtests.machine import CoreUse, use_between
+from loadtests.part import merged
 from loadtests.stats import figures_between
 from loadtests.validity import LIMITS, Findings, is_saturated, judge
 from loadtests.witness import Fate
-from shared.measure.histogram import Histogram
 from shared.measure.summary import (
+    ClockFigures,
     ConnectionCounts,
+    CoreGapFigures,
     FrameCounts,
     GeneratorFigures,
+    GroupFigures,
     JitterSummary,
     LoadSummary,
     MachineFigures,
     ServerFigures,
+    StepFigures,
+    WorkerFigures,
 )
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from loadtests.ledger import Ledger
-    from loadtests.measurement import Measurement
-    from loadtests.recorder import Recorder
+    from loadtests.accounts import Accounts
+    from loadtests.coreprobes import CoreGap
+    from loadtests.machine import MachineSample
+    from loadtests.options import LoadOptions
+    from loadtests.part import Part
+    from loadtests.stats import ServerStats
+    from shared.measure.histogram import Histogram
+
+STALLED = "stalled"
+"""The group of connections that stop reading by plan."""
+US_A_SECOND = 1e6
 
 
-@dataclass(frozen=True, slots=True)
-class About:
-    """What a run is called in its summary."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A run that is over, settled by all of its workers."""
 
-    url: str
-    scenario: str
-    requested: int
+    options: LoadOptions
+    window: range
+    """Microseconds of the server's clock."""
+    base: ServerStats | None
+    """The server's /stats before the first connection; None if it has none of ours."""
+    before: ServerStats | None
+    """The same shortly before the window opened."""
+    after: ServerStats | None
+    """The same when nothing was expected any more."""
+    server_is_here: bool
+    """On the conductor's host, whose cores are known."""
+    opened: MachineSample | None
+    closed: MachineSample | None
+    between_s: float
+    gaps: list[CoreGap]
+    parts: list[Part]
+    users: int
+    """That were started."""
+    lost_workers: list[str]
+
+    @property
+    def duration_s(self) -> float:
+        """How long the window was."""
+        return len(self.window) / US_A_SECOND
+
+    @property
+    def server_cpus(self) -> list[int] | None:
+        """The cores that the server may run on, where they are ours to look at."""
+        return self.base.process.cpus if self.base is not None and self.server_is_here else None
 
 
 @dataclass(frozen=True, slots=True)
 class CoreUses:
-    """What the server's cores and ours did besides their own work; None where that is not known."""
+    """What the server's cores and the generator's did besides their own work; None where that is not known."""
 
     server: CoreUse | None
     generator: CoreUse | None
@@ -52,38 +93,42 @@ class CoreUses:
         return max((use.steal_percent for use in (self.server, self.generator) if use is not None), default=None)
 
 
-def summarise(measured: Measurement, about: About) -> LoadSummary:
+def summarise(run: Run) -> LoadSummary:
     """
-    Return everything that was measured. Call it once: it settles the accounts.
+    Return everything that was measured.
 
     Raises:
         ValueError: the server was started anew during the run.
 
     """
-    recorder = measured.recorder
-    lost = recorder.lost_ticks(_skipped_by_server(measured))
-    recorder.settle(measured.server_now_us())
-    server = _server(measured)
-    uses = _core_uses(measured, server)
-    findings = _findings(measured, server, uses, lost)
+    whole = merged(run.parts)
+    main = whole.main
+    server = _server(run, whole)
+    uses = _core_uses(run, server)
+    findings = _findings(run, whole, server, uses)
     return LoadSummary(
-        url=about.url,
-        scenario=about.scenario,
-        started_at=_iso(measured.opened.at_us),
-        duration_s=measured.duration_s,
-        tick_rate_hz=None if measured.base is None else measured.base.tick_rate_hz,
-        connections=_connections(measured.ledger, about.requested),
-        frames=_frames(recorder, _per_second(measured)),
-        reach=recorder.received / recorder.expected if recorder.expected else None,
-        tick_lateness_ms=recorder.tick_lateness.summary(),
-        delivery_ms=recorder.delivery.summary(),
-        interval_error_ms=recorder.interval_error.summary(),
-        pdv_ms=recorder.pdv.summary(),
-        jitter_rfc3550_ms=JitterSummary.of(recorder.jitter),
-        ping_rtt_ms=measured.ledger.ping_rtt.summary(),
-        generator=_generator(measured, findings),
+        url=run.options.target.url,
+        scenario=run.options.scenario_name,
+        started_at=_iso(run.window.start),
+        duration_s=run.duration_s,
+        tick_rate_hz=_tick_rate_hz(run, whole),
+        connections=_connections(main),
+        frames=_frames(main, run.duration_s),
+        reach=_reach(main.received, main.missing),
+        tick_lateness_ms=main.tick_lateness.summary(),
+        delivery_ms=main.delivery.summary(),
+        interval_error_ms=main.interval_error.summary(),
+        pdv_ms=main.pdv.summary(),
+        jitter_rfc3550_ms=JitterSummary.of(main.jitter),
+        ping_rtt_ms=whole.figures.ping_rtt.summary(),
+        input_ms=main.input.summary() if main.input.count else None,
+        groups={name: _group(of, run.duration_s) for name, of in whole.groups.items() if name != MAIN},
+        steps=_steps(run, whole),
+        generator=_generator(run, whole, findings),
         server=server,
-        machine=_machine(measured, uses),
+        machine=_machine(run, whole, uses),
+        clock=_clock(run, whole),
+        evidence=asdict(findings),
         validity=judge(findings),
     )
 
@@ -111,124 +156,242 @@ def _iso(at_us: int) -> str:
     return (datetime.fromtimestamp(0, UTC) + timedelta(microseconds=at_us)).isoformat(timespec="microseconds")
 
 
-def _per_second(measured: Measurement) -> float:
-    return measured.recorder.received / measured.duration_s
+def _tick_rate_hz(run: Run, whole: Part) -> float | None:
+    """Return the server's rate, as it says or, where it does not, as its due times have it."""
+    if run.base is not None and run.options.scenario.path is None:
+        return run.base.tick_rate_hz
+    return round(US_A_SECOND / whole.period_us, 3) if whole.period_us else None
 
 
-def _connections(ledger: Ledger, requested: int) -> ConnectionCounts:
+def _reach(received: int, missing: int) -> float | None:
+    return received / (received + missing) if received + missing else None
+
+
+def _connections(accounts: Accounts) -> ConnectionCounts:
+    fates = accounts.fates
+    timed_out = dict(Counter(accounts.reasons(Fate.TIMED_OUT)) + Counter(accounts.reasons(Fate.OWN_LIMIT)))
+    reasons = {
+        "refused": accounts.reasons(Fate.REFUSED),
+        "timed_out": timed_out,
+        "closed_early": accounts.reasons(Fate.CLOSED_EARLY),
+    }
     return ConnectionCounts(
-        requested=requested,
-        connected=ledger.connections,
-        refused=ledger.fates[Fate.REFUSED],
-        timed_out=ledger.fates[Fate.TIMED_OUT],
-        closed_early=ledger.fates[Fate.CLOSED_EARLY],
-        connect_ms=ledger.connect.summary(),
+        requested=accounts.requested,
+        connected=accounts.connected,
+        refused=fates[Fate.REFUSED.value],
+        timed_out=fates[Fate.TIMED_OUT.value] + fates[Fate.OWN_LIMIT.value],
+        closed_early=fates[Fate.CLOSED_EARLY.value],
+        connect_ms=accounts.connect.summary(),
+        close_codes={str(code): count for code, count in sorted(accounts.close_codes.items())},
+        reasons={kind: counts for kind, counts in reasons.items() if counts},
+        errors=dict(accounts.errors.most_common()),
+        told=dict(accounts.told.most_common()),
     )
 
 
-def _frames(recorder: Recorder, per_second: float) -> FrameCounts:
+def _frames(accounts: Accounts, duration_s: float) -> FrameCounts:
     return FrameCounts(
-        expected=recorder.expected,
-        received=recorder.received,
-        missing=recorder.missing,
-        duplicate=recorder.duplicate,
-        out_of_order=recorder.out_of_order,
-        coalesced=recorder.coalesced,
-        slow_parse=recorder.slow_parse,
-        per_second=per_second,
-        bytes=recorder.bytes,
+        expected=accounts.expected,
+        received=accounts.received,
+        missing=accounts.missing,
+        duplicate=accounts.duplicate,
+        out_of_order=accounts.out_of_order,
+        coalesced=accounts.coalesced,
+        slow_parse=accounts.slow_parse,
+        per_second=accounts.received / duration_s,
+        bytes=accounts.bytes,
     )
 
 
-def _generator(measured: Measurement, findings: Findings) -> GeneratorFigures:
-    received = measured.recorder.received
+def _group(accounts: Accounts, duration_s: float) -> GroupFigures:
+    return GroupFigures(
+        connections=_connections(accounts),
+        frames=_frames(accounts, duration_s),
+        reach=_reach(accounts.received, accounts.missing),
+        tick_lateness_ms=accounts.tick_lateness.summary(),
+        delivery_ms=accounts.delivery.summary(),
+        interval_error_ms=accounts.interval_error.summary(),
+    )
+
+
+def _steps(run: Run, whole: Part) -> list[StepFigures]:
+    if len(whole.steps) < 2:
+        return []
+    starts_us = [*run.options.scenario.step_starts_us(len(run.window)), len(run.window)]
+    return [
+        StepFigures(
+            start_s=starts_us[i] / US_A_SECOND,
+            duration_s=(starts_us[i + 1] - starts_us[i]) / US_A_SECOND,
+            connections=step.connections,
+            received=step.received,
+            missing=step.missing,
+            reach=_reach(step.received, step.missing),
+            tick_lateness_ms=step.tick_lateness.summary(),
+            interval_error_ms=step.interval_error.summary(),
+        )
+        for i, step in enumerate(whole.steps)
+    ]
+
+
+def _generator(run: Run, whole: Part, findings: Findings) -> GeneratorFigures:
     return GeneratorFigures(
         timestamps=findings.timestamps,
-        workers=1,
+        workers=len(run.parts),
         cpu_percent=findings.generator_cpu_percent,
-        us_per_frame=1e6 * measured.cpu_s / received if received else None,
-        loop_lag_ms=measured.drift.lag.summary(),
+        us_per_frame=US_A_SECOND * whole.figures.cpu_s / whole.received if whole.received else None,
+        loop_lag_ms=whole.figures.lag.summary(),
         saturated=is_saturated(findings),
+        rss_bytes=whole.rss_bytes,
+        rss_per_connection_bytes=whole.rss_growth_bytes / whole.up if whole.up else None,
+        parts=[
+            WorkerFigures(
+                worker=part.worker,
+                connected=sum(accounts.connected for accounts in part.groups.values()),
+                received=part.received,
+                cpu_percent=_cpu_percent(part),
+                cpus=part.cpus,
+                loop_lag_ms=part.figures.lag.summary(),
+                tick_lateness_ms=part.main.tick_lateness.summary(),
+            )
+            for part in run.parts
+        ],
     )
 
 
-def _server(measured: Measurement) -> ServerFigures:
-    if measured.base is None or measured.before is None or measured.after is None:
-        return ServerFigures(skipped_ticks=measured.recorder.skipped_ticks)
-    return figures_between(measured.base, measured.before, measured.after, _per_second(measured))
+def _cpu_percent(part: Part) -> float:
+    return 100 * part.figures.cpu_s / part.duration_s
 
 
-def _machine(measured: Measurement, uses: CoreUses) -> MachineFigures:
+def _server(run: Run, whole: Part) -> ServerFigures:
+    if run.base is None or run.before is None or run.after is None:
+        return ServerFigures(skipped_ticks=sum(whole.skipped.values()))
+    return figures_between(run.base, run.before, run.after, whole.received / run.duration_s)
+
+
+def _machine(run: Run, whole: Part, uses: CoreUses) -> MachineFigures:
     return MachineFigures(
         steal_percent=uses.steal_percent,
         foreign_cpu_percent=None if uses.server is None else uses.server.foreign_percent,
-        cpus_server=_server_cpus(measured),
-        cpus_generator=own_cpus(),
+        foreign_cpu_generator_percent=None if uses.generator is None else uses.generator.foreign_percent,
+        cpus_server=run.server_cpus,
+        cpus_generator=whole.cpus,
+        core_gaps=[
+            CoreGapFigures(
+                cpu=gap.cpu,
+                scheduling=gap.scheduling,
+                max_gap_ms=gap.max_gap_us / 1000,
+                lateness_ms=gap.lateness.summary(),
+            )
+            for gap in run.gaps
+        ],
+    )
+
+
+def _clock(run: Run, whole: Part) -> ClockFigures:
+    source: Literal["same host", "pings", "assumed"] = "same host" if whole.same_host else "pings"
+    if run.base is None:
+        source = "assumed"
+    uncertain_us = None if run.base is None else whole.clock_uncertainty_us
+    return ClockFigures(
+        source=source,
+        uncertainty_ms=None if uncertain_us is None else uncertain_us / 1000,
+        step_ms=whole.clock_step_us / 1000,
     )
 
 
 # What the verdict rests on
 
 
-def _skipped_by_server(measured: Measurement) -> dict[str, int]:
-    """Return by room how many due times the server says it skipped; what we saw skipped where it does not say."""
-    seen = {name: room.skipped() for name, room in measured.recorder.rooms.items()}
-    if measured.base is None or measured.after is None:
-        return seen
-    earlier = {room.name: room.skipped_ticks for room in measured.base.rooms}
-    return seen | {room.name: room.skipped_ticks - earlier.get(room.name, 0) for room in measured.after.rooms}
+def _core_uses(run: Run, server: ServerFigures) -> CoreUses:
+    """Return what the measured cores did besides; a host's workers are known to each other's cores."""
+    its = set(run.server_cpus or ())
+    server_s = run.between_s * (server.cpu_percent or 0) / 100
+    uses: list[CoreUse] = []
+    here = run.base.boot_id if run.base is not None and run.server_is_here else None
+    hosts = {part.boot_id: [other for other in run.parts if other.boot_id == part.boot_id] for part in run.parts}
+    for boot_id, parts in hosts.items():
+        cpus = {cpu for part in parts for cpu in part.cpus}
+        known_s = sum(part.figures.cpu_s for part in parts)
+        beside = boot_id == here and bool(cpus & its)
+        before, after = parts[0].before, parts[0].after
+        if before is not None and after is not None:
+            probes_s = sum(gap.cpu_s for gap in run.gaps if gap.cpu in cpus)
+            use = use_between(before, after, sorted(cpus), known_s + (server_s + probes_s if beside else 0))
+            uses += [use] if use is not None else []
+    generator = None
+    if uses:
+        generator = CoreUse(max(use.steal_percent for use in uses), max(use.foreign_percent for use in uses))
+    if run.opened is None or run.closed is None or not its:
+        return CoreUses(None, generator)
+    beside_s = sum(part.figures.cpu_s for part in run.parts if part.boot_id == here and set(part.cpus) & its)
+    known_s = server_s + beside_s + sum(gap.cpu_s for gap in run.gaps)
+    return CoreUses(use_between(run.opened, run.closed, sorted(its), known_s), generator)
 
 
-def _server_cpus(measured: Measurement) -> list[int] | None:
-    return measured.base.process.cpus if measured.base is not None and measured.same_host else None
-
-
-def _core_uses(measured: Measurement, server: ServerFigures) -> CoreUses:
-    before, after = measured.opened.machine, measured.closed.machine
-    if before is None or after is None:
-        return CoreUses(None, None)
-    server_s = measured.duration_s * (server.cpu_percent or 0) / 100
-    own, its = set(own_cpus()), set(_server_cpus(measured) or ())
-    return CoreUses(
-        server=use_between(before, after, sorted(its), server_s + (measured.cpu_s if own & its else 0)),
-        generator=use_between(before, after, sorted(own), measured.cpu_s + (server_s if own & its else 0)),
-    )
-
-
-def _findings(measured: Measurement, server: ServerFigures, uses: CoreUses, lost: dict[str, int]) -> Findings:
-    recorder, ledger = measured.recorder, measured.ledger
+def _findings(run: Run, whole: Part, server: ServerFigures, uses: CoreUses) -> Findings:
+    main, everybody = whole.main, whole.groups.values()
+    lags = [part.figures.lag.percentile_us(99) / 1000 for part in run.parts if part.figures.lag.count]
+    rate_hz = _tick_rate_hz(run, whole)
     return Findings(
-        timestamps=_timestamps(recorder),
-        period_ms=None if measured.base is None else 1000 / measured.base.tick_rate_hz,
-        received=recorder.received,
-        coalesced=recorder.coalesced,
-        generator_cpu_percent=100 * measured.cpu_s / measured.duration_s,
-        lag_p99_ms=measured.drift.lag.percentile_us(99) / 1000 if measured.drift.lag.count else None,
+        timestamps=_timestamps(whole),
+        period_ms=1000 / rate_hz if rate_hz else None,
+        received=main.received,
+        missing=main.missing,
+        coalesced=main.coalesced,
+        generator_cpu_percent=max(_cpu_percent(part) for part in run.parts),
+        lag_p99_ms=max(lags, default=None),
         steal_percent=uses.steal_percent,
+        core_gap_ms=max((gap.max_gap_us / 1000 for gap in run.gaps), default=None),
         foreign_server_percent=None if uses.server is None else uses.server.foreign_percent,
         foreign_generator_percent=None if uses.generator is None else uses.generator.foreign_percent,
-        clock_step_us=measured.offsets.step_us,
+        shared_cpus=sorted(set(run.server_cpus or ()) & {cpu for part in run.parts for cpu in part.cpus}),
+        clock_step_us=whole.clock_step_us,
         slow_skips=server.slow_skips,
-        own_limits=ledger.in_words(Fate.OWN_LIMIT),
-        timed_out=ledger.fates[Fate.TIMED_OUT],
-        warm_up_p50_us=_p50_us(*recorder.warm_up_lateness),
-        first_p50_us=_p50_us(recorder.first_lateness),
-        server_unknown=measured.base is None,
-        same_host=measured.same_host,
-        negative_deliveries=recorder.negative_deliveries,
-        lost_ticks=", ".join(f"{count} in room {room}" for room, count in sorted(lost.items())[:5]),
-        refused=ledger.in_words(Fate.REFUSED),
-        closed_early=ledger.in_words(Fate.CLOSED_EARLY),
-        errors=", ".join(f"{count} x {why}" for why, count in ledger.errors.most_common(5)),
+        stalled=whole.groups[STALLED].connected if STALLED in whole.groups else 0,
+        own_limits=_in_words(everybody, Fate.OWN_LIMIT),
+        timed_out=sum(accounts.fates[Fate.TIMED_OUT.value] for accounts in everybody),
+        not_started=max(0, run.options.users - run.users) if not run.lost_workers else 0,
+        lost_workers=run.lost_workers,
+        stretch_p50_us=_stretch_p50_us(whole.stretches) if run.options.scenario.settled else [],
+        server_unknown=run.base is None,
+        same_host=whole.same_host,
+        clock_uncertainty_us=whole.clock_uncertainty_us,
+        negative_deliveries=sum(accounts.negative_deliveries for accounts in everybody),
+        concurrency=_concurrency(run, main),
+        lost_ticks=", ".join(f"{count} in room {room}" for room, count in list(whole.lost.items())[:5]),
+        refused=_in_words(everybody, Fate.REFUSED),
+        closed_early=_in_words(everybody, Fate.CLOSED_EARLY),
+        broken=_most(sum((accounts.errors for accounts in everybody), Counter[str]())),
+        told=_most(sum((accounts.told for accounts in everybody), Counter[str]())),
     )
 
 
-def _timestamps(recorder: Recorder) -> Literal["kernel", "read"]:
-    return "read" if recorder.unstamped > LIMITS.unstamped_percent / 100 * recorder.received else "kernel"
+def _timestamps(whole: Part) -> Literal["kernel", "read"]:
+    unstamped = sum(accounts.unstamped for accounts in whole.groups.values())
+    return "read" if unstamped > LIMITS.unstamped_percent / 100 * whole.received else "kernel"
 
 
-def _p50_us(*histograms: Histogram) -> int | None:
-    both = Histogram()
-    for histogram in histograms:
-        both.add(histogram)
-    return both.percentile_us(50) if both.count else None
+def _stretch_p50_us(stretches: list[Histogram]) -> list[int]:
+    """Return the p50 of each stretch; nothing where the warm-up has none."""
+    if not stretches or not stretches[0].count:
+        return []
+    return [stretch.percentile_us(50) for stretch in stretches if stretch.count]
+
+
+def _concurrency(run: Run, main: Accounts) -> tuple[float, float] | None:
+    """Return a closed loop's connections, and throughput times mean answer time (Little, 1961)."""
+    if run.options.scenario.path is None or run.options.echo_rate_hz or not main.received:
+        return None
+    up = main.connected - main.fates[Fate.CLOSED_EARLY.value]
+    return float(up), main.received / run.duration_s * main.delivery.mean_us / US_A_SECOND
+
+
+def _in_words(everybody: object, fate: Fate) -> str:
+    reasons: Counter[str] = Counter()
+    for accounts in everybody:  # type: ignore[attr-defined]
+        reasons.update(accounts.reasons(fate))
+    return _most(reasons)
+
+
+def _most(counts: Counter[str]) -> str:
+    return ", ".join(f"{count} x {why}" for why, count in counts.most_common(5))

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Literal
+from itertools import pairwise
+from typing import Any, Literal, Self
+
+import msgspec
 
 from shared.measure.summary import Validity
 
@@ -31,11 +34,16 @@ class Limits:
     lag_periods: float = 0.5
     """p99 of the hub's lag in periods, where the kernel stamps: then lag is no error, until frames pile up."""
     warm_up_percent: float = 20.0
-    """How far the p50 at the end of the warm-up may be off that of the run's first two seconds."""
+    """How far the p50 at the end of the warm-up may be off that of the run's first two seconds, or more if the run's
+    own p50 changes by more from two seconds to the next in its second half."""
     warm_up_floor_us: int = 200
     """Below this the difference is the machine's own and no sign of a cold server."""
     unstamped_percent: float = 0.1
     """Frames that the kernel did not stamp, up to which we call all stamped."""
+    core_gap_periods: float = 0.5
+    """The longest wait of a drift probe on the server's cores, in periods."""
+    concurrency_percent: float = 10.0
+    """How far a closed loop may be off Little's law."""
 
 
 LIMITS = Limits()
@@ -48,28 +56,52 @@ class Findings:
     timestamps: Literal["kernel", "read"]
     period_ms: float | None
     received: int
+    missing: int
     coalesced: int
     generator_cpu_percent: float
+    """Of the worker that took most."""
     lag_p99_ms: float | None
+    """Of the worker whose hub lagged most."""
     steal_percent: float | None
+    core_gap_ms: float | None
+    """The longest that a drift probe on one of the server's cores had to wait."""
     foreign_server_percent: float | None
     foreign_generator_percent: float | None
+    shared_cpus: list[int]
+    """Cores that both the server and the generator may run on."""
     clock_step_us: int
     slow_skips: int | None
+    stalled: int
+    """Connections that stopped reading by plan."""
     own_limits: str
     """Connections lost to our own limits, in words; empty without any."""
     timed_out: int
-    warm_up_p50_us: int | None
-    first_p50_us: int | None
+    not_started: int
+    """Users that were asked for, and that Locust did not start."""
+    lost_workers: list[str]
+    stretch_p50_us: list[int]
+    """p50 lateness of the last two seconds of the warm-up, then of each two seconds of the window; empty where the
+    scenario changes the load when the window opens."""
     server_unknown: bool
     """It has no /stats of ours."""
     same_host: bool
+    clock_uncertainty_us: int | None
     negative_deliveries: int
+    concurrency: tuple[float, float] | None
+    """Of a closed loop: its connections, and what Little's law makes of its throughput and mean answer time."""
     lost_ticks: str
     """Ticks that came to nobody of a room and that its server did not skip, in words; empty without any."""
     refused: str
     closed_early: str
-    errors: str
+    broken: str
+    """What the server sent that a protocol forbids, in words."""
+    told: str
+    """Texts of ``error`` commands."""
+
+    @classmethod
+    def from_evidence(cls, evidence: dict[str, Any]) -> Self:
+        """Return what a summary has kept as its ``evidence``."""
+        return msgspec.convert(evidence, cls)
 
 
 Check = Callable[[Findings, Limits], str | None]
@@ -106,11 +138,32 @@ def _steal(found: Findings, limits: Limits) -> str | None:
     return f"the hypervisor stole {found.steal_percent:.1f} % of a measured core (limit {limits.steal_percent:g} %)"
 
 
+def _core_gap(found: Findings, limits: Limits) -> str | None:
+    limit_ms = limits.core_gap_periods * (found.period_ms or 0)
+    if not limit_ms or (found.core_gap_ms or 0) <= limit_ms:
+        return None
+    return f"the server's core was away for {found.core_gap_ms:.1f} ms at once (limit half a period, {limit_ms:g} ms)"
+
+
 def _foreign_on_server(found: Findings, limits: Limits) -> str | None:
     if (found.foreign_server_percent or 0) <= limits.foreign_percent:
         return None
     share = f"{found.foreign_server_percent:.1f} %"
     return f"other processes took {share} of the server's core (limit {limits.foreign_percent:g} %)"
+
+
+def _shared_cores(found: Findings, _: Limits) -> str | None:
+    if not found.shared_cpus:
+        return None
+    return "the server and the generator may run on the same cores, and disturb each other; pin them (taskset)"
+
+
+def _foreign_on_generator_without_stamps(found: Findings, limits: Limits) -> str | None:
+    return _foreign_on_generator(found, limits) if found.timestamps == "read" else None
+
+
+def _foreign_on_generator_with_stamps(found: Findings, limits: Limits) -> str | None:
+    return _foreign_on_generator(found, limits) if found.timestamps == "kernel" else None
 
 
 def _foreign_on_generator(found: Findings, limits: Limits) -> str | None:
@@ -180,9 +233,34 @@ def _no_stamps(found: Findings, _: Limits) -> str | None:
 
 
 def _slow_consumer(found: Findings, _: Limits) -> str | None:
-    if not found.slow_skips:
+    # Frames that were skipped for connections that stall by plan are missing there; the others then miss none.
+    if not found.slow_skips or (found.stalled and not found.missing):
         return None
     return f"the generator was a slow consumer: the server skipped {found.slow_skips} frames for its connections"
+
+
+def _lost_workers(found: Findings, _: Limits) -> str | None:
+    if not found.lost_workers:
+        return None
+    return f"{len(found.lost_workers)} of the workers were lost, with all they had measured: {', '.join(found.lost_workers)}"
+
+
+def _not_started(found: Findings, _: Limits) -> str | None:
+    if not found.not_started:
+        return None
+    return f"{found.not_started} users were not started in time"
+
+
+def _concurrency(found: Findings, limits: Limits) -> str | None:
+    if found.concurrency is None:
+        return None
+    connections, by_law = found.concurrency
+    if abs(by_law - connections) <= limits.concurrency_percent / 100 * connections:
+        return None
+    return (
+        f"Little's law: {connections:g} connections in a closed loop make {by_law:.1f} by throughput and answer time; "
+        "the rest of the time the generator itself took"
+    )
 
 
 def _own_limits(found: Findings, _: Limits) -> str | None:
@@ -196,14 +274,18 @@ def _timed_out(found: Findings, _: Limits) -> str | None:
 
 
 def _cold(found: Findings, limits: Limits) -> str | None:
-    if found.warm_up_p50_us is None or found.first_p50_us is None:
+    if len(found.stretch_p50_us) < 2:
         return None
-    limit_us = max(limits.warm_up_floor_us, limits.warm_up_percent / 100 * found.first_p50_us)
-    if abs(found.warm_up_p50_us - found.first_p50_us) <= limit_us:
+    warm_us, first_us, *later = found.stretch_p50_us
+    own = [first_us, *later][len(later) // 2 :]
+    # Some arms change by themselves from two seconds to the next; what they do all the time is no sign of a cold start.
+    fluctuation_us = max((abs(new - old) for old, new in pairwise(own)), default=0)
+    limit_us = max(limits.warm_up_floor_us, limits.warm_up_percent / 100 * first_us, fluctuation_us)
+    if abs(warm_us - first_us) <= limit_us:
         return None
     return (
-        f"the warm-up was too short: p50 lateness was {found.warm_up_p50_us / 1000:.2f} ms at its end and "
-        f"{found.first_p50_us / 1000:.2f} ms in the first two seconds (limit {limits.warm_up_percent:g} %)"
+        f"the warm-up was too short: p50 lateness was {warm_us / 1000:.2f} ms at its end and "
+        f"{first_us / 1000:.2f} ms in the first two seconds (limit {limit_us / 1000:.2f} ms)"
     )
 
 
@@ -214,7 +296,12 @@ def _unknown_server(found: Findings, _: Limits) -> str | None:
     if found.server_unknown:
         return "the server has no /stats of ours: its clock is taken to be this host's, and it tells no figures"
     if not found.same_host:
-        return "the server is on another host: lateness and delivery contain the unknown offset of its clock"
+        if found.clock_uncertainty_us is None:
+            return "the server is on another host and answers no pings: one-way figures contain its clock's offset"
+        uncertain_ms = found.clock_uncertainty_us / 1000
+        return (
+            f"the server is on another host: one-way figures are uncertain by {uncertain_ms:.3f} ms, half the best ping"
+        )
     return None
 
 
@@ -238,20 +325,28 @@ def _closed_early(found: Findings, _: Limits) -> str | None:
     return f"connections ended early: {found.closed_early}" if found.closed_early else None
 
 
-def _errors(found: Findings, _: Limits) -> str | None:
-    return f"the server told its clients of errors: {found.errors}" if found.errors else None
+def _broken(found: Findings, _: Limits) -> str | None:
+    return f"the server broke the protocol: {found.broken}" if found.broken else None
+
+
+def _told(found: Findings, _: Limits) -> str | None:
+    return f"the server told its clients of errors: {found.told}" if found.told else None
 
 
 REASONS: tuple[Check, ...] = (
     _steal,
+    _core_gap,
     _foreign_on_server,
     _large_clock_step,
     _coalesced_frames,
     _cpu_without_stamps,
     _lag_without_stamps,
+    _foreign_on_generator_without_stamps,
     _slow_consumer,
     _own_limits,
     _timed_out,
+    _not_started,
+    _lost_workers,
     _cold,
 )
 """Each says why the numbers cannot be trusted."""
@@ -260,13 +355,16 @@ WARNINGS: tuple[Check, ...] = (
     _no_stamps,
     _cpu_with_stamps,
     _lag_with_stamps,
-    _foreign_on_generator,
+    _foreign_on_generator_with_stamps,
+    _shared_cores,
     _small_clock_step,
     _unknown_server,
     _clocks_differ,
+    _concurrency,
     _lost_ticks,
     _refused,
     _closed_early,
-    _errors,
+    _broken,
+    _told,
 )
 """Each names something that was found although the numbers stand."""

@@ -15,7 +15,12 @@ SCHEMA: Final = "tickbench.load/1"
 
 
 class ConnectionCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of the connections; every one that was asked for is in exactly one of the first three."""
+    """
+    What became of the connections; every one that was begun is in exactly one of the next three.
+
+    A connection that was lost to the generator's own limits counts as timed out.
+
+    """
 
     requested: int
     connected: int
@@ -28,6 +33,14 @@ class ConnectionCounts(msgspec.Struct, frozen=True, kw_only=True):
     """Of the connected: ended by the server, or by an error, before the run was over."""
     connect_ms: HistogramSummary
     """From connect(2) to the first tick frame."""
+    close_codes: dict[str, int] = {}
+    """Of the server's close frames, where it was the first to close."""
+    reasons: dict[str, dict[str, int]] = {}
+    """By ``refused``, ``timed_out`` and ``closed_early``: why, in words, and how many."""
+    errors: dict[str, int] = {}
+    """What the server sent that a protocol forbids, in words, and on how many connections."""
+    told: dict[str, int] = {}
+    """The texts of ``error`` commands, and how many there were."""
 
 
 class FrameCounts(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +75,46 @@ class JitterSummary(msgspec.Struct, frozen=True, kw_only=True):
         return cls(p50=summary.p50, p99=summary.p99, max=summary.max)
 
 
+class GroupFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """Connections that stalled, or left, by plan."""
+
+    connections: ConnectionCounts
+    frames: FrameCounts
+    reach: float | None
+    tick_lateness_ms: HistogramSummary
+    delivery_ms: HistogramSummary
+    interval_error_ms: HistogramSummary
+
+
+class StepFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """One part of the measured window, of the connections that neither stalled nor left by plan."""
+
+    start_s: float
+    """After the start of the window."""
+    duration_s: float
+    connections: int
+    """That were up when it ended."""
+    received: int
+    missing: int
+    reach: float | None
+    tick_lateness_ms: HistogramSummary
+    interval_error_ms: HistogramSummary
+
+
+class WorkerFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """One worker's part of a run; the histograms of all parts add up to those of the summary."""
+
+    worker: int
+    connected: int
+    received: int
+    """Frames of all groups."""
+    cpu_percent: float
+    cpus: list[int]
+    loop_lag_ms: HistogramSummary
+    tick_lateness_ms: HistogramSummary
+    """Of the connections that neither stalled nor left by plan."""
+
+
 class GeneratorFigures(msgspec.Struct, frozen=True, kw_only=True):
     """How hard the instrument itself worked."""
 
@@ -69,9 +122,35 @@ class GeneratorFigures(msgspec.Struct, frozen=True, kw_only=True):
     """Where arrival comes from: the kernel's receive timestamp, or the clock at the read."""
     workers: int
     cpu_percent: float
+    """Of one core, of the worker that took most."""
     us_per_frame: float | None
+    """CPU time of all workers a frame."""
     loop_lag_ms: HistogramSummary
     saturated: bool
+    rss_bytes: int | None = None
+    rss_per_connection_bytes: float | None = None
+    """Memory that the workers took from before the first connection until the window opened, a connection."""
+    parts: list[WorkerFigures] = []
+
+
+class CoreGapFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """What a drift probe on one of the server's cores saw in the window."""
+
+    cpu: int
+    scheduling: str
+    """``fifo``, ``nice`` or ``normal``."""
+    max_gap_ms: float
+    lateness_ms: HistogramSummary
+
+
+class ClockFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """How the server's clock was known."""
+
+    source: Literal["same host", "pings", "assumed"]
+    uncertainty_ms: float | None
+    """Of every one-way figure; None where nothing is known of it."""
+    step_ms: float
+    """The largest step of the generator's clock during the run."""
 
 
 class ServerTicks(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,8 +183,11 @@ class MachineFigures(msgspec.Struct, frozen=True, kw_only=True):
     steal_percent: float | None = None
     foreign_cpu_percent: float | None = None
     """CPU of other processes on the server's cores."""
+    foreign_cpu_generator_percent: float | None = None
+    """The same on the generator's cores."""
     cpus_server: list[int] | None = None
     cpus_generator: list[int] | None = None
+    core_gaps: list[CoreGapFigures] = []
 
 
 class Validity(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,10 +225,14 @@ class LoadSummary(msgspec.Struct, frozen=True, kw_only=True):
     jitter_rfc3550_ms: JitterSummary
     ping_rtt_ms: HistogramSummary
     input_ms: HistogramSummary | None = None
-    groups: dict[str, Any] = {}
+    groups: dict[str, GroupFigures] = {}
+    steps: list[StepFigures] = []
     generator: GeneratorFigures
     server: ServerFigures
     machine: MachineFigures
+    clock: ClockFigures | None = None
+    evidence: dict[str, Any] = {}
+    """What the verdict rests on, as it was found: the checks give the same verdict on it again."""
     validity: Validity
 
     def to_json(self) -> bytes:

@@ -1,0 +1,190 @@
+"""
+The workers of a run, wherever they are: in this process, or behind Locust's messages.
+
+A worker's reports travel with Locust's own (``report_to_master``), orders by messages of ours. Several workers that
+share a room tell each other, through the master, which ticks they saw of it: only all of them together know what
+each should have received.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Protocol
+
+from locust.runners import STATE_MISSING
+
+from loadtests.part import Part
+from loadtests.worker import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from locust.runners import MasterRunner, WorkerRunner
+
+    from loadtests.worker import LoadWorker
+
+logger = logging.getLogger("tickbench.load")
+
+ORDER = "tickbench_order"
+"""The type of the messages from master to worker."""
+REPORT = "tickbench"
+"""Where our report stands in Locust's."""
+REPORT_INTERVAL_S = 0.5
+
+
+class Crew(Protocol):
+    """All workers of one run."""
+
+    order_takes_s: float
+    """How long before the window an order must be given."""
+
+    def progress(self) -> list[Progress]:
+        """Return how far each worker is; those that said nothing yet, or are gone, are left out."""
+
+    def lost(self) -> list[str]:
+        """Return the workers that are gone."""
+
+    def failed(self) -> str:
+        """Return why a worker could not begin, in one line; empty where all could."""
+
+    def measure(self, start_us: int, end_us: int) -> None:
+        """Have all measure from when to when, on the server's clock."""
+
+    def settle(self, skipped_by_server: Mapping[str, int] | None) -> None:
+        """Have all settle their accounts."""
+
+    def parts(self) -> list[Part]:
+        """Return what each worker measured; those that have not settled are left out."""
+
+
+class LocalCrew:
+    """The one worker in this process."""
+
+    order_takes_s = 0.3
+
+    def __init__(self, worker: LoadWorker) -> None:
+        self._worker = worker
+
+    def progress(self) -> list[Progress]:
+        """Return how far it is."""
+        return [self._worker.progress()]
+
+    def lost(self) -> list[str]:
+        """Return nobody."""
+        return []
+
+    def failed(self) -> str:
+        """Return nothing: the run would not have begun."""
+        return ""
+
+    def measure(self, start_us: int, end_us: int) -> None:
+        """Have it measure."""
+        self._worker.measure(start_us, end_us)
+
+    def settle(self, skipped_by_server: Mapping[str, int] | None) -> None:
+        """Have it settle its accounts."""
+        self._worker.settle({}, skipped_by_server)
+
+    def parts(self) -> list[Part]:
+        """Return what it measured."""
+        return [self._worker.part()] if self._worker.phase == "settled" else []
+
+
+class RemoteCrew:
+    """The workers that are connected to this master when a run begins; ``run`` tells its reports from others'."""
+
+    order_takes_s = 1.5
+
+    def __init__(self, runner: MasterRunner, run: str) -> None:
+        self._runner = runner
+        self._run = run
+        self._members = [client.id for client in runner.clients.all]
+        self._reports: dict[str, dict[str, Any]] = {}
+        self._parts: dict[str, Part] = {}
+
+    def take_report(self, client_id: str, report: dict[str, Any]) -> None:
+        """Take what a worker says of itself."""
+        if report.get("run") == self._run and client_id in self._members:
+            self._reports[client_id] = report
+            if "part" in report:
+                self._parts[client_id] = Part.from_wire(report["part"])
+
+    def progress(self) -> list[Progress]:
+        """Return how far each is that has said something and is not gone."""
+        gone = self.lost()
+        reports = [report for client, report in self._reports.items() if client not in gone]
+        return [Progress(**report["progress"]) for report in reports if "progress" in report]
+
+    def lost(self) -> list[str]:
+        """Return those that are gone, or send no signs of life (Locust's own count: 3 s)."""
+        clients = self._runner.clients
+        return [
+            member
+            for member in self._members
+            if member not in self._parts and (member not in clients or clients[member].state == STATE_MISSING)
+        ]
+
+    def failed(self) -> str:
+        """Return why the first of those could not begin that could not."""
+        return next((report["failed"] for report in self._reports.values() if "failed" in report), "")
+
+    def measure(self, start_us: int, end_us: int) -> None:
+        """Have all measure."""
+        self._order({"do": "measure", "start_us": start_us, "end_us": end_us})
+
+    def settle(self, skipped_by_server: Mapping[str, int] | None) -> None:
+        """Tell each what the others saw, and have it settle its accounts."""
+        seen = {client: report.get("seen", {}) for client, report in self._reports.items()}
+        for client in seen:
+            ticks: dict[str, list[Any]] = {}
+            for other, rooms in seen.items():
+                if other != client:
+                    for name, columns in rooms.items():
+                        mine = ticks.setdefault(name, [b"", b"", b""])
+                        ticks[name] = [old + bytes(new) for old, new in zip(mine, columns, strict=True)]
+            skipped = None if skipped_by_server is None else dict(skipped_by_server)
+            self._order({"do": "settle", "ticks": ticks, "skipped": skipped}, client)
+
+    def parts(self) -> list[Part]:
+        """Return what was measured by those that have settled, in order of their numbers."""
+        return sorted(self._parts.values(), key=lambda part: part.worker)
+
+    def _order(self, order: dict[str, Any], client_id: str | None = None) -> None:
+        self._runner.send_message(ORDER, {"run": self._run, **order}, client_id)
+
+
+class Member:
+    """A worker's end of the line to the master, for one run."""
+
+    def __init__(self, run: str, worker: LoadWorker | None, failed: str = "") -> None:
+        self._run = run
+        self._worker = worker
+        self._failed = failed
+        self._part_told = False
+
+    def report(self) -> dict[str, Any]:
+        """Return what the master shall know by now."""
+        report: dict[str, Any] = {"run": self._run}
+        if self._worker is None:
+            return report | {"failed": self._failed}
+        report["progress"] = self._worker.progress().to_wire()
+        if self._worker.phase == "drained":
+            report["seen"] = self._worker.ticks_seen()
+        if self._worker.phase == "settled" and not self._part_told:  # it is large
+            self._part_told = True
+            report["part"] = self._worker.part().to_wire()
+        return report
+
+    def take_order(self, order: dict[str, Any]) -> None:
+        """Do what the master says."""
+        if order.get("run") != self._run or self._worker is None:
+            return
+        if order["do"] == "measure":
+            self._worker.measure(order["start_us"], order["end_us"])
+        elif order["do"] == "settle":
+            self._worker.settle(order["ticks"], order["skipped"])
+
+
+def listen_for_orders(runner: WorkerRunner, take: Any) -> None:
+    """Hand the master's orders to ``take`` as they come."""
+    runner.register_message(ORDER, lambda environment, msg: take(msg.data))  # noqa: ARG005 - Locust passes both by name

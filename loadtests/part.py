@@ -1,0 +1,154 @@
+"""What one worker measured, as it travels to who makes the summary. Opens nothing."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+from loadtests.accounts import MAIN, Accounts, Additive, StepAccounts
+from loadtests.machine import MachineSample
+from shared.measure.histogram import Histogram
+
+
+@dataclass(slots=True)
+class Figures(Additive):
+    """What is added up over workers, beside the accounts of connections."""
+
+    ping_rtt: Histogram = field(default_factory=Histogram)
+    lag: Histogram = field(default_factory=Histogram)
+    """Of the hubs."""
+    cpu_s: float = 0.0
+    """CPU time of the processes in the window."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Part:
+    """One worker's share of a run, settled."""
+
+    worker: int
+    boot_id: str | None
+    same_host: bool
+    """The server is on this worker's host, or is taken to be."""
+    cpus: list[int]
+    duration_s: float
+    """Between the two samples of CPU and machine."""
+    before: MachineSample | None
+    after: MachineSample | None
+    rss_bytes: int
+    """When the window opened."""
+    rss_growth_bytes: int
+    """Up to then, from before the first connection."""
+    up: int
+    """Connections that were up when the window opened."""
+    clock_step_us: int
+    clock_uncertainty_us: int | None
+    skipped: dict[str, int]
+    """Due times in the window that were no tick for anybody, by room."""
+    lost: dict[str, int]
+    """Of these, those that the server did not skip."""
+    period_us: float
+    figures: Figures
+    groups: dict[str, Accounts]
+    steps: list[StepAccounts]
+    stretches: list[Histogram]
+
+    @property
+    def main(self) -> Accounts:
+        """The accounts of those that neither stall nor leave by plan."""
+        return self.groups[MAIN]
+
+    @property
+    def received(self) -> int:
+        """Frames of all groups."""
+        return sum(accounts.received for accounts in self.groups.values())
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return it as plain objects."""
+        wire = {name: getattr(self, name) for name in _PLAIN}
+        return wire | {
+            "before": None if self.before is None else asdict(self.before),
+            "after": None if self.after is None else asdict(self.after),
+            "figures": self.figures.to_wire(),
+            "groups": {name: accounts.to_wire() for name, accounts in self.groups.items()},
+            "steps": [step.to_wire() for step in self.steps],
+            "stretches": [_Stretch(histogram).to_wire() for histogram in self.stretches],
+        }
+
+    @classmethod
+    def from_wire(cls, wire: dict[str, Any]) -> Self:
+        """Return what gave ``wire``."""
+        return cls(
+            **{name: wire[name] for name in _PLAIN},
+            before=None if wire["before"] is None else MachineSample.from_wire(wire["before"]),
+            after=None if wire["after"] is None else MachineSample.from_wire(wire["after"]),
+            figures=Figures.from_wire(wire["figures"]),
+            groups={name: Accounts.from_wire(accounts) for name, accounts in wire["groups"].items()},
+            steps=[StepAccounts.from_wire(step) for step in wire["steps"]],
+            stretches=[_Stretch.from_wire(stretch).lateness for stretch in wire["stretches"]],
+        )
+
+
+_PLAIN = (
+    "worker",
+    "boot_id",
+    "same_host",
+    "cpus",
+    "duration_s",
+    "rss_bytes",
+    "rss_growth_bytes",
+    "up",
+    "clock_step_us",
+    "clock_uncertainty_us",
+    "skipped",
+    "lost",
+    "period_us",
+)
+
+
+@dataclass(slots=True)
+class _Stretch(Additive):
+    lateness: Histogram = field(default_factory=Histogram)
+
+
+def merged(parts: list[Part]) -> Part:
+    """Return the sum of all parts, as if one worker had had all connections; the parts stay as they are."""
+    groups: dict[str, Accounts] = {}
+    steps = [StepAccounts() for _ in parts[0].steps]
+    stretches = [Histogram() for _ in parts[0].stretches]
+    figures = Figures()
+    for part in parts:
+        figures.add(part.figures)
+        for name, accounts in part.groups.items():
+            groups.setdefault(name, Accounts()).add(accounts)
+        for mine, step in zip(steps, part.steps, strict=True):
+            mine.add(step)
+        for mine_too, stretch in zip(stretches, part.stretches, strict=True):
+            mine_too.add(stretch)
+    uncertainties = [part.clock_uncertainty_us for part in parts]
+    return Part(
+        worker=-1,
+        boot_id=parts[0].boot_id,
+        same_host=all(part.same_host for part in parts),
+        cpus=sorted({cpu for part in parts for cpu in part.cpus}),
+        duration_s=parts[0].duration_s,
+        before=parts[0].before,
+        after=parts[0].after,
+        rss_bytes=sum(part.rss_bytes for part in parts),
+        rss_growth_bytes=sum(part.rss_growth_bytes for part in parts),
+        up=sum(part.up for part in parts),
+        clock_step_us=max(part.clock_step_us for part in parts),
+        clock_uncertainty_us=None if None in uncertainties else max(u for u in uncertainties if u is not None),
+        skipped=_greatest([part.skipped for part in parts]),
+        lost=_greatest([part.lost for part in parts]),
+        period_us=max(part.period_us for part in parts),
+        figures=figures,
+        groups=groups,
+        steps=steps,
+        stretches=stretches,
+    )
+
+
+def _greatest(counts: list[dict[str, int]]) -> dict[str, int]:
+    """Return the greatest count of each room: workers that share one count the same ticks."""
+    rooms = {room for count in counts for room in count}
+    return {room: max(count.get(room, 0) for count in counts) for room in sorted(rooms)}

@@ -1,0 +1,35 @@
+"""What a scenario says of itself beside its story. Knows nothing of Locust or of connections."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One entry of the table that ``--scenario`` chooses from."""
+
+    about: str
+    """For the help text, and for the web UI."""
+    user: type[Any]
+    """The Locust user that plays it."""
+    room_size: int = 0
+    """How many share a room, unless ``--room-size`` says; 0: all are in the one of the URL."""
+    steps: int = 1
+    """Equal parts of the measured window that are reported one by one."""
+    path: str | None = None
+    """What takes the place of the default path of a URL."""
+    settled: bool = True
+    """Whether the load is the same at the end of the warm-up and in the first two seconds of the window."""
+    pings: bool = True
+    """Whether connections ask for pongs, 50 a second in all."""
+
+    def step_starts_us(self, window_us: int) -> list[int]:
+        """Return when the steps of a window begin, in microseconds after its own start."""
+        return [window_us * step // self.steps for step in range(self.steps)]
+
+
+def is_among(number: int, percent: float) -> bool:
+    """Return whether the ``number``-th of all belongs to ``percent`` of them, who are spread evenly."""
+    return int((number + 1) * percent / 100 + 1e-9) > int(number * percent / 100 + 1e-9)

@@ -1,0 +1,30 @@
+"""Everybody plays, in rooms of ten: keys at a human rate, and a new snake when one has died."""
+
+from locust import between, task
+
+from loadtests.scenario import Scenario
+from loadtests.users import SnakePlayer
+
+
+class Player(SnakePlayer):
+    """Steers a snake, as long as it lives, and then another."""
+
+    wait_time = between(0.1, 0.25)
+
+    def on_start(self) -> None:
+        """Come in."""
+        super().on_start()
+        self.enter()
+
+    @task
+    def play(self) -> None:
+        """Look at the board; press a key if it takes one to stay alive, and now and then for the fun of it."""
+        if self.connection is None or not self.connection.ticking:
+            self.go_home()
+        if not self.is_alive():
+            self.join()
+        elif key := self.way_on(seconds=0.25, whim=0.1):
+            self.press(key)
+
+
+SCENARIO = Scenario("everybody plays, in rooms of ten", user=Player, room_size=10)

@@ -1,0 +1,25 @@
+"""A fifth watches; for the middle third of the time all the others come too, at once, and go again."""
+
+from locust import task
+
+from loadtests.scenario import Scenario
+from loadtests.users import SnakeUser
+
+
+class Passerby(SnakeUser):
+    """Stays all the time, one in five, or comes for the spike."""
+
+    @task
+    def drop_in(self) -> None:
+        """Come in and stay, or come with the crowd and go with it."""
+        if self.is_among(percent=20):
+            self.enter()
+            self.stay()
+        self.wait_for_step(1)
+        self.enter(group="spike", at_once=True)
+        self.wait_for_step(2)
+        self.leave()
+        self.go_home()
+
+
+SCENARIO = Scenario("a fifth watches; the others come for the middle third of the time", user=Passerby, steps=3)

@@ -1,0 +1,25 @@
+"""A share stops reading when the measuring begins: do the others notice?"""
+
+from locust import task
+
+from loadtests.scenario import Scenario
+from loadtests.summarise import STALLED
+from loadtests.users import SnakeUser
+
+
+class Onlooker(SnakeUser):
+    """Watches, or is one of those that fall asleep and are counted apart."""
+
+    @task
+    def watch(self) -> None:
+        """Come in and stay, awake or not."""
+        if not self.is_among(self.options.share_percent):
+            self.enter()
+            self.stay()
+        self.enter(group=STALLED)
+        self.wait_for_step()
+        self.stop_reading()
+        self.stay()
+
+
+SCENARIO = Scenario("a share stops reading when the measuring begins (--share), the others watch", user=Onlooker, settled=False)

@@ -1,0 +1,23 @@
+"""A tenth is there already when all the others come at the same moment: what a rush costs those inside."""
+
+from locust import task
+
+from loadtests.scenario import Scenario
+from loadtests.users import SnakeUser
+
+
+class Crowd(SnakeUser):
+    """Comes early, one in ten, or with all the others."""
+
+    @task
+    def rush_in(self) -> None:
+        """Come in and stay."""
+        if self.is_among(percent=10):
+            self.enter()
+        else:
+            self.wait_for_step()
+            self.enter(at_once=True)
+        self.stay()
+
+
+SCENARIO = Scenario("a tenth watches while all the others connect at once", user=Crowd, settled=False)

@@ -1,0 +1,276 @@
+"""
+A process that has users: what they ask it for, and what the conductor of the run tells it to do.
+
+Locust starts and stops the users; how frames are timed is in :mod:`loadtests.measurement`. A run has one such worker,
+or, with ``--processes`` or ``--master``, several that know nothing of each other.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import time
+from collections import deque
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import gevent
+from gevent.event import Event
+from gevent.pool import Group
+
+from loadtests.client import Connection
+from loadtests.measurement import Measurement
+from loadtests.pacer import Pacer
+from loadtests.probe import resolve
+from shared.measure.histogram import Histogram
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from loadtests.client import Listener
+    from loadtests.options import LoadOptions
+    from loadtests.part import Part
+    from loadtests.stats import ServerStats
+
+logger = logging.getLogger("tickbench.load")
+
+BEAT_S = 0.1
+BEATS_A_ROW = 10
+"""A summary row for Locust's table comes once a second."""
+PINGS_A_SECOND = 50
+DRAIN_S = 1.0
+"""How long we wait for what was due in the window, and at least two periods and a half."""
+DEFAULT_TICK_RATE_HZ = 20.0
+
+Phase = Literal["coming", "measuring", "drained", "settled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a worker is."""
+
+    phase: Phase
+    users: int
+    """That Locust has started."""
+    settled: int
+    """Users that are connected, or have failed to, or wait for their cue."""
+    up: int
+    """Connections that got a tick frame."""
+    why_none: str
+    """Why others did not."""
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return it as plain objects."""
+        return asdict(self)
+
+
+class LoadWorker:
+    """One process's share of one run. Its users call :meth:`connection`; the conductor all that follows ``measure``."""
+
+    def __init__(self, options: LoadOptions, base: ServerStats | None, index: int | None, events: Any) -> None:
+        self.options = options
+        self.base = base
+        self.phase: Phase = "coming"
+        self.opened = Event()
+        """Set when the window opens."""
+        self.pacer = Pacer()
+        self._index = index
+        self._events = events
+        self._measurement = Measurement(base, self._period_us())
+        self._address = resolve(options.target)
+        self._to_ping: deque[Connection] = deque()
+        self._users = 0
+        self._waiting = 0
+        self._next_turn_s = 0.0
+        self._greenlets = Group()
+        self._step_starts_us: list[int] = []
+
+    # For users
+
+    @property
+    def tick_rate_hz(self) -> float:
+        """The server's, or what servers have by default."""
+        return DEFAULT_TICK_RATE_HZ if self.base is None else self.base.tick_rate_hz
+
+    def new_user(self) -> int:
+        """Return the number of one more user."""
+        self._users += 1
+        return self._users - 1
+
+    def room_of(self, user: int) -> str | None:
+        """Return the room that a user plays in, None for that of the URL."""
+        if not self.options.room_size:
+            return None
+        # Each worker has rooms of its own, which therefore are as large as was asked for.
+        return f"{self._prefix()}r{user // self.options.room_size}"
+
+    def name_of(self, user: int) -> str:
+        """Return the name that a user plays under; at most 15 characters up to a million users."""
+        return f"{self._prefix()}load{user}"
+
+    def connection(
+        self,
+        room: str | None,
+        group: str,
+        greeting: Callable[[Connection], bytes],
+        on_text: Listener | None = None,
+        *,
+        told: bool = False,
+    ) -> Connection:
+        """Return a new connection, not yet opened; ``told`` as for :class:`~loadtests.rooms.RoomTicks`."""
+        target = self.options.target
+        if room is not None and not told:
+            target = target.in_room(room)
+        index = self._measurement.recorder.add_connection(room or target.room, group, told=told)
+        ledger = self._measurement.ledger
+        latest = ledger.log.latest(room or target.room)
+        connection = Connection(target, self._address, index, ledger, lambda: greeting(connection), latest, on_text)
+        self._to_ping.append(connection)
+        return connection
+
+    def wait_turn(self) -> None:
+        """Wait until one more connection keeps to the ramp: Locust starts a second's worth of users at once."""
+        now_s = time.monotonic()
+        self._next_turn_s = max(now_s, self._next_turn_s + 1 / self.options.spawn_rate)
+        gevent.sleep(self._next_turn_s - now_s)
+
+    def wait_for_step(self, step: int, *, outside: bool) -> None:
+        """Wait until a step of the window begins; ``outside``: without a connection, so that the ramp is not held up."""
+        self._waiting += outside
+        try:
+            self.opened.wait()
+        finally:
+            self._waiting -= outside
+        begins_us = self._measurement.recorder.window.start + self._step_starts_us[step]
+        gevent.sleep(max(0.0, (begins_us - self._measurement.server_now_us()) / 1e6))
+
+    def expect(self, connection: Connection, n: int, due_us: int, sent_us: int) -> None:
+        """Say that message ``n`` was sent, which will come back as a tick."""
+        add_us = self._measurement.clock.correction_us
+        self._measurement.recorder.expect(connection.index, n, due_us + add_us, sent_us + add_us)
+
+    def record_input(self, connection: Connection, us: int) -> None:
+        """Record how long it took from a key to the frame that shows the turn."""
+        if self._measurement.is_open:
+            self._measurement.recorder.group_of(connection.index).input.record(us)
+
+    # For the conductor
+
+    def start(self) -> None:
+        """Begin."""
+        self._measurement.drift.start()
+        self.pacer.start()
+        self._greenlets.spawn(self._beat)
+        if self.options.scenario.pings:
+            self._greenlets.spawn(self._ping)
+
+    def stop(self) -> None:
+        """End all that was begun."""
+        self._greenlets.kill(block=False)
+        self.pacer.stop()
+        self._measurement.close()
+
+    def server_now_us(self) -> int:
+        """Return the time on the server's clock."""
+        return self._measurement.server_now_us()
+
+    def progress(self) -> Progress:
+        """Return how far we are."""
+        ledger = self._measurement.ledger
+        return Progress(self.phase, self._users, ledger.settled + self._waiting, ledger.up, ledger.why_none())
+
+    def measure(self, start_us: int, end_us: int) -> None:
+        """Say when the window opens and closes, on the server's clock, before it does."""
+        self.phase = "measuring"
+        window = range(start_us, end_us)
+        self._step_starts_us = self.options.scenario.step_starts_us(len(window))
+        self._measurement.measure(window, self._step_starts_us)
+        self._greenlets.spawn(self._measure, window)
+
+    def ticks_seen(self) -> dict[str, list[bytes]]:
+        """Return the ticks that were seen of the rooms that other workers may share."""
+        recorder = self._measurement.recorder
+        if self._index is None or self.options.room_size:
+            return {}
+        return {name: room.to_wire(recorder.window) for name, room in recorder.rooms.items() if not room.told}
+
+    def settle(self, ticks: Mapping[str, list[Any]], skipped_by_server: Mapping[str, int] | None) -> None:
+        """Settle the accounts; as :meth:`Measurement.settle`. The :meth:`part` is ready then."""
+        if self.phase == "drained":
+            self._measurement.settle(ticks, skipped_by_server)
+            self.phase = "settled"
+
+    def part(self) -> Part:
+        """Return our share of the result."""
+        return self._measurement.part(self._index or 0)
+
+    # Its life
+
+    def _period_us(self) -> float | None:
+        if self.options.scenario.path is not None:  # an echo of our own messages
+            return 1e6 / self.options.echo_rate_hz if self.options.echo_rate_hz else 0.0
+        return None if self.base is None else 1e6 / self.base.tick_rate_hz
+
+    def _prefix(self) -> str:
+        return "" if self._index is None else f"w{self._index}"
+
+    def _measure(self, window: range) -> None:
+        # What the ramp left behind is collected now, and what stays is never looked at again.
+        gc.collect()
+        gc.freeze()
+        self._sleep_until(window.start)
+        self._measurement.open_window()
+        self.opened.set()
+        for step, end_us in enumerate([*self._step_starts_us[1:], len(window)]):
+            self._sleep_until(window.start + end_us)
+            self._measurement.recorder.end_step(step)
+        self._measurement.close_window()
+        deadline_s = time.monotonic() + max(DRAIN_S, 2.5 / self.tick_rate_hz)
+        while time.monotonic() < deadline_s and not self._measurement.recorder.caught_up():
+            gevent.sleep(BEAT_S)
+        self.phase = "drained"
+
+    def _sleep_until(self, server_us: int) -> None:
+        while (wait_us := server_us - self._measurement.server_now_us()) > 0:
+            gevent.sleep(min(1.0, wait_us / 1e6))  # in pieces: the clock may be corrected meanwhile
+
+    # Beside it
+
+    def _beat(self) -> None:
+        beats = 0
+        while True:
+            gevent.sleep(BEAT_S)
+            self._measurement.beat()
+            beats += 1
+            if beats % BEATS_A_ROW == 0:
+                for name, us in self._rows():
+                    self._events.request.fire(
+                        request_type="tick",
+                        name=name,
+                        response_time=us / 1000,
+                        response_length=0,
+                        exception=None,
+                        context={},
+                    )
+
+    def _rows(self) -> Iterator[tuple[str, int]]:
+        """Yield what the last second was like, for Locust's table and charts."""
+        recorder = self._measurement.recorder
+        lateness, recorder.latest_lateness = recorder.latest_lateness, Histogram()
+        error, recorder.latest_interval_error = recorder.latest_interval_error, Histogram()
+        for name, histogram in (("lateness", lateness), ("interval error", error)):
+            if histogram.count:
+                yield f"{name} p50", histogram.percentile_us(50)
+                yield f"{name} p99", histogram.percentile_us(99)
+
+    def _ping(self) -> None:
+        """Ask for pongs, evenly over the second, of one connection after the other."""
+        while True:
+            gevent.sleep(1 / PINGS_A_SECOND)
+            for _ in range(min(len(self._to_ping), 10)):  # look for one that is up, but not for ever
+                connection = self._to_ping.popleft()
+                if not connection.is_over:
+                    self._to_ping.append(connection)
+                if connection.ticking:
+                    connection.ping()
+                    break
