@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from loadtests.crew import Crew
     from loadtests.options import LoadOptions
     from loadtests.part import Part
+    from shared.measure.summary import LoadSummary
 
 logger = logging.getLogger("tickbench.load")
 
@@ -66,7 +67,7 @@ class Conductor:
         self._base_at_s = time.monotonic()
         self._crew = crew
         self._probes = CoreProbes()
-        self._greenlet: gevent.Greenlet | None = None
+        self._greenlet: gevent.Greenlet[[], None] | None = None
 
     def start(self) -> None:
         """Begin."""
@@ -158,8 +159,7 @@ class Conductor:
 
     def _settle(self, after: ServerStats | None) -> list[Part]:
         self._crew.settle(self._skipped_by_server(after))
-        workers = len(self._crew.progress())
-        self._wait_until(lambda: len(self._crew.parts()) + len(self._crew.lost()) >= workers, WAIT_S)
+        self._wait_until(lambda: len(self._crew.parts()) >= len(self._crew.progress()), WAIT_S)
         parts = self._crew.parts()
         if not parts:
             raise FailedRunError("no worker told what it had measured")
@@ -176,6 +176,7 @@ class Conductor:
         summary = summarise(run)
         if self.options.out is not None:
             write_whole(self.options.out, summary.to_json())
+        logger.info("%s", in_a_line(summary))
         for reason in summary.validity.reasons:
             logger.warning("not valid: %s", reason)
         for warning in summary.validity.warnings:
@@ -185,7 +186,7 @@ class Conductor:
     # Waiting and asking
 
     def _wait_until(self, condition: Callable[[], bool], limit_s: float) -> None:
-        """Wait until ``condition`` holds, at most ``limit_s``; raise where a worker could not begin, or all are lost."""
+        """Wait until ``condition`` holds, at most ``limit_s``; raise where no worker can bring it about."""
         deadline_s = time.monotonic() + limit_s
         while not condition() and time.monotonic() < deadline_s:
             if why := self._crew.failed():
@@ -213,3 +214,15 @@ class Conductor:
             return fetch_stats(self.options.target)
         except OSError as error:
             raise FailedRunError(f"the server does not answer GET /stats any more: {error}") from error
+
+
+def in_a_line(summary: LoadSummary) -> str:
+    """Sum a run up, for a log."""
+    frames, lateness = summary.frames, summary.tick_lateness_ms
+    figures = ", ".join(
+        f"{name} {value:.2f} ms"
+        for name, value in (("p50", lateness.p50), ("p99", lateness.p99), ("max", lateness.max))
+        if value is not None
+    )
+    verdict = "valid" if summary.validity.ok else "not valid"
+    return f"{verdict}: {frames.received} of {frames.expected} frames, lateness {figures or 'unknown'}"

@@ -6,29 +6,16 @@ Knows nothing of the load. Linux only, as is timerfd; ``gevent.sleep`` would add
 
 from __future__ import annotations
 
-import ctypes
 import os
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import gevent
 
+from loadtests.timerfd import MONOTONIC, create_timer, expirations, set_timer
 from shared.measure.histogram import Histogram
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 PERIOD_NS: Final = 20_000_000
-_CLOCK_MONOTONIC: Final = 1
-_ABSOLUTE: Final = 1  # TFD_TIMER_ABSTIME
-
-
-class _Timespec(ctypes.Structure):
-    _fields_ = (("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long))
-
-
-class _Itimerspec(ctypes.Structure):
-    _fields_ = (("interval", _Timespec), ("value", _Timespec))
 
 
 class DriftProbe:
@@ -42,10 +29,11 @@ class DriftProbe:
 
     def start(self) -> bool:
         """Begin; return False where the system has no such timer."""
-        self._due_ns = time.monotonic_ns() + PERIOD_NS
-        self._timer = _create_timer(self._due_ns)
+        self._timer = create_timer(MONOTONIC)
         if self._timer < 0:
             return False
+        self._due_ns = time.monotonic_ns() + PERIOD_NS
+        set_timer(self._timer, self._due_ns, PERIOD_NS)
         self._watcher = gevent.get_hub().loop.io(self._timer, 1)
         self._watcher.start(self._on_expired)
         return True
@@ -63,22 +51,8 @@ class DriftProbe:
             self._timer = -1
 
     def _on_expired(self) -> None:
-        expired = int.from_bytes(os.read(self._timer, 8), "little")
+        expired = expirations(self._timer)
         now_ns = time.monotonic_ns()
         for _ in range(expired):
             self.lag.record((now_ns - self._due_ns) // 1000)
             self._due_ns += PERIOD_NS
-
-
-def _create_timer(first_due_ns: int) -> int:
-    """Return a readable descriptor of a periodic absolute timer, -1 without timerfd (Python has it from 3.13 on)."""
-    library = ctypes.CDLL(None, use_errno=True)
-    create: Callable[..., int] | None = getattr(library, "timerfd_create", None)
-    if create is None:
-        return -1
-    timer = create(_CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
-    if timer < 0:
-        return -1
-    setting = _Itimerspec(_Timespec(0, PERIOD_NS), _Timespec(*divmod(first_due_ns, 1_000_000_000)))
-    library.timerfd_settime(timer, _ABSOLUTE, ctypes.byref(setting), None)
-    return timer

@@ -95,8 +95,6 @@ class Hooks:
             self._cannot_begin(environment, str(error))
             return
         forget_boards()
-        classes: Any = environment.available_user_classes
-        environment.user_classes = [classes[options.scenario.user.__name__]]
         if isinstance(runner, WorkerRunner):
             self._start_worker(options, base, runner.worker_index)
             self._member = Member(getattr(parsed, RUN_ARGUMENT, ""), self._worker)

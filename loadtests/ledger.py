@@ -1,4 +1,4 @@
-"""Takes down what becomes of the connections of a run, and when, on the server's clock. Reads no clock, opens nothing."""
+"""Takes down what becomes of the connections of a run, and when by the server's clock. Reads no clock itself."""
 
 from __future__ import annotations
 

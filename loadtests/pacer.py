@@ -8,11 +8,13 @@ nothing of what is sent.
 from __future__ import annotations
 
 import heapq
+import os
 from typing import TYPE_CHECKING, Any
 
 import gevent
 
 from loadtests.stamps import now_us
+from loadtests.timerfd import REALTIME, create_timer, expirations, set_timer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,36 +24,44 @@ if TYPE_CHECKING:
 
 
 class Pacer:
-    """Calls senders at their due times, in the hub, from :meth:`start` to :meth:`stop`."""
+    """Calls senders at their due times, in the hub, until :meth:`stop`."""
 
     def __init__(self) -> None:
         self._due: list[tuple[int, int, int, Send]] = []  # due time, order of coming, period, whom to call
         self._senders = 0
-        self._timer: Any = None
-
-    def start(self) -> None:
-        """Begin."""
-        self._timer = gevent.get_hub().loop.timer(0.0005, 0.0005)
+        self._timer = -1
+        self._watcher: Any = None
 
     def pace(self, first_due_us: int, period_us: int, send: Send) -> None:
         """Call ``send`` at ``first_due_us``, and every ``period_us`` from then on until it returns False."""
+        if self._timer < 0:
+            self._timer = create_timer(REALTIME)
+            if self._timer < 0:
+                raise OSError("this system has no timerfd, which messages at a rate of their own need")
+            self._watcher = gevent.get_hub().loop.io(self._timer, 1)
+            self._watcher.start(self._on_time)
         self._senders += 1
         heapq.heappush(self._due, (first_due_us, self._senders, period_us, send))
-        if len(self._due) == 1:
-            self._timer.start(self._on_time)
+        if self._due[0][1] == self._senders:  # it is the next one
+            self._arm()
 
     def stop(self) -> None:
         """Call nobody any more."""
-        if self._timer is not None:
-            self._timer.stop()
-            self._timer.close()
-            self._timer = None
+        if self._timer >= 0:
+            self._watcher.stop()
+            self._watcher.close()
+            os.close(self._timer)
+            self._timer = -1
         self._due.clear()
 
     def _on_time(self) -> None:
+        expirations(self._timer)
         while self._due and self._due[0][0] <= now_us():
             due_us, order, period_us, send = heapq.heappop(self._due)
             if send(due_us):
                 heapq.heappush(self._due, (due_us + period_us, order, period_us, send))
-        if not self._due and self._timer is not None:
-            self._timer.stop()
+        if self._due:
+            self._arm()
+
+    def _arm(self) -> None:
+        set_timer(self._timer, self._due[0][0] * 1000)

@@ -203,7 +203,7 @@ class Recorder:
         self._count(arrivals, measured)
         new, late = self._sort_out(rows)
         self._record_lateness(rows, new | late, placed[order])
-        self._record_intervals(Rows(*(column[new] for column in rows)))
+        self._record_intervals(Rows(*(column[new] for column in rows)))  # type: ignore[arg-type] # each keeps its type
 
     def caught_up(self) -> bool:
         """Return whether every connection of the main group that is still up has got a tick due behind the window."""
@@ -234,8 +234,8 @@ class Recorder:
         group = self._group
         for number, name in enumerate(self._group_names):
             self.groups[name].jitter = self._jitters.histogram(group == number)
-        for connection, pdv in self._deliveries.pdv(len(self._room)):
-            for name, of in self._by_group(connection):
+        for connections, pdv in self._deliveries.pdv(len(self._room)):
+            for name, of in self._by_group(connections):
                 self.groups[name].pdv.record_array(pdv[of])
         self._deliveries.close()
 

@@ -242,7 +242,8 @@ def _slow_consumer(found: Findings, _: Limits) -> str | None:
 def _lost_workers(found: Findings, _: Limits) -> str | None:
     if not found.lost_workers:
         return None
-    return f"{len(found.lost_workers)} of the workers were lost, with all they had measured: {', '.join(found.lost_workers)}"
+    lost = found.lost_workers
+    return f"{len(lost)} of the workers were lost, with all that they had measured: {', '.join(lost)}"
 
 
 def _not_started(found: Findings, _: Limits) -> str | None:

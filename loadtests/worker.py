@@ -135,7 +135,7 @@ class LoadWorker:
         gevent.sleep(self._next_turn_s - now_s)
 
     def wait_for_step(self, step: int, *, outside: bool) -> None:
-        """Wait until a step of the window begins; ``outside``: without a connection, so that the ramp is not held up."""
+        """Wait until a step of the window begins; ``outside``, without a connection, one does not hold up the ramp."""
         self._waiting += outside
         try:
             self.opened.wait()
@@ -159,7 +159,6 @@ class LoadWorker:
     def start(self) -> None:
         """Begin."""
         self._measurement.drift.start()
-        self.pacer.start()
         self._greenlets.spawn(self._beat)
         if self.options.scenario.pings:
             self._greenlets.spawn(self._ping)

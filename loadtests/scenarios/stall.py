@@ -1,4 +1,4 @@
-"""A share stops reading when the measuring begins: do the others notice?"""
+"""A share stops reading when the measuring begins, and the others should not notice."""
 
 from locust import task
 
@@ -22,4 +22,6 @@ class Onlooker(SnakeUser):
         self.stay()
 
 
-SCENARIO = Scenario("a share stops reading when the measuring begins (--share), the others watch", user=Onlooker, settled=False)
+SCENARIO = Scenario(
+    "a share stops reading when the measuring begins (--share), the others watch", user=Onlooker, settled=False
+)
