@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from shared.measure.summary import LoadSummary, read_summary
-from tests.support.planted_server import Law, Send
+from tests.support.planted_law import Law
+from tests.support.planted_record import Columns, Meta, Send, read_arrays, read_meta, read_record
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60
@@ -32,7 +33,15 @@ class Planted:
 
     def sends(self) -> list[Send]:
         """What it sent; known when it has ended."""
-        return [Send(*row) for row in json.loads(self.record.read_text())]
+        return read_record(self.record)
+
+    def columns(self) -> Columns:
+        """Return the same as :meth:`sends`, where they are many."""
+        return read_arrays(self.record)
+
+    def meta(self) -> Meta:
+        """What else it did; known when it has ended."""
+        return read_meta(self.record)
 
 
 @contextmanager
@@ -70,6 +79,7 @@ class PlantedRun:
     stderr: str
     summary: LoadSummary
     sends: list[Send]
+    meta: Meta
 
 
 def load_planted(law: Law, folder: Path, users: int, *arguments: object) -> PlantedRun:
@@ -77,7 +87,7 @@ def load_planted(law: Law, folder: Path, users: int, *arguments: object) -> Plan
     with planted(law, folder) as server:
         done = load("--host", server.url, "--users", users, "--out", out, *arguments)
     assert done.returncode in {0, 3}, done.stderr
-    return PlantedRun(done.returncode, done.stderr, read_summary(out.read_bytes()), server.sends())
+    return PlantedRun(done.returncode, done.stderr, read_summary(out.read_bytes()), server.sends(), server.meta())
 
 
 @pytest.fixture(scope="session")

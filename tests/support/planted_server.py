@@ -2,204 +2,219 @@
 A server that errs by a law known to the test, and keeps a record of what it really sent.
 
 ``python planted_server.py LAW RECORD``: LAW is JSON of :class:`Law`; RECORD is written on SIGTERM. It prints its port.
-It speaks just enough of the protocol to be loaded, over bare sockets, and shares no code with the generator.
+It speaks just enough of the protocol to be loaded, over bare sockets, and shares no code with the generator. One core
+feeds it 100,000 frames a second: where the law has all connections of a room get the same, a send is little more than
+the system call and the two readings of the clock around it.
 """
 
-import base64
-import hashlib
+import gc
 import json
-import selectors
+import resource
+import select
 import signal
 import socket
 import sys
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+
+from tests.support.planted_door import Door
+from tests.support.planted_law import Law
+from tests.support.planted_peers import Outbox, Peer, Room, Write
+from tests.support.planted_record import Recorder, Send, Stall, read_arrays, read_meta, read_record
+from tests.support.planted_wire import PING, Tick, frame, tick_text
+
+__all__ = ["Law", "Send", "read_arrays", "read_meta", "read_record"]
+
+EVENTS_A_TURN = 128
 
 
-@dataclass(frozen=True)
-class Law:
-    """
-    How it errs. ``x_every=k`` does x with tick n on the i-th connection where n + i is a multiple of k (0: never).
-
-    Ticks are skipped, as due times of an overrun are, for all connections at once.
-    """
-
-    tick_rate_hz: int = 50
-    lateness_ms: float = 0.0
-    drop_every: int = 0
-    repeat_every: int = 0
-    swap_every: int = 0  # with the next tick
-    split_every: int = 0  # into two writes
-    fragment_every: int = 0  # into two frames
-    space_every: int = 0  # white space in the head
-    skip_every: int = 0
-    close_every: int = 0  # every so many-th connection ...
-    close_after: int = 0  # ... after so many ticks
-    refuse_every: int = 0  # so many-th handshake gets a 503
-    pad_bytes: int = 300
-
-    def hits(self, every: int, n: int, connection: int) -> bool:
-        return every > 0 and (n + connection) % every == 0
-
-
-class Send(NamedTuple):
-    """A tick frame as it was handed to the kernel; times in microseconds of CLOCK_REALTIME."""
-
-    connection: int
-    n: int
-    due_us: int
-    before_us: int
-    after_us: int
-
-
-@dataclass
-class Peer:
-    sock: socket.socket
-    index: int = -1  # among those who play
-    received: bytes = b""
-    upgraded: bool = False
-    playing: bool = False
-    ticks: int = 0
-    held: tuple[int, int, bytes] | None = None  # n, due, frame: swapped with the next one
-
-
-@dataclass
 class PlantedServer:
-    law: Law
-    listener: socket.socket
-    peers: list[Peer] = field(default_factory=list)
-    sends: list[Send] = field(default_factory=list)
-    handshakes: int = 0
-    players: int = 0
-    selector: selectors.DefaultSelector = field(default_factory=selectors.DefaultSelector)
+    """Ticks by ``law`` for those whom ``listener`` brings; :meth:`run` returns when a byte has come to ``waker``."""
+
+    def __init__(self, law: Law, listener: socket.socket, waker: socket.socket, recorder: Recorder) -> None:
+        self.law = law
+        self.recorder = recorder
+        self.meta = recorder.meta
+        self.outbox = Outbox(recorder)
+        self.door = Door(law, listener, self.outbox)
+        self.waker = waker
+        self.stopping = False
+        self.outbox.epoll.register(waker.fileno(), select.EPOLLIN)
 
     def run(self) -> None:
-        self.selector.register(self.listener, selectors.EVENT_READ)
-        period_us = 1_000_000 // self.law.tick_rate_hz
-        started_us = now_us()
+        law, meta = self.law, self.meta
+        spaced = law.late_by_tick or (law.stall_every > 0 and not law.stall_skips)
+        constant_us = int(law.lateness_ms * 1000)
+        meta.started_us = now_us()
+        lawful_us = sent_us = 0  # when the last tick should have been sent, and when it had been
         n = 0
-        while True:
-            due_us = started_us + n * period_us
-            self.serve_until(due_us + int(self.law.lateness_ms * 1000))
-            if not (self.law.skip_every and n % self.law.skip_every == 0):
+        while not self.stopping:
+            due_us = meta.started_us + law.due_us(n)
+            at_us = due_us + constant_us + (law.late_us(n, 0) if law.late_by_tick else 0)
+            stalled_until_us = meta.stalls[-1].ended_us if meta.stalls else 0
+            is_stalled = law.stall_skips and at_us < stalled_until_us
+            if spaced:
+                at_us = max(at_us, stalled_until_us, lawful_us + law.gap_us)
+            self.serve_until(max(at_us, sent_us + law.gap_us) if spaced else at_us)
+            if self.stopping:
+                break
+            if law.skip_every and n % law.skip_every == 0:
+                meta.skipped.append(n)
+            elif is_stalled:
+                meta.stalled.append(n)
+            elif now_us() >= at_us + law.period_us:
+                meta.overrun.append(n)
+            else:
                 self.tick(n, due_us)
+                lawful_us, sent_us = at_us, now_us()
             n += 1
+        for peer in self.outbox.peers.values():
+            self.outbox.note_unfinished(peer)
 
     def serve_until(self, time_us: int) -> None:
-        while (wait_us := time_us - now_us()) > 0:
-            for key, _ in self.selector.select(wait_us / 1e6):
-                if key.fileobj is self.listener:
-                    self.accept()
-                else:
-                    self.receive(key.data)
-
-    def accept(self) -> None:
-        sock, _ = self.listener.accept()
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.selector.register(sock, selectors.EVENT_READ, Peer(sock))
-
-    def receive(self, peer: Peer) -> None:
-        try:
-            data = peer.sock.recv(65536)
-        except OSError:
-            data = b""
-        if not data:
-            self.drop(peer)
-            return
-        peer.received += data
-        head, end, rest = peer.received.partition(b"\r\n\r\n")
-        if not peer.upgraded and end:
-            peer.received = rest
-            self.answer(peer, head.decode("latin-1"))
-        if peer.upgraded and peer.received and not peer.playing:
-            peer.playing = True  # whatever it was, it was a first message
-            peer.index = self.players
-            self.players += 1
-            self.peers.append(peer)
-
-    def answer(self, peer: Peer, head: str) -> None:
-        headers = dict(line.split(": ", 1) for line in head.split("\r\n")[1:])
-        key = headers.get("Sec-WebSocket-Key")
-        if key is None:
-            self.refuse(peer, "404 Not Found")
-            return
-        self.handshakes += 1
-        if self.law.refuse_every and self.handshakes % self.law.refuse_every == 0:
-            self.refuse(peer, "503 Service Unavailable")
-            return
-        digest = hashlib.sha1(key.encode() + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()  # noqa: S324 - RFC 6455
-        accept = base64.b64encode(digest).decode()
-        peer.sock.sendall(
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Accept: {accept}\r\n\r\n".encode()
-        )
-        peer.upgraded = True
-
-    def refuse(self, peer: Peer, status: str) -> None:
-        peer.sock.sendall(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
-        self.drop(peer)
-
-    def drop(self, peer: Peer) -> None:
-        self.selector.unregister(peer.sock)
-        peer.sock.close()
-        if peer in self.peers:
-            self.peers.remove(peer)
+        """See to peers until then, at least once: a server that is always late must hear them all the same."""
+        outbox, epoll = self.outbox, self.outbox.epoll
+        outbox.end_closing()
+        while True:
+            events = epoll.poll(0, EVENTS_A_TURN)
+            if events:
+                self.stopping = any(fd == self.waker.fileno() for fd, _ in events)
+                self.door.turn(events)
+            if outbox.timeline:
+                outbox.release()
+            wait_us = time_us - now_us()
+            if wait_us <= 0 or self.stopping:
+                return
+            if not events:
+                if outbox.timeline:
+                    wait_us = max(0, min(wait_us, outbox.timeline[0][0] - now_us()))
+                # Unlike epoll, select waits for less than a millisecond too, and an epoll can be waited for.
+                select.select([epoll], [], [], wait_us / 1e6)
 
     # Ticks
 
     def tick(self, n: int, due_us: int) -> None:
-        for peer in list(self.peers):
-            try:
-                self.send_tick(peer, n, due_us)
-            except OSError:
-                self.drop(peer)
-        every = self.law.close_every
-        for peer in [peer for peer in self.peers if every and peer.index % every == 0]:
-            if peer.ticks >= self.law.close_after:
-                peer.sock.sendall(b"\x88\x02\x03\xe9")  # 1001
-                self.drop(peer)
+        law, meta = self.law, self.meta
+        meta.ticks += 1
+        if law.drop_all_every and n % law.drop_all_every == 0:
+            meta.dropped.append(n)
+        else:
+            for room in list(self.door.rooms.values()):
+                self.tick_room(room, n, due_us)
+        if self.door.doomed:
+            self.doom()
+        if law.stall_every and n and n % law.stall_every == 0:
+            began_us = now_us()
+            select.select([self.waker], [], [], law.stall_ms / 1000)
+            meta.stalls.append(Stall(n, began_us, now_us()))
 
-    def send_tick(self, peer: Peer, n: int, due_us: int) -> None:
-        law, index = self.law, peer.index
-        peer.ticks += 1
-        held, peer.held = peer.held, None
-        frames = self.frames(n, due_us, index)
-        if law.hits(law.swap_every, n, index) and peer.ticks > 1:
-            peer.held = (n, due_us, b"".join(frames))
-        elif not law.hits(law.drop_every, n, index) or peer.ticks == 1:
-            self.send(peer, n, due_us, frames)
-            if law.hits(law.repeat_every, n, index):
-                time.sleep(0.001)
-                self.send(peer, n, due_us, frames)
-        if held is not None:
-            time.sleep(0.001)
-            self.send(peer, held[0], held[1], [held[2]])
-
-    def frames(self, n: int, due_us: int, index: int) -> list[bytes]:
-        """Return the writes of one tick."""
+    def tick_room(self, room: Room, n: int, due_us: int) -> None:
         law = self.law
-        space = " " if law.hits(law.space_every, n, index) else ""
-        text = f'[["tick",{space}{n},{due_us},{now_us()}],["pad","{"." * law.pad_bytes}"]]'.encode()
-        if law.hits(law.fragment_every, n, index):
-            return [frame(text[:40], first=0x01) + frame(text[40:], first=0x80)]
-        whole = frame(text)
-        return [whole[:50], whole[50:]] if law.hits(law.split_every, n, index) else [whole]
+        room.ticks += 1
+        if law.ping_every and n % law.ping_every == 0:
+            self.ping(room, n)
+        sent_us = self.door.now_us()
+        stated_us = due_us + law.clock_shift_us
+        if law.early_every and n % law.early_every == 0:
+            stated_us = sent_us + int(law.early_ms * 1000)
+        elif law.very_late_every and n % law.very_late_every == 0:
+            stated_us = sent_us - int(law.very_late_s * 1e6)
+        size = law.large_bytes if law.large_every and n % law.large_every == 0 else 0
+        tick = Tick(room.number, n, stated_us, sent_us)
+        self.outbox.last_tick = tick
+        if law.minds_connections:
+            self.fan_out_oddly(room, tick, size, due_us)
+        elif law.late_by_frame:
+            self.fan_out_later(room, tick, frame(tick_text(tick, law.pad_bytes, size=size)), due_us)
+        else:
+            self.fan_out(room, tick, frame(tick_text(tick, law.pad_bytes, size=size)))
 
-    def send(self, peer: Peer, n: int, due_us: int, writes: list[bytes]) -> None:
-        for write in writes[:-1]:
-            peer.sock.sendall(write)
-            time.sleep(0.001)
-        before_us = now_us()
-        peer.sock.sendall(writes[-1])
-        self.sends.append(Send(peer.index, n, due_us, before_us, now_us()))
+    def fan_out(self, room: Room, tick: Tick, data: bytes) -> None:
+        """Send the same to all, at once. This is what makes 100,000 frames a second."""
+        outbox, time_ns, size = self.outbox, time.time_ns, len(data)
+        self.recorder.begin(tick)
+        take_down = self.recorder.rows.extend
+        for peer in list(room.peers.values()):
+            if peer.unsent:
+                outbox.block(peer, tick)
+                continue
+            before_ns = time_ns()
+            try:
+                sent = peer.send(data)
+            except BlockingIOError:
+                sent = 0
+            except OSError:
+                outbox.end(peer, "gone")
+                continue
+            after_ns = time_ns()
+            if sent == size:
+                take_down((peer.index, before_ns, after_ns))
+            else:
+                outbox.keep(peer, data, sent, tick, before_ns)
 
+    def fan_out_later(self, room: Room, tick: Tick, data: bytes, due_us: int) -> None:
+        """Send the same to all, to each at its time."""
+        law, outbox, n, gap_us = self.law, self.outbox, tick.n, self.law.gap_us
+        due_us += int(law.lateness_ms * 1000)
+        for peer in list(room.peers.values()):
+            outbox.line_up(peer, Write(due_us + law.late_us(n, peer.index), gap_us, data, tick))
+            outbox.release()  # so many peers take a while: others shall not wait for it
 
-def frame(payload: bytes, first: int = 0x81) -> bytes:
-    if len(payload) < 126:
-        return bytes((first, len(payload))) + payload
-    return bytes((first, 126)) + len(payload).to_bytes(2, "big") + payload
+    def fan_out_oddly(self, room: Room, tick: Tick, size: int, due_us: int) -> None:
+        """Send to each what the law has for it."""
+        law, outbox, n = self.law, self.outbox, tick.n
+        text = tick_text(tick, law.pad_bytes, size=size)
+        spaced_text = tick_text(tick, law.pad_bytes, space=" ", size=size)
+        plain = frame(text)
+        due_us += int(law.lateness_ms * 1000)
+        for peer in list(room.peers.values()):
+            index, is_first = peer.index, self.meta.ticks == peer.since + 1
+            at_us = due_us + law.late_us(n, index) if law.late_by_frame else 0
+            own = spaced_text if law.hits(law.space_every, n, index) else text
+            data = frame(own) if own is not text else plain
+            if law.hits(law.fragment_every, n, index):
+                data = frame(own[:40], first=0x01) + frame(own[40:], first=0x80)
+            splits = law.hits(law.split_every, n, index) and not law.hits(law.fragment_every, n, index)
+            held, peer.held = peer.held, None
+            if law.hits(law.swap_every, n, index) and not is_first:
+                peer.held = (tick, data)
+            elif is_first or not law.hits(law.drop_every, n, index):
+                self.line_up(peer, at_us, tick, data, splits=splits)
+                if law.hits(law.repeat_every, n, index):
+                    self.line_up(peer, at_us, tick, data, splits=splits)
+            if held is not None:
+                outbox.line_up(peer, Write(at_us, law.gap_us, held[1], held[0]))
+            outbox.release()
+
+    def line_up(self, peer: Peer, at_us: int, tick: Tick, data: bytes, *, splits: bool) -> None:
+        gap_us = self.law.gap_us
+        if splits:
+            self.outbox.line_up(peer, Write(at_us, gap_us, data[:50]))
+            self.outbox.line_up(peer, Write(at_us, 1000, data[50:], tick, continues=True))
+        else:
+            self.outbox.line_up(peer, Write(at_us, gap_us, data, tick))
+
+    def ping(self, room: Room, n: int) -> None:
+        for peer in list(room.peers.values()):
+            if not peer.unsent:
+                payload = f"{peer.index}:{n}".encode()
+                peer.pings.append(payload)
+                self.meta.pings += 1
+                self.outbox.write(peer, frame(payload, 0x80 | PING))
+
+    def doom(self) -> None:
+        """Send garbage to those whose time has come, and end those who are to end."""
+        law, doomed = self.law, self.door.doomed
+        for peer in list(doomed.values()):
+            if self.meta.ticks - peer.since < law.close_after and not peer.over:
+                continue
+            del doomed[peer.index]
+            end = law.end_for(peer.index)
+            deeds = (law.garbage_for(peer.index), f"close:{law.close_code}" if end == "close" else end)
+            for deed in filter(None, deeds):
+                if peer.over or peer.closing:
+                    break
+                self.outbox.line_up(peer, Write(0, 0, deed=deed))
 
 
 def now_us() -> int:
@@ -207,16 +222,27 @@ def now_us() -> int:
 
 
 def main() -> None:
-    law, record = Law(**json.loads(sys.argv[1])), Path(sys.argv[2])
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
+    law, path = Law(**json.loads(sys.argv[1])), Path(sys.argv[2])
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    waker, wakes = socket.socketpair()
+    wakes.setblocking(False)  # noqa: FBT003 - socket's own
+    signal.set_wakeup_fd(wakes.fileno())
+    for number in (signal.SIGTERM, signal.SIGALRM):
+        signal.signal(number, lambda *_: None)  # the byte that comes to the waker is enough
+    signal.setitimer(signal.ITIMER_REAL, law.life_s)
+    recorder = Recorder()
+    with socket.create_server(("127.0.0.1", 0), backlog=4096) as listener:
+        server = PlantedServer(law, listener, waker, recorder)
         sys.stdout.write(f"{listener.getsockname()[1]}\n")
         sys.stdout.flush()
-        server = PlantedServer(law, listener)
+        gc.collect()
+        gc.freeze()
+        gc.disable()
         try:
             server.run()
         finally:
-            record.write_text(json.dumps(server.sends))
+            recorder.write(path)
 
 
 if __name__ == "__main__":
