@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     Integers = NDArray[np.int64]
 
+MAX_REMEMBERED_BYTES: Final = 4096
+"""Longer texts are parsed anew each time: reading them takes longer than that."""
 HEAD_BYTES: Final = 66
 """As long as the head of a tick frame can be: three numbers of 18 digits."""
 
@@ -85,6 +87,11 @@ class ArrivalLog:
         """Two for each arrival: connection, number of the frame."""
         self.stamps = bytearray()
         """:data:`~loadtests.stamps.STAMP_BYTES` for each arrival, as the kernel gave them."""
+        self.numbers: dict[bytes, int] = {}
+        """
+        The numbers of frames by their texts, for reads that are more or less than one frame: a generator that has
+        fallen behind gets many frames at once, and must not fall further behind for that.
+        """
         self._latest: dict[str, Latest] = {}
         self._fresh: list[Latest] = []
         self._frames: list[TickFrame] = []
@@ -116,6 +123,11 @@ class ArrivalLog:
         latest.read, latest.size, latest.number = read, size, number
         self._fresh.append(latest)
         return True
+
+    def remember(self, text: bytes, number: int) -> None:
+        """Know a text by its bytes from now on."""
+        if len(text) <= MAX_REMEMBERED_BYTES:
+            self.numbers[text] = number
 
     def parse(self, head: bytes, size_bytes: int) -> int | None:
         """Give a number to a text that begins with ``head``; None if it is not that of a tick frame."""
@@ -173,6 +185,7 @@ class ArrivalLog:
         )
         for logged in (self.rows, self.stamps, self._frames, self._coalesced, self._slow_parse, self._unstamped):
             logged.clear()
+        self.numbers.clear()
         for latest in self._fresh:  # their numbers are gone
             latest.forget()
         self._fresh.clear()

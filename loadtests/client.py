@@ -241,7 +241,8 @@ class Connection:
         """End what the server ended, or made impossible."""
         if self._leaving_us:
             complete = close_code is not None
-            self._end(Ending(Fate.LEFT, "left", self._leaving_us, complete=complete, broke_protocol=broke_protocol))
+            why = why if broke_protocol else "left"
+            self._end(Ending(Fate.LEFT, why, self._leaving_us, complete=complete, broke_protocol=broke_protocol))
             return
         fate = Fate.CLOSED_EARLY if self.ticking else Fate.REFUSED
         self._end(Ending(fate, why, stamp_us(stamp), close_code, broke_protocol))
@@ -374,13 +375,17 @@ class Connection:
         self._lose(f"close {code}", stamp, code)
 
     def _take_text(self, text: bytes, stamp: bytes, *, coalesced: bool) -> None:
-        if not is_utf8(text):
-            raise PeerError("a text that is not UTF-8")
         log = self._log
-        number = log.parse(text[:HEAD_BYTES], len(text))
-        slow = number is None
+        number, slow = log.numbers.get(text), False
         if number is None:
-            number = self._take_commands(text, stamp)
+            if not is_utf8(text):
+                raise PeerError("a text that is not UTF-8")
+            number = log.parse(text[:HEAD_BYTES], len(text))
+            slow = number is None
+            if number is None:
+                number = self._take_commands(text, stamp)
+            else:
+                log.remember(text, number)
         if number is not None:
             log.append(self.index, number, stamp)
             if coalesced:

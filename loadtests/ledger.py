@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from loadtests.accounts import NEVER_CONNECTED, count_text
 from loadtests.arrivals import ArrivalLog
-from loadtests.witness import Fate
 from shared.measure.histogram import Histogram
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ class Ledger:
         self.ping_rtt = Histogram()
         self._recorder = recorder
         self._clock = clock
+        self._inside: set[int] = set()
 
     @property
     def settled(self) -> int:
@@ -49,6 +49,7 @@ class Ledger:
         accounts = self._recorder.group_of(index)
         accounts.connected += 1
         accounts.connect.record(arrival_us - started_us)
+        self._inside.add(index)
         self._recorder.count_inside(index, 1)
 
     def ended(self, index: int, ending: Ending) -> None:
@@ -63,7 +64,8 @@ class Ledger:
             self._recorder.end_with_last(index)
         else:
             self._recorder.end_connection(index, ending.at_us + self._clock.correction_us)
-        if ending.fate in {Fate.CLOSED_EARLY, Fate.LEFT}:
+        if index in self._inside:  # one can leave before the first tick, too
+            self._inside.remove(index)
             self._recorder.count_inside(index, -1)
 
     def told(self, index: int, error: str) -> None:

@@ -32,6 +32,7 @@ NEVER = 2**62
 """Later than any time."""
 NO_WINDOW = range(NEVER, NEVER)
 STRETCH_US = 2_000_000
+MANY_FRAMES = 500
 MAX_STRETCHES = 16
 """As many pieces of the window as are compared with the end of the warm-up."""
 
@@ -52,6 +53,8 @@ class Rows(NamedTuple):
     due_us: Integers
     sent_us: Integers
     arrival_us: Integers
+    placed_us: Integers
+    """Where a tick is, in the window or not: see :func:`~loadtests.rooms.placed_us`."""
     measured: Booleans
 
 
@@ -88,6 +91,7 @@ class Recorder:
         self._last_n = np.zeros(0, dtype=np.int64)
         self._last_arrival_us = np.zeros(0, dtype=np.int64)
         self._last_due_us = np.zeros(0, dtype=np.int64)
+        self._last_placed_us = np.zeros(0, dtype=np.int64)
         self._ended_us = np.zeros(0, dtype=np.int64)
         self._jitters = JitterEstimators()
         self._gaps: defaultdict[int, list[Gap]] = defaultdict(list)
@@ -137,7 +141,7 @@ class Recorder:
 
     def enter_connection(self, index: int, at_us: int) -> None:
         """Say that a connection gets the ticks that are sent after ``at_us``, though none may have come yet."""
-        self._entered_us[index] = at_us
+        self._entered_us[index] = min(self._entered_us[index], at_us)  # a server may welcome us again and again
 
     def count_inside(self, index: int, change: int) -> None:
         """Say that a connection got its first tick (1) or came to its end after that (-1)."""
@@ -198,17 +202,18 @@ class Recorder:
             arrivals.due_us[order],
             arrivals.sent_us[order],
             arrivals.arrival_us[order] + correction_us,
+            placed[order],
             measured[order],
         )
         self._count(arrivals, measured)
         new, late = self._sort_out(rows)
-        self._record_lateness(rows, new | late, placed[order])
+        self._record_lateness(rows, new | late)
         self._record_intervals(Rows(*(column[new] for column in rows)))  # type: ignore[arg-type] # each keeps its type
 
     def caught_up(self) -> bool:
         """Return whether every connection of the main group that is still up has got a tick due behind the window."""
         up = (self._last_n >= 0) & (self._ended_us == NEVER) & (self._group == 0)
-        return bool((self._last_due_us[up] >= self.window.stop).all())
+        return bool((self._last_placed_us[up] >= self.window.stop).all())
 
     def lost_ticks(self, skipped_by_server: dict[str, int]) -> dict[str, int]:
         """
@@ -255,6 +260,7 @@ class Recorder:
         self._last_n = grown(self._last_n, -1)
         self._last_arrival_us = grown(self._last_arrival_us, 0)
         self._last_due_us = grown(self._last_due_us, 0)
+        self._last_placed_us = grown(self._last_placed_us, 0)
         self._ended_us = grown(self._ended_us, NEVER)
         self._jitters.grow(size)
 
@@ -272,6 +278,10 @@ class Recorder:
         frames = int(arrivals.frame.max()) + 1
         room = self._room[arrivals.connection]
         _, firsts = np.unique(room * frames + arrivals.frame, return_index=True)
+        if len(firsts) > MANY_FRAMES:  # a server that builds a frame for each connection: a tick is one all the same
+            firsts = firsts[np.lexsort((arrivals.n[firsts], room[firsts]))]
+            changed = (np.diff(arrivals.n[firsts], prepend=-1) != 0) | (np.diff(room[firsts], prepend=-1) != 0)
+            firsts = firsts[changed]
         columns = (room, arrivals.n, arrivals.due_us, arrivals.sent_us)
         for number, n, due_us, sent_us in zip(*(column[firsts].tolist() for column in columns), strict=True):
             self._rooms[number].see(n, due_us, sent_us)
@@ -303,18 +313,16 @@ class Recorder:
                     last_n = tick
                     continue
                 new[row] = False
-                fills = any(gap.first <= tick < gap.end for gap in gaps)
-                if fills and tick not in self._late[disordered] and self._was_in(disordered, int(rows.sent_us[row])):
+                # Of what was due before its first tick frame, a connection gets what was sent after its welcome.
+                was_in = rows.sent_us[row] > self._entered_us[disordered]
+                fills = any(gap.first <= tick < gap.end and (gap.first or was_in) for gap in gaps)
+                if fills and tick not in self._late[disordered]:
                     self._late[disordered].add(tick)
                     late[row] = True
                     accounts.out_of_order += bool(rows.measured[row])
                 else:
                     accounts.duplicate += bool(rows.measured[row])
         return new, late
-
-    def _was_in(self, connection: int, sent_us: int) -> bool:
-        entered_us = self._entered_us[connection]
-        return bool(entered_us == NEVER or sent_us > entered_us)
 
     def _previous(self, connection: Integers, column: Integers, last: Integers) -> tuple[Integers, Booleans]:
         """Return each row's value of the row before on its connection, and which rows are the first of theirs."""
@@ -325,11 +333,11 @@ class Recorder:
         previous[first] = last[connection[first]]
         return previous, first
 
-    def _record_lateness(self, rows: Rows, kept: Booleans, placed: Integers) -> None:
+    def _record_lateness(self, rows: Rows, kept: Booleans) -> None:
         lateness = rows.arrival_us - rows.due_us
         main = (self._group[rows.connection] == 0) & kept
         self.latest_lateness.record_array(lateness[main])
-        self._record_stretches(lateness, placed, main)
+        self._record_stretches(lateness, rows.placed_us, main)
         measured = rows.measured & kept
         if not measured.any():
             return
@@ -341,7 +349,7 @@ class Recorder:
             accounts.negative_deliveries += int(np.count_nonzero(delivery[of] < 0))
             accounts.received += len(lateness[of])
         self._deliveries.append(rows.connection[measured], delivery[measured])
-        for step, of in self._by_step(placed, measured & main):
+        for step, of in self._by_step(rows.placed_us, measured & main):
             step.tick_lateness.record_array(lateness[of])
             step.received += int(np.count_nonzero(of))
 
@@ -365,8 +373,9 @@ class Recorder:
         connection, n, arrival_us = rows.connection, rows.n, rows.arrival_us
         previous_n, first = self._previous(connection, n, self._last_n)
         previous_due_us, _ = self._previous(connection, rows.due_us, self._last_due_us)
+        previous_placed_us, _ = self._previous(connection, rows.placed_us, self._last_placed_us)
         previous_arrival_us, _ = self._previous(connection, arrival_us, self._last_arrival_us)
-        both = rows.measured & (previous_n >= 0) & (previous_due_us >= self.window.start)
+        both = rows.measured & (previous_n >= 0) & (previous_placed_us >= self.window.start)
         interval_us = arrival_us - previous_arrival_us
         due_apart_us = rows.due_us - previous_due_us
         period_us = self.period_us
@@ -377,13 +386,14 @@ class Recorder:
             self.groups[name].interval_error.record_array(error_us[of])
         main = consecutive & (self._group[connection] == 0)
         self.latest_interval_error.record_array(error_us[main])
-        for step, of in self._by_step(rows.due_us, main):
+        for step, of in self._by_step(rows.placed_us, main):
             step.interval_error.record_array(error_us[of])
         self._jitters.take(connection, np.abs(interval_us - due_apart_us), first, both)
         self._note_gaps(rows, previous_n)
         last = np.append(np.flatnonzero(first)[1:] - 1, len(n) - 1) if len(n) else np.zeros(0, dtype=np.int64)
         self._last_n[connection[last]] = n[last]
         self._last_due_us[connection[last]] = rows.due_us[last]
+        self._last_placed_us[connection[last]] = rows.placed_us[last]
         self._last_arrival_us[connection[last]] = arrival_us[last]
 
     def _note_gaps(self, rows: Rows, previous_n: Integers) -> None:

@@ -60,8 +60,9 @@ class RoomTicks:
         periods = sorted(
             (self._due_us[i + step] - self._due_us[i]) / (self._n[i + step] - self._n[i])
             for i in range(0, len(self._n) - step, step)
+            if not (self._is_odd(i) or self._is_odd(i + step))
         )
-        return max(0.0, periods[len(periods) // 2])
+        return max(0.0, periods[len(periods) // 2]) if periods else 0.0
 
     def see(self, n: int, due_us: int, sent_us: int) -> None:
         """Take note of a tick."""
@@ -100,9 +101,7 @@ class RoomTicks:
         """Take the due times in the window that were no tick for anybody for ticks that were sent."""
         period_us = self.period_us
         for n in self._skipped(window):
-            # From the tick before: however far apart the two are, the server counted in equal periods.
-            index = bisect_left(self._n, n) - 1
-            due_us = self._due_us[index] + round((n - self._n[index]) * period_us)
+            due_us = self._due_by_period(bisect_left(self._n, n) - 1, n, period_us)
             self.see(n, due_us, due_us)
 
     def unseen_until(self, end_us: int) -> list[tuple[int, int]]:
@@ -115,14 +114,17 @@ class RoomTicks:
         period_us = self.period_us
         if period_us <= 0 or self.told:
             return []
-        count = max(0, int((end_us - 1 - self._due_us[-1]) // period_us))
-        return [(self._n[-1] + i, self._due_us[-1] + int(i * period_us)) for i in range(1, count + 1)]
+        last_n = self._n[-1]
+        last_due_us = self._due_by_period(len(self) - 1, last_n, period_us)
+        count = max(0, int((end_us - 1 - last_due_us) // period_us))
+        return [(last_n + i, last_due_us + int(i * period_us)) for i in range(1, count + 1)]
 
     # Over the wire, between workers
 
     def to_wire(self, window: Window) -> list[bytes]:
-        """Return the ticks in and behind the window: three columns of 64-bit integers."""
+        """Return the ticks in and behind the window, and two from before: three columns of 64-bit integers."""
         first = next((i for i in range(len(self)) if self._placed(i) >= window.start), len(self))
+        first = max(0, first - 2)  # of a room that fell silent before the window, the period and the last due time
         return [column[first:].tobytes() for column in (self._n, self._due_us, self._sent_us)]
 
     def take_wire(self, columns: list[Any]) -> None:
@@ -133,6 +135,21 @@ class RoomTicks:
 
     def _placed(self, index: int) -> int:
         return placed_us(self._due_us[index], self._sent_us[index])
+
+    def _is_odd(self, index: int) -> bool:
+        """Return whether a tick states a due time that is none: see :func:`placed_us`."""
+        return self._placed(index) != self._due_us[index]
+
+    def _due_by_period(self, index: int, n: int, period_us: float) -> int:
+        """
+        Return when tick ``n`` was due, by the last tick up to ``index`` that states a due time.
+
+        However far apart the two are, the server counted in equal periods.
+
+        """
+        while index and self._is_odd(index):
+            index -= 1
+        return self._placed(index) + round((n - self._n[index]) * period_us)
 
     def _skipped(self, window: Window) -> list[int]:
         if self.told or self.interrupted:

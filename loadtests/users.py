@@ -224,7 +224,7 @@ class EchoUser(SnakeUser):
     def _message(self, connection: Connection, due_us: int) -> bytes:
         sent_us = max(due_us, now_us()) if self._n and self._period_us else now_us()
         due_us = due_us if self._period_us else sent_us
-        self.worker.expect(connection, self._n, due_us, sent_us)
+        due_us, sent_us = self.worker.expect(connection, self._n, due_us, sent_us)
         text = f'[["tick",{self._n},{due_us},{sent_us}],["pad","{self._pad}"]]'
         self._n += 1
         return text.encode()

@@ -65,6 +65,8 @@ class Findings:
     steal_percent: float | None
     core_gap_ms: float | None
     """The longest that a drift probe on one of the server's cores had to wait."""
+    unwatched_cpus: list[int]
+    """Cores that the server may run on and that no drift probe watched, though they are ours."""
     foreign_server_percent: float | None
     foreign_generator_percent: float | None
     shared_cpus: list[int]
@@ -150,6 +152,13 @@ def _foreign_on_server(found: Findings, limits: Limits) -> str | None:
         return None
     share = f"{found.foreign_server_percent:.1f} %"
     return f"other processes took {share} of the server's core (limit {limits.foreign_percent:g} %)"
+
+
+def _unwatched(found: Findings, _: Limits) -> str | None:
+    if not found.unwatched_cpus:
+        return None
+    cores = ", ".join(map(str, found.unwatched_cpus))
+    return f"no drift probe watched core {cores}, where the server may run: whether it was away is not known"
 
 
 def _shared_cores(found: Findings, _: Limits) -> str | None:
@@ -357,6 +366,7 @@ WARNINGS: tuple[Check, ...] = (
     _cpu_with_stamps,
     _lag_with_stamps,
     _foreign_on_generator_with_stamps,
+    _unwatched,
     _shared_cores,
     _small_clock_step,
     _unknown_server,

@@ -144,10 +144,16 @@ class LoadWorker:
         begins_us = self._measurement.recorder.window.start + self._step_starts_us[step]
         gevent.sleep(max(0.0, (begins_us - self._measurement.server_now_us()) / 1e6))
 
-    def expect(self, connection: Connection, n: int, due_us: int, sent_us: int) -> None:
-        """Say that message ``n`` was sent, which will come back as a tick."""
+    def expect(self, connection: Connection, n: int, due_us: int, sent_us: int) -> tuple[int, int]:
+        """
+        Say that message ``n`` is sent, which will come back as a tick.
+
+        Return its two times on the server's clock, as it shall state them: arrivals are put on that clock, too.
+
+        """
         add_us = self._measurement.clock.correction_us
         self._measurement.recorder.expect(connection.index, n, due_us + add_us, sent_us + add_us)
+        return due_us + add_us, sent_us + add_us
 
     def record_input(self, connection: Connection, us: int) -> None:
         """Record how long it took from a key to the frame that shows the turn."""

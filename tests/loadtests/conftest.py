@@ -12,12 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from loadtests.stamps import NO_STAMPS_VARIABLE
 from shared.measure.summary import LoadSummary, read_summary
 from tests.support.planted_law import Law
 from tests.support.planted_record import Columns, Meta, Send, read_arrays, read_meta, read_record
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 60
+FULL_SIZE = bool(os.environ.get("TICKBENCH_FULL_SIZE"))
+"""Of ``make figures-load``: on a machine that does nothing else."""
+PATIENCE_S = 180 if FULL_SIZE else 60
 
 
 @dataclass(frozen=True)
@@ -44,11 +47,19 @@ class Planted:
         return read_meta(self.record)
 
 
+def cores(*, pinned: bool) -> tuple[list[str], list[str]]:
+    """Return what puts a server's and a generator's command on a core of its own: nothing, if not ``pinned``."""
+    usable = sorted(os.sched_getaffinity(0))
+    if not pinned or len(usable) < 2:
+        return [], []
+    return ["taskset", "-c", str(usable[0])], ["taskset", "-c", str(usable[-1])]
+
+
 @contextmanager
-def planted(law: Law, folder: Path) -> Iterator[Planted]:
+def planted(law: Law, folder: Path, *, pinned: bool = FULL_SIZE) -> Iterator[Planted]:
     record = folder / "record.json"
     script = ROOT / "tests" / "support" / "planted_server.py"
-    command = [sys.executable, str(script), json.dumps(asdict(law)), str(record)]
+    command = [*cores(pinned=pinned)[0], sys.executable, str(script), json.dumps(asdict(law)), str(record)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -64,11 +75,12 @@ def load_command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "locust", "-f", str(locustfile), "--headless", *map(str, arguments)]
 
 
-def load(*arguments: object) -> subprocess.CompletedProcess[str]:
+def load(*arguments: object, pinned: bool = FULL_SIZE, stamps: bool = True) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
-    return subprocess.run(
-        load_command(*arguments), capture_output=True, text=True, timeout=PATIENCE_S, check=False, env=environment
-    )
+    if not stamps:
+        environment[NO_STAMPS_VARIABLE] = "1"
+    command = [*cores(pinned=pinned)[1], *load_command(*arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False, env=environment)
 
 
 @dataclass(frozen=True)
@@ -78,16 +90,29 @@ class PlantedRun:
     status: int
     stderr: str
     summary: LoadSummary
-    sends: list[Send]
-    meta: Meta
+    server: Planted
+
+    @property
+    def sends(self) -> list[Send]:
+        return self.server.sends()
+
+    @property
+    def columns(self) -> Columns:
+        return self.server.columns()
+
+    @property
+    def meta(self) -> Meta:
+        return self.server.meta()
 
 
-def load_planted(law: Law, folder: Path, users: int, *arguments: object) -> PlantedRun:
+def load_planted(
+    law: Law, folder: Path, users: int, *arguments: object, pinned: bool = FULL_SIZE, stamps: bool = True
+) -> PlantedRun:
     out = folder / "out.json"
-    with planted(law, folder) as server:
-        done = load("--host", server.url, "--users", users, "--out", out, *arguments)
+    with planted(law, folder, pinned=pinned) as server:
+        done = load("--host", server.url, "--users", users, "--out", out, *arguments, pinned=pinned, stamps=stamps)
     assert done.returncode in {0, 3}, done.stderr
-    return PlantedRun(done.returncode, done.stderr, read_summary(out.read_bytes()), server.sends(), server.meta())
+    return PlantedRun(done.returncode, done.stderr, read_summary(out.read_bytes()), server)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,163 @@
+"""
+What a frame costs the generator, and the usual way beside it, in turns, against the same kind of server.
+
+``python -m tests.bench.generator [--repeats 5] [--users 3000,5000] [--usual 300] [--seconds 10] [--json FILE]``. The
+planted server feeds from the first core, the generator has the last one. Each line is one run; the truth beside a
+claimed lateness is the server's own clock right before each send. Nothing else should run meanwhile.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from shared.measure.summary import read_summary
+from tests.loadtests.conftest import Planted, cores, load_command, planted
+from tests.support.planted_law import Law
+
+RATE_HZ = 20
+PAD_BYTES = 350
+"""With the head, about the 430 bytes of a frame of the game."""
+USUAL = Path(__file__).with_name("usual_locustfile.py")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One run; lateness in milliseconds, as the generator claims it and as the server knows it."""
+
+    way: str
+    users: int
+    us_per_frame: float
+    frames_per_second: float
+    cpu_percent: float
+    p50_ms: float
+    p99_ms: float
+    true_p50_ms: float
+    true_p99_ms: float
+    reach: float | None = None
+    coalesced_percent: float | None = None
+    valid: bool | None = None
+    reasons: tuple[str, ...] = ()
+    server_overruns: int = 0
+
+
+def ours(users: int, seconds: float) -> Outcome:
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "out.json"
+        with planted(law(), Path(folder), pinned=True) as server:
+            arguments = ("--host", server.url, "--users", users, "--spawn-rate", 1000, "--warm-up", 3)
+            run([*load_command(*arguments, "--measure", seconds, "--out", out)], seconds + users / 1000)
+        summary = read_summary(out.read_bytes())
+        p50_ms, p99_ms = truth(server)
+        frames, lateness = summary.frames, summary.tick_lateness_ms
+        return Outcome(
+            way="ours",
+            users=users,
+            us_per_frame=summary.generator.us_per_frame or 0,
+            frames_per_second=frames.per_second,
+            cpu_percent=summary.generator.cpu_percent,
+            p50_ms=lateness.p50 or 0,
+            p99_ms=lateness.p99 or 0,
+            true_p50_ms=p50_ms,
+            true_p99_ms=p99_ms,
+            reach=summary.reach,
+            coalesced_percent=100 * frames.coalesced / max(1, frames.received),
+            valid=summary.validity.ok,
+            reasons=tuple(summary.validity.reasons),
+            server_overruns=len(server.meta().overrun),
+        )
+
+
+def usual(users: int, seconds: float) -> Outcome:
+    with tempfile.TemporaryDirectory() as folder:
+        with planted(law(), Path(folder), pinned=True) as server:
+            command = [sys.executable, "-m", "locust", "-f", str(USUAL), "--headless", "--host", server.url]
+            command += ["--users", str(users), "--spawn-rate", "100", "--only-summary"]
+            line = run(command, seconds + users / 50, USUAL_SECONDS=str(seconds))
+        claimed = json.loads(line)
+        del claimed["frames"]
+        p50_ms, p99_ms = truth(server)
+        return Outcome(way="usual", users=users, true_p50_ms=p50_ms, true_p99_ms=p99_ms, **claimed)
+
+
+def law() -> Law:
+    return Law(tick_rate_hz=RATE_HZ, pad_bytes=PAD_BYTES)
+
+
+def run(command: list[str], seconds: float, **environment: str) -> str:
+    """Run a generator on the last core to its end; return the last line that it prints."""
+    done = subprocess.run(
+        [*cores(pinned=True)[1], *command],
+        capture_output=True,
+        text=True,
+        timeout=seconds + 120,
+        check=False,
+        env={**os.environ, **environment},
+    )
+    if done.returncode not in {0, 3}:
+        sys.exit(f"a generator ended with {done.returncode}: {done.stderr.strip().splitlines()[-1:]}")
+    return done.stdout.strip().rpartition("\n")[2]
+
+
+def truth(server: Planted) -> tuple[float, float]:
+    """Return p50 and p99 of all that the server sent after its first five seconds, in milliseconds."""
+    sends = server.columns()
+    late = (sends.before_us - sends.due_us)[sends.n > 5 * RATE_HZ]
+    return float(np.percentile(late, 50)) / 1000, float(np.percentile(late, 99)) / 1000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="What a frame costs the generator, and the usual way beside it.")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--users", default="3000,5000", help="of ours, in turns")
+    parser.add_argument("--usual", type=int, default=300, help="users of the usual way")
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--json", type=Path, help="where all runs are written")
+    asked = parser.parse_args()
+    outcomes: list[Outcome] = []
+    for repeat in range(asked.repeats):
+        turns = [(ours, int(users)) for users in asked.users.split(",")] + [(usual, asked.usual)]
+        for way, users in turns if repeat % 2 == 0 else reversed(turns):
+            outcomes.append(way(users, asked.seconds))
+            show(outcomes[-1])
+            if asked.json:
+                asked.json.write_text(json.dumps([asdict(outcome) for outcome in outcomes], indent=1) + "\n")
+    conclude(outcomes)
+
+
+def show(outcome: Outcome) -> None:
+    words = (
+        f"{outcome.way:5} {outcome.users:5} users: {outcome.us_per_frame:7.2f} us a frame, "
+        f"{outcome.frames_per_second:9,.0f} frames/s, CPU {outcome.cpu_percent:3.0f} %, lateness p50 "
+        f"{outcome.p50_ms:,.2f} (true {outcome.true_p50_ms:,.2f}), p99 {outcome.p99_ms:,.2f} "
+        f"(true {outcome.true_p99_ms:,.2f}) ms"
+    )
+    if outcome.valid is not None:
+        words += f", reach {outcome.reach:.6f}, coalesced {outcome.coalesced_percent:.2f} %, "
+        words += "valid" if outcome.valid else f"NOT VALID {outcome.reasons}"
+        words += f", server overruns {outcome.server_overruns}"
+    sys.stdout.write(words + "\n")
+    sys.stdout.flush()
+
+
+def conclude(outcomes: list[Outcome]) -> None:
+    usual_us = statistics.median(outcome.us_per_frame for outcome in outcomes if outcome.way == "usual")
+    for users in sorted({outcome.users for outcome in outcomes if outcome.way == "ours"}):
+        mine = [outcome for outcome in outcomes if outcome.way == "ours" and outcome.users == users]
+        us = statistics.median(outcome.us_per_frame for outcome in mine)
+        rate = statistics.median(outcome.frames_per_second for outcome in mine)
+        sys.stdout.write(
+            f"{users} users: median {us:.2f} us a frame, {rate:,.0f} frames/s, "
+            f"the usual way takes {usual_us / us:.1f} times as much ({usual_us:.0f} us)\n"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""
+Planted truth: what the server's own clock says right before and right after each send is what must be reported.
+
+The truth of a percentile is computed here with numpy, by nearest rank, from the server's record. ``make figures-load``
+runs all at full size, with server and generator on cores of their own; ``make test`` runs less, and there a generator
+that the machine held up may have read some frames together with later ones: it says how many, and so many values may
+be too high.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shared.measure.histogram import Histogram
+from shared.measure.summary import LoadSummary
+from tests.loadtests.conftest import FULL_SIZE, PATIENCE_S, PlantedRun, load_planted
+from tests.support.planted_law import Law
+
+USERS = 500 if FULL_SIZE else 60
+TIMES = ("--warm-up", 2, "--measure", 20) if FULL_SIZE else ("--warm-up", 0.5, "--measure", 2)
+PERCENTILES = (50, 99, 99.9, 100)
+
+HEAVY_TAIL = {"kind": "heavy_tail", "scale_ms": 1, "alpha": 1.1, "max_ms": 500, "per": "frame"}
+LATENESS = {
+    "constant": {"kind": "constant", "ms": 5},
+    "two peaks": {"kind": "two_peaks", "ms": [2, 20], "share": 0.2, "per": "frame"},
+    "heavy tail": HEAVY_TAIL,
+    "heavy tail, whole ticks": HEAVY_TAIL | {"per": "tick"},
+}
+
+
+def window_us(summary: LoadSummary) -> range:
+    since_epoch = datetime.fromisoformat(summary.started_at) - datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+    start = since_epoch // timedelta(microseconds=1)
+    return range(start, start + round(summary.duration_s * 1e6))
+
+
+def nearest_rank(sorted_values: "np.ndarray[tuple[int], np.dtype[np.int64]]", percentile: float) -> int:
+    rank = max(1, int(np.ceil(round(percentile * len(sorted_values) / 100, 6))))
+    return int(sorted_values[min(rank, len(sorted_values)) - 1])
+
+
+def wrong_percentiles(run: PlantedRun, *, coalesced: int) -> list[str]:
+    """Return which percentiles are not between the two truths' values, widened by 1 % or 100 us."""
+    window, sends = window_us(run.summary), run.columns
+    inside = (sends.due_us >= window.start) & (sends.due_us < window.stop)
+    lowest = np.sort((sends.before_us - sends.due_us)[inside])
+    highest = np.sort((sends.after_us - sends.due_us)[inside])
+    measured = Histogram.from_summary(run.summary.tick_lateness_ms)
+    assert measured.count == len(lowest) == run.summary.frames.received
+    wrong = []
+    for percentile in PERCENTILES:
+        low = nearest_rank(lowest, percentile)
+        above = percentile + 100 * coalesced / len(lowest)
+        high = nearest_rank(highest, min(above, 100)) if above <= 100 or percentile == 100 else 2**62
+        value = measured.percentile_us(percentile)
+        if not low - max(100, low // 100) <= value <= high + max(100, high // 100):
+            wrong.append(f"p{percentile}: {value} us is not in {low} to {high} us")
+    return wrong
+
+
+def tolerated(run: PlantedRun) -> int:
+    return 0 if FULL_SIZE else run.summary.frames.coalesced
+
+
+@contextmanager
+def busy_core() -> Iterator[None]:
+    """Take as much of the generator's core as the scheduler gives: half, where the generator wants the rest."""
+    core = sorted(os.sched_getaffinity(0))[-1]
+    loop = f"import os\nos.sched_setaffinity(0, {{{core}}})\nwhile os.getppid() == {os.getpid()}: pass"
+    with subprocess.Popen([sys.executable, "-c", loop]) as process:
+        try:
+            yield
+        finally:
+            process.kill()
+            process.wait(PATIENCE_S)
+
+
+@pytest.mark.parametrize("name", LATENESS)
+def test_lateness_is_reported_back(name: str, tmp_path: Path) -> None:
+    run = load_planted(Law(tick_rate_hz=20, lateness=LATENESS[name], spacing_ms=10), tmp_path, USERS, *TIMES)
+    assert wrong_percentiles(run, coalesced=tolerated(run)) == []
+    assert run.summary.frames.missing == 0
+    if FULL_SIZE:
+        assert run.summary.validity.ok, run.summary.validity.reasons
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="the server needs a core of its own")
+@pytest.mark.parametrize("name", ["two peaks", "heavy tail"])
+def test_lateness_is_true_while_others_take_half_of_the_generator_s_core(name: str, tmp_path: Path) -> None:
+    law = Law(tick_rate_hz=20, lateness=LATENESS[name], spacing_ms=20)
+    with busy_core():
+        run = load_planted(law, tmp_path, USERS, *TIMES, pinned=True)
+    assert wrong_percentiles(run, coalesced=tolerated(run)) == []
+    assert any("of the generator's core" in warning for warning in run.summary.validity.warnings)
+    if FULL_SIZE:
+        assert run.summary.validity.ok, run.summary.validity.reasons
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="the server needs a core of its own")
+def test_without_kernel_stamps_a_busy_core_spoils_a_run(tmp_path: Path) -> None:
+    law = Law(tick_rate_hz=20, lateness=LATENESS["two peaks"], spacing_ms=20)
+    with busy_core():
+        run = load_planted(law, tmp_path, USERS, *TIMES, pinned=True, stamps=False)
+    assert run.status == 3
+    assert run.summary.generator.timestamps == "read"
+    assert any("loop lagged" in reason for reason in run.summary.validity.reasons)
