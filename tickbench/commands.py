@@ -8,7 +8,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tickbench.arms import BACKENDS, Arm
@@ -27,6 +27,8 @@ class LoadRequest:
     duration_s: float
     warm_up_s: float
     out: Path
+    more: Settings = field(default_factory=dict)
+    """Further arguments of the load test by their names, as ``python -m locust -f ... --help`` lists them."""
 
 
 def python_command(module: str) -> list[str]:
@@ -51,6 +53,7 @@ def load_command(request: LoadRequest) -> list[str]:
         "warm-up": f"{request.warm_up_s:g}",
         "measure": f"{request.duration_s:g}",
         "out": request.out,
+        **request.more,
     }
     return [*python_command("locust"), "-f", str(locustfile()), "--headless", *_as_flags(flags)]
 

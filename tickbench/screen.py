@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from shared.measure.summary import LoadSummary
+from shared.measure.summary import GroupFigures, LoadSummary, StepFigures
 from tickbench.checks import Check, validity_words
 from tickbench.figures import FIGURES, ArmRow, Cell
 from tickbench.plan import PlannedRun
@@ -100,9 +100,29 @@ def load_table(load: LoadSummary) -> Table:
         value = figure.read(load)
         words = "unknown" if value is None else f"{figure.words(value)} {figure.unit}".rstrip()
         table.add_row(figure.title, words)
+    if load.input_ms is not None and load.input_ms.count:
+        table.add_row("key to turn p50, p99", f"{milliseconds(load.input_ms.p50)}, {milliseconds(load.input_ms.p99)}")
     if lost := lost_words(load):
         table.add_row("lost", lost)
+    for name, group in load.groups.items():
+        table.add_row(f"group {escape(name)}", group_words(group))
+    for number, step in enumerate(load.steps, 1):
+        table.add_row(f"step {number}", step_words(step))
     return table
+
+
+def group_words(group: GroupFigures) -> str:
+    """Sum up connections that stalled, or left, by plan."""
+    lateness, reach = group.tick_lateness_ms, group.reach
+    words = f"{group.connections.connected:,} connections, lateness p99 {milliseconds(lateness.p99)}"
+    return words if reach is None else f"{words}, reach {100 * reach:.2f} %"
+
+
+def step_words(step: StepFigures) -> str:
+    """Sum up one part of the measured window."""
+    lateness = step.tick_lateness_ms
+    p50, p99 = milliseconds(lateness.p50), milliseconds(lateness.p99)
+    return f"{step.connections:,} connections at its end, lateness p50 {p50}, p99 {p99}"
 
 
 def lost_words(load: LoadSummary) -> str:

@@ -1,6 +1,7 @@
 """``tickbench load``: one load run in a child process, its summary in words. Knows nothing of how load is made."""
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -50,6 +51,39 @@ STOP_GRACE_S = 3.0
     help="Seconds before, not counted.",
 )
 @click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    envvar="TICKBENCH_WORKERS",
+    help="Processes that share the connections; one carries some 3,000 at 20 Hz.",
+)
+@click.option(
+    "--spawn-rate", type=click.FloatRange(0.01, 1e6), envvar="TICKBENCH_SPAWN_RATE", help="Connects a second."
+)
+@click.option(
+    "--room-size",
+    type=click.IntRange(0, 100_000),
+    envvar="TICKBENCH_ROOM_SIZE",
+    help="Connections a room; 0: all in one.",
+)
+@click.option(
+    "--share",
+    type=click.FloatRange(0, 100),
+    envvar="TICKBENCH_SHARE",
+    help="Percent of the users that stall, or that come and go.",
+)
+@click.option(
+    "--echo-rate",
+    type=click.FloatRange(0, 10_000),
+    envvar="TICKBENCH_ECHO_RATE",
+    help="Messages a second of an echo user; 0: the next when the last came back.",
+)
+@click.option(
+    "--echo-bytes",
+    type=click.IntRange(0, 1_048_576),
+    envvar="TICKBENCH_ECHO_BYTES",
+    help="Length of an echo message.",
+)
+@click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
@@ -58,7 +92,15 @@ STOP_GRACE_S = 3.0
 )
 @click.pass_obj
 def load(
-    commands: Commands, url: str, users: int, scenario: str, duration: float, warm_up: float, out: Path | None
+    commands: Commands,
+    /,
+    url: str,
+    users: int,
+    scenario: str,
+    duration: float,
+    warm_up: float,
+    out: Path | None,
+    **more: float | None,
 ) -> int:
     """
     Load a server and say what came of it.
@@ -72,7 +114,7 @@ def load(
         raise InputError(f"--out {out}: there is no folder {out.parent}; make it, or give another file")
     with tempfile.TemporaryDirectory(prefix="tickbench-") as scratch:
         summary_file = (out or Path(scratch) / "summary.json").absolute()
-        request = LoadRequest(url, users, scenario, duration, warm_up, summary_file)
+        request = LoadRequest(url, users, scenario, duration, warm_up, summary_file, passed_on(more))
         try:
             with interruptible():
                 status, words = run_load(commands.load(request), Path(scratch), request)
@@ -83,6 +125,13 @@ def load(
             click.echo(f"error: {error}", err=True)
             return FAILED
         return conclude(status, words, summary_file)
+
+
+def passed_on(options: Mapping[str, float | None]) -> dict[str, str | int | float]:
+    """Return the options that were given, under the names that the load test has for them."""
+    names = {"workers": "processes"}
+    given = {names.get(option, option.replace("_", "-")): value for option, value in options.items()}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def check_url(url: str) -> None:
