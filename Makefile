@@ -11,7 +11,7 @@ export UV_PROJECT_ENVIRONMENT := $(VENV)
 export UV_SYSTEM_CERTS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compare test lint format serve-asyncio serve-gevent bench doctor coverage figures clean
+.PHONY: help setup compare test lint format serve-asyncio serve-gevent bench doctor coverage figures figures-load bench-load clean
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,13 @@ coverage: setup  ## run all tests and say which lines they never reached
 figures: setup  ## run the longest tests at full length: 2,000 steps in lockstep, 60 s of abuse
 	TICKBENCH_SAME_STEPS=2000 TICKBENCH_ABUSE_SECONDS=60 $(RUN) pytest --timeout 900 \
 		tests/contract/test_same_bytes.py tests/contract/test_abuse.py
+
+figures-load: setup  ## hold the load generator to its planted truths at full size (five minutes, on a quiet machine)
+	TICKBENCH_FULL_SIZE=1 $(RUN) pytest --timeout 600 \
+		tests/loadtests/test_planted_lateness.py tests/loadtests/test_planted_counts.py
+
+bench-load: setup  ## measure what a frame costs the load generator, and the usual way beside it (five minutes)
+	$(RUN) python -m tests.bench.generator
 
 clean:  ## remove what was built (results stay)
 	rm -rf $(VENV) .uv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage

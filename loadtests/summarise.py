@@ -12,7 +12,7 @@ from loadtests.accounts import MAIN
 from loadtests.machine import CoreUse, use_between
 from loadtests.part import merged
 from loadtests.stats import figures_between
-from loadtests.validity import LIMITS, Findings, is_saturated, judge
+from loadtests.validity import LIMITS, Findings, is_saturated, judge, limits_in_words
 from loadtests.witness import Fate
 from shared.measure.summary import (
     ClockFigures,
@@ -129,6 +129,7 @@ def summarise(run: Run) -> LoadSummary:
         machine=_machine(run, whole, uses),
         clock=_clock(run, whole),
         evidence=asdict(findings),
+        limits=dict(limits_in_words()),
         validity=judge(findings),
     )
 

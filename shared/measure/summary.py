@@ -233,6 +233,8 @@ class LoadSummary(msgspec.Struct, frozen=True, kw_only=True):
     clock: ClockFigures | None = None
     evidence: dict[str, Any] = {}
     """What the verdict rests on, as it was found: the checks give the same verdict on it again."""
+    limits: dict[str, float] = {}
+    """All thresholds of the verdict, by name."""
     validity: Validity
 
     def to_json(self) -> bytes:
