@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from shared.measure.histogram import HIGHEST_US
@@ -57,11 +58,8 @@ class RoomTicks:
             return 0.0
         # Of up to a hundred pairs the middle one: a server may state a due time that is none.
         step = max(1, (len(self._n) - 1) // 100)
-        periods = sorted(
-            (self._due_us[i + step] - self._due_us[i]) / (self._n[i + step] - self._n[i])
-            for i in range(0, len(self._n) - step, step)
-            if not (self._is_odd(i) or self._is_odd(i + step))
-        )
+        sampled = [i for i in range(0, len(self._n), step) if not self._is_odd(i)]
+        periods = sorted((self._due_us[b] - self._due_us[a]) / (self._n[b] - self._n[a]) for a, b in pairwise(sampled))
         return max(0.0, periods[len(periods) // 2]) if periods else 0.0
 
     def see(self, n: int, due_us: int, sent_us: int) -> None:

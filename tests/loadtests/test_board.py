@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from loadtests.board import KEYS, Board, Head
+from loadtests.board import DIRECTIONS, KEYS, Board, Head
 
 LEFT, UP, RIGHT, DOWN = (-1, 0), (0, -1), (1, 0), (0, 1)
 
@@ -56,7 +56,17 @@ def test_a_step_is_followed(board: Board) -> None:
     assert board.heads == {7: Head((4, 2), RIGHT)}
     assert board.is_free((1, 2))
     board.take(2, tick(2, cell(4, 1, "%"), cell(4, 2, "@"), cell(2, 2, " "), cell(3, 2, "*")))
-    assert board.heads == {7: Head((4, 1), UP)}
+    assert board.heads == {7: Head((4, 1), UP, turned_n=2)}
+
+
+def test_a_turn_is_remembered_until_the_next_one(board: Board) -> None:
+    assert board.heads[7].turned_n == -1, "its birth is no turn"
+    board.take(4, tick(4, cell(3, 1, "%"), cell(3, 2, "@")))
+    board.take(5, tick(5, cell(3, 0, "%"), cell(3, 1, "@")))
+    assert board.heads[7] == Head((3, 0), UP, turned_n=4)
+    board.take(6, tick(6, cell(4, 0, "%"), cell(3, 0, "@")))
+    assert board.heads[7] == Head((4, 0), RIGHT, turned_n=6)
+    assert board.last_n == 6
 
 
 def test_each_tick_counts_once(board: Board) -> None:
@@ -100,11 +110,39 @@ def test_where_all_ways_are_blocked_no_key_is_pressed(board: Board) -> None:
 
 def test_a_snake_that_was_not_seen_is_not_steered(board: Board) -> None:
     assert board.way_out(99, lookahead=3) is None
+    assert board.side_way(99, lookahead=0) is None
+
+
+def test_a_way_aside_is_one_that_is_free(board: Board) -> None:
+    assert board.side_way(7, lookahead=2) == KEYS[DOWN], "food can be eaten"
+    assert board.side_way(7, lookahead=3) is None, "the field ends there"
+    board.take(1, tick(1, cell(3, 3, "#")))
+    assert board.side_way(7, lookahead=2) == KEYS[UP]
+    board.take(2, tick(2, cell(3, 0, "#")))
+    assert board.side_way(7, lookahead=2) is None
+    assert board.side_way(7, lookahead=1) == KEYS[UP]
+
+
+def test_keys_and_directions_are_each_other_s() -> None:
+    assert {key: DIRECTIONS[key] for key in KEYS.values()} == {key: way for way, key in KEYS.items()}
+    assert len(DIRECTIONS) == 4
 
 
 @pytest.mark.parametrize(
     "message",
-    [b"", b"\xff", b"37", b'[["render"]]', b'[["render",1,2,3,4]]', b'[["world",[]]]', b'[["world",[1]]]', b"[[]]"],
+    [
+        b"",
+        b"\xff",
+        b"37",
+        b'[["render"]]',
+        b'[["render",1,2,3,4]]',
+        b'[["world",[]]]',
+        b'[["world",[1]]]',
+        b"[[]]",
+        b"[" * 50_000,
+        b"[[" + b"[" * 50_000 + b"]" * 50_000 + b"]]",
+        b'[["reset_world"],["p_gameover",7]',
+    ],
 )
 def test_nonsense_changes_nothing(board: Board, message: bytes) -> None:
     board.take(5, message)

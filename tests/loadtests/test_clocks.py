@@ -1,8 +1,11 @@
+import re
 from itertools import count
 
 import pytest
 
-from loadtests.clocks import OffsetWatch, boot_id
+from loadtests.clocks import PING_MEMORY_US, STEP_US, OffsetWatch, ServerClock, boot_id
+
+OFFSET_US = 1_700_000_000_000_000
 
 
 class Clocks:
@@ -10,7 +13,7 @@ class Clocks:
 
     def __init__(self) -> None:
         self._ticks = count(1_000_000_000, 1000)
-        self.offset_ns = 1_700_000_000_000_000_000
+        self.offset_ns = OFFSET_US * 1000
 
     def monotonic_ns(self) -> int:
         return next(self._ticks)
@@ -29,23 +32,28 @@ def watch(clocks: Clocks) -> OffsetWatch:
     return OffsetWatch(clocks.wall_ns, clocks.monotonic_ns)
 
 
+# Our own
+
+
 def test_the_offset_is_that_of_the_two_clocks(watch: OffsetWatch) -> None:
-    assert watch.offset_us == 1_700_000_000_000_000
+    assert watch.offset_us == OFFSET_US
     watch.sample()
     assert watch.step_us == 0
 
 
-def test_the_correction_makes_the_server_s_time_of_ours(watch: OffsetWatch) -> None:
-    assert watch.correction_us(1_700_000_000_000_250) == 250
-    assert watch.correction_us(None) == 0
-
-
-def test_a_step_changes_the_correction_and_is_remembered(clocks: Clocks, watch: OffsetWatch) -> None:
-    for step_us in (50, -50, 2000, -500):
+def test_the_largest_step_is_remembered(clocks: Clocks, watch: OffsetWatch) -> None:
+    for step_us, largest_us in ((50, 0), (-50, 0), (STEP_US, 0), (STEP_US + 1, 101), (-2000, 2000), (500, 2000)):
         clocks.offset_ns += step_us * 1000
         watch.sample()
-    assert watch.step_us == 2000
-    assert watch.correction_us(1_700_000_000_000_000) == -1500
+        assert watch.step_us == largest_us
+
+
+def test_a_clock_that_is_slewed_is_not_stepped(clocks: Clocks, watch: OffsetWatch) -> None:
+    for _ in range(100):
+        clocks.offset_ns += 40_000
+        watch.sample()
+    assert watch.step_us == 0
+    assert watch.offset_us == OFFSET_US + 4000
 
 
 def test_the_quickest_reading_counts(clocks: Clocks) -> None:
@@ -58,8 +66,121 @@ def test_the_quickest_reading_counts(clocks: Clocks) -> None:
             clocks.monotonic_ns()
         return now
 
-    assert OffsetWatch(wall_ns, clocks.monotonic_ns).offset_us == 1_700_000_000_000_000
+    assert OffsetWatch(wall_ns, clocks.monotonic_ns).offset_us == OFFSET_US
 
 
 def test_this_host_has_a_boot_id_or_none() -> None:
-    assert boot_id() == boot_id()
+    found = boot_id()
+    assert found is None or re.fullmatch(r"[0-9a-f-]{36}", found)
+    assert boot_id() == found
+
+
+# The server's, on this host
+
+
+def test_the_correction_makes_the_server_s_time_of_ours(watch: OffsetWatch) -> None:
+    clock = ServerClock(watch, OFFSET_US + 250)
+    assert clock.correction_us == 250
+    assert clock.now_us(1000) == 1250
+    assert clock.uncertainty_us == 0
+    assert not clock.is_estimated
+
+
+def test_after_a_step_the_correction_is_another(clocks: Clocks, watch: OffsetWatch) -> None:
+    clock = ServerClock(watch, OFFSET_US)
+    clocks.offset_ns += 1_500_000
+    assert clock.correction_us == 0, "the clocks are looked at once a second"
+    clock.update()
+    assert clock.correction_us == -1500
+    assert watch.step_us == 1500
+
+
+def test_without_stats_the_server_s_clock_is_taken_for_ours(clocks: Clocks, watch: OffsetWatch) -> None:
+    clock = ServerClock(watch, watch.offset_us)
+    assert (clock.correction_us, clock.uncertainty_us) == (0, 0)
+    clocks.offset_ns -= 3_000_000
+    clock.update()
+    # A server that reads its clock once goes on by the old one, whatever ours is set to.
+    assert clock.now_us(OFFSET_US) == OFFSET_US + 3000
+
+
+def test_pings_tell_nothing_new_of_a_clock_that_is_known(watch: OffsetWatch) -> None:
+    clock = ServerClock(watch, OFFSET_US)
+    clock.learn(0, 900_000, 100)
+    clock.update()
+    assert (clock.correction_us, clock.uncertainty_us) == (0, 0)
+
+
+# The server's, on another host
+
+
+@pytest.fixture
+def remote(watch: OffsetWatch) -> ServerClock:
+    return ServerClock(watch, None)
+
+
+def ping(clock: ServerClock, at_us: int, rtt_us: int, ahead_us: int, skew_us: int = 0) -> None:
+    """Let a ping come back at ``at_us``; the way there took ``skew_us`` longer than half of the round trip."""
+    there_us = rtt_us // 2 + skew_us
+    sent_us = at_us - rtt_us
+    clock.learn(sent_us, sent_us + there_us + ahead_us, at_us)
+
+
+def test_at_first_nothing_is_known(remote: ServerClock) -> None:
+    assert remote.is_estimated
+    assert (remote.correction_us, remote.uncertainty_us) == (0, None)
+    remote.begin()
+    remote.update()
+    assert (remote.correction_us, remote.uncertainty_us) == (0, None)
+
+
+def test_the_ping_with_the_least_round_trip_counts(remote: ServerClock) -> None:
+    ping(remote, 1_000_000, rtt_us=8000, ahead_us=5000, skew_us=3000)
+    ping(remote, 1_020_000, rtt_us=400, ahead_us=5000, skew_us=150)
+    ping(remote, 1_040_000, rtt_us=900, ahead_us=5000, skew_us=-400)
+    assert remote.correction_us == 0, "until the clocks are looked at"
+    remote.update()
+    assert remote.correction_us == 5150
+    assert remote.uncertainty_us == 201
+    assert abs(remote.correction_us - 5000) <= remote.uncertainty_us
+
+
+@pytest.mark.parametrize("rtt_us", [0, 1, 2, 7, 1000, 1001])
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_the_truth_is_never_further_off_than_the_uncertainty(remote: ServerClock, rtt_us: int, share: float) -> None:
+    sent_us, ahead_us = 77, -123_456_789
+    remote.learn(sent_us, sent_us + round(share * rtt_us) + ahead_us, sent_us + rtt_us)
+    remote.update()
+    assert remote.uncertainty_us is not None
+    assert abs(remote.correction_us - ahead_us) <= remote.uncertainty_us
+
+
+def test_old_pings_are_forgotten(remote: ServerClock) -> None:
+    ping(remote, 1_000_000, rtt_us=100, ahead_us=5000)
+    ping(remote, 1_000_000 + PING_MEMORY_US, rtt_us=500, ahead_us=6000)
+    remote.update()
+    assert remote.correction_us == 5000, "it is just young enough"
+    ping(remote, 1_000_001 + PING_MEMORY_US, rtt_us=700, ahead_us=7000)
+    remote.update()
+    assert remote.correction_us == 6000
+
+
+def test_the_uncertainty_is_the_worst_since_the_window_began(remote: ServerClock) -> None:
+    for at_us, rtt_us, uncertainty_us in ((0, 9000, 4501), (1, 200, 4501)):
+        ping(remote, at_us, rtt_us, ahead_us=0)
+        remote.update()
+        assert remote.uncertainty_us == uncertainty_us
+    remote.begin()
+    assert remote.uncertainty_us == 101, "what was uncertain before is forgotten"
+    ping(remote, 2 + PING_MEMORY_US, rtt_us=600, ahead_us=0)
+    remote.update()
+    assert remote.uncertainty_us == 301
+    ping(remote, 3 + PING_MEMORY_US, rtt_us=20, ahead_us=0)
+    remote.update()
+    assert remote.uncertainty_us == 301
+
+
+def test_a_ping_that_came_back_before_it_was_sent_is_none(remote: ServerClock) -> None:
+    remote.learn(1000, 5000, 999)
+    remote.update()
+    assert (remote.correction_us, remote.uncertainty_us) == (0, None)

@@ -1,10 +1,33 @@
+import argparse
 from argparse import Namespace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
-from loadtests.options import DEFAULT_SPAWN_RATE, read_options
-from loadtests.scenarios import SCENARIOS
+from loadtests.options import DEFAULT_HOST, DEFAULT_SPAWN_RATE, MAX_ECHO_BYTES, LoadOptions, add_arguments, read_options
+from loadtests.scenario import Scenario
+
+SCENARIOS = {
+    "steady": Scenario("everybody watches", user=object),
+    "players": Scenario("everybody plays", user=object, room_size=10),
+    "echo": Scenario("messages come back", user=object, path="/echo"),
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """As much of Locust's parser as ours has a use for."""
+
+    def add_argument(self, *flags: Any, include_in_web_ui: bool = True, **settings: Any) -> Any:
+        self.hidden = [*getattr(self, "hidden", ()), *(() if include_in_web_ui else flags)]
+        return super().add_argument(*flags, **settings)
+
+
+@pytest.fixture
+def parser() -> Parser:
+    parser = Parser(exit_on_error=False)
+    add_arguments(cast("Any", parser), SCENARIOS)
+    return parser
 
 
 def parsed(**changes: object) -> Namespace:
@@ -15,38 +38,139 @@ def parsed(**changes: object) -> Namespace:
         "warm_up": 2.0,
         "measure": 10.0,
         "connect_timeout": 10.0,
+        "room_size": -1,
+        "share": 10.0,
+        "echo_rate": 20.0,
+        "echo_bytes": 430,
         "out": "",
     }
     return Namespace(**(asked | changes))
 
 
+def options(**changes: object) -> LoadOptions:
+    return read_options(parsed(**changes), 1, SCENARIOS)
+
+
+# The command line
+
+
+def test_the_defaults_can_be_done(parser: Parser) -> None:
+    defaults = read_options(parser.parse_args([]), 3, SCENARIOS)
+    assert defaults == LoadOptions(
+        target=defaults.target,
+        scenario_name="steady",
+        scenario=SCENARIOS["steady"],
+        users=3,
+        spawn_rate=DEFAULT_SPAWN_RATE,
+        warm_up_s=2.0,
+        measure_s=10.0,
+        connect_timeout_s=10.0,
+        room_size=0,
+        share_percent=10.0,
+        echo_rate_hz=20.0,
+        echo_bytes=430,
+        out=None,
+    )
+    assert defaults.target.url == f"{DEFAULT_HOST}/connect"
+
+
+def test_every_argument_is_a_word_of_the_options(parser: Parser, tmp_path: Path) -> None:
+    flags = (
+        f"--scenario echo --warm-up 1 --measure 4 --connect-timeout 5 --room-size 7 --share 25.5 --echo-rate 0 "
+        f"--echo-bytes 100 --out {tmp_path}/out.json"
+    )
+    asked = read_options(parser.parse_args(flags.split()), 1, SCENARIOS)
+    assert (asked.scenario_name, asked.warm_up_s, asked.measure_s, asked.connect_timeout_s) == ("echo", 1, 4, 5)
+    assert (asked.room_size, asked.share_percent, asked.echo_rate_hz, asked.echo_bytes) == (7, 25.5, 0, 100)
+    assert asked.out == tmp_path / "out.json"
+
+
+def test_the_help_tells_what_the_scenarios_are(parser: Parser) -> None:
+    text = " ".join(parser.format_help().split())
+    for name, scenario in SCENARIOS.items():
+        assert f"{name}: {scenario.about}" in text
+
+
+def test_a_web_ui_cannot_name_a_file(parser: Parser) -> None:
+    assert parser.hidden == ["--out"]
+
+
+def test_an_unknown_scenario_is_refused_at_once(parser: Parser) -> None:
+    with pytest.raises(argparse.ArgumentError, match="invalid choice: 'storm'"):
+        parser.parse_args(["--scenario", "storm"])
+
+
+# What it means
+
+
 def test_what_was_asked_for(tmp_path: Path) -> None:
-    options = read_options(parsed(out=str(tmp_path / "out.json"), measure="3", host=None), users=7)
-    assert options.target.url == "ws://127.0.0.1:8000/connect"
-    assert (options.users, options.spawn_rate, options.measure_s) == (7, DEFAULT_SPAWN_RATE, 3.0)
-    assert options.out == tmp_path / "out.json"
-    assert options.scenario.user == "Spectator"
-    assert read_options(parsed(), users=1).out is None
+    asked = read_options(parsed(out=str(tmp_path / "out.json"), measure="3", host=None), 7, SCENARIOS)
+    assert asked.target.url == "ws://127.0.0.1:8000/connect"
+    assert (asked.users, asked.spawn_rate, asked.measure_s) == (7, DEFAULT_SPAWN_RATE, 3.0)
+    assert asked.out == tmp_path / "out.json"
+    assert asked.scenario is SCENARIOS["steady"]
+    assert options().out is None
+
+
+def test_a_form_sends_text() -> None:
+    asked = options(room_size="5", share="12.5", echo_rate="0", echo_bytes="64", spawn_rate="50")
+    assert (asked.room_size, asked.share_percent, asked.echo_rate_hz, asked.echo_bytes) == (5, 12.5, 0.0, 64)
+    assert asked.spawn_rate == 50
+
+
+def test_the_size_of_rooms_is_the_scenario_s_unless_it_is_given() -> None:
+    assert options().room_size == 0
+    assert options(scenario="players").room_size == 10
+    assert options(scenario="players", room_size=0).room_size == 0
+    assert options(scenario="players", room_size=3).room_size == 3
+
+
+def test_an_echo_has_a_path_of_its_own() -> None:
+    assert options(scenario="echo").target.url == "ws://127.0.0.1:8000/echo"
+    assert options(scenario="echo", host="ws://h:1/other").target.url == "ws://h:1/other"
+    assert options(host="ws://h:1/?room=a").target.url == "ws://h:1/connect?room=a"
 
 
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
         ({"host": "x"}, "not a WebSocket URL"),
-        ({"scenario": "storm of the century"}, "right would be one of steady, players"),
-        ({"measure": 0.5}, "--measure 0.5: right would be a number of at least 1"),
-        ({"measure": "soon"}, "--measure soon"),
-        ({"warm_up": -1.0}, "--warm-up"),
-        ({"connect_timeout": float("nan")}, "--connect-timeout"),
-        ({"out": "/"}, "--out /"),
+        ({"scenario": "storm of the century"}, "right would be one of steady, players, echo"),
+        ({"measure": 0.5}, "--measure 0.5: right would be a number of at least 1$"),
+        ({"measure": "soon"}, "--measure soon: right would be a number of at least 1$"),
+        ({"measure": None}, "--measure None"),
+        ({"warm_up": -1.0}, "--warm-up -1.0: right would be a number of at least 0$"),
+        ({"warm_up": float("inf")}, "--warm-up inf"),
+        ({"connect_timeout": float("nan")}, "--connect-timeout nan: right would be a number of at least 0.1$"),
+        ({"spawn_rate": -3}, "--spawn-rate -3: right would be a number of at least 0.01$"),
+        ({"room_size": -2}, "--room-size -2: right would be a number of at least -1$"),
+        ({"room_size": "ten"}, "--room-size ten"),
+        ({"share": -0.1}, "--share -0.1: right would be a number from 0 to 100$"),
+        ({"share": 100.1}, "--share 100.1: right would be a number from 0 to 100$"),
+        ({"echo_rate": -1}, "--echo-rate -1: right would be a number from 0 to 10000$"),
+        ({"echo_rate": 10_001}, "--echo-rate 10001: right would be a number from 0 to 10000$"),
+        ({"echo_bytes": -1}, "--echo-bytes -1: right would be a number from 0 to 1"),
+        ({"echo_bytes": MAX_ECHO_BYTES + 1}, "--echo-bytes 1048577"),
+        ({"out": "/"}, "--out /: no file can be made there; right would be a file in an existing folder"),
         ({"out": "/no/such/folder/out.json"}, "existing folder"),
     ],
 )
 def test_what_cannot_be_done(changes: dict[str, object], why: str) -> None:
     with pytest.raises(ValueError, match=why):
-        read_options(parsed(**changes), users=1)
+        options(**changes)
 
 
-def test_rooms_of_scenarios() -> None:
-    assert SCENARIOS["steady"].room(25) is None
-    assert [SCENARIOS["players"].room(index) for index in (0, 9, 10, 25)] == ["r0", "r0", "r1", "r2"]
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"measure": 1, "warm_up": 0, "connect_timeout": 0.1, "spawn_rate": 0.01},
+        {"room_size": 0, "share": 0, "echo_rate": 0, "echo_bytes": 0},
+        {"share": 100, "echo_rate": 10_000, "echo_bytes": MAX_ECHO_BYTES},
+    ],
+)
+def test_the_bounds_themselves_can_be_done(changes: dict[str, float]) -> None:
+    asked = options(**changes)
+    names = {"measure": "measure_s", "warm_up": "warm_up_s", "connect_timeout": "connect_timeout_s"}
+    names |= {"share": "share_percent", "echo_rate": "echo_rate_hz"}
+    for name, value in changes.items():
+        assert getattr(asked, names.get(name, name)) == value

@@ -73,7 +73,7 @@ def tolerated(run: PlantedRun) -> int:
 @contextmanager
 def busy_core() -> Iterator[None]:
     """Take as much of the generator's core as the scheduler gives: half, where the generator wants the rest."""
-    core = sorted(os.sched_getaffinity(0))[-1]
+    core = max(os.sched_getaffinity(0))
     loop = f"import os\nos.sched_setaffinity(0, {{{core}}})\nwhile os.getppid() == {os.getpid()}: pass"
     with subprocess.Popen([sys.executable, "-c", loop]) as process:
         try:

@@ -1,17 +1,22 @@
+import base64
+import hashlib
 import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from typing import Any
 
 import msgspec
 import pytest
 
+from loadtests import stats as stats_module
 from loadtests.probe import NoServerError, knock, resolve
-from loadtests.stats import ServerStats, fetch_stats, figures_between
+from loadtests.stats import ServerStats, fetch_stats, figures_between, find_server
 from loadtests.target import parse_target
 from shared.measure.histogram import Histogram
+
+PATIENCE_S = 10.0
 
 
 def histogram(*values_us: int) -> Any:
@@ -104,6 +109,15 @@ def test_figures_are_those_between_two_moments() -> None:
     assert figures.ticks.fanout_ms.count == 3
 
 
+def test_what_cannot_be_known_is_left_open() -> None:
+    same = decoded()
+    figures = figures_between(same, same, same, frames_per_second=0)
+    assert (figures.cpu_percent, figures.cpu_us_per_frame, figures.rss_per_connection_bytes) == (None, None, None)
+    later = decoded(now_us=2_000_000)
+    assert figures_between(same, same, later, frames_per_second=0).cpu_us_per_frame is None
+    assert figures_between(same, same, later, frames_per_second=0).cpu_percent == 0
+
+
 def test_a_server_that_was_started_anew_is_noticed() -> None:
     before = decoded(ticks=stats()["ticks"] | {"compute_ms": histogram(50, 60)})
     with pytest.raises(ValueError, match="started anew"):
@@ -128,3 +142,67 @@ def test_a_web_server_is_no_game() -> None:
 def test_no_such_host() -> None:
     with pytest.raises(NoServerError, match="no such host: a"):
         resolve(parse_target("ws://a..b"))
+
+
+# Whom the load is for
+
+
+@contextmanager
+def game(stats_body: bytes | None) -> Iterator[str]:
+    """Serve a WebSocket endpoint and, unless it is None, a page of stats; else never answer for it."""
+
+    class Game(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            if self.path == "/stats":
+                if stats_body is None:
+                    over.wait(PATIENCE_S)
+                    return
+                self.send_response(200 if stats_body else 404)
+                self.send_header("Content-Length", str(len(stats_body)))
+                self.end_headers()
+                self.wfile.write(stats_body)
+                return
+            key = self.headers["Sec-WebSocket-Key"].encode()
+            accept = base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())  # noqa: S324
+            self.send_response(101)
+            self.send_header("Sec-WebSocket-Accept", accept.decode())
+            self.end_headers()
+            self.close_connection = True
+
+        def log_message(self, *_: object) -> None: ...
+
+    over = threading.Event()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Game) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            over.set()
+            server.shutdown()
+            thread.join()
+
+
+def test_a_server_of_ours_says_who_it_is() -> None:
+    with game(json.dumps(stats()).encode()) as url:
+        assert find_server(parse_target(url)) == decoded()
+
+
+def test_a_server_that_says_nothing_is_loaded_all_the_same() -> None:
+    with game(b"") as url:
+        assert find_server(parse_target(url)) is None
+
+
+def test_no_server_is_none_to_load() -> None:
+    with page(404, b"") as url:
+        pass
+    with pytest.raises(NoServerError, match="connection refused"):
+        find_server(parse_target(url))
+
+
+def test_a_server_that_keeps_its_stats_to_itself_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stats_module, "TIMEOUT_S", 0.2)
+    with game(None) as url, pytest.raises(NoServerError, match="does not answer GET /stats: timed out"):
+        find_server(parse_target(url))

@@ -25,6 +25,18 @@ def test_parts() -> None:
     assert target.in_room("r3").in_room("r4").room == "r4"
 
 
+def test_a_room_takes_the_place_of_that_in_the_url() -> None:
+    target = parse_target("ws://h:1/echo?room=a&x=1&room=b")
+    assert target.room == "b"
+    assert target.in_room("w0r3").url == "ws://h:1/echo?x=1&room=w0r3"
+    assert target.url == "ws://h:1/echo?room=a&x=1&room=b", "the target stays as it is"
+
+
+@pytest.mark.parametrize("room", ["a", "A-z_9", "x" * 32])
+def test_names_of_rooms(room: str) -> None:
+    assert parse_target(f"ws://h?room={room}").room == room
+
+
 @pytest.mark.parametrize(
     ("url", "why"),
     [
@@ -38,6 +50,9 @@ def test_parts() -> None:
         ("ws://x:port", "right would be"),
         ("ws://x/a b", "bad port or character"),
         ("ws://x?room=a/b", "a room's name is"),
+        (f"ws://x?room={'x' * 33}", "a room's name is"),
+        ("ws://x?room=%20", "a room's name is"),
+        ("ws://x/\n", "bad port or character"),
         ("ws://[x", "right would be"),
     ],
 )

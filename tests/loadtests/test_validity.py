@@ -1,36 +1,49 @@
 """Each objection is raised where measuring.md puts it, and only there."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, fields, replace
+from typing import Any
 
+import msgspec
 import pytest
 
-from loadtests.validity import LIMITS, REASONS, WARNINGS, Findings, is_saturated, judge, limits_in_words
+from loadtests.validity import LIMITS, REASONS, WARNINGS, Findings, Limits, is_saturated, judge, limits_in_words
 
 QUIET = Findings(
     timestamps="kernel",
     period_ms=50.0,
     received=100_000,
+    missing=0,
     coalesced=10,
     generator_cpu_percent=35.0,
     lag_p99_ms=6.0,
     steal_percent=0.2,
+    core_gap_ms=3.0,
+    unwatched_cpus=[],
     foreign_server_percent=0.4,
     foreign_generator_percent=0.7,
+    shared_cpus=[],
     clock_step_us=0,
     slow_skips=0,
+    stalled=0,
     own_limits="",
     timed_out=0,
-    warm_up_p50_us=800,
-    first_p50_us=900,
+    not_started=0,
+    lost_workers=[],
+    stretch_p50_us=[800, 900, 880, 890, 910],
     server_unknown=False,
     same_host=True,
+    clock_uncertainty_us=0,
     negative_deliveries=0,
+    concurrency=None,
     lost_ticks="",
     refused="",
     closed_early="",
-    errors="",
+    broken="",
+    told="",
 )
 UNSTAMPED = replace(QUIET, timestamps="read", lag_p99_ms=0.5)
+REMOTE = replace(QUIET, same_host=False, clock_uncertainty_us=1234)
 
 
 def test_a_quiet_run_is_valid() -> None:
@@ -43,16 +56,22 @@ def test_a_quiet_run_is_valid() -> None:
     ("findings", "words"),
     [
         (replace(QUIET, steal_percent=5.1), "stole 5.1 %"),
+        (replace(QUIET, core_gap_ms=25.1), "away for 25.1 ms at once (limit half a period, 25 ms)"),
         (replace(QUIET, foreign_server_percent=3.2), "took 3.2 % of the server's core"),
         (replace(QUIET, clock_step_us=1001), "stepped by 1.0 ms"),
         (replace(QUIET, coalesced=1001), "1.0 % of the frames"),
-        (replace(UNSTAMPED, generator_cpu_percent=81), "the generator took 81 % of a core"),
-        (replace(UNSTAMPED, lag_p99_ms=1.1), "loop lagged by 1.1 ms"),
-        (replace(QUIET, slow_skips=3), "skipped 3 frames"),
-        (replace(QUIET, own_limits="2 x too many open files"), "2 x too many open files"),
+        (replace(QUIET, slow_skips=3), "slow consumer: the server skipped 3 frames"),
+        (replace(QUIET, slow_skips=3, missing=3), "slow consumer: the server skipped 3 frames"),
+        (replace(QUIET, slow_skips=300, stalled=5, missing=1), "slow consumer: the server skipped 300 frames"),
+        (replace(QUIET, own_limits="2 x too many open files"), "own limits: 2 x too many open files"),
         (replace(QUIET, timed_out=1), "gave up on 1 connections"),
-        (replace(QUIET, warm_up_p50_us=1300, first_p50_us=1000), "warm-up was too short"),
-        (replace(QUIET, warm_up_p50_us=700, first_p50_us=1000), "warm-up was too short"),
+        (replace(QUIET, not_started=7), "7 users were not started"),
+        (
+            replace(QUIET, lost_workers=["a_1", "a_2"]),
+            "2 of the workers were lost, with all that they had measured: a_1, a_2",
+        ),
+        (replace(QUIET, stretch_p50_us=[1300, 1000, 1000, 1000]), "warm-up was too short"),
+        (replace(QUIET, stretch_p50_us=[700, 1000, 1000, 1000]), "warm-up was too short"),
     ],
 )
 def test_reasons(findings: Findings, words: str) -> None:
@@ -60,6 +79,23 @@ def test_reasons(findings: Findings, words: str) -> None:
     assert not verdict.ok
     assert len(verdict.reasons) == 1
     assert words in verdict.reasons[0]
+    assert verdict.warnings == []
+
+
+@pytest.mark.parametrize(
+    ("findings", "words"),
+    [
+        (replace(UNSTAMPED, generator_cpu_percent=81), "the generator took 81 % of a core"),
+        (replace(UNSTAMPED, lag_p99_ms=1.1), "loop lagged by 1.1 ms (p99) without kernel timestamps"),
+        (replace(UNSTAMPED, foreign_generator_percent=3.2), "took 3.2 % of the generator's core"),
+    ],
+)
+def test_reasons_where_the_kernel_does_not_stamp(findings: Findings, words: str) -> None:
+    verdict = judge(findings)
+    assert not verdict.ok
+    assert len(verdict.reasons) == 1
+    assert words in verdict.reasons[0]
+    assert verdict.warnings == judge(UNSTAMPED).warnings
 
 
 @pytest.mark.parametrize(
@@ -69,14 +105,22 @@ def test_reasons(findings: Findings, words: str) -> None:
         (replace(QUIET, generator_cpu_percent=81), "the generator took 81 % of a core"),
         (replace(QUIET, lag_p99_ms=26), "loop lagged by 26.0 ms"),
         (replace(QUIET, foreign_generator_percent=3.2), "took 3.2 % of the generator's core"),
+        (replace(QUIET, unwatched_cpus=[0, 3]), "no drift probe watched core 0, 3"),
+        (replace(QUIET, shared_cpus=[0]), "may run on the same cores"),
         (replace(QUIET, clock_step_us=150), "stepped by 150 us"),
-        (replace(QUIET, server_unknown=True, same_host=False), "no /stats of ours"),
-        (replace(QUIET, same_host=False), "on another host"),
+        (replace(QUIET, clock_step_us=1000), "stepped by 1000 us"),
+        (replace(QUIET, server_unknown=True), "no /stats of ours"),
+        (replace(REMOTE, server_unknown=True), "no /stats of ours"),
+        (REMOTE, "on another host: one-way figures are uncertain by 1.234 ms"),
+        (replace(REMOTE, clock_uncertainty_us=None), "on another host and answers no pings"),
         (replace(QUIET, negative_deliveries=2), "2 frames arrived before they were sent"),
-        (replace(QUIET, lost_ticks="1 in room main"), "1 in room main"),
+        (replace(QUIET, concurrency=(10.0, 8.9)), "Little's law: 10 connections in a closed loop make 8.9"),
+        (replace(QUIET, concurrency=(10.0, 11.1)), "Little's law: 10 connections in a closed loop make 11.1"),
+        (replace(QUIET, lost_ticks="1 in room main"), "counted as missing: 1 in room main"),
         (replace(QUIET, refused="1 x HTTP status 503"), "refused: 1 x HTTP status 503"),
         (replace(QUIET, closed_early="1 x close 1013"), "ended early: 1 x close 1013"),
-        (replace(QUIET, errors="1 x Maximum players reached"), "Maximum players reached"),
+        (replace(QUIET, broken="1 x a masked frame"), "broke the protocol: 1 x a masked frame"),
+        (replace(QUIET, told="1 x Maximum players reached"), "told its clients of errors: 1 x Maximum players reached"),
     ],
 )
 def test_warnings(findings: Findings, words: str) -> None:
@@ -86,33 +130,125 @@ def test_warnings(findings: Findings, words: str) -> None:
     assert words in verdict.warnings[0]
 
 
+@pytest.mark.parametrize(
+    "findings",
+    [
+        replace(QUIET, steal_percent=5.0),
+        replace(QUIET, core_gap_ms=25.0),
+        replace(QUIET, foreign_server_percent=3.0, foreign_generator_percent=3.0),
+        replace(QUIET, coalesced=1000),
+        replace(QUIET, generator_cpu_percent=80.0),
+        replace(QUIET, lag_p99_ms=25.0),
+        replace(QUIET, slow_skips=300, stalled=5),
+        replace(QUIET, concurrency=(10.0, 9.0)),
+        replace(QUIET, concurrency=(10.0, 11.0)),
+        replace(QUIET, missing=500),
+    ],
+)
+def test_at_the_limit_all_is_well(findings: Findings) -> None:
+    verdict = judge(findings)
+    assert (verdict.reasons, verdict.warnings) == ([], [])
+
+
 def test_what_is_not_known_is_no_objection() -> None:
     unknown = replace(
         QUIET,
         period_ms=None,
         lag_p99_ms=None,
         steal_percent=None,
+        core_gap_ms=None,
         foreign_server_percent=None,
         foreign_generator_percent=None,
         slow_skips=None,
-        warm_up_p50_us=None,
-        first_p50_us=None,
+        stretch_p50_us=[],
         received=0,
         coalesced=0,
     )
-    assert judge(unknown).ok
+    verdict = judge(unknown)
+    assert (verdict.reasons, verdict.warnings) == ([], [])
+    assert judge(replace(unknown, core_gap_ms=900.0, lag_p99_ms=900.0)).ok, "no period, no half of one"
+    assert not is_saturated(unknown)
 
 
-def test_a_cold_start_of_less_than_the_floor_is_the_machine_s_own() -> None:
-    assert judge(replace(QUIET, warm_up_p50_us=100, first_p50_us=299)).ok
-    assert not judge(replace(QUIET, warm_up_p50_us=100, first_p50_us=301)).ok
+def test_all_objections_are_raised_together() -> None:
+    verdict = judge(replace(REMOTE, steal_percent=9.0, clock_step_us=2000, timed_out=1, refused="1 x close 1013"))
+    assert (len(verdict.reasons), len(verdict.warnings)) == (3, 2)
+
+
+# The warm-up
+
+
+@pytest.mark.parametrize(
+    ("stretches_us", "ok"),
+    [
+        ([], True),
+        ([5000], True),
+        ([100, 299], True),
+        ([100, 300], True),
+        ([100, 301], False),
+        ([301, 100], False),
+        ([10_000, 12_500], True),
+        ([9_999, 12_500], False),
+        ([15_000, 12_500], True),
+        ([15_001, 12_500], False),
+        ([2000, 10_000, 10_000, 10_000, 10_000, 10_000], False),
+    ],
+)
+def test_the_warm_up_is_to_be_like_the_beginning_of_the_run(stretches_us: list[int], ok: bool) -> None:
+    assert judge(replace(QUIET, stretch_p50_us=stretches_us)).ok is ok
+
+
+def test_what_a_run_does_all_the_time_is_no_sign_of_a_cold_start() -> None:
+    swings = [2000, 10_000, 2000, 10_000, 2000, 10_000, 2000, 10_000]
+    assert judge(replace(QUIET, stretch_p50_us=swings)).ok
+    first_half_only = [2000, 10_000, 2000, 10_000, 10_000, 10_000, 10_000, 10_000, 10_000]
+    assert not judge(replace(QUIET, stretch_p50_us=first_half_only)).ok
+    smaller_swings = [2000, 10_000, 10_000, 10_000, 10_000, 10_000, 7000, 10_000, 7000]
+    assert not judge(replace(QUIET, stretch_p50_us=smaller_swings)).ok
+
+
+# The rest
 
 
 def test_saturated() -> None:
     assert is_saturated(replace(QUIET, generator_cpu_percent=81))
     assert is_saturated(replace(QUIET, coalesced=1001))
+    assert not is_saturated(replace(QUIET, generator_cpu_percent=80, coalesced=1000))
 
 
 def test_the_table_of_limits_and_the_checks() -> None:
-    assert ("steal_percent", LIMITS.steal_percent) in limits_in_words()
+    assert dict(limits_in_words()) == asdict(LIMITS)
+    assert [name for name, _ in limits_in_words()] == [limit.name for limit in fields(Limits)]
     assert not set(REASONS) & set(WARNINGS)
+    assert len(set(REASONS)) == len(REASONS)
+    assert len(set(WARNINGS)) == len(WARNINGS)
+
+
+def test_other_limits_can_be_asked_for() -> None:
+    strict = Limits(steal_percent=0.1)
+    assert judge(QUIET).ok
+    assert not judge(QUIET, strict).ok
+    assert "limit 0.1 %" in judge(QUIET, strict).reasons[0]
+    assert is_saturated(QUIET, Limits(generator_percent=30))
+
+
+@pytest.mark.parametrize(
+    "findings",
+    [
+        QUIET,
+        replace(UNSTAMPED, period_ms=None, core_gap_ms=None, slow_skips=None, clock_uncertainty_us=None),
+        replace(REMOTE, concurrency=(12.0, 10.5), lost_workers=["w"], shared_cpus=[0, 1], stretch_p50_us=[]),
+        replace(QUIET, refused='1 x "odd"\n', told="é"),
+    ],
+)
+def test_the_evidence_gives_the_same_verdict_again(findings: Findings) -> None:
+    for wire in (json.loads(json.dumps(asdict(findings))), msgspec.json.decode(msgspec.json.encode(asdict(findings)))):
+        again = Findings.from_evidence(wire)
+        assert again == findings
+        assert judge(again) == judge(findings)
+
+
+@pytest.mark.parametrize("change", [{"received": "many"}, {"timestamps": "sundial"}, {"concurrency": [1]}])
+def test_no_evidence(change: dict[str, Any]) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        Findings.from_evidence(asdict(QUIET) | change)
