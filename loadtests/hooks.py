@@ -65,6 +65,10 @@ class Hooks:
         parsed: Any = environment.parsed_options
         allow_many_descriptors()
         environment.dispatcher_class = _dispatcher_of(environment)
+        if parsed.headless and parsed.out:
+            # A program reads the summary, or the last line where there is none: Locust's tables are no use to it.
+            for name in ("locust", "locust.stats_logger"):
+                logging.getLogger(name).setLevel(logging.ERROR)
         if isinstance(environment.runner, WorkerRunner):
             self._is_worker = True
             runners.WORKER_REPORT_INTERVAL = REPORT_INTERVAL_S
@@ -79,10 +83,6 @@ class Hooks:
         except NoServerError as error:
             _leave(environment, str(error), FAILED)
         environment.process_exit_code = FAILED  # until a run is over
-        if parsed.out:
-            # A program reads the summary, or the last line where there is none: Locust's tables are no use to it.
-            for name in ("locust", "locust.stats_logger"):
-                logging.getLogger(name).setLevel(logging.ERROR)
 
     def on_test_start(self, environment: Environment, **_: Any) -> None:
         """Begin a run."""
