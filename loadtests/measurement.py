@@ -47,7 +47,7 @@ class Measurement:
     """
     Measures the connections of one worker to a server whose /stats before the first connection were ``base``.
 
-    ``period_us`` as for :class:`~loadtests.recorder.Recorder`. Call :meth:`beat` ten times a second from the
+    ``period_us`` as for :class:`~loadtests.recorder.Recorder`. Call :meth:`beat` five times a second from the
     beginning, :meth:`measure` when it is known what is to be measured, and :meth:`open_window` and
     :meth:`close_window` when it begins and ends.
 

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("tickbench.load")
 
-BEAT_S = 0.1
-BEATS_A_ROW = 10
+BEAT_S = 0.2
+BEATS_A_ROW = 5
 """A summary row for Locust's table comes once a second."""
 PINGS_A_SECOND = 50
 DRAIN_S = 1.0

@@ -1,5 +1,5 @@
 """
-What a frame costs the generator, and the usual way beside it, in turns, against the same kind of server.
+What a frame costs the generator, and beside it, in turns against the same kind of server, the usual way and the least.
 
 ``python -m tests.bench.generator [--repeats 5] [--users 3000,5000] [--usual 300] [--seconds 10] [--json FILE]``. The
 planted server feeds from the first core, the generator has the last one. Each line is one run; the truth beside a
@@ -26,6 +26,7 @@ RATE_HZ = 20
 PAD_BYTES = 350
 """With the head, about the 430 bytes of a frame of the game."""
 USUAL = Path(__file__).with_name("usual_locustfile.py")
+BARE = Path(__file__).with_name("bare_reader.py")
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,10 @@ class Outcome:
     us_per_frame: float
     frames_per_second: float
     cpu_percent: float
-    p50_ms: float
-    p99_ms: float
     true_p50_ms: float
     true_p99_ms: float
+    p50_ms: float | None = None
+    p99_ms: float | None = None
     reach: float | None = None
     coalesced_percent: float | None = None
     valid: bool | None = None
@@ -63,8 +64,8 @@ def ours(users: int, seconds: float) -> Outcome:
             us_per_frame=summary.generator.us_per_frame or 0,
             frames_per_second=frames.per_second,
             cpu_percent=summary.generator.cpu_percent,
-            p50_ms=lateness.p50 or 0,
-            p99_ms=lateness.p99 or 0,
+            p50_ms=lateness.p50,
+            p99_ms=lateness.p99,
             true_p50_ms=p50_ms,
             true_p99_ms=p99_ms,
             reach=summary.reach,
@@ -85,6 +86,15 @@ def usual(users: int, seconds: float) -> Outcome:
         del claimed["frames"]
         p50_ms, p99_ms = truth(server)
         return Outcome(way="usual", users=users, true_p50_ms=p50_ms, true_p99_ms=p99_ms, **claimed)
+
+
+def bare(users: int, seconds: float) -> Outcome:
+    with tempfile.TemporaryDirectory() as folder:
+        with planted(law(), Path(folder), pinned=True) as server:
+            command = [sys.executable, str(BARE), "127.0.0.1", str(server.port), str(users), str(seconds)]
+            line = run(command, seconds + users / 100)
+        p50_ms, p99_ms = truth(server)
+        return Outcome(way="bare", users=users, true_p50_ms=p50_ms, true_p99_ms=p99_ms, **json.loads(line))
 
 
 def law() -> Law:
@@ -123,7 +133,8 @@ def main() -> None:
     asked = parser.parse_args()
     outcomes: list[Outcome] = []
     for repeat in range(asked.repeats):
-        turns = [(ours, int(users)) for users in asked.users.split(",")] + [(usual, asked.usual)]
+        turns = [(way, int(users)) for users in asked.users.split(",") for way in (ours, bare)]
+        turns.append((usual, asked.usual))
         for way, users in turns if repeat % 2 == 0 else reversed(turns):
             outcomes.append(way(users, asked.seconds))
             show(outcomes[-1])
@@ -136,7 +147,7 @@ def show(outcome: Outcome) -> None:
     words = (
         f"{outcome.way:5} {outcome.users:5} users: {outcome.us_per_frame:7.2f} us a frame, "
         f"{outcome.frames_per_second:9,.0f} frames/s, CPU {outcome.cpu_percent:3.0f} %, lateness p50 "
-        f"{outcome.p50_ms:,.2f} (true {outcome.true_p50_ms:,.2f}), p99 {outcome.p99_ms:,.2f} "
+        f"{words_of(outcome.p50_ms)} (true {outcome.true_p50_ms:,.2f}), p99 {words_of(outcome.p99_ms)} "
         f"(true {outcome.true_p99_ms:,.2f}) ms"
     )
     if outcome.valid is not None:
@@ -147,15 +158,20 @@ def show(outcome: Outcome) -> None:
     sys.stdout.flush()
 
 
+def words_of(ms: float | None) -> str:
+    return "unknown" if ms is None else f"{ms:,.2f}"
+
+
 def conclude(outcomes: list[Outcome]) -> None:
     usual_us = statistics.median(outcome.us_per_frame for outcome in outcomes if outcome.way == "usual")
     for users in sorted({outcome.users for outcome in outcomes if outcome.way == "ours"}):
         mine = [outcome for outcome in outcomes if outcome.way == "ours" and outcome.users == users]
         us = statistics.median(outcome.us_per_frame for outcome in mine)
         rate = statistics.median(outcome.frames_per_second for outcome in mine)
+        least_us = statistics.median(o.us_per_frame for o in outcomes if o.way == "bare" and o.users == users)
         sys.stdout.write(
-            f"{users} users: median {us:.2f} us a frame, {rate:,.0f} frames/s, "
-            f"the usual way takes {usual_us / us:.1f} times as much ({usual_us:.0f} us)\n"
+            f"{users} users: median {us:.2f} us a frame, {rate:,.0f} frames/s; a bare loop takes {least_us:.2f} us, "
+            f"the usual way {usual_us:.0f} us: {usual_us / us:.1f} times as much as ours\n"
         )
 
 

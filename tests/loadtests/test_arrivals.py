@@ -65,7 +65,7 @@ def test_other_reads_are_not_learnt(read: bytes) -> None:
 
 
 def test_nothing_is_known_at_first() -> None:
-    latest = Latest()
+    latest = Latest([], bytearray())
     assert latest.size == -1, "no read is as long as that"
 
 
