@@ -53,9 +53,10 @@ figures: setup  ## run the longest tests at full length: 2,000 steps in lockstep
 	TICKBENCH_SAME_STEPS=2000 TICKBENCH_ABUSE_SECONDS=60 $(RUN) pytest --timeout 900 \
 		tests/contract/test_same_bytes.py tests/contract/test_abuse.py
 
-figures-load: setup  ## hold the load generator to its planted truths at full size (five minutes, on a quiet machine)
+figures-load: setup  ## hold the load generator to its planted truths at full size (eight minutes, on a quiet machine)
 	TICKBENCH_FULL_SIZE=1 $(RUN) pytest --timeout 600 \
-		tests/loadtests/test_planted_lateness.py tests/loadtests/test_planted_counts.py
+		tests/loadtests/test_planted_lateness.py tests/loadtests/test_planted_counts.py \
+		tests/loadtests/test_doubts.py
 
 bench-load: setup  ## measure what a frame costs the load generator, and the usual way beside it (five minutes)
 	$(RUN) python -m tests.bench.generator

@@ -11,6 +11,7 @@ from __future__ import annotations
 import _socket  # the C type: what Python and gevent lay over it costs more than the read itself
 import errno
 import os
+import resource
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import gevent
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
 CLOSE_TIMEOUT_S: Final = 1.0
 READ, WRITE = 1, 2
 MAX_UNSENT_BYTES: Final = 64 * 1024
+RESERVED_DESCRIPTORS: Final = 32
+"""Below the limit of open files, for what else the generator has to open: /stats, /proc, its files."""
 OWN_LIMITS: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM))
 
 # The callbacks of the hub run one after the other, so all connections read into the same buffer.
@@ -198,6 +201,8 @@ class Connection:
         """Connect, send the handshake and wait for the first tick frame or the end."""
         family, address = self._address
         self._socket = connection = _socket.socket(family, _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK)
+        if connection.fileno() >= resource.getrlimit(resource.RLIMIT_NOFILE)[0] - RESERVED_DESCRIPTORS:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         connection.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
         ask_for_stamps(connection)
         self._receive = connection.recvmsg_into

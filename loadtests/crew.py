@@ -45,7 +45,7 @@ class Crew(Protocol):
         """Return the workers that are gone."""
 
     def failed(self) -> str:
-        """Return why a worker could not begin, in one line; empty where all could."""
+        """Return why a worker could not begin, or go on, in one line; empty where all could."""
 
     def measure(self, start_us: int, end_us: int) -> None:
         """Have all measure from when to when, on the server's clock."""
@@ -74,8 +74,8 @@ class LocalCrew:
         return []
 
     def failed(self) -> str:
-        """Return nothing: the run would not have begun."""
-        return ""
+        """Return why it can't go on."""
+        return self._worker.progress().failed
 
     def measure(self, start_us: int, end_us: int) -> None:
         """Have it measure."""
@@ -125,8 +125,10 @@ class RemoteCrew:
         ]
 
     def failed(self) -> str:
-        """Return why the first of those could not begin that could not."""
-        return next((report["failed"] for report in self._reports.values() if "failed" in report), "")
+        """Return why the first of those could not begin, or go on, that could not."""
+        failed = [report["failed"] for report in self._reports.values() if "failed" in report]
+        failed += [report["progress"]["failed"] for report in self._reports.values() if "progress" in report]
+        return next((why for why in failed if why), "")
 
     def measure(self, start_us: int, end_us: int) -> None:
         """Have all measure."""

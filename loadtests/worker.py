@@ -58,6 +58,8 @@ class Progress:
     """Connections that got a tick frame."""
     why_none: str
     """Why others did not."""
+    failed: str = ""
+    """Why the worker can't go on, in one line; empty as long as it can."""
 
     def to_wire(self) -> dict[str, Any]:
         """Return it as plain objects."""
@@ -78,6 +80,7 @@ class LoadWorker:
         self._events = events
         self._measurement = Measurement(base, self._period_us())
         self._address = resolve(options.target)
+        self._failed = ""
         self._to_ping: deque[Connection] = deque()
         self._users = 0
         self._waiting = 0
@@ -165,9 +168,9 @@ class LoadWorker:
     def start(self) -> None:
         """Begin."""
         self._measurement.drift.start()
-        self._greenlets.spawn(self._beat)
+        self._spawn(self._beat)
         if self.options.scenario.pings:
-            self._greenlets.spawn(self._ping)
+            self._spawn(self._ping)
 
     def stop(self) -> None:
         """End all that was begun."""
@@ -182,7 +185,8 @@ class LoadWorker:
     def progress(self) -> Progress:
         """Return how far we are."""
         ledger = self._measurement.ledger
-        return Progress(self.phase, self._users, ledger.settled + self._waiting, ledger.up, ledger.why_none())
+        settled = ledger.settled + self._waiting
+        return Progress(self.phase, self._users, settled, ledger.up, ledger.why_none(), self._failed)
 
     def measure(self, start_us: int, end_us: int) -> None:
         """Say when the window opens and closes, on the server's clock, before it does."""
@@ -190,7 +194,7 @@ class LoadWorker:
         window = range(start_us, end_us)
         self._step_starts_us = self.options.scenario.step_starts_us(len(window))
         self._measurement.measure(window, self._step_starts_us)
-        self._greenlets.spawn(self._measure, window)
+        self._spawn(lambda: self._measure(window))
 
     def ticks_seen(self) -> dict[str, list[bytes]]:
         """Return the ticks that were seen of the rooms that other workers may share."""
@@ -210,6 +214,14 @@ class LoadWorker:
         return self._measurement.part(self._index or 0)
 
     # Its life
+
+    def _spawn(self, work: Callable[[], None]) -> None:
+        """Do something beside the users; a run does not go on without it."""
+
+        def note(greenlet: Any) -> None:
+            self._failed = f"the load generator failed: {greenlet.exception}"
+
+        self._greenlets.spawn(work).link_exception(note)  # gevent prints the traceback
 
     def _period_us(self) -> float | None:
         if self.options.scenario.path is not None:  # an echo of our own messages

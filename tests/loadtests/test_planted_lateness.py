@@ -23,6 +23,8 @@ from shared.measure.summary import LoadSummary
 from tests.loadtests.conftest import FULL_SIZE, PATIENCE_S, PlantedRun, load_planted
 from tests.support.planted_law import Law
 
+pytestmark = pytest.mark.xdist_group("cores")
+
 USERS = 500 if FULL_SIZE else 60
 TIMES = ("--warm-up", 2, "--measure", 20) if FULL_SIZE else ("--warm-up", 0.5, "--measure", 2)
 PERCENTILES = (50, 99, 99.9, 100)

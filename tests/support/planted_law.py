@@ -4,6 +4,7 @@ How the planted server errs: a law that the test knows as well. Knows nothing of
 Every number that looks like chance comes from a seed, n and the connection, so that a test can ask the law for it.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -119,7 +120,8 @@ class Law:
         Return how late ``lateness`` has tick n sent, beside lateness_ms and what it waits for the frame before it.
 
         ``{"kind": "constant", "ms": 3}``; ``{"kind": "two_peaks", "ms": [2, 20], "share": 0.2}``, the share of 20 ms;
-        ``{"kind": "heavy_tail", "scale_ms": 1, "alpha": 1.1, "max_ms": 500}``: Pareto's, from 1 ms, capped. ``per`` is
+        ``{"kind": "heavy_tail", "scale_ms": 1, "alpha": 1.1, "max_ms": 500}``: Pareto's, from 1 ms, capped;
+        ``{"kind": "settling", "ms": 200, "tau_s": 3}``: less and less, by e every 3 s. ``per`` is
         "tick" (default: all connections alike) or "frame", ``seed`` 0 by default.
 
         """
@@ -132,6 +134,8 @@ class Law:
                 ms = spec["ms"]
             case "two_peaks":
                 ms = spec["ms"][luck <= spec["share"]]
+            case "settling":
+                ms = spec["ms"] * math.exp(-n / (self.tick_rate_hz * spec["tau_s"]))
             case "heavy_tail":
                 ms = min(spec["scale_ms"] / luck ** (1 / spec["alpha"]), spec["max_ms"])
             case kind:

@@ -1,0 +1,491 @@
+"""
+Each reason and each warning, provoked on purpose by a real load run, is named where measuring.md puts it.
+
+What can't be caused on a machine is simulated at the source (tests/support/tampered_locustfile.py). The machine may
+have objections of its own meanwhile, so a test looks for the one that it caused: among the reasons or the warnings, and
+not among the others. Server and generator have cores of their own and one test runs at a time (``cores``).
+"""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from loadtests.stamps import NO_STAMPS_VARIABLE
+from loadtests.validity import REASONS, WARNINGS
+from shared.measure.summary import LoadSummary, read_summary
+from tests.loadtests.conftest import FULL_SIZE, PATIENCE_S, Planted, cores, load_command, planted
+from tests.support.planted_law import Law
+from tests.support.planted_wire import BAD_HANDSHAKES, GARBAGE
+from tests.support.server import run_server
+
+pytestmark = pytest.mark.xdist_group("cores")
+
+TAMPERED = Path(__file__).parents[1] / "support" / "tampered_locustfile.py"
+USERS = 20
+SHORT = ("--warm-up", 0.5, "--measure", 2)
+IN_WINDOW_S = 1.0
+"""From the moment when all are connected until the window is surely open."""
+
+PROVOKED: set[str] = set()
+"""Names of the checks that the tests of this file are about."""
+
+
+def about(*checks: str) -> None:
+    """Say which checks a test provokes: called while this file is read."""
+    PROVOKED.update(f"_{check}" for check in checks)
+
+
+# Running
+
+
+@contextmanager
+def generator(
+    url: str, folder: Path, *arguments: object, pinned: bool = True, tamper: str = "", **variables: str
+) -> Iterator[subprocess.Popen[str]]:
+    """Run a load test beside the block, and to its end; its summary is ``out.json`` in ``folder``."""
+    command = load_command("--host", url, "--out", folder / "out.json", *arguments)
+    if tamper:
+        command[command.index("-f") + 1] = str(TAMPERED)
+        variables["TAMPER"] = tamper
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
+    with subprocess.Popen(
+        [*cores(pinned=pinned)[1], *command],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment | variables,
+    ) as process:
+        try:
+            yield process
+            _, stderr = process.communicate(timeout=PATIENCE_S)
+            assert process.returncode in {0, 3}, stderr
+        finally:
+            process.kill()
+
+
+def summary_of(process: subprocess.Popen[str], folder: Path) -> LoadSummary:
+    summary = read_summary((folder / "out.json").read_bytes())
+    assert process.returncode == (0 if summary.validity.ok else 3)
+    return summary
+
+
+def load(server: Planted | str, folder: Path, *arguments: object, **options: object) -> LoadSummary:
+    url = server if isinstance(server, str) else server.url
+    with generator(url, folder, "--users", USERS, *SHORT, *arguments, **options) as process:  # type: ignore[arg-type]
+        pass
+    return summary_of(process, folder)
+
+
+def load_planted(law: Law, folder: Path, *arguments: object, **options: object) -> LoadSummary:
+    with planted(law, folder, pinned=True) as server:
+        return load(server, folder, *arguments, **options)
+
+
+@contextmanager
+def served(*flags: str, backend: str = "asyncio") -> Iterator[str]:
+    """Run a server of ours on the first core."""
+    with run_server(backend, "--seed", "1", *flags) as server:
+        os.sched_setaffinity(server.process.pid, {min(os.sched_getaffinity(0))})
+        yield server.url
+
+
+@contextmanager
+def busy(core: int) -> Iterator[None]:
+    loop = f"import os\nos.sched_setaffinity(0, {{{core}}})\nwhile os.getppid() == {os.getpid()}: pass"
+    with subprocess.Popen([sys.executable, "-c", loop]) as process:
+        try:
+            yield
+        finally:
+            process.kill()
+
+
+def wait_until_connected(process: subprocess.Popen[str]) -> None:
+    assert process.stderr is not None
+    assert any(" connected" in line and "workers connected" not in line for line in process.stderr)
+
+
+def freeze(pid: int, seconds: float) -> None:
+    os.kill(pid, signal.SIGSTOP)
+    time.sleep(seconds)
+    os.kill(pid, signal.SIGCONT)
+
+
+def assert_reason(summary: LoadSummary, words: str) -> None:
+    validity = summary.validity
+    assert not validity.ok
+    assert any(words in reason for reason in validity.reasons), validity
+    assert not any(words in warning for warning in validity.warnings), validity
+
+
+def assert_warning(summary: LoadSummary, words: str) -> None:
+    validity = summary.validity
+    assert any(words in warning for warning in validity.warnings), validity
+    assert not any(words in reason for reason in validity.reasons), validity
+
+
+def stats_law(**laws: object) -> Law:
+    return Law(tick_rate_hz=20, stats=True, **laws)  # type: ignore[arg-type]
+
+
+# The machine
+
+
+about("steal")
+
+
+def test_steal(tmp_path: Path) -> None:
+    assert_reason(load_planted(stats_law(), tmp_path, tamper="steal"), "the hypervisor stole")
+
+
+about("core_gap")
+
+
+def test_the_server_s_core_was_away(tmp_path: Path) -> None:
+    with planted(stats_law(), tmp_path, pinned=True) as server:
+        with generator(server.url, tmp_path, "--users", USERS, *SHORT) as process:
+            wait_until_connected(process)
+            time.sleep(IN_WINDOW_S)
+            (probe,) = [
+                child
+                for child in psutil.Process(process.pid).children(recursive=True)
+                if "loadtests.coreprobe" in child.cmdline()
+            ]
+            freeze(probe.pid, 0.3)
+        summary = summary_of(process, tmp_path)
+    assert_reason(summary, "the server's core was away for")
+    assert max(gap.max_gap_ms for gap in summary.machine.core_gaps) > 250
+
+
+about("unwatched")
+
+
+def test_a_core_that_nobody_watches(tmp_path: Path) -> None:
+    with planted(stats_law(), tmp_path, pinned=True) as server:
+        with generator(server.url, tmp_path, "--users", USERS, *SHORT) as process:
+            wait_until_connected(process)
+            for child in psutil.Process(process.pid).children(recursive=True):
+                if "loadtests.coreprobe" in child.cmdline():
+                    child.kill()
+        summary = summary_of(process, tmp_path)
+    assert_warning(summary, "no drift probe watched core")
+
+
+about("foreign_on_server")
+
+
+def test_others_on_the_server_s_core(tmp_path: Path) -> None:
+    with busy(min(os.sched_getaffinity(0))):
+        assert_reason(load_planted(stats_law(), tmp_path), "of the server's core")
+
+
+about("foreign_on_generator_with_stamps")
+
+
+def test_others_on_the_generator_s_core(tmp_path: Path) -> None:
+    with busy(max(os.sched_getaffinity(0))):
+        assert_warning(load_planted(stats_law(), tmp_path), "of the generator's core")
+
+
+about("foreign_on_generator_without_stamps", "lag_without_stamps")
+
+
+def test_others_on_the_generator_s_core_without_stamps(tmp_path: Path) -> None:
+    with busy(max(os.sched_getaffinity(0))):
+        summary = load_planted(stats_law(), tmp_path, **{NO_STAMPS_VARIABLE: "1"})
+    assert_reason(summary, "of the generator's core")
+    assert_reason(summary, "loop lagged")
+
+
+about("large_clock_step", "small_clock_step")
+
+
+def test_clock_steps(tmp_path: Path) -> None:
+    longer = ("--measure", 3)
+    large = load_planted(stats_law(), tmp_path, *longer, tamper="clock step")
+    assert_reason(large, "the clock was stepped by 1.5 ms")
+    small = load_planted(stats_law(), tmp_path, *longer, tamper="small clock step")
+    assert_warning(small, "the clock was stepped by")
+    assert small.clock is not None
+    assert 0.2 < small.clock.step_ms < 0.4
+
+
+about("shared_cores")
+
+
+def test_server_and_generator_on_the_same_cores(tmp_path: Path) -> None:
+    with planted(stats_law(), tmp_path, pinned=False) as server:
+        assert_warning(load(server, tmp_path, pinned=False), "may run on the same cores")
+
+
+# The generator
+
+
+about("coalesced_frames")
+
+
+def test_frames_that_pile_up(tmp_path: Path) -> None:
+    with planted(stats_law(), tmp_path, pinned=True) as server:
+        with generator(server.url, tmp_path, "--users", USERS, *SHORT) as process:
+            wait_until_connected(process)
+            time.sleep(IN_WINDOW_S)
+            freeze(process.pid, 0.5)
+        summary = summary_of(process, tmp_path)
+    assert_reason(summary, "were read together with what came later")
+    assert summary.generator.saturated
+    assert summary.frames.received == summary.frames.expected
+
+
+about("cpu_without_stamps", "cpu_with_stamps", "no_stamps")
+
+
+def test_a_generator_at_its_end(tmp_path: Path) -> None:
+    # Each frame has to be decoded, which costs the generator more than the server.
+    law = stats_law(space_every=1, fragment_every=2)
+    law = dataclasses.replace(law, tick_rate_hz=1000)
+    stamped = load_planted(law, tmp_path, "--users", 60)
+    assert_warning(stamped, "the generator took")
+    assert stamped.generator.saturated
+    unstamped = load_planted(law, tmp_path, "--users", 60, **{NO_STAMPS_VARIABLE: "1"})
+    assert_reason(unstamped, "the generator took")
+    assert_warning(unstamped, "the kernel gave no receive timestamps")
+
+
+about("concurrency")
+
+
+def test_a_closed_loop_in_which_the_generator_takes_its_time(tmp_path: Path) -> None:
+    with served("--echo") as url:
+        summary = load(url, tmp_path, "--scenario", "echo", "--echo-rate", 0, "--users", 3)
+    assert summary.frames.received == summary.frames.expected > 1000
+    assert_warning(summary, "Little's law")
+
+
+about("lag_with_stamps")
+
+
+def test_a_hub_that_lags(tmp_path: Path) -> None:
+    with planted(Law(tick_rate_hz=2, stats=True), tmp_path, pinned=True) as server:
+        with generator(server.url, tmp_path, "--users", USERS, *SHORT) as process:
+            wait_until_connected(process)
+            time.sleep(IN_WINDOW_S)
+            freeze(process.pid, 0.4)
+        assert_warning(summary_of(process, tmp_path), "the generator's loop lagged")
+
+
+about("slow_consumer")
+
+
+def test_a_generator_that_is_a_slow_consumer(tmp_path: Path) -> None:
+    law = stats_law(claim_slow_skips=7, claim_after_s=1.5)
+    assert_reason(load_planted(law, tmp_path, "--measure", 3), "the server skipped 7 frames")
+
+
+def test_those_who_stall_by_plan_are_no_slow_consumers(tmp_path: Path) -> None:
+    with served() as url:
+        summary = load(url, tmp_path, "--scenario", "stall", "--share", 20)
+    assert summary.groups["stalled"].connections.connected == USERS // 5
+    assert summary.connections.connected == USERS - USERS // 5
+    assert summary.reach == 1
+    assert not any("slow consumer" in reason for reason in summary.validity.reasons)
+
+
+about("own_limits")
+
+
+def test_too_few_descriptors(tmp_path: Path) -> None:
+    with planted(stats_law(), tmp_path, pinned=True) as server:
+        with generator(server.url, tmp_path, "--users", 120, *SHORT) as process:
+            psutil.Process(process.pid).rlimit(psutil.RLIMIT_NOFILE, (100, 100))
+        summary = summary_of(process, tmp_path)
+    assert_reason(summary, "too many open files")
+    assert summary.connections.requested == 120
+    assert 0 < summary.connections.connected < 100
+    assert summary.connections.timed_out == 120 - summary.connections.connected
+
+
+def test_too_few_ports(tmp_path: Path) -> None:
+    summary = load_planted(stats_law(), tmp_path, tamper="ports")
+    assert_reason(summary, f"{USERS // 5} x cannot assign requested address")
+    assert summary.connections.timed_out == USERS // 5
+
+
+about("timed_out")
+
+
+def test_its_own_time_outs(tmp_path: Path) -> None:
+    law = stats_law(silent_every=5)
+    summary = load_planted(law, tmp_path, "--connect-timeout", 1)
+    # The first handshake of all is the generator's own knock.
+    assert_reason(summary, f"gave up on {summary.connections.timed_out} connections")
+    assert summary.connections.timed_out in {USERS // 5, USERS // 5 + 1}
+
+
+about("lost_workers")
+
+
+def test_a_lost_worker(tmp_path: Path) -> None:
+    with planted(stats_law(), tmp_path, pinned=True) as server:
+        arguments = ("--users", USERS, "--processes", 2, "--warm-up", 0.5, "--measure", 4)
+        with generator(server.url, tmp_path, *arguments) as process:
+            wait_until_connected(process)
+            time.sleep(2)
+            workers = [
+                child
+                for child in psutil.Process(process.pid).children()
+                if "loadtests.coreprobe" not in child.cmdline()
+            ]
+            workers[-1].kill()
+        summary = summary_of(process, tmp_path)
+    assert_reason(summary, "1 of the workers were lost")
+    assert summary.generator.workers == 1
+    assert summary.connections.connected == USERS // 2
+
+
+about("cold")
+
+
+def test_too_short_a_warm_up(tmp_path: Path) -> None:
+    law = stats_law(lateness={"kind": "settling", "ms": 300, "tau_s": 3})
+    assert_reason(load_planted(law, tmp_path, "--measure", 6), "the warm-up was too short")
+
+
+# The server and its connections
+
+
+about("unknown_server")
+
+
+def test_a_server_without_stats(tmp_path: Path) -> None:
+    summary = load_planted(Law(tick_rate_hz=20), tmp_path)
+    assert_warning(summary, "the server has no /stats of ours")
+    assert summary.clock is not None
+    assert summary.clock.source == "assumed"
+
+
+def test_a_server_on_another_host(tmp_path: Path) -> None:
+    law = stats_law(boot_id="elsewhere", pongs=True, clock_shift_us=3_000_000, lateness_ms=5)
+    with planted(law, tmp_path, pinned=True) as server:
+        summary = load(server, tmp_path)
+    assert_warning(summary, "the server is on another host: one-way figures are uncertain by")
+    assert summary.clock is not None
+    assert summary.clock.source == "pings"
+    assert summary.clock.uncertainty_ms is not None
+    assert 0 < summary.clock.uncertainty_ms < 50
+    sends = server.columns()
+    late_ms = (sends.before_us + law.clock_shift_us - sends.due_us) / 1000
+    assert summary.tick_lateness_ms.p50 is not None
+    middle_ms = sorted(late_ms.tolist())[len(late_ms) // 2]
+    assert abs(summary.tick_lateness_ms.p50 - middle_ms) < summary.clock.uncertainty_ms + 5  # of 3,000
+
+
+def test_a_server_on_another_host_that_answers_no_pings(tmp_path: Path) -> None:
+    summary = load_planted(stats_law(boot_id="elsewhere"), tmp_path)
+    assert_warning(summary, "answers no pings")
+    assert summary.clock is not None
+    assert summary.clock.uncertainty_ms is None
+
+
+about("clocks_differ")
+
+
+def test_frames_that_arrive_before_they_are_sent(tmp_path: Path) -> None:
+    summary = load_planted(Law(tick_rate_hz=20, clock_shift_us=5000), tmp_path)
+    assert_warning(summary, "arrived before they were sent")
+
+
+about("lost_ticks")
+
+
+def test_ticks_that_come_to_nobody(tmp_path: Path) -> None:
+    summary = load_planted(stats_law(drop_all_every=9), tmp_path)
+    assert_warning(summary, "came to nobody")
+    assert summary.frames.missing > 0
+    assert summary.frames.missing % USERS == 0
+
+
+about("refused")
+
+
+def test_refusals(tmp_path: Path) -> None:
+    summary = load_planted(stats_law(refuse_every=4), tmp_path)
+    assert_warning(summary, f"connections were refused: {summary.connections.refused} x HTTP status 503")
+    assert summary.connections.refused >= USERS // 4
+
+
+about("closed_early")
+
+
+def test_early_ends(tmp_path: Path) -> None:
+    law = stats_law(close_every=4, close_after=25, close_code=1013)
+    summary = load_planted(law, tmp_path)
+    assert_warning(summary, f"connections ended early: {USERS // 4} x close 1013")
+    assert summary.connections.close_codes == {"1013": USERS // 4}
+
+
+about("broken")
+
+
+def test_garbage_in_frames(tmp_path: Path) -> None:
+    kinds = len(GARBAGE)
+    law = stats_law(garbage=dict.fromkeys(GARBAGE, kinds + 1), close_after=25)
+    with planted(law, tmp_path, pinned=True) as server:
+        summary = load(server, tmp_path, "--users", kinds + 1)
+    sent = [noise.name for noise in server.meta().garbage]
+    assert sorted(sent) == sorted(GARBAGE)
+    assert_warning(summary, "the server broke the protocol")
+    # Binary messages are legal, and the stream that just ends is told by its end.
+    assert sum(summary.connections.errors.values()) == kinds - 2
+    assert summary.connections.closed_early == kinds - 1
+    assert summary.frames.missing == 0
+
+
+def test_garbage_in_handshakes(tmp_path: Path) -> None:
+    kinds = len(BAD_HANDSHAKES)
+    law = stats_law(bad_handshake=dict.fromkeys(BAD_HANDSHAKES, 4 * kinds))
+    summary = load_planted(law, tmp_path, "--users", 4 * kinds, "--connect-timeout", 3)
+    connections = summary.connections
+    assert connections.refused + connections.timed_out == kinds
+    assert connections.connected == 4 * kinds - kinds
+    assert summary.reach == 1
+    assert len(connections.reasons["refused"]) == connections.refused
+
+
+about("told")
+
+
+def test_errors_that_the_server_tells(tmp_path: Path) -> None:
+    with served() as url:
+        summary = load(url, tmp_path, "--scenario", "players", "--room-size", USERS)
+    assert_warning(summary, "Maximum players reached")
+    assert summary.connections.told["Maximum players reached"] > 0
+
+
+# All in all
+
+
+if FULL_SIZE:  # beside other tests the cores are not quiet
+
+    @pytest.mark.parametrize("backend", ["asyncio", "gevent"])
+    def test_a_quiet_run_has_no_objection(backend: str, tmp_path: Path) -> None:
+        validities = []
+        with served(backend=backend) as url:
+            for _ in range(3):  # a shared machine is not always quiet
+                validities.append(load(url, tmp_path, "--warm-up", 2, "--measure", 4).validity)
+                if validities[-1].ok and not validities[-1].warnings:
+                    return
+        pytest.fail(str(validities))
+
+
+def test_every_check_is_provoked() -> None:
+    checks = {check.__name__ for check in (*REASONS, *WARNINGS)}
+    # Locust can't be made to start fewer users than it was asked for.
+    assert checks - PROVOKED == {"_not_started"}
