@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-from loadtests import client, clocks, machine
+from loadtests import client, clocks, machine, validity
 from loadtests.locustfile import *  # noqa: F403 - Locust looks for user classes here
 
 TAMPER = os.environ["TAMPER"]
@@ -54,6 +54,8 @@ class SteppedWatch(clocks.OffsetWatch):
 
 if TAMPER == "steal":
     machine.sample_machine.__defaults__ = (StealingStat(),)
+elif TAMPER == "low limit":
+    object.__setattr__(validity.LIMITS, "generator_percent", 5.0)
 elif TAMPER == "ports":
     client._socket = SimpleNamespace(**{**vars(_socket), "socket": PortlessSocket})  # type: ignore[attr-defined, assignment]
 else:
