@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from itertools import pairwise
+from statistics import median
 from typing import Any, Literal, Self
 
 import msgspec
@@ -34,8 +35,10 @@ class Limits:
     lag_periods: float = 0.5
     """p99 of the hub's lag in periods, where the kernel stamps: then lag is no error, until frames pile up."""
     warm_up_percent: float = 20.0
-    """How far the p50 at the end of the warm-up may be off that of the run's first two seconds, or more if the run's
-    own p50 changes by more from two seconds to the next in its second half."""
+    """How far the p50 at the end of the warm-up may be off that of the run's first two seconds; more if the run's own
+    changes by more from two seconds to the next in its second half."""
+    warm_up_large_percent: float = 50.0
+    """A difference of less counts if the first two seconds are as far off the middle of the rest, the same way."""
     warm_up_floor_us: int = 200
     """Below this the difference is the machine's own and no sign of a cold server."""
     unstamped_percent: float = 0.1
@@ -287,16 +290,25 @@ def _cold(found: Findings, limits: Limits) -> str | None:
     if len(found.stretch_p50_us) < 2:
         return None
     warm_us, first_us, *later = found.stretch_p50_us
+    # Some arms change to and fro: what they do all the time is no sign of a cold start.
     own = [first_us, *later][len(later) // 2 :]
-    # Some arms change by themselves from two seconds to the next; what they do all the time is no sign of a cold start.
     fluctuation_us = max((abs(new - old) for old, new in pairwise(own)), default=0)
     limit_us = max(limits.warm_up_floor_us, limits.warm_up_percent / 100 * first_us, fluctuation_us)
     if abs(warm_us - first_us) <= limit_us:
+        return None
+    # A small difference may be the machine's: it counts if it goes on into the window.
+    is_large = max(warm_us, first_us) > (1 + limits.warm_up_large_percent / 100) * min(warm_us, first_us)
+    if later and not is_large and not _goes_on(warm_us - first_us, first_us - median(later), limit_us):
         return None
     return (
         f"the warm-up was too short: p50 lateness was {warm_us / 1000:.2f} ms at its end and "
         f"{first_us / 1000:.2f} ms in the first two seconds (limit {limit_us / 1000:.2f} ms)"
     )
+
+
+def _goes_on(change_us: float, next_us: float, limit_us: float) -> bool:
+    """Return whether the change behind the first two seconds is as large as the one before, and in its direction."""
+    return abs(next_us) > limit_us and (change_us > 0) == (next_us > 0)
 
 
 # The server and its connections
