@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,24 @@ def load_planted(
         done = load("--host", server.url, "--users", users, "--out", out, *arguments, pinned=pinned, stamps=stamps)
     assert done.returncode in {0, 3}, done.stderr
     return PlantedRun(done.returncode, done.stderr, read_summary(out.read_bytes()), server)
+
+
+def window_us(summary: LoadSummary) -> range:
+    """Return the measured window, in microseconds of the server's clock."""
+    since_epoch = datetime.fromisoformat(summary.started_at) - datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+    start = since_epoch // timedelta(microseconds=1)
+    return range(start, start + round(summary.duration_s * 1e6))
+
+
+@contextmanager
+def busy(core: int) -> Iterator[None]:
+    """Take as much of a core as the scheduler gives: half, where somebody else wants the rest."""
+    loop = f"import os\nos.sched_setaffinity(0, {{{core}}})\nwhile os.getppid() == {os.getpid()}: pass"
+    with subprocess.Popen([sys.executable, "-c", loop]) as process:
+        try:
+            yield
+        finally:
+            process.kill()
 
 
 @pytest.fixture(scope="session")

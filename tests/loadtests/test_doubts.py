@@ -9,7 +9,6 @@ not among the others. Server and generator have cores of their own and one test 
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ import pytest
 from loadtests.stamps import NO_STAMPS_VARIABLE
 from loadtests.validity import REASONS, WARNINGS
 from shared.measure.summary import LoadSummary, read_summary
-from tests.loadtests.conftest import FULL_SIZE, PATIENCE_S, Planted, cores, load_command, planted
+from tests.loadtests.conftest import FULL_SIZE, PATIENCE_S, Planted, busy, cores, load_command, planted
 from tests.support.planted_law import Law
 from tests.support.planted_wire import BAD_HANDSHAKES, GARBAGE
 from tests.support.server import run_server
@@ -95,16 +94,6 @@ def served(*flags: str, backend: str = "asyncio") -> Iterator[str]:
     with run_server(backend, "--seed", "1", *flags) as server:
         os.sched_setaffinity(server.process.pid, {min(os.sched_getaffinity(0))})
         yield server.url
-
-
-@contextmanager
-def busy(core: int) -> Iterator[None]:
-    loop = f"import os\nos.sched_setaffinity(0, {{{core}}})\nwhile os.getppid() == {os.getpid()}: pass"
-    with subprocess.Popen([sys.executable, "-c", loop]) as process:
-        try:
-            yield
-        finally:
-            process.kill()
 
 
 def wait_until_connected(process: subprocess.Popen[str]) -> None:

@@ -7,12 +7,11 @@ full size.
 
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 
 from shared.measure.histogram import Histogram
-from shared.measure.summary import LoadSummary, read_summary
-from tests.loadtests.conftest import FULL_SIZE, PlantedRun, load, load_planted, planted
+from shared.measure.summary import read_summary
+from tests.loadtests.conftest import FULL_SIZE, PlantedRun, load, load_planted, planted, window_us
 from tests.support.planted_law import Law
 from tests.support.planted_record import Meta, Send
 
@@ -33,12 +32,6 @@ class Truth:
     out_of_order: int = 0
     early: int = 0
     clipped: int = 0
-
-
-def window_us(summary: LoadSummary) -> range:
-    since_epoch = datetime.fromisoformat(summary.started_at) - datetime.fromisoformat("1970-01-01T00:00:00+00:00")
-    start = since_epoch // timedelta(microseconds=1)
-    return range(start, start + round(summary.duration_s * 1e6))
 
 
 def truth_of(sends: list[Send], meta: Meta, window: range) -> Truth:

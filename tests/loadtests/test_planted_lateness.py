@@ -8,19 +8,13 @@ be too high.
 """
 
 import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from shared.measure.histogram import Histogram
-from shared.measure.summary import LoadSummary
-from tests.loadtests.conftest import FULL_SIZE, PATIENCE_S, PlantedRun, load_planted
+from tests.loadtests.conftest import FULL_SIZE, PlantedRun, busy, load_planted, window_us
 from tests.support.planted_law import Law
 
 pytestmark = pytest.mark.xdist_group("cores")
@@ -36,12 +30,6 @@ LATENESS = {
     "heavy tail": HEAVY_TAIL,
     "heavy tail, whole ticks": HEAVY_TAIL | {"per": "tick"},
 }
-
-
-def window_us(summary: LoadSummary) -> range:
-    since_epoch = datetime.fromisoformat(summary.started_at) - datetime.fromisoformat("1970-01-01T00:00:00+00:00")
-    start = since_epoch // timedelta(microseconds=1)
-    return range(start, start + round(summary.duration_s * 1e6))
 
 
 def nearest_rank(sorted_values: "np.ndarray[tuple[int], np.dtype[np.int64]]", percentile: float) -> int:
@@ -72,19 +60,6 @@ def tolerated(run: PlantedRun) -> int:
     return 0 if FULL_SIZE else run.summary.frames.coalesced
 
 
-@contextmanager
-def busy_core() -> Iterator[None]:
-    """Take as much of the generator's core as the scheduler gives: half, where the generator wants the rest."""
-    core = max(os.sched_getaffinity(0))
-    loop = f"import os\nos.sched_setaffinity(0, {{{core}}})\nwhile os.getppid() == {os.getpid()}: pass"
-    with subprocess.Popen([sys.executable, "-c", loop]) as process:
-        try:
-            yield
-        finally:
-            process.kill()
-            process.wait(PATIENCE_S)
-
-
 @pytest.mark.parametrize("name", LATENESS)
 def test_lateness_is_reported_back(name: str, tmp_path: Path) -> None:
     run = load_planted(Law(tick_rate_hz=20, lateness=LATENESS[name], spacing_ms=10), tmp_path, USERS, *TIMES)
@@ -98,7 +73,7 @@ def test_lateness_is_reported_back(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["two peaks", "heavy tail"])
 def test_lateness_is_true_while_others_take_half_of_the_generator_s_core(name: str, tmp_path: Path) -> None:
     law = Law(tick_rate_hz=20, lateness=LATENESS[name], spacing_ms=20)
-    with busy_core():
+    with busy(max(os.sched_getaffinity(0))):
         run = load_planted(law, tmp_path, USERS, *TIMES, pinned=True)
     assert wrong_percentiles(run, coalesced=tolerated(run)) == []
     assert any("of the generator's core" in warning for warning in run.summary.validity.warnings)
@@ -109,7 +84,7 @@ def test_lateness_is_true_while_others_take_half_of_the_generator_s_core(name: s
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="the server needs a core of its own")
 def test_without_kernel_stamps_a_busy_core_spoils_a_run(tmp_path: Path) -> None:
     law = Law(tick_rate_hz=20, lateness=LATENESS["two peaks"], spacing_ms=20)
-    with busy_core():
+    with busy(max(os.sched_getaffinity(0))):
         run = load_planted(law, tmp_path, USERS, *TIMES, pinned=True, stamps=False)
     assert run.status == 3
     assert run.summary.generator.timestamps == "read"

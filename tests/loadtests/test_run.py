@@ -5,14 +5,13 @@ import socket
 import subprocess
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from shared.measure.histogram import Histogram
-from shared.measure.summary import LoadSummary, read_summary
-from tests.loadtests.conftest import PATIENCE_S, PlantedRun, load, load_command, load_planted, planted
+from shared.measure.summary import read_summary
+from tests.loadtests.conftest import PATIENCE_S, PlantedRun, load, load_command, load_planted, planted, window_us
 from tests.support.planted_server import Law, Send
 from tests.support.server import run_server
 
@@ -27,12 +26,6 @@ class Accounts:
     missing: int = 0
     duplicate: int = 0
     out_of_order: int = 0
-
-
-def window_us(summary: LoadSummary) -> range:
-    since_epoch = datetime.fromisoformat(summary.started_at) - datetime.fromisoformat("1970-01-01T00:00:00+00:00")
-    start = since_epoch // timedelta(microseconds=1)
-    return range(start, start + round(summary.duration_s * 1e6))
 
 
 def true_accounts(run: PlantedRun) -> Accounts:
