@@ -353,6 +353,7 @@ def _findings(run: Run, whole: Part, server: ServerFigures, uses: CoreUses) -> F
         own_limits=_in_words(everybody, Fate.OWN_LIMIT),
         timed_out=sum(accounts.fates[Fate.TIMED_OUT.value] for accounts in everybody),
         not_started=max(0, run.options.users - run.users) if not run.lost_workers else 0,
+        left_early=main.fates[Fate.LEFT.value],
         lost_workers=run.lost_workers,
         stretch_p50_us=_stretch_p50_us(whole.stretches) if run.options.scenario.settled else [],
         server_unknown=run.base is None,

@@ -83,6 +83,8 @@ class Findings:
     timed_out: int
     not_started: int
     """Users that were asked for, and that Locust did not start."""
+    left_early: int
+    """Connections of users that Locust stopped before the end, though their story goes on."""
     lost_workers: list[str]
     stretch_p50_us: list[int]
     """p50 lateness of the last two seconds of the warm-up, then of each two seconds of the window; empty where the
@@ -264,6 +266,12 @@ def _not_started(found: Findings, _: Limits) -> str | None:
     return f"{found.not_started} users were not started in time"
 
 
+def _left_early(found: Findings, _: Limits) -> str | None:
+    if not found.left_early:
+        return None
+    return f"the number of users was changed during the run: {found.left_early} connections left before its end"
+
+
 def _concurrency(found: Findings, limits: Limits) -> str | None:
     if found.concurrency is None:
         return None
@@ -368,6 +376,7 @@ REASONS: tuple[Check, ...] = (
     _own_limits,
     _timed_out,
     _not_started,
+    _left_early,
     _lost_workers,
     _cold,
 )

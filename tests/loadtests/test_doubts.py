@@ -339,6 +339,14 @@ def test_a_lost_worker(tmp_path: Path) -> None:
     assert summary.connections.connected == USERS // 2
 
 
+about("left_early")
+
+
+def test_users_that_are_taken_away(tmp_path: Path) -> None:
+    summary = load_planted(stats_law(), tmp_path, "--measure", 3, tamper="fewer users")
+    assert_reason(summary, "the number of users was changed during the run: 5 connections left")
+
+
 about("cold")
 
 

@@ -29,6 +29,7 @@ QUIET = Findings(
     own_limits="",
     timed_out=0,
     not_started=0,
+    left_early=0,
     lost_workers=[],
     stretch_p50_us=[800, 900, 880, 890, 910],
     server_unknown=False,
@@ -66,6 +67,10 @@ def test_a_quiet_run_is_valid() -> None:
         (replace(QUIET, own_limits="2 x too many open files"), "own limits: 2 x too many open files"),
         (replace(QUIET, timed_out=1), "gave up on 1 connections"),
         (replace(QUIET, not_started=7), "7 users were not started"),
+        (
+            replace(QUIET, left_early=5),
+            "the number of users was changed during the run: 5 connections left before its end",
+        ),
         (
             replace(QUIET, lost_workers=["a_1", "a_2"]),
             "2 of the workers were lost, with all that they had measured: a_1, a_2",

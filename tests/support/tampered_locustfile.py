@@ -10,6 +10,10 @@ import os
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
+
+import gevent
+from locust import events
 
 from loadtests import client, clocks, machine, validity
 from loadtests.locustfile import *  # noqa: F403 - Locust looks for user classes here
@@ -52,7 +56,13 @@ class SteppedWatch(clocks.OffsetWatch):
         return super()._read_us() + (STEPS_US[TAMPER] if stepped else 0)
 
 
-if TAMPER == "steal":
+def send_some_home(environment: Any, **_: object) -> None:
+    gevent.spawn_later(STEP_AFTER_S, lambda: environment.runner.start(environment.parsed_options.num_users - 5, 100))
+
+
+if TAMPER == "fewer users":
+    events.init.add_listener(send_some_home)  # type: ignore[no-untyped-call]
+elif TAMPER == "steal":
     machine.sample_machine.__defaults__ = (StealingStat(),)
 elif TAMPER == "low limit":
     object.__setattr__(validity.LIMITS, "generator_percent", 5.0)
