@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
 WRONG_USAGE = 2
 RUN_ARGUMENT = "tickbench_run"
-"""Travels to the workers beside the command line's arguments: which run an order or a report belongs to."""
+"""
+Travels to the workers beside the arguments that are ours: which run orders and reports belong to, and those of Locust's
+own arguments that it keeps to the master.
+"""
 
 
 def install(events: Any, scenarios: Scenarios) -> None:
@@ -88,6 +91,10 @@ class Hooks:
         """Begin a run."""
         runner: Any = environment.runner
         parsed: Any = environment.parsed_options
+        order: dict[str, Any] = getattr(parsed, RUN_ARGUMENT, {})
+        if self._is_worker:
+            parsed.host, parsed.spawn_rate = order["host"], order["spawn_rate"]
+            parsed.out = ""  # the master writes it, on its own host
         try:
             options = read_options(parsed, runner.target_user_count or 0, self._scenarios)
             base = find_server(options.target)
@@ -97,10 +104,11 @@ class Hooks:
         forget_boards()
         if isinstance(runner, WorkerRunner):
             self._start_worker(options, base, runner.worker_index)
-            self._member = Member(getattr(parsed, RUN_ARGUMENT, ""), self._worker)
+            self._member = Member(order["run"], self._worker)
         elif isinstance(runner, MasterRunner):
             run = uuid.uuid4().hex
-            setattr(parsed, RUN_ARGUMENT, run)
+            share = options.spawn_rate / max(1, runner.worker_count)
+            setattr(parsed, RUN_ARGUMENT, {"run": run, "host": options.target.url, "spawn_rate": share})
             self._crew = RemoteCrew(runner, run)
             self._conductor = Conductor(environment, options, base, self._crew)
             self._conductor.start()
@@ -148,7 +156,8 @@ class Hooks:
         """Say why there is no run; a worker says it to its master."""
         runner: Any = environment.runner
         if self._is_worker:
-            self._member = Member(getattr(environment.parsed_options, RUN_ARGUMENT, ""), None, why)
+            order: dict[str, Any] = getattr(environment.parsed_options, RUN_ARGUMENT)
+            self._member = Member(order["run"], None, why)
             SnakeUser.is_off = True
             return
         sys.stderr.write(f"{why}\n")

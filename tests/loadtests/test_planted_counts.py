@@ -5,13 +5,25 @@ The truth is worked out here from the record and the protocol's definitions alon
 full size.
 """
 
+import contextlib
+import socket
+import subprocess
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
 from shared.measure.histogram import Histogram
 from shared.measure.summary import read_summary
-from tests.loadtests.conftest import FULL_SIZE, PlantedRun, load, load_planted, planted, window_us
+from tests.loadtests.conftest import (
+    FULL_SIZE,
+    PATIENCE_S,
+    PlantedRun,
+    load,
+    load_command,
+    load_planted,
+    planted,
+    window_us,
+)
 from tests.support.planted_law import Law
 from tests.support.planted_record import Meta, Send
 
@@ -134,6 +146,25 @@ def test_two_workers_add_up(tmp_path: Path) -> None:
     assert summed.summary().hdr == run.summary.tick_lateness_ms.hdr
     assert summed.count == run.summary.tick_lateness_ms.count
     assert summed.early == run.summary.tick_lateness_ms.early
+
+
+def test_workers_that_were_started_by_themselves(tmp_path: Path) -> None:
+    """They know nothing but their master: neither the server's address nor where the summary goes."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    worker = [*load_command("--worker", "--master-port", port, "--master-host", "127.0.0.1")]
+    worker.remove("--headless")
+    with contextlib.ExitStack() as stack:
+        for _ in range(2):
+            process = stack.enter_context(
+                subprocess.Popen(worker, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            )
+            stack.callback(process.kill)
+        master = ("--master", "--master-bind-port", port, "--expect-workers", 2)
+        run = load_planted(Law(tick_rate_hz=RATE_HZ, drop_every=97), tmp_path, USERS, *TIMES, *master)
+        assert process.wait(PATIENCE_S) == 0
+    assert assert_counts_are_true(run).missing > 0
+    assert [part.connected for part in run.summary.generator.parts] == [USERS // 2, USERS // 2]
 
 
 def test_two_rooms_do_not_mix(tmp_path: Path) -> None:
