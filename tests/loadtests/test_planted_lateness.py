@@ -49,7 +49,7 @@ def wrong_percentiles(run: PlantedRun, *, coalesced: int) -> list[str]:
     for percentile in PERCENTILES:
         low = nearest_rank(lowest, percentile)
         above = percentile + 100 * coalesced / len(lowest)
-        high = nearest_rank(highest, min(above, 100)) if above <= 100 or percentile == 100 else 2**62
+        high = nearest_rank(highest, above) if above <= 100 else 2**62
         value = measured.percentile_us(percentile)
         if not low - max(100, low // 100) <= value <= high + max(100, high // 100):
             wrong.append(f"p{percentile}: {value} us is not in {low} to {high} us")
