@@ -1,8 +1,18 @@
+import gzip
+import socket
+import time
 from pathlib import Path
 
 import pytest
 
-from loadtests.machine import CoreTimes, MachineSample, own_cpus, sample_machine, use_between
+from loadtests.machine import (
+    CoreTimes,
+    MachineSample,
+    keeps_interrupts_apart,
+    own_cpus,
+    sample_machine,
+    use_between,
+)
 
 STAT = """\
 cpu  4705 356 584 3699 23 0 23 17 0 0
@@ -15,12 +25,55 @@ intr 1 2 3
 def test_cores_are_read_from_proc_stat(tmp_path: Path) -> None:
     path = tmp_path / "stat"
     path.write_text(STAT)
-    sample = sample_machine(path)
+    sample = sample_machine(path, interrupts_apart=True)
     assert sample is not None
     assert sample.cores == {
         0: CoreTimes(idle_s=133494.22, steal_s=2.0, interrupts_s=179.75),
         12: CoreTimes(idle_s=134060.0, steal_s=3.0, interrupts_s=100.0),
     }
+
+
+def test_interrupts_that_a_process_is_charged_with_are_not_counted_twice(tmp_path: Path) -> None:
+    path = tmp_path / "stat"
+    path.write_text(STAT)
+    sample = sample_machine(path, interrupts_apart=False)
+    assert sample is not None
+    assert [core.interrupts_s for core in sample.cores.values()] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("config", "apart"),
+    [
+        (b"CONFIG_NO_HZ=y\nCONFIG_IRQ_TIME_ACCOUNTING=y\n", True),
+        (b"# CONFIG_IRQ_TIME_ACCOUNTING is not set\nCONFIG_HAVE_IRQ_TIME_ACCOUNTING=y\n", False),
+    ],
+)
+def test_the_kernel_says_whom_interrupts_are_charged_to(tmp_path: Path, config: bytes, apart: bool) -> None:
+    absent, packed, plain = (tmp_path / name for name in ("absent.gz", "config.gz", "config-6"))
+    packed.write_bytes(gzip.compress(config))
+    plain.write_bytes(config)
+    assert keeps_interrupts_apart((absent, packed)) is apart
+    assert keeps_interrupts_apart((absent, plain)) is apart
+    assert keeps_interrupts_apart((absent,)) is False
+
+
+def test_no_interrupts_are_overlooked_or_counted_twice_on_this_machine() -> None:
+    """A process that does nothing but send to itself, on a core of its own, is charged with what the core did."""
+    before, started_s = sample_machine(), time.process_time()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
+        own.bind(("127.0.0.1", 0))
+        own.connect(own.getsockname())
+        while time.process_time() - started_s < 0.5:
+            own.send(b"x" * 400)
+            own.recv(400)
+    after = sample_machine()
+    assert before is not None
+    assert after is not None
+    use = use_between(before, after, list(before.cores), known_cpu_s=0)
+    assert use is not None
+    # Of all cores at least what this process took: what others take is on top of it.
+    took_percent = 100 * (time.process_time() - started_s) / ((after.at_s - before.at_s) * len(before.cores))
+    assert use.foreign_percent > took_percent - 2
 
 
 def test_a_system_without_proc_stat(tmp_path: Path) -> None:
