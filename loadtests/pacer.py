@@ -56,7 +56,9 @@ class Pacer:
 
     def _on_time(self) -> None:
         expirations(self._timer)
-        while self._due and self._due[0][0] <= now_us():
+        # What becomes due meanwhile is for the next time: whoever is behind must let the hub read, too.
+        until_us = now_us()
+        while self._due and self._due[0][0] <= until_us:
             due_us, order, period_us, send = heapq.heappop(self._due)
             if send(due_us):
                 heapq.heappush(self._due, (due_us + period_us, order, period_us, send))
