@@ -102,8 +102,8 @@ class Board:
             case ["render", int(x), int(y), str(char), _]:
                 self._render((x, y), char)
                 return
-            case ["world", [[*cells], *rest]]:
-                self._show([cells, *rest])
+            case ["world", [*rows]] if rows and all(isinstance(row, list) for row in rows):
+                self._show(rows)
             case ["p_joined", int(player_id), *_]:
                 self._newborn = player_id
             case ["p_gameover", int(player_id)]:

@@ -148,3 +148,13 @@ def test_nonsense_changes_nothing(board: Board, message: bytes) -> None:
     board.take(5, message)
     assert board.heads == {7: Head((3, 2), RIGHT)}
     assert board.width == 8
+
+
+@pytest.mark.parametrize(
+    "world", [[], {}, 7, [7], [[], 7], [[["#", 0]], None], ["abc"], [[["#"]]], [[7, None, {}]], [[[{}, 0]]]]
+)
+def test_a_world_that_is_none_is_nobody_s_end(world: Any) -> None:
+    board = Board()
+    board.take(-1, text(["handshake", "load0", 7], ["world", world]))
+    board.take(0, tick(0, ["world", world], cell(1, 1, "#")))
+    assert not board.is_free((1, 1))
