@@ -4,7 +4,8 @@ Our clock and the server's.
 A tick's times are on the server's epoch clock: its monotonic clock plus an offset that it took at its start and gives
 as ``clock_offset_us``. Arrivals are on CLOCK_REALTIME. On one host both have the same monotonic clock, so what must be
 added to an arrival is the difference of the two offsets; ours changes only when somebody steps the clock. On two hosts
-the difference is estimated from pings: of the latest, the one with the least round trip counts (Cristian, 1989).
+the difference is estimated from pings: of the latest, the one with the least round trip counts (Cristian, 1989). Until
+one is answered, that of the server's /stats before the first connection does.
 """
 
 from __future__ import annotations
@@ -39,14 +40,14 @@ class OffsetWatch:
         self._monotonic_ns = monotonic_ns
         self.offset_us = self._read_us()
         self.step_us = 0
-        """The largest step of the clock so far, 0 without any."""
+        """All steps of the clock so far, to and fro, added up."""
 
     def sample(self) -> None:
         """Read the clocks; take note of a step."""
         offset_us = self._read_us()
         change = abs(offset_us - self.offset_us)
         if change > STEP_US:
-            self.step_us = max(self.step_us, change)
+            self.step_us += change
         self.offset_us = offset_us
 
     def _read_us(self) -> int:
@@ -61,7 +62,7 @@ class OffsetWatch:
 
 
 class Estimate(NamedTuple):
-    """Of a ping: how far the server's clock is ahead of ours, give or take half the round trip."""
+    """Of a ping: how far the server's clock is ahead of our steady one, give or take half the round trip."""
 
     rtt_us: int
     ahead_us: int
@@ -78,13 +79,22 @@ class ServerClock:
     """
 
     def __init__(self, watch: OffsetWatch, offset_us: int | None) -> None:
-        self.correction_us = 0
+        self.steady_us = 0
+        """What to add to our clock to have one that goes on evenly, whoever sets ours."""
+        self.ahead_us = 0
+        """How far the server's is ahead of that; on another host an estimate that changes."""
         self._watch = watch
+        self._first_offset_us = watch.offset_us
         self._offset_us = offset_us
         self._pings: deque[Estimate] = deque()
         self.uncertainty_us: int | None = None if self.is_estimated else 0
         """Half the round trip of the best ping, the worst so far; None until one was answered."""
         self.update()
+
+    @property
+    def correction_us(self) -> int:
+        """What to add to our clock to have the server's."""
+        return self.steady_us + self.ahead_us
 
     @property
     def is_estimated(self) -> bool:
@@ -95,17 +105,20 @@ class ServerClock:
         """Look at the clocks; call it once a second."""
         self._watch.sample()
         if self._offset_us is not None:
-            self.correction_us = self._offset_us - self._watch.offset_us
-        elif self._pings:
+            self.steady_us = self._offset_us - self._watch.offset_us
+            return
+        self.steady_us = self._first_offset_us - self._watch.offset_us
+        if self._pings:
             best = min(self._pings)
-            self.correction_us = best.ahead_us
+            self.ahead_us = best.ahead_us
             self.uncertainty_us = max(self.uncertainty_us or 0, best.rtt_us // 2 + 1)
 
     def learn(self, sent_us: int, server_us: int, arrival_us: int) -> None:
         """Take in a ping of another host: sent and arrived by our clock, answered at ``server_us`` by the server's."""
         if not self.is_estimated or arrival_us < sent_us:
             return
-        self._pings.append(Estimate(arrival_us - sent_us, server_us - (sent_us + arrival_us) // 2, arrival_us))
+        ahead_us = server_us - (sent_us + arrival_us) // 2 - self.steady_us
+        self._pings.append(Estimate(arrival_us - sent_us, ahead_us, arrival_us))
         while self._pings[0].at_us < arrival_us - PING_MEMORY_US:
             self._pings.popleft()
 

@@ -24,7 +24,7 @@ from shared.measure.histogram import Histogram
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from loadtests.rooms import RoomTicks, Window
+    from loadtests.rooms import RoomTicks, ServerSkips, Window
     from loadtests.stats import ServerStats
 
 CLOCKS_S = 1.0
@@ -60,6 +60,9 @@ class Measurement:
         self.offsets = OffsetWatch()
         offset_us = self.offsets.offset_us if base is None else base.clock_offset_us
         self.clock = ServerClock(self.offsets, offset_us if self.same_host else None)
+        if base is not None:  # where nobody pings, it is all that tells of another host's clock
+            self.clock.learn(base.asked_us, base.now_us, base.answered_us)
+            self.clock.update()
         self.recorder = Recorder(period_us)
         self.ledger = Ledger(self.recorder, self.clock)
         self.drift = DriftProbe()
@@ -75,7 +78,7 @@ class Measurement:
         if time.monotonic() >= self._clocks_due_s:
             self._clocks_due_s = time.monotonic() + CLOCKS_S
             self.clock.update()
-        self.recorder.take(self.ledger.log.drain(), self.clock.correction_us)
+        self.recorder.take(self.ledger.log.drain(), self.clock.steady_us, self.clock.ahead_us)
 
     def server_now_us(self) -> int:
         """Return the time on the server's clock, as well as we know it."""
@@ -99,13 +102,13 @@ class Measurement:
         self._closed = self._edge()
         self.is_open = False
 
-    def settle(self, ticks: Mapping[str, list[Any]], skipped_by_server: Mapping[str, int] | None) -> None:
+    def settle(self, ticks: Mapping[str, list[Any]], skips: ServerSkips | None) -> None:
         """
         Say that nothing is expected any more.
 
         Args:
             ticks: what other workers saw of our rooms, as :meth:`~loadtests.rooms.RoomTicks.to_wire` gives it.
-            skipped_by_server: by room, the due times in the window that it says it skipped; None if it does not say.
+            skips: the due times that the server says it skipped; None if it does not say.
 
         """
         self.beat()
@@ -113,7 +116,7 @@ class Measurement:
             if name in self.recorder.rooms:
                 self.recorder.rooms[name].take_wire(columns)
         self._skipped = self._seen_skipped()
-        self._lost = {} if skipped_by_server is None else self.recorder.lost_ticks(dict(skipped_by_server))
+        self._lost = {} if skips is None else self.recorder.lost_ticks(skips)
         self.recorder.settle(self.server_now_us())
 
     def part(self, worker: int) -> Part:

@@ -14,12 +14,12 @@ import numpy as np
 
 from loadtests.accounts import MAIN, Accounts, StepAccounts
 from loadtests.jitter import JitterEstimators
-from loadtests.rooms import MAX_LEAP, RoomTicks, Window, placed_us
+from loadtests.rooms import RoomTicks, ServerSkips, Window, placed_us
 from loadtests.spool import DeliverySpool
 from shared.measure.histogram import HIGHEST_US, Histogram
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -33,6 +33,8 @@ NEVER = 2**62
 NO_WINDOW = range(NEVER, NEVER)
 STRETCH_US = 2_000_000
 MANY_FRAMES = 500
+MANY_TICKS = 1000
+"""Of our own messages, from which on those that nobody asks for any more are forgotten."""
 MAX_STRETCHES = 16
 """As many pieces of the window as are compared with the end of the warm-up."""
 
@@ -46,13 +48,14 @@ class Gap(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Arrivals sorted by connection and, within one, in order of reading, on the server's clock."""
+    """Arrivals sorted by connection and, within one, in order of reading."""
 
     connection: Integers
     n: Integers
     due_us: Integers
     sent_us: Integers
     arrival_us: Integers
+    """On a clock that goes on evenly, and that the server's is ahead of by what we know at the moment."""
     placed_us: Integers
     """Where a tick is, in the window or not: see :func:`~loadtests.rooms.placed_us`."""
     measured: Booleans
@@ -88,6 +91,7 @@ class Recorder:
         self._room = np.zeros(0, dtype=np.int64)
         self._group = np.zeros(0, dtype=np.int64)
         self._entered_us = np.zeros(0, dtype=np.int64)
+        self._first_n = np.zeros(0, dtype=np.int64)
         self._last_n = np.zeros(0, dtype=np.int64)
         self._last_arrival_us = np.zeros(0, dtype=np.int64)
         self._last_due_us = np.zeros(0, dtype=np.int64)
@@ -97,13 +101,11 @@ class Recorder:
         self._gaps: defaultdict[int, list[Gap]] = defaultdict(list)
         self._late: defaultdict[int, set[int]] = defaultdict(set)
         self._deliveries = DeliverySpool()
+        self._ahead_us = 0
+        self._first_ahead_us: int | None = None
+        self._told: list[int] = []  # connections whose rooms are told of our own messages
 
     # Public methods
-
-    @property
-    def skipped_ticks(self) -> int:
-        """Due times in the window that were no tick for any connection of their room."""
-        return sum(room.skipped(self.window) for room in self._rooms)
 
     @property
     def period_us(self) -> float:
@@ -137,6 +139,8 @@ class Recorder:
         self._room[index] = self._room_indexes[room]
         self.accounts(group).requested += 1
         self._group[index] = self._group_names.index(group)
+        if told:
+            self._told.append(index)
         return index
 
     def enter_connection(self, index: int, at_us: int) -> None:
@@ -180,15 +184,20 @@ class Recorder:
         up = (self._last_n >= 0) & (self._ended_us == NEVER) & (self._group == 0)
         self.steps[step].connections = int(np.count_nonzero(up))
 
-    def take(self, arrivals: Arrivals, correction_us: int) -> None:
+    def take(self, arrivals: Arrivals, steady_us: int, ahead_us: int = 0) -> None:
         """
         Account for what arrived since the last time.
 
-        ``correction_us`` is added to arrival times to make them times of the server's clock.
+        ``steady_us`` is added to arrival times to make them times of a clock that nobody sets, ``ahead_us`` to make
+        these times of the server's clock. What needs no common clock is measured without the latter, which may be an
+        estimate that changes.
 
         """
+        self._ahead_us = ahead_us
         if not len(arrivals.n):
             return
+        if self._first_ahead_us is None:
+            self._first_ahead_us = ahead_us
         self._see_ticks(arrivals)
         placed = arrivals.due_us
         odd = np.abs(arrivals.sent_us - arrivals.due_us) > HIGHEST_US
@@ -201,7 +210,7 @@ class Recorder:
             arrivals.n[order],
             arrivals.due_us[order],
             arrivals.sent_us[order],
-            arrivals.arrival_us[order] + correction_us,
+            arrivals.arrival_us[order] + steady_us,
             placed[order],
             measured[order],
         )
@@ -209,29 +218,40 @@ class Recorder:
         new, late = self._sort_out(rows)
         self._record_lateness(rows, new | late)
         self._record_intervals(Rows(*(column[new] for column in rows)))  # type: ignore[arg-type] # each keeps its type
+        self._forget_told()
 
     def caught_up(self) -> bool:
-        """Return whether every connection of the main group that is still up has got a tick due behind the window."""
-        up = (self._last_n >= 0) & (self._ended_us == NEVER) & (self._group == 0)
-        return bool((self._last_placed_us[up] >= self.window.stop).all())
+        """Return whether all that are still up have got a tick due behind the window, and none in it can yet come."""
+        up = (self._last_n >= 0) & (self._ended_us == NEVER)
+        if (self._last_placed_us[up] < self.window.stop).any():
+            return False
+        return not any(
+            n not in self._late.get(connection, ())
+            for connection, gaps in self._gaps.items()
+            if up[connection]
+            for gap in gaps
+            for n, _, _ in self._ticks_in(connection, gap)
+        )
 
-    def lost_ticks(self, skipped_by_server: dict[str, int]) -> dict[str, int]:
+    def lost_ticks(self, skips: ServerSkips) -> dict[str, int]:
         """
         Take due times that no connection of a room saw a tick for, and that its server did not skip, for sent ticks.
 
-        Call it before :meth:`settle`; it returns how many there were, by room.
+        Both are counted from when to when the server was asked, which is a little more than the window. Call it
+        before :meth:`settle`; it returns how many there were, by room.
 
         """
         lost = {}
         for name, room in self.rooms.items():
-            count = room.skipped(self.window) - skipped_by_server.get(name, 0)
-            if 0 < count <= MAX_LEAP:
+            count = min(room.skipped(skips.between) - skips.of(name), room.skipped(self.window))
+            if count > 0:
                 lost[name] = count
-                room.see_skipped(self.window)
+                room.see_skipped(self.window, count)
         return lost
 
     def settle(self, end_us: int) -> None:
         """Account for what never came; ``end_us`` is when we stopped waiting for it."""
+        end_us -= self._ahead_us
         for connection in self._gaps:
             self._settle_gaps(connection)
         for connection in np.flatnonzero(self._last_n[: self._connections] >= 0).tolist():
@@ -257,6 +277,7 @@ class Recorder:
         self._room = grown(self._room, 0)
         self._group = grown(self._group, 0)
         self._entered_us = grown(self._entered_us, NEVER)
+        self._first_n = grown(self._first_n, -1)
         self._last_n = grown(self._last_n, -1)
         self._last_arrival_us = grown(self._last_arrival_us, 0)
         self._last_due_us = grown(self._last_due_us, 0)
@@ -305,18 +326,16 @@ class Recorder:
             last_n = int(self._last_n[disordered])
             gaps = list(self._gaps.get(disordered, ()))
             first, end = np.searchsorted(connection, (disordered, disordered + 1)).tolist()
+            first_n = int(self._first_n[disordered]) if last_n >= 0 else int(n[first])
             for row in range(first, end):
                 tick = int(n[row])
                 if tick > last_n:
-                    if last_n >= 0 or rows.sent_us[row] > self._entered_us[disordered]:
-                        gaps.append(Gap(last_n + 1, tick, 0))
+                    gaps.append(Gap(last_n + 1, tick, 0))
                     last_n = tick
                     continue
                 new[row] = False
-                # Of what was due before its first tick frame, a connection gets what was sent after its welcome.
-                was_in = rows.sent_us[row] > self._entered_us[disordered]
-                fills = any(gap.first <= tick < gap.end and (gap.first or was_in) for gap in gaps)
-                if fills and tick not in self._late[disordered]:
+                is_new = tick < first_n or any(gap.first <= tick < gap.end for gap in gaps)
+                if is_new and tick not in self._late[disordered]:
                     self._late[disordered].add(tick)
                     late[row] = True
                     accounts.out_of_order += bool(rows.measured[row])
@@ -334,21 +353,22 @@ class Recorder:
         return previous, first
 
     def _record_lateness(self, rows: Rows, kept: Booleans) -> None:
-        lateness = rows.arrival_us - rows.due_us
+        lateness = rows.arrival_us + self._ahead_us - rows.due_us
         main = (self._group[rows.connection] == 0) & kept
         self.latest_lateness.record_array(lateness[main])
         self._record_stretches(lateness, rows.placed_us, main)
         measured = rows.measured & kept
         if not measured.any():
             return
-        delivery = rows.arrival_us - rows.sent_us
+        delivery = rows.arrival_us + self._ahead_us - rows.sent_us
         for name, of in self._by_group(rows.connection, measured):
             accounts = self.groups[name]
             accounts.tick_lateness.record_array(lateness[of])
             accounts.delivery.record_array(delivery[of])
             accounts.negative_deliveries += int(np.count_nonzero(delivery[of] < 0))
             accounts.received += len(lateness[of])
-        self._deliveries.append(rows.connection[measured], delivery[measured])
+        drift_us = self._ahead_us - (self._first_ahead_us or 0)  # of the estimate: no delay varied by it
+        self._deliveries.append(rows.connection[measured], delivery[measured] - drift_us)
         for step, of in self._by_step(rows.placed_us, measured & main):
             step.tick_lateness.record_array(lateness[of])
             step.received += int(np.count_nonzero(of))
@@ -391,6 +411,8 @@ class Recorder:
         self._jitters.take(connection, np.abs(interval_us - due_apart_us), first, both)
         self._note_gaps(rows, previous_n)
         last = np.append(np.flatnonzero(first)[1:] - 1, len(n) - 1) if len(n) else np.zeros(0, dtype=np.int64)
+        starts = first & (previous_n < 0)
+        self._first_n[connection[starts]] = n[starts]
         self._last_n[connection[last]] = n[last]
         self._last_due_us[connection[last]] = rows.due_us[last]
         self._last_placed_us[connection[last]] = rows.placed_us[last]
@@ -403,26 +425,35 @@ class Recorder:
             gap = Gap(int(previous_n[row]) + 1, int(rows.n[row]), int(rows.arrival_us[row]))
             self._gaps[int(rows.connection[row])].append(gap)
 
+    def _forget_told(self) -> None:
+        """Forget our own messages that came back: at a thousand a second they would fill the memory of any machine."""
+        for connection in self._told:
+            room = self._rooms[self._room[connection]]
+            if len(room) > MANY_TICKS:
+                gaps = self._gaps.get(connection)
+                room.forget(gaps[0].first if gaps else int(self._last_n[connection]) + 1)
+
     # Settling
 
+    def _ticks_in(self, connection: int, gap: Gap) -> Iterable[tuple[int, int, int]]:
+        """Return n, due and sent time of the ticks of the window in a gap; what nobody saw, the server skipped."""
+        room: RoomTicks = self._rooms[self._room[connection]]
+        if gap.first == 0:
+            return room.before(gap.end, int(self._entered_us[connection]), self.window)
+        return room.between(gap.first, gap.end, self.window)
+
     def _settle_gaps(self, connection: int) -> None:
-        room = self._rooms[self._room[connection]]
         late = self._late.get(connection, ())
         for gap in self._gaps[connection]:
-            if gap.first == 0:
-                ticks = room.before(gap.end, int(self._entered_us[connection]), self.window)
-            else:
-                ticks = room.between(gap.first, gap.end, self.window)
-            for n, due_us, sent_us in ticks:  # what nobody saw, the server skipped
+            for n, due_us, sent_us in self._ticks_in(connection, gap):
                 if n not in late:
                     self._miss(connection, due_us, sent_us, gap.arrival_us)
 
     def _settle_tail(self, connection: int, end_us: int) -> None:
         room = self._rooms[self._room[connection]]
         last_n, ended_us = int(self._last_n[connection]), int(self._ended_us[connection])
-        for _, due_us, sent_us in room.between(last_n + 1, NEVER, self.window) if last_n < room.last_n else ():
-            if sent_us < ended_us:
-                self._miss(connection, due_us, sent_us, end_us)
+        for due_us, sent_us in room.sent_between(last_n + 1, ended_us, self.window):
+            self._miss(connection, due_us, sent_us, end_us)
         for _, due_us in room.unseen_until(min(self.window.stop, ended_us)):
             if due_us >= self.window.start:
                 self._miss(connection, due_us, due_us, end_us)
@@ -430,8 +461,9 @@ class Recorder:
     def _miss(self, connection: int, due_us: int, sent_us: int, until_us: int) -> None:
         accounts = self.group_of(connection)
         accounts.missing += 1
-        accounts.tick_lateness.record(until_us - due_us)
+        lateness_us = until_us + self._ahead_us - due_us
+        accounts.tick_lateness.record(lateness_us)
         if self._group[connection] == 0 and len(self.steps) > 1:
             number = int(np.searchsorted(self._step_starts_us, placed_us(due_us, sent_us), side="right")) - 1
-            self.steps[max(0, number)].tick_lateness.record(until_us - due_us)
+            self.steps[max(0, number)].tick_lateness.record(lateness_us)
             self.steps[max(0, number)].missing += 1

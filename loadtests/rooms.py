@@ -5,7 +5,9 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 from shared.measure.histogram import HIGHEST_US
 
@@ -14,6 +16,24 @@ if TYPE_CHECKING:
 
 Window = range
 """From when to when is measured, in microseconds of the server's clock."""
+
+
+class ServerSkips(NamedTuple):
+    """How many due times the server says that it skipped, from when to when on its clock."""
+
+    start_us: int
+    end_us: int
+    total: int
+    rooms: dict[str, int]
+
+    @property
+    def between(self) -> Window:
+        """From when to when."""
+        return range(self.start_us, self.end_us)
+
+    def of(self, room: str) -> int:
+        """Return how many of a room, and at most: all, where the server does not say which."""
+        return self.rooms.get(room, self.total)
 
 
 def placed_us(due_us: int, sent_us: int) -> int:
@@ -42,6 +62,7 @@ class RoomTicks:
         self._n = array("q")
         self._due_us = array("q")
         self._sent_us = array("q")
+        self._period_us: float | None = None  # not known since the last tick was seen
 
     def __len__(self) -> int:
         return len(self._n)
@@ -54,6 +75,11 @@ class RoomTicks:
     @property
     def period_us(self) -> float:
         """The period, from due times; 0 until there are two."""
+        if self._period_us is None:
+            self._period_us = self._middle_period_us()
+        return self._period_us
+
+    def _middle_period_us(self) -> float:
         if len(self._n) < 2:
             return 0.0
         # Of up to a hundred pairs the middle one: a server may state a due time that is none.
@@ -64,6 +90,7 @@ class RoomTicks:
 
     def see(self, n: int, due_us: int, sent_us: int) -> None:
         """Take note of a tick."""
+        self._period_us = None
         if not self._n or n > self._n[-1]:
             self._n.append(n)
             self._due_us.append(due_us)
@@ -82,6 +109,17 @@ class RoomTicks:
             if placed_us(due_us, sent_us) in window:
                 yield n, due_us, sent_us
 
+    def sent_between(self, first_n: int, sent_before_us: int, window: Window) -> list[tuple[int, int]]:
+        """Return due and sent time of the ticks of the window from ``first_n`` on that were sent before a time."""
+        first = bisect_left(self._n, first_n)
+        if first == len(self):
+            return []
+        # A connection that ended early has missed nothing of thousands of ticks, and there may be thousands of those.
+        due_us, sent_us = (np.frombuffer(column, dtype=np.int64)[first:] for column in (self._due_us, self._sent_us))
+        placed = np.where(np.abs(sent_us - due_us) <= HIGHEST_US, due_us, sent_us)
+        rows = (sent_us < sent_before_us) & (placed >= window.start) & (placed < window.stop)
+        return list(zip(due_us[rows].tolist(), sent_us[rows].tolist(), strict=True))
+
     def before(self, end_n: int, sent_after_us: int, window: Window) -> Iterable[tuple[int, int, int]]:
         """Yield, backwards, the ticks of the window before ``end_n``, as long as they were sent after a time."""
         for index in range(bisect_left(self._n, end_n) - 1, -1, -1):
@@ -92,13 +130,18 @@ class RoomTicks:
                 yield n, due_us, sent_us
 
     def skipped(self, window: Window) -> int:
-        """Return how many due times between the first and the last tick in the window were no tick for anybody."""
+        """Return how many due times in the window, up to the last tick that was seen, were no tick for anybody."""
         return len(self._skipped(window))
 
-    def see_skipped(self, window: Window) -> None:
-        """Take the due times in the window that were no tick for anybody for ticks that were sent."""
+    def see_skipped(self, window: Window, count: int) -> None:
+        """
+        Take ``count`` of the due times in the window that were no tick for anybody for ticks that were sent.
+
+        Which of them were is not known: the first, which are late by most where several follow each other.
+
+        """
         period_us = self.period_us
-        for n in self._skipped(window):
+        for n in self._skipped(window)[:count]:
             due_us = self._due_by_period(bisect_left(self._n, n) - 1, n, period_us)
             self.see(n, due_us, due_us)
 
@@ -117,12 +160,18 @@ class RoomTicks:
         count = max(0, int((end_us - 1 - last_due_us) // period_us))
         return [(last_n + i, last_due_us + int(i * period_us)) for i in range(1, count + 1)]
 
+    def forget(self, end_n: int) -> None:
+        """Forget the ticks before ``end_n``: nobody asks for them any more."""
+        first = bisect_left(self._n, end_n)
+        for column in (self._n, self._due_us, self._sent_us):
+            del column[:first]
+
     # Over the wire, between workers
 
-    def to_wire(self, window: Window) -> list[bytes]:
-        """Return the ticks in and behind the window, and two from before: three columns of 64-bit integers."""
-        first = next((i for i in range(len(self)) if self._placed(i) >= window.start), len(self))
-        first = max(0, first - 2)  # of a room that fell silent before the window, the period and the last due time
+    def to_wire(self, start_us: int) -> list[bytes]:
+        """Return the ticks from a time on, and two from before: three columns of 64-bit integers."""
+        first = next((i for i in range(len(self)) if self._placed(i) >= start_us), len(self))
+        first = max(0, first - 2)  # of a room that fell silent before it, the period and the last due time
         return [column[first:].tobytes() for column in (self._n, self._due_us, self._sent_us)]
 
     def take_wire(self, columns: list[Any]) -> None:
@@ -152,12 +201,19 @@ class RoomTicks:
     def _skipped(self, window: Window) -> list[int]:
         if self.told or self.interrupted:
             return []
-        seen = [n for i, n in enumerate(self._n) if self._placed(i) in window]
-        if not seen or seen[-1] - seen[0] + 1 == len(seen):
+        inside = [i for i in range(len(self)) if self._placed(i) in window]
+        if not inside:
             return []
-        if seen[-1] - seen[0] > MAX_LEAP + len(seen):
+        # With the tick on either side: what was due in the window may have been its first or its last.
+        seen = self._n[max(0, inside[0] - 1) : inside[-1] + 2]
+        if not 0 <= seen[-1] - seen[0] + 1 - len(seen) <= MAX_LEAP:
             return []
-        return sorted(set(range(seen[0], seen[-1])) - set(seen))
+        period_us, first_n, last_n = self.period_us, self._n[inside[0]], self._n[inside[-1]]
+        return [
+            n
+            for n in sorted(set(range(seen[0], seen[-1])) - set(seen))
+            if first_n < n < last_n or self._due_by_period(bisect_left(self._n, n) - 1, n, period_us) in window
+        ]
 
 
 MAX_LEAP = 100_000

@@ -41,11 +41,11 @@ def test_the_offset_is_that_of_the_two_clocks(watch: OffsetWatch) -> None:
     assert watch.step_us == 0
 
 
-def test_the_largest_step_is_remembered(clocks: Clocks, watch: OffsetWatch) -> None:
-    for step_us, largest_us in ((50, 0), (-50, 0), (STEP_US, 0), (STEP_US + 1, 101), (-2000, 2000), (500, 2000)):
+def test_steps_add_up_to_and_fro(clocks: Clocks, watch: OffsetWatch) -> None:
+    for step_us, sum_us in ((50, 0), (-50, 0), (STEP_US, 0), (STEP_US + 1, 101), (-2000, 2101), (500, 2601)):
         clocks.offset_ns += step_us * 1000
         watch.sample()
-        assert watch.step_us == largest_us
+        assert watch.step_us == sum_us
 
 
 def test_a_clock_that_is_slewed_is_not_stepped(clocks: Clocks, watch: OffsetWatch) -> None:
@@ -178,6 +178,24 @@ def test_the_uncertainty_is_the_worst_since_the_window_began(remote: ServerClock
     ping(remote, 3 + PING_MEMORY_US, rtt_us=20, ahead_us=0)
     remote.update()
     assert remote.uncertainty_us == 301
+
+
+def test_a_step_of_our_clock_leaves_the_estimate_and_intervals_alone(clocks: Clocks, remote: ServerClock) -> None:
+    ping(remote, 1_000_000, rtt_us=100, ahead_us=5000)
+    remote.update()
+    clocks.offset_ns += 70_000_000
+    remote.update()
+    assert (remote.steady_us, remote.ahead_us, remote.correction_us) == (-70_000, 5000, -65_000)
+    ping(remote, 1_070_000, rtt_us=80, ahead_us=5000 - 70_000)  # the same server, by our new clock
+    remote.update()
+    assert (remote.steady_us, remote.ahead_us) == (-70_000, 5000)
+
+
+def test_what_is_steady_does_not_change_with_the_estimate(remote: ServerClock) -> None:
+    for at_us, rtt_us, ahead_us in ((1_000_000, 900, 5000), (1_020_000, 500, 5400), (1_040_000, 100, 4700)):
+        ping(remote, at_us, rtt_us, ahead_us)
+        remote.update()
+        assert (remote.steady_us, remote.ahead_us) == (0, ahead_us)
 
 
 def test_a_ping_that_came_back_before_it_was_sent_is_none(remote: ServerClock) -> None:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtests.rooms import MAX_LEAP, RoomTicks, placed_us
+from loadtests.rooms import MAX_LEAP, RoomTicks, ServerSkips, placed_us
 from shared.measure.histogram import HIGHEST_US
 from tests.loadtests.test_accounts import travelled
 
@@ -39,7 +39,7 @@ def test_an_empty_room() -> None:
     empty = RoomTicks()
     assert (len(empty), empty.last_n, empty.period_us, empty.skipped(ALWAYS)) == (0, -1, 0.0, 0)
     assert empty.unseen_until(2**40) == []
-    assert [len(column) for column in empty.to_wire(ALWAYS)] == [0, 0, 0]
+    assert [len(column) for column in empty.to_wire(0)] == [0, 0, 0]
 
 
 @settings(deadline=None, derandomize=True, database=None)
@@ -115,11 +115,13 @@ def test_unseen_ticks_follow_the_last_due_time_that_is_one() -> None:
     assert room(0, 1, 2, odd=2).unseen_until(due(4)) == [(3, due(3))]
 
 
-def test_skipped_is_what_nobody_got_between_two_ticks_of_the_window() -> None:
+def test_skipped_is_what_nobody_got_in_the_window_up_to_the_last_tick() -> None:
     ticks = room(0, 3, 4, 7, 9)
     assert ticks.skipped(ALWAYS) == 5
-    assert ticks.skipped(range(due(3), due(9))) == 2
-    assert ticks.skipped(range(due(4), due(7))) == 0
+    assert ticks.skipped(range(due(3), due(9))) == 3, "8 was its last"
+    assert ticks.skipped(range(due(4), due(7))) == 2, "5 and 6, too"
+    assert ticks.skipped(range(due(2), due(5))) == 1, "2 was its first"
+    assert ticks.skipped(range(due(3), due(20))) == 3, "behind 9 nobody knows"
     assert ticks.skipped(range(0)) == 0
     ticks.interrupted = True
     assert ticks.skipped(ALWAYS) == 0
@@ -134,16 +136,51 @@ def test_a_leap_is_not_skipped_ticks() -> None:
 def test_skipped_ticks_that_were_sent_after_all() -> None:
     ticks = room(0, 1, 5)
     ticks.see(2, due(2) - ODD_US, due(2) + 700)
-    ticks.see_skipped(range(due(1), due(6)))
+    ticks.see_skipped(range(due(1), due(6)), 2)
     assert list(ticks.between(3, 5, ALWAYS)) == [(3, due(3), due(3)), (4, due(4), due(4))]
     assert ticks.skipped(ALWAYS) == 0
+
+
+def test_of_skipped_ticks_only_so_many_were_sent() -> None:
+    ticks = room(0, 3, 5)
+    ticks.see_skipped(ALWAYS, 2)
+    assert ticks_of(ticks) == [0, 1, 2, 3, 5]
+    assert ticks.skipped(ALWAYS) == 1
+
+
+# What is asked for
+
+
+@settings(deadline=None, derandomize=True, database=None)
+@given(st.sets(st.integers(0, 40)), st.integers(0, 41), st.integers(0, 41), st.integers(0, 41), st.integers(0, 20))
+def test_ticks_sent_between(numbers: set[int], first_n: int, before_n: int, start: int, length: int) -> None:
+    window = range(due(start), due(start + length))
+    found = room(*numbers, odd=7).sent_between(first_n, due(before_n), window)
+    # Wherever tick 7 says that it was due, it is where it was sent.
+    expected = [n for n in sorted(numbers) if n >= first_n and n < before_n and start <= n < start + length]
+    assert found == [(due(n) - ODD_US if n == 7 else due(n), due(n)) for n in expected]
+
+
+def test_what_is_forgotten_is_gone() -> None:
+    ticks = room(1, 2, 5, 6)
+    ticks.forget(5)
+    assert ticks_of(ticks) == [5, 6]
+    ticks.forget(9)
+    assert (len(ticks), ticks.last_n) == (0, -1)
+    ticks.see(9, due(9), due(9))
+    assert ticks_of(ticks) == [9]
+
+
+def test_what_the_server_says_of_a_room_or_at_most() -> None:
+    skips = ServerSkips(due(1), due(5), 7, {"r1": 2})
+    assert (skips.of("r1"), skips.of("r2"), skips.between) == (2, 7, range(due(1), due(5)))
 
 
 # Between workers
 
 
 def sent_over(ticks: RoomTicks, window: range, to: RoomTicks) -> None:
-    to.take_wire(travelled(ticks.to_wire(window)))
+    to.take_wire(travelled(ticks.to_wire(window.start)))
 
 
 @settings(deadline=None, derandomize=True, database=None)
@@ -153,7 +190,7 @@ def test_two_rooms_that_told_each_other_are_the_same_in_the_window(
 ) -> None:
     window = range(due(start), due(start + length))
     rooms = room(*one), room(*other)
-    wires = [ticks.to_wire(window) for ticks in rooms]
+    wires = [ticks.to_wire(window.start) for ticks in rooms]
     rooms[0].take_wire(wires[1])
     rooms[1].take_wire(wires[0])
     both = room(*(one | other))
@@ -174,13 +211,13 @@ def test_of_the_time_before_the_window_only_two_ticks_travel() -> None:
 
 
 def test_several_columns_may_be_put_together() -> None:
-    wires = [room(5, 7).to_wire(ALWAYS), room(1, 6).to_wire(ALWAYS)]
+    wires = [room(5, 7).to_wire(0), room(1, 6).to_wire(0)]
     there = RoomTicks()
     there.take_wire([first + second for first, second in zip(*wires, strict=True)])
     assert list(there.between(0, 99, ALWAYS)) == [(n, due(n), due(n)) for n in (1, 5, 6, 7)]
 
 
 def test_columns_of_different_lengths_are_refused() -> None:
-    n, due_us, sent_us = room(1, 2).to_wire(ALWAYS)
+    n, due_us, sent_us = room(1, 2).to_wire(0)
     with pytest.raises(ValueError, match="shorter"):
         RoomTicks().take_wire([n, due_us, sent_us[:8]])
