@@ -19,6 +19,8 @@ from loadtests.coreprobe import PERIOD_NS
 from loadtests.coreprobes import CoreProbes
 from shared.measure.histogram import Histogram, HistogramSummary
 
+pytestmark = pytest.mark.xdist_group("cores")  # a probe goes before all others on its core
+
 PATIENCE_S = 30
 ROOT = Path(__file__).parents[2]
 CPU = max(os.sched_getaffinity(0))

@@ -30,6 +30,8 @@ from tests.support.planted_record import Meta, Send
 USERS = 500 if FULL_SIZE else 40
 TIMES = ("--warm-up", 1, "--measure", 10) if FULL_SIZE else ("--warm-up", 0.5, "--measure", 2)
 RATE_HZ = 20
+LOSS = 97 if FULL_SIZE else 53
+"""One frame in so many; a short run must have some, whenever its window begins."""
 PLACED_WITHIN_US = 60_000_000
 """A due time further off places no tick in the window: its sent time does."""
 
@@ -99,7 +101,7 @@ def test_a_loss_of_one_in_a_thousand(tmp_path: Path) -> None:
 
 
 def test_repeats_swaps_and_losses(tmp_path: Path) -> None:
-    law = Law(tick_rate_hz=RATE_HZ, drop_every=97, repeat_every=31, swap_every=41, skip_every=43)
+    law = Law(tick_rate_hz=RATE_HZ, drop_every=LOSS, repeat_every=31, swap_every=41, skip_every=43)
     truth = assert_counts_are_true(load_planted(law, tmp_path, USERS, *TIMES))
     assert min(truth.missing, truth.duplicate, truth.out_of_order) > 0
 
@@ -133,7 +135,7 @@ def test_early_ends(tmp_path: Path) -> None:
 
 
 def test_two_workers_add_up(tmp_path: Path) -> None:
-    law = Law(tick_rate_hz=RATE_HZ, drop_every=97, repeat_every=31, swap_every=41, lateness_ms=3)
+    law = Law(tick_rate_hz=RATE_HZ, drop_every=LOSS, repeat_every=31, swap_every=41, lateness_ms=3)
     run = load_planted(law, tmp_path, USERS, *TIMES, "--processes", 2)
     assert_counts_are_true(run)
     parts = run.summary.generator.parts
@@ -161,7 +163,7 @@ def test_workers_that_were_started_by_themselves(tmp_path: Path) -> None:
             )
             stack.callback(process.kill)
         master = ("--master", "--master-bind-port", port, "--expect-workers", 2)
-        run = load_planted(Law(tick_rate_hz=RATE_HZ, drop_every=97), tmp_path, USERS, *TIMES, *master)
+        run = load_planted(Law(tick_rate_hz=RATE_HZ, drop_every=LOSS), tmp_path, USERS, *TIMES, *master)
         assert process.wait(PATIENCE_S) == 0
     assert assert_counts_are_true(run).missing > 0
     assert [part.connected for part in run.summary.generator.parts] == [USERS // 2, USERS // 2]

@@ -88,4 +88,5 @@ def test_without_kernel_stamps_a_busy_core_spoils_a_run(tmp_path: Path) -> None:
         run = load_planted(law, tmp_path, USERS, *TIMES, pinned=True, stamps=False)
     assert run.status == 3
     assert run.summary.generator.timestamps == "read"
-    assert any("loop lagged" in reason for reason in run.summary.validity.reasons)
+    # Whether its loop lags, too, is the scheduler's choice: test_doubts has it lag for certain.
+    assert any("of the generator's core" in reason for reason in run.summary.validity.reasons)
