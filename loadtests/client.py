@@ -271,10 +271,10 @@ class Connection:
                 self._lose(reason_of(error))
                 return
         if sent < len(data):
-            self._unsent += data[sent:]
-            if len(self._unsent) > MAX_UNSENT_BYTES:
+            if len(self._unsent) > MAX_UNSENT_BYTES:  # one message may be longer
                 self._lose("the server does not read")
                 return
+            self._unsent += data[sent:]
             if self._writer is None:
                 self._writer = gevent.get_hub().loop.io(self._socket.fileno(), WRITE)
             self._writer.start(self._on_writable)

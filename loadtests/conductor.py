@@ -17,6 +17,7 @@ import gevent
 from loadtests.clocks import boot_id
 from loadtests.coreprobes import CoreProbes
 from loadtests.machine import MachineSample, sample_machine
+from loadtests.rooms import ServerSkips
 from loadtests.stamps import now_us
 from loadtests.stats import ServerStats, fetch_stats
 from loadtests.summarise import Run, summarise, write_whole
@@ -49,10 +50,11 @@ class FailedRunError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ServerEdge:
-    """What the server's host had done by one end of the window."""
+    """What the server and its host had done by one end of the window, or shortly before or after it."""
 
     at_s: float
     machine: MachineSample | None
+    stats: ServerStats | None
 
 
 class Conductor:
@@ -88,6 +90,10 @@ class Conductor:
         except (FailedRunError, OSError, ValueError) as error:
             sys.stderr.write(f"{error}\n")
             status = FAILED
+        except Exception as error:  # a fault of ours must not leave users, and whoever waits, hanging
+            logger.exception("the conductor of the run failed")
+            sys.stderr.write(f"the load generator failed: {error!r}\n")
+            status = FAILED
         finally:
             self._probes.stop()
         self.over = True
@@ -111,14 +117,10 @@ class Conductor:
         up = sum(worker.up for worker in progress)
         why = "; ".join(worker.why_none for worker in progress if worker.why_none)
         if not up and why:
-            raise FailedRunError(f"none of {requested} connections got a tick frame: {why}{self._hint(why)}")
+            raise FailedRunError(f"none of {requested} connections got a tick frame: {why}")
         if not progress:
             raise FailedRunError("no worker said anything")
         logger.info("%d of %d connected", up, requested)
-
-    def _hint(self, why: str) -> str:
-        echo = self.options.scenario.path is not None and "HTTP status 404" in why
-        return " (the scenario echo needs a server that was started with --echo)" if echo else ""
 
     def _measure(self) -> Run:
         options = self.options
@@ -128,22 +130,24 @@ class Conductor:
         window = range(start_us, start_us + round(options.measure_s * 1e6))
         self._crew.measure(window.start, window.stop)
         self._sleep_until(started_s + warm_up_s - STATS_LEAD_S)
-        before = self._stats()
+        opened = self._edge()
+        if opened.stats is None and self._base is not None:
+            raise FailedRunError("the server does not answer GET /stats any more")
         self._sleep_until(started_s + warm_up_s)
         self._probes.reset()
-        opened = ServerEdge(time.monotonic(), sample_machine())
         self._sleep_until(started_s + warm_up_s + options.measure_s)
-        closed = ServerEdge(time.monotonic(), sample_machine())
         gaps = self._probes.report()
         self._wait_until(self._drained, options.measure_s + WAIT_S)
-        after = self._stats()
-        parts = self._settle(after)
+        closed = self._edge()
+        parts = self._settle(opened.stats, closed.stats)
+        if why := self._crew.failed():
+            raise FailedRunError(why)
         return Run(
             options=options,
             window=window,
             base=self._base,
-            before=before,
-            after=after,
+            before=opened.stats,
+            after=closed.stats,
             server_is_here=self._is_here(),
             opened=opened.machine,
             closed=closed.machine,
@@ -151,26 +155,20 @@ class Conductor:
             gaps=gaps,
             parts=parts,
             users=sum(progress.users for progress in self._crew.progress()),
-            lost_workers=self._crew.lost(),
+            lost_workers=self._crew.silent(),
         )
 
     def _drained(self) -> bool:
         return all(progress.phase in {"drained", "settled"} for progress in self._crew.progress())
 
-    def _settle(self, after: ServerStats | None) -> list[Part]:
-        self._crew.settle(self._skipped_by_server(after))
+    def _settle(self, before: ServerStats | None, after: ServerStats | None) -> list[Part]:
+        skips = None if before is None or after is None else _skips_between(before, after)
+        self._crew.settle(skips)
         self._wait_until(lambda: len(self._crew.parts()) >= len(self._crew.progress()), WAIT_S)
         parts = self._crew.parts()
         if not parts:
             raise FailedRunError("no worker told what it had measured")
         return parts
-
-    def _skipped_by_server(self, after: ServerStats | None) -> dict[str, int] | None:
-        """Return by room how many due times the server says it skipped."""
-        if self._base is None or after is None:
-            return None
-        earlier = {room.name: room.skipped_ticks for room in self._base.rooms}
-        return {room.name: room.skipped_ticks - earlier.get(room.name, 0) for room in after.rooms}
 
     def _report(self, run: Run) -> int:
         summary = summarise(run)
@@ -207,13 +205,23 @@ class Conductor:
             return now_us()
         return self._base.now_us + round((time.monotonic() - self._base_at_s) * 1e6)
 
-    def _stats(self) -> ServerStats | None:
-        if self._base is None:
-            return None
-        try:
-            return fetch_stats(self.options.target)
-        except OSError as error:
-            raise FailedRunError(f"the server does not answer GET /stats any more: {error}") from error
+    def _edge(self) -> ServerEdge:
+        """Ask the server and look at its cores at the same moment, so that its CPU and theirs are of the same time."""
+        stats = None
+        if self._base is not None:
+            try:
+                stats = fetch_stats(self.options.target)
+            except OSError as error:
+                logger.warning("the server does not answer GET /stats: %s", error)
+        return ServerEdge(time.monotonic(), sample_machine(), stats)
+
+
+def _skips_between(before: ServerStats, after: ServerStats) -> ServerSkips:
+    """Return what the server says that it skipped; a room that it had, or has, no more is covered by the total."""
+    earlier = {room.name: room.skipped_ticks for room in before.rooms}
+    rooms = {room.name: room.skipped_ticks - earlier[room.name] for room in after.rooms if room.name in earlier}
+    total = after.ticks.skipped_ticks - before.ticks.skipped_ticks
+    return ServerSkips(before.now_us, after.now_us, total, rooms)
 
 
 def in_a_line(summary: LoadSummary) -> str:

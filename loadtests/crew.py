@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from locust.runners import STATE_MISSING
 
 from loadtests.part import Part
+from loadtests.rooms import ServerSkips
 from loadtests.worker import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from locust.runners import MasterRunner, WorkerRunner
 
     from loadtests.worker import LoadWorker
@@ -44,13 +43,16 @@ class Crew(Protocol):
     def lost(self) -> list[str]:
         """Return the workers that are gone."""
 
+    def silent(self) -> list[str]:
+        """Return the workers of which there is no part; at the end, all that they measured is lost."""
+
     def failed(self) -> str:
         """Return why a worker could not begin, or go on, in one line; empty where all could."""
 
     def measure(self, start_us: int, end_us: int) -> None:
         """Have all measure from when to when, on the server's clock."""
 
-    def settle(self, skipped_by_server: Mapping[str, int] | None) -> None:
+    def settle(self, skips: ServerSkips | None) -> None:
         """Have all settle their accounts."""
 
     def parts(self) -> list[Part]:
@@ -73,6 +75,10 @@ class LocalCrew:
         """Return nobody."""
         return []
 
+    def silent(self) -> list[str]:
+        """Return nobody: without it there is no run."""
+        return []
+
     def failed(self) -> str:
         """Return why it can't go on."""
         return self._worker.progress().failed
@@ -81,9 +87,9 @@ class LocalCrew:
         """Have it measure."""
         self._worker.measure(start_us, end_us)
 
-    def settle(self, skipped_by_server: Mapping[str, int] | None) -> None:
+    def settle(self, skips: ServerSkips | None) -> None:
         """Have it settle its accounts."""
-        self._worker.settle({}, skipped_by_server)
+        self._worker.settle({}, skips)
 
     def parts(self) -> list[Part]:
         """Return what it measured."""
@@ -124,6 +130,10 @@ class RemoteCrew:
             if member not in self._parts and (member not in clients or clients[member].state == STATE_MISSING)
         ]
 
+    def silent(self) -> list[str]:
+        """Return those whose part has not come, gone or not."""
+        return [member for member in self._members if member not in self._parts]
+
     def failed(self) -> str:
         """Return why the first of those could not begin, or go on, that could not."""
         failed = [report["failed"] for report in self._reports.values() if "failed" in report]
@@ -134,7 +144,7 @@ class RemoteCrew:
         """Have all measure."""
         self._order({"do": "measure", "start_us": start_us, "end_us": end_us})
 
-    def settle(self, skipped_by_server: Mapping[str, int] | None) -> None:
+    def settle(self, skips: ServerSkips | None) -> None:
         """Tell each what the others saw, and have it settle its accounts."""
         seen = {client: report.get("seen", {}) for client, report in self._reports.items()}
         for client in seen:
@@ -144,8 +154,7 @@ class RemoteCrew:
                     for name, columns in rooms.items():
                         mine = ticks.setdefault(name, [b"", b"", b""])
                         ticks[name] = [old + bytes(new) for old, new in zip(mine, columns, strict=True)]
-            skipped = None if skipped_by_server is None else dict(skipped_by_server)
-            self._order({"do": "settle", "ticks": ticks, "skipped": skipped}, client)
+            self._order({"do": "settle", "ticks": ticks, "skips": skips}, client)
 
     def parts(self) -> list[Part]:
         """Return what was measured by those that have settled, in order of their numbers."""
@@ -184,7 +193,7 @@ class Member:
         if order["do"] == "measure":
             self._worker.measure(order["start_us"], order["end_us"])
         elif order["do"] == "settle":
-            self._worker.settle(order["ticks"], order["skipped"])
+            self._worker.settle(order["ticks"], None if order["skips"] is None else ServerSkips(*order["skips"]))
 
 
 def listen_for_orders(runner: WorkerRunner, take: Any) -> None:

@@ -15,9 +15,9 @@ from locust.runners import MasterRunner, WorkerRunner
 
 from loadtests.conductor import FAILED, Conductor
 from loadtests.crew import REPORT, REPORT_INTERVAL_S, LocalCrew, Member, RemoteCrew, listen_for_orders
-from loadtests.options import LoadOptions, add_arguments, read_options
+from loadtests.options import add_arguments, read_options
 from loadtests.probe import NoServerError, knock
-from loadtests.stats import ServerStats, find_server
+from loadtests.stats import find_server
 from loadtests.users import SnakeUser, forget_boards
 from loadtests.worker import LoadWorker
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from locust.env import Environment
 
     from loadtests.options import Scenarios
+
+logger = logging.getLogger("tickbench.load")
 
 WRONG_USAGE = 2
 RUN_ARGUMENT = "tickbench_run"
@@ -89,21 +91,28 @@ class Hooks:
 
     def on_test_start(self, environment: Environment, **_: Any) -> None:
         """Begin a run."""
+        try:
+            self._begin(environment)
+            return
+        except (ValueError, NoServerError) as error:
+            why = str(error)
+        except Exception as error:  # a fault of ours must not leave whoever waits hanging
+            logger.exception("the run can't begin")
+            why = f"the load generator failed: {error!r}"
+        self._cannot_begin(environment, why)
+
+    def _begin(self, environment: Environment) -> None:
         runner: Any = environment.runner
         parsed: Any = environment.parsed_options
         order: dict[str, Any] = getattr(parsed, RUN_ARGUMENT, {})
         if self._is_worker:
             parsed.host, parsed.spawn_rate = order["host"], order["spawn_rate"]
             parsed.out = ""  # the master writes it, on its own host
-        try:
-            options = read_options(parsed, runner.target_user_count or 0, self._scenarios)
-            base = find_server(options.target)
-        except (ValueError, NoServerError) as error:
-            self._cannot_begin(environment, str(error))
-            return
+        options = read_options(parsed, runner.target_user_count or 0, self._scenarios)
+        address, base = find_server(options.target)
         forget_boards()
         if isinstance(runner, WorkerRunner):
-            self._start_worker(options, base, runner.worker_index)
+            self._start_worker(LoadWorker(options, address, base, runner.worker_index, self._events))
             self._member = Member(order["run"], self._worker)
         elif isinstance(runner, MasterRunner):
             run = uuid.uuid4().hex
@@ -113,7 +122,8 @@ class Hooks:
             self._conductor = Conductor(environment, options, base, self._crew)
             self._conductor.start()
         else:
-            worker = self._start_worker(options, base, None)
+            worker = LoadWorker(options, address, base, None, self._events)
+            self._start_worker(worker)
             self._conductor = Conductor(environment, options, base, LocalCrew(worker))
             self._conductor.start()
 
@@ -144,13 +154,12 @@ class Hooks:
         if self._member is not None:
             self._member.take_order(order)
 
-    def _start_worker(self, options: LoadOptions, base: ServerStats | None, index: int | None) -> LoadWorker:
+    def _start_worker(self, worker: LoadWorker) -> None:
         if self._worker is not None:
             self._worker.stop()
-        self._worker = SnakeUser.worker = LoadWorker(options, base, index, self._events)
+        self._worker = SnakeUser.worker = worker
         SnakeUser.is_off = False
-        self._worker.start()
-        return self._worker
+        worker.start()
 
     def _cannot_begin(self, environment: Environment, why: str) -> None:
         """Say why there is no run; a worker says it to its master."""

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from loadtests.client import reason_of
 from loadtests.frames import Handshake, PeerError
 
 if TYPE_CHECKING:
+    from loadtests.client import Address
     from loadtests.target import Target
 
 TIMEOUT_S = 5.0
+MAX_ADDRESSES = 4
+ECHO_PATH = "/echo"
 
 
 class NoServerError(Exception):
     """There is nothing to load; its text is one line for a person."""
 
 
-def resolve(target: Target) -> tuple[int, tuple[Any, ...]]:
+def resolve(target: Target) -> list[Address]:
     """
-    Return family and socket address of the target.
+    Return the addresses of the target, at least one; the first is the one to try first.
 
     Raises:
         NoServerError: no such host.
@@ -31,31 +34,40 @@ def resolve(target: Target) -> tuple[int, tuple[Any, ...]]:
         found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:  # the latter for a name that is none
         raise NoServerError(f"no such host: {target.host}") from error
-    family, _, _, _, address = found[0]
-    return family, address
+    return [(family, address) for family, _, _, _, address in found]
 
 
-def knock(target: Target) -> None:
+def knock(target: Target) -> Address:
     """
-    Do one WebSocket handshake with the target, and leave.
+    Do one WebSocket handshake with the target, and leave; return the first of its addresses where somebody listens.
 
     Raises:
         NoServerError: nobody listens, or what answers is no WebSocket server. (A 503 is an answer.)
 
     """
-    family, address = resolve(target)
-    with socket.socket(family, socket.SOCK_STREAM) as connection:
-        connection.settimeout(TIMEOUT_S)
-        try:
-            connection.connect(address)
-            _shake_hands(connection, Handshake(target, os.urandom(16)))
-        except TimeoutError as error:
-            raise NoServerError(f"{target.authority} does not answer within {TIMEOUT_S:g} s") from error
-        except OSError as error:
-            raise NoServerError(f"no server at {target.authority}: {reason_of(error)}") from error
-        except PeerError as error:
-            if str(error) != "HTTP status 503":
-                raise NoServerError(f"no WebSocket at {target.url}: {error}") from error
+    why = ""
+    for family, address in resolve(target)[:MAX_ADDRESSES]:
+        with socket.socket(family, socket.SOCK_STREAM) as connection:
+            connection.settimeout(TIMEOUT_S)
+            try:
+                connection.connect(address)
+                _shake_hands(connection, Handshake(target, os.urandom(16)))
+            except TimeoutError:
+                why = f"{target.authority} does not answer within {TIMEOUT_S:g} s"
+            except OSError as error:
+                why = f"no server at {target.authority}: {reason_of(error)}"
+            except PeerError as error:
+                if str(error) != "HTTP status 503":
+                    raise NoServerError(f"no WebSocket at {target.url}: {error}{_hint(target, error)}") from error
+                return family, address
+            else:
+                return family, address
+    raise NoServerError(why)
+
+
+def _hint(target: Target, error: PeerError) -> str:
+    needs_echo = target.path == ECHO_PATH and str(error) == "HTTP status 404"
+    return " (the scenario echo needs a server that was started with --echo)" if needs_echo else ""
 
 
 def _shake_hands(connection: socket.socket, handshake: Handshake) -> None:

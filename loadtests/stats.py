@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import http.client
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
 from loadtests.client import reason_of
 from loadtests.probe import NoServerError, knock
+from loadtests.stamps import now_us
 from shared.measure.histogram import Histogram, HistogramSummary
 from shared.measure.summary import ServerFigures, ServerTicks
 
 if TYPE_CHECKING:
+    from loadtests.client import Address
     from loadtests.target import Target
 
 TIMEOUT_S = 10.0
@@ -23,7 +25,6 @@ class RoomStats(msgspec.Struct, frozen=True):
     """One of ``rooms``."""
 
     name: str
-    ticks: int = 0
     skipped_ticks: int = 0
 
 
@@ -53,13 +54,16 @@ class ServerStats(msgspec.Struct, frozen=True):
     boot_id: str
     clock_offset_us: int
     now_us: int
-    tick_rate_hz: float
+    tick_rate_hz: Annotated[float, msgspec.Meta(gt=0)]
     connections: int
     ticks: TickStats
     process: ProcessStats
     rooms: list[RoomStats] = []
     slow_skips: int = 0
     slow_closed: int = 0
+    asked_us: int = 0
+    """When we asked, on our CLOCK_REALTIME; as the next, not from the page."""
+    answered_us: int = 0
 
 
 def fetch_stats(target: Target) -> ServerStats | None:
@@ -72,28 +76,32 @@ def fetch_stats(target: Target) -> ServerStats | None:
     """
     connection = http.client.HTTPConnection(target.host, target.port, timeout=TIMEOUT_S)
     try:
+        connection.connect()
+        asked_us = now_us()
         connection.request("GET", "/stats", headers={"Host": target.authority, "Connection": "close"})
         response = connection.getresponse()
+        answered_us = now_us()
         if response.status != http.HTTPStatus.OK:
             return None
-        return msgspec.json.decode(response.read(MAX_BYTES), type=ServerStats)
+        stats = msgspec.json.decode(response.read(MAX_BYTES), type=ServerStats)
+        return msgspec.structs.replace(stats, asked_us=asked_us, answered_us=answered_us)
     except (http.client.HTTPException, msgspec.MsgspecError, UnicodeDecodeError):
         return None
     finally:
         connection.close()
 
 
-def find_server(target: Target) -> ServerStats | None:
+def find_server(target: Target) -> tuple[Address, ServerStats | None]:
     """
-    Return the /stats of the server that the load is for, None where it has none of ours.
+    Return where the server is that the load is for, and its /stats, None where it has none of ours.
 
     Raises:
         NoServerError: there is no server.
 
     """
-    knock(target)
+    address = knock(target)
     try:
-        return fetch_stats(target)
+        return address, fetch_stats(target)
     except OSError as error:
         raise NoServerError(f"{target.authority} does not answer GET /stats: {reason_of(error)}") from error
 

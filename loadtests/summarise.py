@@ -75,6 +75,11 @@ class Run:
         return len(self.window) / US_A_SECOND
 
     @property
+    def server_is_known(self) -> bool:
+        """Its /stats tell what it did in the window."""
+        return self.before is not None and self.after is not None
+
+    @property
     def server_cpus(self) -> list[int] | None:
         """The cores that the server may run on, where they are ours to look at."""
         return self.base.process.cpus if self.base is not None and self.server_is_here else None
@@ -121,7 +126,7 @@ def summarise(run: Run) -> LoadSummary:
         pdv_ms=main.pdv.summary(),
         jitter_rfc3550_ms=JitterSummary.of(main.jitter),
         ping_rtt_ms=whole.figures.ping_rtt.summary(),
-        input_ms=main.input.summary() if main.input.count else None,
+        input_ms=main.input.summary(),
         groups={name: _group(of, run.duration_s) for name, of in whole.groups.items() if name != MAIN},
         steps=_steps(run, whole),
         generator=_generator(run, whole, findings),
@@ -181,6 +186,7 @@ def _connections(accounts: Accounts) -> ConnectionCounts:
         connected=accounts.connected,
         refused=fates[Fate.REFUSED.value],
         timed_out=fates[Fate.TIMED_OUT.value] + fates[Fate.OWN_LIMIT.value],
+        connecting=accounts.requested - accounts.settled,
         closed_early=fates[Fate.CLOSED_EARLY.value],
         connect_ms=accounts.connect.summary(),
         close_codes={str(code): count for code, count in sorted(accounts.close_codes.items())},
@@ -265,7 +271,7 @@ def _cpu_percent(part: Part) -> float:
 
 def _server(run: Run, whole: Part) -> ServerFigures:
     if run.base is None or run.before is None or run.after is None:
-        return ServerFigures(skipped_ticks=sum(whole.skipped.values()))
+        return ServerFigures(skipped_ticks=sum(whole.skipped.values()))  # as far as it shows
     return figures_between(run.base, run.before, run.after, whole.received / run.duration_s)
 
 
@@ -306,7 +312,8 @@ def _clock(run: Run, whole: Part) -> ClockFigures:
 def _core_uses(run: Run, server: ServerFigures) -> CoreUses:
     """Return what the measured cores did besides; a host's workers are known to each other's cores."""
     its = set(run.server_cpus or ())
-    server_s = run.between_s * (server.cpu_percent or 0) / 100
+    # What was sampled over the window alone was done at the same rate shortly before and after it.
+    longer = run.between_s / run.duration_s
     uses: list[CoreUse] = []
     here = run.base.boot_id if run.base is not None and run.server_is_here else None
     hosts = {part.boot_id: [other for other in run.parts if other.boot_id == part.boot_id] for part in run.parts}
@@ -316,21 +323,26 @@ def _core_uses(run: Run, server: ServerFigures) -> CoreUses:
         beside = boot_id == here and bool(cpus & its)
         before, after = parts[0].before, parts[0].after
         if before is not None and after is not None:
-            probes_s = sum(gap.cpu_s for gap in run.gaps if gap.cpu in cpus)
-            use = use_between(before, after, sorted(cpus), known_s + (server_s + probes_s if beside else 0))
+            if beside and server.cpu_percent is None:
+                continue
+            if beside:
+                known_s += run.duration_s * (server.cpu_percent or 0) / 100
+                known_s += sum(gap.cpu_s for gap in run.gaps if gap.cpu in cpus)
+            use = use_between(before, after, sorted(cpus), known_s)
             uses += [use] if use is not None else []
     generator = None
     if uses:
         generator = CoreUse(max(use.steal_percent for use in uses), max(use.foreign_percent for use in uses))
-    if run.opened is None or run.closed is None or not its:
+    if run.opened is None or run.closed is None or not its or server.cpu_percent is None:
         return CoreUses(None, generator)
-    beside_s = sum(part.figures.cpu_s for part in run.parts if part.boot_id == here and set(part.cpus) & its)
-    known_s = server_s + beside_s + sum(gap.cpu_s for gap in run.gaps)
+    known_s = sum(part.figures.cpu_s for part in run.parts if part.boot_id == here and set(part.cpus) & its)
+    known_s = longer * (known_s + sum(gap.cpu_s for gap in run.gaps)) + run.between_s * server.cpu_percent / 100
     return CoreUses(use_between(run.opened, run.closed, sorted(its), known_s), generator)
 
 
 def _findings(run: Run, whole: Part, server: ServerFigures, uses: CoreUses) -> Findings:
-    main, everybody = whole.main, whole.groups.values()
+    main, everybody = whole.main, list(whole.groups.values())
+    others = [accounts for name, accounts in whole.groups.items() if name != STALLED]
     lags = [part.figures.lag.percentile_us(99) / 1000 for part in run.parts if part.figures.lag.count]
     rate_hz = _tick_rate_hz(run, whole)
     return Findings(
@@ -338,6 +350,7 @@ def _findings(run: Run, whole: Part, server: ServerFigures, uses: CoreUses) -> F
         period_ms=1000 / rate_hz if rate_hz else None,
         received=main.received,
         missing=main.missing,
+        expected=sum(accounts.expected for accounts in everybody),
         coalesced=main.coalesced,
         generator_cpu_percent=max(_cpu_percent(part) for part in run.parts),
         lag_p99_ms=max(lags, default=None),
@@ -348,8 +361,7 @@ def _findings(run: Run, whole: Part, server: ServerFigures, uses: CoreUses) -> F
         foreign_generator_percent=None if uses.generator is None else uses.generator.foreign_percent,
         shared_cpus=sorted(set(run.server_cpus or ()) & {cpu for part in run.parts for cpu in part.cpus}),
         clock_step_us=whole.clock_step_us,
-        slow_skips=server.slow_skips,
-        stalled=whole.groups[STALLED].connected if STALLED in whole.groups else 0,
+        slow_skips=_slow_skips(server, whole, sum(accounts.missing for accounts in others)),
         own_limits=_in_words(everybody, Fate.OWN_LIMIT),
         timed_out=sum(accounts.fates[Fate.TIMED_OUT.value] for accounts in everybody),
         not_started=max(0, run.options.users - run.users) if not run.lost_workers else 0,
@@ -357,16 +369,29 @@ def _findings(run: Run, whole: Part, server: ServerFigures, uses: CoreUses) -> F
         lost_workers=run.lost_workers,
         stretch_p50_us=_stretch_p50_us(whole.stretches) if run.options.scenario.settled else [],
         server_unknown=run.base is None,
+        stats_lost=run.base is not None and not run.server_is_known,
         same_host=whole.same_host,
         clock_uncertainty_us=whole.clock_uncertainty_us,
         negative_deliveries=sum(accounts.negative_deliveries for accounts in everybody),
         concurrency=_concurrency(run, main),
+        unexplained_ticks=0 if run.server_is_known else sum(whole.skipped.values()),
         lost_ticks=", ".join(f"{count} in room {room}" for room, count in list(whole.lost.items())[:5]),
         refused=_in_words(everybody, Fate.REFUSED),
         closed_early=_in_words(everybody, Fate.CLOSED_EARLY),
         broken=_most(sum((accounts.errors for accounts in everybody), Counter[str]())),
         told=_most(sum((accounts.told for accounts in everybody), Counter[str]())),
     )
+
+
+def _slow_skips(server: ServerFigures, whole: Part, missing: int) -> int | None:
+    """
+    Return how many frames the server skipped for connections that do not stall by plan.
+
+    It does not say for whom; but what it skipped for one of the others is missing there.
+
+    """
+    stalled = whole.groups[STALLED].connected if STALLED in whole.groups else 0
+    return server.slow_skips if server.slow_skips is None or not stalled else min(server.slow_skips, missing)
 
 
 def _timestamps(whole: Part) -> Literal["kernel", "read"]:

@@ -60,6 +60,8 @@ class Findings:
     period_ms: float | None
     received: int
     missing: int
+    expected: int
+    """Of all groups."""
     coalesced: int
     generator_cpu_percent: float
     """Of the worker that took most."""
@@ -76,8 +78,7 @@ class Findings:
     """Cores that both the server and the generator may run on."""
     clock_step_us: int
     slow_skips: int | None
-    stalled: int
-    """Connections that stopped reading by plan."""
+    """Frames that the server skipped for connections that do not stall by plan."""
     own_limits: str
     """Connections lost to our own limits, in words; empty without any."""
     timed_out: int
@@ -91,11 +92,15 @@ class Findings:
     scenario changes the load when the window opens."""
     server_unknown: bool
     """It has no /stats of ours."""
+    stats_lost: bool
+    """It had, and did not answer for them after the window."""
     same_host: bool
     clock_uncertainty_us: int | None
     negative_deliveries: int
     concurrency: tuple[float, float] | None
     """Of a closed loop: its connections, and what Little's law makes of its throughput and mean answer time."""
+    unexplained_ticks: int
+    """Due times that were no tick for anybody, where the server does not say whether it skipped them."""
     lost_ticks: str
     """Ticks that came to nobody of a room and that its server did not skip, in words; empty without any."""
     refused: str
@@ -247,10 +252,19 @@ def _no_stamps(found: Findings, _: Limits) -> str | None:
 
 
 def _slow_consumer(found: Findings, _: Limits) -> str | None:
-    # Frames that were skipped for connections that stall by plan are missing there; the others then miss none.
-    if not found.slow_skips or (found.stalled and not found.missing):
+    if not found.slow_skips:
         return None
     return f"the generator was a slow consumer: the server skipped {found.slow_skips} frames for its connections"
+
+
+def _nothing_measured(found: Findings, _: Limits) -> str | None:
+    return None if found.expected else "no tick was due in the window: nothing was measured"
+
+
+def _lag_unknown(found: Findings, _: Limits) -> str | None:
+    if found.lag_p99_ms is not None:
+        return None
+    return "whether the generator's loop lagged is not known: this system has no timerfd"
 
 
 def _lost_workers(found: Findings, _: Limits) -> str | None:
@@ -326,13 +340,27 @@ def _unknown_server(found: Findings, _: Limits) -> str | None:
     if found.server_unknown:
         return "the server has no /stats of ours: its clock is taken to be this host's, and it tells no figures"
     if not found.same_host:
-        if found.clock_uncertainty_us is None:
-            return "the server is on another host and answers no pings: one-way figures contain its clock's offset"
-        uncertain_ms = found.clock_uncertainty_us / 1000
+        uncertain_ms = (found.clock_uncertainty_us or 0) / 1000
         return (
-            f"the server is on another host: one-way figures are uncertain by {uncertain_ms:.3f} ms, half the best ping"
+            f"the server is on another host: one-way figures are uncertain by {uncertain_ms:.3f} ms, half the best "
+            "round trip"
         )
     return None
+
+
+def _stats_lost(found: Findings, _: Limits) -> str | None:
+    if not found.stats_lost:
+        return None
+    return "the server did not answer GET /stats after the window: its own figures are not known"
+
+
+def _unexplained_ticks(found: Findings, _: Limits) -> str | None:
+    if not found.unexplained_ticks:
+        return None
+    return (
+        f"{found.unexplained_ticks} due times were no tick for anybody, and are taken for skipped: without /stats it "
+        "is not known whether the server sent them"
+    )
 
 
 def _clocks_differ(found: Findings, _: Limits) -> str | None:
@@ -378,6 +406,7 @@ REASONS: tuple[Check, ...] = (
     _not_started,
     _left_early,
     _lost_workers,
+    _nothing_measured,
     _cold,
 )
 """Each says why the numbers cannot be trusted."""
@@ -386,13 +415,16 @@ WARNINGS: tuple[Check, ...] = (
     _no_stamps,
     _cpu_with_stamps,
     _lag_with_stamps,
+    _lag_unknown,
     _foreign_on_generator_with_stamps,
     _unwatched,
     _shared_cores,
     _small_clock_step,
     _unknown_server,
+    _stats_lost,
     _clocks_differ,
     _concurrency,
+    _unexplained_ticks,
     _lost_ticks,
     _refused,
     _closed_early,

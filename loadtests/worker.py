@@ -21,15 +21,15 @@ from gevent.pool import Group
 from loadtests.client import Connection
 from loadtests.measurement import Measurement
 from loadtests.pacer import Pacer
-from loadtests.probe import resolve
 from shared.measure.histogram import Histogram
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from loadtests.client import Listener
+    from loadtests.client import Address, Listener
     from loadtests.options import LoadOptions
     from loadtests.part import Part
+    from loadtests.rooms import ServerSkips
     from loadtests.stats import ServerStats
 
 logger = logging.getLogger("tickbench.load")
@@ -38,6 +38,8 @@ BEAT_S = 0.2
 BEATS_A_ROW = 5
 """A summary row for Locust's table comes once a second."""
 PINGS_A_SECOND = 50
+STATS_MARGIN_US = 2_000_000
+"""The server is asked what it skipped so long before the window, at most."""
 DRAIN_S = 1.0
 """How long we wait for what was due in the window, and at least two periods and a half."""
 DEFAULT_TICK_RATE_HZ = 20.0
@@ -69,7 +71,9 @@ class Progress:
 class LoadWorker:
     """One process's share of one run. Its users call :meth:`connection`; the conductor all that follows ``measure``."""
 
-    def __init__(self, options: LoadOptions, base: ServerStats | None, index: int | None, events: Any) -> None:
+    def __init__(
+        self, options: LoadOptions, address: Address, base: ServerStats | None, index: int | None, events: Any
+    ) -> None:
         self.options = options
         self.base = base
         self.phase: Phase = "coming"
@@ -79,7 +83,7 @@ class LoadWorker:
         self._index = index
         self._events = events
         self._measurement = Measurement(base, self._period_us())
-        self._address = resolve(options.target)
+        self._address = address
         self._failed = ""
         self._to_ping: deque[Connection] = deque()
         self._users = 0
@@ -87,6 +91,7 @@ class LoadWorker:
         self._next_turn_s = 0.0
         self._greenlets = Group()
         self._step_starts_us: list[int] = []
+        self._hub: Any = gevent.get_hub()
 
     # For users
 
@@ -128,7 +133,8 @@ class LoadWorker:
         ledger = self._measurement.ledger
         latest = ledger.log.latest(room or target.room)
         connection = Connection(target, self._address, index, ledger, lambda: greeting(connection), latest, on_text)
-        self._to_ping.append(connection)
+        if self.options.scenario.pings:
+            self._to_ping.append(connection)
         return connection
 
     def wait_turn(self) -> None:
@@ -167,6 +173,7 @@ class LoadWorker:
 
     def start(self) -> None:
         """Begin."""
+        self._hub.handle_error = self._take_error
         self._measurement.drift.start()
         self._spawn(self._beat)
         if self.options.scenario.pings:
@@ -174,6 +181,8 @@ class LoadWorker:
 
     def stop(self) -> None:
         """End all that was begun."""
+        self._hub.__dict__.pop("handle_error", None)
+        gc.unfreeze()
         self._greenlets.kill(block=False)
         self.pacer.stop()
         self._measurement.close()
@@ -190,6 +199,9 @@ class LoadWorker:
 
     def measure(self, start_us: int, end_us: int) -> None:
         """Say when the window opens and closes, on the server's clock, before it does."""
+        if self.server_now_us() >= start_us:  # the first ticks of the window may be in the accounts already
+            self._failed = "the order to measure came when the window had opened: this worker, or the master, is late"
+            return
         self.phase = "measuring"
         window = range(start_us, end_us)
         self._step_starts_us = self.options.scenario.step_starts_us(len(window))
@@ -201,12 +213,13 @@ class LoadWorker:
         recorder = self._measurement.recorder
         if self._index is None or self.options.room_size:
             return {}
-        return {name: room.to_wire(recorder.window) for name, room in recorder.rooms.items() if not room.told}
+        start_us = recorder.window.start - STATS_MARGIN_US
+        return {name: room.to_wire(start_us) for name, room in recorder.rooms.items() if not room.told}
 
-    def settle(self, ticks: Mapping[str, list[Any]], skipped_by_server: Mapping[str, int] | None) -> None:
+    def settle(self, ticks: Mapping[str, list[Any]], skips: ServerSkips | None) -> None:
         """Settle the accounts; as :meth:`Measurement.settle`. The :meth:`part` is ready then."""
         if self.phase == "drained":
-            self._measurement.settle(ticks, skipped_by_server)
+            self._measurement.settle(ticks, skips)
             self.phase = "settled"
 
     def part(self) -> Part:
@@ -219,9 +232,15 @@ class LoadWorker:
         """Do something beside the users; a run does not go on without it."""
 
         def note(greenlet: Any) -> None:
-            self._failed = f"the load generator failed: {greenlet.exception}"
+            self._failed = f"the load generator failed: {greenlet.exception!r}"
 
         self._greenlets.spawn(work).link_exception(note)  # gevent prints the traceback
+
+    def _take_error(self, context: Any, kind: Any, value: Any, traceback: Any) -> None:
+        """Have gevent print an error that nobody caught; one in a callback of the hub is the generator's own fault."""
+        type(self._hub).handle_error(self._hub, context, kind, value, traceback)
+        if not isinstance(context, gevent.Greenlet) and issubclass(kind, Exception):
+            self._failed = self._failed or f"the load generator failed: {value!r}"
 
     def _period_us(self) -> float | None:
         if self.options.scenario.path is not None:  # an echo of our own messages

@@ -2,6 +2,7 @@
 
 from locust import task
 
+from loadtests.probe import ECHO_PATH
 from loadtests.scenario import Scenario
 from loadtests.users import EchoUser
 
@@ -17,4 +18,4 @@ class Caller(EchoUser):
         self.stay()
 
 
-SCENARIO = Scenario("messages to the server's /echo and back (--echo-rate)", user=Caller, path="/echo", pings=False)
+SCENARIO = Scenario("messages to the server's /echo and back (--echo-rate)", user=Caller, path=ECHO_PATH, pings=False)

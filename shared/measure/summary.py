@@ -16,7 +16,7 @@ SCHEMA: Final = "tickbench.load/1"
 
 class ConnectionCounts(msgspec.Struct, frozen=True, kw_only=True):
     """
-    What became of the connections; every one that was begun is in exactly one of the next three.
+    What became of the connections; every one that was begun is in exactly one of connected to connecting.
 
     A connection that was lost to the generator's own limits counts as timed out.
 
@@ -29,6 +29,8 @@ class ConnectionCounts(msgspec.Struct, frozen=True, kw_only=True):
     """Ended before its first tick frame by the server: no listener, an HTTP status, a close or an error."""
     timed_out: int
     """No first tick frame in time."""
+    connecting: int = 0
+    """Had neither got their first tick frame nor failed when the run was over, or had left before."""
     closed_early: int
     """Of the connected: ended by the server, or by an error, before the run was over."""
     connect_ms: HistogramSummary

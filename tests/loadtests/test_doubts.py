@@ -10,9 +10,11 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from statistics import median
+from typing import TypeVar
 
 import psutil
 import pytest
@@ -20,7 +22,7 @@ import pytest
 from loadtests.stamps import NO_STAMPS_VARIABLE
 from loadtests.validity import REASONS, WARNINGS
 from shared.measure.summary import LoadSummary, read_summary
-from tests.loadtests.conftest import FULL_SIZE, PATIENCE_S, Planted, busy, cores, load_command, planted
+from tests.loadtests.conftest import FULL_SIZE, PATIENCE_S, Planted, busy, cores, load_command, planted, window_us
 from tests.support.planted_law import Law
 from tests.support.planted_wire import BAD_HANDSHAKES, GARBAGE
 from tests.support.server import run_server
@@ -29,17 +31,24 @@ pytestmark = pytest.mark.xdist_group("cores")
 
 TAMPERED = Path(__file__).parents[1] / "support" / "tampered_locustfile.py"
 USERS = 20
-SHORT = ("--warm-up", 0.5, "--measure", 2)
-IN_WINDOW_S = 1.0
+SHORT = ("--warm-up", 0.3, "--measure", 1.5)
+IN_WINDOW_S = 0.7
 """From the moment when all are connected until the window is surely open."""
 
 PROVOKED: set[str] = set()
 """Names of the checks that the tests of this file are about."""
 
+Test = TypeVar("Test", bound=Callable[..., None])
 
-def about(*checks: str) -> None:
-    """Say which checks a test provokes: called while this file is read."""
-    PROVOKED.update(f"_{check}" for check in checks)
+
+def about(*checks: str) -> Callable[[Test], Test]:
+    """Say which checks a test provokes."""
+
+    def mark(test: Test) -> Test:
+        PROVOKED.update(f"_{check}" for check in checks)
+        return test
+
+    return mark
 
 
 # Running
@@ -47,9 +56,20 @@ def about(*checks: str) -> None:
 
 @contextmanager
 def generator(
-    url: str, folder: Path, *arguments: object, pinned: bool = True, tamper: str = "", **variables: str
+    url: str,
+    folder: Path,
+    *arguments: object,
+    pinned: bool = True,
+    first: bool = False,
+    tamper: str = "",
+    **variables: str,
 ) -> Iterator[subprocess.Popen[str]]:
-    """Run a load test beside the block, and to its end; its summary is ``out.json`` in ``folder``."""
+    """
+    Run a load test beside the block, and to its end; its summary is ``out.json`` in ``folder``.
+
+    ``first``: it and its server go before all others on their cores, where the system lets them.
+
+    """
     command = load_command("--host", url, "--out", folder / "out.json", *arguments)
     if tamper:
         command[command.index("-f") + 1] = str(TAMPERED)
@@ -63,6 +83,10 @@ def generator(
         env=environment | variables,
     ) as process:
         try:
+            if first:  # niceness would not do: it counts within a session only (sched(7), autogroup)
+                for child in psutil.Process().children():
+                    with suppress(PermissionError):
+                        os.sched_setscheduler(child.pid, os.SCHED_RR, os.sched_param(1))
             yield process
             _, stderr = process.communicate(timeout=PATIENCE_S)
             assert process.returncode in {0, 3}, stderr
@@ -127,16 +151,12 @@ def stats_law(**laws: object) -> Law:
 # The machine
 
 
-about("steal")
-
-
+@about("steal")
 def test_steal(tmp_path: Path) -> None:
     assert_reason(load_planted(stats_law(), tmp_path, tamper="steal"), "the hypervisor stole")
 
 
-about("core_gap")
-
-
+@about("core_gap")
 def test_the_server_s_core_was_away(tmp_path: Path) -> None:
     with planted(stats_law(), tmp_path, pinned=True) as server:
         with generator(server.url, tmp_path, "--users", USERS, *SHORT) as process:
@@ -153,9 +173,7 @@ def test_the_server_s_core_was_away(tmp_path: Path) -> None:
     assert max(gap.max_gap_ms for gap in summary.machine.core_gaps) > 250
 
 
-about("unwatched")
-
-
+@about("unwatched")
 def test_a_core_that_nobody_watches(tmp_path: Path) -> None:
     with planted(stats_law(), tmp_path, pinned=True) as server:
         with generator(server.url, tmp_path, "--users", USERS, *SHORT) as process:
@@ -167,35 +185,32 @@ def test_a_core_that_nobody_watches(tmp_path: Path) -> None:
     assert_warning(summary, "no drift probe watched core")
 
 
-about("foreign_on_server")
-
-
+@about("foreign_on_server")
 def test_others_on_the_server_s_core(tmp_path: Path) -> None:
     with busy(min(os.sched_getaffinity(0))):
         assert_reason(load_planted(stats_law(), tmp_path), "of the server's core")
 
 
-about("foreign_on_generator_with_stamps")
-
-
+@about("foreign_on_generator_with_stamps")
 def test_others_on_the_generator_s_core(tmp_path: Path) -> None:
     with busy(max(os.sched_getaffinity(0))):
         assert_warning(load_planted(stats_law(), tmp_path), "of the generator's core")
 
 
-about("foreign_on_generator_without_stamps", "lag_without_stamps")
-
-
+@about("foreign_on_generator_without_stamps", "lag_without_stamps")
 def test_others_on_the_generator_s_core_without_stamps(tmp_path: Path) -> None:
-    with busy(max(os.sched_getaffinity(0))):
-        summary = load_planted(stats_law(), tmp_path, **{NO_STAMPS_VARIABLE: "1"})
+    with busy(max(os.sched_getaffinity(0))), planted(stats_law(), tmp_path, pinned=True) as server:
+        arguments = ("--users", USERS, *SHORT)
+        with generator(server.url, tmp_path, *arguments, **{NO_STAMPS_VARIABLE: "1"}) as process:  # type: ignore[arg-type]
+            wait_until_connected(process)
+            time.sleep(IN_WINDOW_S)
+            freeze(process.pid, 0.2)  # whatever of its core the scheduler gives it
+        summary = summary_of(process, tmp_path)
     assert_reason(summary, "of the generator's core")
     assert_reason(summary, "loop lagged")
 
 
-about("large_clock_step", "small_clock_step")
-
-
+@about("large_clock_step", "small_clock_step")
 def test_clock_steps(tmp_path: Path) -> None:
     longer = ("--measure", 3)
     large = load_planted(stats_law(), tmp_path, *longer, tamper="clock step")
@@ -206,9 +221,7 @@ def test_clock_steps(tmp_path: Path) -> None:
     assert 0.2 < small.clock.step_ms < 0.4
 
 
-about("shared_cores")
-
-
+@about("shared_cores")
 def test_server_and_generator_on_the_same_cores(tmp_path: Path) -> None:
     with planted(stats_law(), tmp_path, pinned=False) as server:
         assert_warning(load(server, tmp_path, pinned=False), "may run on the same cores")
@@ -217,9 +230,7 @@ def test_server_and_generator_on_the_same_cores(tmp_path: Path) -> None:
 # The generator
 
 
-about("coalesced_frames")
-
-
+@about("coalesced_frames")
 def test_frames_that_pile_up(tmp_path: Path) -> None:
     with planted(stats_law(), tmp_path, pinned=True) as server:
         with generator(server.url, tmp_path, "--users", USERS, *SHORT) as process:
@@ -232,25 +243,20 @@ def test_frames_that_pile_up(tmp_path: Path) -> None:
     assert summary.frames.received == summary.frames.expected
 
 
-about("cpu_without_stamps", "cpu_with_stamps", "no_stamps")
-
-
+@about("cpu_without_stamps", "cpu_with_stamps", "no_stamps")
 def test_a_generator_at_its_end(tmp_path: Path) -> None:
-    # Each frame has to be decoded, which costs the generator more than the server. Beside other tests it does not get
-    # so much of a core, and the limit is set lower.
-    law = Law(tick_rate_hz=1000 if FULL_SIZE else 100, stats=True, space_every=1, fragment_every=2)
-    tamper = "" if FULL_SIZE else "low limit"
-    stamped = load_planted(law, tmp_path, "--users", 60, tamper=tamper)
+    # Each frame has to be decoded, which costs the generator more than the server. (In a closed loop of echoes the
+    # server is at its end when the generator has taken 70 %.)
+    law = Law(tick_rate_hz=1000, stats=True, space_every=1, fragment_every=2, pad_bytes=4000)
+    stamped = load_planted(law, tmp_path, "--users", 60, first=True)
     assert_warning(stamped, "the generator took")
     assert stamped.generator.saturated
-    unstamped = load_planted(law, tmp_path, "--users", 60, tamper=tamper, **{NO_STAMPS_VARIABLE: "1"})
+    unstamped = load_planted(law, tmp_path, "--users", 60, first=True, **{NO_STAMPS_VARIABLE: "1"})
     assert_reason(unstamped, "the generator took")
     assert_warning(unstamped, "the kernel gave no receive timestamps")
 
 
-about("concurrency")
-
-
+@about("concurrency")
 def test_a_closed_loop_in_which_the_generator_takes_its_time(tmp_path: Path) -> None:
     with served("--echo") as url:
         summary = load(url, tmp_path, "--scenario", "echo", "--echo-rate", 0, "--users", 3)
@@ -258,9 +264,7 @@ def test_a_closed_loop_in_which_the_generator_takes_its_time(tmp_path: Path) -> 
     assert_warning(summary, "Little's law")
 
 
-about("lag_with_stamps")
-
-
+@about("lag_with_stamps")
 def test_a_hub_that_lags(tmp_path: Path) -> None:
     with planted(Law(tick_rate_hz=2, stats=True), tmp_path, pinned=True) as server:
         with generator(server.url, tmp_path, "--users", USERS, *SHORT) as process:
@@ -270,12 +274,10 @@ def test_a_hub_that_lags(tmp_path: Path) -> None:
         assert_warning(summary_of(process, tmp_path), "the generator's loop lagged")
 
 
-about("slow_consumer")
-
-
+@about("slow_consumer")
 def test_a_generator_that_is_a_slow_consumer(tmp_path: Path) -> None:
     law = stats_law(claim_slow_skips=7, claim_after_s=1.5)
-    assert_reason(load_planted(law, tmp_path, "--measure", 3), "the server skipped 7 frames")
+    assert_reason(load_planted(law, tmp_path, "--measure", 2), "the server skipped 7 frames")
 
 
 def test_those_who_stall_by_plan_are_no_slow_consumers(tmp_path: Path) -> None:
@@ -287,9 +289,19 @@ def test_those_who_stall_by_plan_are_no_slow_consumers(tmp_path: Path) -> None:
     assert not any("slow consumer" in reason for reason in summary.validity.reasons)
 
 
-about("own_limits")
+@about("nothing_measured")
+def test_a_window_without_a_tick(tmp_path: Path) -> None:
+    with served("--echo") as url:
+        summary = load(url, tmp_path, "--scenario", "echo", "--echo-rate", 0.01, "--users", 1)
+    assert_reason(summary, "nothing was measured")
 
 
+@about("lag_unknown")
+def test_a_system_without_timers_of_the_kernel(tmp_path: Path) -> None:
+    assert_warning(load_planted(stats_law(), tmp_path, tamper="no timer"), "whether the generator's loop lagged")
+
+
+@about("own_limits")
 def test_too_few_descriptors(tmp_path: Path) -> None:
     with planted(stats_law(), tmp_path, pinned=True) as server:
         with generator(server.url, tmp_path, "--users", 120, *SHORT) as process:
@@ -307,9 +319,7 @@ def test_too_few_ports(tmp_path: Path) -> None:
     assert summary.connections.timed_out == USERS // 5
 
 
-about("timed_out")
-
-
+@about("timed_out")
 def test_its_own_time_outs(tmp_path: Path) -> None:
     law = stats_law(silent_every=5)
     summary = load_planted(law, tmp_path, "--connect-timeout", 1)
@@ -318,12 +328,10 @@ def test_its_own_time_outs(tmp_path: Path) -> None:
     assert summary.connections.timed_out in {USERS // 5, USERS // 5 + 1}
 
 
-about("lost_workers")
-
-
+@about("lost_workers")
 def test_a_lost_worker(tmp_path: Path) -> None:
     with planted(stats_law(), tmp_path, pinned=True) as server:
-        arguments = ("--users", USERS, "--processes", 2, "--warm-up", 0.5, "--measure", 4)
+        arguments = ("--users", USERS, "--processes", 2, "--warm-up", 0.5, "--measure", 3)
         with generator(server.url, tmp_path, *arguments) as process:
             wait_until_connected(process)
             time.sleep(2)
@@ -339,28 +347,22 @@ def test_a_lost_worker(tmp_path: Path) -> None:
     assert summary.connections.connected == USERS // 2
 
 
-about("left_early")
-
-
+@about("left_early")
 def test_users_that_are_taken_away(tmp_path: Path) -> None:
     summary = load_planted(stats_law(), tmp_path, "--measure", 3, tamper="fewer users")
     assert_reason(summary, "the number of users was changed during the run: 5 connections left")
 
 
-about("cold")
-
-
+@about("cold")
 def test_too_short_a_warm_up(tmp_path: Path) -> None:
-    law = stats_law(lateness={"kind": "settling", "ms": 300, "tau_s": 3})
-    assert_reason(load_planted(law, tmp_path, "--measure", 6), "the warm-up was too short")
+    law = stats_law(lateness={"kind": "settling", "ms": 200, "tau_s": 3})
+    assert_reason(load_planted(law, tmp_path, "--measure", 2), "the warm-up was too short")
 
 
 # The server and its connections
 
 
-about("unknown_server")
-
-
+@about("unknown_server")
 def test_a_server_without_stats(tmp_path: Path) -> None:
     summary = load_planted(Law(tick_rate_hz=20), tmp_path)
     assert_warning(summary, "the server has no /stats of ours")
@@ -377,63 +379,81 @@ def test_a_server_on_another_host(tmp_path: Path) -> None:
     assert summary.clock.source == "pings"
     assert summary.clock.uncertainty_ms is not None
     assert 0 < summary.clock.uncertainty_ms < 50
-    sends = server.columns()
-    late_ms = (sends.before_us + law.clock_shift_us - sends.due_us) / 1000
+    window = window_us(summary)
+    sends = [send for send in server.sends() if send.due_us in window]
+    earliest_ms, latest_ms = (
+        median(us + law.clock_shift_us - send.due_us for send, us in times) / 1000
+        for times in ([(send, send.before_us) for send in sends], [(send, send.after_us) for send in sends])
+    )
+    assert len(sends) == summary.frames.received
     assert summary.tick_lateness_ms.p50 is not None
-    middle_ms = sorted(late_ms.tolist())[len(late_ms) // 2]
-    assert abs(summary.tick_lateness_ms.p50 - middle_ms) < summary.clock.uncertainty_ms + 5  # of 3,000
+    off_ms = summary.clock.uncertainty_ms + 0.1  # what figures without pings may be off by
+    assert earliest_ms - off_ms <= summary.tick_lateness_ms.p50 <= latest_ms + off_ms
 
 
 def test_a_server_on_another_host_that_answers_no_pings(tmp_path: Path) -> None:
-    summary = load_planted(stats_law(boot_id="elsewhere"), tmp_path)
-    assert_warning(summary, "answers no pings")
+    law = stats_law(boot_id="elsewhere", clock_shift_us=3_000_000, lateness_ms=5)
+    summary = load_planted(law, tmp_path)
+    assert_warning(summary, "the server is on another host: one-way figures are uncertain by")
     assert summary.clock is not None
-    assert summary.clock.uncertainty_ms is None
+    assert summary.clock.uncertainty_ms is not None
+    assert 0 < summary.clock.uncertainty_ms < 1000
+    assert summary.tick_lateness_ms.p50 is not None
+    assert abs(summary.tick_lateness_ms.p50 - 5) < summary.clock.uncertainty_ms + 5
+    assert summary.reach == 1
 
 
-about("clocks_differ")
+@about("stats_lost")
+def test_stats_that_end_with_the_window(tmp_path: Path) -> None:
+    summary = load_planted(stats_law(stats_times=2), tmp_path)
+    assert_warning(summary, "did not answer GET /stats after the window")
+    assert summary.frames.received == summary.frames.expected > 0
+    assert summary.server.cpu_percent is summary.machine.foreign_cpu_percent is None
 
 
+@about("unexplained_ticks")
+def test_skipped_or_lost_without_stats(tmp_path: Path) -> None:
+    summary = load_planted(Law(tick_rate_hz=20, skip_every=9), tmp_path)
+    assert_warning(summary, f"{summary.server.skipped_ticks} due times were no tick for anybody")
+    assert summary.server.skipped_ticks in {2, 3, 4}  # of thirty
+
+
+@about("clocks_differ")
 def test_frames_that_arrive_before_they_are_sent(tmp_path: Path) -> None:
     summary = load_planted(Law(tick_rate_hz=20, clock_shift_us=5000), tmp_path)
     assert_warning(summary, "arrived before they were sent")
 
 
-about("lost_ticks")
-
-
+@about("lost_ticks")
 def test_ticks_that_come_to_nobody(tmp_path: Path) -> None:
-    summary = load_planted(stats_law(drop_all_every=9), tmp_path)
-    assert_warning(summary, "came to nobody")
-    assert summary.frames.missing > 0
-    assert summary.frames.missing % USERS == 0
+    law = stats_law(drop_all_every=9)
+    with planted(law, tmp_path, pinned=True) as server:
+        summary = load(server, tmp_path)
+    start_us = min(send.due_us - law.due_us(send.n) for send in server.sends())
+    lost = [n for n in server.meta().dropped if start_us + law.due_us(n) in window_us(summary)]
+    assert_warning(summary, f"came to nobody that the server did not skip, and are counted as missing: {len(lost)} in")
+    assert summary.frames.missing == USERS * len(lost) > 0
 
 
-about("refused")
-
-
+@about("refused")
 def test_refusals(tmp_path: Path) -> None:
     summary = load_planted(stats_law(refuse_every=4), tmp_path)
     assert_warning(summary, f"connections were refused: {summary.connections.refused} x HTTP status 503")
     assert summary.connections.refused >= USERS // 4
 
 
-about("closed_early")
-
-
+@about("closed_early")
 def test_early_ends(tmp_path: Path) -> None:
-    law = stats_law(close_every=4, close_after=25, close_code=1013)
+    law = stats_law(close_every=4, close_after=20, close_code=1013)
     summary = load_planted(law, tmp_path)
     assert_warning(summary, f"connections ended early: {USERS // 4} x close 1013")
     assert summary.connections.close_codes == {"1013": USERS // 4}
 
 
-about("broken")
-
-
+@about("broken")
 def test_garbage_in_frames(tmp_path: Path) -> None:
     kinds = len(GARBAGE)
-    law = stats_law(garbage=dict.fromkeys(GARBAGE, kinds + 1), close_after=25)
+    law = stats_law(garbage=dict.fromkeys(GARBAGE, kinds + 1), close_after=20)
     with planted(law, tmp_path, pinned=True) as server:
         summary = load(server, tmp_path, "--users", kinds + 1)
     sent = [noise.name for noise in server.meta().garbage]
@@ -441,6 +461,7 @@ def test_garbage_in_frames(tmp_path: Path) -> None:
     assert_warning(summary, "the server broke the protocol")
     # Binary messages are legal, and the stream that just ends is told by its end.
     assert sum(summary.connections.errors.values()) == kinds - 2
+    assert all(summary.connections.errors)  # each has words
     assert summary.connections.closed_early == kinds - 1
     assert summary.frames.missing == 0
 
@@ -454,11 +475,10 @@ def test_garbage_in_handshakes(tmp_path: Path) -> None:
     assert connections.connected == 4 * kinds - kinds
     assert summary.reach == 1
     assert len(connections.reasons["refused"]) == connections.refused
+    assert_warning(summary, "connections were refused")
 
 
-about("told")
-
-
+@about("told")
 def test_errors_that_the_server_tells(tmp_path: Path) -> None:
     with served() as url:
         summary = load(url, tmp_path, "--scenario", "players", "--room-size", USERS)
@@ -485,4 +505,4 @@ if FULL_SIZE:  # beside other tests the cores are not quiet
 def test_every_check_is_provoked() -> None:
     checks = {check.__name__ for check in (*REASONS, *WARNINGS)}
     # Locust can't be made to start fewer users than it was asked for.
-    assert checks - PROVOKED == {"_not_started"}
+    assert checks - {"_not_started"} == PROVOKED

@@ -1,6 +1,7 @@
 import base64
 import hashlib
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ import pytest
 
 from loadtests import stats as stats_module
 from loadtests.probe import NoServerError, knock, resolve
+from loadtests.stamps import now_us
 from loadtests.stats import ServerStats, fetch_stats, figures_between, find_server
 from loadtests.target import parse_target
 from shared.measure.histogram import Histogram
@@ -35,7 +37,7 @@ def stats(**changes: Any) -> dict[str, Any]:
         "now_us": 1_000_000,
         "tick_rate_hz": 20.0,
         "connections": 0,
-        "rooms": [{"name": "main", "n": 1, "ticks": 1, "skipped_ticks": 0}],
+        "rooms": [{"name": "main", "n": 1, "skipped_ticks": 0}],
         "ticks": {
             "count": 1,
             "skipped_ticks": 0,
@@ -75,10 +77,24 @@ def page(status: int, body: bytes) -> Iterator[str]:
 
 def test_what_the_server_says() -> None:
     with page(200, json.dumps(stats()).encode()) as url:
-        assert fetch_stats(parse_target(url)) == decoded()
+        started_us = now_us()
+        found = fetch_stats(parse_target(url))
+    assert found is not None
+    assert started_us <= found.asked_us <= found.answered_us <= now_us()
+    assert msgspec.structs.replace(found, asked_us=0, answered_us=0) == decoded()
 
 
-@pytest.mark.parametrize(("status", "body"), [(404, b""), (200, b"hello"), (200, b"{}"), (200, b"\xff")])
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (404, b""),
+        (200, b"hello"),
+        (200, b"{}"),
+        (200, b"\xff"),
+        (200, json.dumps(stats(tick_rate_hz=0)).encode()),
+        (200, json.dumps(stats(tick_rate_hz=-20)).encode()),
+    ],
+)
 def test_a_server_without_stats_of_ours(status: int, body: bytes) -> None:
     with page(status, body) as url:
         assert fetch_stats(parse_target(url)) is None
@@ -187,12 +203,33 @@ def game(stats_body: bytes | None) -> Iterator[str]:
 
 def test_a_server_of_ours_says_who_it_is() -> None:
     with game(json.dumps(stats()).encode()) as url:
-        assert find_server(parse_target(url)) == decoded()
+        address, found = find_server(parse_target(url))
+        assert address == (socket.AF_INET, ("127.0.0.1", parse_target(url).port))
+    assert found is not None
+    assert (found.boot_id, found.tick_rate_hz) == ("b", 20.0)
 
 
 def test_a_server_that_says_nothing_is_loaded_all_the_same() -> None:
     with game(b"") as url:
-        assert find_server(parse_target(url)) is None
+        assert find_server(parse_target(url))[1] is None
+
+
+def test_of_several_addresses_the_first_that_answers_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        refusing = free.getsockname()
+    with game(b"") as url:
+        port = parse_target(url).port
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address) for address in (refusing, ("127.0.0.1", port))]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+        assert knock(parse_target("ws://many.example:9")) == (socket.AF_INET, ("127.0.0.1", port))
+        found.pop()
+        with pytest.raises(NoServerError, match=r"no server at many\.example:9: connection refused"):
+            knock(parse_target("ws://many.example:9"))
+
+
+def test_a_server_without_echo_is_told_apart() -> None:
+    with page(404, b"") as url, pytest.raises(NoServerError, match=r"404 .*started with --echo"):
+        knock(parse_target(f"{url}/echo"))
 
 
 def test_no_server_is_none_to_load() -> None:

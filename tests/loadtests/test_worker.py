@@ -1,18 +1,22 @@
 """What a worker tells of its echoes; its life as a whole is played by child processes, in test_run.py."""
 
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import gevent
 import pytest
 
 from loadtests.accounts import MAIN
 from loadtests.options import LoadOptions
 from loadtests.scenario import Scenario
 from loadtests.stamps import now_us
+from loadtests.stats import ServerStats
 from loadtests.target import parse_target
 from loadtests.worker import LoadWorker
 from tests.loadtests.test_arrivals import frame, stamp
+from tests.loadtests.test_stats import decoded
 
 OPTIONS = LoadOptions(
     target=parse_target("ws://127.0.0.1:9/echo"),
@@ -31,9 +35,12 @@ OPTIONS = LoadOptions(
 )
 
 
+ADDRESS = (socket.AF_INET, ("127.0.0.1", 9))
+
+
 @pytest.fixture
 def worker() -> Iterator[LoadWorker]:
-    worker = LoadWorker(OPTIONS, base=None, index=None, events=None)
+    worker = LoadWorker(OPTIONS, ADDRESS, base=None, index=None, events=None)
     yield worker
     worker.stop()
 
@@ -43,7 +50,7 @@ def test_an_echo_is_as_late_as_it_is_by_our_clock_wherever_the_server_s_is(worke
     measurement: Any = worker._measurement
     clock, recorder, log = measurement.clock, measurement.recorder, measurement.ledger.log
     clock.update()
-    clock.correction_us = ahead_us
+    clock.ahead_us = ahead_us
     connection = worker.connection("echo0", MAIN, lambda _: b"", told=True)
     start_us = now_us()
     recorder.measure(range(start_us + ahead_us, start_us + ahead_us + 1_000_000))
@@ -56,7 +63,7 @@ def test_an_echo_is_as_late_as_it_is_by_our_clock_wherever_the_server_s_is(worke
             latest = log.latest("echo0")
             assert log.learn(latest, frame(text))
             log.append(connection.index, latest.number, stamp(due_us + 400))
-    recorder.take(log.drain(), clock.correction_us)
+    recorder.take(log.drain(), clock.steady_us, clock.ahead_us)
     recorder.settle(start_us + ahead_us + 2_000_000)
     main = recorder.groups[MAIN]
     assert (main.received, main.missing) == (3, 1)
@@ -72,8 +79,57 @@ def test_an_echo_is_as_late_as_it_is_by_our_clock_wherever_the_server_s_is(worke
 def test_workers_have_rooms_and_names_of_their_own(
     index: int | None, room_size: int, rooms: list[str | None], name: str
 ) -> None:
-    worker = LoadWorker(replace(OPTIONS, room_size=room_size), base=None, index=index, events=None)
+    worker = LoadWorker(replace(OPTIONS, room_size=room_size), ADDRESS, base=None, index=index, events=None)
     assert [worker.room_of(user) for user in (9, 10)] == rooms
     assert worker.name_of(11) == name
     assert [worker.new_user() for _ in range(3)] == [0, 1, 2]
+    worker.stop()
+
+
+def test_an_order_to_measure_that_comes_too_late_is_no_run(worker: LoadWorker) -> None:
+    worker.measure(now_us() - 1, now_us() + 1_000_000)
+    progress = worker.progress()
+    assert progress.phase == "coming"
+    assert "came when the window had opened" in progress.failed
+
+
+def test_only_who_is_to_ask_for_pongs_is_remembered() -> None:
+    for pings in (False, True):
+        options = replace(OPTIONS, scenario=replace(OPTIONS.scenario, pings=pings))
+        worker = LoadWorker(options, ADDRESS, base=None, index=None, events=None)
+        for number in range(3):
+            worker.connection(f"echo{number}", MAIN, lambda _: b"", told=True)
+        assert len(worker._to_ping) == 3 * pings
+        worker.stop()
+
+
+def fault() -> None:
+    raise ZeroDivisionError
+
+
+def test_a_fault_in_a_callback_of_the_hub_fails_the_run(worker: LoadWorker, capfd: pytest.CaptureFixture[str]) -> None:
+    worker.start()
+    gevent.get_hub().loop.run_callback(fault)
+    gevent.sleep(0.01)
+    assert "ZeroDivisionError" in worker.progress().failed
+    assert "ZeroDivisionError" in capfd.readouterr().err, "gevent prints it all the same"
+    worker.stop()
+    again = LoadWorker(OPTIONS, ADDRESS, base=None, index=None, events=None)
+    gevent.get_hub().loop.run_callback(fault)
+    gevent.sleep(0.01)
+    assert again.progress().failed == ""
+    again.stop()
+    capfd.readouterr()
+
+
+def stats_of_another_host(ahead_us: int) -> ServerStats:
+    asked_us = now_us()
+    return decoded(boot_id="another", asked_us=asked_us, answered_us=asked_us + 500, now_us=asked_us + 250 + ahead_us)
+
+
+@pytest.mark.parametrize("ahead_us", [0, 40_000_000])
+def test_without_pings_another_host_s_clock_is_known_from_its_stats(ahead_us: int) -> None:
+    worker = LoadWorker(OPTIONS, ADDRESS, base=stats_of_another_host(ahead_us), index=None, events=None)
+    assert abs(worker.server_now_us() - now_us() - ahead_us) < 100_000
+    assert worker._measurement.clock.uncertainty_us == 251
     worker.stop()

@@ -38,6 +38,7 @@ class Door:
         self.rooms: dict[str, Room] = {}
         self.doomed: dict[int, Peer] = {}
         """Those who get garbage or an end after some ticks."""
+        self.stats_given = 0
         self.offset_us = (time.time_ns() - time.monotonic_ns()) // 1000 + law.clock_shift_us
         listener.setblocking(False)  # noqa: FBT003 - socket's own
         self.fd = listener.fileno()
@@ -99,8 +100,12 @@ class Door:
     def answer(self, peer: Peer, head: bytes) -> None:
         law, request = self.law, parse_request(head)
         if request.key is None:
-            known = law.stats and request.path == "/stats"
-            self.refuse(peer, answer("200 OK", self.stats(), "application/json") if known else answer("404 Not Found"))
+            if law.stats and request.path == "/stats":
+                self.stats_given += 1
+                known = not law.stats_times or self.stats_given <= law.stats_times
+                self.refuse(peer, answer("200 OK", self.stats(), "application/json") if known else b"")
+            else:
+                self.refuse(peer, answer("404 Not Found"))
             return
         self.meta.handshakes += 1
         number = self.meta.handshakes

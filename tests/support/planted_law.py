@@ -68,7 +68,8 @@ class Law:
     ping_every: int = 0  # all: a ping goes before the tick
     welcome: bool = False  # handshake, world and top scores answer the first message
     pongs: bool = False  # ["ping", t] is answered
-    stats: bool = False  # there is a /stats
+    stats: bool = False  # there is a /stats, ...
+    stats_times: int = 0  # ... and so often, if that is not 0; then nobody gets an answer
     boot_id: str = ""  # of this host, if none is given
     clock_shift_us: int = 0  # all stated times, so due_us and sent_us in the record too, are so far ahead
     claim_slow_skips: int = 0  # what /stats says, ...

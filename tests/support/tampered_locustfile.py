@@ -15,7 +15,7 @@ from typing import Any
 import gevent
 from locust import events
 
-from loadtests import client, clocks, machine, validity
+from loadtests import client, clocks, drift, machine
 from loadtests.locustfile import *  # noqa: F403 - Locust looks for user classes here
 
 TAMPER = os.environ["TAMPER"]
@@ -62,10 +62,10 @@ def send_some_home(environment: Any, **_: object) -> None:
 
 if TAMPER == "fewer users":
     events.init.add_listener(send_some_home)  # type: ignore[no-untyped-call]
+elif TAMPER == "no timer":
+    drift.create_timer = lambda _: -1  # type: ignore[attr-defined, assignment]
 elif TAMPER == "steal":
     machine.sample_machine.__defaults__ = (StealingStat(),)
-elif TAMPER == "low limit":
-    object.__setattr__(validity.LIMITS, "generator_percent", 5.0)
 elif TAMPER == "ports":
     client._socket = SimpleNamespace(**{**vars(_socket), "socket": PortlessSocket})  # type: ignore[attr-defined, assignment]
 else:

@@ -339,7 +339,7 @@ def test_the_page_of_figures_decodes(tmp_path: Path) -> None:
     assert (before.connections, before.slow_skips, before.ticks.skipped_ticks, before.rooms) == (0, 0, 0, [])
     assert (after.connections, after.slow_skips, after.ticks.skipped_ticks) == (1, 9, 4)
     assert [(room.name, room.skipped_ticks) for room in after.rooms] == [("main", 4)]
-    assert after.ticks.count >= after.rooms[0].ticks >= 40
+    assert after.ticks.count >= 40
     assert Histogram.from_summary(after.ticks.fanout_ms).count == 0
     assert after.process.cpu_s >= before.process.cpu_s > 0
 

@@ -19,7 +19,9 @@ from tickbench.screen import load_table
 SCHEMES = ("http", "https", "ws", "wss")
 VALID, FAILED, WRONG_USAGE, NOT_VALID = 0, 1, 2, 3
 SLACK_S = 120.0
-"""What a load run may take beside warm-up and measuring: above all to connect everybody."""
+"""What a load run may take beside the ramp, warm-up and measuring."""
+USUAL_SPAWN_RATE = 500.0
+"""The load test's own, unless it is told another."""
 STOP_GRACE_S = 3.0
 
 
