@@ -11,8 +11,6 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Protocol
 
-from locust.runners import STATE_MISSING
-
 from loadtests.part import Part
 from loadtests.rooms import ServerSkips
 from loadtests.worker import Progress
@@ -29,6 +27,8 @@ ORDER = "tickbench_order"
 REPORT = "tickbench"
 """Where our report stands in Locust's."""
 REPORT_INTERVAL_S = 0.5
+STATE_MISSING = "missing"
+"""Locust's word for a worker that gives no sign of life; importing it would monkey-patch whoever imports this."""
 
 
 class Crew(Protocol):

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from shared.measure.summary import read_summary
+from tickbench.commands import LoadRequest
+from tickbench.verbs.load import SLACK_S, time_limit_s
 
 Tickbench = Callable[..., subprocess.CompletedProcess[str]]
 FAST = ["--duration", "1", "--warm-up", "0"]
@@ -34,3 +36,9 @@ def test_the_exit_status_says_what_became_of_the_run(
     assert done.returncode == status
     assert words in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("more", "ramp_s"), [({}, 20), ({"spawn-rate": 10.0}, 1000)])
+def test_a_slow_ramp_is_waited_for(more: dict[str, float], ramp_s: float) -> None:
+    request = LoadRequest("http://127.0.0.1:1", 10_000, "steady", 10, 2, Path("out.json"), more)
+    assert time_limit_s(request) == ramp_s + 12 + SLACK_S

@@ -148,6 +148,12 @@ def check_url(url: str) -> None:
         raise InputError(f"{url!r} is no URL of a server; {example}")
 
 
+def time_limit_s(request: LoadRequest) -> float:
+    """Return how long a load run may take, in seconds: to connect everybody, for warm-up and measuring, and some more."""
+    ramp_s = request.users / float(request.more.get("spawn-rate", USUAL_SPAWN_RATE))
+    return ramp_s + request.warm_up_s + request.duration_s + SLACK_S
+
+
 def run_load(command: list[str], scratch: Path, request: LoadRequest) -> tuple[int, str]:
     """Run the generator to its end; return its exit status and its last line."""
     console = Console(stderr=True, highlight=False)
@@ -155,7 +161,7 @@ def run_load(command: list[str], scratch: Path, request: LoadRequest) -> tuple[i
     with Nursery() as nursery, console.status(escape(words)):
         child = nursery.start("load run", command, log=scratch / "generator.log")
         try:
-            ended = child.wait(request.warm_up_s + request.duration_s + SLACK_S)
+            ended = child.wait(time_limit_s(request))
         finally:
             child.stop(STOP_GRACE_S)
     if not ended:

@@ -1,0 +1,154 @@
+"""What is made of the parts of a run, and that everything in it is somewhere."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from loadtests.accounts import MAIN, Accounts
+from loadtests.machine import CoreTimes, MachineSample
+from loadtests.part import Figures, Part
+from loadtests.summarise import STALLED, Run, summarise
+from loadtests.witness import Fate
+from tests.loadtests.test_stats import decoded, stats
+from tests.loadtests.test_worker import OPTIONS
+
+WINDOW_US = range(1_000_000, 11_000_000)
+GAME = replace(OPTIONS, scenario=replace(OPTIONS.scenario, path=None))
+
+
+def accounts(*, requested: int = 10, connected: int = 10, received: int = 2000, missing: int = 0) -> Accounts:
+    return Accounts(requested=requested, connected=connected, received=received, missing=missing)
+
+
+def part(
+    groups: dict[str, Accounts] | None = None, *, cpu_s: float = 1.0, boot_id: str = "b", cpus: tuple[int, ...] = (1,)
+) -> Part:
+    return Part(
+        worker=0,
+        boot_id=boot_id,
+        same_host=True,
+        cpus=list(cpus),
+        duration_s=10.0,
+        before=machine(0.0, 0.0),
+        after=machine(10.0, 2.0),
+        rss_bytes=1,
+        rss_growth_bytes=0,
+        up=10,
+        clock_step_us=0,
+        clock_uncertainty_us=0,
+        skipped={},
+        lost={},
+        period_us=50_000,
+        figures=Figures(cpu_s=cpu_s),
+        groups={MAIN: accounts()} | (groups or {}),
+        steps=[],
+        stretches=[],
+    )
+
+
+def machine(at_s: float, busy_s: float) -> MachineSample:
+    """Return a sample of two cores that were busy for so long by then."""
+    return MachineSample(at_s, dict.fromkeys((0, 1), CoreTimes(at_s - busy_s, 0.0, 0.0)))
+
+
+def run(*parts: Part, server_cpu_s: float = 2.4, **changes: Any) -> Run:
+    """Return a run of 10 s, for 12 s of which the server was watched, with core 0 busy for 3 s of them."""
+    process = {"pid": 1, "rss_bytes": 1000, "cpus": [0]}
+    known: dict[str, Any] = {
+        "options": GAME,
+        "window": WINDOW_US,
+        "base": decoded(),
+        "before": decoded(now_us=1_000_000, process=process | {"cpu_s": 1.0}),
+        "after": decoded(now_us=13_000_000, process=process | {"cpu_s": 1.0 + server_cpu_s}),
+        "server_is_here": True,
+        "opened": machine(0.0, 0.0),
+        "closed": machine(12.0, 3.0),
+        "between_s": 12.0,
+        "gaps": [],
+        "parts": list(parts) or [part()],
+        "users": GAME.users,
+        "lost_workers": [],
+    }
+    return Run(**(known | changes))
+
+
+def test_every_connection_is_in_one_place() -> None:
+    main = accounts(requested=10, connected=6)
+    for fate in (Fate.REFUSED, Fate.REFUSED, Fate.TIMED_OUT, Fate.CLOSED_EARLY):
+        main.count_end(fate, "so")
+    of = summarise(run(part({MAIN: main}))).connections
+    assert (of.refused, of.timed_out, of.closed_early, of.connecting) == (2, 1, 1, 1)
+    assert of.requested == of.connected + of.refused + of.timed_out + of.connecting
+
+
+def test_keys_that_nobody_pressed_took_no_time() -> None:
+    assert summarise(run()).input_ms is not None
+
+
+# Who took the cores
+
+
+def test_what_the_server_took_is_not_foreign() -> None:
+    figures = summarise(run(server_cpu_s=3.0)).machine
+    assert figures.foreign_cpu_percent == pytest.approx(0)
+    figures = summarise(run(server_cpu_s=2.4)).machine
+    assert figures.foreign_cpu_percent == pytest.approx(5)  # 0.6 s of 12
+
+
+def test_what_workers_took_of_the_server_s_core_in_the_window_they_took_all_the_time() -> None:
+    figures = summarise(run(part(cpu_s=0.5, cpus=(0, 1)), server_cpu_s=2.4)).machine
+    assert figures.foreign_cpu_percent == pytest.approx(0)
+    # Of their two cores together, 4 s in 10: 0.5 s theirs, 2 s the server's.
+    assert figures.foreign_cpu_generator_percent == pytest.approx(100 * 1.5 / 20)
+
+
+def test_a_worker_on_another_host_takes_nothing_of_the_server_s_core() -> None:
+    figures = summarise(run(part(cpu_s=0.5, boot_id="another", cpus=(0,)), server_cpu_s=2.4)).machine
+    assert figures.foreign_cpu_percent == pytest.approx(5)
+    assert figures.foreign_cpu_generator_percent == pytest.approx(15)
+
+
+def test_without_the_server_s_last_word_its_own_figures_are_not_known() -> None:
+    summary = summarise(run(after=None))
+    assert (summary.server.cpu_percent, summary.machine.foreign_cpu_percent) == (None, None)
+    assert summary.machine.foreign_cpu_generator_percent == pytest.approx(10)
+    assert any("did not answer GET /stats after the window" in words for words in summary.validity.warnings)
+    beside = summarise(run(part(cpus=(0, 1)), after=None)).machine
+    assert beside.foreign_cpu_generator_percent is None
+
+
+# For whom the server skipped frames
+
+
+@pytest.mark.parametrize(
+    ("groups", "words"),
+    [
+        ({}, "skipped 40 frames"),
+        ({STALLED: accounts(received=0, missing=200)}, ""),
+        ({STALLED: accounts(received=0, missing=200), MAIN: accounts(missing=3)}, "skipped 3 frames"),
+        ({STALLED: accounts(received=0, missing=200), "leavers": accounts(missing=7)}, "skipped 7 frames"),
+    ],
+)
+def test_frames_that_are_skipped_for_those_who_stall_by_plan(groups: dict[str, Accounts], words: str) -> None:
+    after = decoded(now_us=13_000_000, slow_skips=40, process=stats()["process"] | {"cpu_s": 3.4})
+    reasons = [reason for reason in summarise(run(part(groups), after=after)).validity.reasons if "slow" in reason]
+    assert len(reasons) == bool(words)
+    assert all(words in reason for reason in reasons)
+
+
+# What nobody saw
+
+
+def test_without_stats_nobody_knows_why_a_due_time_was_no_tick() -> None:
+    of = replace(part(), skipped={"main": 4})
+    words = "4 due times were no tick for anybody"
+    assert any(words in warning for warning in summarise(run(of, base=None, before=None, after=None)).validity.warnings)
+    assert not any(words in warning for warning in summarise(run(of)).validity.warnings)
+
+
+def test_a_window_in_which_no_tick_was_due_is_not_valid() -> None:
+    silent = part({MAIN: accounts(received=0)})
+    assert "no tick was due in the window: nothing was measured" in summarise(run(silent)).validity.reasons
+    lost = part({MAIN: accounts(received=0, missing=5)})
+    assert not any("nothing was measured" in reason for reason in summarise(run(lost)).validity.reasons)
