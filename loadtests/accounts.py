@@ -129,7 +129,7 @@ class Accounts(Additive):
 
 
 @dataclass(slots=True)
-class StepAccounts(Additive):
+class StageAccounts(Additive):
     """One stretch of the window (by due time), of the connections of the main group."""
 
     received: int = 0

@@ -84,9 +84,9 @@ class Measurement:
         """Return the time on the server's clock, as well as we know it."""
         return self.clock.now_us(now_us())
 
-    def measure(self, window: Window, steps: Sequence[int]) -> None:
+    def measure(self, window: Window, stages: Sequence[int]) -> None:
         """Say what is to be measured, before it comes."""
-        self.recorder.measure(window, steps)
+        self.recorder.measure(window, stages)
 
     def open_window(self) -> None:
         """Begin to measure."""
@@ -139,7 +139,7 @@ class Measurement:
             period_us=self.recorder.period_us,
             figures=Figures(self.ledger.ping_rtt, self.drift.lag, self._closed.cpu_s - self._opened.cpu_s),
             groups=self.recorder.groups,
-            steps=self.recorder.steps,
+            stages=self.recorder.stages,
             stretches=self.recorder.stretches,
         )
 

@@ -34,7 +34,7 @@ class LoadOptions:
     users: int
     spawn_rate: float
     warm_up_s: float
-    measure_s: float
+    duration_s: float
     connect_timeout_s: float
     room_size: int
     """0: everybody is in the room of the target."""
@@ -53,7 +53,7 @@ def add_arguments(parser: LocustArgumentParser, scenarios: Scenarios) -> None:
     parser.add_argument("--scenario", choices=list(scenarios), default="steady", help=about)
     numbers: tuple[tuple[str, type, float, str, str], ...] = (
         ("--warm-up", float, 2.0, "SECONDS", "seconds after the ramp that are not measured"),
-        ("--measure", float, 10.0, "SECONDS", "seconds after the warm-up that are measured"),
+        ("--duration", float, 10.0, "SECONDS", "seconds after the warm-up that are measured"),
         ("--connect-timeout", float, 10.0, "SECONDS", "seconds in which a connection must get its first tick frame"),
         ("--room-size", int, -1, "N", "connections a room; 0: all in the room of the URL; -1: as the scenario has it"),
         ("--share", float, 10.0, "PERCENT", "of the users that stall, or that come and go"),
@@ -84,7 +84,7 @@ def read_options(parsed: Namespace, users: int, scenarios: Scenarios) -> LoadOpt
         users=users,
         spawn_rate=_number("--spawn-rate", parsed.spawn_rate or DEFAULT_SPAWN_RATE, 0.01),
         warm_up_s=_number("--warm-up", parsed.warm_up, 0),
-        measure_s=_number("--measure", parsed.measure, 1),
+        duration_s=_number("--duration", parsed.duration, 1),
         connect_timeout_s=_number("--connect-timeout", parsed.connect_timeout, 0.1),
         room_size=scenario.room_size if room_size < 0 else room_size,
         share_percent=_number("--share", parsed.share, 0, 100),

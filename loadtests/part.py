@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
-from loadtests.accounts import MAIN, Accounts, Additive, StepAccounts
+from loadtests.accounts import MAIN, Accounts, Additive, StageAccounts
 from loadtests.machine import MachineSample
 from shared.measure.histogram import Histogram
 
@@ -49,7 +49,7 @@ class Part:
     period_us: float
     figures: Figures
     groups: dict[str, Accounts]
-    steps: list[StepAccounts]
+    stages: list[StageAccounts]
     stretches: list[Histogram]
 
     @property
@@ -70,7 +70,7 @@ class Part:
             "after": None if self.after is None else asdict(self.after),
             "figures": self.figures.to_wire(),
             "groups": {name: accounts.to_wire() for name, accounts in self.groups.items()},
-            "steps": [step.to_wire() for step in self.steps],
+            "stages": [stage.to_wire() for stage in self.stages],
             "stretches": [_Stretch(histogram).to_wire() for histogram in self.stretches],
         }
 
@@ -83,7 +83,7 @@ class Part:
             after=None if wire["after"] is None else MachineSample.from_wire(wire["after"]),
             figures=Figures.from_wire(wire["figures"]),
             groups={name: Accounts.from_wire(accounts) for name, accounts in wire["groups"].items()},
-            steps=[StepAccounts.from_wire(step) for step in wire["steps"]],
+            stages=[StageAccounts.from_wire(stage) for stage in wire["stages"]],
             stretches=[_Stretch.from_wire(stretch).lateness for stretch in wire["stretches"]],
         )
 
@@ -113,15 +113,15 @@ class _Stretch(Additive):
 def merged(parts: list[Part]) -> Part:
     """Return the sum of all parts, as if one worker had had all connections; the parts stay as they are."""
     groups: dict[str, Accounts] = {}
-    steps = [StepAccounts() for _ in parts[0].steps]
+    stages = [StageAccounts() for _ in parts[0].stages]
     stretches = [Histogram() for _ in parts[0].stretches]
     figures = Figures()
     for part in parts:
         figures.add(part.figures)
         for name, accounts in part.groups.items():
             groups.setdefault(name, Accounts()).add(accounts)
-        for mine, step in zip(steps, part.steps, strict=True):
-            mine.add(step)
+        for mine, stage in zip(stages, part.stages, strict=True):
+            mine.add(stage)
         for mine_too, stretch in zip(stretches, part.stretches, strict=True):
             mine_too.add(stretch)
     uncertainties = [part.clock_uncertainty_us for part in parts]
@@ -143,7 +143,7 @@ def merged(parts: list[Part]) -> Part:
         period_us=max(part.period_us for part in parts),
         figures=figures,
         groups=groups,
-        steps=steps,
+        stages=stages,
         stretches=stretches,
     )
 

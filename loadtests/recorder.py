@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from loadtests.accounts import MAIN, Accounts, StepAccounts
+from loadtests.accounts import MAIN, Accounts, StageAccounts
 from loadtests.jitter import JitterEstimators
 from loadtests.rooms import RoomTicks, ServerSkips, Window, placed_us
 from loadtests.spool import DeliverySpool
@@ -73,7 +73,7 @@ class Recorder:
 
     def __init__(self, period_us: float | None = None) -> None:
         self.groups: dict[str, Accounts] = {MAIN: Accounts()}
-        self.steps: list[StepAccounts] = []
+        self.stages: list[StageAccounts] = []
         self.stretches: list[Histogram] = []
         """Lateness of the main group in the last two seconds of the warm-up, then in each two seconds of the window."""
         self.latest_lateness = Histogram()
@@ -82,7 +82,7 @@ class Recorder:
         self.rooms: dict[str, RoomTicks] = {}
         self.window: Window = NO_WINDOW
         self._period_us = period_us
-        self._step_starts_us: list[int] = []
+        self._stage_starts_us: list[int] = []
         self._rooms: list[RoomTicks] = []
         self._room_indexes: dict[str, int] = {}
         self._inside: list[int] = []  # connections by room
@@ -103,7 +103,7 @@ class Recorder:
         self._deliveries = DeliverySpool()
         self._ahead_us = 0
         self._first_ahead_us: int | None = None
-        self._told: list[int] = []  # connections whose rooms are told of our own messages
+        self._announced: list[int] = []  # connections whose ticks are our own messages
 
     # Public methods
 
@@ -125,22 +125,22 @@ class Recorder:
         """Return the accounts that a connection counts in."""
         return self.groups[self._group_names[self._group[index]]]
 
-    def add_connection(self, room: str, group: str = MAIN, *, told: bool = False) -> int:
-        """Return the index of a new connection to ``room``; ``told`` as for :class:`~loadtests.rooms.RoomTicks`."""
+    def add_connection(self, room: str, group: str = MAIN, *, announced: bool = False) -> int:
+        """Return the index of a new connection to ``room``; ``announced`` as in :class:`~loadtests.rooms.RoomTicks`."""
         index = self._connections
         self._connections += 1
         if index == len(self._room):
             self._grow(max(1024, 2 * index))
         if room not in self._room_indexes:
             self._room_indexes[room] = len(self._rooms)
-            self.rooms[room] = RoomTicks(told=told)
+            self.rooms[room] = RoomTicks(announced=announced)
             self._rooms.append(self.rooms[room])
             self._inside.append(0)
         self._room[index] = self._room_indexes[room]
         self.accounts(group).requested += 1
         self._group[index] = self._group_names.index(group)
-        if told:
-            self._told.append(index)
+        if announced:
+            self._announced.append(index)
         return index
 
     def enter_connection(self, index: int, at_us: int) -> None:
@@ -163,26 +163,26 @@ class Recorder:
         self._ended_us[index] = -1
 
     def expect(self, index: int, n: int, due_us: int, sent_us: int) -> None:
-        """Say that tick ``n`` was sent to the room of a connection, where that is told."""
+        """Say that tick ``n`` was sent to the room of a connection, where ticks are announced."""
         self._rooms[self._room[index]].see(n, due_us, sent_us)
 
-    def measure(self, window: Window, steps: Sequence[int] = ()) -> None:
+    def measure(self, window: Window, stages: Sequence[int] = ()) -> None:
         """
         Measure ticks that are due in ``window``.
 
-        ``steps`` are the starts of its parts, in microseconds after its own start, the first of them 0.
+        ``stages`` are the starts of its parts, in microseconds after its own start, the first of them 0.
 
         """
         self.window = window
-        self.steps = [StepAccounts() for _ in steps]
-        self._step_starts_us = [window.start + offset for offset in steps]
+        self.stages = [StageAccounts() for _ in stages]
+        self._stage_starts_us = [window.start + offset for offset in stages]
         stretches = min(MAX_STRETCHES, max(1, len(window) // STRETCH_US))
         self.stretches = [Histogram() for _ in range(1 + stretches)]
 
-    def end_step(self, step: int) -> None:
-        """Take note of how many are up at the end of a step."""
+    def end_stage(self, stage: int) -> None:
+        """Take note of how many are up at the end of a stage."""
         up = (self._last_n >= 0) & (self._ended_us == NEVER) & (self._group == 0)
-        self.steps[step].connections = int(np.count_nonzero(up))
+        self.stages[stage].connections = int(np.count_nonzero(up))
 
     def take(self, arrivals: Arrivals, steady_us: int, ahead_us: int = 0) -> None:
         """
@@ -218,7 +218,7 @@ class Recorder:
         new, late = self._sort_out(rows)
         self._record_lateness(rows, new | late)
         self._record_intervals(Rows(*(column[new] for column in rows)))  # type: ignore[arg-type] # each keeps its type
-        self._forget_told()
+        self._forget_announced()
 
     def caught_up(self) -> bool:
         """Return whether all that are still up have got a tick due behind the window, and none in it can yet come."""
@@ -369,9 +369,9 @@ class Recorder:
             accounts.received += len(lateness[of])
         drift_us = self._ahead_us - (self._first_ahead_us or 0)  # of the estimate: no delay varied by it
         self._deliveries.append(rows.connection[measured], delivery[measured] - drift_us)
-        for step, of in self._by_step(rows.placed_us, measured & main):
-            step.tick_lateness.record_array(lateness[of])
-            step.received += int(np.count_nonzero(of))
+        for stage, of in self._by_stage(rows.placed_us, measured & main):
+            stage.tick_lateness.record_array(lateness[of])
+            stage.received += int(np.count_nonzero(of))
 
     def _record_stretches(self, lateness: Integers, placed: Integers, main: Booleans) -> None:
         if not self.stretches:
@@ -381,13 +381,13 @@ class Recorder:
             if 0 <= number < len(self.stretches):
                 self.stretches[number].record_array(lateness[main & (stretch == number)])
 
-    def _by_step(self, placed: Integers, rows: Booleans) -> Iterator[tuple[StepAccounts, Booleans]]:
-        if len(self.steps) < 2:
+    def _by_stage(self, placed: Integers, rows: Booleans) -> Iterator[tuple[StageAccounts, Booleans]]:
+        if len(self.stages) < 2:
             return
-        numbers = np.searchsorted(self._step_starts_us, placed, side="right") - 1
+        numbers = np.searchsorted(self._stage_starts_us, placed, side="right") - 1
         for number in np.unique(numbers[rows]).tolist():
             if number >= 0:
-                yield self.steps[number], rows & (numbers == number)
+                yield self.stages[number], rows & (numbers == number)
 
     def _record_intervals(self, rows: Rows) -> None:
         connection, n, arrival_us = rows.connection, rows.n, rows.arrival_us
@@ -406,8 +406,8 @@ class Recorder:
             self.groups[name].interval_error.record_array(error_us[of])
         main = consecutive & (self._group[connection] == 0)
         self.latest_interval_error.record_array(error_us[main])
-        for step, of in self._by_step(rows.placed_us, main):
-            step.interval_error.record_array(error_us[of])
+        for stage, of in self._by_stage(rows.placed_us, main):
+            stage.interval_error.record_array(error_us[of])
         self._jitters.take(connection, np.abs(interval_us - due_apart_us), first, both)
         self._note_gaps(rows, previous_n)
         last = np.append(np.flatnonzero(first)[1:] - 1, len(n) - 1) if len(n) else np.zeros(0, dtype=np.int64)
@@ -425,9 +425,9 @@ class Recorder:
             gap = Gap(int(previous_n[row]) + 1, int(rows.n[row]), int(rows.arrival_us[row]))
             self._gaps[int(rows.connection[row])].append(gap)
 
-    def _forget_told(self) -> None:
+    def _forget_announced(self) -> None:
         """Forget our own messages that came back: at a thousand a second they would fill the memory of any machine."""
-        for connection in self._told:
+        for connection in self._announced:
             room = self._rooms[self._room[connection]]
             if len(room) > MANY_TICKS:
                 gaps = self._gaps.get(connection)
@@ -463,7 +463,7 @@ class Recorder:
         accounts.missing += 1
         lateness_us = until_us + self._ahead_us - due_us
         accounts.tick_lateness.record(lateness_us)
-        if self._group[connection] == 0 and len(self.steps) > 1:
-            number = int(np.searchsorted(self._step_starts_us, placed_us(due_us, sent_us), side="right")) - 1
-            self.steps[max(0, number)].tick_lateness.record(lateness_us)
-            self.steps[max(0, number)].missing += 1
+        if self._group[connection] == 0 and len(self.stages) > 1:
+            number = int(np.searchsorted(self._stage_starts_us, placed_us(due_us, sent_us), side="right")) - 1
+            self.stages[max(0, number)].tick_lateness.record(lateness_us)
+            self.stages[max(0, number)].missing += 1

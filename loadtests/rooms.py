@@ -50,13 +50,13 @@ class RoomTicks:
     """
     The ticks of a room that any of its connections received, in order of n.
 
-    ``told``: its ticks are our own messages, of which :meth:`see` is told when they are sent (``echo``); then nothing
+    ``announced``: its ticks are our own messages, announced by :meth:`see` when they are sent (``echo``); then nothing
     is ever inferred from due times.
 
     """
 
-    def __init__(self, *, told: bool = False) -> None:
-        self.told = told
+    def __init__(self, *, announced: bool = False) -> None:
+        self.announced = announced
         self.interrupted = False
         """Nobody was in it for a while, so that due times without a tick mean nothing."""
         self._n = array("q")
@@ -153,7 +153,7 @@ class RoomTicks:
 
         """
         period_us = self.period_us
-        if period_us <= 0 or self.told:
+        if period_us <= 0 or self.announced:
             return []
         last_n = self._n[-1]
         last_due_us = self._due_by_period(len(self) - 1, last_n, period_us)
@@ -199,7 +199,7 @@ class RoomTicks:
         return self._placed(index) + round((n - self._n[index]) * period_us)
 
     def _skipped(self, window: Window) -> list[int]:
-        if self.told or self.interrupted:
+        if self.announced or self.interrupted:
             return []
         inside = [i for i in range(len(self)) if self._placed(i) in window]
         if not inside:

@@ -16,7 +16,7 @@ class Scenario:
     """The Locust user that plays it."""
     room_size: int = 0
     """How many share a room, unless ``--room-size`` says; 0: all are in the one of the URL."""
-    steps: int = 1
+    stages: int = 1
     """Equal parts of the measured window that are reported one by one."""
     path: str | None = None
     """What takes the place of the default path of a URL."""
@@ -25,9 +25,9 @@ class Scenario:
     pings: bool = True
     """Whether connections ask for pongs, 50 a second in all."""
 
-    def step_starts_us(self, window_us: int) -> list[int]:
-        """Return when the steps of a window begin, in microseconds after its own start."""
-        return [window_us * step // self.steps for step in range(self.steps)]
+    def stage_starts_us(self, window_us: int) -> list[int]:
+        """Return when the stages of a window begin, in microseconds after its own start."""
+        return [window_us * stage // self.stages for stage in range(self.stages)]
 
 
 def is_among(number: int, percent: float) -> bool:

@@ -25,7 +25,7 @@ from shared.measure.summary import (
     LoadSummary,
     MachineFigures,
     ServerFigures,
-    StepFigures,
+    StageFigures,
     WorkerFigures,
 )
 
@@ -128,7 +128,7 @@ def summarise(run: Run) -> LoadSummary:
         ping_rtt_ms=whole.figures.ping_rtt.summary(),
         input_ms=main.input.summary(),
         groups={name: _group(of, run.duration_s) for name, of in whole.groups.items() if name != MAIN},
-        steps=_steps(run, whole),
+        stages=_stages(run, whole),
         generator=_generator(run, whole, findings),
         server=server,
         machine=_machine(run, whole, uses),
@@ -221,22 +221,22 @@ def _group(accounts: Accounts, duration_s: float) -> GroupFigures:
     )
 
 
-def _steps(run: Run, whole: Part) -> list[StepFigures]:
-    if len(whole.steps) < 2:
+def _stages(run: Run, whole: Part) -> list[StageFigures]:
+    if len(whole.stages) < 2:
         return []
-    starts_us = [*run.options.scenario.step_starts_us(len(run.window)), len(run.window)]
+    starts_us = [*run.options.scenario.stage_starts_us(len(run.window)), len(run.window)]
     return [
-        StepFigures(
+        StageFigures(
             start_s=starts_us[i] / US_A_SECOND,
             duration_s=(starts_us[i + 1] - starts_us[i]) / US_A_SECOND,
-            connections=step.connections,
-            received=step.received,
-            missing=step.missing,
-            reach=_reach(step.received, step.missing),
-            tick_lateness_ms=step.tick_lateness.summary(),
-            interval_error_ms=step.interval_error.summary(),
+            connections=stage.connections,
+            received=stage.received,
+            missing=stage.missing,
+            reach=_reach(stage.received, stage.missing),
+            tick_lateness_ms=stage.tick_lateness.summary(),
+            interval_error_ms=stage.interval_error.summary(),
         )
-        for i, step in enumerate(whole.steps)
+        for i, stage in enumerate(whole.stages)
     ]
 
 

@@ -89,9 +89,9 @@ class SnakeUser(User):
         if self.connection is not None:
             self.connection.stop_reading()
 
-    def wait_for_step(self, step: int = 0) -> None:
-        """Wait until a step of the measured window begins: 0 is its start."""
-        self.worker.wait_for_step(step, outside=self.connection is None)
+    def wait_for_stage(self, stage: int = 0) -> None:
+        """Wait until a stage of the measured window begins: 0 is its start."""
+        self.worker.wait_for_stage(stage, outside=self.connection is None)
 
     def greeting(self) -> bytes:
         """Return the first message: who we are."""
@@ -196,7 +196,7 @@ class EchoUser(SnakeUser):
             self.worker.wait_turn()
         listener = None if self._period_us else self.on_text
         self.connection = self.worker.connection(
-            self.room, group, lambda connection: self._message(connection, now_us()), listener, told=True
+            self.room, group, lambda connection: self._message(connection, now_us()), listener, announced=True
         )
         return self.connection.open(self.options.connect_timeout_s)
 

@@ -90,7 +90,7 @@ class LoadWorker:
         self._waiting = 0
         self._next_turn_s = 0.0
         self._greenlets = Group()
-        self._step_starts_us: list[int] = []
+        self._stage_starts_us: list[int] = []
         self._hub: Any = gevent.get_hub()
 
     # For users
@@ -123,13 +123,13 @@ class LoadWorker:
         greeting: Callable[[Connection], bytes],
         on_text: Listener | None = None,
         *,
-        told: bool = False,
+        announced: bool = False,
     ) -> Connection:
-        """Return a new connection, not yet opened; ``told`` as for :class:`~loadtests.rooms.RoomTicks`."""
+        """Return a new connection, not yet opened; ``announced`` as for :class:`~loadtests.rooms.RoomTicks`."""
         target = self.options.target
-        if room is not None and not told:
+        if room is not None and not announced:
             target = target.in_room(room)
-        index = self._measurement.recorder.add_connection(room or target.room, group, told=told)
+        index = self._measurement.recorder.add_connection(room or target.room, group, announced=announced)
         ledger = self._measurement.ledger
         latest = ledger.log.latest(room or target.room)
         connection = Connection(target, self._address, index, ledger, lambda: greeting(connection), latest, on_text)
@@ -143,14 +143,14 @@ class LoadWorker:
         self._next_turn_s = max(now_s, self._next_turn_s + 1 / self.options.spawn_rate)
         gevent.sleep(self._next_turn_s - now_s)
 
-    def wait_for_step(self, step: int, *, outside: bool) -> None:
-        """Wait until a step of the window begins; ``outside``, without a connection, one does not hold up the ramp."""
+    def wait_for_stage(self, stage: int, *, outside: bool) -> None:
+        """Wait until a stage of the window begins; ``outside``, without a connection, one does not hold up the ramp."""
         self._waiting += outside
         try:
             self.opened.wait()
         finally:
             self._waiting -= outside
-        begins_us = self._measurement.recorder.window.start + self._step_starts_us[step]
+        begins_us = self._measurement.recorder.window.start + self._stage_starts_us[stage]
         gevent.sleep(max(0.0, (begins_us - self._measurement.server_now_us()) / 1e6))
 
     def expect(self, connection: Connection, n: int, due_us: int, sent_us: int) -> tuple[int, int]:
@@ -204,8 +204,8 @@ class LoadWorker:
             return
         self.phase = "measuring"
         window = range(start_us, end_us)
-        self._step_starts_us = self.options.scenario.step_starts_us(len(window))
-        self._measurement.measure(window, self._step_starts_us)
+        self._stage_starts_us = self.options.scenario.stage_starts_us(len(window))
+        self._measurement.measure(window, self._stage_starts_us)
         self._spawn(lambda: self._measure(window))
 
     def ticks_seen(self) -> dict[str, list[bytes]]:
@@ -214,7 +214,7 @@ class LoadWorker:
         if self._index is None or self.options.room_size:
             return {}
         start_us = recorder.window.start - STATS_MARGIN_US
-        return {name: room.to_wire(start_us) for name, room in recorder.rooms.items() if not room.told}
+        return {name: room.to_wire(start_us) for name, room in recorder.rooms.items() if not room.announced}
 
     def settle(self, ticks: Mapping[str, list[Any]], skips: ServerSkips | None) -> None:
         """Settle the accounts; as :meth:`Measurement.settle`. The :meth:`part` is ready then."""
@@ -257,9 +257,9 @@ class LoadWorker:
         self._sleep_until(window.start)
         self._measurement.open_window()
         self.opened.set()
-        for step, end_us in enumerate([*self._step_starts_us[1:], len(window)]):
+        for stage, end_us in enumerate([*self._stage_starts_us[1:], len(window)]):
             self._sleep_until(window.start + end_us)
-            self._measurement.recorder.end_step(step)
+            self._measurement.recorder.end_stage(stage)
         self._measurement.close_window()
         deadline_s = time.monotonic() + max(DRAIN_S, 2.5 / self.tick_rate_hz)
         while time.monotonic() < deadline_s and not self._measurement.recorder.caught_up():

@@ -51,7 +51,7 @@ def load_command(request: LoadRequest) -> list[str]:
         "users": request.users,
         "scenario": request.scenario,
         "warm-up": f"{request.warm_up_s:g}",
-        "measure": f"{request.duration_s:g}",
+        "duration": f"{request.duration_s:g}",
         "out": request.out,
         **request.more,
     }

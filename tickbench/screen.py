@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from shared.measure.summary import GroupFigures, LoadSummary, StepFigures
+from shared.measure.summary import GroupFigures, LoadSummary, StageFigures
 from tickbench.checks import Check, validity_words
 from tickbench.figures import FIGURES, ArmRow, Cell
 from tickbench.plan import PlannedRun
@@ -106,8 +106,8 @@ def load_table(load: LoadSummary) -> Table:
         table.add_row("lost", lost)
     for name, group in load.groups.items():
         table.add_row(f"group {escape(name)}", group_words(group))
-    for number, step in enumerate(load.steps, 1):
-        table.add_row(f"step {number}", step_words(step))
+    for number, stage in enumerate(load.stages, 1):
+        table.add_row(f"stage {number}", stage_words(stage))
     return table
 
 
@@ -118,11 +118,11 @@ def group_words(group: GroupFigures) -> str:
     return words if reach is None else f"{words}, reach {100 * reach:.2f} %"
 
 
-def step_words(step: StepFigures) -> str:
+def stage_words(stage: StageFigures) -> str:
     """Sum up one part of the measured window."""
-    lateness = step.tick_lateness_ms
+    lateness = stage.tick_lateness_ms
     p50, p99 = milliseconds(lateness.p50), milliseconds(lateness.p99)
-    return f"{step.connections:,} connections at its end, lateness p50 {p50}, p99 {p99}"
+    return f"{stage.connections:,} connections at its end, lateness p50 {p50}, p99 {p99}"
 
 
 def lost_words(load: LoadSummary) -> str:

@@ -17,7 +17,7 @@ class Guest(SnakeUser):
         if not self.is_among(self.options.share_percent):
             self.enter()
             self.stay()
-        self.wait_for_step()
+        self.wait_for_stage()
         while True:
             self.enter(group="leavers", at_once=True)
             self.rest(random.uniform(1, 2))

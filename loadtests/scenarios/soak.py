@@ -36,7 +36,7 @@ class Inhabitant(SnakePlayer):
 
     def come_and_go(self) -> None:
         """Be a guest, again and again."""
-        self.wait_for_step()
+        self.wait_for_stage()
         while True:
             self.enter(group="leavers", at_once=True)
             self.rest(random.uniform(5, 15))
@@ -48,6 +48,6 @@ SCENARIO = Scenario(
     "watchers, players and some that come and go, in rooms of fifty, each tenth of the time measured apart",
     user=Inhabitant,
     room_size=50,
-    steps=10,
+    stages=10,
     settled=False,
 )

@@ -15,11 +15,11 @@ class Passerby(SnakeUser):
         if self.is_among(percent=20):
             self.enter()
             self.stay()
-        self.wait_for_step(1)
+        self.wait_for_stage(1)
         self.enter(group="spike", at_once=True)
-        self.wait_for_step(2)
+        self.wait_for_stage(2)
         self.leave()
         self.go_home()
 
 
-SCENARIO = Scenario("a fifth watches; the others come for the middle third of the time", user=Passerby, steps=3)
+SCENARIO = Scenario("a fifth watches; the others come for the middle third of the time", user=Passerby, stages=3)

@@ -1,24 +1,24 @@
-"""A fifth comes before the measuring, and another fifth with each of its steps: the load at which it begins to hurt."""
+"""A fifth comes before the measuring, and another fifth with each of its stages: at which load does it hurt?"""
 
 from locust import task
 
 from loadtests.scenario import Scenario
 from loadtests.users import SnakeUser
 
-STEPS = 5
+STAGES = 5
 
 
 class Climber(SnakeUser):
-    """Comes with one of the steps, and stays."""
+    """Comes with one of the stages, and stays."""
 
     @task
     def climb(self) -> None:
-        """Wait for the step, come in and stay."""
-        step = self.number % STEPS
-        if step:
-            self.wait_for_step(step)
+        """Wait for the stage, come in and stay."""
+        stage = self.number % STAGES
+        if stage:
+            self.wait_for_stage(stage)
         self.enter()
         self.stay()
 
 
-SCENARIO = Scenario("users come in five steps, each measured apart", user=Climber, steps=STEPS)
+SCENARIO = Scenario("users come in five stages, each measured apart", user=Climber, stages=STAGES)

@@ -17,7 +17,7 @@ class Onlooker(SnakeUser):
             self.enter()
             self.stay()
         self.enter(group=STALLED)
-        self.wait_for_step()
+        self.wait_for_stage()
         self.stop_reading()
         self.stay()
 

@@ -15,7 +15,7 @@ class Crowd(SnakeUser):
         if self.is_among(percent=10):
             self.enter()
         else:
-            self.wait_for_step()
+            self.wait_for_stage()
             self.enter(at_once=True)
         self.stay()
 

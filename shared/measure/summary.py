@@ -88,7 +88,7 @@ class GroupFigures(msgspec.Struct, frozen=True, kw_only=True):
     interval_error_ms: HistogramSummary
 
 
-class StepFigures(msgspec.Struct, frozen=True, kw_only=True):
+class StageFigures(msgspec.Struct, frozen=True, kw_only=True):
     """One part of the measured window, of the connections that neither stalled nor left by plan."""
 
     start_s: float
@@ -228,7 +228,7 @@ class LoadSummary(msgspec.Struct, frozen=True, kw_only=True):
     ping_rtt_ms: HistogramSummary
     input_ms: HistogramSummary | None = None
     groups: dict[str, GroupFigures] = {}
-    steps: list[StepFigures] = []
+    stages: list[StageFigures] = []
     generator: GeneratorFigures
     server: ServerFigures
     machine: MachineFigures

@@ -54,7 +54,7 @@ def ours(users: int, seconds: float) -> Outcome:
         out = Path(folder) / "out.json"
         with planted(law(), Path(folder), pinned=True) as server:
             arguments = ("--host", server.url, "--users", users, "--spawn-rate", 1000, "--warm-up", 3)
-            run([*load_command(*arguments, "--measure", seconds, "--out", out)], seconds + users / 1000)
+            run([*load_command(*arguments, "--duration", seconds, "--out", out)], seconds + users / 1000)
         summary = read_summary(out.read_bytes())
         p50_ms, p99_ms = truth(server)
         frames, lateness = summary.frames, summary.tick_lateness_ms

@@ -4,7 +4,7 @@ from typing import Any
 import msgpack  # type: ignore[import-untyped] # Locust's, and as it comes
 import pytest
 
-from loadtests.accounts import MAX_REASONS, Accounts, Additive, StepAccounts, count_text
+from loadtests.accounts import MAX_REASONS, Accounts, Additive, StageAccounts, count_text
 from loadtests.part import Figures
 from loadtests.witness import Fate
 from shared.measure.histogram import Histogram
@@ -35,7 +35,7 @@ def over_the_wire(accounts: Additive) -> Any:
     return type(accounts).from_wire(travelled(accounts.to_wire()))
 
 
-@pytest.mark.parametrize("kind", [Accounts, StepAccounts, Figures])
+@pytest.mark.parametrize("kind", [Accounts, StageAccounts, Figures])
 def test_they_travel_without_loss(kind: type[Additive]) -> None:
     for accounts in (kind(), filled(kind, 3)):
         again = over_the_wire(accounts)
@@ -52,7 +52,7 @@ def test_what_came_over_the_wire_counts_on() -> None:
     assert again.to_wire() == accounts.to_wire()
 
 
-@pytest.mark.parametrize("kind", [Accounts, StepAccounts, Figures])
+@pytest.mark.parametrize("kind", [Accounts, StageAccounts, Figures])
 def test_adding_counts_all_that_both_counted(kind: type[Additive]) -> None:
     one, other = filled(kind, 1), filled(kind, 2)
     before = other.to_wire()

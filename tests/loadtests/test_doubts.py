@@ -31,7 +31,7 @@ pytestmark = pytest.mark.xdist_group("cores")
 
 TAMPERED = Path(__file__).parents[1] / "support" / "tampered_locustfile.py"
 USERS = 20
-SHORT = ("--warm-up", 0.3, "--measure", 1.5)
+SHORT = ("--warm-up", 0.3, "--duration", 1.5)
 IN_WINDOW_S = 0.7
 """From the moment when all are connected until the window is surely open."""
 
@@ -212,7 +212,7 @@ def test_others_on_the_generator_s_core_without_stamps(tmp_path: Path) -> None:
 
 @about("large_clock_step", "small_clock_step")
 def test_clock_steps(tmp_path: Path) -> None:
-    longer = ("--measure", 3)
+    longer = ("--duration", 3)
     large = load_planted(stats_law(), tmp_path, *longer, tamper="clock step")
     assert_reason(large, "the clock was stepped by 1.5 ms")
     small = load_planted(stats_law(), tmp_path, *longer, tamper="small clock step")
@@ -277,7 +277,7 @@ def test_a_hub_that_lags(tmp_path: Path) -> None:
 @about("slow_consumer")
 def test_a_generator_that_is_a_slow_consumer(tmp_path: Path) -> None:
     law = stats_law(claim_slow_skips=7, claim_after_s=1.5)
-    assert_reason(load_planted(law, tmp_path, "--measure", 2), "the server skipped 7 frames")
+    assert_reason(load_planted(law, tmp_path, "--duration", 2), "the server skipped 7 frames")
 
 
 def test_those_who_stall_by_plan_are_no_slow_consumers(tmp_path: Path) -> None:
@@ -331,7 +331,7 @@ def test_its_own_time_outs(tmp_path: Path) -> None:
 @about("lost_workers")
 def test_a_lost_worker(tmp_path: Path) -> None:
     with planted(stats_law(), tmp_path, pinned=True) as server:
-        arguments = ("--users", USERS, "--processes", 2, "--warm-up", 0.5, "--measure", 3)
+        arguments = ("--users", USERS, "--processes", 2, "--warm-up", 0.5, "--duration", 3)
         with generator(server.url, tmp_path, *arguments) as process:
             wait_until_connected(process)
             time.sleep(2)
@@ -349,14 +349,14 @@ def test_a_lost_worker(tmp_path: Path) -> None:
 
 @about("left_early")
 def test_users_that_are_taken_away(tmp_path: Path) -> None:
-    summary = load_planted(stats_law(), tmp_path, "--measure", 3, tamper="fewer users")
+    summary = load_planted(stats_law(), tmp_path, "--duration", 3, tamper="fewer users")
     assert_reason(summary, "the number of users was changed during the run: 5 connections left")
 
 
 @about("cold")
 def test_too_short_a_warm_up(tmp_path: Path) -> None:
     law = stats_law(lateness={"kind": "settling", "ms": 200, "tau_s": 3})
-    assert_reason(load_planted(law, tmp_path, "--measure", 2), "the warm-up was too short")
+    assert_reason(load_planted(law, tmp_path, "--duration", 2), "the warm-up was too short")
 
 
 # The server and its connections
@@ -496,7 +496,7 @@ if FULL_SIZE:  # beside other tests the cores are not quiet
         validities = []
         with served(backend=backend) as url:
             for _ in range(3):  # a shared machine is not always quiet
-                validities.append(load(url, tmp_path, "--warm-up", 2, "--measure", 4).validity)
+                validities.append(load(url, tmp_path, "--warm-up", 2, "--duration", 4).validity)
                 if validities[-1].ok and not validities[-1].warnings:
                     return
         pytest.fail(str(validities))

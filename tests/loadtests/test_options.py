@@ -36,7 +36,7 @@ def parsed(**changes: object) -> Namespace:
         "scenario": "steady",
         "spawn_rate": None,
         "warm_up": 2.0,
-        "measure": 10.0,
+        "duration": 10.0,
         "connect_timeout": 10.0,
         "room_size": -1,
         "share": 10.0,
@@ -63,7 +63,7 @@ def test_the_defaults_can_be_done(parser: Parser) -> None:
         users=3,
         spawn_rate=DEFAULT_SPAWN_RATE,
         warm_up_s=2.0,
-        measure_s=10.0,
+        duration_s=10.0,
         connect_timeout_s=10.0,
         room_size=0,
         share_percent=10.0,
@@ -76,11 +76,11 @@ def test_the_defaults_can_be_done(parser: Parser) -> None:
 
 def test_every_argument_is_a_word_of_the_options(parser: Parser, tmp_path: Path) -> None:
     flags = (
-        f"--scenario echo --warm-up 1 --measure 4 --connect-timeout 5 --room-size 7 --share 25.5 --echo-rate 0 "
+        f"--scenario echo --warm-up 1 --duration 4 --connect-timeout 5 --room-size 7 --share 25.5 --echo-rate 0 "
         f"--echo-bytes 100 --out {tmp_path}/out.json"
     )
     asked = read_options(parser.parse_args(flags.split()), 1, SCENARIOS)
-    assert (asked.scenario_name, asked.warm_up_s, asked.measure_s, asked.connect_timeout_s) == ("echo", 1, 4, 5)
+    assert (asked.scenario_name, asked.warm_up_s, asked.duration_s, asked.connect_timeout_s) == ("echo", 1, 4, 5)
     assert (asked.room_size, asked.share_percent, asked.echo_rate_hz, asked.echo_bytes) == (7, 25.5, 0, 100)
     assert asked.out == tmp_path / "out.json"
 
@@ -104,9 +104,9 @@ def test_an_unknown_scenario_is_refused_at_once(parser: Parser) -> None:
 
 
 def test_what_was_asked_for(tmp_path: Path) -> None:
-    asked = read_options(parsed(out=str(tmp_path / "out.json"), measure="3", host=None), 7, SCENARIOS)
+    asked = read_options(parsed(out=str(tmp_path / "out.json"), duration="3", host=None), 7, SCENARIOS)
     assert asked.target.url == "ws://127.0.0.1:8000/connect"
-    assert (asked.users, asked.spawn_rate, asked.measure_s) == (7, DEFAULT_SPAWN_RATE, 3.0)
+    assert (asked.users, asked.spawn_rate, asked.duration_s) == (7, DEFAULT_SPAWN_RATE, 3.0)
     assert asked.out == tmp_path / "out.json"
     assert asked.scenario is SCENARIOS["steady"]
     assert options().out is None
@@ -136,9 +136,9 @@ def test_an_echo_has_a_path_of_its_own() -> None:
     [
         ({"host": "x"}, "not a WebSocket URL"),
         ({"scenario": "storm of the century"}, "right would be one of steady, players, echo"),
-        ({"measure": 0.5}, "--measure 0.5: right would be a number of at least 1$"),
-        ({"measure": "soon"}, "--measure soon: right would be a number of at least 1$"),
-        ({"measure": None}, "--measure None"),
+        ({"duration": 0.5}, "--duration 0.5: right would be a number of at least 1$"),
+        ({"duration": "soon"}, "--duration soon: right would be a number of at least 1$"),
+        ({"duration": None}, "--duration None"),
         ({"warm_up": -1.0}, "--warm-up -1.0: right would be a number of at least 0$"),
         ({"warm_up": float("inf")}, "--warm-up inf"),
         ({"connect_timeout": float("nan")}, "--connect-timeout nan: right would be a number of at least 0.1$"),
@@ -163,14 +163,14 @@ def test_what_cannot_be_done(changes: dict[str, object], why: str) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"measure": 1, "warm_up": 0, "connect_timeout": 0.1, "spawn_rate": 0.01},
+        {"duration": 1, "warm_up": 0, "connect_timeout": 0.1, "spawn_rate": 0.01},
         {"room_size": 0, "share": 0, "echo_rate": 0, "echo_bytes": 0},
         {"share": 100, "echo_rate": 10_000, "echo_bytes": MAX_ECHO_BYTES},
     ],
 )
 def test_the_bounds_themselves_can_be_done(changes: dict[str, float]) -> None:
     asked = options(**changes)
-    names = {"measure": "measure_s", "warm_up": "warm_up_s", "connect_timeout": "connect_timeout_s"}
+    names = {"duration": "duration_s", "warm_up": "warm_up_s", "connect_timeout": "connect_timeout_s"}
     names |= {"share": "share_percent", "echo_rate": "echo_rate_hz"}
     for name, value in changes.items():
         assert getattr(asked, names.get(name, name)) == value

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from loadtests.accounts import MAIN, Accounts, StepAccounts
+from loadtests.accounts import MAIN, Accounts, StageAccounts
 from loadtests.machine import CoreTimes, MachineSample
 from loadtests.part import Figures, Part, merged
 from shared.measure.histogram import Histogram
@@ -38,7 +38,7 @@ def part(worker: int = 0, **changes: Any) -> Part:
         "period_us": 50_000.0,
         "figures": filled(Figures, seed),
         "groups": {MAIN: filled(Accounts, seed), f"group {worker}": filled(Accounts, 7)},
-        "steps": [filled(StepAccounts, seed), filled(StepAccounts, 9)],
+        "stages": [filled(StageAccounts, seed), filled(StageAccounts, 9)],
         "stretches": [histogram(100 * seed), histogram(200 * seed, 300)],
     }
     return Part(**(values | changes))
@@ -53,7 +53,7 @@ def over_the_wire(of: Part) -> Part:
     [
         part(),
         part(boot_id=None, before=None, after=None, clock_uncertainty_us=None, skipped={}, lost={}),
-        part(steps=[], stretches=[], groups={MAIN: Accounts()}, period_us=0.0, rss_growth_bytes=-4096),
+        part(stages=[], stretches=[], groups={MAIN: Accounts()}, period_us=0.0, rss_growth_bytes=-4096),
     ],
 )
 def test_a_part_travels_without_loss(of: Part) -> None:
@@ -92,8 +92,8 @@ def test_counts_add_up() -> None:
     assert whole.figures.lag.count == sum(of.figures.lag.count for of in parts)
     assert set(whole.groups) == {MAIN, "group 0", "group 1", "group 2"}
     assert whole.groups["group 1"].to_wire() == parts[1].groups["group 1"].to_wire()
-    assert [step.received for step in whole.steps] == [
-        sum(of.steps[number].received for of in parts) for number in range(2)
+    assert [stage.received for stage in whole.stages] == [
+        sum(of.stages[number].received for of in parts) for number in range(2)
     ]
     assert whole.stretches[0].summary() == histogram(100, 200, 300).summary()
     assert whole.stretches[1].summary() == histogram(200, 300, 400, 300, 600, 300).summary()

@@ -28,7 +28,7 @@ from tests.support.planted_law import Law
 from tests.support.planted_record import Meta, Send
 
 USERS = 500 if FULL_SIZE else 40
-TIMES = ("--warm-up", 1, "--measure", 10) if FULL_SIZE else ("--warm-up", 0.5, "--measure", 2)
+TIMES = ("--warm-up", 1, "--duration", 10) if FULL_SIZE else ("--warm-up", 0.5, "--duration", 2)
 RATE_HZ = 20
 LOSS = 97 if FULL_SIZE else 53
 """One frame in so many; a short run must have some, whenever its window begins."""

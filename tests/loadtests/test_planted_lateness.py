@@ -20,7 +20,7 @@ from tests.support.planted_law import Law
 pytestmark = pytest.mark.xdist_group("cores")
 
 USERS = 500 if FULL_SIZE else 60
-TIMES = ("--warm-up", 2, "--measure", 20) if FULL_SIZE else ("--warm-up", 0.5, "--measure", 2)
+TIMES = ("--warm-up", 2, "--duration", 20) if FULL_SIZE else ("--warm-up", 0.5, "--duration", 2)
 PERCENTILES = (50, 99, 99.9, 100)
 
 HEAVY_TAIL = {"kind": "heavy_tail", "scale_ms": 1, "alpha": 1.1, "max_ms": 500, "per": "frame"}

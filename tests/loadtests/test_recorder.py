@@ -80,7 +80,7 @@ class Story:
     """Behind which arrivals a take ends."""
     odd: frozenset[int] = frozenset()
     """Ticks that say that they were due long before."""
-    steps: list[int] = field(default_factory=lambda: [0])
+    stages: list[int] = field(default_factory=lambda: [0])
 
     def stated_due(self, n: int) -> int:
         return sent(n) - ODD_US if n in self.odd else due(n)
@@ -106,7 +106,7 @@ class Story:
             recorder.end_connection(index, who.ended_us)
             if who.ended_with_last:
                 recorder.end_with_last(index)
-        recorder.measure(self.window, self.steps)
+        recorder.measure(self.window, self.stages)
         log = ArrivalLog()
         for take in self.takes():
             for arrival in take:
@@ -244,7 +244,7 @@ def stories(draw: st.DrawFn) -> Story:
         range(start_us, stop_us + draw(st.sampled_from((1, 10 * PERIOD_US)))),
         cuts=draw(st.lists(st.integers(0, len(arrivals)), max_size=4)),
         odd=draw(st.frozensets(st.integers(0, LAST_N), max_size=2)),
-        steps=[0, *sorted(draw(st.lists(st.integers(1, 10 * PERIOD_US), max_size=2)))],
+        stages=[0, *sorted(draw(st.lists(st.integers(1, 10 * PERIOD_US), max_size=2)))],
     )
 
 
@@ -267,16 +267,16 @@ def test_every_tick_is_accounted_for(story: Story) -> None:
 @given(stories())
 def test_steps_add_up_to_the_whole(story: Story) -> None:
     recorder = story.played()
-    main, steps = recorder.groups[MAIN], recorder.steps
-    if len(steps) < 2:
+    main, stages = recorder.groups[MAIN], recorder.stages
+    if len(stages) < 2:
         return
     lateness, error = Histogram(), Histogram()
-    for step in steps:
-        assert step.tick_lateness.count == step.received + step.missing
-        lateness.add(step.tick_lateness)
-        error.add(step.interval_error)
-    assert sum(step.received for step in steps) == main.received
-    assert sum(step.missing for step in steps) == main.missing
+    for stage in stages:
+        assert stage.tick_lateness.count == stage.received + stage.missing
+        lateness.add(stage.tick_lateness)
+        error.add(stage.interval_error)
+    assert sum(stage.received for stage in stages) == main.received
+    assert sum(stage.missing for stage in stages) == main.missing
     assert lateness.summary() == main.tick_lateness.summary()
     assert error.summary() == main.interval_error.summary()
 
@@ -394,7 +394,7 @@ def test_an_interval_over_a_gap_is_none_of_one_period() -> None:
 
 def test_without_a_period_an_interval_is_compared_with_the_due_times() -> None:
     recorder = Recorder(period_us=0.0)
-    recorder.add_connection("echo0", told=True)
+    recorder.add_connection("echo0", announced=True)
     recorder.measure(range(START_US, END_US))
     log = ArrivalLog()
     for n, due_us in enumerate((START_US, START_US + 700, START_US + 1000)):
@@ -590,7 +590,7 @@ def test_before_anything_is_measured_nothing_counts() -> None:
     assert counts(recorder.groups[MAIN]) == (0, 0, 0, 0), "it was told too late"
 
 
-# Groups, steps, stretches
+# Groups, stages, stretches
 
 
 def test_groups_are_counted_apart() -> None:
@@ -622,23 +622,23 @@ def test_marks_are_counted_in_the_window() -> None:
 def test_a_staircase_has_its_steps_apart() -> None:
     members = [Member(), Member(group="left"), Member()]
     arrivals = steady(*[100] * 10) + steady(*[100] * 10, member=1) + ticks(5, 6, 9, member=2, delay_us=900)
-    story = Story(members, arrivals, range(START_US, due(10)), steps=[0, 5 * PERIOD_US])
+    story = Story(members, arrivals, range(START_US, due(10)), stages=[0, 5 * PERIOD_US])
     recorder = story.recorded()
-    recorder.end_step(0)
+    recorder.end_stage(0)
     recorder.end_connection(2, due(10))
-    recorder.end_step(1)
+    recorder.end_stage(1)
     recorder.settle(END_US)
-    assert [(step.received, step.missing) for step in recorder.steps] == [(5, 0), (8, 2)]
-    assert [step.tick_lateness.count for step in recorder.steps] == [5, 10]
-    assert [step.interval_error.count for step in recorder.steps] == [4, 6]
-    assert [step.connections for step in recorder.steps] == [2, 1]
-    assert recorder.steps[1].tick_lateness.max_us == 2 * PERIOD_US + 900
+    assert [(stage.received, stage.missing) for stage in recorder.stages] == [(5, 0), (8, 2)]
+    assert [stage.tick_lateness.count for stage in recorder.stages] == [5, 10]
+    assert [stage.interval_error.count for stage in recorder.stages] == [4, 6]
+    assert [stage.connections for stage in recorder.stages] == [2, 1]
+    assert recorder.stages[1].tick_lateness.max_us == 2 * PERIOD_US + 900
 
 
 def test_an_odd_due_time_is_in_the_step_where_it_was_sent() -> None:
-    story = Story(ONE, ticks(0, 1, 2, 3), range(START_US, due(4)), odd=frozenset({2}), steps=[0, 2 * PERIOD_US])
-    steps = story.played().steps
-    assert [(step.received, step.interval_error.count) for step in steps] == [(2, 1), (2, 2)]
+    story = Story(ONE, ticks(0, 1, 2, 3), range(START_US, due(4)), odd=frozenset({2}), stages=[0, 2 * PERIOD_US])
+    stages = story.played().stages
+    assert [(stage.received, stage.interval_error.count) for stage in stages] == [(2, 1), (2, 2)]
 
 
 def test_stretches_begin_two_seconds_before_the_window() -> None:
@@ -671,7 +671,7 @@ def test_a_window_has_a_stretch_every_two_seconds_up_to_a_limit(seconds: int, st
 
 def test_an_echo_room_has_the_ticks_that_it_is_told_of() -> None:
     recorder = Recorder(PERIOD_US)
-    recorder.add_connection("echo0", told=True)
+    recorder.add_connection("echo0", announced=True)
     recorder.measure(range(due(1), due(5)))
     log = ArrivalLog()
     for n in range(8):
@@ -686,7 +686,7 @@ def test_an_echo_room_has_the_ticks_that_it_is_told_of() -> None:
 
 def test_an_echo_that_never_came_back_is_missed_to_the_end_but_none_that_was_not_sent() -> None:
     recorder = Recorder(PERIOD_US)
-    recorder.add_connection("echo0", told=True)
+    recorder.add_connection("echo0", announced=True)
     recorder.measure(range(due(0), due(50)))
     log = ArrivalLog()
     for n in range(4):
@@ -700,7 +700,7 @@ def test_an_echo_that_never_came_back_is_missed_to_the_end_but_none_that_was_not
 
 def test_our_own_messages_are_forgotten_when_they_have_come_back() -> None:
     recorder = Recorder(PERIOD_US)
-    recorder.add_connection("echo0", told=True)
+    recorder.add_connection("echo0", announced=True)
     recorder.measure(range(due(0), due(6000)))
     log = ArrivalLog()
     for n in range(6000):

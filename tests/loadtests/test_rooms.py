@@ -16,9 +16,9 @@ def due(n: int) -> int:
     return START_US + n * PERIOD_US
 
 
-def room(*numbers: int, odd: int = -1, told: bool = False) -> RoomTicks:
+def room(*numbers: int, odd: int = -1, announced: bool = False) -> RoomTicks:
     """Return a room with these ticks, each sent when it was due, though one may say otherwise."""
-    ticks = RoomTicks(told=told)
+    ticks = RoomTicks(announced=announced)
     for n in numbers:
         ticks.see(n, due(n) - ODD_US if n == odd else due(n), due(n))
     return ticks
@@ -104,7 +104,7 @@ def test_unseen_ticks_are_due_up_to_a_time() -> None:
     assert room(0, 1).unseen_until(due(1)) == []
     assert room(0, 1).unseen_until(-1) == []
     assert room(7).unseen_until(due(40)) == []
-    assert room(0, 1, told=True).unseen_until(due(40)) == []
+    assert room(0, 1, announced=True).unseen_until(due(40)) == []
 
 
 def test_unseen_ticks_follow_the_last_due_time_that_is_one() -> None:
@@ -125,7 +125,7 @@ def test_skipped_is_what_nobody_got_in_the_window_up_to_the_last_tick() -> None:
     assert ticks.skipped(range(0)) == 0
     ticks.interrupted = True
     assert ticks.skipped(ALWAYS) == 0
-    assert room(0, 3, told=True).skipped(ALWAYS) == 0
+    assert room(0, 3, announced=True).skipped(ALWAYS) == 0
 
 
 def test_a_leap_is_not_skipped_ticks() -> None:

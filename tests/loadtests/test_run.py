@@ -15,7 +15,7 @@ from tests.loadtests.conftest import PATIENCE_S, PlantedRun, load, load_command,
 from tests.support.planted_server import Law, Send
 from tests.support.server import run_server
 
-SHORT = ("--warm-up", 0.5, "--measure", 1.5)
+SHORT = ("--warm-up", 0.5, "--duration", 1.5)
 
 
 @dataclass
@@ -163,7 +163,7 @@ def test_wrong_usage_is_said_in_one_line(arguments: list[str], words: str) -> No
 def test_a_run_that_is_broken_off_writes_nothing(tmp_path: Path) -> None:
     out = tmp_path / "out.json"
     with planted(Law(), tmp_path) as server:
-        command = load_command("--host", server.url, "--users", 5, "--measure", 60, "--out", out)
+        command = load_command("--host", server.url, "--users", 5, "--duration", 60, "--out", out)
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
             assert process.stderr is not None
             assert any("5 of 5 connected" in line for line in process.stderr)

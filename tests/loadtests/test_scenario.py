@@ -28,13 +28,13 @@ def test_percentages_that_are_no_binary_fractions() -> None:
 
 
 def test_a_window_is_one_step_unless_it_is_a_staircase() -> None:
-    assert Scenario("", user=object).step_starts_us(10_000_000) == [0]
+    assert Scenario("", user=object).stage_starts_us(10_000_000) == [0]
 
 
 @settings(deadline=None, derandomize=True, database=None)
 @given(st.integers(1, 10), st.integers(10, 10**10))
-def test_the_steps_of_a_staircase_are_equal_and_fill_the_window(steps: int, window_us: int) -> None:
-    starts = Scenario("", user=object, steps=steps).step_starts_us(window_us)
+def test_the_steps_of_a_staircase_are_equal_and_fill_the_window(stages: int, window_us: int) -> None:
+    starts = Scenario("", user=object, stages=stages).stage_starts_us(window_us)
     assert starts[0] == 0
     lengths = [end - start for start, end in zip(starts, [*starts[1:], window_us], strict=True)]
     assert sum(lengths) == window_us

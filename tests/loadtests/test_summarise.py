@@ -42,7 +42,7 @@ def part(
         period_us=50_000,
         figures=Figures(cpu_s=cpu_s),
         groups={MAIN: accounts()} | (groups or {}),
-        steps=[],
+        stages=[],
         stretches=[],
     )
 

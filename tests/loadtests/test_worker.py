@@ -25,7 +25,7 @@ OPTIONS = LoadOptions(
     users=1,
     spawn_rate=500,
     warm_up_s=2,
-    measure_s=10,
+    duration_s=10,
     connect_timeout_s=10,
     room_size=0,
     share_percent=10,
@@ -51,7 +51,7 @@ def test_an_echo_is_as_late_as_it_is_by_our_clock_wherever_the_server_s_is(worke
     clock, recorder, log = measurement.clock, measurement.recorder, measurement.ledger.log
     clock.update()
     clock.ahead_us = ahead_us
-    connection = worker.connection("echo0", MAIN, lambda _: b"", told=True)
+    connection = worker.connection("echo0", MAIN, lambda _: b"", announced=True)
     start_us = now_us()
     recorder.measure(range(start_us + ahead_us, start_us + ahead_us + 1_000_000))
     for n in range(4):
@@ -98,7 +98,7 @@ def test_only_who_is_to_ask_for_pongs_is_remembered() -> None:
         options = replace(OPTIONS, scenario=replace(OPTIONS.scenario, pings=pings))
         worker = LoadWorker(options, ADDRESS, base=None, index=None, events=None)
         for number in range(3):
-            worker.connection(f"echo{number}", MAIN, lambda _: b"", told=True)
+            worker.connection(f"echo{number}", MAIN, lambda _: b"", announced=True)
         assert len(worker._to_ping) == 3 * pings
         worker.stop()
 

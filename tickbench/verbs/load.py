@@ -149,7 +149,7 @@ def check_url(url: str) -> None:
 
 
 def time_limit_s(request: LoadRequest) -> float:
-    """Return how long a load run may take, in seconds: to connect everybody, for warm-up and measuring, and some more."""
+    """Return how long a load run may take, in seconds: ramp, warm-up, measuring, and some more."""
     ramp_s = request.users / float(request.more.get("spawn-rate", USUAL_SPAWN_RATE))
     return ramp_s + request.warm_up_s + request.duration_s + SLACK_S
 

@@ -18,7 +18,7 @@ from shared.measure.summary import (
     MachineFigures,
     ServerFigures,
     ServerTicks,
-    StepFigures,
+    StageFigures,
     Validity,
     WorkerFigures,
     read_summary,
@@ -98,7 +98,7 @@ def full_example() -> LoadSummary:
         delivery_ms=summary,
         interval_error_ms=Histogram().summary(),
     )
-    step = StepFigures(
+    stage = StageFigures(
         start_s=0.0,
         duration_s=5.0,
         connections=2,
@@ -123,7 +123,7 @@ def full_example() -> LoadSummary:
     small = example(
         input_ms=summary,
         groups={"stalled": group},
-        steps=[step, step],
+        stages=[stage, stage],
         clock=ClockFigures(source="pings", uncertainty_ms=0.2, step_ms=0.0),
         evidence={"period_ms": 50.0, "concurrency": None, "stretch_p50_us": [1, 2]},
     )
@@ -149,14 +149,14 @@ def test_a_summary_comes_back_as_it_was_written(summary: LoadSummary) -> None:
 
 def test_the_histograms_come_back_with_all_their_counters() -> None:
     again = read_summary(full_example().to_json())
-    for found in (again.tick_lateness_ms, again.steps[1].tick_lateness_ms, again.generator.parts[0].loop_lag_ms):
+    for found in (again.tick_lateness_ms, again.stages[1].tick_lateness_ms, again.generator.parts[0].loop_lag_ms):
         assert Histogram.from_summary(found).summary() == lateness().summary()
 
 
 def test_what_came_later_need_not_be_there() -> None:
     written = msgspec.json.decode(full_example().to_json())
     for place, names in (
-        (written, ("input_ms", "groups", "steps", "clock", "evidence")),
+        (written, ("input_ms", "groups", "stages", "clock", "evidence")),
         (written["connections"], ("close_codes", "reasons", "errors", "told")),
         (written["generator"], ("rss_bytes", "rss_per_connection_bytes", "parts")),
         (written["machine"], ("core_gaps", "steal_percent")),
@@ -205,7 +205,7 @@ def test_a_later_field_is_ignored() -> None:
         (example().to_json().replace(b"load/1", b"load/2"), "schema"),
         (example().to_json().replace(b'"reach": 0.995', b'"reach": "all"'), "reach"),
         (full_example().to_json().replace(b'"source": "pings"', b'"source": "sundial"'), "sundial"),
-        (full_example().to_json().replace(b'"start_s"', b'"starts"'), r"`start_s` - at `\$.steps\[0\]`"),
+        (full_example().to_json().replace(b'"start_s"', b'"starts"'), r"`start_s` - at `\$.stages\[0\]`"),
         (full_example().to_json().replace(b'"scheduling": "fifo"', b'"scheduling": 1'), "core_gaps"),
     ],
 )
