@@ -115,12 +115,19 @@ class ServerClock:
 
     def learn(self, sent_us: int, server_us: int, arrival_us: int) -> None:
         """Take in a ping of another host: sent and arrived by our clock, answered at ``server_us`` by the server's."""
-        if not self.is_estimated or arrival_us < sent_us:
+        if not self.is_estimated or arrival_us < sent_us or self._was_stepped():
             return
         ahead_us = server_us - (sent_us + arrival_us) // 2 - self.steady_us
         self._pings.append(Estimate(arrival_us - sent_us, ahead_us, arrival_us))
         while self._pings[0].at_us < arrival_us - PING_MEMORY_US:
             self._pings.popleft()
+
+    def _was_stepped(self) -> bool:
+        """Return whether our clock was set since it was last looked at: who knows by which one a ping was sent."""
+        offset_us = self._watch.offset_us
+        self._watch.sample()
+        self.steady_us = self._first_offset_us - self._watch.offset_us
+        return abs(self._watch.offset_us - offset_us) > STEP_US
 
     def begin(self) -> None:
         """Forget what was uncertain before the window."""

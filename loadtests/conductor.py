@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from locust.env import Environment
 
+    from loadtests.client import Address
     from loadtests.crew import Crew
     from loadtests.options import LoadOptions
     from loadtests.part import Part
@@ -58,18 +59,22 @@ class ServerEdge:
 
 
 class Conductor:
-    """Conducts one run of ``crew``; ``base`` is the server's /stats before the first connection."""
+    """Conducts one run of ``crew``; ``base`` is the /stats of the server at ``address`` before the first connection."""
 
-    def __init__(self, environment: Environment, options: LoadOptions, base: ServerStats | None, crew: Crew) -> None:
+    def __init__(
+        self, environment: Environment, options: LoadOptions, address: Address, base: ServerStats | None, crew: Crew
+    ) -> None:
         self.options = options
         self.over = False
         """It has come to an end of its own, good or bad."""
         self._environment = environment
+        self._address = address
         self._base = base
         self._base_at_s = time.monotonic()
         self._crew = crew
         self._probes = CoreProbes()
         self._greenlet: gevent.Greenlet[[], None] | None = None
+        self._asking: gevent.Greenlet[[], ServerEdge] | None = None
 
     def start(self) -> None:
         """Begin."""
@@ -79,6 +84,8 @@ class Conductor:
         """End all that was begun."""
         if self._greenlet is not None and self._greenlet is not gevent.getcurrent():
             self._greenlet.kill(block=False)
+        if self._asking is not None:
+            self._asking.kill(block=False)
         self._probes.stop()
 
     def _conduct(self) -> None:
@@ -130,14 +137,16 @@ class Conductor:
         window = range(start_us, start_us + round(options.duration_s * 1e6))
         self._crew.measure(window.start, window.stop)
         self._sleep_until(started_s + warm_up_s - STATS_LEAD_S)
-        opened = self._edge()
-        if opened.stats is None and self._base is not None:
-            raise FailedRunError("the server does not answer GET /stats any more")
+        # Beside the rest: a server whose ticks starve it of everything else may take its time to answer.
+        self._asking = gevent.spawn(self._edge)
         self._sleep_until(started_s + warm_up_s)
         self._probes.reset()
         self._sleep_until(started_s + warm_up_s + options.duration_s)
         gaps = self._probes.report()
         self._wait_until(self._drained, options.duration_s + WAIT_S)
+        opened = self._asking.get()
+        if opened.stats is None and self._base is not None:
+            raise FailedRunError("the server does not answer GET /stats any more")
         closed = self._edge()
         parts = self._settle(opened.stats, closed.stats)
         if why := self._crew.failed():
@@ -162,8 +171,7 @@ class Conductor:
         return all(progress.phase in {"drained", "settled"} for progress in self._crew.progress())
 
     def _settle(self, before: ServerStats | None, after: ServerStats | None) -> list[Part]:
-        skips = None if before is None or after is None else _skips_between(before, after)
-        self._crew.settle(skips)
+        self._crew.settle({} if before is None or after is None else _skips_between(before, after))
         self._wait_until(lambda: len(self._crew.parts()) >= len(self._crew.progress()), WAIT_S)
         parts = self._crew.parts()
         if not parts:
@@ -210,18 +218,21 @@ class Conductor:
         stats = None
         if self._base is not None:
             try:
-                stats = fetch_stats(self.options.target)
+                # Each of its reads has a bound, but not their number.
+                stats = gevent.with_timeout(WAIT_S, fetch_stats, self.options.target, self._address, timeout_value=None)
             except OSError as error:
                 logger.warning("the server does not answer GET /stats: %s", error)
         return ServerEdge(time.monotonic(), sample_machine(), stats)
 
 
-def _skips_between(before: ServerStats, after: ServerStats) -> ServerSkips:
-    """Return what the server says that it skipped; a room that it had, or has, no more is covered by the total."""
-    earlier = {room.name: room.skipped_ticks for room in before.rooms}
-    rooms = {room.name: room.skipped_ticks - earlier[room.name] for room in after.rooms if room.name in earlier}
-    total = after.ticks.skipped_ticks - before.ticks.skipped_ticks
-    return ServerSkips(before.now_us, after.now_us, total, rooms)
+def _skips_between(before: ServerStats, after: ServerStats) -> dict[str, ServerSkips]:
+    """Return by room what the server says that it skipped; a room must have been there all the time."""
+    earlier = {room.name: room for room in before.rooms}
+    return {
+        room.name: ServerSkips(earlier[room.name].n, room.n, room.skipped_ticks - earlier[room.name].skipped_ticks)
+        for room in after.rooms
+        if room.name in earlier and room.skipped_ticks >= earlier[room.name].skipped_ticks
+    }
 
 
 def in_a_line(summary: LoadSummary) -> str:

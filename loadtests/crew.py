@@ -52,7 +52,7 @@ class Crew(Protocol):
     def measure(self, start_us: int, end_us: int) -> None:
         """Have all measure from when to when, on the server's clock."""
 
-    def settle(self, skips: ServerSkips | None) -> None:
+    def settle(self, skips: dict[str, ServerSkips]) -> None:
         """Have all settle their accounts."""
 
     def parts(self) -> list[Part]:
@@ -87,7 +87,7 @@ class LocalCrew:
         """Have it measure."""
         self._worker.measure(start_us, end_us)
 
-    def settle(self, skips: ServerSkips | None) -> None:
+    def settle(self, skips: dict[str, ServerSkips]) -> None:
         """Have it settle its accounts."""
         self._worker.settle({}, skips)
 
@@ -144,7 +144,7 @@ class RemoteCrew:
         """Have all measure."""
         self._order({"do": "measure", "start_us": start_us, "end_us": end_us})
 
-    def settle(self, skips: ServerSkips | None) -> None:
+    def settle(self, skips: dict[str, ServerSkips]) -> None:
         """Tell each what the others saw, and have it settle its accounts."""
         seen = {client: report.get("seen", {}) for client, report in self._reports.items()}
         for client in seen:
@@ -193,7 +193,8 @@ class Member:
         if order["do"] == "measure":
             self._worker.measure(order["start_us"], order["end_us"])
         elif order["do"] == "settle":
-            self._worker.settle(order["ticks"], None if order["skips"] is None else ServerSkips(*order["skips"]))
+            skips = {room: ServerSkips(*of) for room, of in order["skips"].items()}
+            self._worker.settle(order["ticks"], skips)
 
 
 def listen_for_orders(runner: WorkerRunner, take: Any) -> None:

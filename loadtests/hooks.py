@@ -119,12 +119,12 @@ class Hooks:
             share = options.spawn_rate / max(1, runner.worker_count)
             setattr(parsed, RUN_ARGUMENT, {"run": run, "host": options.target.url, "spawn_rate": share})
             self._crew = RemoteCrew(runner, run)
-            self._conductor = Conductor(environment, options, base, self._crew)
+            self._conductor = Conductor(environment, options, address, base, self._crew)
             self._conductor.start()
         else:
             worker = LoadWorker(options, address, base, None, self._events)
             self._start_worker(worker)
-            self._conductor = Conductor(environment, options, base, LocalCrew(worker))
+            self._conductor = Conductor(environment, options, address, base, LocalCrew(worker))
             self._conductor.start()
 
     def on_test_stop(self, **_: Any) -> None:

@@ -43,8 +43,8 @@ class CoreUse:
 
     steal_percent: float
     """Of the core that had most of it."""
-    foreign_percent: float
-    """CPU of all processes but those that were known, over these cores."""
+    foreign_percent: float | None
+    """CPU of all processes but those that were known, over these cores; None where these are not known."""
 
 
 def own_cpus() -> list[int]:
@@ -88,7 +88,9 @@ def keeps_interrupts_apart(configs: tuple[Path, ...] = KERNEL_CONFIGS) -> bool:
     return False
 
 
-def use_between(before: MachineSample, after: MachineSample, cpus: list[int], known_cpu_s: float) -> CoreUse | None:
+def use_between(
+    before: MachineSample, after: MachineSample, cpus: list[int], known_cpu_s: float | None
+) -> CoreUse | None:
     """
     Return what ``cpus`` did, of which ``known_cpu_s`` was the CPU time of the processes that belong there.
 
@@ -106,5 +108,5 @@ def use_between(before: MachineSample, after: MachineSample, cpus: list[int], kn
         stolen_s = new.steal_s - old.steal_s
         steal.append(stolen_s / elapsed_s)
         busy_s += elapsed_s - (new.idle_s - old.idle_s) - stolen_s - (new.interrupts_s - old.interrupts_s)
-    foreign = max(0.0, busy_s - known_cpu_s) / (elapsed_s * len(known))
-    return CoreUse(100 * max(steal), 100 * foreign)
+    foreign = None if known_cpu_s is None else 100 * max(0.0, busy_s - known_cpu_s) / (elapsed_s * len(known))
+    return CoreUse(100 * max(steal), foreign)

@@ -24,7 +24,7 @@ from shared.measure.histogram import Histogram
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from loadtests.rooms import RoomTicks, ServerSkips, Window
+    from loadtests.rooms import ServerSkips, Window
     from loadtests.stats import ServerStats
 
 CLOCKS_S = 1.0
@@ -102,21 +102,20 @@ class Measurement:
         self._closed = self._edge()
         self.is_open = False
 
-    def settle(self, ticks: Mapping[str, list[Any]], skips: ServerSkips | None) -> None:
+    def settle(self, ticks: Mapping[str, list[Any]], skips: dict[str, ServerSkips]) -> None:
         """
         Say that nothing is expected any more.
 
         Args:
             ticks: what other workers saw of our rooms, as :meth:`~loadtests.rooms.RoomTicks.to_wire` gives it.
-            skips: the due times that the server says it skipped; None if it does not say.
+            skips: the due times that the server says it skipped, by room; nothing where it does not say.
 
         """
         self.beat()
         for name, columns in ticks.items():
             if name in self.recorder.rooms:
                 self.recorder.rooms[name].take_wire(columns)
-        self._skipped = self._seen_skipped()
-        self._lost = {} if skips is None else self.recorder.lost_ticks(skips)
+        self._unseen = self.recorder.explain_unseen(skips)
         self.recorder.settle(self.server_now_us())
 
     def part(self, worker: int) -> Part:
@@ -134,8 +133,9 @@ class Measurement:
             up=self._up,
             clock_step_us=self.offsets.step_us,
             clock_uncertainty_us=self.clock.uncertainty_us,
-            skipped=self._skipped,
-            lost=self._lost,
+            unseen=self._unseen.all,
+            lost=self._unseen.lost,
+            unexplained=self._unseen.unexplained,
             period_us=self.recorder.period_us,
             figures=Figures(self.ledger.ping_rtt, self.drift.lag, self._closed.cpu_s - self._opened.cpu_s),
             groups=self.recorder.groups,
@@ -147,10 +147,6 @@ class Measurement:
         """Let go of timers and files."""
         self.drift.stop()
         self.recorder.close()
-
-    def _seen_skipped(self) -> dict[str, int]:
-        rooms: dict[str, RoomTicks] = self.recorder.rooms
-        return {name: count for name, room in rooms.items() if (count := room.skipped(self.recorder.window))}
 
     def _edge(self) -> Edge:
         rss_bytes = psutil.Process().memory_info().rss

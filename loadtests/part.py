@@ -42,10 +42,10 @@ class Part:
     """Connections that were up when the window opened."""
     clock_step_us: int
     clock_uncertainty_us: int | None
-    skipped: dict[str, int]
-    """Due times in the window that were no tick for anybody, by room."""
+    unseen: dict[str, int]
+    """As :class:`~loadtests.recorder.Unseen`; so are the next two."""
     lost: dict[str, int]
-    """Of these, those that the server did not skip."""
+    unexplained: dict[str, int]
     period_us: float
     figures: Figures
     groups: dict[str, Accounts]
@@ -99,8 +99,9 @@ _PLAIN = (
     "up",
     "clock_step_us",
     "clock_uncertainty_us",
-    "skipped",
+    "unseen",
     "lost",
+    "unexplained",
     "period_us",
 )
 
@@ -138,8 +139,9 @@ def merged(parts: list[Part]) -> Part:
         up=sum(part.up for part in parts),
         clock_step_us=max(part.clock_step_us for part in parts),
         clock_uncertainty_us=None if None in uncertainties else max(u for u in uncertainties if u is not None),
-        skipped=_greatest([part.skipped for part in parts]),
+        unseen=_greatest([part.unseen for part in parts]),
         lost=_greatest([part.lost for part in parts]),
+        unexplained=_greatest([part.unexplained for part in parts]),
         period_us=max(part.period_us for part in parts),
         figures=figures,
         groups=groups,

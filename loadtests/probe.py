@@ -47,21 +47,21 @@ def knock(target: Target) -> Address:
     """
     why = ""
     for family, address in resolve(target)[:MAX_ADDRESSES]:
-        with socket.socket(family, socket.SOCK_STREAM) as connection:
-            connection.settimeout(TIMEOUT_S)
-            try:
+        try:
+            with socket.socket(family, socket.SOCK_STREAM) as connection:
+                connection.settimeout(TIMEOUT_S)
                 connection.connect(address)
                 _shake_hands(connection, Handshake(target, os.urandom(16)))
-            except TimeoutError:
-                why = f"{target.authority} does not answer within {TIMEOUT_S:g} s"
-            except OSError as error:
-                why = f"no server at {target.authority}: {reason_of(error)}"
-            except PeerError as error:
-                if str(error) != "HTTP status 503":
-                    raise NoServerError(f"no WebSocket at {target.url}: {error}{_hint(target, error)}") from error
-                return family, address
-            else:
-                return family, address
+        except TimeoutError:
+            why = f"{target.authority} does not answer within {TIMEOUT_S:g} s"
+        except OSError as error:  # this host may have no IPv6
+            why = f"no server at {target.authority}: {reason_of(error)}"
+        except PeerError as error:
+            if str(error) != "HTTP status 503":
+                raise NoServerError(f"no WebSocket at {target.url}: {error}{_hint(target, error)}") from error
+            return family, address
+        else:
+            return family, address
     raise NoServerError(why)
 
 

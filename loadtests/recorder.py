@@ -47,6 +47,16 @@ class Gap(NamedTuple):
     arrival_us: int
 
 
+class Unseen(NamedTuple):
+    """Due times in the window that were no tick for anybody, by room."""
+
+    all: dict[str, int]
+    lost: dict[str, int]
+    """Of these, those that the server did not skip."""
+    unexplained: dict[str, int]
+    """Of these, those of which it is not known whether it did."""
+
+
 class Rows(NamedTuple):
     """Arrivals sorted by connection and, within one, in order of reading."""
 
@@ -97,6 +107,7 @@ class Recorder:
         self._last_due_us = np.zeros(0, dtype=np.int64)
         self._last_placed_us = np.zeros(0, dtype=np.int64)
         self._ended_us = np.zeros(0, dtype=np.int64)
+        self._reads = np.zeros(0, dtype=np.bool_)
         self._jitters = JitterEstimators()
         self._gaps: defaultdict[int, list[Gap]] = defaultdict(list)
         self._late: defaultdict[int, set[int]] = defaultdict(set)
@@ -153,6 +164,10 @@ class Recorder:
         self._inside[room] += change
         if not self._inside[room] and self.window.start < NEVER:
             self._rooms[room].interrupted = True
+
+    def stop_reading(self, index: int) -> None:
+        """Say that what is sent to a connection need not be waited for."""
+        self._reads[index] = False
 
     def end_connection(self, index: int, at_us: int) -> None:
         """Say that a connection gets no ticks that are sent after ``at_us``."""
@@ -221,8 +236,8 @@ class Recorder:
         self._forget_announced()
 
     def caught_up(self) -> bool:
-        """Return whether all that are still up have got a tick due behind the window, and none in it can yet come."""
-        up = (self._last_n >= 0) & (self._ended_us == NEVER)
+        """Return whether all that are up and read have a tick from behind the window, and none in it can yet come."""
+        up = (self._last_n >= 0) & (self._ended_us == NEVER) & self._reads
         if (self._last_placed_us[up] < self.window.stop).any():
             return False
         return not any(
@@ -233,21 +248,28 @@ class Recorder:
             for n, _, _ in self._ticks_in(connection, gap)
         )
 
-    def lost_ticks(self, skips: ServerSkips) -> dict[str, int]:
+    def explain_unseen(self, skips: dict[str, ServerSkips]) -> Unseen:
         """
         Take due times that no connection of a room saw a tick for, and that its server did not skip, for sent ticks.
 
-        Both are counted from when to when the server was asked, which is a little more than the window. Call it
-        before :meth:`settle`; it returns how many there were, by room.
+        ``skips`` is what the server says of each room. It was asked a little before the window and after it: what
+        it says can be meant of due times outside, and then leaves it open what those inside were. Which of several
+        were sent is not known: the first, which are late by most. Call it before :meth:`settle`.
 
         """
-        lost = {}
+        unseen = Unseen({}, {}, {})
         for name, room in self.rooms.items():
-            count = min(room.skipped(skips.between) - skips.of(name), room.skipped(self.window))
-            if count > 0:
-                lost[name] = count
-                room.see_skipped(self.window, count)
-        return lost
+            numbers = room.unseen(self.window)
+            first_n, end_n, skipped = skips.get(name, (0, 0, 0))
+            covered = [n for n in numbers if first_n <= n < end_n]
+            lost = max(0, len(covered) - skipped)
+            at_most = min(len(covered), max(0, len(room.unseen_between(first_n, end_n)) - skipped))
+            counts = len(numbers), lost, at_most - lost + len(numbers) - len(covered)
+            for of, number in zip(unseen, counts, strict=True):
+                if number:
+                    of[name] = number
+            room.see_unseen(covered[:lost])
+        return unseen
 
     def settle(self, end_us: int) -> None:
         """Account for what never came; ``end_us`` is when we stopped waiting for it."""
@@ -283,6 +305,7 @@ class Recorder:
         self._last_due_us = grown(self._last_due_us, 0)
         self._last_placed_us = grown(self._last_placed_us, 0)
         self._ended_us = grown(self._ended_us, NEVER)
+        self._reads = np.concatenate((self._reads, np.ones(size - len(self._reads), dtype=np.bool_)))
         self._jitters.grow(size)
 
     def _by_group(self, connection: Integers, rows: Booleans | None = None) -> Iterator[tuple[str, Booleans | slice]]:
@@ -430,8 +453,9 @@ class Recorder:
         for connection in self._announced:
             room = self._rooms[self._room[connection]]
             if len(room) > MANY_TICKS:
-                gaps = self._gaps.get(connection)
-                room.forget(gaps[0].first if gaps else int(self._last_n[connection]) + 1)
+                late, gaps = self._late.get(connection, ()), self._gaps.get(connection, ())
+                missing = [n for gap in gaps for n, _, _ in self._ticks_in(connection, gap) if n not in late]
+                room.forget(int(self._last_n[connection]) + 1, but=missing)
 
     # Settling
 

@@ -19,21 +19,11 @@ Window = range
 
 
 class ServerSkips(NamedTuple):
-    """How many due times the server says that it skipped, from when to when on its clock."""
+    """What the server says of a room: of the n from ``first_n`` to before ``end_n`` it skipped ``number``."""
 
-    start_us: int
-    end_us: int
-    total: int
-    rooms: dict[str, int]
-
-    @property
-    def between(self) -> Window:
-        """From when to when."""
-        return range(self.start_us, self.end_us)
-
-    def of(self, room: str) -> int:
-        """Return how many of a room, and at most: all, where the server does not say which."""
-        return self.rooms.get(room, self.total)
+    first_n: int
+    end_n: int
+    number: int
 
 
 def placed_us(due_us: int, sent_us: int) -> int:
@@ -129,19 +119,34 @@ class RoomTicks:
             if placed_us(due_us, sent_us) in window:
                 yield n, due_us, sent_us
 
-    def skipped(self, window: Window) -> int:
-        """Return how many due times in the window, up to the last tick that was seen, were no tick for anybody."""
-        return len(self._skipped(window))
-
-    def see_skipped(self, window: Window, count: int) -> None:
-        """
-        Take ``count`` of the due times in the window that were no tick for anybody for ticks that were sent.
-
-        Which of them were is not known: the first, which are late by most where several follow each other.
-
-        """
+    def unseen(self, window: Window) -> list[int]:
+        """Return the n of due times in the window, up to the last tick that was seen, that were no tick for anybody."""
+        placed = [self._placed(index) for index in range(len(self))]
+        before = max((i for i, at_us in enumerate(placed) if at_us < window.start), default=0)
+        behind = next((i for i in range(before, len(self)) if placed[i] >= window.stop), len(self) - 1)
+        if behind < 0:
+            return []
+        inside = [self._n[i] for i, at_us in enumerate(placed) if at_us in window]
         period_us = self.period_us
-        for n in self._skipped(window)[:count]:
+        return [
+            n
+            for n in self.unseen_between(self._n[before], self._n[behind])
+            if (inside and inside[0] < n < inside[-1])
+            or self._due_by_period(bisect_left(self._n, n) - 1, n, period_us) in window
+        ]
+
+    def unseen_between(self, first_n: int, end_n: int) -> list[int]:
+        """Return which n from ``first_n`` to before ``end_n`` nobody saw, though they saw one before and one behind."""
+        if self.announced or self.interrupted:
+            return []
+        seen = self._n[max(0, bisect_left(self._n, first_n) - 1) : bisect_left(self._n, end_n) + 1]
+        leaps = [(a + 1, b) for a, b in pairwise(seen) if b - a <= MAX_LEAP + 1]
+        return [n for first, end in leaps for n in range(max(first, first_n), min(end, end_n))]
+
+    def see_unseen(self, numbers: Iterable[int]) -> None:
+        """Take due times that were no tick for anybody for ticks that were sent."""
+        period_us = self.period_us
+        for n in numbers:
             due_us = self._due_by_period(bisect_left(self._n, n) - 1, n, period_us)
             self.see(n, due_us, due_us)
 
@@ -160,11 +165,12 @@ class RoomTicks:
         count = max(0, int((end_us - 1 - last_due_us) // period_us))
         return [(last_n + i, last_due_us + int(i * period_us)) for i in range(1, count + 1)]
 
-    def forget(self, end_n: int) -> None:
-        """Forget the ticks before ``end_n``: nobody asks for them any more."""
+    def forget(self, end_n: int, but: Iterable[int] = ()) -> None:
+        """Forget the ticks before ``end_n``, which nobody asks for any more, ``but`` some."""
         first = bisect_left(self._n, end_n)
+        kept = sorted(index for n in but if (index := bisect_left(self._n, n)) < first and self._n[index] == n)
         for column in (self._n, self._due_us, self._sent_us):
-            del column[:first]
+            column[:first] = array("q", [column[index] for index in kept])
 
     # Over the wire, between workers
 
@@ -197,23 +203,6 @@ class RoomTicks:
         while index and self._is_odd(index):
             index -= 1
         return self._placed(index) + round((n - self._n[index]) * period_us)
-
-    def _skipped(self, window: Window) -> list[int]:
-        if self.announced or self.interrupted:
-            return []
-        inside = [i for i in range(len(self)) if self._placed(i) in window]
-        if not inside:
-            return []
-        # With the tick on either side: what was due in the window may have been its first or its last.
-        seen = self._n[max(0, inside[0] - 1) : inside[-1] + 2]
-        if not 0 <= seen[-1] - seen[0] + 1 - len(seen) <= MAX_LEAP:
-            return []
-        period_us, first_n, last_n = self.period_us, self._n[inside[0]], self._n[inside[-1]]
-        return [
-            n
-            for n in sorted(set(range(seen[0], seen[-1])) - set(seen))
-            if first_n < n < last_n or self._due_by_period(bisect_left(self._n, n) - 1, n, period_us) in window
-        ]
 
 
 MAX_LEAP = 100_000

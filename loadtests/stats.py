@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import socket
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -25,6 +26,8 @@ class RoomStats(msgspec.Struct, frozen=True):
     """One of ``rooms``."""
 
     name: str
+    n: int = 0
+    """The tick that comes next."""
     skipped_ticks: int = 0
 
 
@@ -66,17 +69,21 @@ class ServerStats(msgspec.Struct, frozen=True):
     answered_us: int = 0
 
 
-def fetch_stats(target: Target) -> ServerStats | None:
+def fetch_stats(target: Target, address: Address) -> ServerStats | None:
     """
-    Return what the server of ``target`` says, None if it has no /stats of ours.
+    Return what the server of ``target`` at ``address`` says, None if it has no /stats of ours.
 
     Raises:
         OSError: it can't be reached, or does not answer in time.
 
     """
     connection = http.client.HTTPConnection(target.host, target.port, timeout=TIMEOUT_S)
+    family, where = address
     try:
-        connection.connect()
+        # Not whichever address its name has by now.
+        connection.sock = socket.socket(family, socket.SOCK_STREAM)
+        connection.sock.settimeout(TIMEOUT_S)
+        connection.sock.connect(where)
         asked_us = now_us()
         connection.request("GET", "/stats", headers={"Host": target.authority, "Connection": "close"})
         response = connection.getresponse()
@@ -101,7 +108,7 @@ def find_server(target: Target) -> tuple[Address, ServerStats | None]:
     """
     address = knock(target)
     try:
-        return address, fetch_stats(target)
+        return address, fetch_stats(target, address)
     except OSError as error:
         raise NoServerError(f"{target.authority} does not answer GET /stats: {reason_of(error)}") from error
 

@@ -271,7 +271,7 @@ def _cpu_percent(part: Part) -> float:
 
 def _server(run: Run, whole: Part) -> ServerFigures:
     if run.base is None or run.before is None or run.after is None:
-        return ServerFigures(skipped_ticks=sum(whole.skipped.values()))  # as far as it shows
+        return ServerFigures(skipped_ticks=sum(whole.unseen.values()))  # as far as it shows
     return figures_between(run.base, run.before, run.after, whole.received / run.duration_s)
 
 
@@ -314,29 +314,30 @@ def _core_uses(run: Run, server: ServerFigures) -> CoreUses:
     its = set(run.server_cpus or ())
     # What was sampled over the window alone was done at the same rate shortly before and after it.
     longer = run.between_s / run.duration_s
+    its_s = None if server.cpu_percent is None else server.cpu_percent / 100
     uses: list[CoreUse] = []
     here = run.base.boot_id if run.base is not None and run.server_is_here else None
     hosts = {part.boot_id: [other for other in run.parts if other.boot_id == part.boot_id] for part in run.parts}
     for boot_id, parts in hosts.items():
         cpus = {cpu for part in parts for cpu in part.cpus}
-        known_s = sum(part.figures.cpu_s for part in parts)
+        known_s: float | None = sum(part.figures.cpu_s for part in parts)
         beside = boot_id == here and bool(cpus & its)
         before, after = parts[0].before, parts[0].after
         if before is not None and after is not None:
-            if beside and server.cpu_percent is None:
-                continue
             if beside:
-                known_s += run.duration_s * (server.cpu_percent or 0) / 100
-                known_s += sum(gap.cpu_s for gap in run.gaps if gap.cpu in cpus)
+                probes_s = sum(gap.cpu_s for gap in run.gaps if gap.cpu in cpus)
+                known_s = None if its_s is None else (known_s or 0) + run.duration_s * its_s + probes_s
             use = use_between(before, after, sorted(cpus), known_s)
             uses += [use] if use is not None else []
     generator = None
     if uses:
-        generator = CoreUse(max(use.steal_percent for use in uses), max(use.foreign_percent for use in uses))
-    if run.opened is None or run.closed is None or not its or server.cpu_percent is None:
+        foreign = [use.foreign_percent for use in uses if use.foreign_percent is not None]
+        generator = CoreUse(max(use.steal_percent for use in uses), max(foreign, default=None))
+    if run.opened is None or run.closed is None or not its:
         return CoreUses(None, generator)
     known_s = sum(part.figures.cpu_s for part in run.parts if part.boot_id == here and set(part.cpus) & its)
-    known_s = longer * (known_s + sum(gap.cpu_s for gap in run.gaps)) + run.between_s * server.cpu_percent / 100
+    known_s = longer * (known_s + sum(gap.cpu_s for gap in run.gaps))
+    known_s = None if its_s is None else known_s + run.between_s * its_s
     return CoreUses(use_between(run.opened, run.closed, sorted(its), known_s), generator)
 
 
@@ -361,7 +362,7 @@ def _findings(run: Run, whole: Part, server: ServerFigures, uses: CoreUses) -> F
         foreign_generator_percent=None if uses.generator is None else uses.generator.foreign_percent,
         shared_cpus=sorted(set(run.server_cpus or ()) & {cpu for part in run.parts for cpu in part.cpus}),
         clock_step_us=whole.clock_step_us,
-        slow_skips=_slow_skips(server, whole, sum(accounts.missing for accounts in others)),
+        slow_skips=_slow_skips(server, whole, others),
         own_limits=_in_words(everybody, Fate.OWN_LIMIT),
         timed_out=sum(accounts.fates[Fate.TIMED_OUT.value] for accounts in everybody),
         not_started=max(0, run.options.users - run.users) if not run.lost_workers else 0,
@@ -370,11 +371,12 @@ def _findings(run: Run, whole: Part, server: ServerFigures, uses: CoreUses) -> F
         stretch_p50_us=_stretch_p50_us(whole.stretches) if run.options.scenario.settled else [],
         server_unknown=run.base is None,
         stats_lost=run.base is not None and not run.server_is_known,
+        stats_late_ms=max(0.0, (run.before.now_us - run.window.start) / 1000) if run.before is not None else 0.0,
         same_host=whole.same_host,
         clock_uncertainty_us=whole.clock_uncertainty_us,
         negative_deliveries=sum(accounts.negative_deliveries for accounts in everybody),
         concurrency=_concurrency(run, main),
-        unexplained_ticks=0 if run.server_is_known else sum(whole.skipped.values()),
+        unexplained_ticks=sum(whole.unexplained.values()),
         lost_ticks=", ".join(f"{count} in room {room}" for room, count in list(whole.lost.items())[:5]),
         refused=_in_words(everybody, Fate.REFUSED),
         closed_early=_in_words(everybody, Fate.CLOSED_EARLY),
@@ -383,15 +385,17 @@ def _findings(run: Run, whole: Part, server: ServerFigures, uses: CoreUses) -> F
     )
 
 
-def _slow_skips(server: ServerFigures, whole: Part, missing: int) -> int | None:
+def _slow_skips(server: ServerFigures, whole: Part, others: list[Accounts]) -> int | None:
     """
-    Return how many frames the server skipped for connections that do not stall by plan.
+    Return how many frames the server skipped for ``others`` than those who stall by plan.
 
-    It does not say for whom; but what it skipped for one of the others is missing there.
+    It does not say for whom; but what it skipped for one of them is missing there, beside the ticks that were lost.
 
     """
-    stalled = whole.groups[STALLED].connected if STALLED in whole.groups else 0
-    return server.slow_skips if server.slow_skips is None or not stalled else min(server.slow_skips, missing)
+    if server.slow_skips is None or STALLED not in whole.groups or not whole.groups[STALLED].connected:
+        return server.slow_skips
+    lost = sum(whole.lost.values()) * sum(accounts.connected for accounts in others)
+    return min(server.slow_skips, max(0, sum(accounts.missing for accounts in others) - lost))
 
 
 def _timestamps(whole: Part) -> Literal["kernel", "read"]:

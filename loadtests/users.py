@@ -87,7 +87,7 @@ class SnakeUser(User):
     def stop_reading(self) -> None:
         """Leave everything that the server sends in the buffers."""
         if self.connection is not None:
-            self.connection.stop_reading()
+            self.worker.stop_reading(self.connection)
 
     def wait_for_stage(self, stage: int = 0) -> None:
         """Wait until a stage of the measured window begins: 0 is its start."""

@@ -94,6 +94,8 @@ class Findings:
     """It has no /stats of ours."""
     stats_lost: bool
     """It had, and did not answer for them after the window."""
+    stats_late_ms: float
+    """How far into the window its first answer was."""
     same_host: bool
     clock_uncertainty_us: int | None
     negative_deliveries: int
@@ -351,15 +353,27 @@ def _unknown_server(found: Findings, _: Limits) -> str | None:
 def _stats_lost(found: Findings, _: Limits) -> str | None:
     if not found.stats_lost:
         return None
-    return "the server did not answer GET /stats after the window: its own figures are not known"
+    return (
+        "the server did not answer GET /stats after the window: its own figures, who else took its core, and whether "
+        "it skipped frames for slow consumers are not known"
+    )
+
+
+def _stats_late(found: Findings, _: Limits) -> str | None:
+    if not found.stats_late_ms:
+        return None
+    return (
+        f"the server answered GET /stats only {found.stats_late_ms:.0f} ms into the window: its own figures, and who "
+        "else took its core, are those of the rest"
+    )
 
 
 def _unexplained_ticks(found: Findings, _: Limits) -> str | None:
     if not found.unexplained_ticks:
         return None
     return (
-        f"{found.unexplained_ticks} due times were no tick for anybody, and are taken for skipped: without /stats it "
-        "is not known whether the server sent them"
+        f"{found.unexplained_ticks} due times were no tick for anybody, and are taken for skipped: whether the server "
+        "sent them is not known"
     )
 
 
@@ -422,6 +436,7 @@ WARNINGS: tuple[Check, ...] = (
     _small_clock_step,
     _unknown_server,
     _stats_lost,
+    _stats_late,
     _clocks_differ,
     _concurrency,
     _unexplained_ticks,

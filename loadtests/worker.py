@@ -41,7 +41,8 @@ PINGS_A_SECOND = 50
 STATS_MARGIN_US = 2_000_000
 """The server is asked what it skipped so long before the window, at most."""
 DRAIN_S = 1.0
-"""How long we wait for what was due in the window, and at least two periods and a half."""
+"""How long we wait for what was due in the window; two periods and a half, if that is longer, up to the next."""
+MAX_DRAIN_S = 10.0
 DEFAULT_TICK_RATE_HZ = 20.0
 
 Phase = Literal["coming", "measuring", "drained", "settled"]
@@ -164,6 +165,11 @@ class LoadWorker:
         self._measurement.recorder.expect(connection.index, n, due_us + add_us, sent_us + add_us)
         return due_us + add_us, sent_us + add_us
 
+    def stop_reading(self, connection: Connection) -> None:
+        """Leave everything that the server sends to a connection in the buffers, and do not wait for it."""
+        connection.stop_reading()
+        self._measurement.recorder.stop_reading(connection.index)
+
     def record_input(self, connection: Connection, us: int) -> None:
         """Record how long it took from a key to the frame that shows the turn."""
         if self._measurement.is_open:
@@ -216,7 +222,7 @@ class LoadWorker:
         start_us = recorder.window.start - STATS_MARGIN_US
         return {name: room.to_wire(start_us) for name, room in recorder.rooms.items() if not room.announced}
 
-    def settle(self, ticks: Mapping[str, list[Any]], skips: ServerSkips | None) -> None:
+    def settle(self, ticks: Mapping[str, list[Any]], skips: dict[str, ServerSkips]) -> None:
         """Settle the accounts; as :meth:`Measurement.settle`. The :meth:`part` is ready then."""
         if self.phase == "drained":
             self._measurement.settle(ticks, skips)
@@ -239,7 +245,8 @@ class LoadWorker:
     def _take_error(self, context: Any, kind: Any, value: Any, traceback: Any) -> None:
         """Have gevent print an error that nobody caught; one in a callback of the hub is the generator's own fault."""
         type(self._hub).handle_error(self._hub, context, kind, value, traceback)
-        if not isinstance(context, gevent.Greenlet) and issubclass(kind, Exception):
+        # What was raised in a thread of gevent's pool (its context is a tuple), or in a greenlet, others hear of.
+        if not isinstance(context, gevent.Greenlet | tuple) and issubclass(kind, Exception):
             self._failed = self._failed or f"the load generator failed: {value!r}"
 
     def _period_us(self) -> float | None:
@@ -261,7 +268,8 @@ class LoadWorker:
             self._sleep_until(window.start + end_us)
             self._measurement.recorder.end_stage(stage)
         self._measurement.close_window()
-        deadline_s = time.monotonic() + max(DRAIN_S, 2.5 / self.tick_rate_hz)
+        drain_s = min(MAX_DRAIN_S, max(DRAIN_S, 2.5e-6 * self._measurement.recorder.period_us))
+        deadline_s = time.monotonic() + drain_s
         while time.monotonic() < deadline_s and not self._measurement.recorder.caught_up():
             gevent.sleep(BEAT_S)
         self.phase = "drained"

@@ -1,4 +1,4 @@
-"""A fifth comes before the measuring, and another fifth with each of its stages: at which load does it hurt?"""
+"""A fifth comes before the measuring, and another fifth with each of its stages, until it begins to hurt."""
 
 from locust import task
 

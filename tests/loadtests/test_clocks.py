@@ -191,6 +191,19 @@ def test_a_step_of_our_clock_leaves_the_estimate_and_intervals_alone(clocks: Clo
     assert (remote.steady_us, remote.ahead_us) == (-70_000, 5000)
 
 
+def test_pings_around_a_step_of_our_clock_are_not_believed(clocks: Clocks, remote: ServerClock) -> None:
+    ping(remote, 1_000_000, rtt_us=100, ahead_us=5000)
+    remote.update()
+    clocks.offset_ns += 900_000
+    ping(remote, 1_020_900, rtt_us=10, ahead_us=5000 - 900)  # sent and answered before anybody looked at the clock
+    remote.update()
+    assert (remote.steady_us, remote.ahead_us) == (-900, 5000)
+    ping(remote, 1_040_900, rtt_us=10, ahead_us=5000 - 900)
+    remote.update()
+    assert (remote.steady_us, remote.ahead_us) == (-900, 5000)
+    assert remote.uncertainty_us == 51
+
+
 def test_what_is_steady_does_not_change_with_the_estimate(remote: ServerClock) -> None:
     for at_us, rtt_us, ahead_us in ((1_000_000, 900, 5000), (1_020_000, 500, 5400), (1_040_000, 100, 4700)):
         ping(remote, at_us, rtt_us, ahead_us)

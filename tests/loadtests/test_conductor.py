@@ -11,7 +11,7 @@ from loadtests.conductor import FAILED, Conductor
 from loadtests.crew import RemoteCrew
 from loadtests.worker import Progress
 from tests.loadtests.test_part import part
-from tests.loadtests.test_worker import OPTIONS
+from tests.loadtests.test_worker import ADDRESS, OPTIONS
 
 if TYPE_CHECKING:
     import pytest
@@ -45,7 +45,7 @@ class Crew:
         if self.error is not None:
             raise self.error
 
-    def settle(self, skips: ServerSkips | None) -> None: ...
+    def settle(self, skips: dict[str, ServerSkips]) -> None: ...
 
     def parts(self) -> list[Part]:
         return []
@@ -56,7 +56,7 @@ def conducted(crew: Any) -> tuple[Any, bool]:
     quits: list[bool] = []
     runner = SimpleNamespace(quit=lambda: quits.append(True))
     environment: Any = SimpleNamespace(runner=runner, web_ui=None, process_exit_code=None)
-    conductor = Conductor(environment, OPTIONS, None, crew)
+    conductor = Conductor(environment, OPTIONS, ADDRESS, None, crew)
     conductor.start()
     for _ in range(200):
         if quits:

@@ -411,6 +411,13 @@ def test_stats_that_end_with_the_window(tmp_path: Path) -> None:
     assert summary.server.cpu_percent is summary.machine.foreign_cpu_percent is None
 
 
+@about("stats_late")
+def test_stats_that_come_when_the_window_is_open(tmp_path: Path) -> None:
+    summary = load_planted(stats_law(), tmp_path, tamper="slow stats")
+    assert_warning(summary, "answered GET /stats only")
+    assert summary.frames.received == summary.frames.expected > 0
+
+
 @about("unexplained_ticks")
 def test_skipped_or_lost_without_stats(tmp_path: Path) -> None:
     summary = load_planted(Law(tick_rate_hz=20, skip_every=9), tmp_path)

@@ -71,6 +71,7 @@ def test_no_interrupts_are_overlooked_or_counted_twice_on_this_machine() -> None
     assert after is not None
     use = use_between(before, after, list(before.cores), known_cpu_s=0)
     assert use is not None
+    assert use.foreign_percent is not None
     # Of all cores at least what this process took: what others take is on top of it.
     took_percent = 100 * (time.process_time() - started_s) / ((after.at_s - before.at_s) * len(before.cores))
     assert use.foreign_percent > took_percent - 2
@@ -111,6 +112,13 @@ def test_more_known_than_busy_is_no_less_than_nothing() -> None:
     use = use_between(*samples(), cpus=[1], known_cpu_s=2.0)
     assert use is not None
     assert use.foreign_percent == 0
+
+
+def test_steal_is_known_whoever_else_was_there() -> None:
+    use = use_between(*samples(), cpus=[0], known_cpu_s=None)
+    assert use is not None
+    assert use.steal_percent == pytest.approx(10)
+    assert use.foreign_percent is None
 
 
 def test_cores_that_are_not_there() -> None:

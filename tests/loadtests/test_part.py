@@ -33,8 +33,9 @@ def part(worker: int = 0, **changes: Any) -> Part:
         "up": 10 * seed,
         "clock_step_us": 7 * seed,
         "clock_uncertainty_us": 3 * seed,
-        "skipped": {"main": seed, f"r{worker}": 5},
+        "unseen": {"main": seed, f"r{worker}": 5},
         "lost": {"main": 1},
+        "unexplained": {f"r{worker}": 1},
         "period_us": 50_000.0,
         "figures": filled(Figures, seed),
         "groups": {MAIN: filled(Accounts, seed), f"group {worker}": filled(Accounts, 7)},
@@ -52,7 +53,7 @@ def over_the_wire(of: Part) -> Part:
     "of",
     [
         part(),
-        part(boot_id=None, before=None, after=None, clock_uncertainty_us=None, skipped={}, lost={}),
+        part(boot_id=None, before=None, after=None, clock_uncertainty_us=None, unseen={}, lost={}, unexplained={}),
         part(stages=[], stretches=[], groups={MAIN: Accounts()}, period_us=0.0, rss_growth_bytes=-4096),
     ],
 )
@@ -122,6 +123,6 @@ def test_what_one_does_not_know_nobody_knows() -> None:
 
 def test_workers_that_share_a_room_count_the_same_skipped_ticks() -> None:
     whole = merged([part(0), part(1)])
-    assert whole.skipped == {"main": 2, "r0": 5, "r1": 5}
-    assert whole.lost == {"main": 1}
+    assert whole.unseen == {"main": 2, "r0": 5, "r1": 5}
+    assert (whole.lost, whole.unexplained) == ({"main": 1}, {"r0": 1, "r1": 1})
     assert whole.cpus == [0, 1]

@@ -281,23 +281,20 @@ def test_steps_add_up_to_the_whole(story: Story) -> None:
     assert error.summary() == main.interval_error.summary()
 
 
-def skipped(recorder: Recorder) -> int:
-    return sum(room.skipped(recorder.window) for room in recorder.rooms.values())
+def unseen(recorder: Recorder) -> int:
+    return sum(len(room.unseen(recorder.window)) for room in recorder.rooms.values())
 
 
-def asked_us(recorder: Recorder) -> range:
-    """From when to when the server is asked what it skipped: a little more than the window."""
-    return range(recorder.window.start - 3 * PERIOD_US, recorder.window.stop + 3 * PERIOD_US)
-
-
-def skips(recorder: Recorder, total: int = 0, **rooms: int) -> ServerSkips:
-    return ServerSkips(asked_us(recorder).start, asked_us(recorder).stop, total, rooms)
+def lost_ticks(recorder: Recorder, skipped: int = 0, first_n: int = 0, end_n: int = 10**6) -> dict[str, int]:
+    """Explain what nobody saw by what the server says of each room; return what it did not skip."""
+    skips = dict.fromkeys(recorder.rooms, ServerSkips(first_n, end_n, skipped))
+    return recorder.explain_unseen(skips).lost
 
 
 def shared_out(*recorders: Recorder) -> None:
     """Tell each what the others saw, as workers do."""
     seen = [
-        travelled({name: room.to_wire(asked_us(recorder).start) for name, room in recorder.rooms.items()})
+        travelled({name: room.to_wire(recorder.window.start - 3 * PERIOD_US) for name, room in recorder.rooms.items()})
         for recorder in recorders
     ]
     for number, recorder in enumerate(recorders):
@@ -315,14 +312,16 @@ def test_two_workers_that_share_rooms_count_what_one_would(story: Story, of_firs
     recorders = [story.recorded(*share) for share in shares]
     shared_out(*recorders)
     alone = story.recorded()
-    by_server = skips(alone, 1, r1=2)
-    seen_skipped, lost = skipped(alone), alone.lost_ticks(by_server)
+    # It was asked two ticks before the window and two behind it.
+    first_n, end_n = ((at_us - START_US) // PERIOD_US for at_us in (story.window.start, story.window.stop))
+    by_server = {"r1": ServerSkips(first_n - 1, end_n + 2, 2)}
+    seen = alone.explain_unseen(by_server)
     alone.settle(END_US)
     groups: defaultdict[str, Accounts] = defaultdict(Accounts)
     for recorder in recorders:
-        if set(recorder.rooms) == set(alone.rooms):
-            assert skipped(recorder) == seen_skipped
-        assert recorder.lost_ticks(by_server) == {name: lost[name] for name in recorder.rooms if name in lost}
+        assert recorder.explain_unseen(by_server) == tuple(
+            {name: of[name] for name in recorder.rooms if name in of} for of in seen
+        )
         recorder.settle(END_US)
         for name, accounts in recorder.groups.items():
             groups[name].add(accounts)
@@ -388,7 +387,7 @@ def test_an_interval_over_a_gap_is_none_of_one_period() -> None:
     ).played()
     main = recorder.groups[MAIN]
     assert main.interval_error.count == 1
-    assert skipped(recorder) == 1
+    assert unseen(recorder) == 1
     assert main.missing == 0
 
 
@@ -681,7 +680,7 @@ def test_an_echo_room_has_the_ticks_that_it_is_told_of() -> None:
     recorder.take(log.drain(), 0)
     recorder.settle(END_US)
     assert counts(recorder.groups[MAIN]) == (2, 2, 0, 0)
-    assert skipped(recorder) == 0
+    assert unseen(recorder) == 0
 
 
 def test_an_echo_that_never_came_back_is_missed_to_the_end_but_none_that_was_not_sent() -> None:
@@ -698,61 +697,84 @@ def test_an_echo_that_never_came_back_is_missed_to_the_end_but_none_that_was_not
     assert recorder.groups[MAIN].tick_lateness.max_us == END_US - due(1)
 
 
-def test_our_own_messages_are_forgotten_when_they_have_come_back() -> None:
+@pytest.mark.parametrize("overtaken", [False, True])
+def test_our_own_messages_are_forgotten_when_they_have_come_back(overtaken: bool) -> None:
     recorder = Recorder(PERIOD_US)
     recorder.add_connection("echo0", announced=True)
     recorder.measure(range(due(0), due(6000)))
     log = ArrivalLog()
     for n in range(6000):
         recorder.expect(0, n, due(n), sent(n))
-        if n != 4000:
-            log.append(0, log.add(TickFrame(n, due(n), sent(n), 50)), stamp(sent(n)))
+        came = [n] if n != 4000 else []
+        for number in [*came, 4000] if overtaken and n == 4001 else came:
+            log.append(0, log.add(TickFrame(number, due(number), sent(number), 50)), stamp(sent(n)))
         if n % 100 == 99:
             recorder.take(log.drain(), 0)
-    assert len(recorder.rooms["echo0"]) == 2000, "from the lost one on"
+    assert len(recorder.rooms["echo0"]) <= 1000
     recorder.settle(END_US)
-    assert counts(recorder.groups[MAIN]) == (5999, 1, 0, 0)
+    assert counts(recorder.groups[MAIN]) == ((6000, 0, 0, 1) if overtaken else (5999, 1, 0, 0))
 
 
 def test_ticks_that_nobody_saw_and_the_server_did_not_skip_are_missing() -> None:
     story = Story([Member(room="r1")], ticks(0, 1, 4), range(START_US, due(5)))
     recorder = story.recorded()
-    assert skipped(recorder) == 2
-    assert recorder.lost_ticks(skips(recorder, r1=2)) == {}
-    assert recorder.lost_ticks(skips(recorder, 2)) == {}, "it does not say in which room"
-    assert recorder.lost_ticks(skips(recorder)) == {"r1": 2}
+    assert unseen(recorder) == 2
+    assert recorder.explain_unseen({"r1": ServerSkips(0, 5, 2)}) == ({"r1": 2}, {}, {})
+    assert recorder.explain_unseen({}) == ({"r1": 2}, {}, {"r1": 2}), "it does not say"
+    assert recorder.explain_unseen({"r1": ServerSkips(0, 5, 0)}) == ({"r1": 2}, {"r1": 2}, {})
     recorder.settle(END_US)
     assert counts(recorder.groups[MAIN]) == (3, 2, 0, 0)
-    assert skipped(recorder) == 0
+    assert unseen(recorder) == 0
 
 
 def test_only_as_many_are_missing_as_were_lost() -> None:
     members, numbers = [Member() for _ in range(3)], (0, 3, 4, 7, 9)  # five due times are no ticks
     arrivals = [tick for member in range(3) for tick in ticks(*numbers, member=member)]
     recorder = Story(members, arrivals, range(START_US, due(10))).recorded()
-    assert recorder.lost_ticks(skips(recorder, main=4)) == {"main": 1}
+    assert lost_ticks(recorder, skipped=4) == {"main": 1}
     recorder.settle(END_US)
     assert counts(recorder.groups[MAIN]) == (15, 3, 0, 0)
 
 
-def test_what_was_skipped_before_the_window_excuses_nothing_in_it() -> None:
+@pytest.mark.parametrize(
+    ("first_n", "skipped", "lost", "unexplained"),
+    [
+        (0, 3, 0, 0),  # all three
+        (0, 2, 0, 1),  # of 1, 2 and 4 one was lost: 4, which is in the window, or not
+        (0, 1, 0, 1),  # two were lost
+        (0, 0, 1, 0),  # all were
+        (3, 0, 1, 0),  # asked later: only 4 is meant
+        (3, 1, 0, 0),
+        (5, 0, 0, 1),  # asked when it was over
+    ],
+)
+def test_what_was_skipped_outside_the_window_leaves_it_open_what_was_in_it(
+    first_n: int, skipped: int, lost: int, unexplained: int
+) -> None:
     recorder = Story(ONE, ticks(0, 3, 5), range(due(3), due(6))).recorded()  # 1, 2 and 4 came to nobody
-    skipped_before = ServerSkips(due(0), due(6), 0, {"main": 2})
-    assert recorder.lost_ticks(skipped_before) == {"main": 1}
+    of = recorder.explain_unseen({"main": ServerSkips(first_n, 6, skipped)})
+    assert [of.all, of.lost, of.unexplained] == [{"main": count} if count else {} for count in (1, lost, unexplained)]
     recorder.settle(END_US)
-    assert recorder.groups[MAIN].missing == 1
+    assert recorder.groups[MAIN].missing == lost
 
 
 def test_a_lost_tick_at_either_edge_of_the_window_is_missing() -> None:
     recorder = Story(ONE, ticks(0, 2, 3, 5), range(due(1), due(5))).recorded()
-    assert recorder.lost_ticks(skips(recorder)) == {"main": 2}
+    assert lost_ticks(recorder) == {"main": 2}
     recorder.settle(END_US)
     assert counts(recorder.groups[MAIN]) == (2, 2, 0, 0)
 
 
+def test_a_window_of_which_nobody_saw_a_tick_is_missing() -> None:
+    recorder = Story(ONE, ticks(0, 1, 5), range(due(2), due(5))).recorded()
+    assert lost_ticks(recorder) == {"main": 3}
+    recorder.settle(END_US)
+    assert counts(recorder.groups[MAIN]) == (0, 3, 0, 0)
+
+
 def test_a_lost_tick_behind_one_with_an_odd_due_time_is_missing() -> None:
     recorder = Story(ONE, ticks(0, 1, 2, 4), range(START_US, due(5)), odd=frozenset({2})).recorded()
-    assert recorder.lost_ticks(skips(recorder)) == {"main": 1}
+    assert lost_ticks(recorder) == {"main": 1}
     recorder.settle(END_US)
     assert counts(recorder.groups[MAIN]) == (4, 1, 0, 0)
     assert recorder.groups[MAIN].tick_lateness.percentile_us(70) in range(PERIOD_US, PERIOD_US + 200)
@@ -763,8 +785,8 @@ def test_a_leap_of_n_is_no_lost_tick() -> None:
     log = ArrivalLog()
     log.append(0, log.add(TickFrame(10**9, due(2), sent(2), 50)), stamp(sent(2)))
     recorder.take(log.drain(), 0)
-    assert skipped(recorder) == 0
-    assert recorder.lost_ticks(skips(recorder)) == {}
+    assert unseen(recorder) == 0
+    assert lost_ticks(recorder) == {}
     recorder.close()
 
 
@@ -774,10 +796,10 @@ def test_due_times_of_a_room_that_was_empty_for_a_while_are_no_skipped_ticks() -
     log = ArrivalLog()
     log.append(0, log.add(TickFrame(9, due(9), sent(9), 50)), stamp(sent(9)))
     recorder.take(log.drain(), 0)
-    assert skipped(recorder) == 7
+    assert unseen(recorder) == 7
     recorder.count_inside(0, -1)
-    assert skipped(recorder) == 0
-    assert recorder.lost_ticks(skips(recorder)) == {}
+    assert unseen(recorder) == 0
+    assert lost_ticks(recorder) == {}
     recorder.close()
 
 
@@ -847,6 +869,14 @@ def test_thousands_that_ended_early_cost_no_look_at_every_tick_behind() -> None:
         sys.setprofile(None)
     assert recorder.groups[MAIN].missing == 1000
     assert looked_at < 100_000, "of ten million pairs of connection and tick"
+
+
+def test_nobody_waits_for_who_does_not_read() -> None:
+    recorder = Story(TWO, ticks(0, 1, 2) + ticks(0, member=1), range(START_US, due(2))).recorded()
+    assert not recorder.caught_up()
+    recorder.stop_reading(1)
+    assert recorder.caught_up()
+    recorder.close()
 
 
 def test_an_odd_due_time_does_not_keep_us_waiting() -> None:

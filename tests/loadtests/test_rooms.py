@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtests.rooms import MAX_LEAP, RoomTicks, ServerSkips, placed_us
+from loadtests.rooms import MAX_LEAP, RoomTicks, placed_us
 from shared.measure.histogram import HIGHEST_US
 from tests.loadtests.test_accounts import travelled
 
@@ -37,7 +37,7 @@ def test_a_tick_is_where_it_was_due_unless_that_cannot_be() -> None:
 
 def test_an_empty_room() -> None:
     empty = RoomTicks()
-    assert (len(empty), empty.last_n, empty.period_us, empty.skipped(ALWAYS)) == (0, -1, 0.0, 0)
+    assert (len(empty), empty.last_n, empty.period_us, empty.unseen(ALWAYS)) == (0, -1, 0.0, [])
     assert empty.unseen_until(2**40) == []
     assert [len(column) for column in empty.to_wire(0)] == [0, 0, 0]
 
@@ -115,37 +115,36 @@ def test_unseen_ticks_follow_the_last_due_time_that_is_one() -> None:
     assert room(0, 1, 2, odd=2).unseen_until(due(4)) == [(3, due(3))]
 
 
-def test_skipped_is_what_nobody_got_in_the_window_up_to_the_last_tick() -> None:
+def test_unseen_is_what_nobody_got_in_the_window_up_to_the_last_tick() -> None:
     ticks = room(0, 3, 4, 7, 9)
-    assert ticks.skipped(ALWAYS) == 5
-    assert ticks.skipped(range(due(3), due(9))) == 3, "8 was its last"
-    assert ticks.skipped(range(due(4), due(7))) == 2, "5 and 6, too"
-    assert ticks.skipped(range(due(2), due(5))) == 1, "2 was its first"
-    assert ticks.skipped(range(due(3), due(20))) == 3, "behind 9 nobody knows"
-    assert ticks.skipped(range(0)) == 0
+    assert ticks.unseen(ALWAYS) == [1, 2, 5, 6, 8]
+    assert ticks.unseen(range(due(3), due(9))) == [5, 6, 8]
+    assert ticks.unseen(range(due(4), due(7))) == [5, 6]
+    assert ticks.unseen(range(due(2), due(5))) == [2]
+    assert ticks.unseen(range(due(5), due(7))) == [5, 6], "nobody saw any of this window"
+    assert ticks.unseen(range(due(3), due(20))) == [5, 6, 8], "behind 9 nobody knows"
+    assert ticks.unseen(range(due(10), due(20))) == []
+    assert ticks.unseen(range(0)) == []
+    assert ticks.unseen_between(0, 99) == [1, 2, 5, 6, 8]
+    assert ticks.unseen_between(2, 6) == [2, 5]
+    assert ticks.unseen_between(6, 6) == []
     ticks.interrupted = True
-    assert ticks.skipped(ALWAYS) == 0
-    assert room(0, 3, announced=True).skipped(ALWAYS) == 0
+    assert ticks.unseen(ALWAYS) == ticks.unseen_between(0, 9) == []
+    assert room(0, 3, announced=True).unseen(ALWAYS) == []
 
 
-def test_a_leap_is_not_skipped_ticks() -> None:
-    assert room(0, MAX_LEAP).skipped(ALWAYS) == MAX_LEAP - 1
-    assert room(0, MAX_LEAP + 3).skipped(ALWAYS) == 0
+def test_a_leap_is_no_unseen_ticks() -> None:
+    assert len(room(0, MAX_LEAP + 1).unseen(ALWAYS)) == MAX_LEAP
+    assert room(0, MAX_LEAP + 2).unseen(ALWAYS) == []
+    assert room(0, 2, MAX_LEAP + 4).unseen(ALWAYS) == [1]
 
 
-def test_skipped_ticks_that_were_sent_after_all() -> None:
+def test_unseen_ticks_that_were_sent_after_all() -> None:
     ticks = room(0, 1, 5)
     ticks.see(2, due(2) - ODD_US, due(2) + 700)
-    ticks.see_skipped(range(due(1), due(6)), 2)
+    ticks.see_unseen(ticks.unseen(range(due(1), due(6))))
     assert list(ticks.between(3, 5, ALWAYS)) == [(3, due(3), due(3)), (4, due(4), due(4))]
-    assert ticks.skipped(ALWAYS) == 0
-
-
-def test_of_skipped_ticks_only_so_many_were_sent() -> None:
-    ticks = room(0, 3, 5)
-    ticks.see_skipped(ALWAYS, 2)
-    assert ticks_of(ticks) == [0, 1, 2, 3, 5]
-    assert ticks.skipped(ALWAYS) == 1
+    assert ticks.unseen(ALWAYS) == []
 
 
 # What is asked for
@@ -171,9 +170,11 @@ def test_what_is_forgotten_is_gone() -> None:
     assert ticks_of(ticks) == [9]
 
 
-def test_what_the_server_says_of_a_room_or_at_most() -> None:
-    skips = ServerSkips(due(1), due(5), 7, {"r1": 2})
-    assert (skips.of("r1"), skips.of("r2"), skips.between) == (2, 7, range(due(1), due(5)))
+def test_some_of_what_is_forgotten_may_be_kept() -> None:
+    ticks = room(1, 2, 5, 6)
+    ticks.forget(6, but=[5, 1, 3, 6])
+    assert ticks_of(ticks) == [1, 5, 6]
+    assert list(ticks.between(0, 9, ALWAYS)) == [(n, due(n), due(n)) for n in (1, 5, 6)]
 
 
 # Between workers
@@ -196,7 +197,7 @@ def test_two_rooms_that_told_each_other_are_the_same_in_the_window(
     both = room(*(one | other))
     for ticks in rooms:
         assert list(ticks.between(0, 99, window)) == list(both.between(0, 99, window))
-        assert ticks.skipped(window) == both.skipped(window)
+        assert ticks.unseen(window) == both.unseen(window)
         # Behind it, too: up to when ticks were seen says when the room fell silent.
         assert list(ticks.between(start, 99, ALWAYS)) == list(both.between(start, 99, ALWAYS))
 

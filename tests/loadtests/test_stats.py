@@ -1,4 +1,5 @@
 import base64
+import errno
 import hashlib
 import json
 import socket
@@ -56,6 +57,11 @@ def decoded(**changes: Any) -> ServerStats:
     return msgspec.convert(stats(**changes), ServerStats)
 
 
+def fetched(url: str) -> ServerStats | None:
+    target = parse_target(url)
+    return fetch_stats(target, (socket.AF_INET, (target.host, target.port)))
+
+
 @contextmanager
 def page(status: int, body: bytes) -> Iterator[str]:
     class Page(BaseHTTPRequestHandler):
@@ -78,7 +84,7 @@ def page(status: int, body: bytes) -> Iterator[str]:
 def test_what_the_server_says() -> None:
     with page(200, json.dumps(stats()).encode()) as url:
         started_us = now_us()
-        found = fetch_stats(parse_target(url))
+        found = fetched(url)
     assert found is not None
     assert started_us <= found.asked_us <= found.answered_us <= now_us()
     assert msgspec.structs.replace(found, asked_us=0, answered_us=0) == decoded()
@@ -97,7 +103,7 @@ def test_what_the_server_says() -> None:
 )
 def test_a_server_without_stats_of_ours(status: int, body: bytes) -> None:
     with page(status, body) as url:
-        assert fetch_stats(parse_target(url)) is None
+        assert fetched(url) is None
 
 
 def test_figures_are_those_between_two_moments() -> None:
@@ -225,6 +231,26 @@ def test_of_several_addresses_the_first_that_answers_counts(monkeypatch: pytest.
         found.pop()
         with pytest.raises(NoServerError, match=r"no server at many\.example:9: connection refused"):
             knock(parse_target("ws://many.example:9"))
+
+
+def test_an_address_family_that_this_host_lacks_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Socket(socket.socket):
+        def __init__(self, family: int = -1, *arguments: Any, **options: Any) -> None:
+            if family == socket.AF_INET6:
+                raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+            super().__init__(family, *arguments, **options)
+
+    with game(json.dumps(stats()).encode()) as url:
+        port = parse_target(url).port
+        found = [
+            (family, socket.SOCK_STREAM, 6, "", address)
+            for family, address in ((socket.AF_INET6, ("::1", port)), (socket.AF_INET, ("127.0.0.1", port)))
+        ]
+        monkeypatch.setattr(socket, "socket", Socket)
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+        address, of = find_server(parse_target(url))
+    assert address == (socket.AF_INET, ("127.0.0.1", port))
+    assert of is not None, "it is asked at the address that answered"
 
 
 def test_a_server_without_echo_is_told_apart() -> None:

@@ -37,8 +37,9 @@ def part(
         up=10,
         clock_step_us=0,
         clock_uncertainty_us=0,
-        skipped={},
+        unseen={},
         lost={},
+        unexplained={},
         period_us=50_000,
         figures=Figures(cpu_s=cpu_s),
         groups={MAIN: accounts()} | (groups or {}),
@@ -47,9 +48,9 @@ def part(
     )
 
 
-def machine(at_s: float, busy_s: float) -> MachineSample:
-    """Return a sample of two cores that were busy for so long by then."""
-    return MachineSample(at_s, dict.fromkeys((0, 1), CoreTimes(at_s - busy_s, 0.0, 0.0)))
+def machine(at_s: float, busy_s: float, steal_s: float = 0.0) -> MachineSample:
+    """Return a sample of two cores that were busy for so long by then, and that the hypervisor took for so long."""
+    return MachineSample(at_s, dict.fromkeys((0, 1), CoreTimes(at_s - busy_s - steal_s, steal_s, 0.0)))
 
 
 def run(*parts: Part, server_cpu_s: float = 2.4, **changes: Any) -> Run:
@@ -118,6 +119,18 @@ def test_without_the_server_s_last_word_its_own_figures_are_not_known() -> None:
     assert beside.foreign_cpu_generator_percent is None
 
 
+def test_what_the_hypervisor_took_is_known_without_the_server() -> None:
+    summary = summarise(run(after=None, closed=machine(12.0, 3.0, steal_s=1.2)))
+    assert summary.machine.steal_percent == pytest.approx(10)
+    assert any("stole 10.0 %" in reason for reason in summary.validity.reasons)
+
+
+def test_stats_that_came_late_are_those_of_the_rest() -> None:
+    before = decoded(now_us=WINDOW_US.start + 1_500_000, process=stats()["process"] | {"cpu_s": 1.0})
+    warnings = summarise(run(before=before)).validity.warnings
+    assert any("only 1500 ms into the window" in warning for warning in warnings)
+
+
 # For whom the server skipped frames
 
 
@@ -128,6 +141,7 @@ def test_without_the_server_s_last_word_its_own_figures_are_not_known() -> None:
         ({STALLED: accounts(received=0, missing=200)}, ""),
         ({STALLED: accounts(received=0, missing=200), MAIN: accounts(missing=3)}, "skipped 3 frames"),
         ({STALLED: accounts(received=0, missing=200), "leavers": accounts(missing=7)}, "skipped 7 frames"),
+        ({STALLED: accounts(received=0, missing=200), MAIN: accounts(missing=99)}, "skipped 40 frames"),
     ],
 )
 def test_frames_that_are_skipped_for_those_who_stall_by_plan(groups: dict[str, Accounts], words: str) -> None:
@@ -137,14 +151,21 @@ def test_frames_that_are_skipped_for_those_who_stall_by_plan(groups: dict[str, A
     assert all(words in reason for reason in reasons)
 
 
+def test_ticks_that_were_lost_for_everybody_were_not_skipped_for_slow_consumers() -> None:
+    groups = {STALLED: accounts(received=0, missing=200), MAIN: accounts(connected=10, missing=20)}
+    after = decoded(now_us=13_000_000, slow_skips=40, process=stats()["process"] | {"cpu_s": 3.4})
+    of = replace(part(groups), lost={"main": 2})
+    assert not any("slow" in reason for reason in summarise(run(of, after=after)).validity.reasons)
+
+
 # What nobody saw
 
 
 def test_without_stats_nobody_knows_why_a_due_time_was_no_tick() -> None:
-    of = replace(part(), skipped={"main": 4})
-    words = "4 due times were no tick for anybody"
-    assert any(words in warning for warning in summarise(run(of, base=None, before=None, after=None)).validity.warnings)
-    assert not any(words in warning for warning in summarise(run(of)).validity.warnings)
+    of = replace(part(), unseen={"main": 6}, unexplained={"main": 4})
+    summary = summarise(run(of, base=None, before=None, after=None))
+    assert any("4 due times were no tick for anybody" in warning for warning in summary.validity.warnings)
+    assert summary.server.skipped_ticks == 6
 
 
 def test_a_window_in_which_no_tick_was_due_is_not_valid() -> None:

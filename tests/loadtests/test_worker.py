@@ -122,6 +122,17 @@ def test_a_fault_in_a_callback_of_the_hub_fails_the_run(worker: LoadWorker, capf
     capfd.readouterr()
 
 
+def test_an_error_in_a_thread_of_the_pool_is_for_who_waits_for_it(
+    worker: LoadWorker, capfd: pytest.CaptureFixture[str]
+) -> None:
+    worker.start()
+    with pytest.raises(ZeroDivisionError):
+        gevent.get_hub().threadpool.apply(fault)
+    assert worker.progress().failed == ""
+    worker.stop()
+    capfd.readouterr()
+
+
 def stats_of_another_host(ahead_us: int) -> ServerStats:
     asked_us = now_us()
     return decoded(boot_id="another", asked_us=asked_us, answered_us=asked_us + 500, now_us=asked_us + 250 + ahead_us)

@@ -39,6 +39,7 @@ class Door:
         self.doomed: dict[int, Peer] = {}
         """Those who get garbage or an end after some ticks."""
         self.stats_given = 0
+        self.next_n = 0
         self.offset_us = (time.time_ns() - time.monotonic_ns()) // 1000 + law.clock_shift_us
         listener.setblocking(False)  # noqa: FBT003 - socket's own
         self.fd = listener.fileno()
@@ -140,7 +141,7 @@ class Door:
     def stats(self) -> bytes:
         skipped = self.meta.all_skipped
         rooms: list[dict[str, Any]] = [
-            {"name": room.name, "ticks": room.ticks, "skipped_ticks": skipped - room.skipped_before}
+            {"name": room.name, "n": self.next_n, "skipped_ticks": skipped - room.skipped_before}
             for room in self.rooms.values()
         ]
         upgraded = sum(peer.upgraded for peer in self.outbox.peers.values())

@@ -49,6 +49,7 @@ class PlantedServer:
         lawful_us = sent_us = 0  # when the last tick should have been sent, and when it had been
         n = 0
         while not self.stopping:
+            self.door.next_n = n
             due_us = meta.started_us + law.due_us(n)
             at_us = due_us + constant_us + (law.late_us(n, 0) if law.late_by_tick else 0)
             stalled_until_us = meta.stalls[-1].ended_us if meta.stalls else 0

@@ -15,7 +15,7 @@ from typing import Any
 import gevent
 from locust import events
 
-from loadtests import client, clocks, drift, machine
+from loadtests import client, clocks, conductor, drift, machine, stats
 from loadtests.locustfile import *  # noqa: F403 - Locust looks for user classes here
 
 TAMPER = os.environ["TAMPER"]
@@ -60,8 +60,16 @@ def send_some_home(environment: Any, **_: object) -> None:
     gevent.spawn_later(STEP_AFTER_S, lambda: environment.runner.start(environment.parsed_options.num_users - 5, 100))
 
 
+def fetch_stats_late(*arguments: Any) -> Any:
+    """Answer as a server does that is starved of everything but its ticks."""
+    gevent.sleep(0.8)
+    return stats.fetch_stats(*arguments)
+
+
 if TAMPER == "fewer users":
     events.init.add_listener(send_some_home)  # type: ignore[no-untyped-call]
+elif TAMPER == "slow stats":
+    conductor.fetch_stats = fetch_stats_late  # type: ignore[attr-defined, assignment]
 elif TAMPER == "no timer":
     drift.create_timer = lambda _: -1  # type: ignore[attr-defined, assignment]
 elif TAMPER == "steal":
