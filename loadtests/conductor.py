@@ -53,7 +53,6 @@ class FailedRunError(Exception):
 class ServerEdge:
     """What the server and its host had done by one end of the window, or shortly before or after it."""
 
-    at_s: float
     machine: MachineSample | None
     stats: ServerStats | None
 
@@ -160,7 +159,6 @@ class Conductor:
             server_is_here=self._is_here(),
             opened=opened.machine,
             closed=closed.machine,
-            between_s=closed.at_s - opened.at_s,
             gaps=gaps,
             parts=parts,
             users=sum(progress.users for progress in self._crew.progress()),
@@ -222,7 +220,7 @@ class Conductor:
                 stats = gevent.with_timeout(WAIT_S, fetch_stats, self.options.target, self._address, timeout_value=None)
             except OSError as error:
                 logger.warning("the server does not answer GET /stats: %s", error)
-        return ServerEdge(time.monotonic(), sample_machine(), stats)
+        return ServerEdge(sample_machine(), stats)
 
 
 def _skips_between(before: ServerStats, after: ServerStats) -> dict[str, ServerSkips]:

@@ -1,40 +1,49 @@
-"""What the measured cores did besides the server and the generator. Reads /proc/stat; knows nothing of the load."""
+"""What the measured cores did besides the server and the generator. Reads /proc; knows nothing of the load."""
 
 from __future__ import annotations
 
-import gzip
 import os
 import time
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-PROC_STAT = Path("/proc/stat")
-KERNEL_CONFIGS = (Path("/proc/config.gz"), Path(f"/boot/config-{os.uname().release}"))
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+PROC = Path("/proc")
+KTHREADD = 2
+"""The pid of the parent of the kernel's threads, where all processes of the machine can be seen."""
+DELIVERY = "ksoftirqd/"
+"""Threads of the kernel that take in what was sent when there is much of it: the work of who sends and receives."""
 
 
 @dataclass(frozen=True, slots=True)
 class CoreTimes:
-    """One core's clock at a moment, in seconds since boot: idle, taken by the hypervisor, in interrupts."""
+    """One core's clock at a moment, in seconds since boot: idle, and taken by the hypervisor."""
 
     idle_s: float
     steal_s: float
-    interrupts_s: float
-    """That no process is charged with; receiving on loopback is such work."""
 
 
 @dataclass(frozen=True, slots=True)
 class MachineSample:
-    """All cores at one moment of the monotonic clock."""
+    """All cores, and all processes, at one moment of the monotonic clock."""
 
     at_s: float
     cores: dict[int, CoreTimes]
+    process_cpu_s: dict[int, float] | None = None
+    """CPU time of each process by its pid, that of its ended children included; None where not all can be seen."""
 
     @classmethod
     def from_wire(cls, wire: dict[str, Any]) -> Self:
         """Return what ``dataclasses.asdict`` made plain objects of."""
-        return cls(wire["at_s"], {int(cpu): CoreTimes(**times) for cpu, times in wire["cores"].items()})
+        cores, processes = wire["cores"], wire["process_cpu_s"]
+        return cls(
+            wire["at_s"],
+            {int(cpu): CoreTimes(**times) for cpu, times in cores.items()},
+            None if processes is None else {int(pid): cpu_s for pid, cpu_s in processes.items()},
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,66 +56,86 @@ class CoreUse:
     """CPU of all processes but those that were known, over these cores; None where these are not known."""
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The processes that belong on some cores."""
+
+    cpu_s: float
+    """What they took of them between two samples."""
+    pids: Collection[int] = ()
+    """Their pids, and those of all others of the run, wherever they are."""
+
+
 def own_cpus() -> list[int]:
     """Return the cores that this process may run on."""
     return sorted(os.sched_getaffinity(0))
 
 
-def sample_machine(path: Path = PROC_STAT, *, interrupts_apart: bool | None = None) -> MachineSample | None:
-    """Return the state of all cores, None where the system has no /proc/stat."""
+def sample_machine(proc: Path = PROC) -> MachineSample | None:
+    """Return the state of all cores, None where the system has no /proc/stat; some 20 us a process."""
     try:
-        lines = path.read_text(encoding="ascii").splitlines()
+        lines = (proc / "stat").read_text("ascii").splitlines()
     except OSError:
         return None
-    if interrupts_apart is None:
-        interrupts_apart = keeps_interrupts_apart()
-    cores = {}
     ticks_a_second = os.sysconf("SC_CLK_TCK")
+    cores = {}
     for line in lines:
         name, *fields = line.split()
         if name.startswith("cpu") and name != "cpu":
-            _, _, _, idle, iowait, irq, softirq, steal, *_ = (int(field) / ticks_a_second for field in fields)
-            cores[int(name[3:])] = CoreTimes(idle + iowait, steal, irq + softirq if interrupts_apart else 0.0)
-    return MachineSample(time.monotonic(), cores)
+            _, _, _, idle, iowait, _, _, steal, *_ = (int(field) / ticks_a_second for field in fields)
+            cores[int(name[3:])] = CoreTimes(idle + iowait, steal)
+    at_s = time.monotonic()
+    return MachineSample(at_s, cores, _process_cpu_s(proc, ticks_a_second))
 
 
-@cache
-def keeps_interrupts_apart(configs: tuple[Path, ...] = KERNEL_CONFIGS) -> bool:
+def use_between(before: MachineSample, after: MachineSample, cpus: list[int], known: Known | None) -> CoreUse | None:
     """
-    Return whether no process is charged with the time in interrupts; else the one that was interrupted is.
+    Return what ``cpus`` did, of which ``known`` is what belongs there.
 
-    That a kernel which does not say how it was built charges a process is assumed: what others took is then
-    overstated, and never overlooked.
-
-    """
-    for path in configs:
-        try:
-            config = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        except (OSError, EOFError):
-            continue
-        return b"CONFIG_IRQ_TIME_ACCOUNTING=y" in config.splitlines()
-    return False
-
-
-def use_between(
-    before: MachineSample, after: MachineSample, cpus: list[int], known_cpu_s: float | None
-) -> CoreUse | None:
-    """
-    Return what ``cpus`` did, of which ``known_cpu_s`` was the CPU time of the processes that belong there.
-
-    Busy is what was neither idle nor stolen: a tickless kernel keeps these two exactly, while its user and system
-    times are samples taken every 10 ms, which a server that wakes every 50 ms can hit always or never.
+    What others took is at most what these cores were busy for beside it, and at most what all other processes took
+    anywhere; of the two, the less. Busy is what was neither idle nor stolen: a tickless kernel keeps these two
+    exactly, while its user and system times are samples taken every 10 ms, which a server that wakes every 50 ms can
+    hit always or never. It contains what nobody is charged with, such as waking up from idling.
 
     """
     elapsed_s = after.at_s - before.at_s
-    known = [cpu for cpu in cpus if cpu in before.cores and cpu in after.cores]
-    if not known or elapsed_s <= 0:
+    shared = [cpu for cpu in cpus if cpu in before.cores and cpu in after.cores]
+    if not shared or elapsed_s <= 0:
         return None
     steal, busy_s = [], 0.0
-    for cpu in known:
+    for cpu in shared:
         old, new = before.cores[cpu], after.cores[cpu]
         stolen_s = new.steal_s - old.steal_s
         steal.append(stolen_s / elapsed_s)
-        busy_s += elapsed_s - (new.idle_s - old.idle_s) - stolen_s - (new.interrupts_s - old.interrupts_s)
-    foreign = None if known_cpu_s is None else 100 * max(0.0, busy_s - known_cpu_s) / (elapsed_s * len(known))
-    return CoreUse(100 * max(steal), foreign)
+        busy_s += elapsed_s - (new.idle_s - old.idle_s) - stolen_s
+    if known is None:
+        return CoreUse(100 * max(steal), None)
+    foreign_s = max(0.0, busy_s - known.cpu_s)
+    if before.process_cpu_s is not None and after.process_cpu_s is not None:
+        foreign_s = min(foreign_s, _others_cpu_s(before.process_cpu_s, after.process_cpu_s, known.pids))
+    return CoreUse(100 * max(steal), 100 * foreign_s / (elapsed_s * len(shared)))
+
+
+def _others_cpu_s(before: dict[int, float], after: dict[int, float], pids: Collection[int]) -> float:
+    # Of one that has ended meanwhile its parent tells.
+    return sum(max(0.0, cpu_s - before.get(pid, 0.0)) for pid, cpu_s in after.items() if pid not in pids)
+
+
+def _process_cpu_s(proc: Path, ticks_a_second: int) -> dict[int, float] | None:
+    """Return the CPU time of all processes; None inside a container, or where processes are hidden."""
+    found: dict[int, float] = {}
+    sees_all = False
+    for entry in os.scandir(proc):
+        if not entry.name.isdecimal():
+            continue
+        try:
+            stat = Path(entry.path, "stat").read_text("utf-8", "replace")
+        except OSError:  # it has ended
+            continue
+        start, _, rest = stat.rpartition(")")
+        name = start.partition("(")[2]
+        sees_all |= int(entry.name) == KTHREADD and name == "kthreadd"
+        if not name.startswith(DELIVERY):
+            # utime, stime, cutime, cstime: fields 14 to 17 of proc_pid_stat(5), the rest begins with the third.
+            found[int(entry.name)] = sum(map(int, rest.split()[11:15])) / ticks_a_second
+    return found if sees_all else None

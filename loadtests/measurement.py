@@ -6,6 +6,7 @@ Knows nothing of Locust: :mod:`loadtests.worker` says when, :mod:`loadtests.summ
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ import psutil
 from loadtests.clocks import OffsetWatch, ServerClock, boot_id
 from loadtests.drift import DriftProbe
 from loadtests.ledger import Ledger
-from loadtests.machine import MachineSample, own_cpus, sample_machine
+from loadtests.machine import own_cpus, sample_machine
 from loadtests.part import Figures, Part
 from loadtests.recorder import Recorder
 from loadtests.stamps import now_us
@@ -39,7 +40,6 @@ class Edge:
     """On the monotonic clock."""
     cpu_s: float
     """CPU time of this process."""
-    machine: MachineSample | None
     rss_bytes: int
 
 
@@ -72,6 +72,9 @@ class Measurement:
         self._clocks_due_s = 0.0
         self._up = 0
         self._opened = self._closed = self._edge()
+        # Of the machine, outside the window: with hundreds of processes it takes milliseconds.
+        self._before = self._after = sample_machine()
+        self._own_cpu_s = 0.0
 
     def beat(self) -> None:
         """Account for what arrived since the last beat, and look at the clocks once a second."""
@@ -86,6 +89,7 @@ class Measurement:
 
     def measure(self, window: Window, stages: Sequence[int]) -> None:
         """Say what is to be measured, before it comes."""
+        self._before, self._own_cpu_s = sample_machine(), time.process_time()
         self.recorder.measure(window, stages)
 
     def open_window(self) -> None:
@@ -101,6 +105,10 @@ class Measurement:
         """Stop measuring what this worker does; ticks that were due before are still taken."""
         self._closed = self._edge()
         self.is_open = False
+
+    def end(self) -> None:
+        """Say that what was measured has come, or is not waited for any more."""
+        self._after, self._own_cpu_s = sample_machine(), time.process_time() - self._own_cpu_s
 
     def settle(self, ticks: Mapping[str, list[Any]], skips: dict[str, ServerSkips]) -> None:
         """
@@ -122,12 +130,14 @@ class Measurement:
         """Return what was measured; call it after :meth:`settle`."""
         return Part(
             worker=worker,
+            pid=os.getpid(),
             boot_id=self.boot_id,
             same_host=self.same_host,
             cpus=own_cpus(),
             duration_s=self._closed.at_s - self._opened.at_s,
-            before=self._opened.machine,
-            after=self._closed.machine,
+            before=self._before,
+            after=self._after,
+            own_cpu_s=self._own_cpu_s,
             rss_bytes=self._opened.rss_bytes,
             rss_growth_bytes=self._opened.rss_bytes - self._rss_bytes,
             up=self._up,
@@ -150,4 +160,4 @@ class Measurement:
 
     def _edge(self) -> Edge:
         rss_bytes = psutil.Process().memory_info().rss
-        return Edge(time.monotonic(), time.process_time(), sample_machine(), rss_bytes)
+        return Edge(time.monotonic(), time.process_time(), rss_bytes)

@@ -26,14 +26,18 @@ class Part:
     """One worker's share of a run, settled."""
 
     worker: int
+    pid: int
     boot_id: str | None
     same_host: bool
     """The server is on this worker's host, or is taken to be."""
     cpus: list[int]
     duration_s: float
-    """Between the two samples of CPU and machine."""
+    """Between the two samples of CPU."""
     before: MachineSample | None
+    """Taken before the window, as the next behind it."""
     after: MachineSample | None
+    own_cpu_s: float
+    """CPU time of this process between the two."""
     rss_bytes: int
     """When the window opened."""
     rss_growth_bytes: int
@@ -90,10 +94,12 @@ class Part:
 
 _PLAIN = (
     "worker",
+    "pid",
     "boot_id",
     "same_host",
     "cpus",
     "duration_s",
+    "own_cpu_s",
     "rss_bytes",
     "rss_growth_bytes",
     "up",
@@ -128,12 +134,14 @@ def merged(parts: list[Part]) -> Part:
     uncertainties = [part.clock_uncertainty_us for part in parts]
     return Part(
         worker=-1,
+        pid=-1,
         boot_id=parts[0].boot_id,
         same_host=all(part.same_host for part in parts),
         cpus=sorted({cpu for part in parts for cpu in part.cpus}),
         duration_s=parts[0].duration_s,
         before=parts[0].before,
         after=parts[0].after,
+        own_cpu_s=sum(part.own_cpu_s for part in parts),
         rss_bytes=sum(part.rss_bytes for part in parts),
         rss_growth_bytes=sum(part.rss_growth_bytes for part in parts),
         up=sum(part.up for part in parts),

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from loadtests.accounts import MAIN
-from loadtests.machine import CoreUse, use_between
+from loadtests.machine import CoreUse, Known, use_between
 from loadtests.part import merged
 from loadtests.stats import figures_between
 from loadtests.validity import LIMITS, Findings, is_saturated, judge, limits_in_words
@@ -62,7 +62,6 @@ class Run:
     """On the conductor's host, whose cores are known."""
     opened: MachineSample | None
     closed: MachineSample | None
-    between_s: float
     gaps: list[CoreGap]
     parts: list[Part]
     users: int
@@ -312,33 +311,47 @@ def _clock(run: Run, whole: Part) -> ClockFigures:
 def _core_uses(run: Run, server: ServerFigures) -> CoreUses:
     """Return what the measured cores did besides; a host's workers are known to each other's cores."""
     its = set(run.server_cpus or ())
-    # What was sampled over the window alone was done at the same rate shortly before and after it.
-    longer = run.between_s / run.duration_s
     its_s = None if server.cpu_percent is None else server.cpu_percent / 100
-    uses: list[CoreUse] = []
     here = run.base.boot_id if run.base is not None and run.server_is_here else None
+    uses: list[CoreUse] = []
     hosts = {part.boot_id: [other for other in run.parts if other.boot_id == part.boot_id] for part in run.parts}
     for boot_id, parts in hosts.items():
-        cpus = {cpu for part in parts for cpu in part.cpus}
-        known_s: float | None = sum(part.figures.cpu_s for part in parts)
-        beside = boot_id == here and bool(cpus & its)
         before, after = parts[0].before, parts[0].after
-        if before is not None and after is not None:
-            if beside:
-                probes_s = sum(gap.cpu_s for gap in run.gaps if gap.cpu in cpus)
-                known_s = None if its_s is None else (known_s or 0) + run.duration_s * its_s + probes_s
-            use = use_between(before, after, sorted(cpus), known_s)
-            uses += [use] if use is not None else []
+        if before is None or after is None:
+            continue
+        cpus = sorted({cpu for part in parts for cpu in part.cpus})
+        cpu_s: float | None = sum(part.own_cpu_s for part in parts)
+        if boot_id == here and its & set(cpus):
+            elapsed_s = after.at_s - before.at_s
+            cpu_s = None if its_s is None else (cpu_s or 0) + elapsed_s * (its_s + _probes_s(run, set(cpus)))
+        known = None if cpu_s is None else Known(cpu_s, _pids(run, boot_id))
+        uses += [use] if (use := use_between(before, after, cpus, known)) is not None else []
     generator = None
     if uses:
         foreign = [use.foreign_percent for use in uses if use.foreign_percent is not None]
         generator = CoreUse(max(use.steal_percent for use in uses), max(foreign, default=None))
     if run.opened is None or run.closed is None or not its:
         return CoreUses(None, generator)
-    known_s = sum(part.figures.cpu_s for part in run.parts if part.boot_id == here and set(part.cpus) & its)
-    known_s = longer * (known_s + sum(gap.cpu_s for gap in run.gaps))
-    known_s = None if its_s is None else known_s + run.between_s * its_s
-    return CoreUses(use_between(run.opened, run.closed, sorted(its), known_s), generator)
+    known = None
+    if its_s is not None:
+        beside_s = sum(part.figures.cpu_s for part in run.parts if part.boot_id == here and set(part.cpus) & its)
+        # What was sampled over the window alone was done at the same rate shortly before and after it.
+        share = its_s + _probes_s(run, its) + beside_s / run.duration_s
+        known = Known((run.closed.at_s - run.opened.at_s) * share, _pids(run, here))
+    return CoreUses(use_between(run.opened, run.closed, sorted(its), known), generator)
+
+
+def _probes_s(run: Run, cpus: set[int]) -> float:
+    """Return how much of a second the drift probes on some cores took."""
+    return sum(gap.cpu_s for gap in run.gaps if gap.cpu in cpus) / run.duration_s
+
+
+def _pids(run: Run, boot_id: str | None) -> set[int]:
+    """Return the processes of the run on a host, but for the conductor's, where that is no worker."""
+    pids = {part.pid for part in run.parts if part.boot_id == boot_id}
+    if run.base is not None and run.base.boot_id == boot_id:
+        pids |= {run.base.process.pid, *(gap.pid for gap in run.gaps)}
+    return pids
 
 
 def _findings(run: Run, whole: Part, server: ServerFigures, uses: CoreUses) -> Findings:

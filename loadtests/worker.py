@@ -272,6 +272,7 @@ class LoadWorker:
         deadline_s = time.monotonic() + drain_s
         while time.monotonic() < deadline_s and not self._measurement.recorder.caught_up():
             gevent.sleep(BEAT_S)
+        self._measurement.end()
         self.phase = "drained"
 
     def _sleep_until(self, server_us: int) -> None:

@@ -19,13 +19,15 @@ def histogram(*values_us: int) -> Histogram:
 
 def part(worker: int = 0, **changes: Any) -> Part:
     seed = worker + 1
-    sample = MachineSample(12.5 + worker, {0: CoreTimes(1.25, 0.5, 0.125), 1: CoreTimes(3.0, 0.0, 0.1)})
+    sample = MachineSample(12.5 + worker, {0: CoreTimes(1.25, 0.5), 1: CoreTimes(3.0, 0.0)}, {2: 1.5})
     values = {
         "worker": worker,
+        "pid": 70 + worker,
         "boot_id": "b",
         "same_host": True,
         "cpus": [worker, 1],
         "duration_s": 10.0,
+        "own_cpu_s": 1.5 * seed,
         "before": sample,
         "after": replace(sample, at_s=99.0),
         "rss_bytes": 1000 * seed,
@@ -78,7 +80,7 @@ def test_main_and_received() -> None:
 
 
 def test_one_part_is_the_whole() -> None:
-    assert merged([part()]).to_wire() == part().to_wire() | {"worker": -1, "cpus": [0, 1]}
+    assert merged([part()]).to_wire() == part().to_wire() | {"worker": -1, "pid": -1, "cpus": [0, 1]}
 
 
 def test_counts_add_up() -> None:
@@ -89,6 +91,7 @@ def test_counts_add_up() -> None:
     assert whole.main.received == sum(of.main.received for of in parts)
     assert whole.received == sum(of.received for of in parts)
     assert (whole.rss_bytes, whole.rss_growth_bytes, whole.up) == (6000, 600, 60)
+    assert whole.own_cpu_s == 9.0
     assert whole.figures.cpu_s == pytest.approx(sum(of.figures.cpu_s for of in parts))
     assert whole.figures.lag.count == sum(of.figures.lag.count for of in parts)
     assert set(whole.groups) == {MAIN, "group 0", "group 1", "group 2"}

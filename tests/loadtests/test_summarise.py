@@ -26,12 +26,14 @@ def part(
 ) -> Part:
     return Part(
         worker=0,
+        pid=70,
         boot_id=boot_id,
         same_host=True,
         cpus=list(cpus),
         duration_s=10.0,
         before=machine(0.0, 0.0),
-        after=machine(10.0, 2.0),
+        after=machine(12.0, 2.4),
+        own_cpu_s=1.2 * cpu_s,
         rss_bytes=1,
         rss_growth_bytes=0,
         up=10,
@@ -50,7 +52,7 @@ def part(
 
 def machine(at_s: float, busy_s: float, steal_s: float = 0.0) -> MachineSample:
     """Return a sample of two cores that were busy for so long by then, and that the hypervisor took for so long."""
-    return MachineSample(at_s, dict.fromkeys((0, 1), CoreTimes(at_s - busy_s - steal_s, steal_s, 0.0)))
+    return MachineSample(at_s, dict.fromkeys((0, 1), CoreTimes(at_s - busy_s - steal_s, steal_s)))
 
 
 def run(*parts: Part, server_cpu_s: float = 2.4, **changes: Any) -> Run:
@@ -65,7 +67,6 @@ def run(*parts: Part, server_cpu_s: float = 2.4, **changes: Any) -> Run:
         "server_is_here": True,
         "opened": machine(0.0, 0.0),
         "closed": machine(12.0, 3.0),
-        "between_s": 12.0,
         "gaps": [],
         "parts": list(parts) or [part()],
         "users": GAME.users,

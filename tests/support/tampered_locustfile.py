@@ -8,14 +8,14 @@ import _socket
 import errno
 import os
 import time
-from pathlib import Path
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import gevent
 from locust import events
 
-from loadtests import client, clocks, conductor, drift, machine, stats
+from loadtests import client, clocks, conductor, drift, machine, measurement, stats
 from loadtests.locustfile import *  # noqa: F403 - Locust looks for user classes here
 
 TAMPER = os.environ["TAMPER"]
@@ -24,18 +24,11 @@ STEP_AFTER_S = 3.0
 STEPS_US = {"clock step": 1500, "small clock step": 300}
 
 
-class StealingStat:
-    """/proc/stat of a machine whose hypervisor takes a tenth of each core."""
-
-    def read_text(self, encoding: str) -> str:
-        lines = Path("/proc/stat").read_text(encoding).splitlines()
-        return "\n".join(self._with_steal(line) for line in lines)
-
-    def _with_steal(self, line: str) -> str:
-        fields = line.split()
-        if fields[0].startswith("cpu") and fields[0] != "cpu":
-            fields[8] = str(int(fields[8]) + int(10 * (time.monotonic() - STARTED_S)))
-        return " ".join(fields)
+def with_steal(seen: machine.MachineSample | None) -> machine.MachineSample | None:
+    """Return what is seen on a machine whose hypervisor takes a tenth of each core."""
+    assert seen is not None
+    more_s = (time.monotonic() - STARTED_S) / 10
+    return replace(seen, cores={cpu: replace(core, steal_s=core.steal_s + more_s) for cpu, core in seen.cores.items()})
 
 
 class PortlessSocket(_socket.socket):
@@ -73,10 +66,9 @@ elif TAMPER == "slow stats":
 elif TAMPER == "no timer":
     drift.create_timer = lambda _: -1  # type: ignore[attr-defined, assignment]
 elif TAMPER == "steal":
-    machine.sample_machine.__defaults__ = (StealingStat(),)
+    for module in (measurement, conductor):
+        module.sample_machine = lambda: with_steal(machine.sample_machine())  # type: ignore[attr-defined]
 elif TAMPER == "ports":
     client._socket = SimpleNamespace(**{**vars(_socket), "socket": PortlessSocket})  # type: ignore[attr-defined, assignment]
 else:
-    from loadtests import measurement
-
     measurement.OffsetWatch = SteppedWatch  # type: ignore[attr-defined]
