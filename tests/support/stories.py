@@ -1,0 +1,230 @@
+"""What becomes of the connections of a story: as the recorder counts it, and as a slow and simple bookkeeper does."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from loadtests.accounts import MAIN, Accounts
+from loadtests.arrivals import ArrivalLog, TickFrame
+from loadtests.recorder import NEVER, Recorder
+from loadtests.rooms import ServerSkips
+from shared.measure.histogram import Histogram
+from tests.loadtests.test_accounts import travelled
+from tests.loadtests.test_arrivals import stamp
+
+PERIOD_US = 50_000
+SEND_US = 10
+"""From a tick's due time to when it is sent."""
+ODD_US = 61_000_000
+"""How long before it was sent a frame may say that it was due."""
+START_US = 200_000_000
+"""Due time of tick 0: no time is negative, however odd."""
+CORRECTION_US = 7
+LAST_N = 30
+END_US = START_US + 200 * PERIOD_US
+
+
+def due(n: int) -> int:
+    return START_US + n * PERIOD_US
+
+
+def sent(n: int) -> int:
+    return due(n) + SEND_US
+
+
+# The truth, one tick after the other
+
+
+@dataclass(frozen=True)
+class Member:
+    """One connection."""
+
+    room: str = "main"
+    group: str = MAIN
+    entered_us: int | None = None
+    ended_us: int = NEVER
+    ended_with_last: bool = False
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A tick frame, so long after it was due."""
+
+    member: int
+    n: int
+    delay_us: int
+
+    @property
+    def at_us(self) -> int:
+        return due(self.n) + self.delay_us
+
+
+@dataclass
+class Story:
+    """Whatever became of some connections."""
+
+    members: list[Member]
+    arrivals: list[Arrival]
+    window: range = range(START_US, END_US)
+    cuts: list[int] = field(default_factory=list)
+    """Behind which arrivals a take ends."""
+    odd: frozenset[int] = frozenset()
+    """Ticks that say that they were due long before."""
+    stages: list[int] = field(default_factory=lambda: [0])
+
+    def stated_due(self, n: int) -> int:
+        return sent(n) - ODD_US if n in self.odd else due(n)
+
+    def measures(self, n: int) -> bool:
+        """Whether a tick is in the window: a due time that is none places nothing."""
+        return (sent(n) if n in self.odd else due(n)) in self.window
+
+    def takes(self) -> list[list[Arrival]]:
+        size = len(self.arrivals)
+        edges = [0, *sorted(min(cut, size) for cut in self.cuts), size]
+        return [self.arrivals[first:end] for first, end in pairwise(edges)]
+
+    def recorded(self, *of: int) -> Recorder:
+        """Return what has recorded the arrivals of some members (of all if none is named), not settled."""
+        recorder = Recorder(PERIOD_US)
+        indexes = {}
+        for member in of or range(len(self.members)):
+            who = self.members[member]
+            indexes[member] = index = recorder.add_connection(who.room, who.group)
+            if who.entered_us is not None:
+                recorder.enter_connection(index, who.entered_us)
+            recorder.end_connection(index, who.ended_us)
+            if who.ended_with_last:
+                recorder.end_with_last(index)
+        recorder.measure(self.window, self.stages)
+        log = ArrivalLog()
+        for take in self.takes():
+            for arrival in take:
+                if arrival.member in indexes:
+                    n = arrival.n
+                    frame = log.add(TickFrame(n, self.stated_due(n), sent(n), 100))
+                    log.append(indexes[arrival.member], frame, stamp(arrival.at_us - CORRECTION_US))
+            recorder.take(log.drain(), CORRECTION_US)
+        return recorder
+
+    def played(self) -> Recorder:
+        recorder = self.recorded()
+        recorder.settle(END_US)
+        return recorder
+
+    def main(self) -> Accounts:
+        return self.played().groups[MAIN]
+
+
+@dataclass
+class Page:
+    """What is written down of one group."""
+
+    received: int = 0
+    missing: int = 0
+    duplicate: int = 0
+    out_of_order: int = 0
+    lateness: Histogram = field(default_factory=Histogram)
+    intervals: Histogram = field(default_factory=Histogram)
+    pdv: Histogram = field(default_factory=Histogram)
+
+
+class Book:
+    """What a bookkeeper writes down who follows one connection after the other through all of a story."""
+
+    def __init__(self, story: Story) -> None:
+        self.story = story
+        self.pages: defaultdict[str, Page] = defaultdict(Page)
+        self.rooms: defaultdict[str, set[int]] = defaultdict(set)
+        for arrival in story.arrivals:
+            self.rooms[story.members[arrival.member].room].add(arrival.n)
+        for number, member in enumerate(story.members):
+            page = self.pages[member.group]
+            ticks = [arrival for arrival in story.arrivals if arrival.member == number]
+            if ticks:
+                self._follow(page, member, ticks)
+
+    def _follow(self, page: Page, member: Member, ticks: list[Arrival]) -> None:
+        story, first = self.story, ticks[0].n
+        got: dict[int, int] = {}  # when each came
+        newest: list[int] = []  # those that were newer than all before
+        deliveries = []
+        for tick in ticks:
+            n, measured = tick.n, story.measures(tick.n)
+            if n in got:
+                page.duplicate += measured
+                continue
+            got[n] = tick.at_us
+            if not newest or n > newest[-1]:
+                if newest and n == newest[-1] + 1 and measured and story.measures(n - 1):
+                    page.intervals.record(abs(got[n] - got[n - 1] - PERIOD_US))
+                newest.append(n)
+            else:
+                page.out_of_order += measured
+            if measured:
+                page.received += 1
+                page.lateness.record(tick.at_us - story.stated_due(n))
+                deliveries.append(tick.at_us - sent(n))
+        for delivery_us in deliveries:
+            page.pdv.record(delivery_us - min(deliveries))
+        for n, due_us in self._expected(member, first, newest[-1]):
+            if n not in got:
+                page.missing += 1
+                page.lateness.record(next((got[newer] for newer in newest if newer > n), END_US) - due_us)
+
+    def _expected(self, member: Member, first: int, last: int) -> list[tuple[int, int]]:
+        """Return the ticks of the window that were sent while a connection was in its room, and when they were due."""
+        story, room = self.story, self.rooms[member.room]
+        ended_us = -1 if member.ended_with_last else member.ended_us
+        seen = [n for n in room if first < n < last or _is_told(member, first, n) or (n > last and sent(n) < ended_us)]
+        ticks = [(n, story.stated_due(n)) for n in seen if story.measures(n)]
+        if len(room - story.odd) > 1:  # else nobody can tell what a period is
+            unseen = range(max(room) + 1, 101)
+            ticks += [(n, due(n)) for n in unseen if due(n) < ended_us and due(n) in story.window]
+        return ticks
+
+
+def _is_told(member: Member, first: int, n: int) -> bool:
+    """Whether the connection's welcome came before its first tick, and ``n`` was sent in between."""
+    entered_us = member.entered_us
+    return entered_us is not None and n < first and entered_us < sent(n)
+
+
+def counts(of: Accounts | Page) -> tuple[int, int, int, int]:
+    return of.received, of.missing, of.duplicate, of.out_of_order
+
+
+def unseen(recorder: Recorder) -> int:
+    return sum(len(room.unseen(recorder.window)) for room in recorder.rooms.values())
+
+
+def lost_ticks(recorder: Recorder, skipped: int = 0, first_n: int = 0, end_n: int = 10**6) -> dict[str, int]:
+    """Explain what nobody saw by what the server says of each room; return what it did not skip."""
+    skips = dict.fromkeys(recorder.rooms, ServerSkips(first_n, end_n, skipped))
+    return recorder.explain_unseen(skips).lost
+
+
+def shared_out(*recorders: Recorder) -> None:
+    """Tell each what the others saw, as workers do."""
+    seen = [
+        travelled({name: room.to_wire(recorder.window.start - 3 * PERIOD_US) for name, room in recorder.rooms.items()})
+        for recorder in recorders
+    ]
+    for number, recorder in enumerate(recorders):
+        for other, wire in enumerate(seen):
+            for name, columns in wire.items():
+                if other != number and name in recorder.rooms:
+                    recorder.rooms[name].take_wire(columns)
+
+
+def steady(*delays_us: int, member: int = 0) -> list[Arrival]:
+    return [Arrival(member, n, delay_us) for n, delay_us in enumerate(delays_us)]
+
+
+def ticks(*numbers: int, member: int = 0, delay_us: int = 100) -> list[Arrival]:
+    return [Arrival(member, n, delay_us) for n in numbers]
+
+
+ONE, TWO = [Member()], [Member(), Member()]
