@@ -19,8 +19,8 @@ from typing import Final
 
 import msgspec
 
-from loadtests.timerfd import MONOTONIC, create_timer, set_timer
 from shared.measure.histogram import Histogram, HistogramSummary
+from shared.timerfd import MONOTONIC, create_timer, set_timer
 
 PERIOD_NS: Final = 10_000_000
 """

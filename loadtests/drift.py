@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import gevent
 
-from loadtests.timerfd import MONOTONIC, create_timer, expirations, set_timer
 from shared.measure.histogram import Histogram
+from shared.timerfd import MONOTONIC, create_timer, expirations, set_timer
 
 PERIOD_NS: Final = 20_000_000
 

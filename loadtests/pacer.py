@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import gevent
 
 from loadtests.stamps import now_us
-from loadtests.timerfd import REALTIME, create_timer, expirations, set_timer
+from shared.timerfd import REALTIME, create_timer, expirations, set_timer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,10 +18,12 @@ import click
 from shared.game.world import Rules
 from shared.loops.modes import MODES
 from shared.rooms.lobby import LobbyLimits
+from shared.timerfd import has_timers
 from shared.wire.session import Limits
 
 FANOUTS = ("library", "naive")
-CLOCKS = ("loop",)
+CLOCKS = ("timerfd", "loop") if has_timers() else ("loop",)
+"""What this system has, the default first."""
 LOOPS = {"asyncio": ("asyncio",), "gevent": ("libev",)}
 """The event loops of each backend, the default first."""
 

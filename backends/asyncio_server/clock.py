@@ -1,14 +1,26 @@
-"""The server's clock, and waiting for a due time on the event loop. Knows nothing of ticks."""
+"""The server's clock, and waiting for a due time on the event loop: what ``--clock`` names. Knows nothing of ticks."""
 
 import asyncio
+import os
 import time
+
+from shared.loops.wakeups import Wakeups
+from shared.timerfd import MONOTONIC, create_timer, expirations, set_timer
 
 
 class Clock:
-    """Microseconds since the Unix epoch, from the monotonic clock plus an offset that is taken once."""
+    """
+    Microseconds since the Unix epoch, from the monotonic clock plus an offset that is taken once.
 
-    def __init__(self) -> None:
+    ``timerfd``: one timer of the kernel's wakes all who wait, between :meth:`open` and :meth:`close`. ``loop``: the
+    event loop's own timers do, which round to its own measure.
+    """
+
+    def __init__(self, kind: str) -> None:
         self._offset_ns = time.time_ns() - time.monotonic_ns()
+        self._kind = kind
+        self._timer = -1
+        self._wakeups: Wakeups[asyncio.Future[None]] = Wakeups()
 
     @property
     def offset_us(self) -> int:
@@ -19,7 +31,43 @@ class Clock:
         """Return the time."""
         return (time.monotonic_ns() + self._offset_ns) // 1000
 
+    def open(self) -> None:
+        """Begin to watch the timer."""
+        if self._kind == "timerfd":
+            self._timer = create_timer(MONOTONIC)
+            asyncio.get_running_loop().add_reader(self._timer, self._on_expired)
+
+    def close(self) -> None:
+        """Let go of the timer; who still waits waits for ever."""
+        if self._timer >= 0:
+            asyncio.get_running_loop().remove_reader(self._timer)
+            os.close(self._timer)
+            self._timer = -1
+
     async def sleep_until(self, due_us: int) -> None:
         """Wait; never return before ``due_us``, though the loop's own timer may wake us early."""
-        while (wait_us := due_us - self.now_us()) > 0:  # noqa: ASYNC110 # it is time that is waited for
-            await asyncio.sleep(wait_us / 1_000_000)
+        while (wait_us := due_us - self.now_us()) > 0:
+            if self._timer >= 0:
+                await self._wait_for_timer(due_us)
+            else:
+                await asyncio.sleep(wait_us / 1_000_000)
+
+    # Private methods
+
+    async def _wait_for_timer(self, due_us: int) -> None:
+        woken = asyncio.get_running_loop().create_future()
+        self._wakeups.add(due_us, woken)
+        if self._wakeups.next_due_us == due_us:
+            self._arm(due_us)
+        await woken
+
+    def _arm(self, due_us: int) -> None:
+        set_timer(self._timer, due_us * 1000 - self._offset_ns)
+
+    def _on_expired(self) -> None:
+        expirations(self._timer)
+        for woken in self._wakeups.pop_due(self.now_us()):
+            if not woken.done():  # whose room has been stopped meanwhile
+                woken.set_result(None)
+        if (due_us := self._wakeups.next_due_us) is not None:
+            self._arm(due_us)

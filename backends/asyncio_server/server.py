@@ -47,7 +47,7 @@ class Server:
 
     def __init__(self, config: ServerConfig) -> None:
         self.config = config
-        self.clock = Clock()
+        self.clock = Clock(config.clock)
         self.core: ServerCore[Connection] = ServerCore(config, PACKAGES, self.clock.now_us(), self.clock.offset_us)
         self.fanout = FANOUTS[config.fanout](self.core.counters)
         self.connections: set[Connection] = set()
@@ -88,6 +88,7 @@ class Server:
             shutdown_timeout=0.1,  # by then we have ended every connection ourselves
         )
         await runner.setup()
+        self.clock.open()
         try:
             site = web.SockSite(runner, listener, backlog=ACCEPTS_A_TURN)
             await site.start()
@@ -102,6 +103,7 @@ class Server:
             await self._stop()
         finally:
             await runner.cleanup()
+            self.clock.close()
             self.core.scores.close()
 
     async def _stop(self) -> None:

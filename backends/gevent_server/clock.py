@@ -1,15 +1,32 @@
-"""The server's clock, and waiting for a due time on the event loop. Knows nothing of ticks."""
+"""The server's clock, and waiting for a due time on the event loop: what ``--clock`` names. Knows nothing of ticks."""
 
+import os
 import time
+from typing import Any
 
 import gevent
+from gevent.event import Event
+
+from shared.loops.wakeups import Wakeups
+from shared.timerfd import MONOTONIC, create_timer, expirations, set_timer
+
+READ = 1
 
 
 class Clock:
-    """Microseconds since the Unix epoch, from the monotonic clock plus an offset that is taken once."""
+    """
+    Microseconds since the Unix epoch, from the monotonic clock plus an offset that is taken once.
 
-    def __init__(self) -> None:
+    ``timerfd``: one timer of the kernel's wakes all who wait, between :meth:`open` and :meth:`close`. ``loop``: the
+    event loop's own timers do, which round to its own measure.
+    """
+
+    def __init__(self, kind: str) -> None:
         self._offset_ns = time.time_ns() - time.monotonic_ns()
+        self._kind = kind
+        self._timer = -1
+        self._watcher: Any = None
+        self._wakeups: Wakeups[Event] = Wakeups()
 
     @property
     def offset_us(self) -> int:
@@ -20,7 +37,44 @@ class Clock:
         """Return the time."""
         return (time.monotonic_ns() + self._offset_ns) // 1000
 
+    def open(self) -> None:
+        """Begin to watch the timer."""
+        if self._kind == "timerfd":
+            self._timer = create_timer(MONOTONIC)
+            self._watcher = gevent.get_hub().loop.io(self._timer, READ)
+            self._watcher.start(self._on_expired)
+
+    def close(self) -> None:
+        """Let go of the timer; who still waits waits for ever."""
+        if self._timer >= 0:
+            self._watcher.stop()
+            self._watcher.close()
+            os.close(self._timer)
+            self._timer = -1
+
     def sleep_until(self, due_us: int) -> None:
         """Wait; never return before ``due_us``, though the loop's own timer may wake us early."""
         while (wait_us := due_us - self.now_us()) > 0:
-            gevent.sleep(wait_us / 1_000_000)
+            if self._timer >= 0:
+                self._wait_for_timer(due_us)
+            else:
+                gevent.sleep(wait_us / 1_000_000)
+
+    # Private methods
+
+    def _wait_for_timer(self, due_us: int) -> None:
+        woken = Event()
+        self._wakeups.add(due_us, woken)
+        if self._wakeups.next_due_us == due_us:
+            self._arm(due_us)
+        woken.wait()
+
+    def _arm(self, due_us: int) -> None:
+        set_timer(self._timer, due_us * 1000 - self._offset_ns)
+
+    def _on_expired(self) -> None:
+        expirations(self._timer)
+        for woken in self._wakeups.pop_due(self.now_us()):
+            woken.set()
+        if (due_us := self._wakeups.next_due_us) is not None:
+            self._arm(due_us)

@@ -35,7 +35,7 @@ class Server:
 
     def __init__(self, config: ServerConfig) -> None:
         self.config = config
-        self.clock = Clock()
+        self.clock = Clock(config.clock)
         self.core: ServerCore[Connection] = ServerCore(config, PACKAGES, self.clock.now_us(), self.clock.offset_us)
         self.fanout = FANOUTS[config.fanout](self.core.counters)
         self.connections: set[Connection] = set()
@@ -75,6 +75,7 @@ class Server:
             error_log=None,  # pywsgi logs every bad request of a peer
         )
         wsgi.game = self
+        self.clock.open()
         try:
             wsgi.start()
             self._own(gevent.spawn(self._keep_house))
@@ -87,6 +88,7 @@ class Server:
             self._stop()
         finally:
             wsgi.stop(timeout=0.1)  # by then we have ended every connection ourselves
+            self.clock.close()
             self.core.scores.close()
 
     def _stop(self) -> None:

@@ -1,22 +1,22 @@
 """
 Absolute timers of the kernel's as readable descriptors (Linux, timerfd_create(2)), which don't round to milliseconds.
 
-By ctypes: Python has them from 3.13 on, and 3.11 is the least that is supported. Knows nothing of event loops.
+By the standard library where it has them (Python 3.13), else the same system calls by ctypes. Knows nothing of event
+loops, and reads no clock.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
-from typing import TYPE_CHECKING, Final
+import sys
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-_ABSOLUTE: Final = 1  # TFD_TIMER_ABSTIME
 REALTIME: Final = 0
 MONOTONIC: Final = 1
 """The clocks, by the numbers of <time.h>."""
+
+_ABSOLUTE: Final = 1  # TFD_TIMER_ABSTIME
 
 
 class _Timespec(ctypes.Structure):
@@ -27,25 +27,38 @@ class _Itimerspec(ctypes.Structure):
     _fields_ = (("interval", _Timespec), ("value", _Timespec))
 
 
+_library: Final = ctypes.CDLL(None, use_errno=True)
+_create: Final[Any] = getattr(_library, "timerfd_create", None)
+_set: Final[Any] = getattr(_library, "timerfd_settime", None)
+
+
+def has_timers() -> bool:
+    """Return whether the system has such timers."""
+    return _create is not None
+
+
 def create_timer(clock: int) -> int:
     """Return the descriptor of a timer that is not set, -1 where the system has none."""
-    create: Callable[..., int] | None = getattr(_library(), "timerfd_create", None)
-    return -1 if create is None else create(clock, os.O_NONBLOCK | os.O_CLOEXEC)
+    if _create is None:
+        return -1
+    if sys.version_info >= (3, 13):
+        return os.timerfd_create(clock, flags=os.TFD_NONBLOCK | os.TFD_CLOEXEC)
+    timer: int = _create(clock, os.O_NONBLOCK | os.O_CLOEXEC)
+    return timer
 
 
 def set_timer(timer: int, due_ns: int, period_ns: int = 0) -> None:
     """Have the timer expire at ``due_ns`` of its clock, and every ``period_ns`` from then on; 0: just once."""
+    if sys.version_info >= (3, 13):
+        os.timerfd_settime_ns(timer, flags=os.TFD_TIMER_ABSTIME, initial=due_ns, interval=period_ns)
+        return
     setting = _Itimerspec(_Timespec(*divmod(period_ns, 1_000_000_000)), _Timespec(*divmod(due_ns, 1_000_000_000)))
-    _library().timerfd_settime(timer, _ABSOLUTE, ctypes.byref(setting), None)
+    _set(timer, _ABSOLUTE, ctypes.byref(setting), None)
 
 
 def expirations(timer: int) -> int:
     """Return how often the timer has expired since it was last read."""
     try:
-        return int.from_bytes(os.read(timer, 8), "little")
+        return int.from_bytes(os.read(timer, 8), sys.byteorder)
     except BlockingIOError:
         return 0
-
-
-def _library() -> ctypes.CDLL:
-    return ctypes.CDLL(None, use_errno=True)

@@ -1,0 +1,36 @@
+"""
+Who is to be woken when, where one timer serves all. Knows nothing of clocks, timers or of how one waits.
+
+A shell arms its timer for :attr:`Wakeups.next_due_us` whenever that changes, and wakes whom :meth:`Wakeups.pop_due`
+returns.
+"""
+
+import heapq
+from typing import Generic, TypeVar
+
+W = TypeVar("W")
+
+
+class Wakeups(Generic[W]):
+    """Those who wait, by due time; of the same due time in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[int, int, W]] = []
+        self._added = 0
+
+    @property
+    def next_due_us(self) -> int | None:
+        """When the next one is due, None while nobody waits."""
+        return self._waiting[0][0] if self._waiting else None
+
+    def add(self, due_us: int, waiter: W) -> None:
+        """Let somebody wait; whoever gives up is woken in vain."""
+        self._added += 1
+        heapq.heappush(self._waiting, (due_us, self._added, waiter))
+
+    def pop_due(self, now_us: int) -> list[W]:
+        """Return those who are due, and forget them."""
+        due = []
+        while self._waiting and self._waiting[0][0] <= now_us:
+            due.append(heapq.heappop(self._waiting)[2])
+        return due

@@ -1,0 +1,47 @@
+"""Whatever wakes the loop, a tick never begins before it is due, and none of several rooms waits for another."""
+
+import pytest
+
+from tests.conftest import Share
+from tests.support.server import RunningServer, wait_until
+
+CLOCKS = ("timerfd", "loop")
+PERIOD_US = 20_000
+
+
+@pytest.fixture(params=CLOCKS)
+def timed(share: Share, request: pytest.FixtureRequest) -> RunningServer:
+    return share("--clock", request.param, "--tick-rate", "50")
+
+
+def test_no_tick_begins_before_it_is_due(timed: RunningServer, room: str) -> None:
+    player = timed.enter(room)
+    for _ in range(30):
+        tick = player.next_tick()
+        assert tick.sent_us >= tick.due_us
+    assert timed.stats()["ticks"]["start_lateness_ms"]["count"] >= 30
+
+
+def test_many_rooms_tick_at_their_own_times(timed: RunningServer, room: str) -> None:
+    players = [timed.enter(f"{room}-{number}") for number in range(12)]
+    starts_us = set()
+    for player in players:
+        ticks = [player.next_tick() for _ in range(10)]
+        assert all(tick.sent_us >= tick.due_us for tick in ticks)
+        starts_us.add(ticks[-1].due_us % PERIOD_US)
+    assert len(starts_us) == 12
+
+
+def test_a_room_that_stood_still_goes_on(timed: RunningServer, room: str) -> None:
+    stays = timed.enter(f"{room}-stays")
+    for _ in range(5):
+        player = timed.enter(room)
+        first = player.next_tick()
+        assert player.next_tick().n > first.n
+        player.hang_up()
+        wait_until(lambda: all(of["members"] == 0 for of in timed.stats()["rooms"] if of["name"] == room))
+        assert stays.next_tick().sent_us >= stays.ticks[-1].due_us
+
+
+def test_what_wakes_the_loop_is_told(timed: RunningServer) -> None:
+    assert timed.stats()["settings"]["clock"] in CLOCKS
