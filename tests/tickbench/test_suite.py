@@ -18,7 +18,7 @@ def test_the_suites_that_come_along_are_well_formed(name: str) -> None:
 
 def test_quick_runs_both_backends_as_written_and_as_tuned_on_a_server_that_turns_nobody_away() -> None:
     suite = load_suite("quick")
-    assert suite.arms == ["asyncio:fanout=naive", "gevent:fanout=naive", "asyncio", "gevent"]
+    assert suite.arms == ["asyncio:fanout=naive,clock=loop", "gevent:fanout=naive,clock=loop", "asyncio", "gevent"]
     assert suite.repeats == 2
     assert suite.server["tick-budget"] == 0
 
