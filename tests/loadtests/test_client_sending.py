@@ -4,9 +4,14 @@ import socket
 import threading
 import time
 
+from loadtests.client import MAX_UNSENT_BYTES
 from loadtests.witness import Fate
 from tests.support.client import PATIENCE_S
-from tests.support.scripted_server import server, tick, unmasked, until
+from tests.support.scripted_server import expect_goodbye, server, tick, unmasked, until
+
+LARGE_BYTES = 8_000_000
+HEAD_BYTES = 14
+"""Of a masked frame of 64 KiB and more."""
 
 
 def test_a_server_that_does_not_read_is_given_up() -> None:
@@ -46,3 +51,25 @@ def test_what_could_not_be_sent_at_once_is_sent_later() -> None:
             count += 1
         until(lambda: not connection._unsent)
     assert sizes == [100] * count
+
+
+def test_one_message_may_be_larger_than_what_a_server_may_owe() -> None:
+    sizes: list[int] = []
+
+    def script(sock: socket.socket) -> None:
+        sock.sendall(tick(0))
+        time.sleep(0.1)
+        left = HEAD_BYTES + LARGE_BYTES
+        while left:
+            left -= len(sock.recv(min(left, 65536)))
+        sizes.append(len(unmasked(sock)[1]))
+        expect_goodbye(sock)
+
+    with server(script) as (connection, witness):
+        assert connection.open(PATIENCE_S)
+        connection.send_text(b"z" * LARGE_BYTES)
+        assert len(connection._unsent) > MAX_UNSENT_BYTES
+        assert witness.ends == []
+        until(lambda: not connection._unsent)
+        connection.send_text(b"zzz")
+    assert sizes == [3], "it begins where the large one ended"

@@ -1,5 +1,6 @@
 """What a worker tells of its echoes; its life as a whole is played by child processes, in test_run.py."""
 
+import gc
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
@@ -144,3 +145,10 @@ def test_without_pings_another_host_s_clock_is_known_from_its_stats(ahead_us: in
     assert abs(worker.server_now_us() - now_us() - ahead_us) < 100_000
     assert worker._measurement.clock.uncertainty_us == 251
     worker.stop()
+
+
+def test_what_a_run_kept_from_the_collector_it_gives_back() -> None:
+    worker = LoadWorker(OPTIONS, ADDRESS, base=None, index=None, events=None)
+    gc.freeze()
+    worker.stop()
+    assert gc.get_freeze_count() == 0
