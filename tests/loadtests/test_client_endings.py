@@ -9,7 +9,7 @@ from loadtests.client import reason_of
 from loadtests.frames import MAX_MESSAGE_BYTES
 from loadtests.witness import Ending, Fate
 from tests.support.client import PATIENCE_S
-from tests.support.scripted_server import frame, pause, server, tick, unmasked
+from tests.support.scripted_server import frame, pause, server, tick, unmasked, until_hung_up
 
 
 def ended(first: bytes, data: bytes) -> tuple[Ending, bool]:
@@ -21,8 +21,7 @@ def ended(first: bytes, data: bytes) -> tuple[Ending, bool]:
             pause()
         sock.sendall(data)
         sock.shutdown(socket.SHUT_WR)
-        while sock.recv(4096):
-            pass
+        until_hung_up(sock)
 
     with server(script) as (connection, witness):
         was_open = connection.open(PATIENCE_S)
@@ -122,8 +121,7 @@ def test_frames_that_come_before_the_end_are_logged() -> None:
             pause()
             sock.sendall(data)
             sock.shutdown(socket.SHUT_WR)
-            while sock.recv(4096):
-                pass
+            until_hung_up(sock)
 
         with server(script) as (connection, witness):
             assert connection.open(PATIENCE_S)

@@ -7,7 +7,18 @@ import pytest
 
 from loadtests.witness import Fate
 from tests.support.client import PATIENCE_S
-from tests.support.scripted_server import Script, expect_goodbye, frame, logged, pause, server, servers, tick, until
+from tests.support.scripted_server import (
+    Script,
+    expect_goodbye,
+    frame,
+    logged,
+    pause,
+    server,
+    servers,
+    tick,
+    until,
+    until_hung_up,
+)
 
 
 def test_connections_that_read_the_same_frame_share_it() -> None:
@@ -78,8 +89,7 @@ def test_equal_but_for_a_last_byte_that_is_no_utf8_is_an_error() -> None:
         for data in (tick(0), tick(1), tick(1), tick(1)[:-1] + b"\xff"):
             sock.sendall(data)
             pause()
-        while sock.recv(4096):
-            pass
+        until_hung_up(sock)
 
     with server(script) as (connection, witness):
         assert connection.open(PATIENCE_S)
@@ -105,8 +115,7 @@ def test_in_the_middle_of_a_message_a_read_that_looks_like_a_tick_is_none() -> N
             sock.sendall(data)
             pause()
         sock.sendall(tick(1))
-        while sock.recv(4096):
-            pass
+        until_hung_up(sock)
 
     with server(script) as (connection, witness):
         assert connection.open(PATIENCE_S)

@@ -201,3 +201,9 @@ def logged(script: Script, count: int) -> Arrivals:
 def expect_goodbye(sock: socket.socket) -> None:
     assert unmasked(sock) == GOODBYE
     sock.sendall(b"\x88\x02\x03\xe8")
+
+
+def until_hung_up(sock: socket.socket) -> None:
+    """Throw away what the client says, until it has nothing more to say."""
+    while sock.recv(4096):
+        pass
