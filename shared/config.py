@@ -21,7 +21,7 @@ from shared.rooms.lobby import LobbyLimits
 from shared.timerfd import has_timers
 from shared.wire.session import Limits
 
-FANOUTS = ("library", "naive")
+FANOUTS = ("frame-once", "library", "naive")
 CLOCKS = ("timerfd", "loop") if has_timers() else ("loop",)
 """What this system has, the default first."""
 LOOPS = {"asyncio": ("asyncio",), "gevent": ("libev",)}
@@ -81,6 +81,7 @@ class ServerConfig:
             "pad_bytes": self.pad_bytes,
             "seed": self.seed,
             "tick_budget": self.tick_budget,
+            "slow_limit_s": self.limits.slow_limit_s,
             "max_connections": self.lobby.max_connections,
             "backlog": self.backlog,
         }
@@ -204,6 +205,9 @@ def _options(backend: str) -> list[Callable[[Any], Any]]:
         option("--ping-interval", type=seconds, default=20, show_default=True, help="Between our pings, in seconds."),
         option("--max-missed-pings", type=count, default=2, show_default=True, help="More and the peer is dead."),
         option(
+            "--slow-limit", type=seconds, default=5, show_default=True, help="Of a peer that does not read, in seconds."
+        ),
+        option(
             "--handshake-limit", type=seconds, default=5, show_default=True, help="Of half a handshake, in seconds."
         ),
         option(
@@ -239,6 +243,7 @@ def _build(backend: str, values: dict[str, Any]) -> ServerConfig:
             ping_interval_s=values["ping_interval"],
             max_missed_pings=values["max_missed_pings"],
             close_limit_s=values["close_limit"],
+            slow_limit_s=values["slow_limit"],
         ),
         lobby=LobbyLimits(
             max_connections=values["max_connections"],

@@ -30,8 +30,11 @@ ASYNCIO_ONLY = {
         "NEVER_WAIT_BYTES": "only aiohttp's writer has a limit at which it waits",
         "GameWebSocket.open": "aiohttp answers the upgrade by its WebSocket, gevent by its handler",
         "GameWebSocket.has_ended": "aiohttp reads ahead of its user, so the end is known before what was read is taken",
-        "GameWebSocket.unsent_bytes": "asyncio buffers what the kernel does not take; a gevent socket has no buffer",
-        "GameWebSocket.finish": "that buffer is waited for at the end",
+    },
+    "writer.py": {
+        "LibraryWriter.pause_writing": "a transport tells when the kernel does not take all; a gevent socket waits",
+        "LibraryWriter.resume_writing": "as pause_writing",
+        "LibraryWriter.connection_lost": "a transport closes its descriptor by itself, a gevent socket is ours",
     },
 }
 GEVENT_ONLY = {
@@ -40,11 +43,20 @@ GEVENT_ONLY = {
         "run_connection": "the WebSocket is there already when the route is asked",
         "this_server": "Flask has no typed keys on its application",
     },
-    "connection.py": {
-        "Connection.write_frame": "what the writer greenlet calls; on asyncio the transport writes by itself",
-        "Writer": "a blocking send needs a greenlet of its own to wait in",
+    "fanout.py": {
+        "give_turn": "gevent.sleep(0) looks at no socket; asyncio.sleep(0) does",
+    },
+    "writer.py": {
+        "FrameWriter.send": "asyncio sends what waits in one place for both writers; gevent's other one is a greenlet",
+        "FrameWriter.is_drained": "a transport knows for both writers",
+        "FrameWriter.unsent_bytes": "as is_drained",
+        "FrameWriter.keep": "a transport takes the rest; on gevent a greenlet writes it",
+        "LibraryWriter.send_text": "on asyncio the library's send does not wait, so both writers have one",
+        "LibraryWriter.unsent_bytes": "as send_text",
     },
     "websocket.py": {
+        "GameWebSocket.send_message": "gevent-websocket encodes text itself and raises an error of its own",
+        "GameWebSocket.hang_up": "a transport closes behind what it holds by itself",
         "GameStream": "two greenlets that send on one socket break it",
         "GameWSGIServer": "pywsgi's handler finds the server only through its own server object",
         "GameHandler": "gevent-websocket's handshake is mended here; aiohttp's needs no mending",

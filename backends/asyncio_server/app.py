@@ -137,7 +137,7 @@ async def upgrade(request: web.Request, room: str | None) -> web.StreamResponse:
         session = (EchoSession if is_echo else Session)(limits, server.clock.now_us())
         await Connection(server, ws, session, None if room is None else server.room_loop(room)).run()
     except ConnectionError:
-        ws.abort()  # the peer was gone before it had its answer
+        pass  # the peer was gone before it had its answer
     finally:
         server.core.release(room, address, server.clock.now_us())
     return ws

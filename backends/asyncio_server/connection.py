@@ -1,16 +1,19 @@
 """
-One connection: it reads for its session and room, and is the only one that writes.
+One connection: it reads for its session and room, and says what its writer is to send.
 
 What may be said, and what is answered, is the session's to decide (:mod:`shared.wire.session`).
 """
 
 import asyncio
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from backends.asyncio_server.websocket import ConnectionEndedError, GameWebSocket
+from backends.asyncio_server.writer import WRITERS, Writer
 from shared.wire.errors import ProtocolError
-from shared.wire.frames import CloseCode
-from shared.wire.session import CLOSING, CLOSING_PAUSE_S, ENDED, MAX_OWED_MESSAGES, STOPPING, Session
+from shared.wire.frames import CloseCode, Opcode
+from shared.wire.outbox import SlowConsumerError
+from shared.wire.session import CLOSING, CLOSING_PAUSE_S, ENDED, STOPPING, TOO_SLOW, Outgoing, Session
 
 if TYPE_CHECKING:
     from backends.asyncio_server.loops import RoomLoop
@@ -21,15 +24,18 @@ class Connection:
     """
     A member of a room, or on its way to become one; with no loop, one of ``/echo``.
 
-    :meth:`run` is its life.
+    :meth:`run` is its life. ``fd`` is its descriptor while a tick's frame may be written to it, else -1.
     """
 
+    __slots__ = ("fd", "loop", "server", "session", "writer", "ws")
+
     def __init__(self, server: "Server", ws: GameWebSocket, session: Session, loop: "RoomLoop | None") -> None:
+        self.fd = -1
         self.server = server
         self.ws = ws
         self.session = session
         self.loop = loop
-        self._owed = 0  # personal messages sent since the kernel last had taken all
+        self.writer: Writer = WRITERS["naive" if ws.waits_for_peer else server.config.fanout](self)
 
     async def run(self) -> None:
         """Read until the connection has ended."""
@@ -49,45 +55,64 @@ class Connection:
                     if self.ws.has_ended():  # what it still holds would be thrown away, too
                         session.receive_eof()
         finally:
+            self.fd = -1
             server.connections.discard(self)
+            server.slow.discard(self)
             server.core.counters.count_end(session.close_code, dead=session.dead)
             if self.loop:
                 self.loop.ticker.room.leave(self)
                 self.loop.update()
-        if session.aborted:
-            self.ws.abort()
-        else:
-            await self.ws.finish(server.config.limits.close_limit_s)
+            if session.aborted:
+                self.ws.abort()
+            await self.writer.finish(0 if session.aborted else server.config.limits.close_limit_s)
 
     async def flush(self) -> None:
         """Send what the session has for this connection alone."""
-        for outgoing in self.session.take_outgoing():
-            if self._is_slow():
-                self.server.core.counters.slow_closed += 1
-                self.abort()
-                return
-            try:
-                async with asyncio.timeout(self.server.config.limits.silence_limit_s):
-                    await self.ws.send_message(outgoing.opcode, outgoing.payload)
-            except (ConnectionError, TimeoutError):
-                self.abort()
-                return
-
-    async def send_frame(self, text: str) -> None:
-        """Send a tick's frame with the library's own send."""
+        waiting = self.session.take_outgoing()
         try:
-            await self.ws.send_str(text)
-        except ConnectionError:
-            self.session.receive_eof()  # its reader ends it: one leaver never ends a tick
-
-    def takes_frames(self) -> bool:
-        """Whether the last frame has been handed to the kernel."""
-        return not self.ws.unsent_bytes()
+            for outgoing in waiting:
+                await self.writer.send(outgoing)
+        except SlowConsumerError:
+            self.end_slow(waiting)
 
     def abort(self) -> None:
         """End it at once."""
         self.session.receive_eof()
         self.ws.abort()
+
+    # While it does not take its frames
+
+    def skip(self, now_us: int) -> None:
+        """Take note that a tick was skipped for it."""
+        self.writer.outbox.note_skip(self.writer.unsent_bytes(), now_us)
+        self.server.slow.add(self)
+
+    async def catch_up(self) -> None:
+        """Send what it has missed, if the kernel has taken all before."""
+        if self.loop and self.writer.outbox.is_behind and self.writer.is_drained():
+            self.writer.outbox.note_catch_up()
+            self.server.slow.discard(self)
+            await self.writer.send(Outgoing(Opcode.TEXT, self.loop.ticker.room.catch_up(self)))
+
+    def watch(self, now_us: int) -> None:
+        """End it as a slow consumer if its time is up."""
+        stalled_us = self.writer.outbox.stalled_us(self.writer.unsent_bytes(), now_us)
+        if not self.session.is_open:
+            if not self.session.time_left_s(now_us):
+                self.abort()
+        elif stalled_us >= self.server.config.limits.slow_limit_s * 1_000_000 or (
+            self.loop and self.loop.ticker.room.owes_too_much(self)
+        ):
+            self.end_slow()
+
+    def end_slow(self, waiting: Iterable[Outgoing] = ()) -> None:
+        """End it: it gets the rest of its frame, a close frame, and no more of what is ``waiting``."""
+        server, session = self.server, self.session
+        server.core.counters.slow_closed += 1
+        server.slow.add(self)  # which aborts it when it does not even take that
+        session.close(CloseCode.TRY_AGAIN_LATER, TOO_SLOW, server.clock.now_us())
+        last = [outgoing for outgoing in (*waiting, *session.take_outgoing()) if outgoing.opcode is Opcode.CLOSE]
+        self.writer.cut_off(last)
 
     # Private methods
 
@@ -102,6 +127,7 @@ class Connection:
         except ProtocolError as error:
             session.close(error.code, str(error), clock.now_us())
             await self.flush()
+            await self.writer.finish(self.server.config.limits.close_limit_s)
             await self.ws.linger(self.server.config.limits.close_limit_s)
             session.receive_eof()
         else:
@@ -109,10 +135,3 @@ class Connection:
             if message is not None and self.loop:
                 self.loop.ticker.room.receive(self, message, clock.now_us())
                 self.loop.update()
-
-    def _is_slow(self) -> bool:
-        if self.ws.waits_for_peer or self.takes_frames():
-            self._owed = 0
-            return False
-        self._owed += 1
-        return self._owed > MAX_OWED_MESSAGES

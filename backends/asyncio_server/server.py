@@ -28,7 +28,7 @@ logger = logging.getLogger("tickbench")
 ACCEPTS_A_TURN = 1
 """Of the event loop. asyncio's own number, the backlog, puts a thousand handshakes before the next tick."""
 
-HOUSEKEEPING_S = 1.0
+HOUSEKEEPING_S = 0.1
 STEP_S = 0.02
 """How often connections that are to end are looked at."""
 
@@ -49,8 +49,9 @@ class Server:
         self.config = config
         self.clock = Clock(config.clock)
         self.core: ServerCore[Connection] = ServerCore(config, PACKAGES, self.clock.now_us(), self.clock.offset_us)
-        self.fanout = FANOUTS[config.fanout](self.core.counters)
+        self.fanout = FANOUTS[config.fanout]()
         self.connections: set[Connection] = set()
+        self.slow: set[Connection] = set()  # those who don't take their frames
         self.loops: dict[str, RoomLoop] = {}  # by room
         self._loop_mode = load_loop_mode(config.mode)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -71,7 +72,7 @@ class Server:
         self.core.counters.crashed_rooms += 1
         self._forget(loop)
         members = [connection for connection in self.connections if connection.loop is loop]
-        self._own(self._close(members, CloseCode.INTERNAL_ERROR, "the room crashed"))
+        self.own(self._close(members, CloseCode.INTERNAL_ERROR, "the room crashed"))
 
     # Life
 
@@ -93,7 +94,7 @@ class Server:
             site = web.SockSite(runner, listener, backlog=ACCEPTS_A_TURN)
             await site.start()
             listener.listen(self.config.backlog)  # asyncio takes one number for both
-            self._own(self._keep_house())
+            self.own(self._keep_house())
             gc.collect()
             gc.freeze()
             print(self.config.ready_line(listener.getsockname()[1]), flush=True)  # noqa: T201 # the ready line
@@ -121,14 +122,23 @@ class Server:
         self._stopping.set()
 
     async def _keep_house(self) -> None:
-        """Dispose of rooms that nobody has been in for long."""
+        """End slow consumers whose time is up, and rooms that nobody has been in for long."""
         while True:
             await asyncio.sleep(HOUSEKEEPING_S)
-            idle = [self.loops[room.name] for room in self.core.lobby.idle_rooms(self.clock.now_us())]
+            now_us = self.clock.now_us()
+            for connection in list(self.slow):
+                connection.watch(now_us)
+            idle = [self.loops[room.name] for room in self.core.lobby.idle_rooms(now_us)]
             for loop in idle:
                 self._forget(loop)  # all of them before we wait: whoever comes now opens a new room
             for loop in idle:
                 await loop.stop()
+
+    def own(self, coroutine: Coroutine[None, None, None]) -> None:
+        """Run a task of the server's until it ends, or the server does."""
+        task = asyncio.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._disown)
 
     # Private methods
 
@@ -153,11 +163,6 @@ class Server:
         for flush in flushes:
             flush.cancel()
         await asyncio.gather(*flushes, return_exceptions=True)
-
-    def _own(self, coroutine: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._disown)
 
     def _disown(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

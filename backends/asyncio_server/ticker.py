@@ -30,13 +30,17 @@ class Ticker:
 
     async def tick(self, due: DueTick) -> None:
         """Apply one step of the rules and tell everybody."""
-        clock, room = self._server.clock, self.room
+        server, room = self._server, self.room
+        for member in room.behind():  # the field after the last step is what they are told, so before the next
+            await member.catch_up()
         told = room.step()
         recipients = room.recipients()  # those who come from here on are told of this step as they enter
         for member in told:
             await member.flush()
-        sent_us = clock.now_us()
-        await self._server.fanout.send(recipients, room.frame(due.n, due.due_us, sent_us))
-        self._server.core.ticks.record(
-            due.due_us, due.lateness_us, due.skipped, sent_us, clock.now_us(), self.schedule.period_us
-        )
+        sent_us = server.clock.now_us()
+        skipped = room.skip(await server.fanout.send(recipients, room.frame(due.n, due.due_us, sent_us)))
+        ended_us = server.clock.now_us()
+        for member in skipped:
+            member.skip(ended_us)
+        server.core.counters.slow_skips += len(skipped)
+        server.core.ticks.record(due.due_us, due.lateness_us, due.skipped, sent_us, ended_us, self.schedule.period_us)

@@ -45,7 +45,7 @@ class GameWebSocket(web.WebSocketResponse):
             tuning["writer_limit"] = NEVER_WAIT_BYTES
         super().__init__(autoping=False, autoclose=False, **tuning)
         self.waits_for_peer = waits_for_peer
-        self._transport: asyncio.Transport | None = None
+        self.transport: asyncio.Transport
 
     async def open(self, request: web.Request) -> None:
         """
@@ -56,8 +56,9 @@ class GameWebSocket(web.WebSocketResponse):
 
         """
         await self.prepare(request)
-        transport = request.transport
-        self._transport = transport if isinstance(transport, asyncio.Transport) else None
+        if not isinstance(request.transport, asyncio.Transport):
+            raise ConnectionResetError("the peer is gone")
+        self.transport = request.transport
 
     async def receive_message(self, timeout_s: float) -> Message:
         """
@@ -80,50 +81,24 @@ class GameWebSocket(web.WebSocketResponse):
                 raise ProtocolError(int(code))
         raise ConnectionEndedError
 
-    async def send_message(self, opcode: Opcode, payload: bytes) -> None:
-        """
-        Send one message.
-
-        Raises:
-            ConnectionError: the peer is gone.
-
-        """
-        await self.send_frame(payload, WSMsgType(opcode))
-
     async def close(self, *, code: int = 0, message: bytes = b"", drain: bool = True) -> bool:  # noqa: ARG002 # the library's signature
         """Do nothing: the library calls this where the session has its own close frame to send, or none."""
         return False
 
-    def unsent_bytes(self) -> int:
-        """Return how much the kernel has not taken yet."""
-        return self._transport.get_write_buffer_size() if self._transport else 0
-
     def has_ended(self) -> bool:
         """Whether the peer has hung up, though messages of it may be left to receive."""
-        return self._transport is None or self._transport.is_closing()
+        return self.transport.is_closing()
 
     async def linger(self, limit_s: float) -> None:
         """Let a peer that can't be read any more take our close frame: wait until it hangs up, at most ``limit_s``."""
-        transport = self._transport
-        if transport is None:
-            return
         with suppress(OSError):  # the peer may have hung up already
-            transport.write_eof()
+            self.transport.write_eof()
         for _ in range(int(limit_s / STEP_S)):
-            if transport.is_closing():
-                return
-            await asyncio.sleep(STEP_S)
-        self.abort()
-
-    async def finish(self, limit_s: float) -> None:
-        """Wait until all is handed to the kernel, at most ``limit_s``; what is left then is dropped."""
-        for _ in range(int(limit_s / STEP_S)):
-            if not self.unsent_bytes():
+            if self.has_ended():
                 return
             await asyncio.sleep(STEP_S)
         self.abort()
 
     def abort(self) -> None:
         """End the connection at once."""
-        if self._transport:
-            self._transport.abort()
+        self.transport.abort()

@@ -1,52 +1,87 @@
 """Handing one tick's frame to every connection of a room: the ways that ``--fanout`` names. Knows nothing of rooms."""
 
-from collections.abc import Iterable
-from typing import Protocol
+import os
+from typing import Any, Protocol
 
 import gevent
 
 from backends.gevent_server.connection import Connection
-from shared.measure.counters import Counters
+from shared.wire.frames import Opcode, server_frame
+
+SLICE = 256
+"""After so many connections the event loop has a turn, so that reads and accepts go on: about every 2 ms."""
 
 
 class Fanout(Protocol):
     """A way to send."""
 
-    def send(self, connections: Iterable[Connection], frame: bytes) -> None:
-        """Send ``frame`` to each; return when no more can be done now."""
+    def send(self, connections: list[Connection], text: bytes) -> list[Connection]:
+        """Send a frame with ``text`` to each; return those who did not take it."""
 
 
 class NaiveFanout:
     """The loop of every tutorial: one send after the other, each waited for. One stalled peer silences the room."""
 
-    def __init__(self, counters: Counters) -> None:
-        """Take ``counters`` as every fan-out does; this one skips nobody."""
-
-    def send(self, connections: Iterable[Connection], frame: bytes) -> None:
+    def send(self, connections: list[Connection], text: bytes) -> list[Connection]:
         """Send to one after the other."""
-        text = frame.decode()
+        decoded = text.decode()
         for connection in connections:
             if connection.session.is_open:
-                connection.send_frame(text)
+                connection.writer.send_text(decoded)
+        return []
 
 
 class LibraryFanout:
     """The library's own send, only where the last frame has been handed to the kernel: the tick waits for nobody."""
 
-    def __init__(self, counters: Counters) -> None:
-        self._counters = counters
+    def send(self, connections: list[Connection], text: bytes) -> list[Connection]:
+        """Send to those who take it, in slices."""
+        decoded = text.decode()
+        skipped = []
+        for first in range(0, len(connections), SLICE):
+            if first:
+                give_turn()
+            for connection in connections[first : first + SLICE]:
+                if connection.fd < 0:
+                    skipped.append(connection)
+                else:
+                    connection.writer.send_text(decoded)  # never waits: its writer does
+        give_turn()  # every writer that was woken has its turn before we have ours
+        return skipped
 
-    def send(self, connections: Iterable[Connection], frame: bytes) -> None:
-        """Send to those who take it; count the others."""
-        text = frame.decode()
-        for connection in connections:
-            if not connection.session.is_open:
-                continue
-            if connection.takes_frames():
-                connection.send_frame(text)  # never waits: its writer does
-            else:
-                self._counters.slow_skips += 1
-        gevent.sleep(0)  # every writer that was woken has its turn before we have ours
+
+class FrameOnceFanout:
+    """The frame is built once; the same bytes are written to each descriptor, which never waits."""
+
+    def send(self, connections: list[Connection], text: bytes) -> list[Connection]:
+        """Send to those who take it, in slices."""
+        frame = server_frame(Opcode.TEXT, text)
+        size, write = len(frame), os.write
+        skipped = []
+        for first in range(0, len(connections), SLICE):
+            if first:
+                give_turn()
+            for connection in connections[first : first + SLICE]:
+                if (fd := connection.fd) < 0:
+                    skipped.append(connection)
+                    continue
+                try:
+                    sent = write(fd, frame)
+                except BlockingIOError:
+                    sent = 0
+                except OSError:
+                    connection.session.receive_eof()  # its reader ends it: one leaver never ends a tick
+                    continue
+                if sent != size:
+                    connection.writer.keep(frame[sent:])
+        return skipped
 
 
-FANOUTS: dict[str, type[NaiveFanout] | type[LibraryFanout]] = {"naive": NaiveFanout, "library": LibraryFanout}
+def give_turn() -> None:
+    """Let the hub look at its sockets once; ``gevent.sleep(0)`` runs what is ready and looks at none."""
+    hub: Any = gevent.get_hub()
+    with hub.loop.timer(0) as timer:
+        hub.wait(timer)
+
+
+FANOUTS: dict[str, type[Fanout]] = {"naive": NaiveFanout, "library": LibraryFanout, "frame-once": FrameOnceFanout}

@@ -25,7 +25,7 @@ from shared.wire.session import STOPPING
 
 logger = logging.getLogger("tickbench")
 
-HOUSEKEEPING_S = 1.0
+HOUSEKEEPING_S = 0.1
 STEP_S = 0.02
 """How often connections that are to end are looked at."""
 
@@ -37,8 +37,9 @@ class Server:
         self.config = config
         self.clock = Clock(config.clock)
         self.core: ServerCore[Connection] = ServerCore(config, PACKAGES, self.clock.now_us(), self.clock.offset_us)
-        self.fanout = FANOUTS[config.fanout](self.core.counters)
+        self.fanout = FANOUTS[config.fanout]()
         self.connections: set[Connection] = set()
+        self.slow: set[Connection] = set()  # those who don't take their frames
         self.loops: dict[str, RoomLoop] = {}  # by room
         self._loop_mode = load_loop_mode(config.mode)
         self._greenlets: set[gevent.Greenlet[..., None]] = set()
@@ -59,7 +60,7 @@ class Server:
         self.core.counters.crashed_rooms += 1
         self._forget(loop)
         members = [connection for connection in self.connections if connection.loop is loop]
-        self._own(gevent.spawn(self._close, members, CloseCode.INTERNAL_ERROR, "the room crashed"))
+        self.own(gevent.spawn(self._close, members, CloseCode.INTERNAL_ERROR, "the room crashed"))
 
     # Life
 
@@ -78,7 +79,7 @@ class Server:
         self.clock.open()
         try:
             wsgi.start()
-            self._own(gevent.spawn(self._keep_house))
+            self.own(gevent.spawn(self._keep_house))
             gc.collect()
             gc.freeze()
             print(self.config.ready_line(listener.getsockname()[1]), flush=True)  # noqa: T201 # the ready line
@@ -104,14 +105,22 @@ class Server:
         self._stopping.set()
 
     def _keep_house(self) -> None:
-        """Dispose of rooms that nobody has been in for long."""
+        """End slow consumers whose time is up, and rooms that nobody has been in for long."""
         while True:
             gevent.sleep(HOUSEKEEPING_S)
-            idle = [self.loops[room.name] for room in self.core.lobby.idle_rooms(self.clock.now_us())]
+            now_us = self.clock.now_us()
+            for connection in list(self.slow):
+                connection.watch(now_us)
+            idle = [self.loops[room.name] for room in self.core.lobby.idle_rooms(now_us)]
             for loop in idle:
                 self._forget(loop)  # all of them before we wait: whoever comes now opens a new room
             for loop in idle:
                 loop.stop()
+
+    def own(self, greenlet: "gevent.Greenlet[..., None]") -> None:
+        """Run a greenlet of the server's until it ends, or the server does."""
+        self._greenlets.add(greenlet)
+        greenlet.link(self._greenlets.discard)
 
     # Private methods
 
@@ -134,10 +143,6 @@ class Server:
         for connection in self.connections & closing:
             connection.abort()
         gevent.killall(flushes)
-
-    def _own(self, greenlet: "gevent.Greenlet[..., None]") -> None:
-        self._greenlets.add(greenlet)
-        greenlet.link(self._greenlets.discard)
 
 
 def listen(host: str, port: int, backlog: int) -> socket.socket:

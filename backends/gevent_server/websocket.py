@@ -50,13 +50,23 @@ class GameStream:
     def __init__(self, handler: "GameHandler", *, shared: bool) -> None:
         self.handler = handler
         self.read = handler.rfile.read1
-        self.write = self._write_in_turn if shared else handler.socket.sendall
-        self._sendall = handler.socket.sendall
-        self._lock = BoundedSemaphore(1)
+        self.write = self._write_in_turn if shared else self._write
+        self.unsent_bytes = 0  # how much of what is written the kernel has not taken yet
+        self._socket = handler.socket
+        self._lock = BoundedSemaphore(1) if shared else None
 
     def _write_in_turn(self, data: bytes) -> None:
+        assert self._lock  # noqa: S101 # it is shared
         with self._lock:
-            self._sendall(data)
+            self._socket.sendall(data)
+
+    def _write(self, data: bytes) -> None:
+        self.unsent_bytes = len(data)
+        sent = self._socket.send(data)
+        while sent < len(data):
+            self.unsent_bytes = len(data) - sent
+            sent += self._socket.send(memoryview(data)[sent:])
+        self.unsent_bytes = 0
 
 
 class GameWebSocket(WebSocket):
@@ -71,7 +81,7 @@ class GameWebSocket(WebSocket):
         self.waits_for_peer = waits_for_peer
         self._parser = FrameParser(max_message_bytes)
         self._read_bytes = min(max_message_bytes, 65536)
-        self._socket: socket.socket = handler.socket
+        self.socket: socket.socket = handler.socket
 
     def __del__(self) -> None:
         """Send nothing."""
@@ -117,19 +127,24 @@ class GameWebSocket(WebSocket):
     def linger(self, limit_s: float) -> None:
         """Let a peer that can't be read any more take our close frame: wait until it hangs up, about ``limit_s``."""
         try:
-            self._socket.shutdown(socket.SHUT_WR)
+            self.socket.shutdown(socket.SHUT_WR)
             for _ in range(int(limit_s / STEP_S)):
                 self._throw_away()
         except (OSError, ConnectionEndedError):
             return
         self.abort()
 
+    def hang_up(self) -> None:
+        """Hang up behind all that the kernel has taken."""
+        with suppress(OSError):  # it has ended already
+            self.socket.shutdown(socket.SHUT_RDWR)
+
     def abort(self) -> None:
         """End the connection at once."""
         try:
             # What the kernel has not sent yet is dropped, and the peer gets a reset.
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self._socket.shutdown(socket.SHUT_RDWR)
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.socket.shutdown(socket.SHUT_RDWR)
         except OSError:
             return  # it has ended already
 
@@ -251,8 +266,6 @@ class GameHandler(WebSocketHandler):
     def _upgrade(self, key: str, *, is_echo: bool) -> None:
         config = self.game.config
         naive = config.fanout == "naive"
-        if not naive:
-            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # pywsgi doesn't
         limit_bytes = ECHO_LIMIT_BYTES if is_echo else config.limits.max_message_bytes
         self.websocket = GameWebSocket(self, limit_bytes, waits_for_peer=naive or is_echo)
         self.environ["wsgi.websocket"] = self.websocket

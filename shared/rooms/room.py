@@ -2,12 +2,15 @@
 A room: its world and who is in it.
 
 Feed it messages; for each tick call :meth:`Room.step`, then :meth:`Room.frame`, and hand the frame to all
-:meth:`Room.recipients`. Knows nothing of sockets, tasks, clocks or due times.
+:meth:`Room.recipients`; tell :meth:`Room.skip` who did not take it. Those are behind, until they are handed their
+:meth:`Room.catch_up` between two ticks. Knows nothing of sockets, tasks, clocks or due times.
 """
 
 import random
+from collections.abc import Iterable
 from typing import Generic, Protocol, TypeVar
 
+from shared.game.changes import CellChanged, Change, TopScoresListed, WorldReset
 from shared.game.commands import Command, Join, Leave, Turn
 from shared.game.scores import TopScores
 from shared.game.world import Rules, World
@@ -32,6 +35,10 @@ TICKS_A_TURN = 10
 """The first recipient of a frame moves on by one every so many ticks: fair, and no jitter of its own."""
 
 
+MAX_KEPT_COMMANDS = 1000
+"""For one who is behind; more and it is a slow consumer. Ten snakes make a few in a second."""
+
+
 class Member(Protocol):
     """Somebody in a room: a connection that holds its session."""
 
@@ -54,7 +61,9 @@ class Room(Generic[M]):
         self._scores = scores
         self._inputs: list[Command] = []
         self._last_player_id = rules.bots  # the bots have the first ids
-        self._commands = b"[]"  # of the last step
+        self._changes: list[Change] = []  # of the last step
+        self._commands = b"[]"  # the same, encoded
+        self._kept: dict[int, list[Change]] = {}  # by player id: what those who are behind have missed
         self._pad = encode_commands([Pad("." * pad_bytes)]) if pad_bytes else b"[]"
         self._world_text: bytes | None = None
 
@@ -79,6 +88,7 @@ class Room(Generic[M]):
         player_id = member.session.player_id
         if player_id is None or self.members.pop(player_id, None) is None:
             return
+        self._kept.pop(player_id, None)
         # What it asked for since the last step is void; so visitors who come and go between two steps leave nothing.
         self._inputs = [command for command in self._inputs if command.player_id != player_id]
         if player_id in self.world.snakes:
@@ -90,6 +100,7 @@ class Room(Generic[M]):
         """Apply one step of the rules; return the members who have something of their own to be told."""
         inputs, self._inputs = self._inputs, []
         step = self.world.step(inputs)
+        self._changes = step.changes
         self._commands = encode_commands(step.changes)
         if step.changes:
             self._world_text = None
@@ -114,7 +125,40 @@ class Room(Generic[M]):
             members = members[first:] + members[:first]
         return members
 
+    # Who does not take a frame
+
+    def skip(self, members: Iterable[M]) -> list[M]:
+        """
+        Keep what the last step told, but for its cells, for members who did not take its frame; return them.
+
+        Who is closing or has left is owed nothing.
+        """
+        skipped = [member for member in members if member.session.is_open and member.session.player_id in self.members]
+        if skipped:
+            kept = [change for change in self._changes if not isinstance(change, CellChanged | WorldReset)]
+            for member in skipped:
+                self._keep(member.session.player_id or 0, kept)
+        return skipped
+
+    def owes_too_much(self, member: M) -> bool:
+        """Say whether more is kept for a member than may be."""
+        return len(self._kept.get(member.session.player_id or 0, ())) > MAX_KEPT_COMMANDS
+
+    def behind(self) -> list[M]:
+        """Return the members who have missed a frame."""
+        return [self.members[player_id] for player_id in self._kept]
+
+    def catch_up(self, member: M) -> bytes:
+        """Return what a member has missed, the field as it is now before all else; it is behind no more."""
+        return join_arrays(self._world(), encode_commands(self._kept.pop(member.session.player_id or 0)))
+
     # Private methods
+
+    def _keep(self, player_id: int, changes: list[Change]) -> None:
+        owed = self._kept.setdefault(player_id, [])
+        if any(isinstance(change, TopScoresListed) for change in changes):  # the newest only
+            owed[:] = [change for change in owed if not isinstance(change, TopScoresListed)]
+        owed += changes
 
     def _enter(self, member: M, name: str, now_us: int) -> None:
         self._last_player_id = player_id = self._last_player_id + 1
@@ -123,9 +167,13 @@ class Room(Generic[M]):
 
     def _welcome(self, name: str, player_id: int) -> bytes:
         """Everything that a newcomer has to know: the state after the last step."""
+        handshake = encode_commands([Handshake(name, player_id)])
+        rest = encode_commands([self.world.top_scores_listed(), *self.world.players()])
+        return join_arrays(handshake, self._world(), rest)
+
+    def _world(self) -> bytes:
+        """Return the field after the last step, encoded once for all who need it."""
         if self._world_text is None:
             rules = self.world.rules
             self._world_text = encode_world(self.world.cells.values(), rules.width, rules.height)
-        handshake = encode_commands([Handshake(name, player_id)])
-        rest = encode_commands([self.world.top_scores_listed(), *self.world.players()])
-        return join_arrays(handshake, self._world_text, rest)
+        return self._world_text

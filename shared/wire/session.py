@@ -22,13 +22,13 @@ from shared.wire.messages import (
     encode_commands,
 )
 
-MAX_OWED_MESSAGES = 16
-"""Messages of its own for a connection that does not read; one more and it is a slow consumer."""
-
 ECHO_LIMIT_BYTES = 2**20
 
 STOPPING = "the server is shutting down"
 """Why a connection is closed with 1001."""
+
+TOO_SLOW = "a slow consumer"
+"""Why a connection is closed with 1013."""
 
 CLOSING_PAUSE_S = 0.005
 """Between two messages of a peer that is being closed: they are thrown away, and must not keep others waiting."""
@@ -46,6 +46,7 @@ class Limits:
     ping_interval_s: float = 20.0
     max_missed_pings: int = 2
     close_limit_s: float = 1.0
+    slow_limit_s: float = 5.0
 
     @property
     def silence_limit_s(self) -> float:

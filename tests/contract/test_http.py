@@ -116,7 +116,7 @@ def test_stats(server: RunningServer, room: str) -> None:
     assert stats["started_us"] < stats["now_us"]
     assert stats["tick_rate_hz"] == 50
     assert stats["settings"]["mode"]
-    assert stats["settings"]["fanout"] == "library"
+    assert stats["settings"]["fanout"] == "frame-once"
     assert stats["connections"] == 1
     assert {"version", "clock_offset_us", "slow_skips", "slow_closed", "dead", "refused", "closed"} <= stats.keys()
     ours = next(other for other in stats["rooms"] if other["name"] == room)

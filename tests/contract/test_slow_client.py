@@ -1,16 +1,69 @@
-"""One who stops reading is nobody else's trouble."""
+"""One who stops reading is nobody else's trouble, catches up when it reads again, and is ended when it never does."""
+
+import random
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
 
 from tests.conftest import Serve
 from tests.support.bystander import assert_every_tick_came
-from tests.support.server import wait_until
+from tests.support.client import CLOSE, PING, PONG, TEXT, Frame
+from tests.support.player import Player
+from tests.support.server import RunningServer, wait_until
+
+QUICK = ("--tick-rate", "50", "--tick-budget", "0")
+STUCK_BYTES = 4096
+"""Of a receive buffer: a peer that does not read is soon stuck."""
+
+SLOW_LIMIT_S = 0.5
 
 
-def test_one_who_does_not_read_holds_up_nobody(serve: Serve) -> None:
-    with serve("--pad", "20000", "--tick-rate", "50", "--tick-budget", "0") as server:
+@pytest.fixture(params=["frame-once", "library"])
+def fanout(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+def stall(server: RunningServer, name: str = "stalled") -> Player:
+    """Return somebody who has entered and has not read a word of it."""
+    player = server.connect("main", receive_buffer_bytes=STUCK_BYTES)
+    player.send(["new_player", name])
+    return player
+
+
+def wait_for_skips(server: RunningServer, count: int) -> None:
+    skips = server.stats()["slow_skips"]
+    wait_until(lambda: server.stats()["slow_skips"] >= skips + count, 20)
+
+
+def frames_to_the_end(player: Player) -> Iterator[Frame]:
+    """Yield whole frames until the stream ends; what is left of one is no frame."""
+    with suppress(EOFError, ConnectionError):
+        while True:
+            yield player.receive_frame()
+
+
+def assert_shows_the_same(player: Player, witness: Player) -> None:
+    """Let both read up to the same tick, and compare what they show."""
+    while (n := player.ticks[-1].n) != witness.ticks[-1].n:
+        (player if n < witness.ticks[-1].n else witness).next_tick()
+    assert player.board == witness.board
+
+
+def read_on(readers: list[Player], ticks: int) -> None:
+    """Let all read about as many ticks, side by side."""
+    for _ in range(ticks):
+        for reader in readers:
+            reader.next_tick()
+
+
+def test_one_who_does_not_read_holds_up_nobody(serve: Serve, fanout: str) -> None:
+    with serve("--fanout", fanout, "--pad", "20000", "--slow-limit", "60", *QUICK) as server:
         others = [server.enter("main") for _ in range(3)]
         others[0].join()
-        stalled = server.connect("main", receive_buffer_bytes=4096)
-        stalled.send(["new_player", "stalled"])
+        stall(server)
 
         def is_skipped() -> bool:
             for other in others:
@@ -18,22 +71,122 @@ def test_one_who_does_not_read_holds_up_nobody(serve: Serve) -> None:
             return bool(server.stats()["slow_skips"] > 3)
 
         wait_until(is_skipped, 20)
-        last = max(other.ticks[-1].n for other in others) + 10
+        read_on(others, 10)
         for other in others:
-            other.until(lambda tick: tick.n >= last)
             assert_every_tick_came(other, server, "main")
+            assert not other.catch_ups
         assert server.room_stats("main")["members"] == 4  # type: ignore[index] # it is open: they are in it
 
 
-def test_one_who_reads_again_finds_whole_frames(serve: Serve) -> None:
-    with serve("--pad", "20000", "--tick-rate", "50", "--tick-budget", "0") as server:
-        slow = server.connect("main", receive_buffer_bytes=4096)
-        slow.send(["new_player", "slow"])
-        wait_until(lambda: server.stats()["slow_skips"] > 3, 20)
+def test_one_who_reads_again_finds_whole_frames_and_catches_up(serve: Serve, fanout: str) -> None:
+    with serve("--fanout", fanout, "--pad", "20000", "--bots", "10", "--field", "20x11", *QUICK) as server:
+        witness, slow = server.enter("main", "witness"), stall(server)
+
+        def is_skipped() -> bool:
+            witness.next_tick()
+            return bool(server.stats()["slow_skips"] >= 30)
+
+        wait_until(is_skipped, 20)
         slow.board.apply(slow.receive_commands())  # the welcome
         tick = slow.next_tick()
         while (later := slow.next_tick()).n == tick.n + 1:
             assert later.named("pad") == tick.named("pad")
             tick = later
-        assert later.n > tick.n
+        assert later.n > tick.n + 1
         assert len(later.named("pad")[0][1]) == 20000
+        (missed,) = slow.catch_ups
+        assert [command[0] for command in missed].count("world") == 1
+        assert [command[0] for command in missed].count("top_scores") <= 1
+        assert not {command[0] for command in missed} & {"render", "reset_world", "tick", "pad"}
+        assert_shows_the_same(slow, witness)
+
+
+def test_its_board_is_the_server_s_whenever_it_stalls(serve: Serve, fanout: str) -> None:
+    rng = random.Random(4)
+    flags = ("--fanout", fanout, "--pad", "3000", "--bots", "6", "--field", "20x11", "--slow-limit", "60", *QUICK)
+    with serve(*flags) as server:
+        witness = server.enter("main", "witness")
+        crowd = [server.connect("main", receive_buffer_bytes=STUCK_BYTES) for _ in range(8)]
+        for player in crowd:
+            player.enter()
+            player.next_tick()
+        for player in crowd[::2]:
+            player.send(["join"])
+        for _ in range(5):
+            stalled = rng.sample(crowd, 5)
+            until = time.monotonic() + rng.uniform(0.2, 0.6)
+            while time.monotonic() < until:
+                read_on([witness, *(player for player in crowd if player not in stalled)], 1)
+            for player in crowd:
+                assert_shows_the_same(player, witness)
+        assert sum(len(player.catch_ups) for player in crowd) > 10
+
+
+def test_one_who_never_reads_is_ended(serve: Serve, fanout: str) -> None:
+    with serve("--fanout", fanout, "--pad", "20000", "--slow-limit", str(SLOW_LIMIT_S), *QUICK) as server:
+        fds = server.stats()["process"]["fds"]
+        players = [stall(server) for _ in range(3)]
+        wait_until(lambda: server.stats()["slow_skips"], 20)
+        skipped_s = time.monotonic()
+        wait_until(lambda: server.stats()["process"]["fds"] <= fds)
+        assert SLOW_LIMIT_S - 0.2 < time.monotonic() - skipped_s < SLOW_LIMIT_S + 3, "1.5 s on a quiet machine"
+        stats = server.stats()
+        assert (stats["slow_closed"], stats["closed"], stats["connections"]) == (3, {"1013": 3}, 0)
+        for player in players:
+            frames = list(frames_to_the_end(player))
+            assert [frame.opcode for frame in frames[:-1]] == [TEXT] * (len(frames) - 1)
+            if frames and frames[-1].opcode == CLOSE:
+                assert frames[-1].close_code == 1013
+
+
+def test_one_who_reads_a_little_now_and_then_stays(serve: Serve, fanout: str) -> None:
+    with serve("--fanout", fanout, "--pad", "20000", "--slow-limit", str(SLOW_LIMIT_S), *QUICK) as server:
+        slow = stall(server)
+        until = time.monotonic() + 4 * SLOW_LIMIT_S
+        while time.monotonic() < until:
+            slow.receive_frame()
+            time.sleep(SLOW_LIMIT_S / 10)
+        stats = server.stats()
+        assert stats["slow_skips"] > 10
+        assert stats["slow_closed"] == 0
+        assert stats["connections"] == 1
+
+
+def test_who_asks_and_asks_and_does_not_read_is_ended(serve: Serve, fanout: str) -> None:
+    """Sixteen answers of its own may wait, and the newest pong."""
+    with serve("--fanout", fanout, "--pad", "20000", "--slow-limit", "60", *QUICK) as server:
+        stuck = stall(server)
+        wait_for_skips(server, 5)
+        for number in range(30):
+            stuck.send_frame(PING, b"%d" % number)
+        for number in range(16):
+            stuck.send(["ping", number])
+        wait_for_skips(server, 5)
+        assert server.stats()["slow_closed"] == 0
+        stuck.send(["ping", 16])
+        wait_until(lambda: server.stats()["connections"] == 0)
+        assert server.stats()["slow_closed"] == 1
+        assert server.stats()["closed"] == {"1013": 1}
+
+
+def test_answers_wait_for_their_turn_and_come_in_order(serve: Serve, fanout: str) -> None:
+    with serve("--fanout", fanout, "--pad", "20000", "--slow-limit", "60", *QUICK) as server:
+        slow = stall(server)
+        wait_for_skips(server, 5)
+        for number in range(8):
+            slow.send_frame(PING, b"%d" % number)
+            slow.send(["ping", number])
+        wait_for_skips(server, 5)
+        pongs: list[bytes] = []
+        answers: list[bytes] = []
+        while len(answers) < 8 or not pongs:
+            frame = slow.receive_frame()
+            if frame.opcode == PONG:
+                pongs.append(frame.payload)
+            elif frame.payload.startswith(b'[["pong"'):
+                answers.append(frame.payload.split(b",")[1])
+        assert answers == [b"%d" % number for number in range(8)]
+        assert pongs == [b"7"]
+        slow.catch_ups.clear()
+        slow.ping()
+        assert len(slow.catch_ups) <= 1

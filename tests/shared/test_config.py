@@ -19,7 +19,7 @@ DEFAULT = ServerConfig(
     port=8000,
     tick_rate_hz=Fraction(20),
     mode="managed",
-    fanout="library",
+    fanout="frame-once",
     clock="timerfd",
     loop="asyncio",
     rules=Rules(50, 25, 10, 0),
@@ -74,6 +74,7 @@ FLAGS: dict[str, tuple[str, Change]] = {
     "ping-interval": ("1.5", within("limits", ping_interval_s=1.5)),
     "max-missed-pings": ("1", within("limits", max_missed_pings=1)),
     "handshake-limit": ("1.5", plain(handshake_limit_s=1.5)),
+    "slow-limit": ("1.5", within("limits", slow_limit_s=1.5)),
     "close-limit": ("1.5", within("limits", close_limit_s=1.5)),
     "stop-limit": ("1.5", plain(stop_limit_s=1.5)),
     "backlog": ("16", plain(backlog=16)),
@@ -158,7 +159,7 @@ def test_no_flag_is_untested() -> None:
         (["--tick-rate", "0.0000001"], ["--tick-rate"]),
         (["--tick-rate", ""], ["--tick-rate"]),
         (["--mode", "fast"], ["--mode", "managed"]),
-        (["--fanout", "slow"], ["--fanout", "library", "naive"]),
+        (["--fanout", "slow"], ["--fanout", "frame-once", "library", "naive"]),
         (["--clock", "sun"], ["--clock", "timerfd", "loop"]),
         (["--loop", "libev"], ["--loop", "asyncio"]),
         (["--field", "19x11"], ["--field", "20x11", "1000x1000"]),
@@ -256,7 +257,7 @@ def test_the_settings_name_what_an_arm_may_change() -> None:
     config = parse_arguments("asyncio", ["--field", "60x30", "--bots", "2", "--pad", "9", "--max-connections", "5"])
     assert config.settings() == {
         "mode": "managed",
-        "fanout": "library",
+        "fanout": "frame-once",
         "clock": "timerfd",
         "loop": "asyncio",
         "field": "60x30",
@@ -266,6 +267,7 @@ def test_the_settings_name_what_an_arm_may_change() -> None:
         "seed": "0",
         "tick_budget": 0.8,
         "max_connections": 5,
+        "slow_limit_s": 5,
         "backlog": 1024,
     }
 

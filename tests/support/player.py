@@ -100,6 +100,7 @@ class Player(Client):
         self.player_id = 0
         self.welcome: Commands = []
         self.ticks: list[TickFrame] = []
+        self.catch_ups: list[Commands] = []  # what it was told after ticks that were skipped for it
         self.board = Board()
 
     def enter(self, name: str = "player") -> None:
@@ -111,9 +112,14 @@ class Player(Client):
         self.board.apply(self.welcome)
 
     def receive_in_room(self) -> TickFrame | Commands:
-        """Return the next message: a tick frame, which is taken in, or one for this connection alone."""
+        """Return the next message: a tick frame, which is taken in, or one for this connection alone; no catch-up."""
         text = self.receive_text()
         commands = decode_commands(text)
+        while commands[0][0] == "world":
+            self.catch_ups.append(commands)
+            self.board.apply(commands)
+            text = self.receive_text()
+            commands = decode_commands(text)
         if commands[0][0] != "tick":
             return commands
         _, n, due_us, sent_us = commands[0]

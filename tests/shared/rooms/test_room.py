@@ -386,3 +386,83 @@ def test_the_cost_of_a_tick_does_not_grow_with_the_field() -> None:
         return count_opcodes(lambda: [tick(room) for _ in range(3)])
 
     assert cost(Rules(1000, 1000)) < 2 * cost(Rules(50, 25))
+
+
+# Who does not take a frame
+
+
+def catch_up(room: Room[Visitor], member: Visitor) -> list[Any]:
+    commands: list[Any] = json.loads(room.catch_up(member))
+    return commands
+
+
+def test_one_who_missed_frames_is_told_all_but_the_cells() -> None:
+    room, ann, bob = open_room(), Visitor(), Visitor()
+    witness, slow = Mirror(ann.enters(room)), Mirror(bob.enters(room, "bob"))
+    ann.says(room, '["join"]')
+    told = []
+    for n in range(60):
+        commands = tick(room, n)
+        witness.shows(commands)
+        told += [command for command in commands if command[0] not in ("render", "reset_world", "top_scores")]
+        assert room.skip([bob]) == [bob]
+    assert room.behind() == [bob]
+    assert {"p_joined", "p_gameover"} <= set(kinds(told))  # the border is never far
+    world, *others = catch_up(room, bob)
+    assert kinds([world]) == ["world"]
+    assert [command for command in others if command[0] != "top_scores"] == told
+    slow.rows = world[1]
+    slow.shows(others)
+    assert (slow.rows, slow.scores, slow.top_scores) == (witness.rows, witness.scores, witness.top_scores)
+    assert room.behind() == []
+
+
+def test_of_the_top_scores_the_newest_is_told() -> None:
+    rules = Rules(20, 11, max_players=3, bots=3)
+    room, ann = open_room(rules), Visitor()
+    ann.enters(room)
+    newest = None
+    for n in range(600):
+        commands = tick(room, n)
+        room.skip([ann])
+        newest = next((command for command in reversed(commands) if command[0] == "top_scores"), newest)
+    missed = catch_up(room, ann)
+    assert kinds(missed).count("p_gameover") > 5
+    assert [command for command in missed if command[0] == "top_scores"] == [newest]
+
+
+def test_the_field_is_encoded_once_for_all_who_missed_a_frame() -> None:
+    room, visitors = open_room(), [Visitor() for _ in range(5)]
+    for visitor in visitors:
+        visitor.enters(room)
+    visitors[0].says(room, '["join"]')
+    tick(room)
+    room.skip(visitors)
+    first = count_opcodes(lambda: room.catch_up(visitors[0]))
+    assert count_opcodes(lambda: room.catch_up(visitors[1])) < first / 3
+
+
+def test_who_leaves_or_is_being_closed_is_owed_nothing() -> None:
+    room, ann, bob, eve = open_room(), Visitor(), Visitor(), Visitor()
+    for visitor in (ann, bob, eve):
+        visitor.enters(room)
+    tick(room)
+    room.leave(ann)
+    bob.session.close(1001, "", NOW)
+    assert room.skip([ann, bob, eve]) == [eve]
+    room.leave(eve)
+    assert room.behind() == []
+
+
+def test_what_is_kept_is_bounded() -> None:
+    room, ann, bob = open_room(Rules(20, 11, max_players=10, bots=10)), Visitor(), Visitor()
+    ann.enters(room)
+    bob.enters(room)
+    for n in range(20_000):
+        tick(room, n)
+        room.skip([ann])
+        if room.owes_too_much(ann):
+            break
+    assert room.owes_too_much(ann)
+    assert not room.owes_too_much(bob)
+    assert 1000 < len(catch_up(room, ann)) < 1100

@@ -1,0 +1,221 @@
+"""
+The one writer of a socket: whatever goes to a peer goes through it, in order. Knows nothing of what is said, or why.
+
+:class:`WaitingWriter` is the tutorials' way: it waits for its peer. The other two never do: while the kernel has not
+taken all, messages wait in the outbox and ``connection.fd``, by which a fan-out knows who takes a frame, is -1.
+"""
+
+import asyncio
+import os
+import socket
+from contextlib import suppress
+from typing import TYPE_CHECKING, Protocol, cast
+
+from aiohttp import WSMsgType
+
+from shared.wire.frames import server_frame
+from shared.wire.outbox import LOW_WATER_BYTES, NO_LOW_WATER_BYTES, Outbox
+from shared.wire.session import Outgoing
+
+if TYPE_CHECKING:
+    from backends.asyncio_server.connection import Connection
+
+STEP_S = 0.02
+"""How often a closing connection is looked at."""
+
+
+class Writer(Protocol):
+    """What a connection and a fan-out write with."""
+
+    outbox: Outbox
+
+    async def send(self, outgoing: Outgoing) -> None:
+        """
+        Send a message of the connection's own.
+
+        Raises:
+            SlowConsumerError: too many wait.
+
+        """
+
+    async def send_text(self, text: str) -> None:
+        """Send a tick's frame."""
+
+    def is_drained(self) -> bool:
+        """Whether the kernel has taken all."""
+
+    def unsent_bytes(self) -> int:
+        """Return how much the kernel has not taken yet."""
+
+    def keep(self, rest: bytes) -> None:
+        """Send what the kernel did not take of a tick's frame that was written to the descriptor."""
+
+    def cut_off(self, last: list[Outgoing]) -> None:
+        """Hand over the rest of what is on its way and ``last``, the close frame, and hang up; nothing more."""
+
+    async def finish(self, limit_s: float) -> None:
+        """Wait until all is handed to the kernel, at most ``limit_s``; what is left then is dropped."""
+
+
+class WaitingWriter:
+    """Writes with the library's own send, each waited for, its defaults untouched."""
+
+    def __init__(self, connection: "Connection") -> None:
+        self.outbox = Outbox()  # always empty
+        self._connection = connection
+        self._transport = connection.ws.transport
+
+    async def send(self, outgoing: Outgoing) -> None:
+        """Hand a message to the kernel; wait until it has taken it, but not for ever."""
+        connection = self._connection
+        try:
+            async with asyncio.timeout(connection.server.config.limits.silence_limit_s):
+                await connection.ws.send_frame(outgoing.payload, WSMsgType(outgoing.opcode))
+        except (ConnectionError, TimeoutError):
+            connection.abort()
+
+    async def send_text(self, text: str) -> None:
+        """Hand a tick's frame to the kernel; wait until it has taken it."""
+        try:
+            await self._connection.ws.send_str(text)
+        except ConnectionError:
+            self._connection.session.receive_eof()  # its reader ends it: one leaver never ends a tick
+
+    def is_drained(self) -> bool:
+        """Whether the kernel has taken all."""
+        return not self.unsent_bytes()
+
+    def unsent_bytes(self) -> int:
+        """Return how much the kernel has not taken yet."""
+        return self._transport.get_write_buffer_size()
+
+    def keep(self, rest: bytes) -> None:
+        """Let the transport write what the kernel did not take."""
+        self._transport.write(rest)
+
+    def cut_off(self, last: list[Outgoing]) -> None:  # noqa: ARG002 # it has no policy
+        """End the connection at once."""
+        self._connection.abort()
+
+    async def finish(self, limit_s: float) -> None:
+        """Wait until all is handed to the kernel, at most ``limit_s``; what is left then is dropped."""
+        for _ in range(int(limit_s / STEP_S)):
+            if self.is_drained():
+                return
+            await asyncio.sleep(STEP_S)
+        self._connection.abort()
+
+
+class LibraryWriter(WaitingWriter, asyncio.BaseProtocol):
+    """
+    Writes with the library's own send, to a transport that has handed over all before.
+
+    It stands between the transport and the library's protocol, so that it knows when the kernel has taken all, and that
+    the connection is lost before its descriptor is closed.
+    """
+
+    def __init__(self, connection: "Connection") -> None:
+        super().__init__(connection)
+        transport = self._transport
+        self._socket: socket.socket = transport.get_extra_info("socket")
+        self._is_free = True  # the kernel has taken all
+        self._protocol = cast("asyncio.Protocol", transport.get_protocol())  # the library's
+        self.data_received = self._protocol.data_received  # no call in between
+        self.eof_received = self._protocol.eof_received
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, LOW_WATER_BYTES)
+        transport.set_write_buffer_limits(high=0)  # so that pause and resume say when all is handed over
+        transport.set_protocol(self)
+        self._update()
+
+    # What the transport tells
+
+    def pause_writing(self) -> None:
+        """Take note that the kernel has not taken all."""
+        # The library isn't told: once in a GiB it would let a send wait.
+        self._is_free = False
+        self._connection.fd = -1
+
+    def resume_writing(self) -> None:
+        """Take note that it has; go on with what waits."""
+        self._is_free = True
+        if self.outbox:
+            self._connection.server.own(self._send_waiting())
+        else:
+            self._update()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Write no more: the descriptor is closed next, and may be a stranger's then."""
+        self._is_free = False
+        self._connection.fd = -1
+        self.outbox.clear()
+        self._protocol.connection_lost(exc)
+
+    # What is to be sent
+
+    async def send(self, outgoing: Outgoing) -> None:
+        """
+        Send a message of the connection's own as soon as the kernel has taken all before.
+
+        Raises:
+            SlowConsumerError: too many wait.
+
+        """
+        self.outbox.put(outgoing)
+        await self._send_waiting()
+
+    def is_drained(self) -> bool:
+        """Whether the kernel has taken all, and nothing waits."""
+        return self._is_free and not self.outbox
+
+    def cut_off(self, last: list[Outgoing]) -> None:
+        """Hand over the rest of what is on its way and ``last``, the close frame, and hang up; nothing more."""
+        self._connection.fd = -1
+        self.outbox.clear()
+        with suppress(OSError):  # it may be lost already
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NO_LOW_WATER_BYTES)
+        for outgoing in last:
+            self._transport.write(server_frame(outgoing.opcode, outgoing.payload))
+        self._transport.close()
+
+    async def finish(self, limit_s: float) -> None:
+        """Wait until all is handed to the kernel, at most ``limit_s``; what is left then is dropped."""
+        self._connection.fd = -1
+        if not self._transport.is_closing():
+            await super().finish(limit_s)
+
+    # Private methods
+
+    async def _send_waiting(self) -> None:
+        while self._is_free and self.outbox:
+            await self._send_now(self.outbox.take())
+        self._update()
+
+    async def _send_now(self, outgoing: Outgoing) -> None:
+        try:
+            await self._connection.ws.send_frame(outgoing.payload, WSMsgType(outgoing.opcode))  # NEVER_WAIT_BYTES
+        except ConnectionError:
+            self._connection.abort()
+
+    def _update(self) -> None:
+        """Say whether a tick's frame may be written now."""
+        may_write = self.is_drained() and not self.outbox.is_behind and self._connection.session.is_open
+        self._connection.fd = self._socket.fileno() if may_write else -1
+
+
+class FrameWriter(LibraryWriter):
+    """Writes frames that are built already: to the descriptor at once, and what it does not take by the transport."""
+
+    async def _send_now(self, outgoing: Outgoing) -> None:
+        frame = server_frame(outgoing.opcode, outgoing.payload)
+        try:
+            sent = os.write(self._socket.fileno(), frame)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self._connection.abort()
+            return
+        if sent < len(frame):
+            self.keep(frame[sent:])
+
+
+WRITERS: dict[str, type[WaitingWriter]] = {"naive": WaitingWriter, "library": LibraryWriter, "frame-once": FrameWriter}

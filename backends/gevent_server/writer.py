@@ -1,0 +1,269 @@
+"""
+The one writer of a socket: whatever goes to a peer goes through it, in order. Knows nothing of what is said, or why.
+
+:class:`WaitingWriter` is the tutorials' way: it waits for its peer. The other two never do: while the kernel has not
+taken all, messages wait in the outbox and ``connection.fd``, by which a fan-out knows who takes a frame, is -1.
+"""
+
+import os
+import socket
+from contextlib import suppress
+from typing import TYPE_CHECKING, Protocol
+
+import gevent
+from gevent.event import Event
+from geventwebsocket.exceptions import WebSocketError
+
+from shared.wire.frames import server_frame
+from shared.wire.outbox import LOW_WATER_BYTES, MAX_MESSAGES, NO_LOW_WATER_BYTES, Outbox
+from shared.wire.session import Outgoing
+
+if TYPE_CHECKING:
+    from backends.gevent_server.connection import Connection
+
+STEP_S = 0.02
+"""How often a closing connection is looked at."""
+
+
+class Writer(Protocol):
+    """What a connection and a fan-out write with."""
+
+    outbox: Outbox
+
+    def send(self, outgoing: Outgoing) -> None:
+        """
+        Send a message of the connection's own.
+
+        Raises:
+            SlowConsumerError: too many wait.
+
+        """
+
+    def send_text(self, text: str) -> None:
+        """Send a tick's frame."""
+
+    def is_drained(self) -> bool:
+        """Whether the kernel has taken all."""
+
+    def unsent_bytes(self) -> int:
+        """Return how much the kernel has not taken yet."""
+
+    def keep(self, rest: bytes) -> None:
+        """Send what the kernel did not take of a tick's frame that was written to the descriptor."""
+
+    def cut_off(self, last: list[Outgoing]) -> None:
+        """Hand over the rest of what is on its way and ``last``, the close frame, and hang up; nothing more."""
+
+    def finish(self, limit_s: float) -> None:
+        """Wait until all is handed to the kernel, at most ``limit_s``; what is left then is dropped."""
+
+
+class WaitingWriter:
+    """Writes with the library's own send, each waited for, its defaults untouched."""
+
+    def __init__(self, connection: "Connection") -> None:
+        self.outbox = Outbox()  # always empty
+        self._connection = connection
+        self._socket: socket.socket = connection.ws.socket
+
+    def send(self, outgoing: Outgoing) -> None:
+        """Hand a message to the kernel; wait until it has taken it, but not for ever."""
+        connection = self._connection
+        try:
+            with gevent.Timeout(connection.server.config.limits.silence_limit_s, TimeoutError):
+                connection.ws.send_message(outgoing.opcode, outgoing.payload)
+        except (OSError, TimeoutError):
+            connection.abort()
+
+    def send_text(self, text: str) -> None:
+        """Hand a tick's frame to the kernel; wait until it has taken it."""
+        try:
+            self._connection.ws.send(text)
+        except (OSError, WebSocketError):
+            self._connection.session.receive_eof()  # its reader ends it: one leaver never ends a tick
+
+    def is_drained(self) -> bool:
+        """Whether the kernel has taken all."""
+        return True  # who sends has waited for it
+
+    def unsent_bytes(self) -> int:
+        """Return how much the kernel has not taken yet."""
+        return 0
+
+    def keep(self, rest: bytes) -> None:
+        """Wait until the kernel has taken the rest."""
+        self._socket.sendall(rest)
+
+    def cut_off(self, last: list[Outgoing]) -> None:  # noqa: ARG002 # it has no policy
+        """End the connection at once."""
+        self._connection.abort()
+
+    def finish(self, limit_s: float) -> None:
+        """Do nothing: whoever sends waits."""
+
+
+class LibraryWriter(WaitingWriter):
+    """Writes with the library's own send, which waits: so it has a greenlet, with room for one tick's frame."""
+
+    def __init__(self, connection: "Connection") -> None:
+        super().__init__(connection)
+        self._text: str | None = None  # the tick's frame
+        self._is_writing = False
+        self._hangs_up = False
+        self._greenlet: gevent.Greenlet[..., None] | None = None
+        self._wake = Event()
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # pywsgi doesn't
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, LOW_WATER_BYTES)
+        self._open()
+        self._update()
+
+    # What is to be sent
+
+    def send(self, outgoing: Outgoing) -> None:
+        """
+        Send a message of the connection's own as soon as the kernel has taken all before.
+
+        Raises:
+            SlowConsumerError: too many wait.
+
+        """
+        if len(self.outbox) >= MAX_MESSAGES:
+            gevent.sleep(0)  # they may have come faster than the writer had its turn
+        self.outbox.put(outgoing)
+        self._connection.fd = -1
+        self._wake.set()
+
+    def send_text(self, text: str) -> None:
+        """Let a tick's frame have its turn; only while ``connection.fd`` says so."""
+        self._text = text
+        self._connection.fd = -1
+        self._wake.set()
+
+    def is_drained(self) -> bool:
+        """Whether the kernel has taken all, and nothing waits."""
+        return not self._is_writing and self._text is None and not self.outbox
+
+    def unsent_bytes(self) -> int:
+        """Return how much the kernel has not taken yet."""
+        unsent_bytes: int = self._connection.ws.stream.unsent_bytes
+        return unsent_bytes
+
+    def cut_off(self, last: list[Outgoing]) -> None:
+        """Hand over the rest of what is on its way and ``last``, the close frame, and hang up; nothing more."""
+        self._connection.fd = -1
+        self.outbox.clear()
+        with suppress(OSError):  # it may be lost already
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NO_LOW_WATER_BYTES)
+        self._hangs_up = True
+        for outgoing in last:
+            self.send(outgoing)
+
+    def finish(self, limit_s: float) -> None:
+        """Wait until all is handed to the kernel, at most ``limit_s``; what is left then is dropped."""
+        self._connection.fd = -1
+        for _ in range(int(limit_s / STEP_S)):
+            if self.is_drained():
+                break
+            gevent.sleep(STEP_S)
+        if self._greenlet:
+            self._greenlet.kill()
+
+    # Private methods
+
+    def _open(self) -> None:
+        self._greenlet = gevent.spawn(self._run)
+
+    def _run(self) -> None:
+        while True:
+            self._wake.wait()
+            self._wake.clear()
+            while not self.is_drained():
+                self._is_writing = True
+                text, self._text = self._text, None
+                if text is not None:
+                    super().send_text(text)
+                else:
+                    self._send_now(self.outbox.take())
+                self._is_writing = False
+            self._update()
+
+    def _send_now(self, outgoing: Outgoing) -> None:
+        try:
+            self._connection.ws.send_message(outgoing.opcode, outgoing.payload)
+        except OSError:
+            self._connection.abort()
+
+    def _update(self) -> None:
+        """Say whether a tick's frame may be written now."""
+        may_write = self.is_drained() and not self.outbox.is_behind and self._connection.session.is_open
+        self._connection.fd = self._socket.fileno() if may_write else -1
+        if self._hangs_up and self.is_drained():
+            self._connection.ws.hang_up()
+
+
+class FrameWriter(LibraryWriter):
+    """Writes frames that are built already: to the descriptor at once, and what it does not take by a greenlet."""
+
+    def __init__(self, connection: "Connection") -> None:
+        self._rest = memoryview(b"")
+        super().__init__(connection)
+
+    def send(self, outgoing: Outgoing) -> None:
+        """
+        Send a message of the connection's own as soon as the kernel has taken all before.
+
+        Raises:
+            SlowConsumerError: too many wait.
+
+        """
+        self.outbox.put(outgoing)
+        while self.outbox and not self._rest:
+            self._send_now(self.outbox.take())
+        self._update()
+
+    def is_drained(self) -> bool:
+        """Whether the kernel has taken all, and nothing waits."""
+        return not self._rest and not self.outbox
+
+    def unsent_bytes(self) -> int:
+        """Return how much the kernel has not taken yet."""
+        return len(self._rest)
+
+    def keep(self, rest: bytes) -> None:
+        """Let a greenlet write what the kernel did not take."""
+        self._connection.fd = -1
+        self._rest = memoryview(rest)
+        self._greenlet = gevent.spawn(self._run)
+
+    # Private methods
+
+    def _open(self) -> None:
+        """Start nothing: there is a greenlet only while there is a rest."""
+
+    def _run(self) -> None:
+        try:
+            while self._rest:
+                self._rest = self._rest[self._socket.send(self._rest) :]
+                if not self._rest and self.outbox:
+                    outgoing = self.outbox.take()
+                    self._rest = memoryview(server_frame(outgoing.opcode, outgoing.payload))
+        except OSError:
+            self._rest = memoryview(b"")
+            self._connection.abort()
+        self._greenlet = None
+        self._update()
+
+    def _send_now(self, outgoing: Outgoing) -> None:
+        frame = server_frame(outgoing.opcode, outgoing.payload)
+        try:
+            sent = os.write(self._socket.fileno(), frame)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self._connection.abort()
+            return
+        if sent < len(frame):
+            self.keep(frame[sent:])
+
+
+WRITERS: dict[str, type[WaitingWriter]] = {"naive": WaitingWriter, "library": LibraryWriter, "frame-once": FrameWriter}
