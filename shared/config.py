@@ -24,7 +24,7 @@ from shared.wire.session import Limits
 FANOUTS = ("frame-once", "library", "naive")
 CLOCKS = ("timerfd", "loop") if has_timers() else ("loop",)
 """What this system has, the default first."""
-LOOPS = {"asyncio": ("asyncio",), "gevent": ("libev",)}
+LOOPS = {"asyncio": ("asyncio", "uvloop"), "gevent": ("libev", "libuv")}
 """The event loops of each backend, the default first."""
 
 MIN_FIELD, MAX_FIELD = (20, 11), (1000, 1000)

@@ -27,6 +27,10 @@ class Arm(NamedTuple):
 ARMS = tuple(Arm(backend, mode) for backend in BACKENDS for mode in MODES)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--serve-with", default="", help="flags for every server of the contract tests: --fanout library")
+
+
 @pytest.fixture(scope="session", params=ARMS, ids="-".join)
 def arm(request: pytest.FixtureRequest) -> Arm:
     arm: Arm = request.param
@@ -39,11 +43,12 @@ def backend(arm: Arm) -> str:
 
 
 @pytest.fixture(scope="session")
-def serve(arm: Arm) -> Serve:
+def serve(arm: Arm, request: pytest.FixtureRequest) -> Serve:
     """``with serve("--flag", ...) as server``: a server of the test's own."""
+    more = request.config.getoption("--serve-with").split()
 
     def serve_arm(*flags: str, faulty: bool = False, logs: bool = False) -> AbstractContextManager[RunningServer]:
-        return run_server(arm.backend, "--mode", arm.mode, *flags, faulty=faulty, logs=logs)
+        return run_server(arm.backend, "--mode", arm.mode, *more, *flags, faulty=faulty, logs=logs)
 
     return serve_arm
 

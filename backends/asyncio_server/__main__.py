@@ -1,10 +1,8 @@
 """Entry point: ``python -m backends.asyncio_server``."""
 
-import asyncio
-
 from backends.asyncio_server.server import serve
 from shared.config import parse_arguments
 
 if __name__ == "__main__":
     config = parse_arguments("asyncio")
-    raise SystemExit(asyncio.run(serve(config)))
+    raise SystemExit(serve(config))

@@ -26,13 +26,13 @@ class Answer(web.Response):
     """An answer that is given up when its peer does not take it: aiohttp would wait for ever."""
 
     _server: "Server | None" = None
-    _transport: asyncio.WriteTransport | None = None
+    _transport: asyncio.Transport | None = None
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """Note whose limit it is."""
         if isinstance(request, web.Request):
             self._server = request.app[SERVER]
-            self._transport = request.transport if isinstance(request.transport, asyncio.WriteTransport) else None
+            self._transport = request.transport
         return await super().prepare(request)
 
     async def write_eof(self, data: bytes = b"") -> None:

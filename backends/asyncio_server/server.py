@@ -6,8 +6,9 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 
+import uvloop
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
@@ -24,6 +25,12 @@ from shared.wire.frames import CloseCode
 from shared.wire.session import STOPPING
 
 logger = logging.getLogger("tickbench")
+
+EVENT_LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
+    "asyncio": asyncio.new_event_loop,
+    "uvloop": uvloop.new_event_loop,
+}
+"""What ``--loop`` names."""
 
 ACCEPTS_A_TURN = 1
 """Of the event loop. asyncio's own number, the backlog, puts a thousand handshakes before the next tick."""
@@ -182,8 +189,13 @@ def listen(host: str, port: int, backlog: int) -> socket.socket:
     return socket.create_server((str(address[0]), int(address[1])), family=family, backlog=backlog)
 
 
-async def serve(config: ServerConfig) -> int:
+def serve(config: ServerConfig) -> int:
     """Run a server; return the exit status."""
+    with asyncio.Runner(loop_factory=EVENT_LOOPS[config.loop]) as runner:
+        return runner.run(_serve(config))
+
+
+async def _serve(config: ServerConfig) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("aiohttp.server").addFilter(PeerFaultFilter())
     logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)  # it warns of subprotocols that a peer asks for

@@ -56,7 +56,7 @@ class GameWebSocket(web.WebSocketResponse):
 
         """
         await self.prepare(request)
-        if not isinstance(request.transport, asyncio.Transport):
+        if request.transport is None:
             raise ConnectionResetError("the peer is gone")
         self.transport = request.transport
 

@@ -160,7 +160,7 @@ class LibraryWriter(WaitingWriter, asyncio.BaseProtocol):
             SlowConsumerError: too many wait.
 
         """
-        self.outbox.put(outgoing)
+        self.outbox.put(outgoing, is_stuck=self.unsent_bytes() > 0)
         await self._send_waiting()
 
     def is_drained(self) -> bool:

@@ -39,7 +39,7 @@ class Clock:
         """Begin to watch the timer."""
         if self._kind == "timerfd":
             self._timer = create_timer(MONOTONIC)
-            self._watcher = gevent.get_hub().loop.io(self._timer, 1)  # READ of libev and libuv
+            self._watcher = gevent.get_hub().loop.io(self._timer, 1)  # READ, of libev and libuv
             self._watcher.start(self._on_expired)
 
     def close(self) -> None:

@@ -92,7 +92,6 @@ class Connection:
             self.writer.outbox.note_catch_up()
             self.server.slow.discard(self)
             self.writer.send(Outgoing(Opcode.TEXT, self.loop.ticker.room.catch_up(self)))
-            gevent.sleep(0)  # a writer of its own has its turn before the tick's frame
 
     def watch(self, now_us: int) -> None:
         """End it as a slow consumer if its time is up."""

@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import socket
+import warnings
 from collections.abc import Iterable
 
 import gevent
@@ -24,6 +25,9 @@ from shared.wire.frames import CloseCode
 from shared.wire.session import STOPPING
 
 logger = logging.getLogger("tickbench")
+
+EVENT_LOOPS = {"libev": "libev-cext", "libuv": "libuv-cffi"}
+"""What ``--loop`` names, as gevent calls it."""
 
 HOUSEKEEPING_S = 0.1
 STEP_S = 0.02
@@ -159,6 +163,8 @@ def listen(host: str, port: int, backlog: int) -> socket.socket:
 
 def serve(config: ServerConfig) -> int:
     """Run a server; return the exit status."""
+    warnings.filterwarnings("ignore", "libuv only supports millisecond timer resolution")  # it waits a little longer
+    gevent.config.loop = EVENT_LOOPS[config.loop]  # before there is a hub, which makes its loop once
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         listener = listen(config.host, config.port, config.backlog)

@@ -15,7 +15,7 @@ from gevent.event import Event
 from geventwebsocket.exceptions import WebSocketError
 
 from shared.wire.frames import server_frame
-from shared.wire.outbox import LOW_WATER_BYTES, MAX_MESSAGES, NO_LOW_WATER_BYTES, Outbox
+from shared.wire.outbox import FRAME_TURN, LOW_WATER_BYTES, NO_LOW_WATER_BYTES, Outbox
 from shared.wire.session import Outgoing
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class LibraryWriter(WaitingWriter):
 
     def __init__(self, connection: "Connection") -> None:
         super().__init__(connection)
-        self._text: str | None = None  # the tick's frame
+        self._text: str | None = None  # the tick's frame, from when it is put in until it is written
         self._is_writing = False
         self._hangs_up = False
         self._greenlet: gevent.Greenlet[..., None] | None = None
@@ -127,21 +127,18 @@ class LibraryWriter(WaitingWriter):
             SlowConsumerError: too many wait.
 
         """
-        if len(self.outbox) >= MAX_MESSAGES:
-            gevent.sleep(0)  # they may have come faster than the writer had its turn
-        self.outbox.put(outgoing)
-        self._connection.fd = -1
+        self.outbox.put(outgoing, is_stuck=self.unsent_bytes() > 0)
         self._wake.set()
+        self._update()
 
     def send_text(self, text: str) -> None:
         """Let a tick's frame have its turn; only while ``connection.fd`` says so."""
         self._text = text
-        self._connection.fd = -1
-        self._wake.set()
+        self.send(FRAME_TURN)
 
     def is_drained(self) -> bool:
         """Whether the kernel has taken all, and nothing waits."""
-        return not self._is_writing and self._text is None and not self.outbox
+        return not self._is_writing and not self.outbox
 
     def unsent_bytes(self) -> int:
         """Return how much the kernel has not taken yet."""
@@ -150,17 +147,16 @@ class LibraryWriter(WaitingWriter):
 
     def cut_off(self, last: list[Outgoing]) -> None:
         """Hand over the rest of what is on its way and ``last``, the close frame, and hang up; nothing more."""
-        self._connection.fd = -1
         self.outbox.clear()
         with suppress(OSError):  # it may be lost already
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NO_LOW_WATER_BYTES)
         self._hangs_up = True
         for outgoing in last:
             self.send(outgoing)
+        self._update()
 
     def finish(self, limit_s: float) -> None:
         """Wait until all is handed to the kernel, at most ``limit_s``; what is left then is dropped."""
-        self._connection.fd = -1
         for _ in range(int(limit_s / STEP_S)):
             if self.is_drained():
                 break
@@ -177,25 +173,28 @@ class LibraryWriter(WaitingWriter):
         while True:
             self._wake.wait()
             self._wake.clear()
-            while not self.is_drained():
+            while self.outbox:
                 self._is_writing = True
-                text, self._text = self._text, None
-                if text is not None:
-                    super().send_text(text)
-                else:
-                    self._send_now(self.outbox.take())
+                self._send_now(self.outbox.take())
                 self._is_writing = False
-            self._update()
+                self._update()
 
     def _send_now(self, outgoing: Outgoing) -> None:
+        if outgoing is FRAME_TURN and self._text is not None:
+            super().send_text(self._text)
+            self._text = None
+            return
         try:
             self._connection.ws.send_message(outgoing.opcode, outgoing.payload)
         except OSError:
             self._connection.abort()
 
+    def _takes_frame(self) -> bool:
+        return self._text is None
+
     def _update(self) -> None:
         """Say whether a tick's frame may be written now."""
-        may_write = self.is_drained() and not self.outbox.is_behind and self._connection.session.is_open
+        may_write = self._takes_frame() and not self.outbox.is_behind and self._connection.session.is_open
         self._connection.fd = self._socket.fileno() if may_write else -1
         if self._hangs_up and self.is_drained():
             self._connection.ws.hang_up()
@@ -216,7 +215,7 @@ class FrameWriter(LibraryWriter):
             SlowConsumerError: too many wait.
 
         """
-        self.outbox.put(outgoing)
+        self.outbox.put(outgoing, is_stuck=self.unsent_bytes() > 0)
         while self.outbox and not self._rest:
             self._send_now(self.outbox.take())
         self._update()
@@ -236,6 +235,9 @@ class FrameWriter(LibraryWriter):
         self._greenlet = gevent.spawn(self._run)
 
     # Private methods
+
+    def _takes_frame(self) -> bool:
+        return self.is_drained()
 
     def _open(self) -> None:
         """Start nothing: there is a greenlet only while there is a rest."""

@@ -16,6 +16,9 @@ LOW_WATER_BYTES = 16_384
 NO_LOW_WATER_BYTES = 2**31 - 1
 """For a peer's last words, which nobody waits for."""
 
+FRAME_TURN = Outgoing(Opcode.CONTINUATION, b"")
+"""Put in where a tick's frame that the writer itself holds has its turn; it is no message."""
+
 
 class SlowConsumerError(Exception):
     """A connection is owed more than it may be."""
@@ -38,17 +41,22 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def put(self, outgoing: Outgoing) -> None:
+    def put(self, outgoing: Outgoing, *, is_stuck: bool) -> None:
         """
-        Let a message wait. Of pongs only the newest does (RFC 6455, section 5.5.3).
+        Let a message wait: for the kernel if that ``is_stuck``, else for the writer's turn.
+
+        Who is stuck gets of all pongs the newest only (RFC 6455, section 5.5.3).
 
         Raises:
-            SlowConsumerError: there are 16 already.
+            SlowConsumerError: it is stuck, and there are 16 already.
 
         """
+        if not is_stuck:
+            self._waiting.append(outgoing)
+            return
         if outgoing.opcode is Opcode.PONG:
             self._waiting = [waiting for waiting in self._waiting if waiting.opcode is not Opcode.PONG]
-        elif outgoing.opcode is not Opcode.CLOSE and self._messages() >= MAX_MESSAGES:
+        elif _is_message(outgoing) and sum(map(_is_message, self._waiting)) >= MAX_MESSAGES:
             raise SlowConsumerError
         self._waiting.append(outgoing)
 
@@ -84,7 +92,6 @@ class Outbox:
             self._stalled_since_us, self._unsent_bytes = now_us, unsent_bytes
         return now_us - self._stalled_since_us
 
-    # Private methods
 
-    def _messages(self) -> int:
-        return sum(waiting.opcode is not Opcode.PONG for waiting in self._waiting)
+def _is_message(outgoing: Outgoing) -> bool:
+    return outgoing.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.PING)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from shared.config import LOOPS
 from tests.conftest import Share
 from tests.support.server import RunningServer, wait_until
 
@@ -10,8 +11,14 @@ PERIOD_US = 20_000
 
 
 @pytest.fixture(params=CLOCKS)
-def timed(share: Share, request: pytest.FixtureRequest) -> RunningServer:
-    return share("--clock", request.param, "--tick-rate", "50")
+def clock(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(params=[0, 1], ids=["usual-loop", "other-loop"])
+def timed(share: Share, backend: str, clock: str, request: pytest.FixtureRequest) -> RunningServer:
+    return share("--loop", LOOPS[backend][request.param], "--clock", clock, "--tick-rate", "50")
 
 
 def test_no_tick_begins_before_it_is_due(timed: RunningServer, room: str) -> None:
@@ -43,5 +50,7 @@ def test_a_room_that_stood_still_goes_on(timed: RunningServer, room: str) -> Non
         assert stays.next_tick().sent_us >= stays.ticks[-1].due_us
 
 
-def test_what_wakes_the_loop_is_told(timed: RunningServer) -> None:
-    assert timed.stats()["settings"]["clock"] in CLOCKS
+def test_what_wakes_the_loop_and_which_it_is_is_told(timed: RunningServer) -> None:
+    settings = timed.stats()["settings"]
+    assert settings["clock"] in CLOCKS
+    assert settings["loop"] in LOOPS[timed.backend]

@@ -8,6 +8,7 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from shared.config import FANOUTS
 from tests.support.bystander import undisturbed
 from tests.support.client import BINARY, Wire
 from tests.support.server import RunningServer, wait_until
@@ -116,7 +117,7 @@ def test_stats(server: RunningServer, room: str) -> None:
     assert stats["started_us"] < stats["now_us"]
     assert stats["tick_rate_hz"] == 50
     assert stats["settings"]["mode"]
-    assert stats["settings"]["fanout"] == "frame-once"
+    assert stats["settings"]["fanout"] in FANOUTS
     assert stats["connections"] == 1
     assert {"version", "clock_offset_us", "slow_skips", "slow_closed", "dead", "refused", "closed"} <= stats.keys()
     ours = next(other for other in stats["rooms"] if other["name"] == room)

@@ -1,7 +1,7 @@
 import pytest
 
 from shared.wire.frames import Opcode
-from shared.wire.outbox import LOW_WATER_BYTES, MAX_MESSAGES, NO_LOW_WATER_BYTES, Outbox, SlowConsumerError
+from shared.wire.outbox import FRAME_TURN, LOW_WATER_BYTES, MAX_MESSAGES, NO_LOW_WATER_BYTES, Outbox, SlowConsumerError
 from shared.wire.session import Outgoing
 
 SECOND = 1_000_000
@@ -21,7 +21,7 @@ CLOSING = Outgoing(Opcode.CLOSE, b"\x03\xf5")
 def filled(*messages: Outgoing) -> Outbox:
     outbox = Outbox()
     for message in messages:
-        outbox.put(message)
+        outbox.put(message, is_stuck=True)
     return outbox
 
 
@@ -46,21 +46,38 @@ def test_messages_come_in_order() -> None:
 def test_sixteen_may_wait() -> None:
     outbox = filled(*map(text, range(16)))
     with pytest.raises(SlowConsumerError):
-        outbox.put(text(16))
+        outbox.put(text(16), is_stuck=True)
     assert taken(outbox) == list(map(text, range(16)))
-    outbox.put(text(17))
+    outbox.put(text(17), is_stuck=True)
 
 
 def test_of_pongs_only_the_newest_waits_and_takes_nobody_s_place() -> None:
     outbox = filled(pong(1), text(1), pong(2), *map(text, range(2, 17)), pong(3))
     with pytest.raises(SlowConsumerError):
-        outbox.put(text(17))
+        outbox.put(text(17), is_stuck=True)
     assert taken(outbox) == [*map(text, range(1, 17)), pong(3)]
+
+
+def test_who_is_not_stuck_has_no_limit() -> None:
+    outbox = Outbox()
+    messages = [message for number in range(20) for message in (text(number), pong(number))]
+    for message in messages:
+        outbox.put(message, is_stuck=False)
+    with pytest.raises(SlowConsumerError):
+        outbox.put(text(20), is_stuck=True)
+    assert taken(outbox) == messages
 
 
 def test_the_close_frame_always_has_a_seat() -> None:
     outbox = filled(*map(text, range(16)), pong(1), CLOSING)
     assert taken(outbox)[-1] == CLOSING
+
+
+def test_a_frame_has_its_turn_and_takes_nobody_s_place() -> None:
+    outbox = filled(text(0), FRAME_TURN, *map(text, range(1, 16)))
+    with pytest.raises(SlowConsumerError):
+        outbox.put(text(16), is_stuck=True)
+    assert taken(outbox) == [text(0), FRAME_TURN, *map(text, range(1, 16))]
 
 
 def test_what_waits_can_be_forgotten() -> None:
