@@ -43,6 +43,9 @@ GEVENT_ONLY = {
         "run_connection": "the WebSocket is there already when the route is asked",
         "this_server": "Flask has no typed keys on its application",
     },
+    "server.py": {
+        "choose_event_loop": "gevent's loop is global and made once; asyncio's is handed to its runner",
+    },
     "fanout.py": {
         "give_turn": "gevent.sleep(0) looks at no socket; asyncio.sleep(0) does",
     },

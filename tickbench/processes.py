@@ -8,6 +8,7 @@ children in order; and the kernel kills it should tickbench die without having d
 import contextlib
 import os
 import re
+import select
 import signal
 import subprocess
 import time
@@ -45,11 +46,13 @@ class Nursery:
         log: Path,
         cpus: Iterable[int] | None = None,
         environment: Mapping[str, str] | None = None,
+        talks: bool = False,
     ) -> "Child":
         """
         Start a command; ``name`` is for messages, ``log`` takes what it prints, both streams.
 
         Args:
+            talks: whether :meth:`Child.say` and :meth:`Child.hear` are used; then ``log`` takes stderr only.
             cpus: the cores that it may run on; None leaves it those of this process.
             environment: its variables; None hands on those of this process.
 
@@ -58,9 +61,9 @@ class Nursery:
         with uninterrupted(), log.open("wb") as output:
             process = subprocess.Popen(
                 [*python_command("tickbench.launch"), str(os.getpid()), cores, *command],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
+                stdin=subprocess.PIPE if talks else subprocess.DEVNULL,
+                stdout=subprocess.PIPE if talks else output,
+                stderr=output,
                 env=environment,
                 start_new_session=True,
             )
@@ -82,6 +85,41 @@ class Child:
         self.was_killed = False
         """Whether it had to be killed, since it did not end when asked to."""
         self._process = process
+        self._heard = b""
+
+    def say(self, line: str) -> None:
+        """
+        Write a line to its stdin.
+
+        Raises:
+            RunFailedError: it has ended.
+
+        """
+        assert self._process.stdin  # noqa: S101 # it talks
+        try:
+            self._process.stdin.write(line.encode())
+            self._process.stdin.flush()
+        except OSError as error:
+            raise RunFailedError(f"the {self.name} has ended{self.last_words()}") from error
+
+    def hear(self, timeout_s: float) -> str:
+        """
+        Return the next line of its stdout, without its end.
+
+        Raises:
+            RunFailedError: none comes in time.
+
+        """
+        assert self._process.stdout  # noqa: S101 # it talks
+        stdout, deadline = self._process.stdout.fileno(), time.monotonic() + timeout_s
+        while b"\n" not in self._heard:
+            if not select.select([stdout], [], [], max(0, deadline - time.monotonic()))[0]:
+                raise RunFailedError(f"the {self.name} said nothing for {timeout_s:g} s{self.last_words()}")
+            if not (data := os.read(stdout, 65536)):
+                raise RunFailedError(f"the {self.name} has ended{self.last_words()}")
+            self._heard += data
+        line, _, self._heard = self._heard.partition(b"\n")
+        return line.decode("utf-8", errors="replace")
 
     @property
     def has_ended(self) -> bool:
@@ -133,6 +171,10 @@ class Child:
     def _reap(self) -> None:
         try:
             self.exit_status = self._process.wait(KILL_WAIT_S)
+            for stream in (self._process.stdin, self._process.stdout):
+                if stream:
+                    with contextlib.suppress(BrokenPipeError):
+                        stream.close()
         except subprocess.TimeoutExpired as error:
             raise RunFailedError(f"the {self.name} (process {self.pid}) does not end, even killed") from error
 

@@ -161,10 +161,15 @@ def listen(host: str, port: int, backlog: int) -> socket.socket:
     return socket.create_server((str(address[0]), int(address[1])), family=family, backlog=backlog)
 
 
+def choose_event_loop(name: str) -> None:
+    """Have the hub make this loop, once it is made itself."""
+    warnings.filterwarnings("ignore", "libuv only supports millisecond timer resolution")  # it waits a little longer
+    gevent.config.loop = EVENT_LOOPS[name]
+
+
 def serve(config: ServerConfig) -> int:
     """Run a server; return the exit status."""
-    warnings.filterwarnings("ignore", "libuv only supports millisecond timer resolution")  # it waits a little longer
-    gevent.config.loop = EVENT_LOOPS[config.loop]  # before there is a hub, which makes its loop once
+    choose_event_loop(config.loop)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         listener = listen(config.host, config.port, config.backlog)

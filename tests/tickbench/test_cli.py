@@ -40,6 +40,11 @@ Tickbench = Callable[..., subprocess.CompletedProcess[str]]
         ["report"],
         ["report", "/nonexistent"],
         ["doctor", "left over"],
+        ["bench", "sockets"],
+        ["bench", "--repeats", "1"],
+        ["bench", "--json", "/nonexistent/bench.json"],
+        ["bench", "--chart", "/nonexistent/bench.html"],
+        ["bench", "timer", "--chart", "bench.html"],
     ],
 )
 def test_wrong_usage_is_one_line_and_status_2(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
@@ -51,9 +56,7 @@ def test_wrong_usage_is_one_line_and_status_2(capsys: pytest.CaptureFixture[str]
     assert "; " in err
 
 
-@pytest.mark.parametrize(
-    "arguments", [[], ["--help"], ["-h"], *([verb, "--help"] for verb in cli.VERBS if verb != "bench")]
-)
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"], *([verb, "--help"] for verb in cli.VERBS)])
 def test_help_is_printed(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
     assert cli.main(arguments) == 0
     out, err = capsys.readouterr()
@@ -80,13 +83,6 @@ def test_serve_becomes_the_backend_with_its_flags_untouched(monkeypatch: pytest.
     monkeypatch.setattr("os.execv", lambda _, command: became.append(command))
     cli.main(["serve", "gevent", "--port", "0", "--help", "-x", "--new=1"])
     assert became == [[*python_command("backends.gevent_server"), "--port", "0", "--help", "-x", "--new=1"]]
-
-
-def test_bench_passes_its_flags_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    became: list[list[str]] = []
-    monkeypatch.setattr("os.execv", lambda _, command: became.append(command))
-    cli.main(["bench", "--json", "x.json", "--help"])
-    assert became == [[*python_command("shared.bench"), "--json", "x.json", "--help"]]
 
 
 def test_an_arms_settings_come_before_the_suites() -> None:

@@ -1,16 +1,176 @@
-"""``tickbench bench``: becomes the bench of the pure parts. Knows nothing of what it times."""
+"""``tickbench bench``: what a fan-out, a wait and a step cost. Knows nothing of how that is timed."""
 
-import os
-import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 import click
+import msgspec
+from rich.console import Console
+from rich.progress import Progress
 
+from tickbench.bench.measure import ClockFigure, FanoutFigure, has_peer, measure_clocks, measure_fanout
+from tickbench.bench.page import clock_table, fanout_table, write_chart
 from tickbench.commands import bench_command
+from tickbench.environment import Environment, collect_environment
+from tickbench.errors import InputError, InterruptedByUserError, RunFailedError
+from tickbench.interrupts import interruptible
+from tickbench.machine import core_siblings, usable_cores
+from tickbench.pinning import Pinning, away_from_server, choose_cores
+from tickbench.processes import Nursery
+
+PARTS = ("fanout", "timer", "rules")
+TICKS_A_REPEAT = 40
+"""Of each way to wait."""
+RULES_LIMIT_S = 1800.0
+FAILED = 1
 
 
-@click.command(add_help_option=False, context_settings={"ignore_unknown_options": True})
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[--json FILE] [--snakepit DIR] [FLAGS]...")
-def bench(arguments: tuple[str, ...]) -> None:
-    """Time the rules and the encoding."""
-    sys.stdout.flush()
-    os.execv(sys.executable, bench_command(list(arguments)))  # noqa: S606 - no shell is wanted
+class BenchReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickbench.bench/2"):
+    """All raw numbers and what was made of them; a part that was not asked for is None."""
+
+    environment: Environment
+    fanout: list[FanoutFigure] | None = None
+    clocks: list[ClockFigure] | None = None
+    rules: dict[str, object] | None = None
+
+
+@click.command()
+@click.argument("parts", nargs=-1, type=click.Choice(PARTS), metavar="[fanout|timer|rules]...")
+@click.option(
+    "--repeats",
+    type=click.IntRange(2, 1000),
+    default=12,
+    show_default=True,
+    envvar="TICKBENCH_REPEATS",
+    help="Blocks of each way, in turns.",
+)
+@click.option(
+    "--connections",
+    type=click.IntRange(1, 5000),
+    default=1000,
+    show_default=True,
+    envvar="TICKBENCH_CONNECTIONS",
+    help="Of a fan-out.",
+)
+@click.option(
+    "--snakepit",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    envvar="TICKBENCH_SNAKEPIT",
+    help="Checkout of snakepit-game to measure the rules beside.",
+)
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    envvar="TICKBENCH_JSON",
+    help="Where all raw numbers are written.",
+)
+@click.option(
+    "--chart",
+    "chart_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    envvar="TICKBENCH_CHART",
+    help="Where a chart of the fan-outs is written, as HTML.",
+)
+def bench(
+    parts: tuple[str, ...],
+    repeats: int,
+    connections: int,
+    snakepit: Path | None,
+    json_file: Path | None,
+    chart_file: Path | None,
+) -> int:
+    """
+    Time fan-outs, timers and rules beside the bare call.
+
+    Without a part, all three, in about ten minutes. Only the ratios of one run mean something.
+    """
+    for name, file in (("--json", json_file), ("--chart", chart_file)):
+        if file is not None and not file.absolute().parent.is_dir():
+            raise InputError(f"{name} {file}: there is no folder {file.parent}; make it, or give another file")
+    asked = parts or PARTS
+    if chart_file and "fanout" not in asked:
+        raise InputError("--chart draws the fan-outs, which are not timed; name the part fanout, or no part")
+    pinning = choose_cores(usable_cores(), core_siblings)
+    console = Console(highlight=False)
+    try:
+        with interruptible(), away_from_server(pinning), tempfile.TemporaryDirectory(prefix="tickbench-") as scratch:
+            report = measure(asked, pinning, Path(scratch), repeats, connections, snakepit, console)
+    except InterruptedByUserError as interrupt:
+        click.echo("stopped: nothing is written", err=True)
+        return interrupt.exit_status
+    except RunFailedError as error:
+        click.echo(f"error: {error}", err=True)
+        return FAILED
+    if json_file:
+        json_file.write_bytes(msgspec.json.format(msgspec.json.encode(report)))
+    if chart_file and report.fanout:
+        write_chart(report.fanout, chart_file)
+    return 0
+
+
+def measure(
+    parts: Sequence[str],
+    pinning: Pinning,
+    scratch: Path,
+    repeats: int,
+    connections: int,
+    snakepit: Path | None,
+    console: Console,
+) -> BenchReport:
+    """Time what is asked for, one part after the other, and print each when it is done."""
+    if pinning.warning:
+        console.print(f"[yellow]warning[/yellow]: {pinning.warning}")
+    report = BenchReport(environment=collect_environment(pinning))
+    if "fanout" in parts:
+        if not has_peer():
+            console.print("picows is not installed, so no peer is timed; pip install picows would add it")
+        with steps("fan-outs", repeats) as step:
+            figures = measure_fanout(pinning, scratch, connections, repeats, step)
+        console.print(fanout_table(figures))
+        report = msgspec.structs.replace(report, fanout=figures)
+    if "timer" in parts:
+        with steps("timers", repeats) as step:
+            clocks = measure_clocks(pinning, scratch, TICKS_A_REPEAT, repeats, step)
+        console.print(clock_table(clocks))
+        report = msgspec.structs.replace(report, clocks=clocks)
+    if "rules" in parts:
+        report = msgspec.structs.replace(report, rules=measure_rules(pinning, scratch, snakepit, repeats, console))
+    return report
+
+
+def measure_rules(
+    pinning: Pinning, scratch: Path, snakepit: Path | None, repeats: int, console: Console
+) -> dict[str, object]:
+    """
+    Run the bench of the rules and print what it says; return its raw numbers.
+
+    Raises:
+        RunFailedError: it failed.
+
+    """
+    file = scratch / "rules.json"
+    arguments = ["--json", str(file), "--repeats", str(repeats)] + (["--snakepit", str(snakepit)] if snakepit else [])
+    with Nursery() as nursery, console.status("rules"):
+        child = nursery.start(
+            "bench of the rules", bench_command(arguments), log=scratch / "rules", cpus=pinning.server
+        )
+        ended = child.wait(RULES_LIMIT_S)
+        child.stop(grace_s=0)
+    if not ended or child.exit_status:
+        raise RunFailedError(f"the bench of the rules failed{child.last_words()}")
+    console.print(child.log_text(), end="", markup=False)
+    rules: dict[str, object] = msgspec.json.decode(file.read_bytes())
+    return rules
+
+
+@contextmanager
+def steps(words: str, count: int) -> Iterator[Callable[[], None]]:
+    """Show a bar of ``count`` steps until the end of the block; what it yields moves it on by one."""
+    with Progress(console=Console(stderr=True), transient=True, refresh_per_second=2) as progress:
+        task = progress.add_task(words, total=count)
+        yield lambda: progress.advance(task)

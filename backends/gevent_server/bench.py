@@ -1,0 +1,124 @@
+"""
+Times this stack's fan-out and clocks beside the bare system calls, block by block (:mod:`shared.measure.blocks`).
+
+``python -m backends.gevent_server.bench CONNECTIONS [flags of the server]`` serves, says ``full`` when so many are in
+the room ``main``, and ends when its stdin does. Knows nothing of what its figures are compared with.
+"""
+
+# First of all, as in the backend's own entry point.
+from gevent import monkey
+
+monkey.patch_all()
+
+import gc
+import os
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import gevent
+
+from backends.gevent_server.clock import Clock
+from backends.gevent_server.fanout import FANOUTS
+from backends.gevent_server.server import Server, choose_event_loop, listen
+from shared.config import parse_arguments
+from shared.measure.blocks import ClockBlock, FanoutBlock, Timed, one_line, read_blocks
+from shared.wire.frames import Opcode, server_frame
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+    from backends.gevent_server.connection import Connection
+
+PlainSocket, plain_sleep = monkey.get_original("socket", "socket"), monkey.get_original("time", "sleep")
+
+PAUSE_S = 0.02
+"""Between two ticks: the readers have read by then, and sleep, as they do in a real period."""
+
+
+class Bench:
+    """Times blocks on a server whose room does not tick by itself."""
+
+    def __init__(self, server: Server, connections: int) -> None:
+        self._server = server
+        self._connections = connections
+        self._members: list[Connection] = []
+        self._sockets: list[socket.socket] = []
+        self._loop_clock = Clock("loop")
+
+    def run(self) -> None:
+        """Wait until the room is full, answer what is asked, and stop the server."""
+        lobby = self._server.core.lobby
+        # Nobody tells when a room is full.
+        while "main" not in lobby.rooms or len(lobby.rooms["main"].members) < self._connections:
+            gevent.sleep(PAUSE_S)
+        self._members = lobby.rooms["main"].recipients()
+        self._sockets = [PlainSocket(fileno=member.fd) for member in self._members]
+        gc.collect()
+        gc.freeze()
+        print("full", flush=True)  # noqa: T201 # whoever asks waits for it
+        try:
+            for block in read_blocks(sys.stdin):  # nothing else goes on meanwhile, and nothing should
+                timed = self._fan_out(block) if isinstance(block, FanoutBlock) else self._wait(block)
+                print(one_line(timed), end="", flush=True)  # noqa: T201 # the answer
+        finally:
+            for sock in self._sockets:
+                sock.detach()  # the descriptor is the transport's
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def _fan_out(self, block: FanoutBlock) -> Timed:
+        text = b"x" * block.text_bytes
+        us = []
+        for _ in range(block.ticks):
+            gevent.sleep(PAUSE_S)
+            began_ns = time.perf_counter_ns()
+            self._tick(block.way, text)
+            us.append((time.perf_counter_ns() - began_ns) / 1000 / len(self._members))
+        return Timed({block.way: us})
+
+    def _tick(self, way: str, text: bytes) -> None:
+        if way == "raw":
+            frame = server_frame(Opcode.TEXT, text)
+            for sock in self._sockets:
+                sock.send(frame)
+        else:
+            skipped = FANOUTS[way]().send(self._members, text)
+            if skipped:
+                raise RuntimeError(f"{len(skipped)} of the readers are too slow")
+
+    def _wait(self, block: ClockBlock) -> Timed:
+        waits: dict[str, Callable[[int], None]] = {
+            "time.sleep": self._sleep_until,
+            "timerfd": self._server.clock.sleep_until,
+            "loop": self._loop_clock.sleep_until,
+        }
+        clock, members, text = self._server.clock, self._members[: block.connections], b"x" * block.text_bytes
+        us: dict[str, list[float]] = {way: [] for way in block.ways}
+        t0_us = clock.now_us()
+        for n in range(1, block.ticks * len(block.ways) + 1):
+            way, due_us = block.ways[n % len(block.ways)], t0_us + int(n * 1_000_000 / block.rate_hz)
+            waits[way](due_us)
+            us[way].append(clock.now_us() - due_us)
+            if members:
+                FANOUTS["frame-once"]().send(members, text)
+        return Timed(us)
+
+    def _sleep_until(self, due_us: int) -> None:
+        while (wait_us := due_us - self._server.clock.now_us()) > 0:
+            plain_sleep(wait_us / 1_000_000)  # the bare call, which blocks the hub
+
+
+def run(connections: int, flags: list[str]) -> None:
+    """Serve, and time what is asked for."""
+    config = parse_arguments("gevent", flags)
+    choose_event_loop(config.loop)
+    server = Server(config)
+    server.own(gevent.spawn(Bench(server, connections).run))
+    server.run(listen(config.host, config.port, config.backlog))
+
+
+if __name__ == "__main__":
+    flags = ["--port", "0", "--tick-rate", "0.0001", "--ping-interval", "86400", *sys.argv[2:]]
+    run(int(sys.argv[1]), flags)

@@ -1,0 +1,77 @@
+"""The real benches, with few connections: that they run, end, and say what was asked for. Of the times nothing."""
+
+import json
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tickbench import cli
+from tickbench.bench.measure import percentile
+from tickbench.bench.page import words
+from tickbench.bench.ratios import Estimate
+from tickbench.verbs import bench
+
+
+def test_the_nearest_rank_is_the_percentile() -> None:
+    values = [float(value) for value in range(1, 201)]
+    assert [percentile(values, percent) for percent in (0, 50, 99, 99.5, 100)] == [1, 100, 198, 199, 200]
+    assert percentile([7.0], 99) == 7
+
+
+def test_a_figure_is_told_with_its_interval() -> None:
+    assert words(Estimate(1.234, 1.1, 1.3), 2) == "1.23 [1.10-1.30]"
+    assert words(None, 2) == "-"
+
+
+def test_fan_outs(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    raw, chart = tmp_path / "bench.json", tmp_path / "bench.html"
+    arguments = ["bench", "fanout", "--repeats", "2", "--connections", "5", "--json", str(raw), "--chart", str(chart)]
+    assert cli.main(arguments) == 0
+    report = json.loads(raw.read_text())
+    assert report["schema"] == "tickbench.bench/2"
+    assert report["environment"]["packages"]["picows"]
+    figures = {(figure["arm"], figure["way"]): figure for figure in report["fanout"]}
+    assert len(figures) == 13
+    for (_, way), figure in figures.items():
+        assert len(figure["us"]) == 2
+        assert figure["cost_us"]["low"] <= figure["cost_us"]["median"] <= figure["cost_us"]["high"]
+        assert (figure["to_raw"] is None) == (way in ("raw", "broadcast"))
+        assert (figure["to_peer"] is None) == (way in ("raw", "broadcast"))
+    assert "frame-once" in capfd.readouterr().out
+    assert "asyncio:loop=uvloop, frame-once" in chart.read_text()
+    assert not psutil.Process().children(recursive=True)
+
+
+def test_timers(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tickbench.bench.measure.BUSY_CONNECTIONS", 5)
+    monkeypatch.setattr("tickbench.bench.measure.CLOCK_RATES_HZ", (60, 100))
+    monkeypatch.setattr(bench, "TICKS_A_REPEAT", 3)
+    raw = tmp_path / "bench.json"
+    assert cli.main(["bench", "timer", "--repeats", "2", "--json", str(raw)]) == 0
+    figures = json.loads(raw.read_text())["clocks"]
+    assert len(figures) == 4 * 2 * 2 * 3
+    for figure in figures:
+        assert len(figure["late_us"]) == 6
+        assert min(figure["late_us"]) >= -5  # the offsets of two clocks differ by as much as taking them took
+        assert min(figure["late_us"]) <= figure["p50_us"] <= figure["p99_us"] == max(figure["late_us"])
+    assert "time.sleep" in capfd.readouterr().out
+    assert not psutil.Process().children(recursive=True)
+
+
+def test_rules_are_passed_on(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    raw = tmp_path / "bench.json"
+    assert cli.main(["bench", "rules", "--repeats", "2", "--json", str(raw)]) == 0
+    assert json.loads(raw.read_text())["rules"]["rules"]["10"]["tickbench"]
+    assert "Rules and encoding" in capfd.readouterr().out
+
+
+def test_a_bench_that_breaks_off_is_one_line(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tickbench.bench.measure.ARMS", {"asyncio": ("backends.nowhere",)})
+    monkeypatch.setattr("tickbench.bench.measure.FANOUT_WAYS", {"asyncio": ("raw",)})
+    assert cli.main(["bench", "fanout", "--repeats", "2", "--connections", "2"]) == 1
+    err = capfd.readouterr().err
+    assert "error: the backends.nowhere has ended" in err
+    assert not psutil.Process().children(recursive=True)

@@ -1,0 +1,1 @@
+"""What one fan-out, one wait and one step cost, beside the bare system call and a peer."""

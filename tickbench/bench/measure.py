@@ -1,0 +1,155 @@
+"""What is timed beside what, in turns; and the figures that come of it. Knows nothing of how they are shown."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+from msgspec import Struct
+
+from shared.measure.blocks import ClockBlock, FanoutBlock
+from tickbench.bench.children import BenchChild
+from tickbench.bench.ratios import Estimate, estimate, ratios
+from tickbench.pinning import Pinning
+from tickbench.processes import Nursery
+
+TEXT_BYTES = 430
+"""Of a frame: what ten snakes make of it."""
+TICKS_A_BLOCK = 10
+
+PEER = "picows on uvloop"
+ARMS: dict[str, tuple[str, ...]] = {
+    "asyncio": ("backends.asyncio_server.bench", "--loop", "asyncio"),
+    "asyncio:loop=uvloop": ("backends.asyncio_server.bench", "--loop", "uvloop"),
+    "gevent": ("backends.gevent_server.bench", "--loop", "libev"),
+    "gevent:loop=libuv": ("backends.gevent_server.bench", "--loop", "libuv"),
+    "gevent:fanout=library": ("backends.gevent_server.bench", "--fanout", "library"),
+}
+"""gevent's library writer has a greenlet a connection, so it is a server of its own."""
+FANOUT_WAYS = {
+    "asyncio": ("raw", "frame-once", "library"),
+    "asyncio:loop=uvloop": ("raw", "frame-once", "library"),
+    "gevent": ("raw", "frame-once"),
+    "gevent:loop=libuv": ("raw", "frame-once"),
+    "gevent:fanout=library": ("raw", "library"),
+}
+CLOCK_WAYS = ["time.sleep", "timerfd", "loop"]
+CLOCK_RATES_HZ = (20, 60)
+BUSY_CONNECTIONS = 500
+
+Step = Callable[[], None]
+Case = tuple[str, int, int]
+"""Arm, ticks a second, connections."""
+
+
+class FanoutFigure(Struct, frozen=True):
+    """One way to send, on one arm: microseconds a connection and tick, and its ratios of the same repeats."""
+
+    arm: str
+    way: str
+    us: list[float]
+    cost_us: Estimate
+    to_raw: Estimate | None
+    to_peer: Estimate | None
+
+
+class ClockFigure(Struct, frozen=True):
+    """One way to wait, on one arm: how late it ended, in microseconds, beside ``time.sleep``."""
+
+    arm: str
+    way: str
+    rate_hz: float
+    connections: int
+    """Who got a frame after each wait; 0: an idle process."""
+    late_us: list[float]
+    p50_us: float
+    p99_us: float
+    p99_beyond_sleep_us: float
+
+
+def has_peer() -> bool:
+    """Say whether picows is installed; it is for developers only."""
+    return find_spec("picows") is not None
+
+
+@contextmanager
+def bench_children(
+    arms: dict[str, tuple[str, ...]], pinning: Pinning, scratch: Path, readers: int
+) -> Iterator[dict[str, BenchChild]]:
+    """Start a bench for each; end them all."""
+    with Nursery() as nursery:
+        yield {arm: BenchChild(nursery, pinning, scratch, bench, readers) for arm, bench in arms.items()}
+
+
+def measure_fanout(pinning: Pinning, scratch: Path, connections: int, repeats: int, step: Step) -> list[FanoutFigure]:
+    """
+    Time every way to send, ``repeats`` times in turns whose order rotates; ``step`` is called after each repeat.
+
+    Raises:
+        RunFailedError: a bench could not be started, or broke off.
+
+    """
+    arms = dict(ARMS)
+    ways = dict(FANOUT_WAYS)
+    if has_peer():
+        arms[PEER] = ("tickbench.bench.peer",)
+        ways[PEER] = ("broadcast",)
+    turns = [(arm, way) for arm in arms for way in ways[arm]]
+    us: dict[tuple[str, str], list[float]] = {turn: [] for turn in turns}
+    with bench_children(arms, pinning, scratch, connections) as children:
+        for arm, way in turns:  # not counted: it fills caches
+            children[arm].time(FanoutBlock(way, TICKS_A_BLOCK, TEXT_BYTES))
+        for repeat in range(repeats):
+            first = repeat * len(turns) // repeats
+            for arm, way in turns[first:] + turns[:first]:
+                us[arm, way].append(children[arm].median_us(FanoutBlock(way, TICKS_A_BLOCK, TEXT_BYTES)))
+            step()
+    return [_fanout_figure(arm, way, us) for arm, way in turns]
+
+
+def measure_clocks(pinning: Pinning, scratch: Path, ticks: int, repeats: int, step: Step) -> list[ClockFigure]:
+    """
+    Time every way to wait, in turns tick by tick, ``ticks`` of each a repeat; ``step`` is called after each repeat.
+
+    Raises:
+        RunFailedError: a bench could not be started, or broke off.
+
+    """
+    arms = {arm: ARMS[arm] for arm in ("asyncio", "asyncio:loop=uvloop", "gevent", "gevent:loop=libuv")}
+    cases = list(itertools.product(arms, CLOCK_RATES_HZ, (0, BUSY_CONNECTIONS)))
+    late: dict[Case, dict[str, list[float]]] = {case: {way: [] for way in CLOCK_WAYS} for case in cases}
+    with bench_children(arms, pinning, scratch, BUSY_CONNECTIONS) as children:
+        for _ in range(repeats):
+            for case in cases:
+                arm, rate_hz, connections = case
+                timed = children[arm].time(ClockBlock(CLOCK_WAYS, ticks, rate_hz, connections, TEXT_BYTES))
+                for way, us in timed.us.items():
+                    late[case][way] += us
+            step()
+    return [_clock_figure(case, way, late[case]) for case in cases for way in CLOCK_WAYS]
+
+
+def percentile(values: list[float], percent: float) -> float:
+    """Return the least value that ``percent`` of them do not exceed (nearest rank, as HdrHistogram counts)."""
+    ordered = sorted(values)
+    return ordered[max(0, -int(-len(ordered) * percent // 100) - 1)]
+
+
+def _fanout_figure(arm: str, way: str, us: dict[tuple[str, str], list[float]]) -> FanoutFigure:
+    ours, raw, peer = us[arm, way], us.get((arm, "raw")), us.get((PEER, "broadcast"))
+    return FanoutFigure(
+        arm,
+        way,
+        ours,
+        estimate(ours),
+        estimate(ratios(ours, raw)) if raw and way != "raw" else None,
+        estimate(ratios(ours, peer)) if peer and way != "raw" and arm != PEER else None,
+    )
+
+
+def _clock_figure(case: Case, way: str, late: dict[str, list[float]]) -> ClockFigure:
+    arm, rate_hz, connections = case
+    p99_us = percentile(late[way], 99)
+    beyond_us = p99_us - percentile(late["time.sleep"], 99)
+    return ClockFigure(arm, way, rate_hz, connections, late[way], percentile(late[way], 50), p99_us, beyond_us)

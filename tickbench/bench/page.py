@@ -1,0 +1,80 @@
+"""The figures of a bench: tables for the terminal, a chart in a file. Knows nothing of how they were measured."""
+
+from pathlib import Path
+
+import plotly.graph_objects as go
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from tickbench.bench.measure import ClockFigure, FanoutFigure
+from tickbench.bench.ratios import Estimate
+
+BAR_COLOR = "#2f7de1"
+ROW_PIXELS = 34
+
+
+def fanout_table(figures: list[FanoutFigure]) -> Table:
+    """Lay the costs out: medians of the repeats, and the 95 % interval of the ratios."""
+    table = _table("One connection's share of a fan-out: medians, [95 % interval]")
+    for heading in ("arm", "way", "us", "to raw send", "to picows"):
+        table.add_column(heading, justify="left" if heading in ("arm", "way") else "right", no_wrap=True)
+    for figure in figures:
+        table.add_row(
+            figure.arm, figure.way, f"{figure.cost_us.median:.2f}", words(figure.to_raw, 2), words(figure.to_peer, 2)
+        )
+    return table
+
+
+def clock_table(figures: list[ClockFigure]) -> Table:
+    """Lay the lateness out."""
+    table = _table("How late a wait ends, ms; its p99 beyond that of time.sleep in between")
+    for heading in ("arm", "Hz", "peers", "way", "p50", "p99", "beyond sleep"):
+        table.add_column(heading, justify="left" if heading in ("arm", "way") else "right", no_wrap=True)
+    for figure in figures:
+        milliseconds = (figure.p50_us, figure.p99_us, figure.p99_beyond_sleep_us)
+        table.add_row(
+            figure.arm,
+            f"{figure.rate_hz:g}",
+            str(figure.connections),
+            figure.way,
+            *(f"{us / 1000:.3f}" for us in milliseconds),
+        )
+    return table
+
+
+def words(value: Estimate | None, digits: int) -> str:
+    """Return a figure with its interval; a dash where there is none."""
+    if value is None:
+        return "-"
+    return f"{value.median:.{digits}f} [{value.low:.{digits}f}-{value.high:.{digits}f}]"
+
+
+def write_chart(figures: list[FanoutFigure], file: Path) -> None:
+    """Draw the ratios to the raw send, the interval as a whisker, into one HTML file that needs no network."""
+    shown = [(f"{figure.arm}, {figure.way}", figure.to_raw) for figure in reversed(figures) if figure.to_raw]
+    bars = go.Bar(
+        y=[name for name, _ in shown],
+        x=[ratio.median for _, ratio in shown],
+        error_x={
+            "type": "data",
+            "array": [ratio.high - ratio.median for _, ratio in shown],
+            "arrayminus": [ratio.median - ratio.low for _, ratio in shown],
+        },
+        orientation="h",
+        marker={"color": BAR_COLOR},
+    )
+    chart = go.Figure(bars)
+    chart.update_layout(
+        title="Cost of a fan-out, as a multiple of the bare send to the same sockets",
+        template="simple_white",
+        font={"family": "system-ui, sans-serif", "size": 13},
+        height=160 + ROW_PIXELS * len(shown),
+        margin={"l": 240, "r": 32, "t": 64, "b": 56},
+    )
+    chart.update_xaxes(title="median and its 95 % interval", rangemode="tozero", showgrid=True)
+    chart.add_vline(x=1, line={"dash": "dot", "width": 1})
+    chart.write_html(file, include_plotlyjs=True, config={"displayModeBar": False, "responsive": True})
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=0, pad_edge=False)

@@ -1,0 +1,87 @@
+"""
+Many peers of a server that read and throw away: the other side of a bench. A program of its own.
+
+``python -m tickbench.bench.readers HOST PORT COUNT`` enters COUNT players into the room ``main``, says ``reading`` on
+stdout when each has had an answer to its request, and reads until its stdin ends. Knows nothing of what it reads.
+"""
+
+import resource
+import select
+import socket
+import sys
+
+ENTER_TEXT = b'["new_player","reader"]'
+MASK = b"\0\0\0\0"
+RECEIVE_BYTES = 65536
+OPENING_LIMIT_S = 10.0
+
+
+def request_bytes(host: str, port: int) -> bytes:
+    """Return an upgrade request and, behind it, what a player says first."""
+    head = (
+        f"GET /connect HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGlja2JlbmNoIHJlYWRlcg==\r\n\r\n"
+    )
+    return head.encode() + bytes([0x81, 0x80 | len(ENTER_TEXT)]) + MASK + ENTER_TEXT  # masked with zeros
+
+
+def open_reader(host: str, port: int) -> socket.socket:
+    """
+    Return a connection that has had an answer to its request.
+
+    Raises:
+        ConnectionError: the server refused it.
+        TimeoutError: it did not answer in time.
+
+    """
+    sock = socket.create_connection((host, port), OPENING_LIMIT_S)
+    sock.sendall(request_bytes(host, port))
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        data = sock.recv(RECEIVE_BYTES)
+        if not data:
+            raise ConnectionResetError("the server hung up")
+        answer += data
+    if not answer.startswith(b"HTTP/1.1 101 "):
+        raise ConnectionRefusedError(answer.partition(b"\r\n")[0].decode("latin-1"))
+    sock.setblocking(False)  # noqa: FBT003 # socket takes it by position
+    return sock
+
+
+def read_on(socks: list[socket.socket]) -> None:
+    """Read until stdin ends; whoever has come to its end is read no more."""
+    poll = select.epoll()
+    readers = {sock.fileno(): sock for sock in socks}
+    for number in (sys.stdin.fileno(), *readers):
+        poll.register(number, select.EPOLLIN)
+    buffer = bytearray(RECEIVE_BYTES)
+    while True:
+        for number, _ in poll.poll():
+            if number not in readers:
+                return
+            try:
+                ended = not readers[number].recv_into(buffer)
+            except BlockingIOError:
+                continue
+            except OSError:
+                ended = True
+            if ended:
+                poll.unregister(number)
+
+
+def main(host: str, port: int, count: int) -> int:
+    """Open the connections and read; return the exit status."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, count + 100)), hard))
+    try:
+        socks = [open_reader(host, port) for _ in range(count)]
+    except OSError as error:
+        print(f"error: {count} readers can't be opened: {error}", file=sys.stderr)
+        return 1
+    print("reading", flush=True)
+    read_on(socks)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
