@@ -18,8 +18,10 @@ ASYNCIO, GEVENT = ROOT / "backends" / "asyncio_server", ROOT / "backends" / "gev
 ASYNCIO_ONLY = {
     "app.py": {
         "Answer": "aiohttp waits for a peer that takes no answer; gevent's handler has one time-out for all",
-        "Handler": "aiohttp's middleware is typed by what it wraps",
-        "errors_as_text": "a middleware of aiohttp; Flask has an error handler, made in create_app",
+        "Handler": "aiohttp's routes are typed by it",
+        "not_found": "a route, since a middleware would stay on each connection's stack; Flask has an error handler",
+        "method_not_allowed": "as not_found",
+        "request_headers": "read in the route; gevent's handler reads them before the route is asked",
         "upgrade": "aiohttp upgrades in the route; gevent's handler upgraded before the route was asked",
     },
     "server.py": {

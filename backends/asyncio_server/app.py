@@ -49,30 +49,31 @@ class Answer(web.Response):
             raise ConnectionResetError from None
 
 
-@web.middleware
-async def errors_as_text(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer errors of the router in one line of text."""
-    try:
-        return await handler(request)
-    except web.HTTPException as error:
-        headers = {"Allow": "GET"} if isinstance(error, web.HTTPMethodNotAllowed) else {}
-        return Answer(status=error.status, text=f"{error.reason}\n", headers=headers)
-
-
 def create_app(server: "Server") -> web.Application:
     """Build the application around ``server``."""
-    app = web.Application(middlewares=[errors_as_text])
+    app = web.Application()
     app[SERVER] = server
-    for path, file in load_web_files().items():
-        app.router.add_get(path, page_file(file), allow_head=False)
-    app.router.add_get("/healthz", healthz, allow_head=False)
-    app.router.add_get("/stats", stats, allow_head=False)
-    app.router.add_get("/metrics", metrics, allow_head=False)
-    app.router.add_get("/scores", scores, allow_head=False)
-    app.router.add_get("/connect", connect, allow_head=False)
+    handlers = {path: page_file(file) for path, file in load_web_files().items()}
+    handlers |= {"/healthz": healthz, "/stats": stats, "/metrics": metrics, "/scores": scores, "/connect": connect}
     if server.config.echo:
-        app.router.add_get("/echo", echo, allow_head=False)
+        handlers["/echo"] = echo
+    for path, handler in handlers.items():
+        resource = app.router.add_resource(path)
+        resource.add_route("GET", handler)
+        resource.add_route("*", method_not_allowed)
+    # Routes, since a middleware would stay on every connection's stack.
+    app.router.add_route("*", "/{anything:.*}", not_found)
     return app
+
+
+async def not_found(_: web.Request) -> web.StreamResponse:
+    """Answer a request for a path that there isn't."""
+    return Answer(status=404, text="Not Found\n")
+
+
+async def method_not_allowed(_: web.Request) -> web.StreamResponse:
+    """Answer a request that is no GET."""
+    return Answer(status=405, text="Method Not Allowed\n", headers={"Allow": "GET"})
 
 
 def page_file(file: WebFile) -> Handler:
@@ -125,8 +126,7 @@ async def upgrade(request: web.Request, room: str | None) -> web.StreamResponse:
     """Refuse the upgrade, or run the connection to its end; with no room it is one of ``/echo``."""
     server, is_echo = request.app[SERVER], room is None
     limits, address = server.config.limits, request.remote or ""
-    headers = {name.lower(): ",".join(request.headers.getall(name)) for name in request.headers}
-    if refusal := server.core.admit(headers, room, address, server.clock.now_us()):
+    if refusal := server.core.admit(request_headers(request), room, address, server.clock.now_us()):
         return Answer(status=refusal.status, text=f"{refusal.text}\n", headers=dict(refusal.headers))
     naive = server.config.fanout == "naive"
     ws = GameWebSocket(
@@ -141,3 +141,8 @@ async def upgrade(request: web.Request, room: str | None) -> web.StreamResponse:
     finally:
         server.core.release(room, address, server.clock.now_us())
     return ws
+
+
+def request_headers(request: web.Request) -> dict[str, str]:
+    """Return a request's headers, names in lower case."""
+    return {name.lower(): ",".join(request.headers.getall(name)) for name in request.headers}

@@ -27,10 +27,12 @@ class Connection:
     :meth:`run` is its life. ``fd`` is its descriptor while a tick's frame may be written to it, else -1.
     """
 
-    __slots__ = ("fd", "loop", "server", "session", "writer", "ws")
+    __slots__ = ("fd", "loop", "serial", "server", "session", "wakes_us", "writer", "ws")
 
     def __init__(self, server: "Server", ws: GameWebSocket, session: Session, loop: "RoomLoop | None") -> None:
         self.fd = -1
+        self.serial = server.next_serial()
+        self.wakes_us = 0  # when the server is to wake it
         self.server = server
         self.ws = ws
         self.session = session
@@ -40,15 +42,12 @@ class Connection:
     async def run(self) -> None:
         """Read until the connection has ended."""
         session, server = self.session, self.server
-        server.connections.add(self)
+        server.add(self)
         if not server.core.lobby.open:  # it came in while the others were being sent away
             session.close(CloseCode.GOING_AWAY, STOPPING, server.clock.now_us())
         try:
             while session.state is not ENDED:
-                if time_left_s := session.time_left_s(server.clock.now_us()):
-                    await self._receive(time_left_s)
-                else:  # also while a peer leaves us no moment without a message
-                    session.wake(server.clock.now_us())
+                await self._receive()
                 await self.flush()
                 if session.state is CLOSING:
                     await asyncio.sleep(CLOSING_PAUSE_S)
@@ -56,8 +55,7 @@ class Connection:
                         session.receive_eof()
         finally:
             self.fd = -1
-            server.connections.discard(self)
-            server.slow.discard(self)
+            server.remove(self)
             server.core.counters.count_end(session.close_code, dead=session.dead)
             if self.loop:
                 self.loop.ticker.room.leave(self)
@@ -69,11 +67,23 @@ class Connection:
     async def flush(self) -> None:
         """Send what the session has for this connection alone."""
         waiting = self.session.take_outgoing()
+        if self.session.deadline_us < self.wakes_us:
+            self.server.wake_at_deadline(self)
         try:
             for outgoing in waiting:
                 await self.writer.send(outgoing)
         except SlowConsumerError:
             self.end_slow(waiting)
+
+    async def wake(self, now_us: int) -> None:
+        """Do what is due."""
+        session = self.session
+        session.wake(now_us)
+        await self.flush()
+        if session.state is ENDED:
+            self.ws.abort()  # which ends the reader, too
+        else:
+            self.server.wake_at_deadline(self)
 
     def abort(self) -> None:
         """End it at once."""
@@ -98,7 +108,7 @@ class Connection:
         """End it as a slow consumer if its time is up."""
         stalled_us = self.writer.outbox.stalled_us(self.writer.unsent_bytes(), now_us)
         if not self.session.is_open:
-            if not self.session.time_left_s(now_us):
+            if now_us >= self.session.deadline_us:
                 self.abort()
         elif stalled_us >= self.server.config.limits.slow_limit_s * 1_000_000 or (
             self.loop and self.loop.ticker.room.owes_too_much(self)
@@ -116,12 +126,10 @@ class Connection:
 
     # Private methods
 
-    async def _receive(self, timeout_s: float) -> None:
+    async def _receive(self) -> None:
         session, clock = self.session, self.server.clock
         try:
-            opcode, data = await self.ws.receive_message(timeout_s)
-        except TimeoutError:
-            return  # something is due
+            opcode, data = await self.ws.receive_message()
         except ConnectionEndedError:
             session.receive_eof()
         except ProtocolError as error:

@@ -60,17 +60,16 @@ class GameWebSocket(web.WebSocketResponse):
             raise ConnectionResetError("the peer is gone")
         self.transport = request.transport
 
-    async def receive_message(self, timeout_s: float) -> Message:
+    async def receive_message(self) -> Message:
         """
         Return the next message.
 
         Raises:
-            TimeoutError: none came in time.
             ProtocolError: the peer broke the protocol; nothing more can be read.
             ConnectionEndedError: the stream has ended.
 
         """
-        message = await self.receive(timeout=max(timeout_s, 0.001))  # 0 would mean: for ever
+        message = await self.receive()
         match message.type:
             case WSMsgType.TEXT | WSMsgType.BINARY | WSMsgType.PING | WSMsgType.PONG:
                 data = bytes(message.data) if isinstance(message.data, bytearray) else message.data

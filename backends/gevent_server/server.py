@@ -1,6 +1,7 @@
 """The life of a server: start, serve, stop. Owns every connection, every loop and the listening socket."""
 
 import gc
+import itertools
 import logging
 import os
 import signal
@@ -21,6 +22,7 @@ from backends.gevent_server.ticker import Ticker
 from backends.gevent_server.websocket import GameHandler, GameWSGIServer
 from shared.config import ServerConfig, fail_usage
 from shared.core import ServerCore
+from shared.loops.wakeups import Wakeups
 from shared.wire.frames import CloseCode
 from shared.wire.session import STOPPING
 
@@ -42,11 +44,13 @@ class Server:
         self.clock = Clock(config.clock)
         self.core: ServerCore[Connection] = ServerCore(config, PACKAGES, self.clock.now_us(), self.clock.offset_us)
         self.fanout = FANOUTS[config.fanout]()
-        self.connections: set[Connection] = set()
+        self.connections: dict[int, Connection] = {}  # by serial number
         self.slow: set[Connection] = set()  # those who don't take their frames
         self.loops: dict[str, RoomLoop] = {}  # by room
         self._loop_mode = load_loop_mode(config.mode)
         self._greenlets: set[gevent.Greenlet[..., None]] = set()
+        self._serials = itertools.count()
+        self._wakeups: Wakeups[int] = Wakeups()  # of connections, by serial number
         self._stopping = Event()
 
     # Rooms
@@ -63,8 +67,29 @@ class Server:
         logger.error("room %s crashed", loop.ticker.room.name, exc_info=error)
         self.core.counters.crashed_rooms += 1
         self._forget(loop)
-        members = [connection for connection in self.connections if connection.loop is loop]
+        members = [connection for connection in self.connections.values() if connection.loop is loop]
         self.own(gevent.spawn(self._close, members, CloseCode.INTERNAL_ERROR, "the room crashed"))
+
+    # Connections
+
+    def next_serial(self) -> int:
+        """Return a number that no connection has had."""
+        return next(self._serials)
+
+    def add(self, connection: Connection) -> None:
+        """Begin to look after a connection."""
+        self.connections[connection.serial] = connection
+        self.wake_at_deadline(connection)
+
+    def remove(self, connection: Connection) -> None:
+        """Forget a connection that has ended."""
+        del self.connections[connection.serial]
+        self.slow.discard(connection)
+
+    def wake_at_deadline(self, connection: Connection) -> None:
+        """Wake a connection when its session has something to do, or up to ``HOUSEKEEPING_S`` later."""
+        connection.wakes_us = connection.session.deadline_us
+        self._wakeups.add(connection.wakes_us, connection.serial)  # by number: it may have ended by then
 
     # Life
 
@@ -98,7 +123,7 @@ class Server:
 
     def _stop(self) -> None:
         """Send everybody away, then end what runs."""
-        self._close(list(self.connections), CloseCode.GOING_AWAY, STOPPING)
+        self._close(list(self.connections.values()), CloseCode.GOING_AWAY, STOPPING)
         for loop in list(self.loops.values()):
             loop.stop()
         gevent.killall(list(self._greenlets))
@@ -109,10 +134,13 @@ class Server:
         self._stopping.set()
 
     def _keep_house(self) -> None:
-        """End slow consumers whose time is up, and rooms that nobody has been in for long."""
+        """Wake connections that something is due for; end slow consumers and rooms that nobody has been in for long."""
         while True:
             gevent.sleep(HOUSEKEEPING_S)
             now_us = self.clock.now_us()
+            for serial in self._wakeups.pop_due(now_us):
+                if connection := self.connections.get(serial):
+                    self.own(gevent.spawn(connection.wake, now_us))
             for connection in list(self.slow):
                 connection.watch(now_us)
             idle = [self.loops[room.name] for room in self.core.lobby.idle_rooms(now_us)]
@@ -141,10 +169,10 @@ class Server:
             connection.session.close(code, reason, self.clock.now_us())
         flushes = [gevent.spawn(connection.flush) for connection in closing]
         for _ in range(int(self.config.stop_limit_s / STEP_S)):
-            if self.connections.isdisjoint(closing):
+            if closing.isdisjoint(self.connections.values()):
                 break
             gevent.sleep(STEP_S)
-        for connection in self.connections & closing:
+        for connection in closing.intersection(self.connections.values()):
             connection.abort()
         gevent.killall(flushes)
 

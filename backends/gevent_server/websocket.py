@@ -17,7 +17,6 @@ import base64
 import hashlib
 import socket
 import struct
-import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +33,8 @@ from shared.wire.parser import FrameParser, Message
 from shared.wire.session import ECHO_LIMIT_BYTES
 
 if TYPE_CHECKING:
+    from io import BufferedReader
+
     from backends.gevent_server.server import Server
 
 STEP_S = 0.02
@@ -49,7 +50,7 @@ class GameStream:
 
     def __init__(self, handler: "GameHandler", *, shared: bool) -> None:
         self.handler = handler
-        self.read = handler.rfile.read1
+        self.read = handler.socket.recv
         self.write = self._write_in_turn if shared else self._write
         self.unsent_bytes = 0  # how much of what is written the kernel has not taken yet
         self._socket = handler.socket
@@ -76,33 +77,30 @@ class GameWebSocket(WebSocket):
     ``waits_for_peer``: a send waits while the peer does not read, as the library does by default.
     """
 
-    def __init__(self, handler: "GameHandler", max_message_bytes: int, *, waits_for_peer: bool) -> None:
+    def __init__(
+        self, handler: "GameHandler", max_message_bytes: int, early_data: bytes, *, waits_for_peer: bool
+    ) -> None:
         super().__init__(handler.environ, GameStream(handler, shared=waits_for_peer), handler)
         self.waits_for_peer = waits_for_peer
         self._parser = FrameParser(max_message_bytes)
+        self._parser.feed(early_data)
         self._read_bytes = min(max_message_bytes, 65536)
         self.socket: socket.socket = handler.socket
 
     def __del__(self) -> None:
         """Send nothing."""
 
-    def receive_message(self, timeout_s: float) -> Message:
+    def receive_message(self) -> Message:
         """
         Return the next message.
 
         Raises:
-            TimeoutError: none came in time.
             ProtocolError: the peer broke the protocol; nothing more can be read.
             ConnectionEndedError: the stream has ended.
 
         """
-        deadline_s = time.monotonic() + timeout_s
         while (message := self._parser.next_message()) is None:
-            # One deadline for the whole message: a peer that trickles must not put it off byte by byte.
-            left_s = deadline_s - time.monotonic()
-            if left_s <= 0:
-                raise TimeoutError
-            self._parser.feed(self._read(left_s))
+            self._parser.feed(self._read())
             gevent.sleep(0)  # a socket that always has more to read would never let the others run
         return message
 
@@ -126,12 +124,11 @@ class GameWebSocket(WebSocket):
 
     def linger(self, limit_s: float) -> None:
         """Let a peer that can't be read any more take our close frame: wait until it hangs up, about ``limit_s``."""
-        try:
+        with suppress(OSError, ConnectionEndedError), gevent.Timeout(limit_s, TimeoutError):
             self.socket.shutdown(socket.SHUT_WR)
-            for _ in range(int(limit_s / STEP_S)):
-                self._throw_away()
-        except (OSError, ConnectionEndedError):
-            return
+            while True:
+                self._read()
+                gevent.sleep(STEP_S)  # a peer that floods must not keep the hub busy
         self.abort()
 
     def hang_up(self) -> None:
@@ -148,27 +145,11 @@ class GameWebSocket(WebSocket):
         except OSError:
             return  # it has ended already
 
-    def _throw_away(self) -> None:
-        try:
-            self._read(STEP_S)
-        except TimeoutError:
-            return
-        gevent.sleep(STEP_S)  # a peer that floods must not keep the hub busy
-
-    def _read(self, timeout_s: float) -> bytes:
-        # The time-out strikes only while nothing has been read, so it loses nothing. It must not strike as a
-        # TimeoutError: the socket's file would take that for one of its own, and never be read again.
-        timeout = gevent.Timeout.start_new(timeout_s)
+    def _read(self) -> bytes:
         try:
             data: bytes = self.raw_read(self._read_bytes)
-        except gevent.Timeout as error:
-            if error is not timeout:
-                raise
-            raise TimeoutError from None
-        except (OSError, ValueError):  # ValueError: closed in the meantime
+        except OSError:
             raise ConnectionEndedError from None
-        finally:
-            timeout.close()
         if not data:
             raise ConnectionEndedError
         return data
@@ -186,6 +167,7 @@ class GameWSGIServer(WSGIServer):
 class GameHandler(WebSocketHandler):
     """One HTTP connection: it refuses an upgrade, or makes it and lets the application run the WebSocket."""
 
+    rfile: Any
     _timer: gevent.Timeout
     _seat: tuple[str | None, str] | None = None  # room and address, once taken
 
@@ -267,12 +249,24 @@ class GameHandler(WebSocketHandler):
         config = self.game.config
         naive = config.fanout == "naive"
         limit_bytes = ECHO_LIMIT_BYTES if is_echo else config.limits.max_message_bytes
-        self.websocket = GameWebSocket(self, limit_bytes, waits_for_peer=naive or is_echo)
+        self.websocket = GameWebSocket(self, limit_bytes, self._release_reader(), waits_for_peer=naive or is_echo)
         self.environ["wsgi.websocket"] = self.websocket
         accept = base64.b64encode(hashlib.sha1((key + self.GUID).encode("latin-1")).digest()).decode()  # noqa: S324 # RFC 6455
         headers = [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept)]
         self.start_response("101 Switching Protocols", headers)
         self._timer.close()  # from here on the session keeps the time
+
+    def _release_reader(self) -> bytes:
+        """Give up the file that the request was read from, and its buffer of 8 KiB; return what it had read ahead."""
+        reader: BufferedReader = self.rfile
+        timeout_s = self.socket.gettimeout()
+        self.socket.settimeout(0)  # a look at what is there: nothing is waited for
+        try:
+            early_data = reader.peek()
+        finally:
+            self.socket.settimeout(timeout_s)
+        self.rfile = self.wsgi_input.rfile = reader.detach()
+        return early_data
 
 
 def request_headers(environ: dict[str, Any]) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """
 Who is to be woken when, where one timer serves all. Knows nothing of clocks, timers or of how one waits.
 
-A shell arms its timer for :attr:`Wakeups.next_due_us` whenever that changes, and wakes whom :meth:`Wakeups.pop_due`
-returns.
+A shell arms its timer for :attr:`Wakeups.next_due_us` whenever that changes, or looks now and then, and wakes whom
+:meth:`Wakeups.pop_due` returns.
 """
 
 import heapq

@@ -5,7 +5,6 @@ Feed it what arrived and what time it is; then send what :meth:`Session.take_out
 sockets, of clocks, or of what goes on in a room.
 """
 
-from collections import deque
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -79,9 +78,25 @@ class Session:
     One connection.
 
     After every call, send what :meth:`take_outgoing` returns, in order; when :attr:`state` is ``ENDED``, end the
-    transport, at once if :attr:`aborted`. Call :meth:`wake` when :meth:`time_left_s` has passed. Times are microseconds
-    of one clock.
+    transport, at once if :attr:`aborted`. Call :meth:`wake` at :attr:`deadline_us`. Times are microseconds of a clock.
     """
+
+    # One of thousands: what a connection that says little weighs is mostly this.
+    __slots__ = (
+        "_fault_times",
+        "_limits",
+        "_message_times",
+        "_outgoing",
+        "_pings_missed",
+        "_pings_sent",
+        "aborted",
+        "close_code",
+        "dead",
+        "deadline_us",
+        "name",
+        "player_id",
+        "state",
+    )
 
     def __init__(self, limits: Limits, now_us: int) -> None:
         self.state = CONNECTED
@@ -91,10 +106,10 @@ class Session:
         self.aborted = False
         self.dead = False  # ended because it did not answer pings
         self._limits = limits
-        self._deadline_us = now_us + _us(limits.new_player_limit_s)
+        self.deadline_us = now_us + _us(limits.new_player_limit_s)
         self._outgoing: list[Outgoing] = []
-        self._message_times: deque[int] = deque(maxlen=limits.max_messages)
-        self._fault_times: deque[int] = deque(maxlen=limits.max_faults)
+        self._message_times: list[int] = []  # the last max_messages of them
+        self._fault_times: list[int] = []  # the last max_faults of them
         self._pings_sent = 0
         self._pings_missed = 0
 
@@ -169,7 +184,7 @@ class Session:
         self.player_id = player_id
         self.name = name
         self.state = IN_ROOM
-        self._deadline_us = now_us + _us(self._limits.ping_interval_s)
+        self.deadline_us = now_us + _us(self._limits.ping_interval_s)
         self.send(welcome)
 
     def close(self, code: int, reason: str, now_us: int) -> None:
@@ -178,7 +193,7 @@ class Session:
             return
         self.state = CLOSING
         self.close_code = code
-        self._deadline_us = now_us + _us(self._limits.close_limit_s)
+        self.deadline_us = now_us + _us(self._limits.close_limit_s)
         self._outgoing.append(Outgoing(Opcode.CLOSE, close_payload(code, reason)))
 
     def take_outgoing(self) -> list[Outgoing]:
@@ -188,13 +203,9 @@ class Session:
 
     # Time
 
-    def time_left_s(self, now_us: int) -> float:
-        """Return the seconds until :meth:`wake` has something to do; never below 0."""
-        return max(0, self._deadline_us - now_us) / 1_000_000
-
     def wake(self, now_us: int) -> None:
         """Do what is due: ping, close, or give up."""
-        if now_us < self._deadline_us or self.state is ENDED:
+        if now_us < self.deadline_us or self.state is ENDED:
             return
         if self.state is CONNECTED:
             self.close(CloseCode.POLICY_VIOLATION, "no new_player in time", now_us)
@@ -207,7 +218,7 @@ class Session:
             self._pings_missed += 1
             self._pings_sent += 1
             self._outgoing.append(Outgoing(Opcode.PING, self._ping_payload()))
-            self._deadline_us = now_us + _us(self._limits.ping_interval_s)
+            self.deadline_us = now_us + _us(self._limits.ping_interval_s)
 
     # Private methods
 
@@ -228,16 +239,16 @@ class Session:
         if not self.is_open:
             return False
         times = self._message_times
-        if len(times) == times.maxlen and now_us - times[0] < 1_000_000:
+        if len(times) == self._limits.max_messages and now_us - times[0] < 1_000_000:
             self.close(CloseCode.POLICY_VIOLATION, "too many messages", now_us)
             return False
-        times.append(now_us)
+        _note(times, now_us, self._limits.max_messages)
         return True
 
     def _fault(self, why: str, now_us: int) -> None:
         times = self._fault_times
-        times.append(now_us)
-        if len(times) == times.maxlen and now_us - times[0] < _us(self._limits.fault_window_s):
+        _note(times, now_us, self._limits.max_faults)
+        if len(times) == self._limits.max_faults and now_us - times[0] < _us(self._limits.fault_window_s):
             self.close(CloseCode.POLICY_VIOLATION, why, now_us)
         else:
             self.send(encode_commands([ErrorText(why)]))
@@ -250,6 +261,13 @@ class Session:
         self.aborted = True
 
 
+def _note(times: list[int], now_us: int, most: int) -> None:
+    """Keep the latest ``most`` times."""
+    if len(times) == most:
+        del times[0]
+    times.append(now_us)
+
+
 def _us(seconds: float) -> int:
     return round(seconds * 1_000_000)
 
@@ -257,10 +275,12 @@ def _us(seconds: float) -> int:
 class EchoSession(Session):
     """A connection of ``/echo``: every message goes back as it came, and neither rate nor room matter."""
 
+    __slots__ = ()
+
     def __init__(self, limits: Limits, now_us: int) -> None:
         super().__init__(limits, now_us)
         self.state = IN_ROOM
-        self._deadline_us = now_us + _us(limits.ping_interval_s)
+        self.deadline_us = now_us + _us(limits.ping_interval_s)
 
     def receive_text(self, text: str, now_us: int) -> None:  # noqa: ARG002 # as the base
         """Send a text message back."""

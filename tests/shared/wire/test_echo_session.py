@@ -20,7 +20,7 @@ def test_an_echo_sends_everything_back_as_it_came() -> None:
 
 def test_an_echo_needs_no_new_player_but_is_pinged() -> None:
     peer = Peer(kind=EchoSession)
-    assert (peer.session.state, peer.session.time_left_s(peer.now)) == (IN_ROOM, 20)
+    assert (peer.session.state, peer.session.deadline_us - peer.now) == (IN_ROOM, 20_000_000)
     for _ in range(2):
         peer.waits(20).wakes()
         assert [name for name, _ in peer.hears()] == ["PING"]
