@@ -265,7 +265,7 @@ class GameHandler(WebSocketHandler):
             early_data = reader.peek()
         finally:
             self.socket.settimeout(timeout_s)
-        self.rfile = self.wsgi_input.rfile = reader.detach()
+        self.rfile = self.wsgi_input.rfile = self.environ["wsgi.input"] = reader.detach()
         return early_data
 
 
