@@ -28,9 +28,9 @@ ARMS: dict[str, tuple[str, ...]] = {
 }
 """gevent's library writer has a greenlet a connection, so it is a server of its own."""
 FANOUT_WAYS = {
-    "asyncio": ("raw", "frame-once", "library"),
+    "asyncio": ("raw", "frame-once", "library", "recording"),
     "asyncio:loop=uvloop": ("raw", "frame-once", "library"),
-    "gevent": ("raw", "frame-once"),
+    "gevent": ("raw", "frame-once", "recording"),
     "gevent:loop=libuv": ("raw", "frame-once"),
     "gevent:fanout=library": ("raw", "library"),
 }

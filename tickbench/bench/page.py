@@ -20,7 +20,7 @@ def fanout_table(figures: list[FanoutFigure]) -> Table:
         table.add_column(heading, justify="left" if heading in ("arm", "way") else "right", no_wrap=True)
     for figure in figures:
         table.add_row(
-            figure.arm, figure.way, f"{figure.cost_us.median:.2f}", words(figure.to_raw, 2), words(figure.to_peer, 2)
+            figure.arm, figure.way, f"{figure.cost_us.median:.2f}", words(figure.to_raw, 3), words(figure.to_peer, 3)
         )
     return table
 

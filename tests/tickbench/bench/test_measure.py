@@ -32,7 +32,7 @@ def test_fan_outs(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert report["schema"] == "tickbench.bench/2"
     assert report["environment"]["packages"]["picows"]
     figures = {(figure["arm"], figure["way"]): figure for figure in report["fanout"]}
-    assert len(figures) == 13
+    assert len(figures) == 15
     for (_, way), figure in figures.items():
         assert len(figure["us"]) == 2
         assert figure["cost_us"]["low"] <= figure["cost_us"]["median"] <= figure["cost_us"]["high"]
