@@ -88,11 +88,9 @@ class Wire:
 
     def read_response(self, *, has_body: bool = True) -> Response:
         """Return the next HTTP answer; one to HEAD, and a 101, has no body."""
-        first, *lines = self.read_to(b"\r\n\r\n").decode("latin-1").rstrip().split("\r\n")
-        pairs = [line.partition(":") for line in lines]
-        headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
-        length = int(headers.get("content-length", 0)) if has_body else 0
-        return Response(int(first.split()[1]), headers, self.read(length))
+        answer = parse_head(self.read_to(b"\r\n\r\n"))
+        length = int(answer.headers.get("content-length", 0)) if has_body else 0
+        return answer._replace(body=self.read(length))
 
     def _fill(self) -> None:
         data = self.sock.recv(65536)
@@ -131,19 +129,10 @@ class Client(Wire):
     # What comes
 
     def receive_frame(self) -> Frame:
-        """Return the next frame, which must be as a server has to make it: whole, unmasked, its length well put."""
-        first, second = self.read(2)
-        opcode, length = first & 0x0F, second & 0x7F
-        assert first & 0xF0 == 0x80, f"neither final nor plain: {first:#04x}"
-        assert second < 0x80, "a server's frame must not be masked"
-        if length == 126:
-            length = int.from_bytes(self.read(2))
-            assert length > 125, "not the shortest form of a length"
-        elif length == 127:
-            length = int.from_bytes(self.read(8))
-            assert length > 65535, "not the shortest form of a length"
-        assert opcode < CLOSE or length <= 125, "a control frame of more than 125 bytes"
-        return Frame(opcode, self.read(length))
+        """Return the next frame; EOFError where the stream ends before, or within it."""
+        while (frame := pop_frame(self._buffer)) is None:
+            self._fill()
+        return frame
 
     def receive_message(self) -> Frame:
         """Return the next frame that is no ping or pong."""
@@ -171,6 +160,39 @@ class Client(Wire):
             self.send_frame(CLOSE, frame.payload[:2])
         assert self.read_to_eof() == b"", "something followed the close frame"
         return code
+
+
+def pop_frame(buffer: bytearray) -> Frame | None:
+    """
+    Take the first frame out of what came, or return None if it is not all there.
+
+    It must be as a server has to make it: whole, unmasked, its length well put.
+    """
+    if len(buffer) < 2:
+        return None
+    first, second, start = buffer[0], buffer[1], 2
+    opcode, length = first & 0x0F, second & 0x7F
+    assert first & 0xF0 == 0x80, f"neither final nor plain: {first:#04x}"
+    assert second < 0x80, "a server's frame must not be masked"
+    if length > 125:
+        start, least = (4, 126) if length == 126 else (10, 65536)
+        if len(buffer) < start:
+            return None
+        length = int.from_bytes(buffer[2:start])
+        assert length >= least, "not the shortest form of a length"
+    assert opcode < CLOSE or length <= 125, "a control frame of more than 125 bytes"
+    if len(buffer) < start + length:
+        return None
+    frame = Frame(opcode, bytes(buffer[start : start + length]))
+    del buffer[: start + length]
+    return frame
+
+
+def parse_head(head: bytes) -> Response:
+    """Return an HTTP answer without its body."""
+    first, *lines = head.decode("latin-1").rstrip().split("\r\n")
+    pairs = [line.partition(":") for line in lines]
+    return Response(int(first.split()[1]), {name.strip().lower(): value.strip() for name, _, value in pairs}, b"")
 
 
 def client_frame(

@@ -1,0 +1,141 @@
+"""
+Ten of two hundred stop reading for a minute: what the others, and the server, notice of it.
+
+At full size only: it measures, pinned, on a machine that does nothing else (``make figures-servers``).
+"""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from shared.measure.summary import LoadSummary, read_summary
+from tests.conftest import Serve
+from tests.support.client import CLOSE, TEXT, Frame
+from tests.support.player import Player
+from tests.support.server import RunningServer, wait_until
+
+FULL_SIZE = bool(os.environ.get("TICKBENCH_FULL_SIZE"))
+pytestmark = pytest.mark.skipif(not FULL_SIZE, reason="it measures, for minutes; TICKBENCH_FULL_SIZE=1 asks for it")
+
+FLAGS = ("--pad", "20000", "--bots", "10", "--tick-budget", "0")
+OTHERS, STALLED = 190, 10
+MEASURED_S = 60
+SLOW_LIMIT_S = 5.0
+MEGABYTE = 2**20
+
+
+def pin(server: RunningServer) -> None:
+    """Put the server on the first core and all else on the others."""
+    first, *others = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(server.process.pid, {first})
+    os.sched_setaffinity(0, others or {first})
+
+
+def load(server: RunningServer, out: Path, *flags: str) -> LoadSummary:
+    """Run the load generator; return what it measured of those who read."""
+    flags = (*flags, "--duration", str(MEASURED_S), "--out", str(out))
+    done = subprocess.run(
+        [sys.executable, "-m", "tickbench", "load", server.url, *flags], capture_output=True, text=True, check=False
+    )
+    assert done.returncode in (0, 3), done.stderr
+    return read_summary(out.read_bytes())
+
+
+def rest_of(player: Player) -> list[Frame]:
+    """Return the whole frames that a stalled one finds; what is left of one is none."""
+    frames = []
+    try:
+        while True:
+            frames.append(player.receive_frame())
+    except EOFError:
+        assert not player._buffer, "a torn frame at the end of the stream"
+    except ConnectionError:
+        pass  # a reset may eat anything
+    return frames
+
+
+@pytest.fixture
+def affinity() -> object:
+    usable = os.sched_getaffinity(0)
+    yield usable
+    os.sched_setaffinity(0, usable)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.usefixtures("affinity")
+@pytest.mark.parametrize("fanout", ["frame-once", "library"])
+def test_the_others_notice_nothing(serve: Serve, fanout: str, tmp_path: Path) -> None:
+    with serve("--fanout", fanout, *FLAGS) as server:
+        pin(server)
+        alone = load(server, tmp_path / "alone.json", "--users", str(OTHERS))
+    with serve("--fanout", fanout, *FLAGS) as server:
+        pin(server)
+        stall = ("--scenario", "stall", "--share", f"{100 * STALLED / (OTHERS + STALLED):g}")
+        beside = load(server, tmp_path / "beside.json", *stall, "--users", str(OTHERS + STALLED))
+        slow_closed = server.stats()["slow_closed"]
+    lateness = [summary.tick_lateness_ms.p99 or 0 for summary in (alone, beside)]
+    grown = (beside.server.rss_bytes or 0) - (alone.server.rss_bytes or 0)
+    print(  # noqa: T201 # the figures are asked for
+        f"\n{server.backend} {fanout}: lateness p99 {lateness[0]:.2f} ms alone, {lateness[1]:.2f} ms beside (ratio "
+        f"{lateness[1] / lateness[0]:.2f}); missing {beside.frames.missing} of {beside.frames.expected}; due times "
+        f"skipped {alone.server.skipped_ticks} alone, {beside.server.skipped_ticks} beside; slow_closed {slow_closed}; "
+        f"memory {grown / MEGABYTE:.1f} MiB more than alone; valid: {alone.validity.reasons} {beside.validity.reasons}"
+    )
+    assert beside.frames.missing == 0
+    assert beside.server.skipped_ticks is not None
+    assert beside.server.skipped_ticks <= 2
+    assert lateness[1] <= 1.2 * lateness[0]
+    assert grown < 5 * MEGABYTE
+    assert slow_closed == STALLED
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("fanout", ["frame-once", "library"])
+def test_the_stalled_are_gone_in_time_and_find_whole_frames(serve: Serve, fanout: str) -> None:
+    with serve("--fanout", fanout, *FLAGS) as server:
+        fds = server.stats()["process"]["fds"]
+        stalled = [server.connect("main") for _ in range(STALLED)]
+        for player in stalled:
+            player.send(["new_player", "stalled"])
+        wait_until(lambda: server.stats()["slow_skips"], 30)
+        skipped_s = time.monotonic()
+        wait_until(lambda: server.stats()["process"]["fds"] <= fds, 30)
+        gone_s = time.monotonic() - skipped_s
+        stats = server.stats()
+        found = [rest_of(player) for player in stalled[:5]]
+    closed = sum(bool(frames) and frames[-1].opcode == CLOSE for frames in found)
+    print(  # noqa: T201 # as above
+        f"\n{server.backend} {fanout}: slow_closed {stats['slow_closed']}, descriptors gone {gone_s:.2f} s after the "
+        f"first skipped tick; of five who read on, {closed} found whole frames ({[len(each) for each in found]} of "
+        "them) and then 1013"
+    )
+    assert stats["slow_closed"] == STALLED
+    assert stats["closed"] == {"1013": STALLED}
+    assert gone_s < SLOW_LIMIT_S + 1.5
+    for frames in found:
+        assert [frame.opcode for frame in frames[:-1]] == [TEXT] * (len(frames) - 1)
+        assert not frames or frames[-1].opcode == TEXT or (frames[-1].opcode, frames[-1].close_code) == (CLOSE, 1013)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.usefixtures("affinity")
+def test_as_people_write_it_everybody_does(serve: Serve) -> None:
+    """What the policy is for: printed, for the report."""
+    with serve("--fanout", "naive", *FLAGS) as server:
+        pin(server)
+        stalled = [server.connect("main") for _ in range(STALLED)]
+        for player in stalled:
+            player.send(["new_player", "stalled"])
+        time.sleep(10)
+        ticks = server.stats()["ticks"]["count"]
+        time.sleep(5)
+        later = server.stats()["ticks"]["count"]
+        print(  # noqa: T201 # as above
+            f"\n{server.backend} naive: {later - ticks} ticks in 5 s beside {STALLED} who do not read"
+        )
+        server.hang_up()
+        wait_until(lambda: server.stats()["connections"] == 0)
