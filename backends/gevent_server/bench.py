@@ -23,7 +23,7 @@ from backends.gevent_server.clock import Clock
 from backends.gevent_server.fanout import FANOUTS
 from backends.gevent_server.server import Server, choose_event_loop, listen
 from shared.config import parse_arguments
-from shared.measure.blocks import ClockBlock, FanoutBlock, Timed, one_line, read_blocks
+from shared.measure.blocks import ClockBlock, FanoutBlock, Timed, one_line, read_blocks, turns
 from shared.wire.frames import Opcode, server_frame
 
 if TYPE_CHECKING:
@@ -35,7 +35,10 @@ if TYPE_CHECKING:
 PlainSocket, plain_sleep = monkey.get_original("socket", "socket"), monkey.get_original("time", "sleep")
 
 PAUSE_S = 0.02
-"""Between two ticks: the readers have read by then, and sleep, as they do in a real period."""
+"""Between two ticks."""
+
+SETTLE_PAUSES = 250
+"""After which readers that have not read are given up."""
 
 
 class Bench:
@@ -70,13 +73,13 @@ class Bench:
 
     def _fan_out(self, block: FanoutBlock) -> Timed:
         text = b"x" * block.text_bytes
-        us = []
-        for _ in range(block.ticks):
-            gevent.sleep(PAUSE_S)
+        us: dict[str, list[float]] = {way: [] for way in block.ways}
+        for way in turns(block.ways, block.ticks):
+            self._settle()
             began_ns = time.perf_counter_ns()
-            self._tick(block.way, text)
-            us.append((time.perf_counter_ns() - began_ns) / 1000 / len(self._members))
-        return Timed({block.way: us})
+            self._tick(way, text)
+            us[way].append((time.perf_counter_ns() - began_ns) / 1000 / len(self._members))
+        return Timed(us)
 
     def _tick(self, way: str, text: bytes) -> None:
         if way == "raw":
@@ -87,9 +90,15 @@ class Bench:
             now_us = self._server.clock.now_us()
             self._server.core.ticks.record(now_us - 5000, 250, 0, now_us - 4000, self._server.clock.now_us(), 50_000)
         else:
-            skipped = FANOUTS[way]().send(self._members, text)
-            if skipped:
-                raise RuntimeError(f"{len(skipped)} of the readers are too slow")
+            FANOUTS[way]().send(self._members, text)
+
+    def _settle(self) -> None:
+        """Wait until the readers have read, and sleep, as they do in a real period."""
+        for _ in range(SETTLE_PAUSES):
+            gevent.sleep(PAUSE_S)
+            if all(member.fd >= 0 for member in self._members):
+                return
+        raise RuntimeError("the readers are too slow")
 
     def _wait(self, block: ClockBlock) -> Timed:
         waits: dict[str, Callable[[int], None]] = {
@@ -100,8 +109,8 @@ class Bench:
         clock, members, text = self._server.clock, self._members[: block.connections], b"x" * block.text_bytes
         us: dict[str, list[float]] = {way: [] for way in block.ways}
         t0_us = clock.now_us()
-        for n in range(1, block.ticks * len(block.ways) + 1):
-            way, due_us = block.ways[n % len(block.ways)], t0_us + int(n * 1_000_000 / block.rate_hz)
+        for n, way in enumerate(turns(block.ways, block.ticks), 1):
+            due_us = t0_us + int(n * 1_000_000 / block.rate_hz)
             waits[way](due_us)
             us[way].append(clock.now_us() - due_us)
             if members:

@@ -11,9 +11,9 @@ import msgspec
 
 
 class FanoutBlock(msgspec.Struct, frozen=True, tag="fanout"):
-    """``ticks`` fan-outs of a frame with ``text_bytes`` of text, the ``way`` one of the bench's own."""
+    """Fan-outs of a frame with ``text_bytes`` of text, ``ticks`` by each of ``ways``, in turns tick by tick."""
 
-    way: str
+    ways: list[str]
     ticks: int
     text_bytes: int
 
@@ -39,6 +39,14 @@ class Timed(msgspec.Struct, frozen=True):
 
 
 Block = FanoutBlock | ClockBlock
+
+
+def turns(ways: list[str], ticks: int) -> Iterator[str]:
+    """Yield every way ``ticks`` times; the first of a round moves on by one."""
+    for n in range(ticks):
+        first = n % len(ways)
+        yield from ways[first:] + ways[:first]
+
 
 _decoder = msgspec.json.Decoder(FanoutBlock | ClockBlock)
 

@@ -64,7 +64,6 @@ class BenchChild:
         except msgspec.MsgspecError as error:
             raise RunFailedError(f"the {self._bench.name} answered {line!r}: {error}") from error
 
-    def median_us(self, block: Block) -> float:
-        """Have a block of one way timed; return the median of its ticks."""
-        ((_, us),) = self.time(block).us.items()
-        return statistics.median(us)
+    def medians_us(self, block: Block) -> dict[str, float]:
+        """Have a block timed; return the median of each way's ticks."""
+        return {way: statistics.median(us) for way, us in self.time(block).us.items()}

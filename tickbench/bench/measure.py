@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from shared.measure.blocks import ClockBlock, FanoutBlock
+from shared.measure.blocks import ClockBlock, FanoutBlock, turns
 from tickbench.bench.children import BenchChild
 from tickbench.bench.ratios import Estimate, estimate, ratios
 from tickbench.pinning import Pinning
@@ -27,7 +27,7 @@ ARMS: dict[str, tuple[str, ...]] = {
     "gevent:fanout=library": ("backends.gevent_server.bench", "--fanout", "library"),
 }
 """gevent's library writer has a greenlet a connection, so it is a server of its own."""
-FANOUT_WAYS = {
+FANOUT_WAYS: dict[str, tuple[str, ...]] = {
     "asyncio": ("raw", "frame-once", "library", "recording"),
     "asyncio:loop=uvloop": ("raw", "frame-once", "library"),
     "gevent": ("raw", "frame-once", "recording"),
@@ -73,6 +73,11 @@ def has_peer() -> bool:
     return find_spec("picows") is not None
 
 
+def fanout_arms() -> int:
+    """Count the arms whose fan-outs are timed, the peer among them."""
+    return len(ARMS) + has_peer()
+
+
 @contextmanager
 def bench_children(
     arms: dict[str, tuple[str, ...]], pinning: Pinning, scratch: Path, readers: int
@@ -84,7 +89,9 @@ def bench_children(
 
 def measure_fanout(pinning: Pinning, scratch: Path, connections: int, repeats: int, step: Step) -> list[FanoutFigure]:
     """
-    Time every way to send, ``repeats`` times in turns whose order rotates; ``step`` is called after each repeat.
+    Time every way to send, ``repeats`` blocks an arm, in turns; ``step`` is called after each block.
+
+    An arm's ways take turns tick by tick: what is compared most closely is timed within milliseconds of each other.
 
     Raises:
         RunFailedError: a bench could not be started, or broke off.
@@ -95,17 +102,16 @@ def measure_fanout(pinning: Pinning, scratch: Path, connections: int, repeats: i
     if has_peer():
         arms[PEER] = ("tickbench.bench.peer",)
         ways[PEER] = ("broadcast",)
-    turns = [(arm, way) for arm in arms for way in ways[arm]]
-    us: dict[tuple[str, str], list[float]] = {turn: [] for turn in turns}
+    us: dict[tuple[str, str], list[float]] = {(arm, way): [] for arm in arms for way in ways[arm]}
+    blocks = {arm: FanoutBlock(list(ways[arm]), TICKS_A_BLOCK, TEXT_BYTES) for arm in arms}
     with bench_children(arms, pinning, scratch, connections) as children:
-        for arm, way in turns:  # not counted: it fills caches
-            children[arm].time(FanoutBlock(way, TICKS_A_BLOCK, TEXT_BYTES))
-        for repeat in range(repeats):
-            first = repeat * len(turns) // repeats
-            for arm, way in turns[first:] + turns[:first]:
-                us[arm, way].append(children[arm].median_us(FanoutBlock(way, TICKS_A_BLOCK, TEXT_BYTES)))
+        for arm, block in blocks.items():  # not counted: it fills caches
+            children[arm].time(block)
+        for arm in turns(list(arms), repeats):
+            for way, median_us in children[arm].medians_us(blocks[arm]).items():
+                us[arm, way].append(median_us)
             step()
-    return [_fanout_figure(arm, way, us) for arm, way in turns]
+    return [_fanout_figure(arm, way, us) for arm, way in us]
 
 
 def measure_clocks(pinning: Pinning, scratch: Path, ticks: int, repeats: int, step: Step) -> list[ClockFigure]:

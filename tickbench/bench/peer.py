@@ -14,7 +14,7 @@ import time
 import uvloop
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_create_server
 
-from shared.measure.blocks import FanoutBlock, Timed, one_line, read_blocks
+from shared.measure.blocks import FanoutBlock, Timed, one_line, read_blocks, turns
 
 PAUSE_S = 0.02
 """As the backends' benches have between two ticks."""
@@ -54,15 +54,15 @@ async def main(connections: int) -> None:
 
 
 async def _fan_out(block: FanoutBlock) -> Timed:
-    us = []
-    for _ in range(block.ticks):
+    us: dict[str, list[float]] = {way: [] for way in block.ways}
+    for way in turns(block.ways, block.ticks):
         await asyncio.sleep(PAUSE_S)
         began_ns = time.perf_counter_ns()
         buffer = bytearray(HEADER_BYTES) + b"x" * block.text_bytes
         for transport in members:
             transport.send_reuse_external_bytearray(WSMsgType.TEXT, buffer, HEADER_BYTES)
-        us.append((time.perf_counter_ns() - began_ns) / 1000 / len(members))
-    return Timed({block.way: us})
+        us[way].append((time.perf_counter_ns() - began_ns) / 1000 / len(members))
+    return Timed(us)
 
 
 def _player(_: WSUpgradeRequest) -> WSListener:

@@ -10,7 +10,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import Progress
 
-from tickbench.bench.measure import ClockFigure, FanoutFigure, has_peer, measure_clocks, measure_fanout
+from tickbench.bench.measure import ClockFigure, FanoutFigure, fanout_arms, has_peer, measure_clocks, measure_fanout
 from tickbench.bench.page import clock_table, fanout_table, write_chart
 from tickbench.commands import bench_command
 from tickbench.environment import Environment, collect_environment
@@ -129,7 +129,7 @@ def measure(
     if "fanout" in parts:
         if not has_peer():
             console.print("picows is not installed, so no peer is timed; pip install picows would add it")
-        with steps("fan-outs", repeats) as step:
+        with steps("fan-outs", repeats * fanout_arms()) as step:
             figures = measure_fanout(pinning, scratch, connections, repeats, step)
         console.print(fanout_table(figures))
         report = msgspec.structs.replace(report, fanout=figures)

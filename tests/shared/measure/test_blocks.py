@@ -1,9 +1,9 @@
 import pytest
 from msgspec import MsgspecError
 
-from shared.measure.blocks import Block, ClockBlock, FanoutBlock, Timed, one_line, read_blocks, read_timed
+from shared.measure.blocks import Block, ClockBlock, FanoutBlock, Timed, one_line, read_blocks, read_timed, turns
 
-BLOCKS: list[Block] = [FanoutBlock("raw", 10, 430), ClockBlock(["time.sleep", "loop"], 40, 59.94, 0, 430)]
+BLOCKS: list[Block] = [FanoutBlock(["raw", "library"], 10, 430), ClockBlock(["time.sleep", "loop"], 40, 59.94, 0, 430)]
 
 
 def test_blocks_come_back_as_they_were_asked_for() -> None:
@@ -21,3 +21,8 @@ def test_an_answer_comes_back() -> None:
 def test_what_is_no_answer_is_refused(line: str) -> None:
     with pytest.raises(MsgspecError):
         read_timed(line)
+
+
+def test_turns_rotate() -> None:
+    assert list(turns(["a", "b", "c"], 4)) == [*"abc", *"bca", *"cab", *"abc"]
+    assert list(turns(["a"], 2)) == ["a", "a"]
