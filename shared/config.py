@@ -27,6 +27,9 @@ CLOCKS = ("timerfd", "loop") if has_timers() else ("loop",)
 LOOPS = {"asyncio": ("asyncio", "uvloop"), "gevent": ("libev", "libuv")}
 """The event loops of each backend, the default first."""
 
+BLOCKING_LIMIT_S = 0.05
+"""A tick's period at the usual rate: with ``--debug-blocking``, who keeps the event loop for longer is named."""
+
 MIN_FIELD, MAX_FIELD = (20, 11), (1000, 1000)
 MAX_TICK_RATE_HZ = 1000
 MAX_PAD_BYTES = 15_000_000
@@ -57,6 +60,7 @@ class ServerConfig:
     handshake_limit_s: float
     stop_limit_s: float
     backlog: int
+    debug_blocking: bool
 
     @property
     def period_us(self) -> float:
@@ -84,6 +88,7 @@ class ServerConfig:
             "slow_limit_s": self.limits.slow_limit_s,
             "max_connections": self.lobby.max_connections,
             "backlog": self.backlog,
+            "debug_blocking": self.debug_blocking,
         }
 
 
@@ -215,6 +220,7 @@ def _options(backend: str) -> list[Callable[[Any], Any]]:
         ),
         option("--stop-limit", type=seconds, default=3, show_default=True, help="Until a stop ends who is left, in s."),
         option("--backlog", type=count, default=1024, show_default=True, help="Of the listening socket."),
+        option("--debug-blocking", is_flag=True, help="Name on stderr who blocks the event loop; slows the server."),
     ]
 
 
@@ -260,4 +266,5 @@ def _build(backend: str, values: dict[str, Any]) -> ServerConfig:
         handshake_limit_s=values["handshake_limit"],
         stop_limit_s=values["stop_limit"],
         backlog=values["backlog"],
+        debug_blocking=values["debug_blocking"],
     )

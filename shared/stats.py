@@ -52,9 +52,11 @@ class Reporter:
         """Return the body of ``/stats``."""
         return msgspec.json.encode(self.stats(now_us))
 
-    def metrics_text(self, now_us: int) -> bytes:
+    def metrics_text(self) -> bytes:
         """Return the body of ``/metrics``."""
-        return render_metrics(self.stats(now_us))
+        return render_metrics(
+            self.lobby.connections, self.ticks, self.counters, self.lobby.refused, process_report(packages=())
+        )
 
     def scores_json(self) -> bytes:
         """Return the body of ``/scores``: the top scores by room, as the ``top_scores`` command lists them."""

@@ -24,6 +24,10 @@ ASYNCIO_ONLY = {
         "request_headers": "read in the route; gevent's handler reads them before the route is asked",
         "upgrade": "aiohttp upgrades in the route; gevent's handler upgraded before the route was asked",
     },
+    "blocking.py": {
+        "logger": "gevent's monitor thread prints its report itself, and must not take a lock of the patched logging",
+        "BEAT_S": "gevent sees its greenlets switch; an asyncio loop must be made to show that it turns",
+    },
     "server.py": {
         "ACCEPTS_A_TURN": "asyncio accepts a whole backlog at once by default; gevent is told in its WSGI server",
         "PeerFaultFilter": "aiohttp logs a request that it can't parse with a traceback",

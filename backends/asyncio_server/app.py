@@ -103,7 +103,7 @@ async def stats(request: web.Request) -> web.StreamResponse:
 async def metrics(request: web.Request) -> web.StreamResponse:
     """Send all figures as Prometheus reads them."""
     server = request.app[SERVER]
-    body = server.core.reporter.metrics_text(server.clock.now_us())
+    body = server.core.reporter.metrics_text()
     return Answer(body=body, headers={"Content-Type": CONTENT_TYPE})
 
 

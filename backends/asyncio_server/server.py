@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from backends.asyncio_server.app import create_app
+from backends.asyncio_server.blocking import BlockingWatch
 from backends.asyncio_server.clock import Clock
 from backends.asyncio_server.connection import Connection
 from backends.asyncio_server.fanout import FANOUTS
@@ -57,6 +58,7 @@ class Server:
     def __init__(self, config: ServerConfig) -> None:
         self.config = config
         self.clock = Clock(config.clock)
+        self.watch = BlockingWatch()
         self.core: ServerCore[Connection] = ServerCore(config, PACKAGES, self.clock.now_us(), self.clock.offset_us)
         self.fanout = FANOUTS[config.fanout]()
         self.connections: dict[int, Connection] = {}  # by serial number
@@ -129,12 +131,15 @@ class Server:
             self.own(self._keep_house())
             gc.collect()
             gc.freeze()
+            if self.config.debug_blocking:
+                self.watch.open()  # now: the collection blocks, and is nobody's fault
             print(self.config.ready_line(listener.getsockname()[1]), flush=True)  # noqa: T201 # the ready line
             await self._stopping.wait()
             self.core.lobby.open = False
             await site.stop()
             await self._stop()
         finally:
+            self.watch.close()
             await runner.cleanup()
             self.clock.close()
             self.core.scores.close()

@@ -86,7 +86,7 @@ def stats() -> Response:
 def metrics() -> Response:
     """Send all figures as Prometheus reads them."""
     server = this_server()
-    body = server.core.reporter.metrics_text(server.clock.now_us())
+    body = server.core.reporter.metrics_text()
     return Response(body, content_type=CONTENT_TYPE)
 
 

@@ -13,6 +13,7 @@ import gevent
 from gevent.event import Event
 
 from backends.gevent_server.app import create_app
+from backends.gevent_server.blocking import BlockingWatch
 from backends.gevent_server.clock import Clock
 from backends.gevent_server.connection import Connection
 from backends.gevent_server.fanout import FANOUTS
@@ -42,6 +43,7 @@ class Server:
     def __init__(self, config: ServerConfig) -> None:
         self.config = config
         self.clock = Clock(config.clock)
+        self.watch = BlockingWatch()
         self.core: ServerCore[Connection] = ServerCore(config, PACKAGES, self.clock.now_us(), self.clock.offset_us)
         self.fanout = FANOUTS[config.fanout]()
         self.connections: dict[int, Connection] = {}  # by serial number
@@ -111,12 +113,15 @@ class Server:
             self.own(gevent.spawn(self._keep_house))
             gc.collect()
             gc.freeze()
+            if self.config.debug_blocking:
+                self.watch.open()  # now: the collection blocks, and is nobody's fault
             print(self.config.ready_line(listener.getsockname()[1]), flush=True)  # noqa: T201 # the ready line
             self._stopping.wait()
             self.core.lobby.open = False
             wsgi.close()
             self._stop()
         finally:
+            self.watch.close()
             wsgi.stop(timeout=0.1)  # by then we have ended every connection ourselves
             self.clock.close()
             self.core.scores.close()

@@ -20,6 +20,8 @@ from hdrh.codec import HdrCookieException, HdrLengthException
 from hdrh.histogram import HdrHistogram
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -63,7 +65,8 @@ class Histogram:
     def __init__(self) -> None:
         self._hdr: Any = HdrHistogram(LOWEST_US, HIGHEST_US, SIGNIFICANT_DIGITS)
         self._counts: Any = self._hdr.counts
-        self._total_us = 0
+        self.total_us = 0
+        """The sum of the recorded values."""
         self.count = 0
         self.early = 0
         self.clipped = 0
@@ -82,7 +85,7 @@ class Histogram:
             us = HIGHEST_US
         self.max_us = max(self.max_us, us)
         self._counts[_index_of(us)] += count
-        self._total_us += us * count
+        self.total_us += us * count
         self.count += count
 
     def record_array(self, us: NDArray[np.int64]) -> None:
@@ -99,14 +102,14 @@ class Histogram:
         indexes = (shift << _HALF_BITS) + (us >> shift)
         counts = np.frombuffer(self._counts, dtype=np.uint64)
         counts += np.bincount(indexes, minlength=len(counts)).astype(np.uint64)
-        self._total_us += int(us.sum())
+        self.total_us += int(us.sum())
         self.count += len(us)
         self.max_us = max(self.max_us, int(us.max()))
 
     def add(self, other: Histogram) -> None:
         """Count all that ``other`` counted: the same as if its values had been recorded here."""
         self._hdr.encoder.add(other._hdr.encoder)
-        self._total_us += other._total_us
+        self.total_us += other.total_us
         self.count += other.count
         self.early += other.early
         self.clipped += other.clipped
@@ -129,7 +132,7 @@ class Histogram:
             if now > before:
                 later._counts[index] = now - before
                 later.max_us = min(_highest_of(index), self.max_us)
-        later._total_us = self._total_us - earlier._total_us
+        later.total_us = self.total_us - earlier.total_us
         later.count = self.count - earlier.count
         later.early = self.early - earlier.early
         later.clipped = self.clipped - earlier.clipped
@@ -140,7 +143,19 @@ class Histogram:
     @property
     def mean_us(self) -> float:
         """The mean of the recorded values; 0 while empty."""
-        return self._total_us / self.count if self.count else 0.0
+        return self.total_us / self.count if self.count else 0.0
+
+    def counts_up_to(self, bounds_us: Iterable[int]) -> list[int]:
+        """
+        Return for each bound how many values do not exceed it; a bound is 0 or more.
+
+        To the resolution of the histogram: a value that shares the bound's counter counts as within it. So up to
+        2,047 us these are exact; above, a value that exceeds its bound by less than 0.1 % may be counted, and none
+        that does not exceed it is left out.
+
+        """
+        running = [0, *accumulate(self._counts[: _index_of(self.max_us) + 1])]
+        return [running[min(_index_of(bound_us) + 1, len(running) - 1)] for bound_us in bounds_us]
 
     def percentile_us(self, percentile: float) -> int:
         """
@@ -180,7 +195,7 @@ class Histogram:
         histogram.clipped = summary.clipped
         histogram.max_us = round((summary.max or 0) * 1000)
         # Exact while the sum of all values is under 2**50 us: a double carries 53 bits.
-        histogram._total_us = round((summary.mean or 0) * 1000 * summary.count)
+        histogram.total_us = round((summary.mean or 0) * 1000 * summary.count)
         return histogram
 
     # Private methods

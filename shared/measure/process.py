@@ -4,8 +4,24 @@ import gc
 import platform
 from importlib.metadata import version
 from pathlib import Path
+from typing import TypedDict
 
 import psutil
+
+
+class ProcessReport(TypedDict):
+    """The ``process`` object of ``/stats``."""
+
+    pid: int
+    cpu_s: float
+    rss_bytes: int
+    threads: int
+    fds: int
+    cpus: list[int]
+    python: str
+    packages: dict[str, str]
+    gc_thresholds: tuple[int, int, int]
+    gc_frozen: int
 
 
 def boot_id() -> str:
@@ -13,8 +29,8 @@ def boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
-def process_report(packages: tuple[str, ...]) -> dict[str, object]:
-    """Return the ``process`` object of ``/stats``, with the versions of ``packages``."""
+def process_report(packages: tuple[str, ...]) -> ProcessReport:
+    """Return the figures of this process, with the versions of ``packages``."""
     process = psutil.Process()
     with process.oneshot():
         cpu = process.cpu_times()

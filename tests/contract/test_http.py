@@ -6,6 +6,7 @@ from typing import Any
 
 import psutil
 import pytest
+from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from shared.config import FANOUTS
@@ -164,8 +165,18 @@ def test_metrics(server: RunningServer, room: str) -> None:
     (ticks,) = families["tickbench_ticks"].samples
     assert connections.value == 1
     assert 0 < ticks.value <= stats["ticks"]["count"]
-    quantiles = {sample.labels["quantile"] for sample in families["tickbench_start_lateness_seconds"].samples}
-    assert {"0.5", "0.99"} <= quantiles
+    for name in ("start_lateness", "compute", "fanout"):
+        assert_histogram(families[f"tickbench_{name}_seconds"], int(ticks.value))
+
+
+def assert_histogram(family: Metric, count: int) -> None:
+    assert family.type == "histogram"
+    buckets = [(sample.labels["le"], sample.value) for sample in family.samples if sample.name.endswith("_bucket")]
+    assert [bound for bound, _ in buckets[-2:]] == ["1.0", "+Inf"]
+    assert [value for _, value in buckets] == sorted(value for _, value in buckets)
+    rest = {sample.name: sample.value for sample in family.samples if not sample.name.endswith("_bucket")}
+    assert rest[f"{family.name}_count"] == buckets[-1][1] == count
+    assert rest[f"{family.name}_sum"] > 0
 
 
 def test_scores(server: RunningServer, room: str) -> None:

@@ -34,6 +34,7 @@ DEFAULT = ServerConfig(
     handshake_limit_s=5,
     stop_limit_s=3,
     backlog=1024,
+    debug_blocking=False,
 )
 
 Change = Callable[[ServerConfig], ServerConfig]
@@ -80,8 +81,12 @@ FLAGS: dict[str, tuple[str, Change]] = {
     "backlog": ("16", plain(backlog=16)),
     "origin": ("http://A.example", plain(origins=frozenset({"http://a.example"}))),
     "echo": ("1", plain(echo=True)),
+    "debug-blocking": ("1", plain(debug_blocking=True)),
 }
 """Every flag with a value, and what it changes."""
+
+SWITCHES = {"echo", "debug-blocking"}
+"""Flags that take no value on the command line."""
 
 
 def test_the_defaults_are_those_of_the_protocol() -> None:
@@ -97,7 +102,7 @@ def test_each_backend_has_its_loops() -> None:
 @pytest.mark.parametrize("flag", FLAGS)
 def test_a_flag_changes_its_setting_and_no_other(flag: str) -> None:
     value, change = FLAGS[flag]
-    arguments = [f"--{flag}"] if flag == "echo" else [f"--{flag}", value]
+    arguments = [f"--{flag}"] if flag in SWITCHES else [f"--{flag}", value]
     assert parse_arguments("asyncio", arguments) == change(DEFAULT)
 
 
@@ -269,6 +274,7 @@ def test_the_settings_name_what_an_arm_may_change() -> None:
         "max_connections": 5,
         "slow_limit_s": 5,
         "backlog": 1024,
+        "debug_blocking": False,
     }
 
 

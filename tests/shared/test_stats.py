@@ -94,9 +94,13 @@ def test_a_room_without_due_times_is_still_reported(core: ServerCore[Visitor]) -
 
 
 def test_metrics_say_the_same(core: ServerCore[Visitor]) -> None:
-    families = text_string_to_metric_families(core.reporter.metrics_text(START).decode())
+    families = text_string_to_metric_families(core.reporter.metrics_text().decode())
     values = {sample.name: sample.value for family in families for sample in family.samples}
     assert (values["tickbench_connections"], values["tickbench_ticks_total"]) == (1, 3)
+    assert (values["tickbench_skipped_ticks_total"], values["tickbench_closed_total"]) == (6, 1)
+    assert (values["tickbench_refused_total"], values["tickbench_fanout_seconds_count"]) == (1, 3)
+    assert values["tickbench_fanout_seconds_sum"] == 0.00006
+    assert values["tickbench_open_fds"] > 0
 
 
 def test_scores_are_listed_by_room(core: ServerCore[Visitor]) -> None:

@@ -136,8 +136,8 @@ def run_server(backend: str, *flags: str, faulty: bool = False, logs: bool = Fal
     """
     Run a server for the length of a ``with`` block.
 
-    ``faulty``: one whose room ``crash`` raises when a snake is in it. Unless it ``logs``, it must not write a word to
-    stderr. It must stop as promised, unless the test has ended it already.
+    ``faulty``: one whose room ``crash`` raises when a snake is in it, and whose room ``block`` blocks. Unless it
+    ``logs``, it must not write a word to stderr. It must stop as promised, unless the test has ended it already.
     """
     entry = [str(FAULTY_SERVER), backend] if faulty else ["-m", f"backends.{backend}_server"]
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:

@@ -45,6 +45,31 @@ def test_percentiles_are_within_three_digits() -> None:
         assert true <= histogram.percentile_us(percentile) <= true * 1.001
 
 
+def test_counts_up_to_a_bound_contain_the_bound() -> None:
+    histogram = recorded(1, 50, 50, 51, 2000, 2001, 2047)
+    assert histogram.counts_up_to([0, 1, 49, 50, 51, 2000, 2001, 2047]) == [0, 1, 1, 3, 4, 5, 6, 7]
+    assert histogram.total_us == 6200
+
+
+def test_a_value_just_above_a_great_bound_counts_as_within() -> None:
+    # 5,000 to 5,003 us share a counter.
+    assert recorded(4999, 5000, 5001, 5003, 5004).counts_up_to([4996, 4999, 5000, 5004]) == [1, 1, 4, 5]
+
+
+def test_all_values_are_up_to_the_highest_bound() -> None:
+    histogram = recorded(-5, 0, 7, HIGHEST_US, HIGHEST_US + 1)
+    assert histogram.counts_up_to([1, 7, HIGHEST_US, 2 * HIGHEST_US]) == [2, 3, 5, 5]
+    assert Histogram().counts_up_to([0, 1, HIGHEST_US]) == [0, 0, 0]
+
+
+@given(st.lists(VALUES), st.lists(st.integers(0, 2 * HIGHEST_US)))
+def test_counts_up_to_err_by_the_resolution_and_to_one_side(values: list[int], bounds: list[int]) -> None:
+    kept = [min(max(value, 1), HIGHEST_US) for value in values]
+    for bound, count in zip(bounds, recorded(*values).counts_up_to(bounds), strict=True):
+        surely = sum(value <= bound for value in kept)
+        assert surely <= count <= (sum(value < bound * 1.001 for value in kept) if bound > 2047 else surely)
+
+
 def test_values_out_of_range_are_kept_and_counted_apart() -> None:
     histogram = Histogram()
     histogram.record(0)
