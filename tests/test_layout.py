@@ -22,7 +22,6 @@ ASYNCIO_ONLY = {
         "not_found": "a route, since a middleware would stay on each connection's stack; Flask has an error handler",
         "method_not_allowed": "as not_found",
         "request_headers": "read in the route; gevent's handler reads them before the route is asked",
-        "upgrade": "aiohttp upgrades in the route; gevent's handler upgraded before the route was asked",
     },
     "blocking.py": {
         "logger": "gevent's monitor thread prints its report itself, and must not take a lock of the patched logging",
@@ -46,7 +45,6 @@ ASYNCIO_ONLY = {
 GEVENT_ONLY = {
     "app.py": {
         "GetRule": "werkzeug adds HEAD to every GET rule and refuses upgrades on plain ones",
-        "run_connection": "the WebSocket is there already when the route is asked",
         "this_server": "Flask has no typed keys on its application",
     },
     "server.py": {

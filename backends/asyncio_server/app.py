@@ -54,9 +54,9 @@ def create_app(server: "Server") -> web.Application:
     app = web.Application()
     app[SERVER] = server
     handlers = {path: page_file(file) for path, file in load_web_files().items()}
-    handlers |= {"/healthz": healthz, "/stats": stats, "/metrics": metrics, "/scores": scores, "/connect": connect}
+    handlers |= {"/healthz": healthz, "/stats": stats, "/metrics": metrics, "/scores": scores, "/connect": upgrade}
     if server.config.echo:
-        handlers["/echo"] = echo
+        handlers["/echo"] = upgrade
     for path, handler in handlers.items():
         resource = app.router.add_resource(path)
         resource.add_route("GET", handler)
@@ -112,19 +112,10 @@ async def scores(request: web.Request) -> web.StreamResponse:
     return Answer(body=request.app[SERVER].core.reporter.scores_json(), content_type="application/json")
 
 
-async def connect(request: web.Request) -> web.StreamResponse:
-    """Play: the WebSocket of the game."""
-    return await upgrade(request, room_name(request.rel_url.raw_query_string))
-
-
-async def echo(request: web.Request) -> web.StreamResponse:
-    """Send everything back: a WebSocket for conformance and baseline runs."""
-    return await upgrade(request, None)
-
-
-async def upgrade(request: web.Request, room: str | None) -> web.StreamResponse:
-    """Refuse the upgrade, or run the connection to its end; with no room it is one of ``/echo``."""
-    server, is_echo = request.app[SERVER], room is None
+async def upgrade(request: web.Request) -> web.StreamResponse:
+    """Refuse the upgrade, or run the connection to its end: a player's, or one of ``/echo``."""
+    server, is_echo = request.app[SERVER], request.path == "/echo"
+    room = None if is_echo else room_name(request.rel_url.raw_query_string)
     limits, address = server.config.limits, request.remote or ""
     if refusal := server.core.admit(request_headers(request), room, address, server.clock.now_us()):
         return Answer(status=refusal.status, text=f"{refusal.text}\n", headers=dict(refusal.headers))

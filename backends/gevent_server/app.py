@@ -40,9 +40,9 @@ def create_app(server: "Server") -> Flask:
     app.add_url_rule("/stats", view_func=stats)
     app.add_url_rule("/metrics", view_func=metrics)
     app.add_url_rule("/scores", view_func=scores)
-    app.add_url_rule("/connect", view_func=connect, websocket=True)
+    app.add_url_rule("/connect", "connect", upgrade, websocket=True)
     if server.config.echo:
-        app.add_url_rule("/echo", view_func=echo, websocket=True)
+        app.add_url_rule("/echo", "echo", upgrade, websocket=True)
     paths = frozenset(rule.rule for rule in app.url_map.iter_rules())
 
     @app.errorhandler(HTTPException)
@@ -95,20 +95,11 @@ def scores() -> Response:
     return Response(this_server().core.reporter.scores_json(), content_type="application/json")
 
 
-def connect() -> Response:
-    """Play: the WebSocket of the game."""
-    return run_connection(room_name(request.environ["QUERY_STRING"]))
-
-
-def echo() -> Response:
-    """Send everything back: a WebSocket for conformance and baseline runs."""
-    return run_connection(None)
-
-
-def run_connection(room: str | None) -> Response:
-    """Run a connection, whose upgrade the handler has made (:mod:`.websocket`); with no room it is one of ``/echo``."""
-    server = this_server()
-    session = (EchoSession if room is None else Session)(server.config.limits, server.clock.now_us())
+def upgrade() -> Response:
+    """Run the connection, whose upgrade the handler has made (:mod:`.websocket`): a player's, or one of ``/echo``."""
+    server, is_echo = this_server(), request.path == "/echo"
+    room = None if is_echo else room_name(request.environ["QUERY_STRING"])
+    session = (EchoSession if is_echo else Session)(server.config.limits, server.clock.now_us())
     ws = request.environ["wsgi.websocket"]
     Connection(server, ws, session, None if room is None else server.room_loop(room)).run()
     return Response()
