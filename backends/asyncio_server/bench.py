@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from backends.asyncio_server.connection import Connection
+    from shared.rooms.audience import Audience
 
 PAUSE_S = 0.02
 """Between two ticks."""
@@ -40,6 +41,7 @@ class Bench:
         self._server = server
         self._connections = connections
         self._members: list[Connection] = []
+        self._audience: Audience[Connection]
         self._sockets: list[socket.socket] = []
         self._loop_clock = Clock("loop")
 
@@ -49,6 +51,7 @@ class Bench:
         # Nobody tells when a room is full.
         while "main" not in lobby.rooms or len(lobby.rooms["main"].members) < self._connections:  # noqa: ASYNC110
             await asyncio.sleep(PAUSE_S)
+        self._audience = self._server.room_loop("main").ticker.audience
         self._members = lobby.rooms["main"].recipients()
         self._sockets = [socket.socket(fileno=member.fd) for member in self._members]
         gc.collect()
@@ -82,7 +85,8 @@ class Bench:
             now_us = self._server.clock.now_us()
             self._server.core.ticks.record(now_us - 5000, 250, 0, now_us - 4000, self._server.clock.now_us(), 50_000)
         else:
-            await FANOUTS[way]().send(self._members, text)
+            self._audience.seat(self._members)
+            await FANOUTS[way]().send(self._audience, text)
 
     async def _settle(self) -> None:
         """Wait until the readers have read, and sleep, as they do in a real period."""
@@ -106,7 +110,8 @@ class Bench:
             await waits[way](due_us)
             us[way].append(clock.now_us() - due_us)
             if members:
-                await FANOUTS["frame-once"]().send(members, text)
+                self._audience.seat(members)
+                await FANOUTS["frame-once"]().send(self._audience, text)
         return Timed(us)
 
     async def _sleep_until(self, due_us: int) -> None:

@@ -54,7 +54,7 @@ class Connection:
                     if self.ws.has_ended():  # what it still holds would be thrown away, too
                         session.receive_eof()
         finally:
-            self.fd = -1
+            self.offer(-1)
             server.remove(self)
             server.core.counters.count_end(session.close_code, dead=session.dead)
             if self.loop:
@@ -84,6 +84,13 @@ class Connection:
             self.ws.abort()  # which ends the reader, too
         else:
             self.server.wake_at_deadline(self)
+
+    def offer(self, fd: int) -> None:
+        """Let ticks' frames be written to ``fd``, or, if that is -1, none."""
+        if fd != self.fd:
+            self.fd = fd
+            if self.loop:
+                self.loop.ticker.audience.is_stale = True
 
     def abort(self) -> None:
         """End it at once."""

@@ -5,6 +5,7 @@ import os
 from typing import Protocol
 
 from backends.asyncio_server.connection import Connection
+from shared.rooms.audience import Audience
 from shared.wire.frames import Opcode, server_frame
 
 SLICE = 256
@@ -14,17 +15,17 @@ SLICE = 256
 class Fanout(Protocol):
     """A way to send."""
 
-    async def send(self, connections: list[Connection], text: bytes) -> list[Connection]:
+    async def send(self, audience: Audience[Connection], text: bytes) -> list[Connection]:
         """Send a frame with ``text`` to each; return those who did not take it."""
 
 
 class NaiveFanout:
     """The loop of every tutorial: one send after the other, each waited for. One stalled peer silences the room."""
 
-    async def send(self, connections: list[Connection], text: bytes) -> list[Connection]:
+    async def send(self, audience: Audience[Connection], text: bytes) -> list[Connection]:
         """Send to one after the other."""
         decoded = text.decode()
-        for connection in connections:
+        for connection in audience.members:
             if connection.session.is_open:
                 await connection.writer.send_text(decoded)
         return []
@@ -33,14 +34,14 @@ class NaiveFanout:
 class LibraryFanout:
     """The library's own send, only where the last frame has been handed to the kernel: the tick waits for nobody."""
 
-    async def send(self, connections: list[Connection], text: bytes) -> list[Connection]:
+    async def send(self, audience: Audience[Connection], text: bytes) -> list[Connection]:
         """Send to those who take it, in slices."""
         decoded = text.decode()
         skipped = []
-        for first in range(0, len(connections), SLICE):
+        for first in range(0, len(audience.members), SLICE):
             if first:
                 await asyncio.sleep(0)
-            for connection in connections[first : first + SLICE]:
+            for connection in audience.members[first : first + SLICE]:
                 if connection.fd < 0:
                     skipped.append(connection)
                 else:
@@ -51,27 +52,27 @@ class LibraryFanout:
 class FrameOnceFanout:
     """The frame is built once; the same bytes are written to each descriptor, which never waits."""
 
-    async def send(self, connections: list[Connection], text: bytes) -> list[Connection]:
+    async def send(self, audience: Audience[Connection], text: bytes) -> list[Connection]:
         """Send to those who take it, in slices."""
         frame = server_frame(Opcode.TEXT, text)
         size, write = len(frame), os.write
         skipped = []
-        for first in range(0, len(connections), SLICE):
+        for first in range(0, len(audience.members), SLICE):
             if first:
                 await asyncio.sleep(0)
-            for connection in connections[first : first + SLICE]:
-                if (fd := connection.fd) < 0:
-                    skipped.append(connection)
+            for place, fd in enumerate(audience.fds()[first : first + SLICE], first):
+                if fd < 0:
+                    skipped.append(audience.members[place])
                     continue
                 try:
                     sent = write(fd, frame)
                 except BlockingIOError:
                     sent = 0
                 except OSError:
-                    connection.session.receive_eof()  # its reader ends it: one leaver never ends a tick
+                    audience.members[place].session.receive_eof()  # its reader ends it: one leaver never ends a tick
                     continue
                 if sent != size:
-                    connection.writer.keep(frame[sent:])
+                    audience.members[place].writer.keep(frame[sent:])
         return skipped
 
 

@@ -133,7 +133,7 @@ class LibraryWriter(WaitingWriter, asyncio.BaseProtocol):
         """Take note that the kernel has not taken all."""
         # The library isn't told: once in a GiB it would let a send wait.
         self._is_free = False
-        self._connection.fd = -1
+        self._connection.offer(-1)
 
     def resume_writing(self) -> None:
         """Take note that it has; go on with what waits."""
@@ -146,7 +146,7 @@ class LibraryWriter(WaitingWriter, asyncio.BaseProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Write no more: the descriptor is closed next, and may be a stranger's then."""
         self._is_free = False
-        self._connection.fd = -1
+        self._connection.offer(-1)
         self.outbox.clear()
         self._protocol.connection_lost(exc)
 
@@ -169,7 +169,7 @@ class LibraryWriter(WaitingWriter, asyncio.BaseProtocol):
 
     def cut_off(self, last: list[Outgoing]) -> None:
         """Hand over the rest of what is on its way and ``last``, the close frame, and hang up; nothing more."""
-        self._connection.fd = -1
+        self._connection.offer(-1)
         self.outbox.clear()
         with suppress(OSError):  # it may be lost already
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NO_LOW_WATER_BYTES)
@@ -179,7 +179,7 @@ class LibraryWriter(WaitingWriter, asyncio.BaseProtocol):
 
     async def finish(self, limit_s: float) -> None:
         """Wait until all is handed to the kernel, at most ``limit_s``; what is left then is dropped."""
-        self._connection.fd = -1
+        self._connection.offer(-1)
         if not self._transport.is_closing():
             await super().finish(limit_s)
 
@@ -199,7 +199,7 @@ class LibraryWriter(WaitingWriter, asyncio.BaseProtocol):
     def _update(self) -> None:
         """Say whether a tick's frame may be written now."""
         may_write = self.is_drained() and not self.outbox.is_behind and self._connection.session.is_open
-        self._connection.fd = self._socket.fileno() if may_write else -1
+        self._connection.offer(self._socket.fileno() if may_write else -1)
 
 
 class FrameWriter(LibraryWriter):

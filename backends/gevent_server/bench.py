@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from backends.gevent_server.connection import Connection
+    from shared.rooms.audience import Audience
 
 PlainSocket, plain_sleep = monkey.get_original("socket", "socket"), monkey.get_original("time", "sleep")
 
@@ -48,6 +49,7 @@ class Bench:
         self._server = server
         self._connections = connections
         self._members: list[Connection] = []
+        self._audience: Audience[Connection]
         self._sockets: list[socket.socket] = []
         self._loop_clock = Clock("loop")
 
@@ -57,6 +59,7 @@ class Bench:
         # Nobody tells when a room is full.
         while "main" not in lobby.rooms or len(lobby.rooms["main"].members) < self._connections:
             gevent.sleep(PAUSE_S)
+        self._audience = self._server.room_loop("main").ticker.audience
         self._members = lobby.rooms["main"].recipients()
         self._sockets = [PlainSocket(fileno=member.fd) for member in self._members]
         gc.collect()
@@ -90,7 +93,8 @@ class Bench:
             now_us = self._server.clock.now_us()
             self._server.core.ticks.record(now_us - 5000, 250, 0, now_us - 4000, self._server.clock.now_us(), 50_000)
         else:
-            FANOUTS[way]().send(self._members, text)
+            self._audience.seat(self._members)
+            FANOUTS[way]().send(self._audience, text)
 
     def _settle(self) -> None:
         """Wait until the readers have read, and sleep, as they do in a real period."""
@@ -114,7 +118,8 @@ class Bench:
             waits[way](due_us)
             us[way].append(clock.now_us() - due_us)
             if members:
-                FANOUTS["frame-once"]().send(members, text)
+                self._audience.seat(members)
+                FANOUTS["frame-once"]().send(self._audience, text)
         return Timed(us)
 
     def _sleep_until(self, due_us: int) -> None:

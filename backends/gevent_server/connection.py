@@ -53,7 +53,7 @@ class Connection:
                 if session.state is CLOSING:
                     gevent.sleep(CLOSING_PAUSE_S)
         finally:
-            self.fd = -1
+            self.offer(-1)
             server.remove(self)
             server.core.counters.count_end(session.close_code, dead=session.dead)
             if self.loop:
@@ -83,6 +83,13 @@ class Connection:
             self.ws.abort()  # which ends the reader, too
         else:
             self.server.wake_at_deadline(self)
+
+    def offer(self, fd: int) -> None:
+        """Let ticks' frames be written to ``fd``, or, if that is -1, none."""
+        if fd != self.fd:
+            self.fd = fd
+            if self.loop:
+                self.loop.ticker.audience.is_stale = True
 
     def abort(self) -> None:
         """End it at once."""

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from backends.gevent_server.connection import Connection
 from shared.loops.schedule import DueTick, TickSchedule
+from shared.rooms.audience import Audience
 from shared.rooms.room import Room
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ class Ticker:
     def __init__(self, server: "Server", room: Room[Connection], schedule: TickSchedule) -> None:
         self.room = room
         self.schedule = schedule
+        self.audience: Audience[Connection] = Audience()
         self._server = server
 
     def resume(self) -> None:
@@ -34,11 +36,11 @@ class Ticker:
         for member in room.behind():  # the field after the last step is what they are told, so before the next
             member.catch_up()
         told = room.step()
-        recipients = room.recipients()  # those who come from here on are told of this step as they enter
+        self.audience.seat(room.recipients())  # those who come from here on are told of this step as they enter
         for member in told:
             member.flush()
         sent_us = server.clock.now_us()
-        skipped = room.skip(server.fanout.send(recipients, room.frame(due.n, due.due_us, sent_us)))
+        skipped = room.skip(server.fanout.send(self.audience, room.frame(due.n, due.due_us, sent_us)))
         ended_us = server.clock.now_us()
         for member in skipped:
             member.skip(ended_us)

@@ -195,7 +195,7 @@ class LibraryWriter(WaitingWriter):
     def _update(self) -> None:
         """Say whether a tick's frame may be written now."""
         may_write = self._takes_frame() and not self.outbox.is_behind and self._connection.session.is_open
-        self._connection.fd = self._socket.fileno() if may_write else -1
+        self._connection.offer(self._socket.fileno() if may_write else -1)
         if self._hangs_up and self.is_drained():
             self._connection.ws.hang_up()
 
@@ -230,7 +230,7 @@ class FrameWriter(LibraryWriter):
 
     def keep(self, rest: bytes) -> None:
         """Let a greenlet write what the kernel did not take."""
-        self._connection.fd = -1
+        self._connection.offer(-1)
         self._rest = memoryview(rest)
         self._greenlet = gevent.spawn(self._run)
 

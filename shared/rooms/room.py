@@ -66,6 +66,8 @@ class Room(Generic[M]):
         self._kept: dict[int, list[Change]] = {}  # by player id: what those who are behind have missed
         self._pad = encode_commands([Pad("." * pad_bytes)]) if pad_bytes else b"[]"
         self._world_text: bytes | None = None
+        self._recipients: list[M] = []
+        self._first: int | None = None  # of the members, in the order of recipients; None: they have changed
 
     # Who comes, speaks and goes
 
@@ -88,6 +90,7 @@ class Room(Generic[M]):
         player_id = member.session.player_id
         if player_id is None or self.members.pop(player_id, None) is None:
             return
+        self._first = None
         self._kept.pop(player_id, None)
         # What it asked for since the last step is void; so visitors who come and go between two steps leave nothing.
         self._inputs = [command for command in self._inputs if command.player_id != player_id]
@@ -118,12 +121,12 @@ class Room(Generic[M]):
         return join_arrays(encode_commands([Tick(n, due_us, sent_us)]), self._commands, self._pad)
 
     def recipients(self) -> list[M]:
-        """Return everybody in the room; another one comes first every 10 steps."""
-        members = list(self.members.values())
-        if members:
-            first = self.steps // TICKS_A_TURN % len(members)
-            members = members[first:] + members[:first]
-        return members
+        """Return everybody in the room; another one comes first every 10 steps. The same list as long as it holds."""
+        first = self.steps // TICKS_A_TURN % max(1, len(self.members))
+        if first != self._first:
+            members = list(self.members.values())
+            self._recipients, self._first = members[first:] + members[:first], first
+        return self._recipients
 
     # Who does not take a frame
 
@@ -164,6 +167,7 @@ class Room(Generic[M]):
         self._last_player_id = player_id = self._last_player_id + 1
         member.session.enter(player_id, name, self._welcome(name, player_id), now_us)
         self.members[player_id] = member
+        self._first = None
 
     def _welcome(self, name: str, player_id: int) -> bytes:
         """Everything that a newcomer has to know: the state after the last step."""
