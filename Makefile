@@ -11,7 +11,7 @@ export UV_PROJECT_ENVIRONMENT := $(VENV)
 export UV_SYSTEM_CERTS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compare test lint format serve-asyncio serve-gevent bench doctor coverage figures figures-load bench-load clean
+.PHONY: help setup compare test lint format serve-asyncio serve-gevent bench doctor coverage figures figures-load figures-servers bench-load clean
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,11 @@ figures-load: setup  ## hold the load generator to its planted truths at full si
 	TICKBENCH_FULL_SIZE=1 $(RUN) pytest --timeout 600 \
 		tests/loadtests/test_planted_lateness.py tests/loadtests/test_planted_counts.py \
 		tests/loadtests/test_doubts.py
+
+figures-servers: setup  ## hold the servers to their figures at full size: slow clients, storms, churn, memory (an hour)
+	TICKBENCH_FULL_SIZE=1 $(RUN) pytest -s --timeout 1500 \
+		tests/contract/test_stalled_crowd.py tests/contract/test_storm.py tests/contract/test_ten_thousand.py \
+		tests/contract/test_interleavings.py tests/contract/test_stalls.py tests/contract/test_churn.py
 
 bench-load: setup  ## measure what a frame costs the load generator, and the usual way beside it (five minutes)
 	$(RUN) python -m tests.bench.generator

@@ -1,6 +1,7 @@
 """Fixtures of the contract tests: every promise runs on each backend and loop mode, against a real process."""
 
 import functools
+import os
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
@@ -10,6 +11,9 @@ import pytest
 
 from shared.loops.modes import MODES
 from tests.support.server import RunningServer, run_server
+
+FULL_SIZE = bool(os.environ.get("TICKBENCH_FULL_SIZE"))
+"""Of the figures that the project promises; small in the ordinary run, beside other tests."""
 
 BACKENDS = ("asyncio", "gevent")
 

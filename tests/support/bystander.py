@@ -1,6 +1,6 @@
-"""Whether a fault of one peer disturbs another one in the same room."""
+"""Whether what one peer does disturbs another one in the same room."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from tests.support.player import Player
@@ -16,6 +16,18 @@ def assert_every_tick_came(player: Player, server: RunningServer, room: str) -> 
         stats = server.room_stats(room)
         assert stats is not None
         assert missing <= stats["skipped_ticks"], f"{missing} tick frames are missing"
+
+
+def assert_no_tick_was_lost(told: Sequence[Sequence[int]], skipped_ticks: int) -> None:
+    """
+    Check that of many in one room all were told the same ticks, from the first to the latest of each, in order.
+
+    Of all those no more numbers are missing than there were ticks that the server skipped.
+    """
+    sent = sorted({n for ticks in told for n in ticks})
+    for ticks in told:
+        assert ticks == [n for n in sent if ticks[0] <= n <= ticks[-1]]
+    assert sent[-1] - sent[0] + 1 - len(sent) <= skipped_ticks
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The real benches, with few connections: that they run, end, and say what was asked for. Of the times nothing."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -24,6 +25,13 @@ def test_a_figure_is_told_with_its_interval() -> None:
     assert words(None, 2) == "-"
 
 
+@pytest.fixture(autouse=True)
+def _nothing_is_left_behind() -> Iterator[None]:
+    before = set(psutil.Process().children(recursive=True))
+    yield
+    assert set(psutil.Process().children(recursive=True)) <= before
+
+
 def test_fan_outs(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     raw, chart = tmp_path / "bench.json", tmp_path / "bench.html"
     arguments = ["bench", "fanout", "--repeats", "2", "--connections", "5", "--json", str(raw), "--chart", str(chart)]
@@ -40,7 +48,6 @@ def test_fan_outs(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
         assert (figure["to_peer"] is None) == (way in ("raw", "broadcast"))
     assert "frame-once" in capfd.readouterr().out
     assert "asyncio:loop=uvloop, frame-once" in chart.read_text()
-    assert not psutil.Process().children(recursive=True)
 
 
 def test_timers(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,7 +63,6 @@ def test_timers(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: 
         assert min(figure["late_us"]) >= -5  # the offsets of two clocks differ by as much as taking them took
         assert min(figure["late_us"]) <= figure["p50_us"] <= figure["p99_us"] == max(figure["late_us"])
     assert "time.sleep" in capfd.readouterr().out
-    assert not psutil.Process().children(recursive=True)
 
 
 def test_rules_are_passed_on(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -74,4 +80,3 @@ def test_a_bench_that_breaks_off_is_one_line(
     assert cli.main(["bench", "fanout", "--repeats", "2", "--connections", "2"]) == 1
     err = capfd.readouterr().err
     assert "error: the backends.nowhere has ended" in err
-    assert not psutil.Process().children(recursive=True)
