@@ -11,6 +11,8 @@ Not mended: the compiled reader takes unmasked frames and any number of fragment
 """
 
 import asyncio
+import socket
+import struct
 from contextlib import suppress
 from typing import Any
 
@@ -46,6 +48,7 @@ class GameWebSocket(web.WebSocketResponse):
         super().__init__(autoping=False, autoclose=False, **tuning)
         self.waits_for_peer = waits_for_peer
         self.transport: asyncio.Transport
+        self.is_lost: bool | None = None  # whether the descriptor may be a stranger's; None: nobody tells
 
     async def open(self, request: web.Request) -> None:
         """
@@ -99,5 +102,10 @@ class GameWebSocket(web.WebSocketResponse):
         self.abort()
 
     def abort(self) -> None:
-        """End the connection at once."""
+        """End the connection at once, with a reset: a close would send what the kernel holds, a torn frame perhaps."""
+        if self.is_lost is False or not self.transport.is_closing():
+            with suppress(OSError):  # the peer was quicker
+                self.transport.get_extra_info("socket").setsockopt(
+                    socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+                )
         self.transport.abort()

@@ -125,6 +125,7 @@ class LibraryWriter(WaitingWriter, asyncio.BaseProtocol):
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, LOW_WATER_BYTES)
         transport.set_write_buffer_limits(high=0)  # so that pause and resume say when all is handed over
         transport.set_protocol(self)
+        connection.ws.is_lost = False
         self._update()
 
     # What the transport tells
@@ -147,6 +148,7 @@ class LibraryWriter(WaitingWriter, asyncio.BaseProtocol):
         """Write no more: the descriptor is closed next, and may be a stranger's then."""
         self._is_free = False
         self._connection.offer(-1)
+        self._connection.ws.is_lost = True
         self.outbox.clear()
         self._protocol.connection_lost(exc)
 
@@ -180,7 +182,7 @@ class LibraryWriter(WaitingWriter, asyncio.BaseProtocol):
     async def finish(self, limit_s: float) -> None:
         """Wait until all is handed to the kernel, at most ``limit_s``; what is left then is dropped."""
         self._connection.offer(-1)
-        if not self._transport.is_closing():
+        if not self._connection.ws.is_lost:
             await super().finish(limit_s)
 
     # Private methods

@@ -105,7 +105,7 @@ class Connection:
 
     def catch_up(self) -> None:
         """Send what it has missed, if the kernel has taken all before."""
-        if self.loop and self.writer.outbox.is_behind and self.writer.is_drained():
+        if self.loop and self.session.is_open and self.writer.outbox.is_behind and self.writer.is_drained():
             self.writer.outbox.note_catch_up()
             self.server.slow.discard(self)
             self.writer.send(Outgoing(Opcode.TEXT, self.loop.ticker.room.catch_up(self)))

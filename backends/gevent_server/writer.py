@@ -161,6 +161,8 @@ class LibraryWriter(WaitingWriter):
             if self.is_drained():
                 break
             gevent.sleep(STEP_S)
+        if not self.is_drained():
+            self._connection.abort()
         if self._greenlet:
             self._greenlet.kill()
 
