@@ -254,6 +254,7 @@ def test_however_they_are_interleaved_frames_are_whole_and_nothing_follows_a_clo
             except AssertionError as fault:
                 faults[visitor.number] = f"left by {visitor.left}, {visitor.ending}: {fault}"
             closes += visitor.left != ""
+        assert not server.log, server.log
         assert not faults, f"{len(faults)} of {COUNT}: {dict(list(faults.items())[:10])}"
         assert closes > COUNT / 2
         room = server.room_stats("main")
