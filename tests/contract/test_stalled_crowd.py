@@ -18,8 +18,7 @@ from tests.support.client import CLOSE, TEXT, Frame
 from tests.support.player import Player
 from tests.support.server import RunningServer, wait_until
 
-FULL_SIZE = bool(os.environ.get("TICKBENCH_FULL_SIZE"))
-pytestmark = pytest.mark.skipif(not FULL_SIZE, reason="it measures, for minutes; TICKBENCH_FULL_SIZE=1 asks for it")
+pytestmark = pytest.mark.full_size
 
 FLAGS = ("--pad", "20000", "--bots", "10", "--tick-budget", "0")
 OTHERS, STALLED = 190, 10

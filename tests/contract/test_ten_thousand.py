@@ -11,10 +11,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import FULL_SIZE, Serve
+from tests.conftest import Serve
 from tests.support.swarm import Swarm, Visitor
 
-pytestmark = pytest.mark.skipif(not FULL_SIZE, reason="it takes 20,000 descriptors; TICKBENCH_FULL_SIZE=1 asks for it")
+pytestmark = pytest.mark.full_size
 
 CONNECTIONS = 10_000
 IN_FLIGHT = 200
