@@ -159,9 +159,10 @@ class Room(Generic[M]):
 
     def _keep(self, player_id: int, changes: list[Change]) -> None:
         owed = self._kept.setdefault(player_id, [])
-        if any(isinstance(change, TopScoresListed) for change in changes):  # the newest only
-            owed[:] = [change for change in owed if not isinstance(change, TopScoresListed)]
         owed += changes
+        listed = [change for change in owed if isinstance(change, TopScoresListed)]
+        if len(listed) > 1:  # the newest only; a step lists them once a death
+            owed[:] = [change for change in owed if not isinstance(change, TopScoresListed) or change is listed[-1]]
 
     def _enter(self, member: M, name: str, now_us: int) -> None:
         self._last_player_id = player_id = self._last_player_id + 1

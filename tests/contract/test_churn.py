@@ -25,7 +25,9 @@ ROOMS, OPEN_ROOMS = 20, 5
 ROOM_S = 0.5 if not FULL_SIZE else 2.0
 """How long until the next of the rooms opens its doors and the one that was open longest closes them."""
 
-FLAGS = ("--room-linger", "0.5", "--tick-budget", "0")
+FLAGS = ("--room-linger", "0.5", "--tick-budget", "0", "--handshake-limit", "60")
+"""In ten minutes a machine of others may stand still for longer than a handshake may take."""
+
 GROWTH, GROWTH_BYTES = 1.03, 3 * 2**20
 
 LEAVE = client_frame(CLOSE, struct.pack("!H", 1000))
