@@ -137,13 +137,13 @@ class GameWebSocket(WebSocket):
             self.socket.shutdown(socket.SHUT_RDWR)
 
     def abort(self) -> None:
-        """End the connection at once."""
-        try:
-            # What the kernel has not sent yet is dropped, and the peer gets a reset.
+        """End the connection at once: its reader is woken, and what the kernel has not sent when it closes is dropped."""
+        # Shutting down both ways would put a FIN behind half a frame, where the peer is to get a reset; but only that
+        # wakes whoever waits in a send.
+        how = socket.SHUT_RDWR if self.waits_for_peer else socket.SHUT_RD
+        with suppress(OSError):  # it has ended already
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self.socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            return  # it has ended already
+            self.socket.shutdown(how)
 
     def _read(self) -> bytes:
         try:
