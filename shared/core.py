@@ -12,13 +12,14 @@ from shared.loops.schedule import TickSchedule, shifted_start_us
 from shared.measure.counters import Counters
 from shared.measure.ticks import TickStatistics
 from shared.rooms.lobby import Lobby
-from shared.rooms.room import M, Room
+from shared.rooms.room import Room
+from shared.rooms.roster import L, Roster
 from shared.rooms.scores import open_scores
 from shared.stats import Reporter
 from shared.wire.handshake import Refusal, check_room, check_upgrade
 
 
-class ServerCore(Generic[M]):
+class ServerCore(Generic[L]):
     """
     A server without its sockets and tasks. ``packages`` are those that the stack consists of.
 
@@ -32,9 +33,10 @@ class ServerCore(Generic[M]):
         self.started_us = now_us
         self.counters = Counters()
         self.ticks = TickStatistics()
+        self.roster: Roster[L] = Roster()
         self.schedules: dict[str, TickSchedule] = {}  # by room
         self.scores = open_scores(config.scores, config.lobby.max_rooms)
-        self.lobby: Lobby[M] = Lobby(config.lobby, config.rules, config.seed, self.scores, config.pad_bytes)
+        self.lobby: Lobby[L] = Lobby(config.lobby, config.rules, config.seed, self.scores, config.pad_bytes)
         self.reporter = Reporter(
             config, self.lobby, self.schedules, self.ticks, self.counters, packages, now_us, clock_offset_us
         )
@@ -58,14 +60,14 @@ class ServerCore(Generic[M]):
         """Give a seat back."""
         self.lobby.release(room_name, address, now_us)
 
-    def open_room(self, name: str, now_us: int) -> tuple[Room[M], TickSchedule]:
+    def open_room(self, name: str, now_us: int) -> tuple[Room[L], TickSchedule]:
         """Open a room and give it its due times, out of step with those of the other rooms."""
         room = self.lobby.room(name)
         t0_us = shifted_start_us(room.index, now_us, self.started_us, self.config.tick_rate_hz)
         self.schedules[name] = schedule = TickSchedule(t0_us, self.config.tick_rate_hz)
         return room, schedule
 
-    def forget_room(self, room: Room[M]) -> None:
+    def forget_room(self, room: Room[L]) -> None:
         """Let go of a room that crashed or that nobody is in; the next one of that name is a new one."""
         self.lobby.remove(room)
         self.schedules.pop(room.name, None)

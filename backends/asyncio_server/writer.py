@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from aiohttp import WSMsgType
 
+from shared.consumer import Outlet
 from shared.wire.frames import server_frame
 from shared.wire.outbox import LOW_WATER_BYTES, NO_LOW_WATER_BYTES, Outbox
 from shared.wire.session import Outgoing
@@ -24,10 +25,8 @@ STEP_S = 0.02
 """How often a closing connection is looked at."""
 
 
-class Writer(Protocol):
+class Writer(Outlet, Protocol):
     """What a connection and a fan-out write with."""
-
-    outbox: Outbox
 
     async def send(self, outgoing: Outgoing) -> None:
         """
@@ -40,18 +39,6 @@ class Writer(Protocol):
 
     async def send_text(self, text: str) -> None:
         """Send a tick's frame."""
-
-    def is_drained(self) -> bool:
-        """Whether the kernel has taken all."""
-
-    def unsent_bytes(self) -> int:
-        """Return how much the kernel has not taken yet."""
-
-    def keep(self, rest: bytes) -> None:
-        """Send what the kernel did not take of a tick's frame that was written to the descriptor."""
-
-    def cut_off(self, last: list[Outgoing]) -> None:
-        """Hand over the rest of what is on its way and ``last``, the close frame, and hang up; nothing more."""
 
     async def finish(self, limit_s: float) -> None:
         """Wait until all is handed to the kernel, at most ``limit_s``; what is left then is dropped."""

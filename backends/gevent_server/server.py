@@ -1,7 +1,6 @@
 """The life of a server: start, serve, stop. Owns every connection, every loop and the listening socket."""
 
 import gc
-import itertools
 import logging
 import os
 import signal
@@ -23,7 +22,6 @@ from backends.gevent_server.ticker import Ticker
 from backends.gevent_server.websocket import GameHandler, GameWSGIServer
 from shared.config import ServerConfig, fail_usage
 from shared.core import ServerCore
-from shared.loops.wakeups import Wakeups
 from shared.wire.frames import CloseCode
 from shared.wire.session import STOPPING
 
@@ -46,13 +44,9 @@ class Server:
         self.watch = BlockingWatch()
         self.core: ServerCore[Connection] = ServerCore(config, PACKAGES, self.clock.now_us(), self.clock.offset_us)
         self.fanout = FANOUTS[config.fanout]()
-        self.connections: dict[int, Connection] = {}  # by serial number
-        self.slow: set[Connection] = set()  # those who don't take their frames
         self.loops: dict[str, RoomLoop] = {}  # by room
         self._loop_mode = load_loop_mode(config.mode)
         self._greenlets: set[gevent.Greenlet[..., None]] = set()
-        self._serials = itertools.count()
-        self._wakeups: Wakeups[int] = Wakeups()  # of connections, by serial number
         self._stopping = Event()
 
     # Rooms
@@ -69,29 +63,8 @@ class Server:
         logger.error("room %s crashed", loop.ticker.room.name, exc_info=error)
         self.core.counters.crashed_rooms += 1
         self._forget(loop)
-        members = [connection for connection in self.connections.values() if connection.loop is loop]
+        members = [connection for connection in self.core.roster.connections.values() if connection.loop is loop]
         self.own(gevent.spawn(self._close, members, CloseCode.INTERNAL_ERROR, "the room crashed"))
-
-    # Connections
-
-    def next_serial(self) -> int:
-        """Return a number that no connection has had."""
-        return next(self._serials)
-
-    def add(self, connection: Connection) -> None:
-        """Begin to look after a connection."""
-        self.connections[connection.serial] = connection
-        self.wake_at_deadline(connection)
-
-    def remove(self, connection: Connection) -> None:
-        """Forget a connection that has ended."""
-        del self.connections[connection.serial]
-        self.slow.discard(connection)
-
-    def wake_at_deadline(self, connection: Connection) -> None:
-        """Wake a connection when its session has something to do, or up to ``HOUSEKEEPING_S`` later."""
-        connection.wakes_us = connection.session.deadline_us
-        self._wakeups.add(connection.wakes_us, connection.serial)  # by number: it may have ended by then
 
     # Life
 
@@ -128,7 +101,7 @@ class Server:
 
     def _stop(self) -> None:
         """Send everybody away, then end what runs."""
-        self._close(list(self.connections.values()), CloseCode.GOING_AWAY, STOPPING)
+        self._close(list(self.core.roster.connections.values()), CloseCode.GOING_AWAY, STOPPING)
         for loop in list(self.loops.values()):
             loop.stop()
         gevent.killall(list(self._greenlets))
@@ -143,10 +116,9 @@ class Server:
         while True:
             gevent.sleep(HOUSEKEEPING_S)
             now_us = self.clock.now_us()
-            for serial in self._wakeups.pop_due(now_us):
-                if connection := self.connections.get(serial):
-                    self.own(gevent.spawn(connection.wake, now_us))
-            for connection in list(self.slow):
+            for connection in self.core.roster.pop_due(now_us):
+                self.own(gevent.spawn(connection.wake, now_us))
+            for connection in list(self.core.roster.slow):
                 connection.watch(now_us)
             idle = [self.loops[room.name] for room in self.core.lobby.idle_rooms(now_us)]
             for loop in idle:
@@ -174,10 +146,10 @@ class Server:
             connection.session.close(code, reason, self.clock.now_us())
         flushes = [gevent.spawn(connection.flush) for connection in closing]
         for _ in range(int(self.config.stop_limit_s / STEP_S)):
-            if closing.isdisjoint(self.connections.values()):
+            if closing.isdisjoint(self.core.roster.connections.values()):
                 break
             gevent.sleep(STEP_S)
-        for connection in closing.intersection(self.connections.values()):
+        for connection in closing.intersection(self.core.roster.connections.values()):
             connection.abort()
         gevent.killall(flushes)
 

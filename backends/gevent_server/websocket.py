@@ -137,7 +137,7 @@ class GameWebSocket(WebSocket):
             self.socket.shutdown(socket.SHUT_RDWR)
 
     def abort(self) -> None:
-        """End the connection at once: its reader is woken, and what the kernel has not sent when it closes is dropped."""
+        """End the connection at once: its reader is woken; what the kernel has not sent when it closes is dropped."""
         # Shutting down both ways would put a FIN behind half a frame, where the peer is to get a reset; but only that
         # wakes whoever waits in a send.
         how = socket.SHUT_RDWR if self.waits_for_peer else socket.SHUT_RD

@@ -14,6 +14,7 @@ import gevent
 from gevent.event import Event
 from geventwebsocket.exceptions import WebSocketError
 
+from shared.consumer import Outlet
 from shared.wire.frames import server_frame
 from shared.wire.outbox import FRAME_TURN, LOW_WATER_BYTES, NO_LOW_WATER_BYTES, Outbox
 from shared.wire.session import Outgoing
@@ -25,10 +26,8 @@ STEP_S = 0.02
 """How often a closing connection is looked at."""
 
 
-class Writer(Protocol):
+class Writer(Outlet, Protocol):
     """What a connection and a fan-out write with."""
-
-    outbox: Outbox
 
     def send(self, outgoing: Outgoing) -> None:
         """
@@ -41,18 +40,6 @@ class Writer(Protocol):
 
     def send_text(self, text: str) -> None:
         """Send a tick's frame."""
-
-    def is_drained(self) -> bool:
-        """Whether the kernel has taken all."""
-
-    def unsent_bytes(self) -> int:
-        """Return how much the kernel has not taken yet."""
-
-    def keep(self, rest: bytes) -> None:
-        """Send what the kernel did not take of a tick's frame that was written to the descriptor."""
-
-    def cut_off(self, last: list[Outgoing]) -> None:
-        """Hand over the rest of what is on its way and ``last``, the close frame, and hang up; nothing more."""
 
     def finish(self, limit_s: float) -> None:
         """Wait until all is handed to the kernel, at most ``limit_s``; what is left then is dropped."""

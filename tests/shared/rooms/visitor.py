@@ -14,7 +14,9 @@ NOW = 77_000_000
 class Visitor:
     """A member of a room that remembers what it is told."""
 
-    def __init__(self) -> None:
+    def __init__(self, serial: int = 0) -> None:
+        self.serial = serial
+        self.wakes_us = 0
         self.session = Session(Limits(max_messages=10_000), NOW)
 
     def says(self, room: "Room[Visitor]", text: str) -> None:

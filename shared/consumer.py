@@ -1,0 +1,100 @@
+"""
+What a connection does about a peer that does not take its frames, the same on every stack: skip, catch up, end.
+
+A backend's connection adds the reading and the waiting. Knows nothing of sockets, tasks or clocks.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from shared.core import ServerCore
+from shared.rooms.audience import Audience
+from shared.rooms.room import Room
+from shared.wire.frames import CloseCode, Opcode
+from shared.wire.outbox import Outbox
+from shared.wire.session import TOO_SLOW, Outgoing, Session
+
+
+class Outlet(Protocol):
+    """What a connection's writer tells and takes without waiting."""
+
+    outbox: Outbox
+
+    def is_drained(self) -> bool:
+        """Whether the kernel has taken all."""
+
+    def unsent_bytes(self) -> int:
+        """Return how much the kernel has not taken yet."""
+
+    def keep(self, rest: bytes) -> None:
+        """Send what the kernel did not take of a tick's frame that was written to the descriptor."""
+
+    def cut_off(self, last: list[Outgoing]) -> None:
+        """Hand over the rest of what is on its way and ``last``, the close frame, and hang up; nothing more."""
+
+
+class Consumer(ABC):
+    """
+    A member of a room, or on its way to become one; with no room, one of ``/echo``.
+
+    ``fd`` is its descriptor while a tick's frame may be written to it, else -1.
+    """
+
+    __slots__ = ("audience", "core", "fd", "room", "serial", "session", "wakes_us", "writer")
+
+    writer: Outlet
+
+    def __init__(
+        self, core: ServerCore[Any], session: Session, room: Room[Any] | None, audience: Audience[Any] | None
+    ) -> None:
+        self.core = core
+        self.session = session
+        self.room = room
+        self.audience = audience
+        self.fd = -1
+        self.serial = core.roster.next_serial()
+        self.wakes_us = 0  # when the server is to wake it
+
+    @abstractmethod
+    def abort(self) -> None:
+        """End it at once."""
+
+    def offer(self, fd: int) -> None:
+        """Let ticks' frames be written to ``fd``, or, if that is -1, none."""
+        if fd != self.fd:
+            self.fd = fd
+            if self.audience:
+                self.audience.is_stale = True
+
+    def skip(self, now_us: int) -> None:
+        """Take note that a tick was skipped for it."""
+        self.writer.outbox.note_skip(self.writer.unsent_bytes(), now_us)
+        self.core.roster.slow.add(self)
+
+    def take_missed(self) -> Outgoing | None:
+        """Return what it has missed, if the kernel has taken all before; it is behind no more."""
+        if not (self.room and self.session.is_open and self.writer.outbox.is_behind and self.writer.is_drained()):
+            return None
+        self.writer.outbox.note_catch_up()
+        self.core.roster.slow.discard(self)
+        return Outgoing(Opcode.TEXT, self.room.catch_up(self))
+
+    def watch(self, now_us: int) -> None:
+        """End it as a slow consumer if its time is up, or if it has not even taken that."""
+        stalled_us = self.writer.outbox.stalled_us(self.writer.unsent_bytes(), now_us)
+        if not self.session.is_open:
+            if now_us >= self.session.deadline_us:
+                self.abort()
+        elif stalled_us >= self.core.config.limits.slow_limit_s * 1_000_000 or (
+            self.room and self.room.owes_too_much(self)
+        ):
+            self.end_slow((), now_us)
+
+    def end_slow(self, waiting: Iterable[Outgoing], now_us: int) -> None:
+        """End it: it gets the rest of its frame, a close frame, and no more of what is ``waiting``."""
+        self.core.counters.slow_closed += 1
+        self.core.roster.slow.add(self)
+        self.session.close(CloseCode.TRY_AGAIN_LATER, TOO_SLOW, now_us)
+        last = [outgoing for outgoing in (*waiting, *self.session.take_outgoing()) if outgoing.opcode is Opcode.CLOSE]
+        self.writer.cut_off(last)

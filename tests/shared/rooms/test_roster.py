@@ -1,0 +1,50 @@
+from shared.rooms.roster import Roster
+from tests.shared.rooms.visitor import NOW, Visitor
+
+
+def listed(*serials: int) -> tuple[Roster[Visitor], list[Visitor]]:
+    roster: Roster[Visitor] = Roster()
+    visitors = [Visitor(serial) for serial in serials]
+    for visitor in visitors:
+        roster.add(visitor)
+    return roster, visitors
+
+
+def test_no_number_is_given_twice() -> None:
+    roster: Roster[Visitor] = Roster()
+    assert len({roster.next_serial() for _ in range(100)}) == 100
+
+
+def test_each_is_there_until_it_is_removed() -> None:
+    roster, (first, second) = listed(3, 4)
+    roster.slow.add(first)
+    assert roster.connections == {3: first, 4: second}
+    roster.remove(first)
+    assert roster.connections == {4: second}
+    assert not roster.slow
+
+
+def test_each_is_due_once_at_the_deadline_of_its_session() -> None:
+    roster, (visitor,) = listed(3)
+    deadline_us = visitor.session.deadline_us
+    assert deadline_us > NOW
+    assert visitor.wakes_us == deadline_us
+    assert roster.pop_due(deadline_us - 1) == []
+    assert roster.pop_due(deadline_us) == [visitor]
+    assert roster.pop_due(deadline_us) == []
+
+
+def test_who_has_ended_is_not_due() -> None:
+    roster, (first, second) = listed(3, 4)
+    roster.remove(first)
+    assert roster.pop_due(second.session.deadline_us) == [second]
+
+
+def test_a_nearer_deadline_counts_from_when_it_is_told() -> None:
+    roster, (visitor,) = listed(3)
+    visitor.session.close(1001, "stopping", NOW)
+    closes_us = visitor.session.deadline_us
+    assert closes_us < visitor.wakes_us
+    assert roster.pop_due(closes_us) == []
+    roster.wake_at_deadline(visitor)
+    assert roster.pop_due(closes_us) == [visitor]

@@ -1,0 +1,151 @@
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from shared.config import parse_arguments
+from shared.consumer import Consumer
+from shared.core import ServerCore
+from shared.rooms.audience import Audience
+from shared.wire.frames import Opcode
+from shared.wire.outbox import Outbox
+from shared.wire.session import Outgoing, Session
+
+START = 5_000_000
+SLOW_US = 5_000_000
+"""``--slow-limit``, by default."""
+
+
+class Kernel:
+    """A writer to a peer who takes what a test says."""
+
+    def __init__(self) -> None:
+        self.outbox = Outbox()
+        self.stuck_bytes = 0
+        self.last: list[Outgoing] | None = None
+
+    def is_drained(self) -> bool:
+        return not self.stuck_bytes
+
+    def unsent_bytes(self) -> int:
+        return self.stuck_bytes
+
+    def keep(self, rest: bytes) -> None:
+        self.stuck_bytes = len(rest)
+
+    def cut_off(self, last: list[Outgoing]) -> None:
+        self.last = last
+
+
+class Player(Consumer):
+    """A consumer in the room ``main``."""
+
+    writer: Kernel
+
+    def __init__(self, core: ServerCore["Player"]) -> None:
+        room, _ = core.open_room("main", START)
+        super().__init__(core, Session(core.config.limits, START), room, Audience())
+        self.writer = Kernel()
+        self.aborted = False
+        core.roster.add(self)
+        message = self.session.receive_text('["new_player","ann"]', START)
+        assert message is not None
+        room.receive(self, message, START)
+        self.session.take_outgoing()
+
+    def abort(self) -> None:
+        self.aborted = True
+
+    def misses_a_tick(self, now_us: int) -> None:
+        assert self.room
+        self.room.step()
+        assert self.room.skip([self]) == [self]
+        self.skip(now_us)
+
+
+@pytest.fixture
+def player() -> Iterator[Player]:
+    core: ServerCore[Player] = ServerCore(parse_arguments("asyncio", ["--bots", "10"]), (), START, 0)
+    yield Player(core)
+    core.scores.close()
+
+
+def test_another_descriptor_is_told_to_the_audience_and_the_same_is_not(player: Player) -> None:
+    audience = player.audience
+    assert audience
+    audience.is_stale = False
+    player.offer(-1)
+    assert not audience.is_stale
+    player.offer(7)
+    assert audience.is_stale
+    assert player.fd == 7
+
+
+def test_who_skips_is_watched_and_gets_what_it_missed_when_the_kernel_has_taken_all(player: Player) -> None:
+    player.writer.keep(b"rest")
+    player.misses_a_tick(START)
+    assert player.core.roster.slow == {player}
+    assert player.take_missed() is None
+    player.writer.stuck_bytes = 0
+    missed = player.take_missed()
+    assert missed
+    assert missed.opcode is Opcode.TEXT
+    assert "world" in [command[0] for command in json.loads(missed.payload)]
+    assert player.core.roster.slow == set()
+    assert player.take_missed() is None
+
+
+def test_who_is_closing_is_owed_nothing(player: Player) -> None:
+    player.misses_a_tick(START)
+    player.session.close(1001, "stopping", START)
+    assert player.take_missed() is None
+
+
+def test_whose_kernel_takes_nothing_for_the_limit_is_ended_and_counted(player: Player) -> None:
+    player.writer.keep(b"rest")
+    player.misses_a_tick(START)
+    player.watch(START + SLOW_US - 1)
+    assert player.session.is_open
+    assert player.writer.last is None
+    player.watch(START + SLOW_US)
+    assert player.session.close_code == 1013
+    assert player.writer.last
+    assert [outgoing.opcode for outgoing in player.writer.last] == [Opcode.CLOSE]
+    assert player.core.counters.slow_closed == 1
+
+
+def test_whose_kernel_takes_something_has_the_limit_anew(player: Player) -> None:
+    player.writer.keep(b"rest")
+    player.misses_a_tick(START)
+    player.writer.keep(b"r")
+    player.watch(START + SLOW_US - 1)
+    player.watch(START + SLOW_US)
+    assert player.session.is_open
+    player.watch(START + 2 * SLOW_US - 1)
+    assert not player.session.is_open
+
+
+def test_who_does_not_even_take_its_close_frame_is_aborted(player: Player) -> None:
+    player.end_slow((), START)
+    player.watch(player.session.deadline_us - 1)
+    assert not player.aborted
+    player.watch(player.session.deadline_us)
+    assert player.aborted
+    assert player.core.counters.slow_closed == 1
+
+
+def test_who_is_owed_too_much_is_ended(player: Player) -> None:
+    for n in range(20_000):
+        player.writer.keep(b"x" * (1 + n % 2))  # it takes a little, always
+        player.misses_a_tick(START)
+        player.watch(START)
+        if not player.session.is_open:
+            break
+    assert player.session.close_code == 1013
+
+
+def test_of_what_waits_a_slow_one_gets_the_close_frame_only(player: Player) -> None:
+    waiting = [Outgoing(Opcode.TEXT, b"[]"), Outgoing(Opcode.PONG, b"x")]
+    player.end_slow(waiting, START)
+    assert player.writer.last
+    assert [outgoing.opcode for outgoing in player.writer.last] == [Opcode.CLOSE]
