@@ -11,7 +11,7 @@ export UV_PROJECT_ENVIRONMENT := $(VENV)
 export UV_SYSTEM_CERTS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compare test lint format serve-asyncio serve-gevent bench doctor coverage figures figures-load figures-servers bench-load clean
+.PHONY: help setup compare test test-loops lint format serve-asyncio serve-gevent bench doctor coverage figures figures-load figures-servers bench-load clean
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,11 @@ compare: setup  ## compare both stacks (about two minutes) and write results/<id
 
 test: setup  ## run all tests
 	$(RUN) pytest -n 2 --dist loadgroup
+
+test-loops: setup  ## run the contract tests on the other event loops and the other fan-out (twelve minutes)
+	$(RUN) pytest -n 2 --dist loadgroup tests/contract -k asyncio --serve-with "--loop uvloop --clock loop"
+	$(RUN) pytest -n 2 --dist loadgroup tests/contract -k gevent --serve-with "--loop libuv --clock loop"
+	$(RUN) pytest -n 2 --dist loadgroup tests/contract --serve-with "--fanout library"
 
 lint: setup  ## check style, types and who imports whom
 	$(RUN) ruff check .
@@ -40,7 +45,7 @@ serve-asyncio: setup  ## serve the game with asyncio on http://127.0.0.1:8000
 serve-gevent: setup  ## serve the game with gevent on http://127.0.0.1:8000
 	$(RUN) tickbench serve gevent
 
-bench: setup  ## measure fan-outs, timers and rules beside the bare calls (ten minutes, on a quiet machine)
+bench: setup  ## measure fan-outs, timers and rules beside the bare calls (twenty minutes, on a quiet machine)
 	$(RUN) tickbench bench
 
 doctor: setup  ## say whether this machine is fit to measure on

@@ -15,7 +15,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from rich.table import Table
 from shared.game.commands import Command, Join, Turn
 from shared.game.snake import KEYS, Direction, Position
 from shared.game.world import DIGITS, Rules, World
+from shared.measure.blocks import RulesBlock, RulesReport
 from shared.wire.messages import Tick, encode_commands, join_arrays
 
 PLAYERS = (10, 100)
@@ -48,20 +48,6 @@ class CountingSocket:
         """Count a message."""
         self.frames += 1
         self.characters += len(text)
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """One block of steps: how long they took, and how many living snakes they moved in all."""
-
-    elapsed_ns: int
-    snake_steps: int
-    characters: int
-
-    @property
-    def us_per_snake(self) -> float:
-        """Microseconds a living snake and step."""
-        return self.elapsed_ns / 1000 / self.snake_steps
 
 
 def steer(head: Position, direction: Direction, is_open: Callable[[int, int], bool]) -> int | None:
@@ -97,7 +83,7 @@ class OurGame:
                 commands.append(Turn(player_id, key))
         return commands
 
-    def play(self, steps: int) -> Block:
+    def play(self, steps: int) -> RulesBlock:
         """Play, and time rules and encoding."""
         elapsed_ns = snake_steps = 0
         sockets, clock = self.sockets, time.perf_counter_ns
@@ -113,7 +99,7 @@ class OurGame:
                 socket.send_str(text)
             elapsed_ns += clock() - began_ns
             snake_steps += self.world.living
-        return Block(elapsed_ns, snake_steps, sockets[0].characters - before)
+        return RulesBlock(elapsed_ns, snake_steps, sockets[0].characters - before)
 
     def _is_open(self, x: int, y: int) -> bool:
         if not (0 <= x < self.rules.width and 0 <= y < self.rules.height):
@@ -144,7 +130,7 @@ class Snakepit:
             elif player.snake and (key := steer(tuple(player.snake[0]), tuple(player.direction), self._is_open)):
                 player.keypress(key)
 
-    def play(self, steps: int) -> Block:
+    def play(self, steps: int) -> RulesBlock:
         """Play, and time ``next_frame``."""
         elapsed_ns = snake_steps = 0
         clock, before = time.perf_counter_ns, self.sockets[0].characters
@@ -154,7 +140,7 @@ class Snakepit:
             self.game.next_frame()
             elapsed_ns += clock() - began_ns
             snake_steps += self.game.count_alive_players()
-        return Block(elapsed_ns, snake_steps, self.sockets[0].characters - before)
+        return RulesBlock(elapsed_ns, snake_steps, self.sockets[0].characters - before)
 
     def _is_open(self, x: int, y: int) -> bool:
         if not (0 <= x < self.settings.FIELD_SIZE_X and 0 <= y < self.settings.FIELD_SIZE_Y):
@@ -163,12 +149,12 @@ class Snakepit:
         return char == " " or char.isdigit()
 
 
-def measure(players: int, repeats: int, *, with_snakepit: bool) -> dict[str, list[Block]]:
+def measure(players: int, repeats: int, *, with_snakepit: bool) -> dict[str, list[RulesBlock]]:
     """Play both games in turns; the order changes with every repeat."""
     games: dict[str, type[OurGame | Snakepit]] = {"tickbench": OurGame}
     if with_snakepit:
         games["snakepit"] = Snakepit
-    blocks: dict[str, list[Block]] = {name: [] for name in games}
+    blocks: dict[str, list[RulesBlock]] = {name: [] for name in games}
     for game in games.values():
         play_block(game, players, 0)  # not counted: it fills caches
     for repeat in track(range(repeats), f"{players} players", console=Console(stderr=True), transient=True):
@@ -177,18 +163,18 @@ def measure(players: int, repeats: int, *, with_snakepit: bool) -> dict[str, lis
     return blocks
 
 
-def play_block(kind: type[OurGame | Snakepit], players: int, repeat: int) -> Block:
+def play_block(kind: type[OurGame | Snakepit], players: int, repeat: int) -> RulesBlock:
     """Play some games from their start; add up."""
     seeds = range(repeat * GAMES_A_BLOCK, (repeat + 1) * GAMES_A_BLOCK)
     played = [kind(players, seed).play(STEPS_A_GAME) for seed in seeds]
-    return Block(
+    return RulesBlock(
         sum(block.elapsed_ns for block in played),
         sum(block.snake_steps for block in played),
         sum(block.characters for block in played),
     )
 
 
-def report(results: dict[int, dict[str, list[Block]]]) -> Table:
+def report(results: dict[int, dict[str, list[RulesBlock]]]) -> Table:
     """Lay the figures out: medians over the repeats, and the middle half in brackets."""
     table = Table(title="Rules and encoding of one step, a living snake")
     for heading in ("players", "tickbench us", "snakepit us", "ratio"):
@@ -196,7 +182,7 @@ def report(results: dict[int, dict[str, list[Block]]]) -> Table:
     for players, blocks in results.items():
         ours = [block.us_per_snake for block in blocks["tickbench"]]
         theirs = [block.us_per_snake for block in blocks.get("snakepit", ())]
-        ratios = [our / their for our, their in zip(ours, theirs, strict=False)]
+        ratios = [our / their for our, their in zip(ours, theirs, strict=True)] if theirs else []
         table.add_row(str(players), middle(ours), middle(theirs), middle(ratios, 3))
     return table
 
@@ -233,7 +219,7 @@ def bench(snakepit: Path | None, repeats: int, json_file: Path | None) -> None:
             os.chdir(home)
     Console().print(report(results))
     if target:
-        raw = {"schema": "tickbench.bench/1", "python": platform.python_version(), "rules": results}
+        raw = RulesReport(platform.python_version(), {str(players): blocks for players, blocks in results.items()})
         target.write_bytes(msgspec.json.format(msgspec.json.encode(raw)))
 
 

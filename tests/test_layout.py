@@ -39,6 +39,7 @@ ASYNCIO_ONLY = {
     "writer.py": {
         "LibraryWriter.pause_writing": "a transport tells when the kernel does not take all; a gevent socket waits",
         "LibraryWriter.resume_writing": "as pause_writing",
+        "LibraryWriter.keep": "a transport takes the rest for both writers; on gevent a greenlet writes it",
         "LibraryWriter.connection_lost": "a transport closes its descriptor by itself, a gevent socket is ours",
     },
 }
@@ -54,12 +55,10 @@ GEVENT_ONLY = {
         "give_turn": "gevent.sleep(0) looks at no socket; asyncio.sleep(0) does",
     },
     "writer.py": {
-        "FrameWriter.send": "asyncio sends what waits in one place for both writers; gevent's other one is a greenlet",
         "FrameWriter.is_drained": "a transport knows for both writers",
         "FrameWriter.unsent_bytes": "as is_drained",
         "FrameWriter.keep": "a transport takes the rest; on gevent a greenlet writes it",
-        "LibraryWriter.send_text": "on asyncio the library's send does not wait, so both writers have one",
-        "LibraryWriter.unsent_bytes": "as send_text",
+        "LibraryWriter.unsent_bytes": "a transport knows for both writers",
     },
     "websocket.py": {
         "GameWebSocket.send_message": "gevent-websocket encodes text itself and raises an error of its own",

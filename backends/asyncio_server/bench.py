@@ -80,7 +80,8 @@ class Bench:
         if way == "raw":
             frame = server_frame(Opcode.TEXT, text)
             for sock in self._sockets:
-                sock.send(frame)
+                if sock.send(frame) < len(frame):
+                    raise RuntimeError("the kernel did not take all of a frame")
         elif way == "recording":  # what /stats and /metrics know of a tick
             now_us = self._server.clock.now_us()
             self._server.core.ticks.record(now_us - 5000, 250, 0, now_us - 4000, self._server.clock.now_us(), 50_000)

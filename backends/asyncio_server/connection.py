@@ -83,7 +83,7 @@ class Connection(Consumer):
 
     def abort(self) -> None:
         """End it at once."""
-        self.session.receive_eof()
+        self.session.abort()
         self.ws.abort()
 
     async def catch_up(self) -> None:

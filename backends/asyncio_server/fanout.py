@@ -60,7 +60,7 @@ class FrameOnceFanout:
         for first in range(0, len(audience.members), SLICE):
             if first:
                 await asyncio.sleep(0)
-            for place, fd in enumerate(audience.fds()[first : first + SLICE], first):
+            for place, fd in enumerate(audience.fds(first, first + SLICE), first):
                 if fd < 0:
                     skipped.append(audience.members[place])
                     continue

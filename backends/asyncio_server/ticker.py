@@ -1,8 +1,10 @@
 """One room's ticks, measured: wait for the due time, step, fan out. Knows nothing of how a loop is started or ended."""
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from backends.asyncio_server.connection import Connection
+from backends.asyncio_server.fanout import SLICE
 from shared.loops.schedule import DueTick, TickSchedule
 from shared.rooms.audience import Audience
 from shared.rooms.room import Room
@@ -33,8 +35,11 @@ class Ticker:
     async def tick(self, due: DueTick) -> None:
         """Apply one step of the rules and tell everybody."""
         server, room = self._server, self.room
-        for member in room.behind():  # the field after the last step is what they are told, so before the next
+        # The field after the last step is what those who have missed some are told, so before the next.
+        for number, member in enumerate(room.behind(), 1):
             await member.catch_up()
+            if number % SLICE == 0:
+                await asyncio.sleep(0)
         told = room.step()
         self.audience.seat(room.recipients())  # those who come from here on are told of this step as they enter
         for member in told:

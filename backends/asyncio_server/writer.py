@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Protocol, cast
 from aiohttp import WSMsgType
 
 from shared.consumer import Outlet
-from shared.wire.frames import server_frame
+from shared.wire.errors import InvariantError
+from shared.wire.frames import Opcode, server_frame
 from shared.wire.outbox import LOW_WATER_BYTES, NO_LOW_WATER_BYTES, Outbox
 from shared.wire.session import Outgoing
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 STEP_S = 0.02
 """How often a closing connection is looked at."""
+
+NO_POLICY = "a writer that waits skips nobody"
 
 
 class Writer(Outlet, Protocol):
@@ -51,22 +54,28 @@ class WaitingWriter:
         self.outbox = Outbox()  # always empty
         self._connection = connection
         self._transport = connection.ws.transport
+        # The library compresses a long text in a thread, and lets a close frame overtake it.
+        self._lock = asyncio.Lock() if connection.ws.waits_for_peer else None
+        self._has_closed = False
 
     async def send(self, outgoing: Outgoing) -> None:
         """Hand a message to the kernel; wait until it has taken it, but not for ever."""
         connection = self._connection
+        assert self._lock  # noqa: S101 # it waits
         try:
-            async with asyncio.timeout(connection.server.config.limits.silence_limit_s):
-                await connection.ws.send_frame(outgoing.payload, WSMsgType(outgoing.opcode))
+            async with asyncio.timeout(connection.server.config.limits.silence_limit_s), self._lock:
+                if not self._has_closed:
+                    self._has_closed = outgoing.opcode is Opcode.CLOSE
+                    await connection.ws.send_frame(outgoing.payload, WSMsgType(outgoing.opcode))
         except (ConnectionError, TimeoutError):
             connection.abort()
 
     async def send_text(self, text: str) -> None:
         """Hand a tick's frame to the kernel; wait until it has taken it."""
-        try:
-            await self._connection.ws.send_str(text)
-        except ConnectionError:
-            self._connection.session.receive_eof()  # its reader ends it: one leaver never ends a tick
+        assert self._lock  # noqa: S101 # it waits
+        async with self._lock:
+            if not self._has_closed:
+                await self._send_text(text)
 
     def is_drained(self) -> bool:
         """Whether the kernel has taken all."""
@@ -76,21 +85,32 @@ class WaitingWriter:
         """Return how much the kernel has not taken yet."""
         return self._transport.get_write_buffer_size()
 
-    def keep(self, rest: bytes) -> None:
-        """Let the transport write what the kernel did not take."""
-        self._transport.write(rest)
+    def keep(self, rest: bytes) -> None:  # noqa: ARG002 # there is no rest
+        """There is never a rest."""
+        raise InvariantError(NO_POLICY)
 
-    def cut_off(self, last: list[Outgoing]) -> None:  # noqa: ARG002 # it has no policy
-        """End the connection at once."""
-        self._connection.abort()
+    def cut_off(self, last: list[Outgoing]) -> None:  # noqa: ARG002 # nobody is cut off
+        """Nobody is too slow."""
+        raise InvariantError(NO_POLICY)
 
     async def finish(self, limit_s: float) -> None:
         """Wait until all is handed to the kernel, at most ``limit_s``; what is left then is dropped."""
         for _ in range(int(limit_s / STEP_S)):
-            if self.is_drained():
+            if self._is_finished():
                 return
             await asyncio.sleep(STEP_S)
         self._connection.abort()
+
+    # Private methods
+
+    async def _send_text(self, text: str) -> None:
+        try:
+            await self._connection.ws.send_str(text)
+        except ConnectionError:
+            self._connection.session.receive_eof()  # its reader ends it: one leaver never ends a tick
+
+    def _is_finished(self) -> bool:
+        return self.is_drained()
 
 
 class LibraryWriter(WaitingWriter, asyncio.BaseProtocol):
@@ -127,7 +147,7 @@ class LibraryWriter(WaitingWriter, asyncio.BaseProtocol):
         """Take note that it has; go on with what waits."""
         self._is_free = True
         if self.outbox:
-            self._connection.server.own(self._send_waiting())
+            self._go_on()
         else:
             self._update()
 
@@ -152,6 +172,14 @@ class LibraryWriter(WaitingWriter, asyncio.BaseProtocol):
         self.outbox.put(outgoing, is_stuck=self.unsent_bytes() > 0)
         await self._send_waiting()
 
+    async def send_text(self, text: str) -> None:
+        """Hand a tick's frame over; only while ``connection.fd`` says so, and so it never waits."""
+        await self._send_text(text)
+
+    def keep(self, rest: bytes) -> None:
+        """Let the transport write what the kernel did not take."""
+        self._transport.write(rest)
+
     def is_drained(self) -> bool:
         """Whether the kernel has taken all, and nothing waits."""
         return self._is_free and not self.outbox
@@ -160,7 +188,9 @@ class LibraryWriter(WaitingWriter, asyncio.BaseProtocol):
         """Hand over the rest of what is on its way and ``last``, the close frame, and hang up; nothing more."""
         self._connection.offer(-1)
         self.outbox.clear()
-        with suppress(OSError):  # it may be lost already
+        if self._connection.ws.is_lost:
+            return
+        with suppress(OSError):  # its peer may have ended it already
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NO_LOW_WATER_BYTES)
         for outgoing in last:
             self._transport.write(server_frame(outgoing.opcode, outgoing.payload))
@@ -173,6 +203,12 @@ class LibraryWriter(WaitingWriter, asyncio.BaseProtocol):
             await super().finish(limit_s)
 
     # Private methods
+
+    def _is_finished(self) -> bool:
+        return self._connection.ws.is_lost or self.is_drained()
+
+    def _go_on(self) -> None:
+        self._connection.server.own(self._send_waiting())
 
     async def _send_waiting(self) -> None:
         while self._is_free and self.outbox:
@@ -194,7 +230,25 @@ class LibraryWriter(WaitingWriter, asyncio.BaseProtocol):
 class FrameWriter(LibraryWriter):
     """Writes frames that are built already: to the descriptor at once, and what it does not take by the transport."""
 
-    async def _send_now(self, outgoing: Outgoing) -> None:
+    async def send(self, outgoing: Outgoing) -> None:
+        """
+        Send a message of the connection's own as soon as the kernel has taken all before.
+
+        Raises:
+            SlowConsumerError: too many wait.
+
+        """
+        self.outbox.put(outgoing, is_stuck=self.unsent_bytes() > 0)
+        self._go_on()
+
+    # Private methods
+
+    def _go_on(self) -> None:
+        while self._is_free and self.outbox:
+            self._write(self.outbox.take())
+        self._update()
+
+    def _write(self, outgoing: Outgoing) -> None:
         frame = server_frame(outgoing.opcode, outgoing.payload)
         try:
             sent = os.write(self._socket.fileno(), frame)

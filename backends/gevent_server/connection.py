@@ -82,7 +82,7 @@ class Connection(Consumer):
 
     def abort(self) -> None:
         """End it at once."""
-        self.session.receive_eof()
+        self.session.abort()
         self.ws.abort()
 
     def catch_up(self) -> None:

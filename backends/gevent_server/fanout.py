@@ -47,7 +47,7 @@ class LibraryFanout:
                     skipped.append(connection)
                 else:
                     connection.writer.send_text(decoded)  # never waits: its writer does
-        give_turn()  # every writer that was woken has its turn before we have ours
+        give_turn()  # the writers that were woken have their turn before we have ours, but for 5 ms of them at most
         return skipped
 
 
@@ -62,7 +62,7 @@ class FrameOnceFanout:
         for first in range(0, len(audience.members), SLICE):
             if first:
                 give_turn()
-            for place, fd in enumerate(audience.fds()[first : first + SLICE], first):
+            for place, fd in enumerate(audience.fds(first, first + SLICE), first):
                 if fd < 0:
                     skipped.append(audience.members[place])
                     continue

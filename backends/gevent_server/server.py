@@ -112,19 +112,24 @@ class Server:
         self._stopping.set()
 
     def _keep_house(self) -> None:
-        """Wake connections that something is due for; end slow consumers and rooms that nobody has been in for long."""
         while True:
             gevent.sleep(HOUSEKEEPING_S)
-            now_us = self.clock.now_us()
-            for connection in self.core.roster.pop_due(now_us):
-                self.own(gevent.spawn(connection.wake, now_us))
-            for connection in list(self.core.roster.slow):
-                connection.watch(now_us)
-            idle = [self.loops[room.name] for room in self.core.lobby.idle_rooms(now_us)]
-            for loop in idle:
-                self._forget(loop)  # all of them before we wait: whoever comes now opens a new room
-            for loop in idle:
-                loop.stop()
+            try:
+                self._look_around(self.clock.now_us())
+            except Exception:  # whatever it is, the others are looked after all the same
+                logger.exception("a fault while keeping house")
+
+    def _look_around(self, now_us: int) -> None:
+        """Wake connections that something is due for; end slow consumers and rooms that nobody has been in for long."""
+        for connection in self.core.roster.pop_due(now_us):
+            self.own(gevent.spawn(connection.wake, now_us))
+        for connection in list(self.core.roster.slow):
+            connection.watch(now_us)
+        idle = [self.loops[room.name] for room in self.core.lobby.idle_rooms(now_us)]
+        for loop in idle:
+            self._forget(loop)  # all of them before we wait: whoever comes now opens a new room
+        for loop in idle:
+            loop.stop()
 
     def own(self, greenlet: "gevent.Greenlet[..., None]") -> None:
         """Run a greenlet of the server's until it ends, or the server does."""

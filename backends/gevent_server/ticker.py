@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from backends.gevent_server.connection import Connection
+from backends.gevent_server.fanout import SLICE, give_turn
 from shared.loops.schedule import DueTick, TickSchedule
 from shared.rooms.audience import Audience
 from shared.rooms.room import Room
@@ -33,8 +34,11 @@ class Ticker:
     def tick(self, due: DueTick) -> None:
         """Apply one step of the rules and tell everybody."""
         server, room = self._server, self.room
-        for member in room.behind():  # the field after the last step is what they are told, so before the next
+        # The field after the last step is what those who have missed some are told, so before the next.
+        for number, member in enumerate(room.behind(), 1):
             member.catch_up()
+            if number % SLICE == 0:
+                give_turn()
         told = room.step()
         self.audience.seat(room.recipients())  # those who come from here on are told of this step as they enter
         for member in told:

@@ -55,11 +55,14 @@ class GameStream:
         self.unsent_bytes = 0  # how much of what is written the kernel has not taken yet
         self._socket = handler.socket
         self._lock = BoundedSemaphore(1) if shared else None
+        self._has_closed = False
 
     def _write_in_turn(self, data: bytes) -> None:
         assert self._lock  # noqa: S101 # it is shared
         with self._lock:
-            self._socket.sendall(data)
+            if not self._has_closed:  # nothing follows a close frame
+                self._has_closed = data[0] & 0x0F == Opcode.CLOSE
+                self._socket.sendall(data)
 
     def _write(self, data: bytes) -> None:
         self.unsent_bytes = len(data)

@@ -15,6 +15,7 @@ from gevent.event import Event
 from geventwebsocket.exceptions import WebSocketError
 
 from shared.consumer import Outlet
+from shared.wire.errors import InvariantError
 from shared.wire.frames import server_frame
 from shared.wire.outbox import FRAME_TURN, LOW_WATER_BYTES, NO_LOW_WATER_BYTES, Outbox
 from shared.wire.session import Outgoing
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 STEP_S = 0.02
 """How often a closing connection is looked at."""
+
+NO_POLICY = "a writer that waits skips nobody"
 
 
 class Writer(Outlet, Protocol):
@@ -77,13 +80,13 @@ class WaitingWriter:
         """Return how much the kernel has not taken yet."""
         return 0
 
-    def keep(self, rest: bytes) -> None:
-        """Wait until the kernel has taken the rest."""
-        self._socket.sendall(rest)
+    def keep(self, rest: bytes) -> None:  # noqa: ARG002 # there is no rest
+        """There is never a rest."""
+        raise InvariantError(NO_POLICY)
 
-    def cut_off(self, last: list[Outgoing]) -> None:  # noqa: ARG002 # it has no policy
-        """End the connection at once."""
-        self._connection.abort()
+    def cut_off(self, last: list[Outgoing]) -> None:  # noqa: ARG002 # nobody is cut off
+        """Nobody is too slow."""
+        raise InvariantError(NO_POLICY)
 
     def finish(self, limit_s: float) -> None:
         """Do nothing: whoever sends waits."""
@@ -240,6 +243,7 @@ class FrameWriter(LibraryWriter):
                     self._rest = memoryview(server_frame(outgoing.opcode, outgoing.payload))
         except OSError:
             self._rest = memoryview(b"")
+            self.outbox.clear()
             self._connection.abort()
         self._greenlet = None
         self._update()

@@ -6,8 +6,11 @@ timed, or of what its figures are compared with.
 """
 
 from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 import msgspec
+
+W = TypeVar("W")
 
 
 class FanoutBlock(msgspec.Struct, frozen=True, tag="fanout"):
@@ -38,10 +41,30 @@ class Timed(msgspec.Struct, frozen=True):
     us: dict[str, list[float]]
 
 
+class RulesBlock(msgspec.Struct, frozen=True):
+    """Some games' steps: how long they took, how many living snakes they moved in all, and what one player got."""
+
+    elapsed_ns: int
+    snake_steps: int
+    characters: int
+
+    @property
+    def us_per_snake(self) -> float:
+        """Microseconds a living snake and step."""
+        return self.elapsed_ns / 1000 / self.snake_steps
+
+
+class RulesReport(msgspec.Struct, frozen=True, tag_field="schema", tag="tickbench.rules/1"):
+    """What the bench of the rules writes: blocks by game, by the number of players."""
+
+    python: str
+    rules: dict[str, dict[str, list[RulesBlock]]]
+
+
 Block = FanoutBlock | ClockBlock
 
 
-def turns(ways: list[str], ticks: int) -> Iterator[str]:
+def turns(ways: list[W], ticks: int) -> Iterator[W]:
     """Yield every way ``ticks`` times; the first of a round moves on by one."""
     for n in range(ticks):
         first = n % len(ways)

@@ -16,7 +16,7 @@ class TickStatistics:
         self.fanout = Histogram()
         self.skipped_ticks = 0
         self.overruns = 0
-        self._busy: deque[tuple[int, int]] = deque()  # end of the tick, how long it took
+        self._busy: deque[tuple[int, int]] = deque()  # end of the tick, how long it took alone
         self._busy_us = 0
 
     def record(
@@ -33,11 +33,9 @@ class TickStatistics:
         self.compute.record(sent_us - began_us)
         self.fanout.record(ended_us - sent_us)
         self.skipped_ticks += skipped_ticks
-        busy_us = ended_us - began_us
-        if busy_us > period_us:
+        if ended_us - began_us > period_us:
             self.overruns += 1
-        self._busy.append((ended_us, busy_us))
-        self._busy_us += busy_us
+        self._add_busy(began_us, ended_us)
         self._forget_before(ended_us - max(BUSY_WINDOW_US, period_us))
 
     def load(self, now_us: int, period_us: float) -> float:
@@ -64,6 +62,15 @@ class TickStatistics:
             "compute_ms": self.compute.summary(),
             "fanout_ms": self.fanout.summary(),
         }
+
+    def _add_busy(self, began_us: int, ended_us: int) -> None:
+        """Add a tick; while a large fan-out gives others a turn other rooms tick, and what is common counts once."""
+        busy = self._busy
+        while busy and busy[-1][0] - busy[-1][1] >= began_us:
+            self._busy_us -= busy.pop()[1]
+        busy_us = ended_us - (max(began_us, busy[-1][0]) if busy else began_us)
+        busy.append((ended_us, busy_us))
+        self._busy_us += busy_us
 
     def _forget_before(self, time_us: float) -> None:
         while self._busy and self._busy[0][0] < time_us:

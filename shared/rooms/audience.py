@@ -37,9 +37,15 @@ class Audience(Generic[R]):
             self.members = members
             self.is_stale = True
 
-    def fds(self) -> "array[int]":
-        """Return the descriptors as they are now; they hold until the event loop has had a turn."""
+    def fds(self, first: int, last: int) -> "array[int]":
+        """
+        Return the descriptors of ``members[first:last]`` as they are now; they hold until the event loop has a turn.
+
+        The first slice of a tick gathers them all if one has changed; if one changes later, a slice gathers its own.
+        """
         if self.is_stale:
+            if first:
+                return array("i", [member.fd for member in self.members[first:last]])
             self._fds = array("i", [member.fd for member in self.members])
             self.is_stale = False
-        return self._fds
+        return self._fds[first:last]

@@ -172,6 +172,11 @@ class Session:
         """Take the end of the stream."""
         self.state = ENDED
 
+    def abort(self) -> None:
+        """End it at once, whatever is on its way."""
+        self.state = ENDED
+        self.aborted = True
+
     # What is to be told
 
     def send(self, payload: bytes) -> None:
@@ -210,10 +215,10 @@ class Session:
         if self.state is CONNECTED:
             self.close(CloseCode.POLICY_VIOLATION, "no new_player in time", now_us)
         elif self.state is CLOSING:
-            self._abort()
+            self.abort()
         elif self._pings_missed >= self._limits.max_missed_pings:
             self.dead = True
-            self._abort()
+            self.abort()
         else:
             self._pings_missed += 1
             self._pings_sent += 1
@@ -255,10 +260,6 @@ class Session:
 
     def _ping_payload(self) -> bytes:
         return b"%d" % self._pings_sent
-
-    def _abort(self) -> None:
-        self.state = ENDED
-        self.aborted = True
 
 
 def _note(times: list[int], now_us: int, most: int) -> None:

@@ -51,7 +51,7 @@ def rest_of(player: Player) -> list[Frame]:
         while True:
             frames.append(player.receive_frame())
     except EOFError:
-        assert not player._buffer, "a torn frame at the end of the stream"
+        assert not player.is_within_a_frame, "a torn frame at the end of the stream"
     except ConnectionError:
         pass  # a reset may eat anything
     return frames

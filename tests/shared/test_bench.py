@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from shared import bench
-from shared.bench import Block, CountingSocket, OurGame, main, middle, steer
+from shared.bench import CountingSocket, OurGame, main, middle, steer
+from shared.measure.blocks import RulesBlock
 from tests.shared.game.scripted import DOWN, UP
 
 SETTINGS = "FIELD_SIZE_X = FIELD_SIZE_Y = MAX_PLAYERS = 0\n"
@@ -80,7 +81,7 @@ def test_our_game_tells_every_socket_the_same_and_counts_the_living() -> None:
 
 
 def test_time_is_counted_a_living_snake_and_step() -> None:
-    assert Block(elapsed_ns=3_000_000, snake_steps=300, characters=0).us_per_snake == 10
+    assert RulesBlock(elapsed_ns=3_000_000, snake_steps=300, characters=0).us_per_snake == 10
 
 
 def test_a_socket_counts() -> None:
@@ -102,7 +103,7 @@ def test_it_prints_a_table_and_writes_the_raw_numbers(
     assert run(monkeypatch, "--repeats", "3", "--json", "raw.json") == 0
     assert "tickbench us" in capsys.readouterr().out
     raw = json.loads((tmp_path / "raw.json").read_text())
-    assert raw["schema"] == "tickbench.bench/1"
+    assert raw["schema"] == "tickbench.rules/1"
     assert {name: len(blocks) for name, blocks in raw["rules"]["10"].items()} == {"tickbench": 3}
     assert Path.cwd() == tmp_path
 

@@ -92,6 +92,11 @@ class Wire:
         length = int(answer.headers.get("content-length", 0)) if has_body else 0
         return answer._replace(body=self.read(length))
 
+    @property
+    def is_within_a_frame(self) -> bool:
+        """Whether bytes have come that nobody has read yet: at the end of a stream, those of a torn frame."""
+        return bool(self._buffer)
+
     def _fill(self) -> None:
         data = self.sock.recv(65536)
         if not data:

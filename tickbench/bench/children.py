@@ -1,7 +1,6 @@
 """One bench in a process of its own and those who read from it in another. Knows nothing of what is asked of it."""
 
 import re
-import statistics
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -63,7 +62,3 @@ class BenchChild:
             return read_timed(line)
         except msgspec.MsgspecError as error:
             raise RunFailedError(f"the {self._bench.name} answered {line!r}: {error}") from error
-
-    def medians_us(self, block: Block) -> dict[str, float]:
-        """Have a block timed; return the median of each way's ticks."""
-        return {way: statistics.median(us) for way, us in self.time(block).us.items()}

@@ -1,6 +1,7 @@
 """What is timed beside what, in turns; and the figures that come of it. Knows nothing of how they are shown."""
 
 import itertools
+import statistics
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -10,7 +11,7 @@ from msgspec import Struct
 
 from shared.measure.blocks import ClockBlock, FanoutBlock, turns
 from tickbench.bench.children import BenchChild
-from tickbench.bench.ratios import Estimate, estimate, ratios
+from tickbench.bench.ratios import Estimate, estimate, estimate_difference, ratios
 from tickbench.pinning import Pinning
 from tickbench.processes import Nursery
 
@@ -44,11 +45,12 @@ Case = tuple[str, int, int]
 
 
 class FanoutFigure(Struct, frozen=True):
-    """One way to send, on one arm: microseconds a connection and tick, and its ratios of the same repeats."""
+    """One way to send, on one arm: microseconds a connection, and the ratios of the repeats' medians."""
 
     arm: str
     way: str
-    us: list[float]
+    us: list[list[float]]
+    """Of each tick, by repeat."""
     cost_us: Estimate
     to_raw: Estimate | None
     to_peer: Estimate | None
@@ -62,10 +64,11 @@ class ClockFigure(Struct, frozen=True):
     rate_hz: float
     connections: int
     """Who got a frame after each wait; 0: an idle process."""
-    late_us: list[float]
+    late_us: list[list[float]]
+    """Of each wait, by repeat."""
     p50_us: float
     p99_us: float
-    p99_beyond_sleep_us: float
+    p99_beyond_sleep_us: Estimate
 
 
 def has_peer() -> bool:
@@ -102,14 +105,14 @@ def measure_fanout(pinning: Pinning, scratch: Path, connections: int, repeats: i
     if has_peer():
         arms[PEER] = ("tickbench.bench.peer",)
         ways[PEER] = ("broadcast",)
-    us: dict[tuple[str, str], list[float]] = {(arm, way): [] for arm in arms for way in ways[arm]}
+    us: dict[tuple[str, str], list[list[float]]] = {(arm, way): [] for arm in arms for way in ways[arm]}
     blocks = {arm: FanoutBlock(list(ways[arm]), TICKS_A_BLOCK, TEXT_BYTES) for arm in arms}
     with bench_children(arms, pinning, scratch, connections) as children:
         for arm, block in blocks.items():  # not counted: it fills caches
             children[arm].time(block)
         for arm in turns(list(arms), repeats):
-            for way, median_us in children[arm].medians_us(blocks[arm]).items():
-                us[arm, way].append(median_us)
+            for way, ticks_us in children[arm].time(blocks[arm]).us.items():
+                us[arm, way].append(ticks_us)
             step()
     return [_fanout_figure(arm, way, us) for arm, way in us]
 
@@ -124,15 +127,15 @@ def measure_clocks(pinning: Pinning, scratch: Path, ticks: int, repeats: int, st
     """
     arms = {arm: ARMS[arm] for arm in ("asyncio", "asyncio:loop=uvloop", "gevent", "gevent:loop=libuv")}
     cases = list(itertools.product(arms, CLOCK_RATES_HZ, (0, BUSY_CONNECTIONS)))
-    late: dict[Case, dict[str, list[float]]] = {case: {way: [] for way in CLOCK_WAYS} for case in cases}
+    late: dict[Case, dict[str, list[list[float]]]] = {case: {way: [] for way in CLOCK_WAYS} for case in cases}
     with bench_children(arms, pinning, scratch, BUSY_CONNECTIONS) as children:
-        for _ in range(repeats):
-            for case in cases:
-                arm, rate_hz, connections = case
-                timed = children[arm].time(ClockBlock(CLOCK_WAYS, ticks, rate_hz, connections, TEXT_BYTES))
-                for way, us in timed.us.items():
-                    late[case][way] += us
-            step()
+        for number, case in enumerate(turns(cases, repeats), 1):
+            arm, rate_hz, connections = case
+            timed = children[arm].time(ClockBlock(CLOCK_WAYS, ticks, rate_hz, connections, TEXT_BYTES))
+            for way, us in timed.us.items():
+                late[case][way].append(us)
+            if number % len(cases) == 0:
+                step()
     return [_clock_figure(case, way, late[case]) for case in cases for way in CLOCK_WAYS]
 
 
@@ -142,20 +145,23 @@ def percentile(values: list[float], percent: float) -> float:
     return ordered[max(0, -int(-len(ordered) * percent // 100) - 1)]
 
 
-def _fanout_figure(arm: str, way: str, us: dict[tuple[str, str], list[float]]) -> FanoutFigure:
-    ours, raw, peer = us[arm, way], us.get((arm, "raw")), us.get((PEER, "broadcast"))
+def _fanout_figure(arm: str, way: str, us: dict[tuple[str, str], list[list[float]]]) -> FanoutFigure:
+    medians_us = {key: [statistics.median(ticks_us) for ticks_us in repeats] for key, repeats in us.items()}
+    ours, raw, peer = medians_us[arm, way], medians_us.get((arm, "raw")), medians_us.get((PEER, "broadcast"))
     return FanoutFigure(
         arm,
         way,
-        ours,
+        us[arm, way],
         estimate(ours),
         estimate(ratios(ours, raw)) if raw and way != "raw" else None,
         estimate(ratios(ours, peer)) if peer and way != "raw" and arm != PEER else None,
     )
 
 
-def _clock_figure(case: Case, way: str, late: dict[str, list[float]]) -> ClockFigure:
+def _clock_figure(case: Case, way: str, late: dict[str, list[list[float]]]) -> ClockFigure:
     arm, rate_hz, connections = case
-    p99_us = percentile(late[way], 99)
-    beyond_us = p99_us - percentile(late["time.sleep"], 99)
-    return ClockFigure(arm, way, rate_hz, connections, late[way], percentile(late[way], 50), p99_us, beyond_us)
+    waits_us = list(itertools.chain.from_iterable(late[way]))
+    beyond_us = estimate_difference(late[way], late["time.sleep"], lambda values: percentile(values, 99))
+    return ClockFigure(
+        arm, way, rate_hz, connections, late[way], percentile(waits_us, 50), percentile(waits_us, 99), beyond_us
+    )

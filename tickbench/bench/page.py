@@ -6,8 +6,9 @@ import plotly.graph_objects as go
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from shared.measure.blocks import RulesBlock
 from tickbench.bench.measure import ClockFigure, FanoutFigure
-from tickbench.bench.ratios import Estimate
+from tickbench.bench.ratios import Estimate, estimate, ratios
 
 BAR_COLOR = "#2f7de1"
 ROW_PIXELS = 34
@@ -27,17 +28,17 @@ def fanout_table(figures: list[FanoutFigure]) -> Table:
 
 def clock_table(figures: list[ClockFigure]) -> Table:
     """Lay the lateness out."""
-    table = _table("How late a wait ends, ms; its p99 beyond that of time.sleep in between")
+    table = _table("How late a wait ends, ms; its p99 beyond that of time.sleep in between, [95 % interval]")
     for heading in ("arm", "Hz", "peers", "way", "p50", "p99", "beyond sleep"):
         table.add_column(heading, justify="left" if heading in ("arm", "way") else "right", no_wrap=True)
     for figure in figures:
-        milliseconds = (figure.p50_us, figure.p99_us, figure.p99_beyond_sleep_us)
         table.add_row(
             figure.arm,
             f"{figure.rate_hz:g}",
             str(figure.connections),
             figure.way,
-            *(f"{us / 1000:.3f}" for us in milliseconds),
+            *(f"{us / 1000:.3f}" for us in (figure.p50_us, figure.p99_us)),
+            "-" if figure.way == "time.sleep" else words_ms(figure.p99_beyond_sleep_us),
         )
     return table
 
@@ -47,6 +48,28 @@ def words(value: Estimate | None, digits: int) -> str:
     if value is None:
         return "-"
     return f"{value.median:.{digits}f} [{value.low:.{digits}f}-{value.high:.{digits}f}]"
+
+
+def words_ms(value: Estimate) -> str:
+    """Return a duration in milliseconds with its interval, either of which may be negative."""
+    return f"{value.median / 1000:.3f} [{value.low / 1000:.3f} to {value.high / 1000:.3f}]"
+
+
+def rules_table(blocks: dict[str, dict[str, list[RulesBlock]]]) -> Table:
+    """Lay the cost of the rules out: medians of the repeats, and the 95 % interval of the ratios."""
+    table = _table("Rules and encoding of one step, us a living snake: medians, [95 % interval]")
+    for heading in ("players", "tickbench", "snakepit", "ratio"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for players, games in blocks.items():
+        us = {name: [block.us_per_snake for block in played] for name, played in games.items()}
+        theirs = us.get("snakepit")
+        table.add_row(
+            players,
+            words(estimate(us["tickbench"]), 2),
+            words(estimate(theirs), 2) if theirs else "-",
+            words(estimate(ratios(us["tickbench"], theirs)), 3) if theirs else "-",
+        )
+    return table
 
 
 def write_chart(figures: list[FanoutFigure], file: Path) -> None:

@@ -1,15 +1,18 @@
 """Medians of repeats and how far they can be trusted. Knows nothing of what was timed."""
 
 import math
+import random
 import statistics
+from collections.abc import Callable, Iterable
 
 from msgspec import Struct
 
 CONFIDENCE = 0.95
+RESAMPLES = 1000
 
 
 class Estimate(Struct, frozen=True):
-    """The median of some repeats, and the interval that holds that of all repeats in 95 of 100 such samples."""
+    """A figure of some repeats, and the interval that holds that of all repeats in 95 of 100 such samples."""
 
     median: float
     low: float
@@ -31,6 +34,29 @@ def estimate(values: list[float]) -> Estimate:
 def ratios(ours: list[float], theirs: list[float]) -> list[float]:
     """Return the ratio of each repeat: what both had in common, such as a noisy minute, falls out of it."""
     return [our / their for our, their in zip(ours, theirs, strict=True)]
+
+
+def estimate_difference(
+    ours: list[list[float]], theirs: list[list[float]], statistic: Callable[[list[float]], float]
+) -> Estimate:
+    """
+    Estimate how far a statistic of all values of ``ours`` lies above that of ``theirs``.
+
+    Each list holds one repeat; those of the same place were taken in turns. The interval is that of 95 % of 1,000
+    resamples of whole repeats, both sides' together (the percentile bootstrap: Efron and Tibshirani, An Introduction
+    to the Bootstrap, 1993, chapter 13), since what happened within a repeat is no independent sample.
+    """
+
+    def difference(places: Iterable[int]) -> float:
+        chosen = list(places)
+        our, their = ([value for place in chosen for value in side[place]] for side in (ours, theirs))
+        return statistic(our) - statistic(their)
+
+    count = len(ours)
+    chance = random.Random(0)  # noqa: S311 # the same figures give the same interval
+    resampled = sorted(difference(chance.choices(range(count), k=count)) for _ in range(RESAMPLES))
+    outside = int(RESAMPLES * (1 - CONFIDENCE) / 2)
+    return Estimate(difference(range(count)), resampled[outside], resampled[-1 - outside])
 
 
 def _values_outside(count: int) -> int:

@@ -10,8 +10,9 @@ import msgspec
 from rich.console import Console
 from rich.progress import Progress
 
+from shared.measure.blocks import RulesBlock, RulesReport
 from tickbench.bench.measure import ClockFigure, FanoutFigure, fanout_arms, has_peer, measure_clocks, measure_fanout
-from tickbench.bench.page import clock_table, fanout_table, write_chart
+from tickbench.bench.page import clock_table, fanout_table, rules_table, write_chart
 from tickbench.commands import bench_command
 from tickbench.environment import Environment, collect_environment
 from tickbench.errors import InputError, InterruptedByUserError, RunFailedError
@@ -27,13 +28,13 @@ RULES_LIMIT_S = 1800.0
 FAILED = 1
 
 
-class BenchReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickbench.bench/2"):
+class BenchReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickbench.bench/3"):
     """All raw numbers and what was made of them; a part that was not asked for is None."""
 
     environment: Environment
     fanout: list[FanoutFigure] | None = None
     clocks: list[ClockFigure] | None = None
-    rules: dict[str, object] | None = None
+    rules: dict[str, dict[str, list[RulesBlock]]] | None = None
 
 
 @click.command()
@@ -87,7 +88,7 @@ def bench(
     """
     Time fan-outs, timers and rules beside the bare call.
 
-    Without a part, all three, in about ten minutes. Only the ratios of one run mean something.
+    Without a part, all three, in about twenty minutes. Only the ratios of one run mean something.
     """
     for name, file in (("--json", json_file), ("--chart", chart_file)):
         if file is not None and not file.absolute().parent.is_dir():
@@ -139,15 +140,18 @@ def measure(
         console.print(clock_table(clocks))
         report = msgspec.structs.replace(report, clocks=clocks)
     if "rules" in parts:
-        report = msgspec.structs.replace(report, rules=measure_rules(pinning, scratch, snakepit, repeats, console))
+        with console.status("rules"):
+            rules = measure_rules(pinning, scratch, snakepit, repeats)
+        console.print(rules_table(rules))
+        report = msgspec.structs.replace(report, rules=rules)
     return report
 
 
 def measure_rules(
-    pinning: Pinning, scratch: Path, snakepit: Path | None, repeats: int, console: Console
-) -> dict[str, object]:
+    pinning: Pinning, scratch: Path, snakepit: Path | None, repeats: int
+) -> dict[str, dict[str, list[RulesBlock]]]:
     """
-    Run the bench of the rules and print what it says; return its raw numbers.
+    Run the bench of the rules; return its raw numbers, by game, by the number of players.
 
     Raises:
         RunFailedError: it failed.
@@ -155,7 +159,7 @@ def measure_rules(
     """
     file = scratch / "rules.json"
     arguments = ["--json", str(file), "--repeats", str(repeats)] + (["--snakepit", str(snakepit)] if snakepit else [])
-    with Nursery() as nursery, console.status("rules"):
+    with Nursery() as nursery:
         child = nursery.start(
             "bench of the rules", bench_command(arguments), log=scratch / "rules", cpus=pinning.server
         )
@@ -163,9 +167,10 @@ def measure_rules(
         child.stop(grace_s=0)
     if not ended or child.exit_status:
         raise RunFailedError(f"the bench of the rules failed{child.last_words()}")
-    console.print(child.log_text(), end="", markup=False)
-    rules: dict[str, object] = msgspec.json.decode(file.read_bytes())
-    return rules
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=RulesReport).rules
+    except (OSError, msgspec.MsgspecError) as error:
+        raise RunFailedError(f"the bench of the rules wrote nothing that can be read: {error}") from error
 
 
 @contextmanager

@@ -96,3 +96,13 @@ def test_the_load_is_off_by_no_more_than_the_tick_that_the_window_cuts(
     cut_us = sum(start_us - began_us for began_us, ended_us in recorded if began_us < start_us <= ended_us)
     load_us = ticks.load(now_us, PERIOD_US) * 1_000_000
     assert true_us - 0.01 <= load_us <= true_us + cut_us + 0.01
+
+
+def test_what_ticks_of_two_rooms_have_in_common_counts_once() -> None:
+    """A large fan-out gives others a turn, and their ticks lie within it, or reach out of it."""
+    ticks = TickStatistics()
+    record(ticks, 10_000, 20_000)  # within the next one, and ends before it
+    record(ticks, 0, 400_000)
+    record(ticks, 390_000, 110_000)
+    assert ticks.load(500_000, PERIOD_US) == pytest.approx(0.5)
+    assert ticks.fanout.max_us >= 200_000, "each is reported as long as it took"

@@ -18,26 +18,37 @@ def seated(*fds: int) -> tuple[Audience[Peer], list[Peer]]:
 def test_descriptors_stand_in_the_order_of_the_members() -> None:
     audience, peers = seated(7, -1, 9)
     assert audience.members == peers
-    assert list(audience.fds()) == [7, -1, 9]
+    assert list(audience.fds(0, 3)) == [7, -1, 9]
+    assert list(audience.fds(1, 2)) == [-1]
+    assert list(audience.fds(2, 9)) == [9]
 
 
 def test_nobody_is_looked_at_until_somebody_has_changed() -> None:
     audience, peers = seated(7, 8)
-    fds = audience.fds()
-    audience.seat(peers)
-    assert audience.fds() is fds
+    audience.fds(0, 2)
     peers[1].fd = -1
+    audience.seat(peers)
+    assert list(audience.fds(0, 2)) == [7, 8]
     audience.is_stale = True
-    assert list(audience.fds()) == [7, -1]
+    assert list(audience.fds(0, 2)) == [7, -1]
     assert not audience.is_stale
+
+
+def test_who_changes_between_two_slices_is_seen_in_the_second() -> None:
+    audience, peers = seated(7, 8, 9)
+    assert list(audience.fds(0, 2)) == [7, 8]
+    peers[2].fd = -1
+    audience.is_stale = True
+    assert list(audience.fds(2, 4)) == [-1]
+    assert audience.is_stale, "the next tick gathers them all"
 
 
 def test_other_members_are_another_audience() -> None:
     audience, peers = seated(7, 8)
-    audience.fds()
+    audience.fds(0, 2)
     audience.seat([*peers[1:], Peer(5)])
-    assert list(audience.fds()) == [8, 5]
+    assert list(audience.fds(0, 2)) == [8, 5]
 
 
 def test_an_empty_room_has_nobody_to_send_to() -> None:
-    assert list(Audience[Peer]().fds()) == []
+    assert list(Audience[Peer]().fds(0, 2)) == []
