@@ -58,6 +58,9 @@ GEVENT_ONLY = {
         "FrameWriter.is_drained": "a transport knows for both writers",
         "FrameWriter.unsent_bytes": "as is_drained",
         "FrameWriter.keep": "a transport takes the rest; on gevent a greenlet writes it",
+        "Writer.awaits_turn": "on asyncio whoever sends does it; a greenlet that is to do it has to be switched to",
+        "WaitingWriter.awaits_turn": "as Writer",
+        "LibraryWriter.awaits_turn": "as Writer",
         "LibraryWriter.unsent_bytes": "a transport knows for both writers",
     },
     "websocket.py": {

@@ -44,6 +44,9 @@ class Writer(Outlet, Protocol):
     def send_text(self, text: str) -> None:
         """Send a tick's frame."""
 
+    def awaits_turn(self) -> bool:
+        """Whether a greenlet of its own has yet to begin to send a tick's frame."""
+
     def finish(self, limit_s: float) -> None:
         """Wait until all is handed to the kernel, at most ``limit_s``; what is left then is dropped."""
 
@@ -71,6 +74,10 @@ class WaitingWriter:
             self._connection.ws.send(text)
         except (OSError, WebSocketError):
             self._connection.session.receive_eof()  # its reader ends it: one leaver never ends a tick
+
+    def awaits_turn(self) -> bool:
+        """Whether a greenlet of its own has yet to begin to send a tick's frame."""
+        return False  # whoever sends does it
 
     def is_drained(self) -> bool:
         """Whether the kernel has taken all."""
@@ -125,6 +132,10 @@ class LibraryWriter(WaitingWriter):
         """Let a tick's frame have its turn; only while ``connection.fd`` says so."""
         self._text = text
         self.send(FRAME_TURN)
+
+    def awaits_turn(self) -> bool:
+        """Whether a greenlet of its own has yet to begin to send a tick's frame."""
+        return self._text is not None and not self._is_writing
 
     def is_drained(self) -> bool:
         """Whether the kernel has taken all, and nothing waits."""

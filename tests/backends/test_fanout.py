@@ -38,8 +38,11 @@ class Peer:
         self.frames: list[bytes] = []
         self.rests: list[bytes] = []
         self.has_ended = False
+        self.turns_to_wait = 0
         self.session = SimpleNamespace(is_open=True, receive_eof=self._end)
-        self.writer = SimpleNamespace(send_text=self._send_text, keep=self.rests.append)
+        self.writer = SimpleNamespace(
+            send_text=self._send_text, keep=self.rests.append, awaits_turn=lambda: self.turns_to_wait > 0
+        )
 
     def _end(self) -> None:
         self.has_ended = True
@@ -166,6 +169,20 @@ def test_who_becomes_slow_in_a_turn_is_skipped(house: House) -> None:
 
     assert house.send(in_turn) == [last]
     assert last.frames == []
+
+
+def test_no_tick_ends_before_every_writer_has_begun(backend: str) -> None:
+    """On gevent the library's send has a greenlet, which may have to wait for a turn, or for several."""
+    house = House(backend, "library")
+    last = house.peers[-1]
+    last.turns_to_wait = 3
+
+    def in_turn() -> None:
+        if last.frames:
+            last.turns_to_wait -= 1
+
+    house.send(in_turn)
+    assert backend == "asyncio" or last.turns_to_wait <= 0
 
 
 def test_what_the_kernel_does_not_take_is_kept_for_the_writer(frame_once: House) -> None:
