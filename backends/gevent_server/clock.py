@@ -7,7 +7,7 @@ from typing import Any
 import gevent
 from gevent.event import Event
 
-from shared.loops.wakeups import Wakeups
+from shared.loops.wakeups import Wakeups, lead_us
 from shared.timerfd import MONOTONIC, create_timer, expirations, set_timer
 
 
@@ -23,6 +23,7 @@ class Clock:
         self._offset_ns = time.time_ns() - time.monotonic_ns()
         self._kind = kind
         self._timer = -1
+        self._lead_us = 0  # of the time at which the timer is set to expire
         self._watcher: Any = None
         self._wakeups: Wakeups[Event] = Wakeups()
 
@@ -51,12 +52,15 @@ class Clock:
             self._timer = -1
 
     def sleep_until(self, due_us: int) -> None:
-        """Wait; never return before ``due_us``, though the loop's own timer may wake us early."""
-        while (wait_us := due_us - self.now_us()) > 0:
-            if self._timer >= 0:
-                self._wait_for_timer(due_us)
-            else:
+        """Wait; never return before ``due_us``, though we may be woken early."""
+        if self._timer < 0:
+            while (wait_us := due_us - self.now_us()) > 0:
                 gevent.sleep(wait_us / 1_000_000)
+            return
+        if due_us > self.now_us():
+            self._wait_for_timer(due_us)
+        while due_us > self.now_us():
+            pass  # what is left of the lead, for at most LEAD_US
 
     # Private methods
 
@@ -68,11 +72,12 @@ class Clock:
         woken.wait()
 
     def _arm(self, due_us: int) -> None:
-        set_timer(self._timer, due_us * 1000 - self._offset_ns)
+        self._lead_us = lead_us(due_us, self.now_us())
+        set_timer(self._timer, (due_us - self._lead_us) * 1000 - self._offset_ns)
 
     def _on_expired(self) -> None:
         expirations(self._timer)
-        for woken in self._wakeups.pop_due(self.now_us()):
+        for woken in self._wakeups.pop_due(self.now_us() + self._lead_us):
             woken.set()
         if (due_us := self._wakeups.next_due_us) is not None:
             self._arm(due_us)

@@ -1,7 +1,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.loops.wakeups import Wakeups
+from shared.loops.wakeups import LEAD_US, MIN_SLEEP_US, Wakeups, lead_us
 
 
 def test_nobody_waits() -> None:
@@ -22,3 +22,11 @@ def test_everybody_is_woken_once_when_due_in_order(due_times: list[int], looks: 
         waiting = [waiter for waiter in waiting if waiter[0] > now_us]
         assert wakeups.pop_due(now_us) == due
         assert wakeups.next_due_us == min((due_us for due_us, _ in waiting), default=None)
+
+
+def test_who_sleeps_long_is_to_be_woken_a_little_early_and_who_sleeps_short_is_not() -> None:
+    assert lead_us(MIN_SLEEP_US, 0) == LEAD_US
+    assert lead_us(50_000, 7) == LEAD_US
+    assert lead_us(MIN_SLEEP_US + 6, 7) == 0
+    assert lead_us(5, 7) == 0
+    assert LEAD_US <= 0.02 * MIN_SLEEP_US, "however many rooms there are, no more than that is spun away"
