@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 W = TypeVar("W")
 
-LEAD_US = 100
+LEAD_US = 150
 """How much earlier than it is due a process that sleeps is to be woken: by the time that it runs, that has passed."""
 
 MIN_SLEEP_US = 50 * LEAD_US
