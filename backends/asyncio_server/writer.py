@@ -147,7 +147,8 @@ class LibraryWriter(WaitingWriter, asyncio.BaseProtocol):
         """Take note that it has; go on with what waits."""
         self._is_free = True
         if self.outbox:
-            self._go_on()
+            # Not now: who aborts a transport from in here has it report its loss twice.
+            asyncio.get_running_loop().call_soon(self._go_on)
         else:
             self._update()
 

@@ -1,13 +1,15 @@
 """Nothing follows a close frame, not even where every send waits for its peer: on ``naive``, on both stacks."""
 
 import asyncio
+import os
 from types import SimpleNamespace
 from typing import Any
 
 import gevent
+import pytest
 from gevent.event import Event
 
-from backends.asyncio_server.writer import WaitingWriter
+from backends.asyncio_server.writer import FrameWriter, WaitingWriter
 from backends.gevent_server.websocket import GameStream
 from shared.wire.frames import Opcode, server_frame
 from shared.wire.session import Limits, Outgoing
@@ -49,6 +51,53 @@ def test_on_asyncio_a_close_frame_overtakes_no_text_and_ends_them() -> None:
 
     asyncio.run(send())
     assert library.sent == ["early", "CLOSE"]
+
+
+class Transport(asyncio.Transport):
+    """As much of a transport as a writer asks for."""
+
+    def __init__(self) -> None:
+        super().__init__({"socket": SimpleNamespace(fileno=lambda: 7, setsockopt=lambda *_: None)})
+
+    def get_protocol(self) -> asyncio.Protocol:
+        return asyncio.Protocol()
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        pass
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+
+def test_on_asyncio_nothing_is_aborted_while_a_transport_tells_that_it_has_handed_over_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Seen: asyncio's transport reports its loss twice then, and fails on the second."""
+    aborted: list[bool] = []
+    connection: Any = SimpleNamespace(
+        ws=SimpleNamespace(transport=Transport(), waits_for_peer=False, is_lost=False),
+        session=SimpleNamespace(is_open=True),
+        offer=lambda _: None,
+        abort=lambda: aborted.append(True),
+    )
+
+    def fail(fd: int, data: bytes) -> int:
+        raise ConnectionResetError(fd, len(data))
+
+    async def hand_over() -> None:
+        writer = FrameWriter(connection)
+        writer.pause_writing()
+        await writer.send(Outgoing(Opcode.TEXT, b"[]"))
+        monkeypatch.setattr(os, "write", fail)
+        writer.resume_writing()
+        assert not aborted
+        await asyncio.sleep(0)
+        assert aborted
+
+    asyncio.run(hand_over())
 
 
 class SlowSocket:
