@@ -63,7 +63,7 @@ figures-load: setup  ## hold the load generator to its planted truths at full si
 		tests/loadtests/test_planted_lateness.py tests/loadtests/test_planted_counts.py \
 		tests/loadtests/test_doubts.py
 
-figures-servers: setup  ## hold the servers to their figures at full size: slow clients, storms, churn, memory (an hour)
+figures-servers: setup  ## hold the servers to their figures at full size: slow clients, storms, churn, memory (three hours)
 	TICKBENCH_FULL_SIZE=1 $(RUN) pytest -s --timeout 1500 \
 		tests/contract/test_stalled_crowd.py tests/contract/test_storm.py tests/contract/test_ten_thousand.py \
 		tests/contract/test_interleavings.py tests/contract/test_stalls.py tests/contract/test_churn.py

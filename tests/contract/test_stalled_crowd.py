@@ -5,9 +5,11 @@ At full size only: it measures, pinned, on a machine that does nothing else (``m
 """
 
 import os
+import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,13 +25,15 @@ pytestmark = pytest.mark.full_size
 FLAGS = ("--pad", "20000", "--bots", "10", "--tick-budget", "0")
 OTHERS, STALLED = 190, 10
 MEASURED_S = 60
+PAIRS, MOST_PAIRS = 10, 15
+"""A percentile of one run moves by a fifth with what else the host does: so many valid pairs, and at most so many."""
 SLOW_LIMIT_S = 5.0
 MEGABYTE = 2**20
 
 
-def pin(server: RunningServer) -> None:
-    """Put the server on the first core and all else on the others."""
-    first, *others = sorted(os.sched_getaffinity(0))
+def pin(server: RunningServer, cores: set[int]) -> None:
+    """Put the server on the first of ``cores`` and all else on the others."""
+    first, *others = sorted(cores)
     os.sched_setaffinity(server.process.pid, {first})
     os.sched_setaffinity(0, others or {first})
 
@@ -41,7 +45,11 @@ def load(server: RunningServer, out: Path, *flags: str) -> LoadSummary:
         [sys.executable, "-m", "tickbench", "load", server.url, *flags], capture_output=True, text=True, check=False
     )
     assert done.returncode in (0, 3), done.stderr
-    return read_summary(out.read_bytes())
+    summary = read_summary(out.read_bytes())
+    # whoever shares a core with those whom it measures measures itself
+    machine = summary.machine
+    assert not set(machine.cpus_server or ()) & set(machine.cpus_generator or ()), "pinning failed"
+    return summary
 
 
 def rest_of(player: Player) -> list[Frame]:
@@ -58,38 +66,54 @@ def rest_of(player: Player) -> list[Frame]:
 
 
 @pytest.fixture
-def affinity() -> object:
+def cores() -> Iterator[set[int]]:
+    """The cores that this process may use: asked for once, since pinning changes the answer; given back at the end."""
     usable = os.sched_getaffinity(0)
     yield usable
     os.sched_setaffinity(0, usable)
 
 
-@pytest.mark.timeout(600)
-@pytest.mark.usefixtures("affinity")
+@pytest.mark.timeout(MOST_PAIRS * 200)
 @pytest.mark.parametrize("fanout", ["frame-once", "library"])
-def test_the_others_notice_nothing(serve: Serve, fanout: str, tmp_path: Path) -> None:
-    with serve("--fanout", fanout, *FLAGS) as server:
-        pin(server)
-        alone = load(server, tmp_path / "alone.json", "--users", str(OTHERS))
-    with serve("--fanout", fanout, *FLAGS) as server:
-        pin(server)
-        stall = ("--scenario", "stall", "--share", f"{100 * STALLED / (OTHERS + STALLED):g}")
-        beside = load(server, tmp_path / "beside.json", *stall, "--users", str(OTHERS + STALLED))
-        slow_closed = server.stats()["slow_closed"]
-    lateness = [summary.tick_lateness_ms.p99 or 0 for summary in (alone, beside)]
-    grown = (beside.server.rss_bytes or 0) - (alone.server.rss_bytes or 0)
-    print(  # noqa: T201 # the figures are asked for
-        f"\n{server.backend} {fanout}: lateness p99 {lateness[0]:.2f} ms alone, {lateness[1]:.2f} ms beside (ratio "
-        f"{lateness[1] / lateness[0]:.2f}); missing {beside.frames.missing} of {beside.frames.expected}; due times "
-        f"skipped {alone.server.skipped_ticks} alone, {beside.server.skipped_ticks} beside; slow_closed {slow_closed}; "
-        f"memory {grown / MEGABYTE:.1f} MiB more than alone; valid: {alone.validity.reasons} {beside.validity.reasons}"
-    )
-    assert beside.frames.missing == 0
-    assert beside.server.skipped_ticks is not None
-    assert beside.server.skipped_ticks <= 2
-    assert lateness[1] <= 1.2 * lateness[0]
-    assert grown < 5 * MEGABYTE
-    assert slow_closed == STALLED
+def test_the_others_notice_nothing(serve: Serve, backend: str, fanout: str, cores: set[int], tmp_path: Path) -> None:
+    def alone() -> LoadSummary:
+        with serve("--fanout", fanout, *FLAGS) as server:
+            pin(server, cores)
+            return load(server, tmp_path / "alone.json", "--users", str(OTHERS))
+
+    def beside() -> LoadSummary:
+        with serve("--fanout", fanout, *FLAGS) as server:
+            pin(server, cores)
+            stall = ("--scenario", "stall", "--share", f"{100 * STALLED / (OTHERS + STALLED):g}")
+            summary = load(server, tmp_path / "beside.json", *stall, "--users", str(OTHERS + STALLED))
+            assert server.stats()["slow_closed"] == STALLED
+            return summary
+
+    ratios: list[float] = []
+    for pair in range(MOST_PAIRS):
+        if len(ratios) == PAIRS:
+            break
+        # which one goes first takes turns, too: a machine that warms up or is taken away would favour one
+        runs = {run: run() for run in ((alone, beside) if pair % 2 == 0 else (beside, alone))}
+        quiet, stalled = runs[alone], runs[beside]
+        p99 = [summary.tick_lateness_ms.p99 or 0 for summary in (quiet, stalled)]
+        grown = (stalled.server.rss_bytes or 0) - (quiet.server.rss_bytes or 0)
+        print(  # noqa: T201 # the figures are asked for
+            f"\n{backend} {fanout}, pair {pair}: lateness p99 {p99[0]:.2f} ms alone, {p99[1]:.2f} ms beside "
+            f"(ratio {p99[1] / p99[0]:.3f}); missing {stalled.frames.missing} of {stalled.frames.expected}; due times "
+            f"skipped {quiet.server.skipped_ticks} alone, {stalled.server.skipped_ticks} beside; memory "
+            f"{grown / MEGABYTE:.1f} MiB more; not valid: {quiet.validity.reasons} {stalled.validity.reasons}",
+            flush=True,
+        )
+        assert stalled.frames.missing == 0
+        assert stalled.server.skipped_ticks is not None
+        assert stalled.server.skipped_ticks <= 2
+        assert grown < 5 * MEGABYTE
+        if quiet.validity.ok and stalled.validity.ok:
+            ratios.append(p99[1] / p99[0])
+    print(f"{backend} {fanout}: ratios {sorted(round(ratio, 3) for ratio in ratios)}")  # noqa: T201 # as above
+    assert len(ratios) == PAIRS, "too few pairs were valid"
+    assert statistics.median(ratios) <= 1.2
 
 
 @pytest.mark.timeout(60)
@@ -121,11 +145,10 @@ def test_the_stalled_are_gone_in_time_and_find_whole_frames(serve: Serve, fanout
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.usefixtures("affinity")
-def test_as_people_write_it_everybody_does(serve: Serve) -> None:
+def test_as_people_write_it_everybody_does(serve: Serve, cores: set[int]) -> None:
     """What the policy is for: printed, for the report."""
     with serve("--fanout", "naive", *FLAGS) as server:
-        pin(server)
+        pin(server, cores)
         stalled = [server.connect("main") for _ in range(STALLED)]
         for player in stalled:
             player.send(["new_player", "stalled"])
