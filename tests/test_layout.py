@@ -51,7 +51,7 @@ GEVENT_ONLY = {
     "server.py": {
         "choose_event_loop": "gevent's loop is global and made once; asyncio's is handed to its runner",
     },
-    "fanout.py": {
+    "clock.py": {
         "give_turn": "gevent.sleep(0) looks at no socket; asyncio.sleep(0) does",
     },
     "writer.py": {

@@ -46,13 +46,19 @@ class Clock:
             self._timer = -1
 
     async def sleep_until(self, due_us: int) -> None:
-        """Wait until ``due_us`` is over, though we may be woken early: 0 us late is early to a histogram."""
+        """
+        Wait until ``due_us`` is over, though we may be woken early: 0 us late is early to a histogram.
+
+        Whoever is late already gives others a turn, or a loop that always is would keep everybody from running.
+        """
+        if due_us < self.now_us():
+            await asyncio.sleep(0)
+            return
         if self._timer < 0:
             while (wait_us := due_us - self.now_us()) >= 0:  # noqa: ASYNC110 # the loop wakes us early at times
                 await asyncio.sleep(wait_us / 1_000_000)
             return
-        if due_us > self.now_us():
-            await self._wait_for_timer(due_us)
+        await self._wait_for_timer(due_us)
         while due_us >= self.now_us():
             pass  # what is left of the lead, for at most LEAD_US
 

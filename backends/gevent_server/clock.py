@@ -52,13 +52,19 @@ class Clock:
             self._timer = -1
 
     def sleep_until(self, due_us: int) -> None:
-        """Wait until ``due_us`` is over, though we may be woken early: 0 us late is early to a histogram."""
+        """
+        Wait until ``due_us`` is over, though we may be woken early: 0 us late is early to a histogram.
+
+        Whoever is late already gives others a turn, or a loop that always is would keep everybody from running.
+        """
+        if due_us < self.now_us():
+            give_turn()
+            return
         if self._timer < 0:
             while (wait_us := due_us - self.now_us()) >= 0:
                 gevent.sleep(wait_us / 1_000_000)
             return
-        if due_us > self.now_us():
-            self._wait_for_timer(due_us)
+        self._wait_for_timer(due_us)
         while due_us >= self.now_us():
             pass  # what is left of the lead, for at most LEAD_US
 
@@ -81,3 +87,10 @@ class Clock:
             woken.set()
         if (due_us := self._wakeups.next_due_us) is not None:
             self._arm(due_us)
+
+
+def give_turn() -> None:
+    """Let the hub look at its sockets once; ``gevent.sleep(0)`` runs what is ready and looks at none."""
+    hub: Any = gevent.get_hub()
+    with hub.loop.timer(0) as timer:
+        hub.wait(timer)

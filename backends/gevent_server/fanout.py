@@ -1,10 +1,9 @@
 """Handing one tick's frame to every connection of a room: the ways that ``--fanout`` names. Knows nothing of rooms."""
 
 import os
-from typing import Any, Protocol
+from typing import Protocol
 
-import gevent
-
+from backends.gevent_server.clock import give_turn
 from backends.gevent_server.connection import Connection
 from shared.rooms.audience import Audience
 from shared.wire.frames import Opcode, server_frame
@@ -81,13 +80,6 @@ class FrameOnceFanout:
                 if sent != size:
                     audience.members[place].writer.keep(frame[sent:])
         return skipped
-
-
-def give_turn() -> None:
-    """Let the hub look at its sockets once; ``gevent.sleep(0)`` runs what is ready and looks at none."""
-    hub: Any = gevent.get_hub()
-    with hub.loop.timer(0) as timer:
-        hub.wait(timer)
 
 
 FANOUTS: dict[str, type[Fanout]] = {"naive": NaiveFanout, "library": LibraryFanout, "frame-once": FrameOnceFanout}

@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING
 
+from backends.gevent_server.clock import give_turn
 from backends.gevent_server.connection import Connection
-from backends.gevent_server.fanout import SLICE, give_turn
+from backends.gevent_server.fanout import SLICE
 from shared.loops.schedule import DueTick, TickSchedule
 from shared.rooms.audience import Audience
 from shared.rooms.room import Room
