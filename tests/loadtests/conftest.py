@@ -1,6 +1,5 @@
 """Load runs as child processes: importing locust would monkey-patch the tests."""
 
-import fcntl
 import json
 import os
 import signal
@@ -133,22 +132,6 @@ def busy(core: int) -> Iterator[None]:
             yield
         finally:
             process.kill()
-
-
-@pytest.fixture(autouse=True)
-def cores_of_its_own(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """
-    Have tests of the group "cores" wait for each other, whichever workers they are on; pytest's timeout is the bound.
-
-    With pytest 9.2, pytest-xdist 3.8 sends a group's tests to all workers in silence (pytest-xdist issue 1386).
-
-    """
-    if "cores" not in {name for mark in request.node.iter_markers("xdist_group") for name in mark.args}:
-        yield
-        return
-    with (tmp_path_factory.getbasetemp().parent / "cores.lock").open("w") as lock:  # the workers' common folder
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 @pytest.fixture(scope="session")
