@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import resource
+import signal
 import sys
 import uuid
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -69,6 +70,8 @@ class Hooks:
         """Refuse, before anything is started, what can't be done."""
         parsed: Any = environment.parsed_options
         allow_many_descriptors()
+        # Python itself raises it in whatever happens to run, which may be something that takes it for its own end.
+        gevent.signal_handler(signal.SIGINT, gevent.kill, gevent.getcurrent(), KeyboardInterrupt)
         environment.dispatcher_class = _dispatcher_of(environment)
         if parsed.headless and parsed.out:
             # A program reads the summary, or the last line where there is none: Locust's tables are no use to it.
