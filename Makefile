@@ -11,7 +11,7 @@ export UV_PROJECT_ENVIRONMENT := $(VENV)
 export UV_SYSTEM_CERTS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compare test test-loops lint format serve-asyncio serve-gevent bench doctor coverage figures figures-load figures-servers bench-load clean
+.PHONY: help setup compare test test-modes test-loops lint format serve-asyncio serve-gevent bench doctor coverage figures figures-load figures-servers figures-modes bench-load bench-modes clean
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,12 +22,15 @@ compare: setup  ## compare both stacks (about two minutes) and write results/<id
 	$(RUN) tickbench compare --suite quick
 
 test: setup  ## run all tests
-	$(RUN) pytest -n 2 --dist loadgroup
+	$(RUN) pytest -n 4 --dist loadgroup
 
 test-loops: setup  ## run the contract tests on the other event loops and the other fan-out (twelve minutes)
-	$(RUN) pytest -n 2 --dist loadgroup tests/contract -k asyncio --serve-with "--loop uvloop --clock loop"
-	$(RUN) pytest -n 2 --dist loadgroup tests/contract -k gevent --serve-with "--loop libuv --clock loop"
-	$(RUN) pytest -n 2 --dist loadgroup tests/contract --serve-with "--fanout library"
+	$(RUN) pytest -n 4 --dist loadgroup tests/contract -k asyncio --serve-with "--loop uvloop --clock loop"
+	$(RUN) pytest -n 4 --dist loadgroup tests/contract -k gevent --serve-with "--loop libuv --clock loop"
+	$(RUN) pytest -n 4 --dist loadgroup tests/contract --serve-with "--fanout library"
+
+test-modes: setup  ## run the contract tests on every loop design, whether it differs or not (half an hour)
+	TICKBENCH_ALL_ARMS=1 $(RUN) pytest -n 4 --dist loadgroup tests/contract
 
 lint: setup  ## check style, types and who imports whom
 	$(RUN) ruff check .
@@ -52,7 +55,7 @@ doctor: setup  ## say whether this machine is fit to measure on
 	$(RUN) tickbench doctor
 
 coverage: setup  ## run all tests and say which lines they never reached
-	$(RUN) pytest -n 2 --dist loadgroup --cov --cov-report=term-missing:skip-covered
+	$(RUN) pytest -n 4 --dist loadgroup --cov --cov-report=term-missing:skip-covered
 
 figures: setup  ## run the longest tests at full length: 2,000 steps in lockstep, 60 s of abuse
 	TICKBENCH_SAME_STEPS=2000 TICKBENCH_ABUSE_SECONDS=60 $(RUN) pytest --timeout 900 \
@@ -68,8 +71,15 @@ figures-servers: setup  ## hold the servers to their figures at full size: slow 
 		tests/contract/test_stalled_crowd.py tests/contract/test_storm.py tests/contract/test_ten_thousand.py \
 		tests/contract/test_interleavings.py tests/contract/test_stalls.py tests/contract/test_churn.py
 
+figures-modes: setup  ## end children, rules and loops 50 times each at random moments, in every loop design (ten minutes)
+	TICKBENCH_FULL_SIZE=1 $(RUN) pytest -s --timeout 600 tests/contract/test_loops.py tests/contract/test_crash.py
+
 bench-load: setup  ## measure what a frame costs the load generator, and the usual way beside it (five minutes)
 	$(RUN) python -m tests.bench.generator
+
+bench-modes: setup  ## measure the loop designs: a light tick for 1,000 connections, a heavy one for 200 (an hour)
+	$(RUN) python -m tests.bench.modes light
+	$(RUN) python -m tests.bench.modes heavy
 
 clean:  ## remove what was built (results stay)
 	rm -rf $(VENV) .uv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage

@@ -49,6 +49,7 @@ class ProcessStats(msgspec.Struct, frozen=True):
     cpu_s: float
     rss_bytes: int
     cpus: list[int] | None = None
+    children: list[int] = []
 
 
 class ServerStats(msgspec.Struct, frozen=True):

@@ -350,7 +350,7 @@ def _pids(run: Run, boot_id: str | None) -> set[int]:
     """Return the processes of the run on a host, but for the conductor's, where that is no worker."""
     pids = {part.pid for part in run.parts if part.boot_id == boot_id}
     if run.base is not None and run.base.boot_id == boot_id:
-        pids |= {run.base.process.pid, *(gap.pid for gap in run.gaps)}
+        pids |= {run.base.process.pid, *run.base.process.children, *(gap.pid for gap in run.gaps)}
     return pids
 
 

@@ -45,6 +45,9 @@ class ServerConfig:
     port: int
     tick_rate_hz: Fraction
     mode: str
+    workers: int  # child processes of the mode ``process``
+    worker_nice: int
+    worker_limit_s: float
     fanout: str
     clock: str
     loop: str
@@ -76,12 +79,15 @@ class ServerConfig:
         """Return what ``/stats`` tells of the settings."""
         return {
             "mode": self.mode,
+            "workers": self.workers,
+            "worker_nice": self.worker_nice,
             "fanout": self.fanout,
             "clock": self.clock,
             "loop": self.loop,
             "field": f"{self.rules.width}x{self.rules.height}",
             "max_players": self.rules.max_players,
             "bots": self.rules.bots,
+            "bot_steps": self.rules.bot_steps,
             "pad_bytes": self.pad_bytes,
             "seed": self.seed,
             "tick_budget": self.tick_budget,
@@ -159,6 +165,15 @@ def _options(backend: str) -> list[Callable[[Any], Any]]:
         option("--tick-rate", type=RateType(), default="20", show_default=True, help="Ticks a second."),
         option("--mode", type=click.Choice(MODES), default=MODES[0], show_default=True, help="Game-loop design."),
         option(
+            "--workers",
+            type=click.IntRange(1, 64),
+            default=1,
+            show_default=True,
+            help="Child processes of --mode process.",
+        ),
+        option("--worker-nice", type=click.IntRange(0, 19), default=0, show_default=True, help="How much they yield."),
+        option("--worker-limit", type=seconds, default=10, show_default=True, help="Seconds they may take to answer."),
+        option(
             "--fanout", type=click.Choice(FANOUTS), default=FANOUTS[0], show_default=True, help="How a frame is sent."
         ),
         option("--clock", type=click.Choice(CLOCKS), default=CLOCKS[0], show_default=True, help="What wakes the tick."),
@@ -173,6 +188,13 @@ def _options(backend: str) -> list[Callable[[Any], Any]]:
         option("--max-players", type=click.IntRange(1, 1000), default=10, show_default=True, help="Alive in a room."),
         option(
             "--bots", type=click.IntRange(0, 1000), default=0, show_default=True, help="Snakes of the server's own."
+        ),
+        option(
+            "--bot-steps",
+            type=click.IntRange(0, 10_000_000),
+            default=0,
+            show_default=True,
+            help="Steps, from one cell each, in which all bots together may search a tick for digits; 0: they wander.",
         ),
         option(
             "--pad",
@@ -236,10 +258,13 @@ def _build(backend: str, values: dict[str, Any]) -> ServerConfig:
         port=values["port"],
         tick_rate_hz=values["tick_rate"],
         mode=values["mode"],
+        workers=values["workers"],
+        worker_nice=values["worker_nice"],
+        worker_limit_s=values["worker_limit"],
         fanout=values["fanout"],
         clock=values["clock"],
         loop=values["loop"],
-        rules=Rules(width, height, values["max_players"], values["bots"]),
+        rules=Rules(width, height, values["max_players"], values["bots"], values["bot_steps"]),
         limits=Limits(
             max_message_bytes=values["max_message"],
             max_messages=values["max_messages"],

@@ -72,13 +72,16 @@ class Consumer(ABC):
         self.writer.outbox.note_skip(self.writer.unsent_bytes(), now_us)
         self.core.roster.slow.add(self)
 
-    def take_missed(self) -> Outgoing | None:
-        """Return what it has missed, if the kernel has taken all before; it is behind no more."""
-        if not (self.room and self.session.is_open and self.writer.outbox.is_behind and self.writer.is_drained()):
-            return None
+    @property
+    def is_ready(self) -> bool:
+        """Whether it has missed frames, and the kernel has taken all before them."""
+        return self.session.is_open and self.writer.outbox.is_behind and self.writer.is_drained()
+
+    def take_missed(self, field: bytes) -> Outgoing:
+        """Return what it has missed, ``field`` as it is now before all else; it is behind no more."""
         self.writer.outbox.note_catch_up()
         self.core.roster.slow.discard(self)
-        return Outgoing(Opcode.TEXT, self.room.catch_up(self))
+        return Outgoing(Opcode.TEXT, self.room.catch_up(self, field) if self.room else field)
 
     def watch(self, now_us: int) -> None:
         """End it as a slow consumer if its time is up, or if it has not even taken that."""

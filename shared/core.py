@@ -4,7 +4,7 @@ What a server holds that is the same on every stack: its lobby, its due times, w
 A backend's server holds one and adds the waiting. Reads no clock: the time comes in as an argument.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Generic
 
 from shared.config import ServerConfig
@@ -21,14 +21,23 @@ from shared.wire.handshake import Refusal, check_room, check_upgrade
 
 class ServerCore(Generic[L]):
     """
-    A server without its sockets and tasks. ``packages`` are those that the stack consists of.
+    A server without its sockets and tasks.
+
+    ``packages`` are those that the stack consists of; ``children`` returns the pids of its child processes.
 
     Raises:
         ValueError: the scores file can't be used.
 
     """
 
-    def __init__(self, config: ServerConfig, packages: tuple[str, ...], now_us: int, clock_offset_us: int) -> None:
+    def __init__(
+        self,
+        config: ServerConfig,
+        packages: tuple[str, ...],
+        now_us: int,
+        clock_offset_us: int,
+        children: Callable[[], list[int]] = list,
+    ) -> None:
         self.config = config
         self.started_us = now_us
         self.counters = Counters()
@@ -38,7 +47,7 @@ class ServerCore(Generic[L]):
         self.scores = open_scores(config.scores, config.lobby.max_rooms)
         self.lobby: Lobby[L] = Lobby(config.lobby, config.rules, config.seed, self.scores, config.pad_bytes)
         self.reporter = Reporter(
-            config, self.lobby, self.schedules, self.ticks, self.counters, packages, now_us, clock_offset_us
+            config, self.lobby, self.schedules, self.ticks, self.counters, packages, now_us, clock_offset_us, children
         )
 
     def admit(self, headers: Mapping[str, str], room_name: str | None, address: str, now_us: int) -> Refusal | None:

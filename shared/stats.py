@@ -1,6 +1,6 @@
 """What ``/stats``, ``/metrics`` and ``/scores`` report: one shape for both backends. Reads no clock, sends nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from shared.config import ServerConfig
+from shared.game.world import list_top_scores
 from shared.loops.schedule import TickSchedule
 from shared.measure.counters import Counters
 from shared.measure.process import boot_id, process_report
@@ -28,6 +29,7 @@ class Reporter:
     packages: tuple[str, ...]
     started_us: int
     clock_offset_us: int
+    children: Callable[[], list[int]]  # pids of child processes
 
     def stats(self, now_us: int) -> dict[str, object]:
         """Return everything that the server knows of itself."""
@@ -45,7 +47,7 @@ class Reporter:
             "ticks": self.ticks.report(),
             **self.counters.report(),
             "refused": {str(status): count for status, count in sorted(self.lobby.refused.items())},
-            "process": process_report(self.packages),
+            "process": process_report(self.packages, self.children()),
         }
 
     def stats_json(self, now_us: int) -> bytes:
@@ -55,13 +57,13 @@ class Reporter:
     def metrics_text(self) -> bytes:
         """Return the body of ``/metrics``."""
         return render_metrics(
-            self.lobby.connections, self.ticks, self.counters, self.lobby.refused, process_report(packages=())
+            self.lobby.connections, self.ticks, self.counters, self.lobby.refused, process_report((), self.children())
         )
 
     def scores_json(self) -> bytes:
         """Return the body of ``/scores``: the top scores by room, as the ``top_scores`` command lists them."""
         rooms = self.lobby.rooms.values()
-        return msgspec.json.encode({"rooms": {room.name: room.world.top_scores_listed().rows for room in rooms}})
+        return msgspec.json.encode({"rooms": {room.name: list_top_scores(room.top_scores).rows for room in rooms}})
 
     def _room(self, name: str) -> dict[str, object]:
         room = self.lobby.rooms[name]
@@ -71,7 +73,7 @@ class Reporter:
             "n": schedule.n if schedule else 0,  # the tick that comes next
             "t0_us": schedule.t0_us if schedule else None,
             "members": len(room.members),
-            "alive": room.world.living,
+            "alive": room.living,
             "ticks": room.steps,
             "skipped_ticks": schedule.skipped_ticks if schedule else 0,
         }

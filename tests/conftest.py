@@ -15,6 +15,9 @@ from tests.support.server import RunningServer, run_server
 FULL_SIZE = bool(os.environ.get("TICKBENCH_FULL_SIZE"))
 """Of the figures that the project promises; small in the ordinary run, beside other tests."""
 
+ALL_ARMS = bool(os.environ.get("TICKBENCH_ALL_ARMS"))
+"""Whether every contract test is run in every loop design."""
+
 BACKENDS = ("asyncio", "gevent")
 
 Serve = Callable[..., AbstractContextManager[RunningServer]]
@@ -36,11 +39,30 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out, and not skip, what is only for a machine that does nothing else: a skipped test is a missing tool."""
-    left_out = [item for item in items if not FULL_SIZE and item.get_closest_marker("full_size")]
+    """
+    Leave out, and not skip: a skipped test is a missing tool.
+
+    What is only for a machine that does nothing else; of tests that are marked with ``modes`` those of others, which
+    have no such thing; and of tests that are marked with ``differs`` those of designs that do here what the default one
+    does, by the same code: they run with TICKBENCH_ALL_ARMS.
+    """
+    left_out = [item for item in items if (not FULL_SIZE and item.get_closest_marker("full_size")) or _is_other(item)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+def _is_other(item: pytest.Item) -> bool:
+    callspec = getattr(item, "callspec", None)
+    arm = callspec and callspec.params.get("arm")
+    if not isinstance(arm, Arm):
+        return False
+    mode = arm.mode
+    differs = item.get_closest_marker("differs")
+    if differs and not ALL_ARMS:
+        return mode not in (MODES[0], *differs.args)
+    marker = item.get_closest_marker("modes")
+    return bool(marker and mode not in marker.args)
 
 
 @pytest.fixture(scope="session", params=ARMS, ids="-".join)

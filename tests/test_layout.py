@@ -31,6 +31,11 @@ ASYNCIO_ONLY = {
         "ACCEPTS_A_TURN": "asyncio accepts a whole backlog at once by default; gevent is told in its WSGI server",
         "PeerFaultFilter": "aiohttp logs a request that it can't parse with a traceback",
     },
+    "workers.py": {
+        "Worker.connection_made": "a transport calls its protocol; on gevent a greenlet reads",
+        "Worker.data_received": "as connection_made",
+        "Worker.connection_lost": "as connection_made",
+    },
     "websocket.py": {
         "NEVER_WAIT_BYTES": "only aiohttp's writer has a limit at which it waits",
         "GameWebSocket.open": "aiohttp answers the upgrade by its WebSocket, gevent by its handler",
@@ -51,10 +56,18 @@ GEVENT_ONLY = {
     "server.py": {
         "choose_event_loop": "gevent's loop is global and made once; asyncio's is handed to its runner",
     },
+    "loops/condition.py": {
+        "read": "what a greenlet raises is printed, so it is handed over as what it returns; a task keeps it",
+    },
+    "loops/thread.py": {
+        "allocate_lock": "the patched one would wait on a hub of the thread's own",
+        "start_new_thread": "as allocate_lock",
+    },
     "clock.py": {
         "give_turn": "gevent.sleep(0) looks at no socket; asyncio.sleep(0) does",
     },
     "writer.py": {
+        "ABORT_LIMIT_S": "an aborted transport wakes who waits for it; a gevent socket must stay open until they woke",
         "FrameWriter.is_drained": "a transport knows for both writers",
         "FrameWriter.unsent_bytes": "as is_drained",
         "FrameWriter.keep": "a transport takes the rest; on gevent a greenlet writes it",

@@ -19,6 +19,7 @@ VERBS = {
     "report": "tickbench.verbs.report:report",
     "bench": "tickbench.verbs.bench:bench",
     "doctor": "tickbench.verbs.doctor:doctor",
+    "lines": "tickbench.verbs.lines:lines",
 }
 """Name to where the verb is: only the one that is asked for is imported."""
 USAGE_STATUS = 2

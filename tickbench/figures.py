@@ -95,8 +95,15 @@ FIGURES = [
         "jitter: time between ticks, off the period",
     ),
     Figure("delivery p99", "ms", lambda load: load.delivery_ms.p99, 2, "from the frame's building to its arrival"),
+    Figure("ping p99", "ms", lambda load: load.ping_rtt_ms.p99, 2, "a ping of the protocol and its pong"),
     Figure("skipped ticks", "", lambda load: load.server.skipped_ticks, 0, "due times that the server missed"),
-    Figure("server CPU a frame", "us", lambda load: load.server.cpu_us_per_frame, 1, "the server process, all it does"),
+    Figure(
+        "server CPU a frame",
+        "us",
+        lambda load: load.server.cpu_us_per_frame,
+        1,
+        "the server process and its children, all they do",
+    ),
     Figure(
         "memory a connection",
         "KiB",

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
 
 import uvloop
 from aiohttp import web
@@ -20,10 +21,12 @@ from backends.asyncio_server.fanout import FANOUTS
 from backends.asyncio_server.loops import RoomLoop, load_loop_mode
 from backends.asyncio_server.metrics import PACKAGES
 from backends.asyncio_server.ticker import Ticker
+from backends.asyncio_server.workers import Worker
 from shared.config import ServerConfig, fail_usage
 from shared.core import ServerCore
 from shared.wire.frames import CloseCode
 from shared.wire.session import STOPPING
+from shared.workers import Workers
 
 logger = logging.getLogger("tickbench")
 
@@ -57,7 +60,10 @@ class Server:
         self.config = config
         self.clock = Clock(config.clock)
         self.watch = BlockingWatch()
-        self.core: ServerCore[Connection] = ServerCore(config, PACKAGES, self.clock.now_us(), self.clock.offset_us)
+        self.workers = Workers(config.workers, partial(Worker, config.worker_nice, config.worker_limit_s))
+        self.core: ServerCore[Connection] = ServerCore(
+            config, PACKAGES, self.clock.now_us(), self.clock.offset_us, self.workers.pids
+        )
         self.fanout = FANOUTS[config.fanout]()
         self.loops: dict[str, RoomLoop] = {}  # by room
         self._loop_mode = load_loop_mode(config.mode)
@@ -70,12 +76,17 @@ class Server:
         """Return the loop of the room of that name; open the room if there is none."""
         if name not in self.loops:
             room, schedule = self.core.open_room(name, self.clock.now_us())
-            self.loops[name] = self._loop_mode(self, Ticker(self, room, schedule))
+            try:
+                self.loops[name] = self._loop_mode(self, Ticker(self, room, schedule))
+            except Exception:
+                self.core.forget_room(room)  # half a room would stay for ever
+                raise
         return self.loops[name]
 
-    def room_crashed(self, loop: RoomLoop, error: BaseException) -> None:
-        """End the room of a loop that raised, and nothing else; say why, once."""
-        logger.error("room %s crashed", loop.ticker.room.name, exc_info=error)
+    def room_crashed(self, loop: RoomLoop, error: BaseException | None) -> None:
+        """End the room of a loop that raised, and nothing else; say why, once (None: that is said already)."""
+        if error:
+            logger.error("room %s crashed", loop.ticker.room.name, exc_info=error)
         self.core.counters.crashed_rooms += 1
         self._forget(loop)
         members = [connection for connection in self.core.roster.connections.values() if connection.loop is loop]
@@ -102,6 +113,8 @@ class Server:
             await site.start()
             listener.listen(self.config.backlog)  # asyncio takes one number for both
             self.own(self._keep_house())
+            if self.config.mode == "process":
+                self.workers.open()
             gc.collect()
             gc.freeze()
             if self.config.debug_blocking:
@@ -120,8 +133,8 @@ class Server:
     async def _stop(self) -> None:
         """Send everybody away, then end what runs."""
         await self._close(list(self.core.roster.connections.values()), CloseCode.GOING_AWAY, STOPPING)
-        for loop in list(self.loops.values()):
-            await loop.stop()
+        await asyncio.gather(*(loop.stop() for loop in self.loops.values()))
+        await asyncio.gather(*(worker.close() for worker in self.workers.all()))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -145,11 +158,10 @@ class Server:
             self.own(connection.wake(now_us))
         for connection in list(self.core.roster.slow):
             connection.watch(now_us)
-        idle = [self.loops[room.name] for room in self.core.lobby.idle_rooms(now_us)]
-        for loop in idle:
-            self._forget(loop)  # all of them before we wait: whoever comes now opens a new room
-        for loop in idle:
-            await loop.stop()
+        self.workers.watch()
+        for loop in [self.loops[room.name] for room in self.core.lobby.idle_rooms(now_us)]:
+            self._forget(loop)  # whoever comes now opens a new room
+            self.own(loop.stop())
 
     def own(self, coroutine: Coroutine[None, None, None]) -> None:
         """Run a task of the server's until it ends, or the server does."""

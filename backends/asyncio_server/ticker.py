@@ -7,6 +7,7 @@ from backends.asyncio_server.connection import Connection
 from backends.asyncio_server.fanout import SLICE
 from shared.loops.schedule import DueTick, TickSchedule
 from shared.rooms.audience import Audience
+from shared.rooms.game import Game
 from shared.rooms.room import Room
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ class Ticker:
         self.room = room
         self.schedule = schedule
         self.audience: Audience[Connection] = Audience()
+        self.fanout = server.fanout
         self._server = server
 
     def resume(self) -> None:
@@ -32,20 +34,33 @@ class Ticker:
         await clock.sleep_until(self.schedule.next_due_us)
         return self.schedule.begin(clock.now_us())
 
-    async def tick(self, due: DueTick) -> None:
-        """Apply one step of the rules and tell everybody."""
-        server, room = self._server, self.room
-        # The field after the last step is what those who have missed some are told, so before the next.
-        for number, member in enumerate(room.behind(), 1):
-            await member.catch_up()
+    async def tick(self, due: DueTick, game: Game) -> None:
+        """Apply one step of a game that is here, and tell everybody."""
+        if self.is_waited_for():  # the field after the last step is what they are told, so before the next
+            await self.catch_up(game.look())
+        step = game.step(self.room.take_inputs())
+        await self.fan_out(due, self.room.apply(step))
+
+    def is_waited_for(self) -> bool:
+        """Whether somebody who has missed a frame could take what it has missed."""
+        return any(member.is_ready for member in self.room.behind())
+
+    async def catch_up(self, field: bytes) -> None:
+        """Tell them what they have missed; ``field`` is that after the last step."""
+        for number, member in enumerate(self.room.behind(), 1):
+            if member.is_ready:
+                await member.catch_up(field)
             if number % SLICE == 0:
                 await asyncio.sleep(0)
-        told = room.step()
+
+    async def fan_out(self, due: DueTick, told: list[Connection]) -> None:
+        """Send what the last step did; ``told`` have something of their own to be told before."""
+        server, room = self._server, self.room
         self.audience.seat(room.recipients())  # those who come from here on are told of this step as they enter
         for member in told:
             await member.flush()
         sent_us = server.clock.now_us()
-        skipped = room.skip(await server.fanout.send(self.audience, room.frame(due.n, due.due_us, sent_us)))
+        skipped = room.skip(await self.fanout.send(self.audience, room.frame(due.n, due.due_us, sent_us)))
         ended_us = server.clock.now_us()
         for member in skipped:
             member.skip(ended_us)

@@ -15,7 +15,7 @@ from aiohttp import WSMsgType
 
 from shared.consumer import Outlet
 from shared.wire.errors import InvariantError
-from shared.wire.frames import Opcode, server_frame
+from shared.wire.frames import Opcode, TickFrame, server_frame
 from shared.wire.outbox import LOW_WATER_BYTES, NO_LOW_WATER_BYTES, Outbox
 from shared.wire.session import Outgoing
 
@@ -42,6 +42,9 @@ class Writer(Outlet, Protocol):
 
     async def send_text(self, text: str) -> None:
         """Send a tick's frame."""
+
+    async def send_tick(self, frame: TickFrame) -> None:
+        """Send a tick's frame as this writer does; only while ``connection.fd`` says so."""
 
     async def finish(self, limit_s: float) -> None:
         """Wait until all is handed to the kernel, at most ``limit_s``; what is left then is dropped."""
@@ -76,6 +79,10 @@ class WaitingWriter:
         async with self._lock:
             if not self._has_closed:
                 await self._send_text(text)
+
+    async def send_tick(self, frame: TickFrame) -> None:
+        """Send a tick's frame as this writer does."""
+        await self.send_text(frame.text)
 
     def is_drained(self) -> bool:
         """Whether the kernel has taken all."""
@@ -242,15 +249,19 @@ class FrameWriter(LibraryWriter):
         self.outbox.put(outgoing, is_stuck=self.unsent_bytes() > 0)
         self._go_on()
 
+    async def send_tick(self, frame: TickFrame) -> None:
+        """Write a tick's frame to the descriptor."""
+        self._write(frame.data)
+
     # Private methods
 
     def _go_on(self) -> None:
         while self._is_free and self.outbox:
-            self._write(self.outbox.take())
+            outgoing = self.outbox.take()
+            self._write(server_frame(outgoing.opcode, outgoing.payload))
         self._update()
 
-    def _write(self, outgoing: Outgoing) -> None:
-        frame = server_frame(outgoing.opcode, outgoing.payload)
+    def _write(self, frame: bytes) -> None:
         try:
             sent = os.write(self._socket.fileno(), frame)
         except BlockingIOError:

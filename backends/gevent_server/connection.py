@@ -53,8 +53,7 @@ class Connection(Consumer):
             server.core.roster.remove(self)
             server.core.counters.count_end(session.close_code, dead=session.dead)
             if self.loop:
-                self.loop.ticker.room.leave(self)
-                self.loop.update()
+                self.loop.leave(self)
             if session.aborted:
                 self.ws.abort()
             self.writer.finish(0 if session.aborted else server.config.limits.close_limit_s)
@@ -85,17 +84,16 @@ class Connection(Consumer):
         self.session.abort()
         self.ws.abort()
 
-    def catch_up(self) -> None:
-        """Send what it has missed, if the kernel has taken all before."""
-        if missed := self.take_missed():
-            self.writer.send(missed)
+    def catch_up(self, field: bytes) -> None:
+        """Send what it has missed; ``field`` is that after the last step."""
+        self.writer.send(self.take_missed(field))
 
     # Private methods
 
     def _receive(self) -> None:
         session, clock = self.session, self.server.clock
         try:
-            opcode, data = self.ws.receive_message()
+            opcode, data = self.loop.receive(self) if self.loop else self.ws.receive_message()
         except ConnectionEndedError:
             session.receive_eof()
         except ProtocolError as error:
@@ -107,5 +105,4 @@ class Connection(Consumer):
         else:
             message = session.receive(opcode, data, clock.now_us())
             if message is not None and self.loop:
-                self.loop.ticker.room.receive(self, message, clock.now_us())
-                self.loop.update()
+                self.loop.take(self, message)

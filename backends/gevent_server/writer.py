@@ -16,7 +16,7 @@ from geventwebsocket.exceptions import WebSocketError
 
 from shared.consumer import Outlet
 from shared.wire.errors import InvariantError
-from shared.wire.frames import server_frame
+from shared.wire.frames import TickFrame, server_frame
 from shared.wire.outbox import FRAME_TURN, LOW_WATER_BYTES, NO_LOW_WATER_BYTES, Outbox
 from shared.wire.session import Outgoing
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 STEP_S = 0.02
 """How often a closing connection is looked at."""
+
+ABORT_LIMIT_S = 1.0
+"""What those who wait in a send have to notice that it is shut down."""
 
 NO_POLICY = "a writer that waits skips nobody"
 
@@ -44,6 +47,9 @@ class Writer(Outlet, Protocol):
     def send_text(self, text: str) -> None:
         """Send a tick's frame."""
 
+    def send_tick(self, frame: TickFrame) -> None:
+        """Send a tick's frame as this writer does; only while ``connection.fd`` says so."""
+
     def awaits_turn(self) -> bool:
         """Whether a greenlet of its own has yet to begin to send a tick's frame."""
 
@@ -58,22 +64,33 @@ class WaitingWriter:
         self.outbox = Outbox()  # always empty
         self._connection = connection
         self._socket: socket.socket = connection.ws.socket
+        self._waiting = 0  # greenlets in a send
 
     def send(self, outgoing: Outgoing) -> None:
         """Hand a message to the kernel; wait until it has taken it, but not for ever."""
         connection = self._connection
+        self._waiting += 1
         try:
             with gevent.Timeout(connection.server.config.limits.silence_limit_s, TimeoutError):
                 connection.ws.send_message(outgoing.opcode, outgoing.payload)
         except (OSError, TimeoutError):
             connection.abort()
+        finally:
+            self._waiting -= 1
 
     def send_text(self, text: str) -> None:
         """Hand a tick's frame to the kernel; wait until it has taken it."""
+        self._waiting += 1
         try:
             self._connection.ws.send(text)
         except (OSError, WebSocketError):
             self._connection.session.receive_eof()  # its reader ends it: one leaver never ends a tick
+        finally:
+            self._waiting -= 1
+
+    def send_tick(self, frame: TickFrame) -> None:
+        """Send a tick's frame as this writer does."""
+        self.send_text(frame.text)
 
     def awaits_turn(self) -> bool:
         """Whether a greenlet of its own has yet to begin to send a tick's frame."""
@@ -96,7 +113,20 @@ class WaitingWriter:
         raise InvariantError(NO_POLICY)
 
     def finish(self, limit_s: float) -> None:
-        """Do nothing: whoever sends waits."""
+        """
+        Wait until nobody is in a send any more, at most ``limit_s``; then have them end it.
+
+        A descriptor that is closed while somebody waits for it ends the whole process (libev asserts).
+        """
+        for _ in range(int(limit_s / STEP_S)):
+            if not self._waiting:
+                return
+            gevent.sleep(STEP_S)
+        self._connection.abort()
+        for _ in range(int(ABORT_LIMIT_S / STEP_S)):
+            if not self._waiting:
+                return
+            gevent.sleep(STEP_S)
 
 
 class LibraryWriter(WaitingWriter):
@@ -237,6 +267,10 @@ class FrameWriter(LibraryWriter):
         self._rest = memoryview(rest)
         self._greenlet = gevent.spawn(self._run)
 
+    def send_tick(self, frame: TickFrame) -> None:
+        """Write a tick's frame to the descriptor."""
+        self._write(frame.data)
+
     # Private methods
 
     def _takes_frame(self) -> bool:
@@ -260,7 +294,9 @@ class FrameWriter(LibraryWriter):
         self._update()
 
     def _send_now(self, outgoing: Outgoing) -> None:
-        frame = server_frame(outgoing.opcode, outgoing.payload)
+        self._write(server_frame(outgoing.opcode, outgoing.payload))
+
+    def _write(self, frame: bytes) -> None:
         try:
             sent = os.write(self._socket.fileno(), frame)
         except BlockingIOError:

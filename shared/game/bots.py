@@ -1,8 +1,14 @@
-"""Snakes of the server's own: deterministic, they draw no random numbers. They avoid the next wall and wander."""
+"""
+Snakes of the server's own: deterministic, they draw no random numbers.
+
+They go for the nearest digit that their search finds (:mod:`shared.game.search`); else they avoid the next wall and
+wander.
+"""
 
 from collections.abc import Container
 
 from shared.game.commands import Command, Join, Turn
+from shared.game.search import Search
 from shared.game.snake import KEYS, Direction, Position, Snake
 
 SIGHT = 6
@@ -22,9 +28,11 @@ class Bot:
         """Ask for a snake."""
         return Join(self.player_id, self.name)
 
-    def steer(self, snake: Snake, is_open: "Openness") -> Command | None:
-        """Return the turn that keeps ``snake`` from running into the next cell, or one to wander."""
+    def steer(self, snake: Snake, is_open: "Openness", search: Search) -> Command | None:
+        """Return the turn on the way to a digit; without one, that which avoids the next cell, or one to wander."""
         self.steps += 1
+        if move := search.first_move(snake.body[0], len(snake.body) + snake.growth):
+            return None if move == snake.direction else Turn(self.player_id, KEYS[move])
         ahead = is_open.run(snake.body[0], snake.direction, 1)
         if ahead and self.steps % self.wander_every:
             return None

@@ -22,6 +22,7 @@ from shared.game.changes import (
 )
 from shared.game.commands import Command, Join, Leave, Turn
 from shared.game.scores import TopScores
+from shared.game.search import Search
 from shared.game.snake import DIRECTIONS, Position, Snake
 
 COLORS = range(1, 7)
@@ -45,6 +46,7 @@ class Rules:
     height: int = 25
     max_players: int = 10
     bots: int = 0
+    bot_steps: int = 0  # that all bots together may search in a step; 0: they wander
 
 
 @dataclass(slots=True)
@@ -83,8 +85,8 @@ class World:
         self._step = step = Step()
         for command in commands:
             self._apply(command)
-        for bot in self._bots:
-            self._act(bot)
+        if self._bots:
+            self._let_bots_act()
         if not self.snakes:
             return step
         for snake in list(self.snakes.values()):
@@ -120,13 +122,24 @@ class World:
                 if snake := self.snakes.get(player_id):
                     self._die(snake)
 
-    def _act(self, bot: Bot) -> None:
-        snake = self.snakes.get(bot.player_id)
-        if snake is None:
-            if len(self.snakes) < self.rules.max_players:
-                self._apply(bot.join())
-        elif snake.body and (turn := bot.steer(snake, self._openness)):
-            self._apply(turn)
+    def _let_bots_act(self) -> None:
+        living = sum(bool(snake and snake.body) for snake in (self.snakes.get(bot.player_id) for bot in self._bots))
+        share = self.rules.bot_steps // max(1, living)
+        for bot in self._bots:
+            snake = self.snakes.get(bot.player_id)
+            if snake is None:
+                if len(self.snakes) < self.rules.max_players:
+                    self._apply(bot.join())
+            elif snake.body and (turn := bot.steer(snake, self._openness, Search(self._look, share))):
+                self._apply(turn)
+
+    def _look(self, position: Position) -> int:
+        """Return the value of the digit there, 0 where nothing is, -1 where a head would die."""
+        cell = self.cells.get(position)
+        if cell is not None:
+            return DIGITS.get(cell.char, -1)
+        x, y = position
+        return 0 if 0 <= x < self._width and 0 <= y < self._height else -1
 
     # The rules
 
@@ -209,17 +222,12 @@ class World:
         changes = self._step.changes
         changes.append(PlayerDied(snake.player_id))
         self._step.scores_changed |= self.top_scores.add(snake.name, snake.score)
-        changes.append(self.top_scores_listed())
+        changes.append(list_top_scores(self.top_scores.rows))
         last = len(snake.body) - 1
         for index, position in enumerate(snake.body):
             self._draw(position, "x" if index == 0 else "+" if index == last else "@", 0)
         if not self.living:
             self._end_round()
-
-    def top_scores_listed(self) -> TopScoresListed:
-        """List the top scores as everybody is told of them; the color is 1 + rank modulo 6."""
-        rows = self.top_scores.rows
-        return TopScoresListed([(name, score, 1 + rank % len(COLORS)) for rank, (name, score) in enumerate(rows)])
 
     def _end_round(self) -> None:
         self._round_over = True
@@ -263,6 +271,11 @@ class World:
         while (x, y) in cells:
             x, y = (x + 1, y) if x + 1 < width else (0, (y + 1) % height)
         self._draw((x, y), char, color)
+
+
+def list_top_scores(rows: list[tuple[str, int]]) -> TopScoresListed:
+    """List names and scores, best first, as everybody is told of them; the color is 1 + rank modulo 6."""
+    return TopScoresListed([(name, score, 1 + rank % len(COLORS)) for rank, (name, score) in enumerate(rows)])
 
 
 class BlockedCells:

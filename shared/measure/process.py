@@ -2,6 +2,7 @@
 
 import gc
 import platform
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import TypedDict
@@ -13,6 +14,8 @@ class ProcessReport(TypedDict):
     """The ``process`` object of ``/stats``."""
 
     pid: int
+    children: list[int]
+    """The pids of child processes that are its own, and in ``cpu_s`` and ``rss_bytes``."""
     cpu_s: float
     rss_bytes: int
     threads: int
@@ -29,15 +32,19 @@ def boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
-def process_report(packages: tuple[str, ...]) -> ProcessReport:
-    """Return the figures of this process, with the versions of ``packages``."""
+def process_report(packages: tuple[str, ...], children: Iterable[int] = ()) -> ProcessReport:
+    """Return the figures of this process and of ``children``, with the versions of ``packages``."""
     process = psutil.Process()
+    pids = list(children)
+    use = [_use(pid) for pid in pids]
     with process.oneshot():
         cpu = process.cpu_times()
         return {
             "pid": process.pid,
-            "cpu_s": cpu.user + cpu.system,
-            "rss_bytes": process.memory_info().rss,
+            "children": pids,
+            # Those that have ended are in the times of their parent's children.
+            "cpu_s": cpu.user + cpu.system + cpu.children_user + cpu.children_system + sum(cpu_s for cpu_s, _ in use),
+            "rss_bytes": process.memory_info().rss + sum(rss_bytes for _, rss_bytes in use),
             "threads": process.num_threads(),
             "fds": process.num_fds(),
             "cpus": process.cpu_affinity(),
@@ -46,3 +53,13 @@ def process_report(packages: tuple[str, ...]) -> ProcessReport:
             "gc_thresholds": gc.get_threshold(),
             "gc_frozen": gc.get_freeze_count(),
         }
+
+
+def _use(pid: int) -> tuple[float, int]:
+    """Return the CPU seconds and the resident bytes of a child; zeros if it has just ended."""
+    try:
+        child = psutil.Process(pid)
+        cpu = child.cpu_times()
+        return cpu.user + cpu.system, child.memory_info().rss
+    except psutil.NoSuchProcess:
+        return 0.0, 0

@@ -1,32 +1,31 @@
 """
-A room: its world and who is in it.
+A room: who is in it, what they ask of its game, and what they are told.
 
-Feed it messages; for each tick call :meth:`Room.step`, then :meth:`Room.frame`, and hand the frame to all
-:meth:`Room.recipients`; tell :meth:`Room.skip` who did not take it. Those are behind, until they are handed their
-:meth:`Room.catch_up` between two ticks. Knows nothing of sockets, tasks, clocks or due times.
+Feed it messages. For each tick hand :meth:`Room.take_inputs` to the game (:mod:`shared.rooms.game`), wherever that is,
+and what the step did to :meth:`Room.apply`; then hand :meth:`Room.frame` to all :meth:`Room.recipients`, and tell
+:meth:`Room.skip` who did not take it. Those are behind, until they are handed their :meth:`Room.catch_up` between two
+ticks. Knows nothing of sockets, tasks, clocks or due times.
 """
 
-import random
+from collections import deque
 from collections.abc import Iterable
 from typing import Generic, Protocol, TypeVar
 
-from shared.game.changes import CellChanged, Change, TopScoresListed, WorldReset
+from shared.game.changes import PlayerDied, TopScoresListed
 from shared.game.commands import Command, Join, Leave, Turn
-from shared.game.scores import TopScores
-from shared.game.world import Rules, World
-from shared.rooms.scores import ScoreStore
+from shared.game.world import Rules
+from shared.rooms.game import GameSetup, Newcomer, News, Stepped
+from shared.rooms.scores import Rows, ScoreStore
 from shared.wire.errors import InvariantError
 from shared.wire.messages import (
     ClientMessage,
     ErrorText,
-    Handshake,
     JoinRequest,
     Key,
     NewPlayer,
     Pad,
     Tick,
     encode_commands,
-    encode_world,
     join_arrays,
 )
 from shared.wire.session import Session
@@ -49,41 +48,57 @@ M = TypeVar("M", bound=Member)
 
 
 class Room(Generic[M]):
-    """One game and those who see it. ``index`` counts the rooms that the server has opened so far."""
+    """Those who see one game. ``index`` counts the rooms that the server has opened so far."""
 
     def __init__(self, name: str, index: int, rules: Rules, seed: str, scores: ScoreStore, pad_bytes: int = 0) -> None:
         self.name = name
         self.index = index
+        self.setup = GameSetup(name, seed, rules, scores.load(name))
+        self.top_scores: Rows = self.setup.top_scores
         self.members: dict[int, M] = {}  # by player id, in order of entering
-        rng = random.Random(f"{seed}/{name}")  # noqa: S311 # a game, not cryptography
-        self.world = World(rules, rng, TopScores(scores.load(name)))
         self.steps = 0
+        self.living = 0  # snakes in the field, after the last step
         self._scores = scores
         self._inputs: list[Command] = []
+        self._players: set[int] = set()  # ids of those whose snake is in the game, or waits to be born
+        self._joins: deque[set[int]] = deque()  # who asked to join, by step; of steps that are not applied yet
         self._last_player_id = rules.bots  # the bots have the first ids
-        self._changes: list[Change] = []  # of the last step
-        self._commands = b"[]"  # the same, encoded
-        self._kept: dict[int, list[Change]] = {}  # by player id: what those who are behind have missed
+        self._commands = b"[]"  # for everybody, of the last step
+        self._news: list[News] = []  # the same without the field
+        self._kept: dict[int, list[News]] = {}  # by player id: what those who are behind have missed
         self._pad = encode_commands([Pad("." * pad_bytes)]) if pad_bytes else b"[]"
-        self._world_text: bytes | None = None
         self._recipients: list[M] = []
         self._first: int | None = None  # of the members, in the order of recipients; None: they have changed
 
     # Who comes, speaks and goes
 
-    def receive(self, member: M, message: ClientMessage, now_us: int) -> None:
-        """Take a message that the member's session let through."""
+    def receive(self, member: M, message: ClientMessage) -> Newcomer | None:
+        """
+        Take a message that the member's session let through.
+
+        Return whom the game is to welcome, if it is one; hand the welcome to :meth:`enter` before the member's next
+        message.
+        """
         session = member.session
         player_id = session.player_id
         match message:
             case NewPlayer(name) if player_id is None:
-                self._enter(member, name, now_us)
+                self._last_player_id += 1
+                return Newcomer(self._last_player_id, name)
             case JoinRequest() if player_id in self.members:
                 self._inputs.append(Join(player_id, session.name))
             case Key(code) if player_id in self.members:
                 self._inputs.append(Turn(player_id, code))
             case _:
                 raise InvariantError(f"a session let {message} through")
+        return None
+
+    def enter(self, member: M, newcomer: Newcomer, welcome: bytes, now_us: int) -> None:
+        """Let a newcomer in between two ticks, unless its connection is over by now."""
+        if member.session.is_open:
+            member.session.enter(newcomer.player_id, newcomer.name, welcome, now_us)
+            self.members[newcomer.player_id] = member
+            self._first = None
 
     def leave(self, member: M) -> None:
         """Take a member out, if it is in; its snake dies at the next step."""
@@ -94,23 +109,38 @@ class Room(Generic[M]):
         self._kept.pop(player_id, None)
         # What it asked for since the last step is void; so visitors who come and go between two steps leave nothing.
         self._inputs = [command for command in self._inputs if command.player_id != player_id]
-        if player_id in self.world.snakes:
+        if player_id in self._players:
             self._inputs.append(Leave(player_id))
 
     # A tick
 
-    def step(self) -> list[M]:
-        """Apply one step of the rules; return the members who have something of their own to be told."""
+    def take_inputs(self) -> list[Command]:
+        """Return what the members have asked for since the last step, in order; then :meth:`apply` the step."""
         inputs, self._inputs = self._inputs, []
-        step = self.world.step(inputs)
-        self._changes = step.changes
-        self._commands = encode_commands(step.changes)
-        if step.changes:
-            self._world_text = None
-        if step.scores_changed:
+        joins = set()
+        for command in inputs:
+            match command:
+                case Join(player_id):
+                    joins.add(player_id)
+                case Leave(player_id):
+                    self._players.discard(player_id)
+        self._players |= joins
+        self._joins.append(joins)
+        return inputs
+
+    def apply(self, step: Stepped) -> list[M]:
+        """Take what a step of the game did; return the members who have something of their own to be told."""
+        self._commands, self._news, self.living = step.commands, step.news, step.living
+        if step.top_scores is not None:
             # Before the frame that shows the game over, so that nothing is lost that was shown.
-            self._scores.save(self.name, self.world.top_scores.rows)
+            self.top_scores = step.top_scores
+            self._scores.save(self.name, self.top_scores)
         self.steps += 1
+        if self._joins:
+            self._joins.popleft()
+        gone = {change.player_id for change in step.news if isinstance(change, PlayerDied)}
+        gone.update(player_id for player_id, _ in step.refused)
+        self._players -= gone.difference(*self._joins)  # who has asked again may be in with the next step
         refused = [(self.members[player_id], why) for player_id, why in step.refused if player_id in self.members]
         for member, why in refused:
             member.session.send(encode_commands([ErrorText(why)]))
@@ -137,10 +167,8 @@ class Room(Generic[M]):
         Who is closing or has left is owed nothing.
         """
         skipped = [member for member in members if member.session.is_open and member.session.player_id in self.members]
-        if skipped:
-            kept = [change for change in self._changes if not isinstance(change, CellChanged | WorldReset)]
-            for member in skipped:
-                self._keep(member.session.player_id or 0, kept)
+        for member in skipped:
+            self._keep(member.session.player_id or 0)
         return skipped
 
     def owes_too_much(self, member: M) -> bool:
@@ -151,34 +179,15 @@ class Room(Generic[M]):
         """Return the members who have missed a frame."""
         return [self.members[player_id] for player_id in self._kept]
 
-    def catch_up(self, member: M) -> bytes:
-        """Return what a member has missed, the field as it is now before all else; it is behind no more."""
-        return join_arrays(self._world(), encode_commands(self._kept.pop(member.session.player_id or 0)))
+    def catch_up(self, member: M, field: bytes) -> bytes:
+        """Return what a member has missed, the ``field`` as it is now before all else; it is behind no more."""
+        return join_arrays(field, encode_commands(self._kept.pop(member.session.player_id or 0)))
 
     # Private methods
 
-    def _keep(self, player_id: int, changes: list[Change]) -> None:
+    def _keep(self, player_id: int) -> None:
         owed = self._kept.setdefault(player_id, [])
-        owed += changes
+        owed += self._news
         listed = [change for change in owed if isinstance(change, TopScoresListed)]
         if len(listed) > 1:  # the newest only; a step lists them once a death
             owed[:] = [change for change in owed if not isinstance(change, TopScoresListed) or change is listed[-1]]
-
-    def _enter(self, member: M, name: str, now_us: int) -> None:
-        self._last_player_id = player_id = self._last_player_id + 1
-        member.session.enter(player_id, name, self._welcome(name, player_id), now_us)
-        self.members[player_id] = member
-        self._first = None
-
-    def _welcome(self, name: str, player_id: int) -> bytes:
-        """Everything that a newcomer has to know: the state after the last step."""
-        handshake = encode_commands([Handshake(name, player_id)])
-        rest = encode_commands([self.world.top_scores_listed(), *self.world.players()])
-        return join_arrays(handshake, self._world(), rest)
-
-    def _world(self) -> bytes:
-        """Return the field after the last step, encoded once for all who need it."""
-        if self._world_text is None:
-            rules = self.world.rules
-            self._world_text = encode_world(self.world.cells.values(), rules.width, rules.height)
-        return self._world_text

@@ -6,6 +6,7 @@ Knows nothing of sockets or of what the payload means.
 
 import struct
 from enum import IntEnum
+from functools import cached_property
 
 
 class Opcode(IntEnum):
@@ -48,6 +49,23 @@ def server_frame(opcode: int, payload: bytes) -> bytes:
     else:
         header = struct.pack("!BBQ", first, 127, length)
     return header + payload
+
+
+class TickFrame:
+    """The frame of one tick with ``text``, in the form that each way of sending takes; each is made once, if at all."""
+
+    def __init__(self, text: bytes) -> None:
+        self._text = text
+
+    @cached_property
+    def text(self) -> str:
+        """What a library's send takes."""
+        return self._text.decode()
+
+    @cached_property
+    def data(self) -> bytes:
+        """What a socket takes."""
+        return server_frame(Opcode.TEXT, self._text)
 
 
 def close_payload(code: int, reason: str = "") -> bytes:

@@ -12,6 +12,8 @@ from tests.conftest import Serve
 from tests.support.crowd import Crowd
 from tests.support.server import wait_until
 
+pytestmark = pytest.mark.differs()
+
 SECONDS = float(os.environ.get("TICKBENCH_ABUSE_SECONDS", "8"))
 PLAYERS = 50
 

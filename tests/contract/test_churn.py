@@ -15,6 +15,8 @@ from tests.support.client import CLOSE, TEXT, client_frame
 from tests.support.server import RunningServer, wait_until
 from tests.support.swarm import Ending, Swarm, Visitor
 
+pytestmark = pytest.mark.differs("process")
+
 SECONDS = 600 if FULL_SIZE else 5
 SETTLED_S = 180
 """By then caches are warm and free lists are full, at full size."""

@@ -6,6 +6,8 @@ from shared.config import LOOPS
 from tests.conftest import Share
 from tests.support.server import RunningServer, wait_until
 
+pytestmark = pytest.mark.differs("thread")
+
 CLOCKS = ("timerfd", "loop")
 PERIOD_US = 20_000
 

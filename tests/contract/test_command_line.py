@@ -9,6 +9,8 @@ import pytest
 from shared.config import parse_arguments
 from tests.support.server import START_LIMIT_S, RunningServer, start
 
+pytestmark = pytest.mark.differs()
+
 BAD = {
     "port out of range": ["--port", "65536"],
     "port that is no number": ["--port", "http"],

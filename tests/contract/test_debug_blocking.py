@@ -6,6 +6,9 @@ from shared.config import LOOPS
 from tests.conftest import Serve
 from tests.support.server import wait_until
 
+pytestmark = [pytest.mark.modes("managed", "always-on", "on-demand", "condition"), pytest.mark.differs()]
+"""In the others the rules keep nobody's event loop."""
+
 PLANTED = "in planted_block"
 TICKS = 25
 """The room blocks in every tenth step, so at least once meanwhile."""

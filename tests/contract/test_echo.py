@@ -8,6 +8,8 @@ from tests.support.bystander import undisturbed
 from tests.support.client import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, client_frame
 from tests.support.server import RunningServer
 
+pytestmark = pytest.mark.differs()
+
 MIB = 2**20
 
 

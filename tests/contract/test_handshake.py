@@ -12,6 +12,8 @@ from tests.support.bystander import assert_every_tick_came
 from tests.support.player import Board, Player, TickFrame
 from tests.support.server import RunningServer
 
+pytestmark = pytest.mark.differs("thread", "process")
+
 
 def test_the_welcome_is_one_frame_in_order(server: RunningServer, room: str) -> None:
     player = server.enter(room, "Ada")
@@ -81,6 +83,7 @@ def test_tick_frames_come_when_nothing_changed(server: RunningServer, room: str)
         assert tick.text == f'[["tick",{tick.n},{tick.due_us},{tick.sent_us}]]'
 
 
+@pytest.mark.differs("thread")
 @pytest.mark.parametrize("rate", ["20", "0.5", "59.94"])
 def test_ticks_come_at_every_due_time(serve: Serve, rate: str) -> None:
     with serve("--tick-rate", rate, "--tick-budget", "0") as server:

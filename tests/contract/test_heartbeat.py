@@ -9,6 +9,8 @@ from tests.support.bystander import undisturbed
 from tests.support.client import CLOSE, PING, PONG, Client, Frame
 from tests.support.server import RunningServer, wait_until
 
+pytestmark = pytest.mark.differs("condition")
+
 
 @pytest.fixture
 def pinging_server(share: Share) -> RunningServer:

@@ -14,6 +14,8 @@ from tests.support.bystander import undisturbed
 from tests.support.client import BINARY, Wire
 from tests.support.server import RunningServer, wait_until
 
+pytestmark = pytest.mark.differs()
+
 PAGE = {
     "/": ("index.html", "text/html"),
     "/client.js": ("client.js", "text/javascript"),

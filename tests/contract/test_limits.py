@@ -10,6 +10,8 @@ from tests.support.bystander import undisturbed
 from tests.support.client import BINARY, CONTINUATION, PING, PONG, TEXT, Response, Wire, client_frame
 from tests.support.server import RunningServer, wait_until
 
+pytestmark = pytest.mark.differs()
+
 KIB4 = 4096
 
 FULL = b'["ping",1]'.ljust(KIB4)

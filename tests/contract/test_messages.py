@@ -9,6 +9,8 @@ from tests.support.client import CLOSE
 from tests.support.player import DOWN, LEFT, RIGHT, UP, Player, heading, moved
 from tests.support.server import RunningServer
 
+pytestmark = pytest.mark.differs("condition", "thread", "process")
+
 SIDE = {LEFT: DOWN, DOWN: RIGHT, RIGHT: UP, UP: LEFT}
 BACK = {LEFT: RIGHT, RIGHT: LEFT, UP: DOWN, DOWN: UP}
 
@@ -59,6 +61,7 @@ def test_join_is_ignored_while_the_snake_lives(calm_server: RunningServer, room:
     assert player.is_alive
 
 
+@pytest.mark.differs
 @pytest.mark.parametrize("ride", RIDES)
 def test_keys_turn_the_snake(calm_server: RunningServer, room: str, ride: str) -> None:
     keys, expected = RIDES[ride]
@@ -186,6 +189,7 @@ def test_a_ping_is_answered_between_ticks(calm_server: RunningServer, room: str)
     assert sum(player.ping() for _ in range(20)) > 10
 
 
+@pytest.mark.differs
 @pytest.mark.parametrize(
     "t",
     ["0", "-1", "1.0", "-0.0", "0.1", "1e-300", "1.7976931348623157e+308", str(2**53 + 1), str(-(2**63)), str(10**30)],
@@ -202,6 +206,7 @@ def test_a_pong_echoes_t_exactly(server: RunningServer, room: str, t: str) -> No
 # Names
 
 
+@pytest.mark.differs
 @pytest.mark.parametrize(
     ("asked", "given"),
     [
@@ -220,6 +225,7 @@ def test_names_are_cleaned(server: RunningServer, room: str, asked: str, given: 
     assert player.join().named("p_joined")[0][2] == given
 
 
+@pytest.mark.differs
 @pytest.mark.parametrize("name", ["", "   ", "\n\t\x00", "1234567890123456", "\U0001f40d" * 16])
 def test_bad_names_are_refused(server: RunningServer, room: str, name: str) -> None:
     player = server.connect(room)
@@ -228,6 +234,7 @@ def test_bad_names_are_refused(server: RunningServer, room: str, name: str) -> N
     player.enter("another")
 
 
+@pytest.mark.differs
 @pytest.mark.parametrize("escape", [r"\ud800", r"\udc00", r"a\ud83db", r"\udc0d\ud83d"])
 def test_lone_surrogates_are_refused(server: RunningServer, room: str, escape: str) -> None:
     player = server.connect(room)
@@ -236,6 +243,7 @@ def test_lone_surrogates_are_refused(server: RunningServer, room: str, escape: s
     player.enter("another")
 
 
+@pytest.mark.differs
 def test_escaped_pairs_are_characters(server: RunningServer, room: str) -> None:
     player = server.connect(room)
     player.send_text(r'["new_player","\ud83d\udc0d"]')

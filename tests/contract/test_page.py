@@ -22,7 +22,10 @@ FLAGS = [
 PATIENCE_MS = 20_000
 WIDTHS = (1280, 390)
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is missing: apt-get install chromium")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is missing: apt-get install chromium"),
+    pytest.mark.differs(),
+]
 
 
 @pytest.fixture(scope="module")

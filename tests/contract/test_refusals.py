@@ -19,6 +19,8 @@ from tests.support.client import (
 )
 from tests.support.server import RunningServer, wait_until
 
+pytestmark = pytest.mark.differs()
+
 FAULTS = [
     "",
     " ",

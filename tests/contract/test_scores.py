@@ -10,6 +10,8 @@ from tests.conftest import Serve
 from tests.support.player import Player
 from tests.support.server import RunningServer
 
+pytestmark = pytest.mark.differs("process")
+
 
 def watch_until_a_score(server: RunningServer) -> Player:
     """Look on until a game over was shown that left a score."""

@@ -12,6 +12,8 @@ from tests.support.client import CLOSE, PING, PONG, TEXT, Frame
 from tests.support.player import Player
 from tests.support.server import RunningServer, wait_until
 
+pytestmark = pytest.mark.differs("condition")
+
 QUICK = ("--tick-rate", "50", "--tick-budget", "0")
 STUCK_BYTES = 4096
 """Of a receive buffer: a peer that does not read is soon stuck."""
@@ -80,6 +82,7 @@ def test_one_who_does_not_read_holds_up_nobody(serve: Serve, fanout: str) -> Non
         assert server.room_stats("main")["members"] == 4  # type: ignore[index] # it is open: they are in it
 
 
+@pytest.mark.differs("condition", "thread", "process")
 def test_one_who_reads_again_finds_whole_frames_and_catches_up(serve: Serve, fanout: str) -> None:
     with serve("--fanout", fanout, "--pad", "20000", "--bots", "10", "--field", "20x11", *QUICK) as server:
         witness, slow = server.enter("main", "witness"), stall(server)

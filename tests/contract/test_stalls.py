@@ -13,6 +13,8 @@ from tests.support.player import Board
 from tests.support.server import RunningServer
 from tests.support.swarm import Swarm, Visitor
 
+pytestmark = pytest.mark.differs("condition", "thread", "process")
+
 STALLS, WATCHERS, STALL_S = (1000, 40, (3.0, 3.0)) if FULL_SIZE else (24, 8, (0.3, 0.6))
 READING_S = (0.1, 0.5)
 """Between two stalls."""

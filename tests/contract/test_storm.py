@@ -11,6 +11,8 @@ from tests.support.client import PATIENCE_S
 from tests.support.server import RunningServer, wait_until
 from tests.support.swarm import Swarm, Visitor
 
+pytestmark = pytest.mark.differs("process")
+
 SEATS, INSIDE, RUSH, HALVES = (500, 250, 1000, 200) if FULL_SIZE else (50, 25, 100, 20)
 FLAGS = ("--max-connections", str(SEATS)) if FULL_SIZE else ("--max-connections", str(SEATS), "--tick-budget", "0")
 """Beside other tests the machine may be too busy for a tick budget."""

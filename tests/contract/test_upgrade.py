@@ -8,6 +8,8 @@ from tests.conftest import Serve
 from tests.support.bystander import undisturbed
 from tests.support.server import RunningServer, wait_until
 
+pytestmark = pytest.mark.differs()
+
 HANDSHAKES: dict[str, tuple[int, dict[str, str | None]]] = {
     "no upgrade": (426, {"Upgrade": None, "Connection": None}),
     "another upgrade": (426, {"Upgrade": "h2c"}),

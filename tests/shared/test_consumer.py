@@ -10,6 +10,7 @@ from shared.rooms.audience import Audience
 from shared.wire.frames import Opcode
 from shared.wire.outbox import Outbox
 from shared.wire.session import Outgoing, Session
+from tests.shared.rooms.visitor import game_of, step
 
 START = 5_000_000
 SLOW_US = 5_000_000
@@ -50,7 +51,9 @@ class Player(Consumer):
         core.roster.add(self)
         message = self.session.receive_text('["new_player","ann"]', START)
         assert message is not None
-        room.receive(self, message, START)
+        newcomer = room.receive(self, message)
+        assert newcomer
+        room.enter(self, newcomer, game_of(room).welcome(newcomer), START)
         self.session.take_outgoing()
 
     def abort(self) -> None:
@@ -58,7 +61,7 @@ class Player(Consumer):
 
     def misses_a_tick(self, now_us: int) -> None:
         assert self.room
-        self.room.step()
+        step(self.room)
         assert self.room.skip([self]) == [self]
         self.skip(now_us)
 
@@ -85,20 +88,21 @@ def test_who_skips_is_watched_and_gets_what_it_missed_when_the_kernel_has_taken_
     player.writer.keep(b"rest")
     player.misses_a_tick(START)
     assert player.core.roster.slow == {player}
-    assert player.take_missed() is None
+    assert not player.is_ready
     player.writer.stuck_bytes = 0
-    missed = player.take_missed()
-    assert missed
+    assert player.is_ready
+    assert player.room
+    missed = player.take_missed(game_of(player.room).look())
     assert missed.opcode is Opcode.TEXT
     assert "world" in [command[0] for command in json.loads(missed.payload)]
     assert player.core.roster.slow == set()
-    assert player.take_missed() is None
+    assert not player.is_ready
 
 
 def test_who_is_closing_is_owed_nothing(player: Player) -> None:
     player.misses_a_tick(START)
     player.session.close(1001, "stopping", START)
-    assert player.take_missed() is None
+    assert not player.is_ready
 
 
 def test_whose_kernel_takes_nothing_for_the_limit_is_ended_and_counted(player: Player) -> None:

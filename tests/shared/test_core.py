@@ -5,7 +5,7 @@ import pytest
 
 from shared.config import parse_arguments
 from shared.core import ServerCore
-from tests.shared.rooms.visitor import Visitor
+from tests.shared.rooms.visitor import Visitor, game_of, step
 from tests.shared.wire.test_handshake import GOOD
 
 START = 9_000_000_000
@@ -97,10 +97,10 @@ def test_settings_reach_the_rooms(tmp_path: Path) -> None:
     core = open_core("--field", "30x20", "--bots", "2", "--pad", "5", "--scores", str(tmp_path / "top.db"))
     core.scores.save("main", [("ann", 9)])
     room, schedule = core.open_room("main", START)
-    assert (room.world.rules.width, room.world.rules.bots) == (30, 2)
-    assert room.world.top_scores.rows == [("ann", 9)]
+    assert (game_of(room).world.rules.width, game_of(room).world.rules.bots) == (30, 2)
+    assert game_of(room).world.top_scores.rows == [("ann", 9)]
     assert schedule.tick_rate_hz == 20
-    room.step()
+    step(room)
     assert b'["pad","....."]' in room.frame(0, 0, 0)
     core.scores.close()
 

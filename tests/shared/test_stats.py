@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from shared.config import parse_arguments
 from shared.core import ServerCore
 from shared.measure.histogram import HistogramSummary
-from tests.shared.rooms.visitor import Visitor
+from tests.shared.rooms.visitor import Visitor, step
 from tests.shared.wire.test_handshake import GOOD
 
 START = 9_000_000_000
@@ -28,7 +28,7 @@ def core() -> ServerCore[Visitor]:
     ann.says(room, '["join"]')
     for _ in range(3):
         tick = schedule.begin(schedule.next_due_us + 4_000_000)
-        room.step()
+        step(room)
         began_us = tick.due_us + tick.lateness_us
         core.ticks.record(tick.due_us, tick.lateness_us, tick.skipped, began_us + 10, began_us + 30, schedule.period_us)
     core.counters.count_end(1008, dead=False)
@@ -105,6 +105,6 @@ def test_metrics_say_the_same(core: ServerCore[Visitor]) -> None:
 
 def test_scores_are_listed_by_room(core: ServerCore[Visitor]) -> None:
     room = core.lobby.rooms["den"]
-    room.world.top_scores.add("ann", 7)
+    room.top_scores = [("ann", 7)]
     core.open_room("pit", START)
     assert json.loads(core.reporter.scores_json()) == {"rooms": {"den": [["ann", 7, 1]], "pit": []}}

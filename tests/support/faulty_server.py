@@ -1,8 +1,8 @@
 """
 A backend with faults planted in its rules.
 
-The room ``crash`` raises in every step in which a snake is in its field; every tenth step of the room ``block`` keeps
-the event loop for ``BLOCKS_S``.
+The room ``crash`` raises in every step in which a snake is in its field, the room ``rude`` when it is to welcome
+somebody; every tenth step of the room ``block`` keeps the event loop for ``BLOCKS_S``.
 
 Run as a script: ``faulty_server.py BACKEND [flags]``. Everything else is the backend as it is.
 """
@@ -25,18 +25,28 @@ def planted_block() -> None:
 
 
 def plant() -> None:
-    """Let a room's step raise, or block."""
-    room_class: Any = import_module("shared.rooms.room").Room
-    step = room_class.step
+    """Let a game's step raise, or block, and its welcome raise."""
+    game_class: Any = import_module("shared.rooms.game").Game
+    open_game, step, welcome = game_class.__init__, game_class.step, game_class.welcome
 
-    def faulty_step(room: Any) -> Any:
-        if room.name == "crash" and room.world.snakes:
+    def open_faulty(game: Any, setup: Any) -> None:
+        open_game(game, setup)
+        game.room, game.steps = setup.room, 0
+
+    def faulty_step(game: Any, inputs: Any) -> Any:
+        if game.room == "crash" and game.world.snakes:
             raise RuntimeError("a planted fault")
-        if room.name == "block" and room.steps % 10 == 9:
+        if game.room == "block" and game.steps % 10 == 9:
             planted_block()
-        return step(room)
+        game.steps += 1
+        return step(game, inputs)
 
-    room_class.step = faulty_step
+    def faulty_welcome(game: Any, newcomer: Any) -> Any:
+        if game.room == "rude":
+            raise RuntimeError("a planted fault")
+        return welcome(game, newcomer)
+
+    game_class.__init__, game_class.step, game_class.welcome = open_faulty, faulty_step, faulty_welcome
 
 
 if BACKEND == "gevent":
@@ -46,4 +56,9 @@ if BACKEND == "gevent":
     monkey.patch_all()
 
 plant()
-runpy.run_module(f"backends.{BACKEND}_server", run_name="__main__", alter_sys=True)
+if BACKEND == "worker":
+    runpy.run_module("backends.worker", run_name="__main__", alter_sys=True)
+else:
+    workers: Any = import_module("shared.workers")
+    workers.COMMAND = (sys.executable, __file__, "worker")
+    runpy.run_module(f"backends.{BACKEND}_server", run_name="__main__", alter_sys=True)

@@ -2,7 +2,7 @@
 Ten players in lock-step with the ticks of a room, so that a run can be repeated input by input on another server.
 
 Each input is sent right after a tick frame, and proven to be taken before the next step: a ping follows it, whose pong
-must come before the next tick frame. What is sent depends on a seed and on what the commands told, never on time.
+must be stamped before the next tick is due. What is sent depends on a seed and on what the commands told, not on time.
 """
 
 import hashlib
@@ -51,14 +51,16 @@ class Seat(Client):
             self.n = int(text[9 : text.index(",", 9)])
         return decode_commands(text)
 
-    def say(self, message: object, n: int) -> None:
-        """Send an input; SlippedError unless it was taken before the tick behind ``n``."""
+    def say(self, message: object, n: int) -> int:
+        """Send an input; return when the server had taken it, SlippedError unless before the tick behind ``n``."""
         self.send(message)
         self.send(["ping", n])
         while (commands := self.next_commands())[0][:2] != ["pong", n]:
             assert commands[0][0] == "error", commands
         if self.n > n:
             raise SlippedError
+        taken_us: int = commands[0][2]
+        return taken_us
 
 
 class Lockstep:
@@ -68,6 +70,7 @@ class Lockstep:
         self._steps = steps
         self._chance = random.Random(seed)
         self._spectator = server.enter("lockstep", "spectator")
+        self._taken_us = 0  # when the last input was
         self._players = [Seat(server.connect("lockstep").sock) for _ in range(PLAYERS)]
 
     def run(self) -> Outcome:
@@ -88,13 +91,16 @@ class Lockstep:
             n = self._spectator.ticks[-1].n
             for player in self._chance.sample(self._players, self._chance.choice(SPEAKERS[step % 2])):
                 self._act(player, n)
-            self._spectator.next_tick()
+            # A step takes what has come by when it is due, or a little later: in a thread or another process it may
+            # have begun while we were still being answered.
+            if self._taken_us >= self._spectator.next_tick().due_us:
+                raise SlippedError
         return self._outcome(self._spectator.ticks[first:])
 
     def _act(self, player: Seat, n: int) -> None:
         """Have a player steer, or join if it has no snake."""
         is_alive = player.player_id in self._spectator.board.alive
-        player.say(self._chance.choice(KEYS) if is_alive else ["join"], n)
+        self._taken_us = player.say(self._chance.choice(KEYS) if is_alive else ["join"], n)
 
     def _outcome(self, ticks: list[TickFrame]) -> Outcome:
         digest = hashlib.sha256()

@@ -11,7 +11,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import psutil
 
 from tests.support.client import PATIENCE_S, Client, Response, Wire, request_bytes, upgrade_headers
 from tests.support.player import Player
@@ -23,6 +25,18 @@ STOP_LIMIT_S = 5.0
 POLL_S = 0.01
 
 FAULTY_SERVER = Path(__file__).with_name("faulty_server.py")
+
+
+class Held(NamedTuple):
+    """What a server holds of the system."""
+
+    children: int
+    threads: int
+    fds: int
+
+    def is_within(self, other: "Held") -> bool:
+        """Say whether it is no more than that, of anything."""
+        return all(mine <= theirs for mine, theirs in zip(self, other, strict=True))
 
 
 class RunningServer:
@@ -106,6 +120,15 @@ class RunningServer:
         """Return what ``/stats`` tells of a room, or None if it is not open."""
         return next((stats for stats in self.stats()["rooms"] if stats["name"] == room), None)
 
+    def children(self) -> list[psutil.Process]:
+        """Return its child processes."""
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def held(self) -> Held:
+        """Return what it holds."""
+        process = psutil.Process(self.process.pid)
+        return Held(len(self.children()), process.num_threads(), process.num_fds())
+
     @property
     def log(self) -> str:
         """What it wrote to stderr so far."""
@@ -172,6 +195,13 @@ def wait_until(condition: Callable[[], object], limit_s: float = PATIENCE_S) -> 
     while not condition():
         assert time.monotonic() < deadline, "it never happened"
         time.sleep(POLL_S)
+
+
+def stands_still(server: RunningServer, room: str) -> bool:
+    """Whether the room's next tick does not come: with the naive fan-out, one who reads nothing sees to that."""
+    before = server.room_stats(room)
+    time.sleep(0.25)
+    return before is not None and before["n"] > 0 and before == server.room_stats(room)
 
 
 def _ready_url(process: subprocess.Popen[bytes], backend: str, log: Path) -> str:

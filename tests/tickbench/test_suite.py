@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.config import parse_arguments
 from tickbench.errors import InputError
 from tickbench.suite import load_suite, suite_names
 
@@ -14,6 +15,9 @@ def test_the_suites_that_come_along_are_well_formed(name: str) -> None:
     suite = load_suite(name)
     assert suite.name == name
     assert len(suite.parsed_arms()) == len(suite.arms)
+    for arm in suite.parsed_arms():  # each is one that its server serves, not only one that is spelt well
+        flags = {**suite.server, **dict(arm.settings)}
+        parse_arguments(arm.backend, [word for name, value in flags.items() for word in (f"--{name}", str(value))])
 
 
 def test_quick_runs_both_backends_as_written_and_as_tuned_on_a_server_that_turns_nobody_away() -> None:
@@ -62,5 +66,5 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_suite_is_refused_with_those_that_are_known() -> None:
-    with pytest.raises(InputError, match="known are quick"):
+    with pytest.raises(InputError, match="known are loops, quick"):
         load_suite("quikc")

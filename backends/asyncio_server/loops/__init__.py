@@ -1,33 +1,85 @@
 """The loop designs, by the name that ``--mode`` gives them; only the chosen one is imported."""
 
+from abc import ABC, abstractmethod
+from functools import cached_property
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
+
+from shared.rooms.game import Game, Newcomer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from backends.asyncio_server.connection import Connection
     from backends.asyncio_server.server import Server
     from backends.asyncio_server.ticker import Ticker
+    from shared.wire.messages import ClientMessage
+    from shared.wire.parser import Message
 
 LOOP_MODES = {
     "managed": "backends.asyncio_server.loops.managed:ManagedLoop",
+    "always-on": "backends.asyncio_server.loops.always_on:AlwaysOnLoop",
+    "on-demand": "backends.asyncio_server.loops.on_demand:OnDemandLoop",
+    "condition": "backends.asyncio_server.loops.condition:ConditionLoop",
+    "thread": "backends.asyncio_server.loops.thread:ThreadLoop",
+    "process": "backends.asyncio_server.loops.process:ProcessLoop",
 }
 
 
-class RoomLoop(Protocol):
-    """The loop of one room."""
+class RoomLoop(ABC):
+    """The loop of one room, whose game is here unless a design says otherwise."""
 
-    ticker: "Ticker"
+    def __init__(self, server: "Server", ticker: "Ticker") -> None:
+        self.ticker = ticker
+        self._server = server
 
+    @cached_property
+    def game(self) -> Game:
+        """The room's game, made when it is first asked for."""
+        return Game(self.ticker.room.setup)
+
+    async def receive(self, connection: "Connection") -> "Message":
+        """Wait for a connection's next message."""
+        return await connection.ws.receive_message()
+
+    async def take(self, connection: "Connection", message: "ClientMessage") -> None:
+        """Take what a member has said; of a newcomer, return when it is in."""
+        newcomer = self.ticker.room.receive(connection, message)
+        if newcomer and not self.is_over():
+            await self.let_in(connection, newcomer)
+
+    async def let_in(self, connection: "Connection", newcomer: Newcomer) -> None:
+        """Let a newcomer in, welcomed; if the rules raise at that, the room ends."""
+        try:
+            welcome = self.game.welcome(newcomer)
+        except Exception as error:  # noqa: BLE001 # whatever it is, it ends this room and is logged with its traceback
+            self._fail(error)
+            return
+        self.ticker.room.enter(connection, newcomer, welcome, self._server.clock.now_us())
+        self.update()
+
+    def leave(self, connection: "Connection") -> None:
+        """Take a member out."""
+        self.ticker.room.leave(connection)
+        self.update()
+
+    @abstractmethod
+    def is_over(self) -> bool:
+        """Say whether nobody is let in any more."""
+
+    @abstractmethod
     def update(self) -> None:
         """Look whether somebody is in the room, and start or end the loop."""
 
+    @abstractmethod
     async def stop(self) -> None:
         """End the loop for good and wait until it has ended."""
 
+    @abstractmethod
+    def _fail(self, error: BaseException | None = None) -> None:
+        """End the room because of ``error`` (None: it is logged already), once."""
 
-def load_loop_mode(name: str) -> "Callable[[Server, Ticker], RoomLoop]":
+
+def load_loop_mode(name: str) -> "type[RoomLoop]":
     """Return the class of a loop design."""
     module, _, attribute = LOOP_MODES[name].partition(":")
-    loop: Callable[[Server, Ticker], RoomLoop] = getattr(import_module(module), attribute)
+    loop: type[RoomLoop] = getattr(import_module(module), attribute)
     return loop

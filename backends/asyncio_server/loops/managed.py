@@ -7,26 +7,30 @@ The article's example 3.3. Its task is cancelled and awaited, and what it raises
 import asyncio
 from typing import TYPE_CHECKING
 
-from shared.loops.lifecycle import CLOSED, RUNNING, STOPPING, Event, Lifecycle
+from backends.asyncio_server.loops import RoomLoop
+from shared.loops.lifecycle import CLOSED, CRASHED, RUNNING, STOPPING, Event, Lifecycle, State
 
 if TYPE_CHECKING:
     from backends.asyncio_server.server import Server
     from backends.asyncio_server.ticker import Ticker
 
 
-class ManagedLoop:
+class ManagedLoop(RoomLoop):
     """Owns the task of one room."""
 
     def __init__(self, server: "Server", ticker: "Ticker") -> None:
-        self.ticker = ticker
-        self._server = server
+        super().__init__(server, ticker)
         self._lifecycle = Lifecycle()
         self._occupied = False
         self._task: asyncio.Task[None] | None = None
 
+    def is_over(self) -> bool:
+        """Say whether nobody is let in any more."""
+        return self._lifecycle.state in (CRASHED, CLOSED)
+
     def update(self) -> None:
         """Look whether somebody is in the room, and start or end the loop."""
-        occupied = bool(self.ticker.room.members)
+        occupied = self._is_occupied()
         if occupied != self._occupied:
             self._occupied = occupied
             self._feed(Event.OCCUPIED if occupied else Event.VACATED)
@@ -39,22 +43,33 @@ class ManagedLoop:
 
     # Private methods
 
+    def _is_occupied(self) -> bool:
+        return bool(self.ticker.room.members)
+
     def _feed(self, event: Event) -> None:
-        match self._lifecycle.feed(event):
-            case state if state is RUNNING:
-                self._task = asyncio.create_task(self._run(), name=f"room {self.ticker.room.name}")
-                self._task.add_done_callback(self._ended)
-            case state if state in (STOPPING, CLOSED) and self._task:
-                self._task.cancel()
+        self._act(self._lifecycle.feed(event))
+
+    def _act(self, state: State | None) -> None:
+        """Do what entering a state asks for."""
+        if state is RUNNING:
+            self._task = asyncio.create_task(self._run(), name=f"room {self.ticker.room.name}")
+            self._task.add_done_callback(self._ended)
+        elif state in (STOPPING, CLOSED, CRASHED) and self._task:
+            self._task.cancel()
 
     async def _run(self) -> None:
         self.ticker.resume()
         while True:
-            await self.ticker.tick(await self.ticker.wait())
+            await self.ticker.tick(await self.ticker.wait(), self.game)
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         if task.cancelled():
             self._feed(Event.STOPPED)
         elif error := task.exception():
+            self._fail(error)
+
+    def _fail(self, error: BaseException | None = None) -> None:
+        """End the room; what fails in one that has crashed already is no cause of it."""
+        if self._lifecycle.state is not CRASHED:
             self._feed(Event.FAILED)
             self._server.room_crashed(self, error)

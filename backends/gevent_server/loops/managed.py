@@ -8,26 +8,30 @@ from typing import TYPE_CHECKING
 
 import gevent
 
-from shared.loops.lifecycle import CLOSED, RUNNING, STOPPING, Event, Lifecycle
+from backends.gevent_server.loops import RoomLoop
+from shared.loops.lifecycle import CLOSED, CRASHED, RUNNING, STOPPING, Event, Lifecycle, State
 
 if TYPE_CHECKING:
     from backends.gevent_server.server import Server
     from backends.gevent_server.ticker import Ticker
 
 
-class ManagedLoop:
+class ManagedLoop(RoomLoop):
     """Owns the greenlet of one room."""
 
     def __init__(self, server: "Server", ticker: "Ticker") -> None:
-        self.ticker = ticker
-        self._server = server
+        super().__init__(server, ticker)
         self._lifecycle = Lifecycle()
         self._occupied = False
         self._greenlet: gevent.Greenlet[..., None] | None = None
 
+    def is_over(self) -> bool:
+        """Say whether nobody is let in any more."""
+        return self._lifecycle.state in (CRASHED, CLOSED)
+
     def update(self) -> None:
         """Look whether somebody is in the room, and start or end the loop."""
-        occupied = bool(self.ticker.room.members)
+        occupied = self._is_occupied()
         if occupied != self._occupied:
             self._occupied = occupied
             self._feed(Event.OCCUPIED if occupied else Event.VACATED)
@@ -40,22 +44,36 @@ class ManagedLoop:
 
     # Private methods
 
+    def _is_occupied(self) -> bool:
+        return bool(self.ticker.room.members)
+
     def _feed(self, event: Event) -> None:
-        match self._lifecycle.feed(event):
-            case state if state is RUNNING:
-                self._greenlet = gevent.spawn(self._run)
-                self._greenlet.link(self._ended)
-            case state if state in (STOPPING, CLOSED) and self._greenlet:
-                self._greenlet.kill(block=False)
+        self._act(self._lifecycle.feed(event))
+
+    def _act(self, state: State | None) -> None:
+        """Do what entering a state asks for."""
+        if state is RUNNING:
+            self._greenlet = gevent.spawn(self._run_to_its_end)
+            self._greenlet.link(self._ended)
+        elif state in (STOPPING, CLOSED, CRASHED) and self._greenlet:
+            self._greenlet.kill(block=False)
+
+    def _run_to_its_end(self) -> None:
+        try:
+            self._run()
+        except Exception as error:  # noqa: BLE001 # whatever it is, it ends this room and is logged with its traceback
+            self._fail(error)
 
     def _run(self) -> None:
         self.ticker.resume()
-        try:
-            while True:
-                self.ticker.tick(self.ticker.wait())
-        except Exception as error:  # noqa: BLE001 # whatever it is, it ends this room and is logged with its traceback
-            self._feed(Event.FAILED)
-            self._server.room_crashed(self, error)
+        while True:
+            self.ticker.tick(self.ticker.wait(), self.game)
 
     def _ended(self, _: "gevent.Greenlet[..., None]") -> None:
         self._feed(Event.STOPPED)
+
+    def _fail(self, error: BaseException | None = None) -> None:
+        """End the room; what fails in one that has crashed already is no cause of it."""
+        if self._lifecycle.state is not CRASHED:
+            self._feed(Event.FAILED)
+            self._server.room_crashed(self, error)

@@ -6,9 +6,13 @@ from hypothesis import strategies as st
 from shared.game.bots import SIGHT, Bot, Openness
 from shared.game.changes import PlayerDied
 from shared.game.commands import Join, Turn
+from shared.game.search import Search
 from shared.game.snake import DIRECTIONS, KEYS, Direction, Snake
 from shared.game.world import BlockedCells, Rules, World
 from tests.shared.game.scripted import DOWN, LEFT, RIGHT, UP, Game, ahead
+
+BLIND = Search(lambda _: 0, 0)
+"""No steps: a bot that wanders."""
 
 ALL: tuple[Direction, ...] = tuple(DIRECTIONS.values())
 
@@ -45,7 +49,7 @@ def test_food_is_open_and_all_else_is_not() -> None:
 
 def test_it_goes_straight_on_while_it_can() -> None:
     bot, snake, openness = bot_and_snake(Game((10, 10, RIGHT)))
-    assert [bot.steer(snake, openness) for _ in range(bot.wander_every - 1)] == [None] * (bot.wander_every - 1)
+    assert [bot.steer(snake, openness, BLIND) for _ in range(bot.wander_every - 1)] == [None] * (bot.wander_every - 1)
 
 
 def test_it_turns_where_there_is_more_room() -> None:
@@ -53,9 +57,9 @@ def test_it_turns_where_there_is_more_room() -> None:
     game.put("#", 13, 10)
     game.put("#", 12, 7)
     bot, snake, openness = bot_and_snake(game)
-    assert bot.steer(snake, openness) == Turn(1, DOWN)
+    assert bot.steer(snake, openness, BLIND) == Turn(1, DOWN)
     game.put("#", 12, 12)
-    assert bot.steer(snake, openness) == Turn(1, UP)
+    assert bot.steer(snake, openness, BLIND) == Turn(1, UP)
 
 
 def test_it_turns_into_a_lane_of_one_cell_rather_than_into_a_wall() -> None:
@@ -65,25 +69,27 @@ def test_it_turns_into_a_lane_of_one_cell_rather_than_into_a_wall() -> None:
     game.put("#", 12, 8)
     game.put("#", 10, 7)
     bot, snake, openness = bot_and_snake(game)
-    assert bot.steer(snake, openness) == Turn(1, RIGHT)
+    assert bot.steer(snake, openness, BLIND) == Turn(1, RIGHT)
 
 
 def test_where_both_sides_are_alike_odd_ones_go_left_and_even_ones_right() -> None:
     game = Game((25, 12, RIGHT))
     game.put("#", 28, 12)
-    turns = [bot.steer(snake, openness) for bot, snake, openness in (bot_and_snake(game, number) for number in (1, 2))]
+    turns = [
+        bot.steer(snake, openness, BLIND) for bot, snake, openness in (bot_and_snake(game, number) for number in (1, 2))
+    ]
     assert turns == [Turn(1, UP), Turn(2, DOWN)]
 
 
 def test_it_wanders_now_and_then_but_only_where_there_is_room() -> None:
     bot, snake, openness = bot_and_snake(Game((25, 12, RIGHT)))
-    turns = [bot.steer(snake, openness) for _ in range(3 * bot.wander_every)]
+    turns = [bot.steer(snake, openness, BLIND) for _ in range(3 * bot.wander_every)]
     assert [step % bot.wander_every for step, turn in enumerate(turns, 1) if turn] == [0, 0, 0]
     game = Game((25, 12, RIGHT))
     game.put("#", 27, 12 - SIGHT)
     game.put("#", 27, 12 + SIGHT)
     bot, snake, openness = bot_and_snake(game)
-    assert [bot.steer(snake, openness) for _ in range(20)] == [None] * 20
+    assert [bot.steer(snake, openness, BLIND) for _ in range(20)] == [None] * 20
 
 
 def test_bots_born_together_do_not_all_wander_at_once() -> None:
@@ -113,7 +119,7 @@ def test_a_bot_never_turns_back() -> None:
         if snake and snake.born:
             bot = Bot(1)
             bot.steps = bot.wander_every - 1
-            turn = bot.steer(snake, world._openness)
+            turn = bot.steer(snake, world._openness, BLIND)
             assert turn is None or (isinstance(turn, Turn) and abs(turn.key - KEYS[snake.direction]) in (1, 3))
         world.step()
 

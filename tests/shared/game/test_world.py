@@ -9,7 +9,7 @@ from shared.game.changes import CellChanged, PlayerDied, PlayerJoined, PlayerSco
 from shared.game.commands import Join, Leave, Turn
 from shared.game.scores import TopScores
 from shared.game.snake import DIRECTIONS
-from shared.game.world import GAME_OVER, MAX_PLAYERS_REACHED, Rules, World
+from shared.game.world import GAME_OVER, MAX_PLAYERS_REACHED, Rules, World, list_top_scores
 from tests.shared.game.scripted import DIGITS, DOWN, LEFT, RIGHT, SMALLEST, UP, Game, ahead, of_kind
 
 BIRTH_ROW = (5, 5, 10)
@@ -448,7 +448,23 @@ def test_several_deaths_in_one_step_save_if_any_changed_the_list() -> None:
 def test_the_color_of_a_top_score_is_one_and_its_rank_modulo_six() -> None:
     rows = [(f"n{rank}", 100 - rank) for rank in range(15)]
     world = World(Rules(), random.Random(0), TopScores(rows))
-    assert [color for _, _, color in world.top_scores_listed().rows] == [1, 2, 3, 4, 5, 6, 1, 2, 3, 4, 5, 6, 1, 2, 3]
+    assert [color for _, _, color in list_top_scores(world.top_scores.rows).rows] == [
+        1,
+        2,
+        3,
+        4,
+        5,
+        6,
+        1,
+        2,
+        3,
+        4,
+        5,
+        6,
+        1,
+        2,
+        3,
+    ]
 
 
 # Bots

@@ -22,6 +22,7 @@ OCCUPIED, VACATED, STOPPED, FAILED, CLOSE = Event
 
 TABLE = {
     (IDLE, OCCUPIED): RUNNING,
+    (IDLE, FAILED): CRASHED,  # its game, which another process has, may die meanwhile
     (IDLE, CLOSE): CLOSED,
     (RUNNING, VACATED): STOPPING,
     (RUNNING, FAILED): CRASHED,

@@ -1,9 +1,12 @@
 import os
 import platform
 import re
+import subprocess
+import sys
 from importlib.metadata import version
 
 from shared.measure.process import boot_id, process_report
+from tests.support.server import wait_until
 
 
 def test_the_boot_id_is_one_id_of_this_host() -> None:
@@ -18,6 +21,7 @@ def test_a_process_reports_itself() -> None:
     assert report["packages"] == {"msgspec": version("msgspec"), "click": version("click")}
     assert set(report) == {
         "pid",
+        "children",
         "cpu_s",
         "rss_bytes",
         "threads",
@@ -28,6 +32,20 @@ def test_a_process_reports_itself() -> None:
         "gc_thresholds",
         "gc_frozen",
     }
+
+
+def test_its_children_are_its_own() -> None:
+    with subprocess.Popen([sys.executable, "-c", "x = b'x' * 50_000_000; input()"], stdin=subprocess.PIPE) as child:
+        try:
+            alone = process_report(())
+            wait_until(lambda: process_report((), [child.pid])["rss_bytes"] > alone["rss_bytes"] + 50_000_000)
+            report = process_report((), [child.pid])
+            assert report["children"] == [child.pid]
+            assert report["cpu_s"] > alone["cpu_s"]
+        finally:
+            child.kill()
+    assert process_report((), [child.pid])["rss_bytes"] < alone["rss_bytes"] + 20_000_000, "it has ended"
+    assert process_report(())["cpu_s"] > alone["cpu_s"], "and what it did stays"
 
 
 def test_its_figures_move_with_what_it_does() -> None:

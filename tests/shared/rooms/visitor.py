@@ -1,14 +1,26 @@
 """Connections without a socket: what a room and a lobby know of them."""
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from weakref import WeakKeyDictionary
 
+from shared.rooms.game import Game
+from shared.rooms.room import Room
 from shared.wire.session import Limits, Session
 
-if TYPE_CHECKING:
-    from shared.rooms.room import Room
-
 NOW = 77_000_000
+
+_games: WeakKeyDictionary[Room[Any], Game] = WeakKeyDictionary()
+
+
+def game_of(room: Room[Any]) -> Game:
+    """Return the game of a room, as a loop would have it beside the room."""
+    return _games.setdefault(room, Game(room.setup))
+
+
+def step(room: Room[Any]) -> list[Any]:
+    """Apply one step to a room and its game; return who has something of its own to be told."""
+    return room.apply(game_of(room).step(room.take_inputs()))
 
 
 class Visitor:
@@ -23,7 +35,9 @@ class Visitor:
         """Say something to the room, as a server hands it on."""
         message = self.session.receive_text(text, NOW)
         if message is not None:
-            room.receive(self, message, NOW)
+            newcomer = room.receive(self, message)
+            if newcomer:
+                room.enter(self, newcomer, game_of(room).welcome(newcomer), NOW)
 
     def enters(self, room: "Room[Visitor]", name: str = "ann") -> list[Any]:
         """Enter the room; return the commands of the welcome."""

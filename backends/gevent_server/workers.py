@@ -1,0 +1,143 @@
+"""One child process of the ``process`` loops, and the socket to it. Knows nothing of games and rooms."""
+
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import gevent
+from gevent.event import Event
+
+from shared.rooms.remote import READ_BYTES, Answer, Exchange, Request
+from shared.workers import END_LIMIT_S, MAX_UNSENT_BYTES, STEP_S, how_it_ended, worker_command
+
+logger = logging.getLogger("tickbench")
+
+
+class Worker:
+    """
+    One child. Every request is answered once, in order, unless it dies: then ``mourners`` are called.
+
+    It yields to others by ``nice``; if it owes an answer for ``limit_s`` seconds it is killed.
+    """
+
+    def __init__(self, nice: int, limit_s: float) -> None:
+        self.is_over = False
+        self.mourners: set[Callable[[], None]] = set()
+        self._limit_s = limit_s
+        self._exchange = Exchange()
+        self._is_silent = False
+        self._why: str | None = None  # it was given up
+        self._unsent = bytearray()
+        self._wake = Event()
+        self._has_ended = False
+        self._status: int | None = None  # once it has ended
+        self._socket, theirs = socket.socketpair()
+        with theirs:
+            os.set_inheritable(theirs.fileno(), True)  # noqa: FBT003 # as the library names it
+            command = worker_command(theirs.fileno(), nice)
+            # A patched process must not be forked, which gevent's Popen does; and the plain one is out of order then.
+            # A process group of its own: a Ctrl-C in the terminal is its parent's to act on.
+            self.pid = os.posix_spawn(command[0], command, os.environ, setpgroup=0)
+        self._reader, self._writer = gevent.spawn(self._read), gevent.spawn(self._write)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether nothing is left of it to wait for."""
+        return self._reader.dead
+
+    def ask(self, request: Request, callback: Callable[[Answer], None]) -> None:
+        """Ask for something; ``callback`` gets the answer, if there is one."""
+        if self.is_over:
+            return
+        if len(self._unsent) > MAX_UNSENT_BYTES:  # before this, which was never offered to it
+            self._give_up("took nothing any more")
+        self._unsent += self._exchange.ask(request, callback, time.monotonic())
+        self._wake.set()
+
+    def watch(self) -> None:
+        """Look whether it still answers."""
+        was_silent, self._is_silent = self._is_silent, self._exchange.is_silent(time.monotonic(), self._limit_s)
+        # At two looks: what it has answered may lie unread for as long as we have been kept from running ourselves.
+        if was_silent and self._is_silent and not self.is_over:
+            self._give_up(f"has not answered for {self._limit_s:g} s")
+
+    def close(self) -> None:
+        """End it, and wait until it has ended."""
+        if self.is_over:
+            self._reader.join()  # it is about to say why
+        self.is_over = True
+        gevent.killall([self._reader, self._writer])
+        self._socket.close()
+        self._wait()
+
+    # Private methods
+
+    def _read(self) -> None:
+        try:
+            while data := self._socket.recv(READ_BYTES):
+                self._exchange.take(data, time.monotonic())
+        except OSError:
+            pass  # what a child's death may look like, too
+        except Exception:
+            logger.exception("a fault in what worker process %d answered", self.pid)
+        finally:
+            self._mourn()
+
+    def _write(self) -> None:
+        with suppress(OSError):  # its reader ends it
+            while True:
+                self._wake.wait()
+                self._wake.clear()
+                while self._unsent:
+                    del self._unsent[: self._socket.send(self._unsent)]
+
+    def _mourn(self) -> None:
+        """Take note that the child has died, unless it was told to end."""
+        self._exchange.end()
+        if not self.is_over:
+            self.is_over = True
+            self._writer.kill(block=False)
+            self._socket.close()
+            for mourner in list(self.mourners):
+                mourner()
+            self._tell()
+
+    def _give_up(self, why: str) -> None:
+        self._why = why
+        self._kill()
+
+    def _tell(self) -> None:
+        """Say why it has died."""
+        status = self._wait()
+        logger.error("worker process %d %s: its rooms end", self.pid, self._why or how_it_ended(status))
+
+    def _wait(self) -> int | None:
+        """Return its exit status as soon as it has ended, None if it is not known; kill it if that takes too long."""
+        for number in range(2 * int(END_LIMIT_S / STEP_S)):
+            if self._poll():
+                break
+            if number * STEP_S >= END_LIMIT_S:
+                self._kill()
+            gevent.sleep(STEP_S)
+        return self._status
+
+    def _poll(self) -> bool:
+        """Say whether it has ended."""
+        if not self._has_ended:
+            try:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+            except ChildProcessError:  # whoever started us has children reaped by the system
+                self._has_ended = True
+                return True
+            if pid:
+                self._has_ended, self._status = True, os.waitstatus_to_exitcode(status)
+        return self._has_ended
+
+    def _kill(self) -> None:
+        if not self._has_ended:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)

@@ -1,0 +1,52 @@
+"""
+The child process of the ``process`` loops: it keeps games and answers what is asked of them. No event loop.
+
+``python -m backends.worker FD NICE`` speaks over the socket that it inherits as FD, yields to others by NICE, and ends
+when its peer is gone; on Linux at once, whatever it is at. Knows nothing of members, connections and clocks.
+"""
+
+import ctypes
+import gc
+import os
+import signal
+import socket
+import sys
+import traceback
+
+from shared.rooms.remote import READ_BYTES, Failed, Games, MessageReader, decode_request, encode_message
+
+PR_SET_PDEATHSIG = 1
+
+
+def serve(sock: socket.socket) -> None:
+    """Answer until the peer is gone."""
+    games, reader = Games(), MessageReader()
+    while data := sock.recv(READ_BYTES):
+        for body in reader.feed(data):
+            request = decode_request(body)
+            try:
+                answer = games.answer(request)
+            except Exception:  # noqa: BLE001 # the rules; whoever asked ends that room and says why
+                answer = Failed(traceback.format_exc())
+            sock.sendall(encode_message(answer))
+
+
+def main() -> None:
+    """Serve the socket that was inherited."""
+    os.nice(int(sys.argv[2]))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # its parent's to act on, which may have something to say yet
+    if prctl := getattr(ctypes.CDLL(None), "prctl", None):
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # a step that never ends would never see the end of the socket
+    gc.collect()
+    gc.freeze()
+    with socket.socket(fileno=int(sys.argv[1])) as sock:
+        sock.setblocking(True)  # noqa: FBT003 # whatever its parent has made of it
+        try:
+            serve(sock)
+        except ConnectionError:
+            return  # its parent is gone
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""
+How a bot finds its way: breadth-first, around whatever is deadly, to the nearest digit that is no trap.
+
+Deterministic, and bounded by a number of steps, each of which goes on from one cell: the work of a tick can be dialled.
+Knows nothing of snakes or rules.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+
+from shared.game.snake import DIRECTIONS, Direction, Position
+
+MOVES: tuple[Direction, ...] = tuple(DIRECTIONS.values())
+
+
+class Search:
+    """
+    One bot's search of a field, ``steps`` long at most.
+
+    ``look`` returns the value of the digit in a cell, 0 if the cell is empty, or -1 where a head would die.
+    """
+
+    def __init__(self, look: Callable[[Position], int], steps: int) -> None:
+        self._look = look
+        self.steps = steps  # that are left
+
+    def first_move(self, head: Position, room_needed: int) -> Direction | None:
+        """
+        Return where to go for the nearest digit from which ``room_needed`` cells can be reached; None if there is none.
+
+        What is left of the steps goes into looking behind the digit; a place that can't be seen to its end is no trap.
+        """
+        for digit, move in self._digits(head):
+            room = self._room(digit)
+            if room >= room_needed or not self.steps:
+                return move
+        return None
+
+    def _digits(self, head: Position) -> Iterator[tuple[Position, Direction]]:
+        """Yield the digits by distance, and the first move on the way to each."""
+        edge = deque(((head[0] + move[0], head[1] + move[1]), move) for move in MOVES)
+        seen = {head, *(position for position, _ in edge)}
+        while edge and self.steps:
+            self.steps -= 1
+            position, first = edge.popleft()
+            value = self._look(position)
+            if value < 0:
+                continue
+            if value:
+                yield position, first
+            x, y = position
+            for near in ((x + 1, y), (x, y + 1), (x - 1, y), (x, y - 1)):
+                if near not in seen:
+                    seen.add(near)
+                    edge.append((near, first))
+
+    def _room(self, start: Position) -> int:
+        """Count the cells that can be reached from ``start``, it included, as far as the steps go."""
+        seen = {start}
+        edge = deque((start,))
+        count = 0
+        while edge and self.steps:
+            self.steps -= 1
+            x, y = edge.popleft()
+            count += 1
+            for position in ((x + 1, y), (x, y + 1), (x - 1, y), (x, y - 1)):
+                if position not in seen:
+                    seen.add(position)
+                    if self._look(position) >= 0:
+                        edge.append(position)
+        return count
