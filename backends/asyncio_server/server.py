@@ -122,6 +122,10 @@ class Server:
             print(self.config.ready_line(listener.getsockname()[1]), flush=True)  # noqa: T201 # the ready line
             await self._stopping.wait()
             self.core.lobby.open = False
+            if self.config.loop == "asyncio":
+                # Who is accepted already is to be attached before asyncio's server closes, or 3.13 prints a traceback.
+                asyncio.get_running_loop().remove_reader(listener.fileno())
+                await asyncio.sleep(0)
             await site.stop()
             await self._stop()
         finally:

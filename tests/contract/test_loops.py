@@ -96,7 +96,7 @@ def test_whoever_leaves_in_the_middle_of_a_fan_out(serve: Serve, chance: random.
 
     Of 300 it may be between two slices.
     """
-    flags = ("--pad", "2000", "--tick-rate", "100", "--tick-budget", "0", "--max-rooms", "3", "--max-messages", "1000")
+    flags = ("--pad", "100", "--tick-rate", "100", "--tick-budget", "0", "--max-rooms", "3", "--max-messages", "1000")
     with serve(*flags) as server:
         with undisturbed(server, "elsewhere") as bystander:
             before = server.held()
