@@ -96,8 +96,8 @@ def visitor(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Visito
 
 @pytest.fixture(scope="module")
 def slow_server(serve: Serve) -> Iterator[RunningServer]:
-    """Slow enough for a snake to live until it is told to turn."""
-    with serve("--tick-rate", "5", "--tick-budget", "0") as server:
+    """Slow enough for a snake to live until it is told to turn, on a busy machine too."""
+    with serve("--tick-rate", "2", "--tick-budget", "0") as server:
         yield server
 
 
