@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from loadtests.stamps import STAMP_BYTES, packed_now
+from loadtests.steps import StepLog
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -94,6 +95,8 @@ class ArrivalLog:
         The numbers of frames by their texts, for reads that are more or less than one frame: a generator that has
         fallen behind gets many frames at once, and must not fall further behind for that.
         """
+        self.steps = StepLog()
+        """What the ticks of the first room said."""
         self._latest: dict[str, Latest] = {}
         self._fresh: list[Latest] = []
         self._frames: list[TickFrame] = []
@@ -126,12 +129,18 @@ class ArrivalLog:
             return False
         latest.read, latest.size, latest.number = read, size, number
         self._fresh.append(latest)
+        self.note_step(latest, number, read[start:])
         return True
 
     def remember(self, text: bytes, number: int) -> None:
         """Know a text by its bytes from now on."""
         if len(text) <= MAX_REMEMBERED_BYTES:
             self.numbers[text] = number
+
+    def note_step(self, latest: Latest, number: int, text: bytes) -> None:
+        """Take down what a tick frame says, if it is one of the first room."""
+        if latest is next(iter(self._latest.values()), None):
+            self.steps.take(self._frames[number].n, text)
 
     def parse(self, head: bytes, size_bytes: int) -> int | None:
         """Give a number to a text that begins with ``head``; None if it is not that of a tick frame."""

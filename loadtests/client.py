@@ -398,6 +398,7 @@ class Connection:
                 number = self._take_commands(text, stamp)
             else:
                 log.remember(text, number)
+                log.note_step(self._latest, number, text)
         if number is not None:
             log.append(self.index, number, stamp)
             if coalesced:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from loadtests.accounts import NEVER_CONNECTED, count_text
+from loadtests.accounts import MAIN, NEVER_CONNECTED, count_text
 from loadtests.arrivals import ArrivalLog
+from loadtests.rush import NO_RUSH, Rush
 from shared.measure.histogram import Histogram
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ class Ledger:
     def __init__(self, recorder: Recorder, clock: ServerClock) -> None:
         self.log = ArrivalLog()
         self.ping_rtt = Histogram()
+        self.rush = NO_RUSH
         self._recorder = recorder
         self._clock = clock
         self._inside: set[int] = set()
@@ -49,8 +51,15 @@ class Ledger:
         accounts = self._recorder.group_of(index)
         accounts.connected += 1
         accounts.connect.record(arrival_us - started_us)
+        if accounts is self._recorder.groups[MAIN]:
+            self._count_rush(started_us + self._clock.correction_us, arrival_us + self._clock.correction_us)
         self._inside.add(index)
         self._recorder.count_inside(index, 1)
+
+    def _count_rush(self, started_us: int, connected_us: int) -> None:
+        """Count who comes while it is measured, on the server's clock."""
+        if self._recorder.window.start <= started_us < self._recorder.window.stop:
+            self.rush = self.rush.joined(Rush(1, started_us, connected_us))
 
     def ended(self, index: int, ending: Ending) -> None:
         """Count an end."""

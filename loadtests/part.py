@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from functools import reduce
 from typing import Any, Self
 
 from loadtests.accounts import MAIN, Accounts, Additive, StageAccounts
 from loadtests.machine import MachineSample
+from loadtests.rush import Rush
 from shared.measure.histogram import Histogram
 
 
@@ -51,6 +53,11 @@ class Part:
     lost: dict[str, int]
     unexplained: dict[str, int]
     period_us: float
+    rush: Rush
+    """Of the main group."""
+    steps: dict[int, int]
+    """As :attr:`~loadtests.steps.StepLog.digests`, of the worker's first room."""
+    conflicting_steps: int
     figures: Figures
     groups: dict[str, Accounts]
     stages: list[StageAccounts]
@@ -70,8 +77,10 @@ class Part:
         """Return it as plain objects."""
         wire = {name: getattr(self, name) for name in _PLAIN}
         return wire | {
+            "rush": list(self.rush),
             "before": None if self.before is None else asdict(self.before),
             "after": None if self.after is None else asdict(self.after),
+            "steps": list(self.steps.items()),
             "figures": self.figures.to_wire(),
             "groups": {name: accounts.to_wire() for name, accounts in self.groups.items()},
             "stages": [stage.to_wire() for stage in self.stages],
@@ -85,6 +94,8 @@ class Part:
             **{name: wire[name] for name in _PLAIN},
             before=None if wire["before"] is None else MachineSample.from_wire(wire["before"]),
             after=None if wire["after"] is None else MachineSample.from_wire(wire["after"]),
+            rush=Rush(*wire["rush"]),
+            steps=dict(wire["steps"]),
             figures=Figures.from_wire(wire["figures"]),
             groups={name: Accounts.from_wire(accounts) for name, accounts in wire["groups"].items()},
             stages=[StageAccounts.from_wire(stage) for stage in wire["stages"]],
@@ -109,6 +120,7 @@ _PLAIN = (
     "lost",
     "unexplained",
     "period_us",
+    "conflicting_steps",
 )
 
 
@@ -151,6 +163,9 @@ def merged(parts: list[Part]) -> Part:
         lost=_greatest([part.lost for part in parts]),
         unexplained=_greatest([part.unexplained for part in parts]),
         period_us=max(part.period_us for part in parts),
+        rush=reduce(Rush.joined, (part.rush for part in parts)),
+        steps=parts[0].steps,  # of one room: other workers may be in another
+        conflicting_steps=parts[0].conflicting_steps,
         figures=figures,
         groups=groups,
         stages=stages,

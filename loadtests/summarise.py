@@ -8,10 +8,13 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
+from msgspec.structs import replace
+
 from loadtests.accounts import MAIN
 from loadtests.machine import CoreUse, Known, use_between
 from loadtests.part import merged
 from loadtests.stats import figures_between
+from loadtests.steps import summary_of
 from loadtests.validity import LIMITS, Findings, is_saturated, judge, limits_in_words
 from loadtests.witness import Fate
 from shared.measure.summary import (
@@ -116,7 +119,7 @@ def summarise(run: Run) -> LoadSummary:
         started_at=_iso(run.window.start),
         duration_s=run.duration_s,
         tick_rate_hz=_tick_rate_hz(run, whole),
-        connections=_connections(main),
+        connections=replace(_connections(main), rush_per_second=whole.rush.per_second),
         frames=_frames(main, run.duration_s),
         reach=_reach(main.received, main.missing),
         tick_lateness_ms=main.tick_lateness.summary(),
@@ -128,6 +131,7 @@ def summarise(run: Run) -> LoadSummary:
         input_ms=main.input.summary(),
         groups={name: _group(of, run.duration_s) for name, of in whole.groups.items() if name != MAIN},
         stages=_stages(run, whole),
+        steps=summary_of(whole.steps, whole.conflicting_steps),
         generator=_generator(run, whole, findings),
         server=server,
         machine=_machine(run, whole, uses),

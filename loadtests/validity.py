@@ -124,9 +124,12 @@ Check = Callable[[Findings, Limits], str | None]
 
 def judge(findings: Findings, limits: Limits = LIMITS) -> Validity:
     """Return the verdict on a run."""
-    reasons = [words for check in REASONS if (words := check(findings, limits))]
-    warnings = [words for check in WARNINGS if (words := check(findings, limits))]
-    return Validity.of(reasons, warnings)
+    found = {check: words for check in (*REASONS, *WARNINGS) if (words := check(findings, limits))}
+
+    def of(checks: tuple[Check, ...]) -> list[str]:
+        return [found[check] for check in checks if check in found]
+
+    return Validity.of(of(REASONS), of(WARNINGS), machine=of(MACHINE), generator=of(GENERATOR))
 
 
 def is_saturated(findings: Findings, limits: Limits = LIMITS) -> bool:
@@ -405,24 +408,23 @@ def _told(found: Findings, _: Limits) -> str | None:
     return f"the server told its clients of errors: {found.told}" if found.told else None
 
 
-REASONS: tuple[Check, ...] = (
-    _steal,
-    _core_gap,
-    _foreign_on_server,
-    _large_clock_step,
+MACHINE: tuple[Check, ...] = (_steal, _core_gap, _foreign_on_server, _large_clock_step)
+"""What no server and no generator can cause: such a run may be made again."""
+
+GENERATOR: tuple[Check, ...] = (
     _coalesced_frames,
     _cpu_without_stamps,
     _lag_without_stamps,
     _foreign_on_generator_without_stamps,
     _slow_consumer,
     _own_limits,
-    _timed_out,
     _not_started,
     _left_early,
     _lost_workers,
-    _nothing_measured,
-    _cold,
 )
+"""What says that the instrument was at its end, whatever brought it there."""
+
+REASONS: tuple[Check, ...] = (*MACHINE, *GENERATOR, _timed_out, _nothing_measured, _cold)
 """Each says why the numbers cannot be trusted."""
 
 WARNINGS: tuple[Check, ...] = (

@@ -23,5 +23,8 @@ class Onlooker(SnakeUser):
 
 
 SCENARIO = Scenario(
-    "a share stops reading when the measuring begins (--share), the others watch", user=Onlooker, settled=False
+    "a share stops reading when the measuring begins (--share), the others watch",
+    user=Onlooker,
+    stages=20,
+    settled=False,
 )

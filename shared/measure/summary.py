@@ -5,6 +5,7 @@ History: 1, the first. A reader ignores fields it does not know; a field that is
 meaning makes a new number. Knows nothing of how the figures come about.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final, Literal, Self
 
 import msgspec
@@ -29,6 +30,9 @@ class ConnectionCounts(msgspec.Struct, frozen=True, kw_only=True):
     """Ended before its first tick frame by the server: no listener, an HTTP status, a close or an error."""
     timed_out: int
     """No first tick frame in time."""
+    rush_per_second: float | None = None
+    """Of those that were begun in the window: how many connected, over the time from the first connect(2) to the last
+    first tick frame; None without any."""
     connecting: int = 0
     """Had neither got their first tick frame nor failed when the run was over, or had left before."""
     closed_early: int
@@ -200,11 +204,35 @@ class Validity(msgspec.Struct, frozen=True, kw_only=True):
     """Why they cannot; empty when ok."""
     warnings: list[str]
     """What was found although the numbers stand."""
+    machine: list[str] = []
+    """Those of the reasons that no server can cause: the machine spoiled the run, and it may be made again."""
+    generator: list[str] = []
+    """Those of the reasons that say that the instrument itself was at its end."""
 
     @classmethod
-    def of(cls, reasons: list[str], warnings: list[str]) -> Self:
+    def of(
+        cls, reasons: list[str], warnings: list[str], *, machine: Sequence[str] = (), generator: Sequence[str] = ()
+    ) -> Self:
         """Return the verdict: ok without a reason against it."""
-        return cls(ok=not reasons, reasons=reasons, warnings=warnings)
+        return cls(ok=not reasons, reasons=reasons, warnings=warnings, machine=list(machine), generator=list(generator))
+
+
+class StepDigests(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What the rules did, tick by tick, in the room of the first connection.
+
+    Servers that do the same work have the same digests for the same steps. A due time that the server skipped is no
+    step, so steps are the ticks that came, in order.
+
+    """
+
+    first_n: int
+    """Of the first tick that came."""
+    crc32: str
+    """For each n from ``first_n`` on 8 hex digits, zlib's CRC-32 of the commands behind ``tick`` as they were sent, or
+    ``-`` where no tick came; with a space between."""
+    conflicting: int = 0
+    """Frames whose commands differ from those that somebody else got for the same n."""
 
 
 class LoadSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -229,6 +257,7 @@ class LoadSummary(msgspec.Struct, frozen=True, kw_only=True):
     input_ms: HistogramSummary | None = None
     groups: dict[str, GroupFigures] = {}
     stages: list[StageFigures] = []
+    steps: StepDigests | None = None
     generator: GeneratorFigures
     server: ServerFigures
     machine: MachineFigures

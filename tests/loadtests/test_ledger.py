@@ -171,3 +171,14 @@ def test_who_never_got_a_tick_does_not_leave_a_room_empty(ledger: Ledger, record
     assert not recorder.rooms["main"].interrupted
     ledger.ended(inside, left(due(0)))
     assert recorder.rooms["main"].interrupted
+
+
+def test_those_that_come_while_it_is_measured_are_a_rush(ledger: Ledger, recorder: Recorder) -> None:
+    for group in (MAIN, MAIN, MAIN, "stalled"):
+        recorder.add_connection("main", group)
+    ledger.connected(0, START_US - AHEAD_US - 1, START_US - AHEAD_US + 40)  # begun before
+    ledger.connected(1, START_US - AHEAD_US + 10, START_US - AHEAD_US + 500)
+    ledger.connected(2, START_US - AHEAD_US + 20, START_US - AHEAD_US + 2_010)
+    ledger.connected(3, START_US - AHEAD_US + 20, START_US - AHEAD_US + 9_000)  # not one of the main group
+    assert ledger.rush.connected == 2
+    assert ledger.rush.per_second == pytest.approx(1000)

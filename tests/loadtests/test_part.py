@@ -6,6 +6,7 @@ import pytest
 from loadtests.accounts import MAIN, Accounts, StageAccounts
 from loadtests.machine import CoreTimes, MachineSample
 from loadtests.part import Figures, Part, merged
+from loadtests.rush import Rush
 from shared.measure.histogram import Histogram
 from tests.loadtests.test_accounts import filled, travelled
 
@@ -39,6 +40,9 @@ def part(worker: int = 0, **changes: Any) -> Part:
         "lost": {"main": 1},
         "unexplained": {f"r{worker}": 1},
         "period_us": 50_000.0,
+        "rush": Rush(seed, 1000 - seed, 2000 + seed),
+        "steps": {seed: 7, seed + 2: 9},
+        "conflicting_steps": worker,
         "figures": filled(Figures, seed),
         "groups": {MAIN: filled(Accounts, seed), f"group {worker}": filled(Accounts, 7)},
         "stages": [filled(StageAccounts, seed), filled(StageAccounts, 9)],

@@ -8,8 +8,10 @@ import pytest
 from loadtests.accounts import MAIN, Accounts
 from loadtests.machine import CoreTimes, MachineSample
 from loadtests.part import Figures, Part
+from loadtests.rush import Rush
 from loadtests.summarise import STALLED, Run, summarise
 from loadtests.witness import Fate
+from shared.measure.summary import StepDigests
 from tests.loadtests.test_stats import decoded, stats
 from tests.loadtests.test_worker import OPTIONS
 
@@ -43,6 +45,9 @@ def part(
         lost={},
         unexplained={},
         period_us=50_000,
+        rush=Rush(30, 1_000_000, 1_500_000),
+        steps={3: 0xAB, 5: 0xCD},
+        conflicting_steps=1,
         figures=Figures(cpu_s=cpu_s),
         groups={MAIN: accounts()} | (groups or {}),
         stages=[],
@@ -174,3 +179,9 @@ def test_a_window_in_which_no_tick_was_due_is_not_valid() -> None:
     assert "no tick was due in the window: nothing was measured" in summarise(run(silent)).validity.reasons
     lost = part({MAIN: accounts(received=0, missing=5)})
     assert not any("nothing was measured" in reason for reason in summarise(run(lost)).validity.reasons)
+
+
+def test_the_rush_and_the_steps_are_told() -> None:
+    summary = summarise(run())
+    assert summary.connections.rush_per_second == 60
+    assert summary.steps == StepDigests(first_n=3, crc32="000000ab - 000000cd", conflicting=1)

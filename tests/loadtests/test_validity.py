@@ -273,3 +273,41 @@ def test_the_evidence_gives_the_same_verdict_again(findings: Findings) -> None:
 def test_no_evidence(change: dict[str, Any]) -> None:
     with pytest.raises(msgspec.ValidationError):
         Findings.from_evidence(asdict(QUIET) | change)
+
+
+@pytest.mark.parametrize(
+    "findings",
+    [
+        replace(QUIET, steal_percent=5.1),
+        replace(QUIET, core_gap_ms=25.1),
+        replace(QUIET, foreign_server_percent=3.2),
+        replace(QUIET, clock_step_us=1001),
+    ],
+)
+def test_what_no_server_can_cause_is_told_apart(findings: Findings) -> None:
+    verdict = judge(replace(findings, timed_out=1))
+    assert len(verdict.reasons) == 2
+    assert verdict.machine == verdict.reasons[:1]
+    assert verdict.generator == []
+
+
+@pytest.mark.parametrize(
+    "findings",
+    [
+        replace(QUIET, coalesced=1001),
+        replace(QUIET, slow_skips=3),
+        replace(QUIET, own_limits="2 x too many open files"),
+        replace(QUIET, not_started=7),
+        replace(QUIET, lost_workers=["a_1"]),
+    ],
+)
+def test_what_the_generator_could_not_do_is_told_apart(findings: Findings) -> None:
+    verdict = judge(findings)
+    assert verdict.generator == verdict.reasons
+    assert verdict.machine == []
+
+
+def test_what_an_arm_can_cause_is_neither() -> None:
+    for findings in (replace(QUIET, timed_out=1), replace(QUIET, stretch_p50_us=[1600, 1000, 1000, 1000])):
+        verdict = judge(findings)
+        assert (len(verdict.reasons), verdict.machine, verdict.generator) == (1, [], [])

@@ -19,6 +19,7 @@ from shared.measure.summary import (
     ServerFigures,
     ServerTicks,
     StageFigures,
+    StepDigests,
     Validity,
     WorkerFigures,
     read_summary,
@@ -89,6 +90,7 @@ def full_example() -> LoadSummary:
         reasons={"refused": {"HTTP status 503": 1}},
         errors={"a masked frame": 1},
         told={"Maximum players reached": 7},
+        rush_per_second=1234.5,
     )
     group = GroupFigures(
         connections=connections,
@@ -124,6 +126,7 @@ def full_example() -> LoadSummary:
         input_ms=summary,
         groups={"stalled": group},
         stages=[stage, stage],
+        steps=StepDigests(first_n=1, crc32="0123abcd - 00000000"),
         clock=ClockFigures(source="pings", uncertainty_ms=0.2, step_ms=0.0),
         evidence={"period_ms": 50.0, "concurrency": None, "stretch_p50_us": [1, 2]},
     )
@@ -156,8 +159,9 @@ def test_the_histograms_come_back_with_all_their_counters() -> None:
 def test_what_came_later_need_not_be_there() -> None:
     written = msgspec.json.decode(full_example().to_json())
     for place, names in (
-        (written, ("input_ms", "groups", "stages", "clock", "evidence")),
-        (written["connections"], ("close_codes", "reasons", "errors", "told")),
+        (written, ("input_ms", "groups", "stages", "steps", "clock", "evidence")),
+        (written["validity"], ("machine", "generator")),
+        (written["connections"], ("rush_per_second", "close_codes", "reasons", "errors", "told")),
         (written["generator"], ("rss_bytes", "rss_per_connection_bytes", "parts")),
         (written["machine"], ("core_gaps", "steal_percent")),
         (written, ("server",)),
@@ -182,7 +186,9 @@ def test_the_keys_are_those_of_the_schema() -> None:
     assert list(written["jitter_rfc3550_ms"]) == ["p50", "p99", "max"]
     assert written["input_ms"] is None
     assert written["groups"] == {}
-    assert written["validity"] == {"ok": False, "reasons": ["steal was 9 % on core 0"], "warnings": []}
+    assert written["validity"] == {
+        "ok": False, "reasons": ["steal was 9 % on core 0"], "warnings": [], "machine": [], "generator": [],
+    }  # fmt: skip
 
 
 def test_the_jitter_of_no_connection_is_null() -> None:
