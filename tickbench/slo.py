@@ -1,0 +1,111 @@
+"""
+Objectives for a load run, such as ``tick_lateness_ms.p99<25,reach>=0.999``. Knows nothing of where they are asked for.
+
+A figure is named by its place in the summary (:mod:`shared.measure.summary`), dots between its parts. One word for
+one thing: the same names are the columns of ``runs.csv`` and what a suite draws verdicts on.
+"""
+
+import operator
+import re
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from shared.measure.summary import LoadSummary
+from tickbench.errors import InputError
+
+OPERATORS: dict[str, Callable[[float, float], bool]] = {
+    "<=": operator.le,
+    ">=": operator.ge,
+    "<": operator.lt,
+    ">": operator.gt,
+}
+GRAMMAR = "an objective is FIGURE<NUMBER (or <=, >, >=), for example tick_lateness_ms.p99<25,reach>=0.999"
+_OBJECTIVE = re.compile(r"([a-z][a-z0-9_.]*)\s*(<=|>=|<|>)\s*([0-9.eE+-]+)")
+
+
+class Objective(Struct, frozen=True):
+    """One figure and its bound."""
+
+    figure: str
+    operator: str
+    bound: float
+
+    def __str__(self) -> str:
+        """Return it as it is written."""
+        return f"{self.figure}{self.operator}{self.bound:g}"
+
+    def is_held(self, load: LoadSummary) -> bool:
+        """Whether a run holds it; a figure that was not measured holds nothing."""
+        value = read_figure(load, self.figure)
+        return value is not None and OPERATORS[self.operator](value, self.bound)
+
+    def complaint(self, load: LoadSummary) -> str | None:
+        """Return what was found where it is not held, None where it is."""
+        if self.is_held(load):
+            return None
+        value = read_figure(load, self.figure)
+        return f"{self.figure} is {'unknown' if value is None else f'{value:.6g}'}, not {self.operator} {self.bound:g}"
+
+
+def parse_slo(text: str) -> list[Objective]:
+    """Read objectives, commas between them; raise :class:`InputError` if there is none, or one is malformed."""
+    return [_parse_objective(part) for part in text.split(",")]
+
+
+def complaints(objectives: list[Objective], load: LoadSummary) -> list[str]:
+    """Return what a run does not hold, in words."""
+    return [complaint for objective in objectives if (complaint := objective.complaint(load))]
+
+
+def read_figure(load: LoadSummary, figure: str) -> float | None:
+    """Return a figure of a summary by its name; None where it was not measured."""
+    value: Any = load
+    for part in figure.split("."):
+        if value is None:
+            return None
+        value = getattr(value, part)
+    return None if value is None else float(value)
+
+
+def check_figure(figure: str) -> None:
+    """Raise :class:`InputError` if a summary has no such figure, or it is no number."""
+    fields = {field.name: field.type for field in _fields(msgspec.inspect.type_info(LoadSummary))}
+    parts = figure.split(".")
+    for depth, part in enumerate(parts, start=1):
+        if part not in fields:
+            place = ".".join(parts[: depth - 1]) or "a summary"
+            raise InputError(f"there is no figure {figure!r}: {place} has {', '.join(sorted(fields)) or 'no parts'}")
+        found = fields[part]
+        fields = {field.name: field.type for field in _fields(found)}
+    if not _is_number(found):
+        raise InputError(f"{figure!r} is no number; {GRAMMAR}")
+
+
+def _parse_objective(text: str) -> Objective:
+    match = _OBJECTIVE.fullmatch(text.strip())
+    if match is None:
+        raise InputError(f"objective {text.strip()!r} is malformed; {GRAMMAR}")
+    figure, sign, bound = match.groups()
+    check_figure(figure)
+    try:
+        return Objective(figure, sign, float(bound))
+    except ValueError:
+        raise InputError(f"objective {text.strip()!r}: {bound!r} is no number; {GRAMMAR}") from None
+
+
+def _fields(found: msgspec.inspect.Type) -> tuple[msgspec.inspect.Field, ...]:
+    return next((each.fields for each in _members(found) if isinstance(each, msgspec.inspect.StructType)), ())
+
+
+def _is_number(found: msgspec.inspect.Type) -> bool:
+    numbers = (msgspec.inspect.IntType, msgspec.inspect.FloatType)
+    return all(isinstance(each, (*numbers, msgspec.inspect.NoneType)) for each in _members(found)) and any(
+        isinstance(each, numbers) for each in _members(found)
+    )
+
+
+def _members(found: msgspec.inspect.Type) -> tuple[msgspec.inspect.Type, ...]:
+    return found.types if isinstance(found, msgspec.inspect.UnionType) else (found,)
