@@ -130,7 +130,8 @@ def test_stats(server: RunningServer, room: str) -> None:
     assert_ticks(stats["ticks"])
     process = psutil.Process(server.process.pid)
     assert stats["process"]["pid"] == process.pid
-    assert stats["process"]["threads"] == process.num_threads()
+    # A thread may come or go between the two looks: they need to agree once.
+    assert any(server.stats()["process"]["threads"] == process.num_threads() for _ in range(20))
     assert {"cpu_s", "rss_bytes", "fds"} <= stats["process"].keys()
 
 
