@@ -1,11 +1,15 @@
 """
-Arms: a backend with its settings, the unit that is compared.
+Arms: what is compared, as people name it. Knows nothing of processes or of what a flag means.
 
-An arm's name says what differs from the defaults of ``serve``: ``backend[:key=value,...]``, where a key is a flag of
-``serve`` without its dashes. Knows nothing of processes or of what a flag means.
+``backend[:key=value,...]`` is a backend with what differs from the defaults of ``serve``, where a key is a flag of
+``serve`` without its dashes; ``url=ws://...`` is a server that runs already; any other name is a command line that the
+suite has in its ``[commands]``, with ``{port}`` where the port goes that it shall listen on.
 """
 
 import re
+import shlex
+from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -16,7 +20,11 @@ BACKENDS = {"asyncio": "backends.asyncio_server", "gevent": "backends.gevent_ser
 SET_BY_COMPARE = frozenset({"host", "port", "tick-budget", "bots", "seed", "tick-rate"})
 """What must be alike in all arms, or belongs to the run: an arm cannot set it."""
 
-GRAMMAR = "an arm is BACKEND[:KEY=VALUE,...], for example gevent:fanout=naive"
+GRAMMAR = "an arm is BACKEND[:KEY=VALUE,...], for example gevent:fanout=naive, or url=ws://HOST:PORT/PATH"
+URL_PREFIX = "url="
+SCHEMES = ("http", "https", "ws", "wss")
+PORT_PLACE = "{port}"
+COMMAND_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 _SETTING = re.compile(r"([a-z][a-z-]*)=([^,=\s]+)")
 
 
@@ -24,11 +32,18 @@ class Arm(Struct, frozen=True):
     """One arm; ``settings`` keeps the order in which they were given."""
 
     backend: str
+    """One of :data:`BACKENDS`, or the name of a command, or empty for a URL."""
     settings: tuple[tuple[str, str], ...] = ()
+    command: str | None = None
+    """What starts a server that is none of ours."""
+    url: str | None = None
+    """Where a server is that runs already."""
 
     @property
     def name(self) -> str:
         """The canonical spelling; :func:`parse_arm` takes it back."""
+        if self.url is not None:
+            return f"{URL_PREFIX}{self.url}"
         if not self.settings:
             return self.backend
         return f"{self.backend}:{','.join(f'{key}={value}' for key, value in self.settings)}"
@@ -36,28 +51,63 @@ class Arm(Struct, frozen=True):
     @property
     def slug(self) -> str:
         """The name as a part of a file name."""
-        return re.sub(r"[^A-Za-z0-9]+", "-", self.name).strip("-")
+        return re.sub(r"[^A-Za-z0-9]+", "-", self.name).strip("-")[:100]
 
 
-def parse_arm(text: str) -> Arm:
-    """Read an arm's name; raise :class:`InputError` if it is none."""
+def parse_arm(text: str, commands: Mapping[str, str] | None = None) -> Arm:
+    """Read an arm's name, which may be one of ``commands``; raise :class:`InputError` if it is none."""
+    if text.startswith(URL_PREFIX):
+        return Arm("", url=_checked_url(text.removeprefix(URL_PREFIX)))
+    if commands and text in commands:
+        return Arm(text, command=commands[text])
     backend, colon, settings = text.partition(":")
     if backend not in BACKENDS:
-        raise InputError(f"arm {text!r}: unknown backend {backend!r}; known are {' and '.join(BACKENDS)}")
+        known = ", ".join([*BACKENDS, *sorted(commands or ())])
+        raise InputError(f"arm {text!r}: unknown backend {backend!r}; known are {known}")
     if colon and not settings:
         raise InputError(f"arm {text!r} ends in a colon; {GRAMMAR}")
     return Arm(backend, tuple(_parse_setting(text, setting) for setting in settings.split(",") if colon))
 
 
-def parse_arms(texts: list[str]) -> list[Arm]:
+def check_commands(commands: Mapping[str, str]) -> None:
+    """Raise :class:`InputError` if a suite's ``[commands]`` cannot be arms."""
+    for name, command in commands.items():
+        if name in BACKENDS or not COMMAND_NAME.fullmatch(name):
+            raise InputError(f"command {name!r}: a name of 1 to 40 letters, digits, - and _ that is no backend's")
+        try:
+            has_port = any(PORT_PLACE in word for word in shlex.split(command))
+        except ValueError as error:
+            raise InputError(f"command {name!r}: {error}; it is split as a shell would") from error
+        if not has_port:
+            raise InputError(
+                f"command {name!r} has no {PORT_PLACE}; put it where the port goes that it is to listen on"
+            )
+
+
+def _checked_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        is_whole = parts.scheme in SCHEMES and parts.hostname and parts.port != 0 and not re.search(r"\s", url)
+    except ValueError:
+        is_whole = False
+    if not is_whole:
+        raise InputError(f"arm {URL_PREFIX + url!r} has no URL of a server; {GRAMMAR}")
+    return url
+
+
+def parse_arms(texts: list[str], commands: Mapping[str, str] | None = None) -> list[Arm]:
     """Read the arms of one comparison; raise :class:`InputError` where there is none, or one twice."""
     if not texts:
         raise InputError("no arm to run; name at least one, for example asyncio")
-    arms = [parse_arm(text) for text in texts]
+    arms = [parse_arm(text, commands) for text in texts]
     for index, arm in enumerate(arms):
-        if (arm.backend, sorted(arm.settings)) in [(other.backend, sorted(other.settings)) for other in arms[:index]]:
+        if _identity(arm) in map(_identity, arms[:index]):
             raise InputError(f"arm {arm.name!r} is given twice; repeats are what the suite's 'repeats' is for")
     return arms
+
+
+def _identity(arm: Arm) -> tuple[str, str | None, list[tuple[str, str]]]:
+    return arm.backend, arm.url, sorted(arm.settings)
 
 
 def _parse_setting(arm: str, text: str) -> tuple[str, str]:

@@ -6,12 +6,13 @@ Nothing is imported from what is started: a monkey-patched interpreter and an as
 
 import importlib.util
 import os
+import shlex
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tickbench.arms import BACKENDS, Arm
+from tickbench.arms import BACKENDS, PORT_PLACE, Arm
 from tickbench.errors import InputError
 
 Settings = Mapping[str, str | int | float]
@@ -38,8 +39,15 @@ def python_command(module: str) -> list[str]:
     return [sys.executable, *isolation, "-m", module]
 
 
-def server_command(arm: Arm, settings: Settings) -> list[str]:
-    """Serve an arm on a free port; ``settings`` are flags of ``serve`` that hold unless the arm sets them."""
+def server_command(arm: Arm, settings: Settings, port: int | None = None) -> list[str]:
+    """
+    Serve an arm on a free port; ``settings`` are flags of ``serve`` that hold unless the arm sets them.
+
+    A server that is none of ours gets its command line with ``port`` in its place, and no settings.
+
+    """
+    if arm.command is not None:
+        return [word.replace(PORT_PLACE, str(port)) for word in shlex.split(arm.command)]
     flags: dict[str, object] = {**settings, **dict(arm.settings)}
     return [*python_command(BACKENDS[arm.backend]), "--port", "0", *_as_flags(flags)]
 
@@ -80,7 +88,7 @@ def undisturbed_environment() -> dict[str, str]:
 class Commands:
     """How a comparison starts its children; tests put their own in place."""
 
-    server: Callable[[Arm, Settings], list[str]] = server_command
+    server: Callable[[Arm, Settings, int | None], list[str]] = server_command
     load: Callable[[LoadRequest], list[str]] = load_command
 
 

@@ -82,6 +82,45 @@ def collect_environment(pinning: Pinning) -> Environment:
     )
 
 
+def differences(one: Environment, other: Environment) -> dict[str, tuple[str, str]]:
+    """Return in what two environments differ that figures can depend on, by name: what one has, what the other has."""
+    pairs: dict[str, tuple[object, object]] = {
+        "processor": (one.machine.cpu_model, other.machine.cpu_model),
+        "cores": (one.machine.cores, other.machine.cores),
+        "memory": (one.machine.memory_bytes, other.machine.memory_bytes),
+        "system": (one.machine.system, other.machine.system),
+        "architecture": (one.machine.architecture, other.machine.architecture),
+        "pinning": (_pinned(one.machine.pinning), _pinned(other.machine.pinning)),
+        "governor": (_governors(one), _governors(other)),
+        "clock source": (one.machine.clock_source, other.machine.clock_source),
+        "Python": (_python(one.python), _python(other.python)),
+        "commit": (_commit(one), _commit(other)),
+        **_different_packages(one.packages, other.packages),
+        "variables": (one.variables, other.variables),
+    }
+    return {name: (str(mine), str(its)) for name, (mine, its) in pairs.items() if mine != its}
+
+
+def _different_packages(one: dict[str, str], other: dict[str, str]) -> dict[str, tuple[object, object]]:
+    return {name: (one.get(name, "not there"), other.get(name, "not there")) for name in sorted({*one, *other})}
+
+
+def _pinned(pinning: Pinning) -> str:
+    return f"server {pinning.server}, generator {pinning.generator}"
+
+
+def _governors(environment: Environment) -> str:
+    return ", ".join(sorted({str(governor) for governor in environment.machine.governors.values()}))
+
+
+def _python(python: PythonBuild) -> str:
+    return f"{python.implementation} {python.version} ({', '.join(python.build)}; {python.compiler})"
+
+
+def _commit(environment: Environment) -> str:
+    return f"{environment.git_commit}{'' if environment.git_is_clean else ' with changes'}"
+
+
 def python_build() -> PythonBuild:
     """Read what interpreter this is."""
     return PythonBuild(

@@ -1,10 +1,11 @@
-"""What to run next: goes through a suite's plan, and keeps each run as soon as it ends. Knows nothing of the screen."""
+"""Makes one run after the other, as the plan decides, and keeps each when it ends. Knows nothing of the screen."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from tickbench.commands import Commands
 from tickbench.pinning import Pinning, away_from_server
-from tickbench.plan import PlannedRun
+from tickbench.plan import PlannedRun, next_run
 from tickbench.results import ResultFolder, Run
 from tickbench.suite import Suite
 from tickbench.trial import Trial
@@ -24,13 +25,25 @@ class Observer(Protocol):
 
 
 def run_all(
-    suite: Suite, plan: list[PlannedRun], pinning: Pinning, folder: ResultFolder, commands: Commands, observer: Observer
+    suite: Suite,
+    made: Sequence[Run],
+    pinning: Pinning,
+    folder: ResultFolder,
+    commands: Commands,
+    observer: Observer,
 ) -> None:
-    """Make every run of the plan, in its order. A failed one is kept with its reason, and the next one is made."""
+    """
+    Make every run that ``made`` lacks. A failed one is kept with its reason, and the next one is made.
+
+    What comes next depends on nothing but the suite and the runs before, as they are on disk.
+
+    """
+    runs = list(made)
     trial = Trial(suite, pinning, commands, observer.run_is_at)
     with away_from_server(pinning):
-        for planned in plan:
+        while planned := next_run(suite, runs):
             observer.run_began(planned)
             run = trial.run(planned)
-            folder.write_run(run, planned.arm.slug)
+            folder.write_run(run, planned.slug)
+            runs.append(run)
             observer.run_ended(run)

@@ -7,6 +7,7 @@ does not know; a field that is taken away or changes its meaning makes a new num
 """
 
 import os
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -18,7 +19,11 @@ from shared.measure.histogram import Histogram
 from shared.measure.summary import LoadSummary
 from tickbench.environment import Environment
 from tickbench.errors import InputError
-from tickbench.suite import Suite
+from tickbench.quiet import Quiet
+from tickbench.suite import BLOCKS, Suite
+
+UNFINISHED = re.compile(r"\.[A-Za-z0-9_.-]+\.(json|csv|html|md)\.\d+")
+"""The name under which a file is written until it is whole."""
 
 
 class SuiteRecord(Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickbench.suite/1"):
@@ -27,6 +32,8 @@ class SuiteRecord(Struct, frozen=True, kw_only=True, tag_field="schema", tag="ti
     id: str
     started_at: str
     """Local time with its offset, ISO 8601."""
+    resumed_at: list[str] = []
+    """When it went on after it had been broken off."""
     suite: Suite
 
 
@@ -45,8 +52,20 @@ class Run(Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickbench.
     """One run: finished, with the summary of its load, or failed, with the reason."""
 
     number: int
+    part: str = BLOCKS
+    """``blocks``, or the name of a side or a search."""
     block: int
+    """The round in which every arm of its part runs once."""
     arm: str
+    again: bool = False
+    """It is the second run of its arm in the block: with the first it shows what noise looks like."""
+    attempt: int = 1
+    """More than 1: the machine spoiled the one before."""
+    scenario: str = ""
+    connections: int = 0
+    """As many as were asked for."""
+    quiet: Quiet | None = None
+    """How busy the machine was right before."""
     outcome: Literal["finished", "failed"]
     reason: str | None = None
     """Why it failed, in one sentence."""
@@ -108,10 +127,16 @@ class ResultFolder:
         """Write one run to a file of its own."""
         self.write(f"runs/{run.number:03}-{slug}.json", run)
 
+    def forget_unfinished(self) -> None:
+        """Take away what a process that was killed had begun to write."""
+        for unfinished in [*self.path.glob(".*.*"), *(self.path / "runs").glob(".*.*")]:
+            if unfinished.is_file() and UNFINISHED.fullmatch(unfinished.name):
+                unfinished.unlink(missing_ok=True)
+
     def write_text(self, name: str, text: str) -> None:
         """Write one file at once."""
         path = self.path / name
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+        unfinished = path.with_name(f".{path.name}.{os.getpid()}")  # see UNFINISHED
         unfinished.write_text(text, "utf-8")
         unfinished.replace(path)
 
@@ -128,11 +153,17 @@ class ResultFolder:
 
 def read_results(path: Path) -> Results:
     """Read a results folder; raise :class:`InputError` with one clear line if it is none, or a file of it is broken."""
+    results = read_unfinished(path)
+    if not results.runs:
+        raise InputError(f"{path} has no run that ended; there is nothing to report")
+    return results
+
+
+def read_unfinished(path: Path) -> Results:
+    """Read a results folder that may have no run yet; raise :class:`InputError` as :func:`read_results` does."""
     if not (path / "suite.json").is_file():
         raise InputError(f"{path} is no results folder (it has no suite.json); give one that tickbench compare wrote")
     runs = [(_read_run(file), file) for file in sorted((path / "runs").glob("*.json"))]
-    if not runs:
-        raise InputError(f"{path} has no run that ended; there is nothing to report")
     runs.sort(key=lambda pair: pair[0].number)
     return Results(
         record=_read(path / "suite.json", SuiteRecord),

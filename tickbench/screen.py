@@ -1,62 +1,95 @@
 """What the terminal shows: progress, tables, one line of an error. Knows nothing of what is run, or how."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
 from shared.measure.summary import GroupFigures, LoadSummary, StageFigures
-from tickbench.checks import Check, validity_words
-from tickbench.figures import FIGURES, ArmRow, Cell
-from tickbench.plan import PlannedRun
+from tickbench.checks import Check, is_valid, validity_words
+from tickbench.figures import BY_KEY, FIGURES
+from tickbench.plan import PlannedRun, estimate_s
 from tickbench.results import Run
+from tickbench.rows import ArmRow, Cell, block_runs, median_words
+from tickbench.suite import Suite
 
 LEVEL_STYLES = {"ok": "green", "warn": "yellow", "fail": "red"}
+SO_FAR = ("tick_lateness_ms.p50", "tick_lateness_ms.p99", "interval_error_ms.p99", "server.cpu_us_per_frame")
 REFRESH_PER_SECOND = 2
 """Seldom: it runs on the generator's core."""
 
 
 class ProgressDisplay:
-    """Shows one bar, what runs now, and a line with the figures of each run that ended."""
+    """Shows how far the comparison is, what runs now, and the figures so far; and prints a line for each run."""
 
-    def __init__(self, console: Console, progress: Progress, runs: int) -> None:
+    def __init__(self, console: Console, suite: Suite, made: Sequence[Run]) -> None:
         self.console = console
-        self.progress = progress
-        self.runs = runs
-        self.task = progress.add_task("", total=runs)
-        self.arm = ""
+        self.suite = suite
+        self.runs = list(made)
+        self.progress = Progress(
+            SpinnerColumn(), BarColumn(24), TextColumn("{task.fields[left]}"), TextColumn("{task.description}")
+        )
+        self.task = self.progress.add_task("", total=None, left="")
+        self.now = ""
+        self._show_progress()
 
     def run_began(self, planned: PlannedRun) -> None:
         """Show which run begins."""
-        self.arm = planned.arm.name
+        attempt = f", attempt {planned.attempt}" if planned.attempt > 1 else ""
+        self.now = f"{planned.part}: {planned.arm.name}{attempt}"
         self.run_is_at("")
 
     def run_is_at(self, words: str) -> None:
         """Show what it is about."""
-        self.progress.update(self.task, description=escape(f"{self.arm}: {words}" if words else self.arm))
+        self.progress.update(self.task, description=escape(f"{self.now}: {words}" if words else self.now))
 
     def run_ended(self, run: Run) -> None:
         """Print its figures and move on."""
-        self.console.print(escape(f"run {run.number}/{self.runs}  {run.arm}  {run_line(run)}"), soft_wrap=True)
-        self.progress.advance(self.task)
+        self.runs.append(run)
+        words = f"run {run.number}  {run.part}  {run.arm}, {run.connections}  {run_line(run)}"
+        self.console.print(escape(words), soft_wrap=True)
+        self._show_progress()
+
+    def __rich__(self) -> RenderableType:
+        """Return what is shown at the bottom of the screen."""
+        return Group(self.so_far(), self.progress)
+
+    def so_far(self) -> Table:
+        """Return the figures of the blocks so far, an arm a row."""
+        table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+        table.add_column("so far, median")
+        table.add_column("valid runs", justify="right")
+        figures = [BY_KEY[key] for key in SO_FAR]
+        for figure in figures:
+            table.add_column(figure.name, justify="right")
+        for arm in self.suite.arms:
+            runs = block_runs(arm, self.runs)
+            table.add_row(escape(arm), f"{sum(map(is_valid, runs))}", *(median_words(each, runs) for each in figures))
+        return table
+
+    def _show_progress(self) -> None:
+        spent_s = sum(run.took_s for run in self.runs)
+        left_s = estimate_s(self.suite, self.runs)
+        left = f"{in_words(left_s)} left" if left_s else "done"
+        self.progress.update(self.task, completed=spent_s, total=spent_s + left_s, left=left)
 
 
 @contextmanager
-def progress_display(console: Console, runs: int) -> Iterator[ProgressDisplay]:
-    """Show the progress of ``runs`` runs, until the end of the block."""
-    columns = (
-        SpinnerColumn(),
-        BarColumn(24),
-        MofNCompleteColumn(),
-        TextColumn("{task.description}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True, refresh_per_second=REFRESH_PER_SECOND) as progress:
-        yield ProgressDisplay(console, progress, runs)
+def progress_display(console: Console, suite: Suite, made: Sequence[Run]) -> Iterator[ProgressDisplay]:
+    """Show the progress of a comparison of which ``made`` is there already, until the end of the block."""
+    display = ProgressDisplay(console, suite, made)
+    with Live(display, console=console, transient=True, refresh_per_second=REFRESH_PER_SECOND):
+        yield display
+
+
+def in_words(seconds: float) -> str:
+    """Return a duration in words."""
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
 def run_line(run: Run) -> str:

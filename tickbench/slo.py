@@ -7,6 +7,7 @@ one thing: the same names are the columns of ``runs.csv`` and what a suite draws
 
 import operator
 import re
+import statistics
 from collections.abc import Callable
 from typing import Any
 
@@ -37,16 +38,14 @@ class Objective(Struct, frozen=True):
         """Return it as it is written."""
         return f"{self.figure}{self.operator}{self.bound:g}"
 
-    def is_held(self, load: LoadSummary) -> bool:
-        """Whether a run holds it; a figure that was not measured holds nothing."""
-        value = read_figure(load, self.figure)
-        return value is not None and OPERATORS[self.operator](value, self.bound)
-
     def complaint(self, load: LoadSummary) -> str | None:
-        """Return what was found where it is not held, None where it is."""
-        if self.is_held(load):
+        """Return what was found where a run does not hold it, None where it does."""
+        return self.complaint_of(read_figure(load, self.figure))
+
+    def complaint_of(self, value: float | None) -> str | None:
+        """Return the same of a value; one that was not measured holds nothing."""
+        if value is not None and OPERATORS[self.operator](value, self.bound):
             return None
-        value = read_figure(load, self.figure)
         return f"{self.figure} is {'unknown' if value is None else f'{value:.6g}'}, not {self.operator} {self.bound:g}"
 
 
@@ -58,6 +57,17 @@ def parse_slo(text: str) -> list[Objective]:
 def complaints(objectives: list[Objective], load: LoadSummary) -> list[str]:
     """Return what a run does not hold, in words."""
     return [complaint for objective in objectives if (complaint := objective.complaint(load))]
+
+
+def complaints_of_median(objectives: list[Objective], loads: list[LoadSummary]) -> list[str]:
+    """Return what the median of several runs does not hold, in words."""
+    found = []
+    for objective in objectives:
+        values = [value for load in loads if (value := read_figure(load, objective.figure)) is not None]
+        median = statistics.median(values) if values else None
+        if complaint := objective.complaint_of(median):
+            found.append(complaint)
+    return found
 
 
 def read_figure(load: LoadSummary, figure: str) -> float | None:

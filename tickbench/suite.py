@@ -1,7 +1,9 @@
 """
 Suites: what one comparison runs, read from TOML. Knows nothing of processes, results or time.
 
-A suite is one of those in ``tickbench/suites``, by its name, or a file of the user's.
+A suite is one of those in ``tickbench/suites``, by its name, or a file of the user's. It has three parts: blocks, in
+which every arm runs once at one load and which are repeated, since verdicts rest on them; sides, other scenarios beside
+them; and searches for the capacity of each arm.
 """
 
 from importlib import resources
@@ -12,32 +14,138 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from tickbench.arms import Arm, parse_arms
+from tickbench.arms import Arm, check_commands, parse_arms
 from tickbench.errors import InputError
+from tickbench.figures import FIGURES
+from tickbench.slo import parse_slo
+
+BLOCKS = "blocks"
+"""What the part of a suite that is repeated is called; no side or search can be."""
 
 Name = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,40}$")]
 Count = Annotated[int, Meta(ge=1, le=100_000)]
 Repeats = Annotated[int, Meta(ge=1, le=100)]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+WarmUp = Annotated[float, Meta(ge=0, le=86_400)]
+Flags = dict[str, str | int | float]
+
+
+class Side(Struct, frozen=True, forbid_unknown_fields=True):
+    """Another scenario beside the blocks, at one load or several."""
+
+    name: Name
+    scenario: Name
+    connections: Count | Annotated[list[Count], Meta(min_length=1, max_length=20)]
+    duration_s: Seconds
+    warm_up_s: WarmUp
+    repeats: Repeats = 1
+    arms: list[str] = []
+    """Empty: those of the suite."""
+    load: Flags = {}
+    """Further flags of the load test."""
+    server: Flags = {}
+    """Flags of ``serve`` beside the suite's."""
+    description: str = ""
+
+    @property
+    def loads(self) -> list[int]:
+        """The numbers of connections."""
+        return self.connections if isinstance(self.connections, list) else [self.connections]
+
+
+class Search(Struct, frozen=True, forbid_unknown_fields=True):
+    """A search for the most connections at which an objective holds."""
+
+    name: Name
+    scenario: Name
+    duration_s: Seconds
+    warm_up_s: WarmUp
+    slo: str
+    budget_s: Seconds
+    """As long as one search may take, roughly: when it is spent, what is found is confirmed, and no more is tried."""
+    start: Count = 500
+    limit: Count = 20_000
+    precision: Annotated[float, Meta(gt=1, le=4)] = 1.2
+    """Ratio of what fails to what holds at which it is near enough."""
+    repeats: Repeats = 1
+    arms: list[str] = []
+    load: Flags = {}
+    server: Flags = {}
+    description: str = ""
 
 
 class Suite(Struct, frozen=True, forbid_unknown_fields=True):
-    """What is run: every arm ``repeats`` times, at one load. ``server`` holds flags of ``serve`` for all arms."""
+    """What is run: every arm ``repeats`` times at one load, the sides, the searches."""
 
     name: Name
     arms: list[str]
     scenario: Name
     connections: Count
     duration_s: Seconds
-    warm_up_s: Annotated[float, Meta(ge=0, le=86_400)]
+    warm_up_s: WarmUp
     repeats: Repeats
     seed: int
     description: str = ""
-    server: dict[str, str | int | float] = {}
+    server: Flags = {}
+    """Flags of ``serve`` for all arms."""
+    load: Flags = {}
+    """Further flags of the load test in the blocks."""
+    again: str | None = None
+    """The arm that runs twice in each block: how far it differs from itself is what noise looks like here."""
+    compare: Annotated[list[str], Meta(max_length=2)] = []
+    """The two arms that verdicts are about; the first is what the others are set in relation to."""
+    verdicts: Annotated[list[str], Meta(max_length=6)] = []
+    """The figures that verdicts are drawn on."""
+    quiet_wait_s: Annotated[float, Meta(ge=0, le=3_600)] = 20.0
+    """How long a run waits for a machine that is busy, at most; 0: it does not look."""
+    max_attempts: Annotated[int, Meta(ge=1, le=10)] = 3
+    """How often a run is made, at most, where it is the machine that spoils it."""
+    sides: list[Side] = []
+    searches: list[Search] = []
+    commands: dict[str, str] = {}
+    """Command lines of other servers, by the name of their arm."""
 
     def parsed_arms(self) -> list[Arm]:
         """Return the arms, in the suite's order; raise :class:`InputError` if one is malformed."""
-        return parse_arms(self.arms)
+        return parse_arms(self.arms, self.commands)
+
+    def arms_of(self, part: Side | Search) -> list[Arm]:
+        """Return the arms of a side or a search, in its order."""
+        return parse_arms(part.arms, self.commands) if part.arms else self.parsed_arms()
+
+    def check(self) -> None:
+        """Raise :class:`InputError` if its parts do not fit together."""
+        check_commands(self.commands)
+        names = {arm.name for arm in self.parsed_arms()}
+        for arm in [*self.compare, *([self.again] if self.again is not None else [])]:
+            if arm not in names:
+                raise InputError(f"{arm!r} is none of its arms; 'again' and 'compare' name arms of the suite")
+        if len(set(self.compare)) == 1:
+            raise InputError("'compare' takes two different arms, such as ['asyncio', 'gevent']")
+        self._check_verdicts()
+        self._check_parts()
+
+    def _check_verdicts(self) -> None:
+        drawn_on = [figure.key for figure in FIGURES if figure.better]
+        for figure in self.verdicts:
+            if figure not in [*drawn_on, *(search.name for search in self.searches)]:
+                raise InputError(f"verdict on {figure!r}: no such figure or search; known are {', '.join(drawn_on)}")
+        if len(set(self.verdicts)) < len(self.verdicts):
+            raise InputError("'verdicts' has a figure twice")
+        if self.verdicts and not (self.compare and self.again):
+            raise InputError("'verdicts' need 'compare', the two arms, and 'again', the arm that shows the noise")
+
+    def _check_parts(self) -> None:
+        parts: list[Side | Search] = [*self.sides, *self.searches]
+        names = [BLOCKS, *(part.name for part in parts)]
+        for part in parts:
+            if names.count(part.name) > 1:
+                raise InputError(f"the name {part.name!r} is given twice, or it is {BLOCKS!r}; each part needs its own")
+            self.arms_of(part)
+        for search in self.searches:
+            parse_slo(search.slo)
+            if search.start > search.limit:
+                raise InputError(f"search {search.name!r} starts at {search.start}, beyond its limit {search.limit}")
 
 
 def load_suite(name_or_path: str) -> Suite:
@@ -45,7 +153,7 @@ def load_suite(name_or_path: str) -> Suite:
     source = _find(name_or_path)
     try:
         suite = msgspec.toml.decode(source.read_bytes(), type=Suite)
-        suite.parsed_arms()
+        suite.check()
     except OSError as error:
         raise InputError(f"suite {name_or_path!r} cannot be read ({error.strerror}); give a readable file") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

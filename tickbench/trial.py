@@ -7,6 +7,7 @@ Whatever goes wrong comes out as a run that says so; only the user's interrupt g
 import http.client
 import json
 import re
+import socket
 import tempfile
 import time
 from collections.abc import Callable
@@ -20,8 +21,9 @@ from shared.measure.summary import LoadSummary, read_summary
 from tickbench.commands import Commands, LoadRequest, undisturbed_environment
 from tickbench.errors import RunFailedError
 from tickbench.pinning import Pinning
-from tickbench.plan import PlannedRun
+from tickbench.plan import PlannedRun, run_estimate_s
 from tickbench.processes import Child, Nursery
+from tickbench.quiet import wait_until_quiet
 from tickbench.results import ChildRecord, Run
 from tickbench.suite import Suite
 
@@ -47,6 +49,7 @@ class Trial:
 
     def run(self, planned: PlannedRun) -> Run:
         """Make the run and return it, finished or failed."""
+        quiet = wait_until_quiet(self._measured_cores(), self.suite.quiet_wait_s, self.tell)
         started_at, began = datetime.now(UTC), time.monotonic()
         outcome: dict[str, Any] = {}
         try:
@@ -56,8 +59,14 @@ class Trial:
             outcome["reason"] = str(error)
         return Run(
             number=planned.number,
+            part=planned.part,
             block=planned.block,
             arm=planned.arm.name,
+            again=planned.again,
+            attempt=planned.attempt,
+            scenario=planned.scenario,
+            connections=planned.connections,
+            quiet=quiet,
             outcome="failed" if "reason" in outcome else "finished",
             started_at=started_at.isoformat(timespec="seconds"),
             took_s=round(time.monotonic() - began, 3),
@@ -66,44 +75,88 @@ class Trial:
             **outcome,
         )
 
+    def _measured_cores(self) -> list[int] | None:
+        server, generator = self.pinning.server, self.pinning.generator
+        return None if server is None or generator is None else [*server, *generator]
+
     def _measure(self, planned: PlannedRun, scratch: Path, outcome: dict[str, Any]) -> None:
+        if planned.arm.url is not None:
+            outcome["load"] = self._load(planned, planned.arm.url, None, scratch, outcome)
+            outcome["server_settings"] = server_settings(planned.arm.url)
+            return
         self.tell("starting the server")
-        command = self.commands.server(planned.arm, self.suite.server)
+        port = None if planned.arm.command is None else free_port()
+        command = self.commands.server(planned.arm, planned.server, port)
         environment = undisturbed_environment()
         with Nursery() as nursery:
             log = scratch / "server.log"
             server = nursery.start("server", command, log=log, cpus=self.pinning.server, environment=environment)
             try:
-                url = server.wait_for_line(READY_LINE, READY_WAIT_S)[1]
-                outcome["load"] = self._load(url, server, scratch, outcome)
+                url = wait_until_ready(server, port)
+                outcome["load"] = self._load(planned, url, server, scratch, outcome)
                 outcome["server_settings"] = server_settings(url)
                 self.tell("stopping the server")
             finally:
                 server.stop(STOP_GRACE_S)
                 outcome["server"] = _record(server)
 
-    def _load(self, url: str, server: Child, scratch: Path, outcome: dict[str, Any]) -> LoadSummary:
-        suite, out, log = self.suite, scratch / "summary.json", scratch / "generator.log"
-        self.tell(f"{suite.connections} connections, warm-up {suite.warm_up_s:g} s, measuring {suite.duration_s:g} s")
-        request = LoadRequest(url, suite.connections, suite.scenario, suite.duration_s, suite.warm_up_s, out)
+    def _load(
+        self, planned: PlannedRun, url: str, server: Child | None, scratch: Path, outcome: dict[str, Any]
+    ) -> LoadSummary:
+        out, log = scratch / "summary.json", scratch / "generator.log"
+        timing = f"warm-up {planned.warm_up_s:g} s, measuring {planned.duration_s:g} s"
+        self.tell(f"{planned.scenario}, {planned.connections} connections, {timing}")
+        request = LoadRequest(
+            url, planned.connections, planned.scenario, planned.duration_s, planned.warm_up_s, out, planned.load
+        )
         command, environment = self.commands.load(request), undisturbed_environment()
         with Nursery() as nursery:
             generator = nursery.start(
                 "load run", command, log=log, cpus=self.pinning.generator, environment=environment
             )
             try:
-                wait_for_load(generator, server, suite.warm_up_s + suite.duration_s + LOAD_SLACK_S)
+                wait_for_load(generator, server, run_estimate_s(planned) + LOAD_SLACK_S)
             finally:
                 generator.stop(grace_s=1)
                 outcome["generator"] = _record(generator)
         return _read_load(generator, out)
 
 
-def wait_for_load(generator: Child, server: Child, timeout_s: float) -> None:
+def free_port() -> int:
+    """Return a port of the loopback address that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+def wait_until_ready(server: Child, port: int | None) -> str:
+    """
+    Return the URL of a server that was started: from its ready line, or when it accepts at the port that it was given.
+
+    Raises:
+        RunFailedError: it ends before, or is not ready in time.
+
+    """
+    if port is None:
+        return server.wait_for_line(READY_LINE, READY_WAIT_S)[1]
+    deadline = time.monotonic() + READY_WAIT_S
+    while time.monotonic() < deadline:
+        if server.has_ended:
+            server.stop(grace_s=0)
+            raise RunFailedError(
+                f"the server ended with {server.how_it_ended()} before it was ready{server.last_words()}"
+            )
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return f"http://127.0.0.1:{port}"
+        time.sleep(0.05)
+    raise RunFailedError(f"the server did not accept on port {port} within {READY_WAIT_S:g} s{server.last_words()}")
+
+
+def wait_for_load(generator: Child, server: Child | None, timeout_s: float) -> None:
     """Wait for the generator's end; raise :class:`RunFailedError` if the server's comes first, or neither in time."""
     deadline = time.monotonic() + timeout_s
     while not generator.wait(timeout_s=0.5):
-        if server.has_ended:
+        if server is not None and server.has_ended:
             server.stop(grace_s=0)
             raise RunFailedError(f"the server ended with {server.how_it_ended()} under load{server.last_words()}")
         if time.monotonic() > deadline:

@@ -28,6 +28,8 @@ duration_s = {duration_s}
 warm_up_s = 0
 repeats = {repeats}
 seed = 3
+quiet_wait_s = 0
+max_attempts = 1
 """
 
 
@@ -95,6 +97,8 @@ def make_run(summary: LoadSummary) -> Callable[..., Run]:
         load = msgspec.structs.replace(summary, validity=Validity.of(list(reasons), []))
         defaults: dict[str, Any] = {
             "block": 1,
+            "scenario": "steady",
+            "connections": 300,
             "outcome": "finished",
             "started_at": "2026-11-21T03:00:00+00:00",
             "took_s": 9.5,
@@ -119,6 +123,7 @@ def suite() -> Suite:
         repeats=2,
         seed=3,
         server={"bots": 10},
+        quiet_wait_s=0,
     )
 
 

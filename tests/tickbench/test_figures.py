@@ -1,57 +1,28 @@
-from collections.abc import Callable
-from pathlib import Path
-
-import msgspec
+import pytest
 
 from shared.measure.summary import LoadSummary
-from tickbench.figures import FIGURES, arm_rows, counted_runs
-from tickbench.results import Results, Run, read_results
-
-REACH = next(figure for figure in FIGURES if figure.title == "reach")
+from tickbench.figures import BY_KEY, FIGURES
+from tickbench.slo import check_figure
 
 
-def with_runs(folder: Path, runs: list[Run]) -> Results:
-    return msgspec.structs.replace(read_results(folder), runs=runs)
+@pytest.mark.parametrize("key", BY_KEY)
+def test_every_figure_stands_in_a_summary(key: str) -> None:
+    check_figure(key)
 
 
-def with_lateness(run: Run, p50: float) -> Run:
-    load = run.load
-    assert load is not None
-    lateness = msgspec.structs.replace(load.tick_lateness_ms, p50=p50)
-    return msgspec.structs.replace(run, load=msgspec.structs.replace(load, tick_lateness_ms=lateness))
+def test_a_figure_is_in_its_unit(summary: LoadSummary) -> None:
+    memory = BY_KEY["server.rss_per_connection_bytes"]
+    value = summary.server.rss_per_connection_bytes
+    assert value is not None
+    assert memory.read(summary) == value / 1024
+    assert memory.name == "memory a connection, KiB"
 
 
-def test_a_cell_is_the_median_with_its_range(folder: Path, make_run: Callable[..., Run]) -> None:
-    runs = [with_lateness(make_run(number, "gevent"), p50) for number, p50 in enumerate([3.0, 1.0, 2.5], start=1)]
-    row = arm_rows(with_runs(folder, runs))[1]
-    cell = row.cells[[figure.title for figure in FIGURES].index("tick lateness p50")]
-    assert (cell.median, cell.range) == ("2.50", "1.00\N{EN DASH}3.00")
+def test_titles_are_told_apart() -> None:
+    assert len({figure.title for figure in FIGURES}) == len(FIGURES) == len(BY_KEY)
 
 
-def test_only_valid_runs_count_where_there_is_one(make_run: Callable[..., Run]) -> None:
-    runs = [make_run(1, "gevent", "steal"), make_run(2, "gevent"), make_run(3, "asyncio")]
-    assert counted_runs("gevent", runs) == [runs[1].load]
-
-
-def test_an_arm_without_a_valid_run_is_shown_and_marked(folder: Path) -> None:
-    first, second = arm_rows(read_results(folder))
-    assert (first.arm, first.runs_words, first.is_doubtful) == ("asyncio:fanout=naive", "1 of 2", False)
-    assert (second.arm, second.runs_words, second.is_doubtful) == ("gevent", "0 of 2", True)
-    assert second.cells[0].median == "300"
-
-
-def test_an_arm_without_a_finished_run_has_no_figures(folder: Path, make_run: Callable[..., Run]) -> None:
-    failed = make_run(1, "gevent", outcome="failed", reason="it died", load=None)
-    row = arm_rows(with_runs(folder, [failed]))[1]
-    assert {cell.median for cell in row.cells} == {"-"}
-    assert not row.is_doubtful
-
-
-def test_reach_is_never_rounded_up_to_all() -> None:
-    assert REACH.words(99.9999) == "99.99"
-    assert REACH.words(100.0) == "100.00"
-
-
-def test_a_figure_that_a_run_does_not_have_is_left_out(summary: LoadSummary) -> None:
-    unknown = msgspec.structs.replace(summary, reach=None)
-    assert REACH.read(unknown) is None
+def test_almost_all_is_not_all() -> None:
+    assert BY_KEY["reach"].words(99.996) == "99.99"
+    assert BY_KEY["reach"].words(100.0) == "100.00"
+    assert BY_KEY["tick_lateness_ms.p50"].words(1234.567) == "1,234.57"

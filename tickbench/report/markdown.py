@@ -3,9 +3,10 @@
 import re
 
 from tickbench.checks import validity_words
-from tickbench.figures import FIGURES, ArmRow, Cell, arm_rows
+from tickbench.figures import FIGURES
 from tickbench.report import words
 from tickbench.results import Results
+from tickbench.rows import ArmRow, Cell, arm_rows
 
 
 def render_markdown(results: Results) -> str:

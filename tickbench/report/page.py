@@ -7,10 +7,11 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from tickbench.checks import is_valid, validity_words
-from tickbench.figures import FIGURES, arm_rows
+from tickbench.figures import FIGURES
 from tickbench.report import words
 from tickbench.report.chart import lateness_chart
 from tickbench.results import Results, Run
+from tickbench.rows import arm_rows
 
 TEMPLATE = "page.html.j2"
 

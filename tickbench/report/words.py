@@ -2,8 +2,8 @@
 
 from shared.measure.histogram import Histogram
 from tickbench.checks import is_valid
-from tickbench.figures import counted_runs
 from tickbench.results import Results
+from tickbench.rows import counted_runs
 
 STACK_PACKAGES = ("aiohttp", "gevent", "gevent-websocket", "flask", "greenlet", "locust", "msgspec", "tickbench")
 """Those whose versions are worth a look before all others."""

@@ -6,26 +6,29 @@ from pathlib import Path
 
 import click
 import msgspec
+from click.core import ParameterSource
 from rich.console import Console
 from rich.markup import escape
 
 from tickbench import machine
-from tickbench.arms import parse_arms
+from tickbench.checks import is_valid
 from tickbench.commands import Commands
-from tickbench.environment import collect_environment
+from tickbench.environment import collect_environment, differences
 from tickbench.errors import InputError, InterruptedByUserError
-from tickbench.figures import arm_rows
 from tickbench.interrupts import interruptible
 from tickbench.orchestrator import run_all
 from tickbench.pinning import Pinning, choose_cores
-from tickbench.plan import PlannedRun, estimate_s, make_plan
+from tickbench.plan import estimate_s, fixed_runs
 from tickbench.report.build import PAGE, build_report
 from tickbench.report.words import basis_sentence
-from tickbench.results import ResultFolder, Results
-from tickbench.screen import arm_table, progress_display
+from tickbench.results import ResultFolder, Results, read_unfinished
+from tickbench.rows import arm_rows, block_runs
+from tickbench.screen import arm_table, in_words, progress_display
+from tickbench.slo import Objective, complaints_of_median, parse_slo
 from tickbench.suite import Suite, load_suite
 
 DEFAULT_SUITE = "quick"
+SLO_BROKEN_STATUS = 4
 
 
 @click.command()
@@ -44,7 +47,8 @@ DEFAULT_SUITE = "quick"
     multiple=True,
     metavar="ARM",
     envvar="TICKBENCH_ARM",
-    help="Instead of the suite's arms: BACKEND[:KEY=VALUE,...], such as gevent:fanout=naive. Can be repeated.",
+    help="Instead of the suite's arms: BACKEND[:KEY=VALUE,...], such as gevent:fanout=naive, or url=ws://HOST:PORT. "
+    "Can be repeated.",
 )
 @click.option(
     "--out",
@@ -55,41 +59,97 @@ DEFAULT_SUITE = "quick"
     envvar="TICKBENCH_OUT",
     help="Where the folder with the results is made.",
 )
-@click.pass_obj
-def compare(commands: Commands, suite_name: str, arms: Sequence[str], out: Path) -> int:
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Go on with a comparison that was broken off: make the runs that its folder lacks.",
+)
+@click.option(
+    "--slo",
+    "slo_text",
+    metavar="OBJECTIVES",
+    envvar="TICKBENCH_SLO",
+    help="What every arm must hold, such as 'tick_lateness_ms.p99<25,reach>=0.999'; exit status 4 if one does not.",
+)
+@click.pass_context
+def compare(
+    ctx: click.Context, suite_name: str, arms: Sequence[str], out: Path, resume: Path | None, slo_text: str | None
+) -> int:
     """
     Run every arm of a suite and report it.
 
     Arms are interleaved, each run has fresh processes; results and report go to a folder of their own.
 
-    Ctrl-C ends all processes and reports the runs that are finished. Exit status: 0 if every arm has a finished run,
-    valid or not; 1 if an arm has none.
+    Ctrl-C ends all processes and reports the runs that are finished; --resume goes on from there. Exit status: 0 if
+    every arm has a finished run, valid or not; 1 if an arm has none; 4 if an arm breaks an objective.
     """
-    suite = load_suite(suite_name)
-    if arms:
-        suite = msgspec.structs.replace(suite, arms=[arm.name for arm in parse_arms(list(arms))])
+    slo = parse_slo(slo_text) if slo_text is not None else []
+    commands: Commands = ctx.obj
     console = Console(highlight=False)
     pinning = choose_cores(machine.usable_cores(), machine.core_siblings)
-    folder = ResultFolder.create(out, suite, datetime.now().astimezone())
-    stopped = run_suite(suite, make_plan(suite), pinning, folder, commands, console)
+    if resume is not None:
+        given = [name for name in ("suite_name", "arms", "out") if _was_typed(ctx, name)]
+        if given:
+            raise InputError("--resume goes on with the suite of the folder; leave --suite, --arm and --out out")
+        folder, begun = reopen(resume, pinning)
+    else:
+        folder, begun = begin(suite_name, arms, out, pinning)
+    stopped = run_suite(begun, pinning, folder, commands, console)
     results = conclude(folder, console, stopped)
     if stopped:
         return stopped
-    return 0 if results is not None and all(row.finished for row in arm_rows(results)) else 1
+    if results is None or not all(row.finished for row in arm_rows(results)):
+        return 1
+    return SLO_BROKEN_STATUS if tell_broken(slo, results, console) else 0
 
 
-def run_suite(
-    suite: Suite, plan: list[PlannedRun], pinning: Pinning, folder: ResultFolder, commands: Commands, console: Console
-) -> int:
+def begin(suite_name: str, arms: Sequence[str], out: Path, pinning: Pinning) -> tuple[ResultFolder, Results]:
+    """Make the folder of a new comparison."""
+    suite = load_suite(suite_name)
+    if arms:
+        suite = with_arms(suite, list(arms))
+    folder = ResultFolder.create(out, suite, datetime.now().astimezone())
+    environment = collect_environment(pinning)
+    folder.write("environment.json", environment)
+    return folder, read_unfinished(folder.path)
+
+
+def with_arms(suite: Suite, arms: list[str]) -> Suite:
+    """Return the suite with other arms; verdicts on arms that are gone go with them."""
+    named = [arm.name for arm in msgspec.structs.replace(suite, arms=arms, again=None, compare=[]).parsed_arms()]
+    again = suite.again if suite.again in named else None
+    compare = suite.compare if set(suite.compare) <= set(named) else []
+    verdicts = suite.verdicts if again and compare else []
+    changed = msgspec.structs.replace(suite, arms=named, again=again, compare=compare, verdicts=verdicts)
+    changed.check()
+    return changed
+
+
+def reopen(path: Path, pinning: Pinning) -> tuple[ResultFolder, Results]:
+    """Open the folder of a comparison that was broken off; raise :class:`InputError` if it cannot go on here."""
+    begun = read_unfinished(path)
+    changed = differences(begun.environment, collect_environment(pinning))
+    if changed:
+        words = "; ".join(f"{name} was {before}, is {now}" for name, (before, now) in changed.items())
+        raise InputError(f"{path} cannot go on: {words}; its runs would not be comparable, begin a new comparison")
+    folder = ResultFolder(path)
+    folder.forget_unfinished()
+    now = datetime.now().astimezone().isoformat(timespec="seconds")
+    record = msgspec.structs.replace(begun.record, resumed_at=[*begun.record.resumed_at, now])
+    folder.write("suite.json", record)
+    return folder, begun
+
+
+def run_suite(begun: Results, pinning: Pinning, folder: ResultFolder, commands: Commands, console: Console) -> int:
     """Make the runs, showing how far they are; return 0, or the exit status if the user stopped them."""
-    console.print(announcement(suite, plan))
+    suite = begun.record.suite
+    console.print(announcement(suite, len(begun.runs)), soft_wrap=True)
     if pinning.warning:
         console.print(f"[yellow]warning:[/yellow] {escape(pinning.warning)}")
     try:
-        with interruptible():
-            folder.write("environment.json", collect_environment(pinning))
-            with progress_display(console, len(plan)) as display:
-                run_all(suite, plan, pinning, folder, commands, display)
+        with interruptible(), progress_display(console, suite, begun.runs) as display:
+            run_all(suite, begun.runs, pinning, folder, commands, display)
     except InterruptedByUserError as interrupt:
         return interrupt.exit_status
     return 0
@@ -108,14 +168,37 @@ def conclude(folder: ResultFolder, console: Console, stopped: int) -> Results | 
     console.print(arm_table(arm_rows(results)))
     console.print(escape(basis_sentence(results)))
     console.print(f"report: {escape(str(folder.path / PAGE))}", soft_wrap=True)
+    if stopped:
+        console.print(f"go on with: tickbench compare --resume {escape(str(folder.path))}", soft_wrap=True)
     return results
 
 
-def announcement(suite: Suite, plan: list[PlannedRun]) -> str:
+def announcement(suite: Suite, made: int) -> str:
     """Say what is about to happen and how long it takes."""
-    seconds = estimate_s(suite, len(plan))
-    duration = f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
-    return (
-        f"{len(plan)} runs: {len(suite.arms)} arms x {suite.repeats} repeats, {suite.connections} connections, "
-        f"{suite.duration_s:g} s measured each; about {duration}"
-    )
+    fixed = len(list(fixed_runs(suite)))
+    words = f"{fixed} runs: {len(suite.arms)} arms x {suite.repeats} repeats, {suite.connections} connections, "
+    words += f"{suite.duration_s:g} s measured each"
+    if suite.sides:
+        words += f"; {', '.join(side.name for side in suite.sides)} beside them"
+    if suite.searches:
+        words += f"; then searches: {', '.join(search.name for search in suite.searches)}"
+    words += f"; about {in_words(estimate_s(suite))}"
+    return f"{words}; {made} runs are there already" if made else words
+
+
+def tell_broken(slo: list[Objective], results: Results, console: Console) -> bool:
+    """Say which arm breaks which objective in the median of its runs; return whether one does."""
+    broken = False
+    for arm in results.record.suite.arms if slo else []:
+        own = [run for run in block_runs(arm, results.runs) if is_valid(run)]
+        words = (
+            complaints_of_median(slo, [run.load for run in own if run.load is not None]) if own else ["no valid run"]
+        )
+        for each in words:
+            console.print(f"[red]objective broken:[/red] {escape(arm)}: {escape(each)}", soft_wrap=True)
+        broken |= bool(words)
+    return broken
+
+
+def _was_typed(ctx: click.Context, name: str) -> bool:
+    return ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE

@@ -5,12 +5,14 @@ from pathlib import Path
 
 from tickbench.arms import Arm
 from tickbench.cli import main
-from tickbench.commands import Commands, LoadRequest, Settings
+from tickbench.commands import Commands, LoadRequest, Settings, server_command
 
 HERE = Path(__file__).parent
 
 
-def fake_server(arm: Arm, settings: Settings) -> list[str]:
+def fake_server(arm: Arm, settings: Settings, port: int | None) -> list[str]:
+    if arm.command is not None:
+        return server_command(arm, settings, port)
     flags = {**settings, **dict(arm.settings)}
     words = [word for name, value in flags.items() for word in (f"--{name}", str(value))]
     return [sys.executable, str(HERE / "server.py"), *words]
