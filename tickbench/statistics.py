@@ -1,0 +1,196 @@
+"""
+What a difference between two arms is worth: ratios with intervals, and verdicts that noise does not earn.
+
+The unit is the block, in which both arms ran once, shortly after one another: what the machine did in that minute it
+did to both, so the ratio of the two is what is averaged, as logarithms. Knows nothing of what the figures are of.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from msgspec import Struct
+from scipy import stats
+
+ALPHA = 0.05
+"""How often all verdicts of a suite together may name a winner where there is none."""
+MARGIN = 1.10
+"""Two arms whose ratio is surely nearer to 1 than this are equivalent, whichever is ahead."""
+LEAST_BLOCKS = 3
+"""With fewer there is no verdict."""
+TINY = 1e-12
+
+
+class Ratio(Struct, frozen=True):
+    """The ratio of two arms, other to first, over the blocks that both have a valid run in."""
+
+    blocks: int
+    ratio: float
+    """Geometric mean."""
+    low: float | None
+    """Of the interval at ``confidence``; None with fewer than two blocks."""
+    high: float | None
+    confidence: float
+    p_value: float | None
+    """Two-sided, that the ratio is 1."""
+
+
+class Verdict(Struct, frozen=True):
+    """What is said of one comparison."""
+
+    kind: Literal["better", "equivalent", "inconclusive"]
+    winner: Literal["first", "other"] | None
+    """The better arm."""
+    ratio: Ratio | None
+    """At the confidence at which it was judged; None without a block that can be compared."""
+    adjusted_p_value: float | None
+    """By Holm."""
+
+    @property
+    def words(self) -> str:
+        """The verdict in words, the factor as worse to better."""
+        if self.ratio is None:
+            return "inconclusive: no block has a valid run of both"
+        if self.kind == "better":
+            return f"better by {interval_words(self.ratio, flip=self.winner == 'other')}"
+        if self.kind == "equivalent":
+            return f"equivalent within {100 * (MARGIN - 1):.0f} % {interval_words(self.ratio)}"
+        return f"inconclusive {interval_words(self.ratio)}"
+
+
+def log_ratios(first: Sequence[Sequence[float]], other: Sequence[Sequence[float]]) -> list[float]:
+    """
+    Return the logarithm of other to first for each block that has both.
+
+    Args:
+        first: for each block the values of the first arm: none, one, or two where it ran twice; then their mean counts.
+        other: the same of the other arm, as many blocks.
+
+    A value that is not above 0 has no logarithm: its block is left out.
+
+    """
+    pairs = zip(first, other, strict=True)
+    return [_mean_log(theirs) - _mean_log(ours) for ours, theirs in pairs if _is_usable(ours) and _is_usable(theirs)]
+
+
+def paired_ratio(logs: Sequence[float], confidence: float = 1 - ALPHA) -> Ratio | None:
+    """
+    Return the ratio with the paired t interval on the logarithms; None without a block.
+
+    Student's t with one degree of freedom less than blocks: Student, "The probable error of a mean", Biometrika 6
+    (1908); as in any textbook.
+
+    """
+    if not logs:
+        return None
+    blocks, mean = len(logs), float(np.mean(logs))
+    if blocks < 2:
+        return Ratio(blocks, math.exp(mean), None, None, confidence, None)
+    error = float(np.std(logs, ddof=1)) / math.sqrt(blocks)
+    return _interval(blocks, mean, error, blocks - 1, confidence)
+
+
+def holm(p_values: Sequence[float]) -> list[tuple[float, float]]:
+    """
+    Return for each p value the adjusted one, and the level that it is held to.
+
+    Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6 (1979): the
+    k-th smallest of m is held to alpha / (m - k + 1), and when one fails, so do all that are larger, held to its level.
+
+    """
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    result = [(1.0, ALPHA)] * len(p_values)
+    adjusted, failed_at = 0.0, None
+    for rank, index in enumerate(order):
+        left = len(p_values) - rank
+        adjusted = max(adjusted, min(1.0, left * p_values[index]))
+        level = failed_at or ALPHA / left
+        if p_values[index] > level and failed_at is None:
+            failed_at = level
+        result[index] = adjusted, level
+    return result
+
+
+def judge(comparisons: Sequence[Sequence[float]], *, higher_is_better: Sequence[bool] = ()) -> list[Verdict]:
+    """
+    Return the verdicts on several comparisons, of which all together err no oftener than :data:`ALPHA`.
+
+    Args:
+        comparisons: the logarithms of the blocks' ratios, other to first, of each. One without enough blocks gets no
+            verdict, and counts as one of them.
+        higher_is_better: of each; without it, lower is better in all.
+
+    """
+    signs = higher_is_better or [False] * len(comparisons)
+    found = [paired_ratio(logs) for logs in comparisons]
+    p_values = [1.0 if each is None or not _is_enough(each) else each.p_value or 0.0 for each in found]
+    judged = zip(comparisons, found, holm(p_values), signs, strict=True)
+    return [_verdict(logs, each, adjusted, level, higher=higher) for logs, each, (adjusted, level), higher in judged]
+
+
+def welch_ratio(first: Sequence[float], other: Sequence[float], confidence: float = 1 - ALPHA) -> Ratio | None:
+    """
+    Return the ratio of two sets of runs that were not made side by side, with Welch's interval on the logarithms.
+
+    Welch, "The generalization of Student's problem when several different population variances are involved",
+    Biometrika 34 (1947). ``blocks`` is the smaller number of runs.
+
+    """
+    ours, theirs = (np.log([value for value in values if value > 0]) for values in (first, other))
+    if not len(ours) or not len(theirs):
+        return None
+    mean, runs = float(np.mean(theirs) - np.mean(ours)), min(len(ours), len(theirs))
+    if runs < 2:
+        return Ratio(runs, math.exp(mean), None, None, confidence, None)
+    parts = [float(np.var(logs, ddof=1)) / len(logs) for logs in (ours, theirs)]
+    error = math.sqrt(sum(parts))
+    freedom = sum(parts) ** 2 / max(
+        sum(part**2 / (len(logs) - 1) for part, logs in zip(parts, (ours, theirs), strict=True)), TINY
+    )
+    return _interval(runs, mean, error, freedom, confidence)
+
+
+def interval_words(ratio: Ratio, *, flip: bool = False) -> str:
+    """Return a ratio and its interval as text; ``flip``: the inverse."""
+    if ratio.low is None or ratio.high is None:
+        return f"{1 / ratio.ratio if flip else ratio.ratio:.3g} times [of one block]"
+    low, high = (1 / ratio.high, 1 / ratio.low) if flip else (ratio.low, ratio.high)
+    return f"{1 / ratio.ratio if flip else ratio.ratio:.3g} times [{low:.3g} to {high:.3g}]"
+
+
+def _verdict(logs: Sequence[float], found: Ratio | None, adjusted: float, level: float, *, higher: bool) -> Verdict:
+    if found is None or not _is_enough(found):
+        return Verdict("inconclusive", None, found, None)
+    ratio = paired_ratio(logs, 1 - level)
+    assert ratio is not None  # noqa: S101 - it has blocks
+    assert ratio.low is not None  # noqa: S101 - at least two
+    assert ratio.high is not None  # noqa: S101 - as before
+    if ratio.low >= 1 / MARGIN and ratio.high <= MARGIN:
+        return Verdict("equivalent", None, ratio, adjusted)
+    if ratio.low <= 1 <= ratio.high:
+        return Verdict("inconclusive", None, ratio, adjusted)
+    first_is_better = (ratio.ratio > 1) is not higher
+    return Verdict("better", "first" if first_is_better else "other", ratio, adjusted)
+
+
+def _interval(blocks: int, mean: float, error: float, freedom: float, confidence: float) -> Ratio:
+    """Return the t interval around a mean of logarithms with its standard error."""
+    if error < TINY:  # no block differs from another, but for rounding
+        is_one = abs(mean) < TINY
+        return Ratio(blocks, math.exp(mean), math.exp(mean), math.exp(mean), confidence, 1.0 if is_one else 0.0)
+    half = float(stats.t.ppf((1 + confidence) / 2, freedom)) * error
+    p_value = 2 * float(stats.t.sf(abs(mean) / error, freedom))
+    return Ratio(blocks, math.exp(mean), math.exp(mean - half), math.exp(mean + half), confidence, p_value)
+
+
+def _is_enough(found: Ratio) -> bool:
+    return found.blocks >= LEAST_BLOCKS
+
+
+def _is_usable(values: Sequence[float]) -> bool:
+    return bool(values) and all(value > 0 and math.isfinite(value) for value in values)
+
+
+def _mean_log(values: Sequence[float]) -> float:
+    return float(np.mean(np.log(values)))
