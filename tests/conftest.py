@@ -8,9 +8,14 @@ from contextlib import AbstractContextManager, ExitStack
 from typing import NamedTuple
 
 import pytest
+from hypothesis import settings
 
 from shared.loops.modes import MODES
 from tests.support.server import RunningServer, run_server
+
+# Property tests draw the same examples every time, and none fails because the machine was busy.
+settings.register_profile("tickbench", derandomize=True, deadline=None, database=None, max_examples=50)
+settings.load_profile("tickbench")
 
 FULL_SIZE = bool(os.environ.get("TICKBENCH_FULL_SIZE"))
 """Of the figures that the project promises; small in the ordinary run, beside other tests."""
