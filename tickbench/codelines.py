@@ -45,3 +45,15 @@ def loop_files() -> dict[str, dict[str, Path]]:
         mode: {stack: folder / f"{stack}_server" / "loops" / f"{mode.replace('-', '_')}.py" for stack in STACKS}
         for mode in MODES
     }
+
+
+def mode_lines(backend: str, mode: str) -> int | None:
+    """Return the code lines of a loop design on one stack; None where it is none of ours."""
+    file = loop_files().get(mode, {}).get(backend)
+    return None if file is None else code_lines(file.read_text("utf-8"))
+
+
+def backend_lines(backend: str) -> int:
+    """Return the code lines of all files of a backend."""
+    folder = next(iter(loop_files().values()))[backend].parent.parent
+    return sum(code_lines(file.read_text("utf-8")) for file in folder.rglob("*.py"))

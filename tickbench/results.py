@@ -166,8 +166,8 @@ def read_unfinished(path: Path) -> Results:
     runs = [(_read_run(file), file) for file in sorted((path / "runs").glob("*.json"))]
     runs.sort(key=lambda pair: pair[0].number)
     return Results(
-        record=_read(path / "suite.json", SuiteRecord),
-        environment=_read(path / "environment.json", Environment),
+        record=read_record(path / "suite.json", SuiteRecord),
+        environment=read_record(path / "environment.json", Environment),
         runs=[run for run, _ in runs],
         files=[file.relative_to(path).as_posix() for _, file in runs],
     )
@@ -177,10 +177,11 @@ class _Tagged(Struct):
     schema: str
 
 
-Record = TypeVar("Record", SuiteRecord, Environment, Run)
+Record = TypeVar("Record", bound=Struct)
 
 
-def _read(file: Path, record_type: type[Record]) -> Record:
+def read_record(file: Path, record_type: type[Record]) -> Record:
+    """Read one record; raise :class:`InputError` with one clear line if it is missing, damaged or of another schema."""
     expected = record_type.__struct_config__.tag
     try:
         data = file.read_bytes()
@@ -197,7 +198,7 @@ def _read(file: Path, record_type: type[Record]) -> Record:
 
 
 def _read_run(file: Path) -> Run:
-    run = _read(file, Run)
+    run = read_record(file, Run)
     if run.load is not None:
         try:
             Histogram.from_summary(run.load.tick_lateness_ms)

@@ -14,6 +14,8 @@ from tickbench.results import Run
 from tickbench.suite import BLOCKS, Suite
 
 NONE_CAME = "-"
+MAX_SHIFT = 10
+"""Steps by which two runs are shifted against each other at most."""
 SCENARIOS = ("steady", "idle", "stall", "storm", "spike", "staircase", "churn")
 """In which nobody sends what the rules listen to."""
 
@@ -51,9 +53,9 @@ def compare_work(suite: Suite, runs: Sequence[Run]) -> Work:
     (reference_arm, reference), *others = told
     counts = {arm: [0, 0] for arm in dict.fromkeys(arm for arm, _ in others)}
     for arm, steps in others:
-        both = reference.keys() & steps.keys()
-        counts[arm][0] += len(both)
-        counts[arm][1] += sum(reference[step] != steps[step] for step in both)
+        compared, wrong = differing(reference, steps)
+        counts[arm][0] += compared
+        counts[arm][1] += wrong
     for run in own:
         if run.load is not None and run.load.steps is not None and run.load.steps.conflicting:
             counts.setdefault(run.arm, [0, 0])[1] += run.load.steps.conflicting
@@ -65,7 +67,23 @@ def compare_work(suite: Suite, runs: Sequence[Run]) -> Work:
     return Work(sum(compared for compared, _ in counts.values()), different, unknown)
 
 
-def steps_of(digests: StepDigests) -> dict[int, str]:
-    """Return the digests by step: the first is the n of the first tick that came, as nothing was skipped before it."""
-    came = [word for word in digests.crc32.split(" ") if word != NONE_CAME]
-    return dict(enumerate(came, start=digests.first_n))
+def steps_of(digests: StepDigests) -> list[str]:
+    """Return the digests of the steps, one after the other: what was skipped was none."""
+    return [word for word in digests.crc32.split(" ") if word != NONE_CAME]
+
+
+def differing(one: Sequence[str], other: Sequence[str]) -> tuple[int, int]:
+    """
+    Return how many steps both have, and in how many of them they differ.
+
+    Whoever is first in a room may miss its first steps, and the first due times may be skipped, so that n does not tell
+    which step it was: they are laid beside each other where they agree best.
+
+    """
+    best = (0, 0)
+    for shift in range(-MAX_SHIFT, MAX_SHIFT + 1):
+        pairs = list(zip(one[max(0, -shift) :], other[max(0, shift) :], strict=False))
+        alike = sum(mine == its for mine, its in pairs)
+        if alike > best[0] - best[1] or not best[0]:
+            best = len(pairs), len(pairs) - alike
+    return best

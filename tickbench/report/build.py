@@ -1,23 +1,75 @@
 """Makes the reports of a results folder, from its raw data alone."""
 
+import csv
+import io
 from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
 
 from tickbench.errors import InputError
+from tickbench.report.document import Document, RunLine, make_document
 from tickbench.report.markdown import render_markdown
 from tickbench.report.page import render_page
-from tickbench.results import ResultFolder, Results, read_results
+from tickbench.results import ResultFolder, Results, read_record, read_results
 
 PAGE = "report.html"
 MARKDOWN = "report.md"
+TABLE = "runs.csv"
+DOCUMENT = "results.json"
 
 
-def build_report(path: Path) -> Results:
-    """Write both reports into the folder and return its results; raise :class:`InputError` if it cannot be used."""
+class Report(NamedTuple):
+    """What a results folder holds, and what is made of it."""
+
+    results: Results
+    document: Document
+
+
+def build_report(path: Path) -> Report:
+    """Write all reports into the folder and return what they say; raise :class:`InputError` if it cannot be used."""
     results = read_results(path)
+    document = make_document(results)
     folder = ResultFolder(path)
     try:
-        folder.write_text(PAGE, render_page(results))
-        folder.write_text(MARKDOWN, render_markdown(results))
+        folder.write_text(DOCUMENT, encode_document(document))
+        folder.write_text(TABLE, runs_table(document))
+        folder.write_text(MARKDOWN, render_markdown(document, results))
+        folder.write_text(PAGE, render_page(document, results))
     except OSError as error:
         raise InputError(f"the report cannot be written to {path} ({error.strerror}); make it writable") from error
-    return results
+    return Report(results, document)
+
+
+def encode_document(document: Document) -> str:
+    """
+    Return the document as it is written, after it was read back.
+
+    Raises:
+        ValueError: it would not come back as it is, such as for a number that is none.
+
+    """
+    text = msgspec.json.format(msgspec.json.encode(document), indent=1).decode() + "\n"
+    if msgspec.json.decode(text, type=Document) != document:
+        raise ValueError("the document does not come back from JSON as it was written")
+    return text
+
+
+def read_document(path: Path) -> Document:
+    """Read the ``results.json`` of a folder; raise :class:`InputError` with one clear line if it cannot be used."""
+    file = path / DOCUMENT
+    if not file.is_file():
+        raise InputError(f"{path} has no {DOCUMENT}; give a results folder, or make it with tickbench report")
+    return read_record(file, Document)
+
+
+def runs_table(document: Document) -> str:
+    """Return ``runs.csv``: a line a run, figures in the units of the summary (RFC 4180)."""
+    plain = [name for name in RunLine.__struct_fields__ if name != "figures"]
+    figures = list(document.runs[0].figures)
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow([*plain, *figures])
+    for run in document.runs:
+        writer.writerow([*(getattr(run, name) for name in plain), *(run.figures[key] for key in figures)])
+    return text.getvalue()

@@ -1,30 +1,39 @@
-"""The same table for a pull request, as Markdown. Knows nothing of the HTML page."""
+"""The report for a pull request, as Markdown. Knows nothing of the HTML page."""
 
 import re
 
-from tickbench.checks import validity_words
-from tickbench.figures import FIGURES
+from tickbench.comparisons import Comparison
 from tickbench.report import words
+from tickbench.report.decision import Answer, Question
+from tickbench.report.document import Document
 from tickbench.results import Results
-from tickbench.rows import ArmRow, Cell, arm_rows
+from tickbench.statistics import interval_words
 
 
-def render_markdown(results: Results) -> str:
+def render_markdown(document: Document, results: Results) -> str:
     """Return the report as Markdown."""
-    rows = arm_rows(results)
-    titles = ["arm", "valid runs", *(f"{each.title}{f', {each.unit}' if each.unit else ''}" for each in FIGURES)]
-    runs = [["run", "arm", "validity"], *([str(run.number), run.arm, validity_words(run)] for run in results.runs)]
-    sentences = [words.measured_sentence(results), words.basis_sentence(results), words.stopped_early_sentence(results)]
-    facts = [f"- {name}: {escape(text)}" for name, text in words.environment_facts(results)]
+    facts = [f"- {name}: {escape(text)}" for name, text in words.environment_facts(results.environment)]
+    runs = [
+        [str(run.number), run.part, run.arm, f"{run.connections:,}", f"{run.mark}: {run.words}"]
+        for run in document.runs
+    ]
+    sentences = [*words.verdict_sentences(document), words.stopped_early_sentence(document)]
     parts = [
-        f"# tickbench: {results.record.id}",
+        f"# tickbench: {document.id}",
         escape(" ".join(filter(None, sentences))),
-        "Median over the runs of an arm, and the range in brackets.",
-        _table([titles, *map(_row, rows)]),
-        _table(runs),
+        escape(f"{words.measured_sentence(document)} {document.comparisons.work.words}"),
+        "## The decision table",
+        _table(
+            [["", *document.decision.arms], ["", *document.decision.styles], *map(_line, document.decision.questions)]
+        ),
+        "## Verdicts and noise",
+        _comparisons([*document.comparisons.primary, *document.comparisons.floor]),
+        "## Every run",
+        _table([["run", "part", "arm", "connections", "validity"], *runs]),
+        "## Environment",
         "\n".join(facts),
     ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def escape(text: str) -> str:
@@ -32,13 +41,27 @@ def escape(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]<>|#~])", r"\\\1", " ".join(text.split()))
 
 
-def _row(row: ArmRow) -> list[str]:
-    name = f"{row.arm} (no valid run)" if row.is_doubtful else row.arm
-    return [name, row.runs_words, *map(_cell, row.cells)]
+def _line(question: Question) -> list[str]:
+    title = f"{question.title}, {question.unit}" if question.unit else question.title
+    return [f"{title} ({question.source})", *map(_answer, question.answers)]
 
 
-def _cell(cell: Cell) -> str:
-    return f"{cell.median} ({cell.range})" if cell.range else cell.median
+def _answer(answer: Answer) -> str:
+    mark = " (no valid run)" if answer.is_doubtful else ""
+    return f"{answer.text} ({answer.detail}){mark}" if answer.detail else f"{answer.text}{mark}"
+
+
+def _comparisons(comparisons: list[Comparison]) -> str:
+    if not comparisons:
+        return ""
+    return _table([["figure", "first", "other", "other to first", "verdict"], *map(_comparison, comparisons)])
+
+
+def _comparison(each: Comparison) -> list[str]:
+    is_floor = each.first == each.other
+    ratio = interval_words(each.ratio) if each.ratio is not None else "-"
+    verdict = "A/A" if is_floor else "none" if each.verdict is None else f"{each.winner or ''} {each.verdict.words}"
+    return [each.title, each.first, "itself" if is_floor else each.other, ratio, verdict.strip()]
 
 
 def _table(lines: list[list[str]]) -> str:

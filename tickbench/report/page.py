@@ -6,17 +6,21 @@ import jinja2
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from tickbench.checks import is_valid, validity_words
+from tickbench.comparisons import Comparison
 from tickbench.figures import FIGURES
 from tickbench.report import words
-from tickbench.report.chart import lateness_chart
-from tickbench.results import Results, Run
+from tickbench.report.beyond import load_beyond
+from tickbench.report.charts import all_charts
+from tickbench.report.document import Document
+from tickbench.results import Results
 from tickbench.rows import arm_rows
+from tickbench.statistics import interval_words
 
 TEMPLATE = "page.html.j2"
+STACKS = ("asyncio", "gevent")
 
 
-def render_page(results: Results) -> str:
+def render_page(document: Document, results: Results) -> str:
     """Return the page. Everything that is not the page's own text is escaped."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("tickbench", "report"),
@@ -25,19 +29,28 @@ def render_page(results: Results) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["breakable"] = _breakable
     return environment.get_template(TEMPLATE).render(
-        record=results.record,
-        sentences=[words.measured_sentence(results), words.basis_sentence(results)],
-        stopped_early=words.stopped_early_sentence(results),
+        document=document,
+        suite=document.suite,
+        verdict=words.verdict_sentences(document),
+        stopped_early=words.stopped_early_sentence(document),
+        measured=words.measured_sentence(document),
+        decision=document.decision,
+        comparisons=document.comparisons,
+        interval=_interval,
+        verdict_words=_verdict_words,
         figures=FIGURES,
         rows=arm_rows(results),
-        chart=Markup(lateness_chart(results)),  # noqa: S704 - plotly's own, and the arms' names in it are escaped
+        charts=all_charts(document, results),
         plotly=Markup(get_plotlyjs()),  # noqa: S704 - the library
+        safe=Markup,  # of the charts: plotly's own, and the arms' names in it are escaped
         percentile_titles=words.PERCENTILE_TITLES,
         percentile_rows=words.percentile_rows(results),
-        runs=[_run_line(run, file) for run, file in zip(results.runs, results.files, strict=True)],
-        breakable=_breakable,
-        facts=words.environment_facts(results),
+        beyond=load_beyond(),
+        stacks=STACKS,
+        limits=words.limit_facts(results),
+        facts=words.environment_facts(results.environment),
         packages=results.environment.packages,
     )
 
@@ -47,6 +60,11 @@ def _breakable(arm: str) -> Markup:
     return Markup("<wbr>").join(re.split(r"(?<=[:,])", arm))
 
 
-def _run_line(run: Run, file: str) -> dict[str, object]:
-    mark = "failed" if run.load is None else "valid" if is_valid(run) else "doubtful"
-    return {"run": run, "file": file, "mark": mark, "words": validity_words(run)}
+def _interval(comparison: Comparison) -> str:
+    return "-" if comparison.ratio is None else interval_words(comparison.ratio)
+
+
+def _verdict_words(comparison: Comparison) -> str:
+    if comparison.verdict is None:
+        return "none"
+    return f"{comparison.winner} {comparison.verdict.words}" if comparison.winner else comparison.verdict.words

@@ -1,51 +1,103 @@
 """What a report says in sentences. Pure; knows nothing of HTML or Markdown."""
 
+from collections.abc import Iterable
+
 from shared.measure.histogram import Histogram
-from tickbench.checks import is_valid
+from tickbench.comparisons import Comparison, Comparisons
+from tickbench.environment import Environment
+from tickbench.report.document import Document
 from tickbench.results import Results
 from tickbench.rows import counted_runs
+from tickbench.statistics import MARGIN
+from tickbench.suite import BLOCKS
 
 STACK_PACKAGES = ("aiohttp", "gevent", "gevent-websocket", "flask", "greenlet", "locust", "msgspec", "tickbench")
 """Those whose versions are worth a look before all others."""
 
 
-def measured_sentence(results: Results) -> str:
-    """Say what was measured."""
-    suite, pinning = results.record.suite, results.environment.machine.pinning
-    load = f"{_counted(len(suite.arms), 'arm')} to {_counted(suite.connections, 'connection')}"
+def verdict_sentences(document: Document) -> list[str]:
+    """Return the verdict in two sentences: what is better where, and what that rests on."""
+    return [verdict_sentence(document), basis_sentence(document)]
+
+
+def verdict_sentence(document: Document) -> str:
+    """Say which arm is better in what, or that no verdict is drawn, and why."""
+    found = document.comparisons
+    if found.suppressed is not None:
+        return f"No verdict: {found.suppressed}"
+    first, other = document.suite.compare
+    parts = [
+        f"{arm} is better in {_list(_better(each) for each in found.primary if each.winner == arm)}"
+        for arm in (first, other)
+        if any(each.winner == arm for each in found.primary)
+    ]
+    margin = f"equivalent within {100 * (MARGIN - 1):.0f} % in "
+    for kind, words in (("equivalent", margin), ("inconclusive", "not told apart in ")):
+        titles = [each.title for each in found.primary if each.verdict is not None and each.verdict.kind == kind]
+        if titles:
+            parts.append(f"they are {words}{_list(titles)}")
+    return f"{first} and {other}: {'; '.join(parts)}."
+
+
+def basis_sentence(document: Document) -> str:
+    """Say what the verdict rests on: how many runs, how many valid, and what noise looks like here."""
+    suite = document.suite
+    blocks = [run for run in document.runs if run.part == BLOCKS and run.mark != "superseded"]
+    planned = suite.repeats * (len(suite.arms) + (suite.again is not None))
+    valid = sum(run.mark == "valid" for run in blocks)
     rate, bots = suite.server.get("tick-rate", "20"), suite.server.get("bots", 0)
+    lead = (
+        f"This rests on {counted_words(suite.repeats, 'block')} of {counted_words(suite.connections, 'connection')} in "
+        f"one room at {rate} Hz with {bots} bots, {suite.duration_s:g} s a run in fresh processes: {valid} of "
+        f"{counted_words(planned, 'run')} valid"
+    )
+    return f"{lead}; {floor_words(document.comparisons)}." if suite.again is not None else f"{lead}."
+
+
+def floor_words(comparisons: Comparisons) -> str:
+    """Say how far an arm differed from itself: the noise of this machine."""
+    known = [each.ratio for each in comparisons.floor if each.ratio is not None and each.ratio.low is not None]
+    if not known:
+        return "how far an arm differs from itself here is not known"
+    low, high = min(ratio.low or 1 for ratio in known), max(ratio.high or 1 for ratio in known)
+    return f"{comparisons.floor[0].first} differed from itself by {low:.3g} to {high:.3g} times at most (A/A)"
+
+
+def stopped_early_sentence(document: Document) -> str:
+    """Say that runs are missing; empty if none is."""
+    if document.is_complete:
+        return ""
+    folder = document.id
+    return (
+        "The comparison was stopped early: runs are missing, and no block is counted that lacks them. To go on: "
+        f"tickbench compare --resume {folder}"
+    )
+
+
+def measured_sentence(document: Document) -> str:
+    """Say how it was measured."""
+    pinning = document.environment.machine.pinning
     cores = "server and generator unpinned"
     if pinning.server is not None and pinning.generator is not None:
         cores = f"server on core {pinning.server[0]}, generator on core {pinning.generator[0]}"
+    machine = document.environment.machine
     return (
-        f"The same game was served by {load} in one room at {rate} Hz with {bots} bots (scenario {suite.scenario}), "
-        f"{suite.duration_s:g} s measured a run after {suite.warm_up_s:g} s of warm-up; {cores}; one host, loopback."
+        f"One host, loopback, {cores} of {len(machine.usable_cores)} usable: ratios carry over, absolute times do not."
     )
 
 
-def basis_sentence(results: Results) -> str:
-    """Say what it rests on, and that no verdict is drawn from it."""
-    suite = results.record.suite
-    planned, finished = len(suite.arms) * suite.repeats, sum(run.load is not None for run in results.runs)
-    valid = sum(map(is_valid, results.runs))
-    lead = (
-        f"It rests on {finished} of {_counted(planned, 'planned run')}, {valid} of them valid, each in fresh processes"
-    )
-    return f"{lead}; {_counted(suite.repeats, 'repeat')}: no verdict is given, a difference may be noise."
+def _better(comparison: Comparison) -> str:
+    words = comparison.verdict.words.removeprefix("better by ") if comparison.verdict is not None else ""
+    return f"{comparison.title} by {words}"
 
 
-def stopped_early_sentence(results: Results) -> str:
-    """Say that runs are missing; empty if none is."""
-    planned = len(results.record.suite.arms) * results.record.suite.repeats
-    missing = planned - len(results.runs)
-    if missing <= 0:
-        return ""
-    return f"The comparison was stopped early: {missing} of {_counted(planned, 'run')} not made."
+def _list(parts: Iterable[str]) -> str:
+    *most, last = parts
+    return f"{', '.join(most)} and {last}" if most else last
 
 
-def environment_facts(results: Results) -> list[tuple[str, str]]:
+def environment_facts(environment: Environment) -> list[tuple[str, str]]:
     """Return the environment as names and words, the most telling first."""
-    environment = results.environment
     machine, python = environment.machine, environment.python
     soft, hard = machine.descriptor_limits
     governors = {governor for governor in machine.governors.values() if governor}
@@ -113,5 +165,12 @@ def _commit(commit: str | None, is_clean: bool | None) -> str:
     return commit if is_clean else f"{commit}, with changes that are not committed"
 
 
-def _counted(number: int, noun: str) -> str:
+def counted_words(number: int, noun: str) -> str:
+    """Return a number with its noun."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def limit_facts(results: Results) -> list[tuple[str, str]]:
+    """Return the thresholds that a run is held to, as its generator kept them."""
+    limits = next((run.load.limits for run in results.runs if run.load is not None and run.load.limits), {})
+    return [(name.replace("_", " "), f"{value:g}") for name, value in limits.items()]

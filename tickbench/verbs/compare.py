@@ -19,8 +19,8 @@ from tickbench.interrupts import interruptible
 from tickbench.orchestrator import run_all
 from tickbench.pinning import Pinning, choose_cores
 from tickbench.plan import estimate_s, fixed_runs
-from tickbench.report.build import PAGE, build_report
-from tickbench.report.words import basis_sentence
+from tickbench.report.build import PAGE, Report, build_report
+from tickbench.report.words import verdict_sentences
 from tickbench.results import ResultFolder, Results, read_unfinished
 from tickbench.rows import arm_rows, block_runs
 from tickbench.screen import arm_table, in_words, progress_display
@@ -96,12 +96,12 @@ def compare(
     else:
         folder, begun = begin(suite_name, arms, out, pinning)
     stopped = run_suite(begun, pinning, folder, commands, console)
-    results = conclude(folder, console, stopped)
+    report = conclude(folder, console, stopped)
     if stopped:
         return stopped
-    if results is None or not all(row.finished for row in arm_rows(results)):
+    if report is None or not all(row.finished for row in arm_rows(report.results)):
         return 1
-    return SLO_BROKEN_STATUS if tell_broken(slo, results, console) else 0
+    return SLO_BROKEN_STATUS if tell_broken(slo, report.results, console) else 0
 
 
 def begin(suite_name: str, arms: Sequence[str], out: Path, pinning: Pinning) -> tuple[ResultFolder, Results]:
@@ -155,22 +155,23 @@ def run_suite(begun: Results, pinning: Pinning, folder: ResultFolder, commands: 
     return 0
 
 
-def conclude(folder: ResultFolder, console: Console, stopped: int) -> Results | None:
+def conclude(folder: ResultFolder, console: Console, stopped: int) -> Report | None:
     """Report the runs that ended, on disk and on the screen; return them, None if there is none."""
     if stopped:
         console.print("stopped: all processes are ended, what is finished is kept")
     try:
-        results = build_report(folder.path)
+        report = build_report(folder.path)
     except InputError as error:
         console.print(f"no report: {escape(str(error))}", soft_wrap=True)
         return None
     folder.point_latest_here()
-    console.print(arm_table(arm_rows(results)))
-    console.print(escape(basis_sentence(results)))
+    console.print(arm_table(arm_rows(report.results)))
+    for sentence in verdict_sentences(report.document):
+        console.print(escape(sentence))
     console.print(f"report: {escape(str(folder.path / PAGE))}", soft_wrap=True)
     if stopped:
         console.print(f"go on with: tickbench compare --resume {escape(str(folder.path))}", soft_wrap=True)
-    return results
+    return report
 
 
 def announcement(suite: Suite, made: int) -> str:

@@ -1,0 +1,313 @@
+"""
+The charts of the page: what the tables say, as curves.
+
+Colors that belong to light or dark are left to the page's style sheet. Knows nothing of the page around it.
+"""
+
+import html
+from collections.abc import Callable, Iterator, Sequence
+
+import plotly.graph_objects as go
+from msgspec import Struct
+
+from shared.measure.histogram import Histogram
+from shared.measure.summary import LoadSummary
+from tickbench.arms import Arm
+from tickbench.report.decision import is_heavy, side_runs
+from tickbench.report.document import CurvePoint, Document
+from tickbench.report.words import pooled_lateness
+from tickbench.results import Results
+from tickbench.rows import counted
+from tickbench.slo import parse_slo
+from tickbench.suite import Search
+
+COLORS = {"asyncio": ("#2f7de1", "#15a0b5", "#7a6ff0"), "gevent": ("#e0731d", "#c93f7f", "#b58a00")}
+"""Of each backend, for its first arms; told apart with red-green blindness too, and legible on white and on black."""
+OTHER_COLORS = ("#7f8896", "#4c9a54", "#a0522d")
+DASHES = ("solid", "dash", "dot", "dashdot")
+LATENESS_TICKS_MS = [digit * 10**power for power in range(-3, 6) for digit in (1, 2, 5)]
+LOAD_TICKS = [digit * 10**power for power in range(6) for digit in (1, 2, 5)]
+POINTS_PER_DECADE = 40
+TICKS_BEYOND = 10
+"""A percentile is drawn only where at least so many ticks lie beyond it."""
+AXIS_TICKS = {2: "50 %", 10: "90 %", 100: "99 %", 1_000: "99.9 %", 10_000: "99.99 %", 100_000: "99.999 %"}
+HEIGHT = 420
+
+
+class Chart(Struct, frozen=True):
+    """One chart: its HTML needs plotly.js on the page."""
+
+    name: str
+    title: str
+    words: str
+    """What it shows and how to read it."""
+    fragment: str
+
+
+class Style(Struct, frozen=True):
+    """How an arm is drawn, the same in all charts."""
+
+    color: str
+    dash: str
+
+
+def all_charts(document: Document, results: Results) -> list[Chart]:
+    """Return the charts for which the folder has something to draw."""
+    styles = styles_of(document.suite.parsed_arms())
+    return [
+        chart
+        for chart in (
+            lateness_chart(document, results, styles),
+            *load_charts(document, styles),
+            stall_chart(document, results, styles),
+            loops_chart(document, results),
+        )
+        if chart is not None
+    ]
+
+
+def styles_of(arms: Sequence[Arm]) -> dict[str, Style]:
+    """Return how each arm is drawn: the one of a backend with the fewest settings is solid."""
+    styles = {}
+    for backend in dict.fromkeys(arm.backend for arm in arms):
+        colors = COLORS.get(backend, OTHER_COLORS)
+        own = sorted((arm for arm in arms if arm.backend == backend), key=lambda arm: len(arm.settings))
+        for place, arm in enumerate(own):
+            styles[arm.name] = Style(colors[place % len(colors)], DASHES[place % len(DASHES)])
+    return styles
+
+
+# Percentiles
+
+
+def lateness_chart(document: Document, results: Results, styles: dict[str, Style]) -> Chart | None:
+    """Draw one percentile curve an arm, both axes logarithmic, as HdrHistogram plots them."""
+    figure = go.Figure()
+    for arm in document.suite.arms:
+        pooled = pooled_lateness(results, arm)
+        if pooled.count:
+            figure.add_trace(_percentile_curve(arm, pooled, styles[arm]))
+    figure.update_xaxes(
+        type="log", title="share of the ticks", tickvals=list(AXIS_TICKS), ticktext=list(AXIS_TICKS.values())
+    )
+    _milliseconds(figure, "tick lateness, ms")
+    words = (
+        "A point says: this share of the ticks arrived within so many milliseconds of their due time. Lower is better, "
+        "and the right end is what players complain about. A tick that never came is counted as late."
+    )
+    return _chart("lateness", "How late ticks arrive", words, figure)
+
+
+def percentile_points(ticks: int) -> list[float]:
+    """Return the percentiles to draw for so many ticks, evenly spaced in the logarithm of what lies beyond them."""
+    points = [100 * (1 - 10 ** (-step / POINTS_PER_DECADE)) for step in range(1, 1_000)]
+    return [percent for percent in points if ticks * (1 - percent / 100) >= TICKS_BEYOND]
+
+
+def _percentile_curve(arm: str, pooled: Histogram, style: Style) -> go.Scatter:
+    percents = percentile_points(pooled.count)
+    return go.Scatter(
+        x=[100 / (100 - percent) for percent in percents],
+        y=[pooled.percentile_us(percent) / 1000 for percent in percents],
+        name=html.escape(arm),
+        mode="lines",
+        line={"color": style.color, "dash": style.dash, "width": 2.5},
+        text=[f"{percent:.2f} %" for percent in percents],
+        hovertemplate="%{text} of the ticks came within %{y:.2f} ms",
+    )
+
+
+# Over connections
+
+
+def load_charts(document: Document, styles: dict[str, Style]) -> Iterator[Chart]:
+    """Draw what each search saw: lateness and CPU over connections."""
+    for search in document.suite.searches:
+        points = [point for point in document.curves if point.search == search.name]
+        if chart := _over_load(
+            f"lateness-{search.name}",
+            f"Lateness over connections, {search.name}",
+            f"p99 of tick lateness at every load that the search for capacity tried. {search.description} A cross did "
+            f"not hold ({search.slo}); an open circle could not be measured.",
+            "tick lateness p99, ms",
+            points,
+            styles,
+            lambda point: point.lateness_p99_ms,
+        ):
+            _add_bound(chart, search)
+            yield _finish(chart)
+        if chart := _over_load(
+            f"cpu-{search.name}",
+            f"CPU over connections, {search.name}",
+            "How much of its core the server process took, its children included.",
+            "server CPU, % of one core",
+            points,
+            styles,
+            lambda point: point.cpu_percent,
+        ):
+            yield _finish(chart)
+
+
+class _Draft(Struct):
+    name: str
+    title: str
+    words: str
+    figure: go.Figure
+
+
+SYMBOLS = {"held": "circle", "failed": "x", "unclear": "x", "generator": "circle-open", "spoiled": "circle-open"}
+
+
+def _over_load(
+    name: str,
+    title: str,
+    words: str,
+    axis: str,
+    points: list[CurvePoint],
+    styles: dict[str, Style],
+    read: Callable[[CurvePoint], float | None],
+) -> _Draft | None:
+    figure = go.Figure()
+    for arm in dict.fromkeys(point.arm for point in points):
+        own = sorted(
+            (point for point in points if point.arm == arm and read(point) is not None),
+            key=lambda point: point.connections,
+        )
+        style = styles.get(arm, Style(OTHER_COLORS[0], "solid"))
+        figure.add_trace(
+            go.Scatter(
+                x=[point.connections for point in own],
+                y=[read(point) for point in own],
+                name=html.escape(arm),
+                mode="lines+markers",
+                line={"color": style.color, "dash": style.dash, "width": 2},
+                marker={"symbol": [SYMBOLS[point.outcome] for point in own], "size": 9},
+                text=[point.outcome for point in own],
+                hovertemplate="%{x:,} connections: %{y:.1f} (%{text})",
+            )
+        )
+    figure.update_xaxes(
+        type="log", title="connections", tickvals=LOAD_TICKS, ticktext=[f"{load:,}" for load in LOAD_TICKS]
+    )
+    if axis.endswith("ms"):
+        _milliseconds(figure, axis)
+    else:
+        figure.update_yaxes(title=axis, rangemode="tozero")
+    return _Draft(name, title, words, figure) if figure.data else None
+
+
+def _add_bound(draft: _Draft, search: Search) -> None:
+    for objective in parse_slo(search.slo):
+        if objective.figure == "tick_lateness_ms.p99":
+            text = f"objective, {objective.bound:g} ms"
+            draft.figure.add_hline(objective.bound, line={"dash": "dot", "color": "#888"}, annotation_text=text)
+
+
+# A run with a stall
+
+
+def stall_chart(document: Document, results: Results, styles: dict[str, Style]) -> Chart | None:
+    """Draw what those who read got while others had stopped reading, over the time of one run."""
+    side = next((side for side in document.suite.sides if side.scenario == "stall"), None)
+    if side is None:
+        return None
+    figure = go.Figure()
+    for arm in document.suite.arms:
+        runs = counted(side_runs(results, side, arm, side.loads[0]))
+        load = next((run.load for run in runs if run.load is not None and run.load.stages), None)
+        if load is not None and load.tick_rate_hz:
+            figure.add_trace(_stall_curve(arm, load, load.tick_rate_hz, styles[arm]))
+    figure.update_xaxes(title="seconds since the others stopped reading")
+    figure.update_yaxes(title="ticks that came, % of those due", rangemode="tozero")
+    words = (
+        f"The side {side.name}: {side.description} At the beginning of the window some stop reading for good. Shown is "
+        "what the others got: a server that waits for the stalled ones sends nothing to anybody."
+    )
+    return _chart("stall", "Time line of a run with stalled clients", words, figure) if figure.data else None
+
+
+def _stall_curve(arm: str, load: LoadSummary, rate_hz: float, style: Style) -> go.Scatter:
+    due = [stage.duration_s * rate_hz * max(1, stage.connections) for stage in load.stages]
+    return go.Scatter(
+        x=[stage.start_s + stage.duration_s / 2 for stage in load.stages],
+        y=[100 * stage.received / expected for stage, expected in zip(load.stages, due, strict=True)],
+        name=html.escape(arm),
+        mode="lines",
+        line={"color": style.color, "dash": style.dash, "width": 2.5, "shape": "hvh"},
+        hovertemplate="%{x:.1f} s: %{y:.0f} % of the ticks",
+    )
+
+
+# Loop designs
+
+
+def loops_chart(document: Document, results: Results) -> Chart | None:
+    """Draw pings beside a heavy tick, by loop design on both stacks."""
+    side = next((side for side in document.suite.sides if is_heavy(side)), None)
+    if side is None:
+        return None
+    figure = go.Figure()
+    bars: dict[str, dict[str, float]] = {}
+    for arm in document.suite.arms_of(side):
+        mode = _mode_of(arm)
+        loads = [run.load for run in counted(side_runs(results, side, arm.name, side.loads[0])) if run.load is not None]
+        if mode is not None and loads and loads[0].ping_rtt_ms.p99 is not None:
+            bars.setdefault(arm.backend, {})[mode] = loads[0].ping_rtt_ms.p99
+    for backend, values in bars.items():
+        figure.add_trace(
+            go.Bar(
+                x=list(values),
+                y=list(values.values()),
+                name=backend,
+                marker={"color": COLORS.get(backend, OTHER_COLORS)[0]},
+                hovertemplate="%{x}: %{y:.1f} ms",
+            )
+        )
+    figure.update_layout(barmode="group")
+    _milliseconds(figure, "ping p99, ms")
+    words = (
+        f"The side {side.name}: {side.description} A ping is answered between ticks, so it waits for the rules unless "
+        "these run elsewhere. Run once, no verdict; docs/loop-designs has an essay on each."
+    )
+    return _chart("loops", "Loop designs with a heavy tick", words, figure) if figure.data else None
+
+
+def _mode_of(arm: Arm) -> str | None:
+    """Return the loop design of an arm that differs from the defaults by nothing else."""
+    settings = dict(arm.settings)
+    settings.pop("worker-nice", None)
+    mode = settings.pop("mode", "managed")
+    return None if settings or arm.backend not in COLORS else mode
+
+
+# Layout
+
+
+def _milliseconds(figure: go.Figure, title: str) -> None:
+    ticks = [f"{value:,g}" for value in LATENESS_TICKS_MS]
+    figure.update_yaxes(type="log", title=title, tickvals=LATENESS_TICKS_MS, ticktext=ticks)
+
+
+def _chart(name: str, title: str, words: str, figure: go.Figure) -> Chart | None:
+    return _finish(_Draft(name, title, words, figure)) if figure.data else None
+
+
+def _finish(draft: _Draft) -> Chart:
+    draft.figure.update_layout(
+        template="none",
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"family": "system-ui, sans-serif", "size": 13},
+        height=HEIGHT,
+        margin={"l": 64, "r": 16, "t": 64, "b": 56},
+        legend={"orientation": "h", "yref": "container", "y": 1, "yanchor": "top", "x": 0},
+        hovermode="closest",
+        showlegend=True,
+    )
+    draft.figure.update_xaxes(zeroline=False)
+    draft.figure.update_yaxes(zeroline=False)
+    config = {"displayModeBar": False, "responsive": True}
+    fragment: str = draft.figure.to_html(
+        full_html=False, include_plotlyjs=False, config=config, div_id=f"chart-{draft.name}"
+    )
+    return Chart(draft.name, draft.title, draft.words, fragment)

@@ -1,0 +1,286 @@
+"""
+The table that a stack is chosen by: one line a question, one column an arm. Pure; knows nothing of how it is drawn.
+
+Lines from the blocks have the median and the range over the valid runs. Sides and searches may have run once: their
+figures stand there without an interval, and no verdict is drawn on them.
+"""
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from msgspec import Struct
+
+from shared.measure.summary import LoadSummary
+from tickbench.arms import Arm
+from tickbench.codelines import backend_lines, mode_lines
+from tickbench.comparisons import Comparisons, SearchResult
+from tickbench.figures import BY_KEY, Figure
+from tickbench.plan import slot_of
+from tickbench.results import Results, Run
+from tickbench.rows import NO_FIGURE, block_runs, counted
+from tickbench.suite import Side, Suite
+
+AS_WRITTEN = "as people write it"
+TUNED = "tuned"
+Read = Callable[[LoadSummary], float | None]
+
+
+class Answer(Struct, frozen=True):
+    """One cell: what is to be read at a glance, and what is beside it."""
+
+    text: str
+    detail: str = ""
+    is_doubtful: bool = False
+    """It rests on runs of which none is valid."""
+
+
+class Question(Struct, frozen=True):
+    """One line."""
+
+    title: str
+    unit: str
+    source: str
+    """Which part of the suite it is from, and how often that ran."""
+    meaning: str
+    answers: list[Answer]
+    """In the order of the arms."""
+
+
+class Decision(Struct, frozen=True):
+    """The table."""
+
+    arms: list[str]
+    styles: list[str]
+    """Of each arm: as people write it, or tuned."""
+    questions: list[Question]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What a line reads from each run: one figure for the text, others for the detail."""
+
+    title: str
+    unit: str
+    meaning: str
+    read: Read
+    digits: int = 2
+    detail: tuple[tuple[str, Read, int], ...] = ()
+
+
+def decide(results: Results, comparisons: Comparisons) -> Decision:
+    """Return the table of a results folder; lines of which the suite has no part are left out."""
+    suite = results.record.suite
+    arms = suite.parsed_arms()
+    questions = [
+        *_capacity_questions(suite, comparisons.searches),
+        *_side_questions(results, "storm", STORM),
+        *(_block_question(results, BY_KEY[key]) for key in BLOCK_FIGURES),
+        *_side_questions(results, "players", PLAYERS),
+        *_side_questions(results, "idle", IDLE),
+        *_side_questions(results, "stall", STALL),
+        *_heavy_questions(results),
+        _code_question(arms),
+    ]
+    return Decision([arm.name for arm in arms], [style_of(arm) for arm in arms], questions)
+
+
+def style_of(arm: Arm) -> str:
+    """Return how an arm is meant: the naive fan-out is what tutorials do."""
+    return AS_WRITTEN if dict(arm.settings).get("fanout") == "naive" else TUNED
+
+
+def side_runs(results: Results, side: Side, arm: str, connections: int) -> list[Run]:
+    """Return the runs of an arm in a side at one load, of each only the last attempt."""
+    own = [run for run in results.runs if (run.part, run.arm, run.connections) == (side.name, arm, connections)]
+    return list({slot_of(run): run for run in own}.values())
+
+
+def is_heavy(side: Side) -> bool:
+    """Whether a side has bots that search."""
+    return bool(side.server.get("bot-steps"))
+
+
+BLOCK_FIGURES = (
+    "tick_lateness_ms.p50",
+    "tick_lateness_ms.p99",
+    "interval_error_ms.p99",
+    "ping_rtt_ms.p99",
+    "server.cpu_us_per_frame",
+    "server.rss_per_connection_bytes",
+)
+
+
+def _percent(value: float | None) -> float | None:
+    return None if value is None else 100 * value
+
+
+def _ticks_of_due(load: LoadSummary) -> float | None:
+    """Return how many of the due times were a tick, in percent, as one who reads saw it."""
+    if not load.tick_rate_hz or not load.connections.connected:
+        return None
+    due = load.tick_rate_hz * load.duration_s * load.connections.connected
+    return min(100.0, 100 * load.frames.received / due)
+
+
+STORM = [
+    Line(
+        "connects a second",
+        "",
+        "nine in ten come at the same moment: first connect to last first tick",
+        lambda load: load.connections.rush_per_second,
+        0,
+        (
+            ("first tick p50", lambda load: load.connections.connect_ms.p50, 0),
+            ("p99", lambda load: load.connections.connect_ms.p99, 0),
+        ),
+    ),
+    Line(
+        "lateness p99 in a storm",
+        "ms",
+        "of all that got in while nine in ten came at once",
+        lambda load: load.tick_lateness_ms.p99,
+        1,
+        (("reach, %", lambda load: _percent(load.reach), 2),),
+    ),
+]
+PLAYERS = [
+    Line(
+        "key to turn p99",
+        "ms",
+        "from a key to the tick frame that shows the turn; half a period and more is the rules' own",
+        lambda load: load.input_ms.p99 if load.input_ms is not None else None,
+        1,
+        (("p50", lambda load: load.input_ms.p50 if load.input_ms is not None else None, 1),),
+    )
+]
+IDLE = [
+    Line(
+        "memory an idle connection",
+        "KiB",
+        "growth of the server's resident memory, with thousands who say nothing",
+        BY_KEY["server.rss_per_connection_bytes"].read,
+        1,
+    )
+]
+STALL = [
+    Line(
+        "lateness p99 beside stalled clients",
+        "ms",
+        "of those who read, while some stopped reading; a tick that never came counts as late",
+        lambda load: load.tick_lateness_ms.p99,
+        1,
+        (
+            ("ticks of those due, %", _ticks_of_due, 1),
+            ("reach, %", lambda load: _percent(load.reach), 2),
+        ),
+    )
+]
+
+
+HEAVY = [
+    Line(
+        "ping p99, heavy tick",
+        "ms",
+        "a ping of the protocol and its pong, while the rules take some 30 ms a tick",
+        lambda load: load.ping_rtt_ms.p99,
+        1,
+        (("lateness p99", lambda load: load.tick_lateness_ms.p99, 1),),
+    )
+]
+
+
+def _block_question(results: Results, figure: Figure) -> Question:
+    suite = results.record.suite
+    answers = []
+    for arm in suite.arms:
+        runs = block_runs(arm, results.runs)
+        answers.append(_answer(runs, figure.read, figure.digits))
+    source = f"{suite.repeats} blocks, {suite.connections:,} connections: median (range)"
+    return Question(figure.title, figure.unit, source, figure.meaning, answers)
+
+
+def _side_questions(results: Results, scenario: str, lines: Sequence[Line]) -> list[Question]:
+    sides = [side for side in results.record.suite.sides if side.scenario == scenario and not is_heavy(side)]
+    return [question for side in sides for line in lines for question in _of_side(results, side, line)]
+
+
+def _heavy_questions(results: Results) -> list[Question]:
+    sides = [side for side in results.record.suite.sides if side.scenario == "steady" and is_heavy(side)]
+    return [question for side in sides for line in HEAVY for question in _of_side(results, side, line)]
+
+
+def _of_side(results: Results, side: Side, line: Line) -> list[Question]:
+    return [
+        Question(
+            line.title,
+            line.unit,
+            f"{side.name}, {connections:,} connections: {_times(side.repeats)}",
+            line.meaning,
+            [
+                _answer(side_runs(results, side, arm, connections), line.read, line.digits, line.detail)
+                for arm in results.record.suite.arms
+            ],
+        )
+        for connections in side.loads
+    ]
+
+
+def _answer(runs: list[Run], read: Read, digits: int, detail: tuple[tuple[str, Read, int], ...] = ()) -> Answer:
+    loads = [run.load for run in counted(runs) if run.load is not None]
+    values = [value for load in loads if (value := read(load)) is not None]
+    if not values:
+        return Answer(NO_FIGURE, _why_none(runs))
+    low, high = f"{min(values):,.{digits}f}", f"{max(values):,.{digits}f}"
+    parts = [f"{low}\N{EN DASH}{high}"] if low != high else []
+    for title, read_more, more_digits in detail:
+        more = [value for load in loads if (value := read_more(load)) is not None]
+        if more:
+            parts.append(f"{title} {statistics.median(more):,.{more_digits}f}")
+    is_doubtful = not all(load.validity.ok for load in loads)
+    return Answer(f"{statistics.median(values):,.{digits}f}", ", ".join(parts), is_doubtful)
+
+
+def _why_none(runs: list[Run]) -> str:
+    if not runs:
+        return "not run"
+    failed = [run.reason for run in runs if run.reason]
+    return failed[0] if failed else "not measured"
+
+
+def _capacity_questions(suite: Suite, found: list[SearchResult]) -> list[Question]:
+    questions = []
+    for search in suite.searches:
+        own = [each for each in found if each.search == search.name]
+        answers = [_capacity_answer([each for each in own if each.arm == arm]) for arm in suite.arms]
+        meaning = f"the most connections with {search.slo}; {search.description}".rstrip("; ")
+        source = f"{search.name}: doubling, bisection, confirmed twice, {_times(search.repeats)}"
+        questions.append(Question(f"capacity, {search.name}", "connections", source, meaning, answers))
+    return questions
+
+
+def _capacity_answer(found: list[SearchResult]) -> Answer:
+    ended = [each.capacity for each in found if each.capacity is not None]
+    if not ended:
+        return Answer(NO_FIGURE, "not over" if found else "not run")
+    known = sorted(ended, key=lambda capacity: capacity.connections or 0)
+    middle = known[(len(known) - 1) // 2]
+    return Answer(middle.words, f"{known[0].words}\N{EN DASH}{known[-1].words}" if len(known) > 1 else "")
+
+
+def _code_question(arms: list[Arm]) -> Question:
+    answers = []
+    for arm in arms:
+        mode = dict(arm.settings).get("mode", "managed")
+        lines = mode_lines(arm.backend, mode)
+        answers.append(
+            Answer(NO_FIGURE, "none of ours")
+            if lines is None
+            else Answer(f"{lines}", f"whole backend {backend_lines(arm.backend):,}")
+        )
+    meaning = "lines of the loop design that hold code (no blanks, comments, docstrings); shown, never ranked"
+    return Question("code lines", "", "tickbench lines", meaning, answers)
+
+
+def _times(repeats: int) -> str:
+    return "once" if repeats == 1 else f"{repeats} times, median (range)"

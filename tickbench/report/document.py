@@ -1,0 +1,153 @@
+"""
+All that a comparison found, as one document: ``results.json``, which pages, tables and ``tickbench diff`` are made of.
+
+History of the schema: 1, the first. ``tickbench.results/1`` is generated from these types (docs/schemas); a reader
+ignores fields it does not know, and refuses another number. Knows nothing of how it is drawn.
+"""
+
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from tickbench.checks import is_valid, validity_words
+from tickbench.comparisons import Comparisons, compare_all
+from tickbench.environment import Environment
+from tickbench.figures import FIGURES
+from tickbench.plan import next_run, slot_of
+from tickbench.report.decision import Decision, decide
+from tickbench.results import Results, Run
+from tickbench.search import Outcome, probes_of
+from tickbench.slo import read_figure
+from tickbench.suite import Suite
+
+Mark = Literal["valid", "doubtful", "failed", "superseded"]
+
+
+class RunLine(Struct, frozen=True):
+    """One run in a line: what it was, whether it can be trusted, and its figures."""
+
+    number: int
+    part: str
+    block: int
+    arm: str
+    again: bool
+    attempt: int
+    scenario: str
+    connections: int
+    mark: Mark
+    """``superseded``: the machine spoiled it, and it was made again."""
+    words: str
+    started_at: str
+    took_s: float
+    file: str
+    figures: dict[str, float | None]
+    """By their names in the summary, in its units."""
+
+
+class CurvePoint(Struct, frozen=True):
+    """One load that a search tried."""
+
+    search: str
+    arm: str
+    block: int
+    connections: int
+    outcome: Outcome
+    lateness_p50_ms: float | None
+    lateness_p99_ms: float | None
+    cpu_percent: float | None
+    """Of the server, of one core."""
+
+
+class Document(Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickbench.results/1"):
+    """All of it."""
+
+    id: str
+    started_at: str
+    resumed_at: list[str]
+    is_complete: bool
+    """Every run that the suite asks for is made."""
+    suite: Suite
+    environment: Environment
+    comparisons: Comparisons
+    decision: Decision
+    curves: list[CurvePoint]
+    runs: list[RunLine]
+
+
+def make_document(results: Results) -> Document:
+    """Return the document of a results folder."""
+    record = results.record
+    comparisons = compare_all(results)
+    return Document(
+        id=record.id,
+        started_at=record.started_at,
+        resumed_at=record.resumed_at,
+        is_complete=next_run(record.suite, results.runs) is None,
+        suite=record.suite,
+        environment=results.environment,
+        comparisons=comparisons,
+        decision=decide(results, comparisons),
+        curves=_curves(results),
+        runs=_run_lines(results),
+    )
+
+
+def _run_lines(results: Results) -> list[RunLine]:
+    last = {slot_of(run): run.number for run in results.runs}
+    searched = {search.name for search in results.record.suite.searches}
+    pairs = zip(results.runs, results.files, strict=True)
+    return [
+        _run_line(run, file, is_last=run.part in searched or last[slot_of(run)] == run.number) for run, file in pairs
+    ]
+
+
+def _run_line(run: Run, file: str, *, is_last: bool) -> RunLine:
+    figures = {each.key: None if run.load is None else read_figure(run.load, each.key) for each in FIGURES}
+    return RunLine(
+        number=run.number,
+        part=run.part,
+        block=run.block,
+        arm=run.arm,
+        again=run.again,
+        attempt=run.attempt,
+        scenario=run.scenario,
+        connections=run.connections,
+        mark=_mark(run) if is_last else "superseded",
+        words=validity_words(run),
+        started_at=run.started_at,
+        took_s=run.took_s,
+        file=file,
+        figures=figures,
+    )
+
+
+def _mark(run: Run) -> Mark:
+    if run.load is None:
+        return "failed"
+    return "valid" if is_valid(run) else "doubtful"
+
+
+def _curves(results: Results) -> list[CurvePoint]:
+    points = []
+    for search in results.record.suite.searches:
+        runs = [run for run in results.runs if run.part == search.name]
+        points += [
+            CurvePoint(
+                search=search.name,
+                arm=run.arm,
+                block=run.block,
+                connections=run.connections,
+                outcome=probe.outcome,
+                lateness_p50_ms=run.load.tick_lateness_ms.p50 if run.load else None,
+                lateness_p99_ms=run.load.tick_lateness_ms.p99 if run.load else None,
+                cpu_percent=run.load.server.cpu_percent if run.load else None,
+            )
+            for run, probe in zip(sorted(runs, key=lambda run: run.number), probes_of(search, runs), strict=True)
+        ]
+    return points
+
+
+def schema_text() -> str:
+    """Return the JSON schema of ``results.json``, generated from the types."""
+    return msgspec.json.format(msgspec.json.encode(msgspec.json.schema(Document)), indent=1).decode() + "\n"
