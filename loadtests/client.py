@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from loadtests.arrivals import Latest
-    from loadtests.target import Target
     from loadtests.witness import Witness
+    from shared.wire.target import Target
 
     Address = tuple[int, tuple[Any, ...]]
     """Family and socket address, as getaddrinfo gives them."""

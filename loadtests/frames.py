@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from loadtests.target import Target
+    from shared.wire.target import Target
 
 CONTINUATION: Final = 0
 TEXT: Final = 1

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loadtests.scenario import Scenario
-from loadtests.target import DEFAULT_PATH, Target, parse_target
+from shared.wire.target import DEFAULT_PATH, Target, parse_target
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -11,7 +11,7 @@ from loadtests.frames import Handshake, PeerError
 
 if TYPE_CHECKING:
     from loadtests.client import Address
-    from loadtests.target import Target
+    from shared.wire.target import Target
 
 TIMEOUT_S = 5.0
 MAX_ADDRESSES = 4

@@ -16,7 +16,7 @@ from shared.measure.summary import ServerFigures, ServerTicks
 
 if TYPE_CHECKING:
     from loadtests.client import Address
-    from loadtests.target import Target
+    from shared.wire.target import Target
 
 TIMEOUT_S = 10.0
 MAX_BYTES = 16 * 1024 * 1024

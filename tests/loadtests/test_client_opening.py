@@ -8,8 +8,8 @@ import threading
 import pytest
 
 from loadtests.client import Connection
-from loadtests.target import parse_target
 from loadtests.witness import Ending, Fate
+from shared.wire.target import parse_target
 from tests.support.client import PATIENCE_S
 from tests.support.scripted_server import Witnessed, server
 

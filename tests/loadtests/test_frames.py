@@ -19,7 +19,7 @@ from loadtests.frames import (
     frames_in,
     masked_frame,
 )
-from loadtests.target import parse_target
+from shared.wire.target import parse_target
 
 HANDSHAKE = Handshake(parse_target("ws://127.0.0.1:8000/connect?room=a"), bytes(range(16)))
 

@@ -16,8 +16,8 @@ from loadtests import stats as stats_module
 from loadtests.probe import NoServerError, knock, resolve
 from loadtests.stamps import now_us
 from loadtests.stats import ServerStats, fetch_stats, figures_between, find_server
-from loadtests.target import parse_target
 from shared.measure.histogram import Histogram
+from shared.wire.target import parse_target
 
 PATIENCE_S = 10.0
 

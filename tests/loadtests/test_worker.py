@@ -14,8 +14,8 @@ from loadtests.options import LoadOptions
 from loadtests.scenario import Scenario
 from loadtests.stamps import now_us
 from loadtests.stats import ServerStats
-from loadtests.target import parse_target
 from loadtests.worker import LoadWorker
+from shared.wire.target import parse_target
 from tests.loadtests.test_arrivals import frame, stamp
 from tests.loadtests.test_stats import decoded
 

@@ -21,8 +21,8 @@ import pytest
 
 from loadtests.arrivals import ArrivalLog, Arrivals
 from loadtests.client import Connection
-from loadtests.target import parse_target
 from loadtests.witness import Ending, Fate
+from shared.wire.target import parse_target
 from tests.support.client import PATIENCE_S
 
 TICK = b'[["tick",%d,1700000000000000,1700000000000100],["pad","' + b"." * 100 + b'"]]'

@@ -1,4 +1,4 @@
-"""Where the load goes: the address in a URL. Opens nothing."""
+"""Where a client goes: the address in a URL. Opens nothing."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from shared.wire.handshake import DEFAULT_ROOM, ROOM_NAME
+
 DEFAULT_PATH = "/connect"
-ROOM_NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
-"""A room's name, as in protocol.md."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Target:
     @property
     def room(self) -> str:
         """The room that a connection to this endpoint is in."""
-        return dict(parse_qsl(self.query)).get("room", "main")
+        return dict(parse_qsl(self.query)).get("room", DEFAULT_ROOM)
 
     def in_room(self, room: str) -> Target:
         """Return the same endpoint with another room."""
@@ -61,7 +61,7 @@ def parse_target(url: str) -> Target:
     except ValueError as error:
         raise ValueError(f"{url}: {error}; {right}") from error
     if parts.scheme in {"wss", "https"}:
-        raise ValueError(f"{url}: TLS is not supported, the generator times bare sockets; {right}")
+        raise ValueError(f"{url}: TLS is not supported, bare sockets are timed; {right}")
     if parts.scheme not in {"ws", "http"}:
         raise ValueError(f"{url}: not a WebSocket URL; {right}")
     if not parts.hostname or not 1 <= port <= 65535 or re.search(r"[\s\x00-\x20\x7f]", url):

@@ -1,6 +1,6 @@
 import pytest
 
-from loadtests.target import Target, parse_target
+from shared.wire.target import Target, parse_target
 
 
 @pytest.mark.parametrize(
