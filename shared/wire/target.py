@@ -69,5 +69,5 @@ def parse_target(url: str) -> Target:
     path = DEFAULT_PATH if parts.path in {"", "/"} else parts.path
     target = Target(parts.hostname, port, path, parts.query)
     if not ROOM_NAME.fullmatch(target.room):
-        raise ValueError(f"{url}: a room's name is 1 to 32 of A-Za-z0-9_-")
+        raise ValueError(f"{url}: {target.room!r} is no room; a room's name is 1 to 32 of A-Za-z0-9_-")
     return target
