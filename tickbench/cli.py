@@ -15,6 +15,7 @@ from tickbench.errors import InputError
 VERBS = {
     "serve": "tickbench.verbs.serve:serve",
     "load": "tickbench.verbs.load:load",
+    "conformance": "tickbench.verbs.conformance:conformance",
     "compare": "tickbench.verbs.compare:compare",
     "report": "tickbench.verbs.report:report",
     "bench": "tickbench.verbs.bench:bench",

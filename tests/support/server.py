@@ -25,6 +25,7 @@ STOP_LIMIT_S = 5.0
 POLL_S = 0.01
 
 FAULTY_SERVER = Path(__file__).with_name("faulty_server.py")
+ERRING_SERVER = Path(__file__).with_name("erring_server.py")
 
 
 class Held(NamedTuple):
@@ -155,14 +156,18 @@ class RunningServer:
 
 
 @contextmanager
-def run_server(backend: str, *flags: str, faulty: bool = False, logs: bool = False) -> Iterator[RunningServer]:
+def run_server(
+    backend: str, *flags: str, faulty: bool = False, logs: bool = False, plant: str = ""
+) -> Iterator[RunningServer]:
     """
     Run a server for the length of a ``with`` block.
 
+    ``plant``: a fault that asyncio's is to have in what it says, see erring_server.py.
     ``faulty``: one whose room ``crash`` raises when a snake is in it, and whose room ``block`` blocks. Unless it
     ``logs``, it must not write a word to stderr. It must stop as promised, unless the test has ended it already.
     """
     entry = [str(FAULTY_SERVER), backend] if faulty else ["-m", f"backends.{backend}_server"]
+    entry = [str(ERRING_SERVER), plant] if plant else entry
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         log = Path(folder) / "stderr"
         process = start(entry, flags, log)

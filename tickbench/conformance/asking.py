@@ -1,0 +1,75 @@
+"""Where a URL leads, and plain HTTP requests to there, right or wrong. Knows nothing of WebSockets."""
+
+import base64
+import http.client
+import os
+import socket
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from shared.wire.target import Target, parse_target
+from tickbench.conformance.verdict import quote
+from tickbench.errors import InputError
+
+REACH_LIMIT_S = 5.0
+MAX_BODY_BYTES = 16 * 1024 * 1024
+
+
+class Answer(NamedTuple):
+    """An HTTP answer; header names in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def __str__(self) -> str:
+        return f"HTTP {self.status} {quote(self.body.decode(errors='replace').strip())}".rstrip()
+
+
+def target_of(url: str) -> Target:
+    """Return the endpoint that ``url`` names, by the rules of the load test; InputError if it is none."""
+    try:
+        return parse_target(url)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+
+
+def knock(target: Target) -> None:
+    """Raise :class:`InputError` if nobody listens there."""
+    try:
+        socket.create_connection((target.host, target.port), REACH_LIMIT_S).close()
+    except OSError as error:
+        raise InputError(f"nobody listens on {target.authority} ({error.strerror or error}); start it first") from error
+
+
+def ask(server: Target, method: str, path: str, headers: Mapping[str, str | None], limit_s: float) -> Answer:
+    """
+    Make a request with these ``headers`` and a Host (None leaves one out); return the answer.
+
+    Raises:
+        OSError: the server can't be reached, or does not answer in time.
+        http.client.HTTPException: it does not answer in HTTP.
+
+    """
+    connection = http.client.HTTPConnection(server.host, server.port, timeout=limit_s)
+    try:
+        connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+        for name, value in {"Host": server.authority, **headers}.items():
+            if value is not None:
+                connection.putheader(name, value)
+        connection.endheaders()
+        response = connection.getresponse()
+        given = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(response.status, given, response.read(MAX_BODY_BYTES))
+    finally:
+        connection.close()
+
+
+def upgrade_headers() -> dict[str, str | None]:
+    """Return the headers of an upgrade request."""
+    return {
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": base64.b64encode(os.urandom(16)).decode(),
+    }

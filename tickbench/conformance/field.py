@@ -1,0 +1,90 @@
+"""
+What a client draws from what it is told: cells, who lives, how snakes lie. Knows nothing of connections or time.
+
+It takes what it can use and leaves the rest: whether commands are well made is asked elsewhere.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from tickbench.conformance.shapes import Commands, is_sound
+
+Cell = tuple[int, int]
+
+LEFT, UP, RIGHT, DOWN = 37, 38, 39, 40
+STEPS: dict[int, Cell] = {LEFT: (-1, 0), UP: (0, -1), RIGHT: (1, 0), DOWN: (0, 1)}
+"""Key code to direction."""
+BACK = {LEFT: RIGHT, RIGHT: LEFT, UP: DOWN, DOWN: UP}
+SIDE = {LEFT: DOWN, DOWN: RIGHT, RIGHT: UP, UP: LEFT}
+
+EMPTY = (" ", 0)
+HEAD, BODY, TAIL = "%", "@", "*"
+EDIBLE = " 123456789"
+"""What a head may enter."""
+
+
+class Living(NamedTuple):
+    """A living player, as ``p_joined`` and ``p_score`` tell of it."""
+
+    name: str
+    color: int
+    score: int
+
+
+@dataclass
+class Field:
+    """What one client shows."""
+
+    width: int = 0
+    height: int = 0
+    cells: dict[Cell, tuple[str, int]] = field(default_factory=dict)
+    """What is not here is empty."""
+    living: dict[int, Living] = field(default_factory=dict)
+
+    def apply(self, commands: Commands) -> None:
+        """Draw what the commands say."""
+        for command in commands:
+            draw = getattr(self, f"_{command[0]}", None)
+            if draw and is_sound(command):
+                draw(*command[1:])
+
+    def find(self, char: str, color: int) -> list[Cell]:
+        """Return the cells that show this."""
+        return [cell for cell, shown in self.cells.items() if shown == (char, color)]
+
+    def is_open(self, cell: Cell) -> bool:
+        """Whether a head may enter."""
+        inside = 0 <= cell[0] < self.width and 0 <= cell[1] < self.height
+        return inside and self.cells.get(cell, EMPTY)[0] in EDIBLE
+
+    # Commands
+
+    def _world(self, rows: list[list[list[Any]]]) -> None:
+        self.height, self.width = len(rows), max(map(len, rows), default=0)
+        cells = {(x, y): (char, color) for y, row in enumerate(rows) for x, (char, color) in enumerate(row)}
+        self.cells = {cell: shown for cell, shown in cells.items() if shown[0] != " "}
+
+    def _reset_world(self) -> None:
+        self.cells.clear()
+
+    def _render(self, x: int, y: int, char: str, color: int) -> None:
+        if char == " ":
+            self.cells.pop((x, y), None)
+        else:
+            self.cells[x, y] = (char, color)
+
+    def _p_joined(self, player_id: int, name: str, color: int, score: int) -> None:
+        self.living[player_id] = Living(name, color, score)
+
+    def _p_score(self, player_id: int, score: int) -> None:
+        if player_id in self.living:
+            self.living[player_id] = self.living[player_id]._replace(score=score)
+
+    def _p_gameover(self, player_id: int) -> None:
+        self.living.pop(player_id, None)
+
+
+def moved(cell: Cell, key: int, steps: int = 1) -> Cell:
+    """Return the cell that lies ``steps`` further that way."""
+    dx, dy = STEPS[key]
+    return cell[0] + dx * steps, cell[1] + dy * steps

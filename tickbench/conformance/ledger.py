@@ -1,0 +1,52 @@
+"""
+Every message of a run is looked at, whatever check it came to: this keeps the first offender of each kind.
+
+So the checks of what all messages must be (JSON without white space, commands as the table has them) hold for whatever
+the other checks provoked. Knows nothing of connections.
+"""
+
+from dataclasses import dataclass, field
+
+from tickbench.conformance.shapes import Commands, flaw, has_white_space, is_known
+from tickbench.conformance.verdict import quote
+
+
+@dataclass
+class Ledger:
+    """What was seen so far; offenders are quoted."""
+
+    messages: int = 0
+    not_commands: str | None = None
+    spaced: str | None = None
+    frame_flaw: str | None = None
+    """Of a frame, whatever it carried."""
+    commands: dict[str, int] = field(default_factory=dict)
+    """How often each known command came."""
+    flaws: dict[str, str] = field(default_factory=dict)
+    """Name of a known command to what was wrong with one."""
+    unknown: dict[str, str] = field(default_factory=dict)
+    """Name of an unknown command to one of them."""
+
+    def note_text(self, text: str, commands: Commands | None) -> None:
+        """Look at a text message."""
+        self.messages += 1
+        if commands is None:
+            self.not_commands = self.not_commands or quote(text)
+            return
+        if self.spaced is None and has_white_space(text):
+            self.spaced = quote(text)
+        for command in commands:
+            self._note_command(command)
+
+    def note_frame(self, flaw_of_it: str) -> None:
+        """Take note of a frame that is none of a server's."""
+        self.frame_flaw = self.frame_flaw or flaw_of_it
+
+    def _note_command(self, command: list[object]) -> None:
+        name = str(command[0])
+        if not is_known(name):
+            self.unknown.setdefault(name, quote(command))
+            return
+        self.commands[name] = self.commands.get(name, 0) + 1
+        if name not in self.flaws and (wrong := flaw(command)):
+            self.flaws[name] = f"{quote(command)}: {wrong}"

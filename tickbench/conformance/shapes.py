@@ -1,0 +1,106 @@
+"""
+What each command of the server must look like, by itself. Knows nothing of connections, or of what came before.
+
+It is the protocol's table of commands once more, on purpose: records that a server encodes with would agree with it
+about a fault.
+"""
+
+import json
+import re
+from typing import Annotated, Any, TypeGuard
+
+import msgspec
+
+Commands = list[list[Any]]
+
+Natural = Annotated[int, msgspec.Meta(ge=0)]
+Char = Annotated[str, msgspec.Meta(min_length=1, max_length=1)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=15)]
+Words = Annotated[str, msgspec.Meta(min_length=1)]
+Number = int | float
+Time = Annotated[int, msgspec.Meta(gt=0)]
+
+SHAPES: dict[str, Any] = {
+    "handshake": tuple[Name, int],
+    "world": tuple[list[list[tuple[Char, Natural]]]],
+    "reset_world": tuple[()],
+    "render": tuple[Natural, Natural, Char, Natural],
+    "p_joined": tuple[int, Name, Natural, Natural],
+    "p_score": tuple[int, Natural],
+    "p_gameover": tuple[int],
+    "top_scores": tuple[list[tuple[Name, Natural, Natural]]],
+    "error": tuple[Words],
+    "tick": tuple[Natural, Time, Time],
+    "pong": tuple[Number, Time],
+    "pad": tuple[str],
+}
+"""Name of a command to its arguments."""
+
+ARGUMENTS = {
+    "handshake": "name, player id",
+    "world": "rows of [char, color], all equally long",
+    "reset_world": "none",
+    "render": "x, y, char, color",
+    "p_joined": "player id, name, color, score",
+    "p_score": "player id, score",
+    "p_gameover": "player id",
+    "top_scores": "a list of [name, score, color]",
+    "error": "text",
+    "tick": "n, due_us, sent_us, all integers",
+    "pong": "t, server_us",
+    "pad": "text",
+}
+"""The same, in the protocol's words."""
+
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+
+
+def decode(text: str) -> Commands | None:
+    """Return the commands of a message, None if it is no array of arrays that begin with a name."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if is_commands(value) else None
+
+
+def is_commands(value: object) -> TypeGuard[Commands]:
+    """Whether it is an array of commands, and not an empty one."""
+    if not isinstance(value, list) or not value:
+        return False
+    return all(isinstance(command, list) and command and isinstance(command[0], str) for command in value)
+
+
+def is_known(name: str) -> bool:
+    """Whether the protocol has such a command."""
+    return name in SHAPES
+
+
+def flaw(command: list[Any]) -> str | None:
+    """Return what is wrong with the arguments of a known command."""
+    return _type_flaw(command) or (_world_flaw(command[1]) if command[0] == "world" else None)
+
+
+def is_sound(command: list[Any]) -> bool:
+    """Whether it is a known command with arguments that can be used: of a world the rows may differ."""
+    return is_known(command[0]) and _type_flaw(command) is None
+
+
+def has_white_space(text: str) -> bool:
+    """Whether there is white space between the tokens of a JSON text."""
+    return re.search(r"\s", _STRING.sub("", text)) is not None
+
+
+def _type_flaw(command: list[Any]) -> str | None:
+    try:
+        msgspec.convert(command[1:], SHAPES[command[0]])
+    except msgspec.ValidationError as error:
+        return str(error)
+    return None
+
+
+def _world_flaw(rows: list[list[Any]]) -> str | None:
+    widths = {len(row) for row in rows}
+    if len(widths) == 1 and 0 not in widths:
+        return None
+    return f"rows of {sorted(widths)} cells" if widths else "no rows"

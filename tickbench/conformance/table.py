@@ -1,0 +1,43 @@
+"""The table of all checks, in the order in which they are made. Knows nothing of how."""
+
+from tickbench.conformance import (
+    entrance_checks,
+    frame_checks,
+    http_checks,
+    key_checks,
+    ping_checks,
+    play_checks,
+    refusal_checks,
+    room_checks,
+    tick_checks,
+)
+from tickbench.conformance.check import Check
+from tickbench.conformance.subject import Subject
+from tickbench.conformance.verdict import FaultError
+
+
+def check_alive(subject: Subject) -> str | None:
+    """Look whether the server has lived through it all."""
+    if subject.gone or not subject.is_there():
+        raise FaultError(subject.gone, "no client ends the server")
+    return None
+
+
+ALIVE = Check("alive", "Whatever a client does, the server goes on.", check_alive)
+
+CHECKS: tuple[Check, ...] = (
+    *http_checks.EARLY_CHECKS,
+    *entrance_checks.CHECKS,
+    *tick_checks.CHECKS,
+    *ping_checks.CHECKS,
+    *play_checks.CHECKS,
+    *key_checks.CHECKS,
+    *room_checks.CHECKS,
+    *refusal_checks.CHECKS,
+    *frame_checks.CHECKS,
+    # These wait for a time-out that began when the run did, or judge all that was seen.
+    *entrance_checks.LATE_CHECKS,
+    *http_checks.LATE_CHECKS,
+    *room_checks.LATE_CHECKS,
+    ALIVE,
+)

@@ -1,0 +1,143 @@
+"""
+Whether a sequence of ticks is one: n, due times, times of sending. Judges numbers; knows nothing of connections.
+
+Each function returns what is wrong in a sentence, or None.
+"""
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from itertools import pairwise
+from typing import NamedTuple
+
+LINE_TOLERANCE_US = 2
+"""How far a due time may lie off a straight line through all of them: each is a whole number of microseconds."""
+EARLY_TOLERANCE_US = 2_000
+"""A host's wall clock is slewed, a server's offset is not: so much earlier than it was sent a frame may arrive."""
+FAR_US = 1_000_000
+NO_CLOCK_US = 60_000_000
+SENT_RIGHT = "sent_us is microseconds since the Unix epoch, taken when the frame is built"
+
+
+class SeenTick(NamedTuple):
+    """A tick command that came."""
+
+    n: int
+    due_us: int
+    sent_us: int
+    at_us: int
+    """When it came, on our clock; 0 where that was not looked at."""
+    text: str = ""
+    """The whole message."""
+
+    def __str__(self) -> str:
+        return f'["tick",{self.n},{self.due_us},{self.sent_us}]'
+
+
+def numbers_flaw(ticks: Sequence[SeenTick]) -> str | None:
+    """Say where n does not grow."""
+    for before, after in pairwise(ticks):
+        if after.n <= before.n:
+            return f"{after} came behind {before}"
+    return None
+
+
+def jump_flaw(ticks: Sequence[SeenTick]) -> str | None:
+    """Say where n grew by more than the periods that went by, as the due times state them."""
+    steps = [after.due_us - before.due_us for before, after in pairwise(ticks) if after.n == before.n + 1]
+    if not steps:
+        return None
+    period_us = sorted(steps)[len(steps) // 2]
+    for before, after in pairwise(ticks):
+        periods = (after.due_us - before.due_us) / max(1, period_us)
+        if after.n - before.n > periods + 0.5:
+            return f"{after} came behind {before}, {periods:.1f} periods later"
+    return None
+
+
+def is_seldom(ticks: Sequence[SeenTick]) -> bool:
+    """Whether more often than not due times behind a tick that was not late had no frame."""
+    rate_hz = rate_of(ticks)
+    gaps = [before for before, after in pairwise(ticks) if after.n > before.n + 1]
+    idle = [tick for tick in gaps if rate_hz and tick.sent_us - tick.due_us < 1e6 / rate_hz]
+    return 2 * len(idle) > len(ticks)
+
+
+def skips(ticks: Sequence[SeenTick]) -> str | None:
+    """Say for how many due times no tick came."""
+    skipped = sum(after.n - before.n - 1 for before, after in pairwise(ticks))
+    return f"{skipped} of {ticks[-1].n - ticks[0].n + 1} due times were skipped" if skipped > 0 else None
+
+
+def grid_flaw(ticks: Sequence[SeenTick], rate_hz: Fraction | None) -> str | None:
+    """Say which due time is not on the grid of periods; ``rate_hz`` is the server's own word, if it gave one."""
+    return _exact_flaw(ticks, rate_hz) if rate_hz is not None else _line_flaw(ticks)
+
+
+def _exact_flaw(ticks: Sequence[SeenTick], rate_hz: Fraction) -> str | None:
+    first = ticks[0]
+    t0_us = first.due_us - first.n * 1_000_000 // rate_hz
+    for tick in ticks:
+        off_us = tick.due_us - (t0_us + tick.n * 1_000_000 // rate_hz)
+        if off_us:
+            return f"{tick}: due_us is {off_us} us off the grid of {float(rate_hz):g} Hz that {first} is on"
+    return None
+
+
+def _line_flaw(ticks: Sequence[SeenTick]) -> str | None:
+    first, last = ticks[0], ticks[-1]
+    if last.n == first.n:
+        return None
+    period_us = Fraction(last.due_us - first.due_us, last.n - first.n)
+    for tick in ticks:
+        off_us = float(tick.due_us - first.due_us - (tick.n - first.n) * period_us)
+        if abs(off_us) > LINE_TOLERANCE_US:
+            return f"{tick}: due_us is {off_us:.0f} us off a grid of {float(period_us):.1f} us from {first}"
+    return None
+
+
+def rate_of(ticks: Sequence[SeenTick]) -> float | None:
+    """Return the rate that due times and n state, None if they state none."""
+    first, last = ticks[0], ticks[-1]
+    if last.n <= first.n or last.due_us <= first.due_us:
+        return None
+    return 1e6 * (last.n - first.n) / (last.due_us - first.due_us)
+
+
+def sent_flaw(ticks: Iterable[SeenTick]) -> str | None:
+    """Say which frame was built before it was due."""
+    early = next((tick for tick in ticks if tick.sent_us < tick.due_us), None)
+    return early and f"{early}: sent_us is {early.due_us - early.sent_us} us before due_us"
+
+
+def arrival_flaw(ticks: Sequence[SeenTick], *, same_host: bool) -> str | None:
+    """Say if what the frames state as their time of sending can't be."""
+    nearest = min(ticks, key=lambda tick: tick.at_us - tick.sent_us)
+    ahead_us = nearest.sent_us - nearest.at_us
+    limit_us = FAR_US if same_host else NO_CLOCK_US
+    if -ahead_us > limit_us:
+        return f"{nearest}: sent_us is {-ahead_us / 1e6:.3f} s before it came, and no other frame states it better"
+    if ahead_us > (EARLY_TOLERANCE_US if same_host else NO_CLOCK_US):
+        return f"{nearest}: sent_us is {ahead_us / 1e6:.6f} s after it came"
+    return None
+
+
+def arrival_note(ticks: Sequence[SeenTick]) -> str | None:
+    """Say if the clocks of two hosts are far apart."""
+    apart_us = min(tick.at_us - tick.sent_us for tick in ticks)
+    if abs(apart_us) <= FAR_US:
+        return None
+    return f"the server's clock and this host's are {apart_us / 1e6:.1f} s apart; the load test estimates that"
+
+
+def difference(ours: Sequence[SeenTick], theirs: Sequence[SeenTick]) -> tuple[SeenTick, SeenTick] | None:
+    """Return the first tick of which two connections got different bytes."""
+    for tick in ours:
+        others = [other for other in theirs if other.n == tick.n]
+        if others and all(other.text != tick.text for other in others):
+            return tick, others[0]
+    return None
+
+
+def common_count(ours: Sequence[SeenTick], theirs: Sequence[SeenTick]) -> int:
+    """Return how many ticks came to both."""
+    return len({tick.n for tick in ours} & {tick.n for tick in theirs})

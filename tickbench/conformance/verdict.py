@@ -1,0 +1,83 @@
+"""
+What a check can find, and the record of a run: schema ``tickbench.conformance/1``.
+
+History: 1, the first. A reader ignores fields it does not know; a field that is taken away or changes its meaning makes
+a new number. Knows nothing of sockets, of the protocol, or of how a verdict is shown.
+"""
+
+from typing import Literal
+
+import msgspec
+
+Level = Literal["ok", "note", "fault", "not tried"]
+LEVELS: tuple[Level, ...] = ("ok", "note", "fault", "not tried")
+LONGEST_QUOTE = 160
+
+
+class FaultError(Exception):
+    """The server does not do as the protocol says: what was ``seen``, and what would be ``right``."""
+
+    def __init__(self, seen: str, right: str = "") -> None:
+        super().__init__(seen)
+        self.seen = seen
+        self.right = right
+
+
+class NotTriedError(Exception):
+    """A check can't be made here; the message says why."""
+
+
+class NobodyGetsInError(NotTriedError):
+    """No ``new_player`` was answered by a handshake: there is a check for that, and the others need somebody inside."""
+
+
+class GoneError(NotTriedError):
+    """Nobody listens any more, or nobody answers."""
+
+
+class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What one check found."""
+
+    name: str
+    promise: str
+    """The sentence of the protocol that it tests."""
+    level: Level
+    seen: str | None = None
+    """What was seen that is worth a word, or why it was not tried; None where all was as it should be."""
+    right: str | None = None
+    """Of a fault, what would have been right."""
+    took_s: float = 0.0
+
+
+class Conformance(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickbench.conformance/1"):
+    """A whole run."""
+
+    url: str
+    started_at: str
+    """Local time with its offset, ISO 8601."""
+    took_s: float
+    tickbench: str
+    """The version that looked."""
+    tick_rate_hz: float | None
+    """From ``/stats``, else estimated; None if no check needed it, or nothing ticked."""
+    checks: list[CheckResult]
+
+    def count(self, level: Level) -> int:
+        """Return how many checks came out so."""
+        return sum(result.level == level for result in self.checks)
+
+    @property
+    def says_little(self) -> bool:
+        """Whether more could not be tried than could: nobody was let in, say."""
+        return 2 * self.count("not tried") > len(self.checks)
+
+    @property
+    def is_conforming(self) -> bool:
+        """Whether nothing was wrong, and that means anything."""
+        return not self.count("fault") and not self.says_little
+
+
+def quote(data: object) -> str:
+    """Return what was seen, short enough to be shown."""
+    text = data if isinstance(data, str) else repr(data)
+    return text if len(text) <= LONGEST_QUOTE else f"{text[: LONGEST_QUOTE - 4]} ..."

@@ -1,0 +1,49 @@
+"""What the terminal shows of a run: a line a check, more where something was seen, a last line that counts."""
+
+from rich.console import Console
+from rich.markup import escape
+
+from tickbench.conformance.check import Check
+from tickbench.conformance.verdict import LEVELS, CheckResult, Conformance, Level
+
+STYLES: dict[Level, str] = {"ok": "green", "note": "yellow", "fault": "red", "not tried": "dim"}
+LEVEL_WIDTH = max(len(level) for level in LEVELS)
+
+
+def show_result(console: Console, result: CheckResult, width: int) -> None:
+    """Print a check's line; ``width`` is that of the names."""
+    style = STYLES[result.level]
+    head = f"[{style}]{result.level:{LEVEL_WIDTH}}[/{style}]  [bold]{escape(result.name)}[/bold]"
+    if result.seen is None:
+        console.print(head, soft_wrap=True)
+        return
+    gap = " " * (width - len(result.name))
+    console.print(f"{head}{gap}  {escape(result.seen)}", soft_wrap=True)
+    if result.level == "fault":
+        margin = " " * (LEVEL_WIDTH + 2 + width + 2)
+        console.print(f"{margin}right would be: {escape(result.right or result.promise)}", soft_wrap=True)
+
+
+def show_sum(console: Console, conformance: Conformance) -> None:
+    """Print the last line."""
+    console.print(escape(sum_words(conformance)), soft_wrap=True)
+
+
+def sum_words(conformance: Conformance) -> str:
+    """Count; say it where that is no verdict."""
+    counts = ", ".join(
+        f"{count} {level if count == 1 or level in ('ok', 'not tried') else f'{level}s'}"
+        for level in LEVELS
+        if (count := conformance.count(level)) or level == "fault"
+    )
+    words = f"{len(conformance.checks)} checks in {conformance.took_s:.1f} s: {counts}"
+    if conformance.count("fault") or not conformance.says_little:
+        return words
+    return f"{words}; so little was tried that it says little of the server"
+
+
+def show_list(console: Console, checks: tuple[Check, ...]) -> None:
+    """Print each check with its sentence."""
+    width = max(len(check.name) for check in checks)
+    for check in checks:
+        console.print(f"[bold]{check.name:{width}}[/bold]  {escape(check.promise)}", soft_wrap=True)

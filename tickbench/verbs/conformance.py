@@ -1,0 +1,76 @@
+"""``tickbench conformance``: what a server does wrong, in the terminal and in a file. Knows nothing of the protocol."""
+
+from pathlib import Path
+
+import click
+import msgspec
+from rich.console import Console
+
+from tickbench.conformance.asking import knock, target_of
+from tickbench.conformance.check import Check
+from tickbench.conformance.run import examine
+from tickbench.conformance.subject import Subject
+from tickbench.conformance.table import CHECKS
+from tickbench.conformance.verdict import Conformance
+from tickbench.conformance.words import show_list, show_result, show_sum
+from tickbench.errors import InputError
+from tickbench.verbs.load import check_url
+
+CONFORMING, FAULTY = 0, 1
+
+
+@click.command()
+@click.argument("url", required=False)
+@click.option("--only", multiple=True, metavar="NAME", help="Make this check alone, or several.")
+@click.option("--list", "lists", is_flag=True, help="List the checks with what they test.")
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Where the findings are written, as JSON.",
+)
+def conformance(url: str | None, only: tuple[str, ...], *, lists: bool, json_file: Path | None) -> int:
+    """
+    Say, message by message, what a server does wrong.
+
+    URL begins with http or ws; no path means /connect. The server may be in any language; a run takes half a minute at
+    most, and opens rooms of its own. docs/adding-a-stack.md says more.
+
+    Exit status: 0 if nothing is wrong, 1 if something is, or most could not be tried.
+    """
+    console = Console(highlight=False)
+    checks = chosen(only)
+    if lists:
+        show_list(console, checks)
+        return CONFORMING
+    if url is None:
+        raise InputError("no URL; give one like http://127.0.0.1:8000")
+    if json_file is not None and not json_file.absolute().parent.is_dir():
+        raise InputError(f"--json {json_file}: there is no folder {json_file.parent}; make it, or give another file")
+    check_url(url)
+    target = target_of(url)
+    knock(target)
+    width = max(len(check.name) for check in checks)
+    found = examine(Subject(target), checks, lambda result: show_result(console, result, width))
+    show_sum(console, found)
+    if json_file is not None:
+        write(json_file, found)
+    return CONFORMING if found.is_conforming else FAULTY
+
+
+def chosen(names: tuple[str, ...]) -> tuple[Check, ...]:
+    """Return the checks of these names, all without any."""
+    known = {check.name for check in CHECKS}
+    for name in names:
+        if name not in known:
+            raise InputError(f"there is no check {name!r}; tickbench conformance --list names them")
+    return tuple(check for check in CHECKS if check.name in names or not names)
+
+
+def write(file: Path, found: Conformance) -> None:
+    """Write the record."""
+    try:
+        file.write_text(msgspec.json.format(msgspec.json.encode(found), indent=1).decode() + "\n", "utf-8")
+    except OSError as error:
+        raise InputError(f"--json {file} cannot be written ({error.strerror}); give another file") from error
