@@ -13,7 +13,7 @@ from tickbench.results import Results
 from tickbench.rows import block_runs
 from tickbench.search import Capacity, next_step, probes_of
 from tickbench.slo import read_figure
-from tickbench.statistics import Ratio, Verdict, judge, log_ratios, paired_ratio
+from tickbench.statistics import LEAST_BLOCKS, Ratio, Verdict, judge, log_ratios, paired_ratio
 from tickbench.work import Work, compare_work
 
 
@@ -66,8 +66,8 @@ class Comparisons(Struct, frozen=True):
 def compare_all(results: Results) -> Comparisons:
     """Return all comparisons of a results folder."""
     floor, work, searches = _floor(results), compare_work(results.record.suite, results.runs), search_results(results)
-    suppressed = _why_suppressed(results, floor, work)
     primary = _primary(results, searches)
+    suppressed = _why_suppressed(results, primary, floor, work)
     if suppressed is not None:
         primary = [Comparison(each.figure, each.title, each.first, each.other, each.ratio) for each in primary]
     return Comparisons(primary, suppressed, floor, _others(results), work, searches)
@@ -128,7 +128,7 @@ def _others(results: Results) -> list[Comparison]:
     ]
 
 
-def _why_suppressed(results: Results, floor: list[Comparison], work: Work) -> str | None:
+def _why_suppressed(results: Results, primary: list[Comparison], floor: list[Comparison], work: Work) -> str | None:
     suite = results.record.suite
     if not suite.verdicts:
         return f"The suite {suite.name} names no comparison to draw a verdict on: a difference may be noise."
@@ -140,6 +140,8 @@ def _why_suppressed(results: Results, floor: list[Comparison], work: Work) -> st
         )
     if set(suite.compare) & work.different.keys():
         return f"{work.words} No verdict is drawn."
+    if all(each.verdict is None or each.verdict.adjusted_p_value is None for each in primary):
+        return f"Fewer than {LEAST_BLOCKS} blocks have a valid run of both {' and '.join(suite.compare)}."
     return None
 
 

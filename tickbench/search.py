@@ -58,13 +58,23 @@ class Capacity(Struct, frozen=True):
     """How often it held beside the first time."""
 
     @property
-    def words(self) -> str:
-        """The result in words: ``2,800 (not 3,300)``, or ``>= 2,800 (generator-limited)``."""
+    def figure(self) -> str:
+        """The result at a glance: ``2,800``, or ``>= 2,800`` where it is a lower bound."""
         if self.connections is None:
             return f"under {self.failed_at:,}" if self.failed_at is not None else "unknown"
+        return f"{self.connections:,}" if self.limited_by == "arm" else f">= {self.connections:,}"
+
+    @property
+    def limit_words(self) -> str:
+        """What ended the search: ``not 3,300``, or ``generator-limited``."""
         if self.limited_by == "arm":
-            return f"{self.connections:,} (not {self.failed_at:,})"
-        return f">= {self.connections:,} ({self.limited_by}-limited)"
+            return f"not {self.failed_at:,}" if self.connections is not None else ""
+        return f"{self.limited_by}-limited"
+
+    @property
+    def words(self) -> str:
+        """Both: ``2,800 (not 3,300)``, or ``>= 2,800 (generator-limited)``."""
+        return f"{self.figure} ({self.limit_words})" if self.limit_words else self.figure
 
 
 def probes_of(search: Search, runs: Sequence[Run]) -> list[Probe]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tickbench.report.build import build_report
-from tickbench.report.chart import TICKS_BEYOND, percentile_points
+from tickbench.report.charts import TICKS_BEYOND, percentile_points
 from tickbench.report.markdown import escape
 from tickbench.results import ResultFolder, Run
 

@@ -5,6 +5,7 @@ Colors that belong to light or dark are left to the page's style sheet. Knows no
 """
 
 import html
+import statistics
 from collections.abc import Callable, Iterator, Sequence
 
 import plotly.graph_objects as go
@@ -18,6 +19,7 @@ from tickbench.report.document import CurvePoint, Document
 from tickbench.report.words import pooled_lateness
 from tickbench.results import Results
 from tickbench.rows import counted
+from tickbench.search import Outcome
 from tickbench.slo import parse_slo
 from tickbench.suite import Search
 
@@ -155,6 +157,8 @@ class _Draft(Struct):
     figure: go.Figure
 
 
+OUTCOMES: tuple[Outcome, ...] = ("held", "spoiled", "generator", "unclear", "failed")
+"""From good to bad."""
 SYMBOLS = {"held": "circle", "failed": "x", "unclear": "x", "generator": "circle-open", "spoiled": "circle-open"}
 
 
@@ -168,24 +172,10 @@ def _over_load(
     read: Callable[[CurvePoint], float | None],
 ) -> _Draft | None:
     figure = go.Figure()
-    for arm in dict.fromkeys(point.arm for point in points):
-        own = sorted(
-            (point for point in points if point.arm == arm and read(point) is not None),
-            key=lambda point: point.connections,
-        )
-        style = styles.get(arm, Style(OTHER_COLORS[0], "solid"))
-        figure.add_trace(
-            go.Scatter(
-                x=[point.connections for point in own],
-                y=[read(point) for point in own],
-                name=html.escape(arm),
-                mode="lines+markers",
-                line={"color": style.color, "dash": style.dash, "width": 2},
-                marker={"symbol": [SYMBOLS[point.outcome] for point in own], "size": 9},
-                text=[point.outcome for point in own],
-                hovertemplate="%{x:,} connections: %{y:.1f} (%{text})",
-            )
-        )
+    for arm, style in styles.items():
+        own = [point for point in points if point.arm == arm and read(point) is not None]
+        if own:
+            figure.add_trace(_load_curve(arm, own, style, read))
     figure.update_xaxes(
         type="log", title="connections", tickvals=LOAD_TICKS, ticktext=[f"{load:,}" for load in LOAD_TICKS]
     )
@@ -196,11 +186,39 @@ def _over_load(
     return _Draft(name, title, words, figure) if figure.data else None
 
 
+def _load_curve(
+    arm: str, points: list[CurvePoint], style: Style, read: Callable[[CurvePoint], float | None]
+) -> go.Scatter:
+    """Draw one arm: the median of each load, marked by the worst that came of it."""
+    loads = sorted({point.connections for point in points})
+    at = {load: [point for point in points if point.connections == load] for load in loads}
+    worst = [max((point.outcome for point in at[load]), key=OUTCOMES.index) for load in loads]
+    return go.Scatter(
+        x=loads,
+        y=[statistics.median(value for point in at[load] if (value := read(point)) is not None) for load in loads],
+        name=html.escape(arm),
+        mode="lines+markers",
+        line={"color": style.color, "dash": style.dash, "width": 2},
+        marker={"symbol": [SYMBOLS[outcome] for outcome in worst], "size": 9},
+        text=[f"{outcome}, {len(at[load])} runs" for load, outcome in zip(loads, worst, strict=True)],
+        hovertemplate="%{x:,} connections: %{y:.1f} (%{text})",
+    )
+
+
 def _add_bound(draft: _Draft, search: Search) -> None:
+    loads = [load for trace in draft.figure.data for load in trace.x]
     for objective in parse_slo(search.slo):
         if objective.figure == "tick_lateness_ms.p99":
-            text = f"objective, {objective.bound:g} ms"
-            draft.figure.add_hline(objective.bound, line={"dash": "dot", "color": "#888"}, annotation_text=text)
+            draft.figure.add_trace(
+                go.Scatter(
+                    x=[min(loads), max(loads)],
+                    y=[objective.bound, objective.bound],
+                    name=f"objective, {objective.bound:g} ms",
+                    mode="lines",
+                    line={"dash": "dot", "color": "#888", "width": 1.5},
+                    hoverinfo="skip",
+                )
+            )
 
 
 # A run with a stall

@@ -265,7 +265,8 @@ def _capacity_answer(found: list[SearchResult]) -> Answer:
         return Answer(NO_FIGURE, "not over" if found else "not run")
     known = sorted(ended, key=lambda capacity: capacity.connections or 0)
     middle = known[(len(known) - 1) // 2]
-    return Answer(middle.words, f"{known[0].words}\N{EN DASH}{known[-1].words}" if len(known) > 1 else "")
+    spread = f", {known[0].figure}\N{EN DASH}{known[-1].figure}" if len(known) > 1 else ""
+    return Answer(middle.figure, f"{middle.limit_words}{spread}".removeprefix(", "))
 
 
 def _code_question(arms: list[Arm]) -> Question:
