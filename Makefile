@@ -29,7 +29,7 @@ test-loops: setup  ## run the contract tests on the other event loops and the ot
 	$(RUN) pytest -n 4 --dist loadgroup tests/contract -k gevent --serve-with "--loop libuv --clock loop"
 	$(RUN) pytest -n 4 --dist loadgroup tests/contract --serve-with "--fanout library"
 
-test-modes: setup  ## run the contract tests on every loop design, whether it differs or not (half an hour)
+test-modes: setup  ## run the contract tests on every loop design, whether it differs or not (twenty minutes)
 	TICKBENCH_ALL_ARMS=1 $(RUN) pytest -n 4 --dist loadgroup tests/contract
 
 lint: setup  ## check style, types and who imports whom

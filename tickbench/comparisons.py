@@ -112,8 +112,8 @@ def _floor(results: Results) -> list[Comparison]:
         for key in keys
     ]
     return [
-        Comparison(key, _title(key), suite.again, suite.again, paired_ratio(each), verdict)
-        for key, each, verdict in zip(keys, logs, judge(logs), strict=True)
+        Comparison(key, _title(key), suite.again, suite.again, verdict.ratio, verdict)
+        for key, verdict in zip(keys, judge(logs), strict=True)
     ]
 
 

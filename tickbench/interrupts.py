@@ -1,7 +1,7 @@
 """Ctrl-C and its kin, turned into one exception in the main thread. Knows nothing of what is interrupted."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -11,22 +11,29 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
+def interruptible() -> Iterator[Callable[[], None]]:
     """
     Raise :class:`InterruptedByUserError` at the first of :data:`SIGNALS`; those that follow are ignored.
 
-    Ending the children takes a few seconds at most, and an impatient second Ctrl-C would leave them behind.
+    Ending the children takes a few seconds at most, and an impatient second Ctrl-C would leave them behind. What it
+    yields raises it once more if it was raised: some libraries swallow whatever comes up where they close.
 
     """
+    noted: list[int] = []
+
+    def insist() -> None:
+        if noted:
+            raise InterruptedByUserError(noted[0])
 
     def interrupt(signum: int, _frame: FrameType | None) -> None:
+        noted.append(signum)
         for each in SIGNALS:
             signal.signal(each, signal.SIG_IGN)
         raise InterruptedByUserError(signum)
 
     before = {each: signal.signal(each, interrupt) for each in SIGNALS}
     try:
-        yield
+        yield insist
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)

@@ -14,8 +14,9 @@ import pytest
 from shared.measure.summary import LoadSummary, Validity, read_summary
 from tickbench.environment import Environment, collect_environment
 from tickbench.pinning import Pinning
+from tickbench.plan import PlannedRun, next_run
 from tickbench.results import ResultFolder, Run
-from tickbench.suite import Suite
+from tickbench.suite import Search, Side, Suite
 
 FAKES = Path(__file__).parent / "fakes"
 
@@ -140,3 +141,81 @@ def folder(tmp_path: Path, suite: Suite, environment: Environment, make_run: Cal
     made.write_run(make_run(1, "asyncio:fanout=naive"), "asyncio-fanout-naive")
     made.write_run(make_run(2, "gevent", "steal of 7.1 % on core 0"), "gevent")
     return made.path
+
+
+@pytest.fixture
+def measured(make_run: Callable[..., Run], summary: LoadSummary) -> Callable[..., Run]:
+    """Make the run that a plan asks for, with figures of one's own by their names in the summary."""
+
+    def make(planned: PlannedRun, *reasons: str, **figures: Any) -> Run:
+        load = msgspec.structs.replace(
+            summary,
+            scenario=planned.scenario,
+            connections=msgspec.structs.replace(
+                summary.connections, requested=planned.connections, connected=planned.connections
+            ),
+            validity=Validity.of(list(reasons), []),
+        )
+        for name, value in figures.items():
+            load = with_figure(load, name.replace("__", "."), value)
+        return make_run(
+            planned.number,
+            planned.arm.name,
+            part=planned.part,
+            block=planned.block,
+            again=planned.again,
+            attempt=planned.attempt,
+            scenario=planned.scenario,
+            connections=planned.connections,
+            load=load,
+        )
+
+    return make
+
+
+def with_figure(load: Any, name: str, value: Any) -> Any:
+    """Return a summary in which the figure of that name has another value."""
+    field, dot, rest = name.partition(".")
+    return msgspec.structs.replace(load, **{field: with_figure(getattr(load, field), rest, value) if dot else value})
+
+
+@pytest.fixture
+def whole_suite(suite: Suite) -> Suite:
+    """Return a suite with all parts that there are."""
+    return msgspec.structs.replace(
+        suite,
+        arms=["asyncio:fanout=naive", "asyncio", "gevent"],
+        repeats=4,
+        again="asyncio",
+        compare=["asyncio", "gevent"],
+        verdicts=["tick_lateness_ms.p50", "tick_lateness_ms.p99"],
+        sides=[
+            Side("stall", "stall", 200, 4, 1, description="Some stop reading."),
+            Side("storm", "storm", 1000, 4, 1),
+            Side("idle", "idle", [1000, 2000], 4, 1, repeats=2),
+            Side("players", "players", 100, 4, 1),
+            Side("heavy", "steady", 200, 4, 1, arms=["asyncio", "asyncio:mode=process", "gevent"],
+                 server={"bot-steps": 9}),
+        ],
+        searches=[Search("arena", "steady", 2, 1, "tick_lateness_ms.p99<=25", budget_s=500, start=500, limit=8_000)],
+    )  # fmt: skip
+
+
+@pytest.fixture
+def make_results(
+    tmp_path: Path, environment: Environment, measured: Callable[..., Run]
+) -> Callable[[Suite, Callable[[PlannedRun], dict[str, Any]]], Path]:
+    """Make a results folder of a whole suite; a function gives the figures of each run, or reasons against it."""
+
+    def make(suite: Suite, figures: Callable[[PlannedRun], dict[str, Any]], most: int = 1_000) -> Path:
+        made = ResultFolder.create(tmp_path / "made", suite, datetime(2026, 11, 21, 14, 30, tzinfo=UTC))
+        made.write("environment.json", environment)
+        runs: list[Run] = []
+        while (planned := next_run(suite, runs)) and len(runs) < most:
+            given = figures(planned)
+            run = measured(planned, *given.pop("reasons", ()), **given)
+            made.write_run(run, planned.slug)
+            runs.append(run)
+        return made.path
+
+    return make

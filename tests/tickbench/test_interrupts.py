@@ -1,3 +1,4 @@
+import contextlib
 import signal
 
 import pytest
@@ -34,3 +35,12 @@ def test_an_interrupt_is_put_off_until_the_end_of_the_block() -> None:
     with interruptible(), pytest.raises(InterruptedByUserError):
         begin()
     assert reached == ["the end of the block"]
+
+
+def test_an_interrupt_that_a_library_swallowed_can_be_raised_again() -> None:
+    with interruptible() as insist:
+        insist()
+        with contextlib.suppress(BaseException):  # as websocket-client does where it closes
+            signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(InterruptedByUserError, match="15"):
+            insist()

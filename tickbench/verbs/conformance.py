@@ -11,9 +11,10 @@ from tickbench.conformance.check import Check
 from tickbench.conformance.run import examine
 from tickbench.conformance.subject import Subject
 from tickbench.conformance.table import CHECKS
-from tickbench.conformance.verdict import Conformance
+from tickbench.conformance.verdict import CheckResult, Conformance
 from tickbench.conformance.words import show_list, show_result, show_sum
-from tickbench.errors import InputError
+from tickbench.errors import InputError, InterruptedByUserError
+from tickbench.interrupts import interruptible
 from tickbench.verbs.load import check_url
 
 CONFORMING, FAULTY = 0, 1
@@ -52,7 +53,17 @@ def conformance(url: str | None, only: tuple[str, ...], *, lists: bool, json_fil
     target = target_of(url)
     knock(target)
     width = max(len(check.name) for check in checks)
-    found = examine(Subject(target), checks, lambda result: show_result(console, result, width))
+    try:
+        with interruptible() as insist:
+
+            def hear(result: CheckResult) -> None:
+                insist()  # websocket-client swallows whatever comes up while it closes
+                show_result(console, result, width)
+
+            found = examine(Subject(target), checks, hear)
+            insist()
+    except InterruptedByUserError as interrupt:
+        return interrupt.exit_status
     show_sum(console, found)
     if json_file is not None:
         write(json_file, found)

@@ -1,0 +1,121 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tickbench.codelines import backend_lines, mode_lines
+from tickbench.comparisons import compare_all
+from tickbench.plan import PlannedRun
+from tickbench.report.decision import AS_WRITTEN, TUNED, Decision, Question, decide
+from tickbench.results import read_results
+from tickbench.suite import Suite
+
+MakeResults = Callable[..., Path]
+
+
+def figures(planned: PlannedRun) -> dict[str, Any]:
+    """Return figures that tell where they are from."""
+    late = planned.part == "arena" and planned.connections > 2_000
+    return {
+        "tick_lateness_ms__p50": float(planned.block),
+        "tick_lateness_ms__p99": 99.0 if late else 10.0,
+        "connections__rush_per_second": 1234.0 if planned.part == "storm" else None,
+        "server__rss_per_connection_bytes": 1024.0 * planned.connections,
+        "ping_rtt_ms__p99": 40.0 if planned.part == "heavy" else 4.0,
+        "tick_rate_hz": 20.0,
+        "duration_s": 10.0,
+    }
+
+
+def decided(folder: Path) -> Decision:
+    results = read_results(folder)
+    return decide(results, compare_all(results))
+
+
+@pytest.fixture
+def table(make_results: MakeResults, whole_suite: Suite) -> Decision:
+    return decided(make_results(whole_suite, figures))
+
+
+def line(table: Decision, title: str, source: str = "") -> Question:
+    return next(each for each in table.questions if each.title == title and source in each.source)
+
+
+def texts(question: Question) -> list[str]:
+    return [answer.text for answer in question.answers]
+
+
+def test_arms_are_as_people_write_them_or_tuned(table: Decision) -> None:
+    assert table.arms == ["asyncio:fanout=naive", "asyncio", "gevent"]
+    assert table.styles == [AS_WRITTEN, TUNED, TUNED]
+    assert all(len(each.answers) == 3 for each in table.questions)
+
+
+def test_what_an_architect_asks_for_is_there_in_that_order(table: Decision) -> None:
+    assert [each.title for each in table.questions] == [
+        "capacity, arena",
+        "connects a second",
+        "lateness p99 in a storm",
+        "tick lateness p50",
+        "tick lateness p99",
+        "interval error p99",
+        "ping p99",
+        "server CPU a frame",
+        "memory a connection",
+        "key to turn p99",
+        "memory an idle connection",
+        "memory an idle connection",
+        "lateness p99 beside stalled clients",
+        "ping p99, heavy tick",
+        "code lines",
+    ]
+
+
+def test_the_blocks_give_a_median_and_a_range(table: Decision) -> None:
+    lateness = line(table, "tick lateness p50")
+    assert [(each.text, each.detail) for each in lateness.answers] == [("2.50", "1.00\N{EN DASH}4.00")] * 3
+    assert "4 blocks, 300 connections" in lateness.source
+
+
+def test_a_side_that_ran_once_says_so_and_has_no_range(table: Decision) -> None:
+    storm = line(table, "connects a second")
+    assert texts(storm) == ["1,234"] * 3
+    assert storm.source == "storm, 1,000 connections: once"
+    assert "\N{EN DASH}" not in storm.answers[0].detail
+    assert texts(line(table, "ping p99, heavy tick")) == ["-", "40.0", "40.0"]
+
+
+def test_each_load_of_a_side_has_a_line(table: Decision) -> None:
+    assert texts(line(table, "memory an idle connection", "1,000"))[0] == "1,000.0"
+    assert texts(line(table, "memory an idle connection", "2,000"))[0] == "2,000.0"
+
+
+def test_capacity_says_what_ended_the_search(table: Decision) -> None:
+    assert [(each.text, each.detail) for each in line(table, "capacity, arena").answers] == [("2,000", "not 2,400")] * 3
+
+
+def test_what_rests_on_no_valid_run_is_marked(make_results: MakeResults, whole_suite: Suite) -> None:
+    def spoiled(planned: PlannedRun) -> dict[str, Any]:
+        return figures(planned) | ({"reasons": ["cold"]} if planned.arm.name == "gevent" else {})
+
+    lateness = line(decided(make_results(whole_suite, spoiled)), "tick lateness p50")
+    assert [each.is_doubtful for each in lateness.answers] == [False, False, True]
+
+
+def test_what_was_not_run_is_said(make_results: MakeResults, whole_suite: Suite) -> None:
+    table = decided(make_results(whole_suite, figures, most=16))
+    assert [(each.text, each.detail) for each in line(table, "connects a second").answers] == [("-", "not run")] * 3
+    assert [(each.text, each.detail) for each in line(table, "capacity, arena").answers] == [("-", "not run")] * 3
+
+
+def test_code_lines_are_those_of_the_loop_design(make_results: MakeResults, whole_suite: Suite) -> None:
+    suite = msgspec.structs.replace(
+        whole_suite,
+        arms=["asyncio", "gevent:mode=thread", "url=ws://127.0.0.1:9"],
+        compare=["asyncio", "gevent:mode=thread"],
+    )
+    code = line(decided(make_results(suite, figures, most=3)), "code lines")
+    assert texts(code) == [str(mode_lines("asyncio", "managed")), str(mode_lines("gevent", "thread")), "-"]
+    assert code.answers[0].detail == f"whole backend {backend_lines('asyncio'):,}"

@@ -1,0 +1,126 @@
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tickbench.comparisons import Comparisons, compare_all
+from tickbench.plan import PlannedRun
+from tickbench.results import read_results
+from tickbench.search import Capacity
+from tickbench.suite import Search, Suite
+
+MakeResults = Callable[..., Path]
+Factors = dict[str, float]
+
+
+def noise(planned: PlannedRun, spread: float = 0.02) -> float:
+    """Return about 1, for each run another, always the same."""
+    return 1 + spread * random.Random(str(planned.slot)).uniform(-1, 1)
+
+
+def lateness(factors: Factors, again: float = 1.0, spread: float = 0.02) -> Callable[[PlannedRun], dict[str, Any]]:
+    """Return lateness around 10 ms, by arm so many times that."""
+
+    def figures(planned: PlannedRun) -> dict[str, Any]:
+        factor = factors.get(planned.arm.name, 1.0) * (again if planned.again else 1.0) * noise(planned, spread)
+        return {"tick_lateness_ms__p50": 10 * factor, "tick_lateness_ms__p99": 20.0 * noise(planned, spread)}
+
+    return figures
+
+
+def compared(folder: Path) -> Comparisons:
+    return compare_all(read_results(folder))
+
+
+@pytest.fixture
+def blocks(whole_suite: Suite) -> Suite:
+    return msgspec.structs.replace(whole_suite, sides=[], searches=[])
+
+
+def test_a_difference_is_found_and_its_winner_named(make_results: MakeResults, blocks: Suite) -> None:
+    found = compared(make_results(blocks, lateness({"gevent": 1.5})))
+    p50, p99 = found.primary
+    assert found.suppressed is None
+    assert (p50.figure, p50.winner) == ("tick_lateness_ms.p50", "asyncio")
+    assert p50.ratio is not None
+    assert (p50.ratio.blocks, round(p50.ratio.ratio, 1)) == (4, 1.5)
+    assert p99.verdict is not None
+    assert (p99.verdict.kind, p99.winner) == ("equivalent", None)
+
+
+def test_an_arm_that_differs_from_itself_suppresses_every_verdict(make_results: MakeResults, blocks: Suite) -> None:
+    found = compared(make_results(blocks, lateness({"gevent": 1.5}, again=1.4)))
+    assert found.suppressed is not None
+    assert "asyncio differs from itself (tick lateness p50 better by 1.4" in found.suppressed
+    assert [each.verdict for each in found.primary] == [None, None]
+    assert [each.winner for each in found.floor] == ["asyncio", None]
+
+
+def test_the_floor_is_the_interval_of_the_arm_with_itself(make_results: MakeResults, blocks: Suite) -> None:
+    floor = compared(make_results(blocks, lateness({}, spread=0.05))).floor
+    assert [(each.figure, each.first, each.other) for each in floor] == [
+        (figure, "asyncio", "asyncio") for figure in blocks.verdicts
+    ]
+    for each in floor:
+        assert each.ratio is not None
+        assert each.ratio.low is not None
+        assert each.ratio.high is not None
+        assert each.ratio.low < 1 < each.ratio.high
+
+
+def test_both_runs_of_the_arm_that_runs_twice_count(make_results: MakeResults, blocks: Suite) -> None:
+    found = compared(make_results(blocks, lateness({"asyncio": 1.0}, again=1.02, spread=0)))
+    ratio = found.primary[0].ratio
+    assert ratio is not None
+    assert ratio.ratio == pytest.approx(1 / 1.02**0.5)
+
+
+def test_a_block_without_a_valid_run_of_both_is_left_out(make_results: MakeResults, blocks: Suite) -> None:
+    def figures(planned: PlannedRun) -> dict[str, Any]:
+        bad = planned.arm.name == "gevent" and planned.block == 2
+        return lateness({"gevent": 1.5})(planned) | ({"reasons": ["too short a warm-up"]} if bad else {})
+
+    ratio = compared(make_results(blocks, figures)).primary[0].ratio
+    assert ratio is not None
+    assert ratio.blocks == 3
+
+
+def test_without_enough_blocks_there_is_no_verdict(make_results: MakeResults, blocks: Suite) -> None:
+    found = compared(make_results(msgspec.structs.replace(blocks, repeats=2), lateness({"gevent": 3.0})))
+    assert found.suppressed == "Fewer than 3 blocks have a valid run of both asyncio and gevent."
+
+
+def test_a_suite_that_names_none_draws_none(make_results: MakeResults, suite: Suite) -> None:
+    found = compared(make_results(suite, lateness({"gevent": 3.0})))
+    assert (found.primary, found.floor) == ([], [])
+    assert found.suppressed is not None
+    assert "names no comparison" in found.suppressed
+
+
+def test_all_others_have_intervals_and_no_verdict(make_results: MakeResults, blocks: Suite) -> None:
+    found = compared(make_results(blocks, lateness({"asyncio:fanout=naive": 2.0})))
+    naive = next(each for each in found.others if each.other == "asyncio:fanout=naive")
+    assert (naive.figure, naive.first, naive.verdict) == ("tick_lateness_ms.p50", "asyncio", None)
+    assert naive.ratio is not None
+    assert naive.ratio.ratio == pytest.approx(2.0, rel=0.05)
+    assert {each.other for each in found.others} == {"asyncio:fanout=naive", "gevent"}
+
+
+def test_searches_are_told_and_can_be_compared(make_results: MakeResults, blocks: Suite) -> None:
+    search = Search("arena", "steady", 2, 1, "tick_lateness_ms.p99<=25", budget_s=900, start=500, repeats=3)
+    suite = msgspec.structs.replace(blocks, searches=[search], verdicts=["arena"])
+    holds = {"gevent": 1_000, "asyncio": 2_000, "asyncio:fanout=naive": 300}
+
+    def figures(planned: PlannedRun) -> dict[str, Any]:
+        late = planned.part == "arena" and planned.connections > holds[planned.arm.name]
+        return {"tick_lateness_ms__p99": 99.0 if late else 10.0}
+
+    found = compared(make_results(suite, figures))
+    assert {each.arm for each in found.searches} == set(holds)
+    gevent = next(each for each in found.searches if each.arm == "gevent" and each.block == 1)
+    assert gevent.capacity == Capacity(1_000, 1_200, "arm", 2)
+    (capacity,) = found.primary
+    assert (capacity.title, capacity.winner) == ("capacity (arena)", "asyncio")
