@@ -11,7 +11,7 @@ export UV_PROJECT_ENVIRONMENT := $(VENV)
 export UV_SYSTEM_CERTS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compare test test-modes test-loops lint format serve-asyncio serve-gevent bench doctor coverage figures figures-load figures-servers figures-modes bench-load bench-modes clean
+.PHONY: help setup compare test test-modes test-loops lint format serve-asyncio serve-gevent bench doctor coverage figures figures-load figures-servers figures-modes bench-load bench-modes schemas power clean
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +80,12 @@ bench-load: setup  ## measure what a frame costs the load generator, and the usu
 bench-modes: setup  ## measure the loop designs: a light tick for 1,000 connections, a heavy one for 200 (an hour)
 	$(RUN) python -m tests.bench.modes light
 	$(RUN) python -m tests.bench.modes heavy
+
+schemas: setup  ## write the JSON schema of results.json anew, from the types
+	$(RUN) python -c 'from tickbench.report.document import schema_text; print(schema_text(), end="")' > docs/schemas/results-1.json
+
+power: setup  ## simulate what a suite can find, by how much runs scatter (three minutes)
+	$(RUN) python -m tests.bench.power
 
 clean:  ## remove what was built (results stay)
 	rm -rf $(VENV) .uv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage

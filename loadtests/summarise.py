@@ -374,6 +374,7 @@ def _findings(run: Run, whole: Part, server: ServerFigures, uses: CoreUses) -> F
         lag_p99_ms=max(lags, default=None),
         steal_percent=uses.steal_percent,
         core_gap_ms=max((gap.max_gap_us / 1000 for gap in run.gaps), default=None),
+        core_gap_outranks=all(gap.scheduling != "normal" for gap in run.gaps),
         unwatched_cpus=sorted(set(run.server_cpus or ()) - {gap.cpu for gap in run.gaps}),
         foreign_server_percent=None if uses.server is None else uses.server.foreign_percent,
         foreign_generator_percent=None if uses.generator is None else uses.generator.foreign_percent,

@@ -70,6 +70,8 @@ class Findings:
     steal_percent: float | None
     core_gap_ms: float | None
     """The longest that a drift probe on one of the server's cores had to wait."""
+    core_gap_outranks: bool = True
+    """The probe comes before whatever the server does there: it is no arm's fault that it waited."""
     unwatched_cpus: list[int]
     """Cores that the server may run on and that no drift probe watched, though they are ours."""
     foreign_server_percent: float | None
@@ -156,6 +158,14 @@ def _steal(found: Findings, limits: Limits) -> str | None:
 
 
 def _core_gap(found: Findings, limits: Limits) -> str | None:
+    return _gap(found, limits) if found.core_gap_outranks else None
+
+
+def _core_gap_beside_the_server(found: Findings, limits: Limits) -> str | None:
+    return None if found.core_gap_outranks else _gap(found, limits)
+
+
+def _gap(found: Findings, limits: Limits) -> str | None:
     limit_ms = limits.core_gap_periods * (found.period_ms or 0)
     if not limit_ms or (found.core_gap_ms or 0) <= limit_ms:
         return None
@@ -424,7 +434,14 @@ GENERATOR: tuple[Check, ...] = (
 )
 """What says that the instrument was at its end, whatever brought it there."""
 
-REASONS: tuple[Check, ...] = (*MACHINE, *GENERATOR, _timed_out, _nothing_measured, _cold)
+REASONS: tuple[Check, ...] = (
+    *MACHINE,
+    *GENERATOR,
+    _core_gap_beside_the_server,
+    _timed_out,
+    _nothing_measured,
+    _cold,
+)
 """Each says why the numbers cannot be trusted."""
 
 WARNINGS: tuple[Check, ...] = (

@@ -22,7 +22,8 @@ SET_BY_COMPARE = frozenset({"host", "port", "tick-budget", "bots", "seed", "tick
 
 GRAMMAR = "an arm is BACKEND[:KEY=VALUE,...], for example gevent:fanout=naive, or url=ws://HOST:PORT/PATH"
 URL_PREFIX = "url="
-SCHEMES = ("http", "https", "ws", "wss")
+SCHEMES = ("http", "ws")
+"""Without TLS: arrival is stamped on bare sockets."""
 PORT_PLACE = "{port}"
 COMMAND_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 _SETTING = re.compile(r"([a-z][a-z-]*)=([^,=\s]+)")

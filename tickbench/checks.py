@@ -139,11 +139,17 @@ def validity_words(run: Run) -> str:
     if run.load is None:
         return f"failed: {run.reason or 'no reason was kept'}"
     validity = run.load.validity
-    notes = [*validity.warnings, *_stop_notes(run)]
+    notes = [*validity.warnings, *_start_notes(run), *_stop_notes(run)]
     if not validity.ok:
         warnings = f"; warning: {'; '.join(notes)}" if notes else ""
         return f"not valid: {'; '.join(validity.reasons) or 'no reason was given'}{warnings}"
     return f"valid, with a warning: {'; '.join(notes)}" if notes else "valid"
+
+
+def _start_notes(run: Run) -> list[str]:
+    if run.quiet is None or run.quiet.is_quiet:
+        return []
+    return [f"it began with a core {run.quiet.busy_percent:.0f} % busy, after {run.quiet.waited_s:.0f} s of waiting"]
 
 
 def _stop_notes(run: Run) -> list[str]:

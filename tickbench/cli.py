@@ -18,6 +18,7 @@ VERBS = {
     "conformance": "tickbench.verbs.conformance:conformance",
     "compare": "tickbench.verbs.compare:compare",
     "report": "tickbench.verbs.report:report",
+    "diff": "tickbench.verbs.diff:diff",
     "bench": "tickbench.verbs.bench:bench",
     "doctor": "tickbench.verbs.doctor:doctor",
     "lines": "tickbench.verbs.lines:lines",

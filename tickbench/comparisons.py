@@ -13,7 +13,7 @@ from tickbench.results import Results
 from tickbench.rows import block_runs
 from tickbench.search import Capacity, next_step, probes_of
 from tickbench.slo import read_figure
-from tickbench.statistics import LEAST_BLOCKS, Ratio, Verdict, judge, log_ratios, paired_ratio
+from tickbench.statistics import GUARD_ALPHA, LEAST_BLOCKS, Ratio, Verdict, judge, log_ratios, paired_ratio
 from tickbench.work import Work, compare_work
 
 
@@ -95,7 +95,11 @@ def _primary(results: Results, searches: list[SearchResult]) -> list[Comparison]
         _logs(results, key, first, other) if key in BY_KEY else _capacity_logs(searches, key, first, other)
         for key in suite.verdicts
     ]
-    verdicts = judge(logs, higher_is_better=[key not in BY_KEY for key in suite.verdicts])
+    verdicts = judge(
+        logs,
+        higher_is_better=[key not in BY_KEY for key in suite.verdicts],
+        resolution=[1.0 if key in BY_KEY else _resolution(searches, key) for key in suite.verdicts],
+    )
     return [
         Comparison(key, _title(key), first, other, verdict.ratio, verdict)
         for key, verdict in zip(suite.verdicts, verdicts, strict=True)
@@ -112,8 +116,8 @@ def _floor(results: Results) -> list[Comparison]:
         for key in keys
     ]
     return [
-        Comparison(key, _title(key), suite.again, suite.again, verdict.ratio, verdict)
-        for key, verdict in zip(keys, judge(logs), strict=True)
+        Comparison(key, _title(key), suite.again, suite.again, paired_ratio(each), verdict)
+        for key, each, verdict in zip(keys, logs, judge(logs, alpha=GUARD_ALPHA), strict=True)
     ]
 
 
@@ -132,16 +136,20 @@ def _why_suppressed(results: Results, primary: list[Comparison], floor: list[Com
     suite = results.record.suite
     if not suite.verdicts:
         return f"The suite {suite.name} names no comparison to draw a verdict on: a difference may be noise."
+    if all(each.verdict is None or each.verdict.adjusted_p_value is None for each in primary):
+        return f"Fewer than {LEAST_BLOCKS} blocks have a valid run of both {' and '.join(suite.compare)}."
     if called := [each for each in floor if each.winner is not None]:
         found = "; ".join(f"{each.title} {each.verdict.words}" for each in called if each.verdict is not None)
         return (
             f"{suite.again} differs from itself ({found}): here and now the instrument finds differences where there "
             "are none, so no verdict is drawn."
         )
+    drawn_on = [each for each in floor if each.figure in suite.verdicts]
+    unknown = [each.title for each in drawn_on if each.ratio is None or each.ratio.blocks < LEAST_BLOCKS]
+    if unknown:
+        return f"How far {suite.again} differs from itself is not known in {', '.join(unknown)}: no verdict is drawn."
     if set(suite.compare) & work.different.keys():
         return f"{work.words} No verdict is drawn."
-    if all(each.verdict is None or each.verdict.adjusted_p_value is None for each in primary):
-        return f"Fewer than {LEAST_BLOCKS} blocks have a valid run of both {' and '.join(suite.compare)}."
     return None
 
 
@@ -174,6 +182,14 @@ def _capacity_logs(searches: list[SearchResult], name: str, first: str, other: s
         return [[known[block, arm]] if (block, arm) in known else [] for block in blocks]
 
     return log_ratios(of(first), of(other))
+
+
+def _resolution(searches: list[SearchResult], name: str) -> float:
+    """Return how far a ratio of two capacities can be off: each lies between what held and what did not."""
+    known = [each.capacity for each in searches if each.search == name and each.capacity is not None]
+    return max(
+        (each.failed_at / each.connections for each in known if each.failed_at and each.connections), default=1.0
+    )
 
 
 def _comparable() -> list[str]:

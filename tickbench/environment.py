@@ -86,8 +86,9 @@ def differences(one: Environment, other: Environment) -> dict[str, tuple[str, st
     """Return in what two environments differ that figures can depend on, by name: what one has, what the other has."""
     pairs: dict[str, tuple[object, object]] = {
         "processor": (one.machine.cpu_model, other.machine.cpu_model),
-        "cores": (one.machine.cores, other.machine.cores),
-        "memory": (one.machine.memory_bytes, other.machine.memory_bytes),
+        "cores": (_cores(one.machine), _cores(other.machine)),
+        "memory": (_memory(one.machine), _memory(other.machine)),
+        "open files": (one.machine.descriptor_limits[1], other.machine.descriptor_limits[1]),
         "system": (one.machine.system, other.machine.system),
         "architecture": (one.machine.architecture, other.machine.architecture),
         "pinning": (_pinned(one.machine.pinning), _pinned(other.machine.pinning)),
@@ -105,6 +106,15 @@ def _different_packages(one: dict[str, str], other: dict[str, str]) -> dict[str,
     return {name: (one.get(name, "not there"), other.get(name, "not there")) for name in sorted({*one, *other})}
 
 
+def _cores(machine: Machine) -> str:
+    return f"{machine.cores}, of which {machine.usable_cores} usable"
+
+
+def _memory(machine: Machine) -> str:
+    """Return the memory to the GiB: a virtual machine that was started anew has some pages more or less."""
+    return f"{machine.memory_bytes / 2**30:.0f} GiB"
+
+
 def _pinned(pinning: Pinning) -> str:
     return f"server {pinning.server}, generator {pinning.generator}"
 
@@ -118,6 +128,8 @@ def _python(python: PythonBuild) -> str:
 
 
 def _commit(environment: Environment) -> str:
+    if environment.git_commit is None:
+        return "no checkout"
     return f"{environment.git_commit}{'' if environment.git_is_clean else ' with changes'}"
 
 

@@ -31,7 +31,8 @@ def interruptible() -> Iterator[Callable[[], None]]:
             signal.signal(each, signal.SIG_IGN)
         raise InterruptedByUserError(signum)
 
-    before = {each: signal.signal(each, interrupt) for each in SIGNALS}
+    # A hang-up that nohup has us ignore stays ignored.
+    before = {each: signal.signal(each, interrupt) for each in SIGNALS if signal.getsignal(each) != signal.SIG_IGN}
     try:
         yield insist
     finally:

@@ -24,7 +24,10 @@ def main(arguments: list[str]) -> None:
     raise_descriptor_limit()
     if cpus != ANY_CPU:
         os.sched_setaffinity(0, {int(cpu) for cpu in cpus.split(",")})
-    os.execv(command[0], command)  # noqa: S606 - no shell is wanted: the arguments are passed as they are
+    try:
+        os.execvp(command[0], command)  # noqa: S606 - no shell is wanted: the arguments are passed as they are
+    except OSError as error:
+        sys.exit(f"{command[0]} cannot be started: {error.strerror}")
 
 
 def die_with_parent(parent_pid: int) -> None:

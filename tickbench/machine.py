@@ -6,11 +6,13 @@ Linux; what another system does not tell is None.
 
 import os
 import platform
+import re
 import resource
 import socket
 import struct
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
@@ -19,6 +21,7 @@ SO_TIMESTAMPING = 37
 RX_SOFTWARE_STAMPS = 1 << 3 | 1 << 4
 """SOF_TIMESTAMPING_RX_SOFTWARE and SOF_TIMESTAMPING_SOFTWARE, linux/net_tstamp.h."""
 _CPU = "/sys/devices/system/cpu"
+_CORE = re.compile(r"cpu\d+")
 
 
 def usable_cores() -> list[int]:
@@ -77,6 +80,22 @@ def steal_percent(during_s: float) -> float:
     after = psutil.cpu_times()
     total = sum(after) - sum(before)
     return 100 * (after.steal - before.steal) / total if total else 0.0
+
+
+class CoreTimes(NamedTuple):
+    """What a core has done since the system started, in clock ticks."""
+
+    total: int
+    """With what the hypervisor took."""
+    idle: int
+    """Waiting for a disk included."""
+
+
+def core_times() -> dict[int, CoreTimes]:
+    """Return the times of each core by its number; nothing where the system does not say (proc_stat(5))."""
+    lines = [line.split() for line in (_read("/proc/stat") or "").splitlines()]
+    fields = {int(name[3:]): [int(value) for value in values[:8]] for name, *values in lines if _CORE.fullmatch(name)}
+    return {core: CoreTimes(sum(values), values[3] + values[4]) for core, values in fields.items() if len(values) == 8}
 
 
 def has_kernel_timestamps() -> bool:

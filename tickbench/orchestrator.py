@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from tickbench.commands import Commands
+from tickbench.interrupts import uninterrupted
 from tickbench.pinning import Pinning, away_from_server
 from tickbench.plan import PlannedRun, next_run
 from tickbench.results import ResultFolder, Run
@@ -44,6 +45,7 @@ def run_all(
         while planned := next_run(suite, runs):
             observer.run_began(planned)
             run = trial.run(planned)
-            folder.write_run(run, planned.slug)
+            with uninterrupted():  # what is measured is kept
+                folder.write_run(run, planned.slug)
             runs.append(run)
             observer.run_ended(run)

@@ -6,10 +6,10 @@ A run that others disturb is found out by its own checks; this only keeps it fro
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
-import psutil
 from msgspec import Struct
+
+from tickbench.machine import CoreTimes, core_times
 
 LOOK_S = 0.3
 BUSY_PERCENT = 10.0
@@ -27,11 +27,11 @@ class Quiet(Struct, frozen=True):
 
 def busy_percent(cores: Sequence[int] | None, during_s: float) -> float:
     """Watch for ``during_s``: return how busy the busiest of ``cores`` is, of all if None, with what was stolen."""
-    before = psutil.cpu_times(percpu=True)
+    before = core_times()
     time.sleep(during_s)
-    after = psutil.cpu_times(percpu=True)
-    chosen = range(len(after)) if cores is None else cores
-    return max(_busy_percent(before[core], after[core]) for core in chosen)
+    after = core_times()
+    chosen = before.keys() & after.keys() & (before.keys() if cores is None else set(cores))
+    return max((_busy_percent(before[core], after[core]) for core in chosen), default=0.0)
 
 
 def wait_until_quiet(
@@ -52,7 +52,6 @@ def wait_until_quiet(
         tell(f"waiting for a quiet machine: a core is {busy:.0f} % busy")
 
 
-def _busy_percent(before: Any, after: Any) -> float:
-    total = sum(after) - sum(before)
-    idle = after.idle + after.iowait - before.idle - before.iowait
-    return 100 * (1 - idle / total) if total > 0 else 0.0
+def _busy_percent(before: CoreTimes, after: CoreTimes) -> float:
+    total = after.total - before.total
+    return 100 * (1 - (after.idle - before.idle) / total) if total > 0 else 0.0

@@ -6,8 +6,13 @@ run, written at once), and the reports made of them. History of the schemas: 1, 
 does not know; a field that is taken away or changes its meaning makes a new number. Knows nothing of how runs are made.
 """
 
+import contextlib
+import fcntl
+import itertools
 import os
 import re
+import weakref
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -22,6 +27,8 @@ from tickbench.errors import InputError
 from tickbench.quiet import Quiet
 from tickbench.suite import BLOCKS, Suite
 
+LOCK = ".lock"
+"""Held by who makes runs."""
 UNFINISHED = re.compile(r"\.[A-Za-z0-9_.-]+\.(json|csv|html|md)\.\d+")
 """The name under which a file is written until it is whole."""
 
@@ -97,6 +104,22 @@ class ResultFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
 
+    def hold(self) -> None:
+        """
+        Keep others from writing runs to it, as long as this object lives.
+
+        Raises:
+            InputError: another one does already.
+
+        """
+        with self._told():
+            lock = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        weakref.finalize(self, os.close, lock)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise InputError(f"another tickbench makes runs for {self.path}; wait until it ends, or end it") from None
+
     @classmethod
     def create(cls, parent: Path, suite: Suite, now: datetime) -> "ResultFolder":
         """Make ``parent/<date>-<time>-<suite>``; raise :class:`InputError` if it cannot be made."""
@@ -113,6 +136,7 @@ class ResultFolder:
             except OSError as error:
                 raise InputError(f"{path} cannot be made ({error.strerror}); give a folder with --out") from error
             folder = cls(path)
+            folder.hold()
             folder.write(
                 "suite.json", SuiteRecord(id=path.name, started_at=now.isoformat(timespec="seconds"), suite=suite)
             )
@@ -137,8 +161,9 @@ class ResultFolder:
         """Write one file at once."""
         path = self.path / name
         unfinished = path.with_name(f".{path.name}.{os.getpid()}")  # see UNFINISHED
-        unfinished.write_text(text, "utf-8")
-        unfinished.replace(path)
+        with self._told():
+            unfinished.write_text(text, "utf-8")
+            unfinished.replace(path)
 
     def point_latest_here(self) -> None:
         """Have ``latest`` beside the folder lead to it; whatever else bears that name stays."""
@@ -146,9 +171,19 @@ class ResultFolder:
         if latest.exists() and not latest.is_symlink():
             return
         unfinished = latest.with_name(f".latest.{os.getpid()}")
-        unfinished.unlink(missing_ok=True)
-        unfinished.symlink_to(self.path.name)
-        unfinished.replace(latest)
+        with contextlib.suppress(OSError):  # a convenience: some file systems have no links
+            unfinished.unlink(missing_ok=True)
+            unfinished.symlink_to(self.path.name)
+            unfinished.replace(latest)
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Say in one line why nothing can be written."""
+        try:
+            yield
+        except OSError as error:
+            why = f"{self.path} cannot be written ({error.strerror}); what is in it stays as it is"
+            raise InputError(why) from error
 
 
 def read_results(path: Path) -> Results:
@@ -165,6 +200,9 @@ def read_unfinished(path: Path) -> Results:
         raise InputError(f"{path} is no results folder (it has no suite.json); give one that tickbench compare wrote")
     runs = [(_read_run(file), file) for file in sorted((path / "runs").glob("*.json"))]
     runs.sort(key=lambda pair: pair[0].number)
+    for (run, file), (following, other) in itertools.pairwise(runs):
+        if run.number == following.number:
+            raise InputError(f"{file} and {other} are both run {run.number}; the results folder is not whole")
     return Results(
         record=read_record(path / "suite.json", SuiteRecord),
         environment=read_record(path / "environment.json", Environment),
@@ -182,19 +220,26 @@ Record = TypeVar("Record", bound=Struct)
 
 def read_record(file: Path, record_type: type[Record]) -> Record:
     """Read one record; raise :class:`InputError` with one clear line if it is missing, damaged or of another schema."""
-    expected = record_type.__struct_config__.tag
+    check_schema(file, record_type)
     try:
-        data = file.read_bytes()
-        found = msgspec.json.decode(data, type=_Tagged).schema
-        if found != expected:
-            raise InputError(
-                f"{file} has schema {found!r}, this tickbench reads {expected!r}; use the one that wrote it"
-            )
-        return msgspec.json.decode(data, type=record_type)
+        return msgspec.json.decode(file.read_bytes(), type=record_type)
     except OSError as error:
         raise InputError(f"{file} cannot be read ({error.strerror}); the results folder is not whole") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{file} is damaged ({error}); the results folder cannot be used with it") from error
+
+
+def check_schema(file: Path, record_type: type[Struct]) -> None:
+    """Raise :class:`InputError` if a file has another schema than ``record_type``, or none that can be read."""
+    expected = record_type.__struct_config__.tag
+    try:
+        found = msgspec.json.decode(file.read_bytes(), type=_Tagged).schema
+    except OSError as error:
+        raise InputError(f"{file} cannot be read ({error.strerror}); the results folder is not whole") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{file} is damaged ({error}); the results folder cannot be used with it") from error
+    if found != expected:
+        raise InputError(f"{file} has schema {found!r}, this tickbench reads {expected!r}; use the one that wrote it")
 
 
 def _read_run(file: Path) -> Run:

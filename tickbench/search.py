@@ -61,7 +61,7 @@ class Capacity(Struct, frozen=True):
     def figure(self) -> str:
         """The result at a glance: ``2,800``, or ``>= 2,800`` where it is a lower bound."""
         if self.connections is None:
-            return f"under {self.failed_at:,}" if self.failed_at is not None else "unknown"
+            return f"under {self.failed_at:,}" if self.limited_by == "arm" else "unknown"
         return f"{self.connections:,}" if self.limited_by == "arm" else f">= {self.connections:,}"
 
     @property
@@ -69,7 +69,8 @@ class Capacity(Struct, frozen=True):
         """What ended the search: ``not 3,300``, or ``generator-limited``."""
         if self.limited_by == "arm":
             return f"not {self.failed_at:,}" if self.connections is not None else ""
-        return f"{self.limited_by}-limited"
+        beyond = f"not {self.failed_at:,}; " if self.limited_by == "budget" and self.failed_at is not None else ""
+        return f"{beyond}{self.limited_by}-limited"
 
     @property
     def words(self) -> str:
@@ -85,14 +86,14 @@ def probes_of(search: Search, runs: Sequence[Run]) -> list[Probe]:
 def judge_probe(search: Search, run: Run) -> Probe:
     """Say whether one run holds the objective, and if not, by whose fault."""
     load = run.load
-    if load is None:
-        return Probe(run.connections, "failed", run.reason or "the run failed")
+    if load is None:  # the server's fault, or the generator's: it is asked again
+        return Probe(run.connections, "unclear", run.reason or "the run failed")
     broken = complaints(parse_slo(search.slo), load)
     if load.connections.connected < load.connections.requested:
         broken.append(f"{load.connections.connected} of {load.connections.requested} connected")
     if load.validity.machine:
         return Probe(run.connections, "spoiled", "; ".join(load.validity.machine))
-    if load.validity.generator and not is_at_its_end(load):
+    if load.validity.generator and not (broken and is_at_its_end(load)):
         return Probe(run.connections, "generator", "; ".join(load.validity.generator))
     if broken:
         return Probe(run.connections, "failed", "; ".join(broken))
@@ -115,7 +116,7 @@ def next_step(search: Search, probes: Sequence[Probe], spent_s: float) -> int | 
     if bounds.low is None:
         if bounds.high is None:
             return search.start
-        return bounds.high // 2 or bounds.result()
+        return bounds.result() if spent_s > search.budget_s else bounds.high // 2 or bounds.result()
     may_go_on = spent_s + _reserve_s(probes, spent_s) <= search.budget_s
     if may_go_on and (between := bounds.between()):
         return between
@@ -170,10 +171,12 @@ class _Bounds:
 
     def result(self) -> Capacity:
         """Return what is known."""
-        if self.high is not None:
-            limited_by = self.too_much[self.high]
+        if self.high is None:
+            limited_by: Limit = "limit" if self.low == self.search.limit else "budget"
         else:
-            limited_by = "limit" if self.low == self.search.limit else "budget"
+            limited_by = self.too_much[self.high]
+            if limited_by == "arm" and self.low is not None and self.between() is not None:
+                limited_by = "budget"  # what fails is far from what holds
         confirmations = self.holds[self.low] - 1 if self.low is not None else 0
         return Capacity(self.low, self.high, limited_by, confirmations)
 

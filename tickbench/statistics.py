@@ -10,16 +10,19 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, structs
 from scipy.special import stdtr, stdtrit  # Student's t; scipy.stats has the same, and takes a second to import
 
 ALPHA = 0.05
 """How often all verdicts of a suite together may name a winner where there is none."""
+GUARD_ALPHA = 0.01
+"""How often an arm may be found to differ from itself where it does not: then a whole suite is in vain, so seldomer."""
 MARGIN = 1.10
 """Two arms whose ratio is surely nearer to 1 than this are equivalent, whichever is ahead."""
 LEAST_BLOCKS = 3
 """With fewer there is no verdict."""
-TINY = 1e-12
+TINY = 1e-9
+"""Less than any figure means: what rounding leaves of nothing."""
 
 
 class Ratio(Struct, frozen=True):
@@ -91,7 +94,7 @@ def paired_ratio(logs: Sequence[float], confidence: float = 1 - ALPHA) -> Ratio 
     return _interval(blocks, mean, error, blocks - 1, confidence)
 
 
-def holm(p_values: Sequence[float]) -> list[tuple[float, float]]:
+def holm(p_values: Sequence[float], alpha: float = ALPHA) -> list[tuple[float, float]]:
     """
     Return for each p value the adjusted one, and the level that it is held to.
 
@@ -100,33 +103,46 @@ def holm(p_values: Sequence[float]) -> list[tuple[float, float]]:
 
     """
     order = sorted(range(len(p_values)), key=lambda index: p_values[index])
-    result = [(1.0, ALPHA)] * len(p_values)
+    result = [(1.0, alpha)] * len(p_values)
     adjusted, failed_at = 0.0, None
     for rank, index in enumerate(order):
         left = len(p_values) - rank
         adjusted = max(adjusted, min(1.0, left * p_values[index]))
-        level = failed_at or ALPHA / left
+        level = failed_at or alpha / left
         if p_values[index] > level and failed_at is None:
             failed_at = level
         result[index] = adjusted, level
     return result
 
 
-def judge(comparisons: Sequence[Sequence[float]], *, higher_is_better: Sequence[bool] = ()) -> list[Verdict]:
+def judge(
+    comparisons: Sequence[Sequence[float]],
+    *,
+    higher_is_better: Sequence[bool] = (),
+    resolution: Sequence[float] = (),
+    alpha: float = ALPHA,
+) -> list[Verdict]:
     """
-    Return the verdicts on several comparisons, of which all together err no oftener than :data:`ALPHA`.
+    Return the verdicts on several comparisons, of which all together err no oftener than ``alpha``.
 
     Args:
         comparisons: the logarithms of the blocks' ratios, other to first, of each. One without enough blocks gets no
             verdict, and counts as one of them.
         higher_is_better: of each; without it, lower is better in all.
+        resolution: of each, the factor by which a ratio may be off since its figures are only known so far, such as a
+            capacity that lies between two loads that were tried; the interval is that much wider. Without it, 1.
+        alpha: see above.
 
     """
     signs = higher_is_better or [False] * len(comparisons)
+    factors = resolution or [1.0] * len(comparisons)
     found = [paired_ratio(logs) for logs in comparisons]
     p_values = [1.0 if each is None or not _is_enough(each) else each.p_value or 0.0 for each in found]
-    judged = zip(comparisons, found, holm(p_values), signs, strict=True)
-    return [_verdict(logs, each, adjusted, level, higher=higher) for logs, each, (adjusted, level), higher in judged]
+    judged = zip(comparisons, found, holm(p_values, alpha), signs, factors, strict=True)
+    return [
+        _verdict(logs, each, adjusted, level, higher=higher, factor=factor)
+        for logs, each, (adjusted, level), higher, factor in judged
+    ]
 
 
 def welch_ratio(first: Sequence[float], other: Sequence[float], confidence: float = 1 - ALPHA) -> Ratio | None:
@@ -145,33 +161,42 @@ def welch_ratio(first: Sequence[float], other: Sequence[float], confidence: floa
         return Ratio(runs, math.exp(mean), None, None, confidence, None)
     parts = [float(np.var(logs, ddof=1)) / len(logs) for logs in (ours, theirs)]
     error = math.sqrt(sum(parts))
-    freedom = sum(parts) ** 2 / max(
-        sum(part**2 / (len(logs) - 1) for part, logs in zip(parts, (ours, theirs), strict=True)), TINY
-    )
+    if error < TINY:
+        return _interval(runs, mean, error, 1, confidence)
+    shares = [part / sum(parts) for part in parts]
+    freedom = 1 / sum(share**2 / (len(logs) - 1) for share, logs in zip(shares, (ours, theirs), strict=True))
     return _interval(runs, mean, error, freedom, confidence)
 
 
 def interval_words(ratio: Ratio, *, flip: bool = False) -> str:
     """Return a ratio and its interval as text; ``flip``: the inverse."""
     if ratio.low is None or ratio.high is None:
-        return f"{1 / ratio.ratio if flip else ratio.ratio:.3g} times [of one block]"
+        return f"{1 / ratio.ratio if flip else ratio.ratio:.3g} times [one alone]"
     low, high = (1 / ratio.high, 1 / ratio.low) if flip else (ratio.low, ratio.high)
     return f"{1 / ratio.ratio if flip else ratio.ratio:.3g} times [{low:.3g} to {high:.3g}]"
 
 
-def _verdict(logs: Sequence[float], found: Ratio | None, adjusted: float, level: float, *, higher: bool) -> Verdict:
+def _verdict(
+    logs: Sequence[float], found: Ratio | None, adjusted: float, level: float, *, higher: bool, factor: float
+) -> Verdict:
     if found is None or not _is_enough(found):
         return Verdict("inconclusive", None, found, None)
-    ratio = paired_ratio(logs, 1 - level)
+    ratio = _widened(paired_ratio(logs, 1 - level), factor)
     assert ratio is not None  # noqa: S101 - it has blocks
     assert ratio.low is not None  # noqa: S101 - at least two
     assert ratio.high is not None  # noqa: S101 - as before
     if ratio.low >= 1 / MARGIN and ratio.high <= MARGIN:
         return Verdict("equivalent", None, ratio, adjusted)
-    if ratio.low <= 1 <= ratio.high:
+    if ratio.low <= 1 + TINY and ratio.high >= 1 - TINY:
         return Verdict("inconclusive", None, ratio, adjusted)
     first_is_better = (ratio.ratio > 1) is not higher
     return Verdict("better", "first" if first_is_better else "other", ratio, adjusted)
+
+
+def _widened(ratio: Ratio | None, factor: float) -> Ratio | None:
+    if ratio is None or ratio.low is None or ratio.high is None:
+        return ratio
+    return structs.replace(ratio, low=ratio.low / factor, high=ratio.high * factor)
 
 
 def _interval(blocks: int, mean: float, error: float, freedom: float, confidence: float) -> Ratio:

@@ -9,7 +9,7 @@ them; and searches for the capacity of each arm.
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
@@ -22,6 +22,10 @@ from tickbench.slo import parse_slo
 BLOCKS = "blocks"
 """What the part of a suite that is repeated is called; no side or search can be."""
 
+OWN_FLAGS = frozenset({"host", "port", "users", "scenario", "duration", "warm-up", "out", "headless", "json"})
+LEAST_REPEATS = 3
+"""Of a search on which a verdict is to be drawn."""
+
 Name = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,40}$")]
 Count = Annotated[int, Meta(ge=1, le=100_000)]
 Repeats = Annotated[int, Meta(ge=1, le=100)]
@@ -30,7 +34,7 @@ WarmUp = Annotated[float, Meta(ge=0, le=86_400)]
 Flags = dict[str, str | int | float]
 
 
-class Side(Struct, frozen=True, forbid_unknown_fields=True):
+class Side(Struct, frozen=True):
     """Another scenario beside the blocks, at one load or several."""
 
     name: Name
@@ -53,7 +57,7 @@ class Side(Struct, frozen=True, forbid_unknown_fields=True):
         return self.connections if isinstance(self.connections, list) else [self.connections]
 
 
-class Search(Struct, frozen=True, forbid_unknown_fields=True):
+class Search(Struct, frozen=True):
     """A search for the most connections at which an objective holds."""
 
     name: Name
@@ -74,7 +78,7 @@ class Search(Struct, frozen=True, forbid_unknown_fields=True):
     description: str = ""
 
 
-class Suite(Struct, frozen=True, forbid_unknown_fields=True):
+class Suite(Struct, frozen=True):
     """What is run: every arm ``repeats`` times at one load, the sides, the searches."""
 
     name: Name
@@ -120,7 +124,7 @@ class Suite(Struct, frozen=True, forbid_unknown_fields=True):
         for arm in [*self.compare, *([self.again] if self.again is not None else [])]:
             if arm not in names:
                 raise InputError(f"{arm!r} is none of its arms; 'again' and 'compare' name arms of the suite")
-        if len(set(self.compare)) == 1:
+        if self.compare and len(set(self.compare)) != 2:
             raise InputError("'compare' takes two different arms, such as ['asyncio', 'gevent']")
         self._check_verdicts()
         self._check_parts()
@@ -137,7 +141,7 @@ class Suite(Struct, frozen=True, forbid_unknown_fields=True):
 
     def _check_parts(self) -> None:
         parts: list[Side | Search] = [*self.sides, *self.searches]
-        names = [BLOCKS, *(part.name for part in parts)]
+        names = [BLOCKS, *(figure.key for figure in FIGURES), *(part.name for part in parts)]
         for part in parts:
             if names.count(part.name) > 1:
                 raise InputError(f"the name {part.name!r} is given twice, or it is {BLOCKS!r}; each part needs its own")
@@ -146,13 +150,37 @@ class Suite(Struct, frozen=True, forbid_unknown_fields=True):
             parse_slo(search.slo)
             if search.start > search.limit:
                 raise InputError(f"search {search.name!r} starts at {search.start}, beyond its limit {search.limit}")
+            if beyond := {arm.name for arm in self.arms_of(search)} - {arm.name for arm in self.parsed_arms()}:
+                raise InputError(f"search {search.name!r} has {min(beyond)!r}, which is none of the suite's arms")
+            if search.name in self.verdicts:
+                self._check_capacity_verdict(search)
+        for flags in (self.server, self.load, *(flags for part in parts for flags in (part.server, part.load))):
+            _check_flags(flags)
+
+    def _check_capacity_verdict(self, search: Search) -> None:
+        if search.repeats < LEAST_REPEATS or not set(self.compare) <= {arm.name for arm in self.arms_of(search)}:
+            raise InputError(
+                f"a verdict on {search.name!r} needs {LEAST_REPEATS} repeats of its search at least, of both arms that "
+                "'compare' names"
+            )
+
+
+def _check_flags(flags: Flags) -> None:
+    """Raise :class:`InputError` for a flag that is the comparison's own to set, or that cannot be."""
+    for name, value in flags.items():
+        if name in OWN_FLAGS:
+            raise InputError(f"flag {name!r} is set by the comparison itself; leave it out")
+        if name == "spawn-rate" and not (isinstance(value, int | float) and 0 < value < float("inf")):
+            raise InputError(f"spawn-rate {value!r} is no number of connects a second, such as 1000")
 
 
 def load_suite(name_or_path: str) -> Suite:
     """Read a suite; raise :class:`InputError` if there is none, or it is not well formed."""
     source = _find(name_or_path)
     try:
-        suite = msgspec.toml.decode(source.read_bytes(), type=Suite)
+        text = source.read_bytes()
+        _refuse_unknown(msgspec.toml.decode(text, type=dict[str, Any]))
+        suite = msgspec.toml.decode(text, type=Suite)
         suite.check()
     except OSError as error:
         raise InputError(f"suite {name_or_path!r} cannot be read ({error.strerror}); give a readable file") from error
@@ -168,6 +196,18 @@ def load_suite(name_or_path: str) -> Suite:
 def suite_names() -> list[str]:
     """List the suites that come with tickbench."""
     return sorted(entry.name.removesuffix(".toml") for entry in _built_in().iterdir() if entry.name.endswith(".toml"))
+
+
+def _refuse_unknown(given: dict[str, Any]) -> None:
+    """Raise :class:`InputError` for a misspelt key; a record of a suite may have what a later tickbench has added."""
+    tables: list[tuple[Any, type[Struct]]] = [(given, Suite)]
+    parts: dict[str, type[Struct]] = {"sides": Side, "searches": Search}
+    for name, part in parts.items():
+        tables += [(table, part) for table in given.get(name, []) if isinstance(table, dict)]
+    for table, struct in tables:
+        known = struct.__struct_fields__
+        if unknown := [key for key in table if key not in known]:
+            raise InputError(f"there is no key {unknown[0]!r}; known are {', '.join(known)}")
 
 
 def _find(name_or_path: str) -> Traversable:

@@ -34,6 +34,7 @@ LOAD_SLACK_S = 60.0
 STOP_GRACE_S = 6.0
 """A server promises to stop within 5 s."""
 STATS_WAIT_S = 2.0
+MAX_STATS_BYTES = 1 << 20
 LOAD_HAS_SUMMARY = (0, 3)
 """Exit status of a load run that measured: valid, not valid."""
 
@@ -57,6 +58,7 @@ class Trial:
                 self._measure(planned, Path(scratch), outcome)
         except (RunFailedError, OSError) as error:
             outcome["reason"] = str(error)
+            outcome.pop("load", None)  # a run that failed has no figures
         return Run(
             number=planned.number,
             part=planned.part,
@@ -165,11 +167,11 @@ def wait_for_load(generator: Child, server: Child | None, timeout_s: float) -> N
 
 def server_settings(url: str) -> dict[str, Any] | None:
     """Ask a server what it is set to; None if it does not say."""
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=STATS_WAIT_S)
     with suppress(OSError, http.client.HTTPException, ValueError):
+        connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=STATS_WAIT_S)
         try:
             connection.request("GET", "/stats")
-            stats = json.loads(connection.getresponse().read())
+            stats = json.loads(connection.getresponse().read(MAX_STATS_BYTES))
         finally:
             connection.close()
         settings = stats.get("settings") if isinstance(stats, dict) else None

@@ -11,7 +11,8 @@ from msgspec import Struct
 
 from shared.measure.summary import StepDigests
 from tickbench.results import Run
-from tickbench.suite import BLOCKS, Suite
+from tickbench.rows import block_runs
+from tickbench.suite import Suite
 
 NONE_CAME = "-"
 MAX_SHIFT = 10
@@ -43,28 +44,30 @@ class Work(Struct, frozen=True):
 
 
 def compare_work(suite: Suite, runs: Sequence[Run]) -> Work:
-    """Compare the steps of all runs in the blocks with those of the first one that has some."""
-    own = [run for run in runs if run.part == BLOCKS and run.load is not None]
-    told = [(run.arm, steps_of(run.load.steps)) for run in own if run.load is not None and run.load.steps is not None]
-    known = {arm for arm, _ in told}
-    unknown = [arm for arm in suite.arms if arm not in known]
-    if suite.scenario not in SCENARIOS or len(told) < 2:
+    """Compare the steps of all runs in the blocks with those of a run of the first arm that is compared."""
+    first = suite.compare[0] if suite.compare else suite.arms[0]
+    told = [(arm, steps) for arm in suite.arms for steps in _steps(arm, runs)]
+    unknown = [arm for arm in suite.arms if arm not in {arm for arm, _ in told}]
+    reference = next((steps for arm, steps in told if arm == first), None)
+    if suite.scenario not in SCENARIOS or reference is None:
         return Work(0, {}, unknown)
-    (reference_arm, reference), *others = told
-    counts = {arm: [0, 0] for arm in dict.fromkeys(arm for arm, _ in others)}
-    for arm, steps in others:
-        compared, wrong = differing(reference, steps)
-        counts[arm][0] += compared
-        counts[arm][1] += wrong
-    for run in own:
-        if run.load is not None and run.load.steps is not None and run.load.steps.conflicting:
-            counts.setdefault(run.arm, [0, 0])[1] += run.load.steps.conflicting
+    counts: dict[str, tuple[int, int]] = {}
+    for arm, steps in told:
+        compared, wrong = (0, 0) if steps is reference else differing(steps_of(reference), steps_of(steps))
+        before = counts.get(arm, (0, 0))
+        counts[arm] = before[0] + compared, before[1] + wrong + steps.conflicting
     different = {
-        arm: f"{wrong:,} of {compared:,} steps say something else than those of {reference_arm}"
+        arm: f"{wrong:,} of {compared:,} steps say something else than those of {first}"
         for arm, (compared, wrong) in counts.items()
         if wrong
     }
     return Work(sum(compared for compared, _ in counts.values()), different, unknown)
+
+
+def _steps(arm: str, runs: Sequence[Run]) -> list[StepDigests]:
+    """Return what the runs of an arm in the blocks told, of each the last attempt."""
+    own = [run for again in (False, True) for run in block_runs(arm, list(runs), again=again)]
+    return [run.load.steps for run in own if run.load is not None and run.load.steps is not None]
 
 
 def steps_of(digests: StepDigests) -> list[str]:

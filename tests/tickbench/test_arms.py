@@ -50,3 +50,30 @@ def test_an_arm_given_twice_is_refused_in_whatever_order_of_settings() -> None:
 
 def test_a_slug_is_fit_for_a_file_name() -> None:
     assert parse_arm("gevent:scores=/tmp/../x,fanout=naive").slug == "gevent-scores-tmp-x-fanout-naive"
+
+
+@pytest.mark.parametrize("url", ["ws://127.0.0.1:8000/connect", "http://[::1]:9", "ws://example.org/x?room=a"])
+def test_a_url_is_an_arm(url: str) -> None:
+    arm = parse_arm(f"url={url}")
+    assert (arm.url, arm.name) == (url, f"url={url}")
+    assert "/" not in arm.slug
+
+
+@pytest.mark.parametrize("url", ["", "127.0.0.1:8000", "ftp://x", "wss://x", "ws://", "ws://x:99999", "ws://x y"])
+def test_a_url_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(InputError, match="no URL of a server"):
+        parse_arm(f"url={url}")
+
+
+def test_a_command_is_an_arm_where_the_suite_has_it() -> None:
+    arm = parse_arm("mine", {"mine": "node {port}"})
+    assert (arm.name, arm.command) == ("mine", "node {port}")
+    with pytest.raises(InputError, match="known are asyncio, gevent, mine"):
+        parse_arm("yours", {"mine": "node {port}"})
+
+
+def test_urls_and_commands_are_told_apart() -> None:
+    commands = {"mine": "node {port}", "yours": "node {port}"}
+    assert len(parse_arms(["mine", "yours", "url=ws://a", "url=ws://b"], commands)) == 4
+    with pytest.raises(InputError, match="twice"):
+        parse_arms(["url=ws://a", "url=ws://a"])

@@ -5,6 +5,7 @@ import pytest
 from tickbench import checks
 from tickbench.checks import Check
 from tickbench.diagnosis import examine_machine
+from tickbench.quiet import Quiet
 from tickbench.results import ChildRecord, Run
 
 PYTHON = (3, 13, 1)
@@ -62,3 +63,10 @@ def test_a_server_that_had_to_be_killed_is_said(make_run: Callable[..., Run]) ->
     assert checks.validity_words(make_run(1, "gevent", server=record)) == (
         "valid, with a warning: the server did not stop when asked to and was killed"
     )
+
+
+def test_a_run_that_began_on_a_busy_machine_says_so(make_run: Callable[..., Run]) -> None:
+    busy = make_run(1, "gevent", quiet=Quiet(is_quiet=False, busy_percent=41.6, waited_s=20.1))
+    assert checks.validity_words(busy).endswith("it began with a core 42 % busy, after 20 s of waiting")
+    calm = make_run(1, "gevent", quiet=Quiet(is_quiet=True, busy_percent=1.0, waited_s=0.3))
+    assert checks.validity_words(calm) == "valid"

@@ -2,7 +2,7 @@ import pytest
 
 from shared.loops.modes import MODES
 from tickbench import cli
-from tickbench.codelines import code_lines, loop_files
+from tickbench.codelines import backend_lines, code_lines, loop_files, mode_lines
 
 MODULE = '''"""What it is for,
 in two lines."""
@@ -40,3 +40,13 @@ def test_the_command_prints_them(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["lines"]) == 0
     out = capsys.readouterr().out
     assert all(mode in out for mode in MODES)
+
+
+def test_a_mode_and_a_whole_backend_are_counted() -> None:
+    for backend in ("asyncio", "gevent"):
+        lines = mode_lines(backend, "managed")
+        assert lines == code_lines(loop_files()["managed"][backend].read_text("utf-8"))
+        assert lines is not None
+        assert backend_lines(backend) > 20 * lines
+    assert mode_lines("mine", "managed") is None
+    assert mode_lines("gevent", "none such") is None

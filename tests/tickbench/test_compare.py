@@ -1,5 +1,6 @@
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,8 @@ def test_a_comparison_runs_every_arm_and_reports_it(
     assert [run.outcome for run in results.runs] == ["finished"] * 4
     assert results.runs[0].arm == results.runs[3].arm
     assert (out / "latest" / "report.html").is_file()
+    for name in ("report.md", "runs.csv", "results.json"):
+        assert (out / "latest" / name).is_file()
     assert "report: " in done.stdout
     assert "4 runs: 2 arms x 2 repeats" in done.stdout
 
@@ -108,6 +111,71 @@ def test_an_interrupted_load_run_leaves_nothing_behind(
         loading.communicate(timeout=20)
     assert loading.returncode == 130
     assert not [child for child in children if child.is_running()]
+
+
+@pytest.mark.parametrize(
+    ("slo", "status", "words"),
+    [
+        ("tick_lateness_ms.p99<1000,reach>=0.5", 0, ""),
+        ("tick_lateness_ms.p99<0.001,reach>=0.5", 4, "objective broken: gevent: tick_lateness_ms.p99 is"),
+        ("lateness<1", 2, "there is no figure 'lateness'"),
+    ],
+)
+def test_an_objective_that_an_arm_breaks_is_an_exit_status(
+    tickbench: Tickbench, suite_file: WriteSuite, tmp_path: Path, slo: str, status: int, words: str
+) -> None:
+    done = tickbench("compare", "--suite", suite_file("asyncio", "gevent"), "--out", tmp_path, "--slo", slo)
+    assert done.returncode == status, done.stdout + done.stderr
+    assert words in done.stdout + done.stderr
+    assert ("objective broken" in done.stdout) is (status == 4)
+
+
+def test_an_arm_without_a_valid_run_holds_no_objective(
+    tickbench: Tickbench, suite_file: WriteSuite, tmp_path: Path
+) -> None:
+    suite = suite_file("gevent", scenario="spoiled")
+    done = tickbench("compare", "--suite", suite, "--out", tmp_path, "--slo", "reach>0")
+    assert done.returncode == 4
+    assert "objective broken: gevent: no valid run" in done.stdout
+
+
+def test_a_server_that_runs_already_is_an_arm(
+    tickbench: Tickbench, suite_file: WriteSuite, tmp_path: Path, fake_server: Callable[..., list[str]]
+) -> None:
+    with subprocess.Popen(fake_server(), stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        url = server.stdout.readline().split()[-1]
+        done = tickbench("compare", "--suite", suite_file("gevent"), "--arm", f"url={url}", "--out", tmp_path)
+        assert server.poll() is None, "it is not ours to end"
+        server.terminate()
+    assert done.returncode == 0, done.stdout + done.stderr
+    (run,) = read_results(tmp_path / "latest").runs
+    assert (run.arm, run.server) == (f"url={url}", None)
+    assert run.server_settings is not None
+
+
+def test_a_command_line_of_the_suite_is_an_arm(tickbench: Tickbench, suite_file: WriteSuite, tmp_path: Path) -> None:
+    command = f"{sys.executable} -m http.server --bind 127.0.0.1 {{port}}"
+    suite = suite_file("mine", more=f'[commands]\nmine = "{command}"\n')
+    done = tickbench("compare", "--suite", suite, "--out", tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (run,) = read_results(tmp_path / "latest").runs
+    assert run.server is not None
+    assert (run.arm, run.server.command[:3], run.server.exit_status) == (
+        "mine",
+        [sys.executable, "-m", "http.server"],
+        -15,
+    )
+
+
+def test_a_command_that_never_listens_is_a_failed_run(
+    tickbench: Tickbench, suite_file: WriteSuite, tmp_path: Path
+) -> None:
+    suite = suite_file("mine", more="[commands]\nmine = \"sh -c 'echo no luck; exit 3' {port}\"\n")
+    done = tickbench("compare", "--suite", suite, "--out", tmp_path)
+    assert done.returncode == 1
+    (run,) = read_results(tmp_path / "latest").runs
+    assert run.reason == "the server ended with exit status 3 before it was ready, its last line: no luck"
 
 
 def wait_for_runs(tmp_path: Path, count: int) -> None:

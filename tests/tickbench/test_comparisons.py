@@ -60,15 +60,14 @@ def test_an_arm_that_differs_from_itself_suppresses_every_verdict(make_results: 
 
 
 def test_the_floor_is_the_interval_of_the_arm_with_itself(make_results: MakeResults, blocks: Suite) -> None:
-    floor = compared(make_results(blocks, lateness({}, spread=0.05))).floor
+    floor = compared(make_results(blocks, lateness({}, again=1.04, spread=0.01))).floor
     assert [(each.figure, each.first, each.other) for each in floor] == [
         (figure, "asyncio", "asyncio") for figure in blocks.verdicts
     ]
-    for each in floor:
-        assert each.ratio is not None
-        assert each.ratio.low is not None
-        assert each.ratio.high is not None
-        assert each.ratio.low < 1 < each.ratio.high
+    assert floor[0].ratio is not None
+    assert floor[0].ratio.ratio == pytest.approx(1.04, rel=0.05)
+    assert floor[0].ratio.confidence == 0.95
+    assert [each.winner for each in floor] == [None, None], "within 10 %, or not certain: no reason to suppress"
 
 
 def test_both_runs_of_the_arm_that_runs_twice_count(make_results: MakeResults, blocks: Suite) -> None:
@@ -124,3 +123,28 @@ def test_searches_are_told_and_can_be_compared(make_results: MakeResults, blocks
     assert gevent.capacity == Capacity(1_000, 1_200, "arm", 2)
     (capacity,) = found.primary
     assert (capacity.title, capacity.winner) == ("capacity (arena)", "asyncio")
+
+
+def test_capacities_that_the_search_cannot_tell_apart_are_not_told_apart(
+    make_results: MakeResults, blocks: Suite
+) -> None:
+    search = Search("arena", "steady", 2, 1, "tick_lateness_ms.p99<=25", budget_s=900, start=500, repeats=3)
+    suite = msgspec.structs.replace(blocks, searches=[search], verdicts=["arena"])
+    holds = {"gevent": 1_199, "asyncio": 1_200}
+
+    def figures(planned: PlannedRun) -> dict[str, Any]:
+        late = planned.part == "arena" and planned.connections > holds.get(planned.arm.name, 300)
+        return {"tick_lateness_ms__p99": 99.0 if late else 10.0}
+
+    (capacity,) = compared(make_results(suite, figures)).primary
+    assert capacity.ratio is not None
+    assert capacity.winner is None, "one load apart in every block, and the truths differ by one connection"
+
+
+def test_without_a_floor_there_is_no_verdict(make_results: MakeResults, blocks: Suite) -> None:
+    def figures(planned: PlannedRun) -> dict[str, Any]:
+        return lateness({"gevent": 1.5})(planned) | ({"reasons": ["cold"]} if planned.again else {})
+
+    found = compared(make_results(blocks, figures))
+    assert found.suppressed is not None
+    assert found.suppressed.startswith("How far asyncio differs from itself is not known in tick lateness p50")

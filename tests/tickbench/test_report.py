@@ -1,14 +1,18 @@
+import csv
 import json
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from tickbench.report.build import build_report
+from tickbench.report.build import build_report, encode_document, read_document
 from tickbench.report.charts import TICKS_BEYOND, percentile_points
+from tickbench.report.document import make_document
 from tickbench.report.markdown import escape
-from tickbench.results import ResultFolder, Run
+from tickbench.results import ResultFolder, Run, read_results
 
 EVIL = "<script>alert('x')</script>"
 EVIL_ARM = "gevent:mode=<script>alert('x')</script>"
@@ -27,10 +31,10 @@ def test_the_page_is_one_small_file_that_asks_for_nothing(folder: Path, page: st
 
 
 def test_the_page_says_what_it_rests_on_and_gives_no_verdict(page: str) -> None:
-    assert "The same game was served by 2 arms to 300 connections in one room at 20 Hz" in page
-    assert "It rests on 2 of 4 planned runs, 1 of them valid" in page
-    assert "2 repeats: no verdict is given" in page
-    assert "stopped early: 2 of 4 runs not made" in page
+    assert "No verdict: The suite small names no comparison to draw a verdict on" in page
+    assert "2 blocks of 300 connections in one room at 20 Hz with 10 bots" in page
+    assert "1 of 4 runs valid" in page
+    assert "stopped early: runs are missing" in page
 
 
 def test_every_run_has_its_validity_in_words_and_its_raw_data(folder: Path, page: str) -> None:
@@ -54,10 +58,35 @@ def test_everything_a_user_or_a_server_said_is_escaped(folder: Path, make_run: C
 def test_the_markdown_has_the_same_table(folder: Path, page: str) -> None:
     assert page
     lines = (folder / "report.md").read_text("utf-8").splitlines()
-    rows = [line for line in lines if line.startswith(("| asyncio:", "| gevent"))]
-    assert len(rows) == 2
-    assert "1.80" in rows[0]
-    assert "no valid run" in rows[1]
+    (lateness,) = (line for line in lines if line.startswith("| tick lateness p50, ms"))
+    assert lateness.count("1.80") == 2
+    assert "no valid run" in lateness
+
+
+def test_every_run_is_a_line_of_the_table(folder: Path, page: str) -> None:
+    assert page
+    with (folder / "runs.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["number"], row["arm"], row["mark"]) for row in rows] == [
+        ("1", "asyncio:fanout=naive", "valid"),
+        ("2", "gevent", "doubtful"),
+    ]
+    assert float(rows[0]["tick_lateness_ms.p50"]) == pytest.approx(1.8, abs=0.005)
+
+
+def test_the_document_is_read_as_it_was_made(folder: Path, page: str) -> None:
+    assert page
+    document = read_document(folder)
+    assert document == make_document(read_results(folder))
+    assert encode_document(document) == (folder / "results.json").read_text("utf-8")
+
+
+def test_a_number_that_is_none_is_not_written(folder: Path) -> None:
+    document = make_document(read_results(folder))
+    run = document.runs[0]
+    bad = msgspec.structs.replace(run, figures=run.figures | {"reach": math.inf})
+    with pytest.raises(ValueError, match="does not come back"):
+        encode_document(msgspec.structs.replace(document, runs=[bad]))
 
 
 def test_a_report_can_be_built_again_and_is_the_same(folder: Path, page: str) -> None:

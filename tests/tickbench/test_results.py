@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tickbench.errors import InputError
-from tickbench.results import ResultFolder, Run, read_results
+from tickbench.results import ResultFolder, Run, read_results, read_unfinished
 from tickbench.suite import Suite
 
 RUN = "runs/001-asyncio-fanout-naive.json"
@@ -32,7 +32,7 @@ def test_fields_of_a_later_tickbench_are_passed_over(folder: Path) -> None:
 
 
 def test_nothing_unfinished_is_left_behind(folder: Path) -> None:
-    assert sorted(path.name for path in folder.rglob("*") if path.name.startswith(".")) == []
+    assert sorted(path.name for path in folder.rglob("*") if path.name.startswith(".")) == [".lock"]
 
 
 def test_two_comparisons_in_one_second_get_two_folders(tmp_path: Path, suite: Suite) -> None:
@@ -109,3 +109,39 @@ def test_a_folder_without_a_suite_or_without_runs_is_refused(folder: Path, tmp_p
 
 def change(path: Path, **fields: object) -> None:
     path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | fields), "utf-8")
+
+
+def test_what_a_killed_process_had_begun_to_write_is_taken_away(folder: Path) -> None:
+    keep = sorted(path for path in folder.rglob("*") if path.is_file())
+    for name in (".suite.json.77", "runs/.003-blocks-gevent.json.4711", ".report.html.1"):
+        (folder / name).write_text("{", "utf-8")
+    (folder / "runs" / ".mine").write_text("not ours", "utf-8")
+    ResultFolder(folder).forget_unfinished()
+    assert sorted(path for path in folder.rglob("*") if path.is_file()) == sorted([*keep, folder / "runs" / ".mine"])
+
+
+def test_a_folder_without_a_run_can_be_gone_on_with_and_not_reported(folder: Path) -> None:
+    for file in (folder / "runs").iterdir():
+        file.unlink()
+    assert read_unfinished(folder).runs == []
+    with pytest.raises(InputError, match="no run that ended"):
+        read_results(folder)
+
+
+def test_two_files_of_one_run_are_refused(folder: Path) -> None:
+    (folder / "runs" / "002-again.json").write_bytes((folder / "runs" / "002-gevent.json").read_bytes())
+    with pytest.raises(InputError, match="are both run 2"):
+        read_results(folder)
+
+
+def test_two_cannot_make_runs_for_one_folder(folder: Path) -> None:
+    first, second = ResultFolder(folder), ResultFolder(folder)
+    first.hold()
+    with pytest.raises(InputError, match="another tickbench makes runs"):
+        second.hold()
+
+
+def test_what_cannot_be_written_is_said_in_one_line(folder: Path) -> None:
+    (folder / "runs.csv").mkdir()
+    with pytest.raises(InputError, match=r"cannot be written \(Is a directory\)"):
+        ResultFolder(folder).write_text("runs.csv", "x")

@@ -107,6 +107,25 @@ def test_when_the_budget_is_spent_what_is_found_is_confirmed() -> None:
     assert found.words == ">= 2,000 (budget-limited)"
 
 
+def test_a_bracket_that_the_budget_left_wide_is_no_capacity() -> None:
+    _, found = searched(up_to(2_900), msgspec.structs.replace(SEARCH, budget_s=60.0))
+    assert found == Capacity(2_000, 4_000, "budget", 2)
+    assert found.words == ">= 2,000 (not 4,000; budget-limited)"
+
+
+def test_halving_ends_with_the_budget() -> None:
+    loads, found = searched(up_to(0), msgspec.structs.replace(SEARCH, budget_s=35.0))
+    assert loads == [500, 250, 125, 62]
+    assert found.words == "under 62"
+
+
+@pytest.mark.parametrize("beyond", ["generator", "spoiled"])
+def test_where_nothing_could_be_measured_nothing_is_known(beyond: Outcome) -> None:
+    _, found = searched(up_to(0, beyond))
+    assert found.connections is None
+    assert found.words.startswith("unknown (")
+
+
 @pytest.mark.parametrize(("connections", "rounded"), [(1, 1), (7.4, 7), (14, 14), (1414.2, 1_400), (28_284, 28_000)])
 def test_loads_are_rounded_to_two_digits(connections: float, rounded: int) -> None:
     assert round_load(connections) == rounded
@@ -135,7 +154,7 @@ def test_a_run_that_does_not(make_run: Callable[..., Run], held: LoadSummary) ->
     assert (found.outcome, found.words) == ("failed", "reach is 0.99, not >= 0.999")
     few = msgspec.structs.replace(held.connections, connected=299, requested=300)
     assert judged(make_run, held, connections=few) == Probe(300, "failed", "299 of 300 connected")
-    assert judged(make_run, None) == Probe(300, "failed", "the server ended")
+    assert judged(make_run, None) == Probe(300, "unclear", "the server ended")
 
 
 def test_whose_fault_it_is_that_a_run_is_not_valid(make_run: Callable[..., Run], held: LoadSummary) -> None:
@@ -153,3 +172,4 @@ def test_a_server_that_says_itself_that_it_cannot_is_not_excused_by_the_generato
 ) -> None:
     behind = Validity.of(["2 % together"], [], generator=["2 % together"])
     assert judged(make_run, held, server=server, validity=behind, reach=0.5).outcome == "failed"
+    assert judged(make_run, held, server=server, validity=behind).outcome == "generator", "nothing is broken"

@@ -57,7 +57,7 @@ def test_one_block_has_a_ratio_and_no_interval() -> None:
     found = paired_ratio(logs(1.5))
     assert found is not None
     assert (found.blocks, found.low, found.high, found.p_value) == (1, None, None, None)
-    assert interval_words(found) == "1.5 times [of one block]"
+    assert interval_words(found) == "1.5 times [one alone]"
     assert paired_ratio([]) is None
 
 
@@ -159,3 +159,29 @@ def test_welch_without_enough_runs() -> None:
     one = welch_ratio([1.0], [2.0, 2.0])
     assert one is not None
     assert (one.ratio, one.low) == (2.0, None)
+
+
+@pytest.mark.parametrize("scatter", [1e-2, 1e-3, 1e-4, 1e-6])
+def test_welch_of_runs_that_hardly_differ(scatter: float) -> None:
+    ours = [math.exp(scatter * step) for step in (-1.2, -0.4, 0.1, 0.3, 1.2, 0.5, -0.6, 0.1)]
+    theirs = [1.01 * math.exp(0.3 * scatter * step) for step in (0.2, -1.0, 0.9, 0.4, -0.5, 0.7, -1.1, 0.4)]
+    found = welch_ratio(ours, theirs)
+    expected = stats.ttest_ind(np.log(theirs), np.log(ours), equal_var=False)
+    assert found is not None
+    low, high = expected.confidence_interval(1 - ALPHA)
+    assert [found.low, found.high] == pytest.approx([math.exp(low), math.exp(high)], rel=1e-9)
+
+
+def test_what_is_only_known_so_far_widens_the_interval() -> None:
+    same = logs(1.2, 1.2, 1.2, 1.2)
+    (exact,) = judge([same], higher_is_better=[True])
+    (coarse,) = judge([same], higher_is_better=[True], resolution=[1.25])
+    assert (exact.kind, exact.winner) == ("better", "other")
+    assert (coarse.kind, coarse.winner) == ("inconclusive", None)
+    assert coarse.ratio is not None
+    assert [coarse.ratio.low, coarse.ratio.high] == pytest.approx([1.2 / 1.25, 1.2 * 1.25])
+
+
+def test_a_stricter_level_is_held_to() -> None:
+    near = around(1.2, 0.28)
+    assert [judge([near], alpha=alpha)[0].kind for alpha in (0.05, 0.01)] == ["better", "inconclusive"]

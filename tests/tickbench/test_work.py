@@ -61,8 +61,21 @@ def test_what_is_not_known_is_said(same_suite: Suite, make_run: MakeRun) -> None
     runs = [telling(make_run, 1, "asyncio", STEPS), telling(make_run, 2, "gevent", None)]
     assert compare_work(same_suite, runs).words == "Whether all arms did the same work was not compared."
     assert compare_work(same_suite, runs).unknown == ["gevent"]
-    more = [*runs, telling(make_run, 3, "asyncio", STEPS)]
+    second = telling(make_run, 3, "asyncio", STEPS)
+    more = [*runs, msgspec.structs.replace(second, block=2)]
     assert "(not known of gevent)" in compare_work(same_suite, more).words
+
+
+@pytest.mark.parametrize("order", [("mine", "asyncio", "gevent"), ("gevent", "mine", "asyncio")])
+def test_one_that_does_something_else_does_not_make_the_others_differ(
+    same_suite: Suite, make_run: MakeRun, order: tuple[str, ...]
+) -> None:
+    suite = msgspec.structs.replace(
+        same_suite, arms=["asyncio", "gevent", "mine"], commands={"mine": "x {port}"}, compare=["asyncio", "gevent"]
+    )
+    steps = {"asyncio": STEPS, "gevent": STEPS, "mine": STEPS[::-1]}
+    runs = [telling(make_run, number, arm, steps[arm]) for number, arm in enumerate(order, start=1)]
+    assert list(compare_work(suite, runs).different) == ["mine"]
 
 
 def test_where_people_play_the_work_is_theirs(same_suite: Suite, make_run: MakeRun) -> None:

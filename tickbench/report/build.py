@@ -11,7 +11,7 @@ from tickbench.errors import InputError
 from tickbench.report.document import Document, RunLine, make_document
 from tickbench.report.markdown import render_markdown
 from tickbench.report.page import render_page
-from tickbench.results import ResultFolder, Results, read_record, read_results
+from tickbench.results import ResultFolder, Results, check_schema, read_record, read_results
 
 PAGE = "report.html"
 MARKDOWN = "report.md"
@@ -29,15 +29,18 @@ class Report(NamedTuple):
 def build_report(path: Path) -> Report:
     """Write all reports into the folder and return what they say; raise :class:`InputError` if it cannot be used."""
     results = read_results(path)
+    if (path / DOCUMENT).is_file():
+        check_schema(path / DOCUMENT, Document)  # that of a later tickbench is not overwritten
     document = make_document(results)
-    folder = ResultFolder(path)
     try:
-        folder.write_text(DOCUMENT, encode_document(document))
-        folder.write_text(TABLE, runs_table(document))
-        folder.write_text(MARKDOWN, render_markdown(document, results))
-        folder.write_text(PAGE, render_page(document, results))
-    except OSError as error:
-        raise InputError(f"the report cannot be written to {path} ({error.strerror}); make it writable") from error
+        text = encode_document(document)
+    except (ValueError, msgspec.MsgspecError) as error:
+        raise InputError(f"{path} has figures of which no report can be made ({error})") from error
+    folder = ResultFolder(path)
+    folder.write_text(DOCUMENT, text)
+    folder.write_text(TABLE, runs_table(document))
+    folder.write_text(MARKDOWN, render_markdown(document, results))
+    folder.write_text(PAGE, render_page(document, results))
     return Report(results, document)
 
 
@@ -46,7 +49,7 @@ def encode_document(document: Document) -> str:
     Return the document as it is written, after it was read back.
 
     Raises:
-        ValueError: it would not come back as it is, such as for a number that is none.
+        ValueError: it would not come back as it is, such as for a number that is none (or msgspec's own error).
 
     """
     text = msgspec.json.format(msgspec.json.encode(document), indent=1).decode() + "\n"

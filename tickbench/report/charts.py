@@ -16,7 +16,7 @@ from shared.measure.summary import LoadSummary
 from tickbench.arms import Arm
 from tickbench.report.decision import is_heavy, side_runs
 from tickbench.report.document import CurvePoint, Document
-from tickbench.report.words import pooled_lateness
+from tickbench.report.words import NO_VALID_RUN, has_valid_run, pooled_lateness
 from tickbench.results import Results
 from tickbench.rows import counted
 from tickbench.search import Outcome
@@ -71,9 +71,10 @@ def all_charts(document: Document, results: Results) -> list[Chart]:
 def styles_of(arms: Sequence[Arm]) -> dict[str, Style]:
     """Return how each arm is drawn: the one of a backend with the fewest settings is solid."""
     styles = {}
-    for backend in dict.fromkeys(arm.backend for arm in arms):
-        colors = COLORS.get(backend, OTHER_COLORS)
-        own = sorted((arm for arm in arms if arm.backend == backend), key=lambda arm: len(arm.settings))
+    for backend in (*COLORS, None):  # what is none of ours is told apart, too
+        colors = COLORS.get(backend or "", OTHER_COLORS)
+        own = [arm for arm in arms if (arm.backend if arm.backend in COLORS else None) == backend]
+        own.sort(key=lambda arm: len(arm.settings))
         for place, arm in enumerate(own):
             styles[arm.name] = Style(colors[place % len(colors)], DASHES[place % len(DASHES)])
     return styles
@@ -88,7 +89,8 @@ def lateness_chart(document: Document, results: Results, styles: dict[str, Style
     for arm in document.suite.arms:
         pooled = pooled_lateness(results, arm)
         if pooled.count:
-            figure.add_trace(_percentile_curve(arm, pooled, styles[arm]))
+            mark = "" if has_valid_run(arm, results) else NO_VALID_RUN
+            figure.add_trace(_percentile_curve(f"{arm}{mark}", pooled, styles[arm]))
     figure.update_xaxes(
         type="log", title="share of the ticks", tickvals=list(AXIS_TICKS), ticktext=list(AXIS_TICKS.values())
     )
@@ -234,7 +236,8 @@ def stall_chart(document: Document, results: Results, styles: dict[str, Style]) 
         runs = counted(side_runs(results, side, arm, side.loads[0]))
         load = next((run.load for run in runs if run.load is not None and run.load.stages), None)
         if load is not None and load.tick_rate_hz:
-            figure.add_trace(_stall_curve(arm, load, load.tick_rate_hz, styles[arm]))
+            mark = "" if load.validity.ok else NO_VALID_RUN
+            figure.add_trace(_stall_curve(f"{arm}{mark}", load, load.tick_rate_hz, styles[arm]))
     figure.update_xaxes(title="seconds since the others stopped reading")
     figure.update_yaxes(title="ticks that came, % of those due", rangemode="tozero")
     words = (
@@ -269,8 +272,9 @@ def loops_chart(document: Document, results: Results) -> Chart | None:
     for arm in document.suite.arms_of(side):
         mode = _mode_of(arm)
         loads = [run.load for run in counted(side_runs(results, side, arm.name, side.loads[0])) if run.load is not None]
-        if mode is not None and loads and loads[0].ping_rtt_ms.p99 is not None:
-            bars.setdefault(arm.backend, {})[mode] = loads[0].ping_rtt_ms.p99
+        pings = [load.ping_rtt_ms.p99 for load in loads if load.ping_rtt_ms.p99 is not None]
+        if mode is not None and pings:
+            bars.setdefault(arm.backend, {})[mode] = statistics.median(pings)
     for backend, values in bars.items():
         figure.add_trace(
             go.Bar(
@@ -285,7 +289,7 @@ def loops_chart(document: Document, results: Results) -> Chart | None:
     _milliseconds(figure, "ping p99, ms")
     words = (
         f"The side {side.name}: {side.description} A ping is answered between ticks, so it waits for the rules unless "
-        "these run elsewhere. Run once, no verdict; docs/loop-designs has an essay on each."
+        "these run elsewhere. The median, and no verdict; docs/loop-designs has an essay on each."
     )
     return _chart("loops", "Loop designs with a heavy tick", words, figure) if figure.data else None
 

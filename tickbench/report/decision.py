@@ -13,16 +13,19 @@ from msgspec import Struct
 
 from shared.measure.summary import LoadSummary
 from tickbench.arms import Arm
+from tickbench.checks import is_valid
 from tickbench.codelines import backend_lines, mode_lines
 from tickbench.comparisons import Comparisons, SearchResult
 from tickbench.figures import BY_KEY, Figure
 from tickbench.plan import slot_of
 from tickbench.results import Results, Run
-from tickbench.rows import NO_FIGURE, block_runs, counted
+from tickbench.rows import NO_FIGURE, block_runs, counted, median_words
 from tickbench.suite import Side, Suite
 
 AS_WRITTEN = "as people write it"
 TUNED = "tuned"
+LIBRARY = "the library's own send"
+ANOTHER = "another stack"
 Read = Callable[[LoadSummary], float | None]
 
 
@@ -45,6 +48,20 @@ class Question(Struct, frozen=True):
     meaning: str
     answers: list[Answer]
     """In the order of the arms."""
+
+
+class SideLine(Struct, frozen=True):
+    """An arm in a side at one load: the figures that every scenario has."""
+
+    side: str
+    arm: str
+    connections: int
+    runs: str
+    """How many are valid, of how many."""
+    is_doubtful: bool
+    """No run is valid."""
+    figures: dict[str, str]
+    """By title, as texts: the median."""
 
 
 class Decision(Struct, frozen=True):
@@ -87,7 +104,9 @@ def decide(results: Results, comparisons: Comparisons) -> Decision:
 
 def style_of(arm: Arm) -> str:
     """Return how an arm is meant: the naive fan-out is what tutorials do."""
-    return AS_WRITTEN if dict(arm.settings).get("fanout") == "naive" else TUNED
+    if arm.url is not None or arm.command is not None:
+        return ANOTHER
+    return {"naive": AS_WRITTEN, "library": LIBRARY}.get(dict(arm.settings).get("fanout", ""), TUNED)
 
 
 def side_runs(results: Results, side: Side, arm: str, connections: int) -> list[Run]:
@@ -96,11 +115,43 @@ def side_runs(results: Results, side: Side, arm: str, connections: int) -> list[
     return list({slot_of(run): run for run in own}.values())
 
 
+def side_lines(results: Results) -> list[SideLine]:
+    """Return every arm of every side, those that no question is about as well."""
+    suite = results.record.suite
+    return [
+        _side_line(side, arm.name, connections, side_runs(results, side, arm.name, connections))
+        for side in suite.sides
+        for connections in side.loads
+        for arm in suite.arms_of(side)
+    ]
+
+
+def _side_line(side: Side, arm: str, connections: int, runs: list[Run]) -> SideLine:
+    valid = sum(map(is_valid, runs))
+    return SideLine(
+        side=side.name,
+        arm=arm,
+        connections=connections,
+        runs=f"{valid} of {side.repeats}",
+        is_doubtful=not valid and any(run.load is not None for run in runs),
+        figures={BY_KEY[key].name: median_words(BY_KEY[key], runs) for key in SIDE_FIGURES},
+    )
+
+
 def is_heavy(side: Side) -> bool:
     """Whether a side has bots that search."""
     return bool(side.server.get("bot-steps"))
 
 
+SIDE_FIGURES = (
+    "connections.connected",
+    "reach",
+    "tick_lateness_ms.p50",
+    "tick_lateness_ms.p99",
+    "interval_error_ms.p99",
+    "ping_rtt_ms.p99",
+    "server.cpu_us_per_frame",
+)
 BLOCK_FIGURES = (
     "tick_lateness_ms.p50",
     "tick_lateness_ms.p99",
@@ -113,6 +164,12 @@ BLOCK_FIGURES = (
 
 def _percent(value: float | None) -> float | None:
     return None if value is None else 100 * value
+
+
+def _connected_percent(load: LoadSummary) -> float | None:
+    """Return how many of those who tried got in, in percent, where it is not all."""
+    counts = load.connections
+    return 100 * counts.connected / counts.requested if counts.connected < counts.requested else None
 
 
 def _ticks_of_due(load: LoadSummary) -> float | None:
@@ -131,8 +188,9 @@ STORM = [
         lambda load: load.connections.rush_per_second,
         0,
         (
-            ("first tick p50", lambda load: load.connections.connect_ms.p50, 0),
+            ("first tick, ms: p50", lambda load: load.connections.connect_ms.p50, 0),
             ("p99", lambda load: load.connections.connect_ms.p99, 0),
+            ("connected, %", _connected_percent, 1),
         ),
     ),
     Line(
@@ -165,14 +223,14 @@ IDLE = [
 ]
 STALL = [
     Line(
-        "lateness p99 beside stalled clients",
-        "ms",
-        "of those who read, while some stopped reading; a tick that never came counts as late",
-        lambda load: load.tick_lateness_ms.p99,
+        "ticks that came beside stalled clients",
+        "% of those due",
+        "what those who read got while some had stopped reading for good; higher is better",
+        _ticks_of_due,
         1,
         (
-            ("ticks of those due, %", _ticks_of_due, 1),
-            ("reach, %", lambda load: _percent(load.reach), 2),
+            ("lateness p99, ms", lambda load: load.tick_lateness_ms.p99, 1),
+            ("ended early", lambda load: load.connections.closed_early or None, 0),
         ),
     )
 ]
@@ -185,7 +243,11 @@ HEAVY = [
         "a ping of the protocol and its pong, while the rules take some 30 ms a tick",
         lambda load: load.ping_rtt_ms.p99,
         1,
-        (("lateness p99", lambda load: load.tick_lateness_ms.p99, 1),),
+        (
+            ("lateness p99", lambda load: load.tick_lateness_ms.p99, 1),
+            ("interval error p99", lambda load: load.interval_error_ms.p99, 1),
+            ("CPU, % of a core", lambda load: load.server.cpu_percent, 0),
+        ),
     )
 ]
 
@@ -254,7 +316,7 @@ def _capacity_questions(suite: Suite, found: list[SearchResult]) -> list[Questio
         own = [each for each in found if each.search == search.name]
         answers = [_capacity_answer([each for each in own if each.arm == arm]) for arm in suite.arms]
         meaning = f"the most connections with {search.slo}; {search.description}".rstrip("; ")
-        source = f"{search.name}: doubling, bisection, confirmed twice, {_times(search.repeats)}"
+        source = f"doubling, bisection, confirmation; {_times(search.repeats)}"
         questions.append(Question(f"capacity, {search.name}", "connections", source, meaning, answers))
     return questions
 
@@ -265,8 +327,10 @@ def _capacity_answer(found: list[SearchResult]) -> Answer:
         return Answer(NO_FIGURE, "not over" if found else "not run")
     known = sorted(ended, key=lambda capacity: capacity.connections or 0)
     middle = known[(len(known) - 1) // 2]
-    spread = f", {known[0].figure}\N{EN DASH}{known[-1].figure}" if len(known) > 1 else ""
-    return Answer(middle.figure, f"{middle.limit_words}{spread}".removeprefix(", "))
+    parts = [middle.limit_words, f"held {middle.confirmations + 1} times" if middle.connections is not None else ""]
+    if len(known) > 1:
+        parts.append(f"{known[0].figure}\N{EN DASH}{known[-1].figure}")
+    return Answer(middle.figure, ", ".join(filter(None, parts)))
 
 
 def _code_question(arms: list[Arm]) -> Question:

@@ -15,7 +15,7 @@ from tickbench.comparisons import Comparisons, compare_all
 from tickbench.environment import Environment
 from tickbench.figures import FIGURES
 from tickbench.plan import next_run, slot_of
-from tickbench.report.decision import Decision, decide
+from tickbench.report.decision import Decision, SideLine, decide, side_lines
 from tickbench.results import Results, Run
 from tickbench.search import Outcome, probes_of
 from tickbench.slo import read_figure
@@ -53,6 +53,8 @@ class CurvePoint(Struct, frozen=True):
     block: int
     connections: int
     outcome: Outcome
+    words: str
+    """Why it did not hold, empty where it did."""
     lateness_p50_ms: float | None
     lateness_p99_ms: float | None
     cpu_percent: float | None
@@ -71,6 +73,7 @@ class Document(Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickb
     environment: Environment
     comparisons: Comparisons
     decision: Decision
+    sides: list[SideLine]
     curves: list[CurvePoint]
     runs: list[RunLine]
 
@@ -88,6 +91,7 @@ def make_document(results: Results) -> Document:
         environment=results.environment,
         comparisons=comparisons,
         decision=decide(results, comparisons),
+        sides=side_lines(results),
         curves=_curves(results),
         runs=_run_lines(results),
     )
@@ -139,6 +143,7 @@ def _curves(results: Results) -> list[CurvePoint]:
                 block=run.block,
                 connections=run.connections,
                 outcome=probe.outcome,
+                words=probe.words,
                 lateness_p50_ms=run.load.tick_lateness_ms.p50 if run.load else None,
                 lateness_p99_ms=run.load.tick_lateness_ms.p99 if run.load else None,
                 cpu_percent=run.load.server.cpu_percent if run.load else None,

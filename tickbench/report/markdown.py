@@ -54,14 +54,15 @@ def _answer(answer: Answer) -> str:
 def _comparisons(comparisons: list[Comparison]) -> str:
     if not comparisons:
         return ""
-    return _table([["figure", "first", "other", "other to first", "verdict"], *map(_comparison, comparisons)])
+    return _table([["figure", "first", "other", "other to first", "blocks", "verdict"], *map(_comparison, comparisons)])
 
 
 def _comparison(each: Comparison) -> list[str]:
     is_floor = each.first == each.other
     ratio = interval_words(each.ratio) if each.ratio is not None else "-"
+    blocks = str(each.ratio.blocks) if each.ratio is not None else "0"
     verdict = "A/A" if is_floor else "none" if each.verdict is None else f"{each.winner or ''} {each.verdict.words}"
-    return [each.title, each.first, "itself" if is_floor else each.other, ratio, verdict.strip()]
+    return [each.title, each.first, "itself" if is_floor else each.other, ratio, blocks, verdict.strip()]
 
 
 def _table(lines: list[list[str]]) -> str:

@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 
 from shared.measure.histogram import Histogram
+from tickbench.checks import is_valid
 from tickbench.comparisons import Comparison, Comparisons
 from tickbench.environment import Environment
 from tickbench.report.document import Document
 from tickbench.results import Results
-from tickbench.rows import counted_runs
+from tickbench.rows import block_runs, counted_runs
 from tickbench.statistics import MARGIN
 from tickbench.suite import BLOCKS
 
@@ -46,31 +47,31 @@ def basis_sentence(document: Document) -> str:
     planned = suite.repeats * (len(suite.arms) + (suite.again is not None))
     valid = sum(run.mark == "valid" for run in blocks)
     rate, bots = suite.server.get("tick-rate", "20"), suite.server.get("bots", 0)
+    room = "one room" if suite.scenario not in IN_ROOMS and not suite.load.get("room-size") else "rooms"
     lead = (
         f"This rests on {counted_words(suite.repeats, 'block')} of {counted_words(suite.connections, 'connection')} in "
-        f"one room at {rate} Hz with {bots} bots, {suite.duration_s:g} s a run in fresh processes: {valid} of "
+        f"{room} at {rate} Hz with {bots} bots, {suite.duration_s:g} s a run: {valid} of "
         f"{counted_words(planned, 'run')} valid"
     )
     return f"{lead}; {floor_words(document.comparisons)}." if suite.again is not None else f"{lead}."
 
 
 def floor_words(comparisons: Comparisons) -> str:
-    """Say how far an arm differed from itself: the noise of this machine."""
-    known = [each.ratio for each in comparisons.floor if each.ratio is not None and each.ratio.low is not None]
+    """Say how far an arm differed from itself, figure by figure: the noise of this machine."""
+    known = [each for each in comparisons.floor if each.ratio is not None and each.ratio.low is not None]
     if not known:
         return "how far an arm differs from itself here is not known"
-    low, high = min(ratio.low or 1 for ratio in known), max(ratio.high or 1 for ratio in known)
-    return f"{comparisons.floor[0].first} differed from itself by {low:.3g} to {high:.3g} times at most (A/A)"
+    parts = [f"{each.title} {each.ratio.low:.2f} to {each.ratio.high:.2f}" for each in known if each.ratio is not None]
+    return f"beside itself (A/A) {known[0].first} had, in times, {_list(parts)}"
 
 
 def stopped_early_sentence(document: Document) -> str:
     """Say that runs are missing; empty if none is."""
     if document.is_complete:
         return ""
-    folder = document.id
     return (
-        "The comparison was stopped early: runs are missing, and no block is counted that lacks them. To go on: "
-        f"tickbench compare --resume {folder}"
+        "The comparison was stopped early: runs are missing, and no block is counted that lacks them; tickbench "
+        "compare --resume, with this folder, makes them."
     )
 
 
@@ -81,9 +82,10 @@ def measured_sentence(document: Document) -> str:
     if pinning.server is not None and pinning.generator is not None:
         cores = f"server on core {pinning.server[0]}, generator on core {pinning.generator[0]}"
     machine = document.environment.machine
-    return (
-        f"One host, loopback, {cores} of {len(machine.usable_cores)} usable: ratios carry over, absolute times do not."
-    )
+    others = [arm.name for arm in document.suite.parsed_arms() if arm.url is not None or arm.command is not None]
+    foreign = f" {', '.join(others)}: not ours, so none of the flags of [server] reach it." if others else ""
+    host = "Servers wherever their URLs are" if any(arm.startswith("url=") for arm in others) else "One host, loopback"
+    return f"{host}, {cores} of {len(machine.usable_cores)} usable: ratios carry over, absolute times do not.{foreign}"
 
 
 def _better(comparison: Comparison) -> str:
@@ -128,12 +130,23 @@ def percentile_rows(results: Results) -> list[tuple[str, list[str]]]:
     rows = []
     for arm in results.record.suite.parsed_arms():
         pooled = pooled_lateness(results, arm.name)
-        rows.append((arm.name, _percentile_words(pooled) if pooled.count else ["-"] * len(PERCENTILE_TITLES)))
+        mark = "" if has_valid_run(arm.name, results) or not pooled.count else NO_VALID_RUN
+        rows.append(
+            (f"{arm.name}{mark}", _percentile_words(pooled) if pooled.count else ["-"] * len(PERCENTILE_TITLES))
+        )
     return rows
 
 
 PERCENTILE_TITLES = ["ticks", "mean", "p50", "p90", "p99", "p99.9", "max"]
 TICKS_FOR_P999 = 10_000
+NO_VALID_RUN = " (no valid run)"
+IN_ROOMS = ("players", "soak")
+"""Scenarios that have many rooms unless they are told otherwise."""
+
+
+def has_valid_run(arm: str, results: Results) -> bool:
+    """Whether the figures of an arm in the blocks rest on valid runs."""
+    return any(map(is_valid, block_runs(arm, results.runs)))
 
 
 def pooled_lateness(results: Results, arm: str) -> Histogram:

@@ -116,24 +116,34 @@ def begin(suite_name: str, arms: Sequence[str], out: Path, pinning: Pinning) -> 
 
 
 def with_arms(suite: Suite, arms: list[str]) -> Suite:
-    """Return the suite with other arms; verdicts on arms that are gone go with them."""
+    """Return the suite with other arms, in all its parts; verdicts on arms that are gone go with them."""
     named = [arm.name for arm in msgspec.structs.replace(suite, arms=arms, again=None, compare=[]).parsed_arms()]
     again = suite.again if suite.again in named else None
     compare = suite.compare if set(suite.compare) <= set(named) else []
     verdicts = suite.verdicts if again and compare else []
-    changed = msgspec.structs.replace(suite, arms=named, again=again, compare=compare, verdicts=verdicts)
+    changed = msgspec.structs.replace(
+        suite,
+        arms=named,
+        again=again,
+        compare=compare,
+        verdicts=verdicts,
+        sides=[msgspec.structs.replace(side, arms=[]) for side in suite.sides],
+        searches=[msgspec.structs.replace(search, arms=[]) for search in suite.searches],
+    )
     changed.check()
     return changed
 
 
 def reopen(path: Path, pinning: Pinning) -> tuple[ResultFolder, Results]:
     """Open the folder of a comparison that was broken off; raise :class:`InputError` if it cannot go on here."""
+    path = path.resolve()  # results/latest is to lead to the folder, not to itself
     begun = read_unfinished(path)
     changed = differences(begun.environment, collect_environment(pinning))
     if changed:
         words = "; ".join(f"{name} was {before}, is {now}" for name, (before, now) in changed.items())
         raise InputError(f"{path} cannot go on: {words}; its runs would not be comparable, begin a new comparison")
     folder = ResultFolder(path)
+    folder.hold()
     folder.forget_unfinished()
     now = datetime.now().astimezone().isoformat(timespec="seconds")
     record = msgspec.structs.replace(begun.record, resumed_at=[*begun.record.resumed_at, now])

@@ -15,9 +15,10 @@ from tickbench.errors import InputError, InterruptedByUserError, RunFailedError
 from tickbench.interrupts import interruptible
 from tickbench.processes import Nursery
 from tickbench.screen import load_table
+from tickbench.slo import Objective, complaints, parse_slo
 
 SCHEMES = ("http", "https", "ws", "wss")
-VALID, FAILED, WRONG_USAGE, NOT_VALID = 0, 1, 2, 3
+VALID, FAILED, WRONG_USAGE, NOT_VALID, SLO_BROKEN = 0, 1, 2, 3, 4
 SLACK_S = 120.0
 """What a load run may take beside the ramp, warm-up and measuring."""
 USUAL_SPAWN_RATE = 500.0
@@ -86,6 +87,13 @@ STOP_GRACE_S = 3.0
     help="Length of an echo message.",
 )
 @click.option(
+    "--slo",
+    "slo_text",
+    metavar="OBJECTIVES",
+    envvar="TICKBENCH_SLO",
+    help="What must hold, such as 'tick_lateness_ms.p99<25,reach>=0.999'; exit status 4 if it does not.",
+)
+@click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
@@ -102,6 +110,7 @@ def load(
     duration: float,
     warm_up: float,
     out: Path | None,
+    slo_text: str | None,
     **more: float | None,
 ) -> int:
     """
@@ -109,9 +118,11 @@ def load(
 
     URL begins with http, https, ws or wss; no path means /connect.
 
-    Exit status: 0 if the figures can be trusted, 3 if not, 1 if the run failed.
+    Exit status: 0 if the figures can be trusted, 3 if not, 4 if they can and an objective is broken, 1 if the run
+    failed.
     """
     check_url(url)
+    slo = parse_slo(slo_text) if slo_text is not None else []
     if out is not None and not out.absolute().parent.is_dir():
         raise InputError(f"--out {out}: there is no folder {out.parent}; make it, or give another file")
     with tempfile.TemporaryDirectory(prefix="tickbench-") as scratch:
@@ -126,7 +137,7 @@ def load(
         except RunFailedError as error:
             click.echo(f"error: {error}", err=True)
             return FAILED
-        return conclude(status, words, summary_file)
+        return conclude(status, words, summary_file, slo)
 
 
 def passed_on(options: Mapping[str, float | None]) -> dict[str, str | int | float]:
@@ -170,7 +181,7 @@ def run_load(command: list[str], scratch: Path, request: LoadRequest) -> tuple[i
     return child.exit_status or 0, last_line
 
 
-def conclude(status: int, last_line: str, summary_file: Path) -> int:
+def conclude(status: int, last_line: str, summary_file: Path, slo: list[Objective]) -> int:
     """Print what came of it; return the exit status."""
     if status == WRONG_USAGE:
         raise InputError(last_line.partition("error: ")[2] or last_line)  # argparse puts its program first
@@ -183,7 +194,11 @@ def conclude(status: int, last_line: str, summary_file: Path) -> int:
         click.echo(f"error: the load run left no summary that can be read: {error}", err=True)
         return FAILED
     print_summary(summary)
-    return status
+    broken = complaints(slo, summary)
+    for complaint in broken:
+        click.echo(f"objective broken: {complaint}")
+    # What cannot be trusted neither holds an objective nor breaks it.
+    return SLO_BROKEN if broken and status == VALID else status
 
 
 def print_summary(summary: LoadSummary) -> None:

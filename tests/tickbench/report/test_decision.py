@@ -5,10 +5,21 @@ from typing import Any
 import msgspec
 import pytest
 
+from tickbench.arms import parse_arm
 from tickbench.codelines import backend_lines, mode_lines
 from tickbench.comparisons import compare_all
 from tickbench.plan import PlannedRun
-from tickbench.report.decision import AS_WRITTEN, TUNED, Decision, Question, decide
+from tickbench.report.decision import (
+    ANOTHER,
+    AS_WRITTEN,
+    LIBRARY,
+    TUNED,
+    Decision,
+    Question,
+    decide,
+    side_lines,
+    style_of,
+)
 from tickbench.results import read_results
 from tickbench.suite import Suite
 
@@ -67,7 +78,7 @@ def test_what_an_architect_asks_for_is_there_in_that_order(table: Decision) -> N
         "key to turn p99",
         "memory an idle connection",
         "memory an idle connection",
-        "lateness p99 beside stalled clients",
+        "ticks that came beside stalled clients",
         "ping p99, heavy tick",
         "code lines",
     ]
@@ -93,7 +104,9 @@ def test_each_load_of_a_side_has_a_line(table: Decision) -> None:
 
 
 def test_capacity_says_what_ended_the_search(table: Decision) -> None:
-    assert [(each.text, each.detail) for each in line(table, "capacity, arena").answers] == [("2,000", "not 2,400")] * 3
+    assert [(each.text, each.detail) for each in line(table, "capacity, arena").answers] == [
+        ("2,000", "not 2,400, held 3 times")
+    ] * 3
 
 
 def test_what_rests_on_no_valid_run_is_marked(make_results: MakeResults, whole_suite: Suite) -> None:
@@ -119,3 +132,21 @@ def test_code_lines_are_those_of_the_loop_design(make_results: MakeResults, whol
     code = line(decided(make_results(suite, figures, most=3)), "code lines")
     assert texts(code) == [str(mode_lines("asyncio", "managed")), str(mode_lines("gevent", "thread")), "-"]
     assert code.answers[0].detail == f"whole backend {backend_lines('asyncio'):,}"
+
+
+@pytest.mark.parametrize(
+    ("arm", "style"),
+    [("gevent", TUNED), ("asyncio:fanout=library", LIBRARY), ("url=ws://127.0.0.1:9", ANOTHER), ("mine", ANOTHER)],
+)
+def test_other_styles(arm: str, style: str) -> None:
+    assert style_of(parse_arm(arm, {"mine": "x {port}"})) == style
+
+
+def test_every_side_is_a_line_even_of_arms_that_the_suite_has_not(
+    make_results: MakeResults, whole_suite: Suite
+) -> None:
+    lines = side_lines(read_results(make_results(whole_suite, figures)))
+    assert len(lines) == 3 + 3 + 2 * 3 + 3 + 3
+    process = next(each for each in lines if each.arm == "asyncio:mode=process")
+    assert (process.side, process.runs, process.is_doubtful) == ("heavy", "1 of 1", False)
+    assert process.figures["ping p99, ms"] == "40.00"

@@ -1,0 +1,68 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tickbench.plan import PlannedRun
+from tickbench.report.document import Document, make_document
+from tickbench.report.words import basis_sentence, floor_words, stopped_early_sentence, verdict_sentence
+from tickbench.results import read_results
+from tickbench.suite import Suite
+
+MakeResults = Callable[..., Path]
+
+
+@pytest.fixture
+def documented(make_results: MakeResults, whole_suite: Suite) -> Callable[..., Document]:
+    """Make the document of blocks in which gevent takes so many times as long in two figures."""
+
+    def make(p50: float = 1.0, p99: float = 1.0, *, scatter: float = 0.01, most: int = 1_000) -> Document:
+        suite = msgspec.structs.replace(whole_suite, sides=[], searches=[])
+
+        def figures(planned: PlannedRun) -> dict[str, Any]:
+            # Of each arm and block another place within the scatter, evenly, so that no arm is ahead.
+            place = {"asyncio": 0, "gevent": 1}.get(planned.arm.name, 2) + planned.again
+            wobble = 1 + scatter * (((planned.block * 7 + place * 3) % 5) - 2) / 2
+            factors = (p50, p99) if planned.arm.name == "gevent" else (1.0, 1.0)
+            return {
+                "tick_lateness_ms__p50": 2.0 * wobble * factors[0],
+                "tick_lateness_ms__p99": 9.0 * wobble * factors[1],
+            }
+
+        return make_document(read_results(make_results(suite, figures, most=most)))
+
+    return make
+
+
+def test_each_arm_is_named_with_what_it_is_better_in(documented: Callable[..., Document]) -> None:
+    words = verdict_sentence(documented(p50=1.5, p99=0.5))
+    assert words.startswith("asyncio and gevent: asyncio is better in tick lateness p50 by 1.")
+    assert "; gevent is better in tick lateness p99 by " in words
+    assert words.endswith("].")
+
+
+def test_what_is_equivalent_is_said(documented: Callable[..., Document]) -> None:
+    words = verdict_sentence(documented(p50=1.5))
+    assert words.endswith("; they are equivalent within 10 % in tick lateness p99.")
+
+
+def test_what_is_not_told_apart_is_said(documented: Callable[..., Document]) -> None:
+    words = verdict_sentence(documented(scatter=0.6))
+    assert words == "asyncio and gevent: they are not told apart in tick lateness p50 and tick lateness p99."
+
+
+def test_what_it_rests_on_names_blocks_runs_and_noise(documented: Callable[..., Document]) -> None:
+    words = basis_sentence(documented())
+    assert "4 blocks of 300 connections in one room at 20 Hz with 10 bots, 5 s a run" in words
+    assert "16 of 16 runs valid" in words
+    assert "beside itself (A/A) asyncio had, in times, tick lateness p50 0.9" in words
+    assert " and tick lateness p99 0.9" in words
+
+
+def test_one_that_is_stopped_early_says_so(documented: Callable[..., Document]) -> None:
+    document = documented(most=3)
+    assert "runs are missing" in stopped_early_sentence(document)
+    assert "is not known" in floor_words(document.comparisons)
+    assert stopped_early_sentence(documented()) == ""

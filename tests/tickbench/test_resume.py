@@ -1,0 +1,201 @@
+"""A comparison that was killed goes on: the same runs, none twice, none lost, the same report, times apart."""
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tickbench.results import read_results
+
+Tickbench = Callable[..., subprocess.CompletedProcess[str]]
+WriteSuite = Callable[..., Path]
+
+MORE = """
+again = "gevent"
+compare = ["asyncio", "gevent"]
+verdicts = ["tick_lateness_ms.p50"]
+
+[[sides]]
+name = "stall"
+scenario = "stall"
+connections = 30
+duration_s = 0.1
+warm_up_s = 0
+
+[[searches]]
+name = "arena"
+scenario = "steady"
+duration_s = 0.1
+warm_up_s = 0
+slo = "tick_lateness_ms.p99<1000,connections.requested<2000"
+budget_s = 60
+start = 300
+limit = 300
+"""
+
+
+def one_folder(out: Path) -> Path:
+    (folder,) = (path for path in out.iterdir() if path.is_dir() and not path.is_symlink())
+    return folder
+
+
+def kill_after(start: Callable[..., subprocess.Popen[str]], runs: int, *arguments: str | Path, out: Path) -> None:
+    """Kill a comparison as soon as it has made so many runs, in the middle of the next."""
+    with start("compare", *arguments) as comparing:
+        deadline = time.monotonic() + 60
+        while len(list(out.glob("*/runs/[0-9]*.json"))) < runs:
+            assert comparing.poll() is None, comparing.stdout.read() if comparing.stdout else ""
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        time.sleep(0.2)
+        comparing.send_signal(signal.SIGKILL)
+        comparing.communicate(timeout=20)
+
+
+def planned(folder: Path) -> list[tuple[Any, ...]]:
+    return [
+        (run.number, run.part, run.block, run.arm, run.again, run.connections, run.attempt)
+        for run in read_results(folder).runs
+    ]
+
+
+def without_times(page: str) -> str:
+    """Leave out of a report what differs from one comparison to the next in any case."""
+    for pattern in (
+        r"\d{4}-\d\d-\d\dT[0-9:.+]+",  # times
+        r"\d{4}-\d\d-\d\d-\d{6}-small(-\d+)?",  # the folder's name
+        r", resumed ",
+        r"\b\d+\.\d s\b",  # how long a run took
+        r"<dt>(load average|steal|recorded)</dt><dd>[^<]*</dd>",
+    ):
+        page = re.sub(pattern, "", page)
+    return page
+
+
+@pytest.mark.parametrize("runs", [2, 8])
+def test_a_killed_comparison_goes_on_to_the_same_runs_and_the_same_report(
+    tickbench: Tickbench,
+    start_tickbench: Callable[..., subprocess.Popen[str]],
+    suite_file: WriteSuite,
+    tmp_path: Path,
+    runs: int,
+) -> None:
+    suite = suite_file("asyncio", "gevent", repeats=2, more=MORE)
+    whole = tickbench("compare", "--suite", suite, "--out", tmp_path / "whole")
+    assert whole.returncode == 0, whole.stdout + whole.stderr
+    broken = tmp_path / "broken"
+    kill_after(start_tickbench, runs, "--suite", suite, "--out", broken, out=broken)
+    folder = one_folder(broken)
+    before = {file.name: file.read_bytes() for file in (folder / "runs").glob("[0-9]*.json")}
+    assert runs <= len(before) < 14
+    (folder / "runs" / ".099-x.json.123").write_text("{", "utf-8")  # of one that was killed while it wrote
+    done = tickbench("compare", "--resume", folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{len(before)} runs are there already" in done.stdout
+    after = {file.name: file.read_bytes() for file in (folder / "runs").iterdir()}
+    assert before.items() <= after.items(), "what was there stays as it was"
+    assert planned(folder) == planned(tmp_path / "whole" / "latest")
+    assert len(planned(folder)) == 2 * 3 + 2 + 2 * 3
+    pages = [
+        without_times((place / "report.html").read_text("utf-8")) for place in (folder, tmp_path / "whole" / "latest")
+    ]
+    assert pages[0] == pages[1]
+    assert len(json.loads((folder / "suite.json").read_text("utf-8"))["resumed_at"]) == 1
+
+
+def test_what_is_finished_is_not_made_again(tickbench: Tickbench, suite_file: WriteSuite, tmp_path: Path) -> None:
+    tickbench("compare", "--suite", suite_file("gevent"), "--out", tmp_path / "out")
+    before = (tmp_path / "out" / "latest" / "runs").stat().st_mtime_ns
+    done = tickbench("compare", "--resume", tmp_path / "out" / "latest")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "latest" / "runs").stat().st_mtime_ns == before
+
+
+def test_another_environment_is_refused(tickbench: Tickbench, suite_file: WriteSuite, tmp_path: Path) -> None:
+    tickbench("compare", "--suite", suite_file("gevent"), "--out", tmp_path / "out")
+    folder = one_folder(tmp_path / "out")
+    record = json.loads((folder / "environment.json").read_text("utf-8"))
+    record["machine"]["cpu_model"] = "Another CPU"
+    record["packages"]["aiohttp"] = "0.1"
+    (folder / "environment.json").write_text(json.dumps(record), "utf-8")
+    done = tickbench("compare", "--resume", folder)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "processor was Another CPU" in done.stderr
+    assert "aiohttp was 0.1" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["suite.json", "environment.json", "runs/001-blocks-gevent.json"])
+@pytest.mark.parametrize(
+    ("damage", "complaint"),
+    [
+        (lambda text: text[: len(text) // 2], "damaged"),
+        (lambda text: text.replace("/1", "/99", 1), "has schema"),
+        (lambda _: "", "damaged"),
+        (lambda text: text.replace('"', "'"), "damaged"),
+    ],
+)
+@pytest.mark.parametrize("verb", [("report",), ("compare", "--resume")])
+def test_a_folder_that_is_not_whole_is_refused_and_stays_as_it_is(
+    tickbench: Tickbench,
+    finished: Path,
+    tmp_path: Path,
+    name: str,
+    damage: Callable[[str], str],
+    complaint: str,
+    verb: tuple[str, ...],
+) -> None:
+    folder = Path(shutil.copytree(finished, tmp_path / "copy"))
+    (folder / name).write_text(damage((folder / name).read_text("utf-8")), "utf-8")
+    before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    done = tickbench(*verb, folder)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert complaint in done.stderr
+    assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
+
+
+@pytest.fixture
+def finished(tickbench: Tickbench, suite_file: WriteSuite, tmp_path: Path) -> Path:
+    tickbench("compare", "--suite", suite_file("gevent"), "--out", tmp_path / "out")
+    return one_folder(tmp_path / "out")
+
+
+def test_what_a_resumed_suite_is_cannot_be_changed(tickbench: Tickbench, finished: Path) -> None:
+    for option in (["--suite", "quick"], ["--arm", "asyncio"], ["--out", "elsewhere"]):
+        done = tickbench("compare", "--resume", finished, *option)
+        assert done.returncode == 2
+        assert "leave --suite, --arm and --out out" in done.stderr
+
+
+def test_a_later_results_json_is_not_overwritten(tickbench: Tickbench, finished: Path) -> None:
+    file = finished / "results.json"
+    file.write_text(file.read_text("utf-8").replace("tickbench.results/1", "tickbench.results/2"), "utf-8")
+    before = file.read_bytes()
+    done = tickbench("report", finished)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "tickbench.results/2" in done.stderr
+    assert file.read_bytes() == before
+
+
+def test_two_at_once_are_refused(
+    tickbench: Tickbench, start_tickbench: Callable[..., subprocess.Popen[str]], suite_file: WriteSuite, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    with start_tickbench("compare", "--suite", suite_file("gevent", duration_s=30), "--out", out) as comparing:
+        deadline = time.monotonic() + 20
+        while not list(out.glob("*/environment.json")):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        done = tickbench("compare", "--resume", one_folder(out))
+        comparing.send_signal(signal.SIGINT)
+        comparing.communicate(timeout=20)
+    assert done.returncode == 2
+    assert "another tickbench makes runs" in done.stderr
