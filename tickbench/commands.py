@@ -17,6 +17,9 @@ from tickbench.errors import InputError
 
 Settings = Mapping[str, str | int | float]
 
+USUAL_SPAWN_RATE = 500.0
+"""Users a second: the load test's own, unless it is told another."""
+
 
 @dataclass(frozen=True, slots=True)
 class LoadRequest:
@@ -30,6 +33,11 @@ class LoadRequest:
     out: Path
     more: Settings = field(default_factory=dict)
     """Further arguments of the load test by their names, as ``python -m locust -f ... --help`` lists them."""
+
+
+def ramp_s(users: int, more: Settings) -> float:
+    """Return how long it takes until all users have begun to connect, in seconds."""
+    return users / float(more.get("spawn-rate", USUAL_SPAWN_RATE))
 
 
 def python_command(module: str) -> list[str]:

@@ -12,13 +12,13 @@ import msgspec
 from msgspec import Struct
 
 from tickbench.arms import Arm
+from tickbench.commands import ramp_s
 from tickbench.results import Run
 from tickbench.search import next_step, probes_of
 from tickbench.suite import BLOCKS, Flags, Search, Side, Suite
 
 OVERHEAD_S = 4.0
 """What a run takes beside ramp, warm-up and measuring: two interpreters start, both stop (seen: 3.2 to 5)."""
-USUAL_SPAWN_RATE = 500.0
 Slot = tuple[str, int, str, bool, int]
 
 
@@ -122,8 +122,7 @@ def estimate_s(suite: Suite, runs: Sequence[Run] = ()) -> float:
 
 def run_estimate_s(planned: PlannedRun) -> float:
     """How many seconds one run takes, about."""
-    ramp_s = planned.connections / float(planned.load.get("spawn-rate", USUAL_SPAWN_RATE))
-    return OVERHEAD_S + ramp_s + planned.warm_up_s + planned.duration_s
+    return OVERHEAD_S + ramp_s(planned.connections, planned.load) + planned.warm_up_s + planned.duration_s
 
 
 def _next_order(order: list[tuple[Arm, bool]], block: int, rng: random.Random) -> list[tuple[Arm, bool]]:

@@ -23,6 +23,8 @@ OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     ">": operator.gt,
 }
+BROKEN_STATUS = 4
+"""Exit status where an objective is broken."""
 GRAMMAR = "an objective is FIGURE<NUMBER (or <=, >, >=), for example tick_lateness_ms.p99<25,reach>=0.999"
 _OBJECTIVE = re.compile(r"([a-z][a-z0-9_.]*)\s*(<=|>=|<|>)\s*([0-9.eE+-]+)")
 

@@ -51,6 +51,13 @@ class Verdict(Struct, frozen=True):
     """By Holm."""
 
     @property
+    def short_words(self) -> str:
+        """The same without interval, for where that stands beside it."""
+        if self.kind == "better" and self.ratio is not None:
+            return f"better by {max(self.ratio.ratio, 1 / self.ratio.ratio):.3g} times"
+        return f"equivalent within {100 * (MARGIN - 1):.0f} %" if self.kind == "equivalent" else self.kind
+
+    @property
     def words(self) -> str:
         """The verdict in words, the factor as worse to better."""
         if self.ratio is None:

@@ -42,3 +42,15 @@ def test_the_exit_status_says_what_became_of_the_run(
 def test_a_slow_ramp_is_waited_for(more: dict[str, float], ramp_s: float) -> None:
     request = LoadRequest("http://127.0.0.1:1", 10_000, "steady", 10, 2, Path("out.json"), more)
     assert time_limit_s(request) == ramp_s + 12 + SLACK_S
+
+
+@pytest.mark.parametrize(
+    ("scenario", "slo", "status"),
+    [("steady", "reach>=0.5", 0), ("steady", "reach>=2", 4), ("spoiled", "reach>=2", 3), ("steady", "nothing<1", 2)],
+)
+def test_an_objective_is_an_exit_status_where_the_figures_can_be_trusted(
+    tickbench: Tickbench, scenario: str, slo: str, status: int
+) -> None:
+    done = tickbench("load", "http://127.0.0.1:1", *FAST, "--scenario", scenario, "--slo", slo)
+    assert done.returncode == status, done.stdout + done.stderr
+    assert ("objective broken: reach is" in done.stdout) is (slo == "reach>=2")

@@ -67,4 +67,5 @@ def _interval(comparison: Comparison) -> str:
 def _verdict_words(comparison: Comparison) -> str:
     if comparison.verdict is None:
         return "none"
-    return f"{comparison.winner} {comparison.verdict.words}" if comparison.winner else comparison.verdict.words
+    words = comparison.verdict.short_words
+    return f"{comparison.winner} {words}" if comparison.winner else words

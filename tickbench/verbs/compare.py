@@ -24,11 +24,10 @@ from tickbench.report.words import verdict_sentences
 from tickbench.results import ResultFolder, Results, read_unfinished
 from tickbench.rows import arm_rows, block_runs
 from tickbench.screen import arm_table, in_words, progress_display
-from tickbench.slo import Objective, complaints_of_median, parse_slo
+from tickbench.slo import BROKEN_STATUS, Objective, complaints_of_median, parse_slo
 from tickbench.suite import Suite, load_suite
 
 DEFAULT_SUITE = "quick"
-SLO_BROKEN_STATUS = 4
 
 
 @click.command()
@@ -101,7 +100,7 @@ def compare(
         return stopped
     if report is None or not all(row.finished for row in arm_rows(report.results)):
         return 1
-    return SLO_BROKEN_STATUS if tell_broken(slo, report.results, console) else 0
+    return BROKEN_STATUS if tell_broken(slo, report.results, console) else 0
 
 
 def begin(suite_name: str, arms: Sequence[str], out: Path, pinning: Pinning) -> tuple[ResultFolder, Results]:

@@ -10,19 +10,17 @@ from rich.console import Console
 from rich.markup import escape
 
 from shared.measure.summary import LoadSummary, read_summary
-from tickbench.commands import Commands, LoadRequest
+from tickbench.commands import Commands, LoadRequest, ramp_s
 from tickbench.errors import InputError, InterruptedByUserError, RunFailedError
 from tickbench.interrupts import interruptible
 from tickbench.processes import Nursery
 from tickbench.screen import load_table
-from tickbench.slo import Objective, complaints, parse_slo
+from tickbench.slo import BROKEN_STATUS, Objective, complaints, parse_slo
 
 SCHEMES = ("http", "https", "ws", "wss")
-VALID, FAILED, WRONG_USAGE, NOT_VALID, SLO_BROKEN = 0, 1, 2, 3, 4
+VALID, FAILED, WRONG_USAGE, NOT_VALID = 0, 1, 2, 3
 SLACK_S = 120.0
 """What a load run may take beside the ramp, warm-up and measuring."""
-USUAL_SPAWN_RATE = 500.0
-"""The load test's own, unless it is told another."""
 STOP_GRACE_S = 3.0
 
 
@@ -161,8 +159,7 @@ def check_url(url: str) -> None:
 
 def time_limit_s(request: LoadRequest) -> float:
     """Return how long a load run may take, in seconds: ramp, warm-up, measuring, and some more."""
-    ramp_s = request.users / float(request.more.get("spawn-rate", USUAL_SPAWN_RATE))
-    return ramp_s + request.warm_up_s + request.duration_s + SLACK_S
+    return ramp_s(request.users, request.more) + request.warm_up_s + request.duration_s + SLACK_S
 
 
 def run_load(command: list[str], scratch: Path, request: LoadRequest) -> tuple[int, str]:
@@ -198,7 +195,7 @@ def conclude(status: int, last_line: str, summary_file: Path, slo: list[Objectiv
     for complaint in broken:
         click.echo(f"objective broken: {complaint}")
     # What cannot be trusted neither holds an objective nor breaks it.
-    return SLO_BROKEN if broken and status == VALID else status
+    return BROKEN_STATUS if broken and status == VALID else status
 
 
 def print_summary(summary: LoadSummary) -> None:
