@@ -46,9 +46,10 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     document = read_document(parser.parse_args().folder)
     machine, python = document.environment.machine, document.environment.python
+    system = machine.system.partition("-")[0]
     record = {
         "recorded_at": document.started_at,
-        "machine": f"{machine.cpu_model}, {machine.cores} cores, {machine.system}, CPython {python.version}",
+        "machine": f"{machine.cpu_model}, {machine.cores} cores, {system}, CPython {python.version}",
         "connections": document.suite.connections,
         "duration_s": document.suite.duration_s,
         "figures": FIGURES,

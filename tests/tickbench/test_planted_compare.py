@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import FULL_SIZE
 from tickbench.report.build import build_report, read_document
 from tickbench.results import read_results
 
@@ -83,7 +82,6 @@ def test_one_that_was_killed_goes_on_to_the_same_set_of_runs(tmp_path: Path) -> 
 
 
 @pytest.mark.full_size
-@pytest.mark.skipif(not FULL_SIZE, reason="only at full size: it needs a machine that does nothing else")
 @pytest.mark.timeout(900)
 def test_a_planted_difference_is_found_and_a_planted_equality_is_not(tmp_path: Path) -> None:
     size = {"duration_s": 4, "warm_up_s": 2, "repeats": 5, "quiet_wait_s": 20, "max_attempts": 3}

@@ -61,7 +61,9 @@ def _comparison(each: Comparison) -> list[str]:
     is_floor = each.first == each.other
     ratio = interval_words(each.ratio) if each.ratio is not None else "-"
     blocks = str(each.ratio.blocks) if each.ratio is not None else "0"
-    verdict = "A/A" if is_floor else "none" if each.verdict is None else f"{each.winner or ''} {each.verdict.short_words}"
+    verdict = (
+        "A/A" if is_floor else "none" if each.verdict is None else f"{each.winner or ''} {each.verdict.short_words}"
+    )
     return [each.title, each.first, "itself" if is_floor else each.other, ratio, blocks, verdict.strip()]
 
 
