@@ -511,5 +511,5 @@ if FULL_SIZE:  # beside other tests the cores are not quiet
 
 def test_every_check_is_provoked() -> None:
     checks = {check.__name__ for check in (*REASONS, *WARNINGS)}
-    # Locust can't be made to start fewer users than it was asked for.
-    assert checks - {"_not_started"} == PROVOKED
+    # Locust can't be made to start fewer users than it was asked for, nor a probe of root's be kept from its priority.
+    assert checks - {"_not_started", "_core_gap_beside_the_server"} == PROVOKED

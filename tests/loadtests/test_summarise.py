@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 
 from loadtests.accounts import MAIN, Accounts
+from loadtests.coreprobes import CoreGap
 from loadtests.machine import CoreTimes, MachineSample
 from loadtests.part import Figures, Part
 from loadtests.rush import Rush
 from loadtests.summarise import STALLED, Run, summarise
 from loadtests.witness import Fate
+from shared.measure.histogram import Histogram
 from shared.measure.summary import StepDigests
 from tests.loadtests.test_stats import decoded, stats
 from tests.loadtests.test_worker import OPTIONS
@@ -185,3 +187,9 @@ def test_the_rush_and_the_steps_are_told() -> None:
     summary = summarise(run())
     assert summary.connections.rush_per_second == 60
     assert summary.steps == StepDigests(first_n=3, crc32="000000ab - 000000cd", conflicting=1)
+
+
+@pytest.mark.parametrize(("scheduling", "outranks"), [("fifo", True), ("nice", True), ("normal", False)])
+def test_whether_a_probe_came_before_the_server_is_known(scheduling: str, outranks: bool) -> None:
+    gap = CoreGap(cpu=0, pid=7, scheduling=scheduling, max_gap_us=30_000, lateness=Histogram(), cpu_s=0.0)
+    assert summarise(run(gaps=[gap])).evidence["core_gap_outranks"] is outranks

@@ -311,3 +311,9 @@ def test_what_an_arm_can_cause_is_neither() -> None:
     for findings in (replace(QUIET, timed_out=1), replace(QUIET, stretch_p50_us=[1600, 1000, 1000, 1000])):
         verdict = judge(findings)
         assert (len(verdict.reasons), verdict.machine, verdict.generator) == (1, [], [])
+
+
+def test_a_probe_that_the_server_can_keep_waiting_does_not_blame_the_machine() -> None:
+    verdict = judge(replace(QUIET, core_gap_ms=25.1, core_gap_outranks=False))
+    assert verdict.reasons == judge(replace(QUIET, core_gap_ms=25.1)).reasons
+    assert (len(verdict.reasons), verdict.machine) == (1, [])

@@ -1,10 +1,29 @@
 import contextlib
 import signal
+from collections.abc import Iterator
 
 import pytest
 
 from tickbench.errors import InterruptedByUserError
 from tickbench.interrupts import SIGNALS, interruptible, uninterrupted
+
+
+@pytest.fixture(autouse=True)
+def _none_is_ignored() -> Iterator[None]:
+    """Whoever runs the tests may have a hang-up ignored, as nohup does."""
+    before = {signum: signal.signal(signum, signal.default_int_handler) for signum in SIGNALS}
+    yield
+    for signum, handler in before.items():
+        signal.signal(signum, handler)
+
+
+def test_what_was_ignored_before_stays_ignored() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with interruptible():
+        signal.raise_signal(signal.SIGHUP)
+        with uninterrupted():
+            signal.raise_signal(signal.SIGHUP)
+    assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
 
 
 @pytest.mark.parametrize("signum", SIGNALS)
