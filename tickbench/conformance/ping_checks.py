@@ -9,6 +9,8 @@ from tickbench.conformance.ticks import FAR_US, NO_CLOCK_US
 from tickbench.conformance.verdict import FaultError, quote
 
 PINGS = 10
+MOST_PINGS = 40
+"""As many are tried on a machine that is too busy to answer one between two ticks."""
 ECHOED = ("0", "-1", "1.5", "-0.25", "1e-7", "1700000000000.125", str(2**53 - 1), str(-(2**40)))
 """t, as it is sent; every language has these numbers."""
 
@@ -16,10 +18,11 @@ ECHOED = ("0", "-1", "1.5", "-0.25", "1e-7", "1700000000000.125", str(2**53 - 1)
 def check_pong(subject: Subject) -> str | None:
     """Ping right behind tick frames: the answer comes before the next."""
     peer = subject.enter()
-    prompt, answer = 0, ""
-    for number in range(PINGS):
+    prompt, answer, tried = 0, "", 0
+    while tried < PINGS or (not prompt and not answer and tried < MOST_PINGS):
+        tried += 1
         peer.next_tick()
-        peer.send(["ping", number])
+        peer.send(["ping", tried])
         message = peer.until(lambda message: message.tick or message.has("pong"), "the answer to a ping")
         prompt += message.tick is None
         answer = answer or (message.text if message.tick and message.has("pong") else "")
@@ -29,8 +32,8 @@ def check_pong(subject: Subject) -> str | None:
     if answer:
         raise FaultError(f"a pong came within a tick frame: {quote(answer)}", right)
     if not prompt:
-        raise FaultError(f"of {PINGS} pings, each sent behind a tick frame, none was answered before the next", right)
-    return None if prompt > PINGS // 2 else f"{PINGS - prompt} of {PINGS} pings were answered behind the next tick only"
+        raise FaultError(f"of {tried} pings, each sent behind a tick frame, none was answered before the next", right)
+    return None if prompt > tried // 2 else f"{tried - prompt} of {tried} pings were answered behind the next tick only"
 
 
 def check_pong_echo(subject: Subject) -> str | None:

@@ -7,20 +7,25 @@ from tickbench.conformance.subject import Subject
 from tickbench.conformance.verdict import FaultError, quote
 
 LISTEN_TICKS = 3
+LOUD = "loud"
+"""The name of one whom another room shall not hear."""
 PERSONAL = {"handshake", "error", "pong"}
 """Commands that are for one connection alone."""
 
 
 def check_rooms(subject: Subject) -> str | None:
     """Play in one room and listen in another."""
-    loud, quiet = subject.enter(), subject.enter()
+    loud, quiet = subject.enter(name=LOUD), subject.enter()
     quiet.next_tick()
     loud.send(["join"])
     loud.until(lambda message: message.named("p_joined") or message.is_error, "an answer to join")
     loud.send(["ping", 1])
     loud.send(["leave"])
     heard = [*quiet.messages(LISTEN_TICKS * subject.period_s), *quiet.settle()[:-1]]
-    _blame(heard, {"p_joined", "error", "handshake"}, "another room", "two rooms do not hear each other")
+    _blame(heard, {"error", "handshake"}, "another room", "two rooms do not hear each other")
+    for born in (born for message in heard for born in message.named("p_joined") if LOUD in born):
+        # Its own bots may be born there at any time.
+        raise FaultError(f"one in another room was told {quote(born)}", "two rooms do not hear each other")
     return None
 
 
