@@ -59,7 +59,12 @@ class Board:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return  # not for a player to complain about: the connection's own checks do
         for command in commands:
-            self._apply(command)
+            # Nineteen in twenty draw a cell: a match statement takes five times as long to find that out.
+            if len(command) == 5 and command[0] == "render":
+                self._render(command[1], command[2], command[3])
+            else:
+                self._apply(command)
+                self._drawn_head = None
 
     def is_free(self, position: Position) -> bool:
         """Return whether a head can go there."""
@@ -99,9 +104,6 @@ class Board:
 
     def _apply(self, command: list[Any]) -> None:
         match command:
-            case ["render", int(x), int(y), str(char), _]:
-                self._render((x, y), char)
-                return
             case ["world", [*rows]] if rows and all(isinstance(row, list) for row in rows):
                 self._show(rows)
             case ["p_joined", int(player_id), *_]:
@@ -110,9 +112,12 @@ class Board:
                 self.heads.pop(player_id, None)
             case ["reset_world"]:
                 self._blocked.clear()
-        self._drawn_head = None
 
-    def _render(self, position: Position, char: str) -> None:
+    def _render(self, x: Any, y: Any, char: Any) -> None:
+        if type(x) is not int or type(y) is not int or type(char) is not str:
+            self._drawn_head = None
+            return
+        position = (x, y)
         if char in _EATABLE:
             self._blocked.discard(position)
         else:

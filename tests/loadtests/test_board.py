@@ -136,6 +136,10 @@ def test_keys_and_directions_are_each_other_s() -> None:
         b"37",
         b'[["render"]]',
         b'[["render",1,2,3,4]]',
+        b'[["render",[4],2,"#",1]]',
+        b'[["render",4,null,"#",1]]',
+        b'[["render",true,2,"#",1]]',
+        b'[["render",4,2,"#",1,0]]',
         b'[["world",[]]]',
         b'[["world",[1]]]',
         b"[[]]",
@@ -148,6 +152,7 @@ def test_nonsense_changes_nothing(board: Board, message: bytes) -> None:
     board.take(5, message)
     assert board.heads == {7: Head((3, 2), RIGHT)}
     assert board.width == 8
+    assert board.free_cells((3, 2), RIGHT, 10) == 4
 
 
 @pytest.mark.parametrize(
