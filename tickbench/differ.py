@@ -16,6 +16,7 @@ from tickbench.statistics import ALPHA, Ratio, holm, welch_ratio
 from tickbench.suite import BLOCKS
 
 MACHINE = (
+    "machine",
     "processor",
     "cores",
     "memory",

@@ -1,6 +1,7 @@
 """What a comparison ran on, as it is kept beside its results. Knows nothing of the results."""
 
 import gc
+import hashlib
 import os
 import platform
 import subprocess
@@ -53,6 +54,8 @@ class Machine(Struct, frozen=True, kw_only=True):
     load_average: tuple[float, float, float]
     steal_percent: float
     boot_id: str | None
+    machine_id: str | None = None
+    """Of this installation; None where the system has none, as in many containers."""
 
 
 class Environment(Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickbench.environment/1"):
@@ -66,11 +69,13 @@ class Environment(Struct, frozen=True, kw_only=True, tag_field="schema", tag="ti
     git_commit: str | None
     """Of the checkout that tickbench runs from; None if it is installed."""
     git_is_clean: bool | None
+    git_changes: str | None = None
+    """A digest of what was changed since the commit; None if nothing was."""
 
 
 def collect_environment(pinning: Pinning) -> Environment:
     """Read everything; takes about half a second, most of it to see the steal."""
-    commit, is_clean = _git_state(Path(__file__).parent.parent)
+    commit, is_clean, changes = git_state(Path(__file__).parent.parent)
     return Environment(
         recorded_at=datetime.now(UTC).isoformat(timespec="seconds"),
         python=python_build(),
@@ -79,12 +84,15 @@ def collect_environment(pinning: Pinning) -> Environment:
         variables={name: value for name, value in os.environ.items() if name.startswith(RECORDED_VARIABLES)},
         git_commit=commit,
         git_is_clean=is_clean,
+        git_changes=changes,
     )
 
 
 def differences(one: Environment, other: Environment) -> dict[str, tuple[str, str]]:
     """Return in what two environments differ that figures can depend on, by name: what one has, what the other has."""
+    ids = one.machine.machine_id, other.machine.machine_id
     pairs: dict[str, tuple[object, object]] = {
+        "machine": ids if all(ids) else (None, None),
         "processor": (one.machine.cpu_model, other.machine.cpu_model),
         "cores": (_cores(one.machine), _cores(other.machine)),
         "memory": (_memory(one.machine), _memory(other.machine)),
@@ -130,7 +138,9 @@ def _python(python: PythonBuild) -> str:
 def _commit(environment: Environment) -> str:
     if environment.git_commit is None:
         return "no checkout"
-    return f"{environment.git_commit}{'' if environment.git_is_clean else ' with changes'}"
+    if environment.git_is_clean and environment.git_changes is None:
+        return environment.git_commit
+    return " ".join(filter(None, [environment.git_commit, "with changes", environment.git_changes]))
 
 
 def python_build() -> PythonBuild:
@@ -164,18 +174,28 @@ def _machine(pinning: Pinning) -> Machine:
         load_average=os.getloadavg(),
         steal_percent=round(machine.steal_percent(during_s=0.5), 2),
         boot_id=machine.boot_id(),
+        machine_id=machine.machine_id(),
     )
 
 
-def _git_state(checkout: Path) -> tuple[str | None, bool | None]:
-    """Return the commit and whether nothing was changed since; None twice outside of a checkout, or without git."""
+def git_state(checkout: Path) -> tuple[str | None, bool | None, str | None]:
+    """
+    Return the commit, whether nothing was changed since, and a digest of what was, new programs included.
+
+    All None outside of a checkout, or without git.
+
+    """
     if not (checkout / ".git").exists():
-        return None, None
+        return None, None, None
     try:
         commit = _git(checkout, "rev-parse", "HEAD")
-        return commit, not _git(checkout, "status", "--porcelain", "--untracked-files=no")
-    except (OSError, subprocess.SubprocessError):
-        return None, None
+        is_clean = not _git(checkout, "status", "--porcelain", "--untracked-files=no")
+        changes = [_git(checkout, "diff", "--binary", "HEAD")]
+        for name in _git(checkout, "ls-files", "--others", "--exclude-standard", "*.py").splitlines():
+            changes += [name, (checkout / name).read_bytes().hex()]
+    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
+        return None, None, None
+    return commit, is_clean, hashlib.sha256("\n".join(changes).encode()).hexdigest()[:12] if any(changes) else None
 
 
 def _git(checkout: Path, *arguments: str) -> str:
