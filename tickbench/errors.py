@@ -14,6 +14,10 @@ class RunFailedError(Exception):
     """One run could not be finished. The message says why, in one sentence; the next run may well succeed."""
 
 
+class ServerFailedError(RunFailedError):
+    """The same, and it was the server that failed."""
+
+
 class InterruptedByUserError(BaseException):
     """
     The user asked to stop (``signum``): end the children, keep what is finished.

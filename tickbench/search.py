@@ -18,8 +18,11 @@ from tickbench.slo import complaints, parse_slo
 from tickbench.suite import Search
 
 Limit = Literal["arm", "generator", "machine", "budget", "limit"]
-Outcome = Literal["held", "failed", "unclear", "generator", "spoiled"]
-"""``unclear``: the objective holds, but the figures cannot be trusted, which the arm may have caused."""
+Outcome = Literal["held", "failed", "unclear", "generator", "lost", "spoiled"]
+"""
+``unclear``: the figures cannot be trusted, or there are none, which the arm may have caused. ``lost``: there are none,
+as the generator failed.
+"""
 
 NEEDED_HOLDS = 3
 """One that finds it, and two that confirm it."""
@@ -27,13 +30,16 @@ TRIES: dict[Outcome, tuple[int, Limit]] = {
     "failed": (1, "arm"),
     "unclear": (2, "arm"),
     "generator": (1, "generator"),
+    "lost": (2, "generator"),
     "spoiled": (3, "machine"),
 }
 """So often a load ends this way before it is taken for too much (or for more than can be measured), and whose fault."""
 OVERDRAFT = 2.0
 """Times the budget at which a search ends, whatever is confirmed."""
 FULL_CORE_PERCENT = 97.0
-"""A server that takes so much of its core is at its own end, whatever the generator was at."""
+"""A server that takes so much of its one core is at its own end, whatever the generator was at."""
+SKIPPED_PERCENT = 1.0
+"""The same of one that skips so many of its ticks: one alone may be a chance."""
 
 
 class Probe(Struct, frozen=True):
@@ -86,26 +92,30 @@ def probes_of(search: Search, runs: Sequence[Run]) -> list[Probe]:
 def judge_probe(search: Search, run: Run) -> Probe:
     """Say whether one run holds the objective, and if not, by whose fault."""
     load = run.load
-    if load is None:  # the server's fault, or the generator's: it is asked again
-        return Probe(run.connections, "unclear", run.reason or "the run failed")
+    if load is None:
+        return Probe(run.connections, "lost" if run.fault == "generator" else "unclear", run.reason or "the run failed")
     broken = complaints(parse_slo(search.slo), load)
     if load.connections.connected < load.connections.requested:
         broken.append(f"{load.connections.connected} of {load.connections.requested} connected")
     if load.validity.machine:
         return Probe(run.connections, "spoiled", "; ".join(load.validity.machine))
-    if load.validity.generator and not (broken and is_at_its_end(load)):
-        return Probe(run.connections, "generator", "; ".join(load.validity.generator))
-    if broken:
+    if broken and (load.validity.ok or is_at_its_end(load)):
         return Probe(run.connections, "failed", "; ".join(broken))
+    if load.validity.generator:
+        return Probe(run.connections, "generator", "; ".join(load.validity.generator))
     if not load.validity.ok:
-        return Probe(run.connections, "unclear", "; ".join(load.validity.reasons))
+        return Probe(run.connections, "unclear", "; ".join([*load.validity.reasons, *broken]))
     return Probe(run.connections, "held")
 
 
 def is_at_its_end(load: LoadSummary) -> bool:
     """Whether the server says of itself that it cannot keep up: what it says needs no generator."""
-    server = load.server
-    return bool(server.skipped_ticks) or (server.cpu_percent or 0) >= FULL_CORE_PERCENT
+    ticks = load.server.ticks
+    if ticks is None:  # it does not tell
+        return False
+    has_one_core = load.machine.cpus_server is not None and len(load.machine.cpus_server) == 1
+    has_full_core = has_one_core and (load.server.cpu_percent or 0) >= FULL_CORE_PERCENT
+    return has_full_core or 100 * ticks.skipped_ticks >= SKIPPED_PERCENT * max(1, ticks.count + ticks.skipped_ticks)
 
 
 def next_step(search: Search, probes: Sequence[Probe], spent_s: float) -> int | Capacity:
@@ -120,7 +130,7 @@ def next_step(search: Search, probes: Sequence[Probe], spent_s: float) -> int | 
     may_go_on = spent_s + _reserve_s(probes, spent_s) <= search.budget_s
     if may_go_on and (between := bounds.between()):
         return between
-    if bounds.holds[bounds.low] < NEEDED_HOLDS and spent_s < OVERDRAFT * search.budget_s:
+    if not bounds.is_confirmed and spent_s < OVERDRAFT * search.budget_s:
         return bounds.low
     return bounds.result()
 
@@ -158,6 +168,11 @@ class _Bounds:
             return None
         return self.last.connections
 
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether the most that held did so often enough; true where nothing held."""
+        return self.low is None or self.holds[self.low] >= NEEDED_HOLDS
+
     def between(self) -> int | None:
         """Return the next load above what held, None if it is near enough to what did not."""
         assert self.low is not None  # noqa: S101 - it is asked only then
@@ -175,8 +190,9 @@ class _Bounds:
             limited_by: Limit = "limit" if self.low == self.search.limit else "budget"
         else:
             limited_by = self.too_much[self.high]
-            if limited_by == "arm" and self.low is not None and self.between() is not None:
-                limited_by = "budget"  # what fails is far from what holds
+            is_near = self.low is None or self.between() is None
+            if limited_by == "arm" and not (is_near and self.is_confirmed):
+                limited_by = "budget"  # what fails is far from what holds, or what holds did so too seldom
         confirmations = self.holds[self.low] - 1 if self.low is not None else 0
         return Capacity(self.low, self.high, limited_by, confirmations)
 

@@ -10,8 +10,8 @@ import re
 import socket
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from shared.measure.summary import LoadSummary, read_summary
 from tickbench.commands import Commands, LoadRequest, undisturbed_environment
-from tickbench.errors import RunFailedError
+from tickbench.errors import RunFailedError, ServerFailedError
 from tickbench.pinning import Pinning
 from tickbench.plan import PlannedRun, run_estimate_s
 from tickbench.processes import Child, Nursery
@@ -58,6 +58,7 @@ class Trial:
                 self._measure(planned, Path(scratch), outcome)
         except (RunFailedError, OSError) as error:
             outcome["reason"] = str(error)
+            outcome["fault"] = "server" if _is_by_server(error, outcome.get("server")) else "generator"
             outcome.pop("load", None)  # a run that failed has no figures
         return Run(
             number=planned.number,
@@ -92,9 +93,11 @@ class Trial:
         environment = undisturbed_environment()
         with Nursery() as nursery:
             log = scratch / "server.log"
-            server = nursery.start("server", command, log=log, cpus=self.pinning.server, environment=environment)
+            with _by_server():
+                server = nursery.start("server", command, log=log, cpus=self.pinning.server, environment=environment)
             try:
-                url = wait_until_ready(server, port)
+                with _by_server():
+                    url = wait_until_ready(server, port)
                 outcome["load"] = self._load(planned, url, server, scratch, outcome)
                 outcome["server_settings"] = server_settings(url)
                 self.tell("stopping the server")
@@ -155,12 +158,19 @@ def wait_until_ready(server: Child, port: int | None) -> str:
 
 
 def wait_for_load(generator: Child, server: Child | None, timeout_s: float) -> None:
-    """Wait for the generator's end; raise :class:`RunFailedError` if the server's comes first, or neither in time."""
+    """
+    Wait for the generator's end.
+
+    Raises:
+        ServerFailedError: the server's end came first.
+        RunFailedError: neither came in time.
+
+    """
     deadline = time.monotonic() + timeout_s
     while not generator.wait(timeout_s=0.5):
         if server is not None and server.has_ended:
             server.stop(grace_s=0)
-            raise RunFailedError(f"the server ended with {server.how_it_ended()} under load{server.last_words()}")
+            raise ServerFailedError(f"the server ended with {server.how_it_ended()} under load{server.last_words()}")
         if time.monotonic() > deadline:
             raise RunFailedError(f"the load run was not over after {timeout_s:g} s{generator.last_words()}")
 
@@ -177,6 +187,20 @@ def server_settings(url: str) -> dict[str, Any] | None:
         settings = stats.get("settings") if isinstance(stats, dict) else None
         return settings if isinstance(settings, dict) else None
     return None
+
+
+@contextmanager
+def _by_server() -> Iterator[None]:
+    """Say of whatever fails that it was the server."""
+    try:
+        yield
+    except (RunFailedError, OSError) as error:
+        raise ServerFailedError(str(error)) from error
+
+
+def _is_by_server(error: Exception, server: ChildRecord | None) -> bool:
+    """Whether the server failed: it is said, or it stopped in another way than it should."""
+    return isinstance(error, ServerFailedError) or (server is not None and server.exit_status != 0)
 
 
 def _read_load(generator: Child, out: Path) -> LoadSummary:

@@ -1,11 +1,12 @@
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.measure.summary import LoadSummary, ServerFigures, Validity
+from shared.measure.summary import LoadSummary, ServerFigures, ServerTicks, Validity
 from tickbench.results import Run
 from tickbench.search import NEEDED_HOLDS, Capacity, Outcome, Probe, judge_probe, next_step, round_load
 from tickbench.suite import Search
@@ -119,7 +120,27 @@ def test_halving_ends_with_the_budget() -> None:
     assert found.words == "under 62"
 
 
-@pytest.mark.parametrize("beyond", ["generator", "spoiled"])
+def test_what_held_too_seldom_is_no_capacity() -> None:
+    search = msgspec.structs.replace(SEARCH, budget_s=45.0)
+    _, found = searched(told(500, ["held"], "spoiled", most=550), msgspec.structs.replace(search, precision=4.0))
+    assert found.connections is None or found.limited_by != "arm"
+    late = [Probe(500, "held"), Probe(1_000, "unclear"), Probe(1_000, "unclear"), Probe(600, "failed")]
+    unconfirmed = next_step(search, [*late, Probe(550, "failed")], spent_s=2 * search.budget_s)
+    assert unconfirmed == Capacity(500, 550, "budget", 0)
+    assert isinstance(unconfirmed, Capacity)
+    assert unconfirmed.words == ">= 500 (not 550; budget-limited)"
+    confirmed = next_step(search, [*late, *[Probe(500, "held")] * 2, Probe(550, "failed")], spent_s=90.0)
+    assert confirmed == Capacity(500, 550, "arm", 2)
+
+
+def test_a_generator_that_fails_is_not_the_server_s_fault() -> None:
+    loads, found = searched(up_to(900, "lost"))
+    assert loads[:4] == [500, 1_000, 1_000, 710]
+    assert found.limited_by == "generator"
+    assert found.words.endswith("(generator-limited)")
+
+
+@pytest.mark.parametrize("beyond", ["generator", "lost", "spoiled"])
 def test_where_nothing_could_be_measured_nothing_is_known(beyond: Outcome) -> None:
     _, found = searched(up_to(0, beyond))
     assert found.connections is None
@@ -135,8 +156,9 @@ def test_loads_are_rounded_to_two_digits(connections: float, rounded: int) -> No
 def held(summary: LoadSummary) -> LoadSummary:
     lateness = msgspec.structs.replace(summary.tick_lateness_ms, p99=20.0)
     server = ServerFigures(cpu_percent=50.0, skipped_ticks=0)
+    machine = msgspec.structs.replace(summary.machine, cpus_server=[0])
     return msgspec.structs.replace(
-        summary, tick_lateness_ms=lateness, reach=1.0, server=server, validity=Validity.of([], [])
+        summary, tick_lateness_ms=lateness, reach=1.0, server=server, machine=machine, validity=Validity.of([], [])
     )
 
 
@@ -157,6 +179,11 @@ def test_a_run_that_does_not(make_run: Callable[..., Run], held: LoadSummary) ->
     assert judged(make_run, None) == Probe(300, "unclear", "the server ended")
 
 
+@pytest.mark.parametrize(("fault", "outcome"), [("server", "unclear"), ("generator", "lost")])
+def test_whose_fault_it_is_that_a_run_failed(make_run: Callable[..., Run], fault: str, outcome: Outcome) -> None:
+    assert judge_probe(SEARCH, make_run(1, "gevent", load=None, fault=fault)).outcome == outcome
+
+
 def test_whose_fault_it_is_that_a_run_is_not_valid(make_run: Callable[..., Run], held: LoadSummary) -> None:
     steal, behind = ["steal of 7 %"], ["2 % of the frames were read together"]
     by_machine = Validity.of([*steal, *behind], [], machine=steal, generator=behind)
@@ -164,12 +191,43 @@ def test_whose_fault_it_is_that_a_run_is_not_valid(make_run: Callable[..., Run],
     assert judged(make_run, held, validity=by_machine, reach=0.5) == Probe(300, "spoiled", steal[0])
     assert judged(make_run, held, validity=by_generator, reach=0.5) == Probe(300, "generator", behind[0])
     assert judged(make_run, held, validity=Validity.of(["cold"], [])) == Probe(300, "unclear", "cold")
+    late_and_cold = judged(make_run, held, validity=Validity.of(["cold"], []), reach=0.5)
+    assert late_and_cold == Probe(300, "unclear", "cold; reach is 0.5, not >= 0.999")
 
 
-@pytest.mark.parametrize("server", [ServerFigures(skipped_ticks=3), ServerFigures(cpu_percent=99.0)])
+BEHIND = Validity.of(["2 % together"], [], generator=["2 % together"])
+
+
+def saying(held: LoadSummary, *, sent: int = 120, skipped: int = 0, cpu_percent: float = 50.0) -> ServerFigures:
+    """Return what a server says of itself over a window."""
+    lateness = held.tick_lateness_ms
+    ticks = ServerTicks(
+        count=sent,
+        skipped_ticks=skipped,
+        overruns=0,
+        start_lateness_ms=lateness,
+        compute_ms=lateness,
+        fanout_ms=lateness,
+    )
+    return ServerFigures(cpu_percent=cpu_percent, ticks=ticks, skipped_ticks=skipped)
+
+
+@pytest.mark.parametrize("says", [{"skipped": 2}, {"cpu_percent": 97.5}, {"sent": 0, "skipped": 9}])
 def test_a_server_that_says_itself_that_it_cannot_is_not_excused_by_the_generator(
-    make_run: Callable[..., Run], held: LoadSummary, server: ServerFigures
+    make_run: Callable[..., Run], held: LoadSummary, says: dict[str, Any]
 ) -> None:
-    behind = Validity.of(["2 % together"], [], generator=["2 % together"])
-    assert judged(make_run, held, server=server, validity=behind, reach=0.5).outcome == "failed"
-    assert judged(make_run, held, server=server, validity=behind).outcome == "generator", "nothing is broken"
+    server = saying(held, **says)
+    assert judged(make_run, held, server=server, validity=BEHIND, reach=0.5).outcome == "failed"
+    assert judged(make_run, held, server=server, validity=BEHIND).outcome == "generator", "nothing is broken"
+
+
+def test_what_is_not_said_for_certain_excuses_no_generator(make_run: Callable[..., Run], held: LoadSummary) -> None:
+    def outcome(server: ServerFigures, **changes: object) -> Outcome:
+        return judged(make_run, held, server=server, validity=BEHIND, reach=0.5, **changes).outcome
+
+    assert outcome(saying(held, sent=36_000, skipped=1)) == "generator", "one of so many may be a chance"
+    assert outcome(ServerFigures(skipped_ticks=90)) == "generator", "it is only what the generator did not see"
+    many_cores = msgspec.structs.replace(held.machine, cpus_server=[0, 1, 2, 3])
+    assert outcome(saying(held, cpu_percent=99.0), machine=many_cores) == "generator", "one of four cores"
+    unpinned = msgspec.structs.replace(held.machine, cpus_server=None)
+    assert outcome(saying(held, cpu_percent=99.0), machine=unpinned) == "generator"

@@ -159,9 +159,11 @@ class _Draft(Struct):
     figure: go.Figure
 
 
-OUTCOMES: tuple[Outcome, ...] = ("held", "spoiled", "generator", "unclear", "failed")
+OUTCOMES: tuple[Outcome, ...] = ("held", "spoiled", "lost", "generator", "unclear", "failed")
 """From good to bad."""
-SYMBOLS = {"held": "circle", "failed": "x", "unclear": "x", "generator": "circle-open", "spoiled": "circle-open"}
+SYMBOLS = {"held": "circle", "failed": "x", "unclear": "x"} | dict.fromkeys(
+    ("generator", "lost", "spoiled"), "circle-open"
+)
 
 
 def _over_load(
