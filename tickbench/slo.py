@@ -25,6 +25,8 @@ OPERATORS: dict[str, Callable[[float, float], bool]] = {
 }
 BROKEN_STATUS = 4
 """Exit status where an objective is broken."""
+UNTRUSTED_STATUS = 3
+"""Exit status where there are no figures that can be trusted: they neither hold an objective nor break it."""
 GRAMMAR = "an objective is FIGURE<NUMBER (or <=, >, >=), for example tick_lateness_ms.p99<25,reach>=0.999"
 _OBJECTIVE = re.compile(r"([a-z][a-z0-9_.]*)\s*(<=|>=|<|>)\s*([0-9.eE+-]+)")
 

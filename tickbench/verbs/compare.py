@@ -19,12 +19,12 @@ from tickbench.interrupts import interruptible
 from tickbench.orchestrator import run_all
 from tickbench.pinning import Pinning, choose_cores
 from tickbench.plan import estimate_s, fixed_runs
-from tickbench.report.build import PAGE, Report, build_report
+from tickbench.report.build import PAGE, Report, build_report, read_to_go_on
 from tickbench.report.words import verdict_sentences
 from tickbench.results import ResultFolder, Results, read_unfinished
 from tickbench.rows import arm_rows, block_runs
 from tickbench.screen import arm_table, in_words, progress_display
-from tickbench.slo import BROKEN_STATUS, Objective, complaints_of_median, parse_slo
+from tickbench.slo import BROKEN_STATUS, UNTRUSTED_STATUS, Objective, complaints_of_median, parse_slo
 from tickbench.suite import Suite, load_suite
 
 DEFAULT_SUITE = "quick"
@@ -81,7 +81,8 @@ def compare(
     Arms are interleaved, each run has fresh processes; results and report go to a folder of their own.
 
     Ctrl-C ends all processes and reports the runs that are finished; --resume goes on from there. Exit status: 0 if
-    every arm has a finished run, valid or not; 1 if an arm has none; 4 if an arm breaks an objective.
+    every arm has a finished run, valid or not; 1 if an arm has none; with objectives, 4 if an arm breaks one, 3 if
+    none does but an arm has no valid run that could.
     """
     slo = parse_slo(slo_text) if slo_text is not None else []
     commands: Commands = ctx.obj
@@ -100,7 +101,7 @@ def compare(
         return stopped
     if report is None or not all(row.finished for row in arm_rows(report.results)):
         return 1
-    return BROKEN_STATUS if tell_broken(slo, report.results, console) else 0
+    return tell_broken(slo, report.results, console)
 
 
 def begin(suite_name: str, arms: Sequence[str], out: Path, pinning: Pinning) -> tuple[ResultFolder, Results]:
@@ -136,13 +137,14 @@ def with_arms(suite: Suite, arms: list[str]) -> Suite:
 def reopen(path: Path, pinning: Pinning) -> tuple[ResultFolder, Results]:
     """Open the folder of a comparison that was broken off; raise :class:`InputError` if it cannot go on here."""
     path = path.resolve()  # results/latest is to lead to the folder, not to itself
-    begun = read_unfinished(path)
+    begun = read_to_go_on(path)
     changed = differences(begun.environment, collect_environment(pinning))
     if changed:
         words = "; ".join(f"{name} was {before}, is {now}" for name, (before, now) in changed.items())
         raise InputError(f"{path} cannot go on: {words}; its runs would not be comparable, begin a new comparison")
     folder = ResultFolder(path)
     folder.hold()
+    begun = read_to_go_on(path)  # another may have made runs until just now
     folder.forget_unfinished()
     now = datetime.now().astimezone().isoformat(timespec="seconds")
     record = msgspec.structs.replace(begun.record, resumed_at=[*begun.record.resumed_at, now])
@@ -196,18 +198,19 @@ def announcement(suite: Suite, made: int) -> str:
     return f"{words}; {made} runs are there already" if made else words
 
 
-def tell_broken(slo: list[Objective], results: Results, console: Console) -> bool:
-    """Say which arm breaks which objective in the median of its runs; return whether one does."""
-    broken = False
+def tell_broken(slo: list[Objective], results: Results, console: Console) -> int:
+    """Say which arm breaks which objective in the median of its valid runs; return the exit status."""
+    status = 0
     for arm in results.record.suite.arms if slo else []:
-        own = [run for run in block_runs(arm, results.runs) if is_valid(run)]
-        words = (
-            complaints_of_median(slo, [run.load for run in own if run.load is not None]) if own else ["no valid run"]
-        )
-        for each in words:
-            console.print(f"[red]objective broken:[/red] {escape(arm)}: {escape(each)}", soft_wrap=True)
-        broken |= bool(words)
-    return broken
+        valid = [run.load for run in block_runs(arm, results.runs) if is_valid(run) and run.load is not None]
+        if not valid:
+            console.print(f"[yellow]objectives not judged:[/yellow] {escape(arm)}: no valid run", soft_wrap=True)
+            status = status or UNTRUSTED_STATUS
+        elif words := complaints_of_median(slo, valid):
+            for each in words:
+                console.print(f"[red]objective broken:[/red] {escape(arm)}: {escape(each)}", soft_wrap=True)
+            status = BROKEN_STATUS
+    return status
 
 
 def _was_typed(ctx: click.Context, name: str) -> bool:

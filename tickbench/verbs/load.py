@@ -15,10 +15,10 @@ from tickbench.errors import InputError, InterruptedByUserError, RunFailedError
 from tickbench.interrupts import interruptible
 from tickbench.processes import Nursery
 from tickbench.screen import load_table
-from tickbench.slo import BROKEN_STATUS, Objective, complaints, parse_slo
+from tickbench.slo import BROKEN_STATUS, UNTRUSTED_STATUS, Objective, complaints, parse_slo
 
 SCHEMES = ("http", "https", "ws", "wss")
-VALID, FAILED, WRONG_USAGE, NOT_VALID = 0, 1, 2, 3
+VALID, FAILED, WRONG_USAGE, NOT_VALID = 0, 1, 2, UNTRUSTED_STATUS
 SLACK_S = 120.0
 """What a load run may take beside the ramp, warm-up and measuring."""
 STOP_GRACE_S = 3.0
@@ -194,7 +194,6 @@ def conclude(status: int, last_line: str, summary_file: Path, slo: list[Objectiv
     broken = complaints(slo, summary)
     for complaint in broken:
         click.echo(f"objective broken: {complaint}")
-    # What cannot be trusted neither holds an objective nor breaks it.
     return BROKEN_STATUS if broken and status == VALID else status
 
 
