@@ -8,12 +8,13 @@ from msgspec import Struct
 
 from tickbench.checks import is_valid
 from tickbench.figures import BY_KEY, FIGURES
-from tickbench.plan import runs_of_search, searches_of
+from tickbench.plan import next_run, runs_of_search, searches_of
 from tickbench.results import Results
 from tickbench.rows import block_runs
 from tickbench.search import Capacity, next_step, probes_of
 from tickbench.slo import read_figure
 from tickbench.statistics import GUARD_ALPHA, LEAST_BLOCKS, Ratio, Verdict, judge, log_ratios, paired_ratio
+from tickbench.suite import BLOCKS, Suite
 from tickbench.work import Work, compare_work
 
 
@@ -136,8 +137,17 @@ def _why_suppressed(results: Results, primary: list[Comparison], floor: list[Com
     suite = results.record.suite
     if not suite.verdicts:
         return f"The suite {suite.name} names no comparison to draw a verdict on: a difference may be noise."
+    if next_run(suite, results.runs, {BLOCKS, *suite.verdicts}) is not None:
+        return (
+            "Runs that verdicts rest on are not made yet. How many there are is fixed before the start: whoever looks "
+            "before, and stops when the verdict pleases, finds what noise makes."
+        )
     if all(each.verdict is None or each.verdict.adjusted_p_value is None for each in primary):
         return f"Fewer than {LEAST_BLOCKS} blocks have a valid run of both {' and '.join(suite.compare)}."
+    return _why_not_by_floor(suite, floor) or _why_not_by_work(suite, work)
+
+
+def _why_not_by_floor(suite: Suite, floor: list[Comparison]) -> str | None:
     if called := [each for each in floor if each.winner is not None]:
         found = "; ".join(f"{each.title} {each.verdict.words}" for each in called if each.verdict is not None)
         return (
@@ -148,8 +158,14 @@ def _why_suppressed(results: Results, primary: list[Comparison], floor: list[Com
     unknown = [each.title for each in drawn_on if each.ratio is None or each.ratio.blocks < LEAST_BLOCKS]
     if unknown:
         return f"How far {suite.again} differs from itself is not known in {', '.join(unknown)}: no verdict is drawn."
+    return None
+
+
+def _why_not_by_work(suite: Suite, work: Work) -> str | None:
     if set(suite.compare) & work.different.keys():
         return f"{work.words} No verdict is drawn."
+    if unknown := [arm for arm in suite.compare if arm in work.unknown]:
+        return f"Whether {' and '.join(unknown)} did the same work is not known: no verdict is drawn."
     return None
 
 
@@ -170,11 +186,19 @@ def _values(results: Results, key: str, arm: str, *, again: bool | None = None) 
 
 
 def _capacity_logs(searches: list[SearchResult], name: str, first: str, other: str) -> list[float]:
-    """Return the ratios of capacities that are known, and not only from below."""
+    """
+    Return the ratios of capacities; none at all if one is only known from below.
+
+    The better arm brings the generator to its end more often: the blocks that are left would be those where it did not.
+
+    """
+    own = [each for each in searches if each.search == name and each.arm in (first, other)]
+    if any(each.capacity is None or each.capacity.limited_by != "arm" for each in own):
+        return []
     known = {
         (each.block, each.arm): float(each.capacity.connections)
-        for each in searches
-        if each.search == name and each.capacity and each.capacity.limited_by == "arm" and each.capacity.connections
+        for each in own
+        if each.capacity is not None and each.capacity.connections
     }
     blocks = sorted({block for block, _ in known})
 

@@ -6,7 +6,7 @@ processes or clocks.
 """
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import msgspec
 from msgspec import Struct
@@ -51,17 +51,26 @@ class PlannedRun(Struct, frozen=True):
         return f"{self.part}-{self.arm.slug}{'-again' if self.again else ''}"
 
 
-def next_run(suite: Suite, runs: Sequence[Run]) -> PlannedRun | None:
-    """Return the next run to make, None if all are made: blocks first, then sides, then searches."""
+def next_run(suite: Suite, runs: Sequence[Run], parts: Collection[str] | None = None) -> PlannedRun | None:
+    """
+    Return the next run to make, None if all are made: blocks first, then sides, then searches.
+
+    ``parts``: of these alone.
+
+    """
     number = max((run.number for run in runs), default=0) + 1
     latest = {slot_of(run): run for run in sorted(runs, key=lambda run: run.number)}
     for planned in fixed_runs(suite):
+        if parts is not None and planned.part not in parts:
+            continue
         made = latest.get(planned.slot)
         if made is None:
             return msgspec.structs.replace(planned, number=number)
         if is_spoiled(made) and made.attempt < suite.max_attempts:
             return msgspec.structs.replace(planned, number=number, attempt=made.attempt + 1)
     for search, block, arm in searches_of(suite):
+        if parts is not None and search.name not in parts:
+            continue
         own = runs_of_search(runs, search, block, arm)
         step = next_step(search, probes_of(search, own), sum(run.took_s for run in own))
         if isinstance(step, int):

@@ -29,7 +29,7 @@ class Work(Struct, frozen=True):
     different: dict[str, str]
     """By arm: in how many of its steps it told something else than the first arm, in words."""
     unknown: list[str]
-    """Arms of which no run tells what its steps said."""
+    """Arms of which no step could be compared; empty in a scenario in which steps need not be alike."""
 
     @property
     def words(self) -> str:
@@ -46,11 +46,12 @@ class Work(Struct, frozen=True):
 def compare_work(suite: Suite, runs: Sequence[Run]) -> Work:
     """Compare the steps of all runs in the blocks with those of a run of the first arm that is compared."""
     first = suite.compare[0] if suite.compare else suite.arms[0]
+    if suite.scenario not in SCENARIOS:
+        return Work(0, {}, [])
     told = [(arm, steps) for arm in suite.arms for steps in _steps(arm, runs)]
-    unknown = [arm for arm in suite.arms if arm not in {arm for arm, _ in told}]
     reference = next((steps for arm, steps in told if arm == first), None)
-    if suite.scenario not in SCENARIOS or reference is None:
-        return Work(0, {}, unknown)
+    if reference is None:
+        return Work(0, {}, list(suite.arms))
     counts: dict[str, tuple[int, int]] = {}
     for arm, steps in told:
         compared, wrong = (0, 0) if steps is reference else differing(steps_of(reference), steps_of(steps))
@@ -61,6 +62,7 @@ def compare_work(suite: Suite, runs: Sequence[Run]) -> Work:
         for arm, (compared, wrong) in counts.items()
         if wrong
     }
+    unknown = [arm for arm in suite.arms if arm != first and not counts.get(arm, (0, 0))[0]]
     return Work(sum(compared for compared, _ in counts.values()), different, unknown)
 
 

@@ -92,6 +92,24 @@ def test_without_enough_blocks_there_is_no_verdict(make_results: MakeResults, bl
     assert found.suppressed == "Fewer than 3 blocks have a valid run of both asyncio and gevent."
 
 
+@pytest.mark.parametrize("missing", [1, 3, 7])
+def test_before_the_last_block_is_made_nothing_is_decided(
+    make_results: MakeResults, blocks: Suite, missing: int
+) -> None:
+    folder = make_results(blocks, lateness({"gevent": 1.5}), most=4 * 4 - missing)
+    found = compared(folder)
+    assert found.suppressed is not None
+    assert found.suppressed.startswith("Runs that verdicts rest on are not made yet.")
+    assert [each.winner for each in found.primary] == [None, None]
+    assert found.primary[0].ratio is not None, "its interval is shown all the same"
+    assert (found.primary[0].ratio.low or 0) > 1.3
+
+
+def test_parts_that_no_verdict_rests_on_may_be_missing(make_results: MakeResults, whole_suite: Suite) -> None:
+    found = compared(make_results(whole_suite, lateness({"gevent": 1.5}), most=4 * 4))
+    assert (found.suppressed, found.primary[0].winner) == (None, "asyncio")
+
+
 def test_a_suite_that_names_none_draws_none(make_results: MakeResults, suite: Suite) -> None:
     found = compared(make_results(suite, lateness({"gevent": 3.0})))
     assert (found.primary, found.floor) == ([], [])
@@ -139,6 +157,41 @@ def test_capacities_that_the_search_cannot_tell_apart_are_not_told_apart(
     (capacity,) = compared(make_results(suite, figures)).primary
     assert capacity.ratio is not None
     assert capacity.winner is None, "one load apart in every block, and the truths differ by one connection"
+
+
+@pytest.mark.parametrize("made", [16, 30])
+def test_a_search_that_is_not_over_decides_nothing(make_results: MakeResults, blocks: Suite, made: int) -> None:
+    search = Search("arena", "steady", 2, 1, "tick_lateness_ms.p99<=25", budget_s=900, start=500, repeats=3)
+    suite = msgspec.structs.replace(blocks, searches=[search], verdicts=["tick_lateness_ms.p50", "arena"])
+    found = compared(make_results(suite, lateness({"gevent": 1.5}), most=made))
+    assert found.suppressed is not None
+    assert found.suppressed.startswith("Runs that verdicts rest on are not made yet.")
+
+
+def test_capacities_of_which_one_is_a_lower_bound_are_not_compared(make_results: MakeResults, blocks: Suite) -> None:
+    search = Search(
+        "arena", "steady", 2, 1, "tick_lateness_ms.p99<=25", budget_s=900, start=500, limit=2_000, repeats=3
+    )
+    suite = msgspec.structs.replace(blocks, searches=[search], verdicts=["arena"], repeats=4)
+
+    def figures(planned: PlannedRun) -> dict[str, Any]:
+        holds = 2_000 if planned.arm.name == "asyncio" and planned.block == 2 else 1_000
+        late = planned.part == "arena" and planned.connections > holds
+        return {"tick_lateness_ms__p99": 99.0 if late else 10.0}
+
+    found = compared(make_results(suite, figures))
+    bounds = [each for each in found.searches if each.capacity is not None and each.capacity.limited_by == "limit"]
+    assert [(each.arm, each.block) for each in bounds] == [("asyncio", 2)]
+    assert (found.primary[0].ratio, found.primary[0].winner) == (None, None)
+
+
+def test_an_arm_of_which_it_is_not_known_what_it_did_gets_no_verdict(make_results: MakeResults, blocks: Suite) -> None:
+    def figures(planned: PlannedRun) -> dict[str, Any]:
+        untold = {"steps": None} if planned.arm.name == "gevent" else {}
+        return lateness({"gevent": 1.5})(planned) | untold
+
+    found = compared(make_results(blocks, figures))
+    assert found.suppressed == "Whether gevent did the same work is not known: no verdict is drawn."
 
 
 def test_without_a_floor_there_is_no_verdict(make_results: MakeResults, blocks: Suite) -> None:

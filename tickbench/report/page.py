@@ -49,6 +49,7 @@ def render_page(document: Document, results: Results) -> str:
         percentile_rows=words.percentile_rows(results),
         beyond=load_beyond(),
         stacks=STACKS,
+        arrival=words.arrival_sentence(results),
         limits=words.limit_facts(results),
         facts=words.environment_facts(results.environment),
         packages=results.environment.packages,

@@ -46,10 +46,12 @@ def basis_sentence(document: Document) -> str:
     blocks = [run for run in document.runs if run.part == BLOCKS and run.mark != "superseded"]
     planned = suite.repeats * (len(suite.arms) + (suite.again is not None))
     valid = sum(run.mark == "valid" for run in blocks)
+    made = len({run.block for run in blocks})
+    counted = counted_words(made, "block") if made == suite.repeats else f"{made} of {suite.repeats} blocks"
     rate, bots = suite.server.get("tick-rate", "20"), suite.server.get("bots", 0)
     room = "one room" if suite.scenario not in IN_ROOMS and not suite.load.get("room-size") else "rooms"
     lead = (
-        f"This rests on {counted_words(suite.repeats, 'block')} of {counted_words(suite.connections, 'connection')} in "
+        f"This rests on {counted} of {counted_words(suite.connections, 'connection')} in "
         f"{room} at {rate} Hz with {bots} bots, {suite.duration_s:g} s a run: {valid} of "
         f"{counted_words(planned, 'run')} valid"
     )
@@ -70,8 +72,8 @@ def stopped_early_sentence(document: Document) -> str:
     if document.is_complete:
         return ""
     return (
-        "The comparison was stopped early: runs are missing, and no block is counted that lacks them; tickbench "
-        "compare --resume, with this folder, makes them."
+        "The comparison was stopped early: runs are missing; tickbench compare --resume, with this folder, makes "
+        "them. A ratio of two arms leaves out the blocks in which one of them is missing."
     )
 
 
@@ -181,6 +183,19 @@ def _commit(commit: str | None, is_clean: bool | None) -> str:
 def counted_words(number: int, noun: str) -> str:
     """Return a number with its noun."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def arrival_sentence(results: Results) -> str:
+    """Say where the time of a frame's arrival comes from."""
+    read = [run.number for run in results.runs if run.load is not None and run.load.generator.timestamps == "read"]
+    if not read:
+        return "A frame's arrival is the kernel's receive timestamp."
+    if len(read) == sum(run.load is not None for run in results.runs):
+        return "A frame's arrival is when the generator read it: the system gave no receive timestamps."
+    return (
+        "A frame's arrival is the kernel's receive timestamp; but when the generator read it in "
+        f"{counted_words(len(read), 'run')}, {read[0]} the first, as the system gave none there."
+    )
 
 
 def limit_facts(results: Results) -> list[tuple[str, str]]:

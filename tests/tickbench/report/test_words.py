@@ -5,10 +5,18 @@ from typing import Any
 import msgspec
 import pytest
 
+from shared.measure.summary import LoadSummary
+from tests.tickbench.conftest import with_figure
 from tickbench.plan import PlannedRun
 from tickbench.report.document import Document, make_document
-from tickbench.report.words import basis_sentence, floor_words, stopped_early_sentence, verdict_sentence
-from tickbench.results import read_results
+from tickbench.report.words import (
+    arrival_sentence,
+    basis_sentence,
+    floor_words,
+    stopped_early_sentence,
+    verdict_sentence,
+)
+from tickbench.results import Run, read_results
 from tickbench.suite import Suite
 
 MakeResults = Callable[..., Path]
@@ -64,5 +72,26 @@ def test_what_it_rests_on_names_blocks_runs_and_noise(documented: Callable[..., 
 def test_one_that_is_stopped_early_says_so(documented: Callable[..., Document]) -> None:
     document = documented(most=3)
     assert "runs are missing" in stopped_early_sentence(document)
+    assert "This rests on 1 of 4 blocks of 300 connections" in basis_sentence(document)
+    assert "3 of 16 runs valid" in basis_sentence(document)
     assert "is not known" in floor_words(document.comparisons)
     assert stopped_early_sentence(documented()) == ""
+
+
+@pytest.mark.parametrize(
+    ("sources", "words"),
+    [
+        (["kernel", "kernel"], "A frame's arrival is the kernel's receive timestamp."),
+        (["read", "read"], "A frame's arrival is when the generator read it"),
+        (["kernel", "read"], "when the generator read it in 1 run, 2 the first"),
+    ],
+)
+def test_where_the_times_come_from_is_said(
+    folder: Path, make_run: Callable[..., Run], summary: LoadSummary, sources: list[str], words: str
+) -> None:
+    results = read_results(folder)
+    runs = [
+        make_run(number, "gevent", load=with_figure(summary, "generator.timestamps", source))
+        for number, source in enumerate(sources, start=1)
+    ]
+    assert words in arrival_sentence(msgspec.structs.replace(results, runs=runs))
