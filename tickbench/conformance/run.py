@@ -71,7 +71,7 @@ def _judge(subject: Subject, check: Check) -> tuple[Level, str | None, str | Non
     except (ClosedError, EndedError, SilenceError, OSError, HTTPException, WebSocketException) as error:
         return "fault", str(error) or repr(error), None
     except Exception as error:  # noqa: BLE001 - whatever a server says must not end the other checks
-        return "not tried", f"a mistake of this check, which what came has shown: {error!r}", None
+        return "fault", f"what came was such that this check could not go on: {error!r}", None
 
 
 def _begin(subject: Subject, checks: Sequence[Check]) -> None:

@@ -36,7 +36,7 @@ OUTCOMES = [
     (raising(EndedError("over")), "fault", "over"),
     (raising(SilenceError("no answer")), "fault", "no answer"),
     (raising(ConnectionResetError("reset")), "fault", "reset"),
-    (raising(KeyError("x")), "not tried", "a mistake of this check, which what came has shown: KeyError('x')"),
+    (raising(KeyError("x")), "fault", "what came was such that this check could not go on: KeyError('x')"),
 ]
 
 
