@@ -76,6 +76,8 @@ class Run(Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickbench.
     outcome: Literal["finished", "failed"]
     reason: str | None = None
     """Why it failed, in one sentence."""
+    fault: Literal["server", "generator"] | None = None
+    """Who failed; None if nobody did."""
     started_at: str
     took_s: float
     cpus_server: list[int] | None
@@ -162,8 +164,12 @@ class ResultFolder:
         path = self.path / name
         unfinished = path.with_name(f".{path.name}.{os.getpid()}")  # see UNFINISHED
         with self._told():
-            unfinished.write_text(text, "utf-8")
-            unfinished.replace(path)
+            try:
+                unfinished.write_text(text, "utf-8")
+                unfinished.replace(path)
+            except BaseException:
+                unfinished.unlink(missing_ok=True)  # on a full disk the part of it is in the way
+                raise
 
     def point_latest_here(self) -> None:
         """Have ``latest`` beside the folder lead to it; whatever else bears that name stays."""
@@ -198,13 +204,18 @@ def read_unfinished(path: Path) -> Results:
     """Read a results folder that may have no run yet; raise :class:`InputError` as :func:`read_results` does."""
     if not (path / "suite.json").is_file():
         raise InputError(f"{path} is no results folder (it has no suite.json); give one that tickbench compare wrote")
+    if not (path / "runs").is_dir():
+        raise InputError(f"{path} has no folder runs; the results folder is not whole")
     runs = [(_read_run(file), file) for file in sorted((path / "runs").glob("*.json"))]
     runs.sort(key=lambda pair: pair[0].number)
     for (run, file), (following, other) in itertools.pairwise(runs):
         if run.number == following.number:
             raise InputError(f"{file} and {other} are both run {run.number}; the results folder is not whole")
+    for expected, (run, file) in enumerate(runs, start=1):
+        if run.number != expected:
+            raise InputError(f"{file} is run {run.number}, but there is no run {expected}; the folder is not whole")
     return Results(
-        record=read_record(path / "suite.json", SuiteRecord),
+        record=_read_suite(path / "suite.json"),
         environment=read_record(path / "environment.json", Environment),
         runs=[run for run, _ in runs],
         files=[file.relative_to(path).as_posix() for _, file in runs],
@@ -240,6 +251,15 @@ def check_schema(file: Path, record_type: type[Struct]) -> None:
         raise InputError(f"{file} is damaged ({error}); the results folder cannot be used with it") from error
     if found != expected:
         raise InputError(f"{file} has schema {found!r}, this tickbench reads {expected!r}; use the one that wrote it")
+
+
+def _read_suite(file: Path) -> SuiteRecord:
+    record = read_record(file, SuiteRecord)
+    try:
+        record.suite.check()
+    except InputError as error:
+        raise InputError(f"{file} is damaged ({error}); the results folder cannot be used with it") from error
+    return record
 
 
 def _read_run(file: Path) -> Run:

@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -145,3 +147,17 @@ def test_what_cannot_be_written_is_said_in_one_line(folder: Path) -> None:
     (folder / "runs.csv").mkdir()
     with pytest.raises(InputError, match=r"cannot be written \(Is a directory\)"):
         ResultFolder(folder).write_text("runs.csv", "x")
+
+
+def test_a_file_that_cannot_be_written_leaves_no_part_of_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    def disk_is_full(*_: object) -> Path:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "replace", disk_is_full)
+    with pytest.raises(
+        InputError, match=r"cannot be written \(No space left on device\); what is in it stays as it is"
+    ):
+        ResultFolder(folder).write_text("report.md", "new")
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before

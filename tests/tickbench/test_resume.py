@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tickbench.results import read_results
+from tickbench.results import ResultFolder, read_results
+from tickbench.verbs.compare import reopen
 
 Tickbench = Callable[..., subprocess.CompletedProcess[str]]
 WriteSuite = Callable[..., Path]
@@ -31,14 +32,15 @@ warm_up_s = 0
 
 [[searches]]
 name = "arena"
-scenario = "steady"
+scenario = "counted"
 duration_s = 0.1
 warm_up_s = 0
-slo = "tick_lateness_ms.p99<1000,connections.requested<2000"
-budget_s = 60
+slo = "tick_lateness_ms.p99<1000,connections.requested<=700"
+budget_s = 300
 start = 300
-limit = 300
 """
+SEARCHED = [300, 600, 1_200, 850, 710, 600, 600]
+"""By doubling, then bisection; what was found is confirmed twice."""
 
 
 def one_folder(out: Path) -> Path:
@@ -79,7 +81,7 @@ def without_times(page: str) -> str:
     return page
 
 
-@pytest.mark.parametrize("runs", [2, 8])
+@pytest.mark.parametrize("runs", [2, 8, 12])
 def test_a_killed_comparison_goes_on_to_the_same_runs_and_the_same_report(
     tickbench: Tickbench,
     start_tickbench: Callable[..., subprocess.Popen[str]],
@@ -94,7 +96,7 @@ def test_a_killed_comparison_goes_on_to_the_same_runs_and_the_same_report(
     kill_after(start_tickbench, runs, "--suite", suite, "--out", broken, out=broken)
     folder = one_folder(broken)
     before = {file.name: file.read_bytes() for file in (folder / "runs").glob("[0-9]*.json")}
-    assert runs <= len(before) < 14
+    assert runs <= len(before) < 22
     (folder / "runs" / ".099-x.json.123").write_text("{", "utf-8")  # of one that was killed while it wrote
     done = tickbench("compare", "--resume", folder)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -102,7 +104,9 @@ def test_a_killed_comparison_goes_on_to_the_same_runs_and_the_same_report(
     after = {file.name: file.read_bytes() for file in (folder / "runs").iterdir()}
     assert before.items() <= after.items(), "what was there stays as it was"
     assert planned(folder) == planned(tmp_path / "whole" / "latest")
-    assert len(planned(folder)) == 2 * 3 + 2 + 2 * 3
+    assert len(planned(folder)) == 2 * 3 + 2 + 2 * len(SEARCHED)
+    for arm in ("asyncio", "gevent"):
+        assert [load for _, part, _, its, _, load, _ in planned(folder) if (part, its) == ("arena", arm)] == SEARCHED
     pages = [
         without_times((place / "report.html").read_text("utf-8")) for place in (folder, tmp_path / "whole" / "latest")
     ]
@@ -175,14 +179,77 @@ def test_what_a_resumed_suite_is_cannot_be_changed(tickbench: Tickbench, finishe
         assert "leave --suite, --arm and --out out" in done.stderr
 
 
-def test_a_later_results_json_is_not_overwritten(tickbench: Tickbench, finished: Path) -> None:
-    file = finished / "results.json"
+def later_results(folder: Path) -> None:
+    file = folder / "results.json"
     file.write_text(file.read_text("utf-8").replace("tickbench.results/1", "tickbench.results/2"), "utf-8")
-    before = file.read_bytes()
-    done = tickbench("report", finished)
-    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
-    assert "tickbench.results/2" in done.stderr
-    assert file.read_bytes() == before
+
+
+def half_of_the_results(folder: Path) -> None:
+    file = folder / "results.json"
+    file.write_text(file.read_text("utf-8")[:300], "utf-8")
+
+
+def no_run(folder: Path) -> None:
+    for file in (folder / "runs").iterdir():
+        file.unlink()
+
+
+def no_folder_of_runs(folder: Path) -> None:
+    shutil.rmtree(folder / "runs")
+
+
+def gap(folder: Path) -> None:
+    (file,) = (folder / "runs").iterdir()
+    file.write_text(file.read_text("utf-8").replace('"number": 1', '"number": 2', 1), "utf-8")
+
+
+def suite_that_does_not_fit(folder: Path) -> None:
+    record = json.loads((folder / "suite.json").read_text("utf-8"))
+    record["suite"]["compare"] = ["gevent", "gevent"]
+    (folder / "suite.json").write_text(json.dumps(record), "utf-8")
+
+
+@pytest.mark.parametrize("verb", [("report",), ("compare", "--resume")])
+@pytest.mark.parametrize(
+    ("spoil", "complaint"),
+    [
+        (later_results, "tickbench.results/2"),
+        (half_of_the_results, "results.json is damaged"),
+        (no_run, "has run 1, of which|no run that ended"),
+        (no_folder_of_runs, "no folder runs"),
+        (gap, "is run 2, but there is no run 1"),
+        (suite_that_does_not_fit, "suite.json is damaged .*two different arms"),
+    ],
+)
+def test_a_folder_of_which_something_is_gone_is_refused_and_stays_as_it_is(
+    tickbench: Tickbench, finished: Path, spoil: Callable[[Path], None], complaint: str, verb: tuple[str, ...]
+) -> None:
+    spoil(finished)
+    before = {file: file.read_bytes() for file in finished.rglob("*") if file.is_file()}
+    done = tickbench(*verb, finished)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stdout + done.stderr
+    assert re.search(complaint, done.stderr)
+    assert {file: file.read_bytes() for file in finished.rglob("*") if file.is_file()} == before
+
+
+def test_runs_that_another_made_meanwhile_are_not_made_again(
+    tickbench: Tickbench, suite_file: WriteSuite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the first look at the folder and the lock another process writes its last run and ends."""
+    tickbench("compare", "--suite", suite_file("asyncio", "gevent"), "--out", tmp_path / "out")
+    folder = one_folder(tmp_path / "out")
+    (folder / "results.json").unlink()
+    last = next((folder / "runs").glob("002-*.json"))
+    kept = last.read_bytes()
+    last.unlink()
+
+    def hold(_: ResultFolder) -> None:
+        last.write_bytes(kept)
+
+    monkeypatch.setattr(ResultFolder, "hold", hold)
+    pinning = read_results(folder).environment.machine.pinning
+    _, begun = reopen(folder, pinning)
+    assert [run.number for run in begun.runs] == [1, 2]
 
 
 def test_two_at_once_are_refused(

@@ -11,7 +11,7 @@ from tickbench.errors import InputError
 from tickbench.report.document import Document, RunLine, make_document
 from tickbench.report.markdown import render_markdown
 from tickbench.report.page import render_page
-from tickbench.results import ResultFolder, Results, check_schema, read_record, read_results
+from tickbench.results import ResultFolder, Results, check_schema, read_record, read_results, read_unfinished
 
 PAGE = "report.html"
 MARKDOWN = "report.md"
@@ -29,8 +29,7 @@ class Report(NamedTuple):
 def build_report(path: Path) -> Report:
     """Write all reports into the folder and return what they say; raise :class:`InputError` if it cannot be used."""
     results = read_results(path)
-    if (path / DOCUMENT).is_file():
-        check_schema(path / DOCUMENT, Document)  # that of a later tickbench is not overwritten
+    _check_last_document(path, results)
     document = make_document(results)
     try:
         text = encode_document(document)
@@ -42,6 +41,37 @@ def build_report(path: Path) -> Report:
     folder.write_text(MARKDOWN, render_markdown(document, results))
     folder.write_text(PAGE, render_page(document, results))
     return Report(results, document)
+
+
+def read_to_go_on(path: Path) -> Results:
+    """Read a folder that runs are to be added to; raise :class:`InputError` if no report could be made of it then."""
+    results = read_unfinished(path)
+    _check_last_document(path, results)
+    return results
+
+
+def _check_last_document(path: Path, results: Results) -> None:
+    """Raise :class:`InputError` if the last report is of a later tickbench, or holds runs of which the file is gone."""
+    file = path / DOCUMENT
+    if not file.is_file():
+        return
+    check_schema(file, Document)
+    try:
+        last = msgspec.json.decode(file.read_bytes(), type=_Numbers)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return  # damaged behind its schema: it is made anew from the runs
+    if gone := {run.number for run in last.runs} - {run.number for run in results.runs}:
+        raise InputError(
+            f"{file} has run {min(gone)}, of which {path / 'runs'} has no file; the results folder is not whole"
+        )
+
+
+class _Numbered(msgspec.Struct):
+    number: int
+
+
+class _Numbers(msgspec.Struct):
+    runs: list[_Numbered]
 
 
 def encode_document(document: Document) -> str:

@@ -19,7 +19,7 @@ def render_markdown(document: Document, results: Results) -> str:
     ]
     sentences = [*words.verdict_sentences(document), words.stopped_early_sentence(document)]
     parts = [
-        f"# tickbench: {document.id}",
+        f"# tickbench: {escape(document.id)}",
         escape(" ".join(filter(None, sentences))),
         escape(f"{words.measured_sentence(document)} {document.comparisons.work.words}"),
         "## The decision table",

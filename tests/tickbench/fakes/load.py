@@ -1,4 +1,4 @@
-"""A stand-in for a load run: URL OUT SCENARIO SECONDS. The scenario says what goes wrong."""
+"""A stand-in for a load run: URL OUT SCENARIO SECONDS USERS. The scenario says what goes wrong."""
 
 import json
 import shutil
@@ -10,7 +10,7 @@ RECORDED = Path(__file__).with_name("summary.json")
 
 
 def main() -> int:
-    _, _, out, scenario, seconds = sys.argv
+    _, _, out, scenario, seconds, users = sys.argv
     time.sleep(float(seconds))
     match scenario:
         case "broken":
@@ -26,6 +26,11 @@ def main() -> int:
             summary["validity"] = {"ok": False, "reasons": ["steal of 7.1 % on core 0"], "warnings": []}
             Path(out).write_text(json.dumps(summary), "utf-8")
             return 3
+        case "counted":
+            summary = json.loads(RECORDED.read_text("utf-8"))
+            summary["connections"] |= {"requested": int(users), "connected": int(users)}
+            Path(out).write_text(json.dumps(summary), "utf-8")
+            return 0
         case _:
             shutil.copyfile(RECORDED, out)
             return 0

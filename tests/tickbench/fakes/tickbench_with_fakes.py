@@ -20,7 +20,8 @@ def fake_server(arm: Arm, settings: Settings, port: int | None) -> list[str]:
 
 def fake_load(request: LoadRequest) -> list[str]:
     seconds = str(request.warm_up_s + request.duration_s)
-    return [sys.executable, str(HERE / "load.py"), request.url, str(request.out), request.scenario, seconds]
+    users = str(request.users)
+    return [sys.executable, str(HERE / "load.py"), request.url, str(request.out), request.scenario, seconds, users]
 
 
 if __name__ == "__main__":
