@@ -34,6 +34,7 @@ TRIES: dict[Outcome, tuple[int, Limit]] = {
     "spoiled": (3, "machine"),
 }
 """So often a load ends this way before it is taken for too much (or for more than can be measured), and whose fault."""
+SAYING_NOTHING: tuple[Outcome, ...] = ("lost", "spoiled")
 OVERDRAFT = 2.0
 """Times the budget at which a search ends, whatever is confirmed."""
 FULL_CORE_PERCENT = 97.0
@@ -164,7 +165,7 @@ class _Bounds:
 
     def to_repeat(self) -> int | None:
         """Return the last load if nothing is known by it yet."""
-        if self.last is None or self.last.outcome == "held" or self.last.connections in self.too_much:
+        if self.last is None or self.last.connections in {*self.holds, *self.too_much}:
             return None
         return self.last.connections
 
@@ -198,4 +199,8 @@ class _Bounds:
 
     def _why_too_much(self, load: int) -> Limit | None:
         counts = self.counts[load]
-        return next((TRIES[outcome][1] for outcome in TRIES if counts[outcome] >= TRIES[outcome][0]), None)
+        for outcome, (tries, limit) in TRIES.items():
+            # What held once is not undone by runs that say nothing: it is only not confirmed by them.
+            if counts[outcome] >= tries and not (outcome in SAYING_NOTHING and counts["held"]):
+                return limit
+        return None

@@ -133,6 +133,17 @@ def test_what_held_too_seldom_is_no_capacity() -> None:
     assert confirmed == Capacity(500, 550, "arm", 2)
 
 
+def test_what_held_is_not_undone_by_a_machine_that_spoils_the_confirmations() -> None:
+    loads, found = searched(told(1_000, ["spoiled", "spoiled", "held", "spoiled", "lost", "lost"], "held", most=1_100))
+    assert loads[:5] == [500, 1_000, 1_000, 1_000, 2_000]
+    assert found == Capacity(1_000, 1_200, "arm", 2)
+    search = msgspec.structs.replace(SEARCH, budget_s=60.0)
+    loads, found = searched(told(1_000, ["held"], "spoiled", most=1_100), search)
+    assert len(loads) * PROBE_S <= 2 * search.budget_s, "it ends all the same"
+    assert found.connections == 1_000
+    assert found.limited_by == "budget"
+
+
 def test_a_generator_that_fails_is_not_the_server_s_fault() -> None:
     loads, found = searched(up_to(900, "lost"))
     assert loads[:4] == [500, 1_000, 1_000, 710]
