@@ -2,6 +2,7 @@
 
 import functools
 import os
+import signal
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
@@ -37,6 +38,12 @@ class Arm(NamedTuple):
 
 
 ARMS = tuple(Arm(backend, mode) for backend in BACKENDS for mode in MODES)
+
+
+def pytest_configure() -> None:
+    """Take interrupts: a shell that starts tests in the background ignores them, and every child would inherit that."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
