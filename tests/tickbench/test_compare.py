@@ -56,9 +56,19 @@ def test_a_run_that_fails_is_kept_with_its_reason_and_the_others_go_on(
     runs = {run.arm: run for run in read_results(tmp_path / "latest").runs}
     assert runs["gevent"].outcome == "finished"
     failed = runs[f"asyncio:behaviour={behaviour}"]
-    assert failed.outcome == "failed"
+    assert (failed.outcome, failed.fault) == ("failed", "server")
     assert reason in str(failed.reason)
     assert reason in (tmp_path / "latest" / "report.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize("scenario", ["broken", "garbage"])
+def test_a_load_run_that_fails_is_the_generator_s_fault(
+    tickbench: Tickbench, suite_file: WriteSuite, tmp_path: Path, scenario: str
+) -> None:
+    done = tickbench("compare", "--suite", suite_file("gevent", scenario=scenario), "--out", tmp_path)
+    assert done.returncode == 1
+    (run,) = read_results(tmp_path / "latest").runs
+    assert (run.outcome, run.fault, run.load) == ("failed", "generator", None)
 
 
 def test_runs_that_are_not_valid_are_finished_and_say_why(
