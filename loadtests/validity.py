@@ -15,6 +15,7 @@ from typing import Any, Literal, Self
 
 import msgspec
 
+from loadtests.spared import SPARED
 from shared.measure.summary import Validity
 
 
@@ -121,7 +122,7 @@ class Findings:
 
 
 Check = Callable[[Findings, Limits], str | None]
-"""Returns what it objects to, None where all is well."""
+"""Returns what it objects to, None where all is well; what a reason leaves alone stands in :mod:`loadtests.spared`."""
 
 
 def judge(findings: Findings, limits: Limits = LIMITS) -> Validity:
@@ -131,7 +132,8 @@ def judge(findings: Findings, limits: Limits = LIMITS) -> Validity:
     def of(checks: tuple[Check, ...]) -> list[str]:
         return [found[check] for check in checks if check in found]
 
-    return Validity.of(of(REASONS), of(WARNINGS), machine=of(MACHINE), generator=of(GENERATOR))
+    spared = {words: SPARED.get(check.__name__, ()) for check, words in found.items() if check in REASONS}
+    return Validity.of(of(REASONS), of(WARNINGS), machine=of(MACHINE), generator=of(GENERATOR), spared=spared)
 
 
 def is_saturated(findings: Findings, limits: Limits = LIMITS) -> bool:

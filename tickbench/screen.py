@@ -13,6 +13,7 @@ from rich.table import Table
 from shared.measure.summary import GroupFigures, LoadSummary, StageFigures
 from tickbench.checks import Check, is_valid, validity_words
 from tickbench.figures import BY_KEY, FIGURES
+from tickbench.objectives import STYLES, Judged
 from tickbench.plan import PlannedRun, estimate_s
 from tickbench.results import Run
 from tickbench.rows import ArmRow, Cell, block_runs, median_words
@@ -163,6 +164,14 @@ def lost_words(load: LoadSummary) -> str:
     counts = load.connections
     kinds = [(counts.refused, "refused"), (counts.timed_out, "timed out"), (counts.closed_early, "closed early")]
     return ", ".join(f"{count:,} {kind}" for count, kind in kinds if count)
+
+
+def print_objectives(judged: Sequence[Judged], console: Console, whose: str = "") -> None:
+    """Print a line an objective: what the figure was, and whether it held; ``whose`` names an arm."""
+    for each in judged:
+        name = f"{whose}: " if whose else ""
+        lead = f"[{STYLES[each.outcome]}]objective {each.outcome}:[/]"
+        console.print(f"{lead} {escape(name + each.words)}", soft_wrap=True)
 
 
 def check_table(checks: list[Check]) -> Table:

@@ -7,7 +7,6 @@ one thing: the same names are the columns of ``runs.csv`` and what a suite draws
 
 import operator
 import re
-import statistics
 from collections.abc import Callable
 from typing import Any
 
@@ -61,17 +60,6 @@ def parse_slo(text: str) -> list[Objective]:
 def complaints(objectives: list[Objective], load: LoadSummary) -> list[str]:
     """Return what a run does not hold, in words."""
     return [complaint for objective in objectives if (complaint := objective.complaint(load))]
-
-
-def complaints_of_median(objectives: list[Objective], loads: list[LoadSummary]) -> list[str]:
-    """Return what the median of several runs does not hold, in words."""
-    found = []
-    for objective in objectives:
-        values = [value for load in loads if (value := read_figure(load, objective.figure)) is not None]
-        median = statistics.median(values) if values else None
-        if complaint := objective.complaint_of(median):
-            found.append(complaint)
-    return found
 
 
 def read_figure(load: LoadSummary, figure: str) -> float | None:

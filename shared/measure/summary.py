@@ -5,7 +5,7 @@ History: 1, the first. A reader ignores fields it does not know; a field that is
 meaning makes a new number. Knows nothing of how the figures come about.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, Self
 
 import msgspec
@@ -208,13 +208,39 @@ class Validity(msgspec.Struct, frozen=True, kw_only=True):
     """Those of the reasons that no server can cause: the machine spoiled the run, and it may be made again."""
     generator: list[str] = []
     """Those of the reasons that say that the instrument itself was at its end."""
+    spared: dict[str, list[str]] = {}
+    """By reason: the figures, by their names or the beginnings of these, that stand all the same. A reason that is not
+    here spoils every figure."""
 
     @classmethod
     def of(
-        cls, reasons: list[str], warnings: list[str], *, machine: Sequence[str] = (), generator: Sequence[str] = ()
+        cls,
+        reasons: list[str],
+        warnings: list[str],
+        *,
+        machine: Sequence[str] = (),
+        generator: Sequence[str] = (),
+        spared: Mapping[str, Sequence[str]] | None = None,
     ) -> Self:
         """Return the verdict: ok without a reason against it."""
-        return cls(ok=not reasons, reasons=reasons, warnings=warnings, machine=list(machine), generator=list(generator))
+        return cls(
+            ok=not reasons,
+            reasons=reasons,
+            warnings=warnings,
+            machine=list(machine),
+            generator=list(generator),
+            spared={reason: list(figures) for reason, figures in (spared or {}).items() if figures},
+        )
+
+    def spoiled_by(self, figure: str) -> list[str]:
+        """Return the reasons for which one figure cannot be trusted (``tick_lateness_ms.p99``); empty if it can."""
+        if not self.ok and not self.reasons:
+            return ["no reason was given"]
+        return [
+            reason
+            for reason in self.reasons
+            if not any(f"{figure}.".startswith(f"{spared}.") for spared in self.spared.get(reason, []))
+        ]
 
 
 class StepDigests(msgspec.Struct, frozen=True, kw_only=True):

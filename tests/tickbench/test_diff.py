@@ -80,3 +80,19 @@ def test_a_folder_without_results_is_refused(tickbench: Tickbench, folder: Path,
     done = tickbench("diff", folder, tmp_path / "nowhere")
     assert done.returncode == 2
     assert "has no results.json" in done.stderr
+
+
+def test_where_there_is_nothing_to_compare_it_says_so(tickbench: Tickbench, folder: Path, other: Path) -> None:
+    change(other, '"mark": "valid"', '"mark": "doubtful"')
+    done = tickbench("diff", folder, other)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: nothing to compare: no arm has a figure that can be trusted")
+
+
+def test_a_folder_beside_itself_is_nothing_to_compare(tickbench: Tickbench, folder: Path, tmp_path: Path) -> None:
+    build_report(folder)
+    (tmp_path / "link").symlink_to(folder)
+    done = tickbench("diff", folder, tmp_path / "link")
+    assert done.returncode == 2
+    assert "nothing to compare: " in done.stderr

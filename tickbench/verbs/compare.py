@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from tickbench import machine
-from tickbench.checks import is_valid
 from tickbench.commands import Commands
 from tickbench.environment import collect_environment, differences
 from tickbench.errors import InputError, InterruptedByUserError
 from tickbench.interrupts import interruptible
+from tickbench.objectives import Judged, judge_median, status_of
 from tickbench.orchestrator import run_all
 from tickbench.pinning import Pinning, choose_cores
 from tickbench.plan import estimate_s, fixed_runs
@@ -23,8 +23,8 @@ from tickbench.report.build import PAGE, Report, build_report, read_to_go_on
 from tickbench.report.words import verdict_sentences
 from tickbench.results import ResultFolder, Results, read_unfinished
 from tickbench.rows import arm_rows, block_runs
-from tickbench.screen import arm_table, in_words, progress_display
-from tickbench.slo import BROKEN_STATUS, UNTRUSTED_STATUS, Objective, complaints_of_median, parse_slo
+from tickbench.screen import arm_table, in_words, print_objectives, progress_display
+from tickbench.slo import Objective, parse_slo
 from tickbench.suite import Suite, load_suite
 
 DEFAULT_SUITE = "quick"
@@ -82,7 +82,7 @@ def compare(
 
     Ctrl-C ends all processes and reports the runs that are finished; --resume goes on from there. Exit status: 0 if
     every arm has a finished run, valid or not; 1 if an arm has none; with objectives, 4 if an arm breaks one, 3 if
-    none does but an arm has no valid run that could.
+    none does but a figure of an arm can be trusted in no run.
     """
     slo = parse_slo(slo_text) if slo_text is not None else []
     commands: Commands = ctx.obj
@@ -101,7 +101,7 @@ def compare(
         return stopped
     if report is None or not all(row.finished for row in arm_rows(report.results)):
         return 1
-    return tell_broken(slo, report.results, console)
+    return tell_objectives(slo, report.results, console)
 
 
 def begin(suite_name: str, arms: Sequence[str], out: Path, pinning: Pinning) -> tuple[ResultFolder, Results]:
@@ -198,19 +198,15 @@ def announcement(suite: Suite, made: int) -> str:
     return f"{words}; {made} runs are there already" if made else words
 
 
-def tell_broken(slo: list[Objective], results: Results, console: Console) -> int:
-    """Say which arm breaks which objective in the median of its valid runs; return the exit status."""
-    status = 0
+def tell_objectives(slo: list[Objective], results: Results, console: Console) -> int:
+    """Say of each arm whether the median of its runs holds each objective; return the exit status."""
+    judged: list[Judged] = []
     for arm in results.record.suite.arms if slo else []:
-        valid = [run.load for run in block_runs(arm, results.runs) if is_valid(run) and run.load is not None]
-        if not valid:
-            console.print(f"[yellow]objectives not judged:[/yellow] {escape(arm)}: no valid run", soft_wrap=True)
-            status = status or UNTRUSTED_STATUS
-        elif words := complaints_of_median(slo, valid):
-            for each in words:
-                console.print(f"[red]objective broken:[/red] {escape(arm)}: {escape(each)}", soft_wrap=True)
-            status = BROKEN_STATUS
-    return status
+        loads = [run.load for run in block_runs(arm, results.runs) if run.load is not None]
+        own = [judge_median(objective, loads) for objective in slo]
+        print_objectives(own, console, arm)
+        judged += own
+    return status_of(judged)
 
 
 def _was_typed(ctx: click.Context, name: str) -> bool:

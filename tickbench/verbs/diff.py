@@ -31,6 +31,8 @@ def diff(before: Path, after: Path, *, different_machines: bool) -> int:
 
     Exit status: 2 if they cannot be compared, such as for another machine, else 0.
     """
+    if before.resolve() == after.resolve():
+        raise InputError(f"nothing to compare: {before} and {after} are one folder; give two")
     found = compare_documents(read_document(before), read_document(after))
     refuse_unlike(found, told_to=different_machines)
     console = Console(highlight=False)
@@ -50,7 +52,11 @@ def refuse_unlike(found: Diff, *, told_to: bool) -> None:
         words = "; ".join(f"{name}: {one} and {other}" for name, (one, other) in unlike.items())
         raise InputError(f"the two were not made alike ({words}); --different-machines compares them all the same")
     if not found.differences:
-        raise InputError("the two have no arm in common; nothing can be compared")
+        raise InputError("nothing to compare: the two have no arm in common; give folders that have")
+    if all(each.ratio is None for each in found.differences):
+        raise InputError(
+            "nothing to compare: no arm has a figure that can be trusted in the blocks of both; their reports say why"
+        )
 
 
 def table_of(differences: list[Difference]) -> Table:

@@ -13,9 +13,10 @@ from shared.measure.summary import LoadSummary, read_summary
 from tickbench.commands import Commands, LoadRequest, ramp_s
 from tickbench.errors import InputError, InterruptedByUserError, RunFailedError
 from tickbench.interrupts import interruptible
+from tickbench.objectives import judge_run, status_of
 from tickbench.processes import Nursery
-from tickbench.screen import load_table
-from tickbench.slo import BROKEN_STATUS, UNTRUSTED_STATUS, Objective, complaints, parse_slo
+from tickbench.screen import load_table, print_objectives
+from tickbench.slo import BROKEN_STATUS, UNTRUSTED_STATUS, Objective, parse_slo
 
 SCHEMES = ("http", "https", "ws", "wss")
 VALID, FAILED, WRONG_USAGE, NOT_VALID = 0, 1, 2, UNTRUSTED_STATUS
@@ -116,8 +117,8 @@ def load(
 
     URL begins with http, https, ws or wss; no path means /connect.
 
-    Exit status: 0 if the figures can be trusted, 3 if not, 4 if they can and an objective is broken, 1 if the run
-    failed.
+    Exit status: 0 if the figures can be trusted, 3 if not, 4 if an objective is broken by a figure that can, 1 if the
+    run failed.
     """
     check_url(url)
     slo = parse_slo(slo_text) if slo_text is not None else []
@@ -191,10 +192,9 @@ def conclude(status: int, last_line: str, summary_file: Path, slo: list[Objectiv
         click.echo(f"error: the load run left no summary that can be read: {error}", err=True)
         return FAILED
     print_summary(summary)
-    broken = complaints(slo, summary)
-    for complaint in broken:
-        click.echo(f"objective broken: {complaint}")
-    return BROKEN_STATUS if broken and status == VALID else status
+    judged = judge_run(slo, summary)
+    print_objectives(judged, Console(highlight=False))
+    return status_of(judged) if status_of(judged) == BROKEN_STATUS else status
 
 
 def print_summary(summary: LoadSummary) -> None:

@@ -1,0 +1,91 @@
+"""Each objective is listed with what the figure was and what became of it, as far as the figure can be trusted."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from shared.measure.summary import LoadSummary, Validity
+from tickbench.objectives import judge_median, judge_run, status_of
+from tickbench.screen import print_objectives
+from tickbench.slo import parse_slo
+
+Tickbench = Callable[..., subprocess.CompletedProcess[str]]
+STOLEN = "the hypervisor stole 11.0 % of a measured core (limit 5 %)"
+
+
+def of(summary: LoadSummary, *reasons: str, spared: tuple[str, ...] = (), reach: float | None = 0.9985) -> LoadSummary:
+    validity = Validity.of(list(reasons), [], spared=dict.fromkeys(reasons, spared))
+    return msgspec.structs.replace(summary, reach=reach, validity=validity)
+
+
+def test_each_objective_says_what_it_was_and_whether_it_held(summary: LoadSummary) -> None:
+    judged = judge_run(parse_slo("reach>=0.99,reach>=0.999,input_ms.p99<9"), of(summary))
+    assert [(each.outcome, each.words) for each in judged] == [
+        ("held", "reach is 0.9985, which is >= 0.99"),
+        ("broken", "reach is 0.9985, not >= 0.999"),
+        ("broken", "input_ms.p99 is unknown, not < 9"),
+    ]
+    assert status_of(judged) == 4
+
+
+def test_a_figure_that_was_spared_is_judged_though_the_run_is_not_valid(summary: LoadSummary) -> None:
+    judged = judge_run(parse_slo("reach>=0.99,tick_lateness_ms.p99<0.001"), of(summary, STOLEN, spared=("reach",)))
+    assert [each.outcome for each in judged] == ["held", "not judged"]
+    assert "cannot be trusted" in judged[1].words
+    assert status_of(judged) == 3
+    assert status_of(judge_run(parse_slo("reach>=0.999"), of(summary, STOLEN, spared=("reach",)))) == 4
+
+
+def test_a_reason_that_says_nothing_of_what_it_spares_spoils_everything(summary: LoadSummary) -> None:
+    assert judge_run(parse_slo("reach>=2"), of(summary, "something new"))[0].outcome == "not judged"
+    both = Validity.of([STOLEN, "something new"], [], spared={STOLEN: ["reach"]})
+    assert both.spoiled_by("reach") == ["something new"]
+    assert both.spoiled_by("tick_lateness_ms.p99") == [STOLEN, "something new"]
+    assert Validity(ok=False, reasons=[], warnings=[]).spoiled_by("reach")
+
+
+def test_what_is_spared_is_named_by_whole_parts_of_a_name() -> None:
+    validity = Validity.of([STOLEN], [], spared={STOLEN: ["server.ticks"]})
+    assert validity.spoiled_by("server.ticks.count") == []
+    assert validity.spoiled_by("server.ticks_came") == [STOLEN]
+
+
+def test_several_runs_hold_what_the_median_of_those_to_be_trusted_holds(summary: LoadSummary) -> None:
+    (objective,) = parse_slo("reach>=0.999")
+    loads = [of(summary, reach=reach) for reach in (0.1, 0.999, 1.0)]
+    assert judge_median(objective, loads).outcome == "held"
+    assert judge_median(objective, [*loads, *[of(summary, STOLEN, reach=0.1)] * 4]).outcome == "held"
+    assert judge_median(objective, [loads[0], of(summary, STOLEN, reach=1.0)]).outcome == "broken"
+    assert judge_median(objective, [of(summary, STOLEN, reach=1.0)]).outcome == "not judged"
+    assert judge_median(objective, []).outcome == "not judged"
+
+
+def test_objectives_are_printed_a_line_each_with_the_arm(
+    summary: LoadSummary, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_objectives(judge_run(parse_slo("reach>=0.99,reach<0.5"), of(summary)), Console(), "gevent:fanout=naive")
+    assert capsys.readouterr().out.splitlines() == [
+        "objective held: gevent:fanout=naive: reach is 0.9985, which is >= 0.99",
+        "objective broken: gevent:fanout=naive: reach is 0.9985, not < 0.5",
+    ]
+
+
+def test_load_ends_with_what_became_of_each_objective(tickbench: Tickbench) -> None:
+    done = tickbench("load", "http://127.0.0.1:1", "--duration", "1", "--warm-up", "0", "--slo", "reach>0.1,reach>2")
+    assert done.returncode == 4, done.stderr
+    held, broken = done.stdout.splitlines()[-2:]
+    assert held.startswith("objective held: reach is ")
+    assert broken.startswith("objective broken: reach is ")
+
+
+def test_compare_ends_with_the_objectives_of_each_arm(
+    tickbench: Tickbench, suite_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    done = tickbench("compare", "--suite", suite_file("asyncio", "gevent"), "--out", tmp_path, "--slo", "reach>=0.5")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for arm in ("asyncio", "gevent"):
+        assert f"objective held: {arm}: reach is" in done.stdout
