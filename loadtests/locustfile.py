@@ -9,8 +9,11 @@ nothing of how frames are timed.
 
 from locust import events
 
-from loadtests.hooks import install
-from loadtests.scenarios import all_scenarios
+from shared.packages import needed_by
+
+with needed_by("the load test"):
+    from loadtests.hooks import install
+    from loadtests.scenarios import all_scenarios
 
 install(events, all_scenarios())
 

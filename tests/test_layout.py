@@ -53,9 +53,6 @@ GEVENT_ONLY = {
         "GetRule": "werkzeug adds HEAD to every GET rule and refuses upgrades on plain ones",
         "this_server": "Flask has no typed keys on its application",
     },
-    "server.py": {
-        "choose_event_loop": "gevent's loop is global and made once; asyncio's is handed to its runner",
-    },
     "loops/condition.py": {
         "read": "what a greenlet raises is printed, so it is handed over as what it returns; a task keeps it",
     },

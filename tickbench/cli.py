@@ -7,10 +7,13 @@ Exit status: 2 for wrong usage, 130 for Ctrl-C, else the verb's.
 import importlib
 from typing import Any
 
-import click
-
-from tickbench.commands import Commands
+from shared.packages import missing_words, needed_by
 from tickbench.errors import InputError
+
+with needed_by("tickbench"):
+    import click
+
+    from tickbench.commands import Commands
 
 VERBS = {
     "serve": "tickbench.verbs.serve:serve",
@@ -40,7 +43,13 @@ class VerbGroup(click.Group):
         if cmd_name not in VERBS:
             return None
         module, _, attribute = VERBS[cmd_name].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
+        try:
+            command: click.Command = getattr(importlib.import_module(module), attribute)
+        except ImportError as error:
+            words = missing_words(error, f"tickbench {cmd_name}")
+            if words is None:
+                raise
+            return _verb_that_lacks(cmd_name, words)
         return command
 
 
@@ -77,6 +86,17 @@ def complain(message: str) -> int:
     """Say in one line what is wrong; return the exit status of wrong usage."""
     click.echo(f"error: {' '.join(message.split())}", err=True)
     return USAGE_STATUS
+
+
+def _verb_that_lacks(name: str, words: str) -> click.Command:
+    """Return a verb that is listed with the others, and says what it lacks when it is asked for."""
+
+    def say(**_: Any) -> None:
+        raise InputError(words)
+
+    anything = click.Argument(["arguments"], nargs=-1, type=click.UNPROCESSED)
+    settings = {"ignore_unknown_options": True}
+    return click.Command(name, settings, say, [anything], short_help=words, add_help_option=False)
 
 
 def _in_one_line(error: click.ClickException) -> str:

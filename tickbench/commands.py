@@ -87,6 +87,12 @@ def locustfile() -> Path:
     return Path(next(iter(found.submodule_search_locations))) / "locustfile.py"
 
 
+def check_load_test() -> None:
+    """Raise :class:`InputError` if what makes load is not installed, before minutes are spent on servers for it."""
+    if importlib.util.find_spec("locust") is None:
+        raise InputError("a load run needs the package locust, which is not installed; pip install locust would add it")
+
+
 def undisturbed_environment() -> dict[str, str]:
     """Return this process's variables without those that would change an arm behind its name's back."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("TICKBENCH_", "LOCUST_"))}

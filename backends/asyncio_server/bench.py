@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from backends.asyncio_server.clock import Clock
 from backends.asyncio_server.fanout import FANOUTS
-from backends.asyncio_server.server import EVENT_LOOPS, Server, listen
+from backends.asyncio_server.server import Server, choose_event_loop, listen
 from shared.config import parse_arguments
 from shared.measure.blocks import ClockBlock, FanoutBlock, Timed, one_line, read_blocks, turns
 from shared.wire.frames import Opcode, server_frame
@@ -130,5 +130,5 @@ async def run(connections: int, flags: list[str]) -> None:
 
 if __name__ == "__main__":
     flags = ["--port", "0", "--tick-rate", "0.0001", "--ping-interval", "86400", *sys.argv[2:]]
-    with asyncio.Runner(loop_factory=EVENT_LOOPS[parse_arguments("asyncio", flags).loop]) as runner:
+    with asyncio.Runner(loop_factory=choose_event_loop(parse_arguments("asyncio", flags).loop)) as runner:
         runner.run(run(int(sys.argv[1]), flags))

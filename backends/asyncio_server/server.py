@@ -8,8 +8,8 @@ import signal
 import socket
 from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
+from importlib import import_module
 
-import uvloop
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
@@ -24,17 +24,15 @@ from backends.asyncio_server.ticker import Ticker
 from backends.asyncio_server.workers import Worker
 from shared.config import ServerConfig, fail_usage
 from shared.core import ServerCore
+from shared.packages import needed_by
 from shared.wire.frames import CloseCode
 from shared.wire.session import STOPPING
 from shared.workers import Workers
 
 logger = logging.getLogger("tickbench")
 
-EVENT_LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
-    "asyncio": asyncio.new_event_loop,
-    "uvloop": uvloop.new_event_loop,
-}
-"""What ``--loop`` names."""
+EVENT_LOOPS = {"asyncio": "asyncio", "uvloop": "uvloop"}
+"""What ``--loop`` names, as the module is called whose ``new_event_loop`` makes it."""
 
 ACCEPTS_A_TURN = 1
 """Of the event loop. asyncio's own number, the backlog, puts a thousand handshakes before the next tick."""
@@ -215,9 +213,16 @@ def listen(host: str, port: int, backlog: int) -> socket.socket:
     return socket.create_server((str(address[0]), int(address[1])), family=family, backlog=backlog)
 
 
+def choose_event_loop(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
+    """Return what makes this loop."""
+    with needed_by(f"--loop {name}"):
+        make: Callable[[], asyncio.AbstractEventLoop] = import_module(EVENT_LOOPS[name]).new_event_loop
+    return make
+
+
 def serve(config: ServerConfig) -> int:
     """Run a server; return the exit status."""
-    with asyncio.Runner(loop_factory=EVENT_LOOPS[config.loop]) as runner:
+    with asyncio.Runner(loop_factory=choose_event_loop(config.loop)) as runner:
         return runner.run(_serve(config))
 
 

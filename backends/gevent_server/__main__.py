@@ -1,12 +1,15 @@
 """Entry point: ``python -m backends.gevent_server``."""
 
-# First of all: what is imported before the patch keeps the blocking socket, threading and time.
-from gevent import monkey
+from shared.packages import needed_by
 
-monkey.patch_all()
+with needed_by("the backend gevent"):
+    # First of all: what is imported before the patch keeps the blocking socket, threading and time.
+    from gevent import monkey
 
-from backends.gevent_server.server import serve
-from shared.config import parse_arguments
+    monkey.patch_all()
+
+    from backends.gevent_server.server import serve
+    from shared.config import parse_arguments
 
 if __name__ == "__main__":
     config = parse_arguments("gevent")

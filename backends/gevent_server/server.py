@@ -24,6 +24,7 @@ from backends.gevent_server.websocket import GameHandler, GameWSGIServer
 from backends.gevent_server.workers import Worker
 from shared.config import ServerConfig, fail_usage
 from shared.core import ServerCore
+from shared.packages import needed_by
 from shared.wire.frames import CloseCode
 from shared.wire.session import STOPPING
 from shared.workers import Workers
@@ -186,7 +187,8 @@ def listen(host: str, port: int, backlog: int) -> socket.socket:
 def choose_event_loop(name: str) -> None:
     """Have the hub make this loop, once it is made itself."""
     warnings.filterwarnings("ignore", "libuv only supports millisecond timer resolution")  # it waits a little longer
-    gevent.config.loop = EVENT_LOOPS[name]
+    with needed_by(f"--loop {name}"):
+        gevent.config.loop = EVENT_LOOPS[name]  # which imports it
 
 
 def serve(config: ServerConfig) -> int:

@@ -3,7 +3,8 @@
 import gc
 import platform
 from collections.abc import Iterable
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TypedDict
 
@@ -49,10 +50,19 @@ def process_report(packages: tuple[str, ...], children: Iterable[int] = ()) -> P
             "fds": process.num_fds(),
             "cpus": process.cpu_affinity(),
             "python": platform.python_version(),
-            "packages": {package: version(package) for package in packages},
+            "packages": versions(packages),
             "gc_thresholds": gc.get_threshold(),
             "gc_frozen": gc.get_freeze_count(),
         }
+
+
+def versions(packages: Iterable[str]) -> dict[str, str]:
+    """Return the versions of those of ``packages`` that are installed: what runs does not need the others."""
+    found = {}
+    for package in packages:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
 
 
 def _use(pid: int) -> tuple[float, int]:

@@ -1,7 +1,9 @@
 """A comparison that was killed goes on: the same runs, none twice, none lost, the same report, times apart."""
 
+import io
 import json
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -11,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from tickbench.results import ResultFolder, read_results
-from tickbench.verbs.compare import reopen
+from tickbench.verbs.compare import conclude, reopen
 
 Tickbench = Callable[..., subprocess.CompletedProcess[str]]
 WriteSuite = Callable[..., Path]
@@ -120,6 +123,8 @@ def test_what_is_finished_is_not_made_again(tickbench: Tickbench, suite_file: Wr
     done = tickbench("compare", "--resume", tmp_path / "out" / "latest")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "latest" / "runs").stat().st_mtime_ns == before
+    assert done.stdout.startswith("nothing to do: every run is there already (1)\n"), "it says so, first of all"
+    assert json.loads((tmp_path / "out" / "latest" / "suite.json").read_text("utf-8"))["resumed_at"] == []
 
 
 def test_another_environment_is_refused(tickbench: Tickbench, suite_file: WriteSuite, tmp_path: Path) -> None:
@@ -266,3 +271,12 @@ def test_two_at_once_are_refused(
         comparing.communicate(timeout=20)
     assert done.returncode == 2
     assert "another tickbench makes runs" in done.stderr
+
+
+def test_what_is_printed_to_be_pasted_is_quoted_for_a_shell(folder: Path, tmp_path: Path) -> None:
+    """A folder of which a shell would make several words, a variable and a command."""
+    odd = folder.rename(tmp_path / "it's $HOME; [b]x & co")
+    said = io.StringIO()
+    conclude(ResultFolder(odd), Console(file=said, width=80, highlight=False), stopped=130)
+    line = said.getvalue().splitlines()[-1]
+    assert shlex.split(line.removeprefix("go on with: ")) == ["tickbench", "compare", "--resume", str(odd)]

@@ -2,7 +2,7 @@
 
 import itertools
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from shared.measure.blocks import ClockBlock, FanoutBlock, turns
+from shared.packages import DISTRIBUTIONS
 from tickbench.bench.children import BenchChild
 from tickbench.bench.ratios import Estimate, estimate, estimate_difference, ratios
 from tickbench.pinning import Pinning
@@ -35,6 +36,16 @@ FANOUT_WAYS: dict[str, tuple[str, ...]] = {
     "gevent:loop=libuv": ("raw", "frame-once"),
     "gevent:fanout=library": ("raw", "library"),
 }
+NEEDS = {
+    "asyncio": ("aiohttp",),
+    "asyncio:loop=uvloop": ("aiohttp", "uvloop"),
+    "gevent": ("gevent", "geventwebsocket", "flask"),
+    "gevent:loop=libuv": ("gevent", "geventwebsocket", "flask", "_cffi_backend"),
+    "gevent:fanout=library": ("gevent", "geventwebsocket", "flask"),
+    PEER: ("picows", "uvloop"),  # for developers only
+}
+"""The modules that an arm imports and others can do without."""
+CLOCK_ARMS = ["asyncio", "asyncio:loop=uvloop", "gevent", "gevent:loop=libuv"]
 CLOCK_WAYS = ["time.sleep", "timerfd", "loop"]
 CLOCK_RATES_HZ = (20, 60)
 BUSY_CONNECTIONS = 500
@@ -71,14 +82,17 @@ class ClockFigure(Struct, frozen=True):
     p99_beyond_sleep_us: Estimate
 
 
-def has_peer() -> bool:
-    """Say whether picows is installed; it is for developers only."""
-    return find_spec("picows") is not None
+def lacking(parts: Sequence[str]) -> dict[str, str]:
+    """Return which arms of these parts cannot be timed, with the package that each lacks."""
+    arms = [*ARMS, PEER] if "fanout" in parts else CLOCK_ARMS if "timer" in parts else []
+    lacks = {arm: [package for package in NEEDS.get(arm, ()) if find_spec(package) is None] for arm in arms}
+    return {arm: DISTRIBUTIONS.get(packages[0], packages[0]) for arm, packages in lacks.items() if packages}
 
 
-def fanout_arms() -> int:
-    """Count the arms whose fan-outs are timed, the peer among them."""
-    return len(ARMS) + has_peer()
+def fanout_arms() -> dict[str, tuple[str, ...]]:
+    """Return the arms whose fan-outs are timed, the peer among them, and how each is started."""
+    arms = {**ARMS, PEER: ("tickbench.bench.peer",)}
+    return {arm: command for arm, command in arms.items() if arm not in lacking(["fanout"])}
 
 
 @contextmanager
@@ -100,11 +114,7 @@ def measure_fanout(pinning: Pinning, scratch: Path, connections: int, repeats: i
         RunFailedError: a bench could not be started, or broke off.
 
     """
-    arms = dict(ARMS)
-    ways = dict(FANOUT_WAYS)
-    if has_peer():
-        arms[PEER] = ("tickbench.bench.peer",)
-        ways[PEER] = ("broadcast",)
+    arms, ways = fanout_arms(), {**FANOUT_WAYS, PEER: ("broadcast",)}
     us: dict[tuple[str, str], list[list[float]]] = {(arm, way): [] for arm in arms for way in ways[arm]}
     blocks = {arm: FanoutBlock(list(ways[arm]), TICKS_A_BLOCK, TEXT_BYTES) for arm in arms}
     with bench_children(arms, pinning, scratch, connections) as children:
@@ -125,7 +135,7 @@ def measure_clocks(pinning: Pinning, scratch: Path, ticks: int, repeats: int, st
         RunFailedError: a bench could not be started, or broke off.
 
     """
-    arms = {arm: ARMS[arm] for arm in ("asyncio", "asyncio:loop=uvloop", "gevent", "gevent:loop=libuv")}
+    arms = {arm: ARMS[arm] for arm in CLOCK_ARMS if arm not in lacking(["timer"])}
     cases = list(itertools.product(arms, CLOCK_RATES_HZ, (0, BUSY_CONNECTIONS)))
     late: dict[Case, dict[str, list[list[float]]]] = {case: {way: [] for way in CLOCK_WAYS} for case in cases}
     with bench_children(arms, pinning, scratch, BUSY_CONNECTIONS) as children:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from shared.measure.blocks import RulesBlock, RulesReport
-from tickbench.bench.measure import ClockFigure, FanoutFigure, fanout_arms, has_peer, measure_clocks, measure_fanout
+from tickbench.bench.measure import ClockFigure, FanoutFigure, fanout_arms, lacking, measure_clocks, measure_fanout
 from tickbench.bench.page import clock_table, fanout_table, rules_table, write_chart
 from tickbench.commands import bench_command
 from tickbench.environment import Environment, collect_environment
@@ -126,11 +126,11 @@ def measure(
     """Time what is asked for, one part after the other, and print each when it is done."""
     if pinning.warning:
         console.print(f"[yellow]warning[/yellow]: {pinning.warning}")
+    for arm, package in lacking(parts).items():
+        console.print(f"{arm} is not timed: it needs {package}, which is not installed; pip install {package} adds it")
     report = BenchReport(environment=collect_environment(pinning))
     if "fanout" in parts:
-        if not has_peer():
-            console.print("picows is not installed, so no peer is timed; pip install picows would add it")
-        with steps("fan-outs", repeats * fanout_arms()) as step:
+        with steps("fan-outs", repeats * len(fanout_arms())) as step:
             figures = measure_fanout(pinning, scratch, connections, repeats, step)
         console.print(fanout_table(figures))
         report = msgspec.structs.replace(report, fanout=figures)

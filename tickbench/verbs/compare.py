@@ -1,5 +1,6 @@
 """``tickbench compare``: runs a suite and reports it. Knows nothing of how a run is made."""
 
+import shlex
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -11,14 +12,14 @@ from rich.console import Console
 from rich.markup import escape
 
 from tickbench import machine
-from tickbench.commands import Commands
+from tickbench.commands import Commands, check_load_test
 from tickbench.environment import collect_environment, differences
 from tickbench.errors import InputError, InterruptedByUserError
 from tickbench.interrupts import interruptible
 from tickbench.objectives import Judged, judge_median, status_of
 from tickbench.orchestrator import run_all
 from tickbench.pinning import Pinning, choose_cores
-from tickbench.plan import estimate_s, fixed_runs
+from tickbench.plan import estimate_s, fixed_runs, next_run
 from tickbench.report.build import PAGE, Report, build_report, read_to_go_on
 from tickbench.report.words import verdict_sentences
 from tickbench.results import ResultFolder, Results, read_unfinished
@@ -85,6 +86,7 @@ def compare(
     none does but a figure of an arm can be trusted in no run.
     """
     slo = parse_slo(slo_text) if slo_text is not None else []
+    check_load_test()
     commands: Commands = ctx.obj
     console = Console(highlight=False)
     pinning = choose_cores(machine.usable_cores(), machine.core_siblings)
@@ -146,6 +148,8 @@ def reopen(path: Path, pinning: Pinning) -> tuple[ResultFolder, Results]:
     folder.hold()
     begun = read_to_go_on(path)  # another may have made runs until just now
     folder.forget_unfinished()
+    if next_run(begun.record.suite, begun.runs) is None:
+        return folder, begun  # it does not go on, so it is not said to have
     now = datetime.now().astimezone().isoformat(timespec="seconds")
     record = msgspec.structs.replace(begun.record, resumed_at=[*begun.record.resumed_at, now])
     folder.write("suite.json", record)
@@ -155,6 +159,9 @@ def reopen(path: Path, pinning: Pinning) -> tuple[ResultFolder, Results]:
 def run_suite(begun: Results, pinning: Pinning, folder: ResultFolder, commands: Commands, console: Console) -> int:
     """Make the runs, showing how far they are; return 0, or the exit status if the user stopped them."""
     suite = begun.record.suite
+    if next_run(suite, begun.runs) is None:
+        console.print(f"nothing to do: every run is there already ({len(begun.runs)})", soft_wrap=True)
+        return 0
     console.print(announcement(suite, len(begun.runs)), soft_wrap=True)
     if pinning.warning:
         console.print(f"[yellow]warning:[/yellow] {escape(pinning.warning)}")
@@ -181,7 +188,7 @@ def conclude(folder: ResultFolder, console: Console, stopped: int) -> Report | N
         console.print(escape(sentence))
     console.print(f"report: {escape(str(folder.path / PAGE))}", soft_wrap=True)
     if stopped:
-        console.print(f"go on with: tickbench compare --resume {escape(str(folder.path))}", soft_wrap=True)
+        console.print(f"go on with: tickbench compare --resume {escape(shlex.quote(str(folder.path)))}", soft_wrap=True)
     return report
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from shared.measure.summary import LoadSummary, read_summary
-from tickbench.commands import Commands, LoadRequest, ramp_s
+from tickbench.commands import Commands, LoadRequest, check_load_test, ramp_s
 from tickbench.errors import InputError, InterruptedByUserError, RunFailedError
 from tickbench.interrupts import interruptible
 from tickbench.objectives import judge_run, status_of
@@ -120,6 +120,7 @@ def load(
     Exit status: 0 if the figures can be trusted, 3 if not, 4 if an objective is broken by a figure that can, 1 if the
     run failed.
     """
+    check_load_test()
     check_url(url)
     slo = parse_slo(slo_text) if slo_text is not None else []
     if out is not None and not out.absolute().parent.is_dir():

@@ -1,0 +1,69 @@
+"""A package that is missing is one line that names it and what needs it; what does not need it goes on without."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.support.server import run_server
+
+ROOT = Path(__file__).resolve().parent.parent
+LACKING = ROOT / "tests" / "support" / "lacking"
+
+
+def without(*modules: str) -> Mapping[str, str]:
+    """Return the variables of a process in which these are missing."""
+    return {"PYTHONPATH": os.pathsep.join([str(LACKING), str(ROOT)]), "LACKING": ",".join(modules)}
+
+
+def run_without(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *arguments]
+    environment = {**os.environ, **without(module)}
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment, cwd=ROOT)
+
+
+def test_a_server_runs_without_the_loop_that_nobody_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in without("uvloop", "_cffi_backend").items():
+        monkeypatch.setenv(name, value)
+    with run_server("asyncio") as server:
+        assert "uvloop" not in server.stats()["process"]["packages"]
+        assert server.stats()["process"]["packages"]["aiohttp"]
+    with run_server("gevent") as server:
+        assert server.stats()["process"]["packages"]["gevent"]
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments", "words"),
+    [
+        ("uvloop", ["-m", "backends.asyncio_server", "--loop", "uvloop"], "--loop uvloop needs the package uvloop"),
+        ("_cffi_backend", ["-m", "backends.gevent_server", "--loop", "libuv"], "--loop libuv needs the package cffi"),
+        ("aiohttp", ["-m", "tickbench", "serve", "asyncio"], "the backend asyncio needs the package aiohttp"),
+        ("gevent", ["-m", "tickbench", "serve", "gevent"], "the backend gevent needs the package gevent"),
+        ("flask", ["-m", "backends.gevent_server"], "the backend gevent needs the package flask"),
+        ("geventwebsocket", ["-m", "backends.gevent_server"], "the backend gevent needs the package gevent-websocket"),
+        ("websocket", ["-m", "tickbench", "conformance", "ws://x"], "conformance needs the package websocket-client"),
+        ("plotly", ["-m", "tickbench", "report", "results"], "tickbench report needs the package plotly"),
+        ("scipy", ["-m", "tickbench", "compare", "--suite", "quick"], "tickbench compare needs the package scipy"),
+        ("locust", ["-m", "tickbench", "compare"], "a load run needs the package locust"),
+        ("locust", ["-m", "tickbench", "load", "ws://127.0.0.1:1"], "a load run needs the package locust"),
+        ("numpy", ["-m", "tickbench", "load", "ws://127.0.0.1:1"], "the load test needs the package numpy"),
+        ("click", ["-m", "tickbench", "doctor"], "tickbench needs the package click"),
+        ("loadtests", ["-m", "tickbench", "load", "ws://127.0.0.1:1"], "loadtests is not installed"),
+    ],
+)
+def test_what_needs_a_missing_package_says_so_in_one_line(module: str, arguments: list[str], words: str) -> None:
+    done = run_without(module, *arguments)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert words in done.stderr
+    assert "; " in done.stderr, "what would be right"
+
+
+def test_the_verbs_are_listed_whatever_one_of_them_lacks() -> None:
+    done = run_without("plotly", "-m", "tickbench", "--help")
+    assert done.returncode == 0, done.stderr
+    assert "\n  serve " in done.stdout
+    assert "needs the package plotly" in " ".join(done.stdout.split())
