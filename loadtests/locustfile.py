@@ -7,6 +7,13 @@ Which of them come is the scenario's choice (``--scenario``): each is a story in
 nothing of how frames are timed.
 """
 
+import sys
+from pathlib import Path
+
+# Locust puts the folder that it was started in first on the path, where a numpy.py or a folder "shared" of somebody's
+# would come before those that are meant. What is needed stands beside this folder, or is installed.
+sys.path[:] = [str(Path(__file__).resolve().parents[1]) if folder == str(Path.cwd()) else folder for folder in sys.path]
+
 from locust import events
 
 from shared.packages import needed_by

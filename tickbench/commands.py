@@ -4,6 +4,7 @@ The command lines of the children: servers, load runs, benches. Knows nothing of
 Nothing is imported from what is started: a monkey-patched interpreter and an asyncio one never share a process.
 """
 
+import contextlib
 import importlib.util
 import os
 import shlex
@@ -17,6 +18,8 @@ from tickbench.errors import InputError
 
 Settings = Mapping[str, str | int | float]
 
+HOME = str(Path(__file__).resolve().parents[1])
+"""The folder that this package and its siblings are in."""
 USUAL_SPAWN_RATE = 500.0
 """Users a second: the load test's own, unless it is told another."""
 
@@ -32,7 +35,7 @@ class LoadRequest:
     warm_up_s: float
     out: Path
     more: Settings = field(default_factory=dict)
-    """Further arguments of the load test by their names, as ``python -m locust -f ... --help`` lists them."""
+    """Further arguments of the load test by their names, as ``python -m loadtests --help`` lists them."""
 
 
 def ramp_s(users: int, more: Settings) -> float:
@@ -41,10 +44,25 @@ def ramp_s(users: int, more: Settings) -> float:
 
 
 def python_command(module: str) -> list[str]:
-    """Run a module with this interpreter, which finds it where this process would."""
+    """Run a module with this interpreter; :func:`findable` has it find the module wherever it starts."""
     # Without -P, a folder of the user's that happens to be called "shared" would come before the installed one.
-    isolation = [] if str(Path.cwd()) in sys.path or "" in sys.path else ["-P"]
-    return [sys.executable, *isolation, "-m", module]
+    return [sys.executable, "-P", "-m", module]
+
+
+def findable(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return a child's variables with a path on which it finds what this process does, whatever folder it starts in."""
+    given = [folder for folder in variables.get("PYTHONPATH", "").split(os.pathsep) if folder]
+    path = [_absolute(folder) for folder in given]
+    if HOME not in sys.path[1:]:  # this process found it where it was started: in a checkout that nobody installed
+        path = [HOME, *path]
+    return {**variables, "PYTHONPATH": os.pathsep.join(path)} if path else dict(variables)
+
+
+def _absolute(folder: str) -> str:
+    # Where the working folder is gone, what is relative to it leads nowhere, and is left as it is.
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.abspath(folder)  # noqa: PTH100 - a link stays one
+    return folder
 
 
 def server_command(arm: Arm, settings: Settings, port: int | None = None) -> list[str]:
@@ -61,7 +79,7 @@ def server_command(arm: Arm, settings: Settings, port: int | None = None) -> lis
 
 
 def load_command(request: LoadRequest) -> list[str]:
-    """Run Locust headless on one URL."""
+    """Run Locust headless on one URL, set by these arguments alone."""
     flags = {
         "host": request.url,
         "users": request.users,
@@ -71,7 +89,7 @@ def load_command(request: LoadRequest) -> list[str]:
         "out": request.out,
         **request.more,
     }
-    return [*python_command("locust"), "-f", str(locustfile()), "--headless", *_as_flags(flags)]
+    return [*python_command("loadtests"), "--headless", *_as_flags(flags)]
 
 
 def bench_command(arguments: list[str]) -> list[str]:
@@ -79,16 +97,10 @@ def bench_command(arguments: list[str]) -> list[str]:
     return [*python_command("shared.bench"), *arguments]
 
 
-def locustfile() -> Path:
-    """Return where the load test's entry file is, without importing it (that would monkey-patch this process)."""
-    found = importlib.util.find_spec("loadtests")
-    if found is None or not found.submodule_search_locations:
-        raise InputError("the package loadtests is not installed; install tickbench as a whole")
-    return Path(next(iter(found.submodule_search_locations))) / "locustfile.py"
-
-
 def check_load_test() -> None:
     """Raise :class:`InputError` if what makes load is not installed, before minutes are spent on servers for it."""
+    if importlib.util.find_spec("loadtests") is None:
+        raise InputError("the package loadtests is not installed; install tickbench as a whole")
     if importlib.util.find_spec("locust") is None:
         raise InputError("a load run needs the package locust, which is not installed; pip install locust would add it")
 

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Self
 
-from tickbench.commands import python_command
+from tickbench.commands import findable, python_command
 from tickbench.errors import RunFailedError
 from tickbench.interrupts import uninterrupted
 from tickbench.launch import ANY_CPU
@@ -46,6 +46,7 @@ class Nursery:
         log: Path,
         cpus: Iterable[int] | None = None,
         environment: Mapping[str, str] | None = None,
+        folder: Path | None = None,
         talks: bool = False,
     ) -> "Child":
         """
@@ -55,6 +56,7 @@ class Nursery:
             talks: whether :meth:`Child.say` and :meth:`Child.hear` are used; then ``log`` takes stderr only.
             cpus: the cores that it may run on; None leaves it those of this process.
             environment: its variables; None hands on those of this process.
+            folder: where it starts; None is where this process stands, so that relative paths mean the same to both.
 
         """
         cores = ",".join(map(str, sorted(cpus))) if cpus else ANY_CPU
@@ -64,7 +66,8 @@ class Nursery:
                 stdin=subprocess.PIPE if talks else subprocess.DEVNULL,
                 stdout=subprocess.PIPE if talks else output,
                 stderr=output,
-                env=environment,
+                env=findable(os.environ if environment is None else environment),
+                cwd=folder,
                 start_new_session=True,
             )
             child = Child(name, command, log, process)

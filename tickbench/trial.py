@@ -117,7 +117,7 @@ class Trial:
         command, environment = self.commands.load(request), undisturbed_environment()
         with Nursery() as nursery:
             generator = nursery.start(
-                "load run", command, log=log, cpus=self.pinning.generator, environment=environment
+                "load run", command, log=log, cpus=self.pinning.generator, environment=environment, folder=scratch
             )
             try:
                 wait_for_load(generator, server, run_estimate_s(planned) + LOAD_SLACK_S)

@@ -1,5 +1,4 @@
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,7 +6,7 @@ import pytest
 
 from tickbench import cli
 from tickbench.arms import parse_arm
-from tickbench.commands import LoadRequest, load_command, locustfile, python_command, server_command
+from tickbench.commands import LoadRequest, load_command, python_command, server_command
 
 Tickbench = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -87,7 +86,7 @@ def test_a_variable_stands_for_a_flag(capsys: pytest.CaptureFixture[str], monkey
 
 def test_serve_becomes_the_backend_with_its_flags_untouched(monkeypatch: pytest.MonkeyPatch) -> None:
     became: list[list[str]] = []
-    monkeypatch.setattr("os.execv", lambda _, command: became.append(command))
+    monkeypatch.setattr("os.execve", lambda _, command, __: became.append(command))
     cli.main(["serve", "gevent", "--port", "0", "--help", "-x", "--new=1"])
     assert became == [[*python_command("backends.gevent_server"), "--port", "0", "--help", "-x", "--new=1"]]
 
@@ -95,12 +94,6 @@ def test_serve_becomes_the_backend_with_its_flags_untouched(monkeypatch: pytest.
 def test_an_arms_settings_come_before_the_suites() -> None:
     command = server_command(parse_arm("asyncio:fanout=naive,pad=5"), {"bots": 10, "pad": 1})
     assert command[-6:] == ["--bots", "10", "--pad", "5", "--fanout", "naive"]
-
-
-def test_the_locustfile_is_found_without_importing_it() -> None:
-    before = set(sys.modules)
-    assert locustfile().parent.name == "loadtests"
-    assert not {"loadtests", "gevent"} & (set(sys.modules) - before)
 
 
 def test_load_is_started_with_what_was_asked_for(tmp_path: Path) -> None:

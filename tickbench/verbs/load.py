@@ -169,7 +169,7 @@ def run_load(command: list[str], scratch: Path, request: LoadRequest) -> tuple[i
     console = Console(stderr=True, highlight=False)
     words = f"{request.users} connections, warm-up {request.warm_up_s:g} s, measuring {request.duration_s:g} s"
     with Nursery() as nursery, console.status(escape(words)):
-        child = nursery.start("load run", command, log=scratch / "generator.log")
+        child = nursery.start("load run", command, log=scratch / "generator.log", folder=scratch)
         try:
             ended = child.wait(time_limit_s(request))
         finally:

@@ -6,7 +6,7 @@ import sys
 import click
 
 from tickbench.arms import BACKENDS
-from tickbench.commands import python_command
+from tickbench.commands import findable, python_command
 from tickbench.errors import InputError
 
 HELP_FLAGS = ("-h", "--help")
@@ -34,4 +34,5 @@ def serve(ctx: click.Context, arguments: tuple[str, ...]) -> None:
         raise InputError(f"there is no backend {backend!r}; tickbench serve {backends}")
     sys.stdout.flush()
     # This process becomes the server: no parent is left that could orphan it.
-    os.execv(sys.executable, [*python_command(BACKENDS[backend]), *flags])  # noqa: S606 - no shell is wanted
+    command = [*python_command(BACKENDS[backend]), *flags]
+    os.execve(sys.executable, command, findable(os.environ))  # noqa: S606 - no shell is wanted

@@ -1,0 +1,32 @@
+"""
+``python -m loadtests``: Locust with this load test, set by its arguments alone.
+
+Locust itself takes settings from ``locust.conf`` and ``pyproject.toml`` where it is started, from ``~/.locust.conf``
+and from variables too, meant for whatever it is to load next. A run that a program asked for is what it asked for.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def main() -> None:
+    """Become Locust."""
+    for variable in [name for name in os.environ if name.startswith("LOCUST_")]:
+        del os.environ[variable]
+
+    from locust import argument_parser  # noqa: PLC0415 - it reads variables
+    from locust.main import main as locust  # noqa: PLC0415 - as above
+
+    class ArgumentsAlone(argument_parser.LocustArgumentParser):
+        def __init__(self, **settings: Any) -> None:
+            super().__init__(**(settings | {"default_config_files": ()}))
+
+    argument_parser.LocustArgumentParser = ArgumentsAlone  # type: ignore[misc] # it is looked up where it is used
+    sys.argv = ["locust", "-f", str(Path(__file__).with_name("locustfile.py")), *sys.argv[1:]]
+    locust()  # type: ignore[no-untyped-call] # Locust types it not
+
+
+if __name__ == "__main__":
+    main()
