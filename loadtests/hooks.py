@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import resource
 import signal
+import socket
 import sys
 import uuid
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -16,7 +17,7 @@ from locust.runners import MasterRunner, WorkerRunner
 
 from loadtests.conductor import FAILED, Conductor
 from loadtests.crew import REPORT, REPORT_INTERVAL_S, LocalCrew, Member, RemoteCrew, listen_for_orders
-from loadtests.options import add_arguments, read_options
+from loadtests.options import add_arguments, foreign_settings, read_options
 from loadtests.probe import NoServerError, knock
 from loadtests.stats import find_server
 from loadtests.users import SnakeUser, forget_boards
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("tickbench.load")
 
 WRONG_USAGE = 2
+LOOPBACK = "127.0.0.1"
 RUN_ARGUMENT = "tickbench_run"
 """
 Travels to the workers beside the arguments that are ours: which run orders and reports belong to, and those of Locust's
@@ -61,10 +63,19 @@ class Hooks:
         self._worker: LoadWorker | None = None
         self._member: Member | None = None
         self._is_worker = False
+        self._port = 0
+        self._foreign: list[str] = []
 
     def on_parser(self, parser: LocustArgumentParser, **_: Any) -> None:
-        """Add our arguments."""
+        """Add our arguments, and say where a master listens: not on all interfaces, unless that is asked for."""
         add_arguments(parser, self._scenarios)
+        parser.set_defaults(master_bind_host=LOOPBACK)
+        known, _ = parser.parse_known_args()
+        self._foreign = foreign_settings(parser)
+        if known.processes and (known.master_bind_host, known.master_bind_port) == (LOOPBACK, known.master_port):
+            # Workers of this process's own: those of another run must not come to the same door.
+            self._port = self._port or free_port()
+            parser.set_defaults(master_bind_port=self._port, master_port=self._port)
 
     def on_init(self, environment: Environment, **_: Any) -> None:
         """Refuse, before anything is started, what can't be done."""
@@ -77,6 +88,8 @@ class Hooks:
             # A program reads the summary, or the last line where there is none: Locust's tables are no use to it.
             for name in ("locust", "locust.stats_logger"):
                 logging.getLogger(name).setLevel(logging.ERROR)
+        for words in self._foreign:
+            logger.warning(words)
         if isinstance(environment.runner, WorkerRunner):
             self._is_worker = True
             runners.WORKER_REPORT_INTERVAL = REPORT_INTERVAL_S
@@ -188,6 +201,13 @@ def _dispatcher_of(environment: Environment) -> type[UsersDispatcher]:
             super().__init__(worker_nodes, chosen or user_classes)
 
     return ScenarioDispatcher
+
+
+def free_port() -> int:
+    """Return a port of the loopback address that nobody listens on."""
+    with socket.create_server((LOOPBACK, 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
 
 
 def allow_many_descriptors() -> None:

@@ -67,6 +67,17 @@ def add_arguments(parser: LocustArgumentParser, scenarios: Scenarios) -> None:
     )
 
 
+def foreign_settings(parser: LocustArgumentParser) -> list[str]:
+    """Return in words what the last parsing took from files and variables, a line for each of them."""
+    sources: dict[str, dict[str, tuple[Any, Any]]] = parser.get_source_to_settings_dict()
+    names = {source: source.partition("|")[2] or "variables" for source in sources}
+    return [
+        f"set by {names[source]}: {', '.join(f'{name} = {value}' for name, (_, value) in settings.items())}"
+        for source, settings in sources.items()
+        if source.startswith(("config_file", "environment_variables")) and settings
+    ]
+
+
 def read_options(parsed: Namespace, users: int, scenarios: Scenarios) -> LoadOptions:
     """
     Return what was asked for, by the command line or by the form of the web UI.
