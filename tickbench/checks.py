@@ -134,6 +134,11 @@ def is_valid(run: Run) -> bool:
     return run.load is not None and run.load.validity.ok
 
 
+def is_trusted(run: Run, figure: str) -> bool:
+    """Whether one figure of a run can be trusted, by its name in the summary: also of one that is not valid."""
+    return run.load is not None and not run.load.validity.spoiled_by(figure)
+
+
 def validity_words(run: Run) -> str:
     """Say of one run: valid, with which warnings, not valid and why, or failed and why."""
     if run.load is None:

@@ -6,7 +6,7 @@ Pure; knows nothing of how they are shown. What they are worth is decided in :mo
 
 from msgspec import Struct
 
-from tickbench.checks import is_valid
+from tickbench.checks import is_trusted
 from tickbench.figures import BY_KEY, FIGURES
 from tickbench.plan import next_run, runs_of_search, searches_of
 from tickbench.results import Results
@@ -143,7 +143,7 @@ def _why_suppressed(results: Results, primary: list[Comparison], floor: list[Com
             "before, and stops when the verdict pleases, finds what noise makes."
         )
     if all(each.verdict is None or each.verdict.adjusted_p_value is None for each in primary):
-        return f"Fewer than {LEAST_BLOCKS} blocks have a valid run of both {' and '.join(suite.compare)}."
+        return f"In fewer than {LEAST_BLOCKS} blocks the figures of both {' and '.join(suite.compare)} can be trusted."
     return _why_not_by_floor(suite, floor) or _why_not_by_work(suite, work)
 
 
@@ -174,9 +174,9 @@ def _logs(results: Results, key: str, first: str, other: str) -> list[float]:
 
 
 def _values(results: Results, key: str, arm: str, *, again: bool | None = None) -> list[list[float]]:
-    """Return for each block the values of an arm's valid runs: of both where it ran twice, unless ``again`` says."""
+    """Return for each block the values to be trusted: of both runs where an arm ran twice, unless ``again`` says."""
     wanted = [again] if again is not None else [False, True]
-    runs = [run for each in wanted for run in block_runs(arm, results.runs, again=each) if is_valid(run)]
+    runs = [run for each in wanted for run in block_runs(arm, results.runs, again=each) if is_trusted(run, key)]
     blocks: list[list[float]] = [[] for _ in range(results.record.suite.repeats)]
     for run in runs:
         value = None if run.load is None else read_figure(run.load, key)

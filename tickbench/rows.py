@@ -1,15 +1,15 @@
 """
 The rows of the table: for each arm, the median of each figure over its runs in the blocks, and the range.
 
-Pure; knows nothing of how it is drawn. Only valid runs count where an arm has one; where it has none, all that finished
-do, and the row says so.
+Pure; knows nothing of how it is drawn. Of each figure only the runs count in which it can be trusted, where an arm has
+one; where it has none, all that finished do, and the cell says so.
 """
 
 import statistics
 from dataclasses import dataclass
 
 from shared.measure.summary import LoadSummary
-from tickbench.checks import is_valid
+from tickbench.checks import is_trusted, is_valid
 from tickbench.figures import FIGURES, Figure
 from tickbench.results import Results, Run
 from tickbench.suite import BLOCKS
@@ -23,6 +23,8 @@ class Cell:
 
     median: str
     range: str = ""
+    is_doubtful: bool = False
+    """It rests on runs in none of which the figure can be trusted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,38 +60,34 @@ def block_runs(arm: str, runs: list[Run], *, again: bool = False) -> list[Run]:
     return list(last.values())
 
 
-def counted_runs(arm: str, runs: list[Run]) -> list[LoadSummary]:
-    """Return the summaries that an arm's figures rest on: its valid runs, or all that finished if none is."""
-    own = block_runs(arm, runs)
-    return [run.load for run in counted(own) if run.load is not None]
-
-
-def median_words(figure: Figure, runs: list[Run]) -> str:
-    """Return the median of a figure over the counted ones of some runs as text."""
-    return _cell(figure, [run.load for run in counted(runs) if run.load is not None]).median
-
-
-def counted(runs: list[Run]) -> list[Run]:
-    """Return those that are valid, or all that finished if none is."""
+def counted(runs: list[Run], figure: str) -> list[LoadSummary]:
+    """Return the summaries that a figure rests on: those in which it can be trusted, or all if it can in none."""
     finished = [run for run in runs if run.load is not None]
-    return [run for run in finished if is_valid(run)] or finished
+    chosen = [run for run in finished if is_trusted(run, figure)] or finished
+    return [run.load for run in chosen if run.load is not None]
+
+
+def is_doubtful(runs: list[Run], figure: str) -> bool:
+    """Whether a figure is shown though it can be trusted in none of the runs."""
+    return any(run.load is not None for run in runs) and not any(is_trusted(run, figure) for run in runs)
+
+
+def cell(figure: Figure, runs: list[Run]) -> Cell:
+    """Return what is shown of a figure over some runs."""
+    values = [value for value in map(figure.read, counted(runs, figure.key)) if value is not None]
+    if not values:
+        return Cell(NO_FIGURE)
+    low, high = figure.words(min(values)), figure.words(max(values))
+    scatter = "" if low == high else f"{low}\N{EN DASH}{high}"
+    return Cell(figure.words(statistics.median(values)), scatter, is_doubtful(runs, figure.key))
 
 
 def _arm_row(arm: str, planned: int, runs: list[Run]) -> ArmRow:
-    summaries = counted_runs(arm, runs)
     own = block_runs(arm, runs)
     return ArmRow(
         arm=arm,
         planned=planned,
         finished=sum(run.load is not None for run in own),
         valid=sum(map(is_valid, own)),
-        cells=[_cell(figure, summaries) for figure in FIGURES],
+        cells=[cell(figure, own) for figure in FIGURES],
     )
-
-
-def _cell(figure: Figure, summaries: list[LoadSummary]) -> Cell:
-    values = [value for value in map(figure.read, summaries) if value is not None]
-    if not values:
-        return Cell(NO_FIGURE)
-    low, high = figure.words(min(values)), figure.words(max(values))
-    return Cell(figure.words(statistics.median(values)), "" if low == high else f"{low}\N{EN DASH}{high}")

@@ -16,7 +16,7 @@ from tickbench.figures import BY_KEY, FIGURES
 from tickbench.objectives import STYLES, Judged
 from tickbench.plan import PlannedRun, estimate_s
 from tickbench.results import Run
-from tickbench.rows import ArmRow, Cell, block_runs, median_words
+from tickbench.rows import ArmRow, Cell, block_runs, cell
 from tickbench.suite import Suite
 
 LEVEL_STYLES = {"ok": "green", "warn": "yellow", "fail": "red"}
@@ -70,7 +70,11 @@ class ProgressDisplay:
             table.add_column(figure.name, justify="right")
         for arm in self.suite.arms:
             runs = block_runs(arm, self.runs)
-            table.add_row(escape(arm), f"{sum(map(is_valid, runs))}", *(median_words(each, runs) for each in figures))
+            table.add_row(
+                escape(arm),
+                f"{sum(map(is_valid, runs))}",
+                *(_cell_words(cell(each, runs), with_range=False) for each in figures),
+            )
         return table
 
     def _show_progress(self) -> None:
@@ -121,8 +125,10 @@ def arm_table(rows: list[ArmRow]) -> Table:
     return table
 
 
-def _cell_words(cell: Cell) -> str:
-    return f"{cell.median}\n[dim]{cell.range}[/dim]" if cell.range else cell.median
+def _cell_words(cell: Cell, *, with_range: bool = True) -> str:
+    """Return a cell as markup: dim where its figure cannot be trusted."""
+    median = f"[dim]{cell.median}[/dim]" if cell.is_doubtful else cell.median
+    return f"{median}\n[dim]{cell.range}[/dim]" if cell.range and with_range else median
 
 
 def load_table(load: LoadSummary) -> Table:

@@ -147,14 +147,14 @@ def folder(tmp_path: Path, suite: Suite, environment: Environment, make_run: Cal
 def measured(make_run: Callable[..., Run], summary: LoadSummary) -> Callable[..., Run]:
     """Make the run that a plan asks for, with figures of one's own by their names in the summary."""
 
-    def make(planned: PlannedRun, *reasons: str, **figures: Any) -> Run:
+    def make(planned: PlannedRun, *reasons: str, spared: tuple[str, ...] = (), **figures: Any) -> Run:
         load = msgspec.structs.replace(
             summary,
             scenario=planned.scenario,
             connections=msgspec.structs.replace(
                 summary.connections, requested=planned.connections, connected=planned.connections
             ),
-            validity=Validity.of(list(reasons), []),
+            validity=Validity.of(list(reasons), [], spared=dict.fromkeys(reasons, spared)),
         )
         for name, value in figures.items():
             load = with_figure(load, name.replace("__", "."), value)

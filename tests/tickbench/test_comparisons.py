@@ -87,9 +87,22 @@ def test_a_block_without_a_valid_run_of_both_is_left_out(make_results: MakeResul
     assert ratio.blocks == 3
 
 
+def test_a_block_counts_for_the_figures_that_what_spoiled_its_run_spared(
+    make_results: MakeResults, blocks: Suite
+) -> None:
+    def figures(planned: PlannedRun) -> dict[str, Any]:
+        stolen = {"reasons": ["steal of 9 %"], "spared": ("server.rss_per_connection_bytes",)}
+        return lateness({})(planned) | (stolen if planned.block == 2 else {})
+
+    found = compared(make_results(blocks, figures))
+    blocks_of = {each.figure: each.ratio.blocks for each in found.others if each.ratio and each.other == "gevent"}
+    assert blocks_of["server.rss_per_connection_bytes"] == 4
+    assert blocks_of["tick_lateness_ms.p99"] == blocks_of["server.cpu_us_per_frame"] == 3
+
+
 def test_without_enough_blocks_there_is_no_verdict(make_results: MakeResults, blocks: Suite) -> None:
     found = compared(make_results(msgspec.structs.replace(blocks, repeats=2), lateness({"gevent": 3.0})))
-    assert found.suppressed == "Fewer than 3 blocks have a valid run of both asyncio and gevent."
+    assert found.suppressed == "In fewer than 3 blocks the figures of both asyncio and gevent can be trusted."
 
 
 @pytest.mark.parametrize("missing", [1, 3, 7])

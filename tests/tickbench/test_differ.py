@@ -67,6 +67,13 @@ def test_another_machine_is_told_from_other_versions(make_document_of: Callable[
     assert found.versions == {"aiohttp": (before.environment.packages["aiohttp"], "9.9.9")}
 
 
+def test_what_a_reason_spared_is_compared_and_the_rest_is_not(make_document_of: Callable[..., Document]) -> None:
+    before = make_document_of()
+    runs = [msgspec.structs.replace(run, mark="doubtful", trusted=["reach", "ping_rtt_ms.p99"]) for run in before.runs]
+    found = compare_documents(before, msgspec.structs.replace(before, runs=runs))
+    assert {each.figure for each in found.differences if each.ratio is not None} == {"ping_rtt_ms.p99"}
+
+
 def test_another_load_is_said(make_document_of: Callable[..., Document]) -> None:
     before = make_document_of()
     after = msgspec.structs.replace(before, suite=msgspec.structs.replace(before.suite, connections=999))

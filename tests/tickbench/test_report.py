@@ -8,8 +8,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from shared.measure.summary import Validity
 from tickbench.report.build import build_report, encode_document, read_document
-from tickbench.report.charts import TICKS_BEYOND, percentile_points
+from tickbench.report.charts import SPOILED_COLOR, TICKS_BEYOND, percentile_points
 from tickbench.report.document import make_document
 from tickbench.report.markdown import escape
 from tickbench.results import ResultFolder, Run, read_results
@@ -60,7 +61,27 @@ def test_the_markdown_has_the_same_table(folder: Path, page: str) -> None:
     lines = (folder / "report.md").read_text("utf-8").splitlines()
     (lateness,) = (line for line in lines if line.startswith("| tick lateness p50, ms"))
     assert lateness.count("1.80") == 2
-    assert "no valid run" in lateness
+    assert lateness.count("(spoiled)") == 1
+
+
+def test_what_cannot_be_trusted_is_grey_and_not_bold_in_tables_and_charts(page: str) -> None:
+    assert '<span class="figure spoiled">1.80<small>spoiled</small>' in page
+    assert "<strong>1.80</strong>" in page, "the arm that has a valid run"
+    (curve,) = re.findall(r'"line":\{[^}]*\},"mode":"lines","name":"gevent \(spoiled\)"', page)
+    assert SPOILED_COLOR in curve
+
+
+def test_what_a_reason_spared_is_no_worse_than_that_of_a_valid_run(folder: Path, make_run: Callable[..., Run]) -> None:
+    run = make_run(2, "gevent", "steal of 7.1 % on core 0")
+    assert run.load is not None
+    validity = Validity.of(
+        run.load.validity.reasons, [], spared={"steal of 7.1 % on core 0": ["server.rss_bytes", "reach"]}
+    )
+    run = msgspec.structs.replace(run, load=msgspec.structs.replace(run.load, validity=validity))
+    ResultFolder(folder).write_run(run, "gevent")
+    document = build_report(folder).document
+    assert document.runs[1].trusted == ["reach"]
+    assert document.runs[0].trusted == list(document.runs[0].figures)
 
 
 def test_every_run_is_a_line_of_the_table(folder: Path, page: str) -> None:

@@ -3,10 +3,10 @@ from pathlib import Path
 
 import msgspec
 
-from shared.measure.summary import LoadSummary
+from shared.measure.summary import LoadSummary, Validity
 from tickbench.figures import FIGURES
 from tickbench.results import Results, Run, read_results
-from tickbench.rows import arm_rows, block_runs, counted_runs
+from tickbench.rows import arm_rows, block_runs, counted, is_doubtful
 
 REACH = next(figure for figure in FIGURES if figure.title == "reach")
 
@@ -33,8 +33,30 @@ def test_a_cell_is_the_median_with_its_range(folder: Path, make_run: Callable[..
 
 
 def test_only_valid_runs_count_where_there_is_one(make_run: Callable[..., Run]) -> None:
-    runs = [make_run(1, "gevent", "steal"), make_run(2, "gevent"), make_run(3, "asyncio")]
-    assert counted_runs("gevent", runs) == [runs[1].load]
+    runs = [make_run(1, "gevent", "steal"), make_run(2, "gevent")]
+    assert counted(runs, "reach") == [runs[1].load]
+    assert not is_doubtful(runs, "reach")
+
+
+def test_of_a_run_that_is_not_valid_the_figures_count_that_its_reasons_spared(
+    folder: Path, make_run: Callable[..., Run]
+) -> None:
+    stolen = spared(make_run(1, "gevent", "steal"), "server.rss_per_connection_bytes", "reach")
+    row = arm_rows(with_runs(folder, [stolen]))[1]
+    by_key = {figure.key: cell for figure, cell in zip(FIGURES, row.cells, strict=True)}
+    assert by_key["tick_lateness_ms.p99"].is_doubtful
+    assert not by_key["server.rss_per_connection_bytes"].is_doubtful
+    assert row.runs_words == "0 of 2"
+    valid = make_run(2, "gevent", block=2)
+    assert counted([stolen, valid], "reach") == [stolen.load, valid.load]
+    assert counted([stolen, valid], "tick_lateness_ms.p50") == [valid.load]
+
+
+def spared(run: Run, *figures: str) -> Run:
+    assert run.load is not None
+    reasons = run.load.validity.reasons
+    validity = Validity.of(reasons, [], spared=dict.fromkeys(reasons, figures))
+    return msgspec.structs.replace(run, load=msgspec.structs.replace(run.load, validity=validity))
 
 
 def test_an_arm_without_a_valid_run_is_shown_and_marked(folder: Path) -> None:

@@ -98,7 +98,7 @@ def read_document(path: Path) -> Document:
 
 def runs_table(document: Document) -> str:
     """Return ``runs.csv``: a line a run, figures in the units of the summary (RFC 4180)."""
-    plain = [name for name in RunLine.__struct_fields__ if name != "figures"]
+    plain = [name for name in RunLine.__struct_fields__ if name not in {"figures", "trusted"}]
     figures = list(document.runs[0].figures)
     text = io.StringIO()
     writer = csv.writer(text)

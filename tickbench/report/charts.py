@@ -16,9 +16,9 @@ from shared.measure.summary import LoadSummary
 from tickbench.arms import Arm
 from tickbench.report.decision import is_heavy, side_runs
 from tickbench.report.document import CurvePoint, Document
-from tickbench.report.words import NO_VALID_RUN, has_valid_run, pooled_lateness
+from tickbench.report.words import SPOILED, has_doubtful_lateness, pooled_lateness
 from tickbench.results import Results
-from tickbench.rows import counted
+from tickbench.rows import counted, is_doubtful
 from tickbench.search import Outcome
 from tickbench.slo import parse_slo
 from tickbench.suite import Search
@@ -26,6 +26,9 @@ from tickbench.suite import Search
 COLORS = {"asyncio": ("#2f7de1", "#15a0b5", "#7a6ff0"), "gevent": ("#e0731d", "#c93f7f", "#b58a00")}
 """Of each backend, for its first arms; told apart with red-green blindness too, and legible on white and on black."""
 OTHER_COLORS = ("#7f8896", "#4c9a54", "#a0522d")
+SPOILED_COLOR = "#b3b9c2"
+"""Of what cannot be trusted, whatever arm it is of: on white and on black paler than any arm."""
+PINGS = "ping_rtt_ms.p99"
 DASHES = ("solid", "dash", "dot", "dashdot")
 LATENESS_TICKS_MS = [digit * 10**power for power in range(-3, 6) for digit in (1, 2, 5)]
 LOAD_TICKS = [digit * 10**power for power in range(6) for digit in (1, 2, 5)]
@@ -68,6 +71,16 @@ def all_charts(document: Document, results: Results) -> list[Chart]:
     ]
 
 
+def marked(arm: str, is_spoiled: bool) -> str:
+    """Return an arm's name, and that what is drawn of it cannot be trusted."""
+    return f"{arm}{SPOILED}" if is_spoiled else arm
+
+
+def faded(style: Style, is_spoiled: bool) -> Style:
+    """Return how an arm is drawn: grey where its figures cannot be trusted."""
+    return Style(SPOILED_COLOR, style.dash) if is_spoiled else style
+
+
 def styles_of(arms: Sequence[Arm]) -> dict[str, Style]:
     """Return how each arm is drawn: the one of a backend with the fewest settings is solid."""
     styles = {}
@@ -89,8 +102,8 @@ def lateness_chart(document: Document, results: Results, styles: dict[str, Style
     for arm in document.suite.arms:
         pooled = pooled_lateness(results, arm)
         if pooled.count:
-            mark = "" if has_valid_run(arm, results) else NO_VALID_RUN
-            figure.add_trace(_percentile_curve(f"{arm}{mark}", pooled, styles[arm]))
+            is_spoiled = has_doubtful_lateness(arm, results)
+            figure.add_trace(_percentile_curve(marked(arm, is_spoiled), pooled, faded(styles[arm], is_spoiled)))
     figure.update_xaxes(
         type="log", title="share of the ticks", tickvals=list(AXIS_TICKS), ticktext=list(AXIS_TICKS.values())
     )
@@ -161,6 +174,7 @@ class _Draft(Struct):
 
 OUTCOMES: tuple[Outcome, ...] = ("held", "spoiled", "lost", "generator", "unclear", "failed")
 """From good to bad."""
+SPOILED_OUTCOMES: tuple[Outcome, ...] = ("spoiled", "lost", "generator", "unclear")
 SYMBOLS = {"held": "circle", "failed": "x", "unclear": "x"} | dict.fromkeys(
     ("generator", "lost", "spoiled"), "circle-open"
 )
@@ -203,7 +217,11 @@ def _load_curve(
         name=html.escape(arm),
         mode="lines+markers",
         line={"color": style.color, "dash": style.dash, "width": 2},
-        marker={"symbol": [SYMBOLS[outcome] for outcome in worst], "size": 9},
+        marker={
+            "symbol": [SYMBOLS[outcome] for outcome in worst],
+            "size": 9,
+            "color": [SPOILED_COLOR if outcome in SPOILED_OUTCOMES else style.color for outcome in worst],
+        },
         text=[f"{outcome}, {len(at[load])} runs" for load, outcome in zip(loads, worst, strict=True)],
         hovertemplate="%{x:,} connections: %{y:.1f} (%{text})",
     )
@@ -235,11 +253,12 @@ def stall_chart(document: Document, results: Results, styles: dict[str, Style]) 
         return None
     figure = go.Figure()
     for arm in document.suite.arms:
-        runs = counted(side_runs(results, side, arm, side.loads[0]))
-        load = next((run.load for run in runs if run.load is not None and run.load.stages), None)
+        runs = side_runs(results, side, arm, side.loads[0])
+        load = next((load for load in counted(runs, "stages") if load.stages), None)
         if load is not None and load.tick_rate_hz:
-            mark = "" if load.validity.ok else NO_VALID_RUN
-            figure.add_trace(_stall_curve(f"{arm}{mark}", load, load.tick_rate_hz, styles[arm]))
+            is_spoiled = is_doubtful(runs, "stages")
+            style = faded(styles[arm], is_spoiled)
+            figure.add_trace(_stall_curve(marked(arm, is_spoiled), load, load.tick_rate_hz, style))
     figure.update_xaxes(title="seconds since the others stopped reading")
     figure.update_yaxes(title="ticks that came, % of those due", rangemode="tozero")
     words = (
@@ -271,20 +290,30 @@ def loops_chart(document: Document, results: Results) -> Chart | None:
         return None
     figure = go.Figure()
     bars: dict[str, dict[str, float]] = {}
+    spoiled: set[tuple[str, str]] = set()
     for arm in document.suite.arms_of(side):
         mode = _mode_of(arm)
-        loads = [run.load for run in counted(side_runs(results, side, arm.name, side.loads[0])) if run.load is not None]
+        runs = side_runs(results, side, arm.name, side.loads[0])
+        loads = counted(runs, PINGS)
         pings = [load.ping_rtt_ms.p99 for load in loads if load.ping_rtt_ms.p99 is not None]
         if mode is not None and pings:
             bars.setdefault(arm.backend, {})[mode] = statistics.median(pings)
+            if is_doubtful(runs, PINGS):
+                spoiled.add((arm.backend, mode))
     for backend, values in bars.items():
         figure.add_trace(
             go.Bar(
                 x=list(values),
                 y=list(values.values()),
                 name=backend,
-                marker={"color": COLORS.get(backend, OTHER_COLORS)[0]},
-                hovertemplate="%{x}: %{y:.1f} ms",
+                marker={
+                    "color": [
+                        SPOILED_COLOR if (backend, mode) in spoiled else COLORS.get(backend, OTHER_COLORS)[0]
+                        for mode in values
+                    ]
+                },
+                text=[SPOILED.strip() if (backend, mode) in spoiled else "" for mode in values],
+                hovertemplate="%{x}: %{y:.1f} ms %{text}",
             )
         )
     figure.update_layout(barmode="group")

@@ -1,8 +1,8 @@
 """
 The table that a stack is chosen by: one line a question, one column an arm. Pure; knows nothing of how it is drawn.
 
-Lines from the blocks have the median and the range over the valid runs. Sides and searches may have run once: their
-figures stand there without an interval, and no verdict is drawn on them.
+Lines from the blocks have the median and the range over the runs in which the figure can be trusted. Sides and searches
+may have run once: their figures stand there without an interval, and no verdict is drawn on them.
 """
 
 import statistics
@@ -19,7 +19,7 @@ from tickbench.comparisons import Comparisons, SearchResult
 from tickbench.figures import BY_KEY, Figure
 from tickbench.plan import slot_of
 from tickbench.results import Results, Run
-from tickbench.rows import NO_FIGURE, block_runs, counted, median_words
+from tickbench.rows import NO_FIGURE, block_runs, cell, counted, is_doubtful
 from tickbench.suite import Side, Suite
 
 AS_WRITTEN = "as people write it"
@@ -35,7 +35,7 @@ class Answer(Struct, frozen=True):
     text: str
     detail: str = ""
     is_doubtful: bool = False
-    """It rests on runs of which none is valid."""
+    """It rests on runs in none of which the figure can be trusted."""
 
 
 class Question(Struct, frozen=True):
@@ -62,6 +62,8 @@ class SideLine(Struct, frozen=True):
     """No run is valid."""
     figures: dict[str, str]
     """By title, as texts: the median."""
+    doubtful: list[str] = []
+    """Titles of those that can be trusted in no run."""
 
 
 class Decision(Struct, frozen=True):
@@ -75,11 +77,17 @@ class Decision(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What a line reads from each run: one figure for the text, others for the detail."""
+    """
+    What a line reads from each run: one figure for the text, others for the detail.
+
+    ``figure`` is the name of the one from which it is made: whether it can be trusted is known by that.
+
+    """
 
     title: str
     unit: str
     meaning: str
+    figure: str
     read: Read
     digits: int = 2
     detail: tuple[tuple[str, Read, int], ...] = ()
@@ -128,13 +136,15 @@ def side_lines(results: Results) -> list[SideLine]:
 
 def _side_line(side: Side, arm: str, connections: int, runs: list[Run]) -> SideLine:
     valid = sum(map(is_valid, runs))
+    figures = [BY_KEY[key] for key in SIDE_FIGURES]
     return SideLine(
         side=side.name,
         arm=arm,
         connections=connections,
         runs=f"{valid} of {side.repeats}",
         is_doubtful=not valid and any(run.load is not None for run in runs),
-        figures={BY_KEY[key].name: median_words(BY_KEY[key], runs) for key in SIDE_FIGURES},
+        figures={figure.name: cell(figure, runs).median for figure in figures},
+        doubtful=[figure.name for figure in figures if cell(figure, runs).is_doubtful],
     )
 
 
@@ -185,6 +195,7 @@ STORM = [
         "connects a second",
         "",
         "nine in ten come at the same moment: first connect to last first tick",
+        "connections.rush_per_second",
         lambda load: load.connections.rush_per_second,
         0,
         (
@@ -197,6 +208,7 @@ STORM = [
         "lateness p99 in a storm",
         "ms",
         "of all that got in while nine in ten came at once",
+        "tick_lateness_ms.p99",
         lambda load: load.tick_lateness_ms.p99,
         1,
         (("reach, %", lambda load: _percent(load.reach), 2),),
@@ -207,6 +219,7 @@ PLAYERS = [
         "key to turn p99",
         "ms",
         "from a key to the tick frame that shows the turn; half a period and more is the rules' own",
+        "input_ms.p99",
         lambda load: load.input_ms.p99 if load.input_ms is not None else None,
         1,
         (("p50", lambda load: load.input_ms.p50 if load.input_ms is not None else None, 1),),
@@ -217,6 +230,7 @@ IDLE = [
         "memory an idle connection",
         "KiB",
         "growth of the server's resident memory, with thousands who say nothing",
+        "server.rss_per_connection_bytes",
         BY_KEY["server.rss_per_connection_bytes"].read,
         1,
     )
@@ -226,6 +240,7 @@ STALL = [
         "ticks that came beside stalled clients",
         "% of those due",
         "what those who read got while some had stopped reading for good; higher is better",
+        "frames.received",
         _ticks_of_due,
         1,
         (
@@ -241,6 +256,7 @@ HEAVY = [
         "ping p99, heavy tick",
         "ms",
         "a ping of the protocol and its pong, while the rules take some 30 ms a tick",
+        "ping_rtt_ms.p99",
         lambda load: load.ping_rtt_ms.p99,
         1,
         (
@@ -257,7 +273,7 @@ def _block_question(results: Results, figure: Figure) -> Question:
     answers = []
     for arm in suite.arms:
         runs = block_runs(arm, results.runs)
-        answers.append(_answer(runs, figure.read, figure.digits))
+        answers.append(_answer(runs, figure.key, figure.read, figure.digits))
     source = f"{suite.repeats} blocks, {suite.connections:,} connections: median (range)"
     return Question(figure.title, figure.unit, source, figure.meaning, answers)
 
@@ -280,7 +296,7 @@ def _of_side(results: Results, side: Side, line: Line) -> list[Question]:
             f"{side.name}, {connections:,} connections: {_times(side.repeats)}",
             line.meaning,
             [
-                _answer(side_runs(results, side, arm, connections), line.read, line.digits, line.detail)
+                _answer(side_runs(results, side, arm, connections), line.figure, line.read, line.digits, line.detail)
                 for arm in results.record.suite.arms
             ],
         )
@@ -288,8 +304,10 @@ def _of_side(results: Results, side: Side, line: Line) -> list[Question]:
     ]
 
 
-def _answer(runs: list[Run], read: Read, digits: int, detail: tuple[tuple[str, Read, int], ...] = ()) -> Answer:
-    loads = [run.load for run in counted(runs) if run.load is not None]
+def _answer(
+    runs: list[Run], figure: str, read: Read, digits: int, detail: tuple[tuple[str, Read, int], ...] = ()
+) -> Answer:
+    loads = counted(runs, figure)
     values = [value for load in loads if (value := read(load)) is not None]
     if not values:
         return Answer(NO_FIGURE, _why_none(runs))
@@ -299,8 +317,7 @@ def _answer(runs: list[Run], read: Read, digits: int, detail: tuple[tuple[str, R
         more = [value for load in loads if (value := read_more(load)) is not None]
         if more:
             parts.append(f"{title} {statistics.median(more):,.{more_digits}f}")
-    is_doubtful = not all(load.validity.ok for load in loads)
-    return Answer(f"{statistics.median(values):,.{digits}f}", ", ".join(parts), is_doubtful)
+    return Answer(f"{statistics.median(values):,.{digits}f}", ", ".join(parts), is_doubtful(runs, figure))
 
 
 def _why_none(runs: list[Run]) -> str:

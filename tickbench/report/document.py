@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from tickbench.checks import is_valid, validity_words
+from tickbench.checks import is_trusted, is_valid, validity_words
 from tickbench.comparisons import Comparisons, compare_all
 from tickbench.environment import Environment
 from tickbench.figures import FIGURES
@@ -43,6 +43,8 @@ class RunLine(Struct, frozen=True):
     file: str
     figures: dict[str, float | None]
     """By their names in the summary, in its units."""
+    trusted: list[str] = []
+    """Those of the figures that can be trusted: all of a valid run, and what the reasons against another one spared."""
 
 
 class CurvePoint(Struct, frozen=True):
@@ -123,6 +125,7 @@ def _run_line(run: Run, file: str, *, is_last: bool) -> RunLine:
         took_s=run.took_s,
         file=file,
         figures=figures,
+        trusted=[key for key in figures if is_trusted(run, key)],
     )
 
 

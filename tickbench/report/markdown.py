@@ -47,7 +47,7 @@ def _line(question: Question) -> list[str]:
 
 
 def _answer(answer: Answer) -> str:
-    mark = " (no valid run)" if answer.is_doubtful else ""
+    mark = words.SPOILED if answer.is_doubtful else ""
     return f"{answer.text} ({answer.detail}){mark}" if answer.detail else f"{answer.text}{mark}"
 
 

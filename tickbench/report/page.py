@@ -10,7 +10,7 @@ from tickbench.comparisons import Comparison
 from tickbench.figures import FIGURES
 from tickbench.report import words
 from tickbench.report.beyond import load_beyond
-from tickbench.report.charts import all_charts
+from tickbench.report.charts import SPOILED_OUTCOMES, all_charts
 from tickbench.report.document import Document
 from tickbench.results import Results
 from tickbench.rows import arm_rows
@@ -49,6 +49,7 @@ def render_page(document: Document, results: Results) -> str:
         percentile_rows=words.percentile_rows(results),
         beyond=load_beyond(),
         stacks=STACKS,
+        spoiled_outcomes=SPOILED_OUTCOMES,
         arrival=words.arrival_sentence(results),
         limits=words.limit_facts(results),
         facts=words.environment_facts(results.environment),

@@ -3,12 +3,11 @@
 from collections.abc import Iterable
 
 from shared.measure.histogram import Histogram
-from tickbench.checks import is_valid
 from tickbench.comparisons import Comparison, Comparisons
 from tickbench.environment import Environment
 from tickbench.report.document import Document
 from tickbench.results import Results
-from tickbench.rows import block_runs, counted_runs
+from tickbench.rows import block_runs, counted, is_doubtful
 from tickbench.statistics import MARGIN
 from tickbench.suite import BLOCKS
 
@@ -127,34 +126,34 @@ def environment_facts(environment: Environment) -> list[tuple[str, str]]:
     ]
 
 
-def percentile_rows(results: Results) -> list[tuple[str, list[str]]]:
-    """Return for each arm the pooled tick lateness of its counted runs as texts: :data:`PERCENTILE_TITLES`."""
+def percentile_rows(results: Results) -> list[tuple[str, list[str], bool]]:
+    """Return for each arm its pooled tick lateness as texts (:data:`PERCENTILE_TITLES`), and whether it is spoiled."""
     rows = []
     for arm in results.record.suite.parsed_arms():
         pooled = pooled_lateness(results, arm.name)
-        mark = "" if has_valid_run(arm.name, results) or not pooled.count else NO_VALID_RUN
-        rows.append(
-            (f"{arm.name}{mark}", _percentile_words(pooled) if pooled.count else ["-"] * len(PERCENTILE_TITLES))
-        )
+        texts = _percentile_words(pooled) if pooled.count else ["-"] * len(PERCENTILE_TITLES)
+        rows.append((arm.name, texts, has_doubtful_lateness(arm.name, results)))
     return rows
 
 
 PERCENTILE_TITLES = ["ticks", "mean", "p50", "p90", "p99", "p99.9", "max"]
 TICKS_FOR_P999 = 10_000
-NO_VALID_RUN = " (no valid run)"
+LATENESS = "tick_lateness_ms"
+SPOILED = " (spoiled)"
+"""Behind what rests on runs in none of which the figure can be trusted."""
 IN_ROOMS = ("players", "soak")
 """Scenarios that have many rooms unless they are told otherwise."""
 
 
-def has_valid_run(arm: str, results: Results) -> bool:
-    """Whether the figures of an arm in the blocks rest on valid runs."""
-    return any(map(is_valid, block_runs(arm, results.runs)))
+def has_doubtful_lateness(arm: str, results: Results) -> bool:
+    """Whether the lateness of an arm in the blocks can be trusted in none of its runs."""
+    return is_doubtful(block_runs(arm, results.runs), LATENESS)
 
 
 def pooled_lateness(results: Results, arm: str) -> Histogram:
     """Merge the tick lateness of an arm's counted runs."""
     pooled = Histogram()
-    for load in counted_runs(arm, results.runs):
+    for load in counted(block_runs(arm, results.runs), LATENESS):
         pooled.add(Histogram.from_summary(load.tick_lateness_ms))
     return pooled
 
