@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 
+from loadtests.believed import Between
 from loadtests.clocks import boot_id
 from loadtests.coreprobes import CoreProbes
 from loadtests.machine import MachineSample, sample_machine
-from loadtests.rooms import ServerSkips
 from loadtests.stamps import now_us
-from loadtests.stats import ServerStats, fetch_stats
+from loadtests.stats import NotOursError, ServerStats, fetch_stats
 from loadtests.summarise import Run, summarise, write_whole
 
 if TYPE_CHECKING:
@@ -55,13 +55,27 @@ class ServerEdge:
 
     machine: MachineSample | None
     stats: ServerStats | None
+    doubt: str = ""
+    """Why what it answered is no /stats of ours, where it did answer."""
 
 
 class Conductor:
-    """Conducts one run of ``crew``; ``base`` is the /stats of the server at ``address`` before the first connection."""
+    """
+    Conducts one run of ``crew``.
+
+    ``base`` is the /stats of the server at ``address`` before the first connection; ``why_unknown`` says why it has
+    none.
+
+    """
 
     def __init__(
-        self, environment: Environment, options: LoadOptions, address: Address, base: ServerStats | None, crew: Crew
+        self,
+        environment: Environment,
+        options: LoadOptions,
+        address: Address,
+        base: ServerStats | None,
+        crew: Crew,
+        why_unknown: str = "",
     ) -> None:
         self.options = options
         self.over = False
@@ -69,6 +83,7 @@ class Conductor:
         self._environment = environment
         self._address = address
         self._base = base
+        self._why_unknown = why_unknown
         self._base_at_s = time.monotonic()
         self._crew = crew
         self._probes = CoreProbes()
@@ -144,7 +159,7 @@ class Conductor:
         gaps = self._probes.report()
         self._wait_until(self._drained, options.duration_s + WAIT_S)
         opened = self._asking.get()
-        if opened.stats is None and self._base is not None:
+        if opened.stats is None and self._base is not None and not opened.doubt:
             raise FailedRunError("the server does not answer GET /stats any more")
         closed = self._edge()
         parts = self._settle(opened.stats, closed.stats)
@@ -156,6 +171,8 @@ class Conductor:
             base=self._base,
             before=opened.stats,
             after=closed.stats,
+            why_unknown=self._why_unknown,
+            doubts=[edge.doubt for edge in (opened, closed) if edge.doubt],
             server_is_here=self._is_here(),
             opened=opened.machine,
             closed=closed.machine,
@@ -169,7 +186,7 @@ class Conductor:
         return all(progress.phase in {"drained", "settled"} for progress in self._crew.progress())
 
     def _settle(self, before: ServerStats | None, after: ServerStats | None) -> list[Part]:
-        self._crew.settle({} if before is None or after is None else _skips_between(before, after))
+        self._crew.settle({} if before is None or after is None else Between(before, after).skips())
         self._wait_until(lambda: len(self._crew.parts()) >= len(self._crew.progress()), WAIT_S)
         parts = self._crew.parts()
         if not parts:
@@ -213,24 +230,15 @@ class Conductor:
 
     def _edge(self) -> ServerEdge:
         """Ask the server and look at its cores at the same moment, so that its CPU and theirs are of the same time."""
-        stats = None
+        stats, doubt = None, ""
         if self._base is not None:
             try:
-                # Each of its reads has a bound, but not their number.
-                stats = gevent.with_timeout(WAIT_S, fetch_stats, self.options.target, self._address, timeout_value=None)
+                stats = fetch_stats(self.options.target, self._address)
+            except NotOursError as error:
+                doubt = str(error)
             except OSError as error:
                 logger.warning("the server does not answer GET /stats: %s", error)
-        return ServerEdge(sample_machine(), stats)
-
-
-def _skips_between(before: ServerStats, after: ServerStats) -> dict[str, ServerSkips]:
-    """Return by room what the server says that it skipped; a room must have been there all the time."""
-    earlier = {room.name: room for room in before.rooms}
-    return {
-        room.name: ServerSkips(earlier[room.name].n, room.n, room.skipped_ticks - earlier[room.name].skipped_ticks)
-        for room in after.rooms
-        if room.name in earlier and room.skipped_ticks >= earlier[room.name].skipped_ticks
-    }
+        return ServerEdge(sample_machine(), stats, doubt)
 
 
 def in_a_line(summary: LoadSummary) -> str:

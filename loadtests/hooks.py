@@ -125,7 +125,7 @@ class Hooks:
             parsed.host, parsed.spawn_rate = order["host"], order["spawn_rate"]
             parsed.out = ""  # the master writes it, on its own host
         options = read_options(parsed, runner.target_user_count or 0, self._scenarios)
-        address, base = find_server(options.target)
+        address, base, why_unknown = find_server(options.target)
         forget_boards()
         if isinstance(runner, WorkerRunner):
             self._start_worker(LoadWorker(options, address, base, runner.worker_index, self._events))
@@ -135,12 +135,12 @@ class Hooks:
             share = options.spawn_rate / max(1, runner.worker_count)
             setattr(parsed, RUN_ARGUMENT, {"run": run, "host": options.target.url, "spawn_rate": share})
             self._crew = RemoteCrew(runner, run)
-            self._conductor = Conductor(environment, options, address, base, self._crew)
+            self._conductor = Conductor(environment, options, address, base, self._crew, why_unknown)
             self._conductor.start()
         else:
             worker = LoadWorker(options, address, base, None, self._events)
             self._start_worker(worker)
-            self._conductor = Conductor(environment, options, address, base, LocalCrew(worker))
+            self._conductor = Conductor(environment, options, address, base, LocalCrew(worker), why_unknown)
             self._conductor.start()
 
     def on_test_stop(self, **_: Any) -> None:

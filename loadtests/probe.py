@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from typing import TYPE_CHECKING
 
 from loadtests.client import reason_of
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from shared.wire.target import Target
 
 TIMEOUT_S = 5.0
+"""For the whole handshake, however its answer comes."""
 MAX_ADDRESSES = 4
 ECHO_PATH = "/echo"
 
@@ -71,9 +73,13 @@ def _hint(target: Target, error: PeerError) -> str:
 
 
 def _shake_hands(connection: socket.socket, handshake: Handshake) -> None:
+    deadline_s = time.monotonic() + TIMEOUT_S
     connection.sendall(handshake.request())
     received = b""
     while not handshake.response_end(received):
+        if (left_s := deadline_s - time.monotonic()) <= 0:
+            raise TimeoutError
+        connection.settimeout(left_s)
         data = connection.recv(4096)
         if not data:
             raise PeerError("the connection was closed without an answer to the handshake")

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from msgspec.structs import replace
 
 from loadtests.accounts import MAIN
+from loadtests.believed import figures_between
 from loadtests.machine import CoreUse, Known, use_between
 from loadtests.part import merged
-from loadtests.stats import figures_between
 from loadtests.steps import summary_of
 from loadtests.validity import LIMITS, Findings, is_saturated, judge, limits_in_words
 from loadtests.witness import Fate
@@ -61,6 +61,10 @@ class Run:
     """The same shortly before the window opened."""
     after: ServerStats | None
     """The same when nothing was expected any more."""
+    why_unknown: str = ""
+    """Why there is no ``base``, in a few words."""
+    doubts: list[str] = field(default_factory=list)
+    """What else the server answered that is no /stats of ours."""
     server_is_here: bool
     """On the conductor's host, whose cores are known."""
     opened: MachineSample | None
@@ -101,18 +105,12 @@ class CoreUses:
 
 
 def summarise(run: Run) -> LoadSummary:
-    """
-    Return everything that was measured.
-
-    Raises:
-        ValueError: the server was started anew during the run.
-
-    """
+    """Return everything that was measured."""
     whole = merged(run.parts)
     main = whole.main
-    server = _server(run, whole)
+    server, doubts = _server(run, whole)
     uses = _core_uses(run, server)
-    findings = _findings(run, whole, server, uses)
+    findings = _findings(run, whole, server, uses, [*run.doubts, *doubts])
     return LoadSummary(
         url=run.options.target.url,
         scenario=run.options.scenario_name,
@@ -272,9 +270,10 @@ def _cpu_percent(part: Part) -> float:
     return 100 * part.figures.cpu_s / part.duration_s
 
 
-def _server(run: Run, whole: Part) -> ServerFigures:
+def _server(run: Run, whole: Part) -> tuple[ServerFigures, list[str]]:
+    """Return what the server says of itself, and what of it is not believed."""
     if run.base is None or run.before is None or run.after is None:
-        return ServerFigures(skipped_ticks=sum(whole.unseen.values()))  # as far as it shows
+        return ServerFigures(skipped_ticks=sum(whole.unseen.values())), []  # as far as it shows
     return figures_between(run.base, run.before, run.after, whole.received / run.duration_s)
 
 
@@ -358,7 +357,7 @@ def _pids(run: Run, boot_id: str | None) -> set[int]:
     return pids
 
 
-def _findings(run: Run, whole: Part, server: ServerFigures, uses: CoreUses) -> Findings:
+def _findings(run: Run, whole: Part, server: ServerFigures, uses: CoreUses, doubts: list[str]) -> Findings:
     main, everybody = whole.main, list(whole.groups.values())
     others = [accounts for name, accounts in whole.groups.items() if name != STALLED]
     lags = [part.figures.lag.percentile_us(99) / 1000 for part in run.parts if part.figures.lag.count]
@@ -388,7 +387,9 @@ def _findings(run: Run, whole: Part, server: ServerFigures, uses: CoreUses) -> F
         lost_workers=run.lost_workers,
         stretch_p50_us=_stretch_p50_us(whole.stretches) if run.options.scenario.settled else [],
         server_unknown=run.base is None,
-        stats_lost=run.base is not None and not run.server_is_known,
+        why_unknown=run.why_unknown,
+        doubts="; ".join(doubts),
+        stats_lost=run.base is not None and not run.server_is_known and not run.doubts,
         stats_late_ms=max(0.0, (run.before.now_us - run.window.start) / 1000) if run.before is not None else 0.0,
         same_host=whole.same_host,
         clock_uncertainty_us=whole.clock_uncertainty_us,

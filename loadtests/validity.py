@@ -95,6 +95,10 @@ class Findings:
     scenario changes the load when the window opens."""
     server_unknown: bool
     """It has no /stats of ours."""
+    why_unknown: str = ""
+    """What is wrong with what it has, in a few words."""
+    doubts: str = ""
+    """What it says in /stats that is not believed, in words; empty without any."""
     stats_lost: bool
     """It had, and did not answer for them after the window."""
     stats_late_ms: float
@@ -355,7 +359,8 @@ def _goes_on(change_us: float, next_us: float, limit_us: float) -> bool:
 
 def _unknown_server(found: Findings, _: Limits) -> str | None:
     if found.server_unknown:
-        return "the server has no /stats of ours: its clock is taken to be this host's, and it tells no figures"
+        why = f" ({found.why_unknown})" if found.why_unknown else ""
+        return f"the server has no /stats of ours{why}: its clock is taken to be this host's, and it tells no figures"
     if not found.same_host:
         uncertain_ms = (found.clock_uncertainty_us or 0) / 1000
         return (
@@ -372,6 +377,12 @@ def _stats_lost(found: Findings, _: Limits) -> str | None:
         "the server did not answer GET /stats after the window: its own figures, who else took its core, and whether "
         "it skipped frames for slow consumers are not known"
     )
+
+
+def _doubted(found: Findings, _: Limits) -> str | None:
+    if not found.doubts:
+        return None
+    return f"the server's /stats is not believed, and what follows from it is left out: {found.doubts}"
 
 
 def _stats_late(found: Findings, _: Limits) -> str | None:
@@ -457,6 +468,7 @@ WARNINGS: tuple[Check, ...] = (
     _small_clock_step,
     _unknown_server,
     _stats_lost,
+    _doubted,
     _stats_late,
     _clocks_differ,
     _concurrency,

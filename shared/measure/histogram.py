@@ -16,7 +16,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from hdrh.codec import HdrCookieException, HdrLengthException
+from hdrh.codec import HdrCookieException, HdrHistogramEncoder, HdrLengthException
 from hdrh.histogram import HdrHistogram
 
 if TYPE_CHECKING:
@@ -34,6 +34,23 @@ SIGNIFICANT_DIGITS: Final = 3
 _SUB_BUCKET_BITS: Final = 11
 _HALF_BITS: Final = _SUB_BUCKET_BITS - 1
 _HALF_COUNT: Final = 1 << _HALF_BITS
+
+_LAYOUT: Final = (LOWEST_US, HIGHEST_US, SIGNIFICANT_DIGITS)
+_OUTER_HEADER_BYTES: Final = 8
+_MAX_UNPACKED_BYTES: Final = 1 << 18
+"""More than a header and a 9-byte number for each of the 17,408 counters (HdrHistogram's V2 encoding)."""
+_NO_HISTOGRAM: Final = (
+    binascii.Error,
+    zlib.error,
+    HdrCookieException,
+    HdrLengthException,
+    ArithmeticError,
+    IndexError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What the library raises, each for some kind of bytes that are none."""
 
 
 class HistogramSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,7 +139,7 @@ class Histogram:
         Its maximum is known to the histogram's 3 digits only.
 
         Raises:
-            ValueError: ``earlier`` counts something that this histogram does not.
+            ValueError: ``earlier`` counts something that this histogram does not, or more of it in all.
 
         """
         later = Histogram()
@@ -136,6 +153,9 @@ class Histogram:
         later.count = self.count - earlier.count
         later.early = self.early - earlier.early
         later.clipped = self.clipped - earlier.clipped
+        is_sum = later.count <= later.total_us <= later.count * HIGHEST_US  # of so many values from 1 us to 60 s
+        if not is_sum or min(later.early, later.clipped) < 0:
+            raise ValueError("a histogram's counters and its other figures did not go up together")
         return later
 
     # Reading
@@ -182,9 +202,11 @@ class Histogram:
         Return the histogram that gave ``summary``.
 
         Raises:
-            ValueError: its ``hdr`` is no such histogram, or does not hold ``count`` values.
+            ValueError: its ``hdr`` is no such histogram, or does not hold ``count`` values, or its figures are not
+                those of durations from 1 us to 60 s.
 
         """
+        _check_figures(summary)
         histogram = cls()
         histogram._hdr = _decoded(summary.hdr)
         histogram._counts = histogram._hdr.counts
@@ -232,13 +254,29 @@ def _highest_of(index: int) -> int:
     return ((index - (shift << _HALF_BITS) + 1) << shift) - 1
 
 
+def _check_figures(summary: HistogramSummary) -> None:
+    """Raise ValueError where a figure that is taken over can be none: a summary may come from anybody's server."""
+    for name, ms in (("mean", summary.mean), ("max", summary.max)):
+        if ms is not None and not 0 <= ms <= HIGHEST_US / 1000:  # which NaN is not, either
+            raise ValueError(f"a histogram of 1 us to 60 s says {name} {ms:g} ms")
+    for name, count in (("early", summary.early), ("clipped", summary.clipped)):
+        if not 0 <= count <= summary.count:
+            raise ValueError(f"a histogram of {summary.count} values says {name} {count}")
+
+
 def _decoded(hdr: str) -> Any:
     """Return the library's histogram from its base64 encoding, or raise ValueError."""
     try:
-        decoded = HdrHistogram.decode(hdr)
-    except (binascii.Error, zlib.error, HdrCookieException, HdrLengthException, ValueError, IndexError) as error:
+        # Unpacked to the end only if it is no larger than one of ours can be, and before its size is believed.
+        packed = binascii.a2b_base64(hdr)[_OUTER_HEADER_BYTES:]
+        unpacked = zlib.decompressobj().decompress(packed, _MAX_UNPACKED_BYTES + 1)
+        if len(unpacked) > _MAX_UNPACKED_BYTES:
+            raise HdrLengthException(f"more than {_MAX_UNPACKED_BYTES} bytes")
+        header = HdrHistogramEncoder.decode(hdr).payload
+        found = (header.lowest_trackable_value, header.highest_trackable_value, header.significant_figures)
+        decoded = HdrHistogram.decode(hdr) if found == _LAYOUT else None
+    except _NO_HISTOGRAM as error:
         raise ValueError(f"not an HDR histogram in base64: {hdr[:40]!r} ({error})") from error
-    found = (decoded.lowest_trackable_value, decoded.highest_trackable_value, decoded.significant_figures)
-    if found != (LOWEST_US, HIGHEST_US, SIGNIFICANT_DIGITS):
+    if decoded is None:
         raise ValueError(f"an HDR histogram of (lowest, highest, digits) {found}, not of 1 us to 60 s with 3 digits")
     return decoded

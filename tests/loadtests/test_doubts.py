@@ -411,6 +411,14 @@ def test_stats_that_end_with_the_window(tmp_path: Path) -> None:
     assert summary.server.cpu_percent is summary.machine.foreign_cpu_percent is None
 
 
+@about("doubted")
+def test_stats_that_run_backwards(tmp_path: Path) -> None:
+    summary = load_planted(stats_law(counts_back=True, claim_after_s=1.5), tmp_path, "--duration", 2)
+    assert_warning(summary, "the server's /stats is not believed, and what follows from it is left out: process.cpu_s")
+    assert summary.server.cpu_percent is summary.server.cpu_us_per_frame is summary.machine.foreign_cpu_percent is None
+    assert summary.server.slow_skips == 0
+
+
 @about("stats_late")
 def test_stats_that_come_when_the_window_is_open(tmp_path: Path) -> None:
     summary = load_planted(stats_law(), tmp_path, tamper="slow stats")

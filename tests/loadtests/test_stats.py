@@ -2,6 +2,7 @@ import base64
 import errno
 import hashlib
 import json
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -13,9 +14,10 @@ import msgspec
 import pytest
 
 from loadtests import stats as stats_module
+from loadtests.believed import figures_between
 from loadtests.probe import NoServerError, knock, resolve
 from loadtests.stamps import now_us
-from loadtests.stats import ServerStats, fetch_stats, figures_between, find_server
+from loadtests.stats import NotOursError, ServerStats, fetch_stats, find_server
 from shared.measure.histogram import Histogram
 from shared.wire.target import parse_target
 
@@ -54,10 +56,13 @@ def stats(**changes: Any) -> dict[str, Any]:
 
 
 def decoded(**changes: Any) -> ServerStats:
-    return msgspec.convert(stats(**changes), ServerStats)
+    """Return what was answered at once by a server whose clock goes as ours does."""
+    found = msgspec.convert(stats(**changes), ServerStats)
+    at_s = found.now_us / 1e6
+    return msgspec.structs.replace(found, asked_s=at_s, answered_s=at_s)
 
 
-def fetched(url: str) -> ServerStats | None:
+def fetched(url: str) -> ServerStats:
     target = parse_target(url)
     return fetch_stats(target, (socket.AF_INET, (target.host, target.port)))
 
@@ -85,25 +90,43 @@ def test_what_the_server_says() -> None:
     with page(200, json.dumps(stats()).encode()) as url:
         started_us = now_us()
         found = fetched(url)
-    assert found is not None
     assert started_us <= found.asked_us <= found.answered_us <= now_us()
-    assert msgspec.structs.replace(found, asked_us=0, answered_us=0) == decoded()
+    assert found.asked_s <= found.answered_s
+    moments = dict.fromkeys(("asked_us", "answered_us", "asked_s", "answered_s"), 0)
+    assert msgspec.structs.replace(found, **moments) == msgspec.structs.replace(decoded(), **moments)
 
 
 @pytest.mark.parametrize(
-    ("status", "body"),
+    ("status", "body", "words"),
     [
-        (404, b""),
-        (200, b"hello"),
-        (200, b"{}"),
-        (200, b"\xff"),
-        (200, json.dumps(stats(tick_rate_hz=0)).encode()),
-        (200, json.dumps(stats(tick_rate_hz=-20)).encode()),
+        (404, b"", "HTTP status 404"),
+        (301, b"", "HTTP status 301"),
+        (200, b"hello", "malformed"),
+        (200, b"{}", "missing required field `boot_id`"),
+        (200, b"\xff", "malformed"),
+        (200, b'{"x":' + b"[" * 100_000, "recursion"),
+        (200, b" " * (stats_module.MAX_BYTES + 1), "more than 4 MiB"),
+        (200, json.dumps(stats(tick_rate_hz=0)).encode(), "tick_rate_hz"),
+        (200, json.dumps(stats(tick_rate_hz=-20)).encode(), "tick_rate_hz"),
+        (200, json.dumps(stats(tick_rate_hz=float("nan"))).encode(), "malformed"),
+        (200, json.dumps(stats(tick_rate_hz=1e-300)).encode(), "tick_rate_hz"),
+        (200, json.dumps(stats(now_us=-1)).encode(), "now_us"),
+        (200, json.dumps(stats(now_us=10**30)).encode(), "now_us"),
+        (200, json.dumps(stats(clock_offset_us=-(10**17))).encode(), "clock_offset_us"),
+        (200, json.dumps(stats(connections="many")).encode(), "connections"),
+        (200, json.dumps(stats(slow_skips=-1)).encode(), "slow_skips"),
+        (200, json.dumps(stats(boot_id="x" * 201)).encode(), "boot_id"),
+        (200, json.dumps(stats(rooms=[{"name": "main", "n": -1}])).encode(), "rooms[0].n"),
+        (200, json.dumps(stats(process=stats()["process"] | {"cpu_s": -1.0})).encode(), "process.cpu_s"),
+        (200, json.dumps(stats(process=stats()["process"] | {"cpus": [-1]})).encode(), "process.cpus"),
+        (200, json.dumps(stats(ticks=stats()["ticks"] | {"count": -3})).encode(), "ticks.count"),
     ],
+    ids=range(21),
 )
-def test_a_server_without_stats_of_ours(status: int, body: bytes) -> None:
-    with page(status, body) as url:
-        assert fetched(url) is None
+def test_what_is_no_stats_of_ours_is_named(status: int, body: bytes, words: str) -> None:
+    with page(status, body) as url, pytest.raises(NotOursError, match=re.escape(words)) as raised:
+        fetched(url)
+    assert len(str(raised.value)) <= stats_module.MAX_WORDS
 
 
 def test_figures_are_those_between_two_moments() -> None:
@@ -119,7 +142,8 @@ def test_figures_are_those_between_two_moments() -> None:
     }
     process = {"pid": 1, "cpu_s": 1.5, "rss_bytes": 22_000}
     after = decoded(now_us=6_000_000, ticks=ticks, slow_skips=3, slow_closed=1, process=process)
-    figures = figures_between(base, before, after, frames_per_second=1000)
+    figures, doubts = figures_between(base, before, after, frames_per_second=1000)
+    assert doubts == []
     assert figures.cpu_percent == pytest.approx(10)
     assert figures.cpu_us_per_frame == pytest.approx(100)
     assert figures.rss_bytes == 22_000
@@ -133,17 +157,11 @@ def test_figures_are_those_between_two_moments() -> None:
 
 def test_what_cannot_be_known_is_left_open() -> None:
     same = decoded()
-    figures = figures_between(same, same, same, frames_per_second=0)
+    figures, _ = figures_between(same, same, same, frames_per_second=0)
     assert (figures.cpu_percent, figures.cpu_us_per_frame, figures.rss_per_connection_bytes) == (None, None, None)
     later = decoded(now_us=2_000_000)
-    assert figures_between(same, same, later, frames_per_second=0).cpu_us_per_frame is None
-    assert figures_between(same, same, later, frames_per_second=0).cpu_percent == 0
-
-
-def test_a_server_that_was_started_anew_is_noticed() -> None:
-    before = decoded(ticks=stats()["ticks"] | {"compute_ms": histogram(50, 60)})
-    with pytest.raises(ValueError, match="started anew"):
-        figures_between(decoded(), before, decoded(now_us=6_000_000), frames_per_second=1)
+    assert figures_between(same, same, later, frames_per_second=0)[0].cpu_us_per_frame is None
+    assert figures_between(same, same, later, frames_per_second=0)[0].cpu_percent == 0
 
 
 # Before the load
@@ -209,7 +227,7 @@ def game(stats_body: bytes | None) -> Iterator[str]:
 
 def test_a_server_of_ours_says_who_it_is() -> None:
     with game(json.dumps(stats()).encode()) as url:
-        address, found = find_server(parse_target(url))
+        address, found, _ = find_server(parse_target(url))
         assert address == (socket.AF_INET, ("127.0.0.1", parse_target(url).port))
     assert found is not None
     assert (found.boot_id, found.tick_rate_hz) == ("b", 20.0)
@@ -217,7 +235,7 @@ def test_a_server_of_ours_says_who_it_is() -> None:
 
 def test_a_server_that_says_nothing_is_loaded_all_the_same() -> None:
     with game(b"") as url:
-        assert find_server(parse_target(url))[1] is None
+        assert find_server(parse_target(url))[1:] == (None, "HTTP status 404")
 
 
 def test_of_several_addresses_the_first_that_answers_counts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,7 +266,7 @@ def test_an_address_family_that_this_host_lacks_is_passed_over(monkeypatch: pyte
         ]
         monkeypatch.setattr(socket, "socket", Socket)
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
-        address, of = find_server(parse_target(url))
+        address, of, _ = find_server(parse_target(url))
     assert address == (socket.AF_INET, ("127.0.0.1", port))
     assert of is not None, "it is asked at the address that answered"
 

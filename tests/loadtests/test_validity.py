@@ -119,6 +119,11 @@ def test_reasons_where_the_kernel_does_not_stamp(findings: Findings, words: str)
         (replace(QUIET, server_unknown=True), "no /stats of ours"),
         (replace(REMOTE, server_unknown=True), "no /stats of ours"),
         (REMOTE, "on another host: one-way figures are uncertain by 1.234 ms"),
+        (
+            replace(QUIET, server_unknown=True, why_unknown="HTTP status 404"),
+            "no /stats of ours (HTTP status 404): its",
+        ),
+        (replace(QUIET, doubts="slow_skips went back from 4 to 3"), "not believed, and what follows from it is left"),
         (replace(QUIET, stats_lost=True), "did not answer GET /stats after the window"),
         (replace(QUIET, stats_late_ms=700.0), "answered GET /stats only 700 ms into the window"),
         (replace(QUIET, unexplained_ticks=3), "3 due times were no tick for anybody"),

@@ -39,7 +39,7 @@ def stats(law: Law, meta: Meta, connections: int, rooms: list[dict[str, Any]], o
         },
         "process": {
             "pid": os.getpid(),
-            "cpu_s": time.process_time(),
+            "cpu_s": 0.0 if claims and law.counts_back else time.process_time(),
             "rss_bytes": int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
             * os.sysconf("SC_PAGE_SIZE"),
             "cpus": sorted(os.sched_getaffinity(0)),

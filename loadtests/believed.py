@@ -1,0 +1,159 @@
+"""
+What two answers of a server's /stats say of the time between them, as far as it can be so.
+
+All arithmetic on a server's numbers is done here: whatever it answers, no figure is below zero, and what is not
+believed is left out and named. Knows nothing of how the answers came.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from loadtests.rooms import ServerSkips
+from shared.measure.histogram import Histogram, HistogramSummary
+from shared.measure.summary import ServerFigures, ServerTicks
+
+if TYPE_CHECKING:
+    from loadtests.stats import ServerStats, TickStats
+
+CLOCK_PERCENT = 1.0
+"""How far the server's clock may be off ours, of the time between two answers ..."""
+CLOCK_S = 0.1
+"""... and beside that."""
+CPU_PERCENT = 20.0
+"""How much more CPU time a process may state than its cores had: it adds that of children as they end ..."""
+CPU_S = 0.5
+"""... and beside that."""
+MANY_CORES = 4096
+"""As many as a server may have that does not say which."""
+
+
+class Between:
+    """The time from ``before`` to ``after``; call what is wanted, then see :attr:`doubts`."""
+
+    def __init__(self, before: ServerStats, after: ServerStats) -> None:
+        self.doubts: list[str] = []
+        """What was not believed, in words."""
+        self._before = before
+        self._after = after
+        self.is_same_process = before.process.pid == after.process.pid
+        if not self.is_same_process:
+            pids = f"process {before.process.pid}, then {after.process.pid}"
+            self.doubts.append(f"another process answers ({pids}): it was started anew, or there are several")
+        self.elapsed_s = self._elapsed_s() if self.is_same_process else None
+        """By the server's own clock; None where that did not go as ours did."""
+
+    def growth(self, name: str, before: float, after: float) -> float | None:
+        """Return how much a count that only goes up went up by; None where it went down, or is another process's."""
+        if not self.is_same_process:
+            return None
+        if after < before:
+            self.doubts.append(f"{name} went back from {before:g} to {after:g}")
+            return None
+        return after - before
+
+    def count(self, name: str, before: int, after: int) -> int | None:
+        """Return the same of whole numbers."""
+        grown = self.growth(name, before, after)
+        return None if grown is None else after - before
+
+    def cpu_share(self) -> float | None:
+        """Return how much of a core the process took."""
+        process = self._after.process
+        cpu_s = self.growth("process.cpu_s", self._before.process.cpu_s, process.cpu_s)
+        if cpu_s is None or self.elapsed_s is None:
+            return None
+        cores = len(set(process.cpus)) if process.cpus else MANY_CORES
+        if cpu_s > (1 + CPU_PERCENT / 100) * cores * self.elapsed_s + CPU_S:
+            self.doubts.append(f"process.cpu_s went up by {cpu_s:g} in {self.elapsed_s:.1f} s on {cores} cores")
+            return None
+        return cpu_s / self.elapsed_s
+
+    def ticks(self) -> ServerTicks | None:
+        """Return the tick figures."""
+        old, new = self._before.ticks, self._after.ticks
+        counts = [
+            self.count(f"ticks.{name}", getattr(old, name), getattr(new, name))
+            for name in ("count", "skipped_ticks", "overruns")
+        ]
+        if None in counts:
+            return None
+        count, skipped_ticks, overruns = (each or 0 for each in counts)
+        try:
+            return _ticks(old, new, count, skipped_ticks, overruns)
+        except ValueError as error:
+            self.doubts.append(f"ticks: {error}")
+            return None
+
+    def skips(self) -> dict[str, ServerSkips]:
+        """Return by room what the server says that it skipped; a room must have been there all the time."""
+        if not self.is_same_process:
+            return {}
+        earlier = {room.name: room for room in self._before.rooms}
+        return {
+            room.name: ServerSkips(earlier[room.name].n, room.n, room.skipped_ticks - earlier[room.name].skipped_ticks)
+            for room in self._after.rooms
+            # One that begins anew was disposed of in between.
+            if room.name in earlier
+            and room.n >= earlier[room.name].n
+            and room.skipped_ticks >= earlier[room.name].skipped_ticks
+        }
+
+    def _elapsed_s(self) -> float | None:
+        before, after = self._before, self._after
+        elapsed_s = (after.now_us - before.now_us) / 1e6
+        # Each answer is of some time between the question and its arrival.
+        least_s, most_s = after.asked_s - before.answered_s, after.answered_s - before.asked_s
+        off_s = CLOCK_S + CLOCK_PERCENT / 100 * max(0.0, most_s)
+        if not least_s - off_s <= elapsed_s <= most_s + off_s:
+            self.doubts.append(f"now_us went on by {elapsed_s:.3f} s in {most_s:.3f} s of ours")
+            return None
+        return elapsed_s if elapsed_s > 0 else None
+
+
+def figures_between(
+    base: ServerStats, before: ServerStats, after: ServerStats, frames_per_second: float
+) -> tuple[ServerFigures, list[str]]:
+    """
+    Return the server's figures from ``before`` to ``after``, and what was not believed, in words.
+
+    ``base`` is from before the first connection.
+
+    """
+    between = Between(before, after)
+    cpu_share = between.cpu_share()
+    old, new = before.ticks, after.ticks
+    figures = ServerFigures(
+        cpu_percent=None if cpu_share is None else 100 * cpu_share,
+        rss_bytes=after.process.rss_bytes if between.is_same_process else None,
+        rss_per_connection_bytes=_rss_per_connection_bytes(base, before),
+        cpu_us_per_frame=1e6 * cpu_share / frames_per_second if cpu_share is not None and frames_per_second else None,
+        ticks=between.ticks(),
+        skipped_ticks=between.count("ticks.skipped_ticks", old.skipped_ticks, new.skipped_ticks),
+        slow_skips=between.count("slow_skips", before.slow_skips, after.slow_skips),
+        slow_closed=between.count("slow_closed", before.slow_closed, after.slow_closed),
+    )
+    return figures, list(dict.fromkeys(between.doubts))
+
+
+def _rss_per_connection_bytes(base: ServerStats, before: ServerStats) -> float | None:
+    """Return what a connection took; None without any, or where memory was given back meanwhile."""
+    connections = before.connections - base.connections
+    growth_bytes = before.process.rss_bytes - base.process.rss_bytes
+    if connections <= 0 or growth_bytes < 0 or before.process.pid != base.process.pid:
+        return None
+    return growth_bytes / connections
+
+
+def _ticks(old: TickStats, new: TickStats, count: int, skipped_ticks: int, overruns: int) -> ServerTicks:
+    def later(before: HistogramSummary, after: HistogramSummary) -> HistogramSummary:
+        return Histogram.from_summary(after).since(Histogram.from_summary(before)).summary()
+
+    return ServerTicks(
+        count=count,
+        skipped_ticks=skipped_ticks,
+        overruns=overruns,
+        start_lateness_ms=later(old.start_lateness_ms, new.start_lateness_ms),
+        compute_ms=later(old.compute_ms, new.compute_ms),
+        fanout_ms=later(old.fanout_ms, new.fanout_ms),
+    )

@@ -1,0 +1,169 @@
+"""Whatever two answers say, no figure is below zero, and what is not believed is left out and named."""
+
+import json
+import math
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from loadtests.believed import Between, figures_between
+from loadtests.stats import NotOursError, ServerStats, decode_stats
+from shared.measure.summary import ServerFigures
+from tests.loadtests.test_stats import decoded, histogram, stats
+
+Change = dict[str, Any]
+
+
+def ticks(**changes: Any) -> Change:
+    return {"ticks": stats()["ticks"] | changes}
+
+
+def process(**changes: Any) -> Change:
+    return {"process": stats()["process"] | changes}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "lost", "words"),
+    [
+        (process(cpu_s=3.0), process(cpu_s=2.0), {"cpu_percent", "cpu_us_per_frame"}, "process.cpu_s went back from 3"),
+        ({}, process(cpu_s=99.0), {"cpu_percent", "cpu_us_per_frame"}, "went up by 98 in 5.0 s on 1 cores"),
+        ({"slow_skips": 4}, {"slow_skips": 3}, {"slow_skips"}, "slow_skips went back from 4 to 3"),
+        ({"slow_closed": 4}, {"slow_closed": 3}, {"slow_closed"}, "slow_closed went back"),
+        (ticks(skipped_ticks=9), ticks(skipped_ticks=8), {"skipped_ticks", "ticks"}, "ticks.skipped_ticks went back"),
+        (ticks(overruns=9), ticks(overruns=8), {"ticks"}, "ticks.overruns went back"),
+        (ticks(compute_ms=histogram(50, 60)), {}, {"ticks"}, "ticks: a histogram's counters went down"),
+        ({}, ticks(compute_ms=histogram(50, 60) | {"mean": 0.01}), {"ticks"}, "did not go up together"),
+        ({}, ticks(compute_ms=histogram(50, 60) | {"mean": -9.0}), {"ticks"}, "says mean -9 ms"),
+        ({}, ticks(compute_ms=histogram(50, 60) | {"early": 3}), {"ticks"}, "says early 3"),
+        ({}, ticks(compute_ms=histogram(50, 60) | {"count": 3}), {"ticks"}, "says count 3 and holds 2"),
+        ({}, ticks(fanout_ms=histogram(1) | {"hdr": "eJwDAAAAAAE="}), {"ticks"}, "not an HDR histogram"),
+        ({}, {"now_us": 900_000}, {"cpu_percent", "cpu_us_per_frame"}, "now_us went on by -0.100 s in 5.000 s of ours"),
+        ({}, {"now_us": 60_000_000}, {"cpu_percent", "cpu_us_per_frame"}, "now_us went on by 59.000 s in 5.000 s"),
+        ({}, process(pid=2), set(ServerFigures.__struct_fields__) - {"rss_per_connection_bytes"}, "another process"),
+    ],
+)
+def test_what_is_not_believed_is_left_out_and_named(before: Change, after: Change, lost: set[str], words: str) -> None:
+    first = decoded(**before)
+    last = msgspec.structs.replace(decoded(**({"now_us": 6_000_000} | after)), asked_s=6.0, answered_s=6.0)
+    figures, doubts = figures_between(first, first, last, frames_per_second=10)
+    assert any(words in doubt for doubt in doubts), doubts
+    found = {name for name in ServerFigures.__struct_fields__ if getattr(figures, name) is not None}
+    assert found == set(ServerFigures.__struct_fields__) - lost - {"rss_per_connection_bytes"}
+
+
+def test_an_answer_that_took_its_time_is_of_some_moment_in_it() -> None:
+    before = msgspec.structs.replace(decoded(), asked_s=1.0, answered_s=4.0)
+    after = msgspec.structs.replace(decoded(now_us=3_000_000), asked_s=5.0, answered_s=9.0)
+    for now_us, is_believed in ((1_500_000, False), (2_000_000, True), (9_000_000, True), (9_500_000, False)):
+        between = Between(before, msgspec.structs.replace(after, now_us=now_us))
+        assert (between.doubts == []) is is_believed
+        assert (between.elapsed_s is not None) is is_believed
+
+
+def test_memory_that_was_given_back_is_no_memory_a_connection() -> None:
+    base, before = decoded(), decoded(connections=10, **process(rss_bytes=900))
+    assert figures_between(base, before, before, 1)[0].rss_per_connection_bytes is None
+
+
+def test_skips_are_those_of_rooms_that_went_on() -> None:
+    def rooms(*of: tuple[str, int, int]) -> Change:
+        return {"rooms": [{"name": name, "n": n, "skipped_ticks": skipped} for name, n, skipped in of]}
+
+    before = decoded(**rooms(("a", 10, 1), ("b", 10, 1), ("c", 10, 5), ("d", 5, 0)))
+    after = decoded(now_us=2_000_000, **rooms(("a", 30, 4), ("b", 3, 2), ("c", 30, 4), ("e", 1, 0)))
+    assert Between(before, after).skips() == {"a": (10, 30, 3)}
+    assert Between(before, msgspec.structs.replace(after, process=decoded(**process(pid=9)).process)).skips() == {}
+
+
+# Whatever it says
+
+
+def _histograms() -> st.SearchStrategy[Any]:
+    def made(values: list[int], lies: dict[str, Any]) -> Any:
+        return histogram(*values) | lies
+
+    lies = {
+        "count": _numbers(),
+        "early": _numbers(),
+        "clipped": _numbers(),
+        "mean": st.none() | _numbers(),
+        "max": st.none() | _numbers(),
+        "hdr": st.text(max_size=40),
+    }
+    return st.builds(made, st.lists(st.integers(-5, 70_000_000), max_size=4), _mostly({}, lies))
+
+
+def _numbers() -> st.SearchStrategy[Any]:
+    """Return what may stand for a number: one that follows from another, an extreme one, or none."""
+    small = st.integers(0, 20)
+    return small | small | st.integers() | st.floats() | st.sampled_from([-1, 2**53, 2**53 + 1, 10**30, "7", None])
+
+
+def _mostly(truth: dict[str, Any], lies: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.just(truth) | st.fixed_dictionaries({}, optional=lies).map(lambda lie: truth | lie)
+
+
+def _pages() -> st.SearchStrategy[dict[str, Any]]:
+    counts = dict.fromkeys(("count", "skipped_ticks", "overruns"), _numbers())
+    histograms = dict.fromkeys(("start_lateness_ms", "compute_ms", "fanout_ms"), _histograms())
+    room = _mostly({"name": "main"}, {"n": _numbers(), "skipped_ticks": _numbers()})
+    figures = {
+        "pid": st.integers(1, 2),
+        "cpu_s": _numbers(),
+        "rss_bytes": _numbers(),
+        "cpus": st.none() | st.lists(_numbers(), max_size=3),
+        "children": st.lists(_numbers(), max_size=3),
+    }
+    return _mostly(
+        stats(),
+        {
+            "now_us": _numbers() | st.integers(0, 20_000_000),
+            "tick_rate_hz": _numbers(),
+            "clock_offset_us": _numbers(),
+            "connections": _numbers(),
+            "ticks": st.fixed_dictionaries(counts | histograms) | _mostly(stats()["ticks"], counts | histograms),
+            "process": _mostly(stats()["process"], figures),
+            "rooms": st.lists(room, max_size=3),
+            "slow_skips": _numbers(),
+            "slow_closed": _numbers(),
+        },
+    )
+
+
+def _answers() -> st.SearchStrategy[ServerStats | None]:
+    """Return what is made of arbitrary pages, None where it is named and goes no further."""
+
+    def answered(page: dict[str, Any], asked_s: float, took_s: float) -> ServerStats | None:
+        try:
+            found = decode_stats(json.dumps(page).encode())
+        except NotOursError as error:
+            assert str(error)  # noqa: PT017 - it is the one that may be raised
+            return None
+        return msgspec.structs.replace(found, asked_s=asked_s, answered_s=asked_s + took_s)
+
+    return st.builds(answered, _pages(), st.floats(0, 20), st.floats(0, 10))
+
+
+def _all_numbers(of: Any) -> list[float]:
+    if isinstance(of, dict):
+        return [number for each in of.values() for number in _all_numbers(each)]
+    return [of] if isinstance(of, int | float) else []
+
+
+@settings(max_examples=400, deadline=None)
+@given(_answers(), _answers(), _answers(), st.floats(0, 1e6))
+def test_whatever_it_says_no_figure_is_below_zero(
+    base: ServerStats | None, before: ServerStats | None, after: ServerStats | None, frames_per_second: float
+) -> None:
+    if base is None or before is None or after is None:
+        return
+    figures, doubts = figures_between(base, before, after, frames_per_second)
+    assert all(math.isfinite(number) and number >= 0 for number in _all_numbers(msgspec.to_builtins(figures)))
+    assert all(doubts)
+    read_back = msgspec.json.decode(msgspec.json.encode(figures), type=ServerFigures)
+    assert read_back == figures
+    skips = Between(before, after).skips()
+    assert all(0 <= first_n <= end_n and number >= 0 for first_n, end_n, number in skips.values())
