@@ -1,0 +1,68 @@
+"""The suite that docs/adding-a-stack.md shows is one that runs as it stands, and that can end in a verdict."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tickbench.plan import PlannedRun
+from tickbench.report.build import build_report, read_document
+from tickbench.results import read_results
+from tickbench.suite import Suite, load_suite
+
+ROOT = Path(__file__).parents[2]
+SHOWN = re.compile(r"```toml\n(.*?)```", re.DOTALL)
+PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+"""With ``tickbench`` on it, as the README has it put there."""
+
+
+def shown_suite(folder: Path, *shorter: tuple[str, str]) -> Path:
+    """Write the suite of the document into a file, lines replaced to make it shorter."""
+    (text,) = SHOWN.findall((ROOT / "docs" / "adding-a-stack.md").read_text("utf-8"))
+    for line, instead in shorter:
+        assert line in text
+        text = text.replace(line, instead)
+    path = folder / "three-stacks.toml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_the_suite_that_is_shown_ends_in_verdicts(
+    tmp_path: Path, make_results: Callable[[Suite, Callable[[PlannedRun], dict[str, Any]]], Path]
+) -> None:
+    suite = load_suite(str(shown_suite(tmp_path)))
+
+    def figures(planned: PlannedRun) -> dict[str, Any]:
+        scatter = 1 + 0.01 * (planned.number % 3)
+        return {"tick_lateness_ms__p99": scatter * (8 if planned.arm.name == "mine" else 4)}
+
+    folder = make_results(suite, figures)
+    build_report(folder)
+    document = read_document(folder)
+    assert document.comparisons.suppressed is None
+    assert {each.other for each in document.comparisons.primary} == {"mine"}
+    assert "asyncio" in {each.winner for each in document.comparisons.primary}
+
+
+def test_the_suite_that_is_shown_runs_and_its_third_stack_does_the_same_work(tmp_path: Path) -> None:
+    suite = shown_suite(
+        tmp_path,
+        ("duration_s = 10", "duration_s = 1"),
+        ("warm_up_s = 2.5", "warm_up_s = 0.5\nquiet_wait_s = 0\nmax_attempts = 1"),
+        ("repeats = 8", "repeats = 1"),
+        ("connections = 300", "connections = 30"),
+    )
+    command = [sys.executable, "-m", "tickbench", "compare", "--suite", str(suite), "--out", str(tmp_path)]
+    variables = {**os.environ, "PATH": PATH}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100, cwd=ROOT, env=variables)
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = read_results(tmp_path / "latest")
+    assert {(run.arm, run.outcome) for run in results.runs} == {
+        (arm, "finished") for arm in ("asyncio", "gevent", "mine")
+    }
+    work = read_document(tmp_path / "latest").comparisons.work
+    assert (work.different, work.unknown) == ({}, [])
+    assert work.steps > 0
