@@ -55,9 +55,9 @@ def knock(target: Target) -> Address:
                 connection.connect(address)
                 _shake_hands(connection, Handshake(target, os.urandom(16)))
         except TimeoutError:
-            why = f"{target.authority} does not answer within {TIMEOUT_S:g} s"
+            why = f"{target.place} does not answer within {TIMEOUT_S:g} s"
         except OSError as error:  # this host may have no IPv6
-            why = f"no server at {target.authority}: {reason_of(error)}"
+            why = f"no server at {target.place}: {reason_of(error)}"
         except PeerError as error:
             if str(error) != "HTTP status 503":
                 raise NoServerError(f"no WebSocket at {target.url}: {error}{_hint(target, error)}") from error

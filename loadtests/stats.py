@@ -150,7 +150,7 @@ def find_server(target: Target) -> tuple[Address, ServerStats | None, str]:
     except http.client.RemoteDisconnected:
         return address, None, "it hangs up"
     except OSError as error:
-        raise NoServerError(f"{target.authority} does not answer GET /stats: {reason_of(error)}") from error
+        raise NoServerError(f"{target.place} does not answer GET /stats: {reason_of(error)}") from error
 
 
 class _BoundedReader(io.RawIOBase):

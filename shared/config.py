@@ -19,6 +19,8 @@ from shared.game.world import Rules
 from shared.loops.modes import MODES
 from shared.rooms.lobby import LobbyLimits
 from shared.timerfd import has_timers
+from shared.wire.handshake import parse_origin
+from shared.wire.hosts import lacks_zone, parse_host, url_host
 from shared.wire.session import Limits
 
 FANOUTS = ("frame-once", "library", "naive")
@@ -70,10 +72,15 @@ class ServerConfig:
         """The time from one tick to the next."""
         return 1_000_000 / float(self.tick_rate_hz)
 
-    def ready_line(self, port: int) -> str:
-        """Return what a server prints as soon as it listens."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"tickbench {self.backend} listening on http://{host}:{port}"
+    @property
+    def place(self) -> str:
+        """Where it is to listen, as in a URL."""
+        return f"{url_host(self.host)}:{self.port}"
+
+    def ready_line(self, address: str, port: int) -> str:
+        """Return what a server prints as soon as it listens at ``address``: of a name's, it may be one of several."""
+        is_name = re.search("[^0-9.]", self.host) and ":" not in self.host
+        return f"tickbench {self.backend} listening on http://{url_host(address if is_name else self.host)}:{port}"
 
     def settings(self) -> dict[str, object]:
         """Return what ``/stats`` tells of the settings."""
@@ -246,15 +253,25 @@ def _options(backend: str) -> list[Callable[[Any], Any]]:
     ]
 
 
+def _checked(flag: str, parse: Callable[[str], str], value: str) -> str:
+    try:
+        return parse(value)
+    except ValueError as error:
+        fail_usage(f"{flag}: {error}")
+
+
 def _build(backend: str, values: dict[str, Any]) -> ServerConfig:
     width, height = values["field"]
     if not values["host"]:
-        fail_usage("--host '' is no address; 0.0.0.0 would listen on all of them")
+        fail_usage("--host '' is no address; 0.0.0.0 would listen on all of IPv4, :: on all of IPv6 and IPv4")
+    host = _checked("--host", parse_host, values["host"])
+    if lacks_zone(host):
+        fail_usage(f"--host {host} is link-local; name the interface, such as {host}%eth0")
     if values["bots"] > values["max_players"]:
         fail_usage(f"--bots {values['bots']} are more than --max-players {values['max_players']}; at most as many fit")
     return ServerConfig(
         backend=backend,
-        host=values["host"],
+        host=host,
         port=values["port"],
         tick_rate_hz=values["tick_rate"],
         mode=values["mode"],
@@ -286,7 +303,7 @@ def _build(backend: str, values: dict[str, Any]) -> ServerConfig:
         seed=values["seed"],
         scores=values["scores"],
         echo=values["echo"],
-        origins=frozenset(origin.lower() for origin in values["origins"]),
+        origins=frozenset(_checked("--origin", parse_origin, origin) for origin in values["origins"]),
         tick_budget=values["tick_budget"],
         handshake_limit_s=values["handshake_limit"],
         stop_limit_s=values["stop_limit"],

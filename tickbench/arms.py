@@ -9,11 +9,11 @@ suite has in its ``[commands]``, with ``{port}`` where the port goes that it sha
 import re
 import shlex
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from tickbench.errors import InputError
+from tickbench.target import target_of
 
 BACKENDS = {"asyncio": "backends.asyncio_server", "gevent": "backends.gevent_server"}
 """Name to module: ``python -m MODULE`` serves."""
@@ -22,8 +22,6 @@ SET_BY_COMPARE = frozenset({"host", "port", "tick-budget", "bots", "seed", "tick
 
 GRAMMAR = "an arm is BACKEND[:KEY=VALUE,...], for example gevent:fanout=naive, or url=ws://HOST:PORT/PATH"
 URL_PREFIX = "url="
-SCHEMES = ("http", "ws")
-"""Without TLS: arrival is stamped on bare sockets."""
 PORT_PLACE = "{port}"
 COMMAND_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 _SETTING = re.compile(r"([a-z][a-z-]*)=([^,=\s]+)")
@@ -58,7 +56,12 @@ class Arm(Struct, frozen=True):
 def parse_arm(text: str, commands: Mapping[str, str] | None = None) -> Arm:
     """Read an arm's name, which may be one of ``commands``; raise :class:`InputError` if it is none."""
     if text.startswith(URL_PREFIX):
-        return Arm("", url=_checked_url(text.removeprefix(URL_PREFIX)))
+        url = text.removeprefix(URL_PREFIX)
+        try:
+            target_of(url)
+        except InputError as error:
+            raise InputError(f"arm {URL_PREFIX}{error}") from error
+        return Arm("", url=url)
     if commands and text in commands:
         return Arm(text, command=commands[text])
     backend, colon, settings = text.partition(":")
@@ -83,17 +86,6 @@ def check_commands(commands: Mapping[str, str]) -> None:
             raise InputError(
                 f"command {name!r} has no {PORT_PLACE}; put it where the port goes that it is to listen on"
             )
-
-
-def _checked_url(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        is_whole = parts.scheme in SCHEMES and parts.hostname and parts.port != 0 and not re.search(r"\s", url)
-    except ValueError:
-        is_whole = False
-    if not is_whole:
-        raise InputError(f"arm {URL_PREFIX + url!r} has no URL of a server; {GRAMMAR}")
-    return url
 
 
 def parse_arms(texts: list[str], commands: Mapping[str, str] | None = None) -> list[Arm]:

@@ -15,7 +15,6 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from shared.measure.summary import LoadSummary, read_summary
 from tickbench.commands import Commands, LoadRequest, undisturbed_environment
@@ -26,6 +25,7 @@ from tickbench.processes import Child, Nursery
 from tickbench.quiet import wait_until_quiet
 from tickbench.results import ChildRecord, Run
 from tickbench.suite import Suite
+from tickbench.target import target_of
 
 READY_LINE = re.compile(r"^tickbench \w+ listening on (http://\S+)\n", re.MULTILINE)
 READY_WAIT_S = 20.0
@@ -177,10 +177,11 @@ def wait_for_load(generator: Child, server: Child | None, timeout_s: float) -> N
 
 def server_settings(url: str) -> dict[str, Any] | None:
     """Ask a server what it is set to; None if it does not say."""
+    target = target_of(url)
     with suppress(OSError, http.client.HTTPException, ValueError):
-        connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=STATS_WAIT_S)
+        connection = http.client.HTTPConnection(target.host, target.port, timeout=STATS_WAIT_S)
         try:
-            connection.request("GET", "/stats")
+            connection.request("GET", "/stats", headers={"Host": target.authority})
             stats = json.loads(connection.getresponse().read(MAX_STATS_BYTES))
         finally:
             connection.close()

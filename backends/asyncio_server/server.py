@@ -1,6 +1,7 @@
 """The life of a server: start, serve, stop. Owns every connection, every loop and the listening socket."""
 
 import asyncio
+import errno
 import gc
 import logging
 import os
@@ -36,6 +37,9 @@ EVENT_LOOPS = {"asyncio": "asyncio", "uvloop": "uvloop"}
 
 ACCEPTS_A_TURN = 1
 """Of the event loop. asyncio's own number, the backlog, puts a thousand handshakes before the next tick."""
+
+NOT_HERE = frozenset((errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT))
+"""An address of another machine, or of a family that this one does without: a name may have others."""
 
 HOUSEKEEPING_S = 0.1
 STEP_S = 0.02
@@ -117,7 +121,7 @@ class Server:
             gc.freeze()
             if self.config.debug_blocking:
                 self.watch.open()  # now: the collection blocks, and is nobody's fault
-            print(self.config.ready_line(listener.getsockname()[1]), flush=True)  # noqa: T201 # the ready line
+            print(self.config.ready_line(*listener.getsockname()[:2]), flush=True)  # noqa: T201 # the ready line
             await self._stopping.wait()
             self.core.lobby.open = False
             if self.config.loop == "asyncio":
@@ -203,14 +207,22 @@ class Server:
 
 def listen(host: str, port: int, backlog: int) -> socket.socket:
     """
-    Open the listening socket.
+    Open the listening socket, at the first of the host's addresses that this machine has; at ``::`` for IPv4 too.
 
     Raises:
         OSError: there is no such address, or it is taken.
 
     """
-    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    return socket.create_server((str(address[0]), int(address[1])), family=family, backlog=backlog)
+    why = OSError(f"{host} has no address")
+    for family, _, _, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE):
+        takes_both = address[0] == "::" and socket.has_dualstack_ipv6()
+        try:
+            return socket.create_server(address, family=family, backlog=backlog, dualstack_ipv6=takes_both)
+        except OSError as error:
+            if error.errno not in NOT_HERE:
+                raise
+            why = error
+    raise why
 
 
 def choose_event_loop(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
@@ -234,6 +246,6 @@ async def _serve(config: ServerConfig) -> int:
         listener = listen(config.host, config.port, config.backlog)
         server = Server(config)
     except (OSError, ValueError) as error:
-        fail_usage(f"can't serve on {config.host}:{config.port}: {error}")
+        fail_usage(f"can't serve on {config.place}: {error}")
     await server.run(listener)
     return 0

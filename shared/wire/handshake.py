@@ -10,7 +10,9 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
+
+from shared.wire.hosts import header_host, parse_host, url_host
 
 ROOM_NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
 DEFAULT_ROOM = "main"
@@ -61,12 +63,40 @@ def origin_allowed(origin: str | None, host: str, origins: Collection[str]) -> b
         page = urlsplit(origin.strip().lower())
         ours = urlsplit(f"//{host.strip().lower()}")
         default_port = _DEFAULT_PORTS.get(page.scheme)
-        return page.hostname is not None and (page.hostname, page.port or default_port) == (
-            ours.hostname,
+        return bool(page.hostname) and (_host(page), page.port or default_port) == (
+            _host(ours),
             ours.port or default_port,
         )
-    except ValueError:  # a port that is no number
+    except ValueError:  # a port that is no number, or an address that is none
         return False
+
+
+def parse_origin(text: str) -> str:
+    """
+    Return an origin that is to be allowed, as browsers send it: ``http://name:port``, ``null``, or ``*`` for all.
+
+    Raises:
+        ValueError: no browser sends such a one.
+
+    """
+    if text.lower() in {"*", "null"}:
+        return text.lower()
+    try:
+        parts = urlsplit(text.strip())
+        name = "" if "@" in parts.netloc or not parts.scheme else parts.hostname or ""
+        host = url_host(parse_host(f"[{name}]" if "[" in parts.netloc else name))
+        port = "" if parts.port in {None, _DEFAULT_PORTS.get(parts.scheme)} else f":{parts.port}"
+    except ValueError:
+        raise ValueError(f"{text!r} is no origin; right would be http://HOST or http://HOST:PORT") from None
+    if parts.path not in {"", "/"} or parts.query or parts.fragment:
+        raise ValueError(f"{text!r} is more than an origin; {parts.scheme}://{host}{port} would be one")
+    return f"{parts.scheme}://{host}{port}"
+
+
+def _host(parts: SplitResult) -> str:
+    """Return the host of a page or of a Host header: an address in one of its spellings, without its interface."""
+    name = parts.hostname or ""
+    return header_host(parse_host(f"[{name}]")) if ":" in name else name
 
 
 def _check_protocol(headers: Mapping[str, str]) -> Refusal | None:

@@ -181,7 +181,7 @@ def test_a_web_server_is_no_game() -> None:
 
 def test_no_such_host() -> None:
     with pytest.raises(NoServerError, match="no such host: a"):
-        resolve(parse_target("ws://a..b"))
+        resolve(parse_target("ws://a.invalid"))
 
 
 # Whom the load is for

@@ -294,8 +294,47 @@ def test_a_message_of_several_lines_is_told_in_one(capsys: pytest.CaptureFixture
     assert (exited.value.code, capsys.readouterr().err) == (2, "error: what is wrong\n")
 
 
-def test_the_ready_line_is_an_address_to_go_to() -> None:
-    assert parse_arguments("gevent", []).ready_line(80) == "tickbench gevent listening on http://127.0.0.1:80"
-    assert (
-        parse_arguments("asyncio", ["--host", "::1"]).ready_line(1) == "tickbench asyncio listening on http://[::1]:1"
-    )
+@pytest.mark.parametrize(
+    ("host", "bound", "url"),
+    [
+        ("127.0.0.1", "127.0.0.1", "http://127.0.0.1:80"),
+        ("0.0.0.0", "0.0.0.0", "http://0.0.0.0:80"),  # noqa: S104 # it is the case
+        ("::1", "::1", "http://[::1]:80"),
+        ("::", "::", "http://[::]:80"),
+        ("fe80::1%eth0", "fe80::1", "http://[fe80::1%25eth0]:80"),
+        ("localhost", "127.0.0.1", "http://127.0.0.1:80"),
+        ("localhost", "::1", "http://[::1]:80"),
+    ],
+)
+def test_the_ready_line_is_an_address_to_go_to(host: str, bound: str, url: str) -> None:
+    assert parse_arguments("gevent", ["--host", host]).ready_line(bound, 80) == f"tickbench gevent listening on {url}"
+
+
+@pytest.mark.parametrize(
+    ("host", "kept"),
+    [("[::1]", "::1"), ("[fe80::1%25eth0]", "fe80::1%eth0"), ("Bücher.example", "xn--bcher-kva.example")],
+)
+def test_a_host_is_taken_as_it_stands_in_a_url(host: str, kept: str) -> None:
+    assert parse_arguments("gevent", ["--host", host]).host == kept
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--host", "fe80::1"], "name the interface, such as fe80::1%eth0"),
+        (["--host", "a..b"], "no name or address"),
+        (["--host", "::1:x"], "no IPv6 address"),
+        (["--origin", "good.example"], "no origin; right would be http://HOST"),
+        (["--origin", "http://good.example/page"], "http://good.example would be one"),
+    ],
+)
+def test_hosts_and_origins_that_are_none_are_one_line(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exited:
+        parse_arguments("asyncio", arguments)
+    said = capsys.readouterr().err
+    assert exited.value.code == 2
+    assert said.startswith("error: ")
+    assert said.count("\n") == 1
+    assert words in said

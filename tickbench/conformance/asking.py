@@ -7,7 +7,7 @@ import socket
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from shared.wire.target import Target, parse_target
+from shared.wire.target import Target
 from tickbench.conformance.verdict import quote
 from tickbench.errors import InputError
 
@@ -26,20 +26,12 @@ class Answer(NamedTuple):
         return f"HTTP {self.status} {quote(self.body.decode(errors='replace').strip())}".rstrip()
 
 
-def target_of(url: str) -> Target:
-    """Return the endpoint that ``url`` names, by the rules of the load test; InputError if it is none."""
-    try:
-        return parse_target(url)
-    except ValueError as error:
-        raise InputError(str(error)) from error
-
-
 def knock(target: Target) -> None:
     """Raise :class:`InputError` if nobody listens there."""
     try:
         socket.create_connection((target.host, target.port), REACH_LIMIT_S).close()
     except OSError as error:
-        raise InputError(f"nobody listens on {target.authority} ({error.strerror or error}); start it first") from error
+        raise InputError(f"nobody listens on {target.place} ({error.strerror or error}); start it first") from error
 
 
 def ask(server: Target, method: str, path: str, headers: Mapping[str, str | None], limit_s: float) -> Answer:

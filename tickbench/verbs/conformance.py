@@ -6,7 +6,7 @@ import click
 import msgspec
 from rich.console import Console
 
-from tickbench.conformance.asking import knock, target_of
+from tickbench.conformance.asking import knock
 from tickbench.conformance.check import Check
 from tickbench.conformance.run import examine
 from tickbench.conformance.subject import Subject
@@ -15,7 +15,7 @@ from tickbench.conformance.verdict import CheckResult, Conformance
 from tickbench.conformance.words import show_list, show_result, show_sum
 from tickbench.errors import InputError, InterruptedByUserError
 from tickbench.interrupts import interruptible
-from tickbench.verbs.load import check_url
+from tickbench.target import target_of
 
 CONFORMING, FAULTY = 0, 1
 
@@ -49,7 +49,6 @@ def conformance(url: str | None, only: tuple[str, ...], *, lists: bool, json_fil
         raise InputError("no URL; give one like http://127.0.0.1:8000")
     if json_file is not None and not json_file.absolute().parent.is_dir():
         raise InputError(f"--json {json_file}: there is no folder {json_file.parent}; make it, or give another file")
-    check_url(url)
     target = target_of(url)
     knock(target)
     width = max(len(check.name) for check in checks)

@@ -3,7 +3,6 @@
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import click
 from rich.console import Console
@@ -17,8 +16,8 @@ from tickbench.objectives import judge_run, status_of
 from tickbench.processes import Nursery
 from tickbench.screen import load_table, print_objectives
 from tickbench.slo import BROKEN_STATUS, UNTRUSTED_STATUS, Objective, parse_slo
+from tickbench.target import target_of
 
-SCHEMES = ("http", "https", "ws", "wss")
 VALID, FAILED, WRONG_USAGE, NOT_VALID = 0, 1, 2, UNTRUSTED_STATUS
 SLACK_S = 120.0
 """What a load run may take beside the ramp, warm-up and measuring."""
@@ -115,13 +114,13 @@ def load(
     """
     Load a server and say what came of it.
 
-    URL begins with http, https, ws or wss; no path means /connect.
+    URL begins with http or ws; no path means /connect.
 
     Exit status: 0 if the figures can be trusted, 3 if not, 4 if an objective is broken by a figure that can, 1 if the
     run failed.
     """
     check_load_test()
-    check_url(url)
+    target_of(url)
     slo = parse_slo(slo_text) if slo_text is not None else []
     if out is not None and not out.absolute().parent.is_dir():
         raise InputError(f"--out {out}: there is no folder {out.parent}; make it, or give another file")
@@ -145,18 +144,6 @@ def passed_on(options: Mapping[str, float | None]) -> dict[str, str | int | floa
     names = {"workers": "processes"}
     given = {names.get(option, option.replace("_", "-")): value for option, value in options.items()}
     return {name: value for name, value in given.items() if value is not None}
-
-
-def check_url(url: str) -> None:
-    """Raise :class:`InputError` if ``url`` is none that can be loaded."""
-    example = "give one like http://127.0.0.1:8000"
-    try:
-        parts = urlsplit(url)
-        complete = parts.scheme in SCHEMES and parts.hostname and parts.port != 0
-    except ValueError as error:
-        raise InputError(f"URL {url!r}: {error}; {example}") from error
-    if not complete:
-        raise InputError(f"{url!r} is no URL of a server; {example}")
 
 
 def time_limit_s(request: LoadRequest) -> float:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.wire.handshake import busy, check_room, check_upgrade, origin_allowed, room_name
+from shared.wire.handshake import busy, check_room, check_upgrade, origin_allowed, parse_origin, room_name
 
 GOOD = {
     "host": "game.example:8000",
@@ -215,3 +215,41 @@ def test_busy_says_when_to_come_again() -> None:
 
 def test_a_random_key_is_taken() -> None:
     assert status(sec_websocket_key=base64.b64encode(os.urandom(16)).decode()) == 101
+
+
+@pytest.mark.parametrize(
+    ("text", "origin"),
+    [
+        ("http://A.example", "http://a.example"),
+        ("https://a.example:443/", "https://a.example"),
+        ("http://a.example:81", "http://a.example:81"),
+        ("http://bücher.example", "http://xn--bcher-kva.example"),
+        ("http://[0:0::1]:8000", "http://[::1]:8000"),
+        ("chrome-extension://abc", "chrome-extension://abc"),
+        ("NULL", "null"),
+        ("*", "*"),
+    ],
+)
+def test_an_origin_is_allowed_as_browsers_send_it(text: str, origin: str) -> None:
+    assert parse_origin(text) == origin
+
+
+@pytest.mark.parametrize("text", ["", "a.example", "http://", "http://a:b", "http://[::1", "http://u@a", "http://a/b"])
+def test_what_no_browser_sends_is_no_origin(text: str) -> None:
+    with pytest.raises(ValueError, match="origin"):
+        parse_origin(text)
+
+
+@pytest.mark.parametrize(
+    ("origin", "host"),
+    [
+        ("http://[::1]:8000", "[::1]:8000"),
+        ("http://[::1]:8000", "[0:0:0:0:0:0:0:1]:8000"),
+        ("http://[::1]", "[::1]:80"),
+        ("http://[fe80::1]:8000", "[fe80::1%25eth0]:8000"),
+        ("http://[fe80::1]:8000", "[fe80::1%eth0]:8000"),
+    ],
+)
+def test_the_own_address_is_allowed_in_each_of_its_spellings(origin: str, host: str) -> None:
+    assert origin_allowed(origin, host, ())
+    assert not origin_allowed(origin, host.replace(":1", ":2"), ())

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 import pytest
 
 from tests.support.server import run_server
-from tickbench.conformance.asking import target_of
 from tickbench.conformance.run import examine
 from tickbench.conformance.subject import Subject
 from tickbench.conformance.table import CHECKS
 from tickbench.conformance.verdict import Conformance
+from tickbench.target import target_of
 
 HASTY = ("--new-player-limit", "1.5", "--handshake-limit", "1")
 FAST = ("--tick-rate", "50")

@@ -6,11 +6,11 @@ import pytest
 
 from tests.support.server import RunningServer, run_server
 from tickbench.conformance import entrance_checks, http_checks
-from tickbench.conformance.asking import target_of
 from tickbench.conformance.run import examine
 from tickbench.conformance.subject import Subject
 from tickbench.conformance.table import CHECKS
 from tickbench.conformance.verdict import Conformance
+from tickbench.target import target_of
 
 FLAGS = (
     *("--fanout", "library", "--tick-rate", "50", "--tick-budget", "0"),
