@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 from loadtests.rooms import ServerSkips
 from shared.measure.histogram import Histogram, HistogramSummary
+from shared.measure.quota import throttled_between
 from shared.measure.summary import ServerFigures, ServerTicks
 
 if TYPE_CHECKING:
     from loadtests.stats import ServerStats, TickStats
+    from shared.measure.quota import Quota
 
 CLOCK_PERCENT = 1.0
 """How far the server's clock may be off ours, of the time between two answers ..."""
@@ -98,6 +100,12 @@ class Between:
             and room.n >= earlier[room.name].n
             and room.skipped_ticks >= earlier[room.name].skipped_ticks
         }
+
+    def throttled(self) -> list[Quota]:
+        """Return what the server says that quotas of CPU time held it back."""
+        if not self.is_same_process:
+            return []
+        return throttled_between(self._before.process.quotas, self._after.process.quotas)
 
     def _elapsed_s(self) -> float | None:
         before, after = self._before, self._after

@@ -14,10 +14,15 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from loadtests.stats import ServerStats
 
 STEP_US = 100
 """A smaller change of the offset is the error of reading two clocks one after the other."""
+SAME_US = 1000
+"""Within which, beside the time that an answer took, two clocks are taken for one."""
 PING_MEMORY_US = 10_000_000
 """How old a ping may be that the other host's clock is estimated from: two clocks drift apart by 20 us a second."""
 
@@ -30,6 +35,20 @@ def boot_id() -> str | None:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
         return None
+
+
+def is_here(stats: ServerStats, offset_us: int) -> bool:
+    """
+    Return whether a server is on this host and has its monotonic clock, whose offset is ``offset_us``.
+
+    The boot id alone does not say so: in a time namespace (time_namespaces(7)), and on a machine that was cloned while
+    it ran, the clock is another one. Then what it says its time is does not fit between our question and its answer.
+
+    """
+    if stats.boot_id != boot_id():
+        return False
+    ahead_us = stats.clock_offset_us - offset_us
+    return stats.asked_us + ahead_us - SAME_US <= stats.now_us <= stats.answered_us + ahead_us + SAME_US
 
 
 class OffsetWatch:

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 import gevent
 
 from loadtests.believed import Between
-from loadtests.clocks import boot_id
+from loadtests.clocks import OffsetWatch, is_here
 from loadtests.coreprobes import CoreProbes
 from loadtests.machine import MachineSample, sample_machine
+from loadtests.serverprocess import family_of, find_process
 from loadtests.stamps import now_us
 from loadtests.stats import NotOursError, ServerStats, fetch_stats
 from loadtests.summarise import Run, summarise, write_whole
+from shared.measure.quota import read_quotas, throttled_between
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from loadtests.crew import Crew
     from loadtests.options import LoadOptions
     from loadtests.part import Part
+    from shared.measure.quota import Quota
     from shared.measure.summary import LoadSummary
 
 logger = logging.getLogger("tickbench.load")
@@ -85,6 +88,10 @@ class Conductor:
         self._base = base
         self._why_unknown = why_unknown
         self._base_at_s = time.monotonic()
+        self._is_here = base is not None and is_here(base, OffsetWatch().offset_us)
+        """The server is on this host."""
+        self._server_pid: int | None = None
+        """By our numbers; None where it can't be told which process it is."""
         self._crew = crew
         self._probes = CoreProbes()
         self._greenlet: gevent.Greenlet[[], None] | None = None
@@ -104,8 +111,9 @@ class Conductor:
 
     def _conduct(self) -> None:
         try:
-            if self._base is not None and self._is_here() and self._base.process.cpus:
-                self._probes.start(self._base.process.cpus)
+            if self._base is not None and self._is_here:
+                self._server_pid = find_process(self._base.process, time.monotonic() - self._base.answered_s)
+                self._probes.start(self._base.process.cpus or [])
             self._ramp()
             status = self._report(self._measure())
         except (FailedRunError, OSError, ValueError) as error:
@@ -155,6 +163,7 @@ class Conductor:
         self._asking = gevent.spawn(self._edge)
         self._sleep_until(started_s + warm_up_s)
         self._probes.reset()
+        quotas = self._server_quotas()
         self._sleep_until(started_s + warm_up_s + options.duration_s)
         gaps = self._probes.report()
         self._wait_until(self._drained, options.duration_s + WAIT_S)
@@ -162,6 +171,7 @@ class Conductor:
         if opened.stats is None and self._base is not None and not opened.doubt:
             raise FailedRunError("the server does not answer GET /stats any more")
         closed = self._edge()
+        throttled = throttled_between(quotas, self._server_quotas())
         parts = self._settle(opened.stats, closed.stats)
         if why := self._crew.failed():
             raise FailedRunError(why)
@@ -173,7 +183,9 @@ class Conductor:
             after=closed.stats,
             why_unknown=self._why_unknown,
             doubts=[edge.doubt for edge in (opened, closed) if edge.doubt],
-            server_is_here=self._is_here(),
+            server_is_here=self._is_here,
+            server_pids=None if self._server_pid is None else family_of(self._server_pid),
+            server_throttled=throttled,
             opened=opened.machine,
             closed=closed.machine,
             gaps=gaps,
@@ -219,8 +231,9 @@ class Conductor:
     def _sleep_until(self, at_s: float) -> None:
         gevent.sleep(max(0.0, at_s - time.monotonic()))
 
-    def _is_here(self) -> bool:
-        return self._base is not None and self._base.boot_id == boot_id()
+    def _server_quotas(self) -> list[Quota]:
+        """Return the quotas of the server's process, with all that surround it, where they can be seen from here."""
+        return [] if self._server_pid is None else read_quotas(self._server_pid)
 
     def _server_now_us(self) -> int:
         """Return the server's time, to a few milliseconds: workers wait for the window by their own, better ones."""

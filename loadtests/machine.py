@@ -54,6 +54,8 @@ class CoreUse:
     """Of the core that had most of it."""
     foreign_percent: float | None
     """CPU of all processes but those that were known, over these cores; None where these are not known."""
+    is_bound: bool = False
+    """That is all that is not theirs, which is more: what nobody is charged with is in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +64,8 @@ class Known:
 
     cpu_s: float
     """What they took of them between two samples."""
-    pids: Collection[int] = ()
-    """Their pids, and those of all others of the run, wherever they are."""
+    pids: Collection[int] | None = ()
+    """Their pids, and those of all others of the run, wherever they are; None where one of them is not known."""
 
 
 def own_cpus() -> list[int]:
@@ -111,9 +113,10 @@ def use_between(before: MachineSample, after: MachineSample, cpus: list[int], kn
     if known is None:
         return CoreUse(100 * max(steal), None)
     foreign_s = max(0.0, busy_s - known.cpu_s)
-    if before.process_cpu_s is not None and after.process_cpu_s is not None:
+    is_bound = before.process_cpu_s is None or after.process_cpu_s is None or known.pids is None
+    if before.process_cpu_s is not None and after.process_cpu_s is not None and known.pids is not None:
         foreign_s = min(foreign_s, _others_cpu_s(before.process_cpu_s, after.process_cpu_s, known.pids))
-    return CoreUse(100 * max(steal), 100 * foreign_s / (elapsed_s * len(shared)))
+    return CoreUse(100 * max(steal), 100 * foreign_s / (elapsed_s * len(shared)), is_bound)
 
 
 def _others_cpu_s(before: dict[int, float], after: dict[int, float], pids: Collection[int]) -> float:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from loadtests.clocks import OffsetWatch, ServerClock, boot_id
+from loadtests.clocks import OffsetWatch, ServerClock, boot_id, is_here
 from loadtests.drift import DriftProbe
 from loadtests.ledger import Ledger
 from loadtests.machine import own_cpus, sample_machine
@@ -21,6 +21,7 @@ from loadtests.part import Figures, Part
 from loadtests.recorder import Recorder
 from loadtests.stamps import now_us
 from shared.measure.histogram import Histogram
+from shared.measure.quota import Quota, read_quotas, throttled_between
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -55,9 +56,9 @@ class Measurement:
 
     def __init__(self, base: ServerStats | None, period_us: float | None) -> None:
         self.boot_id = boot_id()
-        self.same_host = base is None or base.boot_id == self.boot_id
-        """A server that does not say is taken for one on this host."""
         self.offsets = OffsetWatch()
+        self.same_host = base is None or is_here(base, self.offsets.offset_us)
+        """A server that does not say is taken for one on this host."""
         offset_us = self.offsets.offset_us if base is None else base.clock_offset_us
         self.clock = ServerClock(self.offsets, offset_us if self.same_host else None)
         if base is not None:  # where nobody pings, it is all that tells of another host's clock
@@ -75,6 +76,7 @@ class Measurement:
         # Of the machine, outside the window: with hundreds of processes it takes milliseconds.
         self._before = self._after = sample_machine()
         self._own_cpu_s = 0.0
+        self._quotas: list[Quota] = []
 
     def beat(self) -> None:
         """Account for what arrived since the last beat, and look at the clocks once a second."""
@@ -99,6 +101,7 @@ class Measurement:
         self.clock.begin()
         self._up = self.ledger.up
         self.is_open = True
+        self._quotas = read_quotas()
         self._opened = self._edge()
 
     def close_window(self) -> None:
@@ -109,6 +112,7 @@ class Measurement:
     def end(self) -> None:
         """Say that what was measured has come, or is not waited for any more."""
         self._after, self._own_cpu_s = sample_machine(), time.process_time() - self._own_cpu_s
+        self._quotas = throttled_between(self._quotas, read_quotas())
 
     def settle(self, ticks: Mapping[str, list[Any]], skips: dict[str, ServerSkips]) -> None:
         """
@@ -138,6 +142,7 @@ class Measurement:
             before=self._before,
             after=self._after,
             own_cpu_s=self._own_cpu_s,
+            throttled=self._quotas,
             rss_bytes=self._opened.rss_bytes,
             rss_growth_bytes=self._opened.rss_bytes - self._rss_bytes,
             up=self._up,

@@ -6,10 +6,13 @@ from dataclasses import asdict, dataclass, field
 from functools import reduce
 from typing import Any, Self
 
+import msgspec
+
 from loadtests.accounts import MAIN, Accounts, Additive, StageAccounts
 from loadtests.machine import MachineSample
 from loadtests.rush import Rush
 from shared.measure.histogram import Histogram
+from shared.measure.quota import Quota
 
 
 @dataclass(slots=True)
@@ -40,6 +43,8 @@ class Part:
     after: MachineSample | None
     own_cpu_s: float
     """CPU time of this process between the two."""
+    throttled: list[Quota]
+    """What quotas of CPU time held this process back from the opening of the window until all had come."""
     rss_bytes: int
     """When the window opened."""
     rss_growth_bytes: int
@@ -80,6 +85,7 @@ class Part:
             "rush": list(self.rush),
             "before": None if self.before is None else asdict(self.before),
             "after": None if self.after is None else asdict(self.after),
+            "throttled": msgspec.to_builtins(self.throttled),
             "steps": list(self.steps.items()),
             "figures": self.figures.to_wire(),
             "groups": {name: accounts.to_wire() for name, accounts in self.groups.items()},
@@ -94,6 +100,7 @@ class Part:
             **{name: wire[name] for name in _PLAIN},
             before=None if wire["before"] is None else MachineSample.from_wire(wire["before"]),
             after=None if wire["after"] is None else MachineSample.from_wire(wire["after"]),
+            throttled=msgspec.convert(wire["throttled"], list[Quota]),
             rush=Rush(*wire["rush"]),
             steps=dict(wire["steps"]),
             figures=Figures.from_wire(wire["figures"]),
@@ -154,6 +161,7 @@ def merged(parts: list[Part]) -> Part:
         before=parts[0].before,
         after=parts[0].after,
         own_cpu_s=sum(part.own_cpu_s for part in parts),
+        throttled=[quota for part in parts for quota in part.throttled],
         rss_bytes=sum(part.rss_bytes for part in parts),
         rss_growth_bytes=sum(part.rss_growth_bytes for part in parts),
         up=sum(part.up for part in parts),

@@ -35,6 +35,7 @@ READ_LATE = (*COUNTS, *MEMORY, *SERVERS_OWN)
 """The generator saw late what came in time. Its reads wake less often then, which saves the server CPU a frame."""
 
 SPARED: dict[str, tuple[str, ...]] = {
+    "_throttled": TIME_WAS_TAKEN,
     "_steal": TIME_WAS_TAKEN,
     "_core_gap": TIME_WAS_TAKEN,
     "_core_gap_beside_the_server": TIME_WAS_TAKEN,

@@ -19,6 +19,7 @@ from loadtests.client import reason_of
 from loadtests.probe import NoServerError, knock
 from loadtests.stamps import now_us
 from shared.measure.histogram import HistogramSummary  # noqa: TC001 - msgspec reads the annotations
+from shared.measure.quota import Quota  # noqa: TC001 - as above
 
 if TYPE_CHECKING:
     from loadtests.client import Address
@@ -69,6 +70,7 @@ class ProcessStats(msgspec.Struct, frozen=True):
     rss_bytes: Count
     cpus: list[Core] | None = None
     children: list[Count] = []
+    quotas: list[Quota] = []
 
 
 class ServerStats(msgspec.Struct, frozen=True):

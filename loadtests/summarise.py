@@ -12,11 +12,13 @@ from msgspec.structs import replace
 
 from loadtests.accounts import MAIN
 from loadtests.believed import figures_between
-from loadtests.machine import CoreUse, Known, use_between
+from loadtests.coreuses import CoreUses, core_uses, foreign_percent, is_open, throttled
+from loadtests.findings import LIMITS, Findings
 from loadtests.part import merged
 from loadtests.steps import summary_of
-from loadtests.validity import LIMITS, Findings, is_saturated, judge, limits_in_words
+from loadtests.validity import is_saturated, judge, limits_in_words
 from loadtests.witness import Fate
+from shared.measure.quota import in_words
 from shared.measure.summary import (
     ClockFigures,
     ConnectionCounts,
@@ -29,6 +31,7 @@ from shared.measure.summary import (
     MachineFigures,
     ServerFigures,
     StageFigures,
+    ThrottledFigures,
     WorkerFigures,
 )
 
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
     from loadtests.part import Part
     from loadtests.stats import ServerStats
     from shared.measure.histogram import Histogram
+    from shared.measure.quota import Quota
 
 STALLED = "stalled"
 """The group of connections that stop reading by plan."""
@@ -66,6 +70,10 @@ class Run:
     doubts: list[str] = field(default_factory=list)
     """What else the server answered that is no /stats of ours."""
     server_is_here: bool
+    server_pids: set[int] | None
+    """Its process, and all that come from it, by our numbers; None where it can't be told which it is."""
+    server_throttled: list[Quota]
+    """What quotas of CPU time held back of that process in the window, as far as it shows from outside."""
     """On the conductor's host, whose cores are known."""
     opened: MachineSample | None
     closed: MachineSample | None
@@ -91,25 +99,12 @@ class Run:
         return self.base.process.cpus if self.base is not None and self.server_is_here else None
 
 
-@dataclass(frozen=True, slots=True)
-class CoreUses:
-    """What the server's cores and the generator's did besides their own work; None where that is not known."""
-
-    server: CoreUse | None
-    generator: CoreUse | None
-
-    @property
-    def steal_percent(self) -> float | None:
-        """Of the core that had most of it."""
-        return max((use.steal_percent for use in (self.server, self.generator) if use is not None), default=None)
-
-
 def summarise(run: Run) -> LoadSummary:
     """Return everything that was measured."""
     whole = merged(run.parts)
     main = whole.main
     server, doubts = _server(run, whole)
-    uses = _core_uses(run, server)
+    uses = core_uses(run, server)
     findings = _findings(run, whole, server, uses, [*run.doubts, *doubts])
     return LoadSummary(
         url=run.options.target.url,
@@ -280,8 +275,8 @@ def _server(run: Run, whole: Part) -> tuple[ServerFigures, list[str]]:
 def _machine(run: Run, whole: Part, uses: CoreUses) -> MachineFigures:
     return MachineFigures(
         steal_percent=uses.steal_percent,
-        foreign_cpu_percent=None if uses.server is None else uses.server.foreign_percent,
-        foreign_cpu_generator_percent=None if uses.generator is None else uses.generator.foreign_percent,
+        foreign_cpu_percent=foreign_percent(uses.server),
+        foreign_cpu_generator_percent=foreign_percent(uses.generator),
         cpus_server=run.server_cpus,
         cpus_generator=whole.cpus,
         core_gaps=[
@@ -292,6 +287,17 @@ def _machine(run: Run, whole: Part, uses: CoreUses) -> MachineFigures:
                 lateness_ms=gap.lateness.summary(),
             )
             for gap in run.gaps
+        ],
+        throttled=[
+            ThrottledFigures(
+                who=who,
+                group=quota.group,
+                cores=quota.cores,
+                periods=quota.throttled_periods,
+                ms=quota.throttled_us / 1000,
+            )
+            for who, quotas in throttled(run, whole).items()
+            for quota in quotas
         ],
     )
 
@@ -309,52 +315,6 @@ def _clock(run: Run, whole: Part) -> ClockFigures:
 
 
 # What the verdict rests on
-
-
-def _core_uses(run: Run, server: ServerFigures) -> CoreUses:
-    """Return what the measured cores did besides; a host's workers are known to each other's cores."""
-    its = set(run.server_cpus or ())
-    its_s = None if server.cpu_percent is None else server.cpu_percent / 100
-    here = run.base.boot_id if run.base is not None and run.server_is_here else None
-    uses: list[CoreUse] = []
-    hosts = {part.boot_id: [other for other in run.parts if other.boot_id == part.boot_id] for part in run.parts}
-    for boot_id, parts in hosts.items():
-        before, after = parts[0].before, parts[0].after
-        if before is None or after is None:
-            continue
-        cpus = sorted({cpu for part in parts for cpu in part.cpus})
-        cpu_s: float | None = sum(part.own_cpu_s for part in parts)
-        if boot_id == here and its & set(cpus):
-            elapsed_s = after.at_s - before.at_s
-            cpu_s = None if its_s is None else (cpu_s or 0) + elapsed_s * (its_s + _probes_s(run, set(cpus)))
-        known = None if cpu_s is None else Known(cpu_s, _pids(run, boot_id))
-        uses += [use] if (use := use_between(before, after, cpus, known)) is not None else []
-    generator = None
-    if uses:
-        foreign = [use.foreign_percent for use in uses if use.foreign_percent is not None]
-        generator = CoreUse(max(use.steal_percent for use in uses), max(foreign, default=None))
-    if run.opened is None or run.closed is None or not its:
-        return CoreUses(None, generator)
-    known = None
-    if its_s is not None:
-        beside_s = sum(part.figures.cpu_s for part in run.parts if part.boot_id == here and set(part.cpus) & its)
-        # What was sampled over the window alone was done at the same rate shortly before and after it.
-        share = its_s + _probes_s(run, its) + beside_s / run.duration_s
-        known = Known((run.closed.at_s - run.opened.at_s) * share, _pids(run, here))
-    return CoreUses(use_between(run.opened, run.closed, sorted(its), known), generator)
-
-
-def _probes_s(run: Run, cpus: set[int]) -> float:
-    """Return how much of a second the drift probes on some cores took."""
-    return sum(gap.cpu_s for gap in run.gaps if gap.cpu in cpus) / run.duration_s
-
-
-def _pids(run: Run, boot_id: str | None) -> set[int]:
-    """Return the processes of the run on a host, but for the conductor's, where that is no worker."""
-    pids = {part.pid for part in run.parts if part.boot_id == boot_id}
-    if run.base is not None and run.base.boot_id == boot_id:
-        pids |= {run.base.process.pid, *run.base.process.children, *(gap.pid for gap in run.gaps)}
-    return pids
 
 
 def _findings(run: Run, whole: Part, server: ServerFigures, uses: CoreUses, doubts: list[str]) -> Findings:
@@ -375,8 +335,10 @@ def _findings(run: Run, whole: Part, server: ServerFigures, uses: CoreUses, doub
         core_gap_ms=max((gap.max_gap_us / 1000 for gap in run.gaps), default=None),
         core_gap_outranks=all(gap.scheduling != "normal" for gap in run.gaps),
         unwatched_cpus=sorted(set(run.server_cpus or ()) - {gap.cpu for gap in run.gaps}),
-        foreign_server_percent=None if uses.server is None else uses.server.foreign_percent,
-        foreign_generator_percent=None if uses.generator is None else uses.generator.foreign_percent,
+        foreign_server_percent=foreign_percent(uses.server),
+        foreign_generator_percent=foreign_percent(uses.generator),
+        unassigned_percent=uses.server.foreign_percent if uses.server is not None and is_open(uses.server) else None,
+        throttled="; ".join(f"the {who} {in_words(of)}" for who, of in throttled(run, whole).items() if of),
         shared_cpus=sorted(set(run.server_cpus or ()) & {cpu for part in run.parts for cpu in part.cpus}),
         clock_step_us=whole.clock_step_us,
         slow_skips=_slow_skips(server, whole, others),
@@ -392,6 +354,7 @@ def _findings(run: Run, whole: Part, server: ServerFigures, uses: CoreUses, doub
         stats_lost=run.base is not None and not run.server_is_known and not run.doubts,
         stats_late_ms=max(0.0, (run.before.now_us - run.window.start) / 1000) if run.before is not None else 0.0,
         same_host=whole.same_host,
+        same_boot=run.base is not None and all(part.boot_id == run.base.boot_id for part in run.parts),
         clock_uncertainty_us=whole.clock_uncertainty_us,
         negative_deliveries=sum(accounts.negative_deliveries for accounts in everybody),
         concurrency=_concurrency(run, main),

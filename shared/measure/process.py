@@ -10,6 +10,8 @@ from typing import TypedDict
 
 import psutil
 
+from shared.measure.quota import Quota, read_quotas
+
 
 class ProcessReport(TypedDict):
     """The ``process`` object of ``/stats``."""
@@ -26,6 +28,8 @@ class ProcessReport(TypedDict):
     packages: dict[str, str]
     gc_thresholds: tuple[int, int, int]
     gc_frozen: int
+    quotas: list[Quota]
+    """Of CPU time, that hold for it."""
 
 
 def boot_id() -> str:
@@ -53,6 +57,7 @@ def process_report(packages: tuple[str, ...], children: Iterable[int] = ()) -> P
             "packages": versions(packages),
             "gc_thresholds": gc.get_threshold(),
             "gc_frozen": gc.get_freeze_count(),
+            "quotas": read_quotas(),
         }
 
 

@@ -183,6 +183,19 @@ class ServerFigures(msgspec.Struct, frozen=True, kw_only=True):
     slow_closed: int | None = None
 
 
+class ThrottledFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """What a quota of CPU time (of a control group, such as a container's) held back in the window."""
+
+    who: Literal["server", "generator"]
+    group: str
+    cores: float | None
+    """How many it is worth; None where it was taken away meanwhile."""
+    periods: int
+    """In how many of the quota's periods the group was stopped."""
+    ms: float
+    """For how long, added up over the cores that it could have run on."""
+
+
 class MachineFigures(msgspec.Struct, frozen=True, kw_only=True):
     """The cores that were measured on: the greatest share over them; None where the system does not tell."""
 
@@ -194,6 +207,7 @@ class MachineFigures(msgspec.Struct, frozen=True, kw_only=True):
     cpus_server: list[int] | None = None
     cpus_generator: list[int] | None = None
     core_gaps: list[CoreGapFigures] = []
+    throttled: list[ThrottledFigures] = []
 
 
 class Validity(msgspec.Struct, frozen=True, kw_only=True):

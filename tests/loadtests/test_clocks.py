@@ -1,9 +1,11 @@
 import re
 from itertools import count
 
+import msgspec
 import pytest
 
-from loadtests.clocks import PING_MEMORY_US, STEP_US, OffsetWatch, ServerClock, boot_id
+from loadtests.clocks import PING_MEMORY_US, STEP_US, OffsetWatch, ServerClock, boot_id, is_here
+from tests.loadtests.test_stats import decoded
 
 OFFSET_US = 1_700_000_000_000_000
 
@@ -30,6 +32,30 @@ def clocks() -> Clocks:
 @pytest.fixture
 def watch(clocks: Clocks) -> OffsetWatch:
     return OffsetWatch(clocks.wall_ns, clocks.monotonic_ns)
+
+
+# Whether the server is here
+
+
+@pytest.mark.parametrize(
+    ("boot", "offset_us", "now_us", "same"),
+    [
+        (None, OFFSET_US, 1_000, True),
+        (None, OFFSET_US + 7_000, 8_000, True),  # it began before somebody set the clock
+        (None, OFFSET_US + 7_000, 1_000, False),
+        (None, OFFSET_US - 10**9, 1_000, False),  # in a time namespace: another monotonic clock, the same wall clock
+        (None, OFFSET_US, 2_500, True),
+        (None, OFFSET_US, 4_001, False),
+        (None, OFFSET_US, 0, True),
+        ("another", OFFSET_US, 1_000, False),
+    ],
+)
+def test_a_server_is_here_if_its_boot_id_and_its_clock_are_ours(
+    boot: str | None, offset_us: int, now_us: int, same: bool
+) -> None:
+    stats = decoded(boot_id=boot or boot_id() or "", clock_offset_us=offset_us, now_us=10**9 + now_us)
+    stats = msgspec.structs.replace(stats, asked_us=10**9 + 1_000, answered_us=10**9 + 3_000)
+    assert is_here(stats, OFFSET_US) is same
 
 
 # Our own

@@ -156,6 +156,21 @@ def test_steal(tmp_path: Path) -> None:
     assert_reason(load_planted(stats_law(), tmp_path, tamper="steal"), "the hypervisor stole")
 
 
+@about("throttled")
+def test_a_server_that_a_quota_holds_back(tmp_path: Path) -> None:
+    law = stats_law(claim_throttled_us=70_000, claim_after_s=1.5)
+    summary = load_planted(law, tmp_path, "--duration", 2)
+    assert_reason(summary, "held back the server for 70 ms in 1 periods (quota of 0.5 cores, group /planted)")
+    assert any("held back" in reason for reason in summary.validity.machine)
+
+
+@about("unassigned")
+def test_a_container_that_does_not_show_whose_work_it_was(tmp_path: Path) -> None:
+    summary = load_planted(stats_law(), tmp_path, tamper="hidden processes")
+    assert_warning(summary, "whether others took the server's core is not known")
+    assert summary.machine.foreign_cpu_percent is None
+
+
 @about("core_gap")
 def test_the_server_s_core_was_away(tmp_path: Path) -> None:
     with planted(stats_law(), tmp_path, pinned=True) as server:

@@ -8,6 +8,7 @@ from loadtests.machine import CoreTimes, MachineSample
 from loadtests.part import Figures, Part, merged
 from loadtests.rush import Rush
 from shared.measure.histogram import Histogram
+from shared.measure.quota import Quota
 from tests.loadtests.test_accounts import filled, travelled
 
 
@@ -31,6 +32,7 @@ def part(worker: int = 0, **changes: Any) -> Part:
         "own_cpu_s": 1.5 * seed,
         "before": sample,
         "after": replace(sample, at_s=99.0),
+        "throttled": [Quota(f"/{worker}", 0.5, seed, 1000 * seed)],
         "rss_bytes": 1000 * seed,
         "rss_growth_bytes": 100 * seed,
         "up": 10 * seed,

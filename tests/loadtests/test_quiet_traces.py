@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from loadtests.validity import Findings, is_saturated, judge
+from loadtests.findings import Findings
+from loadtests.validity import is_saturated, judge
 
 TRACES: list[dict[str, Any]] = json.loads((Path(__file__).parent / "fixtures" / "quiet_traces.json").read_text())
 

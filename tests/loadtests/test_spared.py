@@ -5,8 +5,9 @@ from dataclasses import replace
 import msgspec
 import pytest
 
+from loadtests.findings import Findings
 from loadtests.spared import COUNTS, CPU, MEMORY, SERVERS_OWN, SPARED
-from loadtests.validity import GENERATOR, MACHINE, REASONS, Findings, judge
+from loadtests.validity import GENERATOR, MACHINE, REASONS, judge
 from shared.measure.summary import LoadSummary
 from tests.loadtests.test_validity import QUIET, UNSTAMPED
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from loadtests.accounts import MAIN, Accounts
@@ -13,6 +14,7 @@ from loadtests.rush import Rush
 from loadtests.summarise import STALLED, Run, summarise
 from loadtests.witness import Fate
 from shared.measure.histogram import Histogram
+from shared.measure.quota import Quota
 from shared.measure.summary import StepDigests
 from tests.loadtests.test_stats import decoded, stats
 from tests.loadtests.test_worker import OPTIONS
@@ -38,6 +40,7 @@ def part(
         before=machine(0.0, 0.0),
         after=machine(12.0, 2.4),
         own_cpu_s=1.2 * cpu_s,
+        throttled=[],
         rss_bytes=1,
         rss_growth_bytes=0,
         up=10,
@@ -57,9 +60,15 @@ def part(
     )
 
 
-def machine(at_s: float, busy_s: float, steal_s: float = 0.0) -> MachineSample:
-    """Return a sample of two cores that were busy for so long by then, and that the hypervisor took for so long."""
-    return MachineSample(at_s, dict.fromkeys((0, 1), CoreTimes(at_s - busy_s - steal_s, steal_s)))
+def machine(at_s: float, busy_s: float, steal_s: float = 0.0, *, sees_all: bool = True) -> MachineSample:
+    """
+    Return a sample of two cores that were busy for so long by then, and that the hypervisor took for so long.
+
+    Another process was as busy, on whichever core.
+
+    """
+    cores = dict.fromkeys((0, 1), CoreTimes(at_s - busy_s - steal_s, steal_s))
+    return MachineSample(at_s, cores, {9: busy_s} if sees_all else None)
 
 
 def run(*parts: Part, server_cpu_s: float = 2.4, **changes: Any) -> Run:
@@ -72,6 +81,8 @@ def run(*parts: Part, server_cpu_s: float = 2.4, **changes: Any) -> Run:
         "before": decoded(now_us=1_000_000, process=process | {"cpu_s": 1.0}),
         "after": decoded(now_us=13_000_000, process=process | {"cpu_s": 1.0 + server_cpu_s}),
         "server_is_here": True,
+        "server_pids": {1},
+        "server_throttled": [],
         "opened": machine(0.0, 0.0),
         "closed": machine(12.0, 3.0),
         "gaps": [],
@@ -137,6 +148,54 @@ def test_stats_that_came_late_are_those_of_the_rest() -> None:
     before = decoded(now_us=WINDOW_US.start + 1_500_000, process=stats()["process"] | {"cpu_s": 1.0})
     warnings = summarise(run(before=before)).validity.warnings
     assert any("only 1500 ms into the window" in warning for warning in warnings)
+
+
+@pytest.mark.parametrize(
+    ("server_cpu_s", "foreign", "reasons", "warnings"),
+    [(2.7, 2.5, 0, 0), (2.4, None, 0, 1), (1.9, None, 0, 1), (1.7, 10.8, 1, 0)],
+)
+@pytest.mark.parametrize("hidden", [{"server_pids": None}, {"closed": machine(12.0, 3.0, sees_all=False)}])
+def test_what_may_be_the_server_s_own_is_not_called_foreign(
+    server_cpu_s: float, foreign: float | None, reasons: int, warnings: int, hidden: dict[str, Any]
+) -> None:
+    """In a container: between what nobody is charged with and what only others can have taken, it is not known."""
+    summary = summarise(run(server_cpu_s=server_cpu_s, **hidden))
+    found = summary.machine.foreign_cpu_percent
+    assert found is None if foreign is None else found == pytest.approx(foreign, abs=0.1)
+    assert len([words for words in summary.validity.reasons if "other processes took" in words]) == reasons
+    assert summary.validity.machine == summary.validity.reasons
+    assert len([words for words in summary.validity.warnings if "took the server's core is not known" in words]) == (
+        warnings
+    )
+
+
+# Whom a quota held back
+
+
+def test_what_a_quota_held_back_is_said_of_the_server_and_of_the_generator() -> None:
+    mine = [Quota("/gen", 1.0, 2, 9_000), Quota("/pod", 1.5, 1, 400)]
+    other = [Quota("/gen", 1.0, 2, 9_500)]
+    parts = [replace(part(), throttled=mine), replace(part(), throttled=other)]
+    summary = summarise(run(*parts, server_throttled=[Quota("/srv", 0.5, 27, 812_000)]))
+    reason = summary.validity.reasons[0]
+    assert "held back the server for 812 ms in 27 periods (quota of 0.5 cores, group /srv); the generator for" in reason
+    assert reason in summary.validity.machine
+    assert [(of.who, of.group, of.ms) for of in summary.machine.throttled] == [
+        ("server", "/srv", 812.0),
+        ("generator", "/pod", 0.4),
+        ("generator", "/gen", 9.5),
+    ]
+
+
+def test_a_server_whose_process_is_not_to_be_seen_says_itself_what_held_it_back() -> None:
+    before, after = (
+        decoded(now_us=at_us, process=stats()["process"] | {"quotas": [msgspec.to_builtins(Quota("/", 0.5, n, ms))]})
+        for at_us, n, ms in ((1_000_000, 3, 5000), (13_000_000, 5, 85_000))
+    )
+    summary = summarise(run(before=before, after=after, server_pids=None))
+    assert any(
+        "the server for 80 ms in 2 periods (quota of 0.5 cores, group /)" in of for of in summary.validity.machine
+    )
 
 
 # For whom the server skipped frames

@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from loadtests.validity import LIMITS, REASONS, WARNINGS, Findings, Limits, is_saturated, judge, limits_in_words
+from loadtests.findings import LIMITS, Findings, Limits
+from loadtests.validity import REASONS, WARNINGS, is_saturated, judge, limits_in_words
 
 QUIET = Findings(
     timestamps="kernel",
@@ -59,6 +60,10 @@ def test_a_quiet_run_is_valid() -> None:
 @pytest.mark.parametrize(
     ("findings", "words"),
     [
+        (
+            replace(QUIET, throttled="the server for 9 ms"),
+            "a CPU quota (cgroup, as of a container) held back the server",
+        ),
         (replace(QUIET, steal_percent=5.1), "stole 5.1 %"),
         (replace(QUIET, core_gap_ms=25.1), "away for 25.1 ms at once (limit half a period, 25 ms)"),
         (replace(QUIET, foreign_server_percent=3.2), "took 3.2 % of the server's core"),
@@ -119,6 +124,8 @@ def test_reasons_where_the_kernel_does_not_stamp(findings: Findings, words: str)
         (replace(QUIET, server_unknown=True), "no /stats of ours"),
         (replace(REMOTE, server_unknown=True), "no /stats of ours"),
         (REMOTE, "on another host: one-way figures are uncertain by 1.234 ms"),
+        (replace(REMOTE, same_boot=True), "has this host's boot id and not its clock"),
+        (replace(QUIET, unassigned_percent=6.2), "6.2 % of it were not the server's by its own count"),
         (
             replace(QUIET, server_unknown=True, why_unknown="HTTP status 404"),
             "no /stats of ours (HTTP status 404): its",
@@ -283,6 +290,7 @@ def test_no_evidence(change: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "findings",
     [
+        replace(QUIET, throttled="the server for 9 ms"),
         replace(QUIET, steal_percent=5.1),
         replace(QUIET, core_gap_ms=25.1),
         replace(QUIET, foreign_server_percent=3.2),

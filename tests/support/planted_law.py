@@ -75,6 +75,7 @@ class Law:
     claim_slow_skips: int = 0  # what /stats says, ...
     claim_skipped_ticks: int = 0
     claim_after_s: float = 2.0  # ... 0 until so long after the first player came
+    claim_throttled_us: int = 0
     counts_back: bool = False  # from then on the CPU time in /stats is less than before
     life_s: float = 900.0  # ends by itself after so long: whoever started it may have died
 

@@ -43,6 +43,16 @@ def stats(law: Law, meta: Meta, connections: int, rooms: list[dict[str, Any]], o
             "rss_bytes": int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
             * os.sysconf("SC_PAGE_SIZE"),
             "cpus": sorted(os.sched_getaffinity(0)),
+            "quotas": [
+                {
+                    "group": "/planted",
+                    "cores": 0.5,
+                    "throttled_periods": int(claims),
+                    "throttled_us": claims * law.claim_throttled_us,
+                }
+            ]
+            if law.claim_throttled_us
+            else [],
         },
         "rooms": rooms,
         "slow_skips": claims * law.claim_slow_skips if law.claim_slow_skips else meta.blocked,

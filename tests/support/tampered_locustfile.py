@@ -31,6 +31,13 @@ def with_steal(seen: machine.MachineSample | None) -> machine.MachineSample | No
     return replace(seen, cores={cpu: replace(core, steal_s=core.steal_s + more_s) for cpu, core in seen.cores.items()})
 
 
+def with_processes_hidden(seen: machine.MachineSample | None) -> machine.MachineSample | None:
+    """Return what is seen in a container, of cores that are busy for a twelfth of the time."""
+    assert seen is not None
+    cores = {cpu: replace(core, idle_s=seen.at_s * 11 / 12, steal_s=0.0) for cpu, core in seen.cores.items()}
+    return replace(seen, cores=cores, process_cpu_s=None)
+
+
 class PortlessSocket(_socket.socket):
     """One socket in five finds no local port left."""
 
@@ -68,6 +75,9 @@ elif TAMPER == "no timer":
 elif TAMPER == "steal":
     for module in (measurement, conductor):
         module.sample_machine = lambda: with_steal(machine.sample_machine())  # type: ignore[attr-defined]
+elif TAMPER == "hidden processes":
+    for module in (measurement, conductor):
+        module.sample_machine = lambda: with_processes_hidden(machine.sample_machine())  # type: ignore[attr-defined]
 elif TAMPER == "ports":
     client._socket = SimpleNamespace(**{**vars(_socket), "socket": PortlessSocket})  # type: ignore[attr-defined, assignment]
 else:

@@ -31,6 +31,7 @@ def test_a_process_reports_itself() -> None:
         "packages",
         "gc_thresholds",
         "gc_frozen",
+        "quotas",
     }
 
 

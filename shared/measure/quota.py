@@ -1,0 +1,153 @@
+"""
+What the control groups that a process is in allow it of CPU time, and what they have held back.
+
+A container's limit is such a quota: when the group has used its share of a period, the kernel stops all of it until the
+next one begins. Every group around it may have one, too. Both versions are read: cpu.max and cpu.stat (version 2,
+Documentation/admin-guide/cgroup-v2.rst), cpu.cfs_quota_us and cpu.stat (version 1,
+Documentation/scheduler/sched-bwc.rst).
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Annotated, NamedTuple
+
+import msgspec
+
+SYSTEM = Path("/")
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+
+
+class Quota(msgspec.Struct, frozen=True):
+    """That of one group."""
+
+    group: Annotated[str, msgspec.Meta(max_length=4096)]
+    """Its path, as far as it can be seen from here."""
+    cores: Annotated[float, msgspec.Meta(ge=0, le=2**20)] | None
+    """How many cores it is worth; None where it was taken away meanwhile."""
+    throttled_periods: Count = 0
+    """In how many periods the group was stopped since it was made."""
+    throttled_us: Count = 0
+    """For how long, added up over the cores that it could have run on."""
+
+
+def read_quotas(pid: int | str = "self", system: Path = SYSTEM) -> list[Quota]:
+    """
+    Return the quotas that hold for a process, the innermost group's first; none where nothing is to be seen.
+
+    ``system`` is the root of the file system. What surrounds a container is hidden from its processes.
+
+    """
+    try:
+        mounts = list(_mounts((system / "proc/self/mountinfo").read_text("utf-8", "replace")))
+        groups = (system / "proc" / str(pid) / "cgroup").read_text("utf-8", "replace")
+    except OSError:
+        return []
+    return [quota for mount in mounts for quota in _quotas_of(mount, groups, system)]
+
+
+def throttled_between(before: Iterable[Quota], after: Iterable[Quota]) -> list[Quota]:
+    """Return what was held back between two readings, of the groups where anything was."""
+    earlier = {quota.group: quota for quota in before}
+    grown = []
+    for quota in after:
+        old = earlier.get(quota.group, Quota(quota.group, None))  # it had no quota, and had held nothing back
+        periods, us = quota.throttled_periods - old.throttled_periods, quota.throttled_us - old.throttled_us
+        # A group that was made anew counts from the start; and what is going on is counted when it is over.
+        if min(periods, us) >= 0 and (periods or us):
+            grown.append(Quota(quota.group, quota.cores if quota.cores is not None else old.cores, periods, us))
+    return grown
+
+
+def in_words(quotas: Sequence[Quota]) -> str:
+    """Say what some quotas have held back."""
+    return ", ".join(
+        f"for {quota.throttled_us / 1000:,.0f} ms in {quota.throttled_periods:,} periods ({quota_words(quota)})"
+        for quota in quotas
+    )
+
+
+def quota_words(quota: Quota) -> str:
+    """Say what a quota is."""
+    if quota.cores is None:
+        return f"a quota of group {quota.group}, which is gone"
+    return f"quota of {quota.cores:g} cores, group {quota.group}"
+
+
+class _Mount(NamedTuple):
+    """Where groups are seen: ``root`` is the one that ``folder`` shows."""
+
+    version: int
+    root: PurePosixPath
+    folder: PurePosixPath
+
+
+def _mounts(mountinfo: str) -> Iterator[_Mount]:
+    """Return where groups of CPU time are mounted (proc_pid_mountinfo(5))."""
+    for line in mountinfo.splitlines():
+        fields, _, rest = line.partition(" - ")
+        kind, _, options = rest.partition(" ")
+        names = fields.split()
+        if len(names) < 5:
+            continue
+        root, folder = (PurePosixPath(_unescaped(name)) for name in names[3:5])
+        if kind == "cgroup2":
+            yield _Mount(2, root, folder)
+        elif kind == "cgroup" and "cpu" in options.rpartition(" ")[2].split(","):
+            yield _Mount(1, root, folder)
+
+
+def _unescaped(name: str) -> str:
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), name)
+
+
+def _quotas_of(mount: _Mount, groups: str, system: Path) -> Iterator[Quota]:
+    path = _path_of(mount, groups)
+    if path is None:
+        return
+    top = system / mount.folder.relative_to("/")
+    read = _read_version_1 if mount.version == 1 else _read_version_2
+    for group in (path, *path.parents):
+        quota = read(top / group, "/" if group == PurePosixPath() else f"/{group}")
+        if quota is not None and (quota.cores is not None or quota.throttled_periods):
+            yield quota
+
+
+def _path_of(mount: _Mount, groups: str) -> PurePosixPath | None:
+    """Return where below a mount the process's group is (proc_pid_cgroup(5)), None where it isn't."""
+    for line in groups.splitlines():
+        _, controllers, path = [*line.split(":", 2), "", ""][:3]
+        if controllers == "" if mount.version == 2 else "cpu" in controllers.split(","):
+            group = PurePosixPath(path)
+            is_below = group.is_relative_to(mount.root) and ".." not in group.parts
+            return group.relative_to(mount.root) if is_below else None
+    return None
+
+
+def _read_version_2(folder: Path, group: str) -> Quota | None:
+    limit, period_us = [*_words(folder / "cpu.max"), "", ""][:2]
+    stat = _stat(folder)
+    return _quota(group, limit, period_us, stat, stat.get("throttled_usec", 0))
+
+
+def _read_version_1(folder: Path, group: str) -> Quota | None:
+    (limit, *_), (period_us, *_) = ([*_words(folder / name), ""] for name in ("cpu.cfs_quota_us", "cpu.cfs_period_us"))
+    stat = _stat(folder)
+    return _quota(group, limit, period_us, stat, stat.get("throttled_time", 0) // 1000)
+
+
+def _quota(group: str, limit: str, period_us: str, stat: dict[str, int], throttled_us: int) -> Quota | None:
+    cores = int(limit) / int(period_us) if limit.isdecimal() and period_us.isdecimal() and int(period_us) else None
+    return Quota(group, cores, stat.get("nr_throttled", 0), throttled_us)
+
+
+def _stat(folder: Path) -> dict[str, int]:
+    words = _words(folder / "cpu.stat")
+    return {name: int(value) for name, value in zip(words[::2], words[1::2], strict=False) if value.isdecimal()}
+
+
+def _words(file: Path) -> list[str]:
+    try:
+        return file.read_text("ascii", "replace").split()
+    except OSError:
+        return []
