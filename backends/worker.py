@@ -6,13 +6,13 @@ when its peer is gone; on Linux at once, whatever it is at. Knows nothing of mem
 """
 
 import ctypes
-import gc
 import os
 import signal
 import socket
 import sys
 import traceback
 
+from shared.heap import settle_heap
 from shared.rooms.remote import READ_BYTES, Failed, Games, MessageReader, decode_request, encode_message
 
 PR_SET_PDEATHSIG = 1
@@ -38,8 +38,7 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)  # its parent's to act on, which may have something to say yet
     if prctl := getattr(ctypes.CDLL(None), "prctl", None):
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # a step that never ends would never see the end of the socket
-    gc.collect()
-    gc.freeze()
+    settle_heap()
     with socket.socket(fileno=int(sys.argv[1])) as sock:
         sock.setblocking(True)  # noqa: FBT003 # whatever its parent has made of it
         try:

@@ -61,7 +61,9 @@ class ServerCore(Generic[L]):
         )
         if refusal is None:
             refusal = self.lobby.admit(room_name, address, overloaded=self._is_overloaded(now_us))
-        if refusal is not None:
+        if refusal is None:
+            self.counters.accepted += 1
+        else:
             self.lobby.refused[refusal.status] += 1
         return refusal
 

@@ -6,7 +6,6 @@ the room ``main``, and ends when its stdin does. Knows nothing of what its figur
 """
 
 import asyncio
-import gc
 import os
 import signal
 import socket
@@ -18,6 +17,7 @@ from backends.asyncio_server.clock import Clock
 from backends.asyncio_server.fanout import FANOUTS
 from backends.asyncio_server.server import Server, choose_event_loop, listen
 from shared.config import parse_arguments
+from shared.heap import settle_heap
 from shared.measure.blocks import ClockBlock, FanoutBlock, Timed, one_line, read_blocks, turns
 from shared.wire.frames import Opcode, server_frame
 
@@ -54,8 +54,7 @@ class Bench:
         self._audience = self._server.room_loop("main").ticker.audience
         self._members = lobby.rooms["main"].recipients()
         self._sockets = [socket.socket(fileno=member.fd) for member in self._members]
-        gc.collect()
-        gc.freeze()
+        settle_heap()
         print("full", flush=True)  # noqa: T201 # whoever asks waits for it
         try:
             for block in read_blocks(sys.stdin):  # nothing else goes on meanwhile, and nothing should

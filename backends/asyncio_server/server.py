@@ -2,7 +2,6 @@
 
 import asyncio
 import errno
-import gc
 import logging
 import os
 import signal
@@ -25,6 +24,7 @@ from backends.asyncio_server.ticker import Ticker
 from backends.asyncio_server.workers import Worker
 from shared.config import ServerConfig, fail_usage
 from shared.core import ServerCore
+from shared.heap import settle_heap
 from shared.packages import needed_by
 from shared.wire.frames import CloseCode
 from shared.wire.session import STOPPING
@@ -117,8 +117,7 @@ class Server:
             self.own(self._keep_house())
             if self.config.mode == "process":
                 self.workers.open()
-            gc.collect()
-            gc.freeze()
+            settle_heap()
             if self.config.debug_blocking:
                 self.watch.open()  # now: the collection blocks, and is nobody's fault
             print(self.config.ready_line(*listener.getsockname()[:2]), flush=True)  # noqa: T201 # the ready line

@@ -10,7 +10,6 @@ from gevent import monkey
 
 monkey.patch_all()
 
-import gc
 import os
 import signal
 import sys
@@ -23,6 +22,7 @@ from backends.gevent_server.clock import Clock
 from backends.gevent_server.fanout import FANOUTS
 from backends.gevent_server.server import Server, choose_event_loop, listen
 from shared.config import parse_arguments
+from shared.heap import settle_heap
 from shared.measure.blocks import ClockBlock, FanoutBlock, Timed, one_line, read_blocks, turns
 from shared.wire.frames import Opcode, server_frame
 
@@ -62,8 +62,7 @@ class Bench:
         self._audience = self._server.room_loop("main").ticker.audience
         self._members = lobby.rooms["main"].recipients()
         self._sockets = [PlainSocket(fileno=member.fd) for member in self._members]
-        gc.collect()
-        gc.freeze()
+        settle_heap()
         print("full", flush=True)  # noqa: T201 # whoever asks waits for it
         try:
             for block in read_blocks(sys.stdin):  # nothing else goes on meanwhile, and nothing should

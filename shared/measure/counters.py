@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 class Counters:
     """Since the start of the server."""
 
+    accepted: int = 0  # upgrades that were not refused; who has left since is among them
     slow_skips: int = 0  # frames not sent to a connection whose last one was not handed over yet
     slow_closed: int = 0  # connections ended as slow consumers
     dead: int = 0  # connections ended because they did not answer pings
@@ -23,6 +24,7 @@ class Counters:
     def report(self) -> dict[str, object]:
         """Return them as they stand in ``/stats``."""
         return {
+            "accepted": self.accepted,
             "slow_skips": self.slow_skips,
             "slow_closed": self.slow_closed,
             "dead": self.dead,

@@ -122,7 +122,16 @@ def test_stats(server: RunningServer, room: str) -> None:
     assert stats["settings"]["mode"]
     assert stats["settings"]["fanout"] in FANOUTS
     assert stats["connections"] == 1
-    assert {"version", "clock_offset_us", "slow_skips", "slow_closed", "dead", "refused", "closed"} <= stats.keys()
+    assert {
+        "version",
+        "clock_offset_us",
+        "accepted",
+        "slow_skips",
+        "slow_closed",
+        "dead",
+        "refused",
+        "closed",
+    } <= stats.keys()
     ours = next(other for other in stats["rooms"] if other["name"] == room)
     assert ours.keys() >= {"n", "members", "alive", "ticks", "skipped_ticks"}
     assert (ours["members"], ours["alive"]) == (1, 1)

@@ -42,6 +42,12 @@ def test_a_seat_is_taken_and_given_back(core: ServerCore[Visitor]) -> None:
     assert core.lobby.connections == 0
 
 
+def test_who_was_accepted_is_counted_and_stays_so(core: ServerCore[Visitor]) -> None:
+    assert (status(core), status(core, upgrade=""), status(core)) == (101, 426, 101)
+    core.release("main", "::1", START)
+    assert core.counters.accepted == 2
+
+
 def test_refusals_come_in_order_take_no_seat_and_are_counted(core: ServerCore[Visitor]) -> None:
     core.lobby.open = False
     evil = "http://evil.example"

@@ -49,6 +49,7 @@ def test_stats_has_what_the_protocol_promises(core: ServerCore[Visitor]) -> None
         "connections",
         "rooms",
         "ticks",
+        "accepted",
         "slow_skips",
         "slow_closed",
         "dead",
