@@ -5,8 +5,10 @@ from typing import Protocol
 
 from tickbench.commands import Commands
 from tickbench.interrupts import uninterrupted
+from tickbench.patience import is_spoiled, is_unfit, wait_s
 from tickbench.pinning import Pinning, away_from_server
-from tickbench.plan import PlannedRun, next_run
+from tickbench.plan import PlannedRun, estimate_s, next_run
+from tickbench.quiet import wait_until_idle
 from tickbench.results import ResultFolder, Run
 from tickbench.suite import Suite
 from tickbench.trial import Trial
@@ -24,6 +26,9 @@ class Observer(Protocol):
     def run_ended(self, run: Run) -> None:
         """Hear what became of the run; it is on disk already."""
 
+    def waits(self, runs: Sequence[Run], most_s: float) -> None:
+        """Hear that the machine is unfit, and for how long it is waited for at most."""
+
 
 def run_all(
     suite: Suite,
@@ -32,15 +37,18 @@ def run_all(
     folder: ResultFolder,
     commands: Commands,
     observer: Observer,
-) -> None:
+) -> bool:
     """
-    Make every run that ``made`` lacks. A failed one is kept with its reason, and the next one is made.
+    Make every run that ``made`` lacks; return False where the machine was not able to.
 
-    What comes next depends on nothing but the suite and the runs before, as they are on disk.
+    A failed run is kept with its reason, and the next one is made. What comes next depends on nothing but the suite and
+    the runs before, as they are on disk. Where the last ones say that the machine cannot measure, it stops, or, where
+    much would be lost, waits once for a better minute: if the next runs are spoiled as well, it stops too.
 
     """
     runs = list(made)
     trial = Trial(suite, pinning, commands, observer.run_is_at)
+    has_waited = False
     with away_from_server(pinning):
         while planned := next_run(suite, runs):
             observer.run_began(planned)
@@ -49,3 +57,18 @@ def run_all(
                 folder.write_run(run, planned.slug)
             runs.append(run)
             observer.run_ended(run)
+            has_waited = has_waited and is_spoiled(run)
+            if is_unfit(runs) and next_run(suite, runs) is not None:
+                if has_waited or not _wait(suite, runs, trial, observer):
+                    return False
+                has_waited = True
+    return True
+
+
+def _wait(suite: Suite, runs: Sequence[Run], trial: Trial, observer: Observer) -> bool:
+    """Wait for the machine to be fit again; return whether it is worth another try."""
+    most_s = wait_s(estimate_s(suite))
+    if not most_s:
+        return False
+    observer.waits(runs, most_s)
+    return wait_until_idle(trial.measured_cores(), most_s, observer.run_is_at)

@@ -6,19 +6,24 @@ processes or clocks.
 """
 
 import random
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from math import ceil
 
 import msgspec
 from msgspec import Struct
 
 from tickbench.arms import Arm
 from tickbench.commands import ramp_s
+from tickbench.patience import STREAK, is_spoiled, waived
 from tickbench.results import Run
 from tickbench.search import next_step, probes_of
 from tickbench.suite import BLOCKS, Flags, Search, Side, Suite
 
 OVERHEAD_S = 4.0
 """What a run takes beside ramp, warm-up and measuring: two interpreters start, both stop (seen: 3.2 to 5)."""
+REPEATS_SHARE = 0.5
+"""Of the runs of blocks and sides: so many more may be made in place of spoiled ones."""
 Slot = tuple[str, int, str, bool, int]
 
 
@@ -60,13 +65,17 @@ def next_run(suite: Suite, runs: Sequence[Run], parts: Collection[str] | None = 
     """
     number = max((run.number for run in runs), default=0) + 1
     latest = {slot_of(run): run for run in sorted(runs, key=lambda run: run.number)}
-    for planned in fixed_runs(suite):
+    tries, fixed = _tries(runs), list(fixed_runs(suite))
+    repeats_left = most_repeats(suite) - sum(max(0, tries[planned.slot] - 1) for planned in fixed)
+    for planned in fixed:
         if parts is not None and planned.part not in parts:
             continue
         made = latest.get(planned.slot)
         if made is None:
             return msgspec.structs.replace(planned, number=number)
-        if is_spoiled(made) and made.attempt < suite.max_attempts:
+        tried = tries[planned.slot]
+        may_repeat = tried < suite.max_attempts and (repeats_left > 0 or not tried)
+        if is_spoiled(made) and may_repeat:
             return msgspec.structs.replace(planned, number=number, attempt=made.attempt + 1)
     for search, block, arm in searches_of(suite):
         if parts is not None and search.name not in parts:
@@ -78,19 +87,27 @@ def next_run(suite: Suite, runs: Sequence[Run], parts: Collection[str] | None = 
     return None
 
 
+def most_repeats(suite: Suite) -> int:
+    """Return how many runs that the machine spoiled are made again at most, so that it takes half as long again."""
+    return max(STREAK, ceil(REPEATS_SHARE * len(list(fixed_runs(suite)))))
+
+
+def _tries(runs: Sequence[Run]) -> Counter[Slot]:
+    """Return how often each run was tried, without what was tried while the machine was unfit."""
+    left_out = waived(runs)
+    return Counter(slot_of(run) for run in runs if run.number not in left_out)
+
+
 def runs_of_search(runs: Sequence[Run], search: Search, block: int, arm: Arm) -> list[Run]:
-    """Return the runs of one search of one arm."""
-    return [run for run in runs if (run.part, run.block, run.arm) == (search.name, block, arm.name)]
+    """Return the runs of one search of one arm, without those that were made while the machine was unfit."""
+    left_out = waived(runs)
+    own = [run for run in runs if (run.part, run.block, run.arm) == (search.name, block, arm.name)]
+    return [run for run in own if run.number not in left_out]
 
 
 def slot_of(run: Run) -> Slot:
     """Return what a run is a run of."""
     return run.part, run.block, run.arm, run.again, run.connections
-
-
-def is_spoiled(run: Run) -> bool:
-    """Whether the machine is to blame that the run cannot be trusted, whatever else there is against it."""
-    return run.load is not None and bool(run.load.validity.machine)
 
 
 def fixed_runs(suite: Suite) -> Iterator[PlannedRun]:
@@ -119,8 +136,34 @@ def fixed_runs(suite: Suite) -> Iterator[PlannedRun]:
 
 def estimate_s(suite: Suite, runs: Sequence[Run] = ()) -> float:
     """How many seconds the runs that are left take, about: searches all that they may, and no run twice."""
-    made = {slot_of(run) for run in runs}
-    left_s = sum(run_estimate_s(planned) for planned in fixed_runs(suite) if planned.slot not in made)
+    made = _tries(runs)
+    left_s = sum(run_estimate_s(planned) for planned in fixed_runs(suite) if not made[planned.slot])
+    return left_s + _searches_estimate_s(suite, runs)
+
+
+def time_left_s(suite: Suite, runs: Sequence[Run]) -> float:
+    """Return the same by the pace up to now, with what was made again and the waits before runs."""
+    plans = {planned.slot: run_estimate_s(planned) for planned in fixed_runs(suite)}
+    own = [run for run in runs if slot_of(run) in plans]
+    expected_s = sum(plans[slot] for slot in {slot_of(run) for run in own})
+    spent_s = sum(run.took_s + (run.quiet.waited_s if run.quiet is not None else 0) for run in own)
+    pace = spent_s / expected_s if expected_s else 1.0
+    made = _tries(runs)
+    following = next_run(suite, runs)
+    left_s = sum(estimate_s for slot, estimate_s in plans.items() if not made[slot])
+    if following is not None and made[following.slot] and following.slot in plans:
+        left_s += plans[following.slot]  # once more
+    return left_s * pace + _searches_estimate_s(suite, runs)
+
+
+def place_of(suite: Suite, planned: PlannedRun) -> tuple[int, int] | None:
+    """Return which run of how many it is, of those that are fixed before the start; None for one of a search."""
+    slots = [each.slot for each in fixed_runs(suite)]
+    return (slots.index(planned.slot) + 1, len(slots)) if planned.slot in slots else None
+
+
+def _searches_estimate_s(suite: Suite, runs: Sequence[Run]) -> float:
+    left_s = 0.0
     for search, block, arm in searches_of(suite):
         own = runs_of_search(runs, search, block, arm)
         spent_s = sum(run.took_s for run in own)

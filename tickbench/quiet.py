@@ -16,6 +16,11 @@ BUSY_PERCENT = 10.0
 """Of one of the cores that are to be measured on: an idle one shows 0 to 3 in so short a time."""
 
 
+LONG_LOOK_S = 5.0
+IDLE_PERCENT = 3.0
+"""The same where runs were spoiled: as much as a run bears of foreign CPU."""
+
+
 class Quiet(Struct, frozen=True):
     """How busy the cores were, and how long they were waited for."""
 
@@ -50,6 +55,22 @@ def wait_until_quiet(
         if busy <= BUSY_PERCENT or waited_s >= wait_s:
             return Quiet(busy <= BUSY_PERCENT, round(busy, 1), round(waited_s, 2))
         tell(f"waiting for a quiet machine: a core is {busy:.0f} % busy")
+
+
+def wait_until_idle(
+    cores: Sequence[int] | None,
+    wait_s: float,
+    tell: Callable[[str], None] = lambda _: None,
+    look: Callable[[Sequence[int] | None, float], float] = busy_percent,
+) -> bool:
+    """Wait, ``wait_s`` at most, for cores that others leave alone for :data:`LONG_LOOK_S`; return whether they do."""
+    deadline = time.monotonic() + wait_s
+    while (left_s := deadline - time.monotonic()) > 0:
+        busy = look(cores, min(LONG_LOOK_S, left_s))
+        if busy <= IDLE_PERCENT:
+            return True
+        tell(f"waiting for a machine that can measure, {left_s:.0f} s more at most: a core is {busy:.0f} % busy")
+    return False
 
 
 def _busy_percent(before: CoreTimes, after: CoreTimes) -> float:

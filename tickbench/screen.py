@@ -1,5 +1,6 @@
 """What the terminal shows: progress, tables, one line of an error. Knows nothing of what is run, or how."""
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -14,10 +15,11 @@ from shared.measure.summary import GroupFigures, LoadSummary, StageFigures
 from tickbench.checks import Check, is_valid, validity_words
 from tickbench.figures import BY_KEY, FIGURES
 from tickbench.objectives import STYLES, Judged
-from tickbench.plan import PlannedRun, estimate_s
+from tickbench.patience import STREAK, why_unfit
+from tickbench.plan import PlannedRun, place_of, time_left_s
 from tickbench.results import Run
 from tickbench.rows import ArmRow, Cell, block_runs, cell
-from tickbench.suite import Suite
+from tickbench.suite import BLOCKS, Suite
 
 LEVEL_STYLES = {"ok": "green", "warn": "yellow", "fail": "red"}
 SO_FAR = ("tick_lateness_ms.p50", "tick_lateness_ms.p99", "interval_error_ms.p99", "server.cpu_us_per_frame")
@@ -37,12 +39,12 @@ class ProgressDisplay:
         )
         self.task = self.progress.add_task("", total=None, left="")
         self.now = ""
+        self.left_s, self.left_since = 0.0, 0.0
         self._show_progress()
 
     def run_began(self, planned: PlannedRun) -> None:
         """Show which run begins."""
-        attempt = f", attempt {planned.attempt}" if planned.attempt > 1 else ""
-        self.now = f"{planned.part}: {planned.arm.name}{attempt}"
+        self.now = run_words(self.suite, planned)
         self.run_is_at("")
 
     def run_is_at(self, words: str) -> None:
@@ -53,11 +55,22 @@ class ProgressDisplay:
         """Print its figures and move on."""
         self.runs.append(run)
         words = f"run {run.number}  {run.part}  {run.arm}, {run.connections}  {run_line(run)}"
-        self.console.print(escape(words), soft_wrap=True)
+        style = "dim" if run.load is not None and not is_valid(run) else None
+        self.console.print(escape(words), soft_wrap=True, style=style)
         self._show_progress()
+
+    def waits(self, runs: Sequence[Run], most_s: float) -> None:
+        """Say why nothing is run for a while."""
+        unfit = why_unfit(runs[-STREAK:])
+        happened = unfit.happened if unfit is not None else "the machine is unfit"
+        words = f"waiting up to {in_words(most_s)} for a machine that can measure: {happened}"
+        self.console.print(f"[yellow]{escape(words)}[/yellow]", soft_wrap=True)
+        self.now = "waiting"
 
     def __rich__(self) -> RenderableType:
         """Return what is shown at the bottom of the screen."""
+        left_s = max(0.0, self.left_s - (time.monotonic() - self.left_since))
+        self.progress.update(self.task, left=f"about {in_words(left_s)} left" if self.left_s else "done")
         return Group(self.so_far(), self.progress)
 
     def so_far(self) -> Table:
@@ -79,9 +92,8 @@ class ProgressDisplay:
 
     def _show_progress(self) -> None:
         spent_s = sum(run.took_s for run in self.runs)
-        left_s = estimate_s(self.suite, self.runs)
-        left = f"{in_words(left_s)} left" if left_s else "done"
-        self.progress.update(self.task, completed=spent_s, total=spent_s + left_s, left=left)
+        self.left_s, self.left_since = time_left_s(self.suite, self.runs), time.monotonic()
+        self.progress.update(self.task, completed=spent_s, total=spent_s + self.left_s)
 
 
 @contextmanager
@@ -90,6 +102,17 @@ def progress_display(console: Console, suite: Suite, made: Sequence[Run]) -> Ite
     display = ProgressDisplay(console, suite, made)
     with Live(display, console=console, transient=True, refresh_per_second=REFRESH_PER_SECOND):
         yield display
+
+
+def run_words(suite: Suite, planned: PlannedRun) -> str:
+    """Say which run of how many it is, at which attempt, of which part, block and arm."""
+    place = place_of(suite, planned)
+    which = f"run {place[0]} of {place[1]}" if place is not None else f"run {planned.number}, a search"
+    attempt = (
+        f", attempt {planned.attempt} of {max(planned.attempt, suite.max_attempts)}" if planned.attempt > 1 else ""
+    )
+    part = f"block {planned.block}" if planned.part == BLOCKS else planned.part
+    return f"{which}{attempt}: {part}, {planned.arm.name}{' again' if planned.again else ''}, {planned.connections:,}"
 
 
 def in_words(seconds: float) -> str:

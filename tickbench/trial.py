@@ -50,7 +50,7 @@ class Trial:
 
     def run(self, planned: PlannedRun) -> Run:
         """Make the run and return it, finished or failed."""
-        quiet = wait_until_quiet(self._measured_cores(), self.suite.quiet_wait_s, self.tell)
+        quiet = wait_until_quiet(self.measured_cores(), self.suite.quiet_wait_s, self.tell)
         started_at, began = datetime.now(UTC), time.monotonic()
         outcome: dict[str, Any] = {}
         try:
@@ -78,7 +78,8 @@ class Trial:
             **outcome,
         )
 
-    def _measured_cores(self) -> list[int] | None:
+    def measured_cores(self) -> list[int] | None:
+        """Return the cores of server and generator; None where they are not pinned."""
         server, generator = self.pinning.server, self.pinning.generator
         return None if server is None or generator is None else [*server, *generator]
 

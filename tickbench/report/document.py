@@ -16,6 +16,7 @@ from tickbench.environment import Environment
 from tickbench.figures import FIGURES
 from tickbench.plan import next_run, slot_of
 from tickbench.report.decision import Decision, SideLine, decide, side_lines
+from tickbench.report.news import news_of
 from tickbench.results import Results, Run
 from tickbench.search import Outcome, probes_of
 from tickbench.slo import read_figure
@@ -71,6 +72,8 @@ class Document(Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickb
     resumed_at: list[str]
     is_complete: bool
     """Every run that the suite asks for is made."""
+    news: str = ""
+    """What came out, in a line or two: how many runs can be trusted, why not more and what to do, what is concluded."""
     suite: Suite
     environment: Environment
     comparisons: Comparisons
@@ -89,6 +92,7 @@ def make_document(results: Results) -> Document:
         started_at=record.started_at,
         resumed_at=record.resumed_at,
         is_complete=next_run(record.suite, results.runs) is None,
+        news=news_of(results, comparisons),
         suite=record.suite,
         environment=results.environment,
         comparisons=comparisons,

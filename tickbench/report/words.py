@@ -1,14 +1,12 @@
 """What a report says in sentences. Pure; knows nothing of HTML or Markdown."""
 
-from collections.abc import Iterable
-
 from shared.measure.histogram import Histogram
-from tickbench.comparisons import Comparison, Comparisons
+from tickbench.comparisons import Comparisons
 from tickbench.environment import Environment
 from tickbench.report.document import Document
+from tickbench.report.news import listed
 from tickbench.results import Results
 from tickbench.rows import block_runs, counted, is_doubtful
-from tickbench.statistics import MARGIN
 from tickbench.suite import BLOCKS
 
 STACK_PACKAGES = ("aiohttp", "gevent", "gevent-websocket", "flask", "greenlet", "locust", "msgspec", "tickbench")
@@ -16,43 +14,21 @@ STACK_PACKAGES = ("aiohttp", "gevent", "gevent-websocket", "flask", "greenlet", 
 
 
 def verdict_sentences(document: Document) -> list[str]:
-    """Return the verdict in two sentences: what is better where, and what that rests on."""
-    return [verdict_sentence(document), basis_sentence(document)]
-
-
-def verdict_sentence(document: Document) -> str:
-    """Say which arm is better in what, or that no verdict is drawn, and why."""
-    found = document.comparisons
-    if found.suppressed is not None:
-        return f"No verdict: {found.suppressed}"
-    first, other = document.suite.compare
-    parts = [
-        f"{arm} is better in {_list(_better(each) for each in found.primary if each.winner == arm)}"
-        for arm in (first, other)
-        if any(each.winner == arm for each in found.primary)
-    ]
-    margin = f"equivalent within {100 * (MARGIN - 1):.0f} % in "
-    for kind, words in (("equivalent", margin), ("inconclusive", "not told apart in ")):
-        titles = [each.title for each in found.primary if each.verdict is not None and each.verdict.kind == kind]
-        if titles:
-            parts.append(f"they are {words}{_list(titles)}")
-    return f"{first} and {other}: {'; '.join(parts)}."
+    """Return what came out, first what matters most: the news, and what they rest on."""
+    return [document.news, basis_sentence(document)]
 
 
 def basis_sentence(document: Document) -> str:
     """Say what the verdict rests on: how many runs, how many valid, and what noise looks like here."""
     suite = document.suite
     blocks = [run for run in document.runs if run.part == BLOCKS and run.mark != "superseded"]
-    planned = suite.repeats * (len(suite.arms) + (suite.again is not None))
-    valid = sum(run.mark == "valid" for run in blocks)
     made = len({run.block for run in blocks})
     counted = counted_words(made, "block") if made == suite.repeats else f"{made} of {suite.repeats} blocks"
     rate, bots = suite.server.get("tick-rate", "20"), suite.server.get("bots", 0)
     room = "one room" if suite.scenario not in IN_ROOMS and not suite.load.get("room-size") else "rooms"
     lead = (
         f"This rests on {counted} of {counted_words(suite.connections, 'connection')} in "
-        f"{room} at {rate} Hz with {bots} bots, {suite.duration_s:g} s a run: {valid} of "
-        f"{counted_words(planned, 'run')} valid"
+        f"{room} at {rate} Hz with {bots} bots, {suite.duration_s:g} s a run"
     )
     return f"{lead}; {floor_words(document.comparisons)}." if suite.again is not None else f"{lead}."
 
@@ -63,7 +39,7 @@ def floor_words(comparisons: Comparisons) -> str:
     if not known:
         return "how far an arm differs from itself here is not known"
     parts = [f"{each.title} {each.ratio.low:.2f} to {each.ratio.high:.2f}" for each in known if each.ratio is not None]
-    return f"beside itself (A/A) {known[0].first} had, in times, {_list(parts)}"
+    return f"beside itself (A/A) {known[0].first} had, in times, {listed(parts)}"
 
 
 def stopped_early_sentence(document: Document) -> str:
@@ -87,16 +63,6 @@ def measured_sentence(document: Document) -> str:
     foreign = f" {', '.join(others)}: not ours, so none of the flags of [server] reach it." if others else ""
     host = "Servers wherever their URLs are" if any(arm.startswith("url=") for arm in others) else "One host, loopback"
     return f"{host}, {cores} of {len(machine.usable_cores)} usable: ratios carry over, absolute times do not.{foreign}"
-
-
-def _better(comparison: Comparison) -> str:
-    words = comparison.verdict.words.removeprefix("better by ") if comparison.verdict is not None else ""
-    return f"{comparison.title} by {words}"
-
-
-def _list(parts: Iterable[str]) -> str:
-    *most, last = parts
-    return f"{', '.join(most)} and {last}" if most else last
 
 
 def environment_facts(environment: Environment) -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from tickbench import machine
 from tickbench.commands import Commands, check_load_test
+from tickbench.diagnosis import examine_machine
 from tickbench.environment import collect_environment, differences
 from tickbench.errors import InputError, InterruptedByUserError
 from tickbench.interrupts import interruptible
@@ -21,11 +22,12 @@ from tickbench.orchestrator import run_all
 from tickbench.pinning import Pinning, choose_cores
 from tickbench.plan import estimate_s, fixed_runs, next_run
 from tickbench.report.build import PAGE, Report, build_report, read_to_go_on
+from tickbench.report.news import is_stopped
 from tickbench.report.words import verdict_sentences
 from tickbench.results import ResultFolder, Results, read_unfinished
 from tickbench.rows import arm_rows, block_runs
-from tickbench.screen import arm_table, in_words, print_objectives, progress_display
-from tickbench.slo import Objective, parse_slo
+from tickbench.screen import arm_table, check_table, in_words, print_objectives, progress_display
+from tickbench.slo import UNTRUSTED_STATUS, Objective, parse_slo
 from tickbench.suite import Suite, load_suite
 
 DEFAULT_SUITE = "quick"
@@ -82,8 +84,8 @@ def compare(
     Arms are interleaved, each run has fresh processes; results and report go to a folder of their own.
 
     Ctrl-C ends all processes and reports the runs that are finished; --resume goes on from there. Exit status: 0 if
-    every arm has a finished run, valid or not; 1 if an arm has none; with objectives, 4 if an arm breaks one, 3 if
-    none does but a figure of an arm can be trusted in no run.
+    every arm has a finished run, valid or not; 1 if an arm has none; 3 if it stopped as the machine cannot measure;
+    with objectives, 4 if an arm breaks one, 3 if none does but a figure of an arm can be trusted in no run.
     """
     slo = parse_slo(slo_text) if slo_text is not None else []
     check_load_test()
@@ -100,6 +102,8 @@ def compare(
     stopped = run_suite(begun, pinning, folder, commands, console)
     report = conclude(folder, console, stopped)
     if stopped:
+        if slo:
+            console.print("[yellow]objectives not judged:[/yellow] the comparison was stopped before its end")
         return stopped
     if report is None or not all(row.finished for row in arm_rows(report.results)):
         return 1
@@ -157,7 +161,7 @@ def reopen(path: Path, pinning: Pinning) -> tuple[ResultFolder, Results]:
 
 
 def run_suite(begun: Results, pinning: Pinning, folder: ResultFolder, commands: Commands, console: Console) -> int:
-    """Make the runs, showing how far they are; return 0, or the exit status if the user stopped them."""
+    """Make the runs, showing how far they are; return 0, or the exit status if the user or the machine stopped them."""
     suite = begun.record.suite
     if next_run(suite, begun.runs) is None:
         console.print(f"nothing to do: every run is there already ({len(begun.runs)})", soft_wrap=True)
@@ -167,29 +171,38 @@ def run_suite(begun: Results, pinning: Pinning, folder: ResultFolder, commands: 
         console.print(f"[yellow]warning:[/yellow] {escape(pinning.warning)}")
     try:
         with interruptible(), progress_display(console, suite, begun.runs) as display:
-            run_all(suite, begun.runs, pinning, folder, commands, display)
+            is_whole = run_all(suite, begun.runs, pinning, folder, commands, display)
     except InterruptedByUserError as interrupt:
+        console.print("stopped: all processes are ended, what is finished is kept")
         return interrupt.exit_status
-    return 0
+    return 0 if is_whole else UNTRUSTED_STATUS
 
 
 def conclude(folder: ResultFolder, console: Console, stopped: int) -> Report | None:
     """Report the runs that ended, on disk and on the screen; return them, None if there is none."""
-    if stopped:
-        console.print("stopped: all processes are ended, what is finished is kept")
     try:
         report = build_report(folder.path)
     except InputError as error:
         console.print(f"no report: {escape(str(error))}", soft_wrap=True)
         return None
     folder.point_latest_here()
+    news, basis = verdict_sentences(report.document)
+    console.print(f"[bold]{escape(news)}[/bold]")
     console.print(arm_table(arm_rows(report.results)))
-    for sentence in verdict_sentences(report.document):
-        console.print(escape(sentence))
+    console.print(escape(basis))
+    if is_stopped(report.results):
+        tell_what_doctor_knows(console)
     console.print(f"report: {escape(str(folder.path / PAGE))}", soft_wrap=True)
     if stopped:
         console.print(f"go on with: tickbench compare --resume {escape(shlex.quote(str(folder.path)))}", soft_wrap=True)
     return report
+
+
+def tell_what_doctor_knows(console: Console) -> None:
+    """Print what is not as it should be on this machine."""
+    if found := [check for check in examine_machine() if check.level != "ok"]:
+        console.print("tickbench doctor says of this machine:")
+        console.print(check_table(found))
 
 
 def announcement(suite: Suite, made: int) -> str:
@@ -201,7 +214,7 @@ def announcement(suite: Suite, made: int) -> str:
         words += f"; {', '.join(side.name for side in suite.sides)} beside them"
     if suite.searches:
         words += f"; then searches: {', '.join(search.name for search in suite.searches)}"
-    words += f"; about {in_words(estimate_s(suite))}"
+    words += f"; about {in_words(estimate_s(suite))}, or half as long again where the machine spoils runs"
     return f"{words}; {made} runs are there already" if made else words
 
 

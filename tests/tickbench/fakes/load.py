@@ -26,6 +26,12 @@ def main() -> int:
             summary["validity"] = {"ok": False, "reasons": ["steal of 7.1 % on core 0"], "warnings": []}
             Path(out).write_text(json.dumps(summary), "utf-8")
             return 3
+        case "stolen":
+            summary = json.loads(RECORDED.read_text("utf-8"))
+            reasons = ["the hypervisor stole 11.2 % of a measured core (limit 5 %)"]
+            summary["validity"] = {"ok": False, "reasons": reasons, "warnings": [], "machine": reasons}
+            Path(out).write_text(json.dumps(summary), "utf-8")
+            return 3
         case "counted":
             summary = json.loads(RECORDED.read_text("utf-8"))
             summary["connections"] |= {"requested": int(users), "connected": int(users)}

@@ -1,0 +1,107 @@
+"""
+The news of a comparison: what stands in the first line on the screen and on the page. Pure.
+
+First how many runs can be trusted, or that the machine could not measure, why, and what to do; then what is concluded.
+"""
+
+from collections.abc import Iterable
+
+from tickbench.checks import is_valid
+from tickbench.comparisons import Comparison, Comparisons
+from tickbench.patience import STREAK, is_unfit, why_unfit
+from tickbench.plan import fixed_runs, next_run, slot_of
+from tickbench.results import Results, Run
+from tickbench.statistics import MARGIN
+from tickbench.suite import BLOCKS
+
+
+def news_of(results: Results, comparisons: Comparisons) -> str:
+    """Return the news of a results folder."""
+    lead = _why_stopped(results) if is_stopped(results) else _how_many(results)
+    return f"{lead} {verdict_sentence(results, comparisons)}"
+
+
+def is_stopped(results: Results) -> bool:
+    """Whether the machine is why runs are missing: the last ones say that it cannot measure."""
+    return is_unfit(results.runs) and next_run(results.record.suite, results.runs) is not None
+
+
+def verdict_sentence(results: Results, comparisons: Comparisons) -> str:
+    """Say which arm is better in what, or that no verdict is drawn, and why."""
+    if comparisons.suppressed is not None:
+        return f"No verdict: {comparisons.suppressed}"
+    first, other = results.record.suite.compare
+    parts = [
+        f"{arm} is better in {listed(_better(each) for each in comparisons.primary if each.winner == arm)}"
+        for arm in (first, other)
+        if any(each.winner == arm for each in comparisons.primary)
+    ]
+    margin = f"equivalent within {100 * (MARGIN - 1):.0f} % in "
+    for kind, words in (("equivalent", margin), ("inconclusive", "not told apart in ")):
+        titles = [each.title for each in comparisons.primary if each.verdict is not None and each.verdict.kind == kind]
+        if titles:
+            parts.append(f"they are {words}{listed(titles)}")
+    return f"{first} and {other}: {'; '.join(parts)}."
+
+
+def listed(parts: Iterable[str]) -> str:
+    """Return parts as a list in a sentence."""
+    *most, last = parts
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _why_stopped(results: Results) -> str:
+    ordered = sorted(results.runs, key=lambda run: run.number)
+    valid, planned, which = _counts(results)
+    why = _what_to_do(ordered[-STREAK:])
+    return f"Stopped, as this machine cannot measure now: {why} {valid} of {planned} {which} valid."
+
+
+def _how_many(results: Results) -> str:
+    valid, planned, which = _counts(results)
+    if valid == planned:
+        return f"All {planned} {which} valid.{_sides(results)}"
+    last = _last_attempts(results)
+    lead = f"{valid} of {planned} {which} valid"
+    if why := _what_to_do(last):
+        return f"{lead}: {why}"
+    failed = sum(run.load is None for run in last)
+    kinds = (
+        (planned - len(last), "not made yet"),
+        (failed, "failed"),
+        (len(last) - failed - valid, "not valid for what an arm can cause"),
+    )
+    return f"{lead}: {listed(f'{count} {words}' for count, words in kinds if count)}."
+
+
+def _what_to_do(runs: list[Run]) -> str:
+    """Return why the machine spoiled some of the runs, and what to do, as sentences; empty if it spoiled none."""
+    unfit = why_unfit(runs)
+    return f"{unfit.happened}. {unfit.advice}." if unfit is not None else ""
+
+
+def _counts(results: Results) -> tuple[int, int, str]:
+    """Return how many runs of the blocks are valid, how many there are to be, and what they are called."""
+    suite = results.record.suite
+    planned = sum(each.part == BLOCKS for each in fixed_runs(suite))
+    which = "runs of the blocks are" if suite.sides or suite.searches else "runs are"
+    return sum(map(is_valid, _last_attempts(results))), planned, which
+
+
+def _sides(results: Results) -> str:
+    """Say how many runs of the sides are valid, where it is not all."""
+    made = {each.slot for each in fixed_runs(results.record.suite) if each.part != BLOCKS}
+    ordered = sorted(results.runs, key=lambda run: run.number)
+    last = {slot_of(run): run for run in ordered if slot_of(run) in made}
+    valid = sum(map(is_valid, last.values()))
+    return f" In the sides {valid} of {len(made)} are." if valid < len(made) else ""
+
+
+def _last_attempts(results: Results) -> list[Run]:
+    ordered = sorted(results.runs, key=lambda run: run.number)
+    return list({slot_of(run): run for run in ordered if run.part == BLOCKS}.values())
+
+
+def _better(comparison: Comparison) -> str:
+    words = comparison.verdict.words.removeprefix("better by ") if comparison.verdict is not None else ""
+    return f"{comparison.title} by {words}"
