@@ -10,7 +10,7 @@ import logging
 import sys
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 import gevent
 
@@ -18,6 +18,7 @@ from loadtests.believed import Between
 from loadtests.clocks import OffsetWatch, is_here
 from loadtests.coreprobes import CoreProbes
 from loadtests.machine import MachineSample, sample_machine
+from loadtests.rows import added
 from loadtests.serverprocess import family_of, find_process
 from loadtests.stamps import now_us
 from loadtests.stats import NotOursError, ServerStats, fetch_stats
@@ -27,12 +28,11 @@ from shared.measure.quota import read_quotas, throttled_between
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from locust.env import Environment
-
     from loadtests.client import Address
     from loadtests.crew import Crew
     from loadtests.options import LoadOptions
     from loadtests.part import Part
+    from loadtests.rows import Rows
     from shared.measure.quota import Quota
     from shared.measure.summary import LoadSummary
 
@@ -41,6 +41,8 @@ logger = logging.getLogger("tickbench.load")
 POLL_S = 0.05
 STATS_LEAD_S = 0.3
 """Before the window opens, so that what /stats costs the server is over by then."""
+SHOW_S = 1.0
+"""How often it is shown what came so far."""
 WAIT_S = 20.0
 """How long a worker may take for a step that takes no time by itself."""
 
@@ -62,9 +64,30 @@ class ServerEdge:
     """Why what it answered is no /stats of ours, where it did answer."""
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a run."""
+
+    status: int
+    """The exit status."""
+    why: str = ""
+    """Why there is no summary, in one line."""
+    summary: LoadSummary | None = None
+
+
+class Onlooker(Protocol):
+    """Who is told how a run goes."""
+
+    def show(self, rows: Rows) -> None:
+        """Take what came so far."""
+
+    def end(self, outcome: Outcome) -> None:
+        """Take what became of it. The conductor ends with this call: whatever else is to stop is the onlooker's."""
+
+
 class Conductor:
     """
-    Conducts one run of ``crew``.
+    Conducts one run of ``crew``, and tells ``onlooker`` how it goes.
 
     ``base`` is the /stats of the server at ``address`` before the first connection; ``why_unknown`` says why it has
     none.
@@ -73,7 +96,7 @@ class Conductor:
 
     def __init__(
         self,
-        environment: Environment,
+        onlooker: Onlooker,
         options: LoadOptions,
         address: Address,
         base: ServerStats | None,
@@ -83,7 +106,9 @@ class Conductor:
         self.options = options
         self.over = False
         """It has come to an end of its own, good or bad."""
-        self._environment = environment
+        self.phase = "connecting"
+        """What is going on, in words."""
+        self._onlooker = onlooker
         self._address = address
         self._base = base
         self._why_unknown = why_unknown
@@ -95,19 +120,19 @@ class Conductor:
         self._crew = crew
         self._probes = CoreProbes()
         self._greenlet: gevent.Greenlet[[], None] | None = None
+        self._showing: gevent.Greenlet[[], None] | None = None
         self._asking: gevent.Greenlet[[], ServerEdge] | None = None
 
     def start(self) -> None:
         """Begin."""
         self._greenlet = gevent.spawn(self._conduct)
+        self._showing = gevent.spawn(self._show)
 
     def stop(self) -> None:
         """End all that was begun."""
         if self._greenlet is not None and self._greenlet is not gevent.getcurrent():
             self._greenlet.kill(block=False)
-        if self._asking is not None:
-            self._asking.kill(block=False)
-        self._probes.stop()
+        self._let_go()
 
     def _conduct(self) -> None:
         try:
@@ -115,21 +140,31 @@ class Conductor:
                 self._server_pid = find_process(self._base.process, time.monotonic() - self._base.answered_s)
                 self._probes.start(self._base.process.cpus or [])
             self._ramp()
-            status = self._report(self._measure())
+            outcome = self._report(self._measure())
         except (FailedRunError, OSError, ValueError) as error:
-            sys.stderr.write(f"{error}\n")
-            status = FAILED
+            outcome = Outcome(FAILED, str(error))
         except Exception as error:  # a fault of ours must not leave users, and whoever waits, hanging
             logger.exception("the conductor of the run failed")
-            sys.stderr.write(f"the load generator failed: {error!r}\n")
-            status = FAILED
+            outcome = Outcome(FAILED, f"the load generator failed: {error!r}")
         finally:
-            self._probes.stop()
+            self._let_go()
+        if outcome.why:
+            sys.stderr.write(f"{outcome.why}\n")
         self.over = True
-        self._environment.process_exit_code = status
-        # From a greenlet of its own: stopping the test ends this one.
-        runner: Any = self._environment.runner
-        gevent.spawn(runner.quit if self._environment.web_ui is None else runner.stop)
+        self._onlooker.end(outcome)
+
+    def _let_go(self) -> None:
+        """End what was begun beside the run."""
+        for greenlet in (self._showing, self._asking):
+            if greenlet is not None:
+                greenlet.kill(block=False)
+        self._probes.stop()
+
+    def _show(self) -> None:
+        while True:
+            gevent.sleep(SHOW_S)
+            if (rows := added(self._crew.rows())) is not None:
+                self._onlooker.show(rows)
 
     # Its parts
 
@@ -153,6 +188,7 @@ class Conductor:
 
     def _measure(self) -> Run:
         options = self.options
+        self.phase = "warming up"
         warm_up_s = max(options.warm_up_s, self._crew.order_takes_s)
         started_s = time.monotonic()
         start_us = self._server_now_us() + round(warm_up_s * 1e6)
@@ -164,7 +200,9 @@ class Conductor:
         self._sleep_until(started_s + warm_up_s)
         self._probes.reset()
         quotas = self._server_quotas()
+        self.phase = "measuring"
         self._sleep_until(started_s + warm_up_s + options.duration_s)
+        self.phase = "summing up"
         gaps = self._probes.report()
         self._wait_until(self._drained, options.duration_s + WAIT_S)
         opened = self._asking.get()
@@ -205,7 +243,7 @@ class Conductor:
             raise FailedRunError("no worker told what it had measured")
         return parts
 
-    def _report(self, run: Run) -> int:
+    def _report(self, run: Run) -> Outcome:
         summary = summarise(run)
         if self.options.out is not None:
             write_whole(self.options.out, summary.to_json())
@@ -214,7 +252,7 @@ class Conductor:
             logger.warning("not valid: %s", reason)
         for warning in summary.validity.warnings:
             logger.info("warning: %s", warning)
-        return VALID if summary.validity.ok else NOT_VALID
+        return Outcome(VALID if summary.validity.ok else NOT_VALID, summary=summary)
 
     # Waiting and asking
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from loadtests.part import Part
 from loadtests.rooms import ServerSkips
+from loadtests.rows import Rows
 from loadtests.worker import Progress
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ class Crew(Protocol):
 
     def progress(self) -> list[Progress]:
         """Return how far each worker is; those that said nothing yet, or are gone, are left out."""
+
+    def rows(self) -> list[Rows]:
+        """Return what each counted so far, for a table."""
 
     def lost(self) -> list[str]:
         """Return the workers that are gone."""
@@ -70,6 +74,10 @@ class LocalCrew:
     def progress(self) -> list[Progress]:
         """Return how far it is."""
         return [self._worker.progress()]
+
+    def rows(self) -> list[Rows]:
+        """Return what it counted so far."""
+        return [self._worker.rows()]
 
     def lost(self) -> list[str]:
         """Return nobody."""
@@ -120,6 +128,10 @@ class RemoteCrew:
         gone = self.lost()
         reports = [report for client, report in self._reports.items() if client not in gone]
         return [Progress(**report["progress"]) for report in reports if "progress" in report]
+
+    def rows(self) -> list[Rows]:
+        """Return what each said last that it counted, gone or not."""
+        return [Rows.from_wire(report["rows"]) for report in self._reports.values() if "rows" in report]
 
     def lost(self) -> list[str]:
         """Return those that are gone, or send no signs of life (Locust's own count: 3 s)."""
@@ -179,6 +191,7 @@ class Member:
         if self._worker is None:
             return report | {"failed": self._failed}
         report["progress"] = self._worker.progress().to_wire()
+        report["rows"] = self._worker.rows().to_wire()
         if self._worker.phase == "drained":
             report["seen"] = self._worker.ticks_seen()
         if self._worker.phase == "settled" and not self._part_told:  # it is large

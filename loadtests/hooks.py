@@ -17,9 +17,11 @@ from locust.runners import MasterRunner, WorkerRunner
 
 from loadtests.conductor import FAILED, Conductor
 from loadtests.crew import REPORT, REPORT_INTERVAL_S, LocalCrew, Member, RemoteCrew, listen_for_orders
-from loadtests.options import add_arguments, foreign_settings, read_options
+from loadtests.locust_run import LocustRun
+from loadtests.options import add_arguments, check_locust, foreign_settings, read_options
 from loadtests.probe import NoServerError, knock
 from loadtests.stats import find_server
+from loadtests.table import show_finer
 from loadtests.users import SnakeUser, forget_boards
 from loadtests.worker import LoadWorker
 
@@ -43,6 +45,7 @@ own arguments that it keeps to the master.
 def install(events: Any, scenarios: Scenarios) -> None:
     """Listen to Locust's ``events`` (which carry no types)."""
     hooks = Hooks(events, scenarios)
+    show_finer()
     events.init_command_line_parser.add_listener(hooks.on_parser)
     events.init.add_listener(hooks.on_init)
     events.test_start.add_listener(hooks.on_test_start)
@@ -58,11 +61,10 @@ class Hooks:
     def __init__(self, events: Any, scenarios: Scenarios) -> None:
         self._events = events
         self._scenarios = scenarios
-        self._conductor: Conductor | None = None
+        self._run: LocustRun | None = None  # a worker has none
         self._crew: RemoteCrew | None = None
         self._worker: LoadWorker | None = None
         self._member: Member | None = None
-        self._is_worker = False
         self._port = 0
         self._foreign: list[str] = []
 
@@ -90,20 +92,21 @@ class Hooks:
                 logging.getLogger(name).setLevel(logging.ERROR)
         for words in self._foreign:
             logger.warning(words)
-        if isinstance(environment.runner, WorkerRunner):
-            self._is_worker = True
-            runners.WORKER_REPORT_INTERVAL = REPORT_INTERVAL_S
-            listen_for_orders(environment.runner, self._take_order)
-            return
-        if not parsed.headless:
-            return
+        runner = environment.runner
         try:
-            knock(read_options(parsed, parsed.num_users or 1, self._scenarios).target)
+            check_locust(parsed, self._scenarios)
+            if not isinstance(runner, WorkerRunner) and (parsed.headless or parsed.autostart):
+                knock(read_options(parsed, 1 if parsed.num_users is None else parsed.num_users, self._scenarios).target)
+                environment.process_exit_code = FAILED  # until a run is over
         except ValueError as error:
             _leave(environment, str(error), WRONG_USAGE)
         except NoServerError as error:
             _leave(environment, str(error), FAILED)
-        environment.process_exit_code = FAILED  # until a run is over
+        if isinstance(runner, WorkerRunner):
+            runners.WORKER_REPORT_INTERVAL = REPORT_INTERVAL_S
+            listen_for_orders(runner, self._take_order)
+        else:
+            self._run = LocustRun(environment, runner)
 
     def on_test_start(self, environment: Environment, **_: Any) -> None:
         """Begin a run."""
@@ -121,39 +124,38 @@ class Hooks:
         runner: Any = environment.runner
         parsed: Any = environment.parsed_options
         order: dict[str, Any] = getattr(parsed, RUN_ARGUMENT, {})
-        if self._is_worker:
+        if self._run is None:
             parsed.host, parsed.spawn_rate = order["host"], order["spawn_rate"]
             parsed.out = ""  # the master writes it, on its own host
-        options = read_options(parsed, runner.target_user_count or 0, self._scenarios)
+        users = runner.target_user_count if self._run is not None else max(1, runner.target_user_count)
+        options = read_options(parsed, users, self._scenarios)
         address, base, why_unknown = find_server(options.target)
         forget_boards()
-        if isinstance(runner, WorkerRunner):
-            self._start_worker(LoadWorker(options, address, base, runner.worker_index, self._events))
+        if self._run is None:
+            self._start_worker(LoadWorker(options, address, base, runner.worker_index))
             self._member = Member(order["run"], self._worker)
         elif isinstance(runner, MasterRunner):
             run = uuid.uuid4().hex
             share = options.spawn_rate / max(1, runner.worker_count)
             setattr(parsed, RUN_ARGUMENT, {"run": run, "host": options.target.url, "spawn_rate": share})
             self._crew = RemoteCrew(runner, run)
-            self._conductor = Conductor(environment, options, address, base, self._crew, why_unknown)
-            self._conductor.start()
+            self._run.begin(Conductor(self._run, options, address, base, self._crew, why_unknown))
         else:
-            worker = LoadWorker(options, address, base, None, self._events)
+            worker = LoadWorker(options, address, base, None)
             self._start_worker(worker)
-            self._conductor = Conductor(environment, options, address, base, LocalCrew(worker), why_unknown)
-            self._conductor.start()
+            self._run.begin(Conductor(self._run, options, address, base, LocalCrew(worker), why_unknown))
 
     def on_test_stop(self, **_: Any) -> None:
         """End a run."""
-        if self._conductor is not None:
-            self._conductor.stop()
+        if self._run is not None:
+            self._run.break_off()  # if it is not over
         if self._worker is not None:
             self._worker.stop()
 
-    def on_quitting(self, environment: Environment, **_: Any) -> None:
+    def on_quitting(self, **_: Any) -> None:
         """Say so if a run has come to nothing."""
-        if environment.web_ui is None and not self._is_worker and (self._conductor is None or not self._conductor.over):
-            sys.stderr.write("the run was broken off: nothing was written\n")
+        if self._run is not None:
+            self._run.quit()
 
     def on_report_to_master(self, data: dict[str, Any], **_: Any) -> None:
         """Send our report along with Locust's."""
@@ -179,15 +181,12 @@ class Hooks:
 
     def _cannot_begin(self, environment: Environment, why: str) -> None:
         """Say why there is no run; a worker says it to its master."""
-        runner: Any = environment.runner
-        if self._is_worker:
+        if self._run is None:
             order: dict[str, Any] = getattr(environment.parsed_options, RUN_ARGUMENT)
             self._member = Member(order["run"], None, why)
             SnakeUser.is_off = True
             return
-        sys.stderr.write(f"{why}\n")
-        if environment.web_ui is None:
-            gevent.spawn(runner.quit)
+        self._run.cannot_begin(why)
         raise gevent.GreenletExit  # ends Locust's greenlet, before it starts any user, without a traceback
 
 

@@ -21,6 +21,8 @@ DEFAULT_SPAWN_RATE = 500
 DEFAULT_HOST = "ws://127.0.0.1:8000"
 MAX_ECHO_BYTES = 1024 * 1024
 
+RUN_TIME_IS_OURS = "a run ends by itself; right would be --duration, the seconds that are measured"
+
 Scenarios = Mapping[str, Scenario]
 
 
@@ -78,7 +80,28 @@ def foreign_settings(parser: LocustArgumentParser) -> list[str]:
     ]
 
 
-def read_options(parsed: Namespace, users: int, scenarios: Scenarios) -> LoadOptions:
+def check_locust(parsed: Namespace, scenarios: Scenarios) -> None:
+    """
+    Look at those of Locust's own arguments that would change what a run is.
+
+    Raises:
+        ValueError: there is one; the message says what would be right.
+
+    """
+    if parsed.run_time:
+        raise ValueError(f"--run-time {parsed.run_time}: {RUN_TIME_IS_OURS}")
+    if parsed.user_classes:
+        names = ", ".join(parsed.user_classes)
+        plays = [name for name, scenario in scenarios.items() if scenario.user.__name__ in parsed.user_classes]
+        right = " or ".join(f"--scenario {name}" for name in plays) or "--scenario"
+        raise ValueError(f"{names}: the scenario says who comes, no user class; right would be {right}")
+    for name in ("class_picker", "tags", "exclude_tags", "config_users"):
+        if getattr(parsed, name):
+            flag = f"--{name.replace('_', '-')}"
+            raise ValueError(f"{flag}: the scenario says who comes and what they do; right would be --scenario")
+
+
+def read_options(parsed: Namespace, users: int | str, scenarios: Scenarios) -> LoadOptions:
     """
     Return what was asked for, by the command line or by the form of the web UI.
 
@@ -92,7 +115,7 @@ def read_options(parsed: Namespace, users: int, scenarios: Scenarios) -> LoadOpt
         target=_target(parsed.host or DEFAULT_HOST, scenario),
         scenario_name=parsed.scenario,
         scenario=scenario,
-        users=users,
+        users=int(_number("--users", users, 1)),
         spawn_rate=_number("--spawn-rate", parsed.spawn_rate or DEFAULT_SPAWN_RATE, 0.01),
         warm_up_s=_number("--warm-up", parsed.warm_up, 0),
         duration_s=_number("--duration", parsed.duration, 1),

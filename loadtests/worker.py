@@ -18,13 +18,14 @@ import gevent
 from gevent.event import Event
 from gevent.pool import Group
 
+from loadtests.accounts import MAIN
 from loadtests.client import Connection
 from loadtests.measurement import Measurement
 from loadtests.pacer import Pacer
-from shared.measure.histogram import Histogram
+from loadtests.rows import INTERVAL_ERROR, LATENESS, Rows, of_histograms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from loadtests.client import Address, Listener
     from loadtests.options import LoadOptions
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("tickbench.load")
 
 BEAT_S = 0.2
-BEATS_A_ROW = 5
-"""A summary row for Locust's table comes once a second."""
 PINGS_A_SECOND = 50
 STATS_MARGIN_US = 2_000_000
 """The server is asked what it skipped so long before the window, at most."""
@@ -72,9 +71,7 @@ class Progress:
 class LoadWorker:
     """One process's share of one run. Its users call :meth:`connection`; the conductor all that follows ``measure``."""
 
-    def __init__(
-        self, options: LoadOptions, address: Address, base: ServerStats | None, index: int | None, events: Any
-    ) -> None:
+    def __init__(self, options: LoadOptions, address: Address, base: ServerStats | None, index: int | None) -> None:
         self.options = options
         self.base = base
         self.phase: Phase = "coming"
@@ -82,7 +79,6 @@ class LoadWorker:
         """Set when the window opens."""
         self.pacer = Pacer()
         self._index = index
-        self._events = events
         self._measurement = Measurement(base, self._period_us())
         self._address = address
         self._failed = ""
@@ -92,6 +88,7 @@ class LoadWorker:
         self._next_turn_s = 0.0
         self._greenlets = Group()
         self._stage_starts_us: list[int] = []
+        self._since_s = time.time()  # of what the rows show
         self._hub: Any = gevent.get_hub()
 
     # For users
@@ -203,6 +200,15 @@ class LoadWorker:
         settled = ledger.settled + self._waiting
         return Progress(self.phase, self._users, settled, ledger.up, ledger.why_none(), self._failed)
 
+    def rows(self) -> Rows:
+        """Return what came so far: since the window opened or, before that, at all."""
+        recorder, in_window = self._measurement.recorder, self.opened.is_set()
+        lateness, error = recorder.latest_lateness, recorder.latest_interval_error
+        if in_window:
+            main = recorder.groups[MAIN]
+            lateness, error = main.tick_lateness, main.interval_error
+        return Rows(self._since_s, in_window, of_histograms({LATENESS: lateness, INTERVAL_ERROR: error}))
+
     def measure(self, start_us: int, end_us: int) -> None:
         """Say when the window opens and closes, on the server's clock, before it does."""
         if self.server_now_us() >= start_us:  # the first ticks of the window may be in the accounts already
@@ -263,6 +269,7 @@ class LoadWorker:
         gc.freeze()
         self._sleep_until(window.start)
         self._measurement.open_window()
+        self._since_s = time.time()
         self.opened.set()
         for stage, end_us in enumerate([*self._stage_starts_us[1:], len(window)]):
             self._sleep_until(window.start + end_us)
@@ -282,31 +289,9 @@ class LoadWorker:
     # Beside it
 
     def _beat(self) -> None:
-        beats = 0
         while True:
             gevent.sleep(BEAT_S)
             self._measurement.beat()
-            beats += 1
-            if beats % BEATS_A_ROW == 0:
-                for name, us in self._rows():
-                    self._events.request.fire(
-                        request_type="tick",
-                        name=name,
-                        response_time=us / 1000,
-                        response_length=0,
-                        exception=None,
-                        context={},
-                    )
-
-    def _rows(self) -> Iterator[tuple[str, int]]:
-        """Yield what the last second was like, for Locust's table and charts."""
-        recorder = self._measurement.recorder
-        lateness, recorder.latest_lateness = recorder.latest_lateness, Histogram()
-        error, recorder.latest_interval_error = recorder.latest_interval_error, Histogram()
-        for name, histogram in (("lateness", lateness), ("interval error", error)):
-            if histogram.count:
-                yield f"{name} p50", histogram.percentile_us(50)
-                yield f"{name} p99", histogram.percentile_us(99)
 
     def _ping(self) -> None:
         """Ask for pongs, evenly over the second, of one connection after the other."""

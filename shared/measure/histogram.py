@@ -20,7 +20,7 @@ from hdrh.codec import HdrCookieException, HdrHistogramEncoder, HdrLengthExcepti
 from hdrh.histogram import HdrHistogram
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     import numpy as np
     from numpy.typing import NDArray
@@ -176,6 +176,12 @@ class Histogram:
         """
         running = [0, *accumulate(self._counts[: _index_of(self.max_us) + 1])]
         return [running[min(_index_of(bound_us) + 1, len(running) - 1)] for bound_us in bounds_us]
+
+    def values(self) -> Iterator[tuple[int, int]]:
+        """Yield each value with how often it was recorded, upwards; a value is as in :meth:`percentile_us`."""
+        for index, count in enumerate(self._counts[: _index_of(self.max_us) + 1]):
+            if count:
+                yield min(_highest_of(index), self.max_us), count
 
     def percentile_us(self, percentile: float) -> int:
         """

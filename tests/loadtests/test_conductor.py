@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 
-from loadtests.conductor import FAILED, Conductor
+from loadtests.conductor import FAILED, Conductor, Outcome
 from loadtests.crew import RemoteCrew
 from loadtests.worker import Progress
 from tests.loadtests.test_part import part
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from loadtests.part import Part
     from loadtests.rooms import ServerSkips
+    from loadtests.rows import Rows
 
 
 class Crew:
@@ -31,6 +32,9 @@ class Crew:
 
     def progress(self) -> list[Progress]:
         return [Progress("coming", users=1, settled=1, up=1, why_none="")]
+
+    def rows(self) -> list[Rows]:
+        return []
 
     def lost(self) -> list[str]:
         return []
@@ -51,28 +55,42 @@ class Crew:
         return []
 
 
-def conducted(crew: Any) -> tuple[Any, bool]:
-    """Let a crew be conducted to its end; return the exit status and whether Locust was told to quit."""
-    quits: list[bool] = []
-    runner = SimpleNamespace(quit=lambda: quits.append(True))
-    environment: Any = SimpleNamespace(runner=runner, web_ui=None, process_exit_code=None)
-    conductor = Conductor(environment, OPTIONS, ADDRESS, None, crew)
+class Onlooker:
+    """Notes what it is told."""
+
+    def __init__(self) -> None:
+        self.shown: list[Rows] = []
+        self.outcomes: list[Outcome] = []
+
+    def show(self, rows: Rows) -> None:
+        self.shown.append(rows)
+
+    def end(self, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
+
+
+def conducted(crew: Any) -> Outcome:
+    """Let a crew be conducted to its end; return what became of it."""
+    onlooker = Onlooker()
+    conductor = Conductor(onlooker, OPTIONS, ADDRESS, None, crew)
     conductor.start()
     for _ in range(200):
-        if quits:
+        if onlooker.outcomes:
             break
         gevent.sleep(0.01)
     conductor.stop()
-    return environment.process_exit_code, conductor.over and bool(quits)
+    (outcome,) = onlooker.outcomes
+    return outcome
 
 
 def test_a_fault_of_ours_ends_the_run(capsys: pytest.CaptureFixture[str]) -> None:
-    assert conducted(Crew(error=KeyError("no such thing"))) == (FAILED, True)
-    assert "the load generator failed: KeyError('no such thing')" in capsys.readouterr().err
+    why = "the load generator failed: KeyError('no such thing')"
+    assert conducted(Crew(error=KeyError("no such thing"))) == Outcome(FAILED, why)
+    assert why in capsys.readouterr().err
 
 
 def test_a_disk_that_is_full_ends_the_run(capsys: pytest.CaptureFixture[str]) -> None:
-    assert conducted(Crew(error=OSError(28, "No space left on device"))) == (FAILED, True)
+    assert conducted(Crew(error=OSError(28, "No space left on device"))).status == FAILED
     assert capsys.readouterr().err == "[Errno 28] No space left on device\n"
 
 

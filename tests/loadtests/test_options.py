@@ -5,7 +5,15 @@ from typing import Any, cast
 
 import pytest
 
-from loadtests.options import DEFAULT_HOST, DEFAULT_SPAWN_RATE, MAX_ECHO_BYTES, LoadOptions, add_arguments, read_options
+from loadtests.options import (
+    DEFAULT_HOST,
+    DEFAULT_SPAWN_RATE,
+    MAX_ECHO_BYTES,
+    LoadOptions,
+    add_arguments,
+    check_locust,
+    read_options,
+)
 from loadtests.scenario import Scenario
 
 SCENARIOS = {
@@ -174,3 +182,44 @@ def test_the_bounds_themselves_can_be_done(changes: dict[str, float]) -> None:
     names |= {"share": "share_percent", "echo_rate": "echo_rate_hz"}
     for name, value in changes.items():
         assert getattr(asked, names.get(name, name)) == value
+
+
+# Locust's own arguments
+
+UNSET: dict[str, object] = {
+    "run_time": None,
+    "user_classes": [],
+    "class_picker": False,
+    "tags": None,
+    "exclude_tags": None,
+}
+
+
+class Sleeper:
+    """Somebody who could come."""
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"run_time": 5}, "--run-time 5: a run ends by itself; right would be --duration"),
+        ({"user_classes": ["Sleeper"]}, "Sleeper: .* right would be --scenario idle$"),
+        ({"user_classes": ["Sleeper", "Nobody"]}, "Sleeper, Nobody: the scenario says who comes"),
+        ({"class_picker": True}, "--class-picker: the scenario says who comes .*; right would be --scenario"),
+        ({"tags": ["quick"]}, "--tags: "),
+        ({"exclude_tags": ["quick"]}, "--exclude-tags: "),
+        ({"config_users": [[{"user_class_name": "Sleeper"}]]}, "--config-users: "),
+    ],
+)
+def test_what_of_locust_s_would_make_another_run_is_refused(changes: dict[str, object], why: str) -> None:
+    scenarios = {**SCENARIOS, "idle": Scenario("nobody says a word", user=Sleeper)}
+    unset = {**UNSET, "config_users": None}
+    check_locust(Namespace(**unset), scenarios)
+    with pytest.raises(ValueError, match=why):
+        check_locust(Namespace(**(unset | changes)), scenarios)
+
+
+@pytest.mark.parametrize("users", [0, -1, "", "many"])
+def test_a_run_has_at_least_one_user(users: int | str) -> None:
+    with pytest.raises(ValueError, match=f"--users {users}: right would be a number of at least 1$"):
+        read_options(parsed(), users, SCENARIOS)

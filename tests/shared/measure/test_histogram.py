@@ -174,3 +174,11 @@ def test_a_damaged_encoding_is_refused(hdr: str, why: str) -> None:
     )
     with pytest.raises(ValueError, match=why):
         Histogram.from_summary(damaged)
+
+
+def test_what_was_recorded_is_told_value_by_value() -> None:
+    histogram = Histogram()
+    for us, count in ((7, 2), (1_500, 1), (3_000_001, 4)):
+        histogram.record(us, count)
+    assert list(histogram.values()) == [(7, 2), (1_500, 1), (3_000_001, 4)]
+    assert list(Histogram().values()) == []
