@@ -15,6 +15,7 @@ from locust import User, runners
 from locust.dispatch import UsersDispatcher
 from locust.runners import MasterRunner, WorkerRunner
 
+from loadtests import webui
 from loadtests.conductor import FAILED, Conductor
 from loadtests.crew import REPORT, REPORT_INTERVAL_S, LocalCrew, Member, RemoteCrew, listen_for_orders
 from loadtests.locust_run import LocustRun
@@ -107,6 +108,8 @@ class Hooks:
             listen_for_orders(runner, self._take_order)
         else:
             self._run = LocustRun(environment, runner)
+            if environment.web_ui is not None:
+                webui.install(environment.web_ui, parsed, self._run, self._scenarios)
 
     def on_test_start(self, environment: Environment, **_: Any) -> None:
         """Begin a run."""
