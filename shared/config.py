@@ -34,6 +34,8 @@ BLOCKING_LIMIT_S = 0.05
 
 MIN_FIELD, MAX_FIELD = (20, 11), (1000, 1000)
 MAX_TICK_RATE_HZ = 1000
+DEFAULT_SPEED = 4
+"""In cells a second: a field of 50 cells is crossed in 12 s, on a phone, too. 7WebPages/snakepit-game has 2.3."""
 MAX_PAD_BYTES = 15_000_000
 """So that a frame stays under the 16 MiB that clients take."""
 
@@ -46,6 +48,7 @@ class ServerConfig:
     host: str
     port: int
     tick_rate_hz: Fraction
+    speed: Fraction  # of a snake, in cells a second
     mode: str
     workers: int  # child processes of the mode ``process``
     worker_nice: int
@@ -91,6 +94,7 @@ class ServerConfig:
             "fanout": self.fanout,
             "clock": self.clock,
             "loop": self.loop,
+            "speed": float(self.speed),
             "field": f"{self.rules.width}x{self.rules.height}",
             "max_players": self.rules.max_players,
             "bots": self.rules.bots,
@@ -106,14 +110,17 @@ class ServerConfig:
 
 
 class RateType(click.ParamType[Fraction]):
-    """A rate in Hz: a decimal number."""
+    """A rate in Hz: a decimal number of ``what`` a second."""
 
     name = "hz"
+
+    def __init__(self, what: str) -> None:
+        self._what = what
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Fraction:
         """Return the exact rate."""
         if not re.fullmatch(r"\d{1,4}(\.\d{1,6})?", str(value), re.ASCII):
-            self.fail(f"{value!r} is no rate; a number of ticks a second, such as 20 or 0.5, would be", param, ctx)
+            self.fail(f"{value!r} is no rate; {self._what} a second, such as 20 or 0.5, would be", param, ctx)
         rate = Fraction(str(value))
         if not 0 < rate <= MAX_TICK_RATE_HZ:
             self.fail(f"{value!r} is out of range; above 0 and up to {MAX_TICK_RATE_HZ} would be right", param, ctx)
@@ -169,7 +176,12 @@ def _options(backend: str) -> list[Callable[[Any], Any]]:
     return [
         option("--host", default="127.0.0.1", show_default=True, help="Address to listen on."),
         option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one."),
-        option("--tick-rate", type=RateType(), default="20", show_default=True, help="Ticks a second."),
+        option("--tick-rate", type=RateType("ticks"), default="20", show_default=True, help="Ticks a second."),
+        option(
+            "--speed",
+            type=RateType("cells"),
+            help=f"Cells a second that a snake goes; by default {DEFAULT_SPEED}, or the tick rate if that is less.",
+        ),
         option("--mode", type=click.Choice(MODES), default=MODES[0], show_default=True, help="Game-loop design."),
         option(
             "--workers",
@@ -269,11 +281,20 @@ def _build(backend: str, values: dict[str, Any]) -> ServerConfig:
         fail_usage(f"--host {host} is link-local; name the interface, such as {host}%eth0")
     if values["bots"] > values["max_players"]:
         fail_usage(f"--bots {values['bots']} are more than --max-players {values['max_players']}; at most as many fit")
+    tick_rate: Fraction = values["tick_rate"]
+    speed: Fraction = values["speed"] or min(Fraction(DEFAULT_SPEED), tick_rate)
+    if speed > tick_rate:
+        fail_usage(
+            f"--speed {float(speed):g} is more than --tick-rate {float(tick_rate):g}; a snake moves once a tick at "
+            f"most, so {float(tick_rate):g} or less would be right"
+        )
+    pace = speed / tick_rate
     return ServerConfig(
         backend=backend,
         host=host,
         port=values["port"],
-        tick_rate_hz=values["tick_rate"],
+        tick_rate_hz=tick_rate,
+        speed=speed,
         mode=values["mode"],
         workers=values["workers"],
         worker_nice=values["worker_nice"],
@@ -281,7 +302,15 @@ def _build(backend: str, values: dict[str, Any]) -> ServerConfig:
         fanout=values["fanout"],
         clock=values["clock"],
         loop=values["loop"],
-        rules=Rules(width, height, values["max_players"], values["bots"], values["bot_steps"]),
+        rules=Rules(
+            width,
+            height,
+            values["max_players"],
+            values["bots"],
+            values["bot_steps"],
+            pace.numerator,
+            pace.denominator,
+        ),
         limits=Limits(
             max_message_bytes=values["max_message"],
             max_messages=values["max_messages"],

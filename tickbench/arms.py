@@ -17,7 +17,7 @@ from tickbench.target import target_of
 
 BACKENDS = {"asyncio": "backends.asyncio_server", "gevent": "backends.gevent_server"}
 """Name to module: ``python -m MODULE`` serves."""
-SET_BY_COMPARE = frozenset({"host", "port", "tick-budget", "bots", "seed", "tick-rate"})
+SET_BY_COMPARE = frozenset({"host", "port", "tick-budget", "bots", "seed", "tick-rate", "speed"})
 """What must be alike in all arms, or belongs to the run: an arm cannot set it."""
 
 GRAMMAR = "an arm is BACKEND[:KEY=VALUE,...], for example gevent:fanout=naive, or url=ws://HOST:PORT/PATH"

@@ -20,14 +20,15 @@ MAX_WAITING_TURNS = 2
 class Snake:
     """A player's snake, from its join to its death."""
 
-    __slots__ = ("body", "color", "direction", "growth", "name", "player_id", "score", "turns")
+    __slots__ = ("body", "color", "direction", "growth", "name", "phase", "player_id", "score", "turns")
 
     def __init__(self, player_id: int, name: str) -> None:
         self.player_id = player_id
         self.name = name
         self.color = 0
         self.score = 0
-        self.growth = 0  # steps for which the tail stays where it is
+        self.growth = 0  # moves for which the tail stays where it is
+        self.phase = 0  # how far its moves are ahead of the beat, in the parts of a beat that the world counts in
         self.direction: Direction = RIGHT
         self.turns: list[Direction] = []
         self.body: deque[Position] = deque()  # head first; empty until born
@@ -39,9 +40,9 @@ class Snake:
 
     def turn(self, direction: Direction) -> None:
         """
-        Let a turn wait for its step.
+        Let a turn wait for its move.
 
-        It is measured against the last waiting turn, else the current direction: so two keys between two steps
+        It is measured against the last waiting turn, else the current direction: so two keys between two moves
         can't turn a snake into itself.
         """
         last = self.turns[-1] if self.turns else self.direction

@@ -2,8 +2,9 @@
 The field and one step of the rules, after snakepit's ``game.py`` with its faults mended.
 
 The field is sparse: only cells that are not empty are kept, so a step costs in proportion to what it changes, never to
-the field. Random numbers come from the ``rng`` that is handed in, in an order that depends on commands alone. Knows
-nothing of connections, rooms, encodings or time.
+the field. A snake moves once a *beat*, which is one step or more; snakes move in different steps of it, so that each
+step has work. What comes by chance does so by beats, too. Random numbers come from the ``rng`` that is handed in, in an
+order that depends on commands alone. Knows nothing of connections, rooms, encodings or time.
 """
 
 import random
@@ -32,7 +33,7 @@ BIRTH_DRAWS = 20
 BIRTH_DIRECTIONS = tuple(DIRECTIONS.values())
 PLACE_DRAWS = 20
 SPAWN_CHANCE = 0.06
-"""Of a digit, a living snake and step; and of a stone, a step."""
+"""Of a digit, a living snake and move; and of a stone, a beat."""
 GAME_OVER = " >>> GAME OVER <<< "
 MAX_PLAYERS_REACHED = "Maximum players reached"
 DIGITS = {str(value): value for value in range(1, 10)}
@@ -40,13 +41,19 @@ DIGITS = {str(value): value for value in range(1, 10)}
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What can be set about the game. ``width`` and ``height`` are in cells."""
+    """
+    What can be set about the game. ``width`` and ``height`` are in cells.
+
+    A snake moves ``moves`` times in ``steps`` steps, evenly spread.
+    """
 
     width: int = 50
     height: int = 25
     max_players: int = 10
     bots: int = 0
     bot_steps: int = 0  # that all bots together may search in a step; 0: they wander
+    moves: int = 1
+    steps: int = 1
 
 
 @dataclass(slots=True)
@@ -73,6 +80,8 @@ class World:
         self.living = 0
         self._rng = rng
         self._width, self._height = rules.width, rules.height
+        self._moves, self._steps = rules.moves, rules.steps
+        self._beat = 0  # how far it is, in parts of rules.steps: whole numbers, so that nothing drifts
         self._round_over = False
         self._bots = [Bot(player_id) for player_id in range(1, rules.bots + 1)]
         self._openness = Openness(rules.width, rules.height, BlockedCells(self.cells))
@@ -90,12 +99,14 @@ class World:
         if not self.snakes:
             return step
         for snake in list(self.snakes.values()):
-            if snake.body:
-                self._move(snake)
-            else:
+            if not snake.body:
                 self._bear(snake)
-        if self.living and self._rng.random() < SPAWN_CHANCE:
+            elif self._is_due(snake):
+                self._move(snake)
+        if self._beat < self._moves and self.living and self._rng.random() < SPAWN_CHANCE:
             self._put_somewhere("#", 0)
+        # A step in which nobody plays is none of a beat: how many went by before a game began must not matter.
+        self._beat = (self._beat + self._moves) % self._steps
         return step
 
     def players(self) -> Iterator[PlayerJoined]:
@@ -123,15 +134,22 @@ class World:
                     self._die(snake)
 
     def _let_bots_act(self) -> None:
-        living = sum(bool(snake and snake.body) for snake in (self.snakes.get(bot.player_id) for bot in self._bots))
-        share = self.rules.bot_steps // max(1, living)
+        snakes = (self.snakes.get(bot.player_id) for bot in self._bots)
+        due = sum(bool(snake and snake.body and self._is_due(snake)) for snake in snakes)
+        share = self.rules.bot_steps // max(1, due)
         for bot in self._bots:
             snake = self.snakes.get(bot.player_id)
             if snake is None:
                 if len(self.snakes) < self.rules.max_players:
                     self._apply(bot.join())
-            elif snake.body and (turn := bot.steer(snake, self._openness, Search(self._look, share))):
-                self._apply(turn)
+            elif snake.body and self._is_due(snake):
+                turn = bot.steer(snake, self._openness, Search(self._look, share))
+                if turn is not None:
+                    self._apply(turn)
+
+    def _is_due(self, snake: Snake) -> bool:
+        """Whether a snake moves in this step."""
+        return (self._beat + snake.phase) % self._steps < self._moves
 
     def _look(self, position: Position) -> int:
         """Return the value of the digit there, 0 where nothing is, -1 where a head would die."""
@@ -174,7 +192,7 @@ class World:
             tail_x, tail_y = tail = body[-1]
             cells[tail] = drawn_tail = CellChanged(tail_x, tail_y, "*", color)
             changes += (CellChanged(left_x, left_y, " ", 0), drawn_tail)
-        snake.growth += food  # it grows from the next step on
+        snake.growth += food  # it grows from the next move on
         if self._rng.random() < SPAWN_CHANCE:
             self._spawn_digit()
 
@@ -186,6 +204,7 @@ class World:
         if not self._find_birthplace(snake):
             return
         snake.color = self._rng.choice(self._rarest_colors())
+        snake.phase = snake.player_id * 144 % 233 * self._steps // 233  # 144/233: the golden ratio spreads any number
         self.living += 1
         self._step.changes.append(PlayerJoined(snake.player_id, snake.name, snake.color, snake.score))
         for position, char in zip(snake.body, "%@*", strict=True):

@@ -92,10 +92,11 @@ def test_a_game_in_lockstep(arm: Arm, first_of_all: Callable[[str, object], obje
     assert first_of_all(f"lockstep-{STEPS}", asdict(outcome)) == asdict(outcome)
 
 
-@pytest.mark.parametrize("bot_steps", [0, 5000])
-def test_a_game_of_bots(arm: Arm, bot_steps: int, first_of_all: Callable[[str, object], object]) -> None:
+@pytest.mark.parametrize(("bot_steps", "speed"), [(0, 100), (5000, 37)])
+def test_a_game_of_bots(arm: Arm, bot_steps: int, speed: int, first_of_all: Callable[[str, object], object]) -> None:
     """Without any input: what a spectator gets from the first birth on."""
-    flags = ("--bots", "10", "--seed", "7", "--tick-rate", "100", "--tick-budget", "0", "--bot-steps", str(bot_steps))
+    flags = ["--bots", "10", "--seed", "7", "--tick-rate", "100", "--tick-budget", "0"]
+    flags += ["--bot-steps", str(bot_steps), "--speed", str(speed)]
     with run_server(arm.backend, "--mode", arm.mode, *flags) as server:
         spectator = server.enter("main")
         told = [spectator.next_tick().text.partition("]")[2] for _ in range(120)]

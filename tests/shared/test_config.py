@@ -18,6 +18,7 @@ DEFAULT = ServerConfig(
     host="127.0.0.1",
     port=8000,
     tick_rate_hz=Fraction(20),
+    speed=Fraction(4),
     mode="managed",
     workers=1,
     worker_nice=0,
@@ -25,7 +26,7 @@ DEFAULT = ServerConfig(
     fanout="frame-once",
     clock="timerfd",
     loop="asyncio",
-    rules=Rules(50, 25, 10, 0),
+    rules=Rules(50, 25, 10, 0, moves=1, steps=5),
     limits=Limits(),
     lobby=LobbyLimits(),
     pad_bytes=0,
@@ -51,10 +52,18 @@ def within(part: str, **changes: Any) -> Change:
     return lambda config: replace(config, **{part: replace(getattr(config, part), **changes)})
 
 
+def ticking(rate: Fraction, speed: Fraction) -> Change:
+    pace = speed / rate
+    return lambda config: within("rules", moves=pace.numerator, steps=pace.denominator)(
+        replace(config, tick_rate_hz=rate, speed=speed)
+    )
+
+
 FLAGS: dict[str, tuple[str, Change]] = {
     "host": ("0.0.0.0", plain(host="0.0.0.0")),  # noqa: S104 # nothing listens
     "port": ("0", plain(port=0)),
-    "tick-rate": ("29.97", plain(tick_rate_hz=Fraction(2997, 100))),
+    "tick-rate": ("29.97", ticking(Fraction(2997, 100), Fraction(4))),
+    "speed": ("2.5", ticking(Fraction(20), Fraction(5, 2))),
     "mode": ("thread", plain(mode="thread")),
     "workers": ("3", plain(workers=3)),
     "worker-nice": ("10", plain(worker_nice=10)),
@@ -130,6 +139,23 @@ def test_without_arguments_the_command_line_is_read(monkeypatch: pytest.MonkeyPa
     assert parse_arguments("asyncio").port == 1234
 
 
+@pytest.mark.parametrize(
+    ("flags", "speed", "moves", "steps"),
+    [
+        ([], 4, 1, 5),
+        (["--tick-rate", "2"], 2, 1, 1),
+        (["--tick-rate", "60"], 4, 1, 15),
+        (["--speed", "20"], 20, 1, 1),
+        (["--speed", "7.5"], 7.5, 3, 8),
+    ],
+)
+def test_the_speed_is_apart_from_the_tick_rate(flags: list[str], speed: float, moves: int, steps: int) -> None:
+    config = parse_arguments("asyncio", flags)
+    assert float(config.speed) == speed
+    assert (config.rules.moves, config.rules.steps) == (moves, steps)
+    assert config.settings()["speed"] == speed
+
+
 def test_origins_can_be_given_several_times() -> None:
     config = parse_arguments("asyncio", ["--origin", "http://a", "--origin", "http://B"])
     assert config.origins == {"http://a", "http://b"}
@@ -170,6 +196,10 @@ def test_no_flag_is_untested() -> None:
         (["--tick-rate", "1/0"], ["--tick-rate"]),
         (["--tick-rate", "0.0000001"], ["--tick-rate"]),
         (["--tick-rate", ""], ["--tick-rate"]),
+        (["--speed", "0"], ["--speed", "0", "1000"]),
+        (["--speed", "slow"], ["--speed", "slow", "cells a second"]),
+        (["--speed", "21"], ["--speed 21", "--tick-rate 20", "20 or less"]),
+        (["--speed", "5", "--tick-rate", "2.5"], ["--speed 5", "--tick-rate 2.5"]),
         (["--mode", "fast"], ["--mode", "managed"]),
         (["--fanout", "slow"], ["--fanout", "frame-once", "library", "naive"]),
         (["--clock", "sun"], ["--clock", "timerfd", "loop"]),
@@ -201,7 +231,7 @@ def test_no_flag_is_untested() -> None:
         (["--close-limit", "soon"], ["--close-limit"]),
         (["--scores", "."], ["--scores"]),
         (["--seed"], ["--seed"]),
-        (["--speed", "9"], ["--speed"]),
+        (["--spead", "9"], ["--spead"]),
         (["extra"], ["extra"]),
     ],
     ids=lambda value: " ".join(value)[:30],
@@ -274,6 +304,7 @@ def test_the_settings_name_what_an_arm_may_change() -> None:
         "fanout": "frame-once",
         "clock": "timerfd",
         "loop": "asyncio",
+        "speed": 4.0,
         "field": "60x30",
         "max_players": 10,
         "bots": 2,

@@ -162,10 +162,12 @@ def run_server(
     """
     Run a server for the length of a ``with`` block.
 
+    Its snakes move with every tick, unless ``flags`` have another ``--speed``: what a test waits for comes soon.
     ``plant``: a fault that asyncio's is to have in what it says, see erring_server.py.
     ``faulty``: one whose room ``crash`` raises when a snake is in it, and whose room ``block`` blocks. Unless it
     ``logs``, it must not write a word to stderr. It must stop as promised, unless the test has ended it already.
     """
+    flags = with_speed(flags)
     entry = [str(FAULTY_SERVER), backend] if faulty else ["-m", f"backends.{backend}_server"]
     entry = [str(ERRING_SERVER), plant] if plant else entry
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
@@ -177,6 +179,14 @@ def run_server(
         yield server
         server.stop()
         assert logs or not server.log, server.log
+
+
+def with_speed(flags: Sequence[str]) -> tuple[str, ...]:
+    """Return the flags with a snake's speed, that of the ticks if they have none."""
+    if "--speed" in flags:
+        return tuple(flags)
+    rate = flags[flags.index("--tick-rate") + 1] if "--tick-rate" in flags else "20"
+    return (*flags, "--speed", rate)
 
 
 def start(entry: Sequence[str], flags: Sequence[str], log: Path) -> subprocess.Popen[bytes]:

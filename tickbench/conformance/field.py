@@ -54,8 +54,11 @@ class Field:
 
     def is_open(self, cell: Cell) -> bool:
         """Whether a head may enter."""
-        inside = 0 <= cell[0] < self.width and 0 <= cell[1] < self.height
-        return inside and self.cells.get(cell, EMPTY)[0] in EDIBLE
+        return self.is_inside(cell) and self.cells.get(cell, EMPTY)[0] in EDIBLE
+
+    def is_inside(self, cell: Cell) -> bool:
+        """Whether it is a cell of the field."""
+        return 0 <= cell[0] < self.width and 0 <= cell[1] < self.height
 
     # Commands
 

@@ -12,15 +12,16 @@ OTHER_INTEGERS = (0, 13, 32, 36, 41, -37, 2**40)
 
 def check_turn(subject: Subject) -> str | None:
     """Turn aside."""
-    right = "the next tick turns the snake"
+    right = "the next move turns the snake"
 
     def attempt() -> None:
         rider = join(subject)
         rider.send_keys(["side"])
         seen = rider.settle()
+        has_way = rider.has_way([rider.key("side")])
         rider.ride(2)
         moves = rider.moves[seen:]
-        if not moves:
+        if not moves or not has_way:
             raise NothingShownError("the snake died too early")
         if moves[0] != rider.key("side"):
             raise FaultError(f"the snake headed for {rider.heading}, key {rider.key('side')}: it moved {moves}", right)
@@ -90,21 +91,22 @@ def _press_early(peer: Peer, keys: tuple[int, ...], right: str) -> None:
 
 
 def check_waiting_turns(subject: Subject) -> str | None:
-    """Send four keys between two ticks: two wait, each measured against the last that waits."""
+    """Send four keys between two moves: two wait, each measured against the last that waits."""
     ways = ["side", "other", "back", "other"]
 
     def attempt() -> None:
         rider = join(subject)
         rider.send_keys(ways)
         if rider.settle():
-            raise NothingShownError("a tick came before the keys were taken")
-        rider.ride(3)
-        if len(rider.moves) < 3:
-            raise NothingShownError("the snake died too early")
+            raise NothingShownError("it moved before the keys were taken")
         wanted = [rider.key(way) for way in ("side", "back", "back")]
+        has_way = rider.has_way(wanted)
+        rider.ride(3)
+        if len(rider.moves) < 3 or not has_way:
+            raise NothingShownError("something was in its way")
         if rider.moves != wanted:
             sent = [rider.key(way) for way in ways]
-            seen = f"the snake headed for {rider.heading}, keys {sent} between two ticks: it moved {rider.moves}"
+            seen = f"the snake headed for {rider.heading}, keys {sent} between two moves: it moved {rider.moves}"
             raise FaultError(
                 seen,
                 f"{wanted}: the second key is straight back from the first, and two wait already when the last comes",
@@ -115,14 +117,14 @@ def check_waiting_turns(subject: Subject) -> str | None:
 
 
 CHECKS = (
-    Check("turn", "A key turns the snake with the next tick.", check_turn),
+    Check("turn", "A key turns the snake with its next move.", check_turn),
     Check("turn-back", "A key straight back is dropped.", check_turn_back),
     Check("same-direction", "A key of the same direction is dropped.", check_same_direction),
     Check("other-integers", "Any other bare integer is ignored.", check_other_integers),
     Check("keys-without-snake", "A key is ignored while one's snake is not in the field.", check_keys_without_snake),
     Check(
         "waiting-turns",
-        "At most one turn a tick, at most two wait; a key is measured against the last that waits.",
+        "At most one turn a move, at most two wait; a key is measured against the last that waits.",
         check_waiting_turns,
     ),
 )

@@ -1,6 +1,8 @@
 """Checks of the game as a player sees it: birth, death, what a newcomer is told of it. Presses few keys."""
 
 import itertools
+import time
+from typing import NamedTuple
 
 from tickbench.conformance.check import Check
 from tickbench.conformance.field import BODY, HEAD, TAIL, Field
@@ -9,7 +11,7 @@ from tickbench.conformance.rider import NothingShownError, Rider, is_birth_of, j
 from tickbench.conformance.subject import Subject
 from tickbench.conformance.verdict import FaultError, NotTriedError, quote
 
-LONGEST_RIDE_S = 20.0
+LONGEST_RIDE_S = 30.0
 LEAVE_TICKS = 2
 """Within so many ticks of the answer to its close a leaver must be dead: the next may have been on its way."""
 MOST_PLAYERS = 10
@@ -105,50 +107,85 @@ def _meet(subject: Subject) -> tuple[Field, Field]:
 # Death
 
 
+class Death(NamedTuple):
+    """How a game ended for somebody who then joined again."""
+
+    message: Message
+    was_alone: bool
+    shows_game_over: bool
+    births: list[Message]
+    """Behind the second join, up to its own."""
+    refusal: Message | None
+    """Instead of its own birth, though nobody else lived."""
+
+
+def take_death(subject: Subject) -> Death:
+    """Ride against the nearest wall, then join again; the same death for all checks, for it takes a while."""
+    if "death" not in subject.samples:
+        subject.samples["death"] = _die(subject)
+    death: Death = subject.samples["death"]
+    return death
+
+
+def _die(subject: Subject) -> Death:
+    rider = join(subject)
+    message = _ride_to_death(subject, rider)
+    field = rider.peer.field
+    was_alone = not field.living
+    rows = ["".join(field.cells.get((x, y), (" ", 0))[0] for x in range(field.width)) for y in range(field.height)]
+    rider.peer.send(["join"])
+    births: list[Message] = []
+
+    def ends_it(message: Message) -> bool:
+        if message.has("p_joined"):
+            births.append(message)
+        return is_birth_of(message, rider.peer) or message.is_error
+
+    answer = rider.peer.until(ends_it, "its p_joined behind a second join")
+    # Where others live, they may have filled its place.
+    refusal = answer if answer.is_error and not field.living else None
+    return Death(message, was_alone, any(GAME_OVER.strip() in row for row in rows), births, refusal)
+
+
 def check_game_over(subject: Subject) -> str | None:
     """Ride against the nearest wall, then join again."""
-    rider = join(subject)
-    death = _ride_to_death(subject, rider)
-    if not death.named("top_scores"):
-        raise FaultError(f"a game over without top_scores: {quote(death.text)}", GAME_OVER_RIGHT)
-    rider.peer.send(["join"])
-    again = rider.peer.until(
-        lambda message: is_birth_of(message, rider.peer) or message.is_error, "its p_joined behind a second join"
-    )
-    if again.is_error and not rider.peer.field.living:  # else others may have filled its place
-        raise FaultError(f"join behind a game over was answered by {again.text}", "join works again after game over")
+    death = take_death(subject)
+    if not death.message.named("top_scores"):
+        raise FaultError(f"a game over without top_scores: {quote(death.message.text)}", GAME_OVER_RIGHT)
+    if death.refusal:
+        seen = f"join behind a game over was answered by {death.refusal.text}"
+        raise FaultError(seen, "join works again after game over")
     return None
 
 
 def _ride_to_death(subject: Subject, rider: Rider) -> Message:
     way = min(("ahead", "side", "other"), key=lambda way: rider.room_ahead(rider.key(way)))
-    if (rider.room_ahead(rider.key(way)) + 5) * subject.period_s > LONGEST_RIDE_S:
+    if rider.room_ahead(rider.key(way)) * subject.period_s > LONGEST_RIDE_S:
         raise NotTriedError(f"the nearest wall is more than {LONGEST_RIDE_S:g} s away")
     rider.send_keys([way] if way != "ahead" else [])
-    for _ in range(rider.peer.field.width + rider.peer.field.height):
+    until = time.monotonic() + LONGEST_RIDE_S
+    while time.monotonic() < until:
         death = rider.read()
         if rider.is_dead:
-            break
-    else:
-        raise FaultError("the snake rode on and on", GAME_OVER_RIGHT)
-    return death
+            return death
+        if not rider.peer.field.is_inside(rider.head):
+            raise FaultError("the snake rode out of the field", GAME_OVER_RIGHT)
+    raise NotTriedError(f"the snake lived for {LONGEST_RIDE_S:g} s, on its way to a wall or before it")
 
 
 def check_new_round(subject: Subject) -> str | None:
     """Be the last to die, then join again: the field says so, and is reset."""
-    rider = join(subject)
-    death = _ride_to_death(subject, rider)
-    field = rider.peer.field
-    if field.living:
+    death = take_death(subject)
+    if not death.was_alone:
         raise NotTriedError("others play on")
-    rows = ("".join(field.cells.get((x, y), (" ", 0))[0] for x in range(field.width)) for y in range(field.height))
-    if not any(GAME_OVER.strip() in row for row in rows):
-        raise FaultError(f"the last death: {quote(death.text)}", f"the field shows{GAME_OVER}")
-    rider.peer.send(["join"])
-    birth = rider.peer.until(lambda message: message.has("p_joined"), "a p_joined behind a join")
-    names = [command[0] for command in birth.commands]
+    if not death.shows_game_over:
+        raise FaultError(f"the last death: {quote(death.message.text)}", f"the field shows{GAME_OVER}")
+    if not death.births:
+        raise NotTriedError("nobody was born again; see game-over")
+    names = [command[0] for command in death.births[0].commands]
     if "reset_world" not in names[: names.index("p_joined")]:
-        raise FaultError(f"the first birth of a new round: {quote(birth.text)}", "reset_world comes before p_joined")
+        seen = f"the first birth of a new round: {quote(death.births[0].text)}"
+        raise FaultError(seen, "reset_world comes before p_joined")
     return None
 
 

@@ -1,9 +1,11 @@
 """
-Somebody whose snake is in the field: where it went with each tick, and what it died of. Knows nothing of what is right.
+Somebody whose snake is in the field: where it went, and what it died of. Knows nothing of what is right.
 
-A machine may be busy and a wall near: what a ride shows may be nothing, and is then to be tried again elsewhere.
+How fast snakes are is the server's own business: one move takes a tick or more. A machine may be busy and a wall near:
+what a ride shows may be nothing, and is then to be tried again elsewhere.
 """
 
+import time
 from collections.abc import Callable, Iterable
 
 from tickbench.conformance.field import BACK, BODY, HEAD, SIDE, STEPS, Cell, moved
@@ -14,6 +16,8 @@ from tickbench.conformance.verdict import FaultError, NotTriedError, quote
 
 TRIES = 8
 """Rooms in which something is tried, until it shows anything."""
+SLOWEST_MOVE_S = 3.0
+"""A snake that stands still for longer has something in its way."""
 
 
 class NothingShownError(NotTriedError):
@@ -27,7 +31,7 @@ class Rider:
         self.peer = peer
         self.birth = birth
         self.moves: list[int] = []
-        """The key of the direction of each move."""
+        """The key of the direction of each move. In most ticks there may be none."""
         self.errors: list[str] = []
         self.births = 0
         """Of its own, after the first."""
@@ -57,10 +61,13 @@ class Rider:
             pass
         return len(self.moves)
 
-    def ride(self, ticks: int) -> None:
-        """Go on for so many ticks, or to its death."""
-        while ticks > 0 and not self.is_dead:
-            ticks -= self.read().tick is not None
+    def ride(self, moves: int) -> None:
+        """Go on for so many moves, or to its death; NothingShownError if it stands still."""
+        wanted, until = len(self.moves) + moves, time.monotonic() + moves * SLOWEST_MOVE_S
+        while len(self.moves) < wanted and not self.is_dead:
+            if time.monotonic() > until:
+                raise NothingShownError("the snake stood still")
+            self.read()
 
     def read(self) -> Message:
         """Take the next message in."""
@@ -78,6 +85,15 @@ class Rider:
         while self.peer.field.is_open(moved(self.head, key, steps + 1)):
             steps += 1
         return steps
+
+    def has_way(self, keys: Iterable[int]) -> bool:
+        """Whether the cells lie open that it would enter one after the other with these keys."""
+        cell = self.head
+        for key in keys:
+            cell = moved(cell, key)
+            if not self.peer.field.is_open(cell):
+                return False
+        return True
 
     # Private methods
 
@@ -106,7 +122,11 @@ class Rider:
             ahead = self.moves[-1] if self.moves else self.heading
             self.died_freely = ahead in self._open_ways and not self.peer.field.living
             return
-        ways = [key for key in STEPS if self.peer.field.cells.get(moved(self.head, key)) == (HEAD, self.color)]
+        drawn = (HEAD, self.color)
+        ways = [key for key in STEPS if self.peer.field.cells.get(moved(self.head, key)) == drawn]
+        if self.peer.field.cells.get(self.head) == drawn and not ways:
+            self._open_ways = self._look()
+            return  # it does not move with every tick
         if len(ways) > 1 or (not ways and self._has_missed):
             raise NothingShownError("where the snake went can't be told")
         if not ways:

@@ -1,10 +1,12 @@
 """Every sentence of "The rules" in the protocol, by example; :mod:`test_world_properties` has what always holds."""
 
+import itertools
 import random
 from collections import Counter
 
 import pytest
 
+from shared.game.bots import Bot
 from shared.game.changes import CellChanged, PlayerDied, PlayerJoined, PlayerScored, TopScoresListed, WorldReset
 from shared.game.commands import Join, Leave, Turn
 from shared.game.scores import TopScores
@@ -141,6 +143,63 @@ def test_one_turn_a_step_is_taken_and_two_wait() -> None:
     assert game.snake(1).body[0] == (11, 9)
     game.step()
     assert game.snake(1).body[0] == (10, 9)
+
+
+@pytest.mark.parametrize(("moves", "steps"), [(1, 1), (1, 5), (3, 8), (29, 200), (99, 100)])
+def test_a_snake_moves_evenly_and_as_often_as_its_speed_says(moves: int, steps: int) -> None:
+    game = Game((400, 600, RIGHT), rules=Rules(1000, 1000, moves=moves, steps=steps))
+    moved = []
+    for step in range(3 * steps):
+        head = game.snake(1).body[0]
+        game.step()
+        if game.snake(1).body[0] != head:
+            moved.append(step)
+    assert len(moved) == 3 * moves
+    gaps = {later - earlier for earlier, later in itertools.pairwise(moved)}
+    assert gaps <= {steps // moves, steps // moves + 1}
+
+
+def test_snakes_move_in_different_steps_so_that_each_has_work() -> None:
+    world = World(Rules(200, 200, bots=10, moves=1, steps=5), random.Random(1))
+    world.step()
+    heads = [sum(cell.char == "%" for cell in of_kind(CellChanged, world.step().changes)) for _ in range(50)]
+    assert set(heads) == {2}
+
+
+def test_steps_without_a_game_are_none_of_a_beat() -> None:
+    told = []
+    for idle in (0, 3):
+        world = World(Rules(moves=1, steps=5), random.Random(1))
+        for _ in range(idle):
+            world.step()
+        told.append([world.step([Join(1, "ann")]).changes, *(world.step().changes for _ in range(20))])
+    assert told[0] == told[1]
+
+
+def test_one_turn_a_move_is_taken() -> None:
+    game = Game((10, 10, RIGHT), rules=Rules(moves=1, steps=5))
+    game.step()
+    game.step(Turn(1, UP))
+    game.step(Turn(1, LEFT))
+    game.step()
+    assert game.snake(1).body[0] == (13, 10)
+    game.steps(5)
+    assert game.snake(1).body[0] == (13, 9)
+    game.steps(5)
+    assert game.snake(1).body[0] == (12, 9)
+
+
+def test_what_comes_by_chance_comes_with_the_moves() -> None:
+    """As many digits and stones by the time that a snake has gone 20 cells, whatever its speed."""
+    counts = []
+    for steps in (1, 5):
+        game = Game((400, 600, RIGHT), rules=Rules(1000, 1000, moves=1, steps=steps), chance=0.0)
+        appeared = Counter[bool]()
+        for _ in range(20 * steps):
+            cells = of_kind(CellChanged, game.step())
+            appeared.update(cell.char == "#" for cell in cells if cell.char in {"#", *DIGITS})
+        counts.append(appeared)
+    assert counts[0] == counts[1] == {True: 20, False: 20}
 
 
 def test_a_key_of_somebody_without_a_snake_is_ignored() -> None:
@@ -484,6 +543,18 @@ def test_a_bot_waits_while_the_ten_are_full() -> None:
     assert set(world.snakes) == {8, 9}
     world.step([Leave(8)])
     assert set(world.snakes) == {9, 1}
+
+
+@pytest.mark.parametrize(("bots", "each"), [(1, 60), (10, 30)])
+def test_bots_look_when_they_move_and_share_the_steps_of_their_search(
+    bots: int, each: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searches: list[int] = []
+    monkeypatch.setattr(Bot, "steer", lambda _bot, _snake, _open, search: searches.append(search.steps))
+    world = World(Rules(200, 200, bots=bots, bot_steps=60, moves=1, steps=5), random.Random(1))
+    for _ in range(6):
+        world.step()
+    assert searches == [each] * bots
 
 
 def test_a_quiet_step_draws_nothing_and_changes_nothing() -> None:

@@ -17,7 +17,7 @@ from tickbench.target import target_of
 HASTY = ("--new-player-limit", "1.5", "--handshake-limit", "1")
 FAST = ("--tick-rate", "50")
 FLAGS = [
-    (),
+    ("--speed", "4"),
     ("--bots", "10"),
     (*FAST, "--bots", "1", "--max-players", "1"),
     (*FAST, "--fanout", "naive", "--pad", "1000"),
