@@ -73,6 +73,14 @@ class ProcessStats(msgspec.Struct, frozen=True):
     quotas: list[Quota] = []
 
 
+class SettingsStats(msgspec.Struct, frozen=True):
+    """``settings``."""
+
+    speed: Annotated[float, msgspec.Meta(gt=0, le=1_000_000)] | None = None
+    """In cells a second; None: a snake moves with every tick."""
+    bots: Count = 0
+
+
 class ServerStats(msgspec.Struct, frozen=True):
     """As much of /stats as the generator has a use for."""
 
@@ -84,6 +92,7 @@ class ServerStats(msgspec.Struct, frozen=True):
     ticks: TickStats
     process: ProcessStats
     rooms: list[RoomStats] = []
+    settings: SettingsStats = SettingsStats()
     slow_skips: Count = 0
     slow_closed: Count = 0
     asked_us: int = 0

@@ -147,7 +147,7 @@ class SnakePlayer(SnakeUser):
         """Return the key to press so that the snake lives ``seconds`` longer, or on a ``whim`` (0 to 1), or None."""
         if self.player_id is None:
             return None
-        cells = math.ceil(seconds * self.worker.tick_rate_hz) + 2  # on its way a key takes a tick or two
+        cells = math.ceil((seconds + 2 / self.worker.tick_rate_hz) * self.worker.speed)  # a key takes a tick or two
         key = self.board.way_out(self.player_id, lookahead=cells)
         if key is None and random.random() < whim:
             return self.board.side_way(self.player_id, lookahead=cells)

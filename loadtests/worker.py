@@ -98,6 +98,12 @@ class LoadWorker:
         """The server's, or what servers have by default."""
         return DEFAULT_TICK_RATE_HZ if self.base is None else self.base.tick_rate_hz
 
+    @property
+    def speed(self) -> float:
+        """A snake's, in cells a second."""
+        told = None if self.base is None else self.base.settings.speed
+        return self.tick_rate_hz if told is None else told
+
     def new_user(self) -> int:
         """Return the number of one more user."""
         self._users += 1
