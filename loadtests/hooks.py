@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import resource
 import signal
 import socket
 import sys
@@ -25,6 +24,7 @@ from loadtests.stats import find_server
 from loadtests.table import show_finer
 from loadtests.users import SnakeUser, forget_boards
 from loadtests.worker import LoadWorker
+from shared.descriptors import allow_many_descriptors
 
 if TYPE_CHECKING:
     from locust.argument_parser import LocustArgumentParser
@@ -210,12 +210,6 @@ def free_port() -> int:
     with socket.create_server((LOOPBACK, 0)) as listener:
         port: int = listener.getsockname()[1]
     return port
-
-
-def allow_many_descriptors() -> None:
-    """Raise the soft limit of open files to the hard one: every connection takes one."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _leave(environment: Environment, why: str, status: int) -> NoReturn:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Generic
 
 from shared.config import ServerConfig
+from shared.descriptors import connections_end, seats_end
 from shared.loops.schedule import TickSchedule, shifted_start_us
 from shared.measure.counters import Counters
 from shared.measure.ticks import TickStatistics
@@ -16,7 +17,9 @@ from shared.rooms.room import Room
 from shared.rooms.roster import L, Roster
 from shared.rooms.scores import open_scores
 from shared.stats import Reporter
-from shared.wire.handshake import Refusal, check_room, check_upgrade
+from shared.wire.handshake import Refusal, answer_bytes, busy, check_room, check_upgrade
+
+NO_DESCRIPTOR = "as many connections are open as the system allows (RLIMIT_NOFILE)"
 
 
 class ServerCore(Generic[L]):
@@ -50,15 +53,28 @@ class ServerCore(Generic[L]):
             config, self.lobby, self.schedules, self.ticks, self.counters, packages, now_us, clock_offset_us, children
         )
 
-    def admit(self, headers: Mapping[str, str], room_name: str | None, address: str, now_us: int) -> Refusal | None:
+    def turn_away(self, descriptor: int) -> bytes | None:
+        """Return what a connection that has one of the last descriptors is told at once; None: it may ask."""
+        if descriptor < connections_end():
+            return None
+        refusal = busy(NO_DESCRIPTOR)
+        self.lobby.refused[refusal.status] += 1
+        return answer_bytes(refusal)
+
+    def admit(
+        self, headers: Mapping[str, str], room_name: str | None, address: str, now_us: int, descriptor: int = -1
+    ) -> Refusal | None:
         """
         Take a seat for an upgrade request (``room_name`` None: in no room), or say why not.
 
-        Header names are in lower case. If it returns None, :meth:`release` must be called when the connection ended.
+        ``descriptor`` is that of its connection. Header names are in lower case. If it returns None, :meth:`release`
+        must be called when the connection ended.
         """
         refusal = (check_room(room_name) if room_name is not None else None) or check_upgrade(
             headers, self.config.origins
         )
+        if refusal is None and descriptor >= seats_end():
+            refusal = busy(NO_DESCRIPTOR)
         if refusal is None:
             refusal = self.lobby.admit(room_name, address, overloaded=self._is_overloaded(now_us))
         if refusal is None:

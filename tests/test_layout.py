@@ -30,6 +30,7 @@ ASYNCIO_ONLY = {
     "server.py": {
         "ACCEPTS_A_TURN": "asyncio accepts a whole backlog at once by default; gevent is told in its WSGI server",
         "PeerFaultFilter": "aiohttp logs a request that it can't parse with a traceback",
+        "Doorkeeper": "asyncio hands a connection to a protocol, pywsgi to a method of its server",
     },
     "workers.py": {
         "Worker.connection_made": "a transport calls its protocol; on gevent a greenlet reads",
@@ -77,6 +78,7 @@ GEVENT_ONLY = {
         "GameWebSocket.send_message": "gevent-websocket encodes text itself and raises an error of its own",
         "GameWebSocket.hang_up": "a transport closes behind what it holds by itself",
         "GameStream": "two greenlets that send on one socket break it",
+        "logger": "gevent's server is there that accepts; asyncio's loop logs by itself",
         "GameWSGIServer": "pywsgi's handler finds the server only through its own server object",
         "GameHandler": "gevent-websocket's handshake is mended here; aiohttp's needs no mending",
         "request_headers": "WSGI hands headers over as CGI variables",

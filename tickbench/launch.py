@@ -3,14 +3,15 @@ Become another command, as a child that tickbench can answer for.
 
 ``python -m tickbench.launch PARENT_PID CPUS COMMAND...`` takes the cores ``CPUS`` (``0,1``, or ``any``), allows itself
 as many descriptors as the system lets it, asks to be killed when PARENT_PID dies, and execs COMMAND. A fresh process
-does this to itself because Python's ``preexec_fn`` is not safe beside threads. Standard library only.
+does this to itself because Python's ``preexec_fn`` is not safe beside threads. Nothing is imported that takes long.
 """
 
 import ctypes
 import os
-import resource
 import signal
 import sys
+
+from shared.descriptors import allow_many_descriptors
 
 PR_SET_PDEATHSIG = 1
 """From linux/prctl.h; it survives the exec."""
@@ -21,7 +22,7 @@ def main(arguments: list[str]) -> None:
     """Set this process up and become the command."""
     parent_pid, cpus, *command = arguments
     die_with_parent(int(parent_pid))
-    raise_descriptor_limit()
+    allow_many_descriptors()
     if cpus != ANY_CPU:
         os.sched_setaffinity(0, {int(cpu) for cpu in cpus.split(",")})
     try:
@@ -35,12 +36,6 @@ def die_with_parent(parent_pid: int) -> None:
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent_pid:  # it ended before the kernel was asked
         raise SystemExit(1)
-
-
-def raise_descriptor_limit() -> None:
-    """Raise the soft limit of descriptors to the hard one."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 if __name__ == "__main__":

@@ -117,7 +117,9 @@ async def upgrade(request: web.Request) -> web.StreamResponse:
     server, is_echo = request.app[SERVER], request.path == "/echo"
     room = None if is_echo else room_name(request.rel_url.raw_query_string)
     limits, address = server.config.limits, request.remote or ""
-    if refusal := server.core.admit(request_headers(request), room, address, server.clock.now_us()):
+    sock = request.get_extra_info("socket")
+    descriptor = -1 if sock is None else sock.fileno()  # -1: its peer is gone already
+    if refusal := server.core.admit(request_headers(request), room, address, server.clock.now_us(), descriptor):
         return Answer(status=refusal.status, text=f"{refusal.text}\n", headers=dict(refusal.headers))
     naive = server.config.fanout == "naive"
     ws = GameWebSocket(

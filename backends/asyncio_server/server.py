@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from importlib import import_module
+from typing import Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -24,6 +25,7 @@ from backends.asyncio_server.ticker import Ticker
 from backends.asyncio_server.workers import Worker
 from shared.config import ServerConfig, fail_usage
 from shared.core import ServerCore
+from shared.descriptors import ShortageFilter, allow_many_descriptors
 from shared.heap import settle_heap
 from shared.packages import needed_by
 from shared.wire.frames import CloseCode
@@ -53,6 +55,24 @@ class PeerFaultFilter(logging.Filter):
         """Say whether a record is logged."""
         error = record.exc_info[1] if record.exc_info else None
         return not isinstance(error, HttpProcessingError)
+
+
+class Doorkeeper(asyncio.Protocol):
+    """Hands a connection over to aiohttp, or turns it away."""
+
+    def __init__(self, server: "Server", serve: Callable[[], asyncio.Protocol]) -> None:
+        self._server = server
+        self._serve = serve
+
+    def connection_made(self, transport: Any) -> None:
+        """Look whether there is a descriptor for it; uvloop's transports have asyncio's methods, not its types."""
+        if answer := self._server.core.turn_away(transport.get_extra_info("socket").fileno()):
+            transport.write(answer)
+            transport.close()
+        else:
+            protocol = self._serve()
+            transport.set_protocol(protocol)
+            protocol.connection_made(transport)
 
 
 class Server:
@@ -111,8 +131,9 @@ class Server:
         await runner.setup()
         self.clock.open()
         try:
-            site = web.SockSite(runner, listener, backlog=ACCEPTS_A_TURN)
-            await site.start()
+            assert runner.server  # noqa: S101 # it is set up
+            door = partial(Doorkeeper, self, runner.server)
+            site = await asyncio.get_running_loop().create_server(door, sock=listener, backlog=ACCEPTS_A_TURN)
             listener.listen(self.config.backlog)  # asyncio takes one number for both
             self.own(self._keep_house())
             if self.config.mode == "process":
@@ -127,7 +148,7 @@ class Server:
                 # Who is accepted already is to be attached before asyncio's server closes, or 3.13 prints a traceback.
                 asyncio.get_running_loop().remove_reader(listener.fileno())
                 await asyncio.sleep(0)
-            await site.stop()
+            site.close()
             await self._stop()
         finally:
             self.watch.close()
@@ -240,6 +261,8 @@ def serve(config: ServerConfig) -> int:
 async def _serve(config: ServerConfig) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("aiohttp.server").addFilter(PeerFaultFilter())
+    logging.getLogger("asyncio").addFilter(ShortageFilter())
+    allow_many_descriptors()
     logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)  # it warns of subprotocols that a peer asks for
     try:
         listener = listen(config.host, config.port, config.backlog)

@@ -24,6 +24,7 @@ from backends.gevent_server.websocket import GameHandler, GameWSGIServer
 from backends.gevent_server.workers import Worker
 from shared.config import ServerConfig, fail_usage
 from shared.core import ServerCore
+from shared.descriptors import ShortageFilter, allow_many_descriptors
 from shared.heap import settle_heap
 from shared.packages import needed_by
 from shared.wire.frames import CloseCode
@@ -206,6 +207,8 @@ def serve(config: ServerConfig) -> int:
     """Run a server; return the exit status."""
     choose_event_loop(config.loop)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logger.addFilter(ShortageFilter())
+    allow_many_descriptors()
     try:
         listener = listen(config.host, config.port, config.backlog)
         server = Server(config)

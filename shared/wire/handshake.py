@@ -34,6 +34,14 @@ def busy(text: str) -> Refusal:
     return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, text, (("Retry-After", str(RETRY_AFTER_S)),))
 
 
+def answer_bytes(refusal: Refusal) -> bytes:
+    """Return a refusal as it is sent where no library answers."""
+    body = f"{refusal.text}\n".encode()
+    headers = [*refusal.headers, ("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
+    lines = [f"HTTP/1.1 {refusal.status.value} {refusal.status.phrase}", *(": ".join(header) for header in headers)]
+    return "\r\n".join([*lines, "Connection: close", "", ""]).encode("ascii") + body
+
+
 def check_upgrade(headers: Mapping[str, str], origins: Collection[str] = ()) -> Refusal | None:
     """
     Check a GET request's headers; names in lower case.

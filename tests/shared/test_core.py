@@ -1,3 +1,4 @@
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,6 +65,22 @@ def test_the_origins_of_the_settings_are_allowed() -> None:
     core = open_core("--origin", "http://friend.example")
     assert status(core, origin="http://friend.example") == 101
     assert status(core, origin="http://evil.example") == 403
+
+
+def test_the_last_descriptors_seat_nobody_and_the_very_last_are_not_even_asked(
+    core: ServerCore[Visitor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1000, 1000))
+    refusals = [core.admit(GOOD, "main", "::1", START, descriptor) for descriptor in (935, 936, 967)]
+    assert [refusal and int(refusal.status) for refusal in refusals] == [None, 503, 503]
+    assert core.turn_away(967) is None
+    answer = core.turn_away(968)
+    assert answer is not None
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+    assert b"\r\nRetry-After: 2\r\n" in head
+    assert f"\r\nContent-Length: {len(body)}\r\n".encode() in head
+    assert core.lobby.refused == {503: 3}
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,11 @@ Many peers of a server that read and throw away: the other side of a bench. A pr
 stdout when each has had an answer to its request, and reads until its stdin ends. Knows nothing of what it reads.
 """
 
-import resource
 import select
 import socket
 import sys
+
+from shared.descriptors import allow_many_descriptors
 
 ENTER_TEXT = b'["new_player","reader"]'
 MASK = b"\0\0\0\0"
@@ -71,8 +72,7 @@ def read_on(socks: list[socket.socket]) -> None:
 
 def main(host: str, port: int, count: int) -> int:
     """Open the connections and read; return the exit status."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, count + 100)), hard))
+    allow_many_descriptors()
     try:
         socks = [open_reader(host, port) for _ in range(count)]
     except OSError as error:
