@@ -14,15 +14,20 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
+from click.core import ParameterSource
 
 from shared.game.world import Rules
 from shared.loops.modes import MODES
 from shared.rooms.lobby import LobbyLimits
 from shared.timerfd import has_timers
+from shared.variables import SERVICE_PORT, with_variables
 from shared.wire.handshake import parse_origin
 from shared.wire.hosts import lacks_zone, parse_host, url_host
 from shared.wire.session import Limits
 
+PREFIX = "TICKBENCH"
+"""Of the variables: --tick-rate is TICKBENCH_TICK_RATE."""
+DEFAULT_PORT = 8000
 FANOUTS = ("frame-once", "library", "naive")
 CLOCKS = ("timerfd", "loop") if has_timers() else ("loop",)
 """What this system has, the default first."""
@@ -141,33 +146,48 @@ class FieldType(click.ParamType[tuple[int, int]]):
         return size
 
 
+class PortType(click.IntRange):
+    """A port; what Kubernetes sets in its place is told and left alone."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the port."""
+        is_typed = ctx is None or ctx.get_parameter_source("port") is not ParameterSource.ENVIRONMENT
+        if not is_typed and SERVICE_PORT.fullmatch(str(value)):
+            words = f"TICKBENCH_PORT={value} is what Kubernetes sets beside a service called tickbench"
+            print(f"{words}: ignored; --port {DEFAULT_PORT} holds", file=sys.stderr)  # noqa: T201 # the user is told
+            return DEFAULT_PORT
+        port: int = super().convert(value, param, ctx)
+        return port
+
+
 def parse_arguments(backend: str, argv: Sequence[str] | None = None) -> ServerConfig:
     """Read the command line and the environment; on bad input say so in one line and exit with status 2."""
-    command = click.command(name=backend, help=f"Serve the game with {backend}.")(_collect)
+
+    def build(**values: Any) -> ServerConfig:
+        return _build(backend, values)
+
+    command = click.command(name=backend, help=f"Serve the game with {backend}.")(build)
     for option in reversed(_options(backend)):
         command = option(command)
     try:
-        values = command.main(
+        config = command.main(
             args=None if argv is None else list(argv),
             prog_name=f"python -m backends.{backend}_server",
-            auto_envvar_prefix="TICKBENCH",
+            auto_envvar_prefix=PREFIX,
             standalone_mode=False,
         )
     except click.UsageError as error:
-        fail_usage(error.format_message())
-    if isinstance(values, int):  # --help has been printed
-        sys.exit(values)
-    return _build(backend, values)
+        fail_usage(with_variables(error.format_message(), error.ctx))
+    if not isinstance(config, ServerConfig):  # --help has been printed
+        sys.exit(config)
+    return config
 
 
 def fail_usage(message: str) -> NoReturn:
-    """Say what is wrong in one line and exit with status 2."""
-    print("error: " + " ".join(message.split()), file=sys.stderr)  # noqa: T201 # the user is told
+    """Say what is wrong in one line, with the variables that it comes from, and exit with status 2."""
+    told = with_variables(message, click.get_current_context(silent=True))
+    print("error: " + " ".join(told.split()), file=sys.stderr)  # noqa: T201 # the user is told
     sys.exit(2)
-
-
-def _collect(**values: Any) -> dict[str, Any]:
-    return values
 
 
 def _options(backend: str) -> list[Callable[[Any], Any]]:
@@ -175,7 +195,7 @@ def _options(backend: str) -> list[Callable[[Any], Any]]:
     seconds, count = click.FloatRange(min=0.01, max=86_400), click.IntRange(min=1)
     return [
         option("--host", default="127.0.0.1", show_default=True, help="Address to listen on."),
-        option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one."),
+        option("--port", type=PortType(0, 65535), default=DEFAULT_PORT, show_default=True, help="0 takes a free one."),
         option("--tick-rate", type=RateType("ticks"), default="20", show_default=True, help="Ticks a second."),
         option(
             "--speed",

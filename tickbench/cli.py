@@ -4,6 +4,8 @@ The command line: finds the verb, and says what is wrong in one line. Knows noth
 Exit status: 2 for wrong usage, 130 for Ctrl-C, else the verb's.
 """
 
+import copy
+import functools
 import importlib
 from typing import Any
 
@@ -13,6 +15,7 @@ from tickbench.errors import InputError
 with needed_by("tickbench"):
     import click
 
+    from shared.variables import with_variables
     from tickbench.commands import Commands
 
 VERBS = {
@@ -50,7 +53,7 @@ class VerbGroup(click.Group):
             if words is None:
                 raise
             return _verb_that_lacks(cmd_name, words)
-        return command
+        return _naming_variables(command)
 
 
 @click.group(
@@ -82,6 +85,23 @@ def main(arguments: list[str] | None = None, commands: Commands | None = None) -
     return status if isinstance(status, int) else 0
 
 
+def _naming_variables(command: click.Command) -> click.Command:
+    """Return a verb that names the variables behind a value that is wrong: nobody sees them on the command line."""
+    run = command.callback
+    assert run is not None  # noqa: S101 - a verb does something
+
+    @functools.wraps(run)
+    def naming(*given: Any, **named: Any) -> Any:
+        try:
+            return run(*given, **named)
+        except InputError as error:
+            raise InputError(with_variables(str(error), click.get_current_context())) from error
+
+    verb = copy.copy(command)
+    verb.callback = naming
+    return verb
+
+
 def complain(message: str) -> int:
     """Say in one line what is wrong; return the exit status of wrong usage."""
     click.echo(f"error: {' '.join(message.split())}", err=True)
@@ -101,5 +121,6 @@ def _verb_that_lacks(name: str, words: str) -> click.Command:
 
 def _in_one_line(error: click.ClickException) -> str:
     message = error.format_message().strip().rstrip(".")
-    path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "tickbench"
-    return f"{message[:1].lower()}{message[1:]}; see '{path} --help'"
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    path = context.command_path if context is not None else "tickbench"
+    return f"{with_variables(f'{message[:1].lower()}{message[1:]}', context)}; see '{path} --help'"

@@ -18,6 +18,8 @@ from tickbench.suite import BLOCKS
 def news_of(results: Results, comparisons: Comparisons) -> str:
     """Return the news of a results folder."""
     lead = _why_stopped(results) if is_stopped(results) else _how_many(results)
+    if is_stopped(results) and not any(map(is_valid, results.runs)):
+        return f"{lead} Nothing can be concluded."
     return f"{lead} {verdict_sentence(results, comparisons)}"
 
 

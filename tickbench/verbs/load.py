@@ -54,7 +54,7 @@ STOP_GRACE_S = 3.0
 @click.option(
     "--workers",
     type=click.IntRange(1, 64),
-    envvar="TICKBENCH_WORKERS",
+    envvar="TICKBENCH_LOAD_WORKERS",
     help="Processes that share the connections; one carries some 3,000 at 20 Hz.",
 )
 @click.option(
@@ -95,7 +95,7 @@ STOP_GRACE_S = 3.0
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    envvar="TICKBENCH_OUT",
+    envvar="TICKBENCH_LOAD_OUT",
     help="Where the summary is written, as JSON.",
 )
 @click.pass_obj

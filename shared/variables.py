@@ -1,0 +1,60 @@
+"""
+Which variables of the environment stand behind what is wrong: a message names them, and not only the flag.
+
+A value that nobody typed is looked for in vain on the command line. Knows nothing of what the flags mean.
+"""
+
+import re
+
+import click
+from click.core import ParameterSource
+
+SERVICE_PORT = re.compile(r"(tcp|udp|sctp)://\S+")
+"""
+What Kubernetes sets ``<NAME>_PORT`` to in each container beside a service of that name (its documentation, "Environment
+variables" of services): nobody's choice of a port.
+"""
+
+
+def with_variables(message: str, context: click.Context | None) -> str:
+    """Return a message with the variables whose flags or values it speaks of."""
+    if context is None:
+        return message
+    named = [
+        f"{variable}={text}"
+        for parameter in context.command.params
+        if (found := _variable_of(parameter, context)) is not None
+        for variable, text in [found]
+        if _speaks_of(message, parameter, text)
+    ]
+    return f"{message} (set by the variable {', '.join(named)})" if named else message
+
+
+def _variable_of(parameter: click.Parameter, context: click.Context) -> tuple[str, str] | None:
+    """Return the variable that a parameter has its value from and its text, None if it was typed or is the default."""
+    name = parameter.name or ""
+    if context.get_parameter_source(name) is not ParameterSource.ENVIRONMENT:
+        return None
+    text = parameter.resolve_envvar_value(context)
+    for variable in variables_of(parameter, context.auto_envvar_prefix):
+        if text is not None:
+            return variable, text
+    return None
+
+
+def variables_of(parameter: click.Parameter, prefix: str | None) -> list[str]:
+    """Return the variables that a parameter may have its value from."""
+    if isinstance(parameter.envvar, str):
+        return [parameter.envvar]
+    if parameter.envvar:
+        return list(parameter.envvar)
+    is_automatic = prefix is not None and isinstance(parameter, click.Option) and parameter.allow_from_autoenv
+    return [f"{prefix}_{(parameter.name or '').upper()}"] if is_automatic else []
+
+
+def _speaks_of(message: str, parameter: click.Parameter, text: str) -> bool:
+    flags = [flag for flag in parameter.opts if flag.startswith("-")]
+    quoted = re.findall(r"'([^']+)'", message)
+    return any(words in text for words in quoted) or any(
+        re.search(rf"{re.escape(flag)}(?![\w-])", message) for flag in flags
+    )
