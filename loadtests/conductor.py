@@ -188,8 +188,8 @@ class Conductor:
 
     def _measure(self) -> Run:
         options = self.options
-        self.phase = "warming up"
         warm_up_s = max(options.warm_up_s, self._crew.order_takes_s)
+        self.phase = f"warming up for {warm_up_s:g} s"
         started_s = time.monotonic()
         start_us = self._server_now_us() + round(warm_up_s * 1e6)
         window = range(start_us, start_us + round(options.duration_s * 1e6))
@@ -200,7 +200,7 @@ class Conductor:
         self._sleep_until(started_s + warm_up_s)
         self._probes.reset()
         quotas = self._server_quotas()
-        self.phase = "measuring"
+        self.phase = f"measuring for {options.duration_s:g} s"
         self._sleep_until(started_s + warm_up_s + options.duration_s)
         self.phase = "summing up"
         gaps = self._probes.report()

@@ -97,7 +97,13 @@ class LocustRun:
             return "no run yet"
         if self.outcome.summary is None:
             return self.outcome.why
-        return "valid" if self.outcome.summary.validity.ok else "not valid: the figures cannot be trusted"
+        return "valid" if self.outcome.summary.validity.ok else "not valid: what is grey cannot be trusted"
+
+    def hindrance(self) -> str:
+        """Say why no run can begin now; nothing if one can."""
+        if self.conductor is not None:
+            return IS_ON
+        return "no worker has connected yet" if self._runner.worker_count < 1 else ""
 
     def _start_unless_on(self, user_count: int, spawn_rate: float, *more: Any, **named: Any) -> None:
         """Start a run. Locust would change the number of users of one that is on, by a form, a key, a lost worker."""

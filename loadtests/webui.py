@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from argparse import Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flask import Blueprint, Response, jsonify, request
 from flask_login import current_user
 from jinja2 import Environment
 
-from loadtests.locust_run import IS_ON
 from loadtests.options import RUN_TIME_IS_OURS, read_options
 from loadtests.probe import NoServerError, knock
 
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 ROOT_TAG = '<div id="root"></div>'
 """Where Locust's own page is built."""
-UNKNOWN = "unknown"
 
 
 def install(web_ui: Any, parsed: Namespace, run: LocustRun, scenarios: Scenarios) -> None:
@@ -60,7 +58,7 @@ def install(web_ui: Any, parsed: Namespace, run: LocustRun, scenarios: Scenarios
     def look_at_form() -> Response | None:
         if request.endpoint != "locust.swarm" or (web_ui.web_login and not current_user.is_authenticated):
             return None
-        why = IS_ON if run.conductor is not None else complaint(request.form, parsed, scenarios)
+        why = run.hindrance() or complaint(request.form, parsed, scenarios)
         return jsonify({"success": False, "message": why, "host": parsed.host}) if why else None
 
     def add_panel(response: Response) -> Response:
@@ -98,25 +96,31 @@ def file_name(summary: LoadSummary) -> str:
     return f"tickbench_{summary.started_at[:19].replace(':', '-')}_{summary.scenario}.json"
 
 
-def key_figures(summary: LoadSummary) -> list[tuple[str, str]]:
-    """Return the figures that are looked at first, with what they are."""
-    connections, frames = summary.connections, summary.frames
-    return [
-        ("connected", f"{connections.connected} of {connections.requested}"),
-        ("frames", f"{frames.received} of {frames.expected}"),
-        ("reach", UNKNOWN if summary.reach is None else f"{100 * summary.reach:.2f} %"),
-        ("tick lateness p50", _ms(summary.tick_lateness_ms.p50)),
-        ("tick lateness p99", _ms(summary.tick_lateness_ms.p99)),
-        ("tick lateness max", _ms(summary.tick_lateness_ms.max)),
-        ("interval error p99", _ms(summary.interval_error_ms.p99)),
-        ("skipped ticks", UNKNOWN if summary.server.skipped_ticks is None else f"{summary.server.skipped_ticks}"),
-        ("server CPU a frame", _us(summary.server.cpu_us_per_frame)),
-    ]
+class Shown(NamedTuple):
+    """One figure on the panel."""
+
+    name: str
+    value: str
+    spoiled: bool
+    """A reason against the run is one against this figure."""
 
 
-def _ms(value: float | None) -> str:
-    return UNKNOWN if value is None else f"{value:.2f} ms"
+def key_figures(summary: LoadSummary) -> list[Shown]:
+    """Return the figures that are looked at first."""
+    connections, frames, lateness = summary.connections, summary.frames, summary.tick_lateness_ms
+    figures = (
+        ("connected", f"{connections.connected} of {connections.requested}", "connections.connected"),
+        ("frames", f"{frames.received} of {frames.expected}", "frames.received"),
+        ("reach", _in_words(None if summary.reach is None else 100 * summary.reach, "{:.2f} %"), "reach"),
+        ("tick lateness p50", _in_words(lateness.p50, "{:.2f} ms"), "tick_lateness_ms.p50"),
+        ("tick lateness p99", _in_words(lateness.p99, "{:.2f} ms"), "tick_lateness_ms.p99"),
+        ("tick lateness max", _in_words(lateness.max, "{:.2f} ms"), "tick_lateness_ms.max"),
+        ("interval error p99", _in_words(summary.interval_error_ms.p99, "{:.2f} ms"), "interval_error_ms.p99"),
+        ("skipped ticks", _in_words(summary.server.skipped_ticks, "{}"), "server.skipped_ticks"),
+        ("server CPU a frame", _in_words(summary.server.cpu_us_per_frame, "{:.1f} us"), "server.cpu_us_per_frame"),
+    )
+    return [Shown(name, value, bool(summary.validity.spoiled_by(key))) for name, value, key in figures]
 
 
-def _us(value: float | None) -> str:
-    return UNKNOWN if value is None else f"{value:.1f} us"
+def _in_words(value: float | None, words: str) -> str:
+    return "unknown" if value is None else words.format(value)
