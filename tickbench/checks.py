@@ -8,8 +8,10 @@ from typing import Literal
 
 from msgspec import Struct
 
+from shared.measure.quota import Quota, in_words, quota_words
 from tickbench.results import Run
 
+NEEDED_CORES = 2
 NEEDED_DESCRIPTORS = 1_100
 COMFORTABLE_DESCRIPTORS = 12_000
 """For 10,000 connections, which are so many descriptors on either side."""
@@ -34,10 +36,30 @@ class Check(Struct, frozen=True):
 
 def judge_cores(usable: int) -> Check:
     """Fail where server and generator do not have a core each."""
-    if usable < 2:
+    if usable < NEEDED_CORES:
         words = "1 usable core: server and generator would share it; give the machine, container or taskset 2"
         return Check("cores", "fail", words)
     return Check("cores", "ok", f"{usable} usable: one for the server, one for the generator")
+
+
+def judge_quotas(quotas: list[Quota], usable: int) -> Check:
+    """Warn of quotas of CPU time: a process that is stopped until the next period is late by no stack's fault."""
+    name = "cpu quota"
+    limits = [quota for quota in quotas if quota.cores is not None]
+    least = min(limits, key=lambda quota: quota.cores or 0, default=None)
+    so_far = "; ".join(f"held back {in_words([quota])} so far" for quota in quotas if quota.throttled_periods)
+    if least is None or least.cores is None:
+        # What was held back before the quota was taken away is past.
+        return Check(name, "ok", "none to be seen: no control group limits the CPU time")
+    found = f"{quota_words(least)}: worth {least.cores:g} of {usable} usable cores"
+    found = f"{found}; {so_far}" if so_far else found
+    if least.cores < NEEDED_CORES:
+        words = f"{found}; server and generator need a core each: raise it to {NEEDED_CORES} or more (cpu.max, --cpus)"
+        return Check(name, "fail", words)
+    if least.cores < usable or so_far:
+        words = f"{found}; a run that it stops is not valid: take it away (cpu.max, --cpus), and pin to cores instead"
+        return Check(name, "warn", words)
+    return Check(name, "ok", found)
 
 
 def judge_descriptors(hard_limit: int) -> Check:

@@ -3,6 +3,7 @@
 import os
 import sys
 
+from shared.measure.quota import read_quotas
 from tickbench import checks, environment, machine
 from tickbench.checks import Check
 
@@ -14,6 +15,7 @@ def examine_machine() -> list[Check]:
     cores = machine.usable_cores()
     return [
         checks.judge_cores(len(cores)),
+        checks.judge_quotas(read_quotas(), len(cores)),
         checks.judge_descriptors(machine.descriptor_limits()[1]),
         checks.judge_clock_source(machine.clock_source()),
         checks.judge_steal(machine.steal_percent(STEAL_WATCH_S)),

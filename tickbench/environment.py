@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 from msgspec import Struct
 
+from shared.measure.quota import Quota, read_quotas
 from tickbench import machine
 from tickbench.pinning import Pinning
 
@@ -53,6 +54,8 @@ class Machine(Struct, frozen=True, kw_only=True):
     ephemeral_ports: int | None
     load_average: tuple[float, float, float]
     steal_percent: float
+    cpu_quotas: list[Quota] = []
+    """Those of the control groups around it, as far as they can be seen."""
     boot_id: str | None
     machine_id: str | None = None
     """Of this installation; None where the system has none, as in many containers."""
@@ -96,6 +99,7 @@ def differences(one: Environment, other: Environment) -> dict[str, tuple[str, st
         "processor": (one.machine.cpu_model, other.machine.cpu_model),
         "cores": (_cores(one.machine), _cores(other.machine)),
         "memory": (_memory(one.machine), _memory(other.machine)),
+        "cpu quota": (_quota_cores(one.machine), _quota_cores(other.machine)),
         "open files": (one.machine.descriptor_limits[1], other.machine.descriptor_limits[1]),
         "system": (one.machine.system, other.machine.system),
         "architecture": (one.machine.architecture, other.machine.architecture),
@@ -121,6 +125,11 @@ def _cores(machine: Machine) -> str:
 def _memory(machine: Machine) -> str:
     """Return the memory to the GiB: a virtual machine that was started anew has some pages more or less."""
     return f"{machine.memory_bytes / 2**30:.0f} GiB"
+
+
+def _quota_cores(machine: Machine) -> str:
+    cores = [quota.cores for quota in machine.cpu_quotas if quota.cores is not None]
+    return f"{min(cores):g} cores" if cores else "none"
 
 
 def _pinned(pinning: Pinning) -> str:
@@ -173,6 +182,7 @@ def _machine(pinning: Pinning) -> Machine:
         ephemeral_ports=machine.ephemeral_ports(),
         load_average=os.getloadavg(),
         steal_percent=round(machine.steal_percent(during_s=0.5), 2),
+        cpu_quotas=read_quotas(),
         boot_id=machine.boot_id(),
         machine_id=machine.machine_id(),
     )

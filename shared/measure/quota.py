@@ -62,9 +62,13 @@ def throttled_between(before: Iterable[Quota], after: Iterable[Quota]) -> list[Q
 def in_words(quotas: Sequence[Quota]) -> str:
     """Say what some quotas have held back."""
     return ", ".join(
-        f"for {quota.throttled_us / 1000:,.0f} ms in {quota.throttled_periods:,} periods ({quota_words(quota)})"
+        f"for {quota.throttled_us / 1000:,.1f} ms in {_periods(quota.throttled_periods)} ({quota_words(quota)})"
         for quota in quotas
     )
+
+
+def _periods(count: int) -> str:
+    return f"{count:,} period{'' if count == 1 else 's'}"
 
 
 def quota_words(quota: Quota) -> str:

@@ -160,7 +160,7 @@ def test_steal(tmp_path: Path) -> None:
 def test_a_server_that_a_quota_holds_back(tmp_path: Path) -> None:
     law = stats_law(claim_throttled_us=70_000, claim_after_s=1.5)
     summary = load_planted(law, tmp_path, "--duration", 2)
-    assert_reason(summary, "held back the server for 70 ms in 1 periods (quota of 0.5 cores, group /planted)")
+    assert_reason(summary, "held back the server for 70.0 ms in 1 period (quota of 0.5 cores, group /planted)")
     assert any("held back" in reason for reason in summary.validity.machine)
 
 

@@ -178,7 +178,9 @@ def test_what_a_quota_held_back_is_said_of_the_server_and_of_the_generator() -> 
     parts = [replace(part(), throttled=mine), replace(part(), throttled=other)]
     summary = summarise(run(*parts, server_throttled=[Quota("/srv", 0.5, 27, 812_000)]))
     reason = summary.validity.reasons[0]
-    assert "held back the server for 812 ms in 27 periods (quota of 0.5 cores, group /srv); the generator for" in reason
+    assert (
+        "held back the server for 812.0 ms in 27 periods (quota of 0.5 cores, group /srv); the generator for" in reason
+    )
     assert reason in summary.validity.machine
     assert [(of.who, of.group, of.ms) for of in summary.machine.throttled] == [
         ("server", "/srv", 812.0),
@@ -194,7 +196,7 @@ def test_a_server_whose_process_is_not_to_be_seen_says_itself_what_held_it_back(
     )
     summary = summarise(run(before=before, after=after, server_pids=None))
     assert any(
-        "the server for 80 ms in 2 periods (quota of 0.5 cores, group /)" in of for of in summary.validity.machine
+        "the server for 80.0 ms in 2 periods (quota of 0.5 cores, group /)" in of for of in summary.validity.machine
     )
 
 

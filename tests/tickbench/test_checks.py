@@ -2,6 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
+from shared.measure.quota import Quota
 from tickbench import checks
 from tickbench.checks import Check
 from tickbench.diagnosis import examine_machine
@@ -16,6 +17,13 @@ PYTHON = (3, 13, 1)
     [
         (checks.judge_cores(2), "ok"),
         (checks.judge_cores(1), "fail"),
+        (checks.judge_quotas([], 2), "ok"),
+        (checks.judge_quotas([Quota("/a", 0.5)], 2), "fail"),
+        (checks.judge_quotas([Quota("/a", 8.0), Quota("/", 1.5, 3, 900)], 8), "fail"),
+        (checks.judge_quotas([Quota("/a", 2.0)], 4), "warn"),
+        (checks.judge_quotas([Quota("/a", 4.0)], 4), "ok"),
+        (checks.judge_quotas([Quota("/a", 4.0, 1, 900)], 4), "warn"),
+        (checks.judge_quotas([Quota("/a", None, 1, 900)], 4), "ok"),
         (checks.judge_descriptors(1_048_576), "ok"),
         (checks.judge_descriptors(4_096), "warn"),
         (checks.judge_descriptors(256), "fail"),
@@ -48,7 +56,14 @@ def test_findings_are_judged_and_say_what_to_do(check: Check, level: str) -> Non
 
 def test_this_machine_is_examined_in_full() -> None:
     names = [check.name for check in examine_machine()]
-    assert len(names) == len(set(names)) == 9
+    assert len(names) == len(set(names)) == 10
+
+
+def test_a_quota_is_named_with_what_it_is_worth_and_what_it_has_held_back() -> None:
+    words = checks.judge_quotas([Quota("/docker/c1", 1.5, 27, 812_000), Quota("/", 8.0)], 4).words
+    assert "quota of 1.5 cores, group /docker/c1: worth 1.5 of 4 usable cores" in words
+    assert "held back for 812.0 ms in 27 periods" in words
+    assert "raise it to 2 or more" in words
 
 
 def test_a_run_is_judged_in_words(make_run: Callable[..., Run]) -> None:

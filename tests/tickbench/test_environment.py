@@ -3,6 +3,7 @@ from pathlib import Path
 
 import msgspec
 
+from shared.measure.quota import Quota
 from tickbench.environment import Environment, differences, git_state
 
 
@@ -32,6 +33,16 @@ def test_each_difference_is_named_with_both_sides(environment: Environment) -> N
     assert found["aiohttp"] == (environment.packages["aiohttp"], "not there")
     assert found["new"] == ("not there", "1")
     assert "3.99.0" in found["Python"][1]
+
+
+def test_a_quota_of_cpu_time_is_a_difference_and_what_it_has_held_back_is_none(environment: Environment) -> None:
+    def under(*quotas: Quota) -> Environment:
+        return msgspec.structs.replace(
+            environment, machine=msgspec.structs.replace(environment.machine, cpu_quotas=list(quotas))
+        )
+
+    assert differences(under(), under(Quota("/a", 1.5), Quota("/", 8.0))) == {"cpu quota": ("none", "1.5 cores")}
+    assert differences(under(Quota("/a", 1.5)), under(Quota("/b", 1.5, 9, 9))) == {}
 
 
 def test_two_machines_of_one_kind_are_two_machines(environment: Environment) -> None:

@@ -1,6 +1,7 @@
 """What a report says in sentences. Pure; knows nothing of HTML or Markdown."""
 
 from shared.measure.histogram import Histogram
+from shared.measure.quota import quota_words
 from tickbench.comparisons import Comparisons
 from tickbench.environment import Environment
 from tickbench.report.document import Document
@@ -79,6 +80,7 @@ def environment_facts(environment: Environment) -> list[tuple[str, str]]:
         ("system", f"{machine.system}, {machine.architecture}, {machine.memory_bytes / 2**30:.1f} GiB of memory"),
         ("pinning", machine.pinning.warning or "server and generator on cores of their own"),
         ("governor", ", ".join(sorted(governors)) or "none shown"),
+        ("CPU quota", "; ".join(map(quota_words, machine.cpu_quotas)) or "none"),
         ("clock source", machine.clock_source or "unknown"),
         ("open files", f"soft limit {soft}, hard limit {hard}; children run with the hard one"),
         ("load average", ", ".join(f"{load:.2f}" for load in machine.load_average) + " at the start"),

@@ -126,5 +126,6 @@ def test_what_was_held_back_is_that_between_two_readings() -> None:
 
 
 def test_words() -> None:
-    assert in_words([Quota("/a", 0.5, 10, 1_400_000)]) == "for 1,400 ms in 10 periods (quota of 0.5 cores, group /a)"
+    assert in_words([Quota("/a", 0.5, 10, 1_400_000)]) == "for 1,400.0 ms in 10 periods (quota of 0.5 cores, group /a)"
+    assert in_words([Quota("/a", 0.5, 1, 40)]).startswith("for 0.0 ms in 1 period (")
     assert "which is gone" in quota_words(Quota("/a", None, 1, 1))

@@ -1,0 +1,73 @@
+"""A server that a quota really holds back: the machine's fault, in words, whatever objective it broke."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from shared.measure.summary import read_summary
+from tests.support.server import run_server, wait_until
+
+pytestmark = pytest.mark.xdist_group("cores")
+
+GROUPS = Path("/sys/fs/cgroup")
+PERIOD_US = 100_000
+QUOTA_US = 2_000
+"""A fiftieth of a core: less than the server needs for a tick and its fan-out."""
+USERS = 40
+PATIENCE_S = 60
+
+
+@contextmanager
+def group() -> Iterator[Path]:
+    """Make a control group, of whichever version there is."""
+    for parent in (GROUPS / "cpu", GROUPS / "cpu,cpuacct", GROUPS):
+        folder = parent / f"tickbench-test-{os.getpid()}"
+        with suppress(OSError):
+            folder.mkdir()
+            if (folder / "cpu.cfs_quota_us").exists() or (folder / "cpu.max").exists():
+                break
+            folder.rmdir()
+    else:
+        pytest.skip("no control group with a quota can be made here")
+    try:
+        yield folder
+    finally:
+        wait_until(lambda: not (folder / "cgroup.procs").read_text("ascii"))
+        folder.rmdir()
+
+
+def limit(folder: Path) -> None:
+    if (folder / "cpu.max").exists():
+        (folder / "cpu.max").write_text(f"{QUOTA_US} {PERIOD_US}", "ascii")
+        return
+    (folder / "cpu.cfs_period_us").write_text(str(PERIOD_US), "ascii")
+    (folder / "cpu.cfs_quota_us").write_text(str(QUOTA_US), "ascii")
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "gevent"])
+def test_a_server_that_a_quota_holds_back_is_the_machine_s_fault(backend: str, tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    command = [sys.executable, "-m", "tickbench", "load", "--users", str(USERS), "--warm-up", "1", "--duration", "1"]
+    command += ["--slo", "tick_lateness_ms.p99<25,reach>=0.999", "--out", str(out)]
+    with group() as folder, run_server(backend, "--bots", "10") as server:
+        (folder / "cgroup.procs").write_text(str(server.process.pid), "ascii")
+        with subprocess.Popen([*command, server.url], stdout=subprocess.PIPE, text=True) as load:
+            wait_until(lambda: server.stats()["connections"] >= USERS)
+            time.sleep(0.2)
+            limit(folder)
+            stdout, _ = load.communicate(timeout=PATIENCE_S)
+        server.process.kill()  # it would take long to stop
+        server.process.wait(PATIENCE_S)
+    assert load.returncode == 3, stdout
+    words = " ".join(stdout.split())
+    assert "reason: a CPU quota (cgroup, as of a container) held back the server for" in words
+    assert f"(quota of 0.02 cores, group /{folder.name}" in words
+    summary = read_summary(out.read_bytes())
+    assert any("held back the server" in reason for reason in summary.validity.machine)
+    assert [(of.who, of.cores) for of in summary.machine.throttled] == [("server", 0.02)]
