@@ -120,21 +120,15 @@ class Between:
 
 
 def figures_between(
-    base: ServerStats, before: ServerStats, after: ServerStats, frames_per_second: float
+    before: ServerStats, after: ServerStats, frames_per_second: float
 ) -> tuple[ServerFigures, list[str]]:
-    """
-    Return the server's figures from ``before`` to ``after``, and what was not believed, in words.
-
-    ``base`` is from before the first connection.
-
-    """
+    """Return the server's figures from ``before`` to ``after``, and what was not believed, in words."""
     between = Between(before, after)
     cpu_share = between.cpu_share()
     old, new = before.ticks, after.ticks
     figures = ServerFigures(
         cpu_percent=None if cpu_share is None else 100 * cpu_share,
         rss_bytes=after.process.rss_bytes if between.is_same_process else None,
-        rss_per_connection_bytes=_rss_per_connection_bytes(base, before),
         cpu_us_per_frame=1e6 * cpu_share / frames_per_second if cpu_share is not None and frames_per_second else None,
         ticks=between.ticks(),
         skipped_ticks=between.count("ticks.skipped_ticks", old.skipped_ticks, new.skipped_ticks),
@@ -142,15 +136,6 @@ def figures_between(
         slow_closed=between.count("slow_closed", before.slow_closed, after.slow_closed),
     )
     return figures, list(dict.fromkeys(between.doubts))
-
-
-def _rss_per_connection_bytes(base: ServerStats, before: ServerStats) -> float | None:
-    """Return what a connection took; None without any, or where memory was given back meanwhile."""
-    connections = before.connections - base.connections
-    growth_bytes = before.process.rss_bytes - base.process.rss_bytes
-    if connections <= 0 or growth_bytes < 0 or before.process.pid != base.process.pid:
-        return None
-    return growth_bytes / connections
 
 
 def _ticks(old: TickStats, new: TickStats, count: int, skipped_ticks: int, overruns: int) -> ServerTicks:

@@ -23,6 +23,7 @@ from loadtests.serverprocess import family_of, find_process
 from loadtests.stamps import now_us
 from loadtests.stats import NotOursError, ServerStats, fetch_stats
 from loadtests.summarise import Run, summarise, write_whole
+from loadtests.weighing import weigh
 from shared.measure.quota import read_quotas, throttled_between
 
 if TYPE_CHECKING:
@@ -140,7 +141,10 @@ class Conductor:
                 self._server_pid = find_process(self._base.process, time.monotonic() - self._base.answered_s)
                 self._probes.start(self._base.process.cpus or [])
             self._ramp()
-            outcome = self._report(self._measure())
+            summary = summarise(self._measure())
+            if self.options.guests:
+                summary = weigh(summary, self.options, self._crew, self._base, lambda: self._edge().stats)
+            outcome = self._report(summary)
         except (FailedRunError, OSError, ValueError) as error:
             outcome = Outcome(FAILED, str(error))
         except Exception as error:  # a fault of ours must not leave users, and whoever waits, hanging
@@ -243,8 +247,7 @@ class Conductor:
             raise FailedRunError("no worker told what it had measured")
         return parts
 
-    def _report(self, run: Run) -> Outcome:
-        summary = summarise(run)
+    def _report(self, summary: LoadSummary) -> Outcome:
         if self.options.out is not None:
             write_whole(self.options.out, summary.to_json())
         logger.info("%s", in_a_line(summary))

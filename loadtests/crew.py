@@ -62,6 +62,12 @@ class Crew(Protocol):
     def parts(self) -> list[Part]:
         """Return what each worker measured; those that have not settled are left out."""
 
+    def bring_guests(self, total: int) -> None:
+        """Have as many guests come, of all workers together, in all."""
+
+    def dismiss_guests(self) -> None:
+        """Have them leave."""
+
 
 class LocalCrew:
     """The one worker in this process."""
@@ -102,6 +108,14 @@ class LocalCrew:
     def parts(self) -> list[Part]:
         """Return what it measured."""
         return [self._worker.part()] if self._worker.phase == "settled" else []
+
+    def bring_guests(self, total: int) -> None:
+        """Have it bring them."""
+        self._worker.bring_guests(total)
+
+    def dismiss_guests(self) -> None:
+        """Have them leave."""
+        self._worker.dismiss_guests()
 
 
 class RemoteCrew:
@@ -172,6 +186,17 @@ class RemoteCrew:
         """Return what was measured by those that have settled, in order of their numbers."""
         return sorted(self._parts.values(), key=lambda part: part.worker)
 
+    def bring_guests(self, total: int) -> None:
+        """Have each bring its share."""
+        there = [member for member in self._members if member not in self.lost()]
+        for place, client in enumerate(there):
+            share = total * (place + 1) // len(there) - total * place // len(there)
+            self._order({"do": "bring", "total": share}, client)
+
+    def dismiss_guests(self) -> None:
+        """Have them leave."""
+        self._order({"do": "dismiss"})
+
     def _order(self, order: dict[str, Any], client_id: str | None = None) -> None:
         self._runner.send_message(ORDER, {"run": self._run, **order}, client_id)
 
@@ -208,6 +233,10 @@ class Member:
         elif order["do"] == "settle":
             skips = {room: ServerSkips(*of) for room, of in order["skips"].items()}
             self._worker.settle(order["ticks"], skips)
+        elif order["do"] == "bring":
+            self._worker.bring_guests(order["total"])
+        elif order["do"] == "dismiss":
+            self._worker.dismiss_guests()
 
 
 def listen_for_orders(runner: WorkerRunner, take: Any) -> None:

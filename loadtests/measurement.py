@@ -69,9 +69,7 @@ class Measurement:
         self.drift = DriftProbe()
         self.is_open = False
         """The window is."""
-        self._rss_bytes = psutil.Process().memory_info().rss
         self._clocks_due_s = 0.0
-        self._up = 0
         self._opened = self._closed = self._edge()
         # Of the machine, outside the window: with hundreds of processes it takes milliseconds.
         self._before = self._after = sample_machine()
@@ -99,7 +97,6 @@ class Measurement:
         self.ledger.ping_rtt = Histogram()
         self.drift.reset()
         self.clock.begin()
-        self._up = self.ledger.up
         self.is_open = True
         self._quotas = read_quotas()
         self._opened = self._edge()
@@ -144,8 +141,6 @@ class Measurement:
             own_cpu_s=self._own_cpu_s,
             throttled=self._quotas,
             rss_bytes=self._opened.rss_bytes,
-            rss_growth_bytes=self._opened.rss_bytes - self._rss_bytes,
-            up=self._up,
             clock_step_us=self.offsets.step_us,
             clock_uncertainty_us=self.clock.uncertainty_us,
             unseen=self._unseen.all,

@@ -20,6 +20,8 @@ DEFAULT_SPAWN_RATE = 500
 """Users a second: what a listen backlog of 128 bears, as they are spread evenly over the second."""
 DEFAULT_HOST = "ws://127.0.0.1:8000"
 MAX_ECHO_BYTES = 1024 * 1024
+LEAST_GUESTS = 100
+"""In ten steps: what fewer take is no more than a few pages."""
 
 RUN_TIME_IS_OURS = "a run ends by itself; right would be --duration, the seconds that are measured"
 
@@ -45,6 +47,8 @@ class LoadOptions:
     """0: a closed loop."""
     echo_bytes: int
     out: Path | None
+    guests: int = 0
+    """How many more come when the window is over, so that memory a connection is known; 0: nobody."""
 
 
 def add_arguments(parser: LocustArgumentParser, scenarios: Scenarios) -> None:
@@ -61,6 +65,13 @@ def add_arguments(parser: LocustArgumentParser, scenarios: Scenarios) -> None:
         ("--share", float, 10.0, "PERCENT", "of the users that stall, or that come and go"),
         ("--echo-rate", float, 20.0, "HZ", "messages a second of an echo user; 0: the next when the last came back"),
         ("--echo-bytes", int, 430, "BYTES", "length of an echo message"),
+        (
+            "--memory",
+            int,
+            0,
+            "CONNECTIONS",
+            "that come when all is measured, to see what one takes; 0: none, 1000: well",
+        ),
     )
     for flag, kind, default, unit, words in numbers:
         parser.add_argument(flag, type=kind, default=default, metavar=unit, help=words)
@@ -125,7 +136,10 @@ def read_options(parsed: Namespace, users: int | str, scenarios: Scenarios) -> L
         echo_rate_hz=_number("--echo-rate", parsed.echo_rate, 0, 10_000),
         echo_bytes=int(_number("--echo-bytes", parsed.echo_bytes, 0, MAX_ECHO_BYTES)),
         out=Path(parsed.out) if parsed.out else None,
+        guests=int(_number("--memory", parsed.memory, 0, 100_000)),
     )
+    if 0 < options.guests < LEAST_GUESTS:
+        raise ValueError(f"--memory {options.guests}: right would be 0, or {LEAST_GUESTS} and more")
     if options.out is not None and (options.out.is_dir() or not options.out.absolute().parent.is_dir()):
         raise ValueError(f"--out {options.out}: no file can be made there; right would be a file in an existing folder")
     return options

@@ -47,10 +47,6 @@ class Part:
     """What quotas of CPU time held this process back from the opening of the window until all had come."""
     rss_bytes: int
     """When the window opened."""
-    rss_growth_bytes: int
-    """Up to then, from before the first connection."""
-    up: int
-    """Connections that were up when the window opened."""
     clock_step_us: int
     clock_uncertainty_us: int | None
     unseen: dict[str, int]
@@ -119,8 +115,6 @@ _PLAIN = (
     "duration_s",
     "own_cpu_s",
     "rss_bytes",
-    "rss_growth_bytes",
-    "up",
     "clock_step_us",
     "clock_uncertainty_us",
     "unseen",
@@ -163,8 +157,6 @@ def merged(parts: list[Part]) -> Part:
         own_cpu_s=sum(part.own_cpu_s for part in parts),
         throttled=[quota for part in parts for quota in part.throttled],
         rss_bytes=sum(part.rss_bytes for part in parts),
-        rss_growth_bytes=sum(part.rss_growth_bytes for part in parts),
-        up=sum(part.up for part in parts),
         clock_step_us=max(part.clock_step_us for part in parts),
         clock_uncertainty_us=None if None in uncertainties else max(u for u in uncertainties if u is not None),
         unseen=_greatest([part.unseen for part in parts]),

@@ -245,7 +245,6 @@ def _generator(run: Run, whole: Part, findings: Findings) -> GeneratorFigures:
         loop_lag_ms=whole.figures.lag.summary(),
         saturated=is_saturated(findings),
         rss_bytes=whole.rss_bytes,
-        rss_per_connection_bytes=whole.rss_growth_bytes / whole.up if whole.up else None,
         parts=[
             WorkerFigures(
                 worker=part.worker,
@@ -269,7 +268,7 @@ def _server(run: Run, whole: Part) -> tuple[ServerFigures, list[str]]:
     """Return what the server says of itself, and what of it is not believed."""
     if run.base is None or run.before is None or run.after is None:
         return ServerFigures(skipped_ticks=sum(whole.unseen.values())), []  # as far as it shows
-    return figures_between(run.base, run.before, run.after, whole.received / run.duration_s)
+    return figures_between(run.before, run.after, whole.received / run.duration_s)
 
 
 def _machine(run: Run, whole: Part, uses: CoreUses) -> MachineFigures:

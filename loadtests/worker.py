@@ -15,11 +15,14 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import gevent
+import msgspec
+import psutil
 from gevent.event import Event
 from gevent.pool import Group
 
 from loadtests.accounts import MAIN
 from loadtests.client import Connection
+from loadtests.guests import Guests
 from loadtests.measurement import Measurement
 from loadtests.pacer import Pacer
 from loadtests.rows import INTERVAL_ERROR, LATENESS, Rows, of_histograms
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from loadtests.part import Part
     from loadtests.rooms import ServerSkips
     from loadtests.stats import ServerStats
+    from loadtests.witness import Witness
 
 logger = logging.getLogger("tickbench.load")
 
@@ -62,6 +66,13 @@ class Progress:
     """Why others did not."""
     failed: str = ""
     """Why the worker can't go on, in one line; empty as long as it can."""
+    rss_bytes: int = 0
+    guests: int = 0
+    """That are up, as all that follows of :class:`~loadtests.guests.Guests`."""
+    guests_settled: int = 0
+    why_no_guests: str = ""
+    had_guests: bool = False
+    """In a run before."""
 
     def to_wire(self) -> dict[str, Any]:
         """Return it as plain objects."""
@@ -87,9 +98,13 @@ class LoadWorker:
         self._waiting = 0
         self._next_turn_s = 0.0
         self._greenlets = Group()
+        self._had_guests = Guests.have_left
+        self._guests = Guests(self._guest, options.spawn_rate, options.connect_timeout_s)
         self._stage_starts_us: list[int] = []
         self._since_s = time.time()  # of what the rows show
         self._hub: Any = gevent.get_hub()
+        self._process = psutil.Process()
+        self._rss_bytes = 0
 
     # For users
 
@@ -193,6 +208,7 @@ class LoadWorker:
         self._hub.__dict__.pop("handle_error", None)
         gc.unfreeze()
         self._greenlets.kill(block=False)
+        self._guests.leave()
         self.pacer.stop()
         self._measurement.close()
 
@@ -204,7 +220,19 @@ class LoadWorker:
         """Return how far we are."""
         ledger = self._measurement.ledger
         settled = ledger.settled + self._waiting
-        return Progress(self.phase, self._users, settled, ledger.up, ledger.why_none(), self._failed)
+        return Progress(
+            phase=self.phase,
+            users=self._users,
+            settled=settled,
+            up=ledger.up,
+            why_none=ledger.why_none(),
+            failed=self._failed,
+            rss_bytes=self._rss_bytes,
+            guests=self._guests.up,
+            guests_settled=self._guests.settled,
+            why_no_guests=self._guests.why_not(),
+            had_guests=self._had_guests,
+        )
 
     def rows(self) -> Rows:
         """Return what came so far: since the window opened or, before that, at all."""
@@ -244,7 +272,23 @@ class LoadWorker:
         """Return our share of the result."""
         return self._measurement.part(self._index or 0)
 
+    def bring_guests(self, total: int) -> None:
+        """Have as many come, in all, who watch and count in no account."""
+        self._guests.bring(total)
+
+    def dismiss_guests(self) -> None:
+        """Have them leave."""
+        self._spawn(self._guests.leave)
+
     # Its life
+
+    def _guest(self, witness: Witness, number: int) -> Connection:
+        user = self.new_user()
+        room, target = self.room_of(user), self.options.target
+        if room is not None:
+            target = target.in_room(room)
+        text = msgspec.json.encode(["new_player", self.name_of(user)])
+        return Connection(target, self._address, number, witness, lambda: text, witness.log.latest(room or target.room))
 
     def _spawn(self, work: Callable[[], None]) -> None:
         """Do something beside the users; a run does not go on without it."""
@@ -298,6 +342,8 @@ class LoadWorker:
         while True:
             gevent.sleep(BEAT_S)
             self._measurement.beat()
+            self._guests.forget_frames()
+            self._rss_bytes = self._process.memory_info().rss  # now: what had arrived since the last beat is gone
 
     def _ping(self) -> None:
         """Ask for pongs, evenly over the second, of one connection after the other."""

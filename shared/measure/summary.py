@@ -121,6 +121,24 @@ class WorkerFigures(msgspec.Struct, frozen=True, kw_only=True):
     """Of the connections that neither stalled nor left by plan."""
 
 
+class MemoryFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    How memory a connection was measured: when the window was over, more connections came in steps.
+
+    It is what the resident memory grew by with each of them. Of the steps the two that grew most and the two that grew
+    least are left out (a table that doubles, memory that was free still), and the others averaged.
+
+    """
+
+    low_bytes: float | None = None
+    """Of the 95 % interval; None where there is no value."""
+    high_bytes: float | None = None
+    plateaus: list[tuple[int, int]] = []
+    """Connections and resident bytes before the first step and after each."""
+    why_not: str = ""
+    """Why there is no value, in words; empty where there is one."""
+
+
 class GeneratorFigures(msgspec.Struct, frozen=True, kw_only=True):
     """How hard the instrument itself worked."""
 
@@ -135,7 +153,9 @@ class GeneratorFigures(msgspec.Struct, frozen=True, kw_only=True):
     saturated: bool
     rss_bytes: int | None = None
     rss_per_connection_bytes: float | None = None
-    """Memory that the workers took from before the first connection until the window opened, a connection."""
+    """What one connection more takes of the workers, one that only watches; None where :attr:`memory` says why."""
+    memory: MemoryFigures | None = None
+    """None: it was not asked for."""
     parts: list[WorkerFigures] = []
 
 
@@ -176,6 +196,12 @@ class ServerFigures(msgspec.Struct, frozen=True, kw_only=True):
     cpu_percent: float | None = None
     rss_bytes: int | None = None
     rss_per_connection_bytes: float | None = None
+    """
+    What one connection more takes; None where :attr:`memory` says why. Where it has a value and :attr:`memory` is None,
+    an older tickbench took it for the quotient of growth and connections, which errs by what was free on the heap.
+    """
+    memory: MemoryFigures | None = None
+    """None: it was not asked for."""
     cpu_us_per_frame: float | None = None
     ticks: ServerTicks | None = None
     skipped_ticks: int | None = None

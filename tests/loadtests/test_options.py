@@ -50,6 +50,7 @@ def parsed(**changes: object) -> Namespace:
         "share": 10.0,
         "echo_rate": 20.0,
         "echo_bytes": 430,
+        "memory": 0,
         "out": "",
     }
     return Namespace(**(asked | changes))
@@ -85,12 +86,12 @@ def test_the_defaults_can_be_done(parser: Parser) -> None:
 def test_every_argument_is_a_word_of_the_options(parser: Parser, tmp_path: Path) -> None:
     flags = (
         f"--scenario echo --warm-up 1 --duration 4 --connect-timeout 5 --room-size 7 --share 25.5 --echo-rate 0 "
-        f"--echo-bytes 100 --out {tmp_path}/out.json"
+        f"--echo-bytes 100 --memory 500 --out {tmp_path}/out.json"
     )
     asked = read_options(parser.parse_args(flags.split()), 1, SCENARIOS)
     assert (asked.scenario_name, asked.warm_up_s, asked.duration_s, asked.connect_timeout_s) == ("echo", 1, 4, 5)
     assert (asked.room_size, asked.share_percent, asked.echo_rate_hz, asked.echo_bytes) == (7, 25.5, 0, 100)
-    assert asked.out == tmp_path / "out.json"
+    assert (asked.guests, asked.out) == (500, tmp_path / "out.json")
 
 
 def test_the_help_tells_what_the_scenarios_are(parser: Parser) -> None:
@@ -159,6 +160,8 @@ def test_an_echo_has_a_path_of_its_own() -> None:
         ({"echo_rate": 10_001}, "--echo-rate 10001: right would be a number from 0 to 10000$"),
         ({"echo_bytes": -1}, "--echo-bytes -1: right would be a number from 0 to 1"),
         ({"echo_bytes": MAX_ECHO_BYTES + 1}, "--echo-bytes 1048577"),
+        ({"memory": -1}, "--memory -1: right would be a number from 0 to 100000$"),
+        ({"memory": 99}, "--memory 99: right would be 0, or 100 and more$"),
         ({"out": "/"}, "--out /: no file can be made there; right would be a file in an existing folder"),
         ({"out": "/no/such/folder/out.json"}, "existing folder"),
     ],
@@ -173,13 +176,15 @@ def test_what_cannot_be_done(changes: dict[str, object], why: str) -> None:
     [
         {"duration": 1, "warm_up": 0, "connect_timeout": 0.1, "spawn_rate": 0.01},
         {"room_size": 0, "share": 0, "echo_rate": 0, "echo_bytes": 0},
+        {"memory": 0},
+        {"memory": 100},
         {"share": 100, "echo_rate": 10_000, "echo_bytes": MAX_ECHO_BYTES},
     ],
 )
 def test_the_bounds_themselves_can_be_done(changes: dict[str, float]) -> None:
     asked = options(**changes)
     names = {"duration": "duration_s", "warm_up": "warm_up_s", "connect_timeout": "connect_timeout_s"}
-    names |= {"share": "share_percent", "echo_rate": "echo_rate_hz"}
+    names |= {"share": "share_percent", "echo_rate": "echo_rate_hz", "memory": "guests"}
     for name, value in changes.items():
         assert getattr(asked, names.get(name, name)) == value
 

@@ -34,8 +34,6 @@ def part(worker: int = 0, **changes: Any) -> Part:
         "after": replace(sample, at_s=99.0),
         "throttled": [Quota(f"/{worker}", 0.5, seed, 1000 * seed)],
         "rss_bytes": 1000 * seed,
-        "rss_growth_bytes": 100 * seed,
-        "up": 10 * seed,
         "clock_step_us": 7 * seed,
         "clock_uncertainty_us": 3 * seed,
         "unseen": {"main": seed, f"r{worker}": 5},
@@ -62,7 +60,7 @@ def over_the_wire(of: Part) -> Part:
     [
         part(),
         part(boot_id=None, before=None, after=None, clock_uncertainty_us=None, unseen={}, lost={}, unexplained={}),
-        part(stages=[], stretches=[], groups={MAIN: Accounts()}, period_us=0.0, rss_growth_bytes=-4096),
+        part(stages=[], stretches=[], groups={MAIN: Accounts()}, period_us=0.0),
     ],
 )
 def test_a_part_travels_without_loss(of: Part) -> None:
@@ -96,7 +94,7 @@ def test_counts_add_up() -> None:
     assert [of.to_wire() for of in parts] == wires, "the parts stay as they are"
     assert whole.main.received == sum(of.main.received for of in parts)
     assert whole.received == sum(of.received for of in parts)
-    assert (whole.rss_bytes, whole.rss_growth_bytes, whole.up) == (6000, 600, 60)
+    assert whole.rss_bytes == 6000
     assert whole.own_cpu_s == 9.0
     assert whole.figures.cpu_s == pytest.approx(sum(of.figures.cpu_s for of in parts))
     assert whole.figures.lag.count == sum(of.figures.lag.count for of in parts)

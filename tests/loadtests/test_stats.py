@@ -130,7 +130,6 @@ def test_what_is_no_stats_of_ours_is_named(status: int, body: bytes, words: str)
 
 
 def test_figures_are_those_between_two_moments() -> None:
-    base = decoded()
     before = decoded(connections=10, process={"pid": 1, "cpu_s": 1.0, "rss_bytes": 21_000})
     ticks = {
         "count": 4,
@@ -142,12 +141,11 @@ def test_figures_are_those_between_two_moments() -> None:
     }
     process = {"pid": 1, "cpu_s": 1.5, "rss_bytes": 22_000}
     after = decoded(now_us=6_000_000, ticks=ticks, slow_skips=3, slow_closed=1, process=process)
-    figures, doubts = figures_between(base, before, after, frames_per_second=1000)
+    figures, doubts = figures_between(before, after, frames_per_second=1000)
     assert doubts == []
     assert figures.cpu_percent == pytest.approx(10)
     assert figures.cpu_us_per_frame == pytest.approx(100)
     assert figures.rss_bytes == 22_000
-    assert figures.rss_per_connection_bytes == 2000
     assert (figures.skipped_ticks, figures.slow_skips, figures.slow_closed) == (2, 3, 1)
     assert figures.ticks is not None
     assert (figures.ticks.count, figures.ticks.overruns) == (3, 1)
@@ -157,11 +155,11 @@ def test_figures_are_those_between_two_moments() -> None:
 
 def test_what_cannot_be_known_is_left_open() -> None:
     same = decoded()
-    figures, _ = figures_between(same, same, same, frames_per_second=0)
-    assert (figures.cpu_percent, figures.cpu_us_per_frame, figures.rss_per_connection_bytes) == (None, None, None)
+    figures, _ = figures_between(same, same, frames_per_second=0)
+    assert (figures.cpu_percent, figures.cpu_us_per_frame) == (None, None)
     later = decoded(now_us=2_000_000)
-    assert figures_between(same, same, later, frames_per_second=0)[0].cpu_us_per_frame is None
-    assert figures_between(same, same, later, frames_per_second=0)[0].cpu_percent == 0
+    assert figures_between(same, later, frames_per_second=0)[0].cpu_us_per_frame is None
+    assert figures_between(same, later, frames_per_second=0)[0].cpu_percent == 0
 
 
 # Before the load

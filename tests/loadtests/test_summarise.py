@@ -42,8 +42,6 @@ def part(
         own_cpu_s=1.2 * cpu_s,
         throttled=[],
         rss_bytes=1,
-        rss_growth_bytes=0,
-        up=10,
         clock_step_us=0,
         clock_uncertainty_us=0,
         unseen={},
