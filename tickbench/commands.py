@@ -38,9 +38,19 @@ class LoadRequest:
     """Further arguments of the load test by their names, as ``python -m loadtests --help`` lists them."""
 
 
+MEMORY_S = 7.0
+"""What ``--memory`` takes beside its own ramp, about: ten steps, each of which settles."""
+
+
 def ramp_s(users: int, more: Settings) -> float:
     """Return how long it takes until all users have begun to connect, in seconds."""
     return users / float(more.get("spawn-rate", USUAL_SPAWN_RATE))
+
+
+def memory_s(more: Settings) -> float:
+    """Return how long it takes to see what a connection takes, in seconds; 0 where it is not asked for."""
+    guests = int(more.get("memory", 0))
+    return MEMORY_S + ramp_s(guests, more) if guests else 0.0
 
 
 def python_command(module: str) -> list[str]:

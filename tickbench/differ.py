@@ -44,6 +44,8 @@ class Difference(Struct, frozen=True):
     after: str
     ratio: Ratio | None
     is_significant: bool
+    why_none: list[str] = []
+    """Why one of them has no value, in words."""
 
 
 class Diff(Struct, frozen=True):
@@ -99,6 +101,7 @@ def _differences(before: Document, after: Document, arms: list[str]) -> list[Dif
             after=_median_words(figure, new),
             ratio=ratio,
             is_significant=adjusted <= ALPHA,
+            why_none=_why_none(before, arm, figure, "A", old) + _why_none(after, arm, figure, "B", new),
         )
         for (arm, figure, old, new), ratio, (adjusted, _) in zip(found, ratios, levels, strict=True)
     ]
@@ -112,6 +115,18 @@ def _values(document: Document, arm: str, figure: Figure) -> list[float]:
 def _is_trusted(run: RunLine, figure: Figure) -> bool:
     # A document of an earlier tickbench does not say which figures of a run that is not valid stand all the same.
     return run.mark == "valid" or (run.mark == "doubtful" and figure.key in run.trusted)
+
+
+def _why_none(document: Document, arm: str, figure: Figure, name: str, values: list[float]) -> list[str]:
+    """Return why no run of an arm has a value; nothing where one has, or nobody asked for it."""
+    if values or not document.suite.load.get("memory"):
+        return []
+    words = [
+        run.why_none[figure.key]
+        for run in document.runs
+        if (run.part, run.arm) == (BLOCKS, arm) and figure.key in run.why_none
+    ]
+    return [f"{name}: {words[0]}"] if words else []
 
 
 def _median_words(figure: Figure, values: list[float]) -> str:

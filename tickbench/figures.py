@@ -28,6 +28,14 @@ class Figure:
         value = read_figure(load, self.key)
         return None if value is None else value * self.factor
 
+    def why_none(self, load: LoadSummary) -> str:
+        """Return in words why a run has no value; empty where it is not known why."""
+        if self.key != MEMORY:
+            return ""
+        if load.server.memory is None:
+            return "not asked for: --memory 1000"
+        return load.server.memory.why_not
+
     def words(self, value: float) -> str:
         """Return one value as text, without its unit."""
         if self.rounds_down:
@@ -41,6 +49,7 @@ class Figure:
 
 
 LATE = "arrival after the tick's due time"
+MEMORY = "server.rss_per_connection_bytes"
 JITTER = "jitter: time between ticks, off the period"
 
 FIGURES = [
@@ -62,11 +71,11 @@ FIGURES = [
         better="lower",
     ),
     Figure(
-        "server.rss_per_connection_bytes",
+        MEMORY,
         "memory a connection",
         "KiB",
         1,
-        "growth of the server's resident memory",
+        "what the server's resident memory grows by with one more, from many to a thousand more",
         1 / 1024,
         better="lower",
     ),

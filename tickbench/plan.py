@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from tickbench.arms import Arm
-from tickbench.commands import ramp_s
+from tickbench.commands import memory_s, ramp_s
 from tickbench.patience import STREAK, is_spoiled, waived
 from tickbench.results import Run
 from tickbench.search import next_step, probes_of
@@ -174,7 +174,8 @@ def _searches_estimate_s(suite: Suite, runs: Sequence[Run]) -> float:
 
 def run_estimate_s(planned: PlannedRun) -> float:
     """How many seconds one run takes, about."""
-    return OVERHEAD_S + ramp_s(planned.connections, planned.load) + planned.warm_up_s + planned.duration_s
+    beside_s = OVERHEAD_S + ramp_s(planned.connections, planned.load) + memory_s(planned.load)
+    return beside_s + planned.warm_up_s + planned.duration_s
 
 
 def _next_order(order: list[tuple[Arm, bool]], block: int, rng: random.Random) -> list[tuple[Arm, bool]]:

@@ -13,12 +13,12 @@ from rich.table import Table
 
 from shared.measure.summary import GroupFigures, LoadSummary, StageFigures
 from tickbench.checks import Check, is_valid, validity_words
-from tickbench.figures import BY_KEY, FIGURES
+from tickbench.figures import BY_KEY, FIGURES, MEMORY
 from tickbench.objectives import STYLES, Judged
 from tickbench.patience import STREAK, why_unfit
 from tickbench.plan import PlannedRun, place_of, time_left_s
 from tickbench.results import Run
-from tickbench.rows import ArmRow, Cell, block_runs, cell
+from tickbench.rows import NO_FIGURE, ArmRow, Cell, block_runs, cell
 from tickbench.suite import BLOCKS, Suite
 
 LEVEL_STYLES = {"ok": "green", "warn": "yellow", "fail": "red"}
@@ -143,6 +143,8 @@ def arm_table(rows: list[ArmRow]) -> Table:
         table.add_column(escape(row.arm.replace(":", "\n").replace(",", "\n")), justify="right", overflow="fold")
     table.add_row("valid runs", *(row.runs_words for row in rows))
     for index, figure in enumerate(FIGURES):
+        if figure.key == MEMORY and all(row.cells[index].median == NO_FIGURE for row in rows):
+            continue  # most suites do not ask for it
         name = f"{figure.title}{f', {figure.unit}' if figure.unit else ''}"
         table.add_row(name, *(_cell_words(row.cells[index]) for row in rows))
     return table
@@ -161,7 +163,8 @@ def load_table(load: LoadSummary) -> Table:
     table.add_column()
     for figure in FIGURES:
         value = figure.read(load)
-        words = "unknown" if value is None else f"{figure.words(value)} {figure.unit}".rstrip()
+        unknown = figure.why_none(load) or "unknown"
+        words = escape(unknown) if value is None else f"{figure.words(value)} {figure.unit}".rstrip()
         table.add_row(figure.title, words)
     if load.input_ms is not None and load.input_ms.count:
         table.add_row("key to turn p50, p99", f"{milliseconds(load.input_ms.p50)}, {milliseconds(load.input_ms.p99)}")

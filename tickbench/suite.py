@@ -16,7 +16,7 @@ from msgspec import Meta, Struct
 
 from tickbench.arms import Arm, check_commands, parse_arms
 from tickbench.errors import InputError
-from tickbench.figures import FIGURES
+from tickbench.figures import FIGURES, MEMORY
 from tickbench.slo import parse_slo
 
 BLOCKS = "blocks"
@@ -134,6 +134,8 @@ class Suite(Struct, frozen=True):
         for figure in self.verdicts:
             if figure not in [*drawn_on, *(search.name for search in self.searches)]:
                 raise InputError(f"verdict on {figure!r}: no such figure or search; known are {', '.join(drawn_on)}")
+        if MEMORY in self.verdicts and not self.load.get("memory"):
+            raise InputError(f"a verdict on {MEMORY!r} needs load = {{ memory = 1000 }}, or it is not measured")
         if len(set(self.verdicts)) < len(self.verdicts):
             raise InputError("'verdicts' has a figure twice")
         if self.verdicts and not (self.compare and self.again):
@@ -172,6 +174,8 @@ def _check_flags(flags: Flags) -> None:
             raise InputError(f"flag {name!r} is set by the comparison itself; leave it out")
         if name == "spawn-rate" and not (isinstance(value, int | float) and 0 < value < float("inf")):
             raise InputError(f"spawn-rate {value!r} is no number of connects a second, such as 1000")
+        if name == "memory" and not (isinstance(value, int) and (value == 0 or 100 <= value <= 100_000)):
+            raise InputError(f"memory {value!r} is no number of connections that come after the window, such as 1000")
 
 
 def load_suite(name_or_path: str) -> Suite:

@@ -6,7 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from shared.measure.summary import MemoryFigures
 from tickbench.differ import compare_documents
+from tickbench.figures import MEMORY
 from tickbench.plan import PlannedRun
 from tickbench.report.document import Document, make_document
 from tickbench.results import read_results
@@ -78,3 +80,19 @@ def test_another_load_is_said(make_document_of: Callable[..., Document]) -> None
     before = make_document_of()
     after = msgspec.structs.replace(before, suite=msgspec.structs.replace(before.suite, connections=999))
     assert compare_documents(before, after).suite == {"connections": ("300", "999")}
+
+
+def test_why_memory_is_not_known_is_said_of_those_who_asked(
+    make_results: MakeResults, whole_suite: Suite, make_document_of: Callable[..., Document]
+) -> None:
+    unknown = MemoryFigures(why_not="of 100 more 20 are in")
+    figures = {"server__rss_per_connection_bytes": None, "server__memory": unknown}
+
+    def differences(load: dict[str, int]) -> list[list[str]]:
+        suite = msgspec.structs.replace(whole_suite, sides=[], searches=[], load=load)
+        document = make_document(read_results(make_results(suite, lambda _: figures)))
+        found = compare_documents(make_document_of(), document).differences
+        return [each.why_none for each in found if each.figure == MEMORY]
+
+    assert differences({"memory": 1000}) == [["B: of 100 more 20 are in"]] * 3
+    assert differences({}) == [[]] * 3

@@ -1,6 +1,7 @@
 import pytest
+from msgspec.structs import replace
 
-from shared.measure.summary import LoadSummary
+from shared.measure.summary import LoadSummary, MemoryFigures
 from tickbench.figures import BY_KEY, FIGURES
 from tickbench.slo import check_figure
 
@@ -16,6 +17,18 @@ def test_a_figure_is_in_its_unit(summary: LoadSummary) -> None:
     assert value is not None
     assert memory.read(summary) == value / 1024
     assert memory.name == "memory a connection, KiB"
+
+
+def test_a_figure_that_nobody_asked_for_or_that_could_not_be_known_says_so(summary: LoadSummary) -> None:
+    memory = BY_KEY["server.rss_per_connection_bytes"]
+
+    def why_none(of: MemoryFigures | None) -> str:
+        server = replace(summary.server, rss_per_connection_bytes=None, memory=of)
+        return memory.why_none(replace(summary, server=server))
+
+    assert why_none(None) == "not asked for: --memory 1000"
+    assert why_none(MemoryFigures(why_not="of 100 more 20 are in")) == "of 100 more 20 are in"
+    assert BY_KEY["reach"].why_none(summary) == ""
 
 
 def test_titles_are_told_apart() -> None:

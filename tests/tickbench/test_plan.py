@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 import pytest
 
+from tickbench.commands import MEMORY_S
 from tickbench.plan import PlannedRun, estimate_s, fixed_runs, next_run, searches_of, slot_of
 from tickbench.results import Run
 from tickbench.search import Capacity, next_step, probes_of
@@ -132,6 +133,12 @@ def test_the_estimate_shrinks_with_what_is_made(suite: Suite, make_run: MakeRun)
     assert estimates == sorted(estimates, reverse=True)
     assert estimates[0] > 4 * 7 + 8 * 7 + 2 * 100
     assert estimates[-1] == 0
+
+
+def test_what_a_connection_weighs_takes_its_time(suite: Suite) -> None:
+    weighed = msgspec.structs.replace(suite, load={"memory": 1000, "spawn-rate": 500})
+    runs = len(list(fixed_runs(suite)))
+    assert estimate_s(weighed) == pytest.approx(estimate_s(suite) + runs * (MEMORY_S + 2))
 
 
 def test_quick_is_estimated_under_its_ninety_seconds() -> None:

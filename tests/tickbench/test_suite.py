@@ -126,6 +126,8 @@ def test_a_suite_with_all_parts_is_read(suite_file: WriteSuite) -> None:
         ('name = "stall"', 'name = "blocks"', "'blocks' is given twice"),
         ("[100, 200]", "[]", "length >= 1"),
         ('scenario = "stall"', 'scenarios = "stall"', "scenarios"),
+        ('"arena"]', '"server.rss_per_connection_bytes"]', "needs load = { memory = 1000 }, or it is not measured"),
+        ("share = 5", "memory = 99", "memory 99 is no number of connections that come after the window, such as 1000"),
     ],
 )
 def test_parts_that_do_not_fit_together_are_refused(suite_file: WriteSuite, old: str, new: str, complaint: str) -> None:

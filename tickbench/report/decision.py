@@ -229,7 +229,7 @@ IDLE = [
     Line(
         "memory an idle connection",
         "KiB",
-        "growth of the server's resident memory, with thousands who say nothing",
+        "what the server's resident memory grows by with one more, beside thousands who say nothing",
         "server.rss_per_connection_bytes",
         BY_KEY["server.rss_per_connection_bytes"].read,
         1,
@@ -310,7 +310,7 @@ def _answer(
     loads = counted(runs, figure)
     values = [value for load in loads if (value := read(load)) is not None]
     if not values:
-        return Answer(NO_FIGURE, _why_none(runs))
+        return Answer(NO_FIGURE, _why_none(runs, figure))
     low, high = f"{min(values):,.{digits}f}", f"{max(values):,.{digits}f}"
     parts = [f"{low}\N{EN DASH}{high}"] if low != high else []
     for title, read_more, more_digits in detail:
@@ -320,11 +320,13 @@ def _answer(
     return Answer(f"{statistics.median(values):,.{digits}f}", ", ".join(parts), is_doubtful(runs, figure))
 
 
-def _why_none(runs: list[Run]) -> str:
+def _why_none(runs: list[Run], figure: str) -> str:
     if not runs:
         return "not run"
-    failed = [run.reason for run in runs if run.reason]
-    return failed[0] if failed else "not measured"
+    why = [run.reason for run in runs if run.reason]
+    if figure in BY_KEY:
+        why += [words for run in runs if run.load is not None and (words := BY_KEY[figure].why_none(run.load))]
+    return why[0] if why else "not measured"
 
 
 def _capacity_questions(suite: Suite, found: list[SearchResult]) -> list[Question]:

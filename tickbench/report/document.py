@@ -44,6 +44,8 @@ class RunLine(Struct, frozen=True):
     file: str
     figures: dict[str, float | None]
     """By their names in the summary, in its units."""
+    why_none: dict[str, str] = {}
+    """Of figures that the run did not measure: why, in words, where that is known."""
     trusted: list[str] = []
     """Those of the figures that can be trusted: all of a valid run, and what the reasons against another one spared."""
 
@@ -129,6 +131,9 @@ def _run_line(run: Run, file: str, *, is_last: bool) -> RunLine:
         took_s=run.took_s,
         file=file,
         figures=figures,
+        why_none={}
+        if run.load is None
+        else {each.key: words for each in FIGURES if figures[each.key] is None and (words := each.why_none(run.load))},
         trusted=[key for key in figures if is_trusted(run, key)],
     )
 

@@ -42,6 +42,9 @@ def diff(before: Path, after: Path, *, different_machines: bool) -> int:
         if arms:
             console.print(escape(f"{words}: {', '.join(arms)}"), soft_wrap=True)
     console.print(table_of(found.differences))
+    for each in found.differences:
+        for words in each.why_none:
+            console.print(escape(f"{each.arm}, {each.title}, {words}"), soft_wrap=True)
     return 0
 
 

@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from shared.measure.summary import LoadSummary, read_summary
-from tickbench.commands import Commands, LoadRequest, check_load_test, ramp_s
+from tickbench.commands import Commands, LoadRequest, check_load_test, memory_s, ramp_s
 from tickbench.errors import InputError, InterruptedByUserError, RunFailedError
+from tickbench.figures import MEMORY
 from tickbench.interrupts import interruptible
 from tickbench.objectives import judge_run, status_of
 from tickbench.processes import Nursery
@@ -85,6 +86,13 @@ STOP_GRACE_S = 3.0
     help="Length of an echo message.",
 )
 @click.option(
+    "--memory",
+    type=click.IntRange(0, 100_000),
+    envvar="TICKBENCH_LOAD_MEMORY",
+    metavar="CONNECTIONS",
+    help="So many more come when all is measured, to see what a connection takes: 1000 does; 0, the default: nobody.",
+)
+@click.option(
     "--slo",
     "slo_text",
     metavar="OBJECTIVES",
@@ -122,6 +130,8 @@ def load(
     check_load_test()
     target_of(url)
     slo = parse_slo(slo_text) if slo_text is not None else []
+    if any(objective.figure == MEMORY for objective in slo) and not more.get("memory"):
+        raise InputError(f"an objective on {MEMORY} needs --memory 1000, or it is not measured")
     if out is not None and not out.absolute().parent.is_dir():
         raise InputError(f"--out {out}: there is no folder {out.parent}; make it, or give another file")
     with tempfile.TemporaryDirectory(prefix="tickbench-") as scratch:
@@ -148,7 +158,8 @@ def passed_on(options: Mapping[str, float | None]) -> dict[str, str | int | floa
 
 def time_limit_s(request: LoadRequest) -> float:
     """Return how long a load run may take, in seconds: ramp, warm-up, measuring, and some more."""
-    return ramp_s(request.users, request.more) + request.warm_up_s + request.duration_s + SLACK_S
+    beside_s = ramp_s(request.users, request.more) + memory_s(request.more) + SLACK_S
+    return beside_s + request.warm_up_s + request.duration_s
 
 
 def run_load(command: list[str], scratch: Path, request: LoadRequest) -> tuple[int, str]:

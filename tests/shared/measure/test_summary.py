@@ -162,7 +162,7 @@ def test_what_came_later_need_not_be_there() -> None:
         (written, ("input_ms", "groups", "stages", "steps", "clock", "evidence")),
         (written["validity"], ("machine", "generator")),
         (written["connections"], ("rush_per_second", "close_codes", "reasons", "errors", "told")),
-        (written["generator"], ("rss_bytes", "rss_per_connection_bytes", "parts")),
+        (written["generator"], ("rss_bytes", "rss_per_connection_bytes", "memory", "parts")),
         (written["machine"], ("core_gaps", "steal_percent")),
         (written, ("server",)),
     ):

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from shared.measure.summary import MemoryFigures
 from tickbench.arms import parse_arm
 from tickbench.codelines import backend_lines, mode_lines
 from tickbench.comparisons import compare_all
@@ -52,6 +53,14 @@ def table(make_results: MakeResults, whole_suite: Suite) -> Decision:
 
 def line(table: Decision, title: str, source: str = "") -> Question:
     return next(each for each in table.questions if each.title == title and source in each.source)
+
+
+def test_a_column_says_why_a_connection_could_not_be_weighed(make_results: MakeResults, whole_suite: Suite) -> None:
+    unknown = MemoryFigures(why_not="1300 connections had come and gone before this run")
+    none = {"server__rss_per_connection_bytes": None, "server__memory": unknown}
+    table = decided(make_results(whole_suite, lambda planned: figures(planned) | none))
+    answers = [*line(table, "memory a connection").answers, *line(table, "memory an idle connection").answers]
+    assert {(answer.text, answer.detail) for answer in answers} == {("-", unknown.why_not)}
 
 
 def texts(question: Question) -> list[str]:
