@@ -147,9 +147,15 @@ class Table:
         self._show(ours.of_summary(summary), began_s, began_s + summary.duration_s, goes_on=False)
         self._stats.errors.clear()
         if failed := self._stats.total.num_failures:
-            error = StatsError(METHOD, ours.LATENESS, WHY_FAILED, failed)
-            error.first_seen = error.last_seen = began_s + summary.duration_s
-            self._stats.errors[StatsError.create_key(METHOD, ours.LATENESS, WHY_FAILED)] = error
+            self._tell(METHOD, ours.LATENESS, WHY_FAILED, failed)
+        for reason in summary.validity.reasons:
+            self._tell("tickbench", "not valid", reason, 1)
+
+    def _tell(self, method: str, name: str, why: str, occurrences: int) -> None:
+        """Put a line among the failures, which Locust lists everywhere."""
+        error = StatsError(method, name, why, occurrences)
+        error.first_seen = error.last_seen = self._stats.last_request_timestamp
+        self._stats.errors[StatsError.create_key(method, name, why)] = error
 
     def _show(self, by_name: dict[str, Row], since_s: float, until_s: float, *, goes_on: bool) -> None:
         entries: list[tuple[StatsEntry, str]] = [(entry, name) for (name, _), entry in self._stats.entries.items()]

@@ -1,0 +1,91 @@
+"""What Locust is told of a run, and what it may not do to it. In a child process: Locust would patch the tests'."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from tests.loadtests.conftest import PATIENCE_S, ROOT
+from tests.loadtests.test_rows import RECORDED
+
+STORY = """
+import json, sys
+from pathlib import Path
+from types import SimpleNamespace
+import gevent
+from locust.env import Environment
+from locust import User
+from loadtests.conductor import Outcome
+from loadtests.locust_run import LocustRun
+from shared.measure.summary import read_summary
+
+class Guest(User):
+    def context(self):
+        return {}
+
+def begun(**more):
+    environment = Environment(user_classes=[Guest])
+    environment.parsed_options = SimpleNamespace(csv_prefix=None, autostart=False, autoquit=-1, **more)
+    run = LocustRun(environment, environment.create_local_runner())
+    return environment, run, SimpleNamespace(phase="measuring", start=lambda: None, stop=lambda: None)
+
+told = {}
+environment, run, conductor = begun()
+told["before"] = [run.words, run.hindrance(), environment.process_exit_code]
+run.begin(conductor)
+environment.runner.start(7, 100)
+gevent.sleep(0.05)
+told["during"] = [run.words, run.hindrance(), environment.process_exit_code, environment.runner.target_user_count]
+run.end(Outcome(0, summary=read_summary(Path(sys.argv[1]).read_bytes())))
+row = environment.stats.entries["tick lateness", "frame"]
+told["after"] = [run.words, run.hindrance(), environment.process_exit_code, row.num_requests]
+gevent.sleep(0.05)
+run.quit()
+
+environment, run, conductor = begun()
+run.begin(conductor)
+run.break_off()
+told["broken off"] = [run.words, run.hindrance(), environment.process_exit_code]
+run.quit()
+
+environment, run, _ = begun()
+run.cannot_begin("there is no server")
+told["never begun"] = [run.words, environment.process_exit_code]
+print(json.dumps(told))
+"""
+
+
+@pytest.fixture(scope="module")
+def played() -> tuple[dict[str, list[Any]], str]:
+    command = [sys.executable, "-c", STORY, str(RECORDED)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout), done.stderr
+
+
+def test_before_a_run_nothing_has_failed(played: tuple[dict[str, list[Any]], str]) -> None:
+    assert played[0]["before"] == ["no run yet", "", None]
+
+
+def test_while_a_run_is_on_nobody_changes_the_number_of_its_users(played: tuple[dict[str, list[Any]], str]) -> None:
+    words, hindrance, status, users = played[0]["during"]
+    assert (words, status, users) == ("measuring", 1, 0)
+    assert "a run is on" in hindrance
+
+
+def test_its_outcome_is_the_exit_status_and_in_the_table(played: tuple[dict[str, list[Any]], str]) -> None:
+    assert played[0]["after"] == ["valid", "", 0, 30_000]
+
+
+def test_one_that_somebody_stopped_is_broken_off_and_fails(played: tuple[dict[str, list[Any]], str]) -> None:
+    told, stderr = played
+    assert told["broken off"] == ["the run was broken off: nothing was written", "", 1]
+    assert stderr.count("the run was broken off: nothing was written") == 1
+
+
+def test_why_there_is_none_is_said_once(played: tuple[dict[str, list[Any]], str]) -> None:
+    told, stderr = played
+    assert told["never begun"] == ["there is no server", 1]
+    assert stderr.count("there is no server") == 1
