@@ -23,6 +23,10 @@ def main() -> None:
         def __init__(self, **settings: Any) -> None:
             super().__init__(**(settings | {"default_config_files": ()}))
 
+    if sys.argv[1:] == ["--check"]:
+        from loadtests.check import answer  # noqa: PLC0415 - as above
+
+        sys.exit(answer())
     argument_parser.LocustArgumentParser = ArgumentsAlone  # type: ignore[misc] # it is looked up where it is used
     sys.argv = ["locust", "-f", str(Path(__file__).with_name("locustfile.py")), *sys.argv[1:]]
     locust()  # type: ignore[no-untyped-call] # Locust types it not

@@ -20,6 +20,8 @@ Settings = Mapping[str, str | int | float]
 
 HOME = str(Path(__file__).resolve().parents[1])
 """The folder that this package and its siblings are in."""
+LOAD_TEST = "loadtests"
+"""Module: ``python -m MODULE`` loads."""
 USUAL_SPAWN_RATE = 500.0
 """Users a second: the load test's own, unless it is told another."""
 
@@ -84,12 +86,22 @@ def server_command(arm: Arm, settings: Settings, port: int | None = None) -> lis
     """
     if arm.command is not None:
         return [word.replace(PORT_PLACE, str(port)) for word in shlex.split(arm.command)]
+    return [*python_command(BACKENDS[arm.backend]), *server_flags(arm, settings)]
+
+
+def server_flags(arm: Arm, settings: Settings) -> list[str]:
+    """Return the arguments of a backend's server."""
     flags: dict[str, object] = {**settings, **dict(arm.settings)}
-    return [*python_command(BACKENDS[arm.backend]), "--port", "0", *_as_flags(flags)]
+    return ["--port", "0", *_as_flags(flags)]
 
 
 def load_command(request: LoadRequest) -> list[str]:
     """Run Locust headless on one URL, set by these arguments alone."""
+    return [*python_command(LOAD_TEST), *load_flags(request)]
+
+
+def load_flags(request: LoadRequest) -> list[str]:
+    """Return the arguments of a load run."""
     flags = {
         "host": request.url,
         "users": request.users,
@@ -99,7 +111,12 @@ def load_command(request: LoadRequest) -> list[str]:
         "out": request.out,
         **request.more,
     }
-    return [*python_command("loadtests"), "--headless", *_as_flags(flags)]
+    return ["--headless", *_as_flags(flags)]
+
+
+def check_command(module: str) -> list[str]:
+    """Have a backend, or the load test, say of command lines on its stdin whether it would take them."""
+    return [*python_command(module), "--check"]
 
 
 def bench_command(arguments: list[str]) -> list[str]:
@@ -126,6 +143,8 @@ class Commands:
 
     server: Callable[[Arm, Settings, int | None], list[str]] = server_command
     load: Callable[[LoadRequest], list[str]] = load_command
+    check: Callable[[str], list[str]] | None = check_command
+    """None: nobody is asked, as stand-ins take whatever they get."""
 
 
 def _as_flags(flags: Mapping[str, object]) -> list[str]:

@@ -1,11 +1,16 @@
 """Entry point: ``python -m backends.asyncio_server``."""
 
+import sys
+
 from shared.packages import needed_by
 
 with needed_by("the backend asyncio"):
-    from backends.asyncio_server.server import serve
+    from backends.asyncio_server.server import choose_event_loop, serve
+    from shared import flagcheck
     from shared.config import parse_arguments
 
 if __name__ == "__main__":
+    if flagcheck.is_check(sys.argv[1:]):
+        raise SystemExit(flagcheck.answer("asyncio", choose_event_loop))
     config = parse_arguments("asyncio")
     raise SystemExit(serve(config))

@@ -1,5 +1,7 @@
 """Entry point: ``python -m backends.gevent_server``."""
 
+import sys
+
 from shared.packages import needed_by
 
 with needed_by("the backend gevent"):
@@ -8,9 +10,12 @@ with needed_by("the backend gevent"):
 
     monkey.patch_all()
 
-    from backends.gevent_server.server import serve
+    from backends.gevent_server.server import choose_event_loop, serve
+    from shared import flagcheck
     from shared.config import parse_arguments
 
 if __name__ == "__main__":
+    if flagcheck.is_check(sys.argv[1:]):
+        raise SystemExit(flagcheck.answer("gevent", choose_event_loop))
     config = parse_arguments("gevent")
     raise SystemExit(serve(config))

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from tickbench.commands import Commands
 from tickbench.results import ResultFolder, read_results
 from tickbench.verbs.compare import conclude, reopen
 
@@ -253,7 +254,7 @@ def test_runs_that_another_made_meanwhile_are_not_made_again(
 
     monkeypatch.setattr(ResultFolder, "hold", hold)
     pinning = read_results(folder).environment.machine.pinning
-    _, begun = reopen(folder, pinning)
+    _, begun = reopen(folder, pinning, Commands(check=None))
     assert [run.number for run in begun.runs] == [1, 2]
 
 

@@ -21,6 +21,7 @@ from tickbench.objectives import Judged, judge_median, status_of
 from tickbench.orchestrator import run_all
 from tickbench.pinning import Pinning, choose_cores
 from tickbench.plan import estimate_s, fixed_runs, next_run
+from tickbench.preflight import check_settings
 from tickbench.report.build import PAGE, Report, build_report, read_to_go_on
 from tickbench.report.news import is_stopped
 from tickbench.report.words import verdict_sentences
@@ -96,9 +97,9 @@ def compare(
         given = [name for name in ("suite_name", "arms", "out") if _was_typed(ctx, name)]
         if given:
             raise InputError("--resume goes on with the suite of the folder; leave --suite, --arm and --out out")
-        folder, begun = reopen(resume, pinning)
+        folder, begun = reopen(resume, pinning, commands)
     else:
-        folder, begun = begin(suite_name, arms, out, pinning)
+        folder, begun = begin(suite_name, arms, out, pinning, commands)
     stopped = run_suite(begun, pinning, folder, commands, console)
     report = conclude(folder, console, stopped)
     if stopped:
@@ -110,11 +111,14 @@ def compare(
     return tell_objectives(slo, report.results, console)
 
 
-def begin(suite_name: str, arms: Sequence[str], out: Path, pinning: Pinning) -> tuple[ResultFolder, Results]:
-    """Make the folder of a new comparison."""
+def begin(
+    suite_name: str, arms: Sequence[str], out: Path, pinning: Pinning, commands: Commands
+) -> tuple[ResultFolder, Results]:
+    """Make the folder of a new comparison; raise :class:`InputError` if something of the suite cannot be started."""
     suite = load_suite(suite_name)
     if arms:
         suite = with_arms(suite, list(arms))
+    check_settings(suite, commands)
     folder = ResultFolder.create(out, suite, datetime.now().astimezone())
     environment = collect_environment(pinning)
     folder.write("environment.json", environment)
@@ -140,7 +144,7 @@ def with_arms(suite: Suite, arms: list[str]) -> Suite:
     return changed
 
 
-def reopen(path: Path, pinning: Pinning) -> tuple[ResultFolder, Results]:
+def reopen(path: Path, pinning: Pinning, commands: Commands) -> tuple[ResultFolder, Results]:
     """Open the folder of a comparison that was broken off; raise :class:`InputError` if it cannot go on here."""
     path = path.resolve()  # results/latest is to lead to the folder, not to itself
     begun = read_to_go_on(path)
@@ -148,6 +152,8 @@ def reopen(path: Path, pinning: Pinning) -> tuple[ResultFolder, Results]:
     if changed:
         words = "; ".join(f"{name} was {before}, is {now}" for name, (before, now) in changed.items())
         raise InputError(f"{path} cannot go on: {words}; its runs would not be comparable, begin a new comparison")
+    if next_run(begun.record.suite, begun.runs) is not None:
+        check_settings(begun.record.suite, commands)
     folder = ResultFolder(path)
     folder.hold()
     begun = read_to_go_on(path)  # another may have made runs until just now

@@ -25,4 +25,4 @@ def fake_load(request: LoadRequest) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(commands=Commands(server=fake_server, load=fake_load)))
+    sys.exit(main(commands=Commands(server=fake_server, load=fake_load, check=None)))

@@ -1,0 +1,44 @@
+"""
+``python -m loadtests --check``: says of command lines whether the load test would take them; loads nothing.
+
+In: a JSON list of command lines, each a list of words, on stdin; out: a list of complaints, null where there is none,
+on stdout.
+"""
+
+import io
+import json
+import sys
+from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
+
+from locust.argument_parser import LocustArgumentParser, get_empty_argument_parser, setup_parser_arguments
+
+from loadtests.options import add_arguments, check_locust, read_options
+from loadtests.scenario import Scenario
+from loadtests.scenarios import all_scenarios
+
+
+def answer() -> int:
+    """Read command lines, say what is wrong with each, and return the exit status."""
+    scenarios = all_scenarios()
+    parser = get_empty_argument_parser(default_config_files=())
+    setup_parser_arguments(parser)  # type: ignore[no-untyped-call] # Locust types it not
+    add_arguments(parser, scenarios)
+    sys.stdout.write(json.dumps([complaint(parser, scenarios, line) for line in json.load(sys.stdin)]) + "\n")
+    return 0
+
+
+def complaint(parser: LocustArgumentParser, scenarios: dict[str, Scenario], line: Sequence[str]) -> str | None:
+    """Return what is wrong with one command line; None if it would be taken."""
+    said = io.StringIO()
+    try:
+        with redirect_stderr(said), redirect_stdout(io.StringIO()):
+            parsed = parser.parse_args(list(line))
+        check_locust(parsed, scenarios)
+        read_options(parsed, parsed.num_users, scenarios)
+    except SystemExit:
+        words = said.getvalue().rpartition("error: ")[2].split()  # argparse puts its program and its usage first
+        return " ".join(words) or f"{' '.join(line)} loads nothing"
+    except ValueError as error:
+        return str(error)
+    return None
