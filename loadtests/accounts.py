@@ -86,6 +86,12 @@ class Accounts(Additive):
 
     received: int = 0
     missing: int = 0
+    skipped: int = 0
+    """Due times that were no tick for anybody, while a connection was in the room."""
+    absent: int = 0
+    """Due times at which a connection should have been in the room, and was not: refused, or closed early."""
+    longest_silence_us: int = 0
+    """The longest time in the window in which a connection got no frame, though it was there or should have been."""
     duplicate: int = 0
     out_of_order: int = 0
     coalesced: int = 0
@@ -108,9 +114,20 @@ class Accounts(Additive):
         return self.received + self.missing
 
     @property
+    def due(self) -> int:
+        """All due times that those who were asked for should have seen, one for each of them; known as above."""
+        return self.expected + self.skipped + self.absent
+
+    @property
     def settled(self) -> int:
         """How many connections have either got their first tick frame or come to an end before it."""
         return self.connected + sum(self.fates[fate.value] for fate in NEVER_CONNECTED)
+
+    def add(self, other: Self) -> None:
+        """Count all that ``other`` counted."""
+        longest_us = max(self.longest_silence_us, other.longest_silence_us)
+        Additive.add(self, other)
+        self.longest_silence_us = longest_us
 
     def count_end(self, fate: Fate, why: str) -> None:
         """Count the end of a connection."""
@@ -134,6 +151,8 @@ class StageAccounts(Additive):
 
     received: int = 0
     missing: int = 0
+    skipped: int = 0
+    absent: int = 0
     tick_lateness: Histogram = field(default_factory=Histogram)
     interval_error: Histogram = field(default_factory=Histogram)
     connections: int = 0

@@ -19,6 +19,11 @@ class JitterEstimators:
         self._estimate = np.zeros(0)
         self._started = np.zeros(0, dtype=np.bool_)
 
+    @property
+    def size(self) -> int:
+        """For how many connections there is room."""
+        return len(self._estimate)
+
     def grow(self, size: int) -> None:
         """Make room for connections with an index below ``size``."""
         more = size - len(self._estimate)

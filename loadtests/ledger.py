@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from loadtests.accounts import MAIN, NEVER_CONNECTED, count_text
 from loadtests.arrivals import ArrivalLog
 from loadtests.rush import NO_RUSH, Rush
+from loadtests.witness import Fate
 from shared.measure.histogram import Histogram
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ class Ledger:
             accounts.close_codes[ending.close_code] += 1
         if ending.broke_protocol:
             count_text(accounts.errors, ending.why)
+        if ending.fate is Fate.LEFT:
+            self._recorder.leave(index)
         if ending.complete:
             self._recorder.end_with_last(index)
         else:

@@ -14,7 +14,9 @@ import numpy as np
 
 from loadtests.accounts import MAIN, Accounts, StageAccounts
 from loadtests.jitter import JitterEstimators
-from loadtests.rooms import RoomTicks, ServerSkips, Window, placed_us
+from loadtests.presence import NEVER, Presences
+from loadtests.rooms import RoomTicks
+from loadtests.settling import STAYED, Gap, Settlement
 from loadtests.spool import DeliverySpool
 from shared.measure.histogram import HIGHEST_US, Histogram
 
@@ -24,12 +26,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from loadtests.arrivals import Arrivals
+    from loadtests.rooms import ServerSkips, Window
+    from loadtests.settling import RoomDueTimes
 
     Integers = NDArray[np.int64]
     Booleans = NDArray[np.bool_]
 
-NEVER = 2**62
-"""Later than any time."""
 NO_WINDOW = range(NEVER, NEVER)
 STRETCH_US = 2_000_000
 MANY_FRAMES = 500
@@ -37,14 +39,6 @@ MANY_TICKS = 1000
 """Of our own messages, from which on those that nobody asks for any more are forgotten."""
 MAX_STRETCHES = 16
 """As many pieces of the window as are compared with the end of the warm-up."""
-
-
-class Gap(NamedTuple):
-    """Ticks from ``first`` to before ``end`` had not come when a later one came at ``arrival_us``."""
-
-    first: int
-    end: int
-    arrival_us: int
 
 
 class Unseen(NamedTuple):
@@ -91,23 +85,15 @@ class Recorder:
         self.latest_interval_error = Histogram()
         self.rooms: dict[str, RoomTicks] = {}
         self.window: Window = NO_WINDOW
+        self.due_times: dict[str, RoomDueTimes] = {}
+        """By room, once it is settled."""
         self._period_us = period_us
         self._stage_starts_us: list[int] = []
         self._rooms: list[RoomTicks] = []
         self._room_indexes: dict[str, int] = {}
         self._inside: list[int] = []  # connections by room
         self._group_names = [MAIN]
-        self._connections = 0
-        self._room = np.zeros(0, dtype=np.int64)
-        self._group = np.zeros(0, dtype=np.int64)
-        self._entered_us = np.zeros(0, dtype=np.int64)
-        self._first_n = np.zeros(0, dtype=np.int64)
-        self._last_n = np.zeros(0, dtype=np.int64)
-        self._last_arrival_us = np.zeros(0, dtype=np.int64)
-        self._last_due_us = np.zeros(0, dtype=np.int64)
-        self._last_placed_us = np.zeros(0, dtype=np.int64)
-        self._ended_us = np.zeros(0, dtype=np.int64)
-        self._reads = np.zeros(0, dtype=np.bool_)
+        self._presences = Presences()
         self._jitters = JitterEstimators()
         self._gaps: defaultdict[int, list[Gap]] = defaultdict(list)
         self._late: defaultdict[int, set[int]] = defaultdict(set)
@@ -134,52 +120,69 @@ class Recorder:
 
     def group_of(self, index: int) -> Accounts:
         """Return the accounts that a connection counts in."""
-        return self.groups[self._group_names[self._group[index]]]
+        return self.groups[self._group_names[self._presences.group[index]]]
 
-    def add_connection(self, room: str, group: str = MAIN, *, announced: bool = False) -> int:
-        """Return the index of a new connection to ``room``; ``announced`` as in :class:`~loadtests.rooms.RoomTicks`."""
-        index = self._connections
-        self._connections += 1
-        if index == len(self._room):
-            self._grow(max(1024, 2 * index))
+    def add_connection(self, room: str, group: str = MAIN, *, announced: bool = False, asked_us: int = 0) -> int:
+        """
+        Return the index of a new connection to ``room``, which begins to connect at ``asked_us``.
+
+        ``announced`` as in :class:`~loadtests.rooms.RoomTicks`.
+
+        """
+        index = self._presences.add()
+        if self._jitters.size < len(self._presences.room):
+            self._jitters.grow(len(self._presences.room))
         if room not in self._room_indexes:
             self._room_indexes[room] = len(self._rooms)
             self.rooms[room] = RoomTicks(announced=announced)
             self._rooms.append(self.rooms[room])
             self._inside.append(0)
-        self._room[index] = self._room_indexes[room]
+        self._presences.room[index] = self._room_indexes[room]
+        self._presences.asked_us[index] = asked_us
         self.accounts(group).requested += 1
-        self._group[index] = self._group_names.index(group)
+        self._presences.group[index] = self._group_names.index(group)
         if announced:
             self._announced.append(index)
         return index
 
     def enter_connection(self, index: int, at_us: int) -> None:
         """Say that a connection gets the ticks that are sent after ``at_us``, though none may have come yet."""
-        self._entered_us[index] = min(self._entered_us[index], at_us)  # a server may welcome us again and again
+        self._presences.entered_us[index] = min(
+            self._presences.entered_us[index], at_us
+        )  # a server may welcome us again and again
 
     def count_inside(self, index: int, change: int) -> None:
         """Say that a connection got its first tick (1) or came to its end after that (-1)."""
-        room = self._room[index]
+        room = self._presences.room[index]
         self._inside[room] += change
         if not self._inside[room] and self.window.start < NEVER:
             self._rooms[room].interrupted = True
 
     def stop_reading(self, index: int) -> None:
         """Say that what is sent to a connection need not be waited for."""
-        self._reads[index] = False
+        self._presences.reads[index] = 0
 
     def end_connection(self, index: int, at_us: int) -> None:
         """Say that a connection gets no ticks that are sent after ``at_us``."""
-        self._ended_us[index] = min(self._ended_us[index], at_us)
+        self._presences.ended_us[index] = min(self._presences.ended_us[index], at_us)
+
+    def leave(self, index: int, at_us: int | None = None) -> None:
+        """
+        Say that a connection leaves by plan, so that nothing more is due to it.
+
+        ``at_us`` is when it would have left, of one that had come to an end before, or never got in.
+
+        """
+        until_us = STAYED if at_us is None else at_us
+        self._presences.until_us[index] = min(self._presences.until_us[index], until_us)
 
     def end_with_last(self, index: int) -> None:
         """Say that a connection has got all that was ever sent to it: behind its last frame came the goodbye."""
-        self._ended_us[index] = -1
+        self._presences.ended_us[index] = -1
 
     def expect(self, index: int, n: int, due_us: int, sent_us: int) -> None:
         """Say that tick ``n`` was sent to the room of a connection, where ticks are announced."""
-        self._rooms[self._room[index]].see(n, due_us, sent_us)
+        self._rooms[self._presences.room[index]].see(n, due_us, sent_us)
 
     def measure(self, window: Window, stages: Sequence[int] = ()) -> None:
         """
@@ -196,7 +199,7 @@ class Recorder:
 
     def end_stage(self, stage: int) -> None:
         """Take note of how many are up at the end of a stage."""
-        up = (self._last_n >= 0) & (self._ended_us == NEVER) & (self._group == 0)
+        up = (self._presences.last_n >= 0) & (self._presences.ended_us == NEVER) & (self._presences.group == 0)
         self.stages[stage].connections = int(np.count_nonzero(up))
 
     def take(self, arrivals: Arrivals, steady_us: int, ahead_us: int = 0) -> None:
@@ -237,8 +240,9 @@ class Recorder:
 
     def caught_up(self) -> bool:
         """Return whether all that are up and read have a tick from behind the window, and none in it can yet come."""
-        up = (self._last_n >= 0) & (self._ended_us == NEVER) & self._reads
-        if (self._last_placed_us[up] < self.window.stop).any():
+        of = self._presences
+        up = (of.last_n >= 0) & (of.ended_us == NEVER) & (of.reads != 0)
+        if (self._presences.last_placed_us[up] < self.window.stop).any():
             return False
         return not any(
             n not in self._late.get(connection, ())
@@ -273,15 +277,24 @@ class Recorder:
 
     def settle(self, end_us: int) -> None:
         """Account for what never came; ``end_us`` is when we stopped waiting for it."""
-        end_us -= self._ahead_us
-        for connection in self._gaps:
-            self._settle_gaps(connection)
-        for connection in np.flatnonzero(self._last_n[: self._connections] >= 0).tolist():
-            self._settle_tail(connection, end_us)
-        group = self._group
+        stages = zip(self._stage_starts_us, self.stages, strict=True) if len(self.stages) > 1 else ()
+        settlement = Settlement(
+            self._presences,
+            self._rooms,
+            [self.groups[name] for name in self._group_names],
+            self.window,
+            list(stages),
+            period_us=self.period_us,
+            end_us=end_us - self._ahead_us,
+            ahead_us=self._ahead_us,
+        )
+        for connection in range(self._presences.count):
+            settlement.settle(connection, self._gaps.get(connection, ()), self._late.get(connection, ()))
+        self.due_times = dict(zip(self.rooms, settlement.due_times(), strict=True))
+        group = self._presences.group
         for number, name in enumerate(self._group_names):
             self.groups[name].jitter = self._jitters.histogram(group == number)
-        for connections, pdv in self._deliveries.pdv(len(self._room)):
+        for connections, pdv in self._deliveries.pdv(len(self._presences.room)):
             for name, of in self._by_group(connections):
                 self.groups[name].pdv.record_array(pdv[of])
         self._deliveries.close()
@@ -290,37 +303,28 @@ class Recorder:
         """Let go of what is kept on disk."""
         self._deliveries.close()
 
+    def _ticks_in(self, connection: int, gap: Gap) -> Iterable[tuple[int, int, int]]:
+        """Return n, due and sent time of the ticks of the window in a gap; what nobody saw, the server skipped."""
+        room = self._rooms[int(self._presences.room[connection])]
+        if gap.first == 0:
+            return room.before(gap.end, int(self._presences.entered_us[connection]), self.window)
+        return room.between(gap.first, gap.end, self.window)
+
     # Taking
-
-    def _grow(self, size: int) -> None:
-        def grown(column: Integers, fill: int) -> Integers:
-            return np.concatenate((column, np.full(size - len(column), fill, dtype=np.int64)))
-
-        self._room = grown(self._room, 0)
-        self._group = grown(self._group, 0)
-        self._entered_us = grown(self._entered_us, NEVER)
-        self._first_n = grown(self._first_n, -1)
-        self._last_n = grown(self._last_n, -1)
-        self._last_arrival_us = grown(self._last_arrival_us, 0)
-        self._last_due_us = grown(self._last_due_us, 0)
-        self._last_placed_us = grown(self._last_placed_us, 0)
-        self._ended_us = grown(self._ended_us, NEVER)
-        self._reads = np.concatenate((self._reads, np.ones(size - len(self._reads), dtype=np.bool_)))
-        self._jitters.grow(size)
 
     def _by_group(self, connection: Integers, rows: Booleans | None = None) -> Iterator[tuple[str, Booleans | slice]]:
         """Yield each group's name with which of the rows are its own (and in ``rows``)."""
         if len(self._group_names) == 1:
             yield MAIN, slice(None) if rows is None else rows
             return
-        group = self._group[connection]
+        group = self._presences.group[connection]
         for number in np.unique(group).tolist():
             of = group == number
             yield self._group_names[number], of if rows is None else of & rows
 
     def _see_ticks(self, arrivals: Arrivals) -> None:
         frames = int(arrivals.frame.max()) + 1
-        room = self._room[arrivals.connection]
+        room = self._presences.room[arrivals.connection]
         _, firsts = np.unique(room * frames + arrivals.frame, return_index=True)
         if len(firsts) > MANY_FRAMES:  # a server that builds a frame for each connection: a tick is one all the same
             firsts = firsts[np.lexsort((arrivals.n[firsts], room[firsts]))]
@@ -343,13 +347,13 @@ class Recorder:
         connection, n = rows.connection, rows.n
         new = np.ones(len(n), dtype=np.bool_)
         late = np.zeros(len(n), dtype=np.bool_)
-        previous, _ = self._previous(connection, n, self._last_n)
+        previous, _ = self._previous(connection, n, self._presences.last_n)
         for disordered in np.unique(connection[n <= previous]).tolist():
             accounts = self.group_of(disordered)
-            last_n = int(self._last_n[disordered])
+            last_n = int(self._presences.last_n[disordered])
             gaps = list(self._gaps.get(disordered, ()))
             first, end = np.searchsorted(connection, (disordered, disordered + 1)).tolist()
-            first_n = int(self._first_n[disordered]) if last_n >= 0 else int(n[first])
+            first_n = int(self._presences.first_n[disordered]) if last_n >= 0 else int(n[first])
             for row in range(first, end):
                 tick = int(n[row])
                 if tick > last_n:
@@ -377,7 +381,7 @@ class Recorder:
 
     def _record_lateness(self, rows: Rows, kept: Booleans) -> None:
         lateness = rows.arrival_us + self._ahead_us - rows.due_us
-        main = (self._group[rows.connection] == 0) & kept
+        main = (self._presences.group[rows.connection] == 0) & kept
         self.latest_lateness.record_array(lateness[main])
         self._record_stretches(lateness, rows.placed_us, main)
         measured = rows.measured & kept
@@ -414,10 +418,10 @@ class Recorder:
 
     def _record_intervals(self, rows: Rows) -> None:
         connection, n, arrival_us = rows.connection, rows.n, rows.arrival_us
-        previous_n, first = self._previous(connection, n, self._last_n)
-        previous_due_us, _ = self._previous(connection, rows.due_us, self._last_due_us)
-        previous_placed_us, _ = self._previous(connection, rows.placed_us, self._last_placed_us)
-        previous_arrival_us, _ = self._previous(connection, arrival_us, self._last_arrival_us)
+        previous_n, first = self._previous(connection, n, self._presences.last_n)
+        previous_due_us, _ = self._previous(connection, rows.due_us, self._presences.last_due_us)
+        previous_placed_us, _ = self._previous(connection, rows.placed_us, self._presences.last_placed_us)
+        previous_arrival_us, _ = self._previous(connection, arrival_us, self._presences.last_arrival_us)
         both = rows.measured & (previous_n >= 0) & (previous_placed_us >= self.window.start)
         interval_us = arrival_us - previous_arrival_us
         due_apart_us = rows.due_us - previous_due_us
@@ -427,23 +431,37 @@ class Recorder:
         consecutive = both & (n == previous_n + 1)
         for name, of in self._by_group(connection, consecutive):
             self.groups[name].interval_error.record_array(error_us[of])
-        main = consecutive & (self._group[connection] == 0)
+        main = consecutive & (self._presences.group[connection] == 0)
         self.latest_interval_error.record_array(error_us[main])
         for stage, of in self._by_stage(rows.placed_us, main):
             stage.interval_error.record_array(error_us[of])
         self._jitters.take(connection, np.abs(interval_us - due_apart_us), first, both)
+        self._note_silence(connection, arrival_us, np.where(previous_n >= 0, previous_arrival_us, NEVER), first)
         self._note_gaps(rows, previous_n)
         last = np.append(np.flatnonzero(first)[1:] - 1, len(n) - 1) if len(n) else np.zeros(0, dtype=np.int64)
         starts = first & (previous_n < 0)
-        self._first_n[connection[starts]] = n[starts]
-        self._last_n[connection[last]] = n[last]
-        self._last_due_us[connection[last]] = rows.due_us[last]
-        self._last_placed_us[connection[last]] = rows.placed_us[last]
-        self._last_arrival_us[connection[last]] = arrival_us[last]
+        self._presences.first_n[connection[starts]] = n[starts]
+        self._presences.last_n[connection[last]] = n[last]
+        self._presences.last_due_us[connection[last]] = rows.due_us[last]
+        self._presences.last_placed_us[connection[last]] = rows.placed_us[last]
+        self._presences.last_arrival_us[connection[last]] = arrival_us[last]
+
+    def _note_silence(self, connection: Integers, arrival_us: Integers, before_us: Integers, first: Booleans) -> None:
+        """Keep how long each connection had no frame at most, in the window; ``before_us`` is when the last came."""
+        of, start_us = self._presences, self.window.start - self._ahead_us
+        welcomed_us = of.entered_us[connection] - self._ahead_us
+        before_us = np.where(before_us < NEVER, before_us, welcomed_us)
+        silence_us = np.where(
+            before_us + self._ahead_us < self.window.stop, arrival_us - np.maximum(before_us, start_us), 0
+        )
+        starts = np.flatnonzero(first)
+        if len(starts):
+            longest_us = np.maximum.reduceat(silence_us, starts)
+            of.silence_us[connection[starts]] = np.maximum(of.silence_us[connection[starts]], longest_us)
 
     def _note_gaps(self, rows: Rows, previous_n: Integers) -> None:
         # What was sent between a connection's welcome and its first tick frame is a gap like any other.
-        entered = (previous_n < 0) & (self._entered_us[rows.connection] < rows.sent_us)
+        entered = (previous_n < 0) & (self._presences.entered_us[rows.connection] < rows.sent_us)
         for row in np.flatnonzero(((previous_n >= 0) & (rows.n > previous_n + 1)) | entered).tolist():
             gap = Gap(int(previous_n[row]) + 1, int(rows.n[row]), int(rows.arrival_us[row]))
             self._gaps[int(rows.connection[row])].append(gap)
@@ -451,43 +469,8 @@ class Recorder:
     def _forget_announced(self) -> None:
         """Forget our own messages that came back: at a thousand a second they would fill the memory of any machine."""
         for connection in self._announced:
-            room = self._rooms[self._room[connection]]
+            room = self._rooms[self._presences.room[connection]]
             if len(room) > MANY_TICKS:
                 late, gaps = self._late.get(connection, ()), self._gaps.get(connection, ())
                 missing = [n for gap in gaps for n, _, _ in self._ticks_in(connection, gap) if n not in late]
-                room.forget(int(self._last_n[connection]) + 1, but=missing)
-
-    # Settling
-
-    def _ticks_in(self, connection: int, gap: Gap) -> Iterable[tuple[int, int, int]]:
-        """Return n, due and sent time of the ticks of the window in a gap; what nobody saw, the server skipped."""
-        room: RoomTicks = self._rooms[self._room[connection]]
-        if gap.first == 0:
-            return room.before(gap.end, int(self._entered_us[connection]), self.window)
-        return room.between(gap.first, gap.end, self.window)
-
-    def _settle_gaps(self, connection: int) -> None:
-        late = self._late.get(connection, ())
-        for gap in self._gaps[connection]:
-            for n, due_us, sent_us in self._ticks_in(connection, gap):
-                if n not in late:
-                    self._miss(connection, due_us, sent_us, gap.arrival_us)
-
-    def _settle_tail(self, connection: int, end_us: int) -> None:
-        room = self._rooms[self._room[connection]]
-        last_n, ended_us = int(self._last_n[connection]), int(self._ended_us[connection])
-        for due_us, sent_us in room.sent_between(last_n + 1, ended_us, self.window):
-            self._miss(connection, due_us, sent_us, end_us)
-        for _, due_us in room.unseen_until(min(self.window.stop, ended_us)):
-            if due_us >= self.window.start:
-                self._miss(connection, due_us, due_us, end_us)
-
-    def _miss(self, connection: int, due_us: int, sent_us: int, until_us: int) -> None:
-        accounts = self.group_of(connection)
-        accounts.missing += 1
-        lateness_us = until_us + self._ahead_us - due_us
-        accounts.tick_lateness.record(lateness_us)
-        if self._group[connection] == 0 and len(self.stages) > 1:
-            number = int(np.searchsorted(self._stage_starts_us, placed_us(due_us, sent_us), side="right")) - 1
-            self.stages[max(0, number)].tick_lateness.record(lateness_us)
-            self.stages[max(0, number)].missing += 1
+                room.forget(int(self._presences.last_n[connection]) + 1, but=missing)

@@ -14,8 +14,13 @@ from shared.measure.histogram import HIGHEST_US
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from numpy.typing import NDArray
+
 Window = range
 """From when to when is measured, in microseconds of the server's clock."""
+
+MAX_LEAP = 100_000
+"""More due times than this without a tick are a leap of n, not skipped ones."""
 
 
 class ServerSkips(NamedTuple):
@@ -99,17 +104,6 @@ class RoomTicks:
             if placed_us(due_us, sent_us) in window:
                 yield n, due_us, sent_us
 
-    def sent_between(self, first_n: int, sent_before_us: int, window: Window) -> list[tuple[int, int]]:
-        """Return due and sent time of the ticks of the window from ``first_n`` on that were sent before a time."""
-        first = bisect_left(self._n, first_n)
-        if first == len(self):
-            return []
-        # A connection that ended early has missed nothing of thousands of ticks, and there may be thousands of those.
-        due_us, sent_us = (np.frombuffer(column, dtype=np.int64)[first:] for column in (self._due_us, self._sent_us))
-        placed = np.where(np.abs(sent_us - due_us) <= HIGHEST_US, due_us, sent_us)
-        rows = (sent_us < sent_before_us) & (placed >= window.start) & (placed < window.stop)
-        return list(zip(due_us[rows].tolist(), sent_us[rows].tolist(), strict=True))
-
     def before(self, end_n: int, sent_after_us: int, window: Window) -> Iterable[tuple[int, int, int]]:
         """Yield, backwards, the ticks of the window before ``end_n``, as long as they were sent after a time."""
         for index in range(bisect_left(self._n, end_n) - 1, -1, -1):
@@ -150,20 +144,10 @@ class RoomTicks:
             due_us = self._due_by_period(bisect_left(self._n, n) - 1, n, period_us)
             self.see(n, due_us, due_us)
 
-    def unseen_until(self, end_us: int) -> list[tuple[int, int]]:
-        """
-        Return n and due time of the ticks behind the last seen one that were due before ``end_us``.
-
-        A room that still ticks has none: a tick due later was seen.
-
-        """
-        period_us = self.period_us
-        if period_us <= 0 or self.announced:
-            return []
-        last_n = self._n[-1]
-        last_due_us = self._due_by_period(len(self) - 1, last_n, period_us)
-        count = max(0, int((end_us - 1 - last_due_us) // period_us))
-        return [(last_n + i, last_due_us + int(i * period_us)) for i in range(1, count + 1)]
+    def columns(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Return n, due and sent time of all ticks."""
+        n, due_us, sent_us = (np.array(column, dtype=np.int64) for column in (self._n, self._due_us, self._sent_us))
+        return n, due_us, sent_us
 
     def forget(self, end_n: int, but: Iterable[int] = ()) -> None:
         """Forget the ticks before ``end_n``, which nobody asks for any more, ``but`` some."""
@@ -203,7 +187,3 @@ class RoomTicks:
         while index and self._is_odd(index):
             index -= 1
         return self._placed(index) + round((n - self._n[index]) * period_us)
-
-
-MAX_LEAP = 100_000
-"""More due times than this without a tick are a leap of n, not skipped ones."""

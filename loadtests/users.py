@@ -72,9 +72,10 @@ class SnakeUser(User):
             self.go_home()
 
     def leave(self) -> None:
-        """Say goodbye."""
+        """Say goodbye, as planned: from now on nothing is due to this user, even if the connection had failed."""
         if self.connection is not None:
             self.connection.close()
+            self.worker.excuse(self.connection)
 
     def go_home(self) -> NoReturn:
         """End this user's part in the run."""
@@ -105,8 +106,9 @@ class SnakeUser(User):
         """Look into a message: that of tick ``n``, or (n is -1) another. Called in the hub: never wait here."""
 
     def on_stop(self) -> None:
-        """Leave, when Locust says so."""
-        self.leave()
+        """Close the connection, when Locust says so, or the user has gone home: what was due to it before still is."""
+        if self.connection is not None:
+            self.connection.close()
 
 
 class SnakePlayer(SnakeUser):

@@ -148,7 +148,9 @@ class LoadWorker:
         target = self.options.target
         if room is not None and not announced:
             target = target.in_room(room)
-        index = self._measurement.recorder.add_connection(room or target.room, group, announced=announced)
+        index = self._measurement.recorder.add_connection(
+            room or target.room, group, announced=announced, asked_us=self.server_now_us()
+        )
         ledger = self._measurement.ledger
         latest = ledger.log.latest(room or target.room)
         connection = Connection(target, self._address, index, ledger, lambda: greeting(connection), latest, on_text)
@@ -187,6 +189,10 @@ class LoadWorker:
         """Leave everything that the server sends to a connection in the buffers, and do not wait for it."""
         connection.stop_reading()
         self._measurement.recorder.stop_reading(connection.index)
+
+    def excuse(self, connection: Connection) -> None:
+        """Say that a connection would have left by now, whatever had become of it: no more ticks are due to it."""
+        self._measurement.recorder.leave(connection.index, self.server_now_us())
 
     def record_input(self, connection: Connection, us: int) -> None:
         """Record how long it took from a key to the frame that shows the turn."""

@@ -8,7 +8,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from loadtests.accounts import MAIN, Accounts
-from loadtests.recorder import NEVER
+from loadtests.presence import NEVER
 from loadtests.rooms import ServerSkips
 from shared.measure.histogram import HIGHEST_US, Histogram
 from tests.support.stories import (
@@ -39,6 +39,9 @@ MEMBERS = st.builds(
     entered_us=st.none() | TIMES,
     ended_us=st.just(NEVER) | TIMES,
     ended_with_last=st.sampled_from((False, False, False, True)),
+    asked_us=st.just(0) | TIMES,
+    left=st.booleans(),
+    until_us=st.just(NEVER) | TIMES,
 )
 DELAYS = st.sampled_from((-100, 0, 5, 10, 11, 12, 300, 40_000, 170_000, HIGHEST_US, HIGHEST_US + 1))
 
@@ -83,7 +86,9 @@ def test_every_tick_is_accounted_for(story: Story) -> None:
         assert accounts.tick_lateness.summary() == page.lateness.summary()
         assert accounts.interval_error.summary() == page.intervals.summary()
         assert accounts.pdv.summary() == page.pdv.summary()
-        assert accounts.tick_lateness.count == accounts.received + accounts.missing == accounts.expected
+        assert (accounts.skipped, accounts.absent) == (page.skipped, page.absent)
+        assert accounts.tick_lateness.count == accounts.due
+        assert accounts.longest_silence_us == page.silence_us
         assert accounts.delivery.count == accounts.received
     assert set(recorder.groups) == {MAIN} | set(book.pages)
 
@@ -97,11 +102,12 @@ def test_stages_add_up_to_the_whole(story: Story) -> None:
         return
     lateness, error = Histogram(), Histogram()
     for stage in stages:
-        assert stage.tick_lateness.count == stage.received + stage.missing
+        assert stage.tick_lateness.count == stage.received + stage.missing + stage.skipped + stage.absent
         lateness.add(stage.tick_lateness)
         error.add(stage.interval_error)
     assert sum(stage.received for stage in stages) == main.received
-    assert sum(stage.missing for stage in stages) == main.missing
+    for kind in ("missing", "skipped", "absent"):
+        assert sum(getattr(stage, kind) for stage in stages) == getattr(main, kind)
     assert lateness.summary() == main.tick_lateness.summary()
     assert error.summary() == main.interval_error.summary()
 

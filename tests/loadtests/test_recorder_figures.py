@@ -6,7 +6,8 @@ import pytest
 
 from loadtests.accounts import MAIN
 from loadtests.arrivals import ArrivalLog, TickFrame
-from loadtests.recorder import NEVER, Recorder
+from loadtests.presence import NEVER
+from loadtests.recorder import Recorder
 from shared.measure.histogram import HIGHEST_US
 from tests.loadtests.test_arrivals import stamp
 from tests.support.stories import (

@@ -38,7 +38,6 @@ def test_a_tick_is_where_it_was_due_unless_that_cannot_be() -> None:
 def test_an_empty_room() -> None:
     empty = RoomTicks()
     assert (len(empty), empty.last_n, empty.period_us, empty.unseen(ALWAYS)) == (0, -1, 0.0, [])
-    assert empty.unseen_until(2**40) == []
     assert [len(column) for column in empty.to_wire(0)] == [0, 0, 0]
 
 
@@ -98,23 +97,6 @@ def test_due_times_that_go_backwards_make_no_period() -> None:
 # What nobody saw
 
 
-def test_unseen_ticks_are_due_up_to_a_time() -> None:
-    assert room(0, 1).unseen_until(due(4)) == [(2, due(2)), (3, due(3))]
-    assert room(0, 1).unseen_until(due(4) + 1) == [(2, due(2)), (3, due(3)), (4, due(4))]
-    assert room(0, 1).unseen_until(due(1)) == []
-    assert room(0, 1).unseen_until(-1) == []
-    assert room(7).unseen_until(due(40)) == []
-    assert room(0, 1, announced=True).unseen_until(due(40)) == []
-
-
-def test_unseen_ticks_follow_the_last_due_time_that_is_one() -> None:
-    for numbers in ((0, 1), (0, 1, 2), (0, 1, 5)):
-        ticks = room(*numbers)
-        ticks.see(6, due(6) - ODD_US, due(6) + 700)  # where it is, but not when it was due
-        assert ticks.unseen_until(due(8)) == [(7, due(7))]
-    assert room(0, 1, 2, odd=2).unseen_until(due(4)) == [(3, due(3))]
-
-
 def test_unseen_is_what_nobody_got_in_the_window_up_to_the_last_tick() -> None:
     ticks = room(0, 3, 4, 7, 9)
     assert ticks.unseen(ALWAYS) == [1, 2, 5, 6, 8]
@@ -148,16 +130,6 @@ def test_unseen_ticks_that_were_sent_after_all() -> None:
 
 
 # What is asked for
-
-
-@settings(deadline=None, derandomize=True, database=None)
-@given(st.sets(st.integers(0, 40)), st.integers(0, 41), st.integers(0, 41), st.integers(0, 41), st.integers(0, 20))
-def test_ticks_sent_between(numbers: set[int], first_n: int, before_n: int, start: int, length: int) -> None:
-    window = range(due(start), due(start + length))
-    found = room(*numbers, odd=7).sent_between(first_n, due(before_n), window)
-    # Wherever tick 7 says that it was due, it is where it was sent.
-    expected = [n for n in sorted(numbers) if n >= first_n and n < before_n and start <= n < start + length]
-    assert found == [(due(n) - ODD_US if n == 7 else due(n), due(n)) for n in expected]
 
 
 def test_what_is_forgotten_is_gone() -> None:
@@ -208,7 +180,7 @@ def test_of_the_time_before_the_window_only_two_ticks_travel() -> None:
     assert ticks_of(there) == [4, 5, 6, 7, 8, 9]
     silent = RoomTicks()
     sent_over(room(*range(10)), range(due(20), due(30)), silent)
-    assert silent.unseen_until(due(11)) == [(10, due(10))]
+    assert (ticks_of(silent), silent.period_us) == ([8, 9], PERIOD_US), "which says when the next are due"
 
 
 def test_several_columns_may_be_put_together() -> None:

@@ -8,7 +8,8 @@ from itertools import pairwise
 
 from loadtests.accounts import MAIN, Accounts
 from loadtests.arrivals import ArrivalLog, TickFrame
-from loadtests.recorder import NEVER, Recorder
+from loadtests.presence import NEVER
+from loadtests.recorder import Recorder
 from loadtests.rooms import ServerSkips
 from shared.measure.histogram import Histogram
 from tests.loadtests.test_accounts import travelled
@@ -23,6 +24,8 @@ START_US = 200_000_000
 """Due time of tick 0: no time is negative, however odd."""
 CORRECTION_US = 7
 LAST_N = 30
+ALL_DUE = 150
+"""Due times up to behind the end of any window."""
 END_US = START_US + 200 * PERIOD_US
 
 
@@ -46,6 +49,11 @@ class Member:
     entered_us: int | None = None
     ended_us: int = NEVER
     ended_with_last: bool = False
+    asked_us: int = 0
+    left: bool = False
+    """It was its plan to end."""
+    until_us: int = NEVER
+    """When it would have left."""
 
 
 @dataclass(frozen=True)
@@ -92,12 +100,16 @@ class Story:
         indexes = {}
         for member in of or range(len(self.members)):
             who = self.members[member]
-            indexes[member] = index = recorder.add_connection(who.room, who.group)
+            indexes[member] = index = recorder.add_connection(who.room, who.group, asked_us=who.asked_us)
             if who.entered_us is not None:
                 recorder.enter_connection(index, who.entered_us)
             recorder.end_connection(index, who.ended_us)
             if who.ended_with_last:
                 recorder.end_with_last(index)
+            if who.left:
+                recorder.leave(index)
+            elif who.until_us < NEVER:
+                recorder.leave(index, who.until_us)
         recorder.measure(self.window, self.stages)
         log = ArrivalLog()
         for take in self.takes():
@@ -124,8 +136,11 @@ class Page:
 
     received: int = 0
     missing: int = 0
+    skipped: int = 0
+    absent: int = 0
     duplicate: int = 0
     out_of_order: int = 0
+    silence_us: int = 0
     lateness: Histogram = field(default_factory=Histogram)
     intervals: Histogram = field(default_factory=Histogram)
     pdv: Histogram = field(default_factory=Histogram)
@@ -145,6 +160,8 @@ class Book:
             ticks = [arrival for arrival in story.arrivals if arrival.member == number]
             if ticks:
                 self._follow(page, member, ticks)
+            else:
+                self._wait_outside(page, member)
 
     def _follow(self, page: Page, member: Member, ticks: list[Arrival]) -> None:
         story, first = self.story, ticks[0].n
@@ -169,10 +186,66 @@ class Book:
                 deliveries.append(tick.at_us - sent(n))
         for delivery_us in deliveries:
             page.pdv.record(delivery_us - min(deliveries))
-        for n, due_us in self._expected(member, first, newest[-1]):
-            if n not in got:
-                page.missing += 1
-                page.lateness.record(next((got[newer] for newer in newest if newer > n), END_US) - due_us)
+        expected = [tick for tick in self._expected(member, first, newest[-1]) if tick[0] not in got]
+        for n, due_us in expected:
+            page.missing += 1
+            page.lateness.record(next((got[newer] for newer in newest if newer > n), END_US) - due_us)
+        accounted = {*got, *(n for n, _ in expected)}
+        for n in range(ALL_DUE):
+            why = self._why_not(member, n, first, newest[-1]) if n not in accounted else ""
+            page.skipped += why == "skipped"
+            page.absent += why == "absent"
+            if why:
+                next_us = next((got[newer] for newer in newest if newer > n), END_US)
+                page.lateness.record(next_us - self._placed(member, n))
+        self._listen(page, member, [got[n] for n in newest])
+
+    def _listen(self, page: Page, member: Member, came_us: list[int]) -> None:
+        """Write down the longest time in the window without a frame that is newer than all before."""
+        window, ended_us = self.story.window, -1 if member.ended_with_last else member.ended_us
+        begin_us = came_us[0] if member.entered_us is None else member.entered_us
+        edges = [begin_us, *came_us]
+        if not (member.left and ended_us < 0):
+            end_us = min(window.stop, ended_us if member.left else member.until_us)
+            edges.append(END_US if ended_us == NEVER else end_us)
+        silences = [b - max(a, window.start) for a, b in pairwise(edges) if a < window.stop]
+        page.silence_us = max([page.silence_us, *silences])
+
+    def _wait_outside(self, page: Page, member: Member) -> None:
+        """Write down what was due to somebody who never got a tick."""
+        window, room = self.story.window, self.rooms[member.room]
+        until_us = -1 if member.left else member.until_us
+        times = range(max(member.asked_us, window.start), min(until_us, window.stop))
+        page.silence_us = max(page.silence_us, len(times))
+        if room:
+            dues = [at_us for n in range(ALL_DUE) if (at_us := self._placed(member, n)) in times]
+        else:
+            dues = [at_us for at_us in window[::PERIOD_US] if at_us in times]
+        page.absent += len(dues)
+        for due_us in dues:
+            page.lateness.record(END_US - due_us)
+
+    def _placed(self, member: Member, n: int) -> int:
+        """When a due time is, by what was seen of the room: all that tells where each states one that is none."""
+        room, odd = self.rooms[member.room], self.story.odd
+        return sent(n) if n in room & odd or (room and room <= odd) else due(n)
+
+    def _why_not(self, member: Member, n: int, first: int, last: int) -> str:
+        """Why a due time brought nothing that was to be expected; empty if it was nobody's."""
+        if self._placed(member, n) not in self.story.window:
+            return ""
+        ended_us = -1 if member.ended_with_last else member.ended_us
+        seen = n in self.rooms[member.room]
+        if n < first:
+            told = member.entered_us is not None and self._placed(member, n) > member.entered_us
+            return "skipped" if told and not seen else ""
+        if n < last:
+            return "" if seen else "skipped"
+        if not seen and self._placed(member, n) < ended_us:
+            return "skipped"
+        if ended_us == NEVER or member.left:
+            return ""
+        return "absent" if self._placed(member, n) < member.until_us else ""
 
     def _expected(self, member: Member, first: int, last: int) -> list[tuple[int, int]]:
         """Return the ticks of the window that were sent while a connection was in its room, and when they were due."""
