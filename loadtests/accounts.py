@@ -158,6 +158,11 @@ class StageAccounts(Additive):
     connections: int = 0
     """That were up when it ended."""
 
+    @property
+    def due(self) -> int:
+        """As :attr:`Accounts.due`."""
+        return self.received + self.missing + self.skipped + self.absent
+
 
 def count_text(counts: Counter[str], text: str) -> None:
     """Count a text that the other side may have made up."""

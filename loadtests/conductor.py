@@ -16,6 +16,7 @@ import gevent
 
 from loadtests.believed import Between
 from loadtests.clocks import OffsetWatch, is_here
+from loadtests.client import reason_of
 from loadtests.coreprobes import CoreProbes
 from loadtests.machine import MachineSample, sample_machine
 from loadtests.rows import added
@@ -63,6 +64,8 @@ class ServerEdge:
     stats: ServerStats | None
     doubt: str = ""
     """Why what it answered is no /stats of ours, where it did answer."""
+    why_none: str = ""
+    """Why the server did not answer, if it did not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,8 +213,6 @@ class Conductor:
         gaps = self._probes.report()
         self._wait_until(self._drained, options.duration_s + WAIT_S)
         opened = self._asking.get()
-        if opened.stats is None and self._base is not None and not opened.doubt:
-            raise FailedRunError("the server does not answer GET /stats any more")
         closed = self._edge()
         throttled = throttled_between(quotas, self._server_quotas())
         parts = self._settle(opened.stats, closed.stats)
@@ -234,6 +235,7 @@ class Conductor:
             parts=parts,
             users=sum(progress.users for progress in self._crew.progress()),
             lost_workers=self._crew.silent(),
+            stats_lost_why=opened.why_none or closed.why_none,
         )
 
     def _drained(self) -> bool:
@@ -284,15 +286,16 @@ class Conductor:
 
     def _edge(self) -> ServerEdge:
         """Ask the server and look at its cores at the same moment, so that its CPU and theirs are of the same time."""
-        stats, doubt = None, ""
+        stats, doubt, why_none = None, "", ""
         if self._base is not None:
             try:
                 stats = fetch_stats(self.options.target, self._address)
             except NotOursError as error:
                 doubt = str(error)
             except OSError as error:
-                logger.warning("the server does not answer GET /stats: %s", error)
-        return ServerEdge(sample_machine(), stats, doubt)
+                why_none = reason_of(error)
+                logger.warning("the server does not answer GET /stats: %s", why_none)
+        return ServerEdge(sample_machine(), stats, doubt, why_none)
 
 
 def in_a_line(summary: LoadSummary) -> str:

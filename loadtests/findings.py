@@ -116,6 +116,13 @@ class Findings:
     """What the server sent that a protocol forbids, in words."""
     told: str
     """Texts of ``error`` commands."""
+    due: int = 0
+    """Due times of all who were asked for, as :attr:`~loadtests.accounts.Accounts.due`; none in old evidence."""
+    not_come: str = ""
+    """What became of those that brought nothing, in words; empty without any."""
+    longest_silence_ms: float = 0.0
+    stats_lost_why: str = ""
+    """What kept the server from answering for them."""
 
     @classmethod
     def from_evidence(cls, evidence: dict[str, Any]) -> Self:

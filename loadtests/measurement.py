@@ -146,6 +146,7 @@ class Measurement:
             unseen=self._unseen.all,
             lost=self._unseen.lost,
             unexplained=self._unseen.unexplained,
+            due_times=self.recorder.due_times,
             period_us=self.recorder.period_us,
             rush=self.ledger.rush,
             steps=self.ledger.log.steps.digests,

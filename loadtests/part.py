@@ -11,6 +11,7 @@ import msgspec
 from loadtests.accounts import MAIN, Accounts, Additive, StageAccounts
 from loadtests.machine import MachineSample
 from loadtests.rush import Rush
+from loadtests.settling import RoomDueTimes
 from shared.measure.histogram import Histogram
 from shared.measure.quota import Quota
 
@@ -53,6 +54,8 @@ class Part:
     """As :class:`~loadtests.recorder.Unseen`; so are the next two."""
     lost: dict[str, int]
     unexplained: dict[str, int]
+    due_times: dict[str, RoomDueTimes]
+    """Of the main group, by room."""
     period_us: float
     rush: Rush
     """Of the main group."""
@@ -79,6 +82,7 @@ class Part:
         wire = {name: getattr(self, name) for name in _PLAIN}
         return wire | {
             "rush": list(self.rush),
+            "due_times": {name: list(of) for name, of in self.due_times.items()},
             "before": None if self.before is None else asdict(self.before),
             "after": None if self.after is None else asdict(self.after),
             "throttled": msgspec.to_builtins(self.throttled),
@@ -98,6 +102,7 @@ class Part:
             after=None if wire["after"] is None else MachineSample.from_wire(wire["after"]),
             throttled=msgspec.convert(wire["throttled"], list[Quota]),
             rush=Rush(*wire["rush"]),
+            due_times={name: RoomDueTimes(*of) for name, of in wire["due_times"].items()},
             steps=dict(wire["steps"]),
             figures=Figures.from_wire(wire["figures"]),
             groups={name: Accounts.from_wire(accounts) for name, accounts in wire["groups"].items()},
@@ -162,6 +167,7 @@ def merged(parts: list[Part]) -> Part:
         unseen=_greatest([part.unseen for part in parts]),
         lost=_greatest([part.lost for part in parts]),
         unexplained=_greatest([part.unexplained for part in parts]),
+        due_times=_all_due_times([part.due_times for part in parts]),
         period_us=max(part.period_us for part in parts),
         rush=reduce(Rush.joined, (part.rush for part in parts)),
         steps=parts[0].steps,  # of one room: other workers may be in another
@@ -177,3 +183,9 @@ def _greatest(counts: list[dict[str, int]]) -> dict[str, int]:
     """Return the greatest count of each room: workers that share one count the same ticks."""
     rooms = {room for count in counts for room in count}
     return {room: max(count.get(room, 0) for count in counts) for room in sorted(rooms)}
+
+
+def _all_due_times(of: list[dict[str, RoomDueTimes]]) -> dict[str, RoomDueTimes]:
+    """Return the due times of each room: workers that share one know of the same ticks, but others missed them."""
+    rooms = {room for due_times in of for room in due_times}
+    return {room: RoomDueTimes.union(each[room] for each in of if room in each) for room in sorted(rooms)}

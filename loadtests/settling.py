@@ -10,7 +10,7 @@ coordinated omission). Reads no clock.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from loadtests.duetimes import due_times
 from loadtests.presence import NEVER
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -49,6 +49,14 @@ class RoomDueTimes(NamedTuple):
     """The n of those for which somebody got one, and somebody did not."""
     unseen: list[int]
     """The n of those that were due to somebody, and for which nobody got a tick."""
+
+    @classmethod
+    def union(cls, of: Iterable[RoomDueTimes]) -> Self:
+        """Return what several know of one room."""
+        ticks, missed, unseen = zip(*of, strict=True)
+        return cls(
+            max(ticks), sorted({n for each in missed for n in each}), sorted({n for each in unseen for n in each})
+        )
 
 
 class Settlement:

@@ -82,6 +82,8 @@ class Run:
     users: int
     """That were started."""
     lost_workers: list[str]
+    stats_lost_why: str = ""
+    """Why the server did not answer for ``before`` or ``after``."""
 
     @property
     def duration_s(self) -> float:
@@ -113,8 +115,10 @@ def summarise(run: Run) -> LoadSummary:
         duration_s=run.duration_s,
         tick_rate_hz=_tick_rate_hz(run, whole),
         connections=replace(_connections(main), rush_per_second=whole.rush.per_second),
-        frames=_frames(main, run.duration_s),
-        reach=_reach(main.received, main.missing),
+        frames=_with_due_times(_frames(main, run.duration_s), whole),
+        ticks_came=_share(main.received, main.due),
+        longest_silence_ms=main.longest_silence_us / 1000 if main.due else None,
+        reach=_share(main.received, main.expected),
         tick_lateness_ms=main.tick_lateness.summary(),
         delivery_ms=main.delivery.summary(),
         interval_error_ms=main.interval_error.summary(),
@@ -165,8 +169,8 @@ def _tick_rate_hz(run: Run, whole: Part) -> float | None:
     return round(US_A_SECOND / whole.period_us, 3) if whole.period_us else None
 
 
-def _reach(received: int, missing: int) -> float | None:
-    return received / (received + missing) if received + missing else None
+def _share(received: int, of: int) -> float | None:
+    return received / of if of else None
 
 
 def _connections(accounts: Accounts) -> ConnectionCounts:
@@ -197,6 +201,9 @@ def _frames(accounts: Accounts, duration_s: float) -> FrameCounts:
         expected=accounts.expected,
         received=accounts.received,
         missing=accounts.missing,
+        skipped=accounts.skipped,
+        absent=accounts.absent,
+        due=accounts.due,
         duplicate=accounts.duplicate,
         out_of_order=accounts.out_of_order,
         coalesced=accounts.coalesced,
@@ -206,11 +213,21 @@ def _frames(accounts: Accounts, duration_s: float) -> FrameCounts:
     )
 
 
+def _with_due_times(frames: FrameCounts, whole: Part) -> FrameCounts:
+    rooms = whole.due_times.values()
+    return replace(
+        frames,
+        due_times=sum(room.ticks + len(room.unseen) for room in rooms),
+        due_times_missed=sum(len(room.missed) + len(room.unseen) for room in rooms),
+    )
+
+
 def _group(accounts: Accounts, duration_s: float) -> GroupFigures:
     return GroupFigures(
         connections=_connections(accounts),
         frames=_frames(accounts, duration_s),
-        reach=_reach(accounts.received, accounts.missing),
+        ticks_came=_share(accounts.received, accounts.due),
+        reach=_share(accounts.received, accounts.expected),
         tick_lateness_ms=accounts.tick_lateness.summary(),
         delivery_ms=accounts.delivery.summary(),
         interval_error_ms=accounts.interval_error.summary(),
@@ -228,7 +245,8 @@ def _stages(run: Run, whole: Part) -> list[StageFigures]:
             connections=stage.connections,
             received=stage.received,
             missing=stage.missing,
-            reach=_reach(stage.received, stage.missing),
+            ticks_came=_share(stage.received, stage.due),
+            reach=_share(stage.received, stage.received + stage.missing),
             tick_lateness_ms=stage.tick_lateness.summary(),
             interval_error_ms=stage.interval_error.summary(),
         )
@@ -359,11 +377,25 @@ def _findings(run: Run, whole: Part, server: ServerFigures, uses: CoreUses, doub
         concurrency=_concurrency(run, main),
         unexplained_ticks=sum(whole.unexplained.values()),
         lost_ticks=", ".join(f"{count} in room {room}" for room, count in list(whole.lost.items())[:5]),
+        due=main.due,
+        not_come=_not_come(main),
+        longest_silence_ms=main.longest_silence_us / 1000,
+        stats_lost_why=run.stats_lost_why,
         refused=_in_words(everybody, Fate.REFUSED),
         closed_early=_in_words(everybody, Fate.CLOSED_EARLY),
         broken=_most(sum((accounts.errors for accounts in everybody), Counter[str]())),
         told=_most(sum((accounts.told for accounts in everybody), Counter[str]())),
     )
+
+
+def _not_come(main: Accounts) -> str:
+    """Say what became of the due times that brought nothing, in words; empty where all came."""
+    parts = (
+        (main.skipped, "at due times that the server skipped"),
+        (main.missing, "sent, as far as is known, and missing"),
+        (main.absent, "due to connections that were refused or had ended"),
+    )
+    return ", ".join(f"{count:,} {words}" for count, words in parts if count)
 
 
 def _slow_skips(server: ServerFigures, whole: Part, others: list[Accounts]) -> int | None:

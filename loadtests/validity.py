@@ -185,7 +185,7 @@ def _slow_consumer(found: Findings, _: Limits) -> str | None:
 
 
 def _nothing_measured(found: Findings, _: Limits) -> str | None:
-    return None if found.expected else "no tick was due in the window: nothing was measured"
+    return None if found.expected or found.due else "no tick was due in the window: nothing was measured"
 
 
 def _lag_unknown(found: Findings, _: Limits) -> str | None:
@@ -282,9 +282,10 @@ def _unknown_server(found: Findings, _: Limits) -> str | None:
 def _stats_lost(found: Findings, _: Limits) -> str | None:
     if not found.stats_lost:
         return None
+    why = f" ({found.stats_lost_why})" if found.stats_lost_why else ""
     return (
-        "the server did not answer GET /stats after the window: its own figures, who else took its core, and whether "
-        "it skipped frames for slow consumers are not known"
+        f"the server did not answer GET /stats{why}: its own figures, who else took its core, and whether it skipped "
+        "frames for slow consumers are not known"
     )
 
 
@@ -292,6 +293,13 @@ def _doubted(found: Findings, _: Limits) -> str | None:
     if not found.doubts:
         return None
     return f"the server's /stats is not believed, and what follows from it is left out: {found.doubts}"
+
+
+def _not_come(found: Findings, _: Limits) -> str | None:
+    if not found.not_come:
+        return None
+    silence = f"longest silence {found.longest_silence_ms / 1000:.2f} s"
+    return f"ticks did not come, of {found.due:,} that were due: {found.not_come}; {silence}"
 
 
 def _stats_late(found: Findings, _: Limits) -> str | None:
@@ -367,6 +375,10 @@ REASONS: tuple[Check, ...] = (
 """Each says why the numbers cannot be trusted."""
 
 WARNINGS: tuple[Check, ...] = (
+    _not_come,
+    _refused,
+    _closed_early,
+    _stats_lost,
     _no_stamps,
     _cpu_with_stamps,
     _lag_with_stamps,
@@ -377,15 +389,12 @@ WARNINGS: tuple[Check, ...] = (
     _shared_cores,
     _small_clock_step,
     _unknown_server,
-    _stats_lost,
     _doubted,
     _stats_late,
     _clocks_differ,
     _concurrency,
     _unexplained_ticks,
     _lost_ticks,
-    _refused,
-    _closed_early,
     _broken,
     _told,
 )

@@ -56,6 +56,17 @@ class FrameCounts(msgspec.Struct, frozen=True, kw_only=True):
     received: int
     """Different ticks that arrived; a duplicate is none."""
     missing: int
+    """Of those that the server sent, as far as is known."""
+    skipped: int = 0
+    """Due times at which the server sent nothing to anybody, one for each connection that was in the room."""
+    absent: int = 0
+    """Due times of connections that should have been in the room, and were not: refused, closed early, server gone."""
+    due: int | None = None
+    """All of received, missing, skipped and absent; as many values are in ``tick_lateness_ms``."""
+    due_times: int | None = None
+    """Different due times, of all rooms."""
+    due_times_missed: int | None = None
+    """Of these, those at which somebody got nothing."""
     duplicate: int
     out_of_order: int
     coalesced: int
@@ -86,6 +97,7 @@ class GroupFigures(msgspec.Struct, frozen=True, kw_only=True):
 
     connections: ConnectionCounts
     frames: FrameCounts
+    ticks_came: float | None = None
     reach: float | None
     tick_lateness_ms: HistogramSummary
     delivery_ms: HistogramSummary
@@ -102,6 +114,7 @@ class StageFigures(msgspec.Struct, frozen=True, kw_only=True):
     """That were up when it ended."""
     received: int
     missing: int
+    ticks_came: float | None = None
     reach: float | None
     tick_lateness_ms: HistogramSummary
     interval_error_ms: HistogramSummary
@@ -313,8 +326,14 @@ class LoadSummary(msgspec.Struct, frozen=True, kw_only=True):
     tick_rate_hz: float | None
     connections: ConnectionCounts
     frames: FrameCounts
+    ticks_came: float | None = None
+    """Frames received / due times that all who were asked for should have seen, whoever is at fault for those missed."""
+    longest_silence_ms: float | None = None
+    """The longest time in the window in which a connection that should have been in got no frame."""
     reach: float | None
+    """Frames received / frames that the server sent to that connection's room while it was in."""
     tick_lateness_ms: HistogramSummary
+    """Of all that was due: what never came is as late as the next frame was or, without one, as the end of the run."""
     delivery_ms: HistogramSummary
     interval_error_ms: HistogramSummary
     pdv_ms: HistogramSummary
