@@ -20,6 +20,8 @@ class Limits:
     """Where not all processes can be told: the work of others, when more of the server's cores is not the server's."""
     clock_step_us: int = 1000
     coalesced_percent: float = 1.0
+    coalesced_frames: int = 2
+    """As many may be chance, however few frames there were."""
     generator_percent: float = 80.0
     """Of one core."""
     lag_ms: float = 1.0

@@ -135,11 +135,20 @@ def _small_clock_step(found: Findings, limits: Limits) -> str | None:
 
 def _coalesced_frames(found: Findings, limits: Limits) -> str | None:
     share = _coalesced(found)
-    if share <= limits.coalesced_percent:
+    if share <= limits.coalesced_percent or found.coalesced <= limits.coalesced_frames:
         return None
     return (
         f"{share:.1f} % of the frames were read together with what came later, so that their time is an upper bound "
         f"(limit {limits.coalesced_percent:g} %)"
+    )
+
+
+def _few_coalesced_frames(found: Findings, limits: Limits) -> str | None:
+    if _coalesced(found) <= limits.coalesced_percent or found.coalesced > limits.coalesced_frames:
+        return None
+    return (
+        f"{found.coalesced} of only {found.received} frames were read together with what came later, so that their time "
+        "is an upper bound, and percentiles that rest on them are"
     )
 
 
@@ -380,6 +389,7 @@ WARNINGS: tuple[Check, ...] = (
     _closed_early,
     _stats_lost,
     _no_stamps,
+    _few_coalesced_frames,
     _cpu_with_stamps,
     _lag_with_stamps,
     _lag_unknown,

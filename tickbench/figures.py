@@ -54,7 +54,9 @@ JITTER = "jitter: time between ticks, off the period"
 
 FIGURES = [
     Figure("connections.connected", "connections", "", 0, "users that got their first tick"),
-    Figure("reach", "reach", "%", 2, "tick frames received of those that should have been", 100, rounds_down=True),
+    Figure("ticks_came", "ticks came", "%", 2, "of all that were due to all who were asked for", 100, rounds_down=True),
+    Figure("longest_silence_ms", "longest silence", "ms", 0, "in which a player got no frame"),
+    Figure("reach", "reach", "%", 2, "tick frames received of those that the server sent", 100, rounds_down=True),
     Figure("tick_lateness_ms.p50", "tick lateness p50", "ms", 2, LATE, better="lower"),
     Figure("tick_lateness_ms.p99", "tick lateness p99", "ms", 2, LATE, better="lower"),
     Figure("interval_error_ms.p50", "interval error p50", "ms", 2, JITTER, better="lower"),

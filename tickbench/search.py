@@ -13,6 +13,7 @@ from typing import Literal
 from msgspec import Struct
 
 from shared.measure.summary import LoadSummary
+from tickbench.objectives import rests_on_one_tick
 from tickbench.results import Run
 from tickbench.slo import complaints, parse_slo
 from tickbench.suite import Search
@@ -20,8 +21,8 @@ from tickbench.suite import Search
 Limit = Literal["arm", "generator", "machine", "budget", "limit"]
 Outcome = Literal["held", "failed", "unclear", "generator", "lost", "spoiled"]
 """
-``unclear``: the figures cannot be trusted, or there are none, which the arm may have caused. ``lost``: there are none,
-as the generator failed.
+``unclear``: the figures cannot be trusted, or there are none, which the arm may have caused; or a single tick broke the
+objective, which may be chance. ``lost``: there are none, as the generator failed.
 """
 
 NEEDED_HOLDS = 3
@@ -95,13 +96,16 @@ def judge_probe(search: Search, run: Run) -> Probe:
     load = run.load
     if load is None:
         return Probe(run.connections, "lost" if run.fault == "generator" else "unclear", run.reason or "the run failed")
-    broken = complaints(parse_slo(search.slo), load)
+    slo = parse_slo(search.slo)
+    broken = complaints(slo, load)
+    by_chance = bool(broken) and all(rests_on_one_tick(each, load) for each in slo if each.complaint(load))
     if load.connections.connected < load.connections.requested:
+        by_chance = False
         broken.append(f"{load.connections.connected} of {load.connections.requested} connected")
     if load.validity.machine:
         return Probe(run.connections, "spoiled", "; ".join(load.validity.machine))
     if broken and (load.validity.ok or is_at_its_end(load)):
-        return Probe(run.connections, "failed", "; ".join(broken))
+        return Probe(run.connections, "unclear" if by_chance else "failed", "; ".join(broken))
     if load.validity.generator:
         return Probe(run.connections, "generator", "; ".join(load.validity.generator))
     if not load.validity.ok:

@@ -1,5 +1,5 @@
 """
-Objectives for a load run, such as ``tick_lateness_ms.p99<25,reach>=0.999``. Knows nothing of where they are asked for.
+Objectives for a load run, such as ``tick_lateness_ms.p99<25,ticks_came>=0.999``. Knows nothing of who asks for them.
 
 A figure is named by its place in the summary (:mod:`shared.measure.summary`), dots between its parts. One word for
 one thing: the same names are the columns of ``runs.csv`` and what a suite draws verdicts on.
@@ -26,7 +26,9 @@ BROKEN_STATUS = 4
 """Exit status where an objective is broken."""
 UNTRUSTED_STATUS = 3
 """Exit status where there are no figures that can be trusted: they neither hold an objective nor break it."""
-GRAMMAR = "an objective is FIGURE<NUMBER (or <=, >, >=), for example tick_lateness_ms.p99<25,reach>=0.999"
+EXAMPLE = "tick_lateness_ms.p99<25,reach>=0.999,ticks_came>=0.999"
+"""``reach`` does not see what was never sent; an objective needs both."""
+GRAMMAR = f"an objective is FIGURE<NUMBER (or <=, >, >=), for example {EXAMPLE}"
 _OBJECTIVE = re.compile(r"([a-z][a-z0-9_.]*)\s*(<=|>=|<|>)\s*([0-9.eE+-]+)")
 
 

@@ -327,7 +327,7 @@ class LoadSummary(msgspec.Struct, frozen=True, kw_only=True):
     connections: ConnectionCounts
     frames: FrameCounts
     ticks_came: float | None = None
-    """Frames received / due times that all who were asked for should have seen, whoever is at fault for those missed."""
+    """Frames received / due times that all who were asked for should have seen, whoever's fault the others are."""
     longest_silence_ms: float | None = None
     """The longest time in the window in which a connection that should have been in got no frame."""
     reach: float | None

@@ -7,6 +7,7 @@ from loadtests.accounts import MAIN, Accounts, StageAccounts
 from loadtests.machine import CoreTimes, MachineSample
 from loadtests.part import Figures, Part, merged
 from loadtests.rush import Rush
+from loadtests.settling import RoomDueTimes
 from shared.measure.histogram import Histogram
 from shared.measure.quota import Quota
 from tests.loadtests.test_accounts import filled, travelled
@@ -39,6 +40,7 @@ def part(worker: int = 0, **changes: Any) -> Part:
         "unseen": {"main": seed, f"r{worker}": 5},
         "lost": {"main": 1},
         "unexplained": {f"r{worker}": 1},
+        "due_times": {"main": RoomDueTimes(200, [3, 5 + worker], [9]), f"r{worker}": RoomDueTimes(7, [], [])},
         "period_us": 50_000.0,
         "rush": Rush(seed, 1000 - seed, 2000 + seed),
         "steps": {seed: 7, seed + 2: 9},
@@ -111,6 +113,14 @@ def test_it_does_not_matter_how_often_it_was_merged_or_sent() -> None:
     at_once = merged([part(0), part(1), part(2)])
     twice = merged([over_the_wire(merged([part(0), part(1)])), over_the_wire(part(2))])
     assert twice.to_wire() == at_once.to_wire()
+
+
+def test_due_times_of_a_room_that_workers_share_are_counted_once() -> None:
+    assert merged([part(0), part(1)]).due_times == {
+        "main": RoomDueTimes(200, [3, 5, 6], [9]),
+        "r0": RoomDueTimes(7, [], []),
+        "r1": RoomDueTimes(7, [], []),
+    }
 
 
 def test_the_worst_clock_counts() -> None:

@@ -11,6 +11,7 @@ from loadtests.coreprobes import CoreGap
 from loadtests.machine import CoreTimes, MachineSample
 from loadtests.part import Figures, Part
 from loadtests.rush import Rush
+from loadtests.settling import RoomDueTimes
 from loadtests.summarise import STALLED, Run, summarise
 from loadtests.witness import Fate
 from shared.measure.histogram import Histogram
@@ -47,6 +48,7 @@ def part(
         unseen={},
         lost={},
         unexplained={},
+        due_times={"main": RoomDueTimes(200, [], [])},
         period_us=50_000,
         rush=Rush(30, 1_000_000, 1_500_000),
         steps={3: 0xAB, 5: 0xCD},

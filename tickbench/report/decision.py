@@ -155,7 +155,7 @@ def is_heavy(side: Side) -> bool:
 
 SIDE_FIGURES = (
     "connections.connected",
-    "reach",
+    "ticks_came",
     "tick_lateness_ms.p50",
     "tick_lateness_ms.p99",
     "interval_error_ms.p99",
@@ -172,22 +172,10 @@ BLOCK_FIGURES = (
 )
 
 
-def _percent(value: float | None) -> float | None:
-    return None if value is None else 100 * value
-
-
 def _connected_percent(load: LoadSummary) -> float | None:
     """Return how many of those who tried got in, in percent, where it is not all."""
     counts = load.connections
     return 100 * counts.connected / counts.requested if counts.connected < counts.requested else None
-
-
-def _ticks_of_due(load: LoadSummary) -> float | None:
-    """Return how many of the due times were a tick, in percent, as one who reads saw it."""
-    if not load.tick_rate_hz or not load.connections.connected:
-        return None
-    due = load.tick_rate_hz * load.duration_s * load.connections.connected
-    return min(100.0, 100 * load.frames.received / due)
 
 
 STORM = [
@@ -211,7 +199,7 @@ STORM = [
         "tick_lateness_ms.p99",
         lambda load: load.tick_lateness_ms.p99,
         1,
-        (("reach, %", lambda load: _percent(load.reach), 2),),
+        (("ticks came, %", BY_KEY["ticks_came"].read, 2),),
     ),
 ]
 PLAYERS = [
@@ -241,7 +229,7 @@ STALL = [
         "% of those due",
         "what those who read got while some had stopped reading for good; higher is better",
         "frames.received",
-        _ticks_of_due,
+        BY_KEY["ticks_came"].read,
         1,
         (
             ("lateness p99, ms", lambda load: load.tick_lateness_ms.p99, 1),

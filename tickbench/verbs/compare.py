@@ -73,7 +73,7 @@ DEFAULT_SUITE = "quick"
     "slo_text",
     metavar="OBJECTIVES",
     envvar="TICKBENCH_SLO",
-    help="What every arm must hold, such as 'tick_lateness_ms.p99<25,reach>=0.999'; exit status 4 if one does not.",
+    help=f"What every arm must hold, such as '{EXAMPLE}'; exit status 4 if one does not.",
 )
 @click.pass_context
 def compare(

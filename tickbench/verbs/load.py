@@ -16,8 +16,12 @@ from tickbench.interrupts import interruptible
 from tickbench.objectives import judge_run, status_of
 from tickbench.processes import Nursery
 from tickbench.screen import load_table, print_objectives
+<<<<<<< HEAD
 from tickbench.slo import BROKEN_STATUS, UNTRUSTED_STATUS, Objective, parse_slo
 from tickbench.target import target_of
+=======
+from tickbench.slo import EXAMPLE, UNTRUSTED_STATUS, Objective, parse_slo
+>>>>>>> ff6746b (Judge by the ticks that came, and by more than a single one)
 
 VALID, FAILED, WRONG_USAGE, NOT_VALID = 0, 1, 2, UNTRUSTED_STATUS
 SLACK_S = 120.0
@@ -97,7 +101,7 @@ STOP_GRACE_S = 3.0
     "slo_text",
     metavar="OBJECTIVES",
     envvar="TICKBENCH_SLO",
-    help="What must hold, such as 'tick_lateness_ms.p99<25,reach>=0.999'; exit status 4 if it does not.",
+    help=f"What must hold, such as '{EXAMPLE}'; exit status 4 if it does not.",
 )
 @click.option(
     "--out",
@@ -193,7 +197,7 @@ def conclude(status: int, last_line: str, summary_file: Path, slo: list[Objectiv
     print_summary(summary)
     judged = judge_run(slo, summary)
     print_objectives(judged, Console(highlight=False))
-    return status_of(judged) if status_of(judged) == BROKEN_STATUS else status
+    return max(status, status_of(judged))
 
 
 def print_summary(summary: LoadSummary) -> None:
