@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Protocol
 import gevent
 
 from loadtests.believed import Between
-from loadtests.clocks import OffsetWatch, is_here
 from loadtests.client import reason_of
+from loadtests.clocks import OffsetWatch, is_here
 from loadtests.coreprobes import CoreProbes
 from loadtests.machine import MachineSample, sample_machine
 from loadtests.rows import added

@@ -39,6 +39,10 @@ class Limits:
     """Frames that the kernel did not stamp, up to which we call all stamped."""
     core_gap_periods: float = 0.5
     """The longest wait of a drift probe on the server's cores, in periods."""
+    beyond_times: float = 3.0
+    """Times the time that was taken from the server's core, beyond which ticks that did not come are its own fault."""
+    beyond_percent: float = 2.0
+    """And so many more, of the ticks: the last of a stretch that was taken is late by part of a period."""
     concurrency_percent: float = 10.0
     """How far a closed loop may be off Little's law."""
 
@@ -122,7 +126,10 @@ class Findings:
     """Due times of all who were asked for, as :attr:`~loadtests.accounts.Accounts.due`; none in old evidence."""
     not_come: str = ""
     """What became of those that brought nothing, in words; empty without any."""
+    not_come_percent: float = 0.0
     longest_silence_ms: float = 0.0
+    taken_percent: float | None = None
+    """Of the server's core in the window: stolen, or taken by other processes, as far as is known."""
     stats_lost_why: str = ""
     """What kept the server from answering for them."""
 

@@ -30,8 +30,10 @@ CPU = ("server.cpu_percent", "server.cpu_us_per_frame", "generator.cpu_percent",
 SERVERS_OWN = ("server.skipped_ticks", "server.ticks")
 """What the server says of its ticks."""
 
+BEYOND_THE_MACHINE = ("ticks_came", "longest_silence_ms")
+"""What no time that was taken from the server accounts for, where far more did not come than that."""
 TIME_WAS_TAKEN = (*COUNTS, *MEMORY)
-READ_LATE = (*COUNTS, *MEMORY, *SERVERS_OWN)
+READ_LATE = (*COUNTS, *MEMORY, *SERVERS_OWN, "ticks_came")
 """The generator saw late what came in time. Its reads wake less often then, which saves the server CPU a frame."""
 
 SPARED: dict[str, tuple[str, ...]] = {
@@ -40,10 +42,10 @@ SPARED: dict[str, tuple[str, ...]] = {
     "_core_gap": TIME_WAS_TAKEN,
     "_core_gap_beside_the_server": TIME_WAS_TAKEN,
     "_foreign_on_server": TIME_WAS_TAKEN,
-    "_large_clock_step": (*COUNTS, *MEMORY, *CPU, *SERVERS_OWN),
+    "_large_clock_step": (*COUNTS, *MEMORY, *CPU, *SERVERS_OWN, "ticks_came"),
     "_coalesced_frames": READ_LATE,
     "_cpu_without_stamps": READ_LATE,
     "_lag_without_stamps": READ_LATE,
     "_foreign_on_generator_without_stamps": READ_LATE,
-    "_cold": COUNTS,
+    "_cold": (*COUNTS, "ticks_came"),
 }

@@ -379,13 +379,23 @@ def _findings(run: Run, whole: Part, server: ServerFigures, uses: CoreUses, doub
         lost_ticks=", ".join(f"{count} in room {room}" for room, count in list(whole.lost.items())[:5]),
         due=main.due,
         not_come=_not_come(main),
+        not_come_percent=100 * (1 - (_share(main.received, main.due) or 0)) if main.due else 0.0,
         longest_silence_ms=main.longest_silence_us / 1000,
+        taken_percent=_taken_percent(run, uses),
         stats_lost_why=run.stats_lost_why,
         refused=_in_words(everybody, Fate.REFUSED),
         closed_early=_in_words(everybody, Fate.CLOSED_EARLY),
         broken=_most(sum((accounts.errors for accounts in everybody), Counter[str]())),
         told=_most(sum((accounts.told for accounts in everybody), Counter[str]())),
     )
+
+
+def _taken_percent(run: Run, uses: CoreUses) -> float | None:
+    """Return how much of the server's core others had, by what the system or a probe on it says: the more of both."""
+    probes = [100 * gap.lateness.total_us / len(run.window) for gap in run.gaps]
+    if uses.server is not None:
+        probes.append(uses.server.steal_percent + (uses.server.foreign_percent or 0))
+    return max(probes, default=None)
 
 
 def _not_come(main: Accounts) -> str:

@@ -13,7 +13,7 @@ from itertools import pairwise
 from statistics import median
 
 from loadtests.findings import LIMITS, Findings, Limits
-from loadtests.spared import SPARED
+from loadtests.spared import BEYOND_THE_MACHINE, SPARED
 from shared.measure.summary import Validity
 
 Check = Callable[[Findings, Limits], str | None]
@@ -27,7 +27,11 @@ def judge(findings: Findings, limits: Limits = LIMITS) -> Validity:
     def of(checks: tuple[Check, ...]) -> list[str]:
         return [found[check] for check in checks if check in found]
 
-    spared = {words: SPARED.get(check.__name__, ()) for check, words in found.items() if check in REASONS}
+    def spared_by(check: Check) -> tuple[str, ...]:
+        beyond = BEYOND_THE_MACHINE if check in TAKES_TIME and _is_beyond_the_machine(findings, limits) else ()
+        return (*SPARED.get(check.__name__, ()), *beyond)
+
+    spared = {words: spared_by(check) for check, words in found.items() if check in REASONS}
     return Validity.of(of(REASONS), of(WARNINGS), machine=of(MACHINE), generator=of(GENERATOR), spared=spared)
 
 
@@ -43,6 +47,13 @@ def limits_in_words(limits: Limits = LIMITS) -> list[tuple[str, float]]:
 
 def _coalesced(findings: Findings) -> float:
     return 100 * findings.coalesced / findings.received if findings.received else 0.0
+
+
+def _is_beyond_the_machine(found: Findings, limits: Limits) -> bool:
+    """Return whether far more ticks did not come than whoever took time from the server can account for."""
+    if found.taken_percent is None:
+        return False
+    return found.not_come_percent > limits.beyond_times * found.taken_percent + limits.beyond_percent
 
 
 # The machine
@@ -147,8 +158,8 @@ def _few_coalesced_frames(found: Findings, limits: Limits) -> str | None:
     if _coalesced(found) <= limits.coalesced_percent or found.coalesced > limits.coalesced_frames:
         return None
     return (
-        f"{found.coalesced} of only {found.received} frames were read together with what came later, so that their time "
-        "is an upper bound, and percentiles that rest on them are"
+        f"{found.coalesced} of only {found.received} frames were read together with what came later: their time is an "
+        "upper bound, and so may be percentiles"
     )
 
 
@@ -359,6 +370,9 @@ def _told(found: Findings, _: Limits) -> str | None:
 
 MACHINE: tuple[Check, ...] = (_throttled, _steal, _core_gap, _foreign_on_server, _large_clock_step)
 """What no server and no generator can cause: such a run may be made again."""
+
+TAKES_TIME: tuple[Check, ...] = (_steal, _core_gap, _core_gap_beside_the_server, _foreign_on_server)
+"""Of which it is known how much time of the server's core they took."""
 
 GENERATOR: tuple[Check, ...] = (
     _coalesced_frames,

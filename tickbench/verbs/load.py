@@ -16,12 +16,8 @@ from tickbench.interrupts import interruptible
 from tickbench.objectives import judge_run, status_of
 from tickbench.processes import Nursery
 from tickbench.screen import load_table, print_objectives
-<<<<<<< HEAD
-from tickbench.slo import BROKEN_STATUS, UNTRUSTED_STATUS, Objective, parse_slo
-from tickbench.target import target_of
-=======
 from tickbench.slo import EXAMPLE, UNTRUSTED_STATUS, Objective, parse_slo
->>>>>>> ff6746b (Judge by the ticks that came, and by more than a single one)
+from tickbench.target import target_of
 
 VALID, FAILED, WRONG_USAGE, NOT_VALID = 0, 1, 2, UNTRUSTED_STATUS
 SLACK_S = 120.0
