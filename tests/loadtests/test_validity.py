@@ -131,7 +131,7 @@ def test_reasons_where_the_kernel_does_not_stamp(findings: Findings, words: str)
             "no /stats of ours (HTTP status 404): its",
         ),
         (replace(QUIET, doubts="slow_skips went back from 4 to 3"), "not believed, and what follows from it is left"),
-        (replace(QUIET, stats_lost=True), "did not answer GET /stats after the window"),
+        (replace(QUIET, stats_lost=True), "did not answer GET /stats"),
         (replace(QUIET, stats_late_ms=700.0), "answered GET /stats only 700 ms into the window"),
         (replace(QUIET, unexplained_ticks=3), "3 due times were no tick for anybody"),
         (replace(QUIET, lag_p99_ms=None), "whether the generator's loop lagged is not known"),
@@ -330,3 +330,57 @@ def test_a_probe_that_the_server_can_keep_waiting_does_not_blame_the_machine() -
     verdict = judge(replace(QUIET, core_gap_ms=25.1, core_gap_outranks=False))
     assert verdict.reasons == judge(replace(QUIET, core_gap_ms=25.1)).reasons
     assert (len(verdict.reasons), verdict.machine) == (1, [])
+
+
+# What did not come
+
+
+def spoils_ticks_came(findings: Findings) -> bool:
+    return bool(judge(findings).spoiled_by("ticks_came"))
+
+
+def test_ticks_that_did_not_come_are_the_first_warning() -> None:
+    found = replace(
+        QUIET,
+        due=10_000,
+        not_come="2,950 at due times that the server skipped",
+        longest_silence_ms=3051.0,
+        told="1 x Maximum players reached",
+    )
+    verdict = judge(found)
+    assert verdict.ok, "what the server does is no reason"
+    assert verdict.warnings[0].startswith("ticks did not come, of 10,000 that were due: 2,950 at due times that the s")
+        "ticks did not come, of 10,000 that were due: 2,950 at due times that the server"
+    )
+    assert verdict.warnings[0].endswith("longest silence 3.05 s")
+
+
+@pytest.mark.parametrize(
+    ("found", "spoils"),
+    [
+        (replace(QUIET, steal_percent=6.0, taken_percent=6.0, not_come_percent=30.0), False),
+        (replace(QUIET, steal_percent=6.0, taken_percent=6.0, not_come_percent=15.0), True),
+        (replace(QUIET, core_gap_ms=60.0, taken_percent=0.5, not_come_percent=1.0), True),
+        (replace(QUIET, core_gap_ms=60.0, taken_percent=0.5, not_come_percent=30.0), False),
+        (replace(QUIET, foreign_server_percent=90.0, taken_percent=90.0, not_come_percent=100.0), True),
+        (replace(QUIET, steal_percent=6.0, taken_percent=None, not_come_percent=100.0), True),
+        (replace(QUIET, throttled="the server", taken_percent=0.0, not_come_percent=100.0), True),
+    ],
+)
+def test_no_stolen_time_excuses_what_it_cannot_account_for(found: Findings, spoils: bool) -> None:
+    assert not judge(found).ok
+    assert spoils_ticks_came(found) is spoils
+    assert judge(found).spoiled_by("tick_lateness_ms.p99")
+
+
+def test_a_run_in_which_nothing_came_that_was_due_was_measured() -> None:
+    nothing = replace(QUIET, received=0, missing=0, expected=0, coalesced=0)
+    assert any("nothing was measured" in reason for reason in judge(nothing).reasons)
+    assert judge(replace(nothing, due=2000, not_come="2,000 due", not_come_percent=100.0)).ok
+
+
+@pytest.mark.parametrize(("received", "coalesced", "ok"), [(40, 1, True), (40, 2, True), (40, 3, False)])
+def test_one_coalesced_frame_of_a_few_is_no_reason_but_said(received: int, coalesced: int, ok: bool) -> None:
+    verdict = judge(replace(QUIET, received=received, expected=received, coalesced=coalesced))
+    assert verdict.ok is ok
+    assert any("upper bound" in words for words in (*verdict.warnings, *verdict.reasons))

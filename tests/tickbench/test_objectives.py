@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
+from shared.measure.histogram import Histogram
 from shared.measure.summary import LoadSummary, Validity
 from tickbench.objectives import judge_median, judge_run, status_of
 from tickbench.screen import print_objectives
@@ -89,3 +90,53 @@ def test_compare_ends_with_the_objectives_of_each_arm(
     assert done.returncode == 0, done.stdout + done.stderr
     for arm in ("asyncio", "gevent"):
         assert f"objective held: {arm}: reach is" in done.stdout
+
+
+# What one tick decides
+
+
+def short(summary: LoadSummary, late_us: list[int], *, due_times: int | None, missed: int | None = 0) -> LoadSummary:
+    """Return a run of some due times, each of which two players got as late as the list says."""
+    lateness = Histogram()
+    for us in late_us:
+        lateness.record(us, 2)
+    frames = msgspec.structs.replace(summary.frames, due_times=due_times, due_times_missed=missed)
+    came = None if due_times is None or missed is None else 1 - missed / due_times
+    run = of(summary, reach=1.0)
+    return msgspec.structs.replace(run, frames=frames, ticks_came=came, tick_lateness_ms=lateness.summary())
+
+
+@pytest.mark.parametrize(
+    ("due_times", "missed", "outcome"),
+    [(40, 0, "held"), (40, 1, "not judged"), (40, 2, "broken"), (2000, 1, "held"), (None, None, "broken")],
+)
+def test_a_single_tick_that_did_not_come_breaks_no_objective(
+    summary: LoadSummary, due_times: int | None, missed: int | None, outcome: str
+) -> None:
+    load = short(summary, [1000] * 40, due_times=due_times, missed=missed)
+    (judged,) = judge_run(parse_slo("ticks_came>=0.999"), load)
+    assert judged.outcome == outcome
+    assert (outcome == "not judged") is (judged.words.endswith("measure longer; >= 0.999 was asked for"))
+
+
+@pytest.mark.parametrize(
+    ("objective", "late", "outcome"),
+    [
+        ("tick_lateness_ms.p99<25", 0, "held"),
+        ("tick_lateness_ms.p99<25", 1, "not judged"),
+        ("tick_lateness_ms.p99<25", 2, "broken"),
+        ("tick_lateness_ms.max<25", 1, "broken"),
+    ],
+)
+def test_a_single_late_tick_of_a_few_breaks_no_percentile(
+    summary: LoadSummary, objective: str, late: int, outcome: str
+) -> None:
+    load = short(summary, [1000] * (40 - late) + [30_000] * late, due_times=40)
+    (judged,) = judge_run(parse_slo(objective), load)
+    assert judged.outcome == outcome
+    assert status_of([judged]) == {"held": 0, "not judged": 3, "broken": 4}[outcome]
+
+
+def test_where_no_single_tick_decides_a_late_percentile_is_broken(summary: LoadSummary) -> None:
+    load = short(summary, [1000] * 196 + [30_000] * 4, due_times=200)
+    assert judge_run(parse_slo("tick_lateness_ms.p99<25"), load)[0].outcome == "broken"

@@ -242,3 +242,10 @@ def test_what_is_not_said_for_certain_excuses_no_generator(make_run: Callable[..
     assert outcome(saying(held, cpu_percent=99.0), machine=many_cores) == "generator", "one of four cores"
     unpinned = msgspec.structs.replace(held.machine, cpus_server=None)
     assert outcome(saying(held, cpu_percent=99.0), machine=unpinned) == "generator"
+
+
+def test_a_load_that_a_single_tick_failed_is_asked_again(make_run: Callable[..., Run], held: LoadSummary) -> None:
+    one = msgspec.structs.replace(held.frames, due_times=120, due_times_missed=1)
+    two = msgspec.structs.replace(held.frames, due_times=120, due_times_missed=2)
+    assert judged(make_run, held, frames=one, reach=119 / 120).outcome == "unclear"
+    assert judged(make_run, held, frames=two, reach=118 / 120).outcome == "failed"
