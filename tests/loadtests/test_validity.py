@@ -350,8 +350,6 @@ def test_ticks_that_did_not_come_are_the_first_warning() -> None:
     verdict = judge(found)
     assert verdict.ok, "what the server does is no reason"
     assert verdict.warnings[0].startswith("ticks did not come, of 10,000 that were due: 2,950 at due times that the s")
-        "ticks did not come, of 10,000 that were due: 2,950 at due times that the server"
-    )
     assert verdict.warnings[0].endswith("longest silence 3.05 s")
 
 

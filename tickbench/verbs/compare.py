@@ -28,7 +28,7 @@ from tickbench.report.words import verdict_sentences
 from tickbench.results import ResultFolder, Results, read_unfinished
 from tickbench.rows import arm_rows, block_runs
 from tickbench.screen import arm_table, check_table, in_words, print_objectives, progress_display
-from tickbench.slo import UNTRUSTED_STATUS, Objective, parse_slo
+from tickbench.slo import EXAMPLE, UNTRUSTED_STATUS, Objective, parse_slo
 from tickbench.suite import Suite, load_suite
 
 DEFAULT_SUITE = "quick"

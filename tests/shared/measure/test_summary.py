@@ -187,7 +187,8 @@ def test_the_keys_are_those_of_the_schema() -> None:
     assert written["input_ms"] is None
     assert written["groups"] == {}
     assert written["validity"] == {
-        "ok": False, "reasons": ["steal was 9 % on core 0"], "warnings": [], "machine": [], "generator": [], "spared": {},
+        "ok": False, "reasons": ["steal was 9 % on core 0"], "warnings": [],
+        "machine": [], "generator": [], "spared": {},
     }  # fmt: skip
 
 
