@@ -12,6 +12,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from shared.measure.histogram import Histogram
 from shared.measure.summary import read_summary
 from tests.loadtests.conftest import (
@@ -88,8 +90,14 @@ def assert_counts_are_true(run: PlantedRun) -> Truth:
     truth = truth_of(run.sends, run.meta, window_us(run.summary))
     assert counted(run) == truth
     frames = run.summary.frames
-    assert run.summary.tick_lateness_ms.count == frames.expected == truth.received + truth.missing
-    assert Histogram.from_summary(run.summary.tick_lateness_ms).count == frames.expected
+    assert frames.expected == truth.received + truth.missing
+    assert frames.due == frames.expected + frames.skipped + frames.absent
+    assert Histogram.from_summary(run.summary.tick_lateness_ms).count == frames.due
+    assert run.summary.tick_rate_hz is not None
+    # Everybody comes before the window, so each is due every due time in it, whatever became of them.
+    all_due = USERS * run.summary.duration_s * run.summary.tick_rate_hz
+    assert frames.due == pytest.approx(all_due, abs=USERS)
+    assert run.summary.ticks_came == frames.received / frames.due
     return truth
 
 
