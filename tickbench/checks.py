@@ -4,11 +4,13 @@ Words for what can be trusted: the machine before a comparison, and each run aft
 Judges figures that are handed in; knows nothing of where they are read. The thresholds stand here, at the top.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 from msgspec import Struct
 
 from shared.measure.quota import Quota, in_words, quota_words
+from tickbench.others import Other
 from tickbench.results import Run
 
 NEEDED_CORES = 2
@@ -22,6 +24,9 @@ QUIET_LOAD_PER_CORE = 0.5
 STEAL_WARNING_PERCENT = 1.0
 STEAL_LIMIT_PERCENT = 5.0
 """As in the validity of a run."""
+FOREIGN_LIMIT_PERCENT = 3.0
+"""As in the validity of a run."""
+SHOWN_OTHERS = 3
 OTHER_COLLECTOR = ((3, 14, 0), (3, 14, 4))
 """First and last Python with the incremental garbage collector."""
 
@@ -114,6 +119,21 @@ def judge_load(load_average: float, cores: int) -> Check:
     if load_average > QUIET_LOAD_PER_CORE * cores:
         return Check(name, "warn", f"{found}: something else is running; end it, or wait until it is done")
     return Check(name, "ok", found)
+
+
+def judge_others(others: Sequence[Other]) -> Check:
+    """Warn of each process that takes as much of a core as spoils a run."""
+    name = "other processes"
+    busy = [other for other in others if other.percent > FOREIGN_LIMIT_PERCENT]
+    if not busy:
+        return Check(name, "ok", f"none that was seen took {FOREIGN_LIMIT_PERCENT:g} % of a core in the last second")
+    found = ", ".join(
+        f"{other.name} (pid {other.pid}) took {other.percent:.0f} %"
+        + (f" of core {other.core}" if other.core is not None else "")
+        for other in busy[:SHOWN_OTHERS]
+    )
+    more = f" and {len(busy) - SHOWN_OTHERS} more" if len(busy) > SHOWN_OTHERS else ""
+    return Check(name, "warn", f"{found}{more}; end them, or keep them off the measured cores (taskset)")
 
 
 def judge_ports(ports: int | None) -> Check:

@@ -6,21 +6,23 @@ import sys
 from shared.measure.quota import read_quotas
 from tickbench import checks, environment, machine
 from tickbench.checks import Check
+from tickbench.others import busiest_others
 
-STEAL_WATCH_S = 1.0
+WATCH_S = 1.0
 
 
 def examine_machine() -> list[Check]:
-    """Look at everything; takes a second, to see the steal."""
+    """Look at everything; takes two seconds, to see the steal and who else computes."""
     cores = machine.usable_cores()
     return [
         checks.judge_cores(len(cores)),
         checks.judge_quotas(read_quotas(), len(cores)),
         checks.judge_descriptors(machine.descriptor_limits()[1]),
         checks.judge_clock_source(machine.clock_source()),
-        checks.judge_steal(machine.steal_percent(STEAL_WATCH_S)),
+        checks.judge_steal(machine.steal_percent(WATCH_S)),
         checks.judge_governors({machine.governor(core) for core in cores}),
         checks.judge_load(os.getloadavg()[0], len(cores)),
+        checks.judge_others(busiest_others(WATCH_S)),
         checks.judge_ports(machine.ephemeral_ports()),
         checks.judge_timestamps(machine.has_kernel_timestamps()),
         _judge_this_python(),

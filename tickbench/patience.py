@@ -21,12 +21,12 @@ LEAST_WAIT_S, LONGEST_WAIT_S = 60.0, 600.0
 """A comparison that may wait for less than the first stops at once: it is soon made anew."""
 NUMBER = re.compile(r"\d[\d.,]*")
 ADVICE = {
-    "stole": ("Use a quieter host, dedicated cores, or another hour: the hypervisor gives its cores to others as well"),
+    "stole": "Use a quieter host, dedicated cores, or another hour: the hypervisor gives its cores to others as well",
     "other processes": (
-        "End what else runs on {server} (ps -eo psr,pcpu,args --sort=-pcpu | head names it), or give tickbench two "
-        "cores that nothing else uses (taskset -c 2,3 tickbench compare ...)"
+        "End what else runs on {server} (tickbench doctor names it), or give tickbench two cores that nothing else "
+        "uses (taskset -c 2,3 tickbench compare ...)"
     ),
-    "throttle": "Give the container a larger CPU quota, or none (docker --cpus, limits.cpu in Kubernetes)",
+    "CPU quota": "Give the container a larger CPU quota, or none (docker --cpus, limits.cpu in Kubernetes)",
     "was away": "Use a quieter host or dedicated cores: what outranks every process here keeps {server} for itself",
     "clock": "Keep whatever sets the clock (ntpd, chronyd, the hypervisor's tools) from stepping it until the end",
 }

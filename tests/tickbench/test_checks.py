@@ -56,7 +56,7 @@ def test_findings_are_judged_and_say_what_to_do(check: Check, level: str) -> Non
 
 def test_this_machine_is_examined_in_full() -> None:
     names = [check.name for check in examine_machine()]
-    assert len(names) == len(set(names)) == 10
+    assert len(names) == len(set(names)) == 11
 
 
 def test_a_quota_is_named_with_what_it_is_worth_and_what_it_has_held_back() -> None:

@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,12 @@ import msgspec
 import pytest
 from rich.console import Console
 
+from loadtests.findings import Findings
+from loadtests.validity import MACHINE, judge
 from shared.measure.summary import Validity
+from tests.loadtests.test_validity import QUIET
 from tickbench.orchestrator import run_all
-from tickbench.patience import STREAK, is_unfit, wait_s, waived, why_unfit
+from tickbench.patience import NO_ADVICE, STREAK, is_unfit, wait_s, waived, why_unfit
 from tickbench.pinning import Pinning
 from tickbench.plan import PlannedRun, fixed_runs, most_repeats, next_run, place_of, slot_of, time_left_s
 from tickbench.quiet import wait_until_idle
@@ -125,6 +129,28 @@ def test_it_says_what_happened_in_how_many_runs_and_what_to_do(suite: Suite, mak
     assert new is not None
     assert "tickbench doctor" in new.advice
     assert why_unfit(runs[2:]) is None
+
+
+@pytest.mark.parametrize(
+    "findings",
+    [
+        replace(QUIET, throttled="the server for 3.0 s"),
+        replace(QUIET, steal_percent=11.0),
+        replace(QUIET, core_gap_ms=40.0),
+        replace(QUIET, foreign_server_percent=11.0),
+        replace(QUIET, clock_step_us=5_000),
+    ],
+)
+def test_there_is_advice_for_each_reason_of_the_machine(
+    suite: Suite, make: Callable[..., Run], findings: Findings
+) -> None:
+    (reason,) = judge(findings).machine
+    planned = next_run(suite, [])
+    assert planned is not None
+    unfit = why_unfit([make(planned, reason)])
+    assert unfit is not None
+    assert unfit.advice != NO_ADVICE
+    assert len(MACHINE) == 5, "a new reason: give it advice"
 
 
 class Listener:
