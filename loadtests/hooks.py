@@ -108,6 +108,9 @@ class Hooks:
             listen_for_orders(runner, self._take_order)
         else:
             self._run = LocustRun(environment, runner)
+            if isinstance(runner, MasterRunner) and not parsed.processes and runner.master_bind_host == LOOPBACK:
+                words = "workers are awaited at %s:%d; for those on other hosts, --master-bind-host '*' would be right"
+                logger.info(words, LOOPBACK, runner.master_bind_port)
             if environment.web_ui is not None:
                 webui.install(environment.web_ui, parsed, self._run, self._scenarios)
 

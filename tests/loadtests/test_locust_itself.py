@@ -43,7 +43,6 @@ def test_locust_s_own_files_say_what_the_summary_says(tmp_path: Path, more: tupl
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (["--run-time", "1s"], "--run-time 1: a run ends by itself"),
         (["Sleeper"], "Sleeper: the scenario says who comes, no user class; right would be --scenario idle"),
         (["--users", "0"], "--users 0: right would be a number of at least 1"),
     ],
