@@ -23,9 +23,10 @@ from loadtests.rows import added
 from loadtests.serverprocess import family_of, find_process
 from loadtests.stamps import now_us
 from loadtests.stats import NotOursError, ServerStats, fetch_stats
-from loadtests.summarise import Run, summarise, write_whole
+from loadtests.summarise import Run, summarise
 from loadtests.weighing import weigh
 from shared.measure.quota import read_quotas, throttled_between
+from shared.outputs import NotWrittenError, write_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -250,13 +251,16 @@ class Conductor:
         return parts
 
     def _report(self, summary: LoadSummary) -> Outcome:
-        if self.options.out is not None:
-            write_whole(self.options.out, summary.to_json())
         logger.info("%s", in_a_line(summary))
         for reason in summary.validity.reasons:
             logger.warning("not valid: %s", reason)
         for warning in summary.validity.warnings:
             logger.info("warning: %s", warning)
+        if self.options.out is not None:
+            try:
+                write_output(self.options.out, summary.to_json())
+            except NotWrittenError as error:
+                return Outcome(FAILED, f"--out {error}", summary=summary)
         return Outcome(VALID if summary.validity.ok else NOT_VALID, summary=summary)
 
     # Waiting and asking

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loadtests.scenario import Scenario
+from shared.outputs import check_output
 from shared.wire.target import DEFAULT_PATH, Target, parse_target
 
 if TYPE_CHECKING:
@@ -140,8 +141,8 @@ def read_options(parsed: Namespace, users: int | str, scenarios: Scenarios) -> L
     )
     if 0 < options.guests < LEAST_GUESTS:
         raise ValueError(f"--memory {options.guests}: right would be 0, or {LEAST_GUESTS} and more")
-    if options.out is not None and (options.out.is_dir() or not options.out.absolute().parent.is_dir()):
-        raise ValueError(f"--out {options.out}: no file can be made there; right would be a file in an existing folder")
+    if options.out is not None:
+        check_output("--out", options.out)
     return options
 
 

@@ -7,6 +7,7 @@ of what the figures mean.
 
 from __future__ import annotations
 
+import io
 import tempfile
 from typing import IO, TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CHUNK_ROWS = 500_000
+ROW_BYTES = 8
 _HIGHEST = 2**31 - 1
 
 
@@ -26,15 +28,16 @@ class DeliverySpool:
 
     def __init__(self) -> None:
         self._file: IO[bytes] | None = None
+        self._rest = io.BytesIO()
+        """What comes behind the file, from where the disk is full or cannot be written at all."""
+        self._is_full = False
 
     def append(self, connection: NDArray[np.int64], delivery_us: NDArray[np.int64]) -> None:
-        """Keep rows; raise OSError where the disk is full."""
-        if self._file is None:
-            self._file = tempfile.TemporaryFile(prefix="tickbench-")  # noqa: SIM115 - closed by close()
+        """Keep rows."""
         rows = np.empty((len(connection), 2), dtype=np.int32)
         rows[:, 0] = connection
         rows[:, 1] = np.clip(delivery_us, -_HIGHEST, _HIGHEST)
-        self._file.write(rows.tobytes())
+        self._keep(memoryview(rows.tobytes()))
 
     def pdv(self, connections: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
         """Yield connections and their packet delay variations (RFC 5481, 4.2) in microseconds, in chunks."""
@@ -49,11 +52,32 @@ class DeliverySpool:
         if self._file is not None:
             self._file.close()
             self._file = None
+        self._rest, self._is_full = io.BytesIO(), False
+
+    def _keep(self, data: memoryview) -> None:
+        """Write to the file; from where that fails on, to memory: what was measured is not lost."""
+        while data and not self._is_full:
+            try:
+                if self._file is None:
+                    # No buffer: it is known what is on disk.
+                    self._file = tempfile.TemporaryFile(prefix="tickbench-", buffering=0)  # noqa: SIM115 - see close()
+                data = data[self._file.write(data) :]
+            except OSError:
+                self._is_full = True
+        self._rest.write(data)
 
     def _chunks(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        if self._file is None:
-            return
-        self._file.seek(0)
-        while data := self._file.read(CHUNK_ROWS * 8):
+        for data in self._reads():
             rows = np.frombuffer(data, dtype=np.int32).reshape(-1, 2).astype(np.int64)
             yield rows[:, 0], rows[:, 1]
+
+    def _reads(self) -> Iterator[bytes]:
+        """Yield what was kept, whole rows each time."""
+        begun = b""
+        for kept in filter(None, (self._file, self._rest)):
+            kept.seek(0)
+            while data := kept.read(CHUNK_ROWS * ROW_BYTES):
+                begun += data
+                end = len(begun) // ROW_BYTES * ROW_BYTES
+                yield begun[:end]
+                begun = begun[end:]

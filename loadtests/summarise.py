@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -36,8 +35,6 @@ from shared.measure.summary import (
 )
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from loadtests.accounts import Accounts
     from loadtests.coreprobes import CoreGap
     from loadtests.machine import MachineSample
@@ -137,22 +134,6 @@ def summarise(run: Run) -> LoadSummary:
         limits=dict(limits_in_words()),
         validity=judge(findings),
     )
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """
-    Write a file that is either there with all of ``data`` or not there at all.
-
-    Raises:
-        OSError: it can't be written.
-
-    """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(data)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 # The parts of a summary

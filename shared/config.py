@@ -18,6 +18,7 @@ from click.core import ParameterSource
 
 from shared.game.world import Rules
 from shared.loops.modes import MODES
+from shared.outputs import lead_nowhere
 from shared.rooms.lobby import LobbyLimits
 from shared.timerfd import has_timers
 from shared.variables import SERVICE_PORT, with_variables
@@ -89,6 +90,18 @@ class ServerConfig:
         """Return what a server prints as soon as it listens at ``address``: of a name's, it may be one of several."""
         is_name = re.search("[^0-9.]", self.host) and ":" not in self.host
         return f"tickbench {self.backend} listening on http://{url_host(address if is_name else self.host)}:{port}"
+
+    def announce(self, address: str, port: int) -> None:
+        """Print the ready line; where stdout can't be written, say it on stderr, and serve all the same."""
+        line, why = self.ready_line(address, port), "it is closed"
+        if sys.stdout is not None:  # as it is where it is closed
+            try:
+                print(line, flush=True)  # noqa: T201 # whoever starts a server waits for it
+                return
+            except OSError as error:
+                why = str(error.strerror)
+                lead_nowhere(sys.stdout.fileno())
+        print(f"stdout can't be written ({why}): {line}", file=sys.stderr)  # noqa: T201 # as above
 
     def settings(self) -> dict[str, object]:
         """Return what ``/stats`` tells of the settings."""

@@ -7,10 +7,12 @@ Exit status: 2 for wrong usage, 130 for Ctrl-C, else the verb's.
 import copy
 import functools
 import importlib
+import os
 from typing import Any
 
 from shared.packages import missing_words, needed_by
 from tickbench.errors import InputError
+from tickbench.streams import steady_streams
 
 with needed_by("tickbench"):
     import click
@@ -72,10 +74,18 @@ def tickbench(ctx: click.Context) -> None:
 
 def main(arguments: list[str] | None = None, commands: Commands | None = None) -> int:
     """Run one verb and return the exit status; ``commands`` is how children are started."""
+    with steady_streams() as stdout:
+        status = _run(arguments, commands or Commands())
+    return status or int(stdout.failed)
+
+
+def _run(arguments: list[str] | None, commands: Commands) -> int:
     try:
-        status: Any = tickbench.main(
-            arguments, prog_name="tickbench", obj=commands or Commands(), standalone_mode=False
-        )
+        os.getcwd()  # noqa: PTH109 # there is one
+    except OSError as error:
+        return complain(f"the working folder is gone ({error.strerror}); cd to one that is there")
+    try:
+        status: Any = tickbench.main(arguments, prog_name="tickbench", obj=commands, standalone_mode=False)
     except InputError as error:
         return complain(str(error))
     except click.ClickException as error:

@@ -22,6 +22,7 @@ from msgspec import Struct
 
 from shared.measure.histogram import Histogram
 from shared.measure.summary import LoadSummary
+from shared.outputs import keep_elsewhere
 from tickbench.environment import Environment
 from tickbench.errors import InputError
 from tickbench.quiet import Quiet
@@ -29,6 +30,8 @@ from tickbench.suite import BLOCKS, Suite
 
 LOCK = ".lock"
 """Held by who makes runs."""
+ROOM_BYTES = 16 * 2**20
+"""What a comparison may take: a page of 5 MiB, which is made beside the one before, and its runs."""
 UNFINISHED = re.compile(r"\.[A-Za-z0-9_.-]+\.(json|csv|html|md)\.\d+")
 """The name under which a file is written until it is whole."""
 
@@ -111,7 +114,7 @@ class ResultFolder:
         Keep others from writing runs to it, as long as this object lives.
 
         Raises:
-            InputError: another one does already.
+            InputError: another one does already, files cannot be locked there, or the disk is full.
 
         """
         with self._told():
@@ -119,8 +122,18 @@ class ResultFolder:
         weakref.finalize(self, os.close, lock)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             raise InputError(f"another tickbench makes runs for {self.path}; wait until it ends, or end it") from None
+        except OSError as error:  # ENOLCK, as NFS has it
+            raise InputError(
+                f"files cannot be locked in {self.path} ({error.strerror}); give a folder on a local disk with --out"
+            ) from error
+        disk = os.statvfs(self.path)
+        if (free_bytes := disk.f_bavail * disk.f_frsize) < ROOM_BYTES:
+            raise InputError(
+                f"{self.path} is on a disk with {free_bytes // 2**20} MiB left, of which a comparison may take"
+                f" {ROOM_BYTES // 2**20}; make room there, or give another folder with --out"
+            )
 
     @classmethod
     def create(cls, parent: Path, suite: Suite, now: datetime) -> "ResultFolder":
@@ -147,11 +160,17 @@ class ResultFolder:
 
     def write(self, name: str, record: Struct) -> None:
         """Write one record at once: a reader finds all of it or none."""
-        self.write_text(name, msgspec.json.format(msgspec.json.encode(record), indent=1).decode() + "\n")
+        self.write_text(name, _as_text(record))
 
     def write_run(self, run: Run, slug: str) -> None:
-        """Write one run to a file of its own."""
-        self.write(f"runs/{run.number:03}-{slug}.json", run)
+        """Write one run to a file of its own; where that fails, to another place, which the error names."""
+        name = f"runs/{run.number:03}-{slug}.json"
+        try:
+            self.write(name, run)
+        except InputError as error:
+            place = keep_elsewhere(self.path / name, _as_text(run).encode())
+            more = f"; move {place} to {self.path / name}, or the run is made again" if place else ""
+            raise InputError(f"{error}{more}") from error
 
     def forget_unfinished(self) -> None:
         """Take away what a process that was killed had begun to write."""
@@ -190,6 +209,10 @@ class ResultFolder:
         except OSError as error:
             why = f"{self.path} cannot be written ({error.strerror}); what is in it stays as it is"
             raise InputError(why) from error
+
+
+def _as_text(record: Struct) -> str:
+    return msgspec.json.format(msgspec.json.encode(record), indent=1).decode() + "\n"
 
 
 def read_results(path: Path) -> Results:

@@ -27,6 +27,7 @@ from shared.config import ServerConfig, fail_usage
 from shared.core import ServerCore
 from shared.descriptors import ShortageFilter, allow_many_descriptors
 from shared.heap import settle_heap
+from shared.outputs import occupy_closed_streams
 from shared.packages import needed_by
 from shared.wire.frames import CloseCode
 from shared.wire.session import STOPPING
@@ -141,7 +142,7 @@ class Server:
             settle_heap()
             if self.config.debug_blocking:
                 self.watch.open()  # now: the collection blocks, and is nobody's fault
-            print(self.config.ready_line(*listener.getsockname()[:2]), flush=True)  # noqa: T201 # the ready line
+            self.config.announce(*listener.getsockname()[:2])
             await self._stopping.wait()
             self.core.lobby.open = False
             if self.config.loop == "asyncio":
@@ -262,6 +263,7 @@ async def _serve(config: ServerConfig) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("aiohttp.server").addFilter(PeerFaultFilter())
     logging.getLogger("asyncio").addFilter(ShortageFilter())
+    occupy_closed_streams()
     allow_many_descriptors()
     logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)  # it warns of subprotocols that a peer asks for
     try:

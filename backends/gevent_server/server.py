@@ -26,6 +26,7 @@ from shared.config import ServerConfig, fail_usage
 from shared.core import ServerCore
 from shared.descriptors import ShortageFilter, allow_many_descriptors
 from shared.heap import settle_heap
+from shared.outputs import occupy_closed_streams
 from shared.packages import needed_by
 from shared.wire.frames import CloseCode
 from shared.wire.session import STOPPING
@@ -106,7 +107,7 @@ class Server:
             settle_heap()
             if self.config.debug_blocking:
                 self.watch.open()  # now: the collection blocks, and is nobody's fault
-            print(self.config.ready_line(*listener.getsockname()[:2]), flush=True)  # noqa: T201 # the ready line
+            self.config.announce(*listener.getsockname()[:2])
             self._stopping.wait()
             self.core.lobby.open = False
             wsgi.close()
@@ -208,6 +209,7 @@ def serve(config: ServerConfig) -> int:
     choose_event_loop(config.loop)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logger.addFilter(ShortageFilter())
+    occupy_closed_streams()
     allow_many_descriptors()
     try:
         listener = listen(config.host, config.port, config.backlog)

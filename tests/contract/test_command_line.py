@@ -1,5 +1,9 @@
 """A bad command line is answered with one line that says what is wrong, and exit status 2."""
 
+import http.client
+import shlex
+import subprocess
+import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -66,6 +70,25 @@ def test_bad_scores_files(backend: str, tmp_path: Path) -> None:
 
 def test_a_port_in_use(server: RunningServer, tmp_path: Path) -> None:
     assert_refused(server.backend, {"port in use": ["--port", str(server.address[1])]}, tmp_path)
+
+
+@pytest.mark.parametrize("redirection", [">/dev/full", ">&-"])
+def test_a_server_whose_ready_line_cannot_be_written_says_it_on_stderr_and_serves(
+    backend: str, redirection: str
+) -> None:
+    line = f"exec {shlex.quote(sys.executable)} -m backends.{backend}_server --port 0 {redirection}"
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(["/bin/bash", "-c", line], stderr=subprocess.PIPE, text=True, cwd=root) as process:
+        assert process.stderr
+        said = process.stderr.readline()
+        assert said.startswith("stdout can't be written (")
+        connection = http.client.HTTPConnection(said.split("http://")[1].strip(), timeout=5)
+        connection.request("GET", "/healthz")
+        assert connection.getresponse().status == 200
+        connection.close()
+        process.terminate()
+        assert process.wait(START_LIMIT_S) == 0
+        assert process.stderr.read() == ""
 
 
 def assert_refused(backend: str, cases: dict[str, Sequence[str]], folder: Path) -> None:

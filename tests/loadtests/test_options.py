@@ -162,8 +162,8 @@ def test_an_echo_has_a_path_of_its_own() -> None:
         ({"echo_bytes": MAX_ECHO_BYTES + 1}, "--echo-bytes 1048577"),
         ({"memory": -1}, "--memory -1: right would be a number from 0 to 100000$"),
         ({"memory": 99}, "--memory 99: right would be 0, or 100 and more$"),
-        ({"out": "/"}, "--out /: no file can be made there; right would be a file in an existing folder"),
-        ({"out": "/no/such/folder/out.json"}, "existing folder"),
+        ({"out": "/"}, "--out / is a folder; give a file in it"),
+        ({"out": "/no/such/folder/out.json"}, "there is no folder"),
     ],
 )
 def test_what_cannot_be_done(changes: dict[str, object], why: str) -> None:

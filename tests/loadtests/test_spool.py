@@ -1,3 +1,8 @@
+import errno
+import io
+import os
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -54,3 +59,30 @@ def test_closed_it_has_forgotten_all() -> None:
     append(deliveries, (0, 9))
     assert kept(deliveries, 1) == [(0, 0)]
     deliveries.close()
+
+
+@pytest.mark.parametrize("room_bytes", [0, 5, 8, 20, 10_000])
+def test_what_a_full_disk_does_not_take_is_kept_all_the_same(room_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    class SmallFile(io.BytesIO):
+        def write(self, data: Any) -> int:
+            if not (left := room_bytes - self.tell()):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return super().write(data[:left])
+
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: SmallFile())
+    deliveries = DeliverySpool()
+    append(deliveries, (0, 900), (1, 50), (0, 700))
+    append(deliveries, (1, 30), (0, 750), (4, -20))
+    for _ in range(2):
+        assert kept(deliveries, 5) == [(0, 200), (1, 20), (0, 0), (1, 0), (0, 50), (4, 0)]
+    deliveries.close()
+
+
+def test_a_run_goes_on_without_a_temporary_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(**_: object) -> None:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", none)
+    deliveries = DeliverySpool()
+    append(deliveries, (0, 900), (0, 700))
+    assert kept(deliveries, 1) == [(0, 200), (0, 0)]

@@ -1,7 +1,5 @@
 """The figures of a bench: tables for the terminal, a chart in a file. Knows nothing of how they were measured."""
 
-from pathlib import Path
-
 import plotly.graph_objects as go
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -72,8 +70,8 @@ def rules_table(blocks: dict[str, dict[str, list[RulesBlock]]]) -> Table:
     return table
 
 
-def write_chart(figures: list[FanoutFigure], file: Path) -> None:
-    """Draw the ratios to the raw send, the interval as a whisker, into one HTML file that needs no network."""
+def chart_page(figures: list[FanoutFigure]) -> str:
+    """Draw the ratios to the raw send, the interval as a whisker; return one page of HTML that needs no network."""
     shown = [(f"{figure.arm}, {figure.way}", figure.to_raw) for figure in reversed(figures) if figure.to_raw]
     bars = go.Bar(
         y=[name for name, _ in shown],
@@ -96,7 +94,8 @@ def write_chart(figures: list[FanoutFigure], file: Path) -> None:
     )
     chart.update_xaxes(title="median and its 95 % interval", rangemode="tozero", showgrid=True)
     chart.add_vline(x=1, line={"dash": "dot", "width": 1})
-    chart.write_html(file, include_plotlyjs=True, config={"displayModeBar": False, "responsive": True})
+    page: str = chart.to_html(include_plotlyjs=True, config={"displayModeBar": False, "responsive": True})
+    return page
 
 
 def _table(title: str) -> Table:

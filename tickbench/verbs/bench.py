@@ -1,6 +1,5 @@
 """``tickbench bench``: what a fan-out, a wait and a step cost. Knows nothing of how that is timed."""
 
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,11 +10,13 @@ from rich.console import Console
 from rich.progress import Progress
 
 from shared.measure.blocks import RulesBlock, RulesReport
+from shared.outputs import NotWrittenError, is_stdout, write_output
 from tickbench.bench.measure import ClockFigure, FanoutFigure, fanout_arms, lacking, measure_clocks, measure_fanout
-from tickbench.bench.page import clock_table, fanout_table, rules_table, write_chart
+from tickbench.bench.page import chart_page, clock_table, fanout_table, rules_table
 from tickbench.commands import bench_command
 from tickbench.environment import Environment, collect_environment
 from tickbench.errors import InputError, InterruptedByUserError, RunFailedError
+from tickbench.files import check_file, scratch_folder
 from tickbench.interrupts import interruptible
 from tickbench.machine import core_siblings, usable_cores
 from tickbench.pinning import Pinning, away_from_server, choose_cores
@@ -91,27 +92,33 @@ def bench(
     Without a part, all three, in about twenty minutes. Only the ratios of one run mean something.
     """
     for name, file in (("--json", json_file), ("--chart", chart_file)):
-        if file is not None and not file.absolute().parent.is_dir():
-            raise InputError(f"{name} {file}: there is no folder {file.parent}; make it, or give another file")
+        check_file(name, file)
     asked = parts or PARTS
     if chart_file and "fanout" not in asked:
         raise InputError("--chart draws the fan-outs, which are not timed; name the part fanout, or no part")
     pinning = choose_cores(usable_cores(), core_siblings)
-    console = Console(highlight=False)
+    console = Console(highlight=False, stderr=json_file is not None and is_stdout(json_file))
     try:
-        with interruptible(), away_from_server(pinning), tempfile.TemporaryDirectory(prefix="tickbench-") as scratch:
-            report = measure(asked, pinning, Path(scratch), repeats, connections, snakepit, console)
+        with interruptible(), away_from_server(pinning), scratch_folder() as scratch:
+            report = measure(asked, pinning, scratch, repeats, connections, snakepit, console)
     except InterruptedByUserError as interrupt:
         click.echo("stopped: nothing is written", err=True)
         return interrupt.exit_status
     except RunFailedError as error:
         click.echo(f"error: {error}", err=True)
         return FAILED
-    if json_file:
-        json_file.write_bytes(msgspec.json.format(msgspec.json.encode(report)))
-    if chart_file and report.fanout:
-        write_chart(report.fanout, chart_file)
-    return 0
+    texts = {json_file: msgspec.json.format(msgspec.json.encode(report))}
+    if report.fanout:
+        texts[chart_file] = chart_page(report.fanout).encode()
+    status = 0
+    for file, text in texts.items():
+        try:
+            if file is not None:
+                write_output(file, text)
+        except NotWrittenError as error:
+            click.echo(f"error: {error}", err=True)
+            status = FAILED
+    return status
 
 
 def measure(

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tickbench.commands import Commands, check_load_test
 from tickbench.diagnosis import examine_machine
 from tickbench.environment import collect_environment, differences
 from tickbench.errors import InputError, InterruptedByUserError
+from tickbench.files import scratch_folder
 from tickbench.interrupts import interruptible
 from tickbench.objectives import Judged, judge_median, status_of
 from tickbench.orchestrator import run_all
@@ -25,13 +27,14 @@ from tickbench.preflight import check_settings
 from tickbench.report.build import PAGE, Report, build_report, read_to_go_on
 from tickbench.report.news import is_stopped
 from tickbench.report.words import verdict_sentences
-from tickbench.results import ResultFolder, Results, read_unfinished
+from tickbench.results import ResultFolder, Results, read_results, read_unfinished
 from tickbench.rows import arm_rows, block_runs
 from tickbench.screen import arm_table, check_table, in_words, print_objectives, progress_display
 from tickbench.slo import EXAMPLE, UNTRUSTED_STATUS, Objective, parse_slo
 from tickbench.suite import Suite, load_suite
 
 DEFAULT_SUITE = "quick"
+FAILED = 1
 
 
 @click.command()
@@ -93,6 +96,8 @@ def compare(
     commands: Commands = ctx.obj
     console = Console(highlight=False)
     pinning = choose_cores(machine.usable_cores(), machine.core_siblings)
+    with scratch_folder():
+        pass  # every run makes one
     if resume is not None:
         given = [name for name in ("suite_name", "arms", "out") if _was_typed(ctx, name)]
         if given:
@@ -107,7 +112,7 @@ def compare(
             console.print("[yellow]objectives not judged:[/yellow] the comparison was stopped before its end")
         return stopped
     if report is None or not all(row.finished for row in arm_rows(report.results)):
-        return 1
+        return FAILED
     return tell_objectives(slo, report.results, console)
 
 
@@ -178,6 +183,9 @@ def run_suite(begun: Results, pinning: Pinning, folder: ResultFolder, commands: 
     try:
         with interruptible(), progress_display(console, suite, begun.runs) as display:
             is_whole = run_all(suite, begun.runs, pinning, folder, commands, display)
+    except InputError as error:
+        click.echo(f"error: {error}", err=True)
+        return FAILED
     except InterruptedByUserError as interrupt:
         console.print("stopped: all processes are ended, what is finished is kept")
         return interrupt.exit_status
@@ -190,6 +198,9 @@ def conclude(folder: ResultFolder, console: Console, stopped: int) -> Report | N
         report = build_report(folder.path)
     except InputError as error:
         console.print(f"no report: {escape(str(error))}", soft_wrap=True)
+        show_without_report(folder, console)
+        if stopped:
+            tell_how_to_go_on(folder, console)
         return None
     folder.point_latest_here()
     news, basis = verdict_sentences(report.document)
@@ -200,8 +211,19 @@ def conclude(folder: ResultFolder, console: Console, stopped: int) -> Report | N
         tell_what_doctor_knows(console)
     console.print(f"report: {escape(str(folder.path / PAGE))}", soft_wrap=True)
     if stopped:
-        console.print(f"go on with: tickbench compare --resume {escape(shlex.quote(str(folder.path)))}", soft_wrap=True)
+        tell_how_to_go_on(folder, console)
     return report
+
+
+def tell_how_to_go_on(folder: ResultFolder, console: Console) -> None:
+    """Print the command line, to be pasted into a shell."""
+    console.print(f"go on with: tickbench compare --resume {escape(shlex.quote(str(folder.path)))}", soft_wrap=True)
+
+
+def show_without_report(folder: ResultFolder, console: Console) -> None:
+    """Print the figures of the runs that are there."""
+    with suppress(InputError):
+        console.print(arm_table(arm_rows(read_results(folder.path))))
 
 
 def tell_what_doctor_knows(console: Console) -> None:

@@ -6,14 +6,16 @@ import click
 import msgspec
 from rich.console import Console
 
+from shared.outputs import NotWrittenError, is_stdout, write_output
 from tickbench.conformance.asking import knock
 from tickbench.conformance.check import Check
 from tickbench.conformance.run import examine
 from tickbench.conformance.subject import Subject
 from tickbench.conformance.table import CHECKS
-from tickbench.conformance.verdict import CheckResult, Conformance
+from tickbench.conformance.verdict import CheckResult
 from tickbench.conformance.words import show_list, show_result, show_sum
 from tickbench.errors import InputError, InterruptedByUserError
+from tickbench.files import check_file
 from tickbench.interrupts import interruptible
 from tickbench.target import target_of
 
@@ -40,15 +42,14 @@ def conformance(url: str | None, only: tuple[str, ...], *, lists: bool, json_fil
 
     Exit status: 0 if nothing is wrong, 1 if something is, or most could not be tried.
     """
-    console = Console(highlight=False)
+    console = Console(highlight=False, stderr=json_file is not None and is_stdout(json_file))
     checks = chosen(only)
     if lists:
         show_list(console, checks)
         return CONFORMING
     if url is None:
         raise InputError("no URL; give one like http://127.0.0.1:8000")
-    if json_file is not None and not json_file.absolute().parent.is_dir():
-        raise InputError(f"--json {json_file}: there is no folder {json_file.parent}; make it, or give another file")
+    check_file("--json", json_file)
     target = target_of(url)
     knock(target)
     width = max(len(check.name) for check in checks)
@@ -65,7 +66,12 @@ def conformance(url: str | None, only: tuple[str, ...], *, lists: bool, json_fil
         return interrupt.exit_status
     show_sum(console, found)
     if json_file is not None:
-        write(json_file, found)
+        text = msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n"
+        try:
+            write_output(json_file, text)
+        except NotWrittenError as error:
+            click.echo(f"error: --json {error}", err=True)
+            return FAULTY
     return CONFORMING if found.is_conforming else FAULTY
 
 
@@ -76,11 +82,3 @@ def chosen(names: tuple[str, ...]) -> tuple[Check, ...]:
         if name not in known:
             raise InputError(f"there is no check {name!r}; tickbench conformance --list names them")
     return tuple(check for check in CHECKS if check.name in names or not names)
-
-
-def write(file: Path, found: Conformance) -> None:
-    """Write the record."""
-    try:
-        file.write_text(msgspec.json.format(msgspec.json.encode(found), indent=1).decode() + "\n", "utf-8")
-    except OSError as error:
-        raise InputError(f"--json {file} cannot be written ({error.strerror}); give another file") from error

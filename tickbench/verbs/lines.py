@@ -21,6 +21,6 @@ def lines() -> int:
     for stack in STACKS:
         table.add_column(stack, justify="right")
     for mode, files in loop_files().items():
-        table.add_row(mode, *(str(code_lines(files[stack].read_text())) for stack in STACKS))
+        table.add_row(mode, *(str(code_lines(files[stack].read_text("utf-8"))) for stack in STACKS))
     Console(highlight=False).print(table)
     return 0

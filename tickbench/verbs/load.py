@@ -1,6 +1,5 @@
 """``tickbench load``: one load run in a child process, its summary in words. Knows nothing of how load is made."""
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,9 +8,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from shared.measure.summary import LoadSummary, read_summary
+from shared.outputs import NotWrittenError, is_stdout, write_output
 from tickbench.commands import Commands, LoadRequest, check_load_test, memory_s, ramp_s
 from tickbench.errors import InputError, InterruptedByUserError, RunFailedError
 from tickbench.figures import MEMORY
+from tickbench.files import check_file, scratch_folder
 from tickbench.interrupts import interruptible
 from tickbench.objectives import judge_run, status_of
 from tickbench.processes import Nursery
@@ -132,21 +133,20 @@ def load(
     slo = parse_slo(slo_text) if slo_text is not None else []
     if any(objective.figure == MEMORY for objective in slo) and not more.get("memory"):
         raise InputError(f"an objective on {MEMORY} needs --memory 1000, or it is not measured")
-    if out is not None and not out.absolute().parent.is_dir():
-        raise InputError(f"--out {out}: there is no folder {out.parent}; make it, or give another file")
-    with tempfile.TemporaryDirectory(prefix="tickbench-") as scratch:
-        summary_file = (out or Path(scratch) / "summary.json").absolute()
+    check_file("--out", out)
+    with scratch_folder() as scratch:
+        summary_file = scratch / "summary.json"
         request = LoadRequest(url, users, scenario, duration, warm_up, summary_file, passed_on(more))
         try:
             with interruptible():
-                status, words = run_load(commands.load(request), Path(scratch), request)
+                status, words = run_load(commands.load(request), scratch, request)
         except InterruptedByUserError as interrupt:
             click.echo("stopped: the load run is ended", err=True)
             return interrupt.exit_status
         except RunFailedError as error:
             click.echo(f"error: {error}", err=True)
             return FAILED
-        return conclude(status, words, summary_file, slo)
+        return conclude(status, words, summary_file, slo, out)
 
 
 def passed_on(options: Mapping[str, float | None]) -> dict[str, str | int | float]:
@@ -178,27 +178,34 @@ def run_load(command: list[str], scratch: Path, request: LoadRequest) -> tuple[i
     return child.exit_status or 0, last_line
 
 
-def conclude(status: int, last_line: str, summary_file: Path, slo: list[Objective]) -> int:
-    """Print what came of it; return the exit status."""
+def conclude(status: int, last_line: str, summary_file: Path, slo: list[Objective], out: Path | None) -> int:
+    """Write and print what came of it; return the exit status."""
     if status == WRONG_USAGE:
         raise InputError(last_line.partition("error: ")[2] or last_line)  # argparse puts its program first
     if status not in (VALID, NOT_VALID):
         click.echo(f"error: the load run failed: {last_line}", err=True)
         return FAILED
     try:
-        summary = read_summary(summary_file.read_bytes())
+        data = summary_file.read_bytes()
+        summary = read_summary(data)
     except (OSError, ValueError) as error:
         click.echo(f"error: the load run left no summary that can be read: {error}", err=True)
         return FAILED
-    print_summary(summary)
+    console = Console(highlight=False, stderr=out is not None and is_stdout(out))  # or words stand in the JSON
+    print_summary(summary, console)
     judged = judge_run(slo, summary)
-    print_objectives(judged, Console(highlight=False))
+    print_objectives(judged, console)
+    if out is not None:
+        try:
+            write_output(out, data)
+        except NotWrittenError as error:
+            click.echo(f"error: --out {error}", err=True)
+            return FAILED
     return max(status, status_of(judged))
 
 
-def print_summary(summary: LoadSummary) -> None:
+def print_summary(summary: LoadSummary, console: Console) -> None:
     """Print the figures, whether they can be trusted, and why not."""
-    console = Console(highlight=False)
     console.print(load_table(summary))
     validity = summary.validity
     console.print("[green]valid[/green]" if validity.ok else "[red]not valid[/red]: the figures cannot be trusted")
