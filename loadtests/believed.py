@@ -7,7 +7,7 @@ believed is left out and named. Knows nothing of how the answers came.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from loadtests.rooms import ServerSkips
 from shared.measure.histogram import Histogram, HistogramSummary
@@ -15,6 +15,8 @@ from shared.measure.quota import throttled_between
 from shared.measure.summary import ServerFigures, ServerTicks
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from loadtests.stats import ServerStats, TickStats
     from shared.measure.quota import Quota
 
@@ -28,6 +30,16 @@ CPU_S = 0.5
 """... and beside that."""
 MANY_CORES = 4096
 """As many as a server may have that does not say which."""
+
+
+class Frames(NamedTuple):
+    """What a run got of a server's frames."""
+
+    per_second: float
+    are_all: bool = True
+    """Nobody else got any."""
+    are_ticks: bool = True
+    """They are those that the server counts."""
 
 
 class Between:
@@ -101,6 +113,28 @@ class Between:
             and room.skipped_ticks >= earlier[room.name].skipped_ticks
         }
 
+    def frames_sent(self) -> int | None:
+        """Return how many ticks' frames it sent, to whomever; None where it does not tell."""
+        before, after = self._before.frames_sent, self._after.frames_sent
+        return None if before is None or after is None else self.count("frames_sent", before, after)
+
+    def cpu_us_per_frame(self, cpu_share: float | None, sent: int | None, frames: Frames) -> float | None:
+        """Return the CPU time over all frames that it sent: over those that came only if there were no others."""
+        if cpu_share is None or self.elapsed_s is None:
+            return None
+        if sent and frames.are_ticks:
+            return 1e6 * cpu_share * self.elapsed_s / sent
+        return 1e6 * cpu_share / frames.per_second if frames.per_second and frames.are_all else None
+
+    def skipped_ticks(self, rooms: Collection[str] | None) -> int | None:
+        """Return the due times that were skipped in ``rooms``, if each of them was there all the time, else in all."""
+        old, new = self._before.ticks, self._after.ticks
+        of_all = self.count("ticks.skipped_ticks", old.skipped_ticks, new.skipped_ticks)
+        skips = self.skips()
+        if not rooms or not skips.keys() >= set(rooms):
+            return of_all
+        return sum(skips[room].number for room in rooms)
+
     def throttled(self) -> list[Quota]:
         """Return what the server says that quotas of CPU time held it back."""
         if not self.is_same_process:
@@ -120,20 +154,26 @@ class Between:
 
 
 def figures_between(
-    before: ServerStats, after: ServerStats, frames_per_second: float
+    before: ServerStats, after: ServerStats, frames: Frames, rooms: Collection[str] | None = None
 ) -> tuple[ServerFigures, list[str]]:
-    """Return the server's figures from ``before`` to ``after``, and what was not believed, in words."""
+    """
+    Return the server's figures from ``before`` to ``after``, and what was not believed, in words.
+
+    ``rooms`` are those of the run, None where they are not known.
+
+    """
     between = Between(before, after)
     cpu_share = between.cpu_share()
-    old, new = before.ticks, after.ticks
+    sent = between.frames_sent()
     figures = ServerFigures(
         cpu_percent=None if cpu_share is None else 100 * cpu_share,
         rss_bytes=after.process.rss_bytes if between.is_same_process else None,
-        cpu_us_per_frame=1e6 * cpu_share / frames_per_second if cpu_share is not None and frames_per_second else None,
+        cpu_us_per_frame=between.cpu_us_per_frame(cpu_share, sent, frames),
         ticks=between.ticks(),
-        skipped_ticks=between.count("ticks.skipped_ticks", old.skipped_ticks, new.skipped_ticks),
+        skipped_ticks=between.skipped_ticks(rooms),
         slow_skips=between.count("slow_skips", before.slow_skips, after.slow_skips),
         slow_closed=between.count("slow_closed", before.slow_closed, after.slow_closed),
+        frames_sent=sent,
     )
     return figures, list(dict.fromkeys(between.doubts))
 

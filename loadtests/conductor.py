@@ -63,6 +63,8 @@ class ServerEdge:
 
     machine: MachineSample | None
     stats: ServerStats | None
+    open: int = 0
+    """Our connections that were open, or may have been for the server."""
     doubt: str = ""
     """Why what it answered is no /stats of ours, where it did answer."""
     why_none: str = ""
@@ -230,6 +232,9 @@ class Conductor:
             server_is_here=self._is_here,
             server_pids=None if self._server_pid is None else family_of(self._server_pid),
             server_throttled=throttled,
+            open_before=opened.open,
+            open_after=closed.open,
+            knocks=self._crew.knocks,
             opened=opened.machine,
             closed=closed.machine,
             gaps=gaps,
@@ -299,7 +304,8 @@ class Conductor:
             except OSError as error:
                 why_none = reason_of(error)
                 logger.warning("the server does not answer GET /stats: %s", why_none)
-        return ServerEdge(sample_machine(), stats, doubt, why_none)
+        ours = sum(progress.open for progress in self._crew.progress())
+        return ServerEdge(sample_machine(), stats, ours, doubt, why_none)
 
 
 def in_a_line(summary: LoadSummary) -> str:

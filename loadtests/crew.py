@@ -37,6 +37,8 @@ class Crew(Protocol):
 
     order_takes_s: float
     """How long before the window an order must be given."""
+    knocks: int
+    """Connections that its workers make before the first user's, to see who is there."""
 
     def progress(self) -> list[Progress]:
         """Return how far each worker is; those that said nothing yet, or are gone, are left out."""
@@ -73,6 +75,7 @@ class LocalCrew:
     """The one worker in this process."""
 
     order_takes_s = 0.3
+    knocks = 0
 
     def __init__(self, worker: LoadWorker) -> None:
         self._worker = worker
@@ -127,6 +130,7 @@ class RemoteCrew:
         self._runner = runner
         self._run = run
         self._members = [client.id for client in runner.clients.all]
+        self.knocks = len(self._members)
         self._reports: dict[str, dict[str, Any]] = {}
         self._parts: dict[str, Part] = {}
 

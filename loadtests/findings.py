@@ -77,6 +77,8 @@ class Findings:
     unassigned_percent: float | None = None
     """What of the server's cores was not the server's by its own count, where it is not known whose it was, or
     whether it was anybody's."""
+    others: str = ""
+    """Connections of the server that are not the run's, in words; empty without any."""
     throttled: str = ""
     """Whom quotas of CPU time held back in the window, and for how long, in words; empty where they did not."""
     shared_cpus: list[int]

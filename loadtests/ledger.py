@@ -37,6 +37,15 @@ class Ledger:
         """How many connections got their first tick frame."""
         return sum(accounts.connected for accounts in self._recorder.groups.values())
 
+    def open_since(self, over: int) -> int:
+        """Return how many connections were open at some time since so many of them were over."""
+        return sum(accounts.requested for accounts in self._recorder.groups.values()) - over
+
+    @property
+    def over(self) -> int:
+        """How many connections have come to an end, or to nothing."""
+        return sum(accounts.fates.total() for accounts in self._recorder.groups.values())
+
     def why_none(self) -> str:
         """Say why connections never got a tick frame."""
         return ", ".join(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from loadtests.rooms import ServerSkips, Window
     from loadtests.stats import ServerStats
 
+OPEN_BEATS = 15
+"""Of so many beats, 3 s, connections that have ended count as open for the server."""
 CLOCKS_S = 1.0
 """How often the clocks are looked at."""
 
@@ -70,6 +73,7 @@ class Measurement:
         self.is_open = False
         """The window is."""
         self._clocks_due_s = 0.0
+        self._over: deque[int] = deque([0], OPEN_BEATS)
         self._opened = self._closed = self._edge()
         # Of the machine, outside the window: with hundreds of processes it takes milliseconds.
         self._before = self._after = sample_machine()
@@ -81,7 +85,13 @@ class Measurement:
         if time.monotonic() >= self._clocks_due_s:
             self._clocks_due_s = time.monotonic() + CLOCKS_S
             self.clock.update()
+        self._over.append(self.ledger.over)
         self.recorder.take(self.ledger.log.drain(), self.clock.steady_us, self.clock.ahead_us)
+
+    @property
+    def open_lately(self) -> int:
+        """How many connections are open, or were a moment ago: the server may not have noticed yet."""
+        return self.ledger.open_since(self._over[0])
 
     def server_now_us(self) -> int:
         """Return the time on the server's clock, as well as we know it."""
@@ -143,6 +153,7 @@ class Measurement:
             rss_bytes=self._opened.rss_bytes,
             clock_step_us=self.offsets.step_us,
             clock_uncertainty_us=self.clock.uncertainty_us,
+            rooms=list(self.recorder.rooms),
             unseen=self._unseen.all,
             lost=self._unseen.lost,
             unexplained=self._unseen.unexplained,

@@ -50,6 +50,8 @@ class Part:
     """When the window opened."""
     clock_step_us: int
     clock_uncertainty_us: int | None
+    rooms: list[str]
+    """That its connections were in."""
     unseen: dict[str, int]
     """As :class:`~loadtests.recorder.Unseen`; so are the next two."""
     lost: dict[str, int]
@@ -122,6 +124,7 @@ _PLAIN = (
     "rss_bytes",
     "clock_step_us",
     "clock_uncertainty_us",
+    "rooms",
     "unseen",
     "lost",
     "unexplained",
@@ -164,6 +167,7 @@ def merged(parts: list[Part]) -> Part:
         rss_bytes=sum(part.rss_bytes for part in parts),
         clock_step_us=max(part.clock_step_us for part in parts),
         clock_uncertainty_us=None if None in uncertainties else max(u for u in uncertainties if u is not None),
+        rooms=sorted({room for part in parts for room in part.rooms}),
         unseen=_greatest([part.unseen for part in parts]),
         lost=_greatest([part.lost for part in parts]),
         unexplained=_greatest([part.unexplained for part in parts]),

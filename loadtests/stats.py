@@ -97,6 +97,8 @@ class ServerStats(msgspec.Struct, frozen=True):
     slow_closed: Count = 0
     accepted: Count | None = None
     """Upgrades, since the start of the server; None where it does not tell."""
+    frames_sent: Count | None = None
+    """Ticks' frames, to whomever; None where it does not tell."""
     asked_us: int = 0
     """When we asked, on our CLOCK_REALTIME; as the next three, not from the page."""
     answered_us: int = 0

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Literal
 from msgspec.structs import replace
 
 from loadtests.accounts import MAIN
-from loadtests.believed import figures_between
+from loadtests.believed import Frames, figures_between
 from loadtests.coreuses import CoreUses, core_uses, foreign_percent, is_open, throttled
 from loadtests.findings import LIMITS, Findings
+from loadtests.others import others_in_words, others_of
 from loadtests.part import merged
 from loadtests.steps import summary_of
 from loadtests.validity import is_saturated, judge, limits_in_words
@@ -72,6 +73,11 @@ class Run:
     server_throttled: list[Quota]
     """What quotas of CPU time held back of that process in the window, as far as it shows from outside."""
     """On the conductor's host, whose cores are known."""
+    open_before: int
+    """Our connections that may have been open for the server when it answered for ``before``, as the next."""
+    open_after: int
+    knocks: int
+    """Connections of ours behind ``base`` that were no user's."""
     opened: MachineSample | None
     closed: MachineSample | None
     gaps: list[CoreGap]
@@ -267,7 +273,13 @@ def _server(run: Run, whole: Part) -> tuple[ServerFigures, list[str]]:
     """Return what the server says of itself, and what of it is not believed."""
     if run.base is None or run.before is None or run.after is None:
         return ServerFigures(skipped_ticks=sum(whole.unseen.values())), []  # as far as it shows
-    return figures_between(run.before, run.after, whole.received / run.duration_s)
+    others = others_of(run, whole)
+    alone = others is None or not (others.before or others.after or others.came)
+    is_echo = run.options.scenario.path is not None  # which are no ticks
+    frames = Frames(whole.received / run.duration_s, are_all=alone, are_ticks=not is_echo)
+    rooms = None if is_echo else whole.rooms
+    figures, doubts = figures_between(run.before, run.after, frames, rooms)
+    return replace(figures, others=others), doubts
 
 
 def _machine(run: Run, whole: Part, uses: CoreUses) -> MachineFigures:
@@ -336,6 +348,7 @@ def _findings(run: Run, whole: Part, server: ServerFigures, uses: CoreUses, doub
         foreign_server_percent=foreign_percent(uses.server),
         foreign_generator_percent=foreign_percent(uses.generator),
         unassigned_percent=uses.server.foreign_percent if uses.server is not None and is_open(uses.server) else None,
+        others=others_in_words(server.others, server),
         throttled="; ".join(f"the {who} {in_words(of)}" for who, of in throttled(run, whole).items() if of),
         shared_cpus=sorted(set(run.server_cpus or ()) & {cpu for part in run.parts for cpu in part.cpus}),
         clock_step_us=whole.clock_step_us,

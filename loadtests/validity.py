@@ -322,6 +322,10 @@ def _not_come(found: Findings, _: Limits) -> str | None:
     return f"ticks did not come, of {found.due:,} that were due: {found.not_come}; {silence}"
 
 
+def _others(found: Findings, _: Limits) -> str | None:
+    return f"others were connected to the server: {found.others}" if found.others else None
+
+
 def _stats_late(found: Findings, _: Limits) -> str | None:
     if not found.stats_late_ms:
         return None
@@ -413,6 +417,7 @@ WARNINGS: tuple[Check, ...] = (
     _shared_cores,
     _small_clock_step,
     _unknown_server,
+    _others,
     _doubted,
     _stats_late,
     _clocks_differ,

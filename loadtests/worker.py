@@ -73,6 +73,8 @@ class Progress:
     why_no_guests: str = ""
     had_guests: bool = False
     """In a run before."""
+    open: int = 0
+    """Connections that are open, or may still be for the server."""
 
     def to_wire(self) -> dict[str, Any]:
         """Return it as plain objects."""
@@ -238,6 +240,7 @@ class LoadWorker:
             guests_settled=self._guests.settled,
             why_no_guests=self._guests.why_not(),
             had_guests=self._had_guests,
+            open=self._measurement.open_lately,
         )
 
     def rows(self) -> Rows:

@@ -64,5 +64,6 @@ class Ticker:
         ended_us = server.clock.now_us()
         for member in skipped:
             member.skip(ended_us)
+        server.core.counters.frames_sent += len(self.audience.members) - len(skipped)
         server.core.counters.slow_skips += len(skipped)
         server.core.ticks.record(due.due_us, due.lateness_us, due.skipped, sent_us, ended_us, self.schedule.period_us)

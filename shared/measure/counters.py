@@ -9,6 +9,7 @@ class Counters:
     """Since the start of the server."""
 
     accepted: int = 0  # upgrades that were not refused; who has left since is among them
+    frames_sent: int = 0  # a tick's frame to one connection; one that its peer had just left may be among them
     slow_skips: int = 0  # frames not sent to a connection whose last one was not handed over yet
     slow_closed: int = 0  # connections ended as slow consumers
     dead: int = 0  # connections ended because they did not answer pings
@@ -25,6 +26,7 @@ class Counters:
         """Return them as they stand in ``/stats``."""
         return {
             "accepted": self.accepted,
+            "frames_sent": self.frames_sent,
             "slow_skips": self.slow_skips,
             "slow_closed": self.slow_closed,
             "dead": self.dead,

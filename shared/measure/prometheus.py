@@ -58,6 +58,7 @@ def _other_metrics(
 ) -> Iterable[Metric]:
     yield GaugeMetricFamily("tickbench_connections", "WebSocket connections", connections)
     yield CounterMetricFamily("tickbench_accepted", "Upgrade requests accepted", counters.accepted)
+    yield CounterMetricFamily("tickbench_frames_sent", "Ticks' frames sent", counters.frames_sent)
     yield CounterMetricFamily("tickbench_slow_skips", "Frames not sent to slow consumers", counters.slow_skips)
     yield CounterMetricFamily("tickbench_slow_closed", "Slow consumers ended", counters.slow_closed)
     yield CounterMetricFamily("tickbench_dead", "Connections that did not answer pings", counters.dead)

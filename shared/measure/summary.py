@@ -203,6 +203,17 @@ class ServerTicks(msgspec.Struct, frozen=True, kw_only=True):
     fanout_ms: HistogramSummary
 
 
+class OtherConnections(msgspec.Struct, frozen=True, kw_only=True):
+    """Connections of the server that were not the run's; at least so many."""
+
+    before: int
+    """Shortly before the window opened."""
+    after: int
+    """When nothing was expected any more."""
+    came: int | None
+    """From before the run's first connection on, gone or not; None where the server does not count who comes."""
+
+
 class ServerFigures(msgspec.Struct, frozen=True, kw_only=True):
     """What the server says of itself in /stats, over the measured window; None where it does not say."""
 
@@ -220,6 +231,10 @@ class ServerFigures(msgspec.Struct, frozen=True, kw_only=True):
     skipped_ticks: int | None = None
     slow_skips: int | None = None
     slow_closed: int | None = None
+    frames_sent: int | None = None
+    """Ticks' frames, to whomever; ``cpu_us_per_frame`` is over these where it tells."""
+    others: OtherConnections | None = None
+    """Whose the figures are, too; None where it does not tell."""
 
 
 class ThrottledFigures(msgspec.Struct, frozen=True, kw_only=True):

@@ -126,6 +126,7 @@ def test_stats(server: RunningServer, room: str) -> None:
         "version",
         "clock_offset_us",
         "accepted",
+        "frames_sent",
         "slow_skips",
         "slow_closed",
         "dead",
@@ -163,6 +164,15 @@ def test_stats_count_closes_and_refusals(server: RunningServer, room: str) -> No
     stats = server.stats()
     assert stats["closed"] == {**before["closed"], "1003": before["closed"].get("1003", 0) + 1}
     assert stats["refused"] == {**before["refused"], "403": before["refused"].get("403", 0) + 1}
+
+
+def test_stats_count_a_frame_to_each_connection(server: RunningServer, room: str) -> None:
+    before = server.stats()["frames_sent"]
+    players = [server.enter(room, f"p{number}") for number in range(3)]
+    for player in players:
+        for _ in range(5):
+            player.next_tick()
+    wait_until(lambda: server.stats()["frames_sent"] >= before + 15)
 
 
 def test_metrics(server: RunningServer, room: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtests.believed import Between, figures_between
+from loadtests.believed import Between, Frames, figures_between
 from loadtests.stats import NotOursError, ServerStats, decode_stats
 from shared.measure.summary import ServerFigures
 from tests.loadtests.test_stats import decoded, histogram, stats
@@ -33,6 +33,7 @@ def process(**changes: Any) -> Change:
         (process(cpu_s=3.0), process(cpu_s=2.0), {"cpu_percent", "cpu_us_per_frame"}, "process.cpu_s went back from 3"),
         ({}, process(cpu_s=99.0), {"cpu_percent", "cpu_us_per_frame"}, "went up by 98 in 5.0 s on 1 cores"),
         ({"slow_skips": 4}, {"slow_skips": 3}, {"slow_skips"}, "slow_skips went back from 4 to 3"),
+        ({"frames_sent": 9}, {"frames_sent": 8}, {"frames_sent"}, "frames_sent went back"),
         ({"slow_closed": 4}, {"slow_closed": 3}, {"slow_closed"}, "slow_closed went back"),
         (ticks(skipped_ticks=9), ticks(skipped_ticks=8), {"skipped_ticks", "ticks"}, "ticks.skipped_ticks went back"),
         (ticks(overruns=9), ticks(overruns=8), {"ticks"}, "ticks.overruns went back"),
@@ -50,10 +51,10 @@ def process(**changes: Any) -> Change:
 def test_what_is_not_believed_is_left_out_and_named(before: Change, after: Change, lost: set[str], words: str) -> None:
     first = decoded(**before)
     last = msgspec.structs.replace(decoded(**({"now_us": 6_000_000} | after)), asked_s=6.0, answered_s=6.0)
-    figures, doubts = figures_between(first, last, frames_per_second=10)
+    figures, doubts = figures_between(first, last, Frames(10))
     assert any(words in doubt for doubt in doubts), doubts
     found = {name for name in ServerFigures.__struct_fields__ if getattr(figures, name) is not None}
-    assert found == set(ServerFigures.__struct_fields__) - lost - WEIGHED
+    assert found == set(ServerFigures.__struct_fields__) - lost - WEIGHED - {"others"}
 
 
 def test_an_answer_that_took_its_time_is_of_some_moment_in_it() -> None:
@@ -63,6 +64,33 @@ def test_an_answer_that_took_its_time_is_of_some_moment_in_it() -> None:
         between = Between(before, msgspec.structs.replace(after, now_us=now_us))
         assert (between.doubts == []) is is_believed
         assert (between.elapsed_s is not None) is is_believed
+
+
+def test_cpu_a_frame_is_over_all_frames_that_it_sent() -> None:
+    first = decoded(**process(cpu_s=1.0), frames_sent=1_000)
+    last = decoded(now_us=6_000_000, **process(cpu_s=1.5), frames_sent=11_000)
+    silent = [msgspec.structs.replace(each, frames_sent=None) for each in (first, last)]
+
+    def us_per_frame(answers: list[ServerStats], frames: Frames) -> float | None:
+        before, after = answers
+        return figures_between(before, after, frames)[0].cpu_us_per_frame
+
+    assert us_per_frame([first, last], Frames(500)) == pytest.approx(50)
+    assert us_per_frame([first, last], Frames(500, are_all=False)) == pytest.approx(50)
+    assert us_per_frame([first, last], Frames(500, are_ticks=False)) == pytest.approx(200)
+    assert us_per_frame(silent, Frames(500)) == pytest.approx(200)
+    assert us_per_frame(silent, Frames(500, are_all=False)) is None, "it is not known how many it sent to others"
+
+
+def test_skipped_ticks_are_those_of_the_rooms_of_the_run() -> None:
+    def answer(now_us: int, mine: int, theirs: int) -> ServerStats:
+        rooms = [{"name": "r0", "n": 10 * now_us, "skipped_ticks": mine}]
+        rooms += [{"name": "theirs", "n": 10 * now_us, "skipped_ticks": theirs}]
+        return decoded(now_us=now_us, rooms=rooms, **ticks(skipped_ticks=mine + theirs))
+
+    first, last = answer(1_000_000, 3, 40), answer(6_000_000, 5, 90)
+    for rooms, skipped in (({"r0"}, 2), ({"r0", "theirs"}, 52), ({"r0", "r1"}, 52), (None, 52)):
+        assert figures_between(first, last, Frames(1), rooms)[0].skipped_ticks == skipped
 
 
 def test_skips_are_those_of_rooms_that_went_on() -> None:
@@ -126,6 +154,8 @@ def _pages() -> st.SearchStrategy[dict[str, Any]]:
             "rooms": st.lists(room, max_size=3),
             "slow_skips": _numbers(),
             "slow_closed": _numbers(),
+            "accepted": _numbers(),
+            "frames_sent": _numbers(),
         },
     )
 
@@ -151,13 +181,21 @@ def _all_numbers(of: Any) -> list[float]:
 
 
 @settings(max_examples=400, deadline=None)
-@given(_answers(), _answers(), st.floats(0, 1e6))
+@given(
+    _answers(),
+    _answers(),
+    st.builds(Frames, st.floats(0, 1e6), are_all=st.booleans(), are_ticks=st.booleans()),
+    st.none() | st.just({"main"}),
+)
 def test_whatever_it_says_no_figure_is_below_zero(
-    before: ServerStats | None, after: ServerStats | None, frames_per_second: float
+    before: ServerStats | None,
+    after: ServerStats | None,
+    frames: Frames,
+    rooms: set[str] | None,
 ) -> None:
     if before is None or after is None:
         return
-    figures, doubts = figures_between(before, after, frames_per_second)
+    figures, doubts = figures_between(before, after, frames, rooms)
     assert all(math.isfinite(number) and number >= 0 for number in _all_numbers(msgspec.to_builtins(figures)))
     assert all(doubts)
     read_back = msgspec.json.decode(msgspec.json.encode(figures), type=ServerFigures)

@@ -426,6 +426,23 @@ def test_stats_that_end_with_the_window(tmp_path: Path) -> None:
     assert summary.server.cpu_percent is summary.machine.foreign_cpu_percent is None
 
 
+@about("others")
+def test_others_on_the_server_are_named(tmp_path: Path) -> None:
+    with run_server("asyncio", "--seed", "1") as server:
+        os.sched_setaffinity(server.process.pid, {min(os.sched_getaffinity(0))})
+        for _ in range(2 * USERS):
+            server.enter("elsewhere")
+        summary = load(server.url, tmp_path)
+        sent = server.stats()["frames_sent"]
+    assert_warning(
+        summary, f"others were connected to the server: {2 * USERS} when the window opened, {2 * USERS} when"
+    )
+    assert summary.server.frames_sent is not None
+    assert 3 * summary.frames.received < summary.server.frames_sent < sent, "it is sent to all of them"
+    assert summary.server.others is not None
+    assert summary.server.others.came == 0
+
+
 @about("doubted")
 def test_stats_that_run_backwards(tmp_path: Path) -> None:
     summary = load_planted(stats_law(counts_back=True, claim_after_s=1.5), tmp_path, "--duration", 2)

@@ -37,6 +37,7 @@ def part(worker: int = 0, **changes: Any) -> Part:
         "rss_bytes": 1000 * seed,
         "clock_step_us": 7 * seed,
         "clock_uncertainty_us": 3 * seed,
+        "rooms": ["main", f"r{worker}"],
         "unseen": {"main": seed, f"r{worker}": 5},
         "lost": {"main": 1},
         "unexplained": {f"r{worker}": 1},

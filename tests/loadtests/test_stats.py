@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from loadtests import stats as stats_module
-from loadtests.believed import figures_between
+from loadtests.believed import Frames, figures_between
 from loadtests.probe import NoServerError, knock, resolve
 from loadtests.stamps import now_us
 from loadtests.stats import NotOursError, ServerStats, fetch_stats, find_server
@@ -51,6 +51,8 @@ def stats(**changes: Any) -> dict[str, Any]:
         },
         "slow_skips": 0,
         "slow_closed": 0,
+        "accepted": 1,
+        "frames_sent": 3,
         "process": {"pid": 1, "cpu_s": 1.0, "rss_bytes": 1000, "cpus": [0]},
     } | changes
 
@@ -140,11 +142,12 @@ def test_figures_are_those_between_two_moments() -> None:
         "fanout_ms": histogram(10, 11, 12, 13),
     }
     process = {"pid": 1, "cpu_s": 1.5, "rss_bytes": 22_000}
-    after = decoded(now_us=6_000_000, ticks=ticks, slow_skips=3, slow_closed=1, process=process)
-    figures, doubts = figures_between(before, after, frames_per_second=1000)
+    after = decoded(now_us=6_000_000, ticks=ticks, slow_skips=3, slow_closed=1, process=process, frames_sent=4003)
+    figures, doubts = figures_between(before, after, Frames(1000))
     assert doubts == []
     assert figures.cpu_percent == pytest.approx(10)
-    assert figures.cpu_us_per_frame == pytest.approx(100)
+    assert figures.cpu_us_per_frame == pytest.approx(500_000 / 4000), "over all the frames that it sent"
+    assert figures.frames_sent == 4000
     assert figures.rss_bytes == 22_000
     assert (figures.skipped_ticks, figures.slow_skips, figures.slow_closed) == (2, 3, 1)
     assert figures.ticks is not None
@@ -155,11 +158,11 @@ def test_figures_are_those_between_two_moments() -> None:
 
 def test_what_cannot_be_known_is_left_open() -> None:
     same = decoded()
-    figures, _ = figures_between(same, same, frames_per_second=0)
+    figures, _ = figures_between(same, same, Frames(0))
     assert (figures.cpu_percent, figures.cpu_us_per_frame) == (None, None)
     later = decoded(now_us=2_000_000)
-    assert figures_between(same, later, frames_per_second=0)[0].cpu_us_per_frame is None
-    assert figures_between(same, later, frames_per_second=0)[0].cpu_percent == 0
+    assert figures_between(same, later, Frames(0))[0].cpu_us_per_frame is None
+    assert figures_between(same, later, Frames(0))[0].cpu_percent == 0
 
 
 # Before the load

@@ -50,6 +50,7 @@ def test_stats_has_what_the_protocol_promises(core: ServerCore[Visitor]) -> None
         "rooms",
         "ticks",
         "accepted",
+        "frames_sent",
         "slow_skips",
         "slow_closed",
         "dead",
