@@ -1,5 +1,6 @@
 """What the terminal shows: progress, tables, one line of an error. Knows nothing of what is run, or how."""
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -179,16 +180,21 @@ def load_table(load: LoadSummary) -> Table:
 
 def group_words(group: GroupFigures) -> str:
     """Sum up connections that stalled, or left, by plan."""
-    lateness, reach = group.tick_lateness_ms, group.reach
-    words = f"{group.connections.connected:,} connections, lateness p99 {milliseconds(lateness.p99)}"
-    return words if reach is None else f"{words}, reach {100 * reach:.2f} %"
+    words = f"{group.connections.connected:,} connections, lateness p99 {milliseconds(group.tick_lateness_ms.p99)}"
+    return f"{words}{_share_words('ticks came', group.ticks_came)}{_share_words('reach', group.reach)}"
 
 
 def stage_words(stage: StageFigures) -> str:
     """Sum up one part of the measured window."""
     lateness = stage.tick_lateness_ms
     p50, p99 = milliseconds(lateness.p50), milliseconds(lateness.p99)
-    return f"{stage.connections:,} connections at its end, lateness p50 {p50}, p99 {p99}"
+    words = f"{stage.connections:,} connections at its end, lateness p50 {p50}, p99 {p99}"
+    return f"{words}{_share_words('ticks came', stage.ticks_came)}"
+
+
+def _share_words(name: str, share: float | None) -> str:
+    """Say a share after other words, never rounded up to all; nothing where it is not known."""
+    return "" if share is None else f", {name} {math.floor(10_000 * share) / 100:.2f} %"
 
 
 def lost_words(load: LoadSummary) -> str:

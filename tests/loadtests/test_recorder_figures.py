@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loadtests.accounts import MAIN
+from loadtests.accounts import MAIN, Accounts
 from loadtests.arrivals import ArrivalLog, TickFrame
 from loadtests.presence import NEVER
 from loadtests.recorder import Recorder
@@ -273,3 +273,51 @@ def test_before_anything_is_measured_nothing_counts() -> None:
     recorder.measure(range(due(0), due(1)))
     recorder.settle(END_US)
     assert counts(recorder.groups[MAIN]) == (0, 0, 0, 0), "it was told too late"
+
+
+# What did not come
+
+
+def standing_still(*stretches: range) -> Accounts:
+    """Return what becomes of 200 due times on one connection while the server stands still for some of them."""
+    numbers = [n for n in range(-5, 205) if not any(n in stretch for stretch in stretches)]
+    return Story(ONE, [Arrival(0, n + 5, 100) for n in numbers], range(due(5), due(205))).main()
+
+
+def test_one_long_freeze_does_not_look_better_than_three_short_ones() -> None:
+    short = standing_still(range(20, 30), range(60, 70), range(120, 130))
+    long = standing_still(range(60, 120))
+    assert (short.due, long.due) == (200, 200)
+    assert (short.skipped, long.skipped) == (30, 60)
+    for percentile in (80, 90, 99):
+        assert long.tick_lateness.percentile_us(percentile) > short.tick_lateness.percentile_us(percentile)
+    assert long.longest_silence_us == 61 * PERIOD_US
+    assert short.longest_silence_us == 11 * PERIOD_US
+
+
+def test_a_due_time_that_was_skipped_is_as_late_as_the_next_frame() -> None:
+    accounts = Story(ONE, ticks(0, 1, 5, delay_us=100), range(START_US, due(6))).main()
+    assert (accounts.received, accounts.missing, accounts.skipped, accounts.absent) == (3, 0, 3, 0)
+    assert accounts.tick_lateness.max_us == 3 * PERIOD_US + 100
+    assert accounts.tick_lateness.count == accounts.due == 6
+
+
+def test_who_was_refused_was_due_all_that_the_others_got() -> None:
+    story = Story([Member(), Member(ended_us=due(0))], ticks(*range(12)), range(START_US, due(10)))
+    accounts = story.main()
+    assert (accounts.received, accounts.absent, accounts.due) == (10, 10, 20)
+    assert accounts.longest_silence_us == 10 * PERIOD_US
+
+
+def test_who_was_closed_early_is_due_the_rest_but_not_what_comes_after_he_would_have_left() -> None:
+    closed = Member(ended_us=due(3) - 1, until_us=due(7))
+    story = Story([Member(), closed], [*ticks(*range(10)), *ticks(0, 1, 2, member=1)], range(START_US, due(10)))
+    accounts = story.main()
+    assert (accounts.received, accounts.absent) == (13, 4)
+
+
+def test_who_leaves_by_plan_is_due_nothing_more() -> None:
+    leaver = Member(ended_us=due(3) - 1, left=True)
+    story = Story([Member(), leaver], [*ticks(*range(10)), *ticks(0, 1, 2, member=1)], range(START_US, due(10)))
+    accounts = story.main()
+    assert (accounts.received, accounts.due) == (13, 13)
