@@ -81,7 +81,7 @@ class Recorder:
         self.stretches: list[Histogram] = []
         """Lateness of the main group in the last two seconds of the warm-up, then in each two seconds of the window."""
         self.latest_lateness = Histogram()
-        """Since it was last exchanged for a new one; for the summary rows of a running test."""
+        """Of the main group since the beginning, measured or not; for a table of what is going on."""
         self.latest_interval_error = Histogram()
         self.rooms: dict[str, RoomTicks] = {}
         self.window: Window = NO_WINDOW

@@ -65,6 +65,11 @@ class Entry(StatsEntry):
         return self.total_response_time / self.num_requests if self.num_requests else 0.0
 
     @property
+    def avg_content_length(self) -> float:
+        """The mean length of what came."""
+        return self.total_content_length / max(1, self.num_requests - self.num_failures)
+
+    @property
     def median_response_time(self) -> float:
         """The p50."""
         return self.get_response_time_percentile(0.5)

@@ -6,6 +6,7 @@ Importing this imports Locust, which patches the process.
 
 from __future__ import annotations
 
+import math
 from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -110,8 +111,10 @@ def key_figures(summary: LoadSummary) -> list[Shown]:
     connections, frames, lateness = summary.connections, summary.frames, summary.tick_lateness_ms
     figures = (
         ("connected", f"{connections.connected} of {connections.requested}", "connections.connected"),
-        ("frames", f"{frames.received} of {frames.expected}", "frames.received"),
-        ("reach", _in_words(None if summary.reach is None else 100 * summary.reach, "{:.2f} %"), "reach"),
+        ("frames", f"{frames.received} of {lateness.count}", "frames.received"),
+        ("ticks came", _percent(summary.ticks_came), "ticks_came"),
+        ("reach", _percent(summary.reach), "reach"),
+        ("longest silence", _in_words(summary.longest_silence_ms, "{:.0f} ms"), "longest_silence_ms"),
         ("tick lateness p50", _in_words(lateness.p50, "{:.2f} ms"), "tick_lateness_ms.p50"),
         ("tick lateness p99", _in_words(lateness.p99, "{:.2f} ms"), "tick_lateness_ms.p99"),
         ("tick lateness max", _in_words(lateness.max, "{:.2f} ms"), "tick_lateness_ms.max"),
@@ -124,3 +127,8 @@ def key_figures(summary: LoadSummary) -> list[Shown]:
 
 def _in_words(value: float | None, words: str) -> str:
     return "unknown" if value is None else words.format(value)
+
+
+def _percent(ratio: float | None) -> str:
+    """Return a ratio as it is shown: nothing but all of it is 100 %."""
+    return _in_words(None if ratio is None else math.floor(10_000 * ratio) / 100, "{:.2f} %")

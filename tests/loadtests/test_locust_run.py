@@ -115,7 +115,7 @@ def test_the_panel_says_what_became_of_a_run_and_which_figures_stand(played: tup
     assert "tickbench: not valid" in panel
     assert "summary.json" in panel
     assert "warning: a warning" in panel
-    assert "<div><dt>reach</dt><dd>100.00 %</dd></div>" in panel
+    assert "<div><dt>reach</dt><dd>99.99 %</dd></div>" in panel
     assert '<div class="spoiled"><dt>tick lateness p99</dt><dd>7.22 ms</dd></div>' in panel
 
 

@@ -89,6 +89,7 @@ def test_at_the_end_every_row_is_the_summary_s(shown: dict[str, Any]) -> None:
         assert row["max_response_time"] == pytest.approx(lateness.max, rel=0.005, abs=0.006)
         assert row["avg_response_time"] == pytest.approx(lateness.mean, rel=0.001)
         assert row["total_rps"] == row["current_rps"] == pytest.approx(lateness.count / summary.duration_s)
+        assert row["avg_content_length"] == pytest.approx(summary.frames.bytes / summary.frames.received)
         assert row["num_failures"] == lateness.count - summary.frames.received
     assert shown["charts"] == [pytest.approx(lateness.p99, rel=0.005, abs=0.006)]
 
