@@ -78,7 +78,7 @@ def search_results(results: Results) -> list[SearchResult]:
     """Return what each search that was begun found."""
     suite, found = results.record.suite, []
     for search, block, arm in searches_of(suite):
-        runs = runs_of_search(results.runs, search, block, arm)
+        runs = runs_of_search(suite, results.runs, search, block, arm)
         took_s = sum(run.took_s for run in runs)
         step = next_step(search, probes_of(search, runs), took_s)
         capacity = step if isinstance(step, Capacity) else None

@@ -58,7 +58,7 @@ def run_all(
             runs.append(run)
             observer.run_ended(run)
             has_waited = has_waited and is_spoiled(run)
-            if is_unfit(runs) and next_run(suite, runs) is not None:
+            if is_unfit(suite, runs) and next_run(suite, runs) is not None:
                 if has_waited or not _wait(suite, runs, trial, observer):
                     return False
                 has_waited = True

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from tickbench.results import Run
+from tickbench.suite import Suite
 
 STREAK = 3
 """So many runs in a row that the machine spoiled, and it is taken to be unfit to measure on."""
@@ -30,7 +31,7 @@ ADVICE = {
     "was away": "Use a quieter host or dedicated cores: what outranks every process here keeps {server} for itself",
     "clock": "Keep whatever sets the clock (ntpd, chronyd, the hypervisor's tools) from stepping it until the end",
 }
-"""What to do about a reason that has these words; the first that fits a run's is told."""
+"""What to do about a reason that has these words; that about the reason that there was most often is told."""
 NO_ADVICE = "tickbench doctor says what is known of this machine"
 
 
@@ -48,13 +49,18 @@ def is_spoiled(run: Run) -> bool:
     return run.load is not None and bool(run.load.validity.machine)
 
 
-def is_unfit(runs: Sequence[Run]) -> bool:
-    """Whether the last runs say that the machine cannot measure: :data:`STREAK` spoiled ones, or twice as many, ..."""
+def is_unfit(suite: Suite, runs: Sequence[Run]) -> bool:
+    """
+    Whether the last runs say that the machine cannot measure: :data:`STREAK` spoiled ones, or twice as many, ...
+
+    Never for a suite that takes runs as they come, and makes none again.
+
+    """
     spoiled = _spoiled_at_end(_in_order(runs))
-    return spoiled > 0 and spoiled % STREAK == 0
+    return _makes_again(suite) and spoiled > 0 and spoiled % STREAK == 0
 
 
-def waived(runs: Sequence[Run]) -> set[int]:
+def waived(suite: Suite, runs: Sequence[Run]) -> set[int]:
     """
     Return the numbers of the runs that ended in a stop: they are no attempts.
 
@@ -63,6 +69,8 @@ def waived(runs: Sequence[Run]) -> set[int]:
 
     """
     found: set[int] = set()
+    if not _makes_again(suite):
+        return found
     streak: list[int] = []
     for run in _in_order(runs):
         streak = [*streak, run.number] if is_spoiled(run) else []
@@ -88,12 +96,17 @@ def why_unfit(runs: Sequence[Run]) -> Unfit | None:
     kinds = Counter(NUMBER.sub("#", reason) for reason in reasons)
     last = {NUMBER.sub("#", reason): reason for reason in reasons}
     happened = [f"{last[kind]} in {count} of {len(runs)} runs" for kind, count in kinds.most_common(2)]
-    return Unfit("; ".join(happened), _advice(reasons, spoiled[-1].cpus_server))
+    most = [last[kind] for kind, _ in kinds.most_common()]
+    return Unfit("; ".join(happened), _advice(most, spoiled[-1].cpus_server))
+
+
+def _makes_again(suite: Suite) -> bool:
+    return suite.max_attempts > 1
 
 
 def _advice(reasons: Sequence[str], cpus_server: Sequence[int] | None) -> str:
     server = f"core {cpus_server[0]}" if cpus_server is not None and len(cpus_server) == 1 else "the server's cores"
-    words = (advice for words, advice in ADVICE.items() if any(words in reason for reason in reasons))
+    words = (advice for reason in reasons for words, advice in ADVICE.items() if words in reason)
     return next(words, NO_ADVICE).format(server=server)
 
 

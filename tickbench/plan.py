@@ -65,7 +65,7 @@ def next_run(suite: Suite, runs: Sequence[Run], parts: Collection[str] | None = 
     """
     number = max((run.number for run in runs), default=0) + 1
     latest = {slot_of(run): run for run in sorted(runs, key=lambda run: run.number)}
-    tries, fixed = _tries(runs), list(fixed_runs(suite))
+    tries, fixed = _tries(suite, runs), list(fixed_runs(suite))
     repeats_left = most_repeats(suite) - sum(max(0, tries[planned.slot] - 1) for planned in fixed)
     for planned in fixed:
         if parts is not None and planned.part not in parts:
@@ -80,7 +80,7 @@ def next_run(suite: Suite, runs: Sequence[Run], parts: Collection[str] | None = 
     for search, block, arm in searches_of(suite):
         if parts is not None and search.name not in parts:
             continue
-        own = runs_of_search(runs, search, block, arm)
+        own = runs_of_search(suite, runs, search, block, arm)
         step = next_step(search, probes_of(search, own), sum(run.took_s for run in own))
         if isinstance(step, int):
             return _probe(suite, search, block, arm, step, number)
@@ -92,15 +92,15 @@ def most_repeats(suite: Suite) -> int:
     return max(STREAK, ceil(REPEATS_SHARE * len(list(fixed_runs(suite)))))
 
 
-def _tries(runs: Sequence[Run]) -> Counter[Slot]:
+def _tries(suite: Suite, runs: Sequence[Run]) -> Counter[Slot]:
     """Return how often each run was tried, without what was tried while the machine was unfit."""
-    left_out = waived(runs)
+    left_out = waived(suite, runs)
     return Counter(slot_of(run) for run in runs if run.number not in left_out)
 
 
-def runs_of_search(runs: Sequence[Run], search: Search, block: int, arm: Arm) -> list[Run]:
+def runs_of_search(suite: Suite, runs: Sequence[Run], search: Search, block: int, arm: Arm) -> list[Run]:
     """Return the runs of one search of one arm, without those that were made while the machine was unfit."""
-    left_out = waived(runs)
+    left_out = waived(suite, runs)
     own = [run for run in runs if (run.part, run.block, run.arm) == (search.name, block, arm.name)]
     return [run for run in own if run.number not in left_out]
 
@@ -136,7 +136,7 @@ def fixed_runs(suite: Suite) -> Iterator[PlannedRun]:
 
 def estimate_s(suite: Suite, runs: Sequence[Run] = ()) -> float:
     """How many seconds the runs that are left take, about: searches all that they may, and no run twice."""
-    made = _tries(runs)
+    made = _tries(suite, runs)
     left_s = sum(run_estimate_s(planned) for planned in fixed_runs(suite) if not made[planned.slot])
     return left_s + _searches_estimate_s(suite, runs)
 
@@ -148,7 +148,7 @@ def time_left_s(suite: Suite, runs: Sequence[Run]) -> float:
     expected_s = sum(plans[slot] for slot in {slot_of(run) for run in own})
     spent_s = sum(run.took_s + (run.quiet.waited_s if run.quiet is not None else 0) for run in own)
     pace = spent_s / expected_s if expected_s else 1.0
-    made = _tries(runs)
+    made = _tries(suite, runs)
     following = next_run(suite, runs)
     left_s = sum(estimate_s for slot, estimate_s in plans.items() if not made[slot])
     if following is not None and made[following.slot] and following.slot in plans:
@@ -165,7 +165,7 @@ def place_of(suite: Suite, planned: PlannedRun) -> tuple[int, int] | None:
 def _searches_estimate_s(suite: Suite, runs: Sequence[Run]) -> float:
     left_s = 0.0
     for search, block, arm in searches_of(suite):
-        own = runs_of_search(runs, search, block, arm)
+        own = runs_of_search(suite, runs, search, block, arm)
         spent_s = sum(run.took_s for run in own)
         if isinstance(next_step(search, probes_of(search, own), spent_s), int):
             left_s += max(search.budget_s - spent_s, OVERHEAD_S + search.warm_up_s + search.duration_s)

@@ -55,7 +55,7 @@ class ProgressDisplay:
     def run_ended(self, run: Run) -> None:
         """Print its figures and move on."""
         self.runs.append(run)
-        words = f"run {run.number}  {run.part}  {run.arm}, {run.connections}  {run_line(run)}"
+        words = f"{self.now or f'run {run.number}'}: {run_line(run)}"
         style = "dim" if run.load is not None and not is_valid(run) else None
         self.console.print(escape(words), soft_wrap=True, style=style)
         self._show_progress()
@@ -166,16 +166,22 @@ def load_table(load: LoadSummary) -> Table:
         value = figure.read(load)
         unknown = figure.why_none(load) or "unknown"
         words = escape(unknown) if value is None else f"{figure.words(value)} {figure.unit}".rstrip()
-        table.add_row(figure.title, words)
+        table.add_row(figure.title, dimmed(words, load, figure.key))
     if load.input_ms is not None and load.input_ms.count:
-        table.add_row("key to turn p50, p99", f"{milliseconds(load.input_ms.p50)}, {milliseconds(load.input_ms.p99)}")
+        words = f"{milliseconds(load.input_ms.p50)}, {milliseconds(load.input_ms.p99)}"
+        table.add_row("key to turn p50, p99", dimmed(words, load, "input_ms"))
     if lost := lost_words(load):
         table.add_row("lost", lost)
     for name, group in load.groups.items():
-        table.add_row(f"group {escape(name)}", group_words(group))
+        table.add_row(f"group {escape(name)}", dimmed(group_words(group), load, "groups"))
     for number, stage in enumerate(load.stages, 1):
-        table.add_row(f"stage {number}", stage_words(stage))
+        table.add_row(f"stage {number}", dimmed(stage_words(stage), load, "stages"))
     return table
+
+
+def dimmed(words: str, load: LoadSummary, figure: str) -> str:
+    """Return words about a figure as markup: dim where it cannot be trusted."""
+    return f"[dim]{words}[/dim]" if load.validity.spoiled_by(figure) else words
 
 
 def group_words(group: GroupFigures) -> str:

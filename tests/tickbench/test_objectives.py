@@ -11,7 +11,7 @@ from rich.console import Console
 from shared.measure.histogram import Histogram
 from shared.measure.summary import LoadSummary, Validity
 from tickbench.objectives import judge_median, judge_run, status_of
-from tickbench.screen import print_objectives
+from tickbench.screen import load_table, print_objectives
 from tickbench.slo import parse_slo
 
 Tickbench = Callable[..., subprocess.CompletedProcess[str]]
@@ -63,6 +63,15 @@ def test_several_runs_hold_what_the_median_of_those_to_be_trusted_holds(summary:
     assert judge_median(objective, [loads[0], of(summary, STOLEN, reach=1.0)]).outcome == "broken"
     assert judge_median(objective, [of(summary, STOLEN, reach=1.0)]).outcome == "not judged"
     assert judge_median(objective, []).outcome == "not judged"
+
+
+def test_of_a_load_run_what_cannot_be_trusted_is_dim(summary: LoadSummary) -> None:
+    console = Console(force_terminal=True, width=100)
+    with console.capture() as capture:
+        console.print(load_table(of(summary, STOLEN, spared=("reach",))))
+    dim = "\n".join(line for line in capture.get().splitlines() if "\x1b[2m" in line)
+    assert "tick lateness p99" in dim
+    assert "reach" not in dim
 
 
 def test_objectives_are_printed_a_line_each_with_the_arm(

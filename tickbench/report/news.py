@@ -25,7 +25,7 @@ def news_of(results: Results, comparisons: Comparisons) -> str:
 
 def is_stopped(results: Results) -> bool:
     """Whether the machine is why runs are missing: the last ones say that it cannot measure."""
-    return is_unfit(results.runs) and next_run(results.record.suite, results.runs) is not None
+    return is_unfit(results.record.suite, results.runs) and next_run(results.record.suite, results.runs) is not None
 
 
 def verdict_sentence(results: Results, comparisons: Comparisons) -> str:
