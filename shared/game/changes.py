@@ -42,7 +42,7 @@ class PlayerScored(Change, frozen=True, array_like=True, gc=False, tag="p_score"
 
 
 class PlayerDied(Change, frozen=True, array_like=True, gc=False, tag="p_gameover"):
-    """A snake died; it stays lying in the field until the round ends."""
+    """A snake died; it stays lying in the field for a while."""
 
     player_id: int
 

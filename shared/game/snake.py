@@ -20,7 +20,19 @@ MAX_WAITING_TURNS = 2
 class Snake:
     """A player's snake, from its join to its death."""
 
-    __slots__ = ("body", "color", "direction", "growth", "name", "phase", "player_id", "score", "turns")
+    __slots__ = (
+        "body",
+        "color",
+        "direction",
+        "growth",
+        "name",
+        "phase",
+        "player_id",
+        "safe_until",
+        "score",
+        "stuck",
+        "turns",
+    )
 
     def __init__(self, player_id: int, name: str) -> None:
         self.player_id = player_id
@@ -28,6 +40,8 @@ class Snake:
         self.color = 0
         self.score = 0
         self.growth = 0  # moves for which the tail stays where it is
+        self.safe_until = 0  # the beat before which nothing kills it
+        self.stuck = 0  # moves in a row that something was in its way
         self.phase = 0  # how far its moves are ahead of the beat, in the parts of a beat that the world counts in
         self.direction: Direction = RIGHT
         self.turns: list[Direction] = []

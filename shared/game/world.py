@@ -3,11 +3,12 @@ The field and one step of the rules, after snakepit's ``game.py`` with its fault
 
 The field is sparse: only cells that are not empty are kept, so a step costs in proportion to what it changes, never to
 the field. A snake moves once a *beat*, which is one step or more; snakes move in different steps of it, so that each
-step has work. What comes by chance does so by beats, too. Random numbers come from the ``rng`` that is handed in, in an
-order that depends on commands alone. Knows nothing of connections, rooms, encodings or time.
+step has work. What comes by chance or goes by itself does so by beats, too. Random numbers come from the ``rng`` that
+is handed in, in an order that depends on commands alone. Knows nothing of connections, rooms, encodings or time.
 """
 
 import random
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -30,6 +31,16 @@ COLORS = range(1, 7)
 BORDER_DISTANCE = 5
 """A snake's tail is born at least this many cells from the border."""
 BIRTH_DRAWS = 20
+BIRTH_VIEW = 16
+"""Of a newborn, in cells: with as many free ahead any place is good; of places with fewer, that with the most."""
+SAFE_BEATS = 48
+"""In which nothing kills a newborn, unless it is a bot: what is in its way only stops it."""
+PATIENCE = 3
+"""Moves for which a snake stands before what is in its way; if it does not turn away by then, it dies."""
+CORPSE_BEATS = 8
+"""For which a dead snake lies in the field."""
+CELLS_A_STONE = 50
+"""Of the field: where there are more stones, the oldest goes."""
 BIRTH_DIRECTIONS = tuple(DIRECTIONS.values())
 PLACE_DRAWS = 20
 SPAWN_CHANCE = 0.06
@@ -81,6 +92,9 @@ class World:
         self._rng = rng
         self._width, self._height = rules.width, rules.height
         self._moves, self._steps = rules.moves, rules.steps
+        self._beats = 0  # that have begun
+        self._corpses: deque[tuple[int, list[CellChanged]]] = deque()  # the beat in which they go, and their cells
+        self._stones: deque[CellChanged] = deque()
         self._beat = 0  # how far it is, in parts of rules.steps: whole numbers, so that nothing drifts
         self._round_over = False
         self._bots = [Bot(player_id) for player_id in range(1, rules.bots + 1)]
@@ -103,8 +117,8 @@ class World:
                 self._bear(snake)
             elif self._is_due(snake):
                 self._move(snake)
-        if self._beat < self._moves and self.living and self._rng.random() < SPAWN_CHANCE:
-            self._put_somewhere("#", 0)
+        if self._beat < self._moves and self.living:
+            self._begin_beat()
         # A step in which nobody plays is none of a beat: how many went by before a game began must not matter.
         self._beat = (self._beat + self._moves) % self._steps
         return step
@@ -163,23 +177,26 @@ class World:
 
     def _move(self, snake: Snake) -> None:
         # The one hot path of the rules, so it draws its cells itself: calls to _draw would cost it a quarter more.
-        if snake.turns:
-            snake.direction = snake.turns.pop(0)
+        dx, dy = way = snake.turns[0] if snake.turns else snake.direction
         cells, changes, body, color = self.cells, self._step.changes, snake.body, snake.color
         neck_x, neck_y = neck = body[0]
-        x, y = head = (neck_x + snake.direction[0], neck_y + snake.direction[1])
+        x, y = head = (neck_x + dx, neck_y + dy)
         if not (0 <= x < self._width and 0 <= y < self._height):
-            self._die(snake)
+            self._stop(snake)
             return
         cell = cells.get(head)
         food = 0
         if cell is not None:
             food = DIGITS.get(cell.char, 0)
             if not food:
-                self._die(snake)
+                self._stop(snake)
                 return
             snake.score += food
             changes.append(PlayerScored(snake.player_id, snake.score))
+        if snake.turns:
+            del snake.turns[0]
+            snake.direction = way
+        snake.stuck = 0
         body.appendleft(head)
         cells[head] = drawn_head = CellChanged(x, y, "%", color)
         cells[neck] = drawn_neck = CellChanged(neck_x, neck_y, "@", color)
@@ -196,14 +213,37 @@ class World:
         if self._rng.random() < SPAWN_CHANCE:
             self._spawn_digit()
 
+    def _stop(self, snake: Snake) -> None:
+        """Have a snake stand before what is in its way, and forget the turns that led there; kill it if it must die."""
+        snake.stuck += 1
+        if snake.stuck > PATIENCE and self._beats >= snake.safe_until:
+            self._die(snake)
+        snake.turns.clear()
+
+    def _begin_beat(self) -> None:
+        """Take away what has lain long enough; a stone may come."""
+        self._beats += 1
+        while self._corpses and self._corpses[0][0] <= self._beats:
+            for cell in self._corpses.popleft()[1]:
+                self._clear((cell.x, cell.y))
+        if self._rng.random() < SPAWN_CHANCE and (stone := self._put_somewhere("#", 0)):
+            self._stones.append(stone)
+            if len(self._stones) * CELLS_A_STONE > self._width * self._height:
+                oldest = self._stones.popleft()
+                self._clear((oldest.x, oldest.y))
+
     def _bear(self, snake: Snake) -> None:
         if self._round_over:
             self.cells.clear()
+            self._corpses.clear()
+            self._stones.clear()
             self._step.changes.append(WorldReset())
             self._round_over = False
         if not self._find_birthplace(snake):
             return
         snake.color = self._rng.choice(self._rarest_colors())
+        if snake.player_id > self.rules.bots:  # bots look where they go, from their first move on
+            snake.safe_until = self._beats + SAFE_BEATS
         snake.phase = snake.player_id * 144 % 233 * self._steps // 233  # 144/233: the golden ratio spreads any number
         self.living += 1
         self._step.changes.append(PlayerJoined(snake.player_id, snake.name, snake.color, snake.score))
@@ -212,7 +252,12 @@ class World:
         self._spawn_digit()
 
     def _find_birthplace(self, snake: Snake) -> bool:
-        """Lay the snake on three empty cells in a row; give up, until the next step, after 20 draws."""
+        """
+        Lay the snake on three empty cells in a row, its way ahead free; give up, until the next step, after 20 draws.
+
+        The first place with BIRTH_VIEW free cells ahead is taken, else that with the most.
+        """
+        most = -1
         draw, cells = self._rng.random, self.cells
         width, height = self.rules.width - 2 * BORDER_DISTANCE, self.rules.height - 2 * BORDER_DISTANCE
         for _ in range(BIRTH_DRAWS):
@@ -220,10 +265,14 @@ class World:
             dx, dy = direction = BIRTH_DIRECTIONS[int(draw() * 4)]
             middle, head = (x + dx, y + dy), (x + 2 * dx, y + 2 * dy)
             if tail not in cells and middle not in cells and head not in cells:
-                snake.direction = direction
-                snake.body.extend((head, middle, tail))
-                return True
-        return False
+                ahead = self._openness.run(head, direction, BIRTH_VIEW)
+                if ahead > most:
+                    most, snake.direction, place = ahead, direction, (head, middle, tail)
+                if ahead == BIRTH_VIEW:
+                    break
+        if most >= 0:
+            snake.body.extend(place)
+        return most >= 0
 
     def _rarest_colors(self) -> list[int]:
         worn = dict.fromkeys(COLORS, 0)
@@ -243,8 +292,9 @@ class World:
         self._step.scores_changed |= self.top_scores.add(snake.name, snake.score)
         changes.append(list_top_scores(self.top_scores.rows))
         last = len(snake.body) - 1
-        for index, position in enumerate(snake.body):
-            self._draw(position, "x" if index == 0 else "+" if index == last else "@", 0)
+        chars = ("x" if index == 0 else "+" if index == last else "@" for index in range(last + 1))
+        corpse = [self._draw(position, char, 0) for position, char in zip(snake.body, chars, strict=True)]
+        self._corpses.append((self._beats + CORPSE_BEATS, corpse))
         if not self.living:
             self._end_round()
 
@@ -260,9 +310,10 @@ class World:
 
     # Cells
 
-    def _draw(self, position: Position, char: str, color: int) -> None:
+    def _draw(self, position: Position, char: str, color: int) -> CellChanged:
         self.cells[position] = change = CellChanged(position[0], position[1], char, color)
         self._step.changes.append(change)
+        return change
 
     def _clear(self, position: Position) -> None:
         self.cells.pop(position, None)
@@ -271,9 +322,9 @@ class World:
     def _spawn_digit(self) -> None:
         self._put_somewhere(str(self._rng.randint(1, 9)), self._rng.choice(COLORS))
 
-    def _put_somewhere(self, char: str, color: int) -> None:
+    def _put_somewhere(self, char: str, color: int) -> CellChanged | None:
         """
-        Draw on an empty cell; do nothing if there is none.
+        Draw on an empty cell, and return it; do nothing if there is none.
 
         Where 20 draws in a row find none, most of the field is taken, and the next empty cell in reading order is it.
         """
@@ -283,13 +334,12 @@ class World:
         for _ in range(PLACE_DRAWS):
             x, y = int(draw() * width), int(draw() * height)
             if (x, y) not in cells:
-                self._draw((x, y), char, color)
-                return
+                return self._draw((x, y), char, color)
         if len(cells) == width * height:
-            return
+            return None
         while (x, y) in cells:
             x, y = (x + 1, y) if x + 1 < width else (0, (y + 1) % height)
-        self._draw((x, y), char, color)
+        return self._draw((x, y), char, color)
 
 
 def list_top_scores(rows: list[tuple[str, int]]) -> TopScoresListed:

@@ -130,12 +130,23 @@ def test_a_round_goes_on_while_one_lives(calm_server: RunningServer, room: str) 
     assert death.named("p_gameover") == [["p_gameover", mortal.player_id]]
     dead = [cell for cell, shown in survivor.board.cells.items() if shown[0] in "x@+" and shown[1] == 0]
     assert len(dead) >= 3
-    survivor.next_tick()
     newcomer = calm_server.enter(room, "newcomer")
-    assert {newcomer.board.cells[cell] for cell in dead} == {survivor.board.cells[cell] for cell in dead}
     birth = newcomer.join()
     assert not birth.named("reset_world")
-    assert all(newcomer.board.cells[cell][1] == 0 for cell in dead)
+    assert survivor.player_id in newcomer.board.alive
+    survivor.until(lambda tick: tick.n >= birth.n)
+    assert newcomer.board.cells == survivor.board.cells
+
+
+def test_the_dead_go_from_the_field(calm_server: RunningServer, room: str) -> None:
+    mortal, survivor = calm_server.enter(room, "mortal"), calm_server.enter(room, "survivor")
+    mortal.join()
+    survivor.join()
+    mortal.hang_up()
+    survivor.until(lambda tick: tick.named("p_gameover"))
+    assert survivor.board.find("x")
+    survivor.until(lambda _: not survivor.board.find("x", "+"))
+    assert survivor.is_alive
 
 
 def test_a_leaver_dies_at_the_next_tick(calm_server: RunningServer, room: str) -> None:

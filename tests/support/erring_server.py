@@ -255,6 +255,12 @@ def turn_anywhere(self: Any, direction: Any) -> None:
         self.turns.append(direction)
 
 
+def turn_back_and_die() -> None:
+    """As where a snake dies of the first thing in its way, which its own neck is."""
+    replace(snake.Snake, "turn", turn_anywhere)
+    world.SAFE_BEATS = world.PATIENCE = 0
+
+
 def leave_unseen(self: Any, member: Any) -> None:
     if self.members.pop(member.session.player_id, None):
         self._first = None
@@ -355,7 +361,7 @@ PLANTS: dict[str, Plant] = {
     # Wrong timing and semantics
     "pongs with ticks": pong_with_ticks,
     "pongs of integers": replacing(session.Session, "_judge", pong_integers),
-    "turns straight back": replacing(snake.Snake, "turn", turn_anywhere),
+    "turns straight back": turn_back_and_die,
     "many turns wait": replacing(snake, "MAX_WAITING_TURNS", 9),
     "leavers live": replacing(room.Room, "leave", leave_unseen),
     "join twice": replacing(world.World, "_apply", apply_join_again),

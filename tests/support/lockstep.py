@@ -3,6 +3,7 @@ Ten players in lock-step with the ticks of a room, so that a run can be repeated
 
 Each input is sent right after a tick frame, and proven to be taken before the next step: a ping follows it, whose pong
 must be stamped before the next tick is due. What is sent depends on a seed and on what the commands told, not on time.
+In between nobody says a word, until the last snake has died: so a round ends, and another begins.
 """
 
 import hashlib
@@ -86,10 +87,12 @@ class Lockstep:
         # Steps without a snake change nothing and draw no random number: how many came so far does not matter.
         self._spectator.ping()
         self._spectator.next_tick()
-        first = len(self._spectator.ticks)
+        first, hush = len(self._spectator.ticks), False
         for step in range(self._steps):
             n = self._spectator.ticks[-1].n
-            for player in self._chance.sample(self._players, self._chance.choice(SPEAKERS[step % 2])):
+            hush = (hush or step == self._steps // 3) and bool(self._spectator.board.alive)
+            speakers = 0 if hush else self._chance.choice(SPEAKERS[step % 2])
+            for player in self._chance.sample(self._players, speakers):
                 self._act(player, n)
             # A step takes what has come by when it is due, or a little later: in a thread or another process it may
             # have begun while we were still being answered.

@@ -7,6 +7,7 @@ from tickbench.conformance.subject import Subject
 from tickbench.conformance.verdict import FaultError
 
 ALL_KEYS = (37, 38, 39, 40)
+UNDER_WAY = "the first move may have been under way when the keys came"
 OTHER_INTEGERS = (0, 13, 32, 36, 41, -37, 2**40)
 
 
@@ -23,6 +24,8 @@ def check_turn(subject: Subject) -> str | None:
         moves = rider.moves[seen:]
         if not moves or not has_way:
             raise NothingShownError("the snake died too early")
+        if moves == [rider.heading, rider.key("side")]:
+            raise NothingShownError(UNDER_WAY)
         if moves[0] != rider.key("side"):
             raise FaultError(f"the snake headed for {rider.heading}, key {rider.key('side')}: it moved {moves}", right)
 
@@ -104,6 +107,8 @@ def check_waiting_turns(subject: Subject) -> str | None:
         rider.ride(3)
         if len(rider.moves) < 3 or not has_way:
             raise NothingShownError("something was in its way")
+        if rider.moves == [rider.heading, *wanted[:2]]:
+            raise NothingShownError(UNDER_WAY)
         if rider.moves != wanted:
             sent = [rider.key(way) for way in ways]
             seen = f"the snake headed for {rider.heading}, keys {sent} between two moves: it moved {rider.moves}"

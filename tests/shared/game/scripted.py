@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from shared.game.changes import CellChanged, Change
 from shared.game.commands import Command
 from shared.game.snake import DIRECTIONS, Position, Snake
-from shared.game.world import Rules, World
+from shared.game.world import PATIENCE, Rules, World
 
 LEFT, UP, RIGHT, DOWN = 37, 38, 39, 40
 DIGITS = frozenset("123456789")
@@ -60,6 +60,11 @@ class Game:
         """Apply some steps without a command."""
         for _ in range(count):
             self.world.step()
+
+    def lose_patience(self) -> None:
+        """Have the next step kill whoever has something in its way."""
+        for snake in self.world.snakes.values():
+            snake.stuck = PATIENCE
 
     def put(self, text: str, x: int, y: int, color: int = 0) -> None:
         """Put chars into the field, from a cell on to the right."""

@@ -6,12 +6,22 @@ from collections import Counter
 
 import pytest
 
-from shared.game.bots import Bot
+from shared.game.bots import Bot, Openness
 from shared.game.changes import CellChanged, PlayerDied, PlayerJoined, PlayerScored, TopScoresListed, WorldReset
 from shared.game.commands import Join, Leave, Turn
 from shared.game.scores import TopScores
 from shared.game.snake import DIRECTIONS
-from shared.game.world import GAME_OVER, MAX_PLAYERS_REACHED, Rules, World, list_top_scores
+from shared.game.world import (
+    BIRTH_VIEW,
+    CORPSE_BEATS,
+    GAME_OVER,
+    MAX_PLAYERS_REACHED,
+    PATIENCE,
+    SAFE_BEATS,
+    Rules,
+    World,
+    list_top_scores,
+)
 from tests.shared.game.scripted import DIGITS, DOWN, LEFT, RIGHT, SMALLEST, UP, Game, ahead, of_kind
 
 BIRTH_ROW = (5, 5, 10)
@@ -50,15 +60,71 @@ def test_a_snake_does_not_move_in_the_step_of_its_birth() -> None:
 
 
 def test_births_reach_every_place_that_is_five_from_the_border() -> None:
-    tails, directions = set(), Counter[tuple[int, int]]()
+    columns, rows, directions = set(), set(), Counter[tuple[int, int]]()
     for seed in range(2000):
-        world = World(Rules(20, 12), random.Random(seed))
+        world = World(Rules(60, 60), random.Random(seed))
         world.step([Join(1, "ann")])
-        tails.add(world.snakes[1].body[-1])
+        x, y = world.snakes[1].body[-1]
+        columns.add(x)
+        rows.add(y)
         directions[world.snakes[1].direction] += 1
-    assert tails == {(x, y) for x in range(5, 15) for y in range(5, 7)}
+    assert columns == rows == set(range(5, 55))
     assert set(directions) == set(DIRECTIONS.values())
     assert min(directions.values()) > 400
+
+
+def test_a_newborn_has_a_free_way_ahead() -> None:
+    """On the default field it always finds one; where the field is small, that with the most free cells of 20 draws."""
+    ways = []
+    for rules in (Rules(), SMALLEST):
+        for seed in range(200):
+            world = World(rules, random.Random(seed))
+            world.step([Join(1, "ann")])
+            snake = world.snakes[1]
+            ways.append(Openness(rules.width, rules.height, {}).run(snake.body[0], snake.direction, 100))
+    assert min(ways[:200]) >= BIRTH_VIEW
+    assert min(ways[200:]) >= 6, "up and down there are but three"
+
+
+def test_a_newborn_looks_away_from_what_lies_there() -> None:
+    game = Game(rules=Rules(60, 25))
+    for x in (*range(8, 20), *range(24, 60)):
+        for y in range(25):
+            game.put("#", x, y)
+    game.world._rng = random.Random(1)
+    for player_id in range(1, 9):
+        game.step(Join(player_id, "ann"))
+    ahead = [snake for snake in game.world.snakes.values() if snake.direction[0]]
+    assert len(game.world.snakes) == 8
+    assert ahead == [], "up and down there are twelve free cells, sideways none"
+
+
+@pytest.mark.parametrize("way", ["border", "stone", "snake"])
+def test_nothing_kills_a_newborn_for_48_beats(way: str) -> None:
+    """What is in its way only stops it; then it has to turn, as any other."""
+    game = Game(rules=Rules(20, 11, moves=1, steps=2))
+    game.step(Join(1, "ann"))
+    snake = game.snake(1)
+    if way == "stone":
+        game.put("#", *ahead(snake))
+    if way == "snake":
+        game.put("@", *ahead(snake), color=3)
+    steps = 1
+    while PlayerDied(1) not in game.step():
+        steps += 1
+    assert 2 * (SAFE_BEATS - 1) <= steps <= 2 * SAFE_BEATS
+
+
+def test_a_bot_is_born_as_mortal_as_others_become() -> None:
+    world = World(Rules(bots=1), random.Random(1))
+    world.step([Join(2, "ann")])
+    assert (world.snakes[1].safe_until, world.snakes[2].safe_until) == (0, SAFE_BEATS)
+
+
+def test_a_newborn_that_leaves_is_dead() -> None:
+    game = Game()
+    game.step(Join(1, "ann"))
+    assert PlayerDied(1) in game.step(Leave(1))
 
 
 @pytest.mark.parametrize("obstacle", ["#", "9", "+"])
@@ -223,6 +289,7 @@ def test_the_border_is_the_end_and_no_cell_before_it(key: int, last: tuple[int, 
     game = Game((10, 5, key), rules=SMALLEST)
     while game.snake(1).body[0] != last:
         assert of_kind(PlayerDied, game.step()) == []
+    game.lose_patience()
     assert PlayerDied(1) in game.step()
 
 
@@ -230,14 +297,57 @@ def test_the_border_is_the_end_and_no_cell_before_it(key: int, last: tuple[int, 
 def test_a_stone_or_a_dead_snake_is_the_end(obstacle: str) -> None:
     game = Game((10, 10, RIGHT))
     game.put(obstacle, 13, 10)
+    game.lose_patience()
     assert game.step()[0] == PlayerDied(1)
     assert game.shows(13, 10) == obstacle
+
+
+def test_a_snake_stands_for_three_moves_before_what_is_in_its_way_and_then_dies() -> None:
+    game = Game((10, 10, RIGHT), rules=Rules(moves=1, steps=5))
+    game.put("#", 13, 10)
+    for _ in range(5 * 3):
+        assert game.step() == []
+    assert game.snake(1).body[0] == (12, 10)
+    assert PlayerDied(1) in game.step()
+
+
+def test_who_turns_away_in_time_lives_on_and_may_stand_as_long_again() -> None:
+    game = Game((10, 10, RIGHT))
+    for place in ((13, 10), (12, 8)):
+        game.put("#", *place)
+    game.steps(PATIENCE)
+    game.step(Turn(1, UP))
+    assert game.snake(1).body[0] == (12, 9)
+    game.steps(PATIENCE)
+    game.step(Turn(1, LEFT))
+    assert game.snake(1).body[0] == (11, 9)
+
+
+def test_a_turn_into_what_is_in_the_way_is_forgotten() -> None:
+    game = Game((10, 10, RIGHT))
+    game.put("#", 12, 9)
+    assert game.step(Turn(1, UP), Turn(1, LEFT)) == []
+    assert game.snake(1).turns == []
+    assert game.step(Turn(1, DOWN))[0] == CellChanged(12, 11, "%", 1), "DOWN is straight back from UP, not from RIGHT"
+    game.put("#", 11, 11)
+    game.step(Turn(1, LEFT))
+    game.step()
+    assert game.snake(1).body[0] == (12, 12), "it goes on as it went before"
+
+
+def test_what_is_in_the_way_may_move_away() -> None:
+    game = Game((20, 12, UP), (17, 11, RIGHT))
+    game.step()
+    assert game.snake(2).body[0] == (19, 11)
+    game.step()
+    assert game.snake(2).body[0] == (20, 11)
 
 
 @pytest.mark.parametrize("part", range(3), ids=["head", "body", "tail"])
 def test_any_part_of_a_snake_is_the_end_for_another(part: int) -> None:
     """The second snake's turn comes after the first has moved up by one."""
     game = Game((20, 12, UP), (17, 9 + part, RIGHT))  # the first will lie from 9 to 11
+    game.lose_patience()
     assert of_kind(PlayerDied, game.step()) == [PlayerDied(2)]
     assert game.snake(1).body[0] == (20, 9)
 
@@ -249,11 +359,13 @@ def test_a_snake_that_bites_itself_is_dead() -> None:
     assert len(game.snake(1).body) == 5
     game.step(Turn(1, DOWN), Turn(1, LEFT))
     game.step()
+    game.lose_patience()
     assert PlayerDied(1) in game.step(Turn(1, UP))
 
 
 def test_players_move_in_the_order_of_their_joining() -> None:
     game = Game((10, 10, RIGHT), (16, 10, LEFT))  # both heads are next to the cell between them
+    game.lose_patience()
     changes = game.step()
     assert game.snake(1).body[0] == (13, 10)
     assert of_kind(PlayerDied, changes) == [PlayerDied(2)]
@@ -264,22 +376,44 @@ def test_a_snake_may_enter_the_cell_that_an_earlier_one_left_in_this_step() -> N
     game.step()
     assert game.snake(2).body[0] == (20, 12)
     game = Game((17, 12, RIGHT), (20, 12, UP))
+    game.lose_patience()
     assert PlayerDied(1) in game.step()
 
 
-def test_a_dead_snake_stays_lying_without_color() -> None:
+def test_a_dead_snake_stays_lying_without_color_for_eight_beats() -> None:
     game = Game((10, 10, RIGHT), (20, 20, RIGHT))
     game.put("1", 13, 10)
     game.steps(2)
     game.put("#", 15, 10)
+    game.lose_patience()
     assert game.step()[2:6] == [
         CellChanged(14, 10, "x", 0),
         CellChanged(13, 10, "@", 0),
         CellChanged(12, 10, "@", 0),
         CellChanged(11, 10, "+", 0),
     ]
-    game.steps(5)
+    game.steps(CORPSE_BEATS - 2)
     assert game.shows(10, 10, 6) == " +@@x#"
+    assert game.step()[-4:] == [CellChanged(x, 10, " ", 0) for x in (14, 13, 12, 11)]
+    assert game.shows(10, 10, 6) == "     #"
+
+
+def test_a_dead_snake_lies_as_long_as_others_need_for_eight_cells() -> None:
+    game = Game((10, 10, RIGHT), (20, 12, RIGHT), rules=Rules(moves=1, steps=5))
+    head = game.snake(2).body[0]
+    game.step(Leave(1))
+    while game.shows(10, 10, 3) == "+@x":
+        game.step()
+    assert game.snake(2).body[0] == (head[0] + CORPSE_BEATS, head[1])
+
+
+def test_nothing_of_the_last_round_goes_in_the_next() -> None:
+    game = Game((10, 10, RIGHT))
+    game.step(Leave(1), Join(2, "bob"))
+    game.fill("#")
+    told = [cell for _ in range(2 * CORPSE_BEATS) for cell in of_kind(CellChanged, game.step())]
+    assert {cell.char for cell in told} <= {"%", "@", "*", " ", *DIGITS}
+    assert sum(cell.char == " " for cell in told) == sum(cell.char == "%" for cell in told)
 
 
 @pytest.mark.parametrize("digit", range(1, 10))
@@ -321,6 +455,16 @@ def test_a_digit_comes_by_6_percent_a_snake_and_a_stone_by_6_percent_a_step(
     game = Game((10, 10, RIGHT), (10, 14, RIGHT), (10, 18, RIGHT), chance=chance)
     chars = [cell.char for cell in of_kind(CellChanged, game.step())]
     assert (sum(char in DIGITS for char in chars), chars.count("#")) == (digits, stones)
+
+
+def test_where_one_in_fifty_cells_is_a_stone_the_oldest_goes() -> None:
+    game = Game(rules=Rules(bots=1), chance=0.0)
+    game.world._rng = random.Random(1)
+    stones: list[tuple[int, int]] = []
+    while len(stones) < 60:
+        stones += [(cell.x, cell.y) for cell in of_kind(CellChanged, game.step()) if cell.char == "#"]
+    lying = [place for place, cell in game.world.cells.items() if cell.char == "#"]
+    assert sorted(lying) == sorted(stones[-50 * 25 // 50 :])
 
 
 def test_digits_and_stones_come_about_as_often_as_said() -> None:
@@ -421,7 +565,7 @@ def test_a_join_is_ignored_while_the_snake_lives() -> None:
     assert game.snake(1).name == "player 1"
 
 
-def test_a_leaver_s_snake_dies_at_the_next_step_and_stays_lying() -> None:
+def test_a_leaver_s_snake_dies_at_the_next_step_and_stays_lying_for_a_while() -> None:
     game = Game((10, 10, RIGHT), (20, 20, RIGHT))
     assert game.step(Leave(1))[0] == PlayerDied(1)
     game.steps(3)
@@ -444,6 +588,7 @@ def test_the_last_death_shows_game_over_in_the_middle() -> None:
     game = Game((10, 10, RIGHT))
     game.put("###", 14, 12)
     game.put("#", 13, 10)
+    game.lose_patience()
     changes = game.step()
     assert game.shows(15, 12, len(GAME_OVER)) == " >>> GAME OVER <<< "
     assert changes[:2] == [PlayerDied(1), TopScoresListed([])]

@@ -457,7 +457,8 @@ def test_the_field_is_encoded_once_for_all_who_missed_a_frame() -> None:
     room, visitors = open_room(), [Visitor() for _ in range(5)]
     for visitor in visitors:
         visitor.enters(room)
-    visitors[0].says(room, '["join"]')
+    for visitor in visitors[:3]:
+        visitor.says(room, '["join"]')
     tick(room)
     room.skip(visitors)
     game = game_of(room)
