@@ -37,6 +37,8 @@ class Limits:
     """Below this the difference is the machine's own and no sign of a cold server."""
     unstamped_percent: float = 0.1
     """Frames that the kernel did not stamp, up to which we call all stamped."""
+    gapped_percent: float = 5.0
+    """Of the due times: gaps of the server's core that can have touched no more leave the middle of the times alone."""
     core_gap_periods: float = 0.5
     """The longest wait of a drift probe on the server's cores, in periods."""
     beyond_times: float = 3.0
@@ -68,6 +70,8 @@ class Findings:
     steal_percent: float | None
     core_gap_ms: float | None
     """The longest that a drift probe on one of the server's cores had to wait."""
+    gapped_percent: float = 100.0
+    """Of the due times: those that gaps of more than half a period can have touched, at most."""
     core_gap_outranks: bool = True
     """The probe comes before whatever the server does there: it is no arm's fault that it waited."""
     unwatched_cpus: list[int]

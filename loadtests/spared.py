@@ -32,6 +32,14 @@ SERVERS_OWN = ("server.skipped_ticks", "server.ticks")
 
 BEYOND_THE_MACHINE = ("ticks_came", "longest_silence_ms")
 """What no time that was taken from the server accounts for, where far more did not come than that."""
+THE_MIDDLE = (
+    "tick_lateness_ms.p50",
+    "delivery_ms.p50",
+    "interval_error_ms.p50",
+    "server.cpu_us_per_frame",
+    "generator.us_per_frame",
+)
+"""What a gap or two do not move, that touched a few of the ticks: they decide tails, and how many ticks came."""
 TIME_WAS_TAKEN = (*COUNTS, *MEMORY)
 READ_LATE = (*COUNTS, *MEMORY, *SERVERS_OWN, "ticks_came")
 """The generator saw late what came in time. Its reads wake less often then, which saves the server CPU a frame."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -343,6 +344,7 @@ def _findings(run: Run, whole: Part, server: ServerFigures, uses: CoreUses, doub
         lag_p99_ms=max(lags, default=None),
         steal_percent=uses.steal_percent,
         core_gap_ms=max((gap.max_gap_us / 1000 for gap in run.gaps), default=None),
+        gapped_percent=_gapped_percent(run, rate_hz),
         core_gap_outranks=all(gap.scheduling != "normal" for gap in run.gaps),
         unwatched_cpus=sorted(set(run.server_cpus or ()) - {gap.cpu for gap in run.gaps}),
         foreign_server_percent=foreign_percent(uses.server),
@@ -382,6 +384,19 @@ def _findings(run: Run, whole: Part, server: ServerFigures, uses: CoreUses, doub
         broken=_most(sum((accounts.errors for accounts in everybody), Counter[str]())),
         told=_most(sum((accounts.told for accounts in everybody), Counter[str]())),
     )
+
+
+def _gapped_percent(run: Run, rate_hz: float | None) -> float:
+    """Return how many of the due times the gaps of more than half a period on the server's cores can have touched."""
+    if not rate_hz:
+        return 100.0
+    period_us = US_A_SECOND / rate_hz
+    touched = 0
+    for gap in run.gaps:
+        (short,) = gap.lateness.counts_up_to([int(LIMITS.core_gap_periods * period_us)])
+        # Each was as long as the longest at most, and a tick that was due shortly before it may have been late by it.
+        touched += (gap.lateness.count - short) * (math.ceil(gap.max_gap_us / period_us) + 1)
+    return min(100.0, 100 * touched / (len(run.window) / period_us))
 
 
 def _taken_percent(run: Run, uses: CoreUses) -> float | None:

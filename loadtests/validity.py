@@ -13,7 +13,7 @@ from itertools import pairwise
 from statistics import median
 
 from loadtests.findings import LIMITS, Findings, Limits
-from loadtests.spared import BEYOND_THE_MACHINE, SPARED
+from loadtests.spared import BEYOND_THE_MACHINE, SPARED, THE_MIDDLE
 from shared.measure.summary import Validity
 
 Check = Callable[[Findings, Limits], str | None]
@@ -29,7 +29,8 @@ def judge(findings: Findings, limits: Limits = LIMITS) -> Validity:
 
     def spared_by(check: Check) -> tuple[str, ...]:
         beyond = BEYOND_THE_MACHINE if check in TAKES_TIME and _is_beyond_the_machine(findings, limits) else ()
-        return (*SPARED.get(check.__name__, ()), *beyond)
+        middle = THE_MIDDLE if check in GAPS and findings.gapped_percent <= limits.gapped_percent else ()
+        return (*SPARED.get(check.__name__, ()), *beyond, *middle)
 
     spared = {words: spared_by(check) for check, words in found.items() if check in REASONS}
     return Validity.of(of(REASONS), of(WARNINGS), machine=of(MACHINE), generator=of(GENERATOR), spared=spared)
@@ -37,7 +38,8 @@ def judge(findings: Findings, limits: Limits = LIMITS) -> Validity:
 
 def is_saturated(findings: Findings, limits: Limits = LIMITS) -> bool:
     """Return whether the generator itself was at its end."""
-    return findings.generator_cpu_percent > limits.generator_percent or _coalesced(findings) > limits.coalesced_percent
+    is_behind = _coalesced(findings) > limits.coalesced_percent and findings.coalesced > limits.coalesced_frames
+    return findings.generator_cpu_percent > limits.generator_percent or is_behind
 
 
 def limits_in_words(limits: Limits = LIMITS) -> list[tuple[str, float]]:
@@ -374,6 +376,9 @@ def _told(found: Findings, _: Limits) -> str | None:
 
 MACHINE: tuple[Check, ...] = (_throttled, _steal, _core_gap, _foreign_on_server, _large_clock_step)
 """What no server and no generator can cause: such a run may be made again."""
+
+GAPS: tuple[Check, ...] = (_core_gap, _core_gap_beside_the_server)
+"""Of which it is known how many ticks they can have touched."""
 
 TAKES_TIME: tuple[Check, ...] = (_steal, _core_gap, _core_gap_beside_the_server, _foreign_on_server)
 """Of which it is known how much time of the server's core they took."""

@@ -258,3 +258,14 @@ def test_the_rush_and_the_steps_are_told() -> None:
 def test_whether_a_probe_came_before_the_server_is_known(scheduling: str, outranks: bool) -> None:
     gap = CoreGap(cpu=0, pid=7, scheduling=scheduling, max_gap_us=30_000, lateness=Histogram(), cpu_s=0.0)
     assert summarise(run(gaps=[gap])).evidence["core_gap_outranks"] is outranks
+
+
+@pytest.mark.parametrize(
+    ("gaps_us", "percent"), [([], 0.0), ([24_000], 0.0), ([26_000], 1.0), ([26_000, 120_000], 4.0)]
+)
+def test_a_gap_of_the_server_s_core_touches_so_many_ticks_at_most(gaps_us: list[int], percent: float) -> None:
+    lateness = Histogram()
+    for us in (50, 90, *gaps_us):
+        lateness.record(us)
+    gap = CoreGap(0, 71, "fifo", max(gaps_us, default=0), lateness, 0.01)
+    assert summarise(run(gaps=[gap])).evidence["gapped_percent"] == percent

@@ -382,3 +382,15 @@ def test_one_coalesced_frame_of_a_few_is_no_reason_but_said(received: int, coale
     verdict = judge(replace(QUIET, received=received, expected=received, coalesced=coalesced))
     assert verdict.ok is ok
     assert any("upper bound" in words for words in (*verdict.warnings, *verdict.reasons))
+
+
+@pytest.mark.parametrize(("gapped_percent", "stands"), [(1.0, True), (5.0, True), (5.1, False), (100.0, False)])
+def test_one_gap_decides_tails_and_not_the_middle(gapped_percent: float, stands: bool) -> None:
+    verdict = judge(replace(QUIET, core_gap_ms=60.0, gapped_percent=gapped_percent))
+    assert not verdict.ok
+    for figure in ("tick_lateness_ms.p50", "server.cpu_us_per_frame"):
+        assert bool(verdict.spoiled_by(figure)) is not stands
+    for figure in ("tick_lateness_ms.p99", "interval_error_ms.p99", "ticks_came"):
+        assert verdict.spoiled_by(figure)
+    both = judge(replace(QUIET, core_gap_ms=60.0, gapped_percent=1.0, steal_percent=11.0))
+    assert both.spoiled_by("tick_lateness_ms.p50") == [both.reasons[0]], "stolen time spoils it all the same"
