@@ -7,6 +7,7 @@ The kernel gives the lowest number that is free, so the number of a connection t
 import errno
 import logging
 import resource
+import sys
 from math import inf
 
 KEPT = 64
@@ -56,7 +57,8 @@ class ShortageFilter(logging.Filter):
 
 
 def _limit() -> int:
-    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
 
 
 def _kept(limit: int) -> int:

@@ -72,8 +72,8 @@ def keep_elsewhere(path: Path, data: bytes) -> Path | None:
     """Write what can't be written to ``path`` wherever it can be, and return where; None if that is nowhere."""
     for folder in _places():
         with suppress(OSError):
-            place = Path(folder(), f"tickbench-{os.getpid()}-{path.name}").absolute()
-            _write(place, data)
+            place = Path(folder(), f"tickbench-{_chance()}-{path.name[-100:]}").absolute()
+            _make(place, data)
             return place
     return None
 
@@ -97,7 +97,7 @@ def _try_to_write(path: Path, room_bytes: int) -> None:
     if not _is_mounted(target):
         try:
             with _part_of(target) as part:
-                part.write_bytes(bytes(room_bytes))
+                _make(part, bytes(room_bytes))
             return
         except OSError as error:
             if error.errno not in _CANNOT_REPLACE or not target.exists():
@@ -116,7 +116,7 @@ def _write(path: Path, data: bytes) -> None:
         return
     try:
         with _part_of(target) as part:
-            part.write_bytes(data)
+            _make(part, data)
             if target.exists():
                 part.chmod(stat.S_IMODE(target.stat().st_mode))
             part.replace(target)
@@ -157,7 +157,7 @@ def _is_mounted(path: Path) -> bool:
 @contextmanager
 def _part_of(target: Path) -> Iterator[Path]:
     """Yield the name under which a file is written until it is whole; it is gone at the end of the block."""
-    part = target.with_name(f".tickbench-{os.getpid()}.part")
+    part = target.with_name(f".tickbench-{_chance()}.part")
     try:
         yield part
     finally:
@@ -179,6 +179,21 @@ def lead_nowhere(descriptor: int) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, descriptor)
     os.close(nowhere)
+
+
+def _make(path: Path, data: bytes) -> None:
+    """Write a file that is not there yet: where everybody can make files, somebody may have put a link in its place."""
+    with path.open("xb") as file:
+        try:
+            file.write(data)
+            file.flush()
+        except OSError:
+            path.unlink(missing_ok=True)  # part of it is of no use
+            raise
+
+
+def _chance() -> str:
+    return os.urandom(4).hex()
 
 
 def _own_descriptor(path: Path) -> int | None:

@@ -49,6 +49,7 @@ def test_a_server_runs_without_the_loop_that_nobody_asked_for(monkeypatch: pytes
         ("scipy", ["-m", "tickbench", "compare", "--suite", "quick"], "tickbench compare needs the package scipy"),
         ("locust", ["-m", "tickbench", "compare"], "a load run needs the package locust"),
         ("locust", ["-m", "tickbench", "load", "ws://127.0.0.1:1"], "a load run needs the package locust"),
+        ("gevent", ["-m", "tickbench", "load", "ws://127.0.0.1:1"], "a load run needs the package gevent"),
         ("numpy", ["-m", "tickbench", "load", "ws://127.0.0.1:1"], "the load test needs the package numpy"),
         ("click", ["-m", "tickbench", "doctor"], "tickbench needs the package click"),
         ("loadtests", ["-m", "tickbench", "load", "ws://127.0.0.1:1"], "loadtests is not installed"),

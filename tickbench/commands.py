@@ -128,8 +128,10 @@ def check_load_test() -> None:
     """Raise :class:`InputError` if what makes load is not installed, before minutes are spent on servers for it."""
     if importlib.util.find_spec("loadtests") is None:
         raise InputError("the package loadtests is not installed; install tickbench as a whole")
-    if importlib.util.find_spec("locust") is None:
-        raise InputError("a load run needs the package locust, which is not installed; pip install locust would add it")
+    for package in ("locust", "gevent"):  # which is imported before there is anybody of ours to say so
+        if importlib.util.find_spec(package) is None:
+            words = "which is not installed; pip install"
+            raise InputError(f"a load run needs the package {package}, {words} {package} would add it")
 
 
 def undisturbed_environment() -> dict[str, str]:

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from tickbench.arms import BACKENDS, Arm
 from tickbench.commands import (
@@ -30,6 +29,7 @@ from tickbench.commands import (
 )
 from tickbench.errors import InputError
 from tickbench.suite import Search, Side, Suite
+from tickbench.target import target_of
 
 LIMIT_S = 60.0
 """In which a child must have answered: an interpreter starts, and imports what it would serve or load with."""
@@ -131,9 +131,9 @@ def _ask(command: Sequence[str], lines: Sequence[CommandLine]) -> list[str | Non
 
 
 def _check_reachable(arm: Arm, url: str) -> None:
-    parts = urlsplit(url)
+    target = target_of(url)
     try:
-        socket.create_connection((parts.hostname, parts.port or 80), REACH_LIMIT_S).close()
+        socket.create_connection((target.host, target.port), REACH_LIMIT_S).close()
     except OSError as error:
         why = error.strerror or str(error)
         raise InputError(f"arm {arm.name!r}: nobody answers there ({why}); start that server first") from error

@@ -212,7 +212,24 @@ class ResultFolder:
 
 
 def _as_text(record: Struct) -> str:
-    return msgspec.json.format(msgspec.json.encode(record), indent=1).decode() + "\n"
+    try:
+        data = msgspec.json.encode(record)
+    except UnicodeEncodeError:  # a folder, or a variable, whose name is no text
+        data = msgspec.json.encode(_as_said(msgspec.to_builtins(record)))
+    return msgspec.json.format(data, indent=1).decode() + "\n"
+
+
+def _as_said(value: Any) -> Any:
+    """Return plain objects in which every text can be written: a byte that is none as a question mark."""
+    match value:
+        case str():
+            return value.encode("utf-8", "replace").decode("utf-8")
+        case list() | tuple():
+            return [_as_said(each) for each in value]
+        case dict():
+            return {_as_said(key): _as_said(each) for key, each in value.items()}
+        case _:
+            return value
 
 
 def read_results(path: Path) -> Results:

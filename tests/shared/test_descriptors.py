@@ -2,13 +2,18 @@ import errno
 import logging
 import os
 import resource
+import sys
 
 import pytest
 
 from shared.descriptors import QUIET_S, ShortageFilter, allow_many_descriptors, connections_end, seats_end
 
+UNLIMITED = resource.RLIM_INFINITY, sys.maxsize - 64, sys.maxsize - 32
 
-@pytest.mark.parametrize(("limit", "seats", "connections"), [(20_000, 19_936, 19_968), (256, 192, 224), (40, 30, 35)])
+
+@pytest.mark.parametrize(
+    ("limit", "seats", "connections"), [(20_000, 19_936, 19_968), (256, 192, 224), (40, 30, 35), UNLIMITED]
+)
 def test_some_descriptors_are_kept_back(
     monkeypatch: pytest.MonkeyPatch, limit: int, seats: int, connections: int
 ) -> None:

@@ -29,13 +29,13 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 
 
 def fails(number: int, *, only_in: Path | None = None) -> Callable[..., None]:
-    """Return a method of a path that fails; or only in a folder."""
-    write = Path.write_bytes
+    """Return what fails to write a file; or only in a folder."""
+    make = outputs._make
 
     def fail(path: Path, data: bytes) -> None:
         if only_in is None or path.parent == only_in:
             raise OSError(number, os.strerror(number))
-        write(path, data)
+        make(path, data)
 
     return fail
 
@@ -127,7 +127,7 @@ def test_a_file_that_cannot_be_replaced_is_written_in_place(
 
 
 def test_in_a_folder_that_is_read_only_a_file_is_written_in_place(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Path, "write_bytes", fails(errno.EROFS, only_in=file.parent))
+    monkeypatch.setattr(outputs, "_make", fails(errno.EROFS, only_in=file.parent))
     check_output("--out", file)
     write_output(file, NEW)
     assert file.read_bytes() == NEW
@@ -136,7 +136,7 @@ def test_in_a_folder_that_is_read_only_a_file_is_written_in_place(file: Path, mo
 
 
 def test_a_full_disk_is_seen_before_anything_is_measured(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Path, "write_bytes", fails(errno.ENOSPC))
+    monkeypatch.setattr(outputs, "_make", fails(errno.ENOSPC))
     with pytest.raises(ValueError, match=r"^--out .* can't be written \(No space left on device\); give another file$"):
         check_output("--out", file)
     assert file.read_bytes() == OLD
@@ -166,7 +166,7 @@ def test_a_file_that_is_mounted_is_looked_at_for_itself(
 
 
 def test_where_nothing_works_it_is_said_that_the_figures_are_lost(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Path, "write_bytes", fails(errno.ENOSPC))
+    monkeypatch.setattr(outputs, "_make", fails(errno.ENOSPC))
     with pytest.raises(NotWrittenError, match="nor could another place be found"):
         write_output(file, NEW)
     assert file.read_bytes() == OLD
@@ -175,9 +175,25 @@ def test_where_nothing_works_it_is_said_that_the_figures_are_lost(file: Path, mo
 def test_another_place_is_looked_for_where_the_first_is_full(
     tmp_path: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Path, "write_bytes", fails(errno.ENOSPC, only_in=elsewhere))
+    monkeypatch.setattr(outputs, "_make", fails(errno.ENOSPC, only_in=elsewhere))
     monkeypatch.setattr(outputs, "_places", lambda: iter([lambda: elsewhere, lambda: tmp_path]))
-    assert keep_elsewhere(Path("/nowhere/out.json"), NEW) == tmp_path / f"tickbench-{os.getpid()}-out.json"
+    kept = keep_elsewhere(Path("/nowhere/out.json"), NEW)
+    assert kept is not None
+    assert kept.parent == tmp_path
+    assert kept.name.endswith("-out.json")
+    assert kept.read_bytes() == NEW
+
+
+def test_a_link_that_somebody_has_put_in_the_way_is_not_followed(
+    file: Path, tmp_path: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outputs, "_chance", lambda: "guessed")
+    (tmp_path / ".tickbench-guessed.part").symlink_to(file)
+    (elsewhere / "tickbench-guessed-other").symlink_to(file)
+    monkeypatch.setattr(outputs, "_places", lambda: iter([lambda: elsewhere]))
+    with pytest.raises(NotWrittenError):
+        write_output(tmp_path / "other", NEW)
+    assert file.read_bytes() == OLD
 
 
 def test_what_is_no_place_for_a_file_is_one_line(tmp_path: Path) -> None:

@@ -58,6 +58,7 @@ Tickbench = Callable[..., subprocess.CompletedProcess[str]]
         ["bench", "--json", "/nonexistent/bench.json"],
         ["bench", "--chart", "/nonexistent/bench.html"],
         ["bench", "timer", "--chart", "bench.html"],
+        ["bench", "fanout", "--chart", "/dev/null", "--json", "/dev/null"],
     ],
 )
 def test_wrong_usage_is_one_line_and_status_2(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:

@@ -5,10 +5,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tickbench.errors import InputError
-from tickbench.results import ResultFolder, Run, read_results, read_unfinished
+from tickbench.results import ChildRecord, ResultFolder, Run, read_results, read_unfinished
 from tickbench.suite import Suite
 
 RUN = "runs/001-asyncio-fanout-naive.json"
@@ -20,6 +21,18 @@ def test_what_is_written_is_read_back(folder: Path, suite: Suite, make_run: Call
     assert results.record.id == folder.name == "2026-11-21-143000-small"
     assert results.runs[0] == make_run(1, "asyncio:fanout=naive")
     assert results.files == [RUN, "runs/002-gevent.json"]
+
+
+def test_a_folder_whose_name_is_no_text_is_recorded_as_well_as_it_can_be(
+    folder: Path, make_run: Callable[..., Run]
+) -> None:
+    run = make_run(3, "gevent")
+    server = ChildRecord(command=["python", "--scores", "/tmp/b\udcff/x"], exit_status=0, was_killed=False, log_tail=[])  # noqa: S108
+    ResultFolder(folder).write_run(msgspec.structs.replace(run, server=server), "gevent")
+    written = read_results(folder).runs[2].server
+    assert written is not None
+    assert written.command == ["python", "--scores", "/tmp/b?/x"]  # noqa: S108
+    assert read_results(folder).runs[2].load == run.load
 
 
 def test_every_record_names_its_schema_first(folder: Path) -> None:

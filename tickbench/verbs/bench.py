@@ -93,6 +93,8 @@ def bench(
     """
     for name, file in (("--json", json_file), ("--chart", chart_file)):
         check_file(name, file)
+    if json_file is not None and chart_file is not None and json_file.resolve() == chart_file.resolve():
+        raise InputError(f"--json and --chart are both {json_file}; give each a file of its own")
     asked = parts or PARTS
     if chart_file and "fanout" not in asked:
         raise InputError("--chart draws the fan-outs, which are not timed; name the part fanout, or no part")
