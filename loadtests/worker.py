@@ -41,6 +41,8 @@ logger = logging.getLogger("tickbench.load")
 
 BEAT_S = 0.2
 PINGS_A_SECOND = 50
+CLOCKS_AGREE_S = 60.0
+"""So much later than asked for, at most, a window may begin."""
 STATS_MARGIN_US = 2_000_000
 """The server is asked what it skipped so long before the window, at most."""
 DRAIN_S = 1.0
@@ -254,7 +256,14 @@ class LoadWorker:
 
     def measure(self, start_us: int, end_us: int) -> None:
         """Say when the window opens and closes, on the server's clock, before it does."""
-        if self.server_now_us() >= start_us:  # the first ticks of the window may be in the accounts already
+        ahead_s = (start_us - self.server_now_us()) / 1e6
+        if abs(ahead_s) > self.options.warm_up_s + CLOCKS_AGREE_S:  # for ever, for a window of another clock
+            self._failed = (
+                f"the window would begin in {ahead_s:,.0f} s by the server's clock as we have it: what its /stats say "
+                "(now_us) and what its pongs say are two clocks"
+            )
+            return
+        if ahead_s <= 0:  # the first ticks of the window may be in the accounts already
             self._failed = "the order to measure came when the window had opened: this worker, or the master, is late"
             return
         self.phase = "measuring"

@@ -9,6 +9,7 @@ import json
 import re
 import socket
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -179,16 +180,33 @@ def wait_for_load(generator: Child, server: Child | None, timeout_s: float) -> N
 def server_settings(url: str) -> dict[str, Any] | None:
     """Ask a server what it is set to; None if it does not say."""
     target = target_of(url)
-    with suppress(OSError, http.client.HTTPException, ValueError):
-        connection = http.client.HTTPConnection(target.host, target.port, timeout=STATS_WAIT_S)
-        try:
-            connection.request("GET", "/stats", headers={"Host": target.authority})
-            stats = json.loads(connection.getresponse().read(MAX_STATS_BYTES))
-        finally:
-            connection.close()
+    connection = http.client.HTTPConnection(target.host, target.port, timeout=STATS_WAIT_S)
+    with suppress(OSError, http.client.HTTPException, ValueError, RecursionError), _hung_up_in_time(connection):
+        connection.request("GET", "/stats", headers={"Host": target.authority})
+        stats = json.loads(connection.getresponse().read(MAX_STATS_BYTES))
         settings = stats.get("settings") if isinstance(stats, dict) else None
         return settings if isinstance(settings, dict) else None
     return None
+
+
+@contextmanager
+def _hung_up_in_time(connection: http.client.HTTPConnection) -> Iterator[None]:
+    """Connect, and hang up at the end, after :data:`STATS_WAIT_S` at the latest: an answer may drip for ever."""
+    connection.connect()
+    connected = connection.sock
+
+    def hang_up() -> None:
+        with suppress(OSError):
+            connected.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(STATS_WAIT_S, hang_up)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+        connection.close()
 
 
 @contextmanager

@@ -1,11 +1,15 @@
 import re
+import subprocess
+import sys
 from itertools import count
 
 import msgspec
 import pytest
 
 from loadtests.clocks import PING_MEMORY_US, STEP_US, OffsetWatch, ServerClock, boot_id, is_here
+from loadtests.stamps import now_us
 from tests.loadtests.test_stats import decoded
+from tests.support.namespaces import can_unshare
 
 OFFSET_US = 1_700_000_000_000_000
 
@@ -56,6 +60,29 @@ def test_a_server_is_here_if_its_boot_id_and_its_clock_are_ours(
     stats = decoded(boot_id=boot or boot_id() or "", clock_offset_us=offset_us, now_us=10**9 + now_us)
     stats = msgspec.structs.replace(stats, asked_us=10**9 + 1_000, answered_us=10**9 + 3_000)
     assert is_here(stats, OFFSET_US) is same
+
+
+IN_A_NAMESPACE = ["unshare", "--time", "--monotonic", "1000", "--fork"]
+
+
+@pytest.mark.skipif(not can_unshare(IN_A_NAMESPACE), reason="no namespaces may be made here")
+def test_a_process_in_a_time_namespace_has_another_clock_and_the_same_boot_id() -> None:
+    script = (
+        "import time, pathlib\n"
+        "offset_us = (time.time_ns() - time.monotonic_ns()) // 1000\n"
+        "print(pathlib.Path('/proc/sys/kernel/random/boot_id').read_text().strip(), offset_us,\n"
+        "      offset_us + time.monotonic_ns() // 1000)"
+    )
+    own = OffsetWatch()
+    for command, same in (([], True), (IN_A_NAMESPACE, False)):
+        asked_us = now_us()
+        said = subprocess.run(
+            [*command, sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=20
+        ).stdout.split()
+        stats = decoded(boot_id=said[0], clock_offset_us=int(said[1]), now_us=int(said[2]))
+        assert said[0] == boot_id()
+        answered = msgspec.structs.replace(stats, asked_us=asked_us, answered_us=now_us())
+        assert is_here(answered, own.offset_us) is same
 
 
 # Our own

@@ -11,6 +11,7 @@ import pytest
 from loadtests.serverprocess import family_of, find_process
 from loadtests.stats import ProcessStats
 from shared.measure.process import process_report
+from tests.support.namespaces import can_unshare
 
 MIB = 2**20
 
@@ -77,12 +78,10 @@ def test_this_process_knows_itself() -> None:
     assert find_process(mine) == os.getpid()
 
 
-def can_unshare() -> bool:
-    command = ["unshare", "--pid", "--fork", "--kill-child", "true"]
-    return subprocess.run(command, capture_output=True, check=False, timeout=10).returncode == 0
+IN_A_NAMESPACE = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
 
 
-@pytest.mark.skipif(not can_unshare(), reason="no namespaces may be made here")
+@pytest.mark.skipif(not can_unshare(IN_A_NAMESPACE), reason="no namespaces may be made here")
 def test_a_process_in_a_namespace_of_its_own_is_found() -> None:
     script = (
         "import os, psutil\n"
@@ -90,7 +89,7 @@ def test_a_process_in_a_namespace_of_its_own_is_found() -> None:
         "print(os.getpid(), sum(os.times()[:2]), use, flush=True)\n"
         "input()"
     )
-    command = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", sys.executable, "-c", script]
+    command = [*IN_A_NAMESPACE, sys.executable, "-c", script]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

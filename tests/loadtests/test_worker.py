@@ -94,6 +94,16 @@ def test_an_order_to_measure_that_comes_too_late_is_no_run(worker: LoadWorker) -
     assert "came when the window had opened" in progress.failed
 
 
+@pytest.mark.parametrize("off_s", [-86_400, 86_400])
+def test_a_window_of_another_clock_than_the_pongs_is_no_run(worker: LoadWorker, off_s: int) -> None:
+    """It would be waited for for ever, or be over before it began."""
+    start_us = now_us() + off_s * 1_000_000
+    worker.measure(start_us, start_us + 1_000_000)
+    progress = worker.progress()
+    assert progress.phase == "coming"
+    assert "are two clocks" in progress.failed
+
+
 def test_only_who_is_to_ask_for_pongs_is_remembered() -> None:
     for pings in (False, True):
         options = replace(OPTIONS, scenario=replace(OPTIONS.scenario, pings=pings))

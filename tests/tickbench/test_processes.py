@@ -2,15 +2,19 @@ import os
 import re
 import resource
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
+from tickbench import trial
 from tickbench.errors import RunFailedError
 from tickbench.processes import Nursery
 from tickbench.trial import READY_LINE, server_settings
@@ -26,6 +30,24 @@ def test_a_server_is_ready_serves_and_stops_when_asked(tmp_path: Path, fake_serv
         server.stop(grace_s=5)
         assert (server.exit_status, server.was_killed) == (0, False)
     assert not psutil.pid_exists(server.pid)
+
+
+def test_a_server_whose_settings_drip_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "STATS_WAIT_S", 0.5)
+
+    def drip() -> None:
+        with listener.accept()[0] as connection, suppress(OSError):
+            for _ in range(200):
+                connection.sendall(b"H")
+                time.sleep(0.1)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=drip)
+        thread.start()
+        started_s = time.monotonic()
+        assert server_settings(f"http://127.0.0.1:{listener.getsockname()[1]}") is None
+        assert time.monotonic() - started_s < 10
+        thread.join(30)
 
 
 def test_a_stubborn_server_is_killed_after_the_grace(tmp_path: Path, fake_server: FakeServer) -> None:
