@@ -6,7 +6,7 @@ import pytest
 
 from tickbench import cli
 from tickbench.arms import parse_arm
-from tickbench.commands import LoadRequest, load_command, python_command, server_command
+from tickbench.commands import Commands, LoadRequest, load_command, python_command, server_command
 
 Tickbench = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -62,7 +62,7 @@ Tickbench = Callable[..., subprocess.CompletedProcess[str]]
     ],
 )
 def test_wrong_usage_is_one_line_and_status_2(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
-    assert cli.main(arguments) == 2
+    assert cli.main(arguments, Commands(check=None)) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith("error: ")

@@ -102,9 +102,10 @@ def compare(
         given = [name for name in ("suite_name", "arms", "out") if _was_typed(ctx, name)]
         if given:
             raise InputError("--resume goes on with the suite of the folder; leave --suite, --arm and --out out")
-        folder, begun = reopen(resume, pinning, commands)
-    else:
-        folder, begun = begin(suite_name, arms, out, pinning, commands)
+    with console.status("looking at all settings"):
+        folder, begun = (
+            reopen(resume, pinning, commands) if resume is not None else begin(suite_name, arms, out, pinning, commands)
+        )
     stopped = run_suite(begun, pinning, folder, commands, console)
     report = conclude(folder, console, stopped)
     if stopped:
