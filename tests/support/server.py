@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,12 +16,16 @@ import psutil
 
 from tests.support.client import PATIENCE_S, Client, Response, Wire, request_bytes, upgrade_headers
 from tests.support.player import Player
+from tests.support.warm import python
 
 START_LIMIT_S = 20.0
 STOP_LIMIT_S = 5.0
 """What the servers promise."""
 
 POLL_S = 0.01
+
+COLD = bool(os.environ.get("TICKBENCH_FULL_SIZE"))
+"""Figures are of servers as people start them."""
 
 FAULTY_SERVER = Path(__file__).with_name("faulty_server.py")
 ERRING_SERVER = Path(__file__).with_name("erring_server.py")
@@ -157,7 +160,7 @@ class RunningServer:
 
 @contextmanager
 def run_server(
-    backend: str, *flags: str, faulty: bool = False, logs: bool = False, plant: str = ""
+    backend: str, *flags: str, faulty: bool = False, logs: bool = False, plant: str = "", cold: bool = False
 ) -> Iterator[RunningServer]:
     """
     Run a server for the length of a ``with`` block.
@@ -166,13 +169,14 @@ def run_server(
     ``plant``: a fault that asyncio's is to have in what it says, see erring_server.py.
     ``faulty``: one whose room ``crash`` raises when a snake is in it, and whose room ``block`` blocks. Unless it
     ``logs``, it must not write a word to stderr. It must stop as promised, unless the test has ended it already.
+    ``cold``: of an interpreter of its own, with a hash seed of its own.
     """
     flags = with_speed(flags)
     entry = [str(FAULTY_SERVER), backend] if faulty else ["-m", f"backends.{backend}_server"]
     entry = [str(ERRING_SERVER), plant] if plant else entry
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         log = Path(folder) / "stderr"
-        process = start(entry, flags, log)
+        process = start(entry, flags, log, warm="" if cold or COLD else backend)
         stack.callback(_end, process)
         server = RunningServer(backend, process, _ready_url(process, backend, log), log)
         stack.callback(server.hang_up)
@@ -189,19 +193,21 @@ def with_speed(flags: Sequence[str]) -> tuple[str, ...]:
     return (*flags, "--speed", rate)
 
 
-def start(entry: Sequence[str], flags: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
-    """Start a server on a free port, stdout to a pipe and stderr to ``log``."""
+def start(entry: Sequence[str], flags: Sequence[str], log: Path, warm: str = "") -> subprocess.Popen[bytes]:
+    """Start a server on a free port, stdout to a pipe, stderr to ``log``; ``warm``: the backend not to import anew."""
     root = Path(__file__).parents[2]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TICKBENCH_")}
     with log.open("wb") as stderr:
-        return subprocess.Popen(
-            [sys.executable, *entry, "--port", "0", *flags],
+        process: subprocess.Popen[bytes] = python(
+            [*entry, "--port", "0", *flags],
+            modules=(f"backends.{warm}_server.__main__",) if warm else None,
             cwd=root,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=stderr,
         )
+    return process
 
 
 def wait_until(condition: Callable[[], object], limit_s: float = PATIENCE_S) -> None:
