@@ -1,6 +1,7 @@
 """What the tests of the command line share: a recorded summary, a results folder, and stand-ins for the children."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,8 @@ import msgspec
 import pytest
 
 from shared.measure.summary import LoadSummary, Validity, read_summary
+from tests.support.warm import python
+from tickbench.cli import VERBS
 from tickbench.environment import Environment, collect_environment
 from tickbench.pinning import Pinning
 from tickbench.plan import PlannedRun, next_run
@@ -19,6 +22,9 @@ from tickbench.results import ResultFolder, Run
 from tickbench.suite import Search, Side, Suite
 
 FAKES = Path(__file__).parent / "fakes"
+WITH_FAKES = FAKES / "tickbench_with_fakes.py"
+VERBS_AND_MORE = (*(path.partition(":")[0] for path in VERBS.values()), "plotly.graph_objects", "numpy")
+"""What the command line imports sooner or later."""
 
 SUITE_TOML = """
 name = "small"
@@ -51,30 +57,55 @@ def fake_server() -> Callable[..., list[str]]:
 def suite_file(tmp_path: Path) -> Callable[..., Path]:
     """Write a suite and return its file."""
 
-    def write(*arms: str, scenario: str = "steady", repeats: int = 1, duration_s: float = 0.1, more: str = "") -> Path:
-        path = tmp_path / "small.toml"
-        text = SUITE_TOML.format(arms=list(arms), scenario=scenario, duration_s=duration_s, repeats=repeats)
-        path.write_text(text + more, "utf-8")
-        return path
+    def write(*arms: str, **fields: Any) -> Path:
+        return write_suite(tmp_path, *arms, **fields)
 
     return write
+
+
+def write_suite(
+    folder: Path, *arms: str, scenario: str = "steady", repeats: int = 1, duration_s: float = 0.1, more: str = ""
+) -> Path:
+    """Write a suite into a folder and return its file."""
+    path = folder / "small.toml"
+    text = SUITE_TOML.format(arms=list(arms), scenario=scenario, duration_s=duration_s, repeats=repeats)
+    path.write_text(text + more, "utf-8")
+    return path
 
 
 @pytest.fixture
 def tickbench() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the command line with stand-ins for its children."""
+    return run_tickbench
 
-    def run(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            tickbench_command(*arguments),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-            env={**os.environ, **variables},
-        )
 
-    return run
+def run_tickbench(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line to its end; ``variables`` are of its environment."""
+    command = [str(WITH_FAKES), *map(str, arguments)]
+    streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with python(command, modules=VERBS_AND_MORE, env={**os.environ, **variables}, **streams) as process:
+        try:
+            said = process.communicate(timeout=60)
+        except BaseException:
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, *said)
+
+
+@pytest.fixture(scope="session")
+def finished_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a finished comparison, which is to stay as it is."""
+    folder = tmp_path_factory.mktemp("finished")
+    run_tickbench("compare", "--suite", write_suite(folder, "gevent"), "--out", folder / "out")
+    return (folder / "out" / "latest").resolve()
+
+
+@pytest.fixture
+def finished(finished_once: Path, tmp_path: Path) -> Path:
+    """Return the folder of a finished comparison, the test's own."""
+    folder = Path(shutil.copytree(finished_once, tmp_path / "out" / finished_once.name))
+    (tmp_path / "out" / "latest").symlink_to(folder.name)
+    return folder
 
 
 @pytest.fixture
@@ -89,7 +120,7 @@ def start_tickbench() -> Callable[..., subprocess.Popen[str]]:
 
 
 def tickbench_command(*arguments: str | Path) -> list[str]:
-    return [sys.executable, str(FAKES / "tickbench_with_fakes.py"), *map(str, arguments)]
+    return [sys.executable, str(WITH_FAKES), *map(str, arguments)]
 
 
 @pytest.fixture

@@ -118,9 +118,8 @@ def test_a_killed_comparison_goes_on_to_the_same_runs_and_the_same_report(
     assert len(json.loads((folder / "suite.json").read_text("utf-8"))["resumed_at"]) == 1
 
 
-def test_what_is_finished_is_not_made_again(tickbench: Tickbench, suite_file: WriteSuite, tmp_path: Path) -> None:
-    tickbench("compare", "--suite", suite_file("gevent"), "--out", tmp_path / "out")
-    before = (tmp_path / "out" / "latest" / "runs").stat().st_mtime_ns
+def test_what_is_finished_is_not_made_again(tickbench: Tickbench, finished: Path, tmp_path: Path) -> None:
+    before = (finished / "runs").stat().st_mtime_ns
     done = tickbench("compare", "--resume", tmp_path / "out" / "latest")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "latest" / "runs").stat().st_mtime_ns == before
@@ -128,9 +127,8 @@ def test_what_is_finished_is_not_made_again(tickbench: Tickbench, suite_file: Wr
     assert json.loads((tmp_path / "out" / "latest" / "suite.json").read_text("utf-8"))["resumed_at"] == []
 
 
-def test_another_environment_is_refused(tickbench: Tickbench, suite_file: WriteSuite, tmp_path: Path) -> None:
-    tickbench("compare", "--suite", suite_file("gevent"), "--out", tmp_path / "out")
-    folder = one_folder(tmp_path / "out")
+def test_another_environment_is_refused(tickbench: Tickbench, finished: Path) -> None:
+    folder = finished
     record = json.loads((folder / "environment.json").read_text("utf-8"))
     record["machine"]["cpu_model"] = "Another CPU"
     record["packages"]["aiohttp"] = "0.1"
@@ -170,12 +168,6 @@ def test_a_folder_that_is_not_whole_is_refused_and_stays_as_it_is(
     assert len(done.stderr.splitlines()) == 1
     assert complaint in done.stderr
     assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
-
-
-@pytest.fixture
-def finished(tickbench: Tickbench, suite_file: WriteSuite, tmp_path: Path) -> Path:
-    tickbench("compare", "--suite", suite_file("gevent"), "--out", tmp_path / "out")
-    return one_folder(tmp_path / "out")
 
 
 def test_what_a_resumed_suite_is_cannot_be_changed(tickbench: Tickbench, finished: Path) -> None:
