@@ -52,6 +52,15 @@ def take_on(request: dict[str, Any]) -> None:
     os.sched_setaffinity(0, request["cpus"])
     resource.setrlimit(resource.RLIMIT_NOFILE, request["descriptors"])
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Those that there are were opened for other files: they may be told to seek, or not to.
+    streams = {
+        "stdin": os.fdopen(0, closefd=False),
+        "stdout": os.fdopen(1, "w", closefd=False),
+        "stderr": os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False),
+    }
+    for name, stream in streams.items():
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
 
 
 def run(arguments: list[str]) -> None:
