@@ -11,7 +11,7 @@ export UV_PROJECT_ENVIRONMENT := $(VENV)
 export UV_SYSTEM_CERTS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compare test test-modes test-loops lint format serve-asyncio serve-gevent bench doctor coverage figures figures-load figures-servers figures-modes bench-load bench-modes schemas power clean
+.PHONY: help setup compare test test-modes test-loops lint format serve-asyncio serve-gevent bench doctor coverage figures figures-load figures-servers figures-modes figures-memory bench-load bench-modes schemas power clean
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ figures-servers: setup  ## hold the servers to their figures at full size: slow 
 
 figures-modes: setup  ## end children, rules and loops 50 times each at random moments, in every loop design (ten minutes)
 	TICKBENCH_FULL_SIZE=1 $(RUN) pytest -s --timeout 600 tests/contract/test_loops.py tests/contract/test_crash.py
+
+figures-memory: setup  ## hold memory a connection to one value, with bytecode caches and without, at three loads (15 minutes)
+	$(RUN) python -m tests.bench.memory
 
 bench-load: setup  ## measure what a frame costs the load generator, and the usual way beside it (five minutes)
 	$(RUN) python -m tests.bench.generator
