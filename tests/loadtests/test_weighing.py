@@ -54,8 +54,8 @@ class Served:
     def stats(self, connections: int) -> ServerStats:
         held = max(EACH * connections, self.free_bytes)
         process = {"pid": self.pid, "cpu_s": 1.0, "rss_bytes": 45 * 2**20 + held, "cpus": [0]}
-        told: dict[str, Any] = {} if self.accepted is None else {"accepted": self.accepted + self.guests}
-        return decoded(connections=connections, process=process, **told)
+        accepted = None if self.accepted is None else self.accepted + self.guests
+        return decoded(connections=connections, process=process, accepted=accepted)
 
     def ask(self) -> ServerStats | None:
         return self.stats(self.up + self.guests) if self.has_stats else None
@@ -129,7 +129,7 @@ def test_a_few_who_looked_before_do_not_matter() -> None:
 
 
 def test_of_a_server_that_does_not_tell_it_is_known_only_when_it_is_fresh() -> None:
-    unused = decoded(ticks=stats()["ticks"] | {"count": 0})
+    unused = decoded(ticks=stats()["ticks"] | {"count": 0}, accepted=None)
     served = Served(tells=False)
     served.base = unused
     assert served.weighed().server.rss_per_connection_bytes == pytest.approx(EACH)
@@ -141,7 +141,7 @@ def test_those_who_left_in_the_run_left_memory_behind() -> None:
     served.up = 60
     assert served.why_not().startswith("240 have left in this run")
     served = Served(tells=False)
-    served.base = decoded(ticks=stats()["ticks"] | {"count": 0})
+    served.base = decoded(ticks=stats()["ticks"] | {"count": 0}, accepted=None)
     served.up = 60
     assert served.why_not().startswith("240 have left in this run")
 
