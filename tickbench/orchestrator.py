@@ -5,7 +5,7 @@ from typing import Protocol
 
 from tickbench.commands import Commands
 from tickbench.interrupts import uninterrupted
-from tickbench.patience import is_spoiled, is_unfit, wait_s
+from tickbench.patience import is_spoiled, is_unfit, quiet_wait_s, wait_s
 from tickbench.pinning import Pinning, away_from_server
 from tickbench.plan import PlannedRun, estimate_s, next_run
 from tickbench.quiet import wait_until_idle
@@ -47,12 +47,12 @@ def run_all(
 
     """
     runs = list(made)
-    trial = Trial(suite, pinning, commands, observer.run_is_at)
+    trial = Trial(pinning, commands, observer.run_is_at)
     has_waited = False
     with away_from_server(pinning):
         while planned := next_run(suite, runs):
             observer.run_began(planned)
-            run = trial.run(planned)
+            run = trial.run(planned, quiet_wait_s(suite, runs))
             with uninterrupted():  # what is measured is kept
                 folder.write_run(run, planned.slug)
             runs.append(run)

@@ -80,6 +80,16 @@ def waived(suite: Suite, runs: Sequence[Run]) -> set[int]:
     return found
 
 
+def quiet_wait_s(suite: Suite, runs: Sequence[Run]) -> float:
+    """Return how long the next run waits for idle cores: half as long as the one before, where that waited in vain."""
+    in_vain = 0
+    for run in reversed(_in_order(runs)):
+        if run.quiet is None or run.quiet.is_quiet:
+            break
+        in_vain += 1
+    return suite.quiet_wait_s / 2.0**in_vain
+
+
 def wait_s(estimate_s: float) -> float:
     """Return how long a comparison that takes so long in all may wait for a machine that is unfit; 0: it stops."""
     bound_s = min(LONGEST_WAIT_S, SHARE_TO_WAIT * estimate_s)

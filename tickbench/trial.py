@@ -25,7 +25,6 @@ from tickbench.plan import PlannedRun, run_estimate_s
 from tickbench.processes import Child, Nursery
 from tickbench.quiet import wait_until_quiet
 from tickbench.results import ChildRecord, Run
-from tickbench.suite import Suite
 from tickbench.target import target_of
 
 READY_LINE = re.compile(r"^tickbench \w+ listening on (http://\S+)\n", re.MULTILINE)
@@ -43,15 +42,14 @@ LOAD_HAS_SUMMARY = (0, 3)
 class Trial:
     """Makes one run; ``tell`` hears what it is about."""
 
-    def __init__(self, suite: Suite, pinning: Pinning, commands: Commands, tell: Callable[[str], None]) -> None:
-        self.suite = suite
+    def __init__(self, pinning: Pinning, commands: Commands, tell: Callable[[str], None]) -> None:
         self.pinning = pinning
         self.commands = commands
         self.tell = tell
 
-    def run(self, planned: PlannedRun) -> Run:
-        """Make the run and return it, finished or failed."""
-        quiet = wait_until_quiet(self.measured_cores(), self.suite.quiet_wait_s, self.tell)
+    def run(self, planned: PlannedRun, quiet_wait_s: float) -> Run:
+        """Make the run, when the cores are idle or were waited for; return it, finished or failed."""
+        quiet = wait_until_quiet(self.measured_cores(), quiet_wait_s, self.tell)
         started_at, began = datetime.now(UTC), time.monotonic()
         outcome: dict[str, Any] = {}
         try:

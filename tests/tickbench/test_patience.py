@@ -15,10 +15,10 @@ from loadtests.validity import MACHINE, judge
 from shared.measure.summary import Validity
 from tests.loadtests.test_validity import QUIET
 from tickbench.orchestrator import run_all
-from tickbench.patience import NO_ADVICE, STREAK, is_unfit, wait_s, waived, why_unfit
+from tickbench.patience import NO_ADVICE, STREAK, is_unfit, quiet_wait_s, wait_s, waived, why_unfit
 from tickbench.pinning import Pinning
 from tickbench.plan import PlannedRun, fixed_runs, most_repeats, next_run, place_of, slot_of, time_left_s
-from tickbench.quiet import wait_until_idle
+from tickbench.quiet import Quiet, wait_until_idle
 from tickbench.report.build import build_report
 from tickbench.results import ResultFolder, Run, read_results
 from tickbench.screen import ProgressDisplay, run_words
@@ -26,6 +26,7 @@ from tickbench.suite import Search, Suite
 
 MakeRun = Callable[..., Run]
 Tickbench = Callable[..., subprocess.CompletedProcess[str]]
+BUSY, IDLE = Quiet(is_quiet=False, busy_percent=60, waited_s=20), Quiet(is_quiet=True, busy_percent=2, waited_s=0.3)
 FOREIGN = "other processes took {:.1f} % of the server's core (limit 3 %)"
 STOLEN = "the hypervisor stole {:.1f} % of a measured core (limit 5 %)"
 
@@ -167,6 +168,20 @@ def test_there_is_advice_for_each_reason_of_the_machine(
     assert len(MACHINE) == 5, "a new reason: give it advice"
 
 
+def test_whoever_waited_for_quiet_in_vain_waits_half_as_long_the_next_time(
+    suite: Suite, make: Callable[..., Run]
+) -> None:
+    patient = msgspec.structs.replace(suite, quiet_wait_s=20)
+    runs = story(patient, make, "...")
+    waits = [
+        quiet_wait_s(
+            patient, [msgspec.structs.replace(run, quiet=quiet) for run, quiet in zip(runs, quiets, strict=False)]
+        )
+        for quiets in ([], [BUSY], [BUSY, BUSY], [BUSY, IDLE], [None])
+    ]
+    assert waits == [20, 10, 5, 20, 20]
+
+
 class Listener:
     """Hears what becomes of a comparison."""
 
@@ -215,7 +230,7 @@ def test_one_bad_minute_does_not_end_a_long_comparison(
         def measured_cores(self) -> None:
             return None
 
-        def run(self, planned: PlannedRun) -> Run:
+        def run(self, planned: PlannedRun, _: float) -> Run:
             return make(planned, *([FOREIGN.format(11)] if next(letters, ".") == "x" else []))
 
     monkeypatch.setattr("tickbench.orchestrator.Trial", FakeTrial)
