@@ -45,7 +45,7 @@ own arguments that it keeps to the master.
 
 def install(events: Any, scenarios: Scenarios) -> None:
     """Listen to Locust's ``events`` (which carry no types)."""
-    hooks = Hooks(events, scenarios)
+    hooks = Hooks(scenarios)
     show_finer()
     events.init_command_line_parser.add_listener(hooks.on_parser)
     events.init.add_listener(hooks.on_init)
@@ -59,8 +59,7 @@ def install(events: Any, scenarios: Scenarios) -> None:
 class Hooks:
     """What this process has of the run that is on: a conductor, a worker with users, or both."""
 
-    def __init__(self, events: Any, scenarios: Scenarios) -> None:
-        self._events = events
+    def __init__(self, scenarios: Scenarios) -> None:
         self._scenarios = scenarios
         self._run: LocustRun | None = None  # a worker has none
         self._crew: RemoteCrew | None = None

@@ -37,6 +37,7 @@ class LocustRun:
         """Of the run that is on."""
         self.outcome: Outcome | None = None
         """Of the last run."""
+        self._is_ending = False  # it is over, and Locust has its users yet
         self._environment = environment
         self._runner = runner
         self._table: Table | None = None
@@ -61,7 +62,7 @@ class LocustRun:
         """Show what became of it, and have Locust stop."""
         if self._table is not None and outcome.summary is not None:
             self._table.finish(outcome.summary, datetime.fromisoformat(outcome.summary.started_at).timestamp())
-        self.conductor, self.outcome = None, outcome
+        self.conductor, self.outcome, self._is_ending = None, outcome, True
         self._environment.process_exit_code = outcome.status
         # From a greenlet of its own: stopping the test ends the conductor's.
         gevent.spawn(self._stop_locust)
@@ -101,13 +102,13 @@ class LocustRun:
 
     def hindrance(self) -> str:
         """Say why no run can begin now; nothing if one can."""
-        if self.conductor is not None:
+        if self.conductor is not None or self._is_ending:
             return IS_ON
         return "no worker has connected yet" if self._runner.worker_count < 1 else ""
 
     def _start_unless_on(self, user_count: int, spawn_rate: float, *more: Any, **named: Any) -> None:
         """Start a run. Locust would change the number of users of one that is on, by a form, a key, a lost worker."""
-        if self.conductor is not None:
+        if self.conductor is not None or self._is_ending:
             logger.warning(IS_ON)
             return
         self._start(user_count, spawn_rate, *more, **named)
@@ -121,6 +122,7 @@ class LocustRun:
             self._runner.quit()
             return
         self._runner.stop()
+        self._is_ending = False
         if parsed.autostart and parsed.autoquit >= 0:  # Locust does so after its own --run-time only
             gevent.sleep(parsed.autoquit)
             self._runner.quit()

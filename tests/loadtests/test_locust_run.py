@@ -43,8 +43,12 @@ gevent.sleep(0.05)
 told["during"] = [run.words, run.hindrance(), environment.process_exit_code, environment.runner.target_user_count]
 run.end(Outcome(0, summary=read_summary(Path(sys.argv[1]).read_bytes())))
 row = environment.stats.entries["tick lateness", "frame"]
-told["after"] = [run.words, run.hindrance(), environment.process_exit_code, row.num_requests]
+told["after"] = [run.words, environment.process_exit_code, row.num_requests]
+environment.runner.start(7, 100)
+told["ending"] = [run.hindrance(), environment.runner.target_user_count]
+environment.web_ui = SimpleNamespace()
 gevent.sleep(0.05)
+told["ended"] = [run.hindrance(), environment.runner.state]
 run.quit()
 
 environment, run, conductor = begun()
@@ -92,7 +96,14 @@ def test_while_a_run_is_on_nobody_changes_the_number_of_its_users(played: tuple[
 
 
 def test_its_outcome_is_the_exit_status_and_in_the_table(played: tuple[dict[str, Any], str]) -> None:
-    assert played[0]["after"] == ["valid", "", 0, 30_000]
+    assert played[0]["after"] == ["valid", 0, 30_000]
+
+
+def test_the_next_one_begins_when_the_users_of_the_last_are_gone(played: tuple[dict[str, Any], str]) -> None:
+    hindrance, users = played[0]["ending"]
+    assert "a run is on" in hindrance
+    assert users == 0
+    assert played[0]["ended"] == ["", "stopped"]
 
 
 def test_one_that_somebody_stopped_is_broken_off_and_fails(played: tuple[dict[str, Any], str]) -> None:
