@@ -128,6 +128,8 @@ class Findings:
     """What the server sent that a protocol forbids, in words."""
     told: str
     """Texts of ``error`` commands."""
+    bots: int = 0
+    """Of the server's own in each room, as it says."""
     due: int = 0
     """Due times of all who were asked for, as :attr:`~loadtests.accounts.Accounts.due`; none in old evidence."""
     not_come: str = ""

@@ -383,6 +383,7 @@ def _findings(run: Run, whole: Part, server: ServerFigures, uses: CoreUses, doub
         closed_early=_in_words(everybody, Fate.CLOSED_EARLY),
         broken=_most(sum((accounts.errors for accounts in everybody), Counter[str]())),
         told=_most(sum((accounts.told for accounts in everybody), Counter[str]())),
+        bots=0 if run.base is None else run.base.settings.bots,
     )
 
 

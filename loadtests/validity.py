@@ -16,6 +16,9 @@ from loadtests.findings import LIMITS, Findings, Limits
 from loadtests.spared import BEYOND_THE_MACHINE, SPARED, THE_MIDDLE
 from shared.measure.summary import Validity
 
+FULL = "Maximum players reached"
+"""What the protocol has a server say to whom it gives no snake."""
+
 Check = Callable[[Findings, Limits], str | None]
 """Returns what it objects to, None where all is well; what a reason leaves alone stands in :mod:`loadtests.spared`."""
 
@@ -371,7 +374,12 @@ def _broken(found: Findings, _: Limits) -> str | None:
 
 
 def _told(found: Findings, _: Limits) -> str | None:
-    return f"the server told its clients of errors: {found.told}" if found.told else None
+    if not found.told:
+        return None
+    words = f"the server told its clients of errors: {found.told}"
+    if found.bots and FULL in found.told:
+        words += f"; {found.bots} of the places in each room are its bots', serve --bots 0 leaves them to players"
+    return words
 
 
 MACHINE: tuple[Check, ...] = (_throttled, _steal, _core_gap, _foreign_on_server, _large_clock_step)

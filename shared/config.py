@@ -86,6 +86,21 @@ class ServerConfig:
         """Where it is to listen, as in a URL."""
         return f"{url_host(self.host)}:{self.port}"
 
+    @property
+    def arm(self) -> str:
+        """What it is called in a comparison: the backend, and what differs from the defaults in how it is built."""
+        defaults = {
+            "mode": MODES[0],
+            "workers": 1,
+            "worker_nice": 0,
+            "fanout": FANOUTS[0],
+            "clock": CLOCKS[0],
+            "loop": LOOPS[self.backend][0],
+        }
+        settings = {name.replace("_", "-"): getattr(self, name) for name in defaults}
+        differing = [f"{key}={value}" for key, value in settings.items() if value != defaults[key.replace("-", "_")]]
+        return f"{self.backend}:{','.join(differing)}" if differing else self.backend
+
     def ready_line(self, address: str, port: int) -> str:
         """Return what a server prints as soon as it listens at ``address``: of a name's, it may be one of several."""
         is_name = re.search("[^0-9.]", self.host) and ":" not in self.host

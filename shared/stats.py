@@ -35,6 +35,7 @@ class Reporter:
         """Return everything that the server knows of itself."""
         return {
             "backend": self.config.backend,
+            "arm": self.config.arm,
             "version": version("tickbench"),
             "boot_id": boot_id(),
             "clock_offset_us": self.clock_offset_us,

@@ -3,8 +3,8 @@
 /*
  * The browser's side of the game: one WebSocket in, a field, two lists and a chart of tick arrival out.
  *
- * Knows the wire protocol and the page's elements. Knows nothing of the rules (the server says which cells change), nor of
- * which server it talks to. Names and error texts come from strangers: they are only ever set as text, never as HTML.
+ * Knows the wire protocol and the page's elements. Knows nothing of the rules (the server says which cells change), and of
+ * the server only what it is called. Names and error texts come from strangers: they are only ever set as text, never as HTML.
  *
  * From top to bottom: clock and ticks (numbers only), the field (cells only), two painters, the link, the game, the page.
  */
@@ -22,6 +22,8 @@ const KEY_CODES = new Map([
 const DIRECTIONS = [[-1, 0], [0, -1], [1, 0], [0, 1]];
 const DEFAULT_ROOM = "main";
 const NAME_KEY = "tickbench.name";
+const ARM_TIMEOUT_MS = 5000;
+const LONGEST_ARM = 100;
 
 /* ------------------------------------------------------------------ clock and ticks */
 
@@ -836,6 +838,18 @@ function socketUrl(room) {
   return `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/connect${query}`;
 }
 
+/** What a comparison calls the server, which it tells in /stats: "gevent:fanout=naive". Null where it does not. */
+async function askArm() {
+  try {
+    const response = await fetch("/stats", { signal: AbortSignal.timeout(ARM_TIMEOUT_MS) });
+    const stats = await response.json();
+    const arm = stats.arm ?? stats.backend;
+    return response.ok && typeof arm === "string" && arm !== "" ? arm.slice(0, LONGEST_ARM) : null;
+  } catch {
+    return null; // /stats is for us to have, not for every server
+  }
+}
+
 /** So that the address in the address bar leads a friend to the same room. */
 function showRoomInAddress(room) {
   const url = new URL(location.href);
@@ -878,8 +892,10 @@ class Page {
     this.fieldPainter = new FieldPainter(element("field"), element("field-frame"), this.field, palette);
     this.freshMeasurements();
     this.timers = [];
+    this.arm = null;
     this.prepareForm();
     this.listen();
+    this.learnArm();
   }
 
   freshMeasurements() {
@@ -937,9 +953,18 @@ class Page {
   }
 
   /** Also in the title: whoever compares two servers has two tabs open. */
-  showWhere(where) {
+  showWhere(where = this.where) {
+    this.where = where;
+    element("arm").textContent = this.arm ?? "";
+    element("arm").hidden = this.arm === null;
     element("where").textContent = where;
-    document.title = `${where} · tickbench`;
+    document.title = `${this.arm === null ? "" : `${this.arm} · `}${where} · tickbench`;
+  }
+
+  /** Behind each new connection, too: another server may answer by then. */
+  async learnArm() {
+    this.arm = await askArm();
+    this.showWhere();
   }
 
   disconnect() {
@@ -1008,6 +1033,7 @@ class Page {
 
   opened() {
     this.link.send(["new_player", this.name]);
+    this.learnArm();
   }
 
   received(text, arrivedMs) {
@@ -1067,7 +1093,7 @@ class Page {
 
   born() {
     this.setAlive(true);
-    this.say("You are in. Steer with the arrow keys, WASD or a swipe.", "good");
+    this.say("Safe for a moment. Steer with arrow keys, WASD or a swipe.", "good");
   }
 
   died(score) {

@@ -113,6 +113,28 @@ def test_joins_sees_ticks_and_turns(slow_server: RunningServer, visitor: Visitor
     assert visitor.complaints == []
 
 
+def test_names_the_backend_and_the_arm(serve: Serve, backend: str, visitor: Visitor, room: str) -> None:
+    arm = f"{backend}:fanout=naive,clock=loop"
+    with serve("--fanout", "naive", "--clock", "loop") as server:
+        visitor.connect(server, room, "Ada")
+        visitor.page.wait_for_function("arm => document.getElementById('arm').textContent === arm", arg=arm)
+        assert visitor.page.title().startswith(f"{arm} · {room} on ")
+        assert visitor.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert visitor.complaints == []
+        visitor.page.close()
+
+
+def test_of_a_server_that_does_not_tell_nothing_is_named(
+    slow_server: RunningServer, visitor: Visitor, room: str
+) -> None:
+    visitor.page.route("**/stats", lambda route: route.fulfill(status=200, body='{"arm":7,"backend":null}'))
+    visitor.connect(slow_server, room, "Ada")
+    visitor.wait_for_ticks(1)
+    assert not visitor.page.locator("#arm").is_visible()
+    assert visitor.page.title().startswith(f"{room} on ")
+    assert visitor.complaints == []
+
+
 def test_fits_the_screen(slow_server: RunningServer, visitor: Visitor, room: str) -> None:
     visitor.connect(slow_server, room, "Ada")
     width = visitor.page.viewport_size["width"] if visitor.page.viewport_size else 0

@@ -143,6 +143,10 @@ def test_reasons_where_the_kernel_does_not_stamp(findings: Findings, words: str)
         (replace(QUIET, closed_early="1 x close 1013"), "ended early: 1 x close 1013"),
         (replace(QUIET, broken="1 x a masked frame"), "broke the protocol: 1 x a masked frame"),
         (replace(QUIET, told="1 x Maximum players reached"), "told its clients of errors: 1 x Maximum players reached"),
+        (
+            replace(QUIET, told="9 x Maximum players reached", bots=10),
+            "10 of the places in each room are its bots', serve --bots 0",
+        ),
     ],
 )
 def test_warnings(findings: Findings, words: str) -> None:

@@ -12,6 +12,7 @@ from shared.config import LOOPS, ServerConfig, fail_usage, parse_arguments
 from shared.game.world import Rules
 from shared.rooms.lobby import LobbyLimits
 from shared.wire.session import Limits
+from tickbench.arms import parse_arm
 
 DEFAULT = ServerConfig(
     backend="asyncio",
@@ -154,6 +155,19 @@ def test_the_speed_is_apart_from_the_tick_rate(flags: list[str], speed: float, m
     assert float(config.speed) == speed
     assert (config.rules.moves, config.rules.steps) == (moves, steps)
     assert config.settings()["speed"] == speed
+
+
+@pytest.mark.parametrize(
+    ("backend", "flags", "arm"),
+    [
+        ("asyncio", ["--bots", "5", "--seed", "7", "--field", "60x30"], "asyncio"),
+        ("gevent", ["--fanout", "naive", "--clock", "loop"], "gevent:fanout=naive,clock=loop"),
+        ("asyncio", ["--loop", "uvloop"], "asyncio:loop=uvloop"),
+        ("gevent", ["--mode", "process", "--worker-nice", "10"], "gevent:mode=process,worker-nice=10"),
+    ],
+)
+def test_a_server_knows_what_it_is_called_in_a_comparison(backend: str, flags: list[str], arm: str) -> None:
+    assert parse_arguments(backend, flags).arm == parse_arm(arm).name == arm
 
 
 def test_origins_can_be_given_several_times() -> None:

@@ -39,6 +39,7 @@ def test_stats_has_what_the_protocol_promises(core: ServerCore[Visitor]) -> None
     stats: dict[str, Any] = json.loads(core.reporter.stats_json(START + 5))
     assert list(stats) == [
         "backend",
+        "arm",
         "version",
         "boot_id",
         "clock_offset_us",
@@ -59,7 +60,7 @@ def test_stats_has_what_the_protocol_promises(core: ServerCore[Visitor]) -> None
         "refused",
         "process",
     ]
-    assert (stats["backend"], stats["version"]) == ("gevent", version("tickbench"))
+    assert (stats["backend"], stats["arm"], stats["version"]) == ("gevent", "gevent", version("tickbench"))
     assert (stats["clock_offset_us"], stats["started_us"], stats["now_us"]) == (77, START, START + 5)
     assert stats["tick_rate_hz"] == 0.5
     assert stats["settings"]["loop"] == "libev"
