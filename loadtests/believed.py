@@ -40,6 +40,8 @@ class Frames(NamedTuple):
     """Nobody else got any."""
     are_ticks: bool = True
     """They are those that the server counts."""
+    at_least: int = 0
+    """So many came that were sent between the two answers."""
 
 
 class Between:
@@ -113,10 +115,14 @@ class Between:
             and room.skipped_ticks >= earlier[room.name].skipped_ticks
         }
 
-    def frames_sent(self) -> int | None:
+    def frames_sent(self, frames: Frames) -> int | None:
         """Return how many ticks' frames it sent, to whomever; None where it does not tell."""
         before, after = self._before.frames_sent, self._after.frames_sent
-        return None if before is None or after is None else self.count("frames_sent", before, after)
+        sent = None if before is None or after is None else self.count("frames_sent", before, after)
+        if sent is not None and sent < frames.at_least:
+            self.doubts.append(f"frames_sent went up by {sent:,} while {frames.at_least:,} came")
+            return None
+        return sent
 
     def cpu_us_per_frame(self, cpu_share: float | None, sent: int | None, frames: Frames) -> float | None:
         """Return the CPU time over all frames that it sent: over those that came only if there were no others."""
@@ -164,7 +170,7 @@ def figures_between(
     """
     between = Between(before, after)
     cpu_share = between.cpu_share()
-    sent = between.frames_sent()
+    sent = between.frames_sent(frames)
     figures = ServerFigures(
         cpu_percent=None if cpu_share is None else 100 * cpu_share,
         rss_bytes=after.process.rss_bytes if between.is_same_process else None,

@@ -277,7 +277,9 @@ def _server(run: Run, whole: Part) -> tuple[ServerFigures, list[str]]:
     others = others_of(run, whole)
     alone = others is None or not (others.before or others.after or others.came)
     is_echo = run.options.scenario.path is not None  # which are no ticks
-    frames = Frames(whole.received / run.duration_s, are_all=alone, are_ticks=not is_echo)
+    embraced = run.before.now_us <= run.window.start and not is_echo
+    at_least = whole.received if embraced else 0
+    frames = Frames(whole.received / run.duration_s, are_all=alone, are_ticks=not is_echo, at_least=at_least)
     rooms = None if is_echo else whole.rooms
     figures, doubts = figures_between(run.before, run.after, frames, rooms)
     return replace(figures, others=others), doubts
@@ -363,7 +365,7 @@ def _findings(run: Run, whole: Part, server: ServerFigures, uses: CoreUses, doub
         stretch_p50_us=_stretch_p50_us(whole.stretches) if run.options.scenario.settled else [],
         server_unknown=run.base is None,
         why_unknown=run.why_unknown,
-        doubts="; ".join(doubts),
+        doubts="; ".join(dict.fromkeys(doubts)),
         stats_lost=run.base is not None and not run.server_is_known and not run.doubts,
         stats_late_ms=max(0.0, (run.before.now_us - run.window.start) / 1000) if run.before is not None else 0.0,
         same_host=whole.same_host,

@@ -82,6 +82,16 @@ def test_cpu_a_frame_is_over_all_frames_that_it_sent() -> None:
     assert us_per_frame(silent, Frames(500, are_all=False)) is None, "it is not known how many it sent to others"
 
 
+def test_a_server_that_says_it_sent_less_than_came_is_not_believed() -> None:
+    first = decoded(**process(cpu_s=1.0), frames_sent=10)
+    last = decoded(now_us=6_000_000, **process(cpu_s=1.5), frames_sent=11)
+    figures, doubts = figures_between(first, last, Frames(500, at_least=2500))
+    assert doubts == ["frames_sent went up by 1 while 2,500 came"]
+    assert figures.frames_sent is None
+    assert figures.cpu_us_per_frame == pytest.approx(200), "over those that came"
+    assert figures_between(first, last, Frames(500, are_all=False, at_least=2500))[0].cpu_us_per_frame is None
+
+
 def test_skipped_ticks_are_those_of_the_rooms_of_the_run() -> None:
     def answer(now_us: int, mine: int, theirs: int) -> ServerStats:
         rooms = [{"name": "r0", "n": 10 * now_us, "skipped_ticks": mine}]
@@ -184,7 +194,7 @@ def _all_numbers(of: Any) -> list[float]:
 @given(
     _answers(),
     _answers(),
-    st.builds(Frames, st.floats(0, 1e6), are_all=st.booleans(), are_ticks=st.booleans()),
+    st.builds(Frames, st.floats(0, 1e6), are_all=st.booleans(), are_ticks=st.booleans(), at_least=st.integers(0, 20)),
     st.none() | st.just({"main"}),
 )
 def test_whatever_it_says_no_figure_is_below_zero(
