@@ -57,8 +57,10 @@ class ProgressDisplay:
         self.runs.append(run)
         words = f"{self.now or f'run {run.number}'}: {run_line(run)}"
         style = "dim" if run.load is not None and not is_valid(run) else None
-        self.console.print(escape(words), soft_wrap=True, style=style)
         self._show_progress()
+        if not self.console.is_terminal and self.left_s:  # where nothing is shown below it
+            words += f"; about {in_words(self.left_s)} left"
+        self.console.print(escape(words), soft_wrap=True, style=style)
 
     def waits(self, runs: Sequence[Run], most_s: float) -> None:
         """Say why nothing is run for a while."""

@@ -277,6 +277,18 @@ def test_the_time_left_is_told_by_what_runs_took_and_counts_what_is_made_again(
     assert time_left_s(suite, story(suite, make, "....")) == 0
 
 
+def test_where_no_progress_can_be_shown_each_run_s_line_says_how_long_it_takes(
+    suite: Suite, make: Callable[..., Run], capsys: pytest.CaptureFixture[str]
+) -> None:
+    display = ProgressDisplay(Console(width=300), suite, [])
+    for run in story(suite, make, "...."):
+        display.run_ended(run)
+    *others, last = capsys.readouterr().out.splitlines()
+    assert all("left" in line for line in others)
+    assert others[0].endswith(" s left")
+    assert "left" not in last
+
+
 def test_spoiled_runs_are_dim_on_the_screen(suite: Suite, make: Callable[..., Run]) -> None:
     console = Console(force_terminal=True, width=200)
     display = ProgressDisplay(console, suite, [])
