@@ -90,6 +90,10 @@ def _run(arguments: list[str] | None, commands: Commands) -> int:
         return complain(str(error))
     except click.ClickException as error:
         return complain(_in_one_line(error))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        return complain(f"{error.filename} can't be used ({error.strerror}); look at its permissions, and its disk")
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED_STATUS
     return status if isinstance(status, int) else 0

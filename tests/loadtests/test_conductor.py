@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import gevent
 
 from loadtests.conductor import FAILED, Conductor, Outcome
 from loadtests.crew import RemoteCrew
 from loadtests.worker import Progress
+from shared.measure.summary import read_summary
 from tests.loadtests.test_part import part
 from tests.loadtests.test_worker import ADDRESS, OPTIONS
 
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
     from loadtests.part import Part
     from loadtests.rooms import ServerSkips
     from loadtests.rows import Rows
+
+
+ROOT = Path(__file__).parents[2]
 
 
 class Crew:
@@ -115,3 +121,19 @@ def test_a_worker_without_a_part_is_lost_gone_or_not() -> None:
     assert crew.lost() == ["b"]
     assert crew.silent() == ["b", "c"]
     assert [part.worker for part in crew.parts()] == [part().worker]
+
+
+def test_a_summary_that_cannot_be_written_is_kept_and_the_run_has_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    recorded = ROOT / "tests" / "tickbench" / "fakes" / "summary.json"
+    summary = read_summary(recorded.read_bytes())
+    options = replace(OPTIONS, out=Path("/dev/full"))
+    outcome = Conductor(Onlooker(), options, ADDRESS, None, cast("Any", Crew()))._report(summary)
+    (kept,) = tmp_path.iterdir()
+    assert outcome.status == FAILED
+    assert outcome.summary == summary, "the panel of the web UI shows it"
+    assert outcome.why.startswith("--out /dev/full can't be written (No space left on device); the figures are in ")
+    assert str(kept) in outcome.why
+    assert read_summary(kept.read_bytes()) == summary

@@ -1,3 +1,4 @@
+import errno
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -109,3 +110,15 @@ def test_load_is_started_with_what_was_asked_for(tmp_path: Path) -> None:
     assert "--headless" in command
     assert command[command.index("--users") + 1] == "7"
     assert command[command.index("--host") + 1] == "ws://localhost:1"
+
+
+def test_a_file_that_the_system_does_not_give_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(path: Path) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_file", denied)
+    assert cli.main(["report", "results/theirs"]) == 2
+    line = "error: results/theirs/suite.json can't be used (Permission denied); look at its permissions, and its disk\n"
+    assert capsys.readouterr().err == line
