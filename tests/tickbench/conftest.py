@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from shared.measure.summary import LoadSummary, Validity, read_summary
+from shared.measure.summary import LoadSummary, StageFigures, Validity, read_summary
 from tests.support.warm import python
 from tickbench.cli import VERBS
 from tickbench.environment import Environment, collect_environment
@@ -208,6 +208,24 @@ def with_figure(load: Any, name: str, value: Any) -> Any:
     """Return a summary in which the figure of that name has another value."""
     field, dot, rest = name.partition(".")
     return msgspec.structs.replace(load, **{field: with_figure(getattr(load, field), rest, value) if dot else value})
+
+
+@pytest.fixture
+def stages(summary: LoadSummary) -> list[StageFigures]:
+    """Return half seconds of a run with stalled clients: two seconds all is well, then nothing comes."""
+    return [
+        StageFigures(
+            start_s=half / 2,
+            duration_s=0.5,
+            connections=190,
+            received=1900 if half < 4 else 0,
+            missing=0,
+            reach=1.0,
+            tick_lateness_ms=summary.tick_lateness_ms,
+            interval_error_ms=summary.interval_error_ms,
+        )
+        for half in range(8)
+    ]
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from shared.measure.summary import LoadSummary, StageFigures
+from shared.measure.summary import StageFigures
 from tests.contract.test_page import CHROMIUM, FLAGS
 from tickbench.plan import PlannedRun
 from tickbench.report.build import build_report
@@ -21,24 +21,11 @@ LOOKS: list[tuple[int, Scheme]] = [(1280, "light"), (1280, "dark"), (390, "light
 
 
 @pytest.fixture
-def report(make_results: Callable[..., Path], whole_suite: Suite, summary: LoadSummary) -> Path:
+def report(make_results: Callable[..., Path], whole_suite: Suite, stages: list[StageFigures]) -> Path:
     """Return a report with everything that there can be in one."""
 
     def figures(planned: PlannedRun) -> dict[str, Any]:
         late = planned.part == "arena" and planned.connections > 2_000
-        stages = [
-            StageFigures(
-                start_s=half / 2,
-                duration_s=0.5,
-                connections=190,
-                received=1900 if half < 4 else 0,
-                missing=0,
-                reach=1.0,
-                tick_lateness_ms=summary.tick_lateness_ms,
-                interval_error_ms=summary.interval_error_ms,
-            )
-            for half in range(8)
-        ]
         return {
             "tick_lateness_ms__p99": 99.0 if late else 10.0 + planned.block / 10,
             "server__cpu_percent": planned.connections / 100,

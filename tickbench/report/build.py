@@ -38,8 +38,8 @@ def build_report(path: Path) -> Report:
     folder = ResultFolder(path)
     folder.write_text(DOCUMENT, text)
     folder.write_text(TABLE, runs_table(document))
-    folder.write_text(MARKDOWN, render_markdown(document, results))
-    folder.write_text(PAGE, render_page(document, results))
+    folder.write_text(MARKDOWN, render_markdown(document))
+    folder.write_text(PAGE, render_page(document))
     return Report(results, document)
 
 

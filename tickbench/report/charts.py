@@ -12,13 +12,11 @@ import plotly.graph_objects as go
 from msgspec import Struct
 
 from shared.measure.histogram import Histogram
-from shared.measure.summary import LoadSummary
 from tickbench.arms import Arm
-from tickbench.report.decision import is_heavy, side_runs
+from tickbench.report.decision import is_heavy
 from tickbench.report.document import CurvePoint, Document
-from tickbench.report.words import SPOILED, has_doubtful_lateness, pooled_lateness
-from tickbench.results import Results
-from tickbench.rows import counted, is_doubtful
+from tickbench.report.shown import StallPoint
+from tickbench.report.words import SPOILED
 from tickbench.search import Outcome
 from tickbench.slo import parse_slo
 from tickbench.suite import Search
@@ -28,7 +26,6 @@ COLORS = {"asyncio": ("#2f7de1", "#15a0b5", "#7a6ff0"), "gevent": ("#e0731d", "#
 OTHER_COLORS = ("#7f8896", "#4c9a54", "#a0522d")
 SPOILED_COLOR = "#b3b9c2"
 """Of what cannot be trusted, whatever arm it is of: on white and on black paler than any arm."""
-PINGS = "ping_rtt_ms.p99"
 DASHES = ("solid", "dash", "dot", "dashdot")
 LATENESS_TICKS_MS = [digit * 10**power for power in range(-3, 6) for digit in (1, 2, 5)]
 LOAD_TICKS = [digit * 10**power for power in range(6) for digit in (1, 2, 5)]
@@ -56,16 +53,16 @@ class Style(Struct, frozen=True):
     dash: str
 
 
-def all_charts(document: Document, results: Results) -> list[Chart]:
+def all_charts(document: Document) -> list[Chart]:
     """Return the charts for which the folder has something to draw."""
     styles = styles_of(document.suite.parsed_arms())
     return [
         chart
         for chart in (
-            lateness_chart(document, results, styles),
+            lateness_chart(document, styles),
             *load_charts(document, styles),
-            stall_chart(document, results, styles),
-            loops_chart(document, results),
+            stall_chart(document, styles),
+            loops_chart(document),
         )
         if chart is not None
     ]
@@ -96,14 +93,14 @@ def styles_of(arms: Sequence[Arm]) -> dict[str, Style]:
 # Percentiles
 
 
-def lateness_chart(document: Document, results: Results, styles: dict[str, Style]) -> Chart | None:
+def lateness_chart(document: Document, styles: dict[str, Style]) -> Chart | None:
     """Draw one percentile curve an arm, both axes logarithmic, as HdrHistogram plots them."""
     figure = go.Figure()
-    for arm in document.suite.arms:
-        pooled = pooled_lateness(results, arm)
+    for each in document.lateness:
+        pooled = Histogram.from_summary(each.lateness_ms)
         if pooled.count:
-            is_spoiled = has_doubtful_lateness(arm, results)
-            figure.add_trace(_percentile_curve(marked(arm, is_spoiled), pooled, faded(styles[arm], is_spoiled)))
+            name, style = marked(each.arm, each.is_spoiled), faded(styles[each.arm], each.is_spoiled)
+            figure.add_trace(_percentile_curve(name, pooled, style))
     figure.update_xaxes(
         type="log", title="share of the ticks", tickvals=list(AXIS_TICKS), ticktext=list(AXIS_TICKS.values())
     )
@@ -246,19 +243,15 @@ def _add_bound(draft: _Draft, search: Search) -> None:
 # A run with a stall
 
 
-def stall_chart(document: Document, results: Results, styles: dict[str, Style]) -> Chart | None:
+def stall_chart(document: Document, styles: dict[str, Style]) -> Chart | None:
     """Draw what those who read got while others had stopped reading, over the time of one run."""
     side = next((side for side in document.suite.sides if side.scenario == "stall"), None)
     if side is None:
         return None
     figure = go.Figure()
-    for arm in document.suite.arms:
-        runs = side_runs(results, side, arm, side.loads[0])
-        load = next((load for load in counted(runs, "stages") if load.stages), None)
-        if load is not None and load.tick_rate_hz:
-            is_spoiled = is_doubtful(runs, "stages")
-            style = faded(styles[arm], is_spoiled)
-            figure.add_trace(_stall_curve(marked(arm, is_spoiled), load, load.tick_rate_hz, style))
+    for stall in document.stalls:
+        style = faded(styles[stall.arm], stall.is_spoiled)
+        figure.add_trace(_stall_curve(marked(stall.arm, stall.is_spoiled), stall.points, style))
     figure.update_xaxes(title="seconds since the others stopped reading")
     figure.update_yaxes(title="ticks that came, % of those due", rangemode="tozero")
     words = (
@@ -268,11 +261,10 @@ def stall_chart(document: Document, results: Results, styles: dict[str, Style]) 
     return _chart("stall", "Time line of a run with stalled clients", words, figure) if figure.data else None
 
 
-def _stall_curve(arm: str, load: LoadSummary, rate_hz: float, style: Style) -> go.Scatter:
-    due = [stage.duration_s * rate_hz * max(1, stage.connections) for stage in load.stages]
+def _stall_curve(arm: str, points: Sequence[StallPoint], style: Style) -> go.Scatter:
     return go.Scatter(
-        x=[stage.start_s + stage.duration_s / 2 for stage in load.stages],
-        y=[100 * stage.received / expected for stage, expected in zip(load.stages, due, strict=True)],
+        x=[point.at_s for point in points],
+        y=[point.came_percent for point in points],
         name=html.escape(arm),
         mode="lines",
         line={"color": style.color, "dash": style.dash, "width": 2.5, "shape": "hvh"},
@@ -283,23 +275,16 @@ def _stall_curve(arm: str, load: LoadSummary, rate_hz: float, style: Style) -> g
 # Loop designs
 
 
-def loops_chart(document: Document, results: Results) -> Chart | None:
+def loops_chart(document: Document) -> Chart | None:
     """Draw pings beside a heavy tick, by loop design on both stacks."""
     side = next((side for side in document.suite.sides if is_heavy(side)), None)
     if side is None:
         return None
     figure = go.Figure()
     bars: dict[str, dict[str, float]] = {}
-    spoiled: set[tuple[str, str]] = set()
-    for arm in document.suite.arms_of(side):
-        mode = _mode_of(arm)
-        runs = side_runs(results, side, arm.name, side.loads[0])
-        loads = counted(runs, PINGS)
-        pings = [load.ping_rtt_ms.p99 for load in loads if load.ping_rtt_ms.p99 is not None]
-        if mode is not None and pings:
-            bars.setdefault(arm.backend, {})[mode] = statistics.median(pings)
-            if is_doubtful(runs, PINGS):
-                spoiled.add((arm.backend, mode))
+    for each in document.loop_pings:
+        bars.setdefault(each.backend, {})[each.mode] = each.ping_p99_ms
+    spoiled = {(each.backend, each.mode) for each in document.loop_pings if each.is_spoiled}
     for backend, values in bars.items():
         figure.add_trace(
             go.Bar(
@@ -323,14 +308,6 @@ def loops_chart(document: Document, results: Results) -> Chart | None:
         "these run elsewhere. The median, and no verdict; docs/loop-designs has an essay on each."
     )
     return _chart("loops", "Loop designs with a heavy tick", words, figure) if figure.data else None
-
-
-def _mode_of(arm: Arm) -> str | None:
-    """Return the loop design of an arm that differs from the defaults by nothing else."""
-    settings = dict(arm.settings)
-    settings.pop("worker-nice", None)
-    mode = settings.pop("mode", "managed")
-    return None if settings or arm.backend not in COLORS else mode
 
 
 # Layout

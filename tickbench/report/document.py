@@ -1,5 +1,5 @@
 """
-All that a comparison found, as one document: ``results.json``, which pages, tables and ``tickbench diff`` are made of.
+All that a comparison found, as one document: ``results.json``, of which alone page, tables and ``diff`` are made.
 
 History of the schema: 1, the first. ``tickbench.results/1`` is generated from these types (docs/schemas); a reader
 ignores fields it does not know, and refuses another number. Knows nothing of how it is drawn.
@@ -17,6 +17,16 @@ from tickbench.figures import FIGURES
 from tickbench.plan import next_run, slot_of
 from tickbench.report.decision import Decision, SideLine, decide, side_lines
 from tickbench.report.news import news_of
+from tickbench.report.shown import (
+    Lateness,
+    LoopPing,
+    Stall,
+    arrival_sentence,
+    lateness_of,
+    limits_of,
+    loop_pings_of,
+    stalls_of,
+)
 from tickbench.results import Results, Run
 from tickbench.search import Outcome, probes_of
 from tickbench.slo import read_figure
@@ -82,6 +92,13 @@ class Document(Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickb
     decision: Decision
     sides: list[SideLine]
     curves: list[CurvePoint]
+    lateness: list[Lateness] = []
+    stalls: list[Stall] = []
+    loop_pings: list[LoopPing] = []
+    limits: dict[str, float] = {}
+    """The thresholds that a run is held to, by name."""
+    arrival: str = ""
+    """Where the time of a frame's arrival comes from, in a sentence."""
     runs: list[RunLine]
 
 
@@ -101,6 +118,11 @@ def make_document(results: Results) -> Document:
         decision=decide(results, comparisons),
         sides=side_lines(results),
         curves=_curves(results),
+        lateness=lateness_of(results),
+        stalls=stalls_of(results),
+        loop_pings=loop_pings_of(results),
+        limits=limits_of(results),
+        arrival=arrival_sentence(results),
         runs=_run_lines(results),
     )
 

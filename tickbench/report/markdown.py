@@ -6,13 +6,12 @@ from tickbench.comparisons import Comparison
 from tickbench.report import words
 from tickbench.report.decision import Answer, Question
 from tickbench.report.document import Document
-from tickbench.results import Results
 from tickbench.statistics import interval_words
 
 
-def render_markdown(document: Document, results: Results) -> str:
+def render_markdown(document: Document) -> str:
     """Return the report as Markdown."""
-    facts = [f"- {name}: {escape(text)}" for name, text in words.environment_facts(results.environment)]
+    facts = [f"- {name}: {escape(text)}" for name, text in words.environment_facts(document.environment)]
     runs = [
         [str(run.number), run.part, run.arm, f"{run.connections:,}", f"{run.mark}: {run.words}"]
         for run in document.runs

@@ -52,6 +52,11 @@ def listed(parts: Iterable[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
+def counted_words(number: int, noun: str) -> str:
+    """Return a number with its noun."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def _why_stopped(results: Results) -> str:
     ordered = sorted(results.runs, key=lambda run: run.number)
     valid, planned, which = _counts(results)

@@ -7,20 +7,17 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from tickbench.comparisons import Comparison
-from tickbench.figures import FIGURES
 from tickbench.report import words
 from tickbench.report.beyond import load_beyond
 from tickbench.report.charts import SPOILED_OUTCOMES, all_charts
 from tickbench.report.document import Document
-from tickbench.results import Results
-from tickbench.rows import arm_rows
 from tickbench.statistics import interval_words
 
 TEMPLATE = "page.html.j2"
 STACKS = ("asyncio", "gevent")
 
 
-def render_page(document: Document, results: Results) -> str:
+def render_page(document: Document) -> str:
     """Return the page. Everything that is not the page's own text is escaped."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("tickbench", "report"),
@@ -40,20 +37,18 @@ def render_page(document: Document, results: Results) -> str:
         comparisons=document.comparisons,
         interval=_interval,
         verdict_words=_verdict_words,
-        figures=FIGURES,
-        rows=arm_rows(results),
-        charts=all_charts(document, results),
+        charts=all_charts(document),
         plotly=Markup(get_plotlyjs()),  # noqa: S704 - the library
         safe=Markup,  # of the charts: plotly's own, and the arms' names in it are escaped
         percentile_titles=words.PERCENTILE_TITLES,
-        percentile_rows=words.percentile_rows(results),
+        percentile_rows=words.percentile_rows(document),
         beyond=load_beyond(),
         stacks=STACKS,
         spoiled_outcomes=SPOILED_OUTCOMES,
-        arrival=words.arrival_sentence(results),
-        limits=words.limit_facts(results),
-        facts=words.environment_facts(results.environment),
-        packages=results.environment.packages,
+        arrival=document.arrival,
+        limits=words.limit_facts(document),
+        facts=words.environment_facts(document.environment),
+        packages=document.environment.packages,
     )
 
 

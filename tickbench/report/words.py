@@ -5,9 +5,7 @@ from shared.measure.quota import quota_words
 from tickbench.comparisons import Comparisons
 from tickbench.environment import Environment
 from tickbench.report.document import Document
-from tickbench.report.news import listed
-from tickbench.results import Results
-from tickbench.rows import block_runs, counted, is_doubtful
+from tickbench.report.news import counted_words, listed
 from tickbench.suite import BLOCKS
 
 STACK_PACKAGES = ("aiohttp", "gevent", "gevent-websocket", "flask", "greenlet", "locust", "msgspec", "tickbench")
@@ -94,36 +92,22 @@ def environment_facts(environment: Environment) -> list[tuple[str, str]]:
     ]
 
 
-def percentile_rows(results: Results) -> list[tuple[str, list[str], bool]]:
+def percentile_rows(document: Document) -> list[tuple[str, list[str], bool]]:
     """Return for each arm its pooled tick lateness as texts (:data:`PERCENTILE_TITLES`), and whether it is spoiled."""
     rows = []
-    for arm in results.record.suite.parsed_arms():
-        pooled = pooled_lateness(results, arm.name)
+    for each in document.lateness:
+        pooled = Histogram.from_summary(each.lateness_ms)
         texts = _percentile_words(pooled) if pooled.count else ["-"] * len(PERCENTILE_TITLES)
-        rows.append((arm.name, texts, has_doubtful_lateness(arm.name, results)))
+        rows.append((each.arm, texts, each.is_spoiled))
     return rows
 
 
 PERCENTILE_TITLES = ["ticks", "mean", "p50", "p90", "p99", "p99.9", "max"]
 TICKS_FOR_P999 = 10_000
-LATENESS = "tick_lateness_ms"
 SPOILED = " (spoiled)"
 """Behind what rests on runs in none of which the figure can be trusted."""
 IN_ROOMS = ("players", "soak")
 """Scenarios that have many rooms unless they are told otherwise."""
-
-
-def has_doubtful_lateness(arm: str, results: Results) -> bool:
-    """Whether the lateness of an arm in the blocks can be trusted in none of its runs."""
-    return is_doubtful(block_runs(arm, results.runs), LATENESS)
-
-
-def pooled_lateness(results: Results, arm: str) -> Histogram:
-    """Merge the tick lateness of an arm's counted runs."""
-    pooled = Histogram()
-    for load in counted(block_runs(arm, results.runs), LATENESS):
-        pooled.add(Histogram.from_summary(load.tick_lateness_ms))
-    return pooled
 
 
 def _percentile_words(pooled: Histogram) -> list[str]:
@@ -147,25 +131,6 @@ def _commit(commit: str | None, is_clean: bool | None) -> str:
     return commit if is_clean else f"{commit}, with changes that are not committed"
 
 
-def counted_words(number: int, noun: str) -> str:
-    """Return a number with its noun."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def arrival_sentence(results: Results) -> str:
-    """Say where the time of a frame's arrival comes from."""
-    read = [run.number for run in results.runs if run.load is not None and run.load.generator.timestamps == "read"]
-    if not read:
-        return "A frame's arrival is the kernel's receive timestamp."
-    if len(read) == sum(run.load is not None for run in results.runs):
-        return "A frame's arrival is when the generator read it: the system gave no receive timestamps."
-    return (
-        "A frame's arrival is the kernel's receive timestamp; but when the generator read it in "
-        f"{counted_words(len(read), 'run')}, {read[0]} the first, as the system gave none there."
-    )
-
-
-def limit_facts(results: Results) -> list[tuple[str, str]]:
-    """Return the thresholds that a run is held to, as its generator kept them."""
-    limits = next((run.load.limits for run in results.runs if run.load is not None and run.load.limits), {})
-    return [(name.replace("_", " "), f"{value:g}") for name, value in limits.items()]
+def limit_facts(document: Document) -> list[tuple[str, str]]:
+    """Return the thresholds that a run is held to, as names and words."""
+    return [(name.replace("_", " "), f"{value:g}") for name, value in document.limits.items()]

@@ -6,8 +6,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from shared.measure.summary import StageFigures
 from tickbench.plan import PlannedRun
+from tickbench.report.build import build_report, read_document
 from tickbench.report.document import Document, make_document, schema_text
+from tickbench.report.markdown import render_markdown
+from tickbench.report.page import render_page
 from tickbench.results import Run, read_results
 from tickbench.suite import Suite
 
@@ -60,6 +64,28 @@ def test_it_comes_back_from_json_as_it_was(document: Document) -> None:
     text = msgspec.json.encode(document)
     assert msgspec.json.decode(text, type=Document) == document
     assert next(iter(json.loads(text).items())) == ("schema", "tickbench.results/1")
+
+
+def test_the_page_and_the_tables_are_made_of_it_alone(
+    make_results: MakeResults, whole_suite: Suite, stages: list[StageFigures]
+) -> None:
+    def told(planned: PlannedRun) -> dict[str, Any]:
+        return {
+            **figures(planned),
+            "stages": stages if planned.part == "stall" else [],
+            "ping_rtt_ms__p99": 4.0,
+            "tick_rate_hz": 20.0,
+            "limits": {"steal_percent": 5.0},
+        }
+
+    folder = make_results(whole_suite, told)
+    build_report(folder)
+    document = read_document(folder)
+    assert {each.lateness_ms.count > 0 for each in document.lateness} == {True}
+    assert [point.came_percent for point in document.stalls[0].points] == [100.0] * 4 + [0.0] * 4
+    assert [(each.mode, each.ping_p99_ms) for each in document.loop_pings][:2] == [("managed", 4.0), ("process", 4.0)]
+    assert render_page(document) == (folder / "report.html").read_text("utf-8")
+    assert render_markdown(document) == (folder / "report.md").read_text("utf-8")
 
 
 def test_the_schema_that_is_published_is_that_of_the_types() -> None:

@@ -9,8 +9,8 @@ from shared.measure.summary import LoadSummary
 from tests.tickbench.conftest import with_figure
 from tickbench.plan import PlannedRun
 from tickbench.report.document import Document, make_document
+from tickbench.report.shown import arrival_sentence
 from tickbench.report.words import (
-    arrival_sentence,
     basis_sentence,
     floor_words,
     stopped_early_sentence,
