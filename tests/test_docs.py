@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from shared import flagcheck
 from shared.config import parse_arguments
 from tickbench.arms import BACKENDS
 from tickbench.cli import VERBS, tickbench
@@ -66,7 +67,8 @@ def flags_of(words: list[str]) -> set[str]:
             # Locust's help does not list what a locustfile adds.
             said = help_of("locust") + (ROOT / "loadtests" / "options.py").read_text("utf-8")
         case ["python", "-m", module, *_]:
-            said = help_of(module)
+            # Programs ask a backend for its check, so that its help has no line on it.
+            said = help_of(module) + (f" {flagcheck.FLAG}" if module in BACKENDS.values() else "")
         case _:
             said = ""
     return {*re.findall(r"(?<![\w-])--?[a-z][a-z-]*", said), "--help"}
