@@ -16,9 +16,10 @@ from typing import Any, NoReturn
 import click
 from click.core import ParameterSource
 
+from shared.descriptors import allow_many_descriptors
 from shared.game.world import Rules
 from shared.loops.modes import MODES
-from shared.outputs import lead_nowhere
+from shared.outputs import lead_nowhere, occupy_closed_streams
 from shared.rooms.lobby import LobbyLimits
 from shared.timerfd import has_timers
 from shared.variables import SERVICE_PORT, with_variables
@@ -38,6 +39,8 @@ LOOPS = {"asyncio": ("asyncio", "uvloop"), "gevent": ("libev", "libuv")}
 BLOCKING_LIMIT_S = 0.05
 """A tick's period at the usual rate: with ``--debug-blocking``, who keeps the event loop for longer is named."""
 
+LEAST_DESCRIPTORS = 64
+"""Of which a server takes some 20 for itself."""
 MIN_FIELD, MAX_FIELD = (20, 11), (1000, 1000)
 MAX_TICK_RATE_HZ = 1000
 DEFAULT_SPEED = 4
@@ -209,6 +212,13 @@ def parse_arguments(backend: str, argv: Sequence[str] | None = None) -> ServerCo
     if not isinstance(config, ServerConfig):  # --help has been printed
         sys.exit(config)
     return config
+
+
+def prepare_process() -> None:
+    """Have this process take as many descriptors as it may, none of them for a stream that is closed."""
+    occupy_closed_streams()
+    if (limit := allow_many_descriptors()) < LEAST_DESCRIPTORS:
+        fail_usage(f"no more than {limit} files may be open here; a server needs {LEAST_DESCRIPTORS}, see ulimit -n")
 
 
 def fail_usage(message: str) -> NoReturn:

@@ -23,11 +23,10 @@ from backends.asyncio_server.loops import RoomLoop, load_loop_mode
 from backends.asyncio_server.metrics import PACKAGES
 from backends.asyncio_server.ticker import Ticker
 from backends.asyncio_server.workers import Worker
-from shared.config import ServerConfig, fail_usage
+from shared.config import ServerConfig, fail_usage, prepare_process
 from shared.core import ServerCore
-from shared.descriptors import ShortageFilter, allow_many_descriptors
+from shared.descriptors import ShortageFilter
 from shared.heap import settle_heap
-from shared.outputs import occupy_closed_streams
 from shared.packages import needed_by
 from shared.wire.frames import CloseCode
 from shared.wire.session import STOPPING
@@ -255,6 +254,7 @@ def choose_event_loop(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
 
 def serve(config: ServerConfig) -> int:
     """Run a server; return the exit status."""
+    prepare_process()
     with asyncio.Runner(loop_factory=choose_event_loop(config.loop)) as runner:
         return runner.run(_serve(config))
 
@@ -263,8 +263,6 @@ async def _serve(config: ServerConfig) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("aiohttp.server").addFilter(PeerFaultFilter())
     logging.getLogger("asyncio").addFilter(ShortageFilter())
-    occupy_closed_streams()
-    allow_many_descriptors()
     logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)  # it warns of subprotocols that a peer asks for
     try:
         listener = listen(config.host, config.port, config.backlog)

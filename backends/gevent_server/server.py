@@ -22,11 +22,10 @@ from backends.gevent_server.metrics import PACKAGES
 from backends.gevent_server.ticker import Ticker
 from backends.gevent_server.websocket import GameHandler, GameWSGIServer
 from backends.gevent_server.workers import Worker
-from shared.config import ServerConfig, fail_usage
+from shared.config import ServerConfig, fail_usage, prepare_process
 from shared.core import ServerCore
-from shared.descriptors import ShortageFilter, allow_many_descriptors
+from shared.descriptors import ShortageFilter
 from shared.heap import settle_heap
-from shared.outputs import occupy_closed_streams
 from shared.packages import needed_by
 from shared.wire.frames import CloseCode
 from shared.wire.session import STOPPING
@@ -206,11 +205,10 @@ def choose_event_loop(name: str) -> None:
 
 def serve(config: ServerConfig) -> int:
     """Run a server; return the exit status."""
+    prepare_process()
     choose_event_loop(config.loop)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logger.addFilter(ShortageFilter())
-    occupy_closed_streams()
-    allow_many_descriptors()
     try:
         listener = listen(config.host, config.port, config.backlog)
         server = Server(config)

@@ -72,6 +72,15 @@ def test_a_port_in_use(server: RunningServer, tmp_path: Path) -> None:
     assert_refused(server.backend, {"port in use": ["--port", str(server.address[1])]}, tmp_path)
 
 
+def test_fewer_descriptors_than_a_server_takes_for_itself_are_one_line(backend: str) -> None:
+    line = f"ulimit -n 40 && exec {shlex.quote(sys.executable)} -m backends.{backend}_server --port 0"
+    root, command = Path(__file__).parents[2], ["/bin/bash", "-c", line]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=START_LIMIT_S, check=False, cwd=root)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert_one_line(done.stderr)
+    assert "no more than 40 files may be open here; a server needs 64, see ulimit -n" in done.stderr
+
+
 @pytest.mark.parametrize("redirection", [">/dev/full", ">&-"])
 def test_a_server_whose_ready_line_cannot_be_written_says_it_on_stderr_and_serves(
     backend: str, redirection: str
