@@ -1,8 +1,8 @@
 """
 ``python -m loadtests --check``: says of command lines whether the load test would take them; loads nothing.
 
-In: a JSON list of command lines, each a list of words, on stdin; out: a list of complaints, null where there is none,
-on stdout.
+In: a JSON list of command lines, each a list of words, in one line of stdin; out: a list of complaints, null where
+there is none, in one.
 """
 
 import io
@@ -24,7 +24,8 @@ def answer() -> int:
     parser = get_empty_argument_parser(default_config_files=())
     setup_parser_arguments(parser)  # type: ignore[no-untyped-call] # Locust types it not
     add_arguments(parser, scenarios)
-    sys.stdout.write(json.dumps([complaint(parser, scenarios, line) for line in json.load(sys.stdin)]) + "\n")
+    lines = json.loads(sys.stdin.readline())
+    sys.stdout.write(json.dumps([complaint(parser, scenarios, line) for line in lines]) + "\n")
     return 0
 
 

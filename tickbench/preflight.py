@@ -10,10 +10,9 @@ import os
 import shlex
 import shutil
 import socket
-import subprocess
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,17 +21,20 @@ from tickbench.commands import (
     LOAD_TEST,
     Commands,
     LoadRequest,
-    findable,
     load_flags,
     server_flags,
     undisturbed_environment,
 )
-from tickbench.errors import InputError
+from tickbench.errors import InputError, RunFailedError
+from tickbench.files import scratch_folder
+from tickbench.interrupts import interruptible
+from tickbench.processes import Child, Nursery
 from tickbench.suite import Search, Side, Suite
 from tickbench.target import target_of
 
 LIMIT_S = 60.0
 """In which a child must have answered: an interpreter starts, and imports what it would serve or load with."""
+ENDING_WAIT_S = 5.0
 REACH_LIMIT_S = 3.0
 NOWHERE = "ws://127.0.0.1:1"
 """In the place of a server's URL, which is known when it runs."""
@@ -105,28 +107,32 @@ def _check_command_lines(lines: Sequence[CommandLine], check: Callable[[str], li
     by_module: dict[str, list[CommandLine]] = defaultdict(list)
     for line in lines:
         by_module[line.module].append(line)
-    with ThreadPoolExecutor(len(by_module) or 1) as pool:  # each child is an interpreter that starts
-        asked = {module: pool.submit(_ask, check(module), own) for module, own in by_module.items()}
-    complaints = {module: iter(answers.result()) for module, answers in asked.items()}
+    with scratch_folder() as scratch, interruptible(), Nursery() as nursery:
+        asked = {  # together: each child is an interpreter that starts
+            module: _ask(nursery, check(module), own, scratch / f"{module}.log") for module, own in by_module.items()
+        }
+        answers = {module: iter(_hear(asked[module], own[0].whose)) for module, own in by_module.items()}
     for line in lines:
-        if complaint := next(complaints[line.module]):
+        if complaint := next(answers[line.module]):
             raise InputError(f"{line.whose}: {complaint.rstrip('.')}")
 
 
-def _ask(command: Sequence[str], lines: Sequence[CommandLine]) -> list[str | None]:
-    """Have a child say what is wrong with each of some command lines; raise :class:`InputError` if it cannot."""
-    asked = json.dumps([line.arguments for line in lines])
-    environment = findable(undisturbed_environment())
+def _ask(nursery: Nursery, command: list[str], lines: Sequence[CommandLine], log: Path) -> Child:
+    """Have a child say what is wrong with each of some command lines."""
+    child = nursery.start("check", command, log=log, environment=undisturbed_environment(), talks=True)
+    with suppress(RunFailedError):  # it has ended, and left a line on why, which is asked for next
+        child.say(json.dumps([line.arguments for line in lines]) + "\n")
+    return child
+
+
+def _hear(child: Child, whose: str) -> list[str | None]:
+    """Return what a child answered; raise :class:`InputError` with its last line if it ended instead."""
     try:
-        done = subprocess.run(
-            command, input=asked, capture_output=True, text=True, check=False, timeout=LIMIT_S, env=environment
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise InputError(f"{lines[0].whose} cannot be checked: {error}; tickbench doctor may say why") from error
-    if done.returncode != 0:
-        last = (done.stderr.strip() or "it said nothing").splitlines()[-1]
-        raise InputError(f"{lines[0].whose}: {last.removeprefix('error: ')}")
-    answers: list[str | None] = json.loads(done.stdout)
+        answers: list[str | None] = json.loads(child.hear(LIMIT_S))
+    except RunFailedError as error:
+        child.wait(ENDING_WAIT_S)  # its last words come before its end
+        last = child.last_words().partition("error: ")[2]
+        raise InputError(f"{whose} cannot be started: {last or error}") from error
     return answers
 
 

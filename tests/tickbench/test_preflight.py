@@ -1,5 +1,6 @@
 """All that a suite would start is looked at before its first run, and what is wrong is one line."""
 
+import signal
 import socket
 import subprocess
 import sys
@@ -9,17 +10,20 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.tickbench.test_compare import wait_for_children
 from tickbench import cli
 from tickbench.commands import Commands
 from tickbench.errors import InputError
 from tickbench.preflight import check_settings, command_lines
 from tickbench.suite import Side, Suite, load_suite
 
+ROOT = Path(__file__).parents[2]
 Tickbench = Callable[..., subprocess.CompletedProcess[str]]
 UNASKED = Commands(check=None)
 ANSWERS = """
 import json, sys
-print(json.dumps(["no such thing." if "{word}" in line else None for line in json.load(sys.stdin)]))
+lines = json.loads(sys.stdin.readline())
+print(json.dumps(["no such thing." if "{word}" in line else None for line in lines]))
 """
 
 
@@ -63,7 +67,9 @@ def test_a_suite_that_is_right_passes(whole_suite: Suite) -> None:
 
 def test_a_program_that_cannot_say_anything_is_a_complaint(whole_suite: Suite) -> None:
     script = "import sys; sys.exit('error: the backend asyncio needs the package aiohttp, which is not installed')"
-    with pytest.raises(InputError, match="arm 'asyncio:fanout=naive': the backend asyncio needs the package aiohttp"):
+    with pytest.raises(
+        InputError, match="arm 'asyncio:fanout=naive' cannot be started: the backend asyncio needs the "
+    ):
         check_settings(whole_suite, Commands(check=lambda _: [sys.executable, "-c", script]))
 
 
@@ -91,6 +97,17 @@ def test_a_misspelt_setting_ends_a_comparison_before_its_first_run(
     assert err.count("\n") == 1
     assert err.startswith("error: arm 'gevent:fanout=nave': Invalid value for '--fanout': 'nave' is not one of ")
     assert list(tmp_path.iterdir()) == [], "no folder is made for it"
+
+
+def test_an_interrupt_ends_whoever_is_asked(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tickbench", "compare", "--suite", "quick", "--out", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT) as comparing:
+        children = wait_for_children(comparing.pid, 3)
+        comparing.send_signal(signal.SIGTERM)
+        output, _ = comparing.communicate(timeout=20)
+    assert comparing.returncode == 128 + signal.SIGTERM, output
+    assert not [child for child in children if child.is_running()]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_suites_that_come_with_tickbench_are_right() -> None:

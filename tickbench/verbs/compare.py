@@ -102,10 +102,15 @@ def compare(
         given = [name for name in ("suite_name", "arms", "out") if _was_typed(ctx, name)]
         if given:
             raise InputError("--resume goes on with the suite of the folder; leave --suite, --arm and --out out")
-    with console.status("looking at all settings"):
-        folder, begun = (
-            reopen(resume, pinning, commands) if resume is not None else begin(suite_name, arms, out, pinning, commands)
-        )
+    try:
+        with console.status("looking at all settings"):
+            folder, begun = (
+                reopen(resume, pinning, commands)
+                if resume is not None
+                else begin(suite_name, arms, out, pinning, commands)
+            )
+    except InterruptedByUserError as interrupt:
+        return interrupt.exit_status
     stopped = run_suite(begun, pinning, folder, commands, console)
     report = conclude(folder, console, stopped)
     if stopped:
