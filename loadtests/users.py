@@ -14,6 +14,7 @@ from locust.exception import StopUser
 
 from loadtests.accounts import MAIN
 from loadtests.board import DIRECTIONS, Board
+from loadtests.presses import KeyWatch
 from loadtests.scenario import is_among
 from loadtests.stamps import now_us
 
@@ -120,12 +121,11 @@ class SnakePlayer(SnakeUser):
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        self.board = self.boards[self.room]
         self.player_id: int | None = None
         self._asked_us = 0
-        self._pressed_us = 0  # 0: no key on its way
-        self._pressed_n = 0
-        self._wanted = (0, 0)
+        if not self.is_off:
+            self.board = self.boards[self.room]
+            self._keys = KeyWatch(self.worker.speed)
 
     def join(self) -> None:
         """Ask for a snake, at most once a second: a game that is full says so each time."""
@@ -137,8 +137,7 @@ class SnakePlayer(SnakeUser):
         """Press a key, by its code; how long it takes until the turn is seen is measured."""
         if self.connection is None:
             return
-        if not self._pressed_us or now_us() - self._pressed_us > LOST_KEY_US:
-            self._pressed_us, self._pressed_n, self._wanted = now_us(), self.board.last_n, DIRECTIONS[key]
+        self._keys.press(DIRECTIONS[key], now_us(), self.board.last_n)
         self.connection.send_text(b"%d" % key)
 
     def is_alive(self) -> bool:
@@ -164,20 +163,11 @@ class SnakePlayer(SnakeUser):
         if n < 0 and self.player_id is None:
             self.player_id = _player_id(text)
         self.board.take(n, text)
-        if self._pressed_us and n > self._pressed_n:
-            self._look_for_turn(n, arrival_us)
-
-    def _look_for_turn(self, n: int, arrival_us: int) -> None:
-        head = self.board.heads.get(self.player_id) if self.player_id is not None else None
-        if head is None:
-            self._pressed_us = 0  # it died before it turned
-        elif head.direction == self._wanted and self._pressed_n < head.turned_n <= n and self.connection is not None:
-            self.worker.record_input(self.connection, arrival_us - self._pressed_us)
-            self._pressed_us = 0
-
-
-LOST_KEY_US = 2_000_000
-"""A key that shows no turn for so long was dropped by the rules."""
+        if n < 0 or self.player_id is None or self.connection is None:
+            return
+        took_us = self._keys.look(self.board.heads.get(self.player_id), n, arrival_us)
+        if took_us is not None:
+            self.worker.record_input(self.connection, took_us)
 
 
 class EchoUser(SnakeUser):

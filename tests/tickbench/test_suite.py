@@ -136,6 +136,13 @@ def test_parts_that_do_not_fit_together_are_refused(suite_file: WriteSuite, old:
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("name", suite_names())
+def test_in_the_suites_that_come_along_every_snake_moves_with_every_tick(name: str) -> None:
+    """So that what is measured has the work that it had before a snake's speed was a setting."""
+    server = load_suite(name).server
+    assert server["speed"] == server["tick-rate"]
+
+
 def test_a_search_is_refused_for_its_objective_and_for_its_start(suite_file: WriteSuite) -> None:
     with pytest.raises(InputError, match="there is no figure 'lateness'"):
         load_suite(str(with_parts(suite_file, slo="lateness<1")))
