@@ -118,6 +118,27 @@ def test_a_save_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
     scores.close()
 
 
+def test_a_full_disk_ends_no_game_and_loses_no_score(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = tmp_path / "scores.db"
+    store = FileScores(file)
+    store.save("first", [("a", 1)])
+    (pages,) = store._connection.execute("PRAGMA page_count").fetchone()
+    store._connection.execute(f"PRAGMA max_page_count = {pages}")
+    many = [(f"player {number}" * 30, number) for number in range(15)]
+    for room in ("second", "third", "second"):
+        store.save(room, many)
+    assert len(caplog.records) == 1, "it is said once"
+    assert "no score is kept in" in caplog.text
+    assert "full" in caplog.text
+    assert [store.load(room) for room in ("first", "second", "third")] == [[("a", 1)], many, many]
+    store._connection.execute("PRAGMA max_page_count = 100000")
+    store.save("first", [("b", 2)])
+    store.close()
+    again = FileScores(file)
+    assert [again.load(room) for room in ("first", "second", "third")] == [[("b", 2)], many, many]
+    again.close()
+
+
 def test_what_is_no_database_is_said_so(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("my notes\n" * 1000)
