@@ -50,6 +50,8 @@ class Interpreter:
             "cwd": cwd,
             "env": env,
             "cpus": list(os.sched_getaffinity(0)),
+            "policy": os.sched_getscheduler(0),
+            "priority": os.sched_getparam(0).sched_priority,
             "descriptors": resource.getrlimit(resource.RLIMIT_NOFILE),
         }
         prctl = ctypes.CDLL(None).prctl

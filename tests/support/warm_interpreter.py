@@ -50,6 +50,7 @@ def take_on(request: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(request["env"])
     os.sched_setaffinity(0, request["cpus"])
+    os.sched_setscheduler(0, request["policy"], os.sched_param(request["priority"]))
     resource.setrlimit(resource.RLIMIT_NOFILE, request["descriptors"])
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # Those that there are were opened for other files: they may be told to seek, or not to.
