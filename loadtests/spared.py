@@ -19,12 +19,9 @@ Of what was sent, what came: a server that got its core late sends late, and all
 Not among them is how many got in or how many ticks there were: a server that has no time skips due times, and with a
 tick budget it refuses newcomers.
 """
-MEMORY = (
-    "server.rss_bytes",
-    "server.rss_per_connection_bytes",
-    "generator.rss_bytes",
-    "generator.rss_per_connection_bytes",
-)
+WEIGHED = ("server.rss_per_connection_bytes", "generator.rss_per_connection_bytes")
+"""By connections that come when the window is over."""
+MEMORY = ("server.rss_bytes", "generator.rss_bytes", *WEIGHED)
 CPU = ("server.cpu_percent", "server.cpu_us_per_frame", "generator.cpu_percent", "generator.us_per_frame")
 """Spoiled by whatever shares a core, though not in time: caches are shared, and some kernels charge stolen time."""
 SERVERS_OWN = ("server.skipped_ticks", "server.ticks")
@@ -55,5 +52,5 @@ SPARED: dict[str, tuple[str, ...]] = {
     "_cpu_without_stamps": READ_LATE,
     "_lag_without_stamps": READ_LATE,
     "_foreign_on_generator_without_stamps": READ_LATE,
-    "_cold": (*COUNTS, "ticks_came"),
+    "_cold": (*COUNTS, *WEIGHED, "ticks_came"),
 }

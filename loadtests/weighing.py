@@ -28,7 +28,11 @@ SETTLE_S = 0.3
 """After the last of a step has got its first tick frame: several ticks at 20 Hz."""
 LIMIT_S = 45.0
 """As long as all of it may take."""
-STATS_WAIT_S = 10.0
+FEW = 50
+"""
+Who may have come and gone before the run: what they left free is half of a step, and such steps are trimmed. Of more it
+can't be told how much of it the users of this run have swallowed.
+"""
 
 GENERATOR_PERCENT = 25.0
 """As :data:`~loadtests.plateaus.WIDEST_PERCENT`, of the workers: their logs come and go with every frame."""
@@ -144,13 +148,13 @@ class _Visit:
         return ""
 
     def _why_not_fresh(self) -> str:
-        """Say who has left memory behind, if it is more than what is in use has swallowed since."""
+        """Say who has left memory behind, if it is more than one step takes."""
         base, up = self._base, self.server[0].connections
         assert base is not None  # noqa: S101 - there is a plateau
         if base.accepted is None and (base.connections or base.ticks.count):
             return "it is not known whom the server had served before: its /stats have no accepted"
         earlier = 0 if base.accepted is None else base.accepted - base.connections
-        if earlier > up / 2:
+        if earlier > FEW:
             return (
                 f"{earlier} connections had come and gone before this run, and what they left free takes in the next: "
                 "start the server anew"

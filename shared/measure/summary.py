@@ -166,7 +166,10 @@ class GeneratorFigures(msgspec.Struct, frozen=True, kw_only=True):
     saturated: bool
     rss_bytes: int | None = None
     rss_per_connection_bytes: float | None = None
-    """What one connection more takes of the workers, one that only watches; None where :attr:`memory` says why."""
+    """
+    What one connection more takes of the workers, one that only watches, and without Locust's user; None where
+    :attr:`memory` says why.
+    """
     memory: MemoryFigures | None = None
     """None: it was not asked for."""
     parts: list[WorkerFigures] = []

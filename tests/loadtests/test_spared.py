@@ -45,6 +45,12 @@ def test_a_generator_that_read_late_spoils_arrivals_and_not_what_the_server_says
             assert verdict.spoiled_by(figure) == []
 
 
+def test_a_cold_start_spoils_times_and_not_what_is_weighed_after_the_window() -> None:
+    verdict = judge(replace(QUIET, stretch_p50_us=[1600, 1000, 1000, 1000]))
+    assert all(map(verdict.spoiled_by, (*TIMES, "server.cpu_us_per_frame", "server.rss_bytes")))
+    assert not any(map(verdict.spoiled_by, ("server.rss_per_connection_bytes", "reach")))
+
+
 @pytest.mark.parametrize(
     "findings",
     [
