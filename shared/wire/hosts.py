@@ -8,6 +8,11 @@ _NAME = re.compile(r"[a-z0-9_][a-z0-9_.-]*")
 _ZONE = re.compile(r"[A-Za-z0-9._~-]{1,64}")
 
 
+def as_typed(text: str) -> str:
+    """Return a word of a command line as it was typed, in UTF-8, whatever the locale took it for (PEP 383)."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def parse_host(text: str) -> str:
     """
     Return a host as a resolver takes it: an address without brackets, its zone behind a ``%``; or a name in ASCII.
@@ -18,6 +23,7 @@ def parse_host(text: str) -> str:
         ValueError: it is none; the message says why.
 
     """
+    text = as_typed(text)
     is_bracketed = text.startswith("[") and text.endswith("]")
     if ":" in text:
         return _parse_address(text[1:-1], is_escaped=True) if is_bracketed else _parse_address(text)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from shared.wire.handshake import DEFAULT_ROOM, ROOM_NAME
-from shared.wire.hosts import header_host, lacks_zone, parse_host, url_host
+from shared.wire.hosts import as_typed, header_host, lacks_zone, parse_host, url_host
 
 DEFAULT_PATH = "/connect"
 
@@ -62,6 +62,7 @@ def parse_target(url: str) -> Target:
 
     """
     right = "right would be ws://HOST:PORT or http://HOST:PORT"
+    url = as_typed(url)
     shown = re.sub(r"//[^/?#]*@", "//", url)  # a password is not for a terminal
     try:
         parts = urlsplit(url)

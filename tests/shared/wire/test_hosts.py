@@ -8,6 +8,7 @@ from shared.wire.hosts import header_host, lacks_zone, parse_host, url_host
     [
         ("Example.ORG", "example.org", "example.org", "example.org"),
         ("münchen.example", "xn--mnchen-3ya.example", "xn--mnchen-3ya.example", "xn--mnchen-3ya.example"),
+        ("m\udcc3\udcbcnchen.example", "xn--mnchen-3ya.example", "xn--mnchen-3ya.example", "xn--mnchen-3ya.example"),
         ("127.0.0.1", "127.0.0.1", "127.0.0.1", "127.0.0.1"),
         ("::", "::", "[::]", "[::]"),
         ("[2001:DB8::0:1]", "2001:db8::1", "[2001:db8::1]", "[2001:db8::1]"),
@@ -24,7 +25,7 @@ def test_each_spelling_of_a_host(text: str, host: str, in_url: str, in_header: s
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a b", "a..b", "-", "[a]", "[127.0.0.1]", "1:2", "[::1", "::1%", "::1%a/b", "a/b", "ü" * 70]
+    "text", ["", "a b", "a..b", "-", "[a]", "[127.0.0.1]", "1:2", "[::1", "::1%", "::1%a/b", "a/b", "\udcff", "ü" * 70]
 )
 def test_what_is_no_host_is_named_in_a_line(text: str) -> None:
     with pytest.raises(ValueError, match=r"is no ") as error:

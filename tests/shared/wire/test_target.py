@@ -13,6 +13,10 @@ from shared.wire.target import Target, parse_target
         ("ws://[0:0::1]:9", Target("::1", 9, "/connect")),
         ("ws://[fe80::1%25eth0]:9", Target("fe80::1%eth0", 9, "/connect")),
         ("ws://[fe80::1%eth0]:9", Target("fe80::1%eth0", 9, "/connect")),
+        (
+            "ws://b\udcc3\udcbccher.example:9/\udcc3\udcbc",
+            Target("xn--bcher-kva.example", 9, "/%C3%BC"),
+        ),  # typed in the locale C
         ("ws://LOCALHOST.:9", Target("localhost.", 9, "/connect")),
         ("ws://game_server:9", Target("game_server", 9, "/connect")),
         (
