@@ -14,8 +14,6 @@ from msgspec import Struct
 from tickbench.results import Run
 from tickbench.suite import Suite
 
-STREAK = 3
-"""So many runs in a row that the machine spoiled, and it is taken to be unfit to measure on."""
 SHARE_TO_WAIT = 0.1
 """Of what the whole comparison takes: so long it waits for a machine that has a bad minute."""
 LEAST_WAIT_S, LONGEST_WAIT_S = 60.0, 600.0
@@ -51,13 +49,13 @@ def is_spoiled(run: Run) -> bool:
 
 def is_unfit(suite: Suite, runs: Sequence[Run]) -> bool:
     """
-    Whether the last runs say that the machine cannot measure: :data:`STREAK` spoiled ones, or twice as many, ...
+    Whether the last runs say that the machine cannot measure: as many spoiled ones as the suite bears, or twice, ...
 
     Never for a suite that takes runs as they come, and makes none again.
 
     """
     spoiled = _spoiled_at_end(_in_order(runs))
-    return _makes_again(suite) and spoiled > 0 and spoiled % STREAK == 0
+    return _stops(suite) and spoiled > 0 and spoiled % suite.stop_after == 0
 
 
 def waived(suite: Suite, runs: Sequence[Run]) -> set[int]:
@@ -69,12 +67,12 @@ def waived(suite: Suite, runs: Sequence[Run]) -> set[int]:
 
     """
     found: set[int] = set()
-    if not _makes_again(suite):
+    if not _stops(suite):
         return found
     streak: list[int] = []
     for run in _in_order(runs):
         streak = [*streak, run.number] if is_spoiled(run) else []
-        if len(streak) == STREAK:
+        if len(streak) == suite.stop_after:
             found.update(streak)
             streak = []
     return found
@@ -110,8 +108,8 @@ def why_unfit(runs: Sequence[Run]) -> Unfit | None:
     return Unfit("; ".join(happened), _advice(most, spoiled[-1].cpus_server))
 
 
-def _makes_again(suite: Suite) -> bool:
-    return suite.max_attempts > 1
+def _stops(suite: Suite) -> bool:
+    return suite.stop_after > 0 and suite.max_attempts > 1
 
 
 def _advice(reasons: Sequence[str], cpus_server: Sequence[int] | None) -> str:

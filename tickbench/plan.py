@@ -15,13 +15,14 @@ from msgspec import Struct
 
 from tickbench.arms import Arm
 from tickbench.commands import memory_s, ramp_s
-from tickbench.patience import STREAK, is_spoiled, waived
+from tickbench.patience import is_spoiled, waived
 from tickbench.results import Run
 from tickbench.search import next_step, probes_of
 from tickbench.suite import BLOCKS, Flags, Search, Side, Suite
 
 OVERHEAD_S = 4.0
 """What a run takes beside ramp, warm-up and measuring: two interpreters start, both stop (seen: 3.2 to 5)."""
+LEAST_REPEATS = 3
 REPEATS_SHARE = 0.5
 """Of the runs of blocks and sides: so many more may be made in place of spoiled ones."""
 Slot = tuple[str, int, str, bool, int]
@@ -89,7 +90,7 @@ def next_run(suite: Suite, runs: Sequence[Run], parts: Collection[str] | None = 
 
 def most_repeats(suite: Suite) -> int:
     """Return how many runs that the machine spoiled are made again at most, so that it takes half as long again."""
-    return max(STREAK, ceil(REPEATS_SHARE * len(list(fixed_runs(suite)))))
+    return max(LEAST_REPEATS, ceil(REPEATS_SHARE * len(list(fixed_runs(suite)))))
 
 
 def _tries(suite: Suite, runs: Sequence[Run]) -> Counter[Slot]:

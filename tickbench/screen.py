@@ -16,7 +16,7 @@ from shared.measure.summary import GroupFigures, LoadSummary, StageFigures
 from tickbench.checks import Check, is_valid, validity_words
 from tickbench.figures import BY_KEY, FIGURES, MEMORY
 from tickbench.objectives import STYLES, Judged
-from tickbench.patience import STREAK, why_unfit
+from tickbench.patience import why_unfit
 from tickbench.plan import PlannedRun, place_of, time_left_s
 from tickbench.results import Run
 from tickbench.rows import NO_FIGURE, ArmRow, Cell, block_runs, cell
@@ -64,7 +64,7 @@ class ProgressDisplay:
 
     def waits(self, runs: Sequence[Run], most_s: float) -> None:
         """Say why nothing is run for a while."""
-        unfit = why_unfit(runs[-STREAK:])
+        unfit = why_unfit(runs[-self.suite.stop_after :])
         happened = unfit.happened if unfit is not None else "the machine is unfit"
         words = f"waiting up to {in_words(most_s)} for a machine that can measure: {happened}"
         self.console.print(f"[yellow]{escape(words)}[/yellow]", soft_wrap=True)

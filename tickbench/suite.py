@@ -23,6 +23,8 @@ BLOCKS = "blocks"
 """What the part of a suite that is repeated is called; no side or search can be."""
 
 OWN_FLAGS = frozenset({"host", "port", "users", "scenario", "duration", "warm-up", "out", "headless", "json"})
+STOP_AFTER = 3
+"""Runs in a row that the machine spoiled, after which it is taken to be unfit to measure on."""
 LEAST_REPEATS = 3
 """Of a search on which a verdict is to be drawn."""
 
@@ -103,7 +105,10 @@ class Suite(Struct, frozen=True):
     quiet_wait_s: Annotated[float, Meta(ge=0, le=3_600)] = 20.0
     """How long a run waits for a machine that is busy, at most; 0: it does not look."""
     max_attempts: Annotated[int, Meta(ge=1, le=10)] = 3
-    """How often a run is made, at most, where it is the machine that spoils it."""
+    """How often a run is made, at most, where it is the machine that spoils it; 1: runs are taken as they come."""
+    stop_after: Annotated[int, Meta(ge=0, le=100)] = 0
+    """After so many runs in a row that the machine spoiled the comparison stops; 0: it does not, as records of before
+    there was this key. A suite that does not say has :data:`STOP_AFTER`."""
     sides: list[Side] = []
     searches: list[Search] = []
     commands: dict[str, str] = {}
@@ -183,8 +188,11 @@ def load_suite(name_or_path: str) -> Suite:
     source = _find(name_or_path)
     try:
         text = source.read_bytes()
-        _refuse_unknown(msgspec.toml.decode(text, type=dict[str, Any]))
+        given = msgspec.toml.decode(text, type=dict[str, Any])
+        _refuse_unknown(given)
         suite = msgspec.toml.decode(text, type=Suite)
+        if "stop_after" not in given:
+            suite = msgspec.structs.replace(suite, stop_after=STOP_AFTER)
         suite.check()
     except OSError as error:
         raise InputError(f"suite {name_or_path!r} cannot be read ({error.strerror}); give a readable file") from error

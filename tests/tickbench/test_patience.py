@@ -15,20 +15,25 @@ from loadtests.validity import MACHINE, judge
 from shared.measure.summary import Validity
 from tests.loadtests.test_validity import QUIET
 from tickbench.orchestrator import run_all
-from tickbench.patience import NO_ADVICE, STREAK, is_unfit, quiet_wait_s, wait_s, waived, why_unfit
+from tickbench.patience import NO_ADVICE, is_unfit, quiet_wait_s, wait_s, waived, why_unfit
 from tickbench.pinning import Pinning
 from tickbench.plan import PlannedRun, fixed_runs, most_repeats, next_run, place_of, slot_of, time_left_s
 from tickbench.quiet import Quiet, wait_until_idle
 from tickbench.report.build import build_report
 from tickbench.results import ResultFolder, Run, read_results
 from tickbench.screen import ProgressDisplay, run_words
-from tickbench.suite import Search, Suite
+from tickbench.suite import STOP_AFTER, Search, Suite, load_suite
 
 MakeRun = Callable[..., Run]
 Tickbench = Callable[..., subprocess.CompletedProcess[str]]
 BUSY, IDLE = Quiet(is_quiet=False, busy_percent=60, waited_s=20), Quiet(is_quiet=True, busy_percent=2, waited_s=0.3)
 FOREIGN = "other processes took {:.1f} % of the server's core (limit 3 %)"
 STOLEN = "the hypervisor stole {:.1f} % of a measured core (limit 5 %)"
+
+
+@pytest.fixture
+def suite(suite: Suite) -> Suite:
+    return msgspec.structs.replace(suite, stop_after=STOP_AFTER)
 
 
 @pytest.fixture
@@ -71,6 +76,17 @@ def test_three_spoiled_runs_in_a_row_say_that_the_machine_cannot_measure(
     suite: Suite, make: Callable[..., Run], spoiled: str, unfit: bool
 ) -> None:
     assert is_unfit(suite, story(suite, make, spoiled)) is unfit
+
+
+def test_a_folder_of_before_goes_on_and_is_reported_as_it_was(
+    suite: Suite, make: Callable[..., Run], suite_file: Callable[..., Path]
+) -> None:
+    before = msgspec.json.decode(msgspec.json.encode(msgspec.structs.replace(suite, stop_after=0)), type=Suite)
+    runs = story(before, make, "xxx...")
+    assert next_run(before, runs) is None, "its first run has had its three attempts"
+    assert load_suite("quick").stop_after == STOP_AFTER
+    assert load_suite(str(suite_file("gevent"))).stop_after == STOP_AFTER
+    assert load_suite(str(suite_file("gevent", more="stop_after = 0\n"))).stop_after == 0
 
 
 def test_a_suite_that_makes_no_run_again_takes_them_as_they_come(suite: Suite, make: Callable[..., Run]) -> None:
@@ -307,7 +323,7 @@ def test_a_comparison_on_a_machine_that_cannot_measure_stops_and_goes_on_later(
     suite.write_text(suite.read_text("utf-8").replace("max_attempts = 1", "max_attempts = 3"), "utf-8")
     done = tickbench("compare", "--suite", suite, "--out", tmp_path, "--slo", "reach>0", COLUMNS="400")
     assert done.returncode == 3, done.stdout + done.stderr
-    announced, *runs, news = done.stdout.splitlines()[: 1 + STREAK + 1]
+    announced, *runs, news = done.stdout.splitlines()[: 1 + STOP_AFTER + 1]
     assert announced.startswith("6 runs: ")
     assert all(line.startswith("run ") for line in runs)
     stolen = "the hypervisor stole 11.2 % of a measured core (limit 5 %) in 3 of 3 runs"
@@ -319,7 +335,7 @@ def test_a_comparison_on_a_machine_that_cannot_measure_stops_and_goes_on_later(
         assert "Stopped, as this machine cannot measure now" in (tmp_path / "latest" / name).read_text("utf-8")
     resumed = tickbench("compare", "--resume", tmp_path / "latest")
     assert resumed.returncode == 3
-    assert len(read_results(tmp_path / "latest").runs) == 2 * STREAK
+    assert len(read_results(tmp_path / "latest").runs) == 2 * STOP_AFTER
 
 
 def test_the_news_of_a_comparison_that_the_machine_spoiled_in_part_come_first(

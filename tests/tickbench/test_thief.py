@@ -6,8 +6,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tickbench.patience import STREAK
 from tickbench.results import read_results
+from tickbench.suite import STOP_AFTER
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,10 +22,10 @@ def test_a_comparison_beside_a_thief_stops_and_says_who_took_what(
     done = subprocess.run([*thief, *compare], capture_output=True, text=True, check=False, timeout=110, cwd=ROOT)
     assert done.returncode == 3, done.stdout + done.stderr
     runs = read_results(tmp_path / "latest").runs
-    assert len(runs) == STREAK
+    assert len(runs) == STOP_AFTER
     news = json.loads((tmp_path / "latest" / "results.json").read_text("utf-8"))["news"]
     assert news.startswith("Stopped, as this machine cannot measure now: ")
-    assert f"in {STREAK} of {STREAK} runs" in news
+    assert f"in {STOP_AFTER} of {STOP_AFTER} runs" in news
     assert "Nothing can be concluded." in news
     for run in runs:
         assert run.load is not None

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from tickbench.checks import is_valid
 from tickbench.comparisons import Comparison, Comparisons
-from tickbench.patience import STREAK, is_unfit, why_unfit
+from tickbench.patience import is_unfit, why_unfit
 from tickbench.plan import fixed_runs, next_run, slot_of
 from tickbench.results import Results, Run
 from tickbench.statistics import MARGIN
@@ -60,7 +60,7 @@ def counted_words(number: int, noun: str) -> str:
 def _why_stopped(results: Results) -> str:
     ordered = sorted(results.runs, key=lambda run: run.number)
     valid, planned, which = _counts(results)
-    why = _what_to_do(ordered[-STREAK:])
+    why = _what_to_do(ordered[-results.record.suite.stop_after :])
     return f"Stopped, as this machine cannot measure now: {why} {valid} of {planned} {which} valid."
 
 
