@@ -126,7 +126,7 @@ def load(
     URL begins with http or ws; no path means /connect.
 
     Exit status: 0 if the figures can be trusted, 3 if not, 4 if an objective is broken by a figure that can, 1 if the
-    run failed.
+    run failed or its summary could not be written to --out.
     """
     check_load_test()
     target_of(url)
