@@ -205,8 +205,8 @@ class _BoundedReader(io.RawIOBase):
 
 def _read_page(reader: _BoundedReader) -> tuple[bytes, int, float]:
     """Return a page, and when its head came, on CLOCK_REALTIME in microseconds and on the monotonic clock."""
+    response = http.client.HTTPResponse(reader, method="GET")  # type: ignore[arg-type] # it asks for makefile only
     try:
-        response = http.client.HTTPResponse(reader, method="GET")  # type: ignore[arg-type] # it asks for makefile only
         response.begin()
         answered_us, answered_s = now_us(), time.monotonic()
         if response.status != http.HTTPStatus.OK:
@@ -220,3 +220,5 @@ def _read_page(reader: _BoundedReader) -> tuple[bytes, int, float]:
         raise NotOursError(f"no HTTP: {error!r}"[:MAX_WORDS]) from error
     except ValueError as error:  # of a length, or the size of a chunk, that is none
         raise NotOursError(f"no HTTP: {error}"[:MAX_WORDS]) from error
+    finally:
+        response.close()

@@ -145,12 +145,15 @@ def _pages() -> st.SearchStrategy[dict[str, Any]]:
     counts = dict.fromkeys(("count", "skipped_ticks", "overruns"), _numbers())
     histograms = dict.fromkeys(("start_lateness_ms", "compute_ms", "fanout_ms"), _histograms())
     room = _mostly({"name": "main"}, {"n": _numbers(), "skipped_ticks": _numbers()})
+    held_back = dict.fromkeys(("throttled_periods", "throttled_us"), _numbers())
+    quota = _mostly({"group": "/a", "cores": 0.5}, {"cores": st.none() | _numbers(), **held_back})
     figures = {
         "pid": st.integers(1, 2),
         "cpu_s": _numbers(),
         "rss_bytes": _numbers(),
         "cpus": st.none() | st.lists(_numbers(), max_size=3),
         "children": st.lists(_numbers(), max_size=3),
+        "quotas": st.lists(quota, max_size=3),
     }
     return _mostly(
         stats(),
@@ -210,5 +213,7 @@ def test_whatever_it_says_no_figure_is_below_zero(
     assert all(doubts)
     read_back = msgspec.json.decode(msgspec.json.encode(figures), type=ServerFigures)
     assert read_back == figures
+    throttled = Between(before, after).throttled()
+    assert all(min(of.throttled_periods, of.throttled_us, of.cores or 0) >= 0 for of in throttled)
     skips = Between(before, after).skips()
     assert all(0 <= first_n <= end_n and number >= 0 for first_n, end_n, number in skips.values())
