@@ -263,6 +263,7 @@ def turn_back_and_die() -> None:
 
 def leave_unseen(self: Any, member: Any) -> None:
     if self.members.pop(member.session.player_id, None):
+        self._kept.pop(member.session.player_id, None)
         self._first = None
 
 
