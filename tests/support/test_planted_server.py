@@ -73,8 +73,9 @@ def test_what_is_dropped_repeated_and_swapped_is_as_recorded(tmp_path: Path) -> 
     order = [n for n, *_ in came]
     expected: list[int] = []
     held: list[int] = []
+    skipped = set(server.meta().overrun)  # as the machine was busy; n is skipped as by the law
     for n in range(order[0], max(order) + 1):
-        if n % 13 == 0:
+        if n % 13 == 0 or n in skipped:
             continue
         swapped, held = held, []
         if law.hits(11, n, 1) and n > order[0]:
