@@ -18,7 +18,7 @@ help:  ## list the verbs
 
 setup: $(READY)  ## install everything into this checkout
 
-compare: setup  ## compare both stacks (80 seconds) and write results/<id>/report.html
+compare: setup  ## compare both stacks (90 seconds) and write results/<id>/report.html
 	$(RUN) tickbench compare --suite quick
 
 test: setup  ## run all tests

@@ -16,6 +16,8 @@ from shared import flagcheck
 from shared.config import parse_arguments
 from tickbench.arms import BACKENDS
 from tickbench.cli import VERBS, tickbench
+from tickbench.plan import estimate_s
+from tickbench.suite import load_suite, suite_names
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -105,3 +107,13 @@ def test_every_file_that_is_named_is_there(document: Path) -> None:
     for span in SPAN.findall(FENCED.sub("", document.read_text("utf-8"))):
         if FILE.fullmatch(span):
             assert (ROOT / span).is_file(), span
+
+
+def test_suites_take_about_as_long_as_it_says() -> None:
+    text = (ROOT / "docs" / "comparing.md").read_text("utf-8")
+    said = dict(re.findall(r"^\| `(\w+)` \|[^|]+\| ([^|]+) \|$", text, re.MULTILINE))
+    assert set(said) >= set(suite_names())
+    for name in suite_names():
+        parts = re.findall(r"(\d+) (h|min|s)\b", said[name])
+        seconds = sum(int(number) * {"h": 3600, "min": 60, "s": 1}[unit] for number, unit in parts)
+        assert seconds == pytest.approx(estimate_s(load_suite(name)), rel=0.1), name
