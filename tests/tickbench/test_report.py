@@ -72,6 +72,14 @@ def test_what_cannot_be_trusted_is_grey_and_not_bold_in_tables_and_charts(page: 
     assert SPOILED_COLOR in curve
 
 
+def test_spoiled_arms_are_told_from_each_other_in_a_chart(folder: Path, make_run: Callable[..., Run]) -> None:
+    ResultFolder(folder).write_run(make_run(1, "asyncio:fanout=naive", "steal"), "asyncio-fanout-naive")
+    build_report(folder)
+    page = (folder / "report.html").read_text("utf-8")
+    curves = re.findall(r'"line":(\{[^}]*\}),"mode":"lines","name":"[^"]*\(spoiled\)"', page)
+    assert len(curves) == len(set(curves)) == 2
+
+
 def test_what_a_reason_spared_is_no_worse_than_that_of_a_valid_run(folder: Path, make_run: Callable[..., Run]) -> None:
     run = make_run(2, "gevent", "steal of 7.1 % on core 0")
     assert run.load is not None

@@ -73,9 +73,10 @@ def marked(arm: str, is_spoiled: bool) -> str:
     return f"{arm}{SPOILED}" if is_spoiled else arm
 
 
-def faded(style: Style, is_spoiled: bool) -> Style:
-    """Return how an arm is drawn: grey where its figures cannot be trusted."""
-    return Style(SPOILED_COLOR, style.dash) if is_spoiled else style
+def faded(styles: dict[str, Style], arm: str, is_spoiled: bool) -> Style:
+    """Return how an arm is drawn: grey where its figures cannot be trusted, each grey one with other dashes."""
+    place = list(styles).index(arm)
+    return Style(SPOILED_COLOR, DASHES[place % len(DASHES)]) if is_spoiled else styles[arm]
 
 
 def styles_of(arms: Sequence[Arm]) -> dict[str, Style]:
@@ -99,7 +100,7 @@ def lateness_chart(document: Document, styles: dict[str, Style]) -> Chart | None
     for each in document.lateness:
         pooled = Histogram.from_summary(each.lateness_ms)
         if pooled.count:
-            name, style = marked(each.arm, each.is_spoiled), faded(styles[each.arm], each.is_spoiled)
+            name, style = marked(each.arm, each.is_spoiled), faded(styles, each.arm, each.is_spoiled)
             figure.add_trace(_percentile_curve(name, pooled, style))
     figure.update_xaxes(
         type="log", title="share of the ticks", tickvals=list(AXIS_TICKS), ticktext=list(AXIS_TICKS.values())
@@ -250,7 +251,7 @@ def stall_chart(document: Document, styles: dict[str, Style]) -> Chart | None:
         return None
     figure = go.Figure()
     for stall in document.stalls:
-        style = faded(styles[stall.arm], stall.is_spoiled)
+        style = faded(styles, stall.arm, stall.is_spoiled)
         figure.add_trace(_stall_curve(marked(stall.arm, stall.is_spoiled), stall.points, style))
     figure.update_xaxes(title="seconds since the others stopped reading")
     figure.update_yaxes(title="ticks that came, % of those due", rangemode="tozero")
