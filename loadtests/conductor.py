@@ -18,7 +18,7 @@ from loadtests.believed import Between
 from loadtests.client import reason_of
 from loadtests.clocks import OffsetWatch, is_here
 from loadtests.coreprobes import CoreProbes
-from loadtests.machine import MachineSample, sample_machine
+from loadtests.machine import MachineSample, own_pid, sample_machine
 from loadtests.rows import added
 from loadtests.serverprocess import family_of, find_process
 from loadtests.stamps import now_us
@@ -231,6 +231,7 @@ class Conductor:
             doubts=[edge.doubt for edge in (opened, closed) if edge.doubt],
             server_is_here=self._is_here,
             server_pids=None if self._server_pid is None else family_of(self._server_pid),
+            own_pids=family_of(own_pid()),
             server_throttled=throttled,
             open_before=opened.open,
             open_after=closed.open,

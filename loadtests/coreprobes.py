@@ -28,7 +28,6 @@ class CoreGap:
     """What a probe saw of its core."""
 
     cpu: int
-    pid: int
     scheduling: str
     max_gap_us: int
     lateness: Histogram
@@ -135,7 +134,7 @@ def _read_gap(child: _Child, deadline_s: float) -> CoreGap | None:
         lateness = Histogram.from_summary(report.lateness)
     except (msgspec.MsgspecError, ValueError):
         return None
-    return CoreGap(report.cpu, child.pid, report.scheduling, report.max_gap_us, lateness, report.cpu_s)
+    return CoreGap(report.cpu, report.scheduling, report.max_gap_us, lateness, report.cpu_s)
 
 
 def _read_line(child: _Child, deadline_s: float) -> bytes:

@@ -93,7 +93,7 @@ def _probes_s(run: Run, cpus: set[int]) -> float:
 
 def _pids(run: Run, boot_id: str | None) -> set[int] | None:
     """
-    Return the processes of the run on a host, but for the conductor's, where that is no worker.
+    Return the processes of the run on a host; of the conductor's only where the server is there, too.
 
     None where the server is one of them, and it is not known which.
 
@@ -101,4 +101,4 @@ def _pids(run: Run, boot_id: str | None) -> set[int] | None:
     pids = {part.pid for part in run.parts if part.boot_id == boot_id}
     if run.base is None or not run.server_is_here or run.base.boot_id != boot_id:
         return pids
-    return None if run.server_pids is None else pids | run.server_pids | {gap.pid for gap in run.gaps}
+    return None if run.server_pids is None else pids | run.server_pids | run.own_pids

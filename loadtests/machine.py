@@ -68,6 +68,14 @@ class Known:
     """Their pids, and those of all others of the run, wherever they are; None where one of them is not known."""
 
 
+def own_pid(proc: Path = PROC) -> int:
+    """Return the number of this process as /proc has it, which may be that of another namespace than ours."""
+    try:
+        return int(str((proc / "self").readlink()))
+    except (OSError, ValueError):
+        return os.getpid()
+
+
 def own_cpus() -> list[int]:
     """Return the cores that this process may run on."""
     return sorted(os.sched_getaffinity(0))

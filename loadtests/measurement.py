@@ -6,7 +6,6 @@ Knows nothing of Locust: :mod:`loadtests.worker` says when, :mod:`loadtests.summ
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ import psutil
 from loadtests.clocks import OffsetWatch, ServerClock, boot_id, is_here
 from loadtests.drift import DriftProbe
 from loadtests.ledger import Ledger
-from loadtests.machine import own_cpus, sample_machine
+from loadtests.machine import own_cpus, own_pid, sample_machine
 from loadtests.part import Figures, Part
 from loadtests.recorder import Recorder
 from loadtests.stamps import now_us
@@ -141,7 +140,7 @@ class Measurement:
         """Return what was measured; call it after :meth:`settle`."""
         return Part(
             worker=worker,
-            pid=os.getpid(),
+            pid=own_pid(),
             boot_id=self.boot_id,
             same_host=self.same_host,
             cpus=own_cpus(),

@@ -71,6 +71,8 @@ class Run:
     server_is_here: bool
     server_pids: set[int] | None
     """Its process, and all that come from it, by our numbers; None where it can't be told which it is."""
+    own_pids: set[int]
+    """The conductor's process, and all that come from it: workers in it or beside it, drift probes."""
     server_throttled: list[Quota]
     """What quotas of CPU time held back of that process in the window, as far as it shows from outside."""
     """On the conductor's host, whose cores are known."""

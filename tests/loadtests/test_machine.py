@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.machine import CoreTimes, Known, MachineSample, own_cpus, sample_machine, use_between
+from loadtests.machine import CoreTimes, Known, MachineSample, own_cpus, own_pid, sample_machine, use_between
 
 STAT = """\
 cpu  4705 356 584 3699 23 0 23 17 0 0
@@ -47,6 +47,13 @@ def test_processes_are_read_with_their_ended_children(proc: Path) -> None:
     sample = sample_machine(proc)
     assert sample is not None
     assert sample.process_cpu_s == {2: 0.05, 70: 35.2}
+
+
+def test_one_s_own_number_is_that_of_the_namespace_that_is_shown(proc: Path) -> None:
+    assert own_pid() == os.getpid()
+    (proc / "self").symlink_to("4711")
+    assert own_pid(proc) == 4711, "as in a pid namespace with the /proc of another"
+    assert own_pid(proc / "nothing") == os.getpid()
 
 
 def test_in_a_container_one_does_not_see_all(proc: Path) -> None:

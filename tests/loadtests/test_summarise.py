@@ -83,6 +83,7 @@ def run(*parts: Part, server_cpu_s: float = 2.4, **changes: Any) -> Run:
         "after": decoded(now_us=13_000_000, process=process | {"cpu_s": 1.0 + server_cpu_s}),
         "server_is_here": True,
         "server_pids": {1},
+        "own_pids": {70},
         "server_throttled": [],
         "open_before": 10,
         "open_after": 10,
@@ -256,7 +257,7 @@ def test_the_rush_and_the_steps_are_told() -> None:
 
 @pytest.mark.parametrize(("scheduling", "outranks"), [("fifo", True), ("nice", True), ("normal", False)])
 def test_whether_a_probe_came_before_the_server_is_known(scheduling: str, outranks: bool) -> None:
-    gap = CoreGap(cpu=0, pid=7, scheduling=scheduling, max_gap_us=30_000, lateness=Histogram(), cpu_s=0.0)
+    gap = CoreGap(cpu=0, scheduling=scheduling, max_gap_us=30_000, lateness=Histogram(), cpu_s=0.0)
     assert summarise(run(gaps=[gap])).evidence["core_gap_outranks"] is outranks
 
 
@@ -267,5 +268,5 @@ def test_a_gap_of_the_server_s_core_touches_so_many_ticks_at_most(gaps_us: list[
     lateness = Histogram()
     for us in (50, 90, *gaps_us):
         lateness.record(us)
-    gap = CoreGap(0, 71, "fifo", max(gaps_us, default=0), lateness, 0.01)
+    gap = CoreGap(0, "fifo", max(gaps_us, default=0), lateness, 0.01)
     assert summarise(run(gaps=[gap])).evidence["gapped_percent"] == percent
