@@ -36,6 +36,18 @@ class Figure:
             return "not asked for: --memory 1000"
         return load.server.memory.why_not
 
+    def words_of(self, load: LoadSummary) -> str:
+        """Return what a run measured with its unit, and its interval where it has one; else why there is no value."""
+        value = self.read(load)
+        if value is None:
+            return self.why_none(load) or "unknown"
+        words = f"{self.words(value)} {self.unit}".rstrip()
+        memory = load.server.memory if self.key == MEMORY else None
+        if memory is None or memory.low_bytes is None or memory.high_bytes is None:
+            return words
+        low, high = (self.words(end * self.factor) for end in (memory.low_bytes, memory.high_bytes))
+        return f"{words} ({low} to {high})"
+
     def words(self, value: float) -> str:
         """Return one value as text, without its unit."""
         if self.rounds_down:

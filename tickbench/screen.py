@@ -165,10 +165,7 @@ def load_table(load: LoadSummary) -> Table:
     table.add_column(style="bold")
     table.add_column()
     for figure in FIGURES:
-        value = figure.read(load)
-        unknown = figure.why_none(load) or "unknown"
-        words = escape(unknown) if value is None else f"{figure.words(value)} {figure.unit}".rstrip()
-        table.add_row(figure.title, dimmed(words, load, figure.key))
+        table.add_row(figure.title, dimmed(escape(figure.words_of(load)), load, figure.key))
     if load.input_ms is not None and load.input_ms.count:
         words = f"{milliseconds(load.input_ms.p50)}, {milliseconds(load.input_ms.p99)}"
         table.add_row("key to turn p50, p99", dimmed(words, load, "input_ms"))

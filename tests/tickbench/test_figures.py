@@ -31,6 +31,16 @@ def test_a_figure_that_nobody_asked_for_or_that_could_not_be_known_says_so(summa
     assert BY_KEY["reach"].why_none(summary) == ""
 
 
+def test_a_table_of_one_run_has_the_interval_or_says_why_there_is_no_value(summary: LoadSummary) -> None:
+    def words(value: float | None, of: MemoryFigures) -> str:
+        server = replace(summary.server, rss_per_connection_bytes=value, memory=of)
+        return BY_KEY["server.rss_per_connection_bytes"].words_of(replace(summary, server=server))
+
+    assert words(20480.0, MemoryFigures(low_bytes=19968.0, high_bytes=20992.0)) == "20.0 KiB (19.5 to 20.5)"
+    assert words(None, MemoryFigures(why_not="as many left as came")) == "as many left as came"
+    assert BY_KEY["reach"].words_of(replace(summary, reach=None)) == "unknown"
+
+
 def test_titles_are_told_apart() -> None:
     assert len({figure.title for figure in FIGURES}) == len(FIGURES) == len(BY_KEY)
 

@@ -16,11 +16,11 @@ from tickbench.arms import Arm
 from tickbench.checks import is_valid
 from tickbench.codelines import backend_lines, mode_lines
 from tickbench.comparisons import Comparisons, SearchResult
-from tickbench.figures import BY_KEY, Figure
+from tickbench.figures import BY_KEY, MEMORY, Figure
 from tickbench.plan import slot_of
 from tickbench.results import Results, Run
 from tickbench.rows import NO_FIGURE, block_runs, cell, counted, is_doubtful
-from tickbench.suite import Side, Suite
+from tickbench.suite import BLOCKS, Flags, Side, Suite
 
 AS_WRITTEN = "as people write it"
 TUNED = "tuned"
@@ -100,7 +100,11 @@ def decide(results: Results, comparisons: Comparisons) -> Decision:
     questions = [
         *_capacity_questions(suite, comparisons.searches),
         *_side_questions(results, "storm", STORM),
-        *(_block_question(results, BY_KEY[key]) for key in BLOCK_FIGURES),
+        *(
+            _block_question(results, BY_KEY[key])
+            for key in BLOCK_FIGURES
+            if _is_there(results, BLOCKS, suite.load, key)
+        ),
         *_side_questions(results, "players", PLAYERS),
         *_side_questions(results, "idle", IDLE),
         *_side_questions(results, "stall", STALL),
@@ -268,7 +272,21 @@ def _block_question(results: Results, figure: Figure) -> Question:
 
 def _side_questions(results: Results, scenario: str, lines: Sequence[Line]) -> list[Question]:
     sides = [side for side in results.record.suite.sides if side.scenario == scenario and not is_heavy(side)]
-    return [question for side in sides for line in lines for question in _of_side(results, side, line)]
+    return [
+        question
+        for side in sides
+        for line in lines
+        if _is_there(results, side.name, side.load, line.figure)
+        for question in _of_side(results, side, line)
+    ]
+
+
+def _is_there(results: Results, part: str, flags: Flags, figure: str) -> bool:
+    """Whether a part of the suite, with those flags of the load test, has a figure: memory is for those who ask."""
+    if figure != MEMORY or flags.get("memory"):
+        return True
+    loads = [run.load for run in results.runs if run.part == part and run.load is not None]
+    return any(BY_KEY[MEMORY].read(load) is not None for load in loads)  # an older tickbench did not have to be asked
 
 
 def _heavy_questions(results: Results) -> list[Question]:

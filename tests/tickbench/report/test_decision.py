@@ -58,9 +58,18 @@ def line(table: Decision, title: str, source: str = "") -> Question:
 def test_a_column_says_why_a_connection_could_not_be_weighed(make_results: MakeResults, whole_suite: Suite) -> None:
     unknown = MemoryFigures(why_not="1300 connections had come and gone before this run")
     none = {"server__rss_per_connection_bytes": None, "server__memory": unknown}
-    table = decided(make_results(whole_suite, lambda planned: figures(planned) | none))
+    asked = {"memory": 1000}
+    sides = [msgspec.structs.replace(side, load=asked) for side in whole_suite.sides]
+    suite = msgspec.structs.replace(whole_suite, load=asked, sides=sides)
+    table = decided(make_results(suite, lambda planned: figures(planned) | none))
     answers = [*line(table, "memory a connection").answers, *line(table, "memory an idle connection").answers]
     assert {(answer.text, answer.detail) for answer in answers} == {("-", unknown.why_not)}
+
+
+def test_what_nobody_asked_for_is_no_line(make_results: MakeResults, whole_suite: Suite) -> None:
+    none = {"server__rss_per_connection_bytes": None}
+    table = decided(make_results(whole_suite, lambda planned: figures(planned) | none))
+    assert not [each.title for each in table.questions if "memory" in each.title]
 
 
 def texts(question: Question) -> list[str]:
