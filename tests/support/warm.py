@@ -40,7 +40,8 @@ class Interpreter:
         with theirs:
             command = [sys.executable, str(Path(__file__).with_name("warm_interpreter.py")), str(theirs.fileno())]
             fds = [theirs.fileno()]
-            self._process = subprocess.Popen([*command, *modules], cwd=ROOT, env=os.environ, pass_fds=fds)
+            env = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # numpy's threads: one that forks is to have none
+            self._process = subprocess.Popen([*command, *modules], cwd=ROOT, env=env, pass_fds=fds)
         atexit.register(self._end)
 
     def fork(self, arguments: list[str], cwd: str, env: dict[str, str], streams: list[int]) -> int:
