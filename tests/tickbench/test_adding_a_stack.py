@@ -1,4 +1,8 @@
-"""The suite that docs/adding-a-stack.md shows is one that runs as it stands, and that can end in a verdict."""
+"""
+The suite that docs/adding-a-stack.md shows is one that runs as it stands, and that can end in a verdict.
+
+The one test here that starts our real servers and the real generator.
+"""
 
 import os
 import re
@@ -56,13 +60,22 @@ def test_the_suite_that_is_shown_runs_and_its_third_stack_does_the_same_work(tmp
         ("connections = 300", "connections = 30"),
     )
     command = [sys.executable, "-m", "tickbench", "compare", "--suite", str(suite), "--out", str(tmp_path)]
-    variables = {**os.environ, "PATH": PATH}
+    # A scenario of whoever called must not reach the children.
+    variables = {**os.environ, "PATH": PATH, "TICKBENCH_SCENARIO": "players"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100, cwd=ROOT, env=variables)
     assert done.returncode == 0, done.stdout + done.stderr
-    results = read_results(tmp_path / "latest")
-    assert {(run.arm, run.outcome) for run in results.runs} == {
-        (arm, "finished") for arm in ("asyncio", "gevent", "mine")
-    }
+    runs = read_results(tmp_path / "latest").runs
+    assert sorted(run.arm for run in runs) == ["asyncio", "asyncio", "gevent", "mine"]
+    for run in runs:
+        assert run.load is not None
+        assert run.load.scenario == "steady"
+        assert run.load.connections.connected == 30
+        assert run.load.frames.received > 0
+        assert run.server is not None
+        assert (run.server.exit_status, run.server.was_killed) == (0, False)
+        assert run.server_settings is not None
+        assert run.server_settings["mode"] == "managed"
     work = read_document(tmp_path / "latest").comparisons.work
     assert (work.different, work.unknown) == ({}, [])
     assert work.steps > 0
+    assert (tmp_path / "latest" / "report.html").is_file()
