@@ -62,7 +62,7 @@ def weigh(stack: str, caches: str, connections: int, folder: Path) -> Weighed:
         ends.callback(os.sched_setaffinity, 0, usable)
         os.sched_setaffinity(0, {min(usable)})  # what we start inherits it
         with start_state(caches, folder):
-            server = ends.enter_context(run_server(stack, *FLAGS))
+            server = ends.enter_context(run_server(stack, *FLAGS, cold=True))
         os.sched_setaffinity(0, {max(usable)})
         command = [sys.executable, "-m", "tickbench", "load", server.url, "--users", str(connections)]
         command += ["--warm-up", "1", "--duration", "2", "--memory", str(GUESTS), "--out", str(out)]
@@ -105,7 +105,7 @@ def main() -> int:
     runs: list[Weighed] = []
     with tempfile.TemporaryDirectory() as folder:
         for stack in STACKS:  # the first start of each writes the caches
-            with start_state("with", Path(folder)), run_server(stack):
+            with start_state("with", Path(folder)), run_server(stack, cold=True):
                 pass
         for _ in range(asked.times):
             for load in asked.loads:

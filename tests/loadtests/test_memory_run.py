@@ -26,7 +26,7 @@ def weighed(server: RunningServer, folder: Path, *arguments: object) -> LoadSumm
 def test_a_fresh_server_says_what_a_connection_weighs_and_a_used_one_why_not(
     backend: str, workers: tuple[object, ...], tmp_path: Path
 ) -> None:
-    with run_server(backend, "--tick-budget", "0") as server:
+    with run_server(backend, "--tick-budget", "0", cold=True) as server:
         summary = weighed(server, tmp_path, *workers)
         assert (summary.connections.requested, summary.connections.connected) == (20, 20), "guests are in no account"
         memory = summary.server.memory
