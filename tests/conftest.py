@@ -12,6 +12,8 @@ import pytest
 from hypothesis import settings
 
 from shared.loops.modes import MODES
+from tests.support.namespaces import can_unshare
+from tests.support.quotas import can_limit
 from tests.support.server import RunningServer, run_server
 
 # Property tests draw the same examples every time, and none fails because the machine was busy.
@@ -54,14 +56,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """
     Leave out, and not skip: a skipped test is a missing tool.
 
-    What is only for a machine that does nothing else; of tests that are marked with ``modes`` those of others, which
-    have no such thing; and of tests that are marked with ``differs`` those of designs that do here what the default one
-    does, by the same code: they run with TICKBENCH_ALL_ARMS.
+    What is only for a machine that does nothing else, or for one that lets a quota be set or a namespace be made; of
+    tests that are marked with ``modes`` those of others, which have no such thing; and of tests that are marked with
+    ``differs`` those of designs that do here what the default one does, by the same code: they run with
+    TICKBENCH_ALL_ARMS.
     """
-    left_out = [item for item in items if (not FULL_SIZE and item.get_closest_marker("full_size")) or _is_other(item)]
+    left_out = [item for item in items if _is_unfit(item) or _is_other(item)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+def _is_unfit(item: pytest.Item) -> bool:
+    unshare = item.get_closest_marker("unshare")
+    return bool(
+        (item.get_closest_marker("full_size") and not FULL_SIZE)
+        or (item.get_closest_marker("quota") and not can_limit())
+        or (unshare and not can_unshare(unshare.args))
+    )
 
 
 def _is_other(item: pytest.Item) -> bool:

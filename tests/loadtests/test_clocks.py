@@ -9,7 +9,6 @@ import pytest
 from loadtests.clocks import PING_MEMORY_US, STEP_US, OffsetWatch, ServerClock, boot_id, is_here
 from loadtests.stamps import now_us
 from tests.loadtests.test_stats import decoded
-from tests.support.namespaces import can_unshare
 
 OFFSET_US = 1_700_000_000_000_000
 
@@ -65,7 +64,7 @@ def test_a_server_is_here_if_its_boot_id_and_its_clock_are_ours(
 IN_A_NAMESPACE = ["unshare", "--time", "--monotonic", "1000", "--fork"]
 
 
-@pytest.mark.skipif(not can_unshare(IN_A_NAMESPACE), reason="no namespaces may be made here")
+@pytest.mark.unshare(*IN_A_NAMESPACE)
 def test_a_process_in_a_time_namespace_has_another_clock_and_the_same_boot_id() -> None:
     script = (
         "import time, pathlib\n"

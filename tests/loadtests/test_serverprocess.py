@@ -11,7 +11,6 @@ import pytest
 from loadtests.serverprocess import family_of, find_process
 from loadtests.stats import ProcessStats
 from shared.measure.process import process_report
-from tests.support.namespaces import can_unshare
 
 MIB = 2**20
 
@@ -81,7 +80,7 @@ def test_this_process_knows_itself() -> None:
 IN_A_NAMESPACE = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
 
 
-@pytest.mark.skipif(not can_unshare(IN_A_NAMESPACE), reason="no namespaces may be made here")
+@pytest.mark.unshare(*IN_A_NAMESPACE)
 def test_a_process_in_a_namespace_of_its_own_is_found() -> None:
     script = (
         "import os, psutil\n"

@@ -1,54 +1,21 @@
 """A server that a quota really holds back: the machine's fault, in words, whatever objective it broke."""
 
-import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from shared.measure.summary import read_summary
+from tests.support.quotas import group, limit
 from tests.support.server import run_server, wait_until
 from tickbench.slo import EXAMPLE
 
-pytestmark = pytest.mark.xdist_group("cores")
+pytestmark = [pytest.mark.xdist_group("cores"), pytest.mark.quota]
 
-GROUPS = Path("/sys/fs/cgroup")
-PERIOD_US = 100_000
-QUOTA_US = 2_000
-"""A fiftieth of a core: less than the server needs for a tick and its fan-out."""
 USERS = 40
 PATIENCE_S = 60
-
-
-@contextmanager
-def group() -> Iterator[Path]:
-    """Make a control group, of whichever version there is."""
-    for parent in (GROUPS / "cpu", GROUPS / "cpu,cpuacct", GROUPS):
-        folder = parent / f"tickbench-test-{os.getpid()}"
-        with suppress(OSError):
-            folder.mkdir()
-            if (folder / "cpu.cfs_quota_us").exists() or (folder / "cpu.max").exists():
-                break
-            folder.rmdir()
-    else:
-        pytest.skip("no control group with a quota can be made here")
-    try:
-        yield folder
-    finally:
-        wait_until(lambda: not (folder / "cgroup.procs").read_text("ascii"))
-        folder.rmdir()
-
-
-def limit(folder: Path) -> None:
-    if (folder / "cpu.max").exists():
-        (folder / "cpu.max").write_text(f"{QUOTA_US} {PERIOD_US}", "ascii")
-        return
-    (folder / "cpu.cfs_period_us").write_text(str(PERIOD_US), "ascii")
-    (folder / "cpu.cfs_quota_us").write_text(str(QUOTA_US), "ascii")
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "gevent"])
