@@ -2,7 +2,8 @@
 The summary of one load run: schema ``tickbench.load/1``, as written by the generator and read by the report.
 
 History: 1, the first. A reader ignores fields it does not know; a field that is taken away or changes its
-meaning makes a new number. Knows nothing of how the figures come about.
+meaning makes a new number. (Memory a connection erred, and was mended: ``memory`` beside it says which of the two it
+is.) Knows nothing of how the figures come about.
 """
 
 from collections.abc import Mapping, Sequence
