@@ -27,8 +27,8 @@ WIDEST_PERCENT = 12.0
 """
 Half of the interval, of the value, from which on it is not known.
 
-Our servers give 1 to 7 %, and up to 10 % where 3,000 connections leave them no time: some steps have tables in them that
-double. The value itself was never off by more than 3 %. A heap that swallowed some of the steps gives 20 % and more.
+Our servers give 1 to 7 %, and up to 10 % where 3,000 connections leave them no time: some steps have tables in them
+that double. The value itself was never off by more than 3 %. A heap that swallowed some of the steps gives 20 %.
 """
 
 
