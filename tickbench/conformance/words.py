@@ -36,7 +36,8 @@ def sum_words(conformance: Conformance) -> str:
         for level in LEVELS
         if (count := conformance.count(level)) or level == "fault"
     )
-    words = f"{len(conformance.checks)} checks in {conformance.took_s:.1f} s: {counts}"
+    made = len(conformance.checks)
+    words = f"{made} check{'' if made == 1 else 's'} in {conformance.took_s:.1f} s: {counts}"
     if conformance.count("fault") or not conformance.says_little:
         return words
     return f"{words}; so little was tried that it says little of the server"

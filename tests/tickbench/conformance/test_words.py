@@ -42,6 +42,7 @@ def test_a_note_says_what_was_seen() -> None:
 @pytest.mark.parametrize(
     ("levels", "words", "conforms"),
     [
+        (["ok"], "1 check in 1.2 s: 1 ok, 0 faults", True),
         (["ok", "ok"], "2 checks in 1.2 s: 2 ok, 0 faults", True),
         (["ok", "note", "not tried"], "3 checks in 1.2 s: 1 ok, 1 note, 0 faults, 1 not tried", True),
         (["ok", "fault"], "2 checks in 1.2 s: 1 ok, 1 fault", False),
