@@ -262,7 +262,7 @@ def test_frames_that_pile_up(tmp_path: Path) -> None:
 def test_a_generator_at_its_end(tmp_path: Path) -> None:
     # Each frame has to be decoded, which costs the generator more than the server. (In a closed loop of echoes the
     # server is at its end when the generator has taken 70 %.)
-    law = Law(tick_rate_hz=1000, stats=True, space_every=1, fragment_every=2, pad_bytes=4000)
+    law = Law(tick_rate_hz=1000, stats=True, space_every=1, fragment_every=2, pad_bytes=12_000)
     stamped = load_planted(law, tmp_path, "--users", 60, first=True)
     assert_warning(stamped, "the generator took")
     assert stamped.generator.saturated
