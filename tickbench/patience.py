@@ -6,7 +6,6 @@ broken off. Pure: knows nothing of processes, clocks or the screen.
 """
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 
 from msgspec import Struct
@@ -22,8 +21,8 @@ NUMBER = re.compile(r"\d[\d.,]*")
 ADVICE = {
     "stole": "Use a quieter host, dedicated cores, or another hour: the hypervisor gives its cores to others as well",
     "other processes": (
-        "End what else runs on {server} (tickbench doctor names it), or give tickbench two cores that nothing else "
-        "uses (taskset -c 2,3 tickbench compare ...)"
+        "End what else runs on {server} (tickbench doctor names what computes at that moment), or give tickbench two "
+        "cores that nothing else uses (taskset)"
     ),
     "CPU quota": "Give the container a larger CPU quota, or none (docker --cpus, limits.cpu in Kubernetes)",
     "was away": "Use a quieter host or dedicated cores: what outranks every process here keeps {server} for itself",
@@ -100,12 +99,24 @@ def why_unfit(runs: Sequence[Run]) -> Unfit | None:
     reasons = [reason for run in spoiled if run.load is not None for reason in run.load.validity.machine]
     if not reasons:
         return None
-    # The same reason has other numbers in each run: the last stands for all.
-    kinds = Counter(NUMBER.sub("#", reason) for reason in reasons)
-    last = {NUMBER.sub("#", reason): reason for reason in reasons}
-    happened = [f"{last[kind]} in {count} of {len(runs)} runs" for kind, count in kinds.most_common(2)]
-    most = [last[kind] for kind, _ in kinds.most_common()]
+    # The same reason has other numbers in each run: the worst stands for all.
+    of_kind: dict[str, list[str]] = {}
+    for reason in reasons:
+        of_kind.setdefault(NUMBER.sub("#", reason), []).append(reason)
+    by_count = sorted(of_kind.values(), key=len, reverse=True)
+    happened = [f"{_at_worst(alike)} in {len(alike)} of {len(runs)} runs" for alike in by_count[:2]]
+    most = [alike[0] for alike in by_count]
     return Unfit("; ".join(happened), _advice(most, spoiled[-1].cpus_server))
+
+
+def _first_number(reason: str) -> float:
+    found = NUMBER.search(reason)
+    return float(found.group().replace(",", "").rstrip(".")) if found else 0.0
+
+
+def _at_worst(reasons: Sequence[str]) -> str:
+    worst = max(reasons, key=_first_number)
+    return worst if len(set(reasons)) == 1 else NUMBER.sub(lambda number: f"up to {number.group()}", worst, count=1)
 
 
 def _stops(suite: Suite) -> bool:

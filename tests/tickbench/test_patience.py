@@ -145,7 +145,7 @@ def test_it_says_what_happened_in_how_many_runs_and_what_to_do(suite: Suite, mak
     runs = [make(planned, FOREIGN.format(11.3)), make(planned, FOREIGN.format(12.9)), make(planned)]
     unfit = why_unfit(runs)
     assert unfit is not None
-    assert unfit.happened == "other processes took 12.9 % of the server's core (limit 3 %) in 2 of 3 runs"
+    assert unfit.happened == "other processes took up to 12.9 % of the server's core (limit 3 %) in 2 of 3 runs"
     assert unfit.advice.startswith("End what else runs on core 0 (")
     both = why_unfit([make(planned, STOLEN.format(7), FOREIGN.format(9)), make(planned, FOREIGN.format(9))])
     assert both is not None
