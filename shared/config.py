@@ -197,8 +197,9 @@ def parse_arguments(backend: str, argv: Sequence[str] | None = None) -> ServerCo
     def build(**values: Any) -> ServerConfig:
         return _build(backend, values)
 
-    command = click.command(name=backend, help=f"Serve the game with {backend}.")(build)
-    for option in reversed(_options(backend)):
+    names = {"help_option_names": ["-h", "--help"]}
+    command = click.command(name=backend, help=f"Serve the game with {backend}.", context_settings=names)(build)
+    for option in _options(backend):  # a command appends them, unlike a function
         command = option(command)
     try:
         config = command.main(

@@ -1,4 +1,4 @@
-"""A fifth comes before the measuring, and another fifth with each of its stages, until it begins to hurt."""
+"""A fifth is there when the measuring begins; another comes with each of its four later stages, until it hurts."""
 
 from locust import task
 
