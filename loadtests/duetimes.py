@@ -29,8 +29,6 @@ class DueTimes(NamedTuple):
     sent_us: Integers
     seen: Booleans
     """Somebody got a tick for it."""
-    beyond: Booleans
-    """It is behind the last tick of the room that anybody got."""
 
 
 def due_times(room: RoomTicks, period_us: float, window: Window) -> DueTimes:
@@ -53,7 +51,6 @@ def due_times(room: RoomTicks, period_us: float, window: Window) -> DueTimes:
         np.concatenate((placed_us, unseen_us)),
         np.concatenate((sent_us, unseen_us)),
         np.arange(len(n) + len(unseen_n)) < len(n),
-        np.concatenate((n, unseen_n)) > (n[-1] if len(n) else -1),
     )
     rows = np.flatnonzero((columns[2] >= window.start) & (columns[2] < window.stop))
     rows = rows[np.argsort(columns[0][rows], kind="stable")]

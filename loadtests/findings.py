@@ -41,7 +41,7 @@ class Limits:
     """Of the due times: gaps of the server's core that can have touched no more leave the middle of the times alone."""
     core_gap_periods: float = 0.5
     """The longest wait of a drift probe on the server's cores, in periods."""
-    beyond_times: float = 3.0
+    beyond_times: float = 1.5
     """Times the time that was taken from the server's core, beyond which ticks that did not come are its own fault."""
     beyond_percent: float = 2.0
     """And so many more, of the ticks: the last of a stretch that was taken is late by part of a period."""

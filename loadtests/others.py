@@ -40,7 +40,11 @@ def others_in_words(others: OtherConnections | None, server: ServerFigures) -> s
     """Say who they were, and which figures are theirs, too; empty without any."""
     if others is None or not (others.before or others.after or others.came):
         return ""
-    came = "how many came meanwhile it does not tell" if others.came is None else f"{others.came:,} came meanwhile"
+    came = (
+        "how many came since the ramp began it does not tell"
+        if others.came is None
+        else f"{others.came:,} came since the ramp began"
+    )
     frame = "CPU a frame is over all the frames that it sent"
     if server.cpu_us_per_frame is None:
         frame = "CPU a frame is left out: it does not tell how many frames it sent"

@@ -15,7 +15,7 @@ import numpy as np
 from loadtests.accounts import MAIN, Accounts, StageAccounts
 from loadtests.jitter import JitterEstimators
 from loadtests.presence import NEVER, Presences
-from loadtests.rooms import RoomTicks
+from loadtests.rooms import MAX_LEAP, RoomTicks, is_another_rate
 from loadtests.settling import STAYED, Gap, Settlement
 from loadtests.spool import DeliverySpool
 from shared.measure.histogram import HIGHEST_US, Histogram
@@ -191,11 +191,18 @@ class Recorder:
         ``stages`` are the starts of its parts, in microseconds after its own start, the first of them 0.
 
         """
+        self._check_period()
         self.window = window
         self.stages = [StageAccounts() for _ in stages]
         self._stage_starts_us = [window.start + offset for offset in stages]
         stretches = min(MAX_STRETCHES, max(1, len(window) // STRETCH_US))
         self.stretches = [Histogram() for _ in range(1 + stretches)]
+
+    def _check_period(self) -> None:
+        """Go by the due times where a server states a rate that they do not have."""
+        seen_us = next((room.period_us for room in self._rooms if room.period_us and not room.announced), 0.0)
+        if self._period_us and seen_us and is_another_rate(self._period_us, seen_us):
+            self._period_us = None
 
     def end_stage(self, stage: int) -> None:
         """Take note of how many are up at the end of a stage."""
@@ -267,16 +274,21 @@ class Recorder:
             first_n, end_n, skipped = skips.get(name, (0, 0, 0))
             covered = [n for n in numbers if first_n <= n < end_n]
             lost = max(0, len(covered) - skipped)
-            at_most = min(len(covered), max(0, len(room.unseen_between(first_n, end_n)) - skipped))
+            between = room.unseen_between(first_n, end_n)
+            at_most = min(len(covered), max(0, len(between) - skipped))
+            # It says n of what it did behind the last tick that anybody saw, too, and may have skipped all of that.
+            behind = range(max(first_n, room.last_n + 1), min(end_n, room.last_n + MAX_LEAP) if room.period_us else 0)
+            sent_behind = max(0, len(behind) - max(0, skipped - len(between)))
             counts = len(numbers), lost, at_most - lost + len(numbers) - len(covered)
             for of, number in zip(unseen, counts, strict=True):
                 if number:
                     of[name] = number
-            room.see_unseen(covered[:lost])
+            room.see_unseen([*covered[:lost], *behind[:sent_behind]])
         return unseen
 
     def settle(self, end_us: int) -> None:
         """Account for what never came; ``end_us`` is when we stopped waiting for it."""
+        self._check_period()
         stages = zip(self._stage_starts_us, self.stages, strict=True) if len(self.stages) > 1 else ()
         settlement = Settlement(
             self._presences,

@@ -23,6 +23,15 @@ MAX_LEAP = 100_000
 """More due times than this without a tick are a leap of n, not skipped ones."""
 
 
+RATE_PERCENT = 1.0
+"""How far a server's rate may be off what its due times have: it counts in whole microseconds."""
+
+
+def is_another_rate(stated: float, seen: float) -> bool:
+    """Return whether a rate, or a period, is not the one that was seen."""
+    return abs(seen / stated - 1) > RATE_PERCENT / 100
+
+
 class ServerSkips(NamedTuple):
     """What the server says of a room: of the n from ``first_n`` to before ``end_n`` it skipped ``number``."""
 

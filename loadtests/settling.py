@@ -139,8 +139,7 @@ class Settlement:
             return
         ended_us, until_us = of.ended_us[connection], of.until_us[connection]
         inside = due.sent_us[rows] < ended_us
-        # A room whose last ticks nobody got is taken to have sent them, where its own ticks tell their period.
-        sent = due.seen[rows] | (due.beyond[rows] & (room.period_us > 0 and not room.announced))
+        sent = due.seen[rows]
         self._count(connection, "missing", rows[inside & sent], self._end_us)
         if not room.announced:
             self._count(connection, "skipped", rows[inside & ~sent], self._end_us)

@@ -16,6 +16,7 @@ from loadtests.coreuses import CoreUses, core_uses, foreign_percent, is_open, th
 from loadtests.findings import LIMITS, Findings
 from loadtests.others import others_in_words, others_of
 from loadtests.part import merged
+from loadtests.rooms import is_another_rate
 from loadtests.steps import summary_of
 from loadtests.validity import is_saturated, judge, limits_in_words
 from loadtests.witness import Fate
@@ -113,7 +114,7 @@ def summarise(run: Run) -> LoadSummary:
     main = whole.main
     server, doubts = _server(run, whole)
     uses = core_uses(run, server)
-    findings = _findings(run, whole, server, uses, [*run.doubts, *doubts])
+    findings = _findings(run, whole, server, uses, [*run.doubts, *doubts, *_rate_doubts(run, whole)])
     return LoadSummary(
         url=run.options.target.url,
         scenario=run.options.scenario_name,
@@ -153,10 +154,20 @@ def _iso(at_us: int) -> str:
 
 
 def _tick_rate_hz(run: Run, whole: Part) -> float | None:
-    """Return the server's rate, as it says or, where it does not, as its due times have it."""
-    if run.base is not None and run.options.scenario.path is None:
+    """Return the server's rate, as it says or, where it does not or its due times have another, as these have it."""
+    if run.base is not None and run.options.scenario.path is None and not _rate_doubts(run, whole):
         return run.base.tick_rate_hz
     return round(US_A_SECOND / whole.period_us, 3) if whole.period_us else None
+
+
+def _rate_doubts(run: Run, whole: Part) -> list[str]:
+    """Return what is not believed of the rate that the server states."""
+    if run.base is None or run.options.scenario.path is not None or not whole.period_us:
+        return []
+    stated_hz, seen_hz = run.base.tick_rate_hz, US_A_SECOND / whole.period_us
+    if not is_another_rate(stated_hz, seen_hz):
+        return []
+    return [f"tick_rate_hz is {stated_hz:g}, and the due times of its ticks have {seen_hz:.4g}"]
 
 
 def _share(received: int, of: int) -> float | None:

@@ -254,10 +254,16 @@ def _own_limits(found: Findings, _: Limits) -> str | None:
     return f"connections were lost to the generator's own limits: {found.own_limits}" if found.own_limits else None
 
 
-def _timed_out(found: Findings, _: Limits) -> str | None:
-    if not found.timed_out:
+def _timed_out(found: Findings, limits: Limits) -> str | None:
+    if not found.timed_out or not is_saturated(found, limits):
         return None
-    return f"the generator gave up on {found.timed_out} connections that had no tick frame in time"
+    return f"the generator, itself at its end, gave up on {found.timed_out} connections that had no tick frame in time"
+
+
+def _kept_waiting(found: Findings, limits: Limits) -> str | None:
+    if not found.timed_out or is_saturated(found, limits):
+        return None
+    return f"the server kept {found.timed_out} connections waiting that had no tick frame in time"
 
 
 def _cold(found: Findings, limits: Limits) -> str | None:
@@ -417,6 +423,7 @@ REASONS: tuple[Check, ...] = (
 WARNINGS: tuple[Check, ...] = (
     _not_come,
     _refused,
+    _kept_waiting,
     _closed_early,
     _stats_lost,
     _no_stamps,

@@ -78,6 +78,8 @@ def complaint(form: Mapping[str, str], parsed: Namespace, scenarios: Scenarios) 
     """Say what is wrong with what was entered, and what would be right; nothing if it can be done."""
     if form.get("run_time"):
         return f"run time {form['run_time']}: {RUN_TIME_IS_OURS}"
+    if "host" in form and not form["host"].strip():
+        return "host: which server is to be loaded is missing; right would be one like ws://127.0.0.1:8000"
     known = {name: value for name, value in form.items() if name in parsed}
     try:
         knock(read_options(Namespace(**(vars(parsed) | known)), form.get("user_count", ""), scenarios).target)

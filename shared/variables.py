@@ -55,6 +55,6 @@ def variables_of(parameter: click.Parameter, prefix: str | None) -> list[str]:
 def _speaks_of(message: str, parameter: click.Parameter, text: str) -> bool:
     flags = [flag for flag in parameter.opts if flag.startswith("-")]
     quoted = re.findall(r"'([^']+)'", message)
-    return any(words in text for words in quoted) or any(
+    return any(re.search(rf"(?<![\w-]){re.escape(words)}(?![\w-])", text) for words in quoted) or any(
         re.search(rf"{re.escape(flag)}(?![\w-])", message) for flag in flags
     )

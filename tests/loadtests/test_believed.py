@@ -103,6 +103,15 @@ def test_skipped_ticks_are_those_of_the_rooms_of_the_run() -> None:
         assert figures_between(first, last, Frames(1), rooms)[0].skipped_ticks == skipped
 
 
+def test_no_more_due_times_were_skipped_than_there_were() -> None:
+    before = decoded(rooms=[{"name": "main", "n": 100, "skipped_ticks": 0}])
+    after = decoded(rooms=[{"name": "main", "n": 120, "skipped_ticks": 1000}])
+    between = Between(before, after)
+    assert between.skipped_ticks({"main"}) is None
+    assert between.skips() == {}
+    assert between.doubts[0] == "skipped_ticks of room main went up by 1000, its n by 20"
+
+
 def test_skips_are_those_of_rooms_that_went_on() -> None:
     def rooms(*of: tuple[str, int, int]) -> Change:
         return {"rooms": [{"name": name, "n": n, "skipped_ticks": skipped} for name, n, skipped in of]}

@@ -31,11 +31,6 @@ def test_a_window_opens_and_closes_to_the_microsecond() -> None:
     assert [n for n, *_ in rows(room(0, 1), range(due(3), due(5) + 1))] == [3, 4, 5]
 
 
-def test_what_is_behind_all_that_was_seen_is_marked() -> None:
-    of = due_times(room(0, 3), PERIOD_US, WINDOW)
-    assert (of.n[of.beyond].tolist(), of.n[~of.beyond].tolist()) == ([4, 5, 6, 7], [2, 3])
-
-
 def test_without_a_period_only_what_was_seen_is_known() -> None:
     assert rows(room(3, 5), period_us=0.0) == [(3, due(3), True), (5, due(5), True)]
 

@@ -47,21 +47,21 @@ def test_others_are_named_and_cpu_a_frame_is_that_of_all_frames() -> None:
     summary = summarise(beside(310, 305, accepted=(300, 315)))
     assert summary.server.others == OtherConnections(before=300, after=295, came=5)
     (warning,) = warnings(summary)
-    assert "300 when the window opened, 295 when it was over, 5 came meanwhile" in warning
+    assert "300 when the window opened, 295 when it was over, 5 came since the ramp began" in warning
     assert "CPU a frame is over all the frames that it sent" in warning
     assert summary.server.cpu_us_per_frame == pytest.approx(700)
     assert summary.validity.ok
 
 
 def test_who_came_and_left_meanwhile_is_named() -> None:
-    assert "40 came meanwhile" in warnings(summarise(beside(10, 10, accepted=(7, 57))))[0]
+    assert "40 came since the ramp began" in warnings(summarise(beside(10, 10, accepted=(7, 57))))[0]
 
 
 def test_without_the_number_of_frames_there_is_no_cpu_a_frame() -> None:
     summary = summarise(beside(310, 310, accepted=(None, None), sent=(None, None)))
     assert summary.server.cpu_us_per_frame is None
     (warning,) = warnings(summary)
-    assert "how many came meanwhile it does not tell" in warning
+    assert "how many came since the ramp began it does not tell" in warning
     assert "CPU a frame is left out" in warning
     assert summarise(beside(10, 10, sent=(None, None))).server.cpu_us_per_frame is not None
 

@@ -8,6 +8,7 @@ from loadtests.accounts import MAIN, Accounts
 from loadtests.arrivals import ArrivalLog, TickFrame
 from loadtests.presence import NEVER
 from loadtests.recorder import Recorder
+from loadtests.rooms import ServerSkips
 from shared.measure.histogram import HIGHEST_US
 from tests.loadtests.test_arrivals import stamp
 from tests.support.stories import (
@@ -110,7 +111,7 @@ def test_early_and_clipped() -> None:
     assert lateness.clipped == 1
     assert lateness.max_us == HIGHEST_US
     assert main.negative_deliveries == 3
-    assert lateness.count == main.received + main.missing
+    assert lateness.count == main.due
 
 
 def test_a_tick_that_says_it_was_due_a_minute_ago_is_where_it_was_sent() -> None:
@@ -233,9 +234,28 @@ def test_a_connection_without_a_tick_misses_none() -> None:
     assert main.requested == 2
 
 
-def test_a_server_that_falls_silent_is_missed() -> None:
+def test_a_server_that_falls_silent_is_taken_to_have_sent_nothing() -> None:
     main = Story(ONE, steady(0, 0), range(START_US, due(10))).main()
-    assert (main.received, main.missing) == (2, 8)
+    assert (main.received, main.missing, main.skipped, main.due) == (2, 0, 8, 10)
+
+
+@pytest.mark.parametrize(
+    ("end_n", "skipped", "missing"),
+    [
+        (10, 8, 0),  # it stood still, and says that it skipped all
+        (10, 0, 8),  # it sent them all, to nobody that we know of
+        (10, 5, 3),
+        (5, 0, 3),  # of those behind it knows nothing
+        (12, 10, 0),  # it skipped two more behind the window
+        (10**15, 10**15, 0),
+    ],
+)
+def test_what_a_server_says_of_the_time_after_its_last_tick_is_heard(end_n: int, skipped: int, missing: int) -> None:
+    recorder = Story(ONE, steady(0, 0), range(START_US, due(10))).recorded()
+    recorder.explain_unseen({"main": ServerSkips(0, end_n, skipped)})
+    recorder.settle(END_US)
+    main = recorder.groups[MAIN]
+    assert (main.received, main.missing, main.skipped, main.due) == (2, missing, 8 - missing, 10)
 
 
 def test_workers_miss_a_server_that_fell_silent_before_the_window() -> None:
@@ -244,8 +264,8 @@ def test_workers_miss_a_server_that_fell_silent_before_the_window() -> None:
     shared_out(*recorders)
     for recorder in recorders:
         recorder.settle(END_US)
-    assert alone.groups[MAIN].missing == 16
-    assert [recorder.groups[MAIN].missing for recorder in recorders] == [8, 8]
+    assert alone.groups[MAIN].skipped == 16
+    assert [recorder.groups[MAIN].skipped for recorder in recorders] == [8, 8]
 
 
 def test_only_the_window_is_measured() -> None:
@@ -321,3 +341,20 @@ def test_who_leaves_by_plan_is_due_nothing_more() -> None:
     story = Story([Member(), leaver], [*ticks(*range(10)), *ticks(0, 1, 2, member=1)], range(START_US, due(10)))
     accounts = story.main()
     assert (accounts.received, accounts.due) == (13, 13)
+
+
+@pytest.mark.parametrize("stated_us", [4 * PERIOD_US, PERIOD_US // 50, PERIOD_US * 1.005])
+def test_a_rate_that_the_due_times_do_not_have_is_not_gone_by(stated_us: float) -> None:
+    recorder = Recorder(stated_us)
+    recorder.add_connection("main")
+    log = ArrivalLog()
+    for n in range(20):
+        log.append(0, log.add(TickFrame(n, due(n), sent(n), 50)), stamp(sent(n)))
+        if n == 9:
+            recorder.take(log.drain(), 0)
+            recorder.measure(range(due(10), due(20)))
+    recorder.take(log.drain(), 0)
+    recorder.settle(END_US)
+    off_us = round(abs(stated_us - PERIOD_US)) if stated_us == PERIOD_US * 1.005 else 0
+    assert recorder.groups[MAIN].interval_error.max_us == max(1, off_us)
+    assert recorder.groups[MAIN].due == 10

@@ -59,7 +59,7 @@ def test_a_cold_start_spoils_times_and_not_what_is_weighed_after_the_window() ->
         replace(QUIET, not_started=1),
         replace(QUIET, left_early=1),
         replace(QUIET, lost_workers=["w"]),
-        replace(QUIET, timed_out=1),
+        replace(QUIET, timed_out=1, generator_cpu_percent=90),
         replace(QUIET, expected=0),
     ],
 )

@@ -121,6 +121,7 @@ def test_a_run_from_its_form_to_its_files(tmp_path: Path) -> None:
             ({"user_count": "many"}, "users many: right would be a number of at least 1"),
             ({"room_size": "2.5"}, "room-size 2.5: right would be a whole number"),
             ({"run_time": "5s"}, "run time 5s: a run ends by itself; right would be --duration"),
+            ({"host": ""}, "host: which server is to be loaded is missing"),
             ({"host": "ftp://x"}, "not a WebSocket URL"),
             ({"host": "http://127.0.0.1:1"}, "no server at 127.0.0.1:1: connection refused"),
         ):

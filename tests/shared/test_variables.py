@@ -96,6 +96,8 @@ def test_what_was_typed_is_not_said_to_come_from_a_variable(
     monkeypatch.setenv("TICKBENCH_SUITE", "quick")
     assert cli.main(["load", "http://127.0.0.1:1", "--users", "few"]) == 2
     assert cli.main(["compare", "--arm", "twisted"]) == 2
+    monkeypatch.setenv("TICKBENCH_SCENARIO", "steady")
+    assert cli.main(["load", "http://127.0.0.1:1", "--users", "3", "--slo", "e"]) == 2, "of whose name it is a part"
     assert "variable" not in capsys.readouterr().err
     assert with_variables("wrong", None) == "wrong"
 

@@ -252,11 +252,7 @@ class Book:
         story, room = self.story, self.rooms[member.room]
         ended_us = -1 if member.ended_with_last else member.ended_us
         seen = [n for n in room if first < n < last or _is_told(member, first, n) or (n > last and sent(n) < ended_us)]
-        ticks = [(n, story.stated_due(n)) for n in seen if story.measures(n)]
-        if len(room - story.odd) > 1:  # else nobody can tell what a period is
-            unseen = range(max(room) + 1, 101)
-            ticks += [(n, due(n)) for n in unseen if due(n) < ended_us and due(n) in story.window]
-        return ticks
+        return [(n, story.stated_due(n)) for n in seen if story.measures(n)]
 
 
 def _is_told(member: Member, first: int, n: int) -> bool:
