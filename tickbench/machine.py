@@ -112,6 +112,9 @@ def core_times() -> dict[int, CoreTimes]:
     return {core: CoreTimes(sum(values), values[3] + values[4]) for core, values in fields.items() if len(values) == 8}
 
 
+STAMP_TRIES, STAMP_PAUSE_S = 20, 0.01
+
+
 def has_kernel_timestamps() -> bool:
     """Whether the kernel says when it received data on a TCP socket; tried on a loopback connection."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -127,10 +130,15 @@ def _is_stamped(writer: socket.socket, reader: socket.socket) -> bool:
         reader.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPING, RX_SOFTWARE_STAMPS)
     except OSError:
         return False
-    writer.sendall(b"x")
-    _, ancillary, _, _ = reader.recvmsg(1, 256)
-    stamps = [data for level, kind, data in ancillary if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPING)]
-    return any(struct.unpack_from("@l", data)[0] > 0 for data in stamps)
+    # The kernel begins to stamp a moment after the first socket asks (net_enable_timestamp, by a work queue).
+    for _ in range(STAMP_TRIES):
+        writer.sendall(b"x")
+        _, ancillary, _, _ = reader.recvmsg(1, 256)
+        stamps = [data for level, kind, data in ancillary if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPING)]
+        if any(struct.unpack_from("@l", data)[0] > 0 for data in stamps):
+            return True
+        time.sleep(STAMP_PAUSE_S)
+    return False
 
 
 def _core_list(text: str) -> set[int]:

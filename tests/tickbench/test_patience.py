@@ -349,4 +349,4 @@ def test_the_news_of_a_comparison_that_the_machine_spoiled_in_part_come_first(
     news = build_report(folder).document.news
     stolen = "the hypervisor stole 9.0 % of a measured core (limit 5 %) in 1 of 2 runs"
     assert news.startswith(f"1 of 4 runs are valid: {stolen}. Use a quieter host")
-    assert f"No verdict: The suite {suite.name} names no comparison" in news
+    assert f"No verdict: the suite {suite.name} names no comparison" in news

@@ -32,7 +32,7 @@ def test_the_page_is_one_small_file_that_asks_for_nothing(folder: Path, page: st
 
 
 def test_the_page_says_what_it_rests_on_and_gives_no_verdict(page: str) -> None:
-    assert "No verdict: The suite small names no comparison to draw a verdict on" in page
+    assert "No verdict: the suite small names no comparison to draw a verdict on" in page
     assert "1 of 2 blocks of 300 connections in one room at 20 Hz with 10 bots" in page
     lead = "1 of 4 runs are valid: 2 not made yet and 1 not valid for what an arm can cause."
     assert f"<strong>{lead} No verdict: " in page

@@ -31,7 +31,7 @@ def is_stopped(results: Results) -> bool:
 def verdict_sentence(results: Results, comparisons: Comparisons) -> str:
     """Say which arm is better in what, or that no verdict is drawn, and why."""
     if comparisons.suppressed is not None:
-        return f"No verdict: {comparisons.suppressed}"
+        return f"No verdict: {comparisons.suppressed[:1].lower()}{comparisons.suppressed[1:]}"
     first, other = results.record.suite.compare
     parts = [
         f"{arm} is better in {listed(_better(each) for each in comparisons.primary if each.winner == arm)}"
