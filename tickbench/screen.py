@@ -111,9 +111,9 @@ def run_words(suite: Suite, planned: PlannedRun) -> str:
     """Say which run of how many it is, at which attempt, of which part, block and arm."""
     place = place_of(suite, planned)
     which = f"run {place[0]} of {place[1]}" if place is not None else f"run {planned.number}, a search"
-    attempt = (
-        f", attempt {planned.attempt} of {max(planned.attempt, suite.max_attempts)}" if planned.attempt > 1 else ""
-    )
+    # Those that ended in a stop do not count, so that there may be more than the suite allows.
+    of_all = f" of {suite.max_attempts}" if planned.attempt <= suite.max_attempts else ""
+    attempt = f", attempt {planned.attempt}{of_all}" if planned.attempt > 1 else ""
     part = f"block {planned.block}" if planned.part == BLOCKS else planned.part
     return f"{which}{attempt}: {part}, {planned.arm.name}{' again' if planned.again else ''}, {planned.connections:,}"
 

@@ -36,9 +36,12 @@ def test_a_process_reports_itself() -> None:
 
 
 def test_its_children_are_its_own() -> None:
-    with subprocess.Popen([sys.executable, "-c", "x = b'x' * 50_000_000; input()"], stdin=subprocess.PIPE) as child:
+    # The system counts CPU time in hundredths of a second: it has to work for longer.
+    work = "x = b'x' * 50_000_000; sum(range(5_000_000)); input()"
+    with subprocess.Popen([sys.executable, "-c", work], stdin=subprocess.PIPE) as child:
         try:
             alone = process_report(())
+            wait_until(lambda: process_report((), [child.pid])["cpu_s"] > alone["cpu_s"] + 0.02)
             wait_until(lambda: process_report((), [child.pid])["rss_bytes"] > alone["rss_bytes"] + 50_000_000)
             report = process_report((), [child.pid])
             assert report["children"] == [child.pid]
