@@ -23,12 +23,12 @@ TRIMMED = 2
 """Of the steps, at each end of their order: a fifth."""
 T_95_PERCENT = 2.571
 """Of Student's t with as many degrees of freedom as steps are left, less one: 5."""
-WIDEST_PERCENT = 12.0
+WIDEST_PERCENT = 10.0
 """
 Half of the interval, of the value, from which on it is not known.
 
-Our servers give 1 to 7 %, and up to 10 % where 3,000 connections leave them no time: some steps have tables in them
-that double. The value itself was never off by more than 3 %. A heap that swallowed some of the steps gives 20 %.
+Our servers give 1 to 7 %, and about 10 % where 3,000 connections leave them no time (some steps have tables in them
+that double): there it is not known now and then. A heap that swallowed some of the steps gives 20 %.
 """
 
 
