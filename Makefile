@@ -2,13 +2,22 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
+# uv is one version, whose hashes are known: that of the PATH where it is this one, else one of our own in .uv. Another
+# that pyproject.toml allows is taken where it is asked for: make UV=/path/to/uv.
+PINNED := requirements-uv.txt
+UV_VERSION := $(shell sed -n 's/^uv==\([0-9.]*\).*/\1/p' $(PINNED))
+UV := $(shell [ "$$(uv --version 2>/dev/null | cut -d ' ' -f 2)" = "$(UV_VERSION)" ] && command -v uv || echo .uv/bin/uv)
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || echo none)
 READY := $(VENV)/.ready-$(VERSION)
 RUN := $(UV) run --frozen --no-sync
+# Needs no registry where all is well. A mirror that was set is left out: the lock file names the registry itself.
+LOCK_CHECK := env -u UV_DEFAULT_INDEX -u UV_INDEX_URL -u UV_INDEX -u UV_EXTRA_INDEX_URL $(UV) lock --quiet --check --python $(PYTHON)
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 # Trust what the system trusts, as pip does: networks that look into TLS have certificates of their own.
 export UV_SYSTEM_CERTS ?= 1
+# Whatever a build needs has to be pinned by its hash (pyproject.toml); uv calls that a preview.
+export UV_REQUIRE_BUILD_HASHES := 1
+export UV_PREVIEW_FEATURES := build-dependency-hashes
 
 .DEFAULT_GOAL := help
 .PHONY: help setup compare test test-modes test-loops lint format serve-asyncio serve-gevent bench doctor coverage figures figures-load figures-servers figures-modes figures-memory bench-load bench-modes schemas power clean
@@ -32,7 +41,8 @@ test-loops: setup  ## run the contract tests on the other event loops and the ot
 test-modes: setup  ## run the contract tests on every loop design, whether it differs or not (twenty minutes)
 	TICKBENCH_ALL_ARMS=1 $(RUN) pytest -n 4 --dist loadgroup tests/contract
 
-lint: setup  ## check style, types and who imports whom
+lint: setup  ## check the lock file, style, types and who imports whom
+	@$(LOCK_CHECK) || { echo "error: uv.lock is not that of pyproject.toml; 'uv lock' would bring it up to date" >&2; exit 1; }
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
@@ -102,7 +112,9 @@ check-python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "error: $(PYTHON) is no Python 3.11 or later; make PYTHON=/path/to/python3.11 would be right" >&2; exit 2; }
 
-# Only where uv is not on the PATH: into a folder of the checkout, by venv or, where that is missing, by pip.
-.uv/bin/uv: | check-python
-	$(PYTHON) -m venv .uv && .uv/bin/python -m pip install --quiet uv || \
-		{ rm -rf .uv && $(PYTHON) -m pip install --quiet --target .uv uv; }
+# Into a folder of the checkout, by venv or, where that is missing, by pip; anew when another version is pinned.
+.uv/bin/uv: $(PINNED) | check-python
+	rm -rf .uv
+	$(PYTHON) -m venv .uv && .uv/bin/python -m pip install --quiet --require-hashes -r $(PINNED) || \
+		{ rm -rf .uv && $(PYTHON) -m pip install --quiet --target .uv --require-hashes -r $(PINNED); }
+	@touch $@
