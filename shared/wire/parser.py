@@ -1,5 +1,5 @@
 """
-WebSocket frames from clients, RFC 6455, parsed and put together to messages.
+WebSocket frames from clients, RFC 6455: parsed and put together to messages, or judged before a library parses them.
 
 For stacks whose library does not bound what a peer may send. Knows nothing of sockets.
 """
@@ -27,7 +27,68 @@ class _Header:
     size: int  # of the header itself, with the mask
 
 
-class FrameParser:
+class _Frames:
+    """The frames of one connection, judged by their headers as soon as these are there."""
+
+    def __init__(self, max_message_bytes: int, *, deflate: bool = False) -> None:
+        self.max_message_bytes = max_message_bytes
+        self._first_bits = 0x30 if deflate else 0x70  # those that a message's first frame must not have
+        self._buffer = bytearray()
+        self._opcode: Opcode | None = None  # of the message that has begun and not ended
+        self._message_bytes = 0  # of that message, so far
+        self._fragments = 0  # of that message, so far
+        self._max_fragments = max(MIN_FRAGMENTS, max_message_bytes // BYTES_A_FRAGMENT)
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes as they came."""
+        self._buffer += data
+
+    def _header(self, at: int) -> _Header | None:
+        """Parse and judge the header that begins there in the buffer, as soon as it is there."""
+        buffer = self._buffer
+        if len(buffer) < at + 2:
+            return None
+        first, second = buffer[at], buffer[at + 1]
+        opcode, length, size = first & 0x0F, second & 0x7F, 2
+        fin = bool(first & 0x80)
+        begins = opcode in (Opcode.TEXT, Opcode.BINARY)
+        if first & (self._first_bits if begins else 0x70) or opcode not in _OPCODES:
+            raise ProtocolError(CloseCode.PROTOCOL_ERROR)  # reserved bits or opcode
+        if not second & 0x80:
+            raise ProtocolError(CloseCode.PROTOCOL_ERROR)  # a client's frame must be masked
+        if opcode >= Opcode.CLOSE and (not fin or length > MAX_CONTROL_PAYLOAD):
+            raise ProtocolError(CloseCode.PROTOCOL_ERROR)  # a control frame is one frame of at most 125 bytes
+        if length > 125:
+            size += 2 if length == 126 else 8
+            if len(buffer) < at + size:
+                return None
+            length = int.from_bytes(buffer[at + 2 : at + size])
+        if opcode < Opcode.CLOSE:
+            self._judge(Opcode(opcode), length)
+        return _Header(fin, opcode, length, size + 4)
+
+    def _judge(self, opcode: Opcode, length: int) -> None:
+        if (opcode is Opcode.CONTINUATION) != (self._opcode is not None):
+            raise ProtocolError(CloseCode.PROTOCOL_ERROR)  # a fragment out of order
+        if self._message_bytes + length > self.max_message_bytes:
+            raise ProtocolError(CloseCode.MESSAGE_TOO_BIG)
+
+    def _take(self, header: _Header) -> Opcode | None:
+        """Count a frame of a message that is here as a whole; if it is the last one, return the message's opcode."""
+        if self._opcode is None:
+            self._opcode = Opcode(header.opcode)
+        self._message_bytes += header.length
+        self._fragments += 1
+        if self._fragments > self._max_fragments:
+            raise ProtocolError(CloseCode.POLICY_VIOLATION)
+        if not header.fin:
+            return None
+        opcode, self._opcode = self._opcode, None
+        self._message_bytes = self._fragments = 0
+        return opcode
+
+
+class FrameParser(_Frames):
     """
     Feed it what was read; take messages until there is none.
 
@@ -35,16 +96,8 @@ class FrameParser:
     """
 
     def __init__(self, max_message_bytes: int) -> None:
-        self.max_message_bytes = max_message_bytes
-        self._buffer = bytearray()
-        self._opcode: Opcode | None = None  # of the message that is being put together
+        super().__init__(max_message_bytes)
         self._message = bytearray()
-        self._fragments = 0  # of the message that is being put together
-        self._max_fragments = max(MIN_FRAGMENTS, max_message_bytes // BYTES_A_FRAGMENT)
-
-    def feed(self, data: bytes) -> None:
-        """Take bytes as they came."""
-        self._buffer += data
 
     def next_message(self) -> Message | None:
         """
@@ -54,7 +107,7 @@ class FrameParser:
             ProtocolError: the peer broke the protocol; nothing more can be parsed.
 
         """
-        while (header := self._header()) is not None:
+        while (header := self._header(0)) is not None:
             end = header.size + header.length
             if len(self._buffer) < end:
                 return None
@@ -63,55 +116,54 @@ class FrameParser:
             del self._buffer[:end]
             if header.opcode >= Opcode.CLOSE:
                 return _control(Opcode(header.opcode), payload)
-            if (message := self._continue(header, payload)) is not None:
-                return message
+            self._message += payload
+            opcode = self._take(header)
+            if opcode is not None:
+                message = bytes(self._message)
+                self._message.clear()
+                return (opcode, _decode(message)) if opcode is Opcode.TEXT else (opcode, message)
         return None
 
-    def _header(self) -> _Header | None:
-        """Parse and judge the next header, as soon as it is there."""
-        buffer = self._buffer
-        if len(buffer) < 2:
-            return None
-        first, second = buffer[0], buffer[1]
-        opcode, length, size = first & 0x0F, second & 0x7F, 2
-        fin = bool(first & 0x80)
-        if first & 0x70 or opcode not in _OPCODES:
-            raise ProtocolError(CloseCode.PROTOCOL_ERROR)  # reserved bits or opcode
-        if not second & 0x80:
-            raise ProtocolError(CloseCode.PROTOCOL_ERROR)  # a client's frame must be masked
-        if opcode >= Opcode.CLOSE and (not fin or length > MAX_CONTROL_PAYLOAD):
-            raise ProtocolError(CloseCode.PROTOCOL_ERROR)  # a control frame is one frame of at most 125 bytes
-        if length > 125:
-            size += 2 if length == 126 else 8
-            if len(buffer) < size:
+
+class FrameWalker(_Frames):
+    """
+    Feed it what was read; take the bytes of one message after the other, for a library that parses them itself.
+
+    The library sees nothing that :class:`FrameParser` would refuse by its frames, and no message before its last byte
+    is here. ``deflate``: whether a message may be compressed (RFC 7692, which marks its first frame).
+    """
+
+    def __init__(self, max_message_bytes: int, *, deflate: bool) -> None:
+        super().__init__(max_message_bytes, deflate=deflate)
+        self._end = 0  # in the buffer, of the frames that were judged
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there are bytes that were not taken yet."""
+        return bool(self._buffer)
+
+    def next_message(self) -> bytes | None:
+        """
+        Return all frames up to the end of the next message, or None until more bytes come.
+
+        A control frame is a message, though it may come between the fragments of another one, which it then brings
+        along.
+
+        Raises:
+            ProtocolError: the peer broke the protocol; nothing more can be taken.
+
+        """
+        while (header := self._header(self._end)) is not None:
+            end = self._end + header.size + header.length
+            if len(self._buffer) < end:
                 return None
-            length = int.from_bytes(buffer[2:size])
-        if opcode < Opcode.CLOSE:
-            self._judge(Opcode(opcode), length)
-        return _Header(fin, opcode, length, size + 4)
-
-    def _judge(self, opcode: Opcode, length: int) -> None:
-        if (opcode is Opcode.CONTINUATION) != (self._opcode is not None):
-            raise ProtocolError(CloseCode.PROTOCOL_ERROR)  # a fragment out of order
-        if len(self._message) + length > self.max_message_bytes:
-            raise ProtocolError(CloseCode.MESSAGE_TOO_BIG)
-
-    def _continue(self, header: _Header, payload: bytes) -> Message | None:
-        if header.opcode != Opcode.CONTINUATION:
-            self._opcode = Opcode(header.opcode)
-        self._message += payload
-        self._fragments += 1
-        if self._fragments > self._max_fragments:
-            raise ProtocolError(CloseCode.POLICY_VIOLATION)
-        if not header.fin:
-            return None
-        opcode, message = self._opcode, bytes(self._message)
-        self._opcode = None
-        self._message.clear()
-        self._fragments = 0
-        if opcode is Opcode.TEXT:
-            return Opcode.TEXT, _decode(message)
-        return Opcode.BINARY, message
+            self._end = end
+            if header.opcode >= Opcode.CLOSE or self._take(header) is not None:
+                frames = bytes(self._buffer[:end])
+                del self._buffer[:end]
+                self._end = 0
+                return frames
+        return None
 
 
 def unmask(payload: bytes | bytearray, mask: bytes | bytearray) -> bytes:

@@ -1,0 +1,105 @@
+"""What a library's own reader is given of a peer's bytes: whole messages, and nothing that our parser would refuse."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.wire.errors import ProtocolError
+from shared.wire.frames import Opcode
+from shared.wire.parser import FrameParser, FrameWalker, Message
+from tests.shared.wire.client_frames import client_frame
+
+CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = Opcode
+LIMIT = 100
+
+FRAMES = st.builds(
+    client_frame,
+    st.sampled_from([0, 0, 1, 2, 8, 9, 10, 3]),
+    st.binary(max_size=60),
+    fin=st.booleans(),
+    reserved=st.sampled_from([0, 0, 0, 0x40]),
+    mask=st.sampled_from([b"abcd", b"\x00\x00\x00\x00", None]),
+)
+
+
+def walk(chunks: list[bytes]) -> tuple[list[bytes], int | None]:
+    """Return what the walker gives out, and the code with which it refuses what comes then."""
+    walker, given_out = FrameWalker(LIMIT, deflate=False), list[bytes]()
+    try:
+        for chunk in chunks:
+            walker.feed(chunk)
+            while (frames := walker.next_message()) is not None:
+                given_out.append(frames)
+    except ProtocolError as error:
+        return given_out, error.code
+    return given_out, None
+
+
+def parse(data: bytes) -> tuple[list[Message], int | None]:
+    parser, messages = FrameParser(LIMIT), list[Message]()
+    parser.feed(data)
+    try:
+        while (message := parser.next_message()) is not None:
+            messages.append(message)
+    except ProtocolError as error:
+        return messages, error.code
+    return messages, None
+
+
+def is_of_content(code: int | None) -> bool:
+    """Whether a message was refused for what is in it, which is the library's to see: its text, its close code."""
+    return code in (1007, 1002)
+
+
+@given(st.lists(FRAMES, max_size=8), st.integers(1, 300))
+@settings(max_examples=300)
+def test_the_walker_gives_out_what_the_parser_takes(frames: list[bytes], size: int) -> None:
+    data = b"".join(frames)
+    given_out, code = walk([data[at : at + size] for at in range(0, len(data), size)])
+    assert data.startswith(b"".join(given_out))
+    messages, parsed_code = parse(b"".join(given_out))
+    if parsed_code is None:
+        assert len(messages) == len(given_out), "one message at a time"
+        assert parse(data)[1] == code
+    else:
+        assert is_of_content(parsed_code)
+
+
+def test_a_message_is_held_back_until_its_last_byte_is_here() -> None:
+    walker = FrameWalker(LIMIT, deflate=False)
+    data = client_frame(TEXT, b"x" * 10, fin=False) + client_frame(CONTINUATION, b"y" * 10)
+    for byte in data[:-1]:
+        walker.feed(bytes([byte]))
+        assert walker.next_message() is None
+    walker.feed(data[-1:])
+    assert walker.next_message() == data
+    assert not walker.has_more
+
+
+def test_a_control_frame_brings_along_the_fragments_before_it() -> None:
+    begun, ping, rest = client_frame(TEXT, b"x", fin=False), client_frame(PING, b"p"), client_frame(CONTINUATION, b"y")
+    assert walk([begun + ping + rest]) == ([begun + ping, rest], None)
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (client_frame(TEXT, b"x", mask=None), 1002),
+        (client_frame(TEXT, b"x", reserved=0x40), 1002),
+        (client_frame(TEXT, declared=LIMIT + 1), 1009),
+        (client_frame(TEXT, b"x" * LIMIT, fin=False) + client_frame(CONTINUATION, b"y"), 1009),
+        (client_frame(TEXT, b"", fin=False) + client_frame(CONTINUATION, b"", fin=False) * 64, 1008),
+    ],
+    ids=["unmasked", "compressed", "too long", "too long in fragments", "too many fragments"],
+)
+def test_what_a_library_may_not_bound_is_refused_before_it(data: bytes, code: int) -> None:
+    assert walk([data]) == ([], code)
+
+
+def test_a_compressed_message_is_given_out_where_that_was_agreed_on() -> None:
+    first = client_frame(TEXT, b"x", reserved=0x40, fin=False)
+    walker = FrameWalker(LIMIT, deflate=True)
+    walker.feed(first + client_frame(CONTINUATION, b"y") + client_frame(PING, b"p", reserved=0x40))
+    assert walker.next_message() == first + client_frame(CONTINUATION, b"y")
+    with pytest.raises(ProtocolError):
+        walker.next_message()  # a control frame never is
