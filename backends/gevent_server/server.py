@@ -87,7 +87,7 @@ class Server:
 
     def run(self, listener: socket.socket) -> None:
         """Serve until told to stop."""
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in stop_signals():
             gevent.signal_handler(number, self._handle_signal, number)
         wsgi = GameWSGIServer(
             listener,
@@ -194,6 +194,12 @@ def listen(host: str, port: int, backlog: int) -> socket.socket:
                 raise
             why = error
     raise why
+
+
+def stop_signals() -> list[int]:
+    """Return those that a server ends at; a hang-up that nohup has us ignore stays ignored."""
+    is_kept = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return [signal.SIGTERM, signal.SIGINT] if is_kept else [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
 
 
 def choose_event_loop(name: str) -> None:

@@ -6,14 +6,14 @@ from contextlib import suppress
 
 import pytest
 
-from tests.conftest import Serve
+from tests.conftest import Arm, Serve
 from tests.support.client import CLOSE
-from tests.support.server import RunningServer, stands_still, wait_until
+from tests.support.server import RunningServer, run_server, stands_still, wait_until
 
 SIGNALS = [signal.SIGTERM, signal.SIGINT]
 
 
-@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+@pytest.mark.parametrize("number", [*SIGNALS, signal.SIGHUP], ids=lambda number: number.name)
 def test_everybody_gets_1001(serve: Serve, number: int) -> None:
     # No tick budget: what other tests make the machine do must not refuse anybody here.
     with serve("--echo", "--bots", "3", "--tick-budget", "0") as server:
@@ -23,6 +23,20 @@ def test_everybody_gets_1001(serve: Serve, number: int) -> None:
         server.signal(number)
         assert [client.expect_close() for client in (*clients, echo)] == [1001] * 5
         assert server.wait() == 0
+
+
+@pytest.mark.differs
+def test_a_hang_up_that_nohup_has_it_ignore_stays_ignored(arm: Arm) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # which what we start inherits
+    try:
+        with run_server(arm.backend, "--mode", arm.mode, cold=True) as server:
+            signal.signal(signal.SIGHUP, before)
+            player = server.enter("main")
+            server.signal(signal.SIGHUP)
+            for _ in range(3):
+                player.next_tick()
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.differs
