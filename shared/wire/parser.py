@@ -18,6 +18,9 @@ MIN_FRAGMENTS = 64
 BYTES_A_FRAGMENT = 16
 """More fragments than 64, and than one for each 16 bytes that a message may have, are a flood of empty ones."""
 
+FRAMES_A_CALL = 32
+"""So many are parsed before whoever asked has a chance to let others have a turn: a read may hold thousands."""
+
 
 @dataclass(slots=True)
 class _Header:
@@ -90,30 +93,38 @@ class _Frames:
 
 class FrameParser(_Frames):
     """
-    Feed it what was read; take messages until there is none.
+    Feed it what was read; take messages until it :attr:`needs_bytes`.
 
     A message larger than ``max_message_bytes`` is refused as soon as a header declares it: nothing is kept of it.
     """
 
     def __init__(self, max_message_bytes: int) -> None:
         super().__init__(max_message_bytes)
+        self.needs_bytes = True  # nothing can be taken before more of them come
         self._message = bytearray()
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes as they came."""
+        super().feed(data)
+        self.needs_bytes = False
 
     def next_message(self) -> Message | None:
         """
-        Return the next message, or None until more bytes come.
+        Return the next message, or None if it is not there yet, or not within ``FRAMES_A_CALL`` frames.
 
         Raises:
             ProtocolError: the peer broke the protocol; nothing more can be parsed.
 
         """
-        while (header := self._header(0)) is not None:
-            end = header.size + header.length
-            if len(self._buffer) < end:
+        for _ in range(FRAMES_A_CALL):
+            header = self._header(0)
+            if header is None or len(self._buffer) < (end := header.size + header.length):
+                self.needs_bytes = True
                 return None
             mask = self._buffer[header.size - 4 : header.size]
             payload = unmask(self._buffer[header.size : end], mask)
             del self._buffer[:end]
+            self.needs_bytes = not self._buffer
             if header.opcode >= Opcode.CLOSE:
                 return _control(Opcode(header.opcode), payload)
             self._message += payload

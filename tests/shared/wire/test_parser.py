@@ -8,7 +8,7 @@ from wsproto import frame_protocol
 
 from shared.wire.errors import ProtocolError
 from shared.wire.frames import Opcode
-from shared.wire.parser import FrameParser, Message, unmask
+from shared.wire.parser import FRAMES_A_CALL, FrameParser, Message, unmask
 from tests.shared.wire.client_frames import client_frame
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = Opcode
@@ -23,8 +23,9 @@ def parse(data: bytes, limit: int = LIMIT) -> list[Message]:
 
 def take(parser: FrameParser) -> list[Message]:
     messages = []
-    while (message := parser.next_message()) is not None:
-        messages.append(message)
+    while not parser.needs_bytes:
+        if (message := parser.next_message()) is not None:
+            messages.append(message)
     return messages
 
 
@@ -83,6 +84,19 @@ def test_a_message_may_have_many_fragments_but_not_any_number() -> None:
     with pytest.raises(ProtocolError) as refusal:
         parse(most + client_frame(CONTINUATION, fin=False) * 2)
     assert refusal.value.code == 1008
+
+
+def test_a_flood_of_empty_fragments_is_parsed_a_few_at_a_time() -> None:
+    parser = FrameParser(2**20)
+    parser.feed(client_frame(TEXT, b"a", fin=False) + client_frame(CONTINUATION, fin=False) * (3 * FRAMES_A_CALL))
+    for _ in range(3):
+        assert parser.next_message() is None
+        assert not parser.needs_bytes
+    assert parser.next_message() is None
+    assert parser.needs_bytes
+    parser.feed(client_frame(CONTINUATION))
+    assert parser.next_message() == (TEXT, "a")
+    assert parser.needs_bytes
 
 
 def test_nothing_comes_of_nothing() -> None:
