@@ -9,6 +9,7 @@ import binascii
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from email.utils import formatdate
 from http import HTTPStatus
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
@@ -34,12 +35,15 @@ def busy(text: str) -> Refusal:
     return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, text, (("Retry-After", str(RETRY_AFTER_S)),))
 
 
-def answer_bytes(refusal: Refusal) -> bytes:
-    """Return a refusal as it is sent where no library answers."""
+def answer_bytes(refusal: Refusal, now_us: int | None = None, *, has_body: bool = True) -> bytes:
+    """Return a refusal as it is sent where no library answers; ``has_body``: the answer to a HEAD has none."""
     body = f"{refusal.text}\n".encode()
     headers = [*refusal.headers, ("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
+    if now_us is not None:
+        headers.append(("Date", formatdate(now_us / 1_000_000, usegmt=True)))
     lines = [f"HTTP/1.1 {refusal.status.value} {refusal.status.phrase}", *(": ".join(header) for header in headers)]
-    return "\r\n".join([*lines, "Connection: close", "", ""]).encode("ascii") + body
+    head = "\r\n".join([*lines, "Connection: close", "", ""]).encode("ascii")
+    return head + body if has_body else head
 
 
 def check_upgrade(headers: Mapping[str, str], origins: Collection[str] = ()) -> Refusal | None:
