@@ -52,7 +52,7 @@ class Connection(Consumer):
         finally:
             self.offer(-1)
             server.core.roster.remove(self)
-            server.core.counters.count_end(session.close_code, dead=session.dead)
+            server.core.counters.count_end(session.close_label, dead=session.dead)
             if self.loop:
                 self.loop.leave(self)
             if session.aborted:

@@ -14,13 +14,13 @@ class Counters:
     slow_closed: int = 0  # connections ended as slow consumers
     dead: int = 0  # connections ended because they did not answer pings
     crashed_rooms: int = 0
-    closed: Counter[int] = field(default_factory=Counter)  # connections by the close code that the server sent
+    closed: Counter[str] = field(default_factory=Counter)  # connections by the close code that the server sent
 
-    def count_end(self, close_code: int | None, *, dead: bool) -> None:
-        """Count a connection that has ended; ``close_code`` is the one that we sent."""
+    def count_end(self, close_label: str | None, *, dead: bool) -> None:
+        """Count a connection that has ended; ``close_label`` is the code that we sent, of which there must be few."""
         self.dead += dead
-        if close_code is not None:
-            self.closed[close_code] += 1
+        if close_label is not None:
+            self.closed[close_label] += 1
 
     def report(self) -> dict[str, object]:
         """Return them as they stand in ``/stats``."""
@@ -31,5 +31,5 @@ class Counters:
             "slow_closed": self.slow_closed,
             "dead": self.dead,
             "crashed_rooms": self.crashed_rooms,
-            "closed": {str(code): count for code, count in sorted(self.closed.items())},
+            "closed": dict(sorted(self.closed.items())),
         }

@@ -1,6 +1,7 @@
 """``/metrics``: the figures of ``/stats`` in Prometheus' text format. Knows nothing of where they come from."""
 
 from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -12,6 +13,8 @@ from shared.measure.process import ProcessReport
 from shared.measure.ticks import TickStatistics
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+L = TypeVar("L", int, str)
 
 BUCKETS_US = (50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000)
 """The bounds of every histogram; the same for all, so that they can be compared."""
@@ -70,7 +73,7 @@ def _other_metrics(
     yield GaugeMetricFamily("tickbench_open_fds", "Open descriptors", process["fds"])
 
 
-def _by_label(name: str, text: str, label: str, counts: Mapping[int, int]) -> Metric:
+def _by_label(name: str, text: str, label: str, counts: Mapping[L, int]) -> Metric:
     family = CounterMetricFamily(name, text, labels=[label])
     for value, count in sorted(counts.items()):
         family.add_metric([str(value)], count)

@@ -4,16 +4,26 @@ Messages from clients, decoded and checked; and commands to clients, encoded.
 Knows nothing of frames, connections or who is in which room.
 """
 
-import unicodedata
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 
 import msgspec
 
 from shared.game.changes import CellChanged, Change
 from shared.game.snake import DIRECTIONS
 from shared.wire.errors import ClientError
+from shared.wire.names import clean_name
 
-MAX_NAME_LENGTH = 15
+MAX_NUMBER_LENGTH = 32
+"""Characters of a number in a message: doubles and integers of 64 bits take up to 24."""
+MAX_NAME_BYTES = 256
+"""Of a name as JSON, in its quotes: 15 characters, each escaped as a pair of surrogates, take 182."""
+_MAX_COMMAND_BYTES = 64
+"""Of a command's name as JSON; each of its letters may be escaped."""
+_INTEGERS = range(-(2**63), 2**64)
+_INTEGER = re.compile("-?(?:0|[1-9][0-9]*+)")
+_WHITE_SPACE = " \t\n\r"
+"""That of JSON."""
 
 
 class NewPlayer(msgspec.Struct, frozen=True, gc=False):
@@ -79,47 +89,78 @@ class Pad(Change, frozen=True, array_like=True, gc=False, tag="pad"):
     text: str
 
 
+class _Array(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An array whose elements are checked and not decoded: each may be long, deep, or a number of 4,000 digits."""
+
+    command: msgspec.Raw
+    argument: msgspec.Raw = msgspec.Raw()  # what is missing is empty
+    more: msgspec.Raw = msgspec.Raw()
+
+
+_check = msgspec.json.Decoder(msgspec.Raw).decode
+_decode_array = msgspec.json.Decoder(_Array).decode
+_decode_string = msgspec.json.Decoder(str).decode
+_decode_number: Callable[[bytes], int | float] = msgspec.json.Decoder(float | int).decode
+
+
 def decode_client_message(text: str) -> ClientMessage:
     """
-    Decode one text message.
+    Decode one text message, in a time that depends on its length alone: nothing is decoded before its length is known.
 
     Raises:
         ClientError: it is not JSON, no known command, or has wrong arguments.
 
     """
+    text = text.strip(_WHITE_SPACE)
+    if _INTEGER.fullmatch(text):
+        return _key(text)
     try:
-        value = msgspec.json.decode(text)
+        if not text.startswith("["):
+            _check(text)
+            raise ClientError("unknown command")
+        array = _decode_array(text)
+    except msgspec.ValidationError as exc:  # it is empty
+        raise ClientError("unknown command") from exc
     except (msgspec.MsgspecError, RecursionError) as exc:
         raise ClientError("not JSON") from exc
-    match value:
-        case bool():  # a bool is an int in Python, but no key code in JSON
-            raise ClientError("unknown command")
-        case int():
-            return Key(value) if value in DIRECTIONS else Ignored()
-        case ["new_player", str(name)]:
-            return NewPlayer(clean_name(name))
-        case ["join"]:
+    command, argument = bytes(array.command), bytes(array.argument)
+    name = _decode_string(command) if command.startswith(b'"') and len(command) <= _MAX_COMMAND_BYTES else ""
+    if bytes(array.more):
+        argument = b"[]"  # that suits none of them
+    match name:
+        case "new_player" if argument.startswith(b'"'):
+            return NewPlayer(_name(argument))
+        case "join" if not argument:
             return JoinRequest()
-        case ["ping", int() | float() as t] if not isinstance(t, bool):
-            return Ping(t)
-        case ["new_player" | "join" | "ping" as command, *_]:
-            raise ClientError(f"wrong arguments for {command}")
+        case "ping" if argument[:1] in b"-0123456789" and argument:
+            return Ping(_number(argument))
+        case "new_player" | "join" | "ping":
+            raise ClientError(f"wrong arguments for {name}")
     raise ClientError("unknown command")
 
 
-def clean_name(name: str) -> str:
-    """
-    Take out control characters and trim white space.
+def _key(digits: str) -> Key | Ignored:
+    if len(digits) > MAX_NUMBER_LENGTH or (code := int(digits)) not in _INTEGERS:
+        raise ClientError("an integer has at most 64 bits")
+    return Key(code) if code in DIRECTIONS else Ignored()
 
-    Raises:
-        ClientError: 1 to 15 characters are not what is left.
 
-    """
-    # Lone surrogates never get here: they can't be decoded from JSON.
-    cleaned = "".join(char for char in name if unicodedata.category(char) != "Cc").strip()
-    if not 1 <= len(cleaned) <= MAX_NAME_LENGTH:
-        raise ClientError(f"a name has 1 to {MAX_NAME_LENGTH} characters")
-    return cleaned
+def _number(text: bytes) -> int | float:
+    if len(text) > MAX_NUMBER_LENGTH:
+        raise ClientError(f"a number has at most {MAX_NUMBER_LENGTH} characters")
+    try:
+        number = _decode_number(text)
+    except msgspec.MsgspecError as exc:
+        raise ClientError("no double holds this number") from exc
+    if isinstance(number, int) and number not in _INTEGERS:
+        raise ClientError("an integer has at most 64 bits")
+    return number
+
+
+def _name(text: bytes) -> str:
+    if len(text) > MAX_NAME_BYTES:
+        raise ClientError(f"a name has at most {MAX_NAME_BYTES} bytes as JSON")
+    return clean_name(_decode_string(text))
 
 
 _encode = msgspec.json.Encoder().encode

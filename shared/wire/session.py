@@ -91,6 +91,7 @@ class Session:
         "_pings_sent",
         "aborted",
         "close_code",
+        "closed_by_peer",
         "dead",
         "deadline_us",
         "name",
@@ -103,6 +104,7 @@ class Session:
         self.player_id: int | None = None
         self.name = ""
         self.close_code: int | None = None  # the code that we sent
+        self.closed_by_peer = False  # whether that is the answer to a close frame, with a code that the peer chose
         self.aborted = False
         self.dead = False  # ended because it did not answer pings
         self._limits = limits
@@ -117,6 +119,13 @@ class Session:
     def is_open(self) -> bool:
         """Whether messages are still taken and sent."""
         return self.state is CONNECTED or self.state is IN_ROOM
+
+    @property
+    def close_label(self) -> str | None:
+        """What its end is counted as: the code that we sent, ``peer`` where the peer chose it, None without one."""
+        if self.close_code is None:
+            return None
+        return "peer" if self.closed_by_peer else str(int(self.close_code))
 
     # What arrives
 
@@ -165,7 +174,9 @@ class Session:
     def receive_close(self, code: int, now_us: int) -> None:
         """Take a close frame (code 0: it had none): answer it unless ours went first. The connection has ended."""
         if self.is_open:
-            self.close(echoed_close_code(code), "", now_us)
+            answer = echoed_close_code(code)
+            self.closed_by_peer = answer in (code, CloseCode.NORMAL)
+            self.close(answer, "", now_us)
         self.state = ENDED
 
     def receive_eof(self) -> None:

@@ -24,7 +24,7 @@ RIDES: dict[str, tuple[list[int | str], list[str]]] = {
     "at most two wait": (["side", "back", "other"], ["side", "back", "back"]),
     "measured against the last that waits": (["side", "other", "back"], ["side", "back", "back"]),
     "no key twice": (["side", "side", "back"], ["side", "back", "back"]),
-    "other integers are ignored": ([0, 36, "side", -37, 41, 2**70], ["side", "side", "side"]),
+    "other integers are ignored": ([0, 36, "side", -37, 41, 2**63], ["side", "side", "side"]),
 }
 
 
@@ -203,7 +203,18 @@ def test_a_ping_is_answered_between_ticks(calm_server: RunningServer, room: str)
 @pytest.mark.differs
 @pytest.mark.parametrize(
     "t",
-    ["0", "-1", "1.0", "-0.0", "0.1", "1e-300", "1.7976931348623157e+308", str(2**53 + 1), str(-(2**63)), str(10**30)],
+    [
+        "0",
+        "-1",
+        "1.0",
+        "-0.0",
+        "0.1",
+        "1e-300",
+        "1.7976931348623157e+308",
+        str(2**53 + 1),
+        str(-(2**63)),
+        str(2**64 - 1),
+    ],
 )
 def test_a_pong_echoes_t_exactly(server: RunningServer, room: str, t: str) -> None:
     player = server.enter(room)
@@ -228,6 +239,8 @@ def test_a_pong_echoes_t_exactly(server: RunningServer, room: str, t: str) -> No
         ("  123456789012345  ", "123456789012345"),
         ("\U0001f40d" * 15, "\U0001f40d" * 15),
         ("<b>&amp;\"'\\</b>", "<b>&amp;\"'\\</b>"),
+        ("\u202eadA\u200b\u2066", "adA"),
+        ("Ame\u0301lie", "Am\u00e9lie"),
     ],
 )
 def test_names_are_cleaned(server: RunningServer, room: str, asked: str, given: str) -> None:
@@ -237,7 +250,7 @@ def test_names_are_cleaned(server: RunningServer, room: str, asked: str, given: 
 
 
 @pytest.mark.differs
-@pytest.mark.parametrize("name", ["", "   ", "\n\t\x00", "1234567890123456", "\U0001f40d" * 16])
+@pytest.mark.parametrize("name", ["", "   ", "\n\t\x00", "1234567890123456", "\U0001f40d" * 16, "\u200b\u202e\u3164"])
 def test_bad_names_are_refused(server: RunningServer, room: str, name: str) -> None:
     player = server.connect(room)
     player.send(["new_player", name])

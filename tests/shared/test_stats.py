@@ -31,7 +31,7 @@ def core() -> ServerCore[Visitor]:
         step(room)
         began_us = tick.due_us + tick.lateness_us
         core.ticks.record(tick.due_us, tick.lateness_us, tick.skipped, began_us + 10, began_us + 30, schedule.period_us)
-    core.counters.count_end(1008, dead=False)
+    core.counters.count_end("1008", dead=False)
     return core
 
 

@@ -3,14 +3,15 @@ from shared.measure.counters import Counters
 
 def test_ends_are_counted_by_the_code_that_we_sent() -> None:
     counters = Counters()
-    counters.count_end(1008, dead=False)
-    counters.count_end(1001, dead=False)
-    counters.count_end(1008, dead=False)
+    counters.count_end("1008", dead=False)
+    counters.count_end("1001", dead=False)
+    counters.count_end("1008", dead=False)
+    counters.count_end("peer", dead=False)
     counters.count_end(None, dead=False)
     counters.count_end(None, dead=True)
     report = counters.report()
-    assert report["closed"] == {"1001": 1, "1008": 2}
-    assert list(report["closed"]) == ["1001", "1008"]
+    assert report["closed"] == {"1001": 1, "1008": 2, "peer": 1}
+    assert list(report["closed"]) == ["1001", "1008", "peer"]
     assert report["dead"] == 1
 
 
@@ -28,5 +29,5 @@ def test_the_report_has_every_counter() -> None:
 
 
 def test_two_servers_share_nothing() -> None:
-    Counters().count_end(1001, dead=False)
+    Counters().count_end("1001", dead=False)
     assert Counters().report()["closed"] == {}

@@ -39,7 +39,7 @@ def test_every_figure_is_there_and_prometheus_reads_it() -> None:
     ticks = TickStatistics()
     ticks.record(due_us=0, lateness_us=1500, skipped_ticks=4, sent_us=2500, ended_us=61_500, period_us=50_000)
     counters = Counters(accepted=9, frames_sent=8, slow_skips=1, slow_closed=2, crashed_rooms=4)
-    counters.count_end(1008, dead=True)
+    counters.count_end("1008", dead=True)
     read = samples(rendered(ticks, counters))
     assert {key: value for key, value in read.items() if not key[0].endswith("_bucket")} == {
         ("tickbench_connections", ()): 12,

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.wire.errors import InvariantError
-from shared.wire.frames import Opcode
+from shared.wire.frames import CloseCode, Opcode
 from shared.wire.messages import JoinRequest, Key, NewPlayer
 from shared.wire.session import (
     CLOSING,
@@ -238,6 +238,32 @@ def test_a_close_is_answered_and_ends(code: int, answer: int) -> None:
     assert (peer.session.state, peer.session.aborted) == (ENDED, False)
     assert peer.hears() == [("CLOSE", answer.to_bytes(2))]
     assert peer.session.close_code == answer
+
+
+@pytest.mark.parametrize(
+    ("code", "label"), [(1000, "peer"), (4999, "peer"), (0, "peer"), (1002, "peer"), (1006, "1002"), (999, "1002")]
+)
+def test_codes_that_peers_choose_are_counted_as_one(code: int, label: str) -> None:
+    peer = Peer().enters()
+    assert peer.session.close_label is None
+    peer.session.receive_close(code, peer.now)
+    assert peer.session.close_label == label
+
+
+def test_our_own_codes_are_counted_each_whatever_the_peer_answers() -> None:
+    peer = Peer().enters()
+    peer.session.close(CloseCode.GOING_AWAY, "bye", peer.now)
+    peer.session.receive_close(4711, peer.now)
+    assert peer.session.close_label == "1001"
+
+
+def test_all_codes_that_there_are_make_few_labels() -> None:
+    labels = set()
+    for code in (0, *range(65536)):
+        peer = Peer()
+        peer.session.receive_close(code, peer.now)
+        labels.add(peer.session.close_label)
+    assert labels == {"peer", "1002"}
 
 
 def test_our_close_is_answered_and_ends() -> None:
