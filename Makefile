@@ -20,7 +20,7 @@ export UV_REQUIRE_BUILD_HASHES := 1
 export UV_PREVIEW_FEATURES := build-dependency-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compare test test-modes test-loops lint format serve-asyncio serve-gevent bench doctor coverage figures figures-load figures-servers figures-modes figures-memory bench-load bench-modes schemas power clean
+.PHONY: help setup compare test test-modes test-loops lint format serve-asyncio serve-gevent bench doctor coverage figures figures-load figures-servers figures-modes figures-memory bench-load bench-modes bench-pages schemas power clean
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -93,6 +93,9 @@ bench-load: setup  ## measure what a frame costs the load generator, and the usu
 bench-modes: setup  ## measure the loop designs: a light tick for 1,000 connections, a heavy one for 200 (an hour)
 	$(RUN) python -m tests.bench.modes light
 	$(RUN) python -m tests.bench.modes heavy
+
+bench-pages: setup  ## measure what a scrape of /stats and /metrics costs the ticks, at 1 and 1,000 rooms (a minute)
+	$(RUN) python -m tests.bench.pages
 
 schemas: setup  ## write the JSON schema of results.json anew, from the types
 	$(RUN) python -c 'from tickbench.report.document import schema_text; print(schema_text(), end="")' > docs/schemas/results-1.json

@@ -1,7 +1,6 @@
 """What ``/stats``, ``/metrics`` and ``/scores`` report: one shape for both backends. Reads no clock, sends nothing."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
@@ -11,44 +10,88 @@ from shared.config import ServerConfig
 from shared.game.world import list_top_scores
 from shared.loops.schedule import TickSchedule
 from shared.measure.counters import Counters
-from shared.measure.process import boot_id, process_report
+from shared.measure.process import OwnProcess, boot_id
 from shared.measure.prometheus import render_metrics
 from shared.measure.ticks import TickStatistics
 from shared.rooms.lobby import Lobby
 
 
-@dataclass(frozen=True, slots=True)
-class Reporter:
-    """Reads the figures of a server; ``packages`` are those that its stack consists of."""
+class RoomReport(msgspec.Struct, frozen=True, gc=False):
+    """One of the ``rooms`` of ``/stats``."""
 
-    config: ServerConfig
-    lobby: Lobby[Any]
-    schedules: Mapping[str, TickSchedule]  # by room
-    ticks: TickStatistics
-    counters: Counters
-    packages: tuple[str, ...]
-    started_us: int
-    clock_offset_us: int
-    children: Callable[[], list[int]]  # pids of child processes
+    name: str
+    n: int
+    """The tick that comes next."""
+    t0_us: int | None
+    members: int
+    alive: int
+    ticks: int
+    skipped_ticks: int
+
+
+class Reporter:
+    """
+    Reads the figures of a server; ``packages`` are those that its stack consists of.
+
+    What stays as it is while the server runs is read here, once: a page is asked for while rooms tick.
+    """
+
+    def __init__(
+        self,
+        config: ServerConfig,
+        lobby: Lobby[Any],
+        schedules: Mapping[str, TickSchedule],  # by room
+        ticks: TickStatistics,
+        counters: Counters,
+        packages: tuple[str, ...],
+        started_us: int,
+        clock_offset_us: int,
+        children: Callable[[], list[int]],  # pids of child processes
+    ) -> None:
+        self._lobby = lobby
+        self._schedules = schedules
+        self._ticks = ticks
+        self._counters = counters
+        self._children = children
+        self._process = OwnProcess(packages)
+        self._identity: dict[str, object] = {
+            "backend": config.backend,
+            "arm": config.arm,
+            "version": version("tickbench"),
+            "boot_id": boot_id(),
+            "clock_offset_us": clock_offset_us,
+            "started_us": started_us,
+        }
+        self._settings: dict[str, object] = {
+            "tick_rate_hz": float(config.tick_rate_hz),
+            "settings": config.settings(),
+        }
+
+    def page(self, path: str, read_clock: Callable[[], int]) -> bytes:
+        """Return the body of ``/stats``, ``/metrics`` or ``/scores``; note for how long it took the event loop."""
+        began_us = read_clock()
+        match path:
+            case "/stats":
+                body = self.stats_json(began_us)
+            case "/metrics":
+                body = self.metrics_text()
+            case _:
+                body = self.scores_json()
+        self._counters.count_page(path, read_clock() - began_us)
+        return body
 
     def stats(self, now_us: int) -> dict[str, object]:
         """Return everything that the server knows of itself."""
         return {
-            "backend": self.config.backend,
-            "arm": self.config.arm,
-            "version": version("tickbench"),
-            "boot_id": boot_id(),
-            "clock_offset_us": self.clock_offset_us,
-            "started_us": self.started_us,
+            **self._identity,
             "now_us": now_us,
-            "tick_rate_hz": float(self.config.tick_rate_hz),
-            "settings": self.config.settings(),
-            "connections": self.lobby.connections,
-            "rooms": [self._room(name) for name in self.lobby.rooms],
-            "ticks": self.ticks.report(),
-            **self.counters.report(),
-            "refused": {str(status): count for status, count in sorted(self.lobby.refused.items())},
-            "process": process_report(self.packages, self.children()),
+            **self._settings,
+            "connections": self._lobby.connections,
+            "rooms": self._rooms(),
+            "ticks": self._ticks.report(),
+            **self._counters.report(),
+            "refused": {str(status): count for status, count in sorted(self._lobby.refused.items())},
+            "process": self._process.report(self._children()),
         }
 
     def stats_json(self, now_us: int) -> bytes:
@@ -57,24 +100,18 @@ class Reporter:
 
     def metrics_text(self) -> bytes:
         """Return the body of ``/metrics``."""
-        return render_metrics(
-            self.lobby.connections, self.ticks, self.counters, self.lobby.refused, process_report((), self.children())
-        )
+        process = self._process.report(self._children())
+        return render_metrics(self._lobby.connections, self._ticks, self._counters, self._lobby.refused, process)
 
     def scores_json(self) -> bytes:
         """Return the body of ``/scores``: the top scores by room, as the ``top_scores`` command lists them."""
-        rooms = self.lobby.rooms.values()
+        rooms = self._lobby.rooms.values()
         return msgspec.json.encode({"rooms": {room.name: list_top_scores(room.top_scores).rows for room in rooms}})
 
-    def _room(self, name: str) -> dict[str, object]:
-        room = self.lobby.rooms[name]
-        schedule = self.schedules.get(name)
-        return {
-            "name": name,
-            "n": schedule.n if schedule else 0,  # the tick that comes next
-            "t0_us": schedule.t0_us if schedule else None,
-            "members": len(room.members),
-            "alive": room.living,
-            "ticks": room.steps,
-            "skipped_ticks": schedule.skipped_ticks if schedule else 0,
-        }
+    def _rooms(self) -> list[RoomReport]:
+        reports = []
+        for name, room in self._lobby.rooms.items():
+            schedule = self._schedules.get(name)
+            n, t0_us, skipped = (schedule.n, schedule.t0_us, schedule.skipped_ticks) if schedule else (0, None, 0)
+            reports.append(RoomReport(name, n, t0_us, len(room.members), room.living, room.steps, skipped))
+        return reports

@@ -96,20 +96,22 @@ async def healthz(request: web.Request) -> web.StreamResponse:
 async def stats(request: web.Request) -> web.StreamResponse:
     """Send all figures as JSON."""
     server = request.app[SERVER]
-    body = server.core.reporter.stats_json(server.clock.now_us())
+    body = server.core.reporter.page("/stats", server.clock.now_us)
     return Answer(body=body, content_type="application/json")
 
 
 async def metrics(request: web.Request) -> web.StreamResponse:
     """Send all figures as Prometheus reads them."""
     server = request.app[SERVER]
-    body = server.core.reporter.metrics_text()
+    body = server.core.reporter.page("/metrics", server.clock.now_us)
     return Answer(body=body, headers={"Content-Type": CONTENT_TYPE})
 
 
 async def scores(request: web.Request) -> web.StreamResponse:
     """Send the top scores of every room."""
-    return Answer(body=request.app[SERVER].core.reporter.scores_json(), content_type="application/json")
+    server = request.app[SERVER]
+    body = server.core.reporter.page("/scores", server.clock.now_us)
+    return Answer(body=body, content_type="application/json")
 
 
 async def upgrade(request: web.Request) -> web.StreamResponse:

@@ -79,20 +79,22 @@ def healthz() -> Response:
 def stats() -> Response:
     """Send all figures as JSON."""
     server = this_server()
-    body = server.core.reporter.stats_json(server.clock.now_us())
+    body = server.core.reporter.page("/stats", server.clock.now_us)
     return Response(body, content_type="application/json")
 
 
 def metrics() -> Response:
     """Send all figures as Prometheus reads them."""
     server = this_server()
-    body = server.core.reporter.metrics_text()
+    body = server.core.reporter.page("/metrics", server.clock.now_us)
     return Response(body, content_type=CONTENT_TYPE)
 
 
 def scores() -> Response:
     """Send the top scores of every room."""
-    return Response(this_server().core.reporter.scores_json(), content_type="application/json")
+    server = this_server()
+    body = server.core.reporter.page("/scores", server.clock.now_us)
+    return Response(body, content_type="application/json")
 
 
 def upgrade() -> Response:

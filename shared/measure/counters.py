@@ -3,6 +3,9 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
+PAGES = ("/stats", "/metrics", "/scores")
+"""Whose making takes the event loop from the ticks."""
+
 
 @dataclass(slots=True)
 class Counters:
@@ -15,12 +18,19 @@ class Counters:
     dead: int = 0  # connections ended because they did not answer pings
     crashed_rooms: int = 0
     closed: Counter[str] = field(default_factory=Counter)  # connections by the close code that the server sent
+    pages: Counter[str] = field(default_factory=Counter)  # made, by path
+    pages_us: Counter[str] = field(default_factory=Counter)  # for which making them held the event loop, by path
 
     def count_end(self, close_label: str | None, *, dead: bool) -> None:
         """Count a connection that has ended; ``close_label`` is the code that we sent, of which there must be few."""
         self.dead += dead
         if close_label is not None:
             self.closed[close_label] += 1
+
+    def count_page(self, path: str, us: int) -> None:
+        """Count one of :data:`PAGES` that was made in so many microseconds."""
+        self.pages[path] += 1
+        self.pages_us[path] += us
 
     def report(self) -> dict[str, object]:
         """Return them as they stand in ``/stats``."""
@@ -32,4 +42,5 @@ class Counters:
             "dead": self.dead,
             "crashed_rooms": self.crashed_rooms,
             "closed": dict(sorted(self.closed.items())),
+            "pages": {path: {"count": self.pages[path], "us": self.pages_us[path]} for path in PAGES},
         }

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from shared.measure.counters import Counters
+from shared.measure.counters import PAGES, Counters
 from shared.measure.histogram import Histogram
 from shared.measure.process import ProcessReport
 from shared.measure.ticks import TickStatistics
@@ -68,12 +68,15 @@ def _other_metrics(
     yield CounterMetricFamily("tickbench_crashed_rooms", "Rooms that crashed", counters.crashed_rooms)
     yield _by_label("tickbench_refused", "Upgrade requests refused", "status", refused)
     yield _by_label("tickbench_closed", "Connections closed by the server", "code", counters.closed)
+    yield _by_label("tickbench_pages", "Pages made", "page", {path: counters.pages[path] for path in PAGES})
+    seconds = {path: counters.pages_us[path] / 1_000_000 for path in PAGES}
+    yield _by_label("tickbench_pages_seconds", "For which making pages held the event loop", "page", seconds)
     yield CounterMetricFamily("tickbench_cpu_seconds", "CPU time of the process", process["cpu_s"])
     yield GaugeMetricFamily("tickbench_resident_memory_bytes", "Resident memory", process["rss_bytes"])
     yield GaugeMetricFamily("tickbench_open_fds", "Open descriptors", process["fds"])
 
 
-def _by_label(name: str, text: str, label: str, counts: Mapping[L, int]) -> Metric:
+def _by_label(name: str, text: str, label: str, counts: Mapping[L, float]) -> Metric:
     family = CounterMetricFamily(name, text, labels=[label])
     for value, count in sorted(counts.items()):
         family.add_metric([str(value)], count)

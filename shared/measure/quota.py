@@ -9,6 +9,7 @@ Documentation/scheduler/sched-bwc.rst).
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Annotated, NamedTuple
 
@@ -35,15 +36,17 @@ def read_quotas(pid: int | str = "self", system: Path = SYSTEM) -> list[Quota]:
     """
     Return the quotas that hold for a process, the innermost group's first; none where nothing is to be seen.
 
-    ``system`` is the root of the file system. What surrounds a container is hidden from its processes.
+    ``system`` is the root of the file system. What surrounds a container is hidden from its processes. All is read
+    anew each time: a quota can be changed, and a process be put into another group, while it runs.
 
     """
     try:
-        mounts = list(_mounts((system / "proc/self/mountinfo").read_text("utf-8", "replace")))
+        mountinfo = (system / "proc/self/mountinfo").read_text("utf-8", "replace")
         groups = (system / "proc" / str(pid) / "cgroup").read_text("utf-8", "replace")
     except OSError:
         return []
-    return [quota for mount in mounts for quota in _quotas_of(mount, groups, system)]
+    quotas = (_read(place) for place in _places(mountinfo, groups, system))
+    return [quota for quota in quotas if quota is not None and (quota.cores is not None or quota.throttled_periods)]
 
 
 def throttled_between(before: Iterable[Quota], after: Iterable[Quota]) -> list[Quota]:
@@ -78,6 +81,20 @@ def quota_words(quota: Quota) -> str:
     return f"quota of {quota.cores:g} cores, group {quota.group}"
 
 
+class _Place(NamedTuple):
+    """Where one group's figures are."""
+
+    version: int
+    folder: Path
+    group: str
+
+
+@lru_cache(maxsize=8)  # who asks again is told the same, but for what it asks about
+def _places(mountinfo: str, groups: str, system: Path) -> tuple[_Place, ...]:
+    """Return where the groups of a process are, the innermost first, by what /proc says of mounts and of it."""
+    return tuple(place for mount in _mounts(mountinfo) for place in _places_below(mount, groups, system))
+
+
 class _Mount(NamedTuple):
     """Where groups are seen: ``root`` is the one that ``folder`` shows."""
 
@@ -105,16 +122,13 @@ def _unescaped(name: str) -> str:
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), name)
 
 
-def _quotas_of(mount: _Mount, groups: str, system: Path) -> Iterator[Quota]:
+def _places_below(mount: _Mount, groups: str, system: Path) -> Iterator[_Place]:
     path = _path_of(mount, groups)
     if path is None:
         return
     top = system / mount.folder.relative_to("/")
-    read = _read_version_1 if mount.version == 1 else _read_version_2
     for group in (path, *path.parents):
-        quota = read(top / group, "/" if group == PurePosixPath() else f"/{group}")
-        if quota is not None and (quota.cores is not None or quota.throttled_periods):
-            yield quota
+        yield _Place(mount.version, top / group, "/" if group == PurePosixPath() else f"/{group}")
 
 
 def _path_of(mount: _Mount, groups: str) -> PurePosixPath | None:
@@ -126,6 +140,11 @@ def _path_of(mount: _Mount, groups: str) -> PurePosixPath | None:
             is_below = group.is_relative_to(mount.root) and ".." not in group.parts
             return group.relative_to(mount.root) if is_below else None
     return None
+
+
+def _read(place: _Place) -> Quota | None:
+    read = _read_version_1 if place.version == 1 else _read_version_2
+    return read(place.folder, place.group)
 
 
 def _read_version_2(folder: Path, group: str) -> Quota | None:

@@ -10,7 +10,7 @@ import pytest
 
 from loadtests.serverprocess import family_of, find_process
 from loadtests.stats import ProcessStats
-from shared.measure.process import process_report
+from shared.measure.process import OwnProcess
 
 MIB = 2**20
 
@@ -72,7 +72,7 @@ def test_a_family_is_all_that_come_from_it(proc: Path) -> None:
 
 
 def test_this_process_knows_itself() -> None:
-    report = process_report(())
+    report = OwnProcess(()).report()
     mine = ProcessStats(report["pid"], report["cpu_s"], report["rss_bytes"])
     assert find_process(mine) == os.getpid()
 

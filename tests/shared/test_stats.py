@@ -1,3 +1,6 @@
+import builtins
+import gc
+import io
 import json
 from importlib.metadata import version
 from typing import Any
@@ -57,6 +60,7 @@ def test_stats_has_what_the_protocol_promises(core: ServerCore[Visitor]) -> None
         "dead",
         "crashed_rooms",
         "closed",
+        "pages",
         "refused",
         "process",
     ]
@@ -104,6 +108,43 @@ def test_metrics_say_the_same(core: ServerCore[Visitor]) -> None:
     assert (values["tickbench_refused_total"], values["tickbench_fanout_seconds_count"]) == (1, 3)
     assert values["tickbench_fanout_seconds_sum"] == 0.00006
     assert values["tickbench_open_fds"] > 0
+
+
+def test_what_can_t_change_is_read_once(core: ServerCore[Visitor], monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+
+    def note(file: Any, *arguments: Any, **options: Any) -> Any:
+        opened.append(str(file))
+        return opener(file, *arguments, **options)
+
+    opener = io.open
+    monkeypatch.setattr(gc, "get_freeze_count", lambda: 5)
+    core.reporter.stats_json(START)
+    monkeypatch.setattr(gc, "get_freeze_count", lambda: pytest.fail("it looks at every object that is frozen"))
+    for module in (io, builtins):
+        monkeypatch.setattr(module, "open", note)
+    core.reporter.stats_json(START)
+    core.reporter.metrics_text()
+    core.reporter.scores_json()
+    assert opened
+    assert not [file for file in opened if not file.startswith(("/proc/", "/sys/fs/cgroup/"))], "the disk is not read"
+    assert "/proc/sys/kernel/random/boot_id" not in opened
+
+
+def test_pages_tell_what_they_cost(core: ServerCore[Visitor]) -> None:
+    clock = iter(range(START, START + 1000, 100))
+    for path in ("/stats", "/metrics", "/stats", "/scores"):
+        body = core.reporter.page(path, lambda: next(clock))
+    assert body == core.reporter.scores_json()
+    stats = json.loads(core.reporter.page("/stats", lambda: next(clock)))
+    assert stats["now_us"] == START + 800, "the first reading of the clock"
+    assert stats["pages"] == {
+        "/stats": {"count": 2, "us": 200},
+        "/metrics": {"count": 1, "us": 100},
+        "/scores": {"count": 1, "us": 100},
+    }
+    assert b'tickbench_pages_total{page="/stats"} 3.0' in core.reporter.metrics_text()
+    assert b'tickbench_pages_seconds_total{page="/stats"} 0.0003' in core.reporter.metrics_text()
 
 
 def test_scores_are_listed_by_room(core: ServerCore[Visitor]) -> None:

@@ -25,6 +25,7 @@ def test_the_report_has_every_counter() -> None:
         "dead": 3,
         "crashed_rooms": 4,
         "closed": {},
+        "pages": {path: {"count": 0, "us": 0} for path in ("/stats", "/metrics", "/scores")},
     }
 
 

@@ -3,7 +3,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from shared.measure.counters import Counters
 from shared.measure.histogram import HIGHEST_US, Histogram
-from shared.measure.process import ProcessReport, process_report
+from shared.measure.process import OwnProcess, ProcessReport
 from shared.measure.prometheus import BUCKETS_US, CONTENT_TYPE, render_metrics
 from shared.measure.ticks import TickStatistics
 
@@ -13,7 +13,7 @@ NAMES = ("start_lateness", "compute", "fanout")
 
 
 def process() -> ProcessReport:
-    return {**process_report(packages=()), "cpu_s": 1.5, "rss_bytes": 2**20, "fds": 17}
+    return {**OwnProcess(()).report(), "cpu_s": 1.5, "rss_bytes": 2**20, "fds": 17}
 
 
 def rendered(ticks: TickStatistics, counters: Counters | None = None) -> bytes:
@@ -40,6 +40,7 @@ def test_every_figure_is_there_and_prometheus_reads_it() -> None:
     ticks.record(due_us=0, lateness_us=1500, skipped_ticks=4, sent_us=2500, ended_us=61_500, period_us=50_000)
     counters = Counters(accepted=9, frames_sent=8, slow_skips=1, slow_closed=2, crashed_rooms=4)
     counters.count_end("1008", dead=True)
+    counters.count_page("/metrics", 1500)
     read = samples(rendered(ticks, counters))
     assert {key: value for key, value in read.items() if not key[0].endswith("_bucket")} == {
         ("tickbench_connections", ()): 12,
@@ -55,6 +56,12 @@ def test_every_figure_is_there_and_prometheus_reads_it() -> None:
         ("tickbench_refused_total", ("403",)): 2,
         ("tickbench_refused_total", ("503",)): 5,
         ("tickbench_closed_total", ("1008",)): 1,
+        ("tickbench_pages_total", ("/stats",)): 0,
+        ("tickbench_pages_total", ("/metrics",)): 1,
+        ("tickbench_pages_total", ("/scores",)): 0,
+        ("tickbench_pages_seconds_total", ("/stats",)): 0,
+        ("tickbench_pages_seconds_total", ("/metrics",)): 0.0015,
+        ("tickbench_pages_seconds_total", ("/scores",)): 0,
         ("tickbench_cpu_seconds_total", ()): 1.5,
         ("tickbench_resident_memory_bytes", ()): 2**20,
         ("tickbench_open_fds", ()): 17,

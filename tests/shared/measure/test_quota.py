@@ -129,3 +129,20 @@ def test_words() -> None:
     assert in_words([Quota("/a", 0.5, 10, 1_400_000)]) == "for 1,400.0 ms in 10 periods (quota of 0.5 cores, group /a)"
     assert in_words([Quota("/a", 0.5, 1, 40)]).startswith("for 0.0 ms in 1 period (")
     assert "which is gone" in quota_words(Quota("/a", None, 1, 1))
+
+
+def test_a_quota_that_is_set_and_a_group_that_is_left_are_seen(tmp_path: Path) -> None:
+    (tmp_path / "proc/7").mkdir(parents=True)
+    (tmp_path / "proc/self").mkdir()
+    (tmp_path / "proc/self/mountinfo").write_text("30 24 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n")
+    for group in ("a", "b"):
+        (tmp_path / "sys/fs/cgroup" / group).mkdir(parents=True)
+    (tmp_path / "proc/7/cgroup").write_text("0::/a\n")
+    assert read_quotas(7, tmp_path) == []
+    (tmp_path / "sys/fs/cgroup/a/cpu.max").write_text("50000 100000\n")
+    assert read_quotas(7, tmp_path) == [Quota("/a", 0.5)]
+    (tmp_path / "sys/fs/cgroup/a/cpu.max").write_text("25000 100000\n")
+    assert read_quotas(7, tmp_path) == [Quota("/a", 0.25)]
+    (tmp_path / "sys/fs/cgroup/b/cpu.max").write_text("100000 100000\n")
+    (tmp_path / "proc/7/cgroup").write_text("0::/b\n")
+    assert read_quotas(7, tmp_path) == [Quota("/b", 1.0)]
