@@ -107,7 +107,7 @@ clean:  ## remove what was built (results stay)
 	rm -rf $(VENV) .uv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage
 
 $(READY): pyproject.toml uv.lock | check-python $(UV)
-	$(UV) sync --frozen --python $(PYTHON)
+	$(UV) sync --frozen --all-extras --python $(PYTHON)
 	@rm -f $(VENV)/.ready-* && touch $@
 
 .PHONY: check-python

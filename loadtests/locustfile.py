@@ -18,7 +18,7 @@ from locust import events
 
 from shared.packages import needed_by
 
-with needed_by("the load test"):
+with needed_by("the load test", "load"):
     from loadtests.hooks import install
     from loadtests.scenarios import all_scenarios
 

@@ -1,5 +1,5 @@
 """
-A package that is missing, said in one line: its name, and what needs it.
+A package that is missing, said in one line: its name, what needs it, and the extra of ours that holds it.
 
 Imports nothing that gevent patches: the entry points use it before all else.
 """
@@ -20,8 +20,8 @@ DISTRIBUTIONS = {
 USAGE_STATUS = 2
 
 
-def missing_words(error: ImportError, what: str) -> str | None:
-    """Say in one line what ``what`` lacks; None if it is a fault of our own."""
+def missing_words(error: ImportError, what: str, extra: str | None = None) -> str | None:
+    """Say in one line what ``what``, for which there is ``extra``, lacks; None if it is a fault of our own."""
     module = (error.name or "").partition(".")[0]
     if not module or (module in OURS and not isinstance(error, ModuleNotFoundError)):
         return None
@@ -29,16 +29,27 @@ def missing_words(error: ImportError, what: str) -> str | None:
         return f"{what} needs {error.name}, which is not installed; install tickbench as a whole"
     package = DISTRIBUTIONS.get(module, module)
     why = "is not installed" if isinstance(error, ModuleNotFoundError) else f"cannot be imported ({error})"
-    return f"{what} needs the package {package}, which {why}; pip install {package} would add it"
+    return f"{what} needs the package {package}, which {why}; {advice(package, extra)}"
+
+
+def advice(package: str, extra: str | None) -> str:
+    """Say how to get a package: with all else that is needed with it, where there is an extra for that."""
+    what = f"'tickbench[{extra}]'" if extra else package
+    return f"pip install {what} would add it"
 
 
 @contextmanager
-def needed_by(what: str) -> Iterator[None]:
-    """Where an import of the block fails for want of a package, say so in one line and exit with status 2."""
+def needed_by(what: str, extra: str | None = None) -> Iterator[None]:
+    """
+    Where an import of the block fails for want of a package, say so in one line and exit with status 2.
+
+    ``extra`` is the one of pyproject.toml that holds all that ``what`` needs, None if every install of ours does.
+
+    """
     try:
         yield
     except ImportError as error:
-        words = missing_words(error, what)
+        words = missing_words(error, what, extra)
         if words is None:
             raise
         print(f"error: {' '.join(words.split())}", file=sys.stderr)  # noqa: T201 # the user is told

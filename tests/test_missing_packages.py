@@ -1,6 +1,7 @@
 """A package that is missing is one line that names it and what needs it; what does not need it goes on without."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -36,31 +37,34 @@ def test_a_server_runs_without_the_loop_that_nobody_asked_for(monkeypatch: pytes
 
 
 @pytest.mark.parametrize(
-    ("module", "arguments", "words"),
+    ("extra", "module", "arguments", "words"),
     [
-        ("uvloop", ["-m", "backends.asyncio_server", "--loop", "uvloop"], "--loop uvloop needs the package uvloop"),
-        ("_cffi_backend", ["-m", "backends.gevent_server", "--loop", "libuv"], "--loop libuv needs the package cffi"),
-        ("aiohttp", ["-m", "tickbench", "serve", "asyncio"], "the backend asyncio needs the package aiohttp"),
-        ("gevent", ["-m", "tickbench", "serve", "gevent"], "the backend gevent needs the package gevent"),
-        ("flask", ["-m", "backends.gevent_server"], "the backend gevent needs the package flask"),
-        ("geventwebsocket", ["-m", "backends.gevent_server"], "the backend gevent needs the package gevent-websocket"),
-        ("websocket", ["-m", "tickbench", "conformance", "ws://x"], "conformance needs the package websocket-client"),
-        ("plotly", ["-m", "tickbench", "report", "results"], "tickbench report needs the package plotly"),
-        ("scipy", ["-m", "tickbench", "compare", "--suite", "quick"], "tickbench compare needs the package scipy"),
-        ("locust", ["-m", "tickbench", "compare"], "a load run needs the package locust"),
-        ("locust", ["-m", "tickbench", "load", "ws://127.0.0.1:1"], "a load run needs the package locust"),
-        ("gevent", ["-m", "tickbench", "load", "ws://127.0.0.1:1"], "a load run needs the package gevent"),
-        ("numpy", ["-m", "tickbench", "load", "ws://127.0.0.1:1"], "the load test needs the package numpy"),
-        ("click", ["-m", "tickbench", "doctor"], "tickbench needs the package click"),
-        ("loadtests", ["-m", "tickbench", "load", "ws://127.0.0.1:1"], "loadtests is not installed"),
+        ("server", "uvloop", ["backends.asyncio_server", "--loop", "uvloop"], "--loop uvloop needs the package uvloop"),
+        ("server", "_cffi_backend", ["backends.gevent_server", "--loop", "libuv"], "loop libuv needs the package cffi"),
+        ("server", "aiohttp", ["tickbench", "serve", "asyncio"], "the backend asyncio needs the package aiohttp"),
+        ("server", "gevent", ["tickbench", "serve", "gevent"], "the backend gevent needs the package gevent"),
+        ("server", "flask", ["backends.gevent_server"], "the backend gevent needs the package flask"),
+        ("server", "geventwebsocket", ["backends.gevent_server"], "backend gevent needs the package gevent-websocket"),
+        ("load", "websocket", ["tickbench", "conformance", "ws://x"], "conformance needs the package websocket-client"),
+        ("compare", "plotly", ["tickbench", "report", "results"], "tickbench report needs the package plotly"),
+        ("compare", "scipy", ["tickbench", "compare", "--suite", "quick"], "tickbench compare needs the package scipy"),
+        ("load", "locust", ["tickbench", "compare"], "a load run needs the package locust"),
+        ("load", "locust", ["tickbench", "load", "ws://127.0.0.1:1"], "a load run needs the package locust"),
+        ("load", "gevent", ["tickbench", "load", "ws://127.0.0.1:1"], "a load run needs the package gevent"),
+        ("load", "numpy", ["tickbench", "load", "ws://127.0.0.1:1"], "the load test needs the package numpy"),
+        (None, "click", ["tickbench", "doctor"], "tickbench needs the package click"),
+        (None, "loadtests", ["tickbench", "load", "ws://127.0.0.1:1"], "loadtests is not installed"),
     ],
 )
-def test_what_needs_a_missing_package_says_so_in_one_line(module: str, arguments: list[str], words: str) -> None:
-    done = run_without(module, *arguments)
+def test_what_needs_a_missing_package_says_so_in_one_line(
+    extra: str | None, module: str, arguments: list[str], words: str
+) -> None:
+    done = run_without(module, "-m", *arguments)
     assert done.returncode == 2, done.stdout + done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert words in done.stderr
     assert "; " in done.stderr, "what would be right"
+    assert re.findall(r"pip install 'tickbench\[(\w+)\]'", done.stderr) == ([extra] if extra else [])
 
 
 def test_the_verbs_are_listed_whatever_one_of_them_lacks() -> None:

@@ -32,6 +32,9 @@ VERBS = {
     "lines": "tickbench.verbs.lines:lines",
 }
 """Name to where the verb is: only the one that is asked for is imported."""
+EXTRAS = {"serve": "server", "load": "load", "conformance": "load", "doctor": "load"}
+"""Name to the extra of pyproject.toml that holds what the verb needs; the others need all of them."""
+ALL_EXTRAS = "compare"
 USAGE_STATUS = 2
 INTERRUPTED_STATUS = 130
 
@@ -51,7 +54,7 @@ class VerbGroup(click.Group):
         try:
             command: click.Command = getattr(importlib.import_module(module), attribute)
         except ImportError as error:
-            words = missing_words(error, f"tickbench {cmd_name}")
+            words = missing_words(error, f"tickbench {cmd_name}", EXTRAS.get(cmd_name, ALL_EXTRAS))
             if words is None:
                 raise
             return _verb_that_lacks(cmd_name, words)

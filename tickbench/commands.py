@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from shared.packages import advice
 from tickbench.arms import BACKENDS, PORT_PLACE, Arm
 from tickbench.errors import InputError
 
@@ -130,8 +131,8 @@ def check_load_test() -> None:
         raise InputError("the package loadtests is not installed; install tickbench as a whole")
     for package in ("locust", "gevent"):  # which is imported before there is anybody of ours to say so
         if importlib.util.find_spec(package) is None:
-            words = "which is not installed; pip install"
-            raise InputError(f"a load run needs the package {package}, {words} {package} would add it")
+            words = f"which is not installed; {advice(package, 'load')}"
+            raise InputError(f"a load run needs the package {package}, {words}")
 
 
 def undisturbed_environment() -> dict[str, str]:

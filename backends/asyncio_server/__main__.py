@@ -4,7 +4,7 @@ import sys
 
 from shared.packages import needed_by
 
-with needed_by("the backend asyncio"):
+with needed_by("the backend asyncio", "server"):
     from backends.asyncio_server.server import choose_event_loop, serve
     from shared import flagcheck
     from shared.config import parse_arguments

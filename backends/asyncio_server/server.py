@@ -253,7 +253,7 @@ def stop_signals() -> list[int]:
 
 def choose_event_loop(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
     """Return what makes this loop."""
-    with needed_by(f"--loop {name}"):
+    with needed_by(f"--loop {name}", "server"):
         make: Callable[[], asyncio.AbstractEventLoop] = import_module(EVENT_LOOPS[name]).new_event_loop
     return make
 

@@ -4,7 +4,7 @@ import sys
 
 from shared.packages import needed_by
 
-with needed_by("the backend gevent"):
+with needed_by("the backend gevent", "server"):
     # First of all: what is imported before the patch keeps the blocking socket, threading and time.
     from gevent import monkey
 

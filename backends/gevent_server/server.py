@@ -205,7 +205,7 @@ def stop_signals() -> list[int]:
 def choose_event_loop(name: str) -> None:
     """Have the hub make this loop, once it is made itself."""
     warnings.filterwarnings("ignore", "libuv only supports millisecond timer resolution")  # it waits a little longer
-    with needed_by(f"--loop {name}"):
+    with needed_by(f"--loop {name}", "server"):
         gevent.config.loop = EVENT_LOOPS[name]  # which imports it
 
 

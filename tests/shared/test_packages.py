@@ -16,6 +16,12 @@ def test_the_line_names_what_is_to_be_installed(error: ImportError, words: str) 
     assert words in (missing_words(error, "x") or "")
 
 
+def test_the_line_names_the_extra_that_holds_all_that_is_needed() -> None:
+    error = ModuleNotFoundError("No module named 'flask'", name="flask")
+    words = missing_words(error, "x", "server")
+    assert words == "x needs the package flask, which is not installed; pip install 'tickbench[server]' would add it"
+
+
 def test_a_fault_of_our_own_is_not_called_a_missing_package() -> None:
     assert missing_words(ImportError("cannot import name 'y'", name="shared.config"), "x") is None
 
