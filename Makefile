@@ -20,7 +20,7 @@ export UV_REQUIRE_BUILD_HASHES := 1
 export UV_PREVIEW_FEATURES := build-dependency-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compare test test-modes test-loops lint format serve-asyncio serve-gevent bench doctor coverage figures figures-load figures-servers figures-modes figures-memory bench-load bench-modes bench-pages schemas power clean
+.PHONY: help setup compare test test-modes test-loops lint format serve-asyncio serve-gevent bench doctor coverage figures figures-load figures-servers figures-modes figures-memory bench-load bench-modes bench-pages schemas power attack clean
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -102,6 +102,12 @@ schemas: setup  ## write the JSON schema of results.json anew, from the types
 
 power: setup  ## simulate what a suite can find, by how much runs scatter (three minutes)
 	$(RUN) python -m tests.bench.power
+
+attack: setup  ## attack both servers in every way, in each of their arms, beside good players (three quarters of an hour)
+	$(RUN) python -m tests.bench.attack
+	$(RUN) python -m tests.bench.attack --in-turns --seconds 60 --mode all
+	$(RUN) python -m tests.bench.attack --in-turns --seconds 60 --fanout all
+	$(RUN) python -m tests.bench.attack --in-turns --seconds 60 --loop all
 
 clean:  ## remove what was built (results stay)
 	rm -rf $(VENV) .uv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage

@@ -121,6 +121,10 @@ class Visitor:
             self.ticks.append(int(text[len(TICK) : text.index(b",", len(TICK))]))
             self._note_wait()
 
+    def receive(self) -> bytes:
+        """Return what there is to read."""
+        return self.sock.recv(65536)
+
     # Where it stands
 
     @property
@@ -163,7 +167,7 @@ class Visitor:
 
     def _read(self) -> None:
         try:
-            data = self.sock.recv(65536)
+            data = self.receive()
         except BlockingIOError:
             return
         except OSError:
