@@ -6,6 +6,7 @@ A backend's server holds one and adds the waiting. Reads no clock: the time come
 
 from collections.abc import Callable, Mapping
 from typing import Generic
+from urllib.parse import urlsplit
 
 from shared.config import ServerConfig
 from shared.descriptors import connections_end, seats_end
@@ -18,6 +19,7 @@ from shared.rooms.roster import L, Roster
 from shared.rooms.scores import open_scores
 from shared.stats import Reporter
 from shared.wire.handshake import Refusal, answer_bytes, busy, check_room, check_upgrade
+from shared.wire.hosts import authority_host, is_loopback
 
 NO_DESCRIPTOR = "as many connections are open as the system allows (RLIMIT_NOFILE)"
 
@@ -46,12 +48,35 @@ class ServerCore(Generic[L]):
         self.counters = Counters()
         self.ticks = TickStatistics()
         self.roster: Roster[L] = Roster()
+        self.hosts: frozenset[str] | None = None  # names that it goes by, beside those of loopback; None: any
         self.schedules: dict[str, TickSchedule] = {}  # by room
         self.scores = open_scores(config.scores, config.lobby.max_rooms)
         self.lobby: Lobby[L] = Lobby(config.lobby, config.rules, config.seed, self.scores, config.pad_bytes)
         self.reporter = Reporter(
             config, self.lobby, self.schedules, self.ticks, self.counters, packages, now_us, clock_offset_us, children
         )
+
+    def listens_at(self, address: str) -> None:
+        """
+        Take note of where it listens.
+
+        On loopback it goes by no name that somebody else may have given this machine. A page that had its own name lead
+        here would read all that there is, as from its own server (DNS rebinding).
+        """
+        origins = self.config.origins
+        if is_loopback(address) and "*" not in origins:
+            named = (urlsplit(origin).hostname for origin in origins)
+            self.hosts = frozenset(host for host in (self.config.host, *named) if host)
+
+    def goes_by(self, authority: str) -> bool:
+        """Whether it answers to this Host; a request of HTTP/1.0 may be without one, which no browser's is."""
+        if self.hosts is None or not authority:
+            return True
+        try:
+            host = authority_host(authority)
+        except ValueError:
+            return False
+        return is_loopback(host) or host in self.hosts
 
     def turn_away(self, descriptor: int) -> bytes | None:
         """Return what a connection that has one of the last descriptors is told at once; None: it may ask."""

@@ -2,8 +2,8 @@
 What stands between a connection and the library that serves it: the library sees one request at a time, and only such.
 
 Everything that a server answers alike whatever its framework is answered here, and its connection ends with it: what is
-no request, paths and methods that there aren't, bodies, expectations, too many requests. A shell adds the reading, the
-writing and the waiting.
+no request, hosts, paths and methods that there aren't, bodies, expectations, too many requests. A shell adds the
+reading, the writing and the waiting.
 """
 
 from http import HTTPStatus
@@ -22,6 +22,7 @@ CONNECT, ECHO = "/connect", "/echo"
 MAX_REQUESTS = 50
 """A second, of one connection: a page is three, whoever polls makes a few."""
 
+NOT_OURS = Refusal(HTTPStatus.FORBIDDEN, "this Host is not served here: --origin http://HOST would allow it")
 NOT_FOUND = Refusal(HTTPStatus.NOT_FOUND, "Not Found")
 NOT_ALLOWED = Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "Method Not Allowed", (("Allow", "GET"),))
 NO_EXPECTATION = Refusal(HTTPStatus.EXPECTATION_FAILED, "a request is answered at once: leave out Expect")
@@ -130,6 +131,8 @@ class Door:
         if not self._allowance.has_some(now_us):
             raise RequestError(TOO_MANY)
         self._allowance.take(1)
+        if not self._core.goes_by(request.host):
+            raise RequestError(NOT_OURS)
         path = unquote(request.path)  # of which the paths that there are leave nothing to be told apart
         is_websocket = path == CONNECT or (path == ECHO and self._core.config.echo)
         if path and not is_websocket and path not in PAGES:

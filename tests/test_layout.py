@@ -18,6 +18,7 @@ ASYNCIO, GEVENT = ROOT / "backends" / "asyncio_server", ROOT / "backends" / "gev
 ASYNCIO_ONLY = {
     "app.py": {
         "Answer": "aiohttp waits for a peer that takes no answer; gevent's handler has one time-out for all",
+        "hide_versions": "aiohttp names itself and the interpreter in each answer, pywsgi neither",
         "Handler": "aiohttp's routes are typed by it",
         "not_found": "a route, since a middleware would stay on each connection's stack; Flask has an error handler",
         "method_not_allowed": "as not_found",

@@ -53,6 +53,7 @@ def create_app(server: "Server") -> web.Application:
     """Build the application around ``server``."""
     app = web.Application()
     app[SERVER] = server
+    app.on_response_prepare.append(hide_versions)
     handlers = {path: page_file(file) for path, file in load_web_files().items()}
     handlers |= {"/healthz": healthz, "/stats": stats, "/metrics": metrics, "/scores": scores, "/connect": upgrade}
     if server.config.echo:
@@ -64,6 +65,11 @@ def create_app(server: "Server") -> web.Application:
     # Routes, since a middleware would stay on every connection's stack.
     app.router.add_route("*", "/{anything:.*}", not_found)
     return app
+
+
+async def hide_versions(_: web.Request, answer: web.StreamResponse) -> None:
+    """Leave out what aiohttp would say of itself and of the interpreter."""
+    answer.headers.pop("Server", None)
 
 
 async def not_found(_: web.Request) -> web.StreamResponse:

@@ -120,6 +120,7 @@ class Server:
         """Serve until told to stop."""
         for number in stop_signals():
             asyncio.get_running_loop().add_signal_handler(number, self._handle_signal, number)
+        self.core.listens_at(listener.getsockname()[0])
         runner = web.AppRunner(
             create_app(self),
             handle_signals=False,

@@ -89,6 +89,7 @@ class Server:
         """Serve until told to stop."""
         for number in stop_signals():
             gevent.signal_handler(number, self._handle_signal, number)
+        self.core.listens_at(listener.getsockname()[0])
         wsgi = GameWSGIServer(
             listener,
             create_app(self),

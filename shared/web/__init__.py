@@ -3,9 +3,13 @@
 from dataclasses import dataclass
 from importlib.resources import files
 
+POLICY = (
+    "default-src 'self'; img-src 'self' data:; connect-src 'self'; "  # the WebSocket of its own server among it
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 HEADERS = (
     ("Cache-Control", "no-cache"),
-    ("Content-Security-Policy", "default-src 'self'; img-src 'self' data:; connect-src 'self' ws: wss:"),
+    ("Content-Security-Policy", POLICY),
     # Isolated from other origins, the page gets a clock of microseconds, which its chart of jitter wants.
     ("Cross-Origin-Opener-Policy", "same-origin"),
     ("Cross-Origin-Embedder-Policy", "require-corp"),

@@ -41,6 +41,31 @@ def lacks_zone(host: str) -> bool:
     return ":" in host and "%" not in host and ipaddress.IPv6Address(host).is_link_local
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine to itself (RFC 6761, section 6.3): an address, or a name that resolves to one."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback
+
+
+def authority_host(authority: str) -> str:
+    """
+    Return the host of a Host header, parsed, with or without its port.
+
+    Raises:
+        ValueError: it is none.
+
+    """
+    name, has_port, port = authority.rpartition(":")
+    host = parse_host(name if has_port and "]" not in port else authority)
+    return host.removesuffix(".")
+
+
 def url_host(host: str) -> str:
     """Return a parsed host as URLs have it."""
     return f"[{host.replace('%', '%25')}]" if ":" in host else host

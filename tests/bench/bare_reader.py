@@ -13,7 +13,7 @@ import sys
 import time
 
 UPGRADE = (
-    b"GET /connect HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"GET /connect HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
 FIRST_MESSAGE = b"\x81\x97\0\0\0\0" + b'["new_player","reader"]'

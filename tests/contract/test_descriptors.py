@@ -41,7 +41,7 @@ def fill(server: RunningServer, room: str) -> list[Player]:
     inside: list[Player] = []
     while len(inside) < LIMIT:
         player = server.keep_alive()
-        answer = player.upgrade(f"/connect?room={room}", {"Host": "x"})
+        answer = player.upgrade(f"/connect?room={room}", {"Host": "localhost"})
         if answer.status == 503:
             assert answer.headers["retry-after"]
             assert "RLIMIT_NOFILE" in answer.body.decode()

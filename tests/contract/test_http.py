@@ -26,22 +26,22 @@ PATHS = [*PAGE, "/healthz", "/metrics", "/stats", "/scores", "/connect", "/echo"
 
 BAD_REQUESTS = {
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
-    "another version": b"GET /healthz HTTP/9.9\r\nHost: x\r\n\r\n",
-    "half a version": b"GET /healthz HTTP/1\r\nHost: x\r\n\r\n",
-    "a version that is none": b"GET /healthz HTTP/x\r\nHost: x\r\n\r\n",
-    "a space in the target": b"GET /a b HTTP/1.1\r\nHost: x\r\n\r\n",
+    "another version": b"GET /healthz HTTP/9.9\r\nHost: localhost\r\n\r\n",
+    "half a version": b"GET /healthz HTTP/1\r\nHost: localhost\r\n\r\n",
+    "a version that is none": b"GET /healthz HTTP/x\r\nHost: localhost\r\n\r\n",
+    "a space in the target": b"GET /a b HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "a target that is no URL": b"GET http://[::1/connect HTTP/1.1\r\nHost: [\r\n\r\n",
-    "a long target": b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
-    "a long header": b"GET /nowhere HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 100_000 + b"\r\n\r\n",
-    "many headers": b"GET /nowhere HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * 5000 + b"\r\n",
-    "some more headers": b"GET /nowhere HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * 101 + b"\r\n",
-    "a header that is none": b"GET /nowhere HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n",
-    "a header with a zero byte": b"GET /nowhere HTTP/1.1\r\nHost: x\r\nX: a\x00b\r\n\r\n",
-    "a length that is none": b"POST /stats HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n",
-    "a length below zero": b"POST /stats HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
-    "a body that does not come": b"POST /stats HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\nx",
-    "a chunk that is none": b"POST /stats HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-    "not ASCII": "GET /connect?room=ä HTTP/1.1\r\nHost: x\r\n\r\n".encode(),
+    "a long target": b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "a long header": b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * 100_000 + b"\r\n\r\n",
+    "many headers": b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\n" + b"X: y\r\n" * 5000 + b"\r\n",
+    "some more headers": b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\n" + b"X: y\r\n" * 101 + b"\r\n",
+    "a header that is none": b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\nno colon\r\n\r\n",
+    "a header with a zero byte": b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\nX: a\x00b\r\n\r\n",
+    "a length that is none": b"POST /stats HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n",
+    "a length below zero": b"POST /stats HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+    "a body that does not come": b"POST /stats HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\nx",
+    "a chunk that is none": b"POST /stats HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    "not ASCII": "GET /connect?room=ä HTTP/1.1\r\nHost: localhost\r\n\r\n".encode(),
 }
 
 HISTOGRAM = {"count", "mean", "p50", "p90", "p99", "p999", "max", "early", "clipped", "hdr"}
@@ -57,8 +57,14 @@ def test_the_page_is_sent_unchanged(server: RunningServer, path: str) -> None:
     assert answer.body == (WEB / name).read_bytes()
     assert answer.headers["content-type"] == f"{kind}; charset=utf-8"
     assert answer.headers["x-content-type-options"] == "nosniff"
-    assert "default-src 'self'" in answer.headers["content-security-policy"]
-    assert "unsafe" not in answer.headers["content-security-policy"]
+    assert set(answer.headers["content-security-policy"].split("; ")) == {
+        "default-src 'self'",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    }
     assert answer.headers["referrer-policy"] == "no-referrer"
     assert answer.headers["cache-control"] == "no-cache"
 
@@ -97,6 +103,14 @@ def test_a_subprotocol_that_nobody_speaks_is_not_worth_a_word(server: RunningSer
 def test_no_extension_is_agreed_on(server: RunningServer) -> None:
     offer = {"Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits"}
     assert server.upgrade("/connect", offer).status == 101  # which checks that none is in the answer
+
+
+def test_no_answer_says_what_it_is_made_by(server: RunningServer, room: str) -> None:
+    answers = [server.request(path) for path in (*PATHS, "/nowhere")]
+    answers += [server.upgrade(target) for target in ("/nowhere", "/connect?room=.", f"/connect?room={room}")]
+    assert {answer.status for answer in answers} == {101, 200, 404, 426}
+    for answer in answers:
+        assert "server" not in answer.headers
 
 
 def test_plain_requests_to_a_websocket_are_told_to_upgrade(server: RunningServer) -> None:

@@ -159,7 +159,13 @@ def assert_room_for_one(server: RunningServer, target: str) -> None:
 
 @pytest.mark.parametrize(
     "begun",
-    [b"", b"G", b"GET /conn", b"GET /connect HTTP/1.1\r\n", b"GET /connect HTTP/1.1\r\nHost: x\r\nUpgrade: webso"],
+    [
+        b"",
+        b"G",
+        b"GET /conn",
+        b"GET /connect HTTP/1.1\r\n",
+        b"GET /connect HTTP/1.1\r\nHost: localhost\r\nUpgrade: webso",
+    ],
 )
 def test_half_a_handshake_is_closed(hasty_server: RunningServer, room: str, begun: bytes) -> None:
     with undisturbed(hasty_server, room):
@@ -181,7 +187,7 @@ def test_a_dribbled_handshake_is_closed(hasty_server: RunningServer, room: str) 
 def test_a_dribbled_second_request_is_closed(hasty_server: RunningServer, room: str) -> None:
     with undisturbed(hasty_server, room):
         wire = Wire(hasty_server.dial())
-        wire.send_raw(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        wire.send_raw(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert wire.read_response().status == 200
         wire.send_raw(b"GET /healthz HTTP/1.1\r\nX: ")
         assert_closed_while_dribbling(wire)
@@ -252,5 +258,5 @@ def test_an_answer_that_nobody_reads_is_given_up(serve: Serve) -> None:
         sock.setblocking(False)  # noqa: FBT003 # socket takes it by position
         with suppress(BlockingIOError):
             for _ in range(3000):
-                sock.send(b"GET /client.js HTTP/1.1\r\nHost: x\r\n\r\n")
+                sock.send(b"GET /client.js HTTP/1.1\r\nHost: localhost\r\n\r\n")
         wait_until(lambda: server.stats()["process"]["fds"] <= fds)

@@ -103,10 +103,10 @@ NEW_PLAYER = client_frame(TEXT, b'["new_player","x"]')
 RESETS = {
     "nothing": b"",
     "half a handshake": UPGRADE[:60],
-    "a request": request_bytes("GET", "/stats", {"Host": "x"}),
+    "a request": request_bytes("GET", "/stats", {"Host": "localhost"}),
     "a bad request": b"\x16\x03\x01\x02\r\n\r\n",
     "a long target": b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\n\r\n",
-    "a body that is none": b"POST /stats HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    "a body that is none": b"POST /stats HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
     "a handshake": UPGRADE,
     "a refused handshake": request_bytes("GET", "/connect", upgrade_headers({"Sec-WebSocket-Key": "x"})),
     "a player": UPGRADE + NEW_PLAYER + client_frame(TEXT, b'["join"]'),

@@ -51,7 +51,7 @@ def test_a_stalled_client_does_not_hold_it_up(serve: Serve, fanout: str) -> None
 @pytest.mark.differs
 def test_peers_that_leave_things_half_done_do_not_hold_it_up(serve: Serve) -> None:
     with serve("--handshake-limit", "60") as server:
-        for begun in (b"", b"GET /conn", b"GET /connect HTTP/1.1\r\nHost: x\r\n"):
+        for begun in (b"", b"GET /conn", b"GET /connect HTTP/1.1\r\nHost: localhost\r\n"):
             server.dial().sendall(begun)
         idle = server.keep_alive()  # one that has had its answer and may ask again
         assert idle.upgrade("/healthz", {}).status == 200

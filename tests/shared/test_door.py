@@ -112,6 +112,64 @@ def test_the_answer_to_a_head_has_no_body(door: Door) -> None:
     assert b"Content-Length: 19\r\n" in answer
 
 
+# By which names
+
+HOME = ["localhost", "LOCALHOST:80", "a.localhost", "localhost.", "127.0.0.1:8000", "127.9.9.9", "[::1]:8000", "[0::1]"]
+REBOUND = ["evil.example", "evil.example:8000", "localhost.evil.example", "notlocalhost", "192.0.2.1", "[2001:db8::1]"]
+
+
+def listening_at(address: str, *arguments: str) -> Door:
+    core = open_core(*arguments)
+    core.listens_at(address)
+    core.scores.close()
+    return Door(core)
+
+
+def status_of(door: Door, host: str, target: str = "/stats") -> int:
+    door.feed(plain(target=target.encode(), host=f"Host: {host}\r\n".encode()))
+    try:
+        assert door.next_head(NOW_US)
+    except TurnedAway as turned:
+        return parse_head(turned.answer).status
+    return 200
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.0.1.1", "::1", "::ffff:127.0.0.1"])
+def test_on_loopback_it_goes_by_the_names_of_loopback_alone(address: str) -> None:
+    """A page that had its own name lead here would read what it likes (DNS rebinding)."""
+    for host in HOME:
+        assert status_of(listening_at(address), host) == 200
+    for host in REBOUND:
+        for target in ("/", "/stats", "/connect", "/nowhere", "http://localhost/stats"):
+            expected = 200 if target.startswith("http:") else 403
+            assert status_of(listening_at(address), host, target) == expected
+    assert status_of(listening_at(address), "localhost", "http://evil.example/stats") == 403
+
+
+def test_it_goes_by_the_names_of_origins_that_are_allowed_too() -> None:
+    origins = ("--origin", "https://Game.example", "--origin", "http://[2001:db8::1]:81", "--origin", "null")
+    for host in (*HOME, "game.example", "GAME.example:443", "[2001:db8::1]"):
+        assert status_of(listening_at("127.0.0.1", *origins), host) == 200
+    for host in ("www.game.example", "evil.example", "null"):
+        assert status_of(listening_at("127.0.0.1", *origins), host) == 403
+    assert status_of(listening_at("127.0.0.1", "--origin", "*"), "evil.example") == 200
+
+
+def test_it_goes_by_the_name_that_it_was_told_to_listen_at() -> None:
+    assert status_of(listening_at("127.0.1.1", "--host", "desk"), "desk:8000") == 200
+    assert status_of(listening_at("127.0.1.1", "--host", "desk"), "evil.example") == 403
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "::", "192.0.2.1", "2001:db8::1"])  # noqa: S104 # it is the case
+def test_elsewhere_it_goes_by_any_name(address: str) -> None:
+    for host in (*HOME, *REBOUND):
+        assert status_of(listening_at(address), host) == 200
+
+
+def test_who_names_no_host_is_no_browser() -> None:
+    passed(listening_at("127.0.0.1"), b"GET /stats HTTP/1.0\r\n\r\n")
+
+
 # One after the other
 
 

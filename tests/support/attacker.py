@@ -92,10 +92,10 @@ class Attacker:
         lines = [
             b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\n\r\n",
             b"GET /stats HTTP/1.1\r\n" + b"X: y\r\n" * 5000 + b"\r\n",
-            b"POST /connect HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-            b"POST /stats HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\nx",
+            b"POST /connect HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+            b"POST /stats HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\nx",
             b"GET /connect?room=%00%ff HTTP/1.1\r\nHost: \xff\r\n\r\n",
-            b"GET /%ff%fe HTTP/1.1\r\nHost: x\r\n\r\n",
+            b"GET /%ff%fe HTTP/1.1\r\nHost: localhost\r\n\r\n",
             b"GET http://[::1/connect HTTP/1.1\r\nHost: [\r\n\r\n",
             b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
             b"GET /connect HTTP/9.9\r\n\r\n",

@@ -99,7 +99,9 @@ class RunningServer:
     def request(self, target: str, method: str = "GET", headers: Mapping[str, str] | None = None) -> Response:
         """Make a plain request and hang up; return the answer."""
         with Wire(self.dial()) as wire:
-            wire.send_raw(request_bytes(method, target, {"Host": "x", "Connection": "close", **(headers or {})}))
+            wire.send_raw(
+                request_bytes(method, target, {"Host": "localhost", "Connection": "close", **(headers or {})})
+            )
             return wire.read_response(has_body=method != "HEAD")
 
     def hang_up(self) -> None:
