@@ -73,6 +73,11 @@ class Door:
         return self._reader.has_room
 
     @property
+    def is_shut(self) -> bool:
+        """Whether no head comes out any more, whatever comes in."""
+        return self._is_shut
+
+    @property
     def has_begun(self) -> bool:
         """Whether a part of a request has come: the rest must come in time."""
         return self._reader.has_some and not self._is_answering

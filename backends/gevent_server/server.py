@@ -20,6 +20,7 @@ from backends.gevent_server.fanout import FANOUTS
 from backends.gevent_server.loops import RoomLoop, load_loop_mode
 from backends.gevent_server.metrics import PACKAGES
 from backends.gevent_server.ticker import Ticker
+from backends.gevent_server.turns import Turns
 from backends.gevent_server.websocket import GameHandler, GameWSGIServer
 from backends.gevent_server.workers import Worker
 from shared.config import ServerConfig, fail_usage, prepare_process
@@ -50,6 +51,7 @@ class Server:
     def __init__(self, config: ServerConfig) -> None:
         self.config = config
         self.clock = Clock(config.clock)
+        self.turns = Turns(self.clock)
         self.watch = BlockingWatch()
         self.workers = Workers(config.workers, partial(Worker, config.worker_nice, config.worker_limit_s))
         self.core: ServerCore[Connection] = ServerCore(
@@ -99,6 +101,7 @@ class Server:
         )
         wsgi.game = self
         self.clock.open()
+        self.turns.open()
         try:
             wsgi.start()
             self.own(gevent.spawn(self._keep_house))
@@ -115,6 +118,7 @@ class Server:
         finally:
             self.watch.close()
             wsgi.stop(timeout=0.1)  # by then we have ended every connection ourselves
+            self.turns.close()
             self.clock.close()
             self.core.scores.close()
 

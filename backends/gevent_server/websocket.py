@@ -10,7 +10,8 @@ Mended here, each a fault of gevent-websocket 0.10.1:
 - Two greenlets that send at once raise ``ConcurrentObjectUseError``: where there are two, their sends take turns.
 - A refusal of the handshake crashes on Python 3 (its body is a str), a bad key is a 500, and 101 is sent before the
   route is known: :class:`GameHandler` refuses before the upgrade.
-- pywsgi gives half a handshake all the time in the world, and leaves Nagle's algorithm on.
+- pywsgi gives half a handshake all the time in the world, reads bodies without end, takes what is no HTTP, and sends an
+  answer in two packets, the second of which waits: :class:`GameHandler` reads for :mod:`shared.door` instead.
 """
 
 import base64
@@ -20,6 +21,7 @@ import os
 import socket
 import struct
 from contextlib import suppress
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -30,14 +32,14 @@ from geventwebsocket.handler import WebSocketHandler
 from geventwebsocket.websocket import WebSocket
 
 from shared.descriptors import OUT_OF_THEM
+from shared.door import CONNECT, ECHO, Door, TurnedAway
 from shared.wire.frames import Opcode
 from shared.wire.handshake import room_name
 from shared.wire.parser import FrameParser, Message
+from shared.wire.request import READ_BYTES
 from shared.wire.session import ECHO_LIMIT_BYTES
 
 if TYPE_CHECKING:
-    from io import BufferedReader
-
     from backends.gevent_server.server import Server
 
 logger = logging.getLogger("tickbench")
@@ -92,7 +94,8 @@ class GameWebSocket(WebSocket):
         self.waits_for_peer = waits_for_peer
         self._parser = FrameParser(max_message_bytes)
         self._parser.feed(early_data)
-        self._read_bytes = min(max_message_bytes, 65536)
+        self._turns = handler.game.turns
+        self._read_bytes = min(max_message_bytes, READ_BYTES)
         self.socket: socket.socket = handler.socket
 
     def __del__(self) -> None:
@@ -100,17 +103,19 @@ class GameWebSocket(WebSocket):
 
     def receive_message(self) -> Message:
         """
-        Return the next message.
+        Return the next message, when there is time for it.
 
         Raises:
             ProtocolError: the peer broke the protocol; nothing more can be read.
             ConnectionEndedError: the stream has ended.
 
         """
-        while (message := self._parser.next_message()) is None:
-            self._parser.feed(self._read())
-            gevent.sleep(0)  # a socket that always has more to read would never let the others run
-        return message
+        while True:
+            if self._parser.needs_bytes:
+                self._parser.feed(self._read())
+            self._turns.take()
+            if (message := self._parser.next_message()) is not None:
+                return message
 
     def send_message(self, opcode: Opcode, payload: bytes) -> None:
         """
@@ -132,11 +137,7 @@ class GameWebSocket(WebSocket):
 
     def linger(self, limit_s: float) -> None:
         """Let a peer that can't be read any more take our close frame: wait until it hangs up, about ``limit_s``."""
-        with suppress(OSError, ConnectionEndedError), gevent.Timeout(limit_s, TimeoutError):
-            self.socket.shutdown(socket.SHUT_WR)
-            while True:
-                self._read()
-                gevent.sleep(STEP_S)  # a peer that floods must not keep the hub busy
+        see_off(self.socket, limit_s)
         self.abort()
 
     def hang_up(self) -> None:
@@ -192,34 +193,51 @@ class GameWSGIServer(WSGIServer):
 
 
 class GameHandler(WebSocketHandler):
-    """One HTTP connection: it refuses an upgrade, or makes it and lets the application run the WebSocket."""
+    """
+    One HTTP connection: it reads for the door, and has the library answer one request after the other that comes out.
 
-    rfile: Any
-    _timer: gevent.Timeout
+    An upgrade it refuses, or makes and lets the application run the WebSocket.
+    """
+
+    server: GameWSGIServer
     _seat: tuple[str | None, str] | None = None  # room and address, once taken
+    _unsent: bytearray | None = None  # of an answer of which the rest is to come at once
+
+    def __init__(self, sock: socket.socket, address: Any, server: GameWSGIServer) -> None:
+        super().__init__(sock, address, server, rfile=BytesIO())  # it sees only what it is given
+        self._door = Door(server.game.core)
 
     @property
     def game(self) -> "Server":
         """The server that this connection belongs to."""
-        server: GameWSGIServer = self.server
-        return server.game
+        return self.server.game
 
     def handle(self) -> None:
-        """Serve one connection; that its peer hangs up in the middle of an answer is no error of ours."""
-        with suppress(ConnectionError):
-            super().handle()
+        """
+        Serve one connection; that its peer hangs up in the middle of an answer is no error of ours.
+
+        The library's own closes the descriptor before its watchers, and the next connection can be given both: on
+        libuv its accept fails then. Who calls this closes the socket, in the order that is right.
+        """
+        with suppress(OSError):
+            while self.handle_one_request():
+                pass
 
     def handle_one_request(self) -> Any:
-        """End a connection whose request takes too long, the wait for its first byte included."""
-        self._timer = gevent.Timeout.start_new(self.game.config.handshake_limit_s)
+        """Have the library answer the next request; return whether there may be another."""
         try:
-            return super().handle_one_request()
-        except gevent.Timeout as timeout:
-            if timeout is not self._timer:
-                raise
+            head = self._next_head()
+        except TurnedAway as turned:
+            self._turn_away(turned.answer)
             return None
-        finally:
-            self._timer.close()
+        if head is None:
+            return None
+        self.rfile = BytesIO(head)
+        self.socket.settimeout(self.game.config.handshake_limit_s)  # the time that a peer has to take its answer
+        if not super().handle_one_request():
+            return None
+        self._door.answered()
+        return True
 
     def run_application(self) -> None:
         """Answer one request; whatever happened in between, give the seat back."""
@@ -237,31 +255,25 @@ class GameHandler(WebSocketHandler):
         finally:
             del self.environ["wsgi.websocket"], self.websocket
 
+    def finalize_headers(self) -> None:
+        """Say that the connection ends with this answer, if it does."""
+        super().finalize_headers()
+        if self.close_connection and not self.connection_upgraded:
+            self.response_headers.append((b"Connection", b"close"))
+
     def handle_error(self, kind: Any, error: Any, traceback: Any) -> None:
-        """Log what is ours; that a request took too long is its peer's fault."""
-        if error is self._timer:
+        """Log what is ours; that an answer is not taken is its peer's fault."""
+        if isinstance(error, TimeoutError):
             self.close_connection = True
         else:
             super().handle_error(kind, error, traceback)
 
-    def _handle_client_error(self, error: Exception) -> Any:
-        # The library prints a traceback for what is not a ValueError, such as too long a header.
-        return super()._handle_client_error(error if isinstance(error, ValueError) else ValueError(str(error)))
-
-    def _send_error_response_if_possible(self, status: int) -> None:
-        if self.headers_sent:  # the library asserts that they are not
-            self.close_connection = True
-        else:
-            super()._send_error_response_if_possible(status)
-
     def upgrade_websocket(self) -> list[bytes] | None:
         """Make the upgrade; or return the body of a refusal, or None where the route is a plain one."""
-        path, config = self.environ["PATH_INFO"], self.game.config
-        is_echo = config.echo and path == "/echo"
-        if self.environ["REQUEST_METHOD"] != "GET" or not (is_echo or path == "/connect"):
-            # Werkzeug answers 400 to an upgrade on a plain route; it is a plain request.
-            self.environ.pop("HTTP_UPGRADE", None)
+        path = self.environ["PATH_INFO"]
+        if path not in (CONNECT, ECHO):
             return None
+        is_echo = path == ECHO
         room = None if is_echo else room_name(self.environ["QUERY_STRING"])
         address = self.client_address[0]
         headers = request_headers(self.environ)
@@ -273,31 +285,92 @@ class GameHandler(WebSocketHandler):
         self._upgrade(headers["sec-websocket-key"].strip(), is_echo=is_echo)
         return None
 
+    # Private methods
+
+    def _next_head(self) -> bytes | None:
+        """
+        Wait for the next request; return None if its peer hung up, or did not send it in time.
+
+        Raises:
+            TurnedAway: its peer gets the door's answer.
+
+        """
+        game, door = self.game, self._door
+        deadline_us = game.clock.now_us() + round(game.config.handshake_limit_s * 1_000_000)
+        while not door.is_shut:
+            game.turns.take()
+            if (head := door.next_head(game.clock.now_us())) is not None:
+                return head
+            if not (data := self._read(deadline_us)):
+                break
+            door.feed(data)
+        return None
+
+    def _read(self, deadline_us: int) -> bytes:
+        """Wait for bytes; return none at their end, and where none came in time, as late as we may look."""
+        for wait_us in (max(0, deadline_us - self.game.clock.now_us()), 0):
+            self.socket.settimeout(wait_us / 1_000_000)
+            with suppress(TimeoutError, BlockingIOError):
+                data: bytes = self.socket.recv(READ_BYTES)
+                return data
+        return b""
+
+    def _turn_away(self, answer: bytes) -> None:
+        limit_s = self.game.config.limits.close_limit_s
+        self.socket.settimeout(limit_s)
+        self.socket.sendall(answer)
+        see_off(self.socket, limit_s)
+
     def _upgrade(self, key: str, *, is_echo: bool) -> None:
         config = self.game.config
         naive = config.fanout == "naive"
         limit_bytes = ECHO_LIMIT_BYTES if is_echo else config.limits.max_message_bytes
-        self.websocket = GameWebSocket(self, limit_bytes, self._release_reader(), waits_for_peer=naive or is_echo)
+        self.websocket = GameWebSocket(self, limit_bytes, self._door.rest(), waits_for_peer=naive or is_echo)
         self.environ["wsgi.websocket"] = self.websocket
         accept = base64.b64encode(hashlib.sha1((key + self.GUID).encode("latin-1")).digest()).decode()  # noqa: S324 # RFC 6455
         headers = [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept)]
         self.start_response("101 Switching Protocols", headers)
-        self._timer.close()  # from here on the session keeps the time
+        self.socket.settimeout(None)  # from here on the session keeps the time
+        del self._door  # of a thousand players, a thousand of them
 
-    def _release_reader(self) -> bytes:
-        """Give up the file that the request was read from, and its buffer of 8 KiB; return what it had read ahead."""
-        reader: BufferedReader = self.rfile
-        timeout_s = self.socket.gettimeout()
-        self.socket.settimeout(0)  # a look at what is there: nothing is waited for
-        try:
-            early_data = reader.peek()
-        finally:
-            self.socket.settimeout(timeout_s)
-        self.rfile = self.wsgi_input.rfile = self.environ["wsgi.input"] = reader.detach()
-        return early_data
+    def _send_error_response_if_possible(self, status: int) -> None:
+        if self.headers_sent:  # the library asserts that they are not
+            self.close_connection = True
+        else:
+            super()._send_error_response_if_possible(status)
+
+    def _write_with_headers(self, data: bytes) -> None:
+        """
+        Send head and body at once, as the library does not.
+
+        Nagle's algorithm holds the second of two packets back until the first one is acknowledged, for which a peer
+        takes its time: 40 ms.
+        """
+        self._unsent = bytearray()
+        super()._write_with_headers(data)
+        answer, self._unsent = self._unsent, None
+        self._sendall(answer)
+
+    def _sendall(self, data: bytes | bytearray) -> None:
+        if self._unsent is None:
+            super()._sendall(data)
+        else:
+            self._unsent += data
 
 
 def request_headers(environ: dict[str, Any]) -> dict[str, str]:
     """Return a request's headers, names in lower case."""
-    names = [name for name in environ if name.startswith("HTTP_") or name == "CONTENT_LENGTH"]
+    names = [name for name in environ if name.startswith("HTTP_")]
     return {name.removeprefix("HTTP_").lower().replace("_", "-"): environ[name] for name in names}
+
+
+def see_off(sock: socket.socket, limit_s: float) -> None:
+    """
+    Let a peer read what it was told last: wait until it hangs up, about ``limit_s``, and throw away what it sends.
+
+    Bytes that nobody has read would make a reset of our hanging up, which takes from it what it has not read yet.
+    """
+    with suppress(OSError), gevent.Timeout(limit_s, TimeoutError):
+        sock.shutdown(socket.SHUT_WR)
+        while sock.recv(READ_BYTES):
+            gevent.sleep(STEP_S)  # a peer that floods must not keep the hub busy

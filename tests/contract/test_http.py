@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from shared.config import FANOUTS
 from tests.support.bystander import undisturbed
-from tests.support.client import BINARY, Wire
+from tests.support.client import BINARY, Wire, parse_head, request_bytes
 from tests.support.server import RunningServer, wait_until
 
 pytestmark = pytest.mark.differs()
@@ -111,6 +111,15 @@ def test_no_answer_says_what_it_is_made_by(server: RunningServer, room: str) -> 
     assert {answer.status for answer in answers} == {101, 200, 404, 426}
     for answer in answers:
         assert "server" not in answer.headers
+
+
+def test_an_answer_comes_in_one_piece(server: RunningServer) -> None:
+    # The second of two small packets would wait until the first one is acknowledged.
+    sock = server.dial()
+    for path in ("/healthz", "/scores", "/connect", "/healthz"):
+        sock.sendall(request_bytes("GET", path, {"Host": "localhost"}))
+        head, _, body = sock.recv(65536).partition(b"\r\n\r\n")
+        assert len(body) == int(parse_head(head).headers["content-length"])
 
 
 def test_plain_requests_to_a_websocket_are_told_to_upgrade(server: RunningServer) -> None:

@@ -1,0 +1,70 @@
+"""
+Turns of the event loop: what peers make us do is done for a bounded time in each, so that no tick waits for long.
+
+Knows nothing of peers and messages.
+"""
+
+from collections import deque
+from typing import Any
+
+import gevent
+from gevent.hub import Waiter
+
+from backends.gevent_server.clock import Clock
+from shared.loops.turns import Turn
+
+
+class Turns:
+    """
+    Lets greenlets go on for one turn of the event loop, about as long as its ``TURN_US`` says, and has others wait.
+
+    Between :meth:`open` and :meth:`close` it notices each time that the hub has looked at its sockets: no
+    ``gevent.sleep(0)`` makes it do that, which runs whatever is ready again and again.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._turn = Turn()
+        self._waiting: deque[Any] = deque()  # a waiter whose greenlet was killed is there yet, and wakes nobody
+        self._looked: Any = None  # watches for the hub to have looked
+        self._haste: Any = None  # has it look at once, and not wait for something to happen
+
+    def open(self) -> None:
+        """Begin to notice turns."""
+        loop = gevent.get_hub().loop
+        self._looked = loop.check(ref=False)
+        self._haste = loop.idle(ref=False)
+        self._looked.start(self._begin)
+
+    def close(self) -> None:
+        """Notice no more of them; who still waits waits for ever."""
+        for watcher in (self._looked, self._haste):
+            watcher.stop()
+            watcher.close()
+
+    def take(self) -> None:
+        """Wait until there is time for something that a peer makes us do; mostly there is, and nobody waits."""
+        if self._waiting or self._turn.is_over(self._clock.now_us()):
+            self._wait()
+
+    # Private methods
+
+    def _wait(self) -> None:
+        waiter: Any = Waiter()
+        if not self._waiting:
+            self._haste.start(_do_nothing)
+        self._waiting.append(waiter)
+        waiter.get()
+
+    def _begin(self) -> None:
+        """Let those who wait go on, one after the other, while there is time; each comes back here when it waits."""
+        self._turn.begin()
+        if self._waiting:
+            while self._waiting and not self._turn.is_over(self._clock.now_us()):
+                self._waiting.popleft().switch(None)
+            if not self._waiting:
+                self._haste.stop()
+
+
+def _do_nothing() -> None:
+    """Be called by a watcher that is there for what else it does."""
