@@ -13,7 +13,7 @@ from shared.rooms.audience import Audience
 from shared.rooms.room import Room
 from shared.wire.frames import CloseCode, Opcode
 from shared.wire.outbox import Outbox
-from shared.wire.session import TOO_SLOW, Outgoing, Session
+from shared.wire.session import SPARED_S, TOO_SLOW, Outgoing, Session
 
 
 class Outlet(Protocol):
@@ -85,13 +85,10 @@ class Consumer(ABC):
 
     def watch(self, now_us: int) -> None:
         """End it as a slow consumer if its time is up, or if it has not even taken that."""
-        stalled_us = self.writer.outbox.stalled_us(self.writer.unsent_bytes(), now_us)
         if not self.session.is_open:
-            if now_us >= self.session.deadline_us:
+            if now_us >= self.session.deadline_us and not self.session.spare(now_us):
                 self.abort()
-        elif stalled_us >= self.core.config.limits.slow_limit_s * 1_000_000 or (
-            self.room and self.room.owes_too_much(self)
-        ):
+        elif self._has_stalled(now_us) or (self.room and self.room.owes_too_much(self)):
             self.end_slow((), now_us)
 
     def end_slow(self, waiting: Iterable[Outgoing], now_us: int) -> None:
@@ -101,3 +98,13 @@ class Consumer(ABC):
         self.session.close(CloseCode.TRY_AGAIN_LATER, TOO_SLOW, now_us)
         last = [outgoing for outgoing in (*waiting, *self.session.take_outgoing()) if outgoing.opcode is Opcode.CLOSE]
         self.writer.cut_off(last)
+
+    # Private methods
+
+    def _has_stalled(self, now_us: int) -> bool:
+        """Whether its peer has taken nothing for too long, and the server was there to hand something over."""
+        outbox, limit_us = self.writer.outbox, round(self.core.config.limits.slow_limit_s * 1_000_000)
+        if outbox.stalled_us(self.writer.unsent_bytes(), now_us) < limit_us:
+            return False
+        spared_us = min(limit_us, round(SPARED_S * 1_000_000))
+        return not (self.core.stalls.is_recent(now_us) and outbox.spare(now_us - limit_us + spared_us))

@@ -20,6 +20,7 @@ from shared.rooms.scores import open_scores
 from shared.stats import Reporter
 from shared.wire.handshake import Refusal, answer_bytes, busy, check_room, check_upgrade
 from shared.wire.hosts import authority_host, is_loopback
+from shared.wire.stalls import Stalls
 
 NO_DESCRIPTOR = "as many connections are open as the system allows (RLIMIT_NOFILE)"
 
@@ -47,6 +48,7 @@ class ServerCore(Generic[L]):
         self.started_us = now_us
         self.counters = Counters()
         self.ticks = TickStatistics()
+        self.stalls = Stalls(now_us)
         self.roster: Roster[L] = Roster()
         self.hosts: frozenset[str] | None = None  # names that it goes by, beside those of loopback; None: any
         self.schedules: dict[str, TickSchedule] = {}  # by room

@@ -101,7 +101,7 @@ def upgrade() -> Response:
     """Run the connection, whose upgrade the handler has made (:mod:`.websocket`): a player's, or one of ``/echo``."""
     server, is_echo = this_server(), request.path == "/echo"
     room = None if is_echo else room_name(request.environ["QUERY_STRING"])
-    session = (EchoSession if is_echo else Session)(server.config.limits, server.clock.now_us())
+    session = (EchoSession if is_echo else Session)(server.config.limits, server.clock.now_us(), server.core.stalls)
     ws = request.environ["wsgi.websocket"]
     Connection(server, ws, session, None if room is None else server.room_loop(room)).run()
     return Response()

@@ -144,6 +144,7 @@ class Server:
 
     def _look_around(self, now_us: int) -> None:
         """Wake connections that something is due for; end slow consumers and rooms that nobody has been in for long."""
+        self.core.stalls.note_turn(now_us)
         for connection in self.core.roster.pop_due(now_us):
             self.own(gevent.spawn(connection.wake, now_us))
         for connection in list(self.core.roster.slow):

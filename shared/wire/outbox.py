@@ -31,12 +31,13 @@ class Outbox:
     Between its first skipped tick and its catch-up a connection is behind. Times are microseconds of one clock.
     """
 
-    __slots__ = ("_stalled_since_us", "_unsent_bytes", "_waiting")
+    __slots__ = ("_is_spared", "_stalled_since_us", "_unsent_bytes", "_waiting")
 
     def __init__(self) -> None:
         self._waiting: list[Outgoing] = []
         self._stalled_since_us: int | None = None
         self._unsent_bytes = 0
+        self._is_spared = False
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -78,7 +79,7 @@ class Outbox:
     def note_skip(self, unsent_bytes: int, now_us: int) -> None:
         """Note that a tick was skipped, with ``unsent_bytes`` that the kernel has not taken yet."""
         if self._stalled_since_us is None:
-            self._stalled_since_us, self._unsent_bytes = now_us, unsent_bytes
+            self._begin_to_stall(unsent_bytes, now_us)
 
     def note_catch_up(self) -> None:
         """Note that it is behind no more."""
@@ -89,8 +90,19 @@ class Outbox:
         if self._stalled_since_us is None:
             return 0
         if unsent_bytes != self._unsent_bytes or not unsent_bytes:
-            self._stalled_since_us, self._unsent_bytes = now_us, unsent_bytes
+            self._begin_to_stall(unsent_bytes, now_us)
+            return 0
         return now_us - self._stalled_since_us
+
+    def spare(self, since_us: int) -> bool:
+        """Count from ``since_us`` on instead, once until the kernel takes something; return whether it does."""
+        if self._is_spared:
+            return False
+        self._is_spared, self._stalled_since_us = True, since_us
+        return True
+
+    def _begin_to_stall(self, unsent_bytes: int, now_us: int) -> None:
+        self._stalled_since_us, self._unsent_bytes, self._is_spared = now_us, unsent_bytes, False
 
 
 def _is_message(outgoing: Outgoing) -> bool:

@@ -20,6 +20,7 @@ from shared.wire.messages import (
     decode_client_message,
     encode_commands,
 )
+from shared.wire.stalls import NO_STALLS, Stalls
 
 ECHO_LIMIT_BYTES = 2**20
 
@@ -28,6 +29,9 @@ STOPPING = "the server is shutting down"
 
 TOO_SLOW = "a slow consumer"
 """Why a connection is closed with 1013."""
+
+SPARED_S = 1.0
+"""Longer than it should, once, may take whose time is up when the server was held up: what it said may lie unread."""
 
 CLOSING_PAUSE_S = 0.005
 """Between two messages of a peer that is being closed: they are thrown away, and must not keep others waiting."""
@@ -78,17 +82,20 @@ class Session:
     One connection.
 
     After every call, send what :meth:`take_outgoing` returns, in order; when :attr:`state` is ``ENDED``, end the
-    transport, at once if :attr:`aborted`. Call :meth:`wake` at :attr:`deadline_us`. Times are microseconds of a clock.
+    transport, at once if :attr:`aborted`. Call :meth:`wake` at :attr:`deadline_us`. Times are microseconds of a clock;
+    ``stalls`` are those of the server, in which peers' time went on and nobody read what they said.
     """
 
     # One of thousands: what a connection that says little weighs is mostly this.
     __slots__ = (
         "_fault_times",
+        "_is_spared",
         "_limits",
         "_message_times",
         "_outgoing",
         "_pings_missed",
         "_pings_sent",
+        "_stalls",
         "aborted",
         "close_code",
         "closed_by_peer",
@@ -99,7 +106,7 @@ class Session:
         "state",
     )
 
-    def __init__(self, limits: Limits, now_us: int) -> None:
+    def __init__(self, limits: Limits, now_us: int, stalls: Stalls = NO_STALLS) -> None:
         self.state = CONNECTED
         self.player_id: int | None = None
         self.name = ""
@@ -108,8 +115,11 @@ class Session:
         self.aborted = False
         self.dead = False  # ended because it did not answer pings
         self._limits = limits
-        self.deadline_us = now_us + _us(limits.new_player_limit_s)
+        self._stalls = stalls
+        self._is_spared = False
+        self._wake_after(limits.new_player_limit_s, now_us)
         self._outgoing: list[Outgoing] = []
+        # When each of them can have arrived at the earliest, if what it is counted for was never done too often.
         self._message_times: list[int] = []  # the last max_messages of them
         self._fault_times: list[int] = []  # the last max_faults of them
         self._pings_sent = 0
@@ -200,7 +210,7 @@ class Session:
         self.player_id = player_id
         self.name = name
         self.state = IN_ROOM
-        self.deadline_us = now_us + _us(self._limits.ping_interval_s)
+        self._wake_after(self._limits.ping_interval_s, now_us)
         self.send(welcome)
 
     def close(self, code: int, reason: str, now_us: int) -> None:
@@ -209,7 +219,7 @@ class Session:
             return
         self.state = CLOSING
         self.close_code = code
-        self.deadline_us = now_us + _us(self._limits.close_limit_s)
+        self._wake_after(self._limits.close_limit_s, now_us)
         self._outgoing.append(Outgoing(Opcode.CLOSE, close_payload(code, reason)))
 
     def take_outgoing(self) -> list[Outgoing]:
@@ -221,7 +231,7 @@ class Session:
 
     def wake(self, now_us: int) -> None:
         """Do what is due: ping, close, or give up."""
-        if now_us < self.deadline_us or self.state is ENDED:
+        if now_us < self.deadline_us or self.state is ENDED or self.spare(now_us):
             return
         if self.state is CONNECTED:
             self.close(CloseCode.POLICY_VIOLATION, "no new_player in time", now_us)
@@ -234,9 +244,21 @@ class Session:
             self._pings_missed += 1
             self._pings_sent += 1
             self._outgoing.append(Outgoing(Opcode.PING, self._ping_payload()))
-            self.deadline_us = now_us + _us(self._limits.ping_interval_s)
+            self._wake_after(self._limits.ping_interval_s, now_us)
+
+    def spare(self, now_us: int) -> bool:
+        """Put its deadline off by a second if the server was held up, once; return whether it did."""
+        if self._is_spared or not self._stalls.is_recent(now_us):
+            return False
+        self._is_spared = True  # or a server that is held up again and again would never end anybody
+        self.deadline_us = now_us + _us(SPARED_S)
+        return True
 
     # Private methods
+
+    def _wake_after(self, seconds: float, now_us: int) -> None:
+        self.deadline_us = now_us + _us(seconds)
+        self._is_spared = False
 
     def _judge(self, message: ClientMessage, now_us: int) -> ClientMessage | None:
         if isinstance(message, NewPlayer):
@@ -254,30 +276,30 @@ class Session:
         """Count a message; close the connection where there are too many of them within one second."""
         if not self.is_open:
             return False
-        times = self._message_times
-        if len(times) == self._limits.max_messages and now_us - times[0] < 1_000_000:
-            self.close(CloseCode.POLICY_VIOLATION, "too many messages", now_us)
-            return False
-        _note(times, now_us, self._limits.max_messages)
-        return True
+        if self._note(self._message_times, self._limits.max_messages, 1.0, now_us):
+            return True
+        self.close(CloseCode.POLICY_VIOLATION, "too many messages", now_us)
+        return False
 
     def _fault(self, why: str, now_us: int) -> None:
-        times = self._fault_times
-        _note(times, now_us, self._limits.max_faults)
-        if len(times) == self._limits.max_faults and now_us - times[0] < _us(self._limits.fault_window_s):
-            self.close(CloseCode.POLICY_VIOLATION, why, now_us)
-        else:
+        # The one that closes is the last that is allowed, and not one more.
+        if self._note(self._fault_times, self._limits.max_faults - 1, self._limits.fault_window_s, now_us):
             self.send(encode_commands([ErrorText(why)]))
+        else:
+            self.close(CloseCode.POLICY_VIOLATION, why, now_us)
+
+    def _note(self, times: list[int], most: int, window_s: float, now_us: int) -> bool:
+        """Note one of those of which there may be ``most`` within a time; return False where that is one too many."""
+        arrived_us = max(self._stalls.arrived_since(now_us), times[-1] if times else 0)
+        if len(times) == most:
+            if not times or (arrived_us := max(arrived_us, times[0] + _us(window_s))) > now_us:
+                return False
+            del times[0]
+        times.append(arrived_us)
+        return True
 
     def _ping_payload(self) -> bytes:
         return b"%d" % self._pings_sent
-
-
-def _note(times: list[int], now_us: int, most: int) -> None:
-    """Keep the latest ``most`` times."""
-    if len(times) == most:
-        del times[0]
-    times.append(now_us)
 
 
 def _us(seconds: float) -> int:
@@ -289,10 +311,10 @@ class EchoSession(Session):
 
     __slots__ = ()
 
-    def __init__(self, limits: Limits, now_us: int) -> None:
-        super().__init__(limits, now_us)
+    def __init__(self, limits: Limits, now_us: int, stalls: Stalls = NO_STALLS) -> None:
+        super().__init__(limits, now_us, stalls)
         self.state = IN_ROOM
-        self.deadline_us = now_us + _us(limits.ping_interval_s)
+        self._wake_after(limits.ping_interval_s, now_us)
 
     def receive_text(self, text: str, now_us: int) -> None:  # noqa: ARG002 # as the base
         """Send a text message back."""

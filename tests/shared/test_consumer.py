@@ -10,6 +10,7 @@ from shared.rooms.audience import Audience
 from shared.wire.frames import Opcode
 from shared.wire.outbox import Outbox
 from shared.wire.session import Outgoing, Session
+from shared.wire.stalls import Stalls
 from tests.shared.rooms.visitor import game_of, step
 
 START = 5_000_000
@@ -58,6 +59,11 @@ class Player(Consumer):
 
     def abort(self) -> None:
         self.aborted = True
+
+    def is_looked_at(self, now_us: int) -> None:
+        """Let the server keep house, and nothing hold it up."""
+        self.core.stalls = Stalls(now_us)
+        self.watch(now_us)
 
     def misses_a_tick(self, now_us: int) -> None:
         assert self.room
@@ -108,10 +114,10 @@ def test_who_is_closing_is_owed_nothing(player: Player) -> None:
 def test_whose_kernel_takes_nothing_for_the_limit_is_ended_and_counted(player: Player) -> None:
     player.writer.keep(b"rest")
     player.misses_a_tick(START)
-    player.watch(START + SLOW_US - 1)
+    player.is_looked_at(START + SLOW_US - 1)
     assert player.session.is_open
     assert player.writer.last is None
-    player.watch(START + SLOW_US)
+    player.is_looked_at(START + SLOW_US)
     assert player.session.close_code == 1013
     assert player.writer.last
     assert [outgoing.opcode for outgoing in player.writer.last] == [Opcode.CLOSE]
@@ -122,27 +128,67 @@ def test_whose_kernel_takes_something_has_the_limit_anew(player: Player) -> None
     player.writer.keep(b"rest")
     player.misses_a_tick(START)
     player.writer.keep(b"r")
-    player.watch(START + SLOW_US - 1)
-    player.watch(START + SLOW_US)
+    player.is_looked_at(START + SLOW_US - 1)
+    player.is_looked_at(START + SLOW_US)
     assert player.session.is_open
-    player.watch(START + 2 * SLOW_US - 1)
+    player.is_looked_at(START + 2 * SLOW_US - 1)
     assert not player.session.is_open
 
 
 def test_who_does_not_even_take_its_close_frame_is_aborted(player: Player) -> None:
     player.end_slow((), START)
-    player.watch(player.session.deadline_us - 1)
+    player.is_looked_at(player.session.deadline_us - 1)
     assert not player.aborted
-    player.watch(player.session.deadline_us)
+    player.is_looked_at(player.session.deadline_us)
     assert player.aborted
     assert player.core.counters.slow_closed == 1
+
+
+def test_nobody_is_slow_because_the_server_was_held_up(player: Player) -> None:
+    """It has a second in which the server hands over what it could not, and then no other."""
+    stalls = player.core.stalls = Stalls(START)
+    player.writer.keep(b"rest")
+    player.misses_a_tick(START)
+    stalls.note_turn(now_us := START + 3 * SLOW_US)
+    player.watch(now_us)
+    assert player.session.is_open
+    for _ in range(9):
+        stalls.note_turn(now_us := now_us + 100_000)
+        player.watch(now_us)
+    assert player.session.is_open
+    stalls.note_turn(now_us := now_us + 300_000)  # held up again
+    player.watch(now_us)
+    assert player.session.close_code == 1013
+
+
+def test_who_takes_something_is_spared_again_when_the_server_is_held_up_again(player: Player) -> None:
+    stalls = player.core.stalls = Stalls(now_us := START)
+    player.writer.keep(b"rest")
+    player.misses_a_tick(START)
+    for rest in (b"res", b"re", b"r"):
+        stalls.note_turn(now_us := now_us + 3 * SLOW_US)
+        player.watch(now_us)
+        player.writer.keep(rest)
+        player.watch(now_us)
+    assert player.session.is_open
+
+
+def test_who_may_have_answered_our_close_frame_is_not_aborted_before_that_was_read(player: Player) -> None:
+    stalls = player.core.stalls = player.session._stalls = Stalls(START)
+    player.end_slow((), START)
+    stalls.note_turn(now_us := START + 3_000_000)
+    player.watch(now_us)
+    player.watch(now_us + 999_999)
+    assert not player.aborted
+    player.watch(now_us + 1_000_000)
+    assert player.aborted
 
 
 def test_who_is_owed_too_much_is_ended(player: Player) -> None:
     for n in range(20_000):
         player.writer.keep(b"x" * (1 + n % 2))  # it takes a little, always
         player.misses_a_tick(START)
-        player.watch(START)
+        player.is_looked_at(START)
         if not player.session.is_open:
             break
     assert player.session.close_code == 1013

@@ -6,6 +6,7 @@ from typing import Any
 from shared.wire.frames import Opcode
 from shared.wire.messages import NewPlayer
 from shared.wire.session import CLOSING, Limits, Session
+from shared.wire.stalls import NO_STALLS, Stalls
 
 SECOND = 1_000_000
 START = 5_000 * SECOND
@@ -15,9 +16,9 @@ HELLO = '["new_player","ann"]'
 class Peer:
     """A session with a clock; :attr:`now` is in microseconds."""
 
-    def __init__(self, limits: Limits | None = None, kind: type[Session] = Session) -> None:
+    def __init__(self, limits: Limits | None = None, kind: type[Session] = Session, stalls: Stalls = NO_STALLS) -> None:
         self.now = START
-        self.session = kind(limits or Limits(), self.now)
+        self.session = kind(limits or Limits(), self.now, stalls)
 
     def says(self, text: str) -> object:
         return self.session.receive_text(text, self.now)
