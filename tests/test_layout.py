@@ -30,8 +30,12 @@ ASYNCIO_ONLY = {
     },
     "server.py": {
         "ACCEPTS_A_TURN": "asyncio accepts a whole backlog at once by default; gevent is told in its WSGI server",
-        "PeerFaultFilter": "aiohttp logs a request that it can't parse with a traceback",
-        "Doorkeeper": "asyncio hands a connection to a protocol, pywsgi to a method of its server",
+        "FOREVER_S": "aiohttp has its own time-out for requests, which is not to be asked; pywsgi has none",
+    },
+    "turns.py": {
+        "MOST_WOKEN": "a task that is woken goes on in the next turn; a greenlet is switched to",
+        "Turns.call": "a protocol is called, and can't wait",
+        "Turns.spend": "aiohttp answers in a task, later; pywsgi answers in the turn that is taken",
     },
     "workers.py": {
         "Worker.connection_made": "a transport calls its protocol; on gevent a greenlet reads",
@@ -40,6 +44,10 @@ ASYNCIO_ONLY = {
     },
     "websocket.py": {
         "NEVER_WAIT_BYTES": "only aiohttp's writer has a limit at which it waits",
+        "Doorkeeper": "asyncio hands a connection to a protocol; on gevent the handler reads for itself",
+        "doorkeeper": "as Doorkeeper",
+        "MOST_THROWN_AWAY": "a protocol is called with what comes; a greenlet that reads pauses by itself",
+        "REQUEST_US": "aiohttp answers in a task, later; pywsgi answers in the turn that is taken",
         "GameWebSocket.open": "aiohttp answers the upgrade by its WebSocket, gevent by its handler",
         "GameWebSocket.has_ended": "aiohttp reads ahead of its user, so the end is known before what was read is taken",
     },

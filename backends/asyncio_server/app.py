@@ -8,7 +8,7 @@ from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
 from backends.asyncio_server.connection import Connection
-from backends.asyncio_server.websocket import GameWebSocket
+from backends.asyncio_server.websocket import GameWebSocket, doorkeeper
 from shared.measure.prometheus import CONTENT_TYPE
 from shared.web import HEADERS, WebFile, load_web_files
 from shared.wire.handshake import room_name
@@ -23,7 +23,7 @@ SERVER: "web.AppKey[Server]" = web.AppKey("server")
 
 
 class Answer(web.Response):
-    """An answer that is given up when its peer does not take it: aiohttp would wait for ever."""
+    """An answer that is given up when its peer does not take it, where aiohttp would wait for ever; its end is told."""
 
     _server: "Server | None" = None
     _transport: asyncio.Transport | None = None
@@ -45,8 +45,10 @@ class Answer(web.Response):
                 await super().write_eof(data)
         except TimeoutError:
             if self._transport:
-                self._transport.abort()
+                doorkeeper(self._transport).abort()
             raise ConnectionResetError from None
+        if self._transport:
+            doorkeeper(self._transport).answered()
 
 
 def create_app(server: "Server") -> web.Application:
@@ -102,21 +104,21 @@ async def healthz(request: web.Request) -> web.StreamResponse:
 async def stats(request: web.Request) -> web.StreamResponse:
     """Send all figures as JSON."""
     server = request.app[SERVER]
-    body = server.core.reporter.page("/stats", server.clock)
+    body = server.core.reporter.page("/stats", server.clock.now_us)
     return Answer(body=body, content_type="application/json")
 
 
 async def metrics(request: web.Request) -> web.StreamResponse:
     """Send all figures as Prometheus reads them."""
     server = request.app[SERVER]
-    body = server.core.reporter.page("/metrics", server.clock)
+    body = server.core.reporter.page("/metrics", server.clock.now_us)
     return Answer(body=body, headers={"Content-Type": CONTENT_TYPE})
 
 
 async def scores(request: web.Request) -> web.StreamResponse:
     """Send the top scores of every room."""
     server = request.app[SERVER]
-    body = server.core.reporter.page("/scores", server.clock)
+    body = server.core.reporter.page("/scores", server.clock.now_us)
     return Answer(body=body, content_type="application/json")
 
 

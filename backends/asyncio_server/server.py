@@ -9,10 +9,8 @@ import socket
 from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from importlib import import_module
-from typing import Any
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from backends.asyncio_server.app import create_app
 from backends.asyncio_server.blocking import BlockingWatch
@@ -22,6 +20,8 @@ from backends.asyncio_server.fanout import FANOUTS
 from backends.asyncio_server.loops import RoomLoop, load_loop_mode
 from backends.asyncio_server.metrics import PACKAGES
 from backends.asyncio_server.ticker import Ticker
+from backends.asyncio_server.turns import Turns
+from backends.asyncio_server.websocket import Doorkeeper
 from backends.asyncio_server.workers import Worker
 from shared.config import ServerConfig, fail_usage, prepare_process
 from shared.core import ServerCore
@@ -29,6 +29,7 @@ from shared.descriptors import ShortageFilter
 from shared.heap import settle_heap
 from shared.packages import needed_by
 from shared.wire.frames import CloseCode
+from shared.wire.request import READ_BYTES
 from shared.wire.session import STOPPING
 from shared.workers import Workers
 
@@ -43,36 +44,12 @@ ACCEPTS_A_TURN = 1
 NOT_HERE = frozenset((errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT))
 """An address of another machine, or of a family that this one does without: a name may have others."""
 
+FOREVER_S = 1e9
+"""The doorkeeper keeps the time."""
+
 HOUSEKEEPING_S = 0.1
 STEP_S = 0.02
 """How often connections that are to end are looked at."""
-
-
-class PeerFaultFilter(logging.Filter):
-    """Drops what aiohttp logs, with a traceback, of a request that can't be parsed: it is answered with 400."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Say whether a record is logged."""
-        error = record.exc_info[1] if record.exc_info else None
-        return not isinstance(error, HttpProcessingError)
-
-
-class Doorkeeper(asyncio.Protocol):
-    """Hands a connection over to aiohttp, or turns it away."""
-
-    def __init__(self, server: "Server", serve: Callable[[], asyncio.Protocol]) -> None:
-        self._server = server
-        self._serve = serve
-
-    def connection_made(self, transport: Any) -> None:
-        """Look whether there is a descriptor for it; uvloop's transports have asyncio's methods, not its types."""
-        if answer := self._server.core.turn_away(transport.get_extra_info("socket").fileno()):
-            transport.write(answer)
-            transport.close()
-        else:
-            protocol = self._serve()
-            transport.set_protocol(protocol)
-            protocol.connection_made(transport)
 
 
 class Server:
@@ -81,6 +58,8 @@ class Server:
     def __init__(self, config: ServerConfig) -> None:
         self.config = config
         self.clock = Clock(config.clock)
+        self.turns = Turns(self.clock)
+        self.read_buffer = bytearray(READ_BYTES)  # of whoever is read from, for as long as that takes
         self.watch = BlockingWatch()
         self.workers = Workers(config.workers, partial(Worker, config.worker_nice, config.worker_limit_s))
         self.core: ServerCore[Connection] = ServerCore(
@@ -125,8 +104,7 @@ class Server:
             create_app(self),
             handle_signals=False,
             access_log=None,
-            keepalive_timeout=self.config.handshake_limit_s,
-            lingering_time=self.config.handshake_limit_s,
+            keepalive_timeout=FOREVER_S,
             shutdown_timeout=0.1,  # by then we have ended every connection ourselves
         )
         await runner.setup()
@@ -269,7 +247,6 @@ def serve(config: ServerConfig) -> int:
 
 async def _serve(config: ServerConfig) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("aiohttp.server").addFilter(PeerFaultFilter())
     logging.getLogger("asyncio").addFilter(ShortageFilter())
     logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)  # it warns of subprotocols that a peer asks for
     try:

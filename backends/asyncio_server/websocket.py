@@ -3,24 +3,31 @@ aiohttp's WebSocket with what it lacks for a public server. Knows nothing of the
 
 Mended here:
 
+- It reads whatever a peer sends, as fast as it comes: a :class:`Doorkeeper` in front of it gives out one request, and
+  one message, after the other, each judged by us before.
 - ``close()`` waits for a peer that may never read; the session keeps the time instead (:mod:`shared.wire.session`).
 - A broken frame ends the transport at once, and the reset that follows can eat the close frame: we linger.
 - Its defaults (compression, 4 MiB messages, answers of its own) are set to those of the protocol.
-
-Not mended: the compiled reader takes unmasked frames and any number of fragments, and no hook sees either.
 """
 
 import asyncio
 import socket
 import struct
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp import WSMsgType, web
 
+from shared.door import Door, TurnedAway
 from shared.wire.errors import ProtocolError
 from shared.wire.frames import Opcode
-from shared.wire.parser import Message
+from shared.wire.parser import FrameWalker, Message
+from shared.wire.request import READ_BYTES
+
+if TYPE_CHECKING:
+    from backends.asyncio_server.server import Server
+    from backends.asyncio_server.writer import LibraryWriter
 
 NEVER_WAIT_BYTES = 2**30
 """As ``writer_limit``: we look at the transport's buffer ourselves before we send."""
@@ -28,9 +35,253 @@ NEVER_WAIT_BYTES = 2**30
 STEP_S = 0.02
 """How often a closing connection is looked at."""
 
+MOST_THROWN_AWAY = 65_536
+"""Bytes of a peer that was turned away, before it is held back."""
+
+REQUEST_US = 250
+"""What aiohttp takes for a request, all in all, in turns of the event loop that come after ours."""
+
 
 class ConnectionEndedError(Exception):
     """The stream has ended without a close frame."""
+
+
+class Doorkeeper(asyncio.BufferedProtocol):
+    """
+    Stands between a transport and aiohttp, and gives it one request, and after an upgrade one message, at a time.
+
+    Whoever is turned away gets the door's answer; whoever takes too long to say what he wants is hung up on.
+    """
+
+    # One of thousands, as the frames and the session are.
+    __slots__ = (
+        "_arrival",
+        "_door",
+        "_frames",
+        "_has_ended",
+        "_is_answering",
+        "_is_asking",
+        "_is_paused",
+        "_library",
+        "_serve",
+        "_server",
+        "_thrown_away",
+        "_timer",
+        "_transport",
+        "is_lost",
+        "writer",
+    )
+
+    def __init__(self, server: "Server", serve: Callable[[], asyncio.Protocol]) -> None:
+        self.is_lost = False  # the descriptor may be a stranger's
+        self.writer: LibraryWriter | None = None  # is told what the transport takes, instead of the library
+        self._server = server
+        self._serve = serve
+        self._transport: asyncio.Transport
+        self._library: asyncio.Protocol | None = None
+        self._door: Door | None = Door(server.core)  # until an upgrade
+        self._frames: FrameWalker | None = None  # from then on
+        self._arrival: asyncio.Future[None] | None = None  # while somebody waits for the next message
+        self._is_asking = False  # for a turn, to give out a request
+        self._is_answering = False  # the library is, the last one
+        self._is_paused = False
+        self._has_ended = False  # the peer sends nothing more
+        self._thrown_away = 0  # bytes of a peer that was turned away
+        self._timer: asyncio.TimerHandle | None = None
+
+    # What the transport tells
+
+    def connection_made(self, transport: Any) -> None:
+        """Look whether there is a descriptor for it; uvloop's transports have asyncio's methods, not its types."""
+        self._transport = transport
+        if answer := self._server.core.turn_away(transport.get_extra_info("socket").fileno()):
+            self._door = None
+            transport.write(answer)
+            transport.close()
+            return
+        self._library = self._serve()
+        self._library.connection_made(transport)
+        self._set_timer(self._server.config.handshake_limit_s, self._give_up)
+
+    def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 # the transport's signature
+        """Return where to read to: one place for all, as what was read is taken at once."""
+        return self._server.read_buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take what was read."""
+        data = self._server.read_buffer[:nbytes]
+        if self._frames is not None:
+            self._frames.feed(data)
+            self._tell_arrival()
+            if len(self._frames) >= READ_BYTES:
+                self._pause()
+        elif self._door:
+            self._door.feed(data)
+            if not self._door.has_room:
+                self._pause()
+            self._ask_for_head()
+        else:
+            self._throw_away(nbytes)
+
+    def eof_received(self) -> bool:
+        """Take note that the peer sends nothing more; what it has sent is dealt with before it is hung up on."""
+        self._has_ended = True
+        self._tell_arrival()
+        return self._frames is not None or self._is_asking or self._is_answering
+
+    def pause_writing(self) -> None:
+        """Tell who writes that the kernel has not taken all."""
+        if listener := self.writer or self._library:
+            listener.pause_writing()
+
+    def resume_writing(self) -> None:
+        """Tell who writes that it has."""
+        if listener := self.writer or self._library:
+            listener.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell all; the descriptor is closed next."""
+        self.is_lost = self._has_ended = True
+        if self._timer:
+            self._timer.cancel()
+        if self.writer:
+            self.writer.connection_lost()
+        if self._library:
+            self._library.connection_lost(exc)
+        self._tell_arrival()
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        if not self.is_lost:  # asyncio's transports fail when they are told so then
+            self._transport.abort()
+
+    # Requests
+
+    def answered(self) -> None:
+        """Take note that the answer to a request is written; the next one has its turn."""
+        self._is_answering = False
+        if self._door and not self.is_lost:
+            self._door.answered()
+            self._set_timer(self._server.config.handshake_limit_s, self._give_up)
+            self._ask_for_head()
+
+    def _ask_for_head(self) -> None:
+        if not self._is_answering and not self._is_asking:
+            self._is_asking = True
+            self._server.turns.call(self._give_head)
+
+    def _give_head(self) -> None:
+        """Give the library the next request, if it is here."""
+        self._is_asking = False
+        if not self._door or self._transport.is_closing():
+            return
+        try:
+            head = self._door.next_head(self._server.clock.now_us())
+        except TurnedAway as answer:
+            self._turn_away(answer.answer)
+            return
+        if head and self._library:
+            self._is_answering = True
+            self._library.data_received(head)
+            self._server.turns.spend(REQUEST_US)
+        elif self._has_ended:
+            self._transport.close()
+        if self._door.has_room:
+            self._resume()
+
+    def _turn_away(self, answer: bytes) -> None:
+        """Write an answer and hang up, once the peer has had time to read it."""
+        self._door = None
+        self._transport.write(answer)
+        self._transport.write_eof()
+        self._resume()
+        self._set_timer(self._server.config.limits.close_limit_s, self.abort)
+
+    def _throw_away(self, nbytes: int) -> None:
+        """Let a peer that was turned away go on for a while: it reads no answer before it has sent what it wants to."""
+        self._thrown_away += nbytes
+        if self._thrown_away >= MOST_THROWN_AWAY:
+            self._pause()
+
+    def _give_up(self) -> None:
+        """Hang up on a peer that has not said in time what it wants."""
+        if self._door and not self._is_answering:
+            self._transport.close()
+
+    def _set_timer(self, delay_s: float, act: Callable[[], None]) -> None:
+        if self._timer:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(delay_s, act)
+
+    # Messages
+
+    def open_websocket(self, max_message_bytes: int, *, deflate: bool) -> None:
+        """Go over to frames: what comes from here on is given out by :meth:`give_message`."""
+        assert self._door  # noqa: S101 # it is opened once
+        self._is_answering = False
+        self._frames = FrameWalker(max_message_bytes, deflate=deflate)
+        self._frames.feed(self._door.rest())
+        self._door = None
+        if self._timer:
+            self._timer.cancel()  # from here on the session keeps the time
+            self._timer = None
+        self._resume()
+
+    async def give_message(self) -> None:
+        """
+        Give the library the next message, when it is here and there is time for it.
+
+        Raises:
+            ProtocolError: the peer broke the protocol; nothing more can be read.
+            ConnectionEndedError: the stream has ended.
+
+        """
+        assert self._frames is not None and self._library  # noqa: S101, PT018 # it is open
+        while True:
+            if self._frames.needs_bytes:
+                await self._await_bytes()
+            await self._server.turns.take()
+            if (frames := self._frames.next_message()) is not None:
+                break
+        if self.is_lost:
+            raise ConnectionEndedError  # the library takes nothing more
+        self._library.data_received(frames)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the peer has hung up, though messages of it may be left to give out."""
+        return self._has_ended or self._transport.is_closing()
+
+    def stop_reading(self) -> None:
+        """Throw away what comes from here on: the peer is to read what it was told."""
+        self._frames = None
+        self._resume()
+
+    async def _await_bytes(self) -> None:
+        if self._has_ended:
+            raise ConnectionEndedError
+        self._resume()
+        self._arrival = asyncio.get_running_loop().create_future()
+        try:
+            await self._arrival
+        finally:
+            self._arrival = None
+
+    def _tell_arrival(self) -> None:
+        if self._arrival and not self._arrival.done():
+            self._arrival.set_result(None)
+
+    # Reading
+
+    def _pause(self) -> None:
+        self._is_paused = True
+        self._transport.pause_reading()  # again, as the library may have let it go on
+
+    def _resume(self) -> None:
+        if self._is_paused:
+            self._is_paused = False
+            if not self._transport.is_closing():
+                self._transport.resume_reading()
 
 
 class GameWebSocket(web.WebSocketResponse):
@@ -48,7 +299,8 @@ class GameWebSocket(web.WebSocketResponse):
         super().__init__(autoping=False, autoclose=False, **tuning)
         self.waits_for_peer = waits_for_peer
         self.transport: asyncio.Transport
-        self.is_lost: bool | None = None  # whether the descriptor may be a stranger's; None: nobody tells
+        self.door: Doorkeeper
+        self._max_message_bytes = max_message_bytes
 
     async def open(self, request: web.Request) -> None:
         """
@@ -62,16 +314,19 @@ class GameWebSocket(web.WebSocketResponse):
         if request.transport is None:
             raise ConnectionResetError("the peer is gone")
         self.transport = request.transport
+        self.door = doorkeeper(request.transport)
+        self.door.open_websocket(self._max_message_bytes, deflate=bool(self.compress))
 
     async def receive_message(self) -> Message:
         """
-        Return the next message.
+        Return the next message, when there is time for it.
 
         Raises:
             ProtocolError: the peer broke the protocol; nothing more can be read.
             ConnectionEndedError: the stream has ended.
 
         """
+        await self.door.give_message()
         message = await self.receive()
         match message.type:
             case WSMsgType.TEXT | WSMsgType.BINARY | WSMsgType.PING | WSMsgType.PONG:
@@ -89,11 +344,12 @@ class GameWebSocket(web.WebSocketResponse):
 
     def has_ended(self) -> bool:
         """Whether the peer has hung up, though messages of it may be left to receive."""
-        return self.transport.is_closing()
+        return self.door.has_ended
 
     async def linger(self, limit_s: float) -> None:
         """Let a peer that can't be read any more take our close frame: wait until it hangs up, at most ``limit_s``."""
-        with suppress(OSError):  # the peer may have hung up already
+        self.door.stop_reading()
+        if not self.transport.is_closing():
             self.transport.write_eof()
         for _ in range(int(limit_s / STEP_S)):
             if self.has_ended():
@@ -103,9 +359,16 @@ class GameWebSocket(web.WebSocketResponse):
 
     def abort(self) -> None:
         """End the connection at once, with a reset: a close would send what the kernel holds, a torn frame perhaps."""
-        if self.is_lost is False or not self.transport.is_closing():
+        if not self.door.is_lost:  # or the descriptor may be a stranger's
             with suppress(OSError):  # the peer was quicker
                 self.transport.get_extra_info("socket").setsockopt(
                     socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
                 )
-        self.transport.abort()
+        self.door.abort()
+
+
+def doorkeeper(transport: asyncio.BaseTransport) -> Doorkeeper:
+    """Return who stands behind a transport of this server's."""
+    protocol = cast("asyncio.Transport", transport).get_protocol()
+    assert isinstance(protocol, Doorkeeper)  # noqa: S101 # each of ours has one
+    return protocol

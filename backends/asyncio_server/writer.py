@@ -9,7 +9,7 @@ import asyncio
 import os
 import socket
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import WSMsgType
 
@@ -120,12 +120,12 @@ class WaitingWriter:
         return self.is_drained()
 
 
-class LibraryWriter(WaitingWriter, asyncio.BaseProtocol):
+class LibraryWriter(WaitingWriter):
     """
     Writes with the library's own send, to a transport that has handed over all before.
 
-    It stands between the transport and the library's protocol, so that it knows when the kernel has taken all, and that
-    the connection is lost before its descriptor is closed.
+    The doorkeeper tells it instead of the library when the kernel has taken all, and that the connection is lost before
+    its descriptor is closed.
     """
 
     def __init__(self, connection: "Connection") -> None:
@@ -133,13 +133,9 @@ class LibraryWriter(WaitingWriter, asyncio.BaseProtocol):
         transport = self._transport
         self._socket: socket.socket = transport.get_extra_info("socket")
         self._is_free = True  # the kernel has taken all
-        self._protocol = cast("asyncio.Protocol", transport.get_protocol())  # the library's
-        self.data_received = self._protocol.data_received  # no call in between
-        self.eof_received = self._protocol.eof_received
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, LOW_WATER_BYTES)
         transport.set_write_buffer_limits(high=0)  # so that pause and resume say when all is handed over
-        transport.set_protocol(self)
-        connection.ws.is_lost = False
+        connection.ws.door.writer = self
         self._update()
 
     # What the transport tells
@@ -159,13 +155,11 @@ class LibraryWriter(WaitingWriter, asyncio.BaseProtocol):
         else:
             self._update()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self) -> None:
         """Write no more: the descriptor is closed next, and may be a stranger's then."""
         self._is_free = False
         self._connection.offer(-1)
-        self._connection.ws.is_lost = True
         self.outbox.clear()
-        self._protocol.connection_lost(exc)
 
     # What is to be sent
 
@@ -196,7 +190,7 @@ class LibraryWriter(WaitingWriter, asyncio.BaseProtocol):
         """Hand over the rest of what is on its way and ``last``, the close frame, and hang up; nothing more."""
         self._connection.offer(-1)
         self.outbox.clear()
-        if self._connection.ws.is_lost:
+        if self._connection.ws.door.is_lost:
             return
         with suppress(OSError):  # its peer may have ended it already
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NO_LOW_WATER_BYTES)
@@ -207,13 +201,13 @@ class LibraryWriter(WaitingWriter, asyncio.BaseProtocol):
     async def finish(self, limit_s: float) -> None:
         """Wait until all is handed to the kernel, at most ``limit_s``; what is left then is dropped."""
         self._connection.offer(-1)
-        if not self._connection.ws.is_lost:
+        if not self._connection.ws.door.is_lost:
             await super().finish(limit_s)
 
     # Private methods
 
     def _is_finished(self) -> bool:
-        return self._connection.ws.is_lost or self.is_drained()
+        return self._connection.ws.door.is_lost or self.is_drained()
 
     def _go_on(self) -> None:
         self._connection.server.own(self._send_waiting())

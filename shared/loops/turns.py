@@ -31,6 +31,11 @@ class Turn:
         """Take note that the event loop has looked at its sockets."""
         self._ends_us = None
 
+    def spend(self, cost_us: int) -> None:
+        """Take off its time what will be done without asking, in this turn or a later one."""
+        if self._ends_us is not None:
+            self._ends_us -= cost_us
+
     def is_over(self, now_us: int) -> bool:
         """Say whether the next peer has to wait for another turn; ``now_us`` are microseconds of any steady clock."""
         if self._ends_us is None:

@@ -33,18 +33,31 @@ class _Header:
 class _Frames:
     """The frames of one connection, judged by their headers as soon as these are there."""
 
+    __slots__ = (
+        "_buffer",
+        "_first_bits",
+        "_fragments",
+        "_max_fragments",
+        "_message_bytes",
+        "_opcode",
+        "max_message_bytes",
+        "needs_bytes",
+    )
+
     def __init__(self, max_message_bytes: int, *, deflate: bool = False) -> None:
         self.max_message_bytes = max_message_bytes
         self._first_bits = 0x30 if deflate else 0x70  # those that a message's first frame must not have
+        self.needs_bytes = True  # nothing can be taken before more of them come
         self._buffer = bytearray()
         self._opcode: Opcode | None = None  # of the message that has begun and not ended
         self._message_bytes = 0  # of that message, so far
         self._fragments = 0  # of that message, so far
         self._max_fragments = max(MIN_FRAGMENTS, max_message_bytes // BYTES_A_FRAGMENT)
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes | bytearray) -> None:
         """Take bytes as they came."""
         self._buffer += data
+        self.needs_bytes = False
 
     def _header(self, at: int) -> _Header | None:
         """Parse and judge the header that begins there in the buffer, as soon as it is there."""
@@ -98,15 +111,11 @@ class FrameParser(_Frames):
     A message larger than ``max_message_bytes`` is refused as soon as a header declares it: nothing is kept of it.
     """
 
+    __slots__ = ("_message",)
+
     def __init__(self, max_message_bytes: int) -> None:
         super().__init__(max_message_bytes)
-        self.needs_bytes = True  # nothing can be taken before more of them come
         self._message = bytearray()
-
-    def feed(self, data: bytes) -> None:
-        """Take bytes as they came."""
-        super().feed(data)
-        self.needs_bytes = False
 
     def next_message(self) -> Message | None:
         """
@@ -138,24 +147,26 @@ class FrameParser(_Frames):
 
 class FrameWalker(_Frames):
     """
-    Feed it what was read; take the bytes of one message after the other, for a library that parses them itself.
+    Feed it what was read; take the bytes of one message after the other until it :attr:`needs_bytes`.
 
-    The library sees nothing that :class:`FrameParser` would refuse by its frames, and no message before its last byte
-    is here. ``deflate``: whether a message may be compressed (RFC 7692, which marks its first frame).
+    They are for a library that parses them itself. It sees nothing that :class:`FrameParser` would refuse by its
+    frames, and no message before its last byte is here. ``deflate``: whether a message may be compressed (RFC 7692,
+    which marks its first frame).
     """
+
+    __slots__ = ("_end",)
 
     def __init__(self, max_message_bytes: int, *, deflate: bool) -> None:
         super().__init__(max_message_bytes, deflate=deflate)
         self._end = 0  # in the buffer, of the frames that were judged
 
-    @property
-    def has_more(self) -> bool:
-        """Whether there are bytes that were not taken yet."""
-        return bool(self._buffer)
+    def __len__(self) -> int:
+        """Return how many bytes were not taken yet."""
+        return len(self._buffer)
 
     def next_message(self) -> bytes | None:
         """
-        Return all frames up to the end of the next message, or None until more bytes come.
+        Return all frames up to the end of the next message, or None if it is not there yet, or not within a few frames.
 
         A control frame is a message, though it may come between the fragments of another one, which it then brings
         along.
@@ -164,9 +175,10 @@ class FrameWalker(_Frames):
             ProtocolError: the peer broke the protocol; nothing more can be taken.
 
         """
-        while (header := self._header(self._end)) is not None:
-            end = self._end + header.size + header.length
-            if len(self._buffer) < end:
+        for _ in range(FRAMES_A_CALL):
+            header = self._header(self._end)
+            if header is None or len(self._buffer) < (end := self._end + header.size + header.length):
+                self.needs_bytes = True
                 return None
             self._end = end
             if header.opcode >= Opcode.CLOSE or self._take(header) is not None:

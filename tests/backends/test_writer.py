@@ -59,12 +59,6 @@ class Transport(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__({"socket": SimpleNamespace(fileno=lambda: 7, setsockopt=lambda *_: None)})
 
-    def get_protocol(self) -> asyncio.Protocol:
-        return asyncio.Protocol()
-
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        pass
-
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         pass
 
@@ -78,7 +72,7 @@ def test_on_asyncio_nothing_is_aborted_while_a_transport_tells_that_it_has_hande
     """Seen: asyncio's transport reports its loss twice then, and fails on the second."""
     aborted: list[bool] = []
     connection: Any = SimpleNamespace(
-        ws=SimpleNamespace(transport=Transport(), waits_for_peer=False, is_lost=False),
+        ws=SimpleNamespace(transport=Transport(), waits_for_peer=False, door=SimpleNamespace(is_lost=False)),
         session=SimpleNamespace(is_open=True),
         offer=lambda _: None,
         abort=lambda: aborted.append(True),

@@ -28,8 +28,9 @@ def walk(chunks: list[bytes]) -> tuple[list[bytes], int | None]:
     try:
         for chunk in chunks:
             walker.feed(chunk)
-            while (frames := walker.next_message()) is not None:
-                given_out.append(frames)
+            while not walker.needs_bytes:
+                if (frames := walker.next_message()) is not None:
+                    given_out.append(frames)
     except ProtocolError as error:
         return given_out, error.code
     return given_out, None
@@ -39,8 +40,9 @@ def parse(data: bytes) -> tuple[list[Message], int | None]:
     parser, messages = FrameParser(LIMIT), list[Message]()
     parser.feed(data)
     try:
-        while (message := parser.next_message()) is not None:
-            messages.append(message)
+        while not parser.needs_bytes:
+            if (message := parser.next_message()) is not None:
+                messages.append(message)
     except ProtocolError as error:
         return messages, error.code
     return messages, None
@@ -73,7 +75,7 @@ def test_a_message_is_held_back_until_its_last_byte_is_here() -> None:
         assert walker.next_message() is None
     walker.feed(data[-1:])
     assert walker.next_message() == data
-    assert not walker.has_more
+    assert len(walker) == 0
 
 
 def test_a_control_frame_brings_along_the_fragments_before_it() -> None:

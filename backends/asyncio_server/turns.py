@@ -1,0 +1,84 @@
+"""
+Turns of the event loop: what peers make us do is done for a bounded time in each, so that no tick waits for long.
+
+Knows nothing of peers and messages.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from backends.asyncio_server.clock import Clock
+from shared.loops.turns import Turn
+
+MOST_WOKEN = 32
+"""At once, of those who wait: a task that is woken goes on in the next turn, and may find that over, too."""
+
+
+class Turns:
+    """Lets tasks go on for one turn of the event loop, about as long as its ``TURN_US`` says, and has others wait."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._turn = Turn()
+        self._is_next_asked_for = False
+        self._waiting: deque[asyncio.Future[None] | Callable[[], None]] = deque()  # tasks, and acts
+        self._woken = 0  # who have yet to go on
+        self._first: list[asyncio.Future[None]] = []  # who have, and found the turn over
+
+    async def take(self) -> None:
+        """Wait until there is time for something that a peer makes us do; mostly there is, and nobody waits."""
+        if self._is_free():
+            return
+        wait: Callable[[asyncio.Future[None]], None] = self._waiting.append
+        while True:
+            woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            wait(woken)
+            try:
+                await woken
+            finally:
+                self._woken -= not woken.cancelled()
+            if self._has_time():
+                return
+            wait = self._first.append
+
+    def call(self, act: Callable[[], None]) -> None:
+        """Do something that a peer makes us do when there is time for it, mostly at once."""
+        if self._is_free():
+            act()
+        else:
+            self._waiting.append(act)
+
+    def spend(self, cost_us: int) -> None:
+        """Take off this turn's time what will be done later on without asking."""
+        self._turn.spend(cost_us)
+
+    # Private methods
+
+    def _is_free(self) -> bool:
+        return not (self._waiting or self._woken or self._first) and self._has_time()
+
+    def _has_time(self) -> bool:
+        if not self._is_next_asked_for:
+            self._is_next_asked_for = True
+            asyncio.get_running_loop().call_soon(self._begin)  # by then the loop has looked at its sockets
+        return not self._turn.is_over(self._clock.now_us())
+
+    def _begin(self) -> None:
+        """Let those who wait go on, in order, while there is time."""
+        self._is_next_asked_for = False
+        self._turn.begin()
+        if self._woken:  # they come next
+            self._has_time()
+            return
+        self._waiting.extendleft(reversed(self._first))
+        self._first.clear()
+        while self._waiting and self._woken < MOST_WOKEN and self._has_time():
+            if self._woken and not isinstance(self._waiting[0], asyncio.Future):
+                break  # it would overtake them
+            first = self._waiting.popleft()
+            if not isinstance(first, asyncio.Future):
+                first()
+            elif not first.done():  # or who waited is gone
+                first.set_result(None)
+                self._woken += 1

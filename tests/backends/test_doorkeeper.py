@@ -1,0 +1,244 @@
+"""What aiohttp is shown of a peer, by whom it stands behind: one request, and one message, after the other."""
+
+import asyncio
+from collections.abc import Coroutine
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from backends.asyncio_server.clock import Clock
+from backends.asyncio_server.turns import Turns
+from backends.asyncio_server.websocket import MOST_THROWN_AWAY, ConnectionEndedError, Doorkeeper
+from shared.config import parse_arguments
+from shared.core import ServerCore
+from shared.wire.errors import ProtocolError
+from shared.wire.frames import Opcode
+from shared.wire.request import READ_BYTES
+from tests.support.client import client_frame
+
+GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+UPGRADE = (
+    b"GET /connect HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
+)
+HELLO = client_frame(Opcode.TEXT, b"hello")
+
+
+class Library(asyncio.Protocol):
+    """As much of aiohttp as a doorkeeper sees."""
+
+    def __init__(self) -> None:
+        self.shown: list[bytes] = []
+
+    def data_received(self, data: bytes) -> None:
+        self.shown.append(data)
+
+
+class Transport(asyncio.Transport):
+    """As much of a transport."""
+
+    def __init__(self) -> None:
+        super().__init__({"socket": SimpleNamespace(fileno=lambda: 7)})
+        self.events: list[object] = []
+        self.reads = True
+
+    def write(self, data: Any) -> None:
+        self.events.append(bytes(data))
+
+    def write_eof(self) -> None:
+        self.events.append("eof")
+
+    def is_closing(self) -> bool:
+        return "close" in self.events or "abort" in self.events
+
+    def close(self) -> None:
+        self.events.append("close")
+
+    def abort(self) -> None:
+        self.events.append("abort")
+
+    def pause_reading(self) -> None:
+        self.reads = False
+
+    def resume_reading(self) -> None:
+        self.reads = True
+
+
+class Scene:
+    """A doorkeeper between the two; a peer says what is read."""
+
+    def __init__(self, handshake_limit_s: float = 5) -> None:
+        clock = Clock("loop")
+        config = parse_arguments("asyncio", ["--handshake-limit", str(handshake_limit_s), "--close-limit", "0.05"])
+        core: ServerCore[Any] = ServerCore(config, (), clock.now_us(), clock.offset_us)
+        server: Any = SimpleNamespace(
+            core=core, clock=clock, turns=Turns(clock), read_buffer=bytearray(READ_BYTES), config=config
+        )
+        self.transport, self.library = Transport(), Library()
+        self.keeper = Doorkeeper(server, lambda: self.library)
+        self.keeper.connection_made(self.transport)
+
+    def say(self, data: bytes) -> None:
+        self.keeper.get_buffer(-1)[: len(data)] = data
+        self.keeper.buffer_updated(len(data))
+
+    def upgrade(self) -> None:
+        self.say(UPGRADE)
+        self.keeper.open_websocket(4096, deflate=False)
+        self.library.shown.clear()
+
+
+def run(story: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(story, 10))
+
+
+def test_requests_are_shown_one_after_the_other() -> None:
+    async def story() -> None:
+        scene = Scene()
+        scene.say(GET * 3)
+        for number in (1, 2, 3):
+            await asyncio.sleep(0)
+            assert len(scene.library.shown) == number
+            scene.keeper.answered()
+        await asyncio.sleep(0)
+        assert scene.library.shown == [scene.library.shown[0]] * 3
+
+    run(story())
+
+
+def test_one_who_floods_with_requests_is_read_no_further() -> None:
+    async def story() -> None:
+        scene = Scene()
+        while scene.transport.reads:
+            scene.say((GET * 400)[:READ_BYTES])
+        assert len(scene.library.shown) == 1
+
+    run(story())
+
+
+def test_one_who_is_turned_away_is_given_time_to_read_it_and_no_more() -> None:
+    async def story() -> None:
+        scene = Scene()
+        scene.say(b"no request\r\n\r\n")
+        answer, *rest = scene.transport.events
+        assert isinstance(answer, bytes)
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert rest == ["eof"]
+        thrown_away = 0
+        while scene.transport.reads:
+            scene.say(b"x" * READ_BYTES)
+            thrown_away += READ_BYTES
+        assert thrown_away <= MOST_THROWN_AWAY
+        await asyncio.sleep(0.1)
+        assert scene.transport.events[-1] == "abort"
+        assert scene.library.shown == []
+
+    run(story())
+
+
+def test_half_a_request_is_hung_up_on_and_one_that_is_answered_is_not() -> None:
+    async def story() -> None:
+        half, whole = Scene(handshake_limit_s=0.05), Scene(handshake_limit_s=0.05)
+        half.say(GET[:-2])
+        whole.say(GET)
+        await asyncio.sleep(0.1)
+        assert half.transport.events == ["close"]
+        assert whole.transport.events == []
+        whole.keeper.answered()
+        await asyncio.sleep(0.1)
+        assert whole.transport.events == ["close"], "it asked for nothing more"
+
+    run(story())
+
+
+def test_a_request_of_one_who_says_no_more_is_still_answered() -> None:
+    async def story() -> None:
+        scene = Scene()
+        scene.say(GET)
+        assert scene.keeper.eof_received(), "the transport stays open"
+        scene.keeper.answered()
+        await asyncio.sleep(0)
+        assert scene.transport.events == ["close"]
+
+    run(story())
+
+
+def test_a_message_is_shown_when_it_is_asked_for_and_as_a_whole() -> None:
+    async def story() -> None:
+        scene = Scene()
+        scene.upgrade()
+        scene.say(HELLO * 2 + HELLO[:3])
+        assert scene.library.shown == []
+        await scene.keeper.give_message()
+        assert scene.library.shown == [HELLO]
+        await scene.keeper.give_message()
+        third = asyncio.ensure_future(scene.keeper.give_message())
+        await asyncio.sleep(0)
+        assert scene.library.shown == [HELLO] * 2
+        scene.say(HELLO[3:])
+        await third
+        assert scene.library.shown == [HELLO] * 3
+
+    run(story())
+
+
+def test_one_who_floods_with_messages_is_read_no_further_until_they_are_taken() -> None:
+    async def story() -> None:
+        scene = Scene()
+        scene.upgrade()
+        read = 0
+        while scene.transport.reads:
+            scene.say((HELLO * 2000)[: READ_BYTES - READ_BYTES % len(HELLO)])
+            read += READ_BYTES - READ_BYTES % len(HELLO)
+        assert read < 3 * READ_BYTES
+        for _ in range(read // len(HELLO)):
+            await scene.keeper.give_message()
+        waiting = asyncio.ensure_future(scene.keeper.give_message())
+        await asyncio.sleep(0)
+        assert scene.transport.reads
+        waiting.cancel()
+
+    run(story())
+
+
+def test_what_was_said_before_the_end_is_shown_and_then_the_end_is_told() -> None:
+    async def story() -> None:
+        scene = Scene()
+        scene.upgrade()
+        scene.say(HELLO * 2)
+        assert scene.keeper.eof_received(), "the transport stays open"
+        for _ in range(2):
+            await scene.keeper.give_message()
+        with pytest.raises(ConnectionEndedError):
+            await scene.keeper.give_message()
+
+    run(story())
+
+
+def test_who_waits_is_told_of_a_broken_frame_and_of_a_lost_connection() -> None:
+    async def story() -> None:
+        for say, error in ((True, ProtocolError), (False, ConnectionEndedError)):
+            scene = Scene()
+            scene.upgrade()
+            waiting = asyncio.ensure_future(scene.keeper.give_message())
+            await asyncio.sleep(0)
+            if say:
+                scene.say(client_frame(3, b""))
+            else:
+                scene.keeper.connection_lost(None)
+            with pytest.raises(error):
+                await waiting
+
+    run(story())
+
+
+def test_a_lost_connection_is_not_aborted() -> None:
+    async def story() -> None:
+        scene = Scene()
+        scene.upgrade()
+        scene.keeper.connection_lost(None)
+        scene.keeper.abort()
+        assert "abort" not in scene.transport.events
+
+    run(story())
