@@ -7,16 +7,18 @@ reading, the writing and the waiting.
 """
 
 from http import HTTPStatus
+from math import ceil
 from typing import Any
 from urllib.parse import unquote
 
 from shared.core import ServerCore
+from shared.measure.counters import PAGES as COSTLY
 from shared.web import load_web_files
 from shared.wire.allowance import Allowance
 from shared.wire.handshake import Refusal, answer_bytes
 from shared.wire.request import HeadReader, Request, RequestError
 
-PAGES = frozenset((*load_web_files(), "/healthz", "/stats", "/metrics", "/scores"))
+PAGES = frozenset((*load_web_files(), "/healthz", *COSTLY))
 CONNECT, ECHO = "/connect", "/echo"
 
 MAX_REQUESTS = 50
@@ -28,11 +30,15 @@ NOT_ALLOWED = Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "Method Not Allowed", (("Al
 NO_EXPECTATION = Refusal(HTTPStatus.EXPECTATION_FAILED, "a request is answered at once: leave out Expect")
 NO_BODY = Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "a request has no body here")
 NO_UPGRADE_BODY = Refusal(HTTPStatus.BAD_REQUEST, "an upgrade request has no body")
-TOO_MANY = Refusal(
-    HTTPStatus.TOO_MANY_REQUESTS,
-    f"a connection has {MAX_REQUESTS} requests a second",
-    (("Retry-After", "1"),),
-)
+
+
+def too_many(text: str, retry_after_s: float = 1) -> Refusal:
+    """Return the answer to one request more than there may be."""
+    headers = (("Retry-After", str(max(1, ceil(retry_after_s)))),)
+    return Refusal(HTTPStatus.TOO_MANY_REQUESTS, text, headers)
+
+
+TOO_MANY = too_many(f"a connection has {MAX_REQUESTS} requests a second")
 
 
 class TurnedAway(Exception):  # noqa: N818 # it is what happened, and no error of ours
@@ -149,4 +155,7 @@ class Door:
         self.is_upgrade = is_websocket and request.asks_to_upgrade
         if request.has_body:
             raise RequestError(NO_UPGRADE_BODY if self.is_upgrade else NO_BODY)
+        budget = self._core.reporter.budget
+        if path in COSTLY and not budget.has_some(now_us):
+            raise RequestError(too_many("figures have been asked for too often of late", budget.comes_back_s()))
         return request.head(path, is_upgrade=self.is_upgrade)

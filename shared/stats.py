@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -14,6 +14,22 @@ from shared.measure.process import OwnProcess, boot_id
 from shared.measure.prometheus import render_metrics
 from shared.measure.ticks import TickStatistics
 from shared.rooms.lobby import Lobby
+from shared.wire.allowance import Allowance
+
+PAGES_SHARE = 0.1
+"""Of a core, on average, that making pages may take from the ticks; whoever asks for more is told to come again."""
+PAGES_SAVED_UP_US = 200_000
+"""What may be taken at once where nobody has asked for long: some hundred pages."""
+
+
+class Clock(Protocol):
+    """Of a server."""
+
+    def now_us(self) -> int:
+        """Return the time."""
+
+    def cpu_us(self) -> int:
+        """Return the CPU time of this thread, which what others do on this machine leaves alone."""
 
 
 class RoomReport(msgspec.Struct, frozen=True, gc=False):
@@ -48,6 +64,7 @@ class Reporter:
         clock_offset_us: int,
         children: Callable[[], list[int]],  # pids of child processes
     ) -> None:
+        self.budget = Allowance(PAGES_SHARE * 1_000_000, PAGES_SAVED_UP_US, started_us)  # in microseconds of CPU time
         self._lobby = lobby
         self._schedules = schedules
         self._ticks = ticks
@@ -67,9 +84,9 @@ class Reporter:
             "settings": config.settings(),
         }
 
-    def page(self, path: str, read_clock: Callable[[], int]) -> bytes:
+    def page(self, path: str, clock: Clock) -> bytes:
         """Return the body of ``/stats``, ``/metrics`` or ``/scores``; note for how long it took the event loop."""
-        began_us = read_clock()
+        began_us, began_cpu_us = clock.now_us(), clock.cpu_us()
         match path:
             case "/stats":
                 body = self.stats_json(began_us)
@@ -77,7 +94,8 @@ class Reporter:
                 body = self.metrics_text()
             case _:
                 body = self.scores_json()
-        self._counters.count_page(path, read_clock() - began_us)
+        self.budget.take(clock.cpu_us() - began_cpu_us)
+        self._counters.count_page(path, clock.now_us() - began_us)
         return body
 
     def stats(self, now_us: int) -> dict[str, object]:

@@ -104,21 +104,21 @@ async def healthz(request: web.Request) -> web.StreamResponse:
 async def stats(request: web.Request) -> web.StreamResponse:
     """Send all figures as JSON."""
     server = request.app[SERVER]
-    body = server.core.reporter.page("/stats", server.clock.now_us)
+    body = server.core.reporter.page("/stats", server.clock)
     return Answer(body=body, content_type="application/json")
 
 
 async def metrics(request: web.Request) -> web.StreamResponse:
     """Send all figures as Prometheus reads them."""
     server = request.app[SERVER]
-    body = server.core.reporter.page("/metrics", server.clock.now_us)
+    body = server.core.reporter.page("/metrics", server.clock)
     return Answer(body=body, headers={"Content-Type": CONTENT_TYPE})
 
 
 async def scores(request: web.Request) -> web.StreamResponse:
     """Send the top scores of every room."""
     server = request.app[SERVER]
-    body = server.core.reporter.page("/scores", server.clock.now_us)
+    body = server.core.reporter.page("/scores", server.clock)
     return Answer(body=body, content_type="application/json")
 
 

@@ -79,21 +79,21 @@ def healthz() -> Response:
 def stats() -> Response:
     """Send all figures as JSON."""
     server = this_server()
-    body = server.core.reporter.page("/stats", server.clock.now_us)
+    body = server.core.reporter.page("/stats", server.clock)
     return Response(body, content_type="application/json")
 
 
 def metrics() -> Response:
     """Send all figures as Prometheus reads them."""
     server = this_server()
-    body = server.core.reporter.page("/metrics", server.clock.now_us)
+    body = server.core.reporter.page("/metrics", server.clock)
     return Response(body, content_type=CONTENT_TYPE)
 
 
 def scores() -> Response:
     """Send the top scores of every room."""
     server = this_server()
-    body = server.core.reporter.page("/scores", server.clock.now_us)
+    body = server.core.reporter.page("/scores", server.clock)
     return Response(body, content_type="application/json")
 
 

@@ -36,6 +36,10 @@ class Clock:
         """Return the time."""
         return (time.monotonic_ns() + self._offset_ns) // 1000
 
+    def cpu_us(self) -> int:
+        """Return the CPU time of this thread so far."""
+        return time.thread_time_ns() // 1000
+
     def open(self) -> None:
         """Begin to watch the timer."""
         if self._kind == "timerfd":

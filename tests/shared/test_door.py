@@ -255,6 +255,56 @@ def test_who_keeps_to_that_is_never_refused(door: Door) -> None:
         passed(door, plain(), NOW_US + number * 1_000_000 // MAX_REQUESTS)
 
 
+# What pages cost
+
+PAGE_US = 500
+
+
+def ask_for_pages(core: ServerCore[Visitor], a_second: int, seconds: int) -> tuple[int, list[int]]:
+    """Ask for /stats for so long, each time on a new connection; return what it cost, and what was answered."""
+    cost_us, answers = 0, []
+    for number in range(a_second * seconds):
+        door = Door(core)
+        door.feed(plain(target=b"/stats"))
+        try:
+            assert door.next_head(NOW_US + number * 1_000_000 // a_second)
+        except TurnedAway as turned:
+            answers.append(parse_head(turned.answer).status)
+        else:
+            answers.append(200)
+            core.reporter.budget.take(PAGE_US)
+            cost_us += PAGE_US
+    return cost_us, answers
+
+
+def test_who_polls_80_times_a_second_is_never_refused() -> None:
+    core = open_core()
+    _, answers = ask_for_pages(core, 80, 30)
+    core.scores.close()
+    assert set(answers) == {200}
+
+
+def test_a_flood_costs_the_ticks_a_tenth_and_what_was_saved_up() -> None:
+    core = open_core()
+    cost_us, answers = ask_for_pages(core, 1000, 10)
+    core.scores.close()
+    assert set(answers) == {200, 429}
+    assert cost_us <= 0.1 * 10_000_000 + 200_000 + PAGE_US
+
+
+def test_beyond_the_budget_the_other_paths_are_served_on() -> None:
+    core = open_core()
+    core.reporter.budget.take(200_000 + 250_000)
+    for path in (b"/stats", b"/metrics", b"/scores"):
+        answer = parse_head(turned_away(Door(core), plain(target=path)))
+        assert (answer.status, answer.headers["retry-after"]) == (429, "3")
+    for path in (b"/", b"/client.js", b"/healthz", b"/connect"):
+        passed(Door(core), plain(target=path))
+    assert parse_head(turned_away(Door(core), plain(target=b"/stats").replace(b"GET", b"PUT"))).status == 405
+    passed(Door(core), plain(target=b"/stats"), NOW_US + 2_500_001)
+    core.scores.close()
+
+
 # Whatever comes
 
 

@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from shared.config import parse_arguments
 from shared.core import ServerCore
 from shared.measure.histogram import HistogramSummary
+from shared.stats import PAGES_SAVED_UP_US
 from tests.shared.rooms.visitor import Visitor, step
 from tests.shared.wire.test_handshake import GOOD
 
@@ -131,12 +132,34 @@ def test_what_can_t_change_is_read_once(core: ServerCore[Visitor], monkeypatch: 
     assert "/proc/sys/kernel/random/boot_id" not in opened
 
 
+class Ticking:
+    """A clock by which all takes 100 us, and 40 us of CPU time."""
+
+    def __init__(self) -> None:
+        self._now_us = iter(range(START, START + 10_000, 100))
+        self._cpu_us = iter(range(5, 10_000, 40))
+
+    def now_us(self) -> int:
+        return next(self._now_us)
+
+    def cpu_us(self) -> int:
+        return next(self._cpu_us)
+
+
+def test_pages_are_charged_for_their_own_time_alone(core: ServerCore[Visitor]) -> None:
+    core.reporter.budget.take(PAGES_SAVED_UP_US - 100)
+    clock = Ticking()
+    for is_left in (True, True, False):
+        core.reporter.page("/stats", clock)
+        assert core.reporter.budget.has_some(START) is is_left
+
+
 def test_pages_tell_what_they_cost(core: ServerCore[Visitor]) -> None:
-    clock = iter(range(START, START + 1000, 100))
+    clock = Ticking()
     for path in ("/stats", "/metrics", "/stats", "/scores"):
-        body = core.reporter.page(path, lambda: next(clock))
+        body = core.reporter.page(path, clock)
     assert body == core.reporter.scores_json()
-    stats = json.loads(core.reporter.page("/stats", lambda: next(clock)))
+    stats = json.loads(core.reporter.page("/stats", clock))
     assert stats["now_us"] == START + 800, "the first reading of the clock"
     assert stats["pages"] == {
         "/stats": {"count": 2, "us": 200},
