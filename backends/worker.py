@@ -23,9 +23,8 @@ def serve(sock: socket.socket) -> None:
     games, reader = Games(), MessageReader()
     while data := sock.recv(READ_BYTES):
         for body in reader.feed(data):
-            request = decode_request(body)
-            try:
-                answer = games.answer(request)
+            try:  # to decode it, too: what can't be read of one room is no fault of the others
+                answer = games.answer(decode_request(body))
             except Exception:  # noqa: BLE001 # the rules; whoever asked ends that room and says why
                 answer = Failed(traceback.format_exc())
             sock.sendall(encode_message(answer))

@@ -8,13 +8,13 @@ import errno
 import logging
 import resource
 import sys
-from math import inf
+
+from shared.logs import OnceAMinute
 
 KEPT = 64
 """Of a large limit. Of the last ones, connections that are no player's take one half, our own files the other."""
 OUT_OF_THEM = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 """Why the kernel does not hand over a connection that is there."""
-QUIET_S = 60.0
 
 
 def allow_many_descriptors() -> int:
@@ -41,16 +41,15 @@ class ShortageFilter(logging.Filter):
 
     def __init__(self) -> None:
         super().__init__()
-        self._said_s = -inf
+        self._gate = OnceAMinute()
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Say whether a record is logged; make a line of one that tells of a shortage."""
         error = record.exc_info[1] if record.exc_info else None
         if not isinstance(error, OSError) or error.errno not in OUT_OF_THEM:
             return True
-        if record.created - self._said_s < QUIET_S:
+        if not self._gate.lets(record.created):
             return False
-        self._said_s = record.created
         record.msg, record.args = "newcomers wait: a connection can't be accepted (%s, limit %d)", (error, _limit())
         record.exc_info = record.exc_text = None
         return True

@@ -150,6 +150,8 @@ class Server:
         for connection in list(self.core.roster.slow):
             connection.watch(now_us)
         self.workers.watch()
+        if self.core.scores.look(now_us):
+            self.own(gevent.spawn(gevent.get_hub().threadpool.apply, self.core.scores.checkpoint))
         for loop in [self.loops[room.name] for room in self.core.lobby.idle_rooms(now_us)]:
             self._forget(loop)  # whoever comes now opens a new room
             self.own(gevent.spawn(loop.stop))

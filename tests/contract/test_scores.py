@@ -1,14 +1,17 @@
 """Top scores that outlive the server, however it ends."""
 
 import signal
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.conftest import Serve
 from tests.support.player import Player
-from tests.support.server import RunningServer
+from tests.support.server import RunningServer, wait_until
 
 pytestmark = pytest.mark.differs("process")
 
@@ -61,3 +64,49 @@ def test_scores_in_memory_outlive_their_room(serve: Serve) -> None:
         server.settle()
         again = server.enter("main")
         assert all(best(again.board.top_scores)[name] >= score for name, score in seen.items())
+
+
+def test_a_disk_that_takes_nothing_ends_no_game_and_is_said_in_one_line(
+    serve: Serve, flags: list[str], tmp_path: Path
+) -> None:
+    wal = tmp_path / "scores.db-wal"
+    with serve(*flags, logs=True) as server:
+        process = psutil.Process(server.process.pid)
+        process.rlimit(psutil.RLIMIT_FSIZE, (wal.stat().st_size, psutil.RLIM_INFINITY))
+        watcher = watch_until_a_score(server)
+        wait_until(lambda: "no score is kept in" in server.log)
+        watcher.until(lambda tick: tick.named("p_gameover"))
+        assert server.request("/scores").status == 200
+        assert len(server.log.splitlines()) == 1, server.log
+        process.rlimit(psutil.RLIMIT_FSIZE, (psutil.RLIM_INFINITY, psutil.RLIM_INFINITY))
+        before = wal.stat().st_size
+        wait_until(lambda: wal.stat().st_size > before)
+        seen = best(watcher.board.top_scores)
+    with serve(*flags) as server:
+        kept = best(server.enter("main").board.top_scores)
+    assert all(kept[name] >= score for name, score in seen.items())
+
+
+def test_damaged_rows_of_one_room_harm_no_room(serve: Serve, flags: list[str], tmp_path: Path) -> None:
+    with serve(*flags):
+        pass
+    damaged = [("main", 0, "ann", 90), ("main", 1, None, 7), ("main", 2, "eve", "many"), ("main", 3, b"bob", 2.0**70)]
+    with closing(sqlite3.connect(tmp_path / "scores.db")) as connection, connection:
+        connection.executemany("INSERT INTO top_scores VALUES (?, ?, ?, ?)", [*damaged, ("main", 4, "x" * 2**20, 5)])
+    with serve(*flags, logs=True) as server:
+        before = {child.pid for child in server.children()}
+        watcher, other = server.enter("main"), server.enter("other")
+        assert best(watcher.board.top_scores) == {"ann": 90}
+        for player in (watcher, other):
+            player.until(lambda tick: tick.named("p_gameover"))
+        assert {child.pid for child in server.children()} == before
+        assert server.log.count("\n") == 1, server.log
+        assert "room main begins without 4 of its scores" in server.log
+
+
+@pytest.mark.modes("managed")
+def test_the_write_ahead_log_is_copied_while_it_serves(serve: Serve, flags: list[str], tmp_path: Path) -> None:
+    with serve(*flags, faulty=True) as server:  # which is to copy it after each save
+        before = (tmp_path / "scores.db").read_bytes()
+        watch_until_a_score(server)
+        wait_until(lambda: (tmp_path / "scores.db").read_bytes() != before)

@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from shared.descriptors import QUIET_S, ShortageFilter, allow_many_descriptors, connections_end, seats_end
+from shared.descriptors import ShortageFilter, allow_many_descriptors, connections_end, seats_end
+from shared.logs import QUIET_S
 
 UNLIMITED = resource.RLIM_INFINITY, sys.maxsize - 64, sys.maxsize - 32
 

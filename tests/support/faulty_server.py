@@ -2,7 +2,8 @@
 A backend with faults planted in its rules.
 
 The room ``crash`` raises in every step in which a snake is in its field, the room ``rude`` when it is to welcome
-somebody; every tenth step of the room ``block`` keeps the event loop for ``BLOCKS_S``.
+somebody; every tenth step of the room ``block`` keeps the event loop for ``BLOCKS_S``. Scores are copied from the
+write-ahead log as soon as there are any.
 
 Run as a script: ``faulty_server.py BACKEND [flags]``. Everything else is the backend as it is.
 """
@@ -46,6 +47,7 @@ def plant() -> None:
             raise RuntimeError("a planted fault")
         return welcome(game, newcomer)
 
+    import_module("shared.rooms.scores").SAVES_A_CHECKPOINT = 1  # type: ignore[attr-defined]
     game_class.__init__, game_class.step, game_class.welcome = open_faulty, faulty_step, faulty_welcome
 
 

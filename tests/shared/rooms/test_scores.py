@@ -1,14 +1,19 @@
 import os
+import resource
+import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from shared.rooms.scores import FileScores, MemoryScores, ScoreStore, open_scores
+from shared.logs import SparingLog
+from shared.rooms.scores import LOOK_US, SAVES_A_CHECKPOINT, FileScores, MemoryScores, ScoreStore, open_scores
 
 ROWS = [("ann", 9), ("bob", 9), ("Änn \U0001f40d", 3)]
 
@@ -68,7 +73,7 @@ def test_a_file_outlives_the_store(tmp_path: Path) -> None:
 def test_a_file_that_another_server_holds_is_refused_at_once(tmp_path: Path) -> None:
     path = tmp_path / "scores.db"
     first = FileScores(path)
-    with pytest.raises(ValueError, match="database is locked"):
+    with pytest.raises(ValueError, match="another server has it open"):
         FileScores(path)
     first.save("main", ROWS)
     assert first.load("main") == ROWS
@@ -90,7 +95,7 @@ def test_a_killed_process_loses_nothing(tmp_path: Path) -> None:
     scores.close()
 
 
-def test_it_is_wal_with_one_commit_and_no_checkpoint_while_serving(tmp_path: Path) -> None:
+def test_it_is_wal_with_one_commit_and_no_checkpoint_in_a_save(tmp_path: Path) -> None:
     path = tmp_path / "scores.db"
     scores = FileScores(path)
     connection = scores._connection
@@ -105,6 +110,68 @@ def test_it_is_wal_with_one_commit_and_no_checkpoint_while_serving(tmp_path: Pat
     assert path.read_bytes() == before
     scores.close()
     assert path.read_bytes() != before
+
+
+def test_the_write_ahead_log_stays_bounded_while_a_thread_copies_it(tmp_path: Path) -> None:
+    path = tmp_path / "scores.db"
+    scores = FileScores(path)
+    sizes, checkpoints = [], 0
+    for number in range(12 * SAVES_A_CHECKPOINT):
+        scores.save(f"room {number % 300}", ROWS)
+        sizes.append((tmp_path / "scores.db-wal").stat().st_size)
+        if scores.look(number * LOOK_US):
+            thread = threading.Thread(target=scores.checkpoint)
+            thread.start()
+            checkpoints += 1
+            scores.save("meanwhile", [("ann", checkpoints)])
+            assert not scores.look((number + 1) * LOOK_US), "one at a time"
+            thread.join()
+    assert checkpoints >= 10
+    assert max(sizes) < 4 * 2**20
+    assert max(sizes) == sizes[-1], "it is written from its beginning again"
+    assert scores.load("meanwhile") == [("ann", checkpoints)]
+    killed = tmp_path / "killed.db"  # what is on the disk now is what a kill -9 would leave
+    shutil.copy(path, killed)
+    shutil.copy(tmp_path / "scores.db-wal", tmp_path / "killed.db-wal")
+    scores.close()
+    again = FileScores(killed)
+    assert again.load("meanwhile") == [("ann", checkpoints)]
+    assert all(again.load(f"room {number}") == ROWS for number in range(300))
+    again.close()
+
+
+def test_a_checkpoint_that_fails_is_said_and_tried_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    scores = FileScores(tmp_path / "scores.db")
+    for _ in range(SAVES_A_CHECKPOINT):
+        scores.save("main", ROWS)
+    place, scores._place = scores._place, "file:/nowhere/scores.db?mode=rw"
+    assert scores.look(0)
+    scores.checkpoint()
+    assert not caplog.records, "a thread logs nothing"
+    assert scores.look(LOOK_US)
+    assert "the write-ahead log of" in caplog.text
+    scores._place = place
+    scores.checkpoint()
+    assert not scores.look(2 * LOOK_US)
+    scores.close()
+
+
+def test_a_file_that_is_taken_away_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "scores.db"
+    scores = FileScores(path)
+    scores.save("main", ROWS)
+    assert not scores.look(0)
+    assert not caplog.records
+    path.unlink()
+    for second in range(1, 5):
+        assert not scores.look(second * LOOK_US)
+        scores.save("main", ROWS)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{path} was taken away: scores go nowhere until the server is started anew"
+    ]
+    assert scores.load("main") == ROWS
+    scores.close()
+    assert not path.exists(), "nobody has made another one"
 
 
 def test_a_save_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
@@ -122,12 +189,12 @@ def test_a_full_disk_ends_no_game_and_loses_no_score(tmp_path: Path, caplog: pyt
     file = tmp_path / "scores.db"
     store = FileScores(file)
     store.save("first", [("a", 1)])
-    (pages,) = store._connection.execute("PRAGMA page_count").fetchone()
-    store._connection.execute(f"PRAGMA max_page_count = {pages}")
-    many = [(f"player {number}" * 30, number) for number in range(15)]
+    fill(store)
+    caplog.clear()
+    many = [(f"player {number}", 20 - number) for number in range(15)]
     for room in ("second", "third", "second"):
         store.save(room, many)
-    assert len(caplog.records) == 1, "it is said once"
+    assert len(caplog.records) == 1, "it is said once a minute"
     assert "no score is kept in" in caplog.text
     assert "full" in caplog.text
     assert [store.load(room) for room in ("first", "second", "third")] == [[("a", 1)], many, many]
@@ -136,6 +203,161 @@ def test_a_full_disk_ends_no_game_and_loses_no_score(tmp_path: Path, caplog: pyt
     store.close()
     again = FileScores(file)
     assert [again.load(room) for room in ("first", "second", "third")] == [[("b", 2)], many, many]
+    again.close()
+
+
+def fill(store: FileScores) -> None:
+    """Have the disk take no page more."""
+    (pages,) = store._connection.execute("PRAGMA page_count").fetchone()
+    store._connection.execute(f"PRAGMA max_page_count = {pages}")
+    while not store._waiting:  # what is left of the last page
+        store.save(f"filler {pages:06}", [("x", 1)])
+        pages += 1
+    store._waiting.clear()
+    store._log = SparingLog(store._log._logger)
+
+
+def test_what_waits_is_written_though_nobody_scores_any_more(tmp_path: Path) -> None:
+    store = FileScores(tmp_path / "scores.db")
+    fill(store)
+    store.save("main", ROWS)
+    assert not store.look(0)
+    assert store._waiting
+    store._connection.execute("PRAGMA max_page_count = 100000")
+    assert not store.look(LOOK_US - 1)
+    assert store._waiting, "it is looked at once a second"
+    assert not store.look(LOOK_US)
+    assert not store._waiting
+    assert store.load("main") == ROWS
+    store.close()
+
+
+def test_who_locks_the_file_makes_scores_wait_and_nobody_else(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    store = FileScores(tmp_path / "scores.db")
+    with closing(sqlite3.connect(tmp_path / "scores.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        store.save("main", ROWS)
+        assert "locked" in caplog.text
+        assert store.load("main") == ROWS
+        other.execute("ROLLBACK")
+        store.look(0)
+        assert other.execute("SELECT count(*) FROM top_scores").fetchone() == (len(ROWS),)
+    store.close()
+
+
+BAD_ROWS = {
+    "no name": (None, 5),
+    "no score": ("eve", None),
+    "a text for a score": ("eve", "many"),
+    "a blob for a score": ("eve", b"\x00\x05"),
+    "a blob for a name": (b"eve", 5),
+    "bytes that are no text": (b"\xff\x41", 5),
+    "a score below one": ("eve", -3),
+    "a fraction": ("eve", 2.5),
+    "a score beyond all integers": ("eve", float(2**70)),
+    "a score that JSON can't carry": ("eve", 2**63 - 1),
+    "a name of a megabyte": ("x" * 2**20, 5),
+    "a name that nobody sees": ("\x00\x01\u202e", 5),
+    "a name twice": ("ann", 4),
+}
+
+
+@pytest.mark.parametrize("why", BAD_ROWS)
+def test_a_damaged_row_is_left_out_and_the_others_are_not(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, why: str
+) -> None:
+    path = tmp_path / "scores.db"
+    store = FileScores(path)
+    store.save("main", [("ann", 9), ("bob", 7)])
+    store.save("den", [("eve", 1)])
+    store.close()
+    name, score = BAD_ROWS[why]
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("INSERT INTO top_scores VALUES ('main', 7, ?, ?)", (name, score))
+        connection.execute("UPDATE top_scores SET name = CAST(name AS TEXT) WHERE name = x'ff41'")
+    store = FileScores(path)
+    assert store.load("main") == [("ann", 9), ("bob", 7)]
+    assert [record.getMessage() for record in caplog.records] == [
+        f"room main begins without 1 of its scores in {path}, which are damaged"
+    ]
+    assert store.load("den") == [("eve", 1)]
+    assert len(caplog.records) == 1
+    (left,) = store._connection.execute("SELECT count(*) FROM top_scores WHERE room = 'main'").fetchone()
+    assert left == 3, "it stays in the file"
+    store.save("main", [("ann", 10), ("bob", 7)])
+    (left,) = store._connection.execute("SELECT count(*) FROM top_scores WHERE room = 'main'").fetchone()
+    assert left == 2, "until the next save"
+    store.close()
+
+
+def test_scores_in_another_order_are_put_right(tmp_path: Path) -> None:
+    store = FileScores(tmp_path / "scores.db")
+    store.save("main", [("bob", 7), ("ann", 9), ("eve", 7)])
+    assert store.load("main") == [("ann", 9), ("bob", 7), ("eve", 7)]
+    store._connection.execute("UPDATE top_scores SET name = char(27) || 'b' || char(10) || 'ob' WHERE name = 'bob'")
+    assert store.load("main") == [("ann", 9), ("bob", 7), ("eve", 7)], "a name is cleaned, as a newcomer's is"
+    store.close()
+
+
+@pytest.fixture
+def torn(tmp_path: Path) -> Path:
+    """A file with a page that is none, of some rooms, and others that are whole; not its first room and its last."""
+    path = tmp_path / "scores.db"
+    store = FileScores(path)
+    for number in range(200):
+        store.save(f"room {number:03}", ROWS)
+    store.close()
+    data = bytearray(path.read_bytes())
+    pages = len(data) // 4096
+    assert pages > 4
+    starts = [page * 4096 for page in range(1, pages) if data[page * 4096] == 0x0A]  # a leaf (sqlite.org/fileformat2)
+    at = next(start for start in starts if b"room 100" in data[start : start + 4096])
+    data[at : at + 4096] = b"\xff" * 4096
+    path.write_bytes(data)
+    return path
+
+
+def test_a_torn_file_ends_no_game_and_keeps_the_scores_of_other_rooms(
+    torn: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = FileScores(torn)
+    assert store.load("room 000") == ROWS
+    assert store.load("room 100") == []
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert (
+        line
+        == f"room room 100 begins without scores: they can't be read from {torn} (database disk image is malformed)"
+    )
+    store.save("room 100", [("ann", 10)])
+    assert store.load("room 100") == [("ann", 10)], "in memory"
+    assert "no score is kept in" in caplog.text
+    for number in range(3):
+        store.save("room 000", [("bob", number + 1)])
+        store.look(number * LOOK_US)
+    assert list(store._waiting) == ["room 100"], "it keeps nobody else waiting"
+    assert len(caplog.records) == 2
+    store.close()
+    again = FileScores(torn)
+    assert again.load("room 000") == [("bob", 3)]
+    again.close()
+
+
+def test_a_disk_that_fails_ends_no_game(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing may be written any more (EFBIG): SQLite calls it an I/O error."""
+    store = FileScores(tmp_path / "scores.db")
+    store.save("main", ROWS)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        store.save("main", [("ann", 10)])
+        store.save("den", ROWS)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert len(caplog.records) == 1
+    assert store.load("main") == [("ann", 10)]
+    store.close()
+    again = FileScores(tmp_path / "scores.db")
+    assert (again.load("main"), again.load("den")) == ([("ann", 10)], ROWS)
     again.close()
 
 
