@@ -18,6 +18,7 @@ from click.core import ParameterSource
 
 from shared.descriptors import allow_many_descriptors
 from shared.game.world import Rules
+from shared.logs import let_nobody_keep_us
 from shared.loops.modes import MODES
 from shared.outputs import lead_nowhere, occupy_closed_streams
 from shared.rooms.lobby import LobbyLimits
@@ -216,8 +217,9 @@ def parse_arguments(backend: str, argv: Sequence[str] | None = None) -> ServerCo
 
 
 def prepare_process() -> None:
-    """Have this process take as many descriptors as it may, none of them for a stream that is closed."""
+    """Give it all descriptors that it may have, none of them for a closed stream, and a stderr that keeps nobody."""
     occupy_closed_streams()
+    let_nobody_keep_us()
     if (limit := allow_many_descriptors()) < LEAST_DESCRIPTORS:
         fail_usage(f"no more than {limit} files may be open here; a server needs {LEAST_DESCRIPTORS}, see ulimit -n")
 

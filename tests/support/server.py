@@ -162,7 +162,13 @@ class RunningServer:
 
 @contextmanager
 def run_server(
-    backend: str, *flags: str, faulty: bool = False, logs: bool = False, plant: str = "", cold: bool = False
+    backend: str,
+    *flags: str,
+    faulty: bool = False,
+    logs: bool = False,
+    plant: str = "",
+    cold: bool = False,
+    stderr: Path | None = None,
 ) -> Iterator[RunningServer]:
     """
     Run a server for the length of a ``with`` block.
@@ -171,13 +177,13 @@ def run_server(
     ``plant``: a fault that asyncio's is to have in what it says, see erring_server.py.
     ``faulty``: one whose room ``crash`` raises when a snake is in it, and whose room ``block`` blocks. Unless it
     ``logs``, it must not write a word to stderr. It must stop as promised, unless the test has ended it already.
-    ``cold``: of an interpreter of its own, with a hash seed of its own.
+    ``cold``: of an interpreter of its own, with a hash seed of its own. ``stderr``: what is to take its log.
     """
     flags = with_speed(flags)
     entry = [str(FAULTY_SERVER), backend] if faulty else ["-m", f"backends.{backend}_server"]
     entry = [str(ERRING_SERVER), plant] if plant else entry
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        log = Path(folder) / "stderr"
+        log = stderr or Path(folder) / "stderr"
         process = start(entry, flags, log, warm="" if cold or COLD else backend)
         stack.callback(_end, process)
         server = RunningServer(backend, process, _ready_url(process, backend, log), log)
