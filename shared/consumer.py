@@ -12,6 +12,7 @@ from shared.core import ServerCore
 from shared.rooms.audience import Audience
 from shared.rooms.room import Room
 from shared.wire.frames import CloseCode, Opcode
+from shared.wire.messages import ClientMessage, ErrorText, NewPlayer, encode_commands
 from shared.wire.outbox import Outbox
 from shared.wire.session import SPARED_S, TOO_SLOW, Outgoing, Session
 
@@ -59,6 +60,19 @@ class Consumer(ABC):
     @abstractmethod
     def abort(self) -> None:
         """End it at once."""
+
+    def hear(self, opcode: Opcode, data: str | bytes | int, now_us: int) -> ClientMessage | None:
+        """Take a message; return what the room has to know of it. Nobody enters whom the ticks have no time for."""
+        message = self.session.receive(opcode, data, now_us)
+        if not isinstance(message, NewPlayer):
+            return message
+        if why := self.core.refuse_entry(now_us):
+            self.core.counters.busy_closed += 1
+            self.session.send(encode_commands([ErrorText(why)]))
+            self.session.close(CloseCode.TRY_AGAIN_LATER, why, now_us)
+            return None
+        self.core.roster.entered.add(self.serial)
+        return message
 
     def offer(self, fd: int) -> None:
         """Let ticks' frames be written to ``fd``, or, if that is -1, none."""

@@ -13,7 +13,7 @@ from shared.descriptors import connections_end, seats_end
 from shared.loops.schedule import TickSchedule, shifted_start_us
 from shared.measure.counters import Counters
 from shared.measure.ticks import TickStatistics
-from shared.rooms.lobby import Lobby
+from shared.rooms.lobby import BUSY, Lobby
 from shared.rooms.room import Room
 from shared.rooms.roster import L, Roster
 from shared.rooms.scores import open_scores
@@ -110,6 +110,10 @@ class ServerCore(Generic[L]):
             self.lobby.refused[refusal.status] += 1
         return refusal
 
+    def refuse_entry(self, now_us: int) -> str | None:
+        """Return why nobody may enter a room now: a seat costs no tick anything, but who is in a room does."""
+        return BUSY if self._is_overloaded(now_us) else None
+
     def release(self, room_name: str | None, address: str, now_us: int) -> None:
         """Give a seat back."""
         self.lobby.release(room_name, address, now_us)
@@ -128,4 +132,7 @@ class ServerCore(Generic[L]):
 
     def _is_overloaded(self, now_us: int) -> bool:
         budget = self.config.tick_budget
-        return budget > 0 and self.ticks.load(now_us, self.config.period_us) > budget
+        if not budget:
+            return False
+        period_us, members = self.config.period_us, len(self.roster.entered) + 1
+        return max(self.ticks.load(now_us, period_us), self.ticks.load_of(members, now_us, period_us)) > budget

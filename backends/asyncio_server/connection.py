@@ -104,6 +104,6 @@ class Connection(Consumer):
             await self.ws.linger(self.server.config.limits.close_limit_s)
             session.receive_eof()
         else:
-            message = session.receive(opcode, data, clock.now_us())
+            message = self.hear(opcode, data, clock.now_us())
             if message is not None and self.loop:
                 await self.loop.take(self, message)

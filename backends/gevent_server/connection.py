@@ -103,6 +103,6 @@ class Connection(Consumer):
             self.ws.linger(self.server.config.limits.close_limit_s)
             session.receive_eof()
         else:
-            message = session.receive(opcode, data, clock.now_us())
+            message = self.hear(opcode, data, clock.now_us())
             if message is not None and self.loop:
                 self.loop.take(self, message)

@@ -66,4 +66,12 @@ class Ticker:
             member.skip(ended_us)
         server.core.counters.frames_sent += len(self.audience.members) - len(skipped)
         server.core.counters.slow_skips += len(skipped)
-        server.core.ticks.record(due.due_us, due.lateness_us, due.skipped, sent_us, ended_us, self.schedule.period_us)
+        server.core.ticks.record(
+            due.due_us,
+            due.lateness_us,
+            due.skipped,
+            sent_us,
+            ended_us,
+            self.schedule.period_us,
+            len(self.audience.members),
+        )

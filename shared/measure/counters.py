@@ -15,6 +15,7 @@ class Counters:
     frames_sent: int = 0  # a tick's frame to one connection; one that its peer had just left may be among them
     slow_skips: int = 0  # frames not sent to a connection whose last one was not handed over yet
     slow_closed: int = 0  # connections ended as slow consumers
+    busy_closed: int = 0  # connections ended because the ticks had no time for one more in a room
     dead: int = 0  # connections ended because they did not answer pings
     crashed_rooms: int = 0
     closed: Counter[str] = field(default_factory=Counter)  # connections by the close code that the server sent
@@ -39,6 +40,7 @@ class Counters:
             "frames_sent": self.frames_sent,
             "slow_skips": self.slow_skips,
             "slow_closed": self.slow_closed,
+            "busy_closed": self.busy_closed,
             "dead": self.dead,
             "crashed_rooms": self.crashed_rooms,
             "closed": dict(sorted(self.closed.items())),

@@ -1,10 +1,24 @@
 """What a server knows of its own ticks: histograms and counters. Knows nothing of rooms or clocks."""
 
 from collections import deque
+from dataclasses import dataclass
 
 from shared.measure.histogram import Histogram
 
 BUSY_WINDOW_US = 1_000_000
+
+MIN_FRAMES = 200
+"""Fewer, and what one costs is not known: a tick that was interrupted once would make it many times as dear."""
+
+
+@dataclass(slots=True)
+class _Span:
+    """Half a second of ticks, or one period if that is longer."""
+
+    began_us: float
+    compute_us: int = 0
+    fanout_us: int = 0
+    frames: int = 0
 
 
 class TickStatistics:
@@ -18,15 +32,25 @@ class TickStatistics:
         self.overruns = 0
         self._busy: deque[tuple[int, int]] = deque()  # end of the tick, how long it took alone
         self._busy_us = 0
+        self._before: _Span | None = None
+        self._span: _Span | None = None
+        self._ended_us = 0  # the last tick
 
     def record(
-        self, due_us: int, lateness_us: int, skipped_ticks: int, sent_us: int, ended_us: int, period_us: float
+        self,
+        due_us: int,
+        lateness_us: int,
+        skipped_ticks: int,
+        sent_us: int,
+        ended_us: int,
+        period_us: float,
+        recipients: int = 0,
     ) -> None:
         """
         Record one tick.
 
-        It was due at ``due_us``, began ``lateness_us`` later, had its frame built at ``sent_us`` and fanned out at
-        ``ended_us``; ``skipped_ticks`` due times were missed behind it.
+        It was due at ``due_us``, began ``lateness_us`` later, had its frame built at ``sent_us`` and fanned out to
+        ``recipients`` at ``ended_us``; ``skipped_ticks`` due times were missed behind it.
         """
         began_us = due_us + lateness_us
         self.start_lateness.record(lateness_us)
@@ -35,8 +59,12 @@ class TickStatistics:
         self.skipped_ticks += skipped_ticks
         if ended_us - began_us > period_us:
             self.overruns += 1
-        self._add_busy(began_us, ended_us)
+        busy_us = self._add_busy(began_us, ended_us)
         self._forget_before(ended_us - max(BUSY_WINDOW_US, period_us))
+        span = self._span_of(ended_us, period_us)
+        span.compute_us += min(busy_us, sent_us - began_us)
+        span.fanout_us += max(0, busy_us - (sent_us - began_us))
+        span.frames += recipients
 
     def load(self, now_us: int, period_us: float) -> float:
         """
@@ -52,6 +80,20 @@ class TickStatistics:
         ended_us, busy_us = self._busy[0]
         return (self._busy_us - max(0.0, start_us - (ended_us - busy_us))) / window_us
 
+    def load_of(self, members: int, now_us: int, period_us: float) -> float:
+        """
+        Return what share of the time will go into ticks with so many in all rooms, by what a frame has cost lately.
+
+        :meth:`load` knows that only when the last second was like that; meanwhile thousands may have come. Where few
+        frames were sent it is 0.
+        """
+        spans = [span for span in (self._before, self._span) if span]
+        frames = sum(span.frames for span in spans)
+        if frames < MIN_FRAMES:
+            return 0.0
+        computing = sum(span.compute_us for span in spans) / max(period_us, now_us - spans[0].began_us)
+        return computing + sum(span.fanout_us for span in spans) / frames * members / period_us
+
     def report(self) -> dict[str, object]:
         """Return the ``ticks`` object of ``/stats``."""
         return {
@@ -63,14 +105,29 @@ class TickStatistics:
             "fanout_ms": self.fanout.summary(),
         }
 
-    def _add_busy(self, began_us: int, ended_us: int) -> None:
-        """Add a tick; while a large fan-out gives others a turn other rooms tick, and what is common counts once."""
-        busy = self._busy
+    def _span_of(self, ended_us: int, period_us: float) -> _Span:
+        """Return the span that a tick belongs to which ended then; after a pause what was before counts no more."""
+        paused = ended_us - self._ended_us > max(BUSY_WINDOW_US, 2 * period_us)
+        self._ended_us = ended_us
+        if self._span is None or paused:
+            self._before, self._span = None, _Span(ended_us - period_us)
+        elif ended_us - self._span.began_us >= max(BUSY_WINDOW_US / 2, period_us):
+            self._before, self._span = self._span, _Span(ended_us)
+        return self._span
+
+    def _add_busy(self, began_us: int, ended_us: int) -> int:
+        """
+        Add a tick; return how much longer that makes the time that went into ticks.
+
+        While a large fan-out gives others a turn other rooms tick, and what is common counts once.
+        """
+        busy, before_us = self._busy, self._busy_us
         while busy and busy[-1][0] - busy[-1][1] >= began_us:
             self._busy_us -= busy.pop()[1]
         busy_us = ended_us - (max(began_us, busy[-1][0]) if busy else began_us)
         busy.append((ended_us, busy_us))
         self._busy_us += busy_us
+        return self._busy_us - before_us
 
     def _forget_before(self, time_us: float) -> None:
         while self._busy and self._busy[0][0] < time_us:

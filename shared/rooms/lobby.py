@@ -13,6 +13,9 @@ from shared.rooms.room import M, Room
 from shared.rooms.scores import ScoreStore
 from shared.wire.handshake import Refusal, busy
 
+BUSY = "the server is busy: its ticks take too long"
+"""Why nobody gets in while the tick budget is spent."""
+
 
 @dataclass(frozen=True, slots=True)
 class LobbyLimits:
@@ -97,7 +100,7 @@ class Lobby(Generic[M]):
         if room_name is not None and self._is_one_too_many(room_name):
             return busy("too many rooms")
         if overloaded:
-            return busy("the server is busy: its ticks take too long")
+            return busy(BUSY)
         return None
 
     def _is_one_too_many(self, room_name: str) -> bool:

@@ -23,10 +23,11 @@ L = TypeVar("L", bound=Listed)
 
 
 class Roster(Generic[L]):
-    """The connections of a server, by serial number; ``slow`` are those who are watched."""
+    """The connections of a server, by serial number; ``entered`` are in a room, ``slow`` are watched."""
 
     def __init__(self) -> None:
         self.connections: dict[int, L] = {}
+        self.entered: set[int] = set()
         self.slow: set[L] = set()
         self._serials = itertools.count()
         self._wakeups: Wakeups[int] = Wakeups()  # one heap for all, where a timer for each would take memory and time
@@ -43,6 +44,7 @@ class Roster(Generic[L]):
     def remove(self, connection: L) -> None:
         """Forget a connection that has ended."""
         del self.connections[connection.serial]
+        self.entered.discard(connection.serial)
         self.slow.discard(connection)
 
     def wake_at_deadline(self, connection: L) -> None:

@@ -633,7 +633,7 @@ const CLOSE_WORDS = new Map([
   [1009, "a message was too large for the server"],
   [1011, "the room crashed"],
   [1012, "the server restarts"],
-  [1013, "this browser read too slowly"],
+  [1013, "the server asks to come again later"],
 ]);
 const POLICY = 1008;
 

@@ -152,6 +152,7 @@ def test_stats(server: RunningServer, room: str) -> None:
         "frames_sent",
         "slow_skips",
         "slow_closed",
+        "busy_closed",
         "dead",
         "refused",
         "closed",

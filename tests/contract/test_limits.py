@@ -143,6 +143,20 @@ def test_over_the_tick_budget(serve: Serve) -> None:
         assert server.stats()["refused"] == {"503": 1}
 
 
+@pytest.mark.differs("condition", "thread", "process")
+def test_the_tick_budget_is_asked_again_when_somebody_enters(serve: Serve) -> None:
+    with serve("--tick-budget", "0.000001") as server:
+        seated = server.connect("main")  # before there is a tick
+        with undisturbed(server, "main") as bystander:
+            for _ in range(3):
+                bystander.next_tick()
+            seated.send(["new_player", "late"])
+            assert seated.receive_commands() == [["error", "the server is busy: its ticks take too long"]]
+            assert seated.expect_close() == 1013
+            stats = server.stats()
+            assert (stats["busy_closed"], stats["closed"], stats["slow_closed"]) == (1, {"1013": 1}, 0)
+
+
 def assert_busy(answer: Response) -> None:
     assert answer.status == 503
     assert int(answer.headers["retry-after"]) > 0

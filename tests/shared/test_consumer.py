@@ -8,6 +8,7 @@ from shared.consumer import Consumer
 from shared.core import ServerCore
 from shared.rooms.audience import Audience
 from shared.wire.frames import Opcode
+from shared.wire.messages import NewPlayer
 from shared.wire.outbox import Outbox
 from shared.wire.session import Outgoing, Session
 from shared.wire.stalls import Stalls
@@ -109,6 +110,31 @@ def test_who_is_closing_is_owed_nothing(player: Player) -> None:
     player.misses_a_tick(START)
     player.session.close(1001, "stopping", START)
     assert not player.is_ready
+
+
+def test_who_would_enter_while_the_ticks_take_too_long_is_told_so_and_closed(player: Player) -> None:
+    core = player.core
+    assert core.roster.entered == set()
+    seated = Player(core)
+    seated.session = Session(core.config.limits, START)
+    core.ticks.record(START, 0, 0, START + 100, START + 900_000, 50_000, 1)
+    assert seated.hear(Opcode.TEXT, '["new_player","ann"]', START + 900_000) is None
+    error, close = seated.session.take_outgoing()
+    assert json.loads(error.payload) == [["error", "the server is busy: its ticks take too long"]]
+    assert (close.opcode, seated.session.close_code) == (Opcode.CLOSE, 1013)
+    assert core.counters.busy_closed == 1
+    assert core.roster.entered == set()
+
+
+def test_who_enters_counts_until_its_end(player: Player) -> None:
+    core = player.core
+    player.session = Session(core.config.limits, START)
+    assert player.hear(Opcode.TEXT, "{", START) is None
+    assert core.roster.entered == set()
+    assert player.hear(Opcode.TEXT, '["new_player","ann"]', START) == NewPlayer("ann")
+    assert core.roster.entered == {player.serial}
+    core.roster.remove(player)
+    assert core.roster.entered == set()
 
 
 def test_whose_kernel_takes_nothing_for_the_limit_is_ended_and_counted(player: Player) -> None:

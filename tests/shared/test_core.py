@@ -94,6 +94,32 @@ def test_over_the_tick_budget_newcomers_are_refused(budget: str, busy_us: int, a
     assert status(core, now_us=now_us + 2_000_000) == 101, "the last second was idle"
 
 
+def test_of_8000_who_enter_within_a_second_only_those_get_in_whom_the_ticks_have_time_for(
+    core: ServerCore[Visitor],
+) -> None:
+    """They come one after the other, 400 between two ticks, each of which takes 13 us for everybody who is in."""
+    now_us, refused = START, 0
+    for _ in range(20):
+        members = len(core.roster.entered)
+        core.ticks.record(now_us, 0, 0, now_us + 300, now_us + 300 + 13 * members, 50_000, members)
+        for _ in range(400):
+            if core.refuse_entry(now_us := now_us + 125):
+                refused += 1
+            else:
+                core.roster.entered.add(len(core.roster.entered))
+    members = len(core.roster.entered)
+    assert 0.75 * 50_000 < 300 + 13 * members < 0.85 * 50_000
+    assert refused == 8000 - members
+
+
+def test_without_a_tick_budget_everybody_gets_in() -> None:
+    core = open_core("--tick-budget", "0")
+    core.ticks.record(START, 0, 0, START, START + 49_000, 50_000, 300)
+    core.roster.entered.update(range(8000))
+    assert core.refuse_entry(START + 50_000) is None
+    assert status(core, now_us=START + 50_000) == 101
+
+
 def test_rooms_get_due_times_out_of_step(core: ServerCore[Visitor]) -> None:
     now_us = START + 123_456
     starts = []

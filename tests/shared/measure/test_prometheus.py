@@ -38,7 +38,7 @@ def buckets(read: Samples, name: str) -> dict[str, float]:
 def test_every_figure_is_there_and_prometheus_reads_it() -> None:
     ticks = TickStatistics()
     ticks.record(due_us=0, lateness_us=1500, skipped_ticks=4, sent_us=2500, ended_us=61_500, period_us=50_000)
-    counters = Counters(accepted=9, frames_sent=8, slow_skips=1, slow_closed=2, crashed_rooms=4)
+    counters = Counters(accepted=9, frames_sent=8, slow_skips=1, slow_closed=2, busy_closed=7, crashed_rooms=4)
     counters.count_end("1008", dead=True)
     counters.count_page("/metrics", 1500)
     read = samples(rendered(ticks, counters))
@@ -48,6 +48,7 @@ def test_every_figure_is_there_and_prometheus_reads_it() -> None:
         ("tickbench_frames_sent_total", ()): 8,
         ("tickbench_slow_skips_total", ()): 1,
         ("tickbench_slow_closed_total", ()): 2,
+        ("tickbench_busy_closed_total", ()): 7,
         ("tickbench_dead_total", ()): 1,
         ("tickbench_crashed_rooms_total", ()): 4,
         ("tickbench_ticks_total", ()): 1,

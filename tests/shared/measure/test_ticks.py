@@ -98,6 +98,59 @@ def test_the_load_is_off_by_no_more_than_the_tick_that_the_window_cuts(
     assert true_us - 0.01 <= load_us <= true_us + cut_us + 0.01
 
 
+FRAME_US = 13
+"""What handing a frame to one connection costs here; making it costs 1 ms."""
+
+
+def record_for(ticks: TickStatistics, due_us: int, members: int) -> int:
+    """Record a tick of a room with so many in it; return when it ended."""
+    ended_us = due_us + 1000 + members * FRAME_US
+    ticks.record(due_us, 0, 0, due_us + 1000, ended_us, PERIOD_US, members)
+    return ended_us
+
+
+def test_what_more_members_will_cost_is_known_from_one_tick_with_many() -> None:
+    ticks = TickStatistics()
+    now_us = record_for(ticks, 0, 300)
+    assert ticks.load(now_us, PERIOD_US) < 0.01
+    assert ticks.load_of(300, now_us, PERIOD_US) == pytest.approx(0.098, abs=0.002)
+    assert ticks.load_of(3000, now_us, PERIOD_US) == pytest.approx(0.8, abs=0.005)
+
+
+@pytest.mark.parametrize("members", [300, 2000])
+def test_of_as_many_as_there_are_it_is_the_load(members: int) -> None:
+    ticks = TickStatistics()
+    for n in range(200):
+        now_us = record_for(ticks, n * PERIOD_US, members)
+        load = ticks.load_of(members, now_us, PERIOD_US)
+        assert load == pytest.approx((1000 + members * FRAME_US) / PERIOD_US, rel=0.1)
+
+
+def test_from_few_frames_nothing_is_foretold() -> None:
+    ticks = TickStatistics()
+    for n in range(20):
+        now_us = record(ticks, n * PERIOD_US, 30_000)
+    assert ticks.load_of(1000, now_us, PERIOD_US) == 0
+    now_us = record_for(ticks, 20 * PERIOD_US, 199)
+    assert ticks.load_of(1000, now_us, PERIOD_US) == 0
+
+
+def test_after_a_pause_what_was_before_counts_no_more() -> None:
+    ticks = TickStatistics()
+    for n in range(20):
+        ticks.record(n * PERIOD_US, 0, 0, n * PERIOD_US, n * PERIOD_US + 49_000, PERIOD_US, 100)
+    now_us = record_for(ticks, 100 * PERIOD_US, 300)
+    assert ticks.load_of(300, now_us, PERIOD_US) == pytest.approx(0.098, abs=0.002)
+
+
+def test_of_several_rooms_it_is_what_all_frames_will_cost() -> None:
+    ticks = TickStatistics()
+    for n in range(40):
+        for room in range(3):
+            now_us = record_for(ticks, n * PERIOD_US + room * 16_000, 300)
+    assert ticks.load_of(900, now_us, PERIOD_US) == pytest.approx(3 * 0.098, rel=0.1)
+
+
 def test_what_ticks_of_two_rooms_have_in_common_counts_once() -> None:
     """A large fan-out gives others a turn, and their ticks lie within it, or reach out of it."""
     ticks = TickStatistics()
