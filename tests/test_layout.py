@@ -20,8 +20,6 @@ ASYNCIO_ONLY = {
         "Answer": "aiohttp waits for a peer that takes no answer; gevent's handler has one time-out for all",
         "hide_versions": "aiohttp names itself and the interpreter in each answer, pywsgi neither",
         "Handler": "aiohttp's routes are typed by it",
-        "not_found": "a route, since a middleware would stay on each connection's stack; Flask has an error handler",
-        "method_not_allowed": "as not_found",
         "request_headers": "read in the route; gevent's handler reads them before the route is asked",
     },
     "blocking.py": {
@@ -60,7 +58,6 @@ ASYNCIO_ONLY = {
 }
 GEVENT_ONLY = {
     "app.py": {
-        "GetRule": "werkzeug adds HEAD to every GET rule and refuses upgrades on plain ones",
         "this_server": "Flask has no typed keys on its application",
     },
     "loops/condition.py": {

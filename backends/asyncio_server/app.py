@@ -61,27 +61,13 @@ def create_app(server: "Server") -> web.Application:
     if server.config.echo:
         handlers["/echo"] = upgrade
     for path, handler in handlers.items():
-        resource = app.router.add_resource(path)
-        resource.add_route("GET", handler)
-        resource.add_route("*", method_not_allowed)
-    # Routes, since a middleware would stay on every connection's stack.
-    app.router.add_route("*", "/{anything:.*}", not_found)
+        app.router.add_get(path, handler, allow_head=False)
     return app
 
 
 async def hide_versions(_: web.Request, answer: web.StreamResponse) -> None:
     """Leave out what aiohttp would say of itself and of the interpreter."""
     answer.headers.pop("Server", None)
-
-
-async def not_found(_: web.Request) -> web.StreamResponse:
-    """Answer a request for a path that there isn't."""
-    return Answer(status=404, text="Not Found\n")
-
-
-async def method_not_allowed(_: web.Request) -> web.StreamResponse:
-    """Answer a request that is no GET."""
-    return Answer(status=405, text="Method Not Allowed\n", headers={"Allow": "GET"})
 
 
 def page_file(file: WebFile) -> Handler:
@@ -130,7 +116,10 @@ async def upgrade(request: web.Request) -> web.StreamResponse:
     sock = request.get_extra_info("socket")
     descriptor = -1 if sock is None else sock.fileno()  # -1: its peer is gone already
     if refusal := server.core.admit(request_headers(request), room, address, server.clock.now_us(), descriptor):
-        return Answer(status=refusal.status, text=f"{refusal.text}\n", headers=dict(refusal.headers))
+        headers = dict(refusal.headers)
+        if "Connection" in headers and not request.keep_alive:
+            headers["Connection"] += ", close"  # which aiohttp says only where nothing else is said
+        return Answer(status=refusal.status, text=f"{refusal.text}\n", headers=headers)
     naive = server.config.fanout == "naive"
     ws = GameWebSocket(
         ECHO_LIMIT_BYTES if is_echo else limits.max_message_bytes, compress=naive, waits_for_peer=naive or is_echo

@@ -1,12 +1,9 @@
 """The HTTP side: which path answers what. Knows nothing of what goes on in a connection."""
 
 from collections.abc import Callable
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from flask import Flask, Response, abort, current_app, request
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
-from werkzeug.routing import Rule
+from flask import Flask, Response, current_app, request
 
 from backends.gevent_server.connection import Connection
 from shared.measure.prometheus import CONTENT_TYPE
@@ -20,20 +17,10 @@ if TYPE_CHECKING:
 SERVER = "server"
 
 
-class GetRule(Rule):
-    """A route that takes GET and nothing else: Werkzeug would add HEAD."""
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.methods = {"GET"}
-
-
 def create_app(server: "Server") -> Flask:
     """Build the application around ``server``."""
     app = Flask(__name__, static_folder=None)
     app.extensions[SERVER] = server
-    app.url_rule_class = GetRule
-    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     for path, file in load_web_files().items():
         app.add_url_rule(path, path, page_file(file))
     app.add_url_rule("/healthz", view_func=healthz)
@@ -43,20 +30,6 @@ def create_app(server: "Server") -> Flask:
     app.add_url_rule("/connect", "connect", upgrade, websocket=True)
     if server.config.echo:
         app.add_url_rule("/echo", "echo", upgrade, websocket=True)
-    paths = frozenset(rule.rule for rule in app.url_map.iter_rules())
-
-    @app.errorhandler(HTTPException)
-    def error_as_text(error: HTTPException) -> Response:
-        headers = {"Allow": "GET"} if isinstance(error, MethodNotAllowed) else {}
-        text = "text/plain; charset=utf-8"
-        return Response(f"{error.name}\n", status=error.code, headers=headers, content_type=text)
-
-    @app.before_request
-    def refuse_lookalikes() -> None:
-        # Werkzeug takes //stats for /stats.
-        if request.environ["PATH_INFO"] not in paths:
-            abort(HTTPStatus.NOT_FOUND)
-
     return app
 
 

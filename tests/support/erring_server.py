@@ -5,6 +5,7 @@ Run as a script: ``erring_server.py FAULT+FAULT [flags]``; :data:`PLANTS` names 
 backend as it is, so whoever complains of anything else is wrong.
 """
 
+import dataclasses
 import json
 import os
 import runpy
@@ -14,7 +15,7 @@ from http import HTTPStatus
 from typing import Any
 
 from backends.asyncio_server import app, writer
-from shared import core
+from shared import core, door
 from shared.game import snake, world
 from shared.game.changes import TopScoresListed, WorldReset
 from shared.game.commands import Join, Turn
@@ -25,6 +26,7 @@ from shared.wire.messages import Handshake, Ignored, JoinRequest, NewPlayer, Pin
 
 Plant = Callable[[], None]
 FRAME, STEP, WELCOME, LOOK = room.Room.frame, game.Game.step, game.Game.welcome, game.Game.look
+PASS = door.Door._pass
 
 
 def in_frames(change: Callable[[list[Any], Any], object], **dumps: Any) -> Plant:
@@ -208,11 +210,8 @@ def die_of_binary(*_: Any) -> None:
     os._exit(1)
 
 
-def upgrade_anywhere() -> None:
-    async def not_found(request: Any) -> Any:
-        return await app.upgrade(request) if "Upgrade" in request.headers else app.Answer(status=404)
-
-    replace(app, "not_found", not_found)
+def upgrade_anywhere(self: Any, request: Any, now_us: int) -> Any:
+    return PASS(self, dataclasses.replace(request, path="/connect") if request.asks_to_upgrade else request, now_us)
 
 
 def judge_second_new_player(self: Any, message: Any, now_us: int) -> Any:
@@ -312,8 +311,8 @@ PONG_TO = session.Session.receive_ping
 
 PLANTS: dict[str, Plant] = {
     "nothing": lambda: None,
-    "no healthz": replacing(app, "healthz", app.not_found),
-    "404 for every method": replacing(app, "method_not_allowed", app.not_found),
+    "no healthz": replacing(door, "PAGES", door.PAGES - {"/healthz"}),
+    "404 for every method": replacing(door, "NOT_ALLOWED", door.NOT_FOUND),
     "any room name": replacing(core, "check_room", lambda _: None),
     "no origin is good": replacing(handshake, "origin_allowed", lambda origin, *_: origin is None),
     "main is another": replacing(app, "room_name", lambda query: handshake.room_name(query) if query else "lobby"),
@@ -323,7 +322,7 @@ PLANTS: dict[str, Plant] = {
     "dead keys are refused": replacing(world.World, "_apply", apply_dead_keys),
     "nobody turns": replacing(snake.Snake, "turn", lambda *_: None),
     "1011 for protocol errors": close_with(1011, 1002),
-    "no stats": replacing(app, "stats", app.not_found),
+    "no stats": replacing(door, "PAGES", door.PAGES - {"/stats"}),
     # Wrong bytes
     "tick last": in_frames(lambda commands, _: commands.append(commands.pop(0))),
     "white space": in_frames(lambda *_: None, separators=(", ", ": ")),
@@ -355,7 +354,7 @@ PLANTS: dict[str, Plant] = {
     "new_player again": replacing(session.Session, "_judge", judge_second_new_player),
     "1000 for every close": replacing(session, "echoed_close_code", lambda _: 1000),
     "empty pongs": replacing(session.Session, "receive_ping", lambda self, _, now_us: PONG_TO(self, b"", now_us)),
-    "upgrade anywhere": upgrade_anywhere,
+    "upgrade anywhere": replacing(door.Door, "_pass", upgrade_anywhere),
     "426 without version": replacing(
         handshake, "_upgrade_required", lambda text: handshake.Refusal(HTTPStatus.UPGRADE_REQUIRED, text)
     ),
