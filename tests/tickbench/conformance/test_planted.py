@@ -98,7 +98,8 @@ AT_ONCE: dict[str, dict[str, Case]] = {
         "pongs in seconds": Case("pong-time"),
         "dead keys are refused": Case("keys-without-snake"),
         "1011 for protocol errors": Case(
-            "reserved-bits", frozenset({"reserved-opcodes", "control-frames", "continuations", "close-code"})
+            "reserved-bits",
+            frozenset({"reserved-opcodes", "control-frames", "continuations", "close-code", "unmasked"}),
         ),
         "a small message is too large": Case("large", flags=("--max-message", "4000")),
         "thirty messages are too many": Case("lively", flags=("--max-messages", "30")),
