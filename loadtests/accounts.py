@@ -15,6 +15,7 @@ import msgspec
 
 from loadtests.witness import Fate
 from shared.measure.histogram import Histogram, HistogramSummary
+from shared.plain import plain
 
 MAIN = ""
 """The group of all connections that neither stall nor leave by plan: the figures at the top of a summary."""
@@ -165,5 +166,6 @@ class StageAccounts(Additive):
 
 
 def count_text(counts: Counter[str], text: str) -> None:
-    """Count a text that the other side may have made up."""
+    """Count a text that the other side may have made up; what is kept of it can be shown to anybody."""
+    text = plain(text)
     counts[text if text in counts or len(counts) < MAX_REASONS else "others"] += 1

@@ -20,6 +20,7 @@ from loadtests.probe import NoServerError, knock
 from loadtests.stamps import now_us
 from shared.measure.histogram import HistogramSummary  # noqa: TC001 - msgspec reads the annotations
 from shared.measure.quota import Quota  # noqa: TC001 - as above
+from shared.plain import plain
 
 if TYPE_CHECKING:
     from loadtests.client import Address
@@ -144,9 +145,12 @@ def decode_stats(body: bytes) -> ServerStats:
 
     """
     try:
-        return msgspec.json.decode(body, type=ServerStats)
+        page = msgspec.json.decode(body, type=ServerStats)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise NotOursError(str(error)[:MAX_WORDS]) from error
+        raise NotOursError(plain(str(error), MAX_WORDS)) from error
+    # The only words of it that are ever told.
+    quotas = [msgspec.structs.replace(quota, group=plain(quota.group)) for quota in page.process.quotas]
+    return msgspec.structs.replace(page, process=msgspec.structs.replace(page.process, quotas=quotas))
 
 
 def find_server(target: Target) -> tuple[Address, ServerStats | None, str]:
@@ -217,8 +221,8 @@ def _read_page(reader: _BoundedReader) -> tuple[bytes, int, float]:
     except http.client.RemoteDisconnected:
         raise  # an OSError, too: it may answer another time
     except http.client.HTTPException as error:
-        raise NotOursError(f"no HTTP: {error!r}"[:MAX_WORDS]) from error
+        raise NotOursError(plain(f"no HTTP: {error!r}", MAX_WORDS)) from error
     except ValueError as error:  # of a length, or the size of a chunk, that is none
-        raise NotOursError(f"no HTTP: {error}"[:MAX_WORDS]) from error
+        raise NotOursError(plain(f"no HTTP: {error}", MAX_WORDS)) from error
     finally:
         response.close()

@@ -11,6 +11,7 @@ import os
 from typing import Any
 
 from shared.packages import missing_words, needed_by
+from shared.plain import error_line
 from tickbench.errors import InputError
 from tickbench.streams import steady_streams
 
@@ -121,7 +122,7 @@ def _naming_variables(command: click.Command) -> click.Command:
 
 def complain(message: str) -> int:
     """Say in one line what is wrong; return the exit status of wrong usage."""
-    click.echo(f"error: {' '.join(message.split())}", err=True)
+    click.echo(error_line(message), err=True)
     return USAGE_STATUS
 
 

@@ -16,12 +16,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Self
 
+from shared.plain import plain
 from tickbench.commands import findable, python_command
 from tickbench.errors import RunFailedError
 from tickbench.interrupts import uninterrupted
 from tickbench.launch import ANY_CPU
 
 POLL_S = 0.05
+LONGEST_LAST_LINE = 500
+"""Characters of what a child said last that are told."""
 KILL_WAIT_S = 10.0
 """How long a process that was killed may take to vanish: longer only in the kernel's uninterruptible sleep."""
 
@@ -192,7 +195,7 @@ class Child:
     def last_words(self) -> str:
         """Return the last line that is not empty, as the end of a sentence; nothing if there is none."""
         line = next((line.strip() for line in reversed(self.log_tail()) if line.strip()), "")
-        return f", its last line: {line}" if line else ""
+        return f", its last line: {plain(line, LONGEST_LAST_LINE)}" if line else ""
 
     def how_it_ended(self) -> str:
         """Return the exit status in words; call after :meth:`stop`."""

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
 from shared.measure.summary import GroupFigures, LoadSummary, StageFigures
 from tickbench.checks import Check, is_valid, validity_words
 from tickbench.figures import BY_KEY, FIGURES, MEMORY
+from tickbench.markup import escape
 from tickbench.objectives import STYLES, Judged
 from tickbench.patience import why_unfit
 from tickbench.plan import PlannedRun, place_of, time_left_s

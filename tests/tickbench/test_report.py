@@ -134,3 +134,4 @@ def test_a_curve_ends_where_too_few_ticks_lie_beyond() -> None:
 
 def test_markdown_is_taken_as_text() -> None:
     assert escape("a|b\n*c*") == r"a\|b \*c\*"
+    assert escape("\x1b[2J") == r"\\x1b\[2J"

@@ -9,6 +9,8 @@ from typing import Literal
 
 import msgspec
 
+from shared.plain import plain
+
 Level = Literal["ok", "note", "fault", "not tried"]
 LEVELS: tuple[Level, ...] = ("ok", "note", "fault", "not tried")
 LONGEST_QUOTE = 160
@@ -78,6 +80,6 @@ class Conformance(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema",
 
 
 def quote(data: object) -> str:
-    """Return what was seen, short enough to be shown."""
+    """Return what was seen in one line, short enough to be shown."""
     text = data if isinstance(data, str) else repr(data)
-    return text if len(text) <= LONGEST_QUOTE else f"{text[: LONGEST_QUOTE - 4]} ..."
+    return plain(text, LONGEST_QUOTE)

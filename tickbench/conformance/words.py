@@ -1,10 +1,10 @@
 """What the terminal shows of a run: a line a check, more where something was seen, a last line that counts."""
 
 from rich.console import Console
-from rich.markup import escape
 
 from tickbench.conformance.check import Check
 from tickbench.conformance.verdict import LEVELS, CheckResult, Conformance, Level
+from tickbench.markup import escape
 
 STYLES: dict[Level, str] = {"ok": "green", "note": "yellow", "fault": "red", "not tried": "dim"}
 LEVEL_WIDTH = max(len(level) for level in LEVELS)

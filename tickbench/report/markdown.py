@@ -2,6 +2,7 @@
 
 import re
 
+from shared.plain import printable
 from tickbench.comparisons import Comparison
 from tickbench.report import words
 from tickbench.report.decision import Answer, Question
@@ -37,7 +38,7 @@ def render_markdown(document: Document) -> str:
 
 def escape(text: str) -> str:
     """Return text that Markdown shows as it is, in a table too."""
-    return re.sub(r"([\\`*_{}\[\]<>|#~])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([\\`*_{}\[\]<>|#~])", r"\\\1", " ".join(printable(text).split()))
 
 
 def _line(question: Question) -> list[str]:

@@ -11,6 +11,7 @@ from rich.progress import Progress
 
 from shared.measure.blocks import RulesBlock, RulesReport
 from shared.outputs import NotWrittenError, is_stdout, write_output
+from shared.plain import error_line
 from tickbench.bench.measure import ClockFigure, FanoutFigure, fanout_arms, lacking, measure_clocks, measure_fanout
 from tickbench.bench.page import chart_page, clock_table, fanout_table, rules_table
 from tickbench.commands import bench_command
@@ -107,7 +108,7 @@ def bench(
         click.echo("stopped: nothing is written", err=True)
         return interrupt.exit_status
     except RunFailedError as error:
-        click.echo(f"error: {error}", err=True)
+        click.echo(error_line(error), err=True)
         return FAILED
     texts = {json_file: msgspec.json.format(msgspec.json.encode(report))}
     if report.fanout:
@@ -118,7 +119,7 @@ def bench(
             if file is not None:
                 write_output(file, text)
         except NotWrittenError as error:
-            click.echo(f"error: {error}", err=True)
+            click.echo(error_line(error), err=True)
             status = FAILED
     return status
 

@@ -10,8 +10,8 @@ import click
 import msgspec
 from click.core import ParameterSource
 from rich.console import Console
-from rich.markup import escape
 
+from shared.plain import error_line
 from tickbench import machine
 from tickbench.commands import Commands, check_load_test
 from tickbench.diagnosis import examine_machine
@@ -19,6 +19,7 @@ from tickbench.environment import collect_environment, differences
 from tickbench.errors import InputError, InterruptedByUserError
 from tickbench.files import scratch_folder
 from tickbench.interrupts import interruptible
+from tickbench.markup import escape
 from tickbench.objectives import Judged, judge_median, status_of
 from tickbench.orchestrator import run_all
 from tickbench.pinning import Pinning, choose_cores
@@ -190,7 +191,7 @@ def run_suite(begun: Results, pinning: Pinning, folder: ResultFolder, commands: 
         with interruptible(), progress_display(console, suite, begun.runs) as display:
             is_whole = run_all(suite, begun.runs, pinning, folder, commands, display)
     except InputError as error:
-        click.echo(f"error: {error}", err=True)
+        click.echo(error_line(error), err=True)
         return FAILED
     except InterruptedByUserError as interrupt:
         console.print("stopped: all processes are ended, what is finished is kept")

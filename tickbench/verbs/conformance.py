@@ -7,6 +7,7 @@ import msgspec
 from rich.console import Console
 
 from shared.outputs import NotWrittenError, is_stdout, write_output
+from shared.plain import error_line
 from tickbench.conformance.asking import knock
 from tickbench.conformance.check import Check
 from tickbench.conformance.run import examine
@@ -70,7 +71,7 @@ def conformance(url: str | None, only: tuple[str, ...], *, lists: bool, json_fil
         try:
             write_output(json_file, text)
         except NotWrittenError as error:
-            click.echo(f"error: --json {error}", err=True)
+            click.echo(error_line(f"--json {error}"), err=True)
             return FAULTY
     return CONFORMING if found.is_conforming else FAULTY
 

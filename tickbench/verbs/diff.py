@@ -5,11 +5,11 @@ from pathlib import Path
 import click
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from tickbench.differ import Diff, Difference, compare_documents
 from tickbench.errors import InputError
+from tickbench.markup import escape
 from tickbench.report.build import read_document
 from tickbench.statistics import interval_words
 

@@ -5,15 +5,16 @@ from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.markup import escape
 
 from shared.measure.summary import LoadSummary, read_summary
 from shared.outputs import NotWrittenError, is_stdout, write_output
+from shared.plain import error_line
 from tickbench.commands import Commands, LoadRequest, check_load_test, memory_s, ramp_s
 from tickbench.errors import InputError, InterruptedByUserError, RunFailedError
 from tickbench.figures import MEMORY
 from tickbench.files import check_file, scratch_folder
 from tickbench.interrupts import interruptible
+from tickbench.markup import escape
 from tickbench.objectives import judge_run, status_of
 from tickbench.processes import Nursery
 from tickbench.screen import load_table, print_objectives
@@ -144,7 +145,7 @@ def load(
             click.echo("stopped: the load run is ended", err=True)
             return interrupt.exit_status
         except RunFailedError as error:
-            click.echo(f"error: {error}", err=True)
+            click.echo(error_line(error), err=True)
             return FAILED
         return conclude(status, words, summary_file, slo, out)
 
@@ -183,13 +184,13 @@ def conclude(status: int, last_line: str, summary_file: Path, slo: list[Objectiv
     if status == WRONG_USAGE:
         raise InputError(last_line.partition("error: ")[2] or last_line)  # argparse puts its program first
     if status not in (VALID, NOT_VALID):
-        click.echo(f"error: the load run failed: {last_line}", err=True)
+        click.echo(error_line(f"the load run failed: {last_line}"), err=True)
         return FAILED
     try:
         data = summary_file.read_bytes()
         summary = read_summary(data)
     except (OSError, ValueError) as error:
-        click.echo(f"error: the load run left no summary that can be read: {error}", err=True)
+        click.echo(error_line(f"the load run left no summary that can be read: {error}"), err=True)
         return FAILED
     console = Console(highlight=False, stderr=out is not None and is_stdout(out))  # or words stand in the JSON
     print_summary(summary, console)
@@ -199,7 +200,7 @@ def conclude(status: int, last_line: str, summary_file: Path, slo: list[Objectiv
         try:
             write_output(out, data)
         except NotWrittenError as error:
-            click.echo(f"error: --out {error}", err=True)
+            click.echo(error_line(f"--out {error}"), err=True)
             return FAILED
     return max(status, status_of(judged))
 
