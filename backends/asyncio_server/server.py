@@ -158,7 +158,7 @@ class Server:
                 logger.exception("a fault while keeping house")
 
     async def _look_around(self, now_us: int) -> None:
-        """Wake connections that something is due for; end slow consumers and rooms that nobody has been in for long."""
+        """Wake connections that something is due for; end slow consumers and rooms that are not kept."""
         self.core.stalls.note_turn(now_us)
         for connection in self.core.roster.pop_due(now_us):
             self.own(connection.wake(now_us))

@@ -6,20 +6,33 @@ Knows nothing of sockets, tasks or clocks; a shell runs a loop for each room and
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Generic
+from typing import Generic, TypeVar
 
 from shared.game.world import Rules
 from shared.rooms.room import M, Room
 from shared.rooms.scores import ScoreStore
 from shared.wire.handshake import Refusal, busy
 
+K = TypeVar("K", str, tuple[str, str])
+
 BUSY = "the server is busy: its ticks take too long"
 """Why nobody gets in while the tick budget is spent."""
+
+RESERVED_SHARE = 8
+"""One room in eight is kept for addresses that hold few, so that nobody can take them all."""
+
+FEW_SHARE = 64
+"""Few are one in 64 of all, and one at least."""
 
 
 @dataclass(frozen=True, slots=True)
 class LobbyLimits:
-    """How many may come in; None is no limit. An empty room is disposed of after ``room_linger_s`` seconds."""
+    """
+    How many may come in; None is no limit.
+
+    An empty room is disposed of after ``room_linger_s`` seconds; at once if nobody has ever entered it, or if it is one
+    more than ``max_rooms``: those that have been empty longest give way.
+    """
 
     max_connections: int | None = None
     max_rooms: int = 1000
@@ -46,9 +59,11 @@ class Lobby(Generic[M]):
         self._scores = scores
         self._pad_bytes = pad_bytes
         self._opened_rooms = 0
-        self._seats: Counter[str] = Counter()  # by room
+        self._seats: Counter[str] = Counter()  # by room; one is enough to hold it
         self._addresses: Counter[str] = Counter()
-        self._empty_since_us: dict[str, int] = {}
+        self._holders: Counter[tuple[str, str]] = Counter()  # seats by address and room
+        self._held: Counter[str] = Counter()  # rooms by address
+        self._empty_since_us: dict[str, int] = {}  # in that order
 
     def admit(self, room_name: str | None, address: str, *, overloaded: bool) -> Refusal | None:
         """Take a seat in a room (None: in no room) for a connection from ``address``, or say why not."""
@@ -58,6 +73,8 @@ class Lobby(Generic[M]):
         self._addresses[address] += 1
         if room_name is not None:
             self._seats[room_name] += 1
+            self._holders[address, room_name] += 1
+            self._held[address] += self._holders[address, room_name] == 1
             self._empty_since_us.pop(room_name, None)
         return None
 
@@ -68,6 +85,9 @@ class Lobby(Generic[M]):
         if room_name is None:
             return
         _take_one(self._seats, room_name)
+        _take_one(self._holders, (address, room_name))
+        if (address, room_name) not in self._holders:
+            _take_one(self._held, address)
         if room_name not in self._seats and room_name in self.rooms:
             self._empty_since_us[room_name] = now_us
 
@@ -85,9 +105,22 @@ class Lobby(Generic[M]):
         self._empty_since_us.pop(room.name, None)
 
     def idle_rooms(self, now_us: int) -> list[Room[M]]:
-        """Return the rooms that nobody has had a seat in for long: stop their loops, then :meth:`remove` them."""
+        """
+        Return the rooms that nobody has a seat in and that are not kept: stop their loops, then :meth:`remove` them.
+
+        Look ten times a second: until then there may be more than ``max_rooms``, but no more of them have seats.
+        """
         linger_us = self._limits.room_linger_s * 1_000_000
-        return [self.rooms[name] for name, since_us in self._empty_since_us.items() if now_us - since_us >= linger_us]
+        idle = {
+            name: self.rooms[name]
+            for name, since_us in self._empty_since_us.items()
+            if now_us - since_us >= linger_us or not self.rooms[name].was_entered
+        }
+        kept = [name for name in self._empty_since_us if name not in idle]
+        if kept:
+            too_many = len(self.rooms.keys() | self._seats.keys()) - len(idle) - self._limits.max_rooms
+            idle |= {name: self.rooms[name] for name in kept[: max(0, too_many)]}
+        return list(idle.values())
 
     def _refusal(self, room_name: str | None, address: str, *, overloaded: bool) -> Refusal | None:
         limits = self._limits
@@ -97,19 +130,26 @@ class Lobby(Generic[M]):
             return busy("the server is full")
         if limits.max_per_address is not None and self._addresses[address] >= limits.max_per_address:
             return busy("too many connections from this address")
-        if room_name is not None and self._is_one_too_many(room_name):
-            return busy("too many rooms")
+        if room_name is not None and (why := self._why_no_room(room_name, address)):
+            return busy(why)
         if overloaded:
             return busy(BUSY)
         return None
 
-    def _is_one_too_many(self, room_name: str) -> bool:
-        """Say whether a room would be over the limit: those count, too, that have a seat taken but are not open yet."""
-        rooms = self.rooms.keys() | self._seats.keys()
-        return room_name not in rooms and len(rooms) >= self._limits.max_rooms
+    def _why_no_room(self, room_name: str, address: str) -> str | None:
+        """Return why a room can't be opened; those count that somebody has a seat in, since empty ones give way."""
+        if room_name in self._seats:
+            return None
+        max_rooms = self._limits.max_rooms
+        left = max_rooms - len(self._seats)
+        if left <= 0:
+            return "too many rooms"
+        if left <= max_rooms // RESERVED_SHARE and self._held[address] >= max(1, max_rooms // FEW_SHARE):
+            return "too many rooms are held from this address: the last ones are for others"
+        return None
 
 
-def _take_one(counter: Counter[str], key: str) -> None:
+def _take_one(counter: Counter[K], key: K) -> None:
     counter[key] -= 1
     if not counter[key]:
         del counter[key]

@@ -56,6 +56,7 @@ class Room(Generic[M]):
         self.setup = GameSetup(name, seed, rules, scores.load(name))
         self.top_scores: Rows = self.setup.top_scores
         self.members: dict[int, M] = {}  # by player id, in order of entering
+        self.was_entered = False  # by anybody so far
         self.steps = 0
         self.living = 0  # snakes in the field, after the last step
         self._scores = scores
@@ -98,6 +99,7 @@ class Room(Generic[M]):
         if member.session.is_open:
             member.session.enter(newcomer.player_id, newcomer.name, welcome, now_us)
             self.members[newcomer.player_id] = member
+            self.was_entered = True
             self._first = None
 
     def leave(self, member: M) -> None:

@@ -137,3 +137,33 @@ def test_who_comes_while_empty_rooms_are_cleared_away_gets_ticks(serve: Serve) -
         for player in players:
             player.next_tick()
         assert len(server.stats()["rooms"]) == len(names)
+
+
+@pytest.mark.differs("always-on", "thread", "process")
+def test_rooms_that_nobody_entered_are_gone_with_their_last_seat(serve: Serve) -> None:
+    """However long empty rooms stay: whoever opens them and goes keeps nobody out, nor their loops running."""
+    with serve("--max-rooms", "4", "--tick-budget", "0") as server:
+        server.enter("kept").hang_up()
+        for number in range(12):
+            visitor = server.connect(f"squat-{number}")
+            visitor.hang_up()
+            wait_until(lambda: server.stats()["connections"] == 0)
+        wait_until(lambda: [room["name"] for room in server.stats()["rooms"]] == ["kept"])
+        server.enter("kept").next_tick()
+
+
+@pytest.mark.differs("always-on", "thread", "process")
+def test_rooms_that_are_empty_give_way_to_new_ones(serve: Serve) -> None:
+    with serve("--max-rooms", "3", "--tick-budget", "0") as server:
+        for number in range(8):
+            player = server.enter(f"room-{number}")
+            player.next_tick()
+            player.hang_up()
+            wait_until(lambda: server.stats()["connections"] == 0)
+        wait_until(lambda: len(server.stats()["rooms"]) == 3)
+        assert [room["name"] for room in server.stats()["rooms"]] == ["room-5", "room-6", "room-7"]
+        players = [server.enter(f"held-{number}") for number in range(3)]
+        assert server.upgrade("/connect?room=one-more").status == 503
+        wait_until(lambda: len(server.stats()["rooms"]) == 3)
+        for player in players:
+            player.next_tick()

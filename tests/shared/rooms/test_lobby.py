@@ -64,14 +64,104 @@ def test_rooms_have_a_limit_and_those_about_to_be_opened_count() -> None:
     assert not admits(lobby, "b")
 
 
-def test_an_empty_room_keeps_its_place_until_it_is_removed() -> None:
-    lobby = open_lobby(LobbyLimits(max_rooms=1))
+def open_and_leave(lobby: Lobby[Visitor], name: str, left_us: int, *, entered: bool = True) -> "Room[Visitor]":
+    """Let somebody come, enter or not, and go."""
+    assert admits(lobby, name)
+    room = lobby.room(name)
+    room.was_entered |= entered
+    lobby.release(name, "::1", left_us)
+    return room
+
+
+def names(rooms: "list[Room[Visitor]]") -> list[str]:
+    return [room.name for room in rooms]
+
+
+def test_empty_rooms_refuse_nobody_and_the_one_that_has_been_empty_longest_gives_way() -> None:
+    lobby = open_lobby(LobbyLimits(max_rooms=3))
+    for left_us, name in enumerate("abc"):
+        open_and_leave(lobby, name, left_us)
+    assert lobby.idle_rooms(10) == [], "there is place for all"
+    assert admits(lobby, "d")
+    assert names(lobby.idle_rooms(10)) == ["a"], "a seat counts, though its room is not open yet"
+    lobby.remove(lobby.rooms["a"])
+    lobby.room("d")
+    assert lobby.idle_rooms(10) == []
+    assert admits(lobby, "e")
+    assert admits(lobby, "f")
+    assert names(lobby.idle_rooms(10)) == ["b", "c"]
+    assert not admits(lobby, "g")
+
+
+def test_a_room_that_somebody_comes_to_before_it_gave_way_stays_and_the_next_one_gives_way() -> None:
+    lobby = open_lobby(LobbyLimits(max_rooms=2))
+    room = open_and_leave(lobby, "a", 1)
+    open_and_leave(lobby, "b", 2)
+    assert admits(lobby, "c")
+    assert names(lobby.idle_rooms(10)) == ["a"]
     assert admits(lobby, "a")
-    room = lobby.room("a")
-    lobby.release("a", "::1", 0)
-    assert not admits(lobby, "b")
-    lobby.remove(room)
-    assert admits(lobby, "b")
+    assert lobby.room("a") is room
+    assert names(lobby.idle_rooms(10)) == ["b"]
+    assert not admits(lobby, "b"), "two rooms have seats"
+
+
+def test_a_room_that_nobody_ever_entered_goes_with_its_last_seat() -> None:
+    lobby = open_lobby(LobbyLimits(max_rooms=1))
+    for name in "abcdef":
+        room = open_and_leave(lobby, name, 5, entered=False)
+        assert admits(lobby, "other"), "it is free at once"
+        lobby.release("other", "::1", 5)
+        assert lobby.idle_rooms(5) == [room], "and gone when the house is kept"
+        lobby.remove(room)
+
+
+def test_a_room_that_nobody_entered_gives_way_before_one_that_is_kept() -> None:
+    lobby = open_lobby(LobbyLimits(max_rooms=1))
+    open_and_leave(lobby, "a", 1)
+    open_and_leave(lobby, "b", 2, entered=False)
+    assert names(lobby.idle_rooms(10)) == ["b"]
+
+
+# Who holds the rooms
+
+
+def hold(lobby: Lobby[Visitor], address: str, most: int) -> int:
+    """Take a seat in one new room after the other; return in how many."""
+    for number in range(most):
+        if not admits(lobby, f"{address}-{number}", address):
+            return number
+    return most
+
+
+def test_one_address_can_t_hold_the_last_eighth_of_the_rooms() -> None:
+    lobby = open_lobby(LobbyLimits(max_rooms=640))
+    assert hold(lobby, "squatter", 1000) == 560
+    refusal = lobby.admit("one-more", "squatter", overloaded=False)
+    assert refusal
+    assert "this address" in refusal.text
+    assert admits(lobby, "squatter-0", "squatter"), "into a room that there is everybody may go"
+    assert [hold(lobby, address, 20) for address in "abcdefgh"] == [10] * 8, "a 64th each"
+    refusal = lobby.admit("one-more", "late", overloaded=False)
+    assert refusal
+    assert refusal.text == "too many rooms"
+
+
+def test_a_room_is_held_by_an_address_until_its_last_seat_there_is_given_back() -> None:
+    lobby = open_lobby(LobbyLimits(max_rooms=8))
+    assert hold(lobby, "a", 9) == 7
+    assert admits(lobby, "a-0", "a")
+    assert admits(lobby, "a-0", "b")
+    for number in (0, 1, 2, 3, 4, 5):
+        lobby.release(f"a-{number}", "a", 0)
+    assert hold(lobby, "c", 9) == 5, "a-0 is held from two addresses yet, and a-6"
+    assert not admits(lobby, "more", "a"), "it holds two"
+    lobby.release("a-0", "a", 0)
+    lobby.release("a-6", "a", 0)
+    assert admits(lobby, "more", "a")
+
+
+def test_where_there_are_few_rooms_none_is_reserved() -> None:
+    assert hold(open_lobby(LobbyLimits(max_rooms=7)), "a", 9) == 7
 
 
 def test_overload_and_shutdown_let_nobody_in() -> None:
@@ -122,6 +212,7 @@ def test_a_room_is_idle_after_its_linger(waited_us: int, *, idle: bool) -> None:
     admits(lobby)
     admits(lobby)
     room = lobby.room("main")
+    room.was_entered = True
     lobby.release("main", "::1", 100 * SECOND)
     assert lobby.idle_rooms(10_000 * SECOND) == [], "somebody is still there"
     lobby.release("main", "::1", 200 * SECOND)
@@ -131,7 +222,7 @@ def test_a_room_is_idle_after_its_linger(waited_us: int, *, idle: bool) -> None:
 def test_somebody_who_comes_in_time_keeps_the_room() -> None:
     lobby = open_lobby(LobbyLimits(room_linger_s=5))
     admits(lobby)
-    lobby.room("main")
+    lobby.room("main").was_entered = True
     lobby.release("main", "::1", 0)
     admits(lobby)
     assert lobby.idle_rooms(100 * SECOND) == []
@@ -168,7 +259,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(name=NAMES, address=ADDRESSES, overloaded=st.sampled_from([False, False, False, True]))
     def come(self, name: str, address: str, *, overloaded: bool) -> None:
-        names = self.rooms.keys() | {room for room, _ in self.seats}
+        names = {room for room, _ in self.seats}  # whose rooms count: empty ones give way
         welcome = (
             not overloaded
             and len(self.seats) < 6
@@ -187,12 +278,19 @@ class AnyOrder(RuleBasedStateMachine):
         room = self.lobby.room(name)
         assert self.rooms.setdefault(name, room) is room
 
+    @precondition(lambda self: self.rooms)
+    @rule(index=st.integers(0, 100))
+    def enter(self, index: int) -> None:
+        name = sorted(self.rooms)[index % len(self.rooms)]
+        self.rooms[name].was_entered |= name in {room for room, _ in self.seats}
+
     @precondition(lambda self: self.seats)
     @rule(index=st.integers(0, 100))
     def go(self, index: int) -> None:
         name, address = self.seats.pop(index % len(self.seats))
         self.lobby.release(name, address, self.now_us)
         if name in self.rooms and name not in {room for room, _ in self.seats}:
+            self.now_us += 1
             self.left_us[name] = self.now_us
 
     @precondition(lambda self: self.rooms)
@@ -205,7 +303,14 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([1, 3, 5]))
     def keep_house(self, seconds: int) -> None:
         self.now_us += seconds * SECOND
-        idle = [name for name, left_us in self.left_us.items() if self.now_us - left_us >= 5 * SECOND]
+        idle = [
+            name
+            for name, left_us in self.left_us.items()
+            if self.now_us - left_us >= 5 * SECOND or not self.rooms[name].was_entered
+        ]
+        too_many = len(self.rooms.keys() | {room for room, _ in self.seats}) - len(idle) - 3
+        longest_empty = sorted(self.left_us.keys() - idle, key=self.left_us.__getitem__)
+        idle += longest_empty[: max(0, too_many)]
         assert sorted(room.name for room in self.lobby.idle_rooms(self.now_us)) == sorted(idle)
         for name in idle:
             del self.left_us[name]
@@ -225,6 +330,7 @@ class AnyOrder(RuleBasedStateMachine):
         lobby = self.lobby
         assert (lobby.connections, lobby.rooms) == (0, {})
         assert (lobby._seats, lobby._addresses, lobby._empty_since_us) == (Counter(), Counter(), {})
+        assert (lobby._holders, lobby._held) == (Counter(), Counter())
         assert all(admits(lobby, name, address) for name, address in zip("abc", "123", strict=True))
 
 
