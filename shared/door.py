@@ -115,6 +115,7 @@ class Door:
             head = self._pass(request, now_us)
         except RequestError as error:
             self._shut()
+            self._core.counters.turned_away[error.refusal.status] += 1
             answer = answer_bytes(error.refusal, now_us, has_body=not self._reader.is_head)
             raise TurnedAway(answer) from None
         self._is_answering, self._is_last = True, request.closes

@@ -19,6 +19,7 @@ class Counters:
     dead: int = 0  # connections ended because they did not answer pings
     crashed_rooms: int = 0
     closed: Counter[str] = field(default_factory=Counter)  # connections by the close code that the server sent
+    turned_away: Counter[int] = field(default_factory=Counter)  # requests that no library saw, by HTTP status
     pages: Counter[str] = field(default_factory=Counter)  # made, by path
     pages_us: Counter[str] = field(default_factory=Counter)  # for which making them held the event loop, by path
 
@@ -44,5 +45,6 @@ class Counters:
             "dead": self.dead,
             "crashed_rooms": self.crashed_rooms,
             "closed": dict(sorted(self.closed.items())),
+            "turned_away": {str(status): count for status, count in sorted(self.turned_away.items())},
             "pages": {path: {"count": self.pages[path], "us": self.pages_us[path]} for path in PAGES},
         }

@@ -71,6 +71,7 @@ def _other_metrics(
     yield CounterMetricFamily("tickbench_crashed_rooms", "Rooms that crashed", counters.crashed_rooms)
     yield _by_label("tickbench_refused", "Upgrade requests refused", "status", refused)
     yield _by_label("tickbench_closed", "Connections closed by the server", "code", counters.closed)
+    yield _by_label("tickbench_turned_away", "Requests that no library saw", "status", counters.turned_away)
     yield _by_label("tickbench_pages", "Pages made", "page", {path: counters.pages[path] for path in PAGES})
     seconds = {path: counters.pages_us[path] / 1_000_000 for path in PAGES}
     yield _by_label("tickbench_pages_seconds", "For which making pages held the event loop", "page", seconds)

@@ -184,9 +184,11 @@ def test_stats_count_closes_and_refusals(server: RunningServer, room: str) -> No
     player.send_frame(BINARY, b"x")
     assert player.expect_close() == 1003
     server.upgrade("/connect", {"Origin": "http://evil.example"})
+    server.request("/nowhere")
     wait_until(lambda: server.stats()["connections"] == 0)
     stats = server.stats()
     assert stats["closed"] == {**before["closed"], "1003": before["closed"].get("1003", 0) + 1}
+    assert stats["turned_away"] == {**before["turned_away"], "404": before["turned_away"].get("404", 0) + 1}
     assert stats["refused"] == {**before["refused"], "403": before["refused"].get("403", 0) + 1}
 
 

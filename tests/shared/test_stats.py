@@ -62,6 +62,7 @@ def test_stats_has_what_the_protocol_promises(core: ServerCore[Visitor]) -> None
         "dead",
         "crashed_rooms",
         "closed",
+        "turned_away",
         "pages",
         "refused",
         "process",

@@ -17,6 +17,7 @@ def test_ends_are_counted_by_the_code_that_we_sent() -> None:
 
 def test_the_report_has_every_counter() -> None:
     counters = Counters(accepted=5, frames_sent=8, slow_skips=1, slow_closed=2, busy_closed=7, dead=3, crashed_rooms=4)
+    counters.turned_away.update([429, 400, 400])
     assert counters.report() == {
         "accepted": 5,
         "frames_sent": 8,
@@ -26,6 +27,7 @@ def test_the_report_has_every_counter() -> None:
         "dead": 3,
         "crashed_rooms": 4,
         "closed": {},
+        "turned_away": {"400": 2, "429": 1},
         "pages": {path: {"count": 0, "us": 0} for path in ("/stats", "/metrics", "/scores")},
     }
 

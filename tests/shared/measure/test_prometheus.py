@@ -41,6 +41,7 @@ def test_every_figure_is_there_and_prometheus_reads_it() -> None:
     counters = Counters(accepted=9, frames_sent=8, slow_skips=1, slow_closed=2, busy_closed=7, crashed_rooms=4)
     counters.count_end("1008", dead=True)
     counters.count_page("/metrics", 1500)
+    counters.turned_away[400] += 1
     read = samples(rendered(ticks, counters))
     assert {key: value for key, value in read.items() if not key[0].endswith("_bucket")} == {
         ("tickbench_connections", ()): 12,
@@ -57,6 +58,7 @@ def test_every_figure_is_there_and_prometheus_reads_it() -> None:
         ("tickbench_refused_total", ("403",)): 2,
         ("tickbench_refused_total", ("503",)): 5,
         ("tickbench_closed_total", ("1008",)): 1,
+        ("tickbench_turned_away_total", ("400",)): 1,
         ("tickbench_pages_total", ("/stats",)): 0,
         ("tickbench_pages_total", ("/metrics",)): 1,
         ("tickbench_pages_total", ("/scores",)): 0,
