@@ -69,9 +69,10 @@ class Hooks:
         self._foreign: list[str] = []
 
     def on_parser(self, parser: LocustArgumentParser, **_: Any) -> None:
-        """Add our arguments, and say where a master listens: not on all interfaces, unless that is asked for."""
+        """Add our arguments; a master and the web UI listen on all interfaces only where that is asked for."""
         add_arguments(parser, self._scenarios)
-        parser.set_defaults(master_bind_host=LOOPBACK)
+        # Locust's web UI asks nobody who he is, and loads whatever host is entered there.
+        parser.set_defaults(master_bind_host=LOOPBACK, web_host=LOOPBACK)
         known, _ = parser.parse_known_args()
         self._foreign = foreign_settings(parser)
         if known.processes and (known.master_bind_host, known.master_bind_port) == (LOOPBACK, known.master_port):

@@ -22,7 +22,8 @@ install(events, all_scenarios())
 for words in json.loads(sys.argv.pop()):
     sys.argv[1:] = words
     parsed = argument_parser.get_parser(default_config_files=()).parse_args()
-    print(json.dumps([parsed.master_bind_host, parsed.master_bind_port, parsed.master_host, parsed.master_port]))
+    master = [parsed.master_bind_host, parsed.master_bind_port, parsed.master_host, parsed.master_port]
+    print(json.dumps([*master, parsed.web_host]))
 """
 
 
@@ -36,7 +37,7 @@ def parsed(*commands: str) -> list[list[Any]]:
 
 def test_workers_of_one_run_meet_on_a_port_of_their_own_on_loopback() -> None:
     own, again = parsed("--processes 2"), parsed("--processes 2 --users 3")
-    (host, port, worker_host, worker_port), *_ = own
+    ((host, port, worker_host, worker_port, _),) = own
     assert host == worker_host == "127.0.0.1"
     assert port == worker_port != 5557
     assert again[0][1] != port
@@ -51,8 +52,13 @@ def test_workers_from_elsewhere_meet_where_they_are_asked_to() -> None:
     )
     assert master[:2] == ["127.0.0.1", 5557]
     assert everywhere[:2] == ["*", 5557]
-    assert given == ["0.0.0.0", 5557, "127.0.0.1", 5557]  # noqa: S104 - it is what was asked for
-    assert both == ["127.0.0.1", 7000, "127.0.0.1", 7000]
+    assert given[:4] == ["0.0.0.0", 5557, "127.0.0.1", 5557]  # noqa: S104 - it is what was asked for
+    assert both[:4] == ["127.0.0.1", 7000, "127.0.0.1", 7000]
+
+
+def test_the_web_ui_is_there_for_others_only_where_that_is_asked_for() -> None:
+    by_default, everywhere, given = parsed("", "--web-host *", "--web-host 192.0.2.1")
+    assert (by_default[-1], everywhere[-1], given[-1]) == ("127.0.0.1", "*", "192.0.2.1")
 
 
 @pytest.fixture

@@ -184,7 +184,7 @@ def run_suite(begun: Results, pinning: Pinning, folder: ResultFolder, commands: 
     if next_run(suite, begun.runs) is None:
         console.print(f"nothing to do: every run is there already ({len(begun.runs)})", soft_wrap=True)
         return 0
-    console.print(announcement(suite, len(begun.runs)), soft_wrap=True)
+    console.print(escape(announcement(suite, len(begun.runs))), soft_wrap=True)
     if pinning.warning:
         console.print(f"[yellow]warning:[/yellow] {escape(pinning.warning)}")
     try:

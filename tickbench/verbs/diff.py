@@ -74,5 +74,5 @@ def table_of(differences: list[Difference]) -> Table:
         figure = f"{each.title}, {each.unit}" if each.unit else each.title
         ratio = interval_words(each.ratio) if each.ratio is not None else "-"
         words = "differs" if each.is_significant else "not significant"
-        table.add_row(escape(each.arm), figure, each.before, each.after, escape(ratio), words)
+        table.add_row(*map(escape, (each.arm, figure, each.before, each.after, ratio, words)))
     return table
