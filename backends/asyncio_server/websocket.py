@@ -24,6 +24,7 @@ from shared.wire.errors import ProtocolError
 from shared.wire.frames import Opcode
 from shared.wire.parser import FrameWalker, Message
 from shared.wire.request import READ_BYTES
+from shared.wire.session import SPARED_S
 
 if TYPE_CHECKING:
     from backends.asyncio_server.server import Server
@@ -149,6 +150,8 @@ class Doorkeeper(asyncio.BufferedProtocol):
         if self._library:
             self._library.connection_lost(exc)
         self._tell_arrival()
+        # They hold it in turn: who comes and goes by the thousand would lie about until the garbage is collected.
+        self.writer = self._library = self._timer = None
 
     def abort(self) -> None:
         """End the connection at once."""
@@ -193,8 +196,7 @@ class Doorkeeper(asyncio.BufferedProtocol):
         """Write an answer and hang up, once the peer has had time to read it."""
         self._door = None
         self._transport.write(answer)
-        self._transport.write_eof()
-        self._resume()
+        self.see_off()
         self._set_timer(self._server.config.limits.close_limit_s, self.abort)
 
     def _throw_away(self, nbytes: int) -> None:
@@ -204,7 +206,14 @@ class Doorkeeper(asyncio.BufferedProtocol):
             self._pause()
 
     def _give_up(self) -> None:
-        """Hang up on a peer that has not said in time what it wants."""
+        """Hang up on a peer that has not said in time what it wants, though we have looked."""
+        if self._door and not self._is_answering:
+            if self._server.core.stalls.is_recent(self._server.clock.now_us()):
+                self._set_timer(SPARED_S, self._hang_up)  # what it said may lie unread
+            else:
+                self._hang_up()
+
+    def _hang_up(self) -> None:
         if self._door and not self._is_answering:
             self._transport.close()
 
@@ -236,24 +245,35 @@ class Doorkeeper(asyncio.BufferedProtocol):
             ConnectionEndedError: the stream has ended.
 
         """
-        assert self._frames is not None and self._library  # noqa: S101, PT018 # it is open
-        while True:
+        while self._frames is not None:
             if self._frames.needs_bytes:
                 await self._await_bytes()
             await self._server.turns.take()
-            if (frames := self._frames.next_message()) is not None:
+            try:
+                frames = self._frames.next_message()
+            except ProtocolError:
+                self._stop_reading()
+                raise
+            if frames is not None and self._library:
+                self._library.data_received(frames)
+                return
+            if self.is_lost:  # the library takes nothing more
                 break
-        if self.is_lost:
-            raise ConnectionEndedError  # the library takes nothing more
-        self._library.data_received(frames)
+        raise ConnectionEndedError
 
     @property
     def has_ended(self) -> bool:
         """Whether the peer has hung up, though messages of it may be left to give out."""
         return self._has_ended or self._transport.is_closing()
 
-    def stop_reading(self) -> None:
-        """Throw away what comes from here on: the peer is to read what it was told."""
+    def see_off(self) -> None:
+        """Say that no more will be said, and throw away what comes: the peer is to read what it was told."""
+        self._stop_reading()
+        with suppress(OSError):  # the peer may have hung up already
+            if not self._transport.is_closing():
+                self._transport.write_eof()
+
+    def _stop_reading(self) -> None:
         self._frames = None
         self._resume()
 
@@ -348,9 +368,7 @@ class GameWebSocket(web.WebSocketResponse):
 
     async def linger(self, limit_s: float) -> None:
         """Let a peer that can't be read any more take our close frame: wait until it hangs up, at most ``limit_s``."""
-        self.door.stop_reading()
-        if not self.transport.is_closing():
-            self.transport.write_eof()
+        self.door.see_off()
         for _ in range(int(limit_s / STEP_S)):
             if self.has_ended():
                 return
