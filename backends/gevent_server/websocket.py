@@ -15,6 +15,7 @@ Mended here, each a fault of gevent-websocket 0.10.1:
 """
 
 import base64
+import errno
 import hashlib
 import logging
 import os
@@ -43,6 +44,27 @@ if TYPE_CHECKING:
     from backends.gevent_server.server import Server
 
 logger = logging.getLogger("tickbench")
+
+GONE = frozenset(
+    (
+        errno.ECONNABORTED,
+        errno.EPROTO,
+        errno.EPERM,
+        errno.ENOPROTOOPT,
+        errno.EOPNOTSUPP,
+        errno.ENETDOWN,
+        errno.ENETUNREACH,
+        errno.EHOSTDOWN,
+        errno.EHOSTUNREACH,
+        errno.ENONET,
+        errno.EBADF,
+    )
+)
+"""
+Why there is no connection though one was announced: what accept(2) says of one that has ended already, or is forbidden.
+
+EBADF is gevent's word for a new connection whose descriptor libuv has not let go of since it was another's.
+"""
 
 STEP_S = 0.02
 """How often a closing connection is looked at."""
@@ -177,6 +199,8 @@ class GameWSGIServer(WSGIServer):
         try:
             return super().do_read()
         except OSError as error:
+            if error.errno in GONE:
+                return None  # the library would stop for a while, or for good, and print a traceback
             if error.errno not in OUT_OF_THEM:
                 raise
             logger.error("no descriptor", exc_info=error)  # noqa: TRY400 # a filter makes one line of it

@@ -1,6 +1,8 @@
 """What is not a WebSocket: the page, the figures, and how a path is refused."""
 
 import json
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from shared.config import FANOUTS
+from tests.conftest import Serve
 from tests.support.bystander import undisturbed
 from tests.support.client import BINARY, Wire, parse_head, request_bytes
 from tests.support.server import RunningServer, wait_until
@@ -120,6 +123,23 @@ def test_an_answer_comes_in_one_piece(server: RunningServer) -> None:
         sock.sendall(request_bytes("GET", path, {"Host": "localhost"}))
         head, _, body = sock.recv(65536).partition(b"\r\n\r\n")
         assert len(body) == int(parse_head(head).headers["content-length"])
+
+
+def test_a_request_that_came_while_the_server_stood_still_is_answered(serve: Serve) -> None:
+    with serve("--handshake-limit", "0.5") as server:
+        waiting, half = server.dial(), server.dial()
+        request = request_bytes("GET", "/healthz", {"Host": "localhost"})
+        half.sendall(request[:9])
+        server.stats()  # by now it has read that
+        server.signal(signal.SIGSTOP)
+        try:
+            waiting.sendall(request)
+            half.sendall(request[9:])
+            time.sleep(1)
+        finally:
+            server.signal(signal.SIGCONT)
+        for sock in (waiting, half):
+            assert Wire(sock).read_response().status == 200
 
 
 def test_plain_requests_to_a_websocket_are_told_to_upgrade(server: RunningServer) -> None:
