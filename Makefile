@@ -121,9 +121,10 @@ check-python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "error: $(PYTHON) is no Python 3.11 or later; make PYTHON=/path/to/python3.11 would be right" >&2; exit 2; }
 
-# Into a folder of the checkout, by venv or, where that is missing, by pip; anew when another version is pinned.
+# Into a folder of the checkout, by venv or, where that is missing, by pip; anew when another version is pinned. Nothing is
+# built: what would build it is not pinned.
 .uv/bin/uv: $(PINNED) | check-python
 	rm -rf .uv
-	$(PYTHON) -m venv .uv && .uv/bin/python -m pip install --quiet --require-hashes -r $(PINNED) || \
-		{ rm -rf .uv && $(PYTHON) -m pip install --quiet --target .uv --require-hashes -r $(PINNED); }
+	$(PYTHON) -m venv .uv && .uv/bin/python -m pip install --quiet --only-binary :all: --require-hashes -r $(PINNED) || \
+		{ rm -rf .uv && $(PYTHON) -m pip install --quiet --target .uv --only-binary :all: --require-hashes -r $(PINNED); }
 	@touch $@

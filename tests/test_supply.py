@@ -58,7 +58,7 @@ def test_uv_is_fetched_by_version_and_by_hash() -> None:
     assert len(HASH.findall(PINNED)) > 10, "a wheel each for the usual machines"
     fetched = [line for line in (ROOT / "Makefile").read_text("utf-8").splitlines() if "pip install" in line]
     assert fetched
-    assert all("--require-hashes -r $(PINNED)" in line for line in fetched)
+    assert all("--only-binary :all: --require-hashes -r $(PINNED)" in line for line in fetched)
 
 
 def test_make_takes_the_uv_of_the_path_where_it_is_the_pinned_one(checkout: Path) -> None:
