@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from backends.asyncio_server.clock import Clock
 from shared.loops.turns import Turn
+from shared.wire.stalls import Stalls
 
 MOST_WOKEN = 32
 """At once, of those who wait: a task that is woken goes on in the next turn, and may find that over, too."""
@@ -18,8 +19,9 @@ MOST_WOKEN = 32
 class Turns:
     """Lets tasks go on for one turn of the event loop, about as long as its ``TURN_US`` says, and has others wait."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, stalls: Stalls) -> None:
         self._clock = clock
+        self._stalls = stalls
         self._turn = Turn()
         self._is_next_asked_for = False
         self._waiting: deque[asyncio.Future[None] | Callable[[], None]] = deque()  # tasks, and acts
@@ -30,6 +32,7 @@ class Turns:
         """Wait until there is time for something that a peer makes us do; mostly there is, and nobody waits."""
         if self._is_free():
             return
+        came_us = self._clock.now_us()
         wait: Callable[[asyncio.Future[None]], None] = self._waiting.append
         while True:
             woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -39,6 +42,7 @@ class Turns:
             finally:
                 self._woken -= not woken.cancelled()
             if self._has_time():
+                self._stalls.note_wait(came_us, self._clock.now_us())
                 return
             wait = self._first.append
 

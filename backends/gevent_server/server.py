@@ -51,12 +51,12 @@ class Server:
     def __init__(self, config: ServerConfig) -> None:
         self.config = config
         self.clock = Clock(config.clock)
-        self.turns = Turns(self.clock)
         self.watch = BlockingWatch()
         self.workers = Workers(config.workers, partial(Worker, config.worker_nice, config.worker_limit_s))
         self.core: ServerCore[Connection] = ServerCore(
             config, PACKAGES, self.clock.now_us(), self.clock.offset_us, self.workers.pids
         )
+        self.turns = Turns(self.clock, self.core.stalls)
         self.fanout = FANOUTS[config.fanout]()
         self.loops: dict[str, RoomLoop] = {}  # by room
         self._loop_mode = load_loop_mode(config.mode)

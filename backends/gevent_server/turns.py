@@ -12,6 +12,7 @@ from gevent.hub import Waiter
 
 from backends.gevent_server.clock import Clock
 from shared.loops.turns import Turn
+from shared.wire.stalls import Stalls
 
 
 class Turns:
@@ -22,8 +23,9 @@ class Turns:
     ``gevent.sleep(0)`` makes it do that, which runs whatever is ready again and again.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, stalls: Stalls) -> None:
         self._clock = clock
+        self._stalls = stalls
         self._turn = Turn()
         self._waiting: deque[Any] = deque()  # a waiter whose greenlet was killed is there yet, and wakes nobody
         self._looked: Any = None  # watches for the hub to have looked
@@ -54,7 +56,9 @@ class Turns:
         if not self._waiting:
             self._haste.start(_do_nothing)
         self._waiting.append(waiter)
+        came_us = self._clock.now_us()
         waiter.get()
+        self._stalls.note_wait(came_us, self._clock.now_us())
 
     def _begin(self) -> None:
         """Let those who wait go on, one after the other, while there is time; each comes back here when it waits."""

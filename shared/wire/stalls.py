@@ -42,6 +42,11 @@ class Stalls:
         backlog_us = min(max(ended_us - began_us, BACKLOG_US), MAX_BACKLOG_US)
         self._read_by_us = max(self._read_by_us, ended_us + backlog_us)
 
+    def note_wait(self, began_us: int, ended_us: int) -> None:
+        """Note how long somebody whose words are here had to wait for others; that is a stall like any other."""
+        if ended_us - began_us > STALL_US:
+            self.note(began_us, ended_us)
+
     def arrived_since(self, now_us: int) -> int:
         """Return the earliest time at which what is read now may have arrived."""
         # Not since the last turn: what was there then may wait for its own.

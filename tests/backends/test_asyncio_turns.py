@@ -14,6 +14,7 @@ import uvloop
 
 from backends.asyncio_server.turns import MOST_WOKEN, Turns
 from shared.loops.turns import TURN_US
+from shared.wire.stalls import STALL_US, Stalls
 
 UNIT_US = 100
 UNITS_A_TURN = TURN_US // UNIT_US
@@ -26,7 +27,8 @@ class House:
 
     def __init__(self) -> None:
         self.passed_us = 0
-        self.turns = Turns(self)  # type: ignore[arg-type] # a clock, as far as they know one
+        self.stalls = Stalls(0)
+        self.turns = Turns(self, self.stalls)  # type: ignore[arg-type] # a clock, as far as they know one
         self.units = [0] * GREEDY
         self.order: list[int] = []
 
@@ -95,6 +97,25 @@ def test_who_is_called_back_and_who_waits_come_in_order(run: Run) -> None:
         await asyncio.gather(*tasks)
         await pause()
         assert house.order == [*range(0, GREEDY, 2), *range(1, GREEDY, 2)]
+
+    run(story())
+
+
+def test_who_waits_for_long_waits_because_of_us(run: Run) -> None:
+    async def story() -> None:
+        house = House()
+        tasks = [asyncio.create_task(house.work(number)) for number in range(GREEDY)]
+        await asyncio.gather(*tasks)
+        assert not house.stalls.is_recent(0)
+        await asyncio.sleep(0)  # another turn
+        tasks = [asyncio.create_task(house.work(number)) for number in range(2 * UNITS_A_TURN)]
+        await asyncio.sleep(0)
+        came_us = house.passed_us
+        for _ in range(3):  # the loop is not held up: others go first
+            house.passed_us += STALL_US // 2
+            house.stalls.note_turn(house.passed_us)
+        await asyncio.gather(*tasks)
+        assert house.stalls.arrived_since(house.passed_us) <= came_us
 
     run(story())
 

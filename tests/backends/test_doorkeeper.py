@@ -15,6 +15,8 @@ from shared.core import ServerCore
 from shared.wire.errors import ProtocolError
 from shared.wire.frames import Opcode
 from shared.wire.request import READ_BYTES
+from shared.wire.session import SPARED_S
+from shared.wire.stalls import NO_STALLS, Stalls
 from tests.support.client import client_frame
 
 GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -68,12 +70,13 @@ class Transport(asyncio.Transport):
 class Scene:
     """A doorkeeper between the two; a peer says what is read."""
 
-    def __init__(self, handshake_limit_s: float = 5) -> None:
+    def __init__(self, handshake_limit_s: float = 5, stalls: Stalls = NO_STALLS) -> None:
         clock = Clock("loop")
         config = parse_arguments("asyncio", ["--handshake-limit", str(handshake_limit_s), "--close-limit", "0.05"])
         core: ServerCore[Any] = ServerCore(config, (), clock.now_us(), clock.offset_us)
+        core.stalls = stalls
         server: Any = SimpleNamespace(
-            core=core, clock=clock, turns=Turns(clock), read_buffer=bytearray(READ_BYTES), config=config
+            core=core, clock=clock, turns=Turns(clock, core.stalls), read_buffer=bytearray(READ_BYTES), config=config
         )
         self.transport, self.library = Transport(), Library()
         self.keeper = Doorkeeper(server, lambda: self.library)
@@ -148,6 +151,22 @@ def test_half_a_request_is_hung_up_on_and_one_that_is_answered_is_not() -> None:
         whole.keeper.answered()
         await asyncio.sleep(0.1)
         assert whole.transport.events == ["close"], "it asked for nothing more"
+
+    run(story())
+
+
+def test_nobody_is_hung_up_on_when_the_server_was_held_up_before_what_it_said_was_read() -> None:
+    async def story() -> None:
+        stalls = Stalls(0)  # whose last turn was long ago
+        silent, late = (Scene(0.05, stalls) for _ in range(2))
+        for scene in (silent, late):
+            scene.say(GET[:-2])
+        await asyncio.sleep(0.1)
+        assert silent.transport.events == []
+        late.say(GET[-2:])
+        await asyncio.sleep(1.1 * SPARED_S)
+        assert silent.transport.events == ["close"]
+        assert late.transport.events == []
 
     run(story())
 

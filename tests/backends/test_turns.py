@@ -18,6 +18,7 @@ import pytest
 
 from backends.gevent_server.turns import Turns
 from shared.loops.turns import TURN_US
+from shared.wire.stalls import STALL_US, Stalls
 
 UNIT_US = 100
 UNITS_A_TURN = TURN_US // UNIT_US
@@ -32,7 +33,8 @@ class House:
 
     def __init__(self) -> None:
         self.passed_us = 0
-        self.turns = Turns(self)  # type: ignore[arg-type] # a clock, as far as they know one
+        self.stalls = Stalls(0)
+        self.turns = Turns(self, self.stalls)  # type: ignore[arg-type] # a clock, as far as they know one
         self.units = [0] * GREEDY
         self.greenlets: list[Any] = []
 
@@ -123,6 +125,21 @@ def test_first_come_first_served(loop: str) -> None:
             wait_one_turn()
             gained = [now - then for now, then in zip(house.units, before, strict=True)]
             assert max(gained) - min(gained) <= 1
+
+    run_on(loop, scenario)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_who_waits_for_long_waits_because_of_us(loop: str) -> None:
+    def scenario(house: House) -> None:
+        house.flood()
+        came_us = house.passed_us
+        for _ in range(3):  # the loop is not held up: others go first
+            house.passed_us += STALL_US // 2
+            house.stalls.note_turn(house.passed_us)
+        wait_one_turn()
+        wait_one_turn()
+        assert house.stalls.arrived_since(house.passed_us) <= came_us
 
     run_on(loop, scenario)
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 
 from tests.conftest import Serve
-from tests.support.client import TEXT, Client, client_frame
+from tests.support.client import TEXT, Client, client_frame, request_bytes, upgrade_headers
 from tests.support.server import RunningServer
 
 pytestmark = pytest.mark.differs
@@ -46,6 +46,25 @@ def test_after_a_stop_who_kept_the_rate_plays_on_and_who_flooded_is_closed(serve
         slow.ping()
         assert flooder.expect_close() == 1008
         assert server.stats()["closed"] == {"1008": 1}
+
+
+def test_after_a_stop_the_rest_of_a_handshake_that_lies_unread_is_read(serve: Serve) -> None:
+    request = request_bytes("GET", "/connect", upgrade_headers({}))
+    with serve("--handshake-limit", "0.5") as server:
+        whole, half, silent = (server.keep_alive() for _ in range(3))
+        for player in (whole, half):
+            player.send_raw(request[:50])
+        server.signal(signal.SIGSTOP)
+        try:
+            whole.send_raw(request[50:])
+            half.send_raw(request[50:60])
+            time.sleep(STOP_S)
+        finally:
+            server.signal(signal.SIGCONT)
+        assert whole.read_response().status == 101
+        whole.enter()
+        for player in (half, silent):
+            assert player.read_to_eof() == b""
 
 
 def test_after_a_stop_nobody_is_out_of_time_whose_words_lie_unread(serve: Serve) -> None:

@@ -108,6 +108,16 @@ def test_what_others_held_up_counts_like_a_stall() -> None:
     assert server.stalls.is_recent(server.now)
 
 
+def test_a_long_wait_for_one_s_turn_is_a_stall_and_a_short_one_is_none() -> None:
+    server = Server()
+    server.runs(5)
+    server.stalls.note_wait(server.now - 250_000, server.now)
+    assert not server.stalls.is_recent(server.now)
+    server.stalls.note_wait(server.now - 250_001, server.now)
+    assert server.stalls.is_recent(server.now)
+    assert server.stalls.arrived_since(server.now) == server.now - 250_001
+
+
 def test_a_server_without_stalls_has_none() -> None:
     assert NO_STALLS.arrived_since(START) == START
     assert not NO_STALLS.is_recent(START)
