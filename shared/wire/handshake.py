@@ -18,6 +18,8 @@ from shared.wire.hosts import header_host, parse_host, url_host
 
 ROOM_NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
 DEFAULT_ROOM = "main"
+MAX_QUERY_LENGTH = 1024
+"""A room's name, each of its characters escaped, takes 101; one of 8,000 would take two milliseconds to be parsed."""
 RETRY_AFTER_S = 2
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
@@ -57,7 +59,9 @@ def check_upgrade(headers: Mapping[str, str], origins: Collection[str] = ()) -> 
 
 
 def room_name(query: str) -> str:
-    """Return the room that a URL's query asks for, unchecked."""
+    """Return the room that a URL's query asks for, unchecked; none has the name of one that is too long to look at."""
+    if len(query) > MAX_QUERY_LENGTH:
+        return ""
     return parse_qs(query, keep_blank_values=True).get("room", [DEFAULT_ROOM])[0]
 
 
@@ -138,6 +142,8 @@ def _upgrade_required(text: str) -> Refusal:
 
 
 def _is_key(key: str) -> bool:
+    if len(key) > 24:
+        return False
     try:
         return len(base64.b64decode(key, validate=True)) == 16
     except (binascii.Error, ValueError):

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.wire import handshake
 from shared.wire.handshake import busy, check_room, check_upgrade, origin_allowed, parse_origin, room_name
 
 GOOD = {
@@ -176,6 +177,27 @@ def test_no_origin_raises(origin: str, host: str) -> None:
 )
 def test_the_room_is_asked_for_in_the_query(query: str, name: str) -> None:
     assert room_name(query) == name
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["&".join(["a=b"] * 2000), "room=" + "%41" * 2500, "%" * 8000, "room=main&x=" + "y" * 8000],
+    ids=lambda query: query[:12],
+)
+def test_a_query_that_is_too_long_is_not_looked_at(query: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handshake, "parse_qs", None)
+    refusal = check_room(room_name(query))
+    assert refusal
+    assert refusal.status == 404
+
+
+def test_a_query_with_more_than_a_room_is_looked_at() -> None:
+    assert room_name("x=" + "y" * 1000 + "&room=den") == "den"
+
+
+def test_a_key_that_is_too_long_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handshake, "base64", None)
+    assert status(sec_websocket_key="A" * 8000) == 400
 
 
 @pytest.mark.parametrize("name", ["main", "a", "Z-9_", "x" * 32])
