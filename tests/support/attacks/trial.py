@@ -204,20 +204,28 @@ def stop(outcome: Outcome, server: RunningServer) -> None:
 
 def judge(outcome: Outcome, attack: Attack) -> None:
     """Note which promises were broken."""
-    quiet, during, after, faults = outcome.quiet, outcome.meanwhile, outcome.after, outcome.faults
+    outcome.faults += disturbed(outcome.quiet, outcome.meanwhile)
+    for name, figures in (("during", outcome.meanwhile), ("after", outcome.after)):
+        worst = max(figures.newcomers_ms, default=0.0)
+        if worst > NEWCOMER_MS:
+            outcome.faults.append(f"newcomer {name} it: {worst:.0f} ms")
+        if figures.refusals and not (attack.may_refuse and name == "during"):
+            outcome.faults.append(f"newcomer {name} it: {len(figures.refusals)} refused, {figures.refusals[0]}")
+    if closed := outcome.after.closed:
+        outcome.faults.append(f"closed after it: {len(closed)} good players, {closed[0]}")
+    if outcome.more_mib * 2**20 > MORE_BYTES:
+        outcome.faults.append(f"memory: {outcome.more_mib:.0f} MiB more, 10 s later")
+    if outcome.more_fds > MORE_FDS:
+        outcome.faults.append(f"descriptors: {outcome.more_fds} more, 10 s later")
+
+
+def disturbed(quiet: Figures, during: Figures) -> list[str]:
+    """Return what the good players suffered."""
+    faults = []
     if during.silence_ms > quiet.silence_ms + MORE_SILENCE_MS:
         faults.append(f"silence: {during.silence_ms:.0f} ms, {quiet.silence_ms:.0f} before")
     if during.skipped > quiet.skipped + MOST_SKIPPED:
         faults.append(f"skipped: {during.skipped} due times, {quiet.skipped} before")
-    if closed := during.closed or after.closed:
-        faults.append(f"closed: {len(closed)} good players, {closed[0]}")
-    for name, figures in (("during", during), ("after", after)):
-        worst = max(figures.newcomers_ms, default=0.0)
-        if worst > NEWCOMER_MS:
-            faults.append(f"newcomer {name} it: {worst:.0f} ms")
-        if figures.refusals and not (attack.may_refuse and name == "during"):
-            faults.append(f"newcomer {name} it: {len(figures.refusals)} refused, {figures.refusals[0]}")
-    if outcome.more_mib * 2**20 > MORE_BYTES:
-        faults.append(f"memory: {outcome.more_mib:.0f} MiB more, 10 s later")
-    if outcome.more_fds > MORE_FDS:
-        faults.append(f"descriptors: {outcome.more_fds} more, 10 s later")
+    if during.closed:
+        faults.append(f"closed: {len(during.closed)} good players, {during.closed[0]}")
+    return faults
