@@ -117,3 +117,11 @@ def test_suites_take_about_as_long_as_it_says() -> None:
         parts = re.findall(r"(\d+) (h|min|s)\b", said[name])
         seconds = sum(int(number) * {"h": 3600, "min": 60, "s": 1}[unit] for number, unit in parts)
         assert seconds == pytest.approx(estimate_s(load_suite(name)), rel=0.1), name
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_bounds_a_peer_is_bounded_by_flags_that_there_are(backend: str) -> None:
+    text = (ROOT / "docs" / "security.md").read_text("utf-8")
+    named = set(re.findall(r"`(--[a-z-]+)[ `]", text))
+    assert named
+    assert named <= flags_of(["tickbench", "serve", backend])

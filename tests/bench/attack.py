@@ -25,6 +25,7 @@ from shared.config import FANOUTS, LOOPS
 from shared.loops.modes import MODES
 from tests.support.attacks.engine import Attack
 from tests.support.attacks.kinds import ATTACKS
+from tests.support.attacks.taken import Taken
 from tests.support.attacks.trial import (
     Outcome,
     Sizes,
@@ -138,10 +139,13 @@ def stand(
     """Have it stand one more, again beside a new quiet run if it did not, and note the worst."""
     for quiet in (outcome.quiet, None):
         beside = quiet or quiet_run(watch, QUIET_S)
-        with under_attack(attack, server, attack.full, seconds, arm.room_for(attack)) as process:
+        with (
+            Taken(server.pids) as taken,
+            under_attack(attack, server, attack.full, seconds, arm.room_for(attack)) as process,
+        ):
             process.wait(seconds + WAIT_S)
         seen = watch.figures()
-        faults = disturbed(beside, seen)
+        faults = disturbed(attack, beside, seen, taken)
         if not faults:
             break
     worst = outcome.meanwhile
@@ -151,7 +155,18 @@ def stand(
 
 
 def table(rows: list[Row]) -> Table:
-    shown = Table("arm", "attack", "quiet, ms", "silence, ms", "skipped", "newcomer, ms", "memory, MiB", "stop, s", "")
+    shown = Table(
+        "arm",
+        "attack",
+        "quiet, ms",
+        "silence, ms",
+        "skipped",
+        "taken, ms",
+        "newcomer, ms",
+        "memory, MiB",
+        "stop, s",
+        "",
+    )
     for row in rows:
         outcome = row.outcomes[-1]
         newcomer = max((*outcome.meanwhile.newcomers_ms, *outcome.after.newcomers_ms), default=0.0)
@@ -161,6 +176,7 @@ def table(rows: list[Row]) -> Table:
             f"{outcome.quiet.silence_ms:.0f}",
             f"{outcome.meanwhile.silence_ms:.0f}",
             f"{outcome.meanwhile.skipped}",
+            f"{outcome.taken_ms:.0f}",
             f"{newcomer:.0f}",
             f"{outcome.more_mib:+.0f}",
             "-" if outcome.stop_s is None else f"{outcome.stop_s:.1f}",

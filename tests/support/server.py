@@ -130,6 +130,10 @@ class RunningServer:
         """Return its child processes."""
         return psutil.Process(self.process.pid).children(recursive=True)
 
+    def pids(self) -> list[int]:
+        """Return its process ID, and those of its child processes."""
+        return [self.process.pid, *(child.pid for child in self.children())]
+
     def held(self) -> Held:
         """Return what it holds."""
         process = psutil.Process(self.process.pid)

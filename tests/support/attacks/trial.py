@@ -2,8 +2,8 @@
 One attack on one server, beside good players: what it did to them, and which promises it broke.
 
 A quiet stretch, the attack, and what comes after: newcomers, memory and descriptors; and the attack again, with a stop
-in the midst of it. The bounds are those of the quiet stretch beside it, as somebody else may have the machine; whoever
-asks runs what failed once more.
+in the midst of it. The bounds are those of the quiet stretch beside it, beyond what others took of the server's time
+meanwhile; whoever asks runs once more what broke a promise.
 """
 
 import json
@@ -22,6 +22,7 @@ import psutil
 
 from tests.support.attacks.bystanders import ENTER_LIMIT_S, Figures
 from tests.support.attacks.engine import Attack
+from tests.support.attacks.taken import Taken
 from tests.support.server import STOP_LIMIT_S, RunningServer
 
 ROOT = Path(__file__).parents[3]
@@ -67,6 +68,8 @@ class Outcome:
     """Resident memory, 10 s later at the latest."""
     peak_mib: float = 0.0
     more_fds: int = 0
+    taken_ms: float = 0.0
+    """By others, of the server's time, during the attack."""
     stop_s: float | None = None
     faults: list[str] = field(default_factory=list)
     """The promises that were broken."""
@@ -127,10 +130,10 @@ class Held(NamedTuple):
 
 
 def held(server: RunningServer) -> Held:
-    processes = [psutil.Process(server.process.pid), *server.children()]
     rss, fds = 0, 0
-    for process in processes:
+    for pid in server.pids():
         with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(pid)
             rss += process.memory_info().rss
             fds += process.num_fds()
     return Held(rss, fds)
@@ -145,7 +148,7 @@ def try_attack(attack: Attack, server: RunningServer, sizes: Sizes, room: str = 
         stack.callback(watch.end)
         outcome.quiet = quiet_run(watch, sizes.quiet_s)
         before = held(server)
-        with under_attack(attack, server, size, sizes.attack_s, room) as process:
+        with Taken(server.pids) as taken, under_attack(attack, server, size, sizes.attack_s, room) as process:
             peak = before.rss_bytes
             until = time.monotonic() + sizes.attack_s + ANSWER_LIMIT_S
             while process.poll() is None and time.monotonic() < until:
@@ -153,12 +156,14 @@ def try_attack(attack: Attack, server: RunningServer, sizes: Sizes, room: str = 
                 time.sleep(0.1)
             outcome.meanwhile = watch.figures()
             outcome.told = json.loads(process.communicate(timeout=5)[0])
+        outcome.taken_ms = taken.all_ms
+        outcome.faults += disturbed(attack, outcome.quiet, outcome.meanwhile, taken)
         outcome.peak_mib = (peak - before.rss_bytes) / 2**20
         look_after(outcome, server, watch, before, sizes.after_s)
         with under_attack(attack, server, size, sizes.attack_s + STOP_LIMIT_S, room):
             time.sleep(min(MIDST_S, sizes.attack_s))
             stop(outcome, server)
-    judge(outcome, attack)
+    judge(outcome)
     return outcome
 
 
@@ -202,30 +207,37 @@ def stop(outcome: Outcome, server: RunningServer) -> None:
         outcome.faults.append(f"SIGTERM: exit {status} after {outcome.stop_s:.1f} s")
 
 
-def judge(outcome: Outcome, attack: Attack) -> None:
-    """Note which promises were broken."""
-    outcome.faults += disturbed(outcome.quiet, outcome.meanwhile)
-    for name, figures in (("during", outcome.meanwhile), ("after", outcome.after)):
-        worst = max(figures.newcomers_ms, default=0.0)
-        if worst > NEWCOMER_MS:
-            outcome.faults.append(f"newcomer {name} it: {worst:.0f} ms")
-        if figures.refusals and not (attack.may_refuse and name == "during"):
-            outcome.faults.append(f"newcomer {name} it: {len(figures.refusals)} refused, {figures.refusals[0]}")
-    if closed := outcome.after.closed:
-        outcome.faults.append(f"closed after it: {len(closed)} good players, {closed[0]}")
+def judge(outcome: Outcome) -> None:
+    """Note which promises were broken after the attack."""
+    after = outcome.after
+    outcome.faults += kept_out(after, 0.0, " after it")
+    if after.closed:
+        outcome.faults.append(f"closed after it: {len(after.closed)} good players, {after.closed[0]}")
     if outcome.more_mib * 2**20 > MORE_BYTES:
         outcome.faults.append(f"memory: {outcome.more_mib:.0f} MiB more, 10 s later")
     if outcome.more_fds > MORE_FDS:
         outcome.faults.append(f"descriptors: {outcome.more_fds} more, 10 s later")
 
 
-def disturbed(quiet: Figures, during: Figures) -> list[str]:
-    """Return what the good players suffered."""
-    faults = []
-    if during.silence_ms > quiet.silence_ms + MORE_SILENCE_MS:
+def disturbed(attack: Attack, quiet: Figures, during: Figures, taken: Taken) -> list[str]:
+    """Return what good players and newcomers suffered, beyond what others took of the server's time."""
+    faults = kept_out(during, taken.within_ms(max(during.newcomers_ms, default=0.0)), "")
+    if attack.may_refuse:
+        faults = [fault for fault in faults if "refused" not in fault]
+    if during.silence_ms - taken.within_ms(during.silence_ms) > quiet.silence_ms + MORE_SILENCE_MS:
         faults.append(f"silence: {during.silence_ms:.0f} ms, {quiet.silence_ms:.0f} before")
-    if during.skipped > quiet.skipped + MOST_SKIPPED:
+    if during.skipped - taken.all_ms // PERIOD_MS > quiet.skipped + MOST_SKIPPED:
         faults.append(f"skipped: {during.skipped} due times, {quiet.skipped} before")
     if during.closed:
         faults.append(f"closed: {len(during.closed)} good players, {during.closed[0]}")
+    return faults
+
+
+def kept_out(figures: Figures, taken_ms: float, when: str) -> list[str]:
+    """Return what newcomers suffered."""
+    faults = []
+    if (worst := max(figures.newcomers_ms, default=0.0)) - taken_ms > NEWCOMER_MS:
+        faults.append(f"newcomer{when}: {worst:.0f} ms")
+    if figures.refusals:
+        faults.append(f"newcomer{when}: {len(figures.refusals)} refused, {figures.refusals[0]}")
     return faults
