@@ -216,12 +216,13 @@ def parse_arguments(backend: str, argv: Sequence[str] | None = None) -> ServerCo
     return config
 
 
-def prepare_process() -> None:
+def prepare_process(config: ServerConfig) -> None:
     """Give it all descriptors that it may have, none of them for a closed stream, and a stderr that keeps nobody."""
     occupy_closed_streams()
     let_nobody_keep_us()
-    if (limit := allow_many_descriptors()) < LEAST_DESCRIPTORS:
-        fail_usage(f"no more than {limit} files may be open here; a server needs {LEAST_DESCRIPTORS}, see ulimit -n")
+    least = LEAST_DESCRIPTORS + (config.workers if config.mode == "process" else 0)
+    if (limit := allow_many_descriptors()) < least:
+        fail_usage(f"no more than {limit} files may be open here; a server needs {least}, see ulimit -n")
 
 
 def fail_usage(message: str) -> NoReturn:

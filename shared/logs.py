@@ -9,7 +9,6 @@ import ctypes
 import io
 import logging
 import os
-import select
 import stat
 import sys
 from contextlib import suppress
@@ -21,6 +20,8 @@ QUIET_S = 60.0
 
 _PIECE_BYTES = 512
 """Of what is written at once: whatever says that it takes something takes as much, POSIX's PIPE_BUF."""
+_POLLOUT = 4
+"""<poll.h>"""
 _poll: Any = ctypes.CDLL(None).poll  # that of the select module may be gevent's, which lets others run meanwhile
 
 
@@ -45,7 +46,7 @@ class SparingLog:
         self._logger = logger
         self._things: dict[str, OnceAMinute] = {}  # by text; of few
 
-    def error(self, text: str, *arguments: object, exc_info: BaseException | None = None) -> None:
+    def say(self, text: str, *arguments: object, exc_info: BaseException | None = None) -> None:
         """Log ``text % arguments``, unless the same text was logged within a minute."""
         info = (type(exc_info), exc_info, exc_info.__traceback__) if exc_info else None
         name, level = self._logger.name, logging.ERROR
@@ -122,5 +123,5 @@ class _Polled(ctypes.Structure):
 
 def _takes(descriptor: int) -> bool:
     """Whether a write would not wait (poll(2))."""
-    polled = _Polled(descriptor, select.POLLOUT, 0)
-    return _poll(ctypes.byref(polled), 1, 0) == 1 and bool(polled.happened & select.POLLOUT)
+    polled = _Polled(descriptor, _POLLOUT, 0)
+    return _poll(ctypes.byref(polled), 1, 0) == 1 and bool(polled.happened & _POLLOUT)

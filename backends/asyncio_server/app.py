@@ -127,7 +127,7 @@ async def upgrade(request: web.Request) -> web.StreamResponse:
     try:
         await ws.open(request)
         session = (EchoSession if is_echo else Session)(limits, server.clock.now_us(), server.core.stalls)
-        await Connection(server, ws, session, None if room is None else server.room_loop(room)).run()
+        await Connection(server, ws, session, server.find_loop(room, session)).run()
     except ConnectionError:
         pass  # the peer was gone before it had its answer
     finally:

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import cast
 
 from shared.rooms.remote import Answer, Exchange, Request
@@ -31,11 +32,13 @@ class Worker(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._unsent = bytearray()  # asked before the socket had its transport
         ours, theirs = socket.socketpair()
-        with theirs:
+        with theirs, ExitStack() as undone:
+            undone.callback(ours.close)
             # A process group of its own: a Ctrl-C in the terminal is its parent's to act on.
             self._process = subprocess.Popen(
                 worker_command(theirs.fileno(), nice), pass_fds=[theirs.fileno()], process_group=0
             )
+            undone.pop_all()
         self.pid = self._process.pid
         self._connecting = asyncio.ensure_future(
             asyncio.get_running_loop().create_unix_connection(lambda: self, sock=ours)

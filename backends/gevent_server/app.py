@@ -76,7 +76,7 @@ def upgrade() -> Response:
     room = None if is_echo else room_name(request.environ["QUERY_STRING"])
     session = (EchoSession if is_echo else Session)(server.config.limits, server.clock.now_us(), server.core.stalls)
     ws = request.environ["wsgi.websocket"]
-    Connection(server, ws, session, None if room is None else server.room_loop(room)).run()
+    Connection(server, ws, session, server.find_loop(room, session)).run()
     return Response()
 
 

@@ -27,9 +27,10 @@ from shared.config import ServerConfig, fail_usage, prepare_process
 from shared.core import ServerCore
 from shared.descriptors import ShortageFilter
 from shared.heap import settle_heap
+from shared.logs import SparingLog
 from shared.packages import needed_by
 from shared.wire.frames import CloseCode
-from shared.wire.session import STOPPING
+from shared.wire.session import CANT_OPEN, STOPPING, Session
 from shared.workers import Workers
 
 logger = logging.getLogger("tickbench")
@@ -52,6 +53,7 @@ class Server:
         self.config = config
         self.clock = Clock(config.clock)
         self.watch = BlockingWatch()
+        self.log = SparingLog(logger)
         self.workers = Workers(config.workers, partial(Worker, config.worker_nice, config.worker_limit_s))
         self.core: ServerCore[Connection] = ServerCore(
             config, PACKAGES, self.clock.now_us(), self.clock.offset_us, self.workers.pids
@@ -75,6 +77,17 @@ class Server:
                 self.core.forget_room(room)  # half a room would stay for ever
                 raise
         return self.loops[name]
+
+    def find_loop(self, room_name: str | None, session: Session) -> RoomLoop | None:
+        """Return the loop of the room that a connection is for; send it away where that can't be opened."""
+        if room_name is None:
+            return None
+        try:
+            return self.room_loop(room_name)
+        except OSError as error:  # there is no descriptor, or no process, for a child
+            self.log.say("newcomers are sent away: a room can't be opened (%s)", error)
+            session.close(CloseCode.TRY_AGAIN_LATER, CANT_OPEN, self.clock.now_us())
+            return None
 
     def room_crashed(self, loop: RoomLoop, error: BaseException | None) -> None:
         """End the room of a loop that raised, and nothing else; say why, once (None: that is said already)."""
@@ -139,8 +152,8 @@ class Server:
             gevent.sleep(HOUSEKEEPING_S)
             try:
                 self._look_around(self.clock.now_us())
-            except Exception:  # whatever it is, the others are looked after all the same
-                logger.exception("a fault while keeping house")
+            except Exception as error:  # noqa: BLE001 # whatever it is, the others are looked after all the same
+                self.log.say("a fault while keeping house", exc_info=error)
 
     def _look_around(self, now_us: int) -> None:
         """Wake connections that something is due for; end slow consumers and rooms that are not kept."""
@@ -219,7 +232,7 @@ def choose_event_loop(name: str) -> None:
 
 def serve(config: ServerConfig) -> int:
     """Run a server; return the exit status."""
-    prepare_process()
+    prepare_process(config)
     choose_event_loop(config.loop)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logger.addFilter(ShortageFilter())

@@ -6,7 +6,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import gevent
 from gevent.event import Event
@@ -36,12 +36,14 @@ class Worker:
         self._has_ended = False
         self._status: int | None = None  # once it has ended
         self._socket, theirs = socket.socketpair()
-        with theirs:
+        with theirs, ExitStack() as undone:
+            undone.callback(self._socket.close)
             os.set_inheritable(theirs.fileno(), True)  # noqa: FBT003 # as the library names it
             command = worker_command(theirs.fileno(), nice)
             # A patched process must not be forked, which gevent's Popen does; and the plain one is out of order then.
             # A process group of its own: a Ctrl-C in the terminal is its parent's to act on.
             self.pid = os.posix_spawn(command[0], command, os.environ, setpgroup=0)
+            undone.pop_all()
         self._reader, self._writer = gevent.spawn(self._read), gevent.spawn(self._write)
 
     @property

@@ -145,7 +145,7 @@ class FileScores:
         try:
             stored = self._connection.execute(_LOAD, parameters).fetchall()
         except sqlite3.DatabaseError as error:
-            self._log.error("room %s begins without scores: they can't be read from %s (%s)", room, self._path, error)
+            self._log.say("room %s begins without scores: they can't be read from %s (%s)", room, self._path, error)
             return []
         rows = [row for name, score in stored if (row := _checked(name, score))]
         best: dict[str, int] = {}
@@ -171,10 +171,10 @@ class FileScores:
         self._next_look_us = now_us + LOOK_US
         self._write_waiting(list(islice(self._waiting, AT_ONCE)))
         if self._fault:
-            self._log.error("the write-ahead log of %s grows: it can't be copied (%s)", self._path, self._fault)
+            self._log.say("the write-ahead log of %s grows: it can't be copied (%s)", self._path, self._fault)
             self._fault = None
         if not self._is_in_its_place():
-            self._log.error("%s was taken away: scores go nowhere until the server is started anew", self._path)
+            self._log.say("%s was taken away: scores go nowhere until the server is started anew", self._path)
             return False
         self._is_copying = self._saves - self._copied >= SAVES_A_CHECKPOINT
         return self._is_copying
@@ -213,7 +213,7 @@ class FileScores:
                 del self._waiting[room]  # these rows will never do
                 raise
             except sqlite3.DatabaseError as error:
-                self._log.error("no score is kept in %s (%s), but in memory until one can be", self._path, error)
+                self._log.say("no score is kept in %s (%s), but in memory until one can be", self._path, error)
                 if isinstance(error, sqlite3.OperationalError):
                     return  # a full disk, say: the next one would fare no better
                 self._waiting[room] = self._waiting.pop(room)  # its part of the file is damaged: the others come first

@@ -25,6 +25,7 @@ from shared.wire.stalls import NO_STALLS, Stalls
 ECHO_LIMIT_BYTES = 2**20
 
 STOPPING = "the server is shutting down"
+CANT_OPEN = "the room can't be opened now"
 """Why a connection is closed with 1001."""
 
 TOO_SLOW = "a slow consumer"

@@ -1,6 +1,9 @@
 """The end of descriptors is no end of the game: newcomers are told so at once or wait, and get in when others leave."""
 
+import json
+import os
 import resource
+import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,8 +11,9 @@ from contextlib import contextmanager
 import psutil
 import pytest
 
+from shared.workers import place_of_room
 from tests.conftest import Serve
-from tests.support.client import PATIENCE_S, Wire
+from tests.support.client import PATIENCE_S, Wire, request_bytes
 from tests.support.player import Player
 from tests.support.server import RunningServer, wait_until
 
@@ -105,3 +109,45 @@ def test_who_cannot_be_accepted_waits_and_one_line_says_so(serve: Serve, room: s
         newcomer.next_tick()
         assert len(server.log.splitlines()) <= 1, server.log
         assert "Traceback" not in server.log
+
+
+def test_a_child_that_can_t_be_started_is_said_in_one_line_and_newcomers_are_sent_away(serve: Serve) -> None:
+    """None is free, and newcomers are on low numbers, where they may be seated."""
+    with serve("--mode", "process", "--workers", "2", "--tick-rate", "50", "--tick-budget", "0", logs=True) as server:
+        player = server.enter("main")
+        waiting = [server.keep_alive() for _ in range(LIMIT // 4)]
+        wait_until(lambda: server.held().fds > len(waiting))
+        host = {"Host": "{}:{}".format(*server.address)}
+        hers = {room: place_of_room(room, 2) for room in ("main", "a", "b", "c", "d")}
+        other = next(room for room in hers if hers[room] != hers["main"])
+        os.kill(sorted(child.pid for child in server.children())[hers[other]], signal.SIGKILL)
+        wait_until(lambda: "was ended by signal 9" in server.log)
+        fillers = [server.keep_alive() for _ in range(LIMIT)]
+        wait_until(lambda: server.held().fds > LIMIT)
+        with limited(server, LIMIT // 2):
+            for newcomer in waiting[:2]:  # each leaves one, and a child needs two
+                assert newcomer.upgrade(f"/connect?room={other}", host).status == 101
+                assert newcomer.expect_close() == 1013
+            for _ in range(5):
+                player.next_tick()
+        assert server.log.count("newcomers are sent away: a room can't be opened") == 1
+        assert "Traceback" not in server.log
+        assert server.room_stats(other) is None
+        fillers[0].hang_up()
+        server.enter(other).next_tick()
+
+
+def test_stats_answers_without_a_descriptor(serve: Serve) -> None:
+    with serve() as server:
+        asker, host = Wire(server.dial()), {"Host": "{}:{}".format(*server.address)}
+        asker.send_raw(request_bytes("GET", "/stats", host))
+        assert json.loads(asker.read_response().body)["process"]["not_read"] is None
+        fillers = [server.dial() for _ in range(10)]
+        wait_until(lambda: server.held().fds > len(fillers))
+        with limited(server, 8):
+            asker.send_raw(request_bytes("GET", "/stats", host))
+            answer = asker.read_response()
+            assert answer.status == 200
+            process = json.loads(answer.body)["process"]
+        assert "Too many open files" in process["not_read"]
+        assert process["rss_bytes"] > 0
