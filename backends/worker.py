@@ -13,6 +13,7 @@ import sys
 import traceback
 
 from shared.heap import settle_heap
+from shared.logs import let_nobody_keep_us
 from shared.rooms.remote import READ_BYTES, Failed, Games, MessageReader, decode_request, encode_message
 
 PR_SET_PDEATHSIG = 1
@@ -32,6 +33,7 @@ def serve(sock: socket.socket) -> None:
 
 def main() -> None:
     """Serve the socket that was inherited."""
+    let_nobody_keep_us()
     os.nice(int(sys.argv[2]))
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # its parent's to act on, which may have something to say yet

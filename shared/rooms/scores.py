@@ -26,6 +26,8 @@ LOOK_US = 1_000_000
 """How often it is looked at what waits."""
 SAVES_A_CHECKPOINT = 256
 """After which the write-ahead log has some 1 to 3 MiB."""
+MAX_LOG_BYTES = 4 * 2**20
+"""To which the log is cut when it begins again, should it have grown beyond that."""
 MAX_NAME_BYTES = 4 * MAX_NAME_LENGTH
 MAX_SCORE = 2**53
 """Beyond it a JSON number is no exact integer for everybody."""
@@ -118,7 +120,7 @@ class FileScores:
         self._saves = 0
         self._copied = 0  # of them; by the thread
         self._is_copying = False
-        self._fault: sqlite3.Error | None = None  # of the thread
+        self._fault = ""  # that the thread met
         self._next_look_us = 0
         try:
             self._held = _hold(path)
@@ -172,7 +174,7 @@ class FileScores:
         self._write_waiting(list(islice(self._waiting, AT_ONCE)))
         if self._fault:
             self._log.say("the write-ahead log of %s grows: it can't be copied (%s)", self._path, self._fault)
-            self._fault = None
+            self._fault = ""
         if not self._is_in_its_place():
             self._log.say("%s was taken away: scores go nowhere until the server is started anew", self._path)
             return False
@@ -186,10 +188,12 @@ class FileScores:
             with closing(sqlite3.connect(self._place, uri=True, timeout=0, isolation_level=None)) as connection:
                 connection.execute("PRAGMA synchronous = NORMAL")
                 _, pages, copied = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-            if copied == pages and self._saves == saves:  # else it can't begin again: there is something to copy yet
+            if copied < pages:
+                self._fault = "another program is reading it"
+            elif self._saves == saves:  # else it can't begin again: there is something to copy yet
                 self._copied = saves
         except sqlite3.Error as error:
-            self._fault = error
+            self._fault = str(error)
         finally:
             self._is_copying = False
 
@@ -276,6 +280,7 @@ def _open(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute(f"PRAGMA journal_size_limit = {MAX_LOG_BYTES}")
         connection.execute(
             "CREATE TABLE IF NOT EXISTS top_scores"
             " (room TEXT, rank INTEGER, name TEXT, score INTEGER, PRIMARY KEY (room, rank)) WITHOUT ROWID"
@@ -286,6 +291,8 @@ def _open(path: Path) -> sqlite3.Connection:
     except sqlite3.Error:
         connection.close()
         raise
+    with suppress(sqlite3.Error):  # where it can't be done now, a thread does it later
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # of the last server, if that was killed
     return connection
 
 

@@ -13,7 +13,15 @@ from typing import Any
 import pytest
 
 from shared.logs import SparingLog
-from shared.rooms.scores import LOOK_US, SAVES_A_CHECKPOINT, FileScores, MemoryScores, ScoreStore, open_scores
+from shared.rooms.scores import (
+    LOOK_US,
+    MAX_LOG_BYTES,
+    SAVES_A_CHECKPOINT,
+    FileScores,
+    MemoryScores,
+    ScoreStore,
+    open_scores,
+)
 
 ROWS = [("ann", 9), ("bob", 9), ("Änn \U0001f40d", 3)]
 
@@ -154,6 +162,42 @@ def test_a_checkpoint_that_fails_is_said_and_tried_again(tmp_path: Path, caplog:
     scores.checkpoint()
     assert not scores.look(2 * LOOK_US)
     scores.close()
+
+
+def test_who_reads_for_long_lets_the_log_grow_and_that_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    scores, log = FileScores(tmp_path / "scores.db"), tmp_path / "scores.db-wal"
+    with closing(sqlite3.connect(tmp_path / "scores.db", isolation_level=None)) as reader:
+        scores.save("main", ROWS)
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM top_scores").fetchall()
+        for number in range(3 * SAVES_A_CHECKPOINT):
+            scores.save(f"room {number}", ROWS)
+        assert scores.look(0)
+        scores.checkpoint()
+        assert scores.look(LOOK_US), "tried again"
+        assert "grows: it can't be copied (another program is reading it)" in caplog.text
+        reader.execute("COMMIT")
+    assert log.stat().st_size > MAX_LOG_BYTES
+    scores.checkpoint()
+    assert not scores.look(2 * LOOK_US)
+    scores.save("main", ROWS)
+    assert log.stat().st_size <= MAX_LOG_BYTES
+    scores.close()
+
+
+def test_what_a_killed_server_left_in_the_log_is_copied_at_the_next_start(tmp_path: Path) -> None:
+    scores = FileScores(tmp_path / "scores.db")
+    for number in range(100):
+        scores.save(f"room {number}", ROWS)
+    for name in ("scores.db", "scores.db-wal"):
+        shutil.copy(tmp_path / name, tmp_path / name.replace("scores", "killed"))
+    scores.close()
+    again = FileScores(tmp_path / "killed.db")
+    assert (tmp_path / "killed.db-wal").stat().st_size == 0
+    assert again.load("room 99") == ROWS
+    again.close()
 
 
 def test_a_file_that_is_taken_away_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
