@@ -217,7 +217,7 @@ class Server:
     def _disown(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
-            logger.error("a task of the server failed", exc_info=error)
+            self.log.say("a task of the server failed", exc_info=error)
 
 
 def listen(host: str, port: int, backlog: int) -> socket.socket:

@@ -168,7 +168,7 @@ class FileScores:
 
     def look(self, now_us: int) -> bool:
         """Write what waits; return whether :meth:`checkpoint` is to be called, in a thread."""
-        if self._is_copying or now_us < self._next_look_us:
+        if now_us < self._next_look_us:
             return False
         self._next_look_us = now_us + LOOK_US
         self._write_waiting(list(islice(self._waiting, AT_ONCE)))
@@ -178,11 +178,13 @@ class FileScores:
         if not self._is_in_its_place():
             self._log.say("%s was taken away: scores go nowhere until the server is started anew", self._path)
             return False
-        self._is_copying = self._saves - self._copied >= SAVES_A_CHECKPOINT
-        return self._is_copying
+        return not self._is_copying and self._saves - self._copied >= SAVES_A_CHECKPOINT
 
     def checkpoint(self) -> None:
         """Copy what the write-ahead log has into the file; takes as long as the disk does."""
+        if self._is_copying:  # a thread that was asked for before came late
+            return
+        self._is_copying = True
         saves = self._saves
         try:
             with closing(sqlite3.connect(self._place, uri=True, timeout=0, isolation_level=None)) as connection:
