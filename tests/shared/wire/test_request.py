@@ -1,5 +1,6 @@
 """What is a request and what is none; the whole table is in tests/support/requests.py."""
 
+import h11
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +10,7 @@ from shared.wire.request import (
     MAX_FIELDS,
     MAX_HEAD_BYTES,
     MAX_LINE_BYTES,
+    PASSED_ON,
     READ_BYTES,
     HeadReader,
     Request,
@@ -202,21 +204,54 @@ def test_byte_by_byte_changes_nothing() -> None:
         assert read(data, [1]) == read(data)
 
 
-@given(
-    st.lists(st.sampled_from(CORPUS), min_size=1, max_size=2).map(b"".join),
-    st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 2), st.binary(max_size=3)), max_size=4),
-    SIZES,
-)
-def test_no_mutation_makes_it_raise_anything_else(
-    data: bytes, changes: list[tuple[float, int, bytes]], sizes: list[int]
-) -> None:
+Mutation = tuple[float, int, bytes]
+MUTATIONS = st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 2), st.binary(max_size=3))
+
+
+def mutated(data: bytes, changes: list[Mutation]) -> bytes:
+    """Return the bytes with some left out and others put in: at which share of them, how many, and which."""
     for share, removed, added in changes:
         place = int(share * len(data))
         data = data[:place] + added + data[place + removed :]
+    return data
+
+
+@given(
+    st.lists(st.sampled_from(CORPUS), min_size=1, max_size=2).map(b"".join),
+    st.lists(MUTATIONS, max_size=4),
+    SIZES,
+)
+def test_no_mutation_makes_it_raise_anything_else(data: bytes, changes: list[Mutation], sizes: list[int]) -> None:
+    data = mutated(data, changes)
     assert read(data, sizes) == read(data)
     for request in read(data):
         if isinstance(request, Request):
             assert_the_head_is_the_same_request(request)
+
+
+@given(st.sampled_from(CORPUS), st.lists(MUTATIONS, max_size=4))
+def test_what_is_taken_another_strict_parser_reads_as_we_do(data: bytes, changes: list[Mutation]) -> None:
+    for request in read(mutated(data, changes))[:1]:
+        if isinstance(request, Request) and request.minor and request.path:
+            event = parsed_by_h11(request.head(request.path, is_upgrade=request.asks_to_upgrade))
+            target = request.path if request.query is None else f"{request.path}?{request.query}"
+            assert (event.method, event.target) == (request.method.encode(), target.encode())
+            names = [name for name, _ in event.headers]
+            assert len(set(names)) == len(names), "no field comes twice"
+            fields = dict(event.headers)
+            assert fields.pop(b"host") == request.host.encode()
+            assert (fields.pop(b"upgrade", None) is not None) is request.asks_to_upgrade
+            assert (b"close" in fields.pop(b"connection", b"")) is request.closes
+            assert fields == {name: request.fields[name] for name in PASSED_ON if name in request.fields}
+
+
+def parsed_by_h11(head: bytes) -> h11.Request:
+    parser = h11.Connection(h11.SERVER)
+    parser.receive_data(head)
+    event = parser.next_event()
+    assert isinstance(event, h11.Request)
+    assert isinstance(parser.next_event(), h11.EndOfMessage), "it has no body"
+    return event
 
 
 @given(st.binary(max_size=200))
