@@ -294,7 +294,7 @@ def _options(backend: str) -> list[Callable[[Any], Any]]:
             "origins",
             envvar="TICKBENCH_ORIGIN",
             multiple=True,
-            help="Allowed beside the own host; * allows all.",
+            help="Whose pages may connect, beside the own host; on loopback, its host may be ours, too; * allows all.",
         ),
         option("--max-connections", type=count, help="More get 503."),
         option("--max-per-address", type=count, help="More from one address get 503."),

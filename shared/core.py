@@ -68,7 +68,7 @@ class ServerCore(Generic[L]):
         origins = self.config.origins
         if is_loopback(address) and "*" not in origins:
             named = (urlsplit(origin).hostname for origin in origins)
-            self.hosts = frozenset(host for host in (self.config.host, *named) if host)
+            self.hosts = frozenset(host.removesuffix(".") for host in (self.config.host, *named) if host)
 
     def goes_by(self, authority: str) -> bool:
         """Whether it answers to this Host; a request of HTTP/1.0 may be without one, which no browser's is."""

@@ -114,7 +114,8 @@ def test_the_answer_to_a_head_has_no_body(door: Door) -> None:
 
 # By which names
 
-HOME = ["localhost", "LOCALHOST:80", "a.localhost", "localhost.", "127.0.0.1:8000", "127.9.9.9", "[::1]:8000", "[0::1]"]
+HOME = ["localhost", "LOCALHOST:80", "a.localhost", "localhost.", "127.0.0.1:8000", "127.9.9.9"]
+HOME += ["[::1]:8000", "[0::1]", "[::ffff:127.0.0.1]", "[::1%251]"]
 REBOUND = ["evil.example", "evil.example:8000", "localhost.evil.example", "notlocalhost", "192.0.2.1", "[2001:db8::1]"]
 
 
@@ -156,7 +157,9 @@ def test_it_goes_by_the_names_of_origins_that_are_allowed_too() -> None:
 
 
 def test_it_goes_by_the_name_that_it_was_told_to_listen_at() -> None:
-    assert status_of(listening_at("127.0.1.1", "--host", "desk"), "desk:8000") == 200
+    for host in ("desk:8000", "DESK", "desk."):
+        for told in ("desk", "desk."):
+            assert status_of(listening_at("127.0.1.1", "--host", told), host) == 200
     assert status_of(listening_at("127.0.1.1", "--host", "desk"), "evil.example") == 403
 
 
