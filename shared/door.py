@@ -57,20 +57,20 @@ class Door:
     """
     One connection's. Feed it what was read, at most ``READ_BYTES`` at once and only while it :attr:`has_room`.
 
-    Take a head, hand it to the library, say that it is :meth:`answered`, and take the next. Behind the head of an
-    upgrade, which :attr:`is_upgrade` tells, comes no HTTP: take the :meth:`rest` as soon as the upgrade is made; where
-    the library refused it, say that it is answered, as of any other.
+    Take a head, hand it to the library, say that it is :meth:`answered`, and take the next. What comes behind the head
+    of an upgrade is kept: take the :meth:`rest` as soon as the upgrade is made; where the library refused it, say that
+    it is answered, as of any other.
     """
 
-    __slots__ = ("_allowance", "_core", "_is_answering", "_is_last", "_is_shut", "_reader", "is_upgrade")
+    __slots__ = ("_allowance", "_core", "_is_answering", "_is_last", "_is_shut", "_is_upgrade", "_reader")
 
     def __init__(self, core: ServerCore[Any]) -> None:
-        self.is_upgrade = False  # whether the last head asked for one
         self._core = core
         self._reader = HeadReader()
         self._allowance = Allowance(MAX_REQUESTS, MAX_REQUESTS)
         self._is_answering = False
         self._is_last = False  # the request that is answered: its peer wants no other
+        self._is_upgrade = False  # it asks for one
         self._is_shut = False  # nothing more that comes is read
 
     @property
@@ -82,16 +82,6 @@ class Door:
     def is_shut(self) -> bool:
         """Whether no head comes out any more, whatever comes in."""
         return self._is_shut
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether a part of a request has come: the rest must come in time."""
-        return self._reader.has_some and not self._is_answering
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether nothing is asked for: its peer may be hung up on when it has been so for long."""
-        return not self._reader.has_some and not self._is_answering
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         """Take bytes as they came."""
@@ -119,19 +109,19 @@ class Door:
             answer = answer_bytes(error.refusal, now_us, has_body=not self._reader.is_head)
             raise TurnedAway(answer) from None
         self._is_answering, self._is_last = True, request.closes
-        if self._is_last and not self.is_upgrade:
+        if self._is_last and not self._is_upgrade:
             self._shut()
         return head
 
     def answered(self) -> None:
         """Take note that the answer to the last request is written: that it is no upgrade, too."""
-        self._is_answering = self.is_upgrade = False
+        self._is_answering = self._is_upgrade = False
         if self._is_last:
             self._shut()
 
     def rest(self) -> bytes:
         """Return what came behind the head of an upgrade; from here on the door is out of use."""
-        self._is_shut, self.is_upgrade = True, False
+        self._is_shut, self._is_upgrade = True, False
         return self._reader.take_rest()
 
     def _shut(self) -> None:
@@ -153,10 +143,10 @@ class Door:
             raise RequestError(NOT_ALLOWED)
         if request.expects:
             raise RequestError(NO_EXPECTATION)
-        self.is_upgrade = is_websocket and request.asks_to_upgrade
+        self._is_upgrade = is_websocket and request.asks_to_upgrade
         if request.has_body:
-            raise RequestError(NO_UPGRADE_BODY if self.is_upgrade else NO_BODY)
+            raise RequestError(NO_UPGRADE_BODY if self._is_upgrade else NO_BODY)
         budget = self._core.reporter.budget
         if path in COSTLY and not budget.has_some(now_us):
             raise RequestError(too_many("figures have been asked for too often of late", budget.comes_back_s()))
-        return request.head(path, is_upgrade=self.is_upgrade)
+        return request.head(path, is_upgrade=self._is_upgrade)

@@ -127,11 +127,6 @@ class HeadReader:
         """Whether it may be fed."""
         return len(self._buffer) < MAX_HEAD_BYTES
 
-    @property
-    def has_some(self) -> bool:
-        """Whether it keeps anything: of a request that has begun, or behind one that it has given out."""
-        return bool(self._buffer)
-
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         """
         Take bytes as they came.

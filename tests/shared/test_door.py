@@ -188,53 +188,33 @@ def test_requests_in_a_row_are_given_out_one_by_one(door: Door) -> None:
     assert door.next_head(NOW_US) is None
 
 
-def test_a_shell_can_tell_who_has_begun_from_who_is_idle(door: Door) -> None:
-    assert (door.has_begun, door.is_idle) == (False, True)
-    door.feed(plain()[:20])
-    assert door.next_head(NOW_US) is None
-    assert (door.has_begun, door.is_idle) == (True, False)
-    door.feed(plain()[20:] + plain()[:5])
-    assert door.next_head(NOW_US)
-    assert (door.has_begun, door.is_idle) == (False, False), "it is we who are to go on"
-    door.answered()
-    assert (door.has_begun, door.is_idle) == (True, False)
-    door.feed(plain()[5:])
-    passed(door, b"")
-    assert (door.has_begun, door.is_idle) == (False, True)
-
-
 def test_what_is_behind_an_upgrade_is_no_http(door: Door) -> None:
     door.feed(plain(*UPGRADE, target=b"/connect?room=x") + b"\x81\x80abcd")
     head = door.next_head(NOW_US)
     assert head
     assert b"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" in head
-    assert door.is_upgrade
     door.feed(plain())
     assert door.next_head(NOW_US) is None
     assert door.rest() == b"\x81\x80abcd" + plain()
-    assert (door.rest(), door.is_upgrade, door.next_head(NOW_US)) == (b"", False, None)
+    assert (door.rest(), door.next_head(NOW_US)) == (b"", None)
 
 
 def test_behind_an_upgrade_that_is_refused_http_goes_on(door: Door) -> None:
     door.feed(plain(*UPGRADE, target=b"/connect?room=.") + plain())
     assert door.next_head(NOW_US)
-    assert door.is_upgrade
     door.answered()
-    assert not door.is_upgrade
     assert door.next_head(NOW_US) == plain()
 
 
 def test_behind_one_that_wanted_to_close_it_does_not(door: Door) -> None:
     door.feed(plain(*UPGRADE, b"Connection: close", target=b"/connect") + plain())
     assert door.next_head(NOW_US)
-    assert door.is_upgrade
     door.answered()
     assert door.next_head(NOW_US) is None
 
 
 def test_a_page_is_never_upgraded(door: Door) -> None:
     assert b"pgrade" not in passed(door, plain(*UPGRADE))
-    assert not door.is_upgrade
 
 
 # How many
@@ -322,7 +302,7 @@ def test_it_raises_nothing_but_its_answer_and_keeps_little(core: ServerCore[Visi
                 door.answered()
         except TurnedAway:
             door.feed(bytes(READ_BYTES))
-            assert door.is_idle, "nothing is kept of it any more"
+            assert door.rest() == b"", "nothing is kept of it any more"
             assert door.next_head(NOW_US) is None
 
 
