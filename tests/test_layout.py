@@ -33,7 +33,6 @@ ASYNCIO_ONLY = {
     "turns.py": {
         "MOST_WOKEN": "a task that is woken goes on in the next turn; a greenlet is switched to",
         "Turns.call": "a protocol is called, and can't wait",
-        "Turns.spend": "aiohttp answers in a task, later; pywsgi answers in the turn that is taken",
     },
     "workers.py": {
         "Worker.connection_made": "a transport calls its protocol; on gevent a greenlet reads",
@@ -61,6 +60,7 @@ GEVENT_ONLY = {
         "this_server": "Flask has no typed keys on its application",
     },
     "loops/condition.py": {
+        "HANDLE_US": "whoever waits for a message or a tick is another greenlet than the one that has the turn",
         "read": "what a greenlet raises is printed, so it is handed over as what it returns; a task keeps it",
     },
     "loops/thread.py": {
@@ -92,6 +92,7 @@ GEVENT_ONLY = {
         "GameWSGIServer": "pywsgi's handler finds the server only through its own server object",
         "GameHandler": "gevent-websocket's handshake is mended here; aiohttp's needs no mending",
         "request_headers": "WSGI hands headers over as CGI variables",
+        "read_in_turn": "a transport reads by itself; a greenlet reads when it has its turn",
         "GONE": "asyncio's loop and uvloop take no notice of such connections by themselves",
         "see_off": "aiohttp's own lingering does it for requests",
     },

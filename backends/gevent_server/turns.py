@@ -49,6 +49,10 @@ class Turns:
         if self._waiting or self._turn.is_over(self._clock.now_us()):
             self._wait()
 
+    def spend(self, cost_us: int) -> None:
+        """Take off this turn's time what will be done later on without asking."""
+        self._turn.spend(cost_us)
+
     # Private methods
 
     def _wait(self) -> None:

@@ -28,10 +28,12 @@ from typing import TYPE_CHECKING, Any
 import gevent
 from gevent.lock import BoundedSemaphore
 from gevent.pywsgi import WSGIServer
+from gevent.socket import wait
 from geventwebsocket.exceptions import WebSocketError
 from geventwebsocket.handler import WebSocketHandler
 from geventwebsocket.websocket import WebSocket
 
+from backends.gevent_server.turns import Turns
 from shared.descriptors import OUT_OF_THEM
 from shared.door import CONNECT, ECHO, Door, TurnedAway
 from shared.wire.frames import Opcode
@@ -135,7 +137,8 @@ class GameWebSocket(WebSocket):
         while True:
             if self._parser.needs_bytes:
                 self._parser.feed(self._read())
-            self._turns.take()
+            else:
+                self._turns.take()
             if (message := self._parser.next_message()) is not None:
                 return message
 
@@ -178,7 +181,7 @@ class GameWebSocket(WebSocket):
 
     def _read(self) -> bytes:
         try:
-            data: bytes = self.raw_read(self._read_bytes)
+            data = read_in_turn(self.socket, self._read_bytes, self._turns)
         except OSError:
             raise ConnectionEndedError from None
         if not data:
@@ -261,6 +264,7 @@ class GameHandler(WebSocketHandler):
         if not super().handle_one_request():
             return None
         self._door.answered()
+        self.game.turns.take()  # the next request may be here
         return True
 
     def run_application(self) -> None:
@@ -321,22 +325,17 @@ class GameHandler(WebSocketHandler):
         """
         game, door = self.game, self._door
         deadline_us = game.clock.now_us() + round(game.config.handshake_limit_s * 1_000_000)
-        while not door.is_shut:
-            game.turns.take()
-            if (head := door.next_head(game.clock.now_us())) is not None:
-                return head
+        while (head := door.next_head(game.clock.now_us())) is None and not door.is_shut:
             if not (data := self._read(deadline_us)):
                 break
             door.feed(data)
-        return None
+        return head
 
     def _read(self, deadline_us: int) -> bytes:
         """Wait for bytes; return none at their end, and where none came in time, as late as we may look."""
         for wait_us in (max(0, deadline_us - self.game.clock.now_us()), 0):
-            self.socket.settimeout(wait_us / 1_000_000)
-            with suppress(TimeoutError, BlockingIOError):
-                data: bytes = self.socket.recv(READ_BYTES)
-                return data
+            with suppress(TimeoutError):
+                return read_in_turn(self.socket, READ_BYTES, self.game.turns, wait_us / 1_000_000)
         return b""
 
     def _turn_away(self, answer: bytes) -> None:
@@ -386,6 +385,32 @@ def request_headers(environ: dict[str, Any]) -> dict[str, str]:
     """Return a request's headers, names in lower case."""
     names = [name for name in environ if name.startswith("HTTP_")]
     return {name.removeprefix("HTTP_").lower().replace("_", "-"): environ[name] for name in names}
+
+
+def read_in_turn(sock: Any, size: int, turns: Turns, limit_s: float | None = None) -> bytes:
+    """
+    Read up to ``size`` bytes, or none at their end, when there are some and there is time for what is made of them.
+
+    The socket's own ``recv`` reads as soon as they are there: where thousands speak at once that alone keeps ticks
+    waiting.
+
+    Raises:
+        OSError: the connection is lost.
+        TimeoutError: nothing came within ``limit_s``.
+
+    """
+    has_turn = False
+    while True:
+        try:
+            data = os.read(sock.fileno(), size)
+        except BlockingIOError:
+            wait(sock._read_event, limit_s)  # noqa: SLF001 # a watcher of our own would be one more a connection
+            turns.take()
+            has_turn = True
+        else:
+            if not has_turn:
+                turns.take()
+            return data
 
 
 def see_off(sock: socket.socket, limit_s: float) -> None:

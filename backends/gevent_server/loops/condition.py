@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from shared.rooms.audience import Audience
     from shared.wire.parser import Message
 
+HANDLE_US = 100
+"""About what a handler makes of a message, later than the turn in which that was read."""
+
 
 class ConditionLoop(ManagedLoop):
     """Owns the greenlet of one room, which wakes the handlers instead of sending."""
@@ -109,6 +112,8 @@ class ConditionLoop(ManagedLoop):
 def read(connection: "Connection") -> "Message | Exception":
     """Return a connection's next message, or why there is none: what a greenlet raises is printed."""
     try:
-        return connection.ws.receive_message()
+        message = connection.ws.receive_message()
+        connection.server.turns.spend(HANDLE_US)
+        return message
     except (ConnectionEndedError, ProtocolError) as error:
         return error
