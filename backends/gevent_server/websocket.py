@@ -82,20 +82,19 @@ class GameStream:
     def __init__(self, handler: "GameHandler", *, shared: bool) -> None:
         self.handler = handler
         self.read = handler.socket.recv
-        self.write = self._write_in_turn if shared else self._write
         self.unsent_bytes = 0  # how much of what is written the kernel has not taken yet
         self._socket = handler.socket
         self._lock = BoundedSemaphore(1) if shared else None
         self._has_closed = False
 
-    def _write_in_turn(self, data: bytes) -> None:
-        assert self._lock  # noqa: S101 # it is shared
-        with self._lock:
-            if not self._has_closed:  # nothing follows a close frame
-                self._has_closed = data[0] & 0x0F == Opcode.CLOSE
-                self._socket.sendall(data)
-
-    def _write(self, data: bytes) -> None:
+    def write(self, data: bytes) -> None:
+        """Write all of it; a method, as one that it held would hold it."""
+        if self._lock:
+            with self._lock:
+                if not self._has_closed:  # nothing follows a close frame
+                    self._has_closed = data[0] & 0x0F == Opcode.CLOSE
+                    self._socket.sendall(data)
+            return
         self.unsent_bytes = len(data)
         sent = self._socket.send(data)
         while sent < len(data):
@@ -162,6 +161,7 @@ class GameWebSocket(WebSocket):
 
     def linger(self, limit_s: float) -> None:
         """Let a peer that can't be read any more take our close frame: wait until it hangs up, about ``limit_s``."""
+        del self._parser  # and what it holds
         see_off(self.socket, limit_s)
         self.abort()
 

@@ -9,6 +9,7 @@ import os
 import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
+from weakref import proxy
 
 import gevent
 from gevent.event import Event
@@ -62,7 +63,8 @@ class WaitingWriter:
 
     def __init__(self, connection: "Connection") -> None:
         self.outbox = Outbox()  # always empty
-        self._connection = connection
+        # What an ended connection holds is let go of at once, and not when it is collected as a circle.
+        self._connection: Connection = proxy(connection)
         self._socket: socket.socket = connection.ws.socket
         self._waiting = 0  # greenlets in a send
 
