@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Connection(Consumer):
     """A consumer that reads, too; :meth:`run` is its life. ``loop`` is that of its room."""
 
-    __slots__ = ("loop", "server", "ws")
+    __slots__ = ("__weakref__", "loop", "server", "ws")
 
     writer: Writer
 

@@ -8,6 +8,7 @@ taken all, messages wait in the outbox and ``connection.fd``, by which a fan-out
 import asyncio
 import os
 import socket
+import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
@@ -55,7 +56,7 @@ class WaitingWriter:
 
     def __init__(self, connection: "Connection") -> None:
         self.outbox = Outbox()  # always empty
-        self._connection = connection
+        self._weak_connection = weakref.ref(connection)
         self._transport = connection.ws.transport
         # The library compresses a long text in a thread, and lets a close frame overtake it.
         self._lock = asyncio.Lock() if connection.ws.waits_for_peer else None
@@ -110,6 +111,14 @@ class WaitingWriter:
 
     # Private methods
 
+    @property
+    def _connection(self) -> "Connection":
+        """Whose it is; held weakly, or both would be left to the garbage collector when the connection has ended."""
+        connection = self._weak_connection()
+        if connection is None:
+            raise ReferenceError("the connection has ended")
+        return connection
+
     async def _send_text(self, text: str) -> None:
         try:
             await self._connection.ws.send_str(text)
@@ -151,7 +160,7 @@ class LibraryWriter(WaitingWriter):
         self._is_free = True
         if self.outbox:
             # Not now: who aborts a transport from in here has it report its loss twice.
-            asyncio.get_running_loop().call_soon(self._go_on)
+            asyncio.get_running_loop().call_soon(self._go_on_if_open)
         else:
             self._update()
 
@@ -203,17 +212,23 @@ class LibraryWriter(WaitingWriter):
         self._connection.offer(-1)
         if not self._connection.ws.door.is_lost:
             await super().finish(limit_s)
+        self._connection.ws.door.writer = None
 
     # Private methods
 
     def _is_finished(self) -> bool:
         return self._connection.ws.door.is_lost or self.is_drained()
 
+    def _go_on_if_open(self) -> None:
+        with suppress(ReferenceError):
+            self._go_on()
+
     def _go_on(self) -> None:
         self._connection.server.own(self._send_waiting())
 
     async def _send_waiting(self) -> None:
-        while self._is_free and self.outbox:
+        connection = self._connection  # which stays until this is done
+        while self._is_free and self.outbox and connection:
             await self._send_now(self.outbox.take())
         self._update()
 

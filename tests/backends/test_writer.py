@@ -23,6 +23,10 @@ CLOSE_FRAME = server_frame(CLOSING.opcode, CLOSING.payload)
 TEXT_FRAME = server_frame(Opcode.TEXT, b"[]")
 
 
+class Connection(SimpleNamespace):
+    """As much of a connection as a writer asks for; unlike its base it can be held weakly."""
+
+
 class SlowLibrary:
     """aiohttp's WebSocket, whose texts take a while to be compressed."""
 
@@ -42,7 +46,7 @@ class SlowLibrary:
 
 def test_on_asyncio_a_close_frame_overtakes_no_text_and_ends_them() -> None:
     library = SlowLibrary()
-    connection: Any = SimpleNamespace(ws=library, server=SimpleNamespace(config=SimpleNamespace(limits=Limits())))
+    connection: Any = Connection(ws=library, server=SimpleNamespace(config=SimpleNamespace(limits=Limits())))
 
     async def send() -> None:
         writer = WaitingWriter(connection)
@@ -75,7 +79,7 @@ def test_on_asyncio_nothing_is_aborted_while_a_transport_tells_that_it_has_hande
 ) -> None:
     """Seen: asyncio's transport reports its loss twice then, and fails on the second."""
     aborted: list[bool] = []
-    connection: Any = SimpleNamespace(
+    connection: Any = Connection(
         ws=SimpleNamespace(transport=Transport(), waits_for_peer=False, door=SimpleNamespace(is_lost=False)),
         session=SimpleNamespace(is_open=True),
         offer=lambda _: None,

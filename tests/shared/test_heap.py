@@ -1,4 +1,4 @@
-"""What importing leaves behind is given back before anybody is served."""
+"""What importing leaves behind is given back before anybody is served, and garbage is collected where there is much."""
 
 import subprocess
 import sys
@@ -29,3 +29,35 @@ def test_what_is_free_on_the_heap_is_given_back() -> None:
     given_back_mib, frozen = map(float, ran.stdout.split())
     assert given_back_mib > FREED_MIB / 2
     assert frozen > 0
+
+
+TIDYING = """
+import gc
+
+from shared.heap import LEAST_OBJECTS, settle_heap, tidy_heap
+
+
+class Node:
+    def __init__(self):
+        self.itself = self
+
+
+settle_heap()
+full_before = gc.get_stats()[2]["collections"]
+in_use = [[] for _ in range(4 * LEAST_OBJECTS)]  # Python itself would have looked through all of it by now
+print(gc.get_stats()[2]["collections"] - full_before)
+print(tidy_heap(connections=4 * LEAST_OBJECTS // 60))  # that many have come
+print(tidy_heap(connections=10), tidy_heap(connections=10))
+for _ in range(2 * LEAST_OBJECTS):
+    Node()
+print(tidy_heap(connections=10), gc.collect())
+"""
+
+
+def test_there_are_full_collections_only_where_there_is_much_beside_what_is_in_use() -> None:
+    ran = subprocess.run([sys.executable, "-c", TIDYING], capture_output=True, text=True, check=True, timeout=30)
+    by_itself, with_as_many_connections, with_few, with_garbage = ran.stdout.splitlines()
+    assert by_itself == "0"
+    assert with_as_many_connections == "False"
+    assert with_few == "True False", "what has come since the last time counts"
+    assert with_garbage == "True 0", "all of it is gone"
