@@ -30,7 +30,13 @@ ASYNCIO_ONLY = {
         "ACCEPTS_A_TURN": "asyncio accepts a whole backlog at once by default; gevent is told in its WSGI server",
         "FOREVER_S": "aiohttp has its own time-out for requests, which is not to be asked; pywsgi has none",
     },
+    "clock.py": {
+        "Clock.look": "asyncio's loop looks at few sockets a turn, and the timer may be behind many of them",
+    },
     "turns.py": {
+        "MOST_EVENTS": "asyncio takes as many events at once as there are; libev has no such setting",
+        "FewAtOnce": "as MOST_EVENTS",
+        "new_event_loop": "as MOST_EVENTS",
         "MOST_WOKEN": "a task that is woken goes on in the next turn; a greenlet is switched to",
         "Turns.call": "a protocol is called, and can't wait",
     },

@@ -42,6 +42,11 @@ class Clock:
             self._timer = create_timer(MONOTONIC)
             asyncio.get_running_loop().add_reader(self._timer, self._on_expired)
 
+    def look(self) -> None:
+        """Wake those who are due already: behind very many sockets the timer has to wait until they were looked at."""
+        if self._timer >= 0 and (due_us := self._wakeups.next_due_us) is not None and due_us <= self.now_us():
+            self._wake_due()
+
     def close(self) -> None:
         """Let go of the timer; who still waits waits for ever."""
         if self._timer >= 0:
@@ -81,6 +86,9 @@ class Clock:
 
     def _on_expired(self) -> None:
         expirations(self._timer)
+        self._wake_due()
+
+    def _wake_due(self) -> None:
         for woken in self._wakeups.pop_due(self.now_us() + self._lead_us):
             if not woken.done():  # whose room has been stopped meanwhile
                 woken.set_result(None)

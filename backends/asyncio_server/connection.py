@@ -96,6 +96,7 @@ class Connection(Consumer):
         try:
             opcode, data = await (self.loop.receive(self) if self.loop else self.ws.receive_message())
         except ConnectionEndedError:
+            await self.server.turns.take()  # thousands may go at once
             session.receive_eof()
         except ProtocolError as error:
             session.close(error.code, str(error), clock.now_us())

@@ -36,7 +36,7 @@ from shared.workers import Workers
 
 logger = logging.getLogger("tickbench")
 
-EVENT_LOOPS = {"asyncio": "asyncio", "uvloop": "uvloop"}
+EVENT_LOOPS = {"asyncio": "backends.asyncio_server.turns", "uvloop": "uvloop"}
 """What ``--loop`` names, as the module is called whose ``new_event_loop`` makes it."""
 
 ACCEPTS_A_TURN = 1

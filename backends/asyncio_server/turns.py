@@ -5,12 +5,18 @@ Knows nothing of peers and messages.
 """
 
 import asyncio
+import select
+import selectors
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from backends.asyncio_server.clock import Clock
 from shared.loops.turns import Turn
 from shared.wire.stalls import Stalls
+
+MOST_EVENTS = 128
+"""That asyncio's loop takes from the kernel at once: some 2 ms of reading. By itself it takes all that there are."""
 
 MOST_WOKEN = 32
 """At once, of those who wait: a task that is woken goes on in the next turn, and may find that over, too."""
@@ -71,6 +77,7 @@ class Turns:
     def _begin(self) -> None:
         """Let those who wait go on, in order, while there is time."""
         self._is_next_asked_for = False
+        self._clock.look()
         self._turn.begin()
         if self._woken:  # they come next
             self._has_time()
@@ -86,3 +93,31 @@ class Turns:
             elif not first.done():  # or who waited is gone
                 first.set_result(None)
                 self._woken += 1
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """Return asyncio's own loop, one turn of which looks at a bounded number of sockets, where the system has epoll."""
+    if not hasattr(selectors, "EpollSelector"):
+        return asyncio.new_event_loop()
+    return asyncio.SelectorEventLoop(FewAtOnce())
+
+
+class FewAtOnce(selectors.EpollSelector):
+    """A selector that leaves to the next turns what is ready beyond ``MOST_EVENTS``; the kernel goes on from there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._selector: Any = _Epoll(self._selector)
+
+
+class _Epoll:
+    """The kernel's, as the selector uses it."""
+
+    def __init__(self, epoll: select.epoll) -> None:
+        self._poll = epoll.poll
+        self.register, self.modify, self.unregister = epoll.register, epoll.modify, epoll.unregister
+        self.fileno, self.close = epoll.fileno, epoll.close
+
+    def poll(self, timeout: float, most: int) -> list[tuple[int, int]]:
+        """Return what is ready."""
+        return self._poll(timeout, min(most, MOST_EVENTS))

@@ -6,6 +6,7 @@ A shell arms its timer for :attr:`Wakeups.next_due_us` whenever that changes, or
 """
 
 import heapq
+from math import inf
 from typing import Generic, TypeVar
 
 W = TypeVar("W")
@@ -39,9 +40,9 @@ class Wakeups(Generic[W]):
         self._added += 1
         heapq.heappush(self._waiting, (due_us, self._added, waiter))
 
-    def pop_due(self, now_us: int) -> list[W]:
-        """Return those who are due, and forget them."""
-        due = []
-        while self._waiting and self._waiting[0][0] <= now_us:
+    def pop_due(self, now_us: int, most: float = inf) -> list[W]:
+        """Return those who are due, at most so many, and forget them."""
+        due: list[W] = []
+        while self._waiting and self._waiting[0][0] <= now_us and len(due) < most:
             due.append(heapq.heappop(self._waiting)[2])
         return due

@@ -10,6 +10,9 @@ from typing import Generic, Protocol, TypeVar
 from shared.loops.wakeups import Wakeups
 from shared.wire.session import Session
 
+MOST_WOKEN = 200
+"""At once: some milliseconds, and in a second more than have come in in one."""
+
 
 class Listed(Protocol):
     """One of them: ``serial`` is its own for ever, ``wakes_us`` when it is to be woken."""
@@ -53,6 +56,6 @@ class Roster(Generic[L]):
         self._wakeups.add(connection.wakes_us, connection.serial)  # by number: it may have ended by then
 
     def pop_due(self, now_us: int) -> list[L]:
-        """Return those who are to be woken now, once."""
-        due = (self.connections.get(serial) for serial in self._wakeups.pop_due(now_us))
+        """Return those who are to be woken now, once; of very many, who came at once, some the next time."""
+        due = (self.connections.get(serial) for serial in self._wakeups.pop_due(now_us, MOST_WOKEN))
         return [connection for connection in due if connection]

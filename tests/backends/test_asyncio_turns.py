@@ -35,6 +35,9 @@ class House:
     def now_us(self) -> int:
         return self.passed_us
 
+    def look(self) -> None:
+        """Be asked, as a clock is, whether anybody is due."""
+
     async def work(self, number: int) -> None:
         await self.turns.take()
         self.act(number)
