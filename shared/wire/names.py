@@ -14,8 +14,11 @@ MAX_MARKS = 3
 
 _INVISIBLE = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 """Control, format (zero-width, direction), unassigned, private-use, surrogates, separators of lines, of paragraphs."""
-_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
-"""Fillers of Hangul and the empty cell of Braille: letters and symbols by category, and nothing to be seen."""
+_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0\U00013441\U00013442\U0001d159")
+"""
+Letters and symbols by category, and nothing to be seen: fillers of Hangul, the empty cell of Braille, blanks of
+hieroglyphs, the note without a head.
+"""
 _MARKS = frozenset({"Mn", "Me"})
 _JOINER = "\u200d"
 _PRESENTATION = "\ufe0f"
@@ -32,10 +35,15 @@ def clean_name(name: str) -> str:
         ClientError: 1 to 15 characters are not what is left.
 
     """
-    cleaned = "".join(_limit_marks(unicodedata.normalize("NFC", "".join(_visible(name)))))
+    # Twice: some characters come apart, and what is taken out brings others together.
+    cleaned = "".join(_limit_marks(_compose("".join(_visible(_compose(name))))))
     if not 1 <= len(cleaned) <= MAX_NAME_LENGTH:
         raise ClientError(f"a name has 1 to {MAX_NAME_LENGTH} characters")
     return cleaned
+
+
+def _compose(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
 def _visible(name: str) -> list[str]:
@@ -59,17 +67,20 @@ def _is_symbol(char: str) -> bool:
 
 
 def _limit_marks(name: str) -> list[str]:
-    """Return its characters without the marks that are one too many or on nothing."""
+    """Return its characters without the marks that are one too many or on nothing, and what stood on those."""
     kept: list[str] = []
     marks = 0
     for char in name.strip():
-        if unicodedata.category(char) not in _MARKS:
-            marks = 0
-        elif marks == MAX_MARKS or not kept or kept[-1] in (" ", _JOINER):
-            continue
-        else:
+        if unicodedata.category(char) in _MARKS:
             marks += 1
-        kept.append(char)
+            stays = marks <= MAX_MARKS and kept and kept[-1] not in (" ", _JOINER)
+        elif char == _JOINER:
+            stays = kept and _is_symbol(kept[-1])
+        else:
+            marks = 0
+            stays = kept or char != " "
+        if stays:
+            kept.append(char)
     while kept and kept[-1] in (" ", _JOINER):  # what stood behind is gone
         kept.pop()
     return kept

@@ -11,7 +11,10 @@ from shared.wire.names import clean_name
 
 FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
 SURFER = "\U0001f3c4\U0001f3fd\u200d\u2640\ufe0f"
-ODD = "\x00\x1f\x7f \t\u2028\u200b\u200d\u202e\u2066\ufe0f\u0301\u0323\u3164\U0001f40d\U0001f3fd\u00e9e\u0378\ue000"
+ODD = (
+    "\x00\x1f\x7f \t\u2028\u200b\u200d\u202e\u2066\ufe0f\u0301\u0323\u3164"
+    "\U0001f40d\U0001f3fd\u00e9e\u0378\ue000\u2764\U0001d15f"
+)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +49,8 @@ def test_a_name_has_1_to_15_characters(name: str) -> None:
     "char",
     [chr(code) for code in (0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF, 0xAD, 0x180E, 0x61C, 0x200E, 0x200F)]
     + [chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x2028, 0x2029)]
-    + [chr(code) for code in (0x378, 0xE000, 0xF0000, 0xE0041, 0x115F, 0x1160, 0x2800, 0x3164, 0xFFA0, 0xD800)],
+    + [chr(code) for code in (0x378, 0xE000, 0xF0000, 0xE0041, 0x115F, 0x1160, 0x2800, 0x3164, 0xFFA0, 0xD800)]
+    + [chr(code) for code in (0x13441, 0x13442, 0x1D159)],
     ids=ascii,
 )
 def test_what_nobody_sees_is_taken_out_and_is_no_name(char: str) -> None:
@@ -99,6 +103,9 @@ def test_emoji_stay_joined(name: str) -> None:
         ("\U0001f40d\u202e\u200d\u202e\U0001f40d", "\U0001f40d\u200d\U0001f40d"),
         ("\U0001f40d\u202e\U0001f40d", "\U0001f40d\U0001f40d"),
         ("\U0001f40d\u200d \U0001f40d", "\U0001f40d \U0001f40d"),
+        ("\ufe0f\u200d\u2764", "\u2764"),
+        ("\u2764 \ufe0f\u200d\u2764", "\u2764 \u2764"),
+        ("\U0001d15f\u200d\u2764", "\U0001d158\U0001d165\u2764"),
     ],
     ids=ascii,
 )
@@ -106,8 +113,13 @@ def test_what_joins_no_emoji_is_taken_out(name: str, cleaned: str) -> None:
     assert clean_name(name) == cleaned
 
 
-@given(st.text(st.characters() | st.sampled_from(ODD), max_size=20))
-@settings(max_examples=400)
+@pytest.mark.parametrize("before", ["\u0301 ", "\u200b\u0323  ", "\ufe0f\u200d ", "\u0301 \u0323 "], ids=ascii)
+def test_a_space_behind_a_mark_that_is_on_nothing_does_not_make_another_name(before: str) -> None:
+    assert clean_name(f"{before}ann") == "ann"
+
+
+@given(st.text(st.characters() | st.sampled_from(ODD), max_size=20) | st.text(st.sampled_from(ODD), max_size=8))
+@settings(max_examples=800)
 def test_a_cleaned_name_is_clean(name: str) -> None:
     try:
         cleaned = clean_name(name)
