@@ -7,7 +7,7 @@ For stacks whose library does not bound what a peer may send. Knows nothing of s
 from dataclasses import dataclass
 
 from shared.wire.errors import ProtocolError
-from shared.wire.frames import MAX_CONTROL_PAYLOAD, CloseCode, Opcode
+from shared.wire.frames import MAX_CONTROL_PAYLOAD, CloseCode, Opcode, echoed_close_code
 
 Message = tuple[Opcode, str | bytes | int]
 """TEXT with its text, BINARY, PING and PONG with their bytes, CLOSE with its code (0: it had none)."""
@@ -89,6 +89,11 @@ class _Frames:
         if self._message_bytes + length > self.max_message_bytes:
             raise ProtocolError(CloseCode.MESSAGE_TOO_BIG)
 
+    def _payload(self, at: int, header: _Header) -> bytes:
+        """Return what the frame that begins there carries, unmasked."""
+        begin = at + header.size
+        return unmask(self._buffer[begin : begin + header.length], self._buffer[begin - 4 : begin])
+
     def _take(self, header: _Header) -> Opcode | None:
         """Count a frame of a message that is here as a whole; if it is the last one, return the message's opcode."""
         if self._opcode is None:
@@ -130,8 +135,7 @@ class FrameParser(_Frames):
             if header is None or len(self._buffer) < (end := header.size + header.length):
                 self.needs_bytes = True
                 return None
-            mask = self._buffer[header.size - 4 : header.size]
-            payload = unmask(self._buffer[header.size : end], mask)
+            payload = self._payload(0, header)
             del self._buffer[:end]
             self.needs_bytes = not self._buffer
             if header.opcode >= Opcode.CLOSE:
@@ -149,9 +153,9 @@ class FrameWalker(_Frames):
     """
     Feed it what was read; take the bytes of one message after the other until it :attr:`needs_bytes`.
 
-    They are for a library that parses them itself. It sees nothing that :class:`FrameParser` would refuse by its
-    frames, and no message before its last byte is here. ``deflate``: whether a message may be compressed (RFC 7692,
-    which marks its first frame).
+    They are for a library that parses them itself. It sees nothing that :class:`FrameParser` would refuse, texts that
+    are not UTF-8 apart, and no message before its last byte is here. ``deflate``: whether a message may be compressed
+    (RFC 7692, which marks its first frame).
     """
 
     __slots__ = ("_end",)
@@ -180,6 +184,8 @@ class FrameWalker(_Frames):
             if header is None or len(self._buffer) < (end := self._end + header.size + header.length):
                 self.needs_bytes = True
                 return None
+            if header.opcode == Opcode.CLOSE:
+                _control(Opcode.CLOSE, self._payload(self._end, header))  # libraries do not agree on codes and texts
             self._end = end
             if header.opcode >= Opcode.CLOSE or self._take(header) is not None:
                 frames = bytes(self._buffer[:end])
@@ -201,12 +207,10 @@ def unmask(payload: bytes | bytearray, mask: bytes | bytearray) -> bytes:
 def _control(opcode: Opcode, payload: bytes) -> Message:
     if opcode is not Opcode.CLOSE:
         return opcode, payload
-    if len(payload) == 1:
-        raise ProtocolError(CloseCode.PROTOCOL_ERROR)  # a close code has two bytes
-    _decode(payload[2:])
     code = int.from_bytes(payload[:2])
-    if payload and not code:
-        raise ProtocolError(CloseCode.PROTOCOL_ERROR)  # no such close code
+    if payload and (len(payload) == 1 or echoed_close_code(code) != code):
+        raise ProtocolError(CloseCode.PROTOCOL_ERROR)  # a close code has two bytes, and is one that may travel
+    _decode(payload[2:])
     return Opcode.CLOSE, code
 
 

@@ -49,8 +49,8 @@ def parse(data: bytes) -> tuple[list[Message], int | None]:
 
 
 def is_of_content(code: int | None) -> bool:
-    """Whether a message was refused for what is in it, which is the library's to see: its text, its close code."""
-    return code in (1007, 1002)
+    """Whether a message was refused for what is in it, which is the library's to see: its text."""
+    return code == 1007
 
 
 @given(st.lists(FRAMES, max_size=8), st.integers(1, 300))
@@ -96,6 +96,28 @@ def test_a_control_frame_brings_along_the_fragments_before_it() -> None:
 )
 def test_what_a_library_may_not_bound_is_refused_before_it(data: bytes, code: int) -> None:
     assert walk([data]) == ([], code)
+
+
+@pytest.mark.parametrize(
+    ("payload", "code"),
+    [
+        (b"\x03", 1002),
+        (b"\x00\x00", 1002),
+        (b"\x03\xee", 1002),  # 1006
+        (b"\x03\xf7", 1002),  # 1015
+        (b"\x07\xd0", 1002),  # 2000
+        (b"\x13\x88", 1002),  # 5000
+        (b"\x13\x88\xff", 1002),
+        (b"\x03\xee\xff", 1002),
+        (b"\x03\xe8\xff", 1007),
+    ],
+    ids=lambda value: value.hex() if isinstance(value, bytes) else str(value),
+)
+def test_a_close_frame_is_judged_alike_for_every_library(payload: bytes, code: int) -> None:
+    """Of two faults in one frame, too, every stack names the same."""
+    frame = client_frame(CLOSE, payload)
+    assert walk([frame]) == ([], code)
+    assert parse(frame) == ([], code)
 
 
 def test_a_compressed_message_is_given_out_where_that_was_agreed_on() -> None:
