@@ -63,6 +63,7 @@ class Doorkeeper(asyncio.BufferedProtocol):
         "_is_answering",
         "_is_asking",
         "_is_paused",
+        "_is_websocket",
         "_library",
         "_serve",
         "_server",
@@ -86,6 +87,7 @@ class Doorkeeper(asyncio.BufferedProtocol):
         self._is_asking = False  # for a turn, to give out a request
         self._is_answering = False  # the library is, the last one
         self._is_paused = False
+        self._is_websocket = False  # that answers its peer, and ends by itself
         self._has_ended = False  # the peer sends nothing more
         self._thrown_away = 0  # bytes of a peer that was turned away
         self._timer: asyncio.TimerHandle | None = None
@@ -128,7 +130,7 @@ class Doorkeeper(asyncio.BufferedProtocol):
         """Take note that the peer sends nothing more; what it has sent is dealt with before it is hung up on."""
         self._has_ended = True
         self._tell_arrival()
-        return self._frames is not None or self._is_asking or self._is_answering
+        return self._is_websocket or self._is_asking or self._is_answering
 
     def pause_writing(self) -> None:
         """Tell who writes that the kernel has not taken all."""
@@ -228,6 +230,7 @@ class Doorkeeper(asyncio.BufferedProtocol):
         """Go over to frames: what comes from here on is given out by :meth:`give_message`."""
         assert self._door  # noqa: S101 # it is opened once
         self._is_answering = False
+        self._is_websocket = True
         self._frames = FrameWalker(max_message_bytes, deflate=deflate)
         self._frames.feed(self._door.rest())
         self._door = None

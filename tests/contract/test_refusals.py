@@ -183,6 +183,17 @@ def test_a_bad_frame_closes_before_new_player(server: RunningServer, room: str) 
         assert stranger.expect_close() == 1003
 
 
+@pytest.mark.differs("condition")
+@pytest.mark.parametrize("in_between", [b"", client_frame(PING)], ids=["at once", "behind a message"])
+def test_who_says_its_last_in_a_bad_frame_is_told_so(server: RunningServer, room: str, in_between: bytes) -> None:
+    player = server.enter(room)
+    player.send_raw(in_between + client_frame(TEXT, b"65", masked=False))
+    player.sock.shutdown(socket.SHUT_WR)
+    while (frame := player.receive_frame()).opcode != CLOSE:
+        pass
+    assert frame.close_code == 1002
+
+
 def test_an_unmasked_frame(server: RunningServer, room: str) -> None:
     with undisturbed(server, room):
         player = server.enter(room)
