@@ -155,7 +155,8 @@ class FileScores:
             best.setdefault(name, score)
         if len(best) < len(stored):
             bad = len(stored) - len(best)
-            logger.error("room %s begins without %d of its scores in %s, which are damaged", room, bad, self._path)
+            # Sparingly: whoever has the room opened again and again has this read as often.
+            self._log.say("room %s begins without %d of its scores in %s, which are damaged", room, bad, self._path)
         return list(best.items())
 
     def save(self, room: str, rows: Rows) -> None:
@@ -202,8 +203,7 @@ class FileScores:
     def close(self) -> None:
         """Close the file, after a last try."""
         with suppress(sqlite3.Error):
-            for room, rows in self._waiting.items():
-                self._write(room, rows)
+            self._write_waiting(list(self._waiting))
         self._connection.close()
         if not self._is_copying:  # to close any descriptor of a file ends all locks that the process has on it
             os.close(self._held)
