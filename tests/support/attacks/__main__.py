@@ -1,7 +1,7 @@
 """
 One attack, as a process of its own at the lowest priority.
 
-``python -m tests.support.attacks NAME PORT SIZE SECONDS ROOM`` prints what came of it, as JSON.
+``python -m tests.support.attacks NAME PORT SIZE SECONDS MORE_S ROOM`` prints what came of it, as JSON.
 """
 
 import json
@@ -14,8 +14,8 @@ from tests.support.attacks.kinds import ATTACKS
 
 def main() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    name, port, size, seconds, room = sys.argv[1:]
-    told = carry_out(ATTACKS[name], ("127.0.0.1", int(port)), int(size), float(seconds), room)
+    name, port, size, seconds, more_s, room = sys.argv[1:]
+    told = carry_out(ATTACKS[name], ("127.0.0.1", int(port)), int(size), float(seconds), float(more_s), room)
     json.dump(told, sys.stdout)
 
 

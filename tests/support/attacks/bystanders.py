@@ -17,6 +17,7 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from typing import NamedTuple
 
 from loadtests.stamps import ANCILLARY_BYTES, ask_for_stamps, now_us, stamp_of, stamp_us
 from tests.support.client import CLOSE, TEXT, Frame, client_frame
@@ -29,6 +30,16 @@ NEWCOMER_LIMIT_S = 30.0
 ENTER_LIMIT_S = 20.0
 PATIENCE_S = 600.0
 """Without a word on stdin."""
+
+
+class Refusal(NamedTuple):
+    """How a newcomer was turned away."""
+
+    at_s: float
+    """Since the players were asked last."""
+    how: str
+    after_ms: float
+    """From dialling."""
 
 
 @dataclass
@@ -45,8 +56,8 @@ class Figures:
     """How those went who are no longer in."""
     newcomers_ms: list[float] = field(default_factory=list)
     """From dialling to the first tick; of who still waits, so far."""
-    refusals: list[str] = field(default_factory=list)
-    """What other newcomers were told, and after how many milliseconds."""
+    refusals: list[Refusal] = field(default_factory=list)
+    """What other newcomers were told."""
     lag_ms: float = 0.0
     """How late this process itself was at most."""
 
@@ -196,7 +207,8 @@ class Bystanders:
         if newcomer.waited_ms is not None:
             self._figures.newcomers_ms.append(newcomer.waited_ms)
         elif newcomer.ending is not None or (newcomer.answer is not None and not newcomer.is_in):
-            self._figures.refusals.append(f"{newcomer.how_it_went()} after {waited_ms:.0f} ms")
+            at_s = time.monotonic() - self._since_s
+            self._figures.refusals.append(Refusal(at_s, newcomer.how_it_went(), waited_ms))
         elif waited_ms > NEWCOMER_LIMIT_S * 1000:
             self._figures.newcomers_ms.append(waited_ms)
         else:

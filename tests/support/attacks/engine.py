@@ -115,15 +115,22 @@ class Peer:
 
 
 class Siege:
-    """Carries out an attack on ``address`` by so many connections for so many seconds."""
+    """
+    Carries out an attack on ``address`` by so many connections for so many seconds, and then for ``more_s`` of them.
 
-    def __init__(self, attack: Attack, address: tuple[str, int], size: int, seconds: float, room: str) -> None:
+    By ``seconds`` it is meted out who comes when.
+    """
+
+    def __init__(
+        self, attack: Attack, address: tuple[str, int], size: int, seconds: float, more_s: float, room: str
+    ) -> None:
         self.told = Told()
         self._attack = attack
         self._address = address
         self._place = Place("{}:{}".format(*address), room)
         self._peers = [Peer(number) for number in range(size)]
         self._seconds = seconds
+        self._more_s = more_s
         self._epoll = select.epoll()
         self._by_fd: dict[int, Peer] = {}
         self._plans: list[tuple[float, int, int, int, Callable[[Peer], None]]] = []
@@ -138,7 +145,7 @@ class Siege:
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         self._began_s = now = time.monotonic()
-        until = now + self._seconds
+        until = now + self._seconds + self._more_s
         for peer in self._peers:
             self._plan(now + self._attack.spread * self._seconds * peer.number / len(self._peers), peer, self._dial)
         try:
@@ -321,7 +328,9 @@ class Siege:
             self._send_burst(peer)
 
 
-def carry_out(attack: Attack, address: tuple[str, int], size: int, seconds: float, room: str) -> dict[str, object]:
+def carry_out(
+    attack: Attack, address: tuple[str, int], size: int, seconds: float, more_s: float, room: str
+) -> dict[str, object]:
     """Do it with what time nobody else wants; return what came of it."""
     os.nice(19)
-    return vars(Siege(attack, address, size, seconds, room).run())
+    return vars(Siege(attack, address, size, seconds, more_s, room).run())

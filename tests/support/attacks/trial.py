@@ -2,8 +2,8 @@
 One attack on one server, beside good players: what it did to them, and which promises it broke.
 
 A quiet stretch, the attack, and what comes after: newcomers, memory and descriptors; and the attack again, with a stop
-in the midst of it. The bounds are those of the quiet stretch beside it, beyond what others took of the server's time
-meanwhile; whoever asks runs once more what broke a promise.
+in the midst of it. The bounds are those of the quiet stretch beside it, and what others take of the server's core
+excuses nothing; whoever asks runs once more what broke a promise, and tells of both.
 """
 
 import json
@@ -14,15 +14,15 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import psutil
 
-from tests.support.attacks.bystanders import ENTER_LIMIT_S, Figures
+from tests.support.attacks.apart import apart, taken_ms
+from tests.support.attacks.bystanders import ENTER_LIMIT_S, Figures, Refusal
 from tests.support.attacks.engine import Attack
-from tests.support.attacks.taken import Taken
 from tests.support.server import STOP_LIMIT_S, RunningServer
 
 ROOT = Path(__file__).parents[3]
@@ -35,12 +35,13 @@ QUIET_TRIES = 3
 MORE_SILENCE_MS = 2 * PERIOD_MS
 MOST_SKIPPED = 3
 NEWCOMER_MS = 1000.0
-MORE_BYTES = 20 * 1024 * 1024
+MORE_MB = 20.0
 MORE_FDS = 2
+OVER_BUDGET = ("status 503", "close 1013")
 BACK_LIMIT_S = 10.0
 """Until memory and descriptors are what they were."""
 MIDST_S = 0.6
-"""Until it is stopped, from when the attacker's process is started."""
+"""Until it is stopped, from when the attacker's process is started, beyond the time in which they come."""
 ANSWER_LIMIT_S = 30.0
 
 
@@ -64,12 +65,12 @@ class Outcome:
     after: Figures = field(default_factory=Figures)
     told: dict[str, Any] = field(default_factory=dict)
     """By the attackers."""
-    more_mib: float = 0.0
-    """Resident memory, 10 s later at the latest."""
-    peak_mib: float = 0.0
+    more_mb: float = 0.0
+    """Resident memory, 10 s later at the latest, in millions of bytes."""
+    peak_mb: float = 0.0
     more_fds: int = 0
     taken_ms: float = 0.0
-    """By others, of the server's time, during the attack."""
+    """Of the server's time during the attack, by others or by its own threads and children from each other."""
     stop_s: float | None = None
     faults: list[str] = field(default_factory=list)
     """The promises that were broken."""
@@ -111,10 +112,12 @@ class Watch:
 
 
 @contextmanager
-def under_attack(attack: Attack, server: RunningServer, size: int, seconds: float, room: str) -> Iterator[Any]:
-    """Have it go on; end it at the end of the block."""
+def under_attack(
+    attack: Attack, server: RunningServer, size: int, seconds: float, room: str, more_s: float = 0.0
+) -> Iterator[Any]:
+    """Have it go on, and end it at the end of the block; ``more_s``: for which it stays as it is in the end."""
     command = [sys.executable, "-m", "tests.support.attacks", attack.name, str(server.address[1])]
-    command += [str(size), str(seconds), room]
+    command += [str(size), str(seconds), str(more_s), room]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as process:
         try:
             yield process
@@ -144,11 +147,12 @@ def try_attack(attack: Attack, server: RunningServer, sizes: Sizes, room: str = 
     outcome = Outcome(attack.name)
     size = attack.full if sizes.is_full else attack.short
     with ExitStack() as stack:
+        stack.enter_context(apart(server.pids(), comes_first=not sizes.is_full))
         watch = Watch(server, sizes.players)
         stack.callback(watch.end)
         outcome.quiet = quiet_run(watch, sizes.quiet_s)
-        before = held(server)
-        with Taken(server.pids) as taken, under_attack(attack, server, size, sizes.attack_s, room) as process:
+        before, taken_before_ms = held(server), taken_ms(server.pids())
+        with under_attack(attack, server, size, sizes.attack_s, room) as process:
             peak = before.rss_bytes
             until = time.monotonic() + sizes.attack_s + ANSWER_LIMIT_S
             while process.poll() is None and time.monotonic() < until:
@@ -156,12 +160,12 @@ def try_attack(attack: Attack, server: RunningServer, sizes: Sizes, room: str = 
                 time.sleep(0.1)
             outcome.meanwhile = watch.figures()
             outcome.told = json.loads(process.communicate(timeout=5)[0])
-        outcome.taken_ms = taken.all_ms
-        outcome.faults += disturbed(attack, outcome.quiet, outcome.meanwhile, taken)
-        outcome.peak_mib = (peak - before.rss_bytes) / 2**20
+        outcome.taken_ms = taken_ms(server.pids()) - taken_before_ms
+        outcome.faults += disturbed(attack, outcome.quiet, outcome.meanwhile, sizes.attack_s)
+        outcome.peak_mb = (peak - before.rss_bytes) / 1e6
         look_after(outcome, server, watch, before, sizes.after_s)
-        with under_attack(attack, server, size, sizes.attack_s + STOP_LIMIT_S, room):
-            time.sleep(min(MIDST_S, sizes.attack_s))
+        with under_attack(attack, server, size, sizes.attack_s, room, more_s=STOP_LIMIT_S):
+            time.sleep(MIDST_S + max(attack.spread, attack.strike) * sizes.attack_s)
             stop(outcome, server)
     judge(outcome)
     return outcome
@@ -184,8 +188,8 @@ def look_after(outcome: Outcome, server: RunningServer, watch: Watch, before: He
     outcome.after = watch.figures()
     while True:
         now = held(server)
-        outcome.more_mib, outcome.more_fds = (now.rss_bytes - before.rss_bytes) / 2**20, now.fds - before.fds
-        is_back = now.rss_bytes - before.rss_bytes <= MORE_BYTES and outcome.more_fds <= MORE_FDS
+        outcome.more_mb, outcome.more_fds = (now.rss_bytes - before.rss_bytes) / 1e6, now.fds - before.fds
+        is_back = outcome.more_mb <= MORE_MB and outcome.more_fds <= MORE_FDS
         if is_back or time.monotonic() > ended + BACK_LIMIT_S:
             return
         time.sleep(0.2)
@@ -209,35 +213,47 @@ def stop(outcome: Outcome, server: RunningServer) -> None:
 
 def judge(outcome: Outcome) -> None:
     """Note which promises were broken after the attack."""
-    after = outcome.after
-    outcome.faults += kept_out(after, 0.0, " after it")
-    if after.closed:
-        outcome.faults.append(f"closed after it: {len(after.closed)} good players, {after.closed[0]}")
-    if outcome.more_mib * 2**20 > MORE_BYTES:
-        outcome.faults.append(f"memory: {outcome.more_mib:.0f} MiB more, 10 s later")
+    outcome.faults += kept_out(outcome.after, " after it")
+    outcome.faults += thrown_out(outcome.after, " after it")
+    if outcome.more_mb > MORE_MB:
+        outcome.faults.append(f"memory: {outcome.more_mb:.0f} MB more, {BACK_LIMIT_S:.0f} s later")
     if outcome.more_fds > MORE_FDS:
-        outcome.faults.append(f"descriptors: {outcome.more_fds} more, 10 s later")
+        outcome.faults.append(f"descriptors: {outcome.more_fds} more, {BACK_LIMIT_S:.0f} s later")
 
 
-def disturbed(attack: Attack, quiet: Figures, during: Figures, taken: Taken) -> list[str]:
-    """Return what good players and newcomers suffered, beyond what others took of the server's time."""
-    faults = kept_out(during, taken.within_ms(max(during.newcomers_ms, default=0.0)), "")
+def disturbed(attack: Attack, quiet: Figures, during: Figures, attack_s: float) -> list[str]:
+    """Return what good players and newcomers suffered while it went on."""
     if attack.may_refuse:
-        faults = [fault for fault in faults if "refused" not in fault]
-    if during.silence_ms - taken.within_ms(during.silence_ms) > quiet.silence_ms + MORE_SILENCE_MS:
+        struck_s = attack.strike * attack_s
+        lawful = [refusal for refusal in during.refusals if may_be(Refusal(*refusal), struck_s)]
+        # Whoever was turned away as promised counts as one who was served at once.
+        waits_ms = during.newcomers_ms + [Refusal(*refusal).after_ms for refusal in lawful]
+        unlawful = [refusal for refusal in during.refusals if refusal not in lawful]
+        during = replace(during, newcomers_ms=waits_ms, refusals=unlawful)
+    faults = kept_out(during, "")
+    if during.silence_ms > quiet.silence_ms + MORE_SILENCE_MS:
         faults.append(f"silence: {during.silence_ms:.0f} ms, {quiet.silence_ms:.0f} before")
-    if during.skipped - taken.all_ms // PERIOD_MS > quiet.skipped + MOST_SKIPPED:
+    if during.skipped > quiet.skipped + MOST_SKIPPED:
         faults.append(f"skipped: {during.skipped} due times, {quiet.skipped} before")
-    if during.closed:
-        faults.append(f"closed: {len(during.closed)} good players, {during.closed[0]}")
-    return faults
+    return faults + thrown_out(during, "")
 
 
-def kept_out(figures: Figures, taken_ms: float, when: str) -> list[str]:
+def may_be(refusal: Refusal, struck_s: float) -> bool:
+    """Say whether that is how the tick budget turns somebody away: at once, and not before all have come in."""
+    return refusal.how in OVER_BUDGET and refusal.after_ms <= NEWCOMER_MS and refusal.at_s >= struck_s
+
+
+def kept_out(figures: Figures, when: str) -> list[str]:
     """Return what newcomers suffered."""
-    faults = []
-    if (worst := max(figures.newcomers_ms, default=0.0)) - taken_ms > NEWCOMER_MS:
+    faults = [] if figures.newcomers_ms or figures.refusals else [f"newcomer{when}: none is known to have come in"]
+    if (worst := max(figures.newcomers_ms, default=0.0)) > NEWCOMER_MS:
         faults.append(f"newcomer{when}: {worst:.0f} ms")
     if figures.refusals:
-        faults.append(f"newcomer{when}: {len(figures.refusals)} refused, {figures.refusals[0]}")
+        _, how, after_ms = figures.refusals[0]
+        faults.append(f"newcomer{when}: {len(figures.refusals)} refused, {how} after {after_ms:.0f} ms")
     return faults
+
+
+def thrown_out(figures: Figures, when: str) -> list[str]:
+    """Return which good players are no longer in."""
+    return [f"closed{when}: {len(figures.closed)} good players, {figures.closed[0]}"] if figures.closed else []
