@@ -100,11 +100,17 @@ class Connection(Consumer):
             session.receive_eof()
         except ProtocolError as error:
             session.close(error.code, str(error), clock.now_us())
-            await self.flush()
-            await self.writer.finish(self.server.config.limits.close_limit_s)
-            await self.ws.linger(self.server.config.limits.close_limit_s)
-            session.receive_eof()
         else:
             message = self.hear(opcode, data, clock.now_us())
             if message is not None and self.loop:
                 await self.loop.take(self, message)
+            return
+        if session.state is not ENDED:  # not where the error is caught: it holds every frame that it went through
+            await self._see_off()
+
+    async def _see_off(self) -> None:
+        """Wait until a peer that can't be read any more has taken our close frame, or has had time to."""
+        await self.flush()
+        await self.writer.finish(self.server.config.limits.close_limit_s)
+        await self.ws.linger(self.server.config.limits.close_limit_s)
+        self.session.receive_eof()

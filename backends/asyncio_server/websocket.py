@@ -36,9 +36,6 @@ NEVER_WAIT_BYTES = 2**30
 STEP_S = 0.02
 """How often a closing connection is looked at."""
 
-MOST_THROWN_AWAY = 65_536
-"""Bytes of a peer that was turned away, before it is held back."""
-
 REQUEST_US = 250
 """What aiohttp takes for a request, all in all, in turns of the event loop that come after ours."""
 
@@ -67,7 +64,6 @@ class Doorkeeper(asyncio.BufferedProtocol):
         "_library",
         "_serve",
         "_server",
-        "_thrown_away",
         "_timer",
         "_transport",
         "is_lost",
@@ -89,7 +85,6 @@ class Doorkeeper(asyncio.BufferedProtocol):
         self._is_paused = False
         self._is_websocket = False  # that answers its peer, and ends by itself
         self._has_ended = False  # the peer sends nothing more
-        self._thrown_away = 0  # bytes of a peer that was turned away
         self._timer: asyncio.TimerHandle | None = None
 
     # What the transport tells
@@ -124,7 +119,7 @@ class Doorkeeper(asyncio.BufferedProtocol):
                 self._pause()
             self._ask_for_head()
         else:
-            self._throw_away(nbytes)
+            self._throw_away()
 
     def eof_received(self) -> bool:
         """Take note that the peer sends nothing more; what it has sent is dealt with before it is hung up on."""
@@ -201,11 +196,15 @@ class Doorkeeper(asyncio.BufferedProtocol):
         self.see_off()
         self._set_timer(self._server.config.limits.close_limit_s, self.abort)
 
-    def _throw_away(self, nbytes: int) -> None:
-        """Let a peer that was turned away go on for a while: it reads no answer before it has sent what it wants to."""
-        self._thrown_away += nbytes
-        if self._thrown_away >= MOST_THROWN_AWAY:
-            self._pause()
+    def _throw_away(self) -> None:
+        """
+        Let a peer that was turned away go on, slowly: it reads no answer before it has sent what it wants to.
+
+        Were it held back for good, nobody would hear that it has hung up, and all that it has here would stay for
+        ``close_limit_s``: of one who comes back as soon as it was turned away, that is fifty connections and more.
+        """
+        self._pause()
+        asyncio.get_running_loop().call_later(STEP_S, self._resume)
 
     def _give_up(self) -> None:
         """Hang up on a peer that has not said in time what it wants, though we have looked."""

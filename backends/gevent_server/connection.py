@@ -99,11 +99,17 @@ class Connection(Consumer):
             session.receive_eof()
         except ProtocolError as error:
             session.close(error.code, str(error), clock.now_us())
-            self.flush()
-            self.writer.finish(self.server.config.limits.close_limit_s)
-            self.ws.linger(self.server.config.limits.close_limit_s)
-            session.receive_eof()
         else:
             message = self.hear(opcode, data, clock.now_us())
             if message is not None and self.loop:
                 self.loop.take(self, message)
+            return
+        if session.state is not ENDED:  # not where the error is caught: it holds every frame that it went through
+            self._see_off()
+
+    def _see_off(self) -> None:
+        """Wait until a peer that can't be read any more has taken our close frame, or has had time to."""
+        self.flush()
+        self.writer.finish(self.server.config.limits.close_limit_s)
+        self.ws.linger(self.server.config.limits.close_limit_s)
+        self.session.receive_eof()

@@ -5,6 +5,7 @@ import struct
 
 import pytest
 
+from tests.conftest import Serve
 from tests.support.bystander import undisturbed
 from tests.support.client import (
     BINARY,
@@ -115,6 +116,9 @@ RESETS = {
     "a close": UPGRADE + NEW_PLAYER + client_frame(CLOSE),
     "half a frame": UPGRADE + NEW_PLAYER + client_frame(TEXT, b"37")[:5],
 }
+ENDLESS = b"POST /stats HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\n\r\n"
+FLOOD_BYTES = 2**18
+"""More than a server reads of who was turned away before it holds it back for a moment."""
 
 
 # Messages
@@ -237,6 +241,20 @@ def test_a_reset_is_left_alone(server: RunningServer, room: str, name: str) -> N
             reset(sock)
     wait_until(lambda: server.stats()["connections"] == 1)
     assert server.log == before
+
+
+@pytest.mark.parametrize("name", ["too much", "a body without end"])
+def test_who_was_turned_away_and_hangs_up_in_the_midst_of_a_flood_is_forgotten(serve: Serve, name: str) -> None:
+    """Not only at the end of the close limit: whoever floods again and again would be there many times over."""
+    with serve("--close-limit", "60") as server:
+        before = server.held()
+        sock = server.dial()
+        sock.sendall(RESETS.get(name, ENDLESS))
+        while sock.recv(65536):  # what it is told last
+            pass
+        sock.sendall(bytes(FLOOD_BYTES))
+        reset(sock)
+        wait_until(lambda: server.held().is_within(before))
 
 
 @pytest.mark.parametrize("name", BAD_FRAMES)
