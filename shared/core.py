@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from shared.config import ServerConfig
 from shared.descriptors import connections_end, seats_end
+from shared.heap import Heap
 from shared.loops.schedule import TickSchedule, shifted_start_us
 from shared.measure.counters import Counters
 from shared.measure.ticks import TickStatistics
@@ -47,6 +48,7 @@ class ServerCore(Generic[L]):
         self.config = config
         self.started_us = now_us
         self.counters = Counters()
+        self.heap = Heap()
         self.ticks = TickStatistics()
         self.stalls = Stalls(now_us)
         self.roster: Roster[L] = Roster()
@@ -117,6 +119,7 @@ class ServerCore(Generic[L]):
     def release(self, room_name: str | None, address: str, now_us: int) -> None:
         """Give a seat back."""
         self.lobby.release(room_name, address, now_us)
+        self.heap.note_end()
 
     def open_room(self, name: str, now_us: int) -> tuple[Room[L], TickSchedule]:
         """Open a room and give it its due times, out of step with those of the other rooms."""
@@ -129,6 +132,7 @@ class ServerCore(Generic[L]):
         """Let go of a room that crashed or that nobody is in; the next one of that name is a new one."""
         self.lobby.remove(room)
         self.schedules.pop(room.name, None)
+        self.heap.note_end()
 
     def _is_overloaded(self, now_us: int) -> bool:
         budget = self.config.tick_budget

@@ -26,7 +26,7 @@ from backends.asyncio_server.workers import Worker
 from shared.config import ServerConfig, fail_usage, prepare_process
 from shared.core import ServerCore
 from shared.descriptors import ShortageFilter
-from shared.heap import settle_heap, tidy_heap
+from shared.heap import settle_heap
 from shared.logs import SparingLog
 from shared.packages import needed_by
 from shared.wire.frames import CloseCode
@@ -178,7 +178,7 @@ class Server:
         for connection in list(self.core.roster.slow):
             connection.watch(now_us)
         self.workers.watch()
-        tidy_heap(self.core.lobby.connections)
+        self.core.heap.tidy(self.core.lobby.connections, now_us)
         if self.core.scores.look(now_us):
             self.own(asyncio.to_thread(self.core.scores.checkpoint))
         for loop in [self.loops[room.name] for room in self.core.lobby.idle_rooms(now_us)]:

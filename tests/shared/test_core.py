@@ -6,6 +6,7 @@ import pytest
 
 from shared.config import parse_arguments
 from shared.core import ServerCore
+from shared.heap import ENDINGS, Heap
 from tests.shared.rooms.visitor import Visitor, game_of, step
 from tests.shared.wire.test_handshake import GOOD
 
@@ -140,6 +141,20 @@ def test_a_forgotten_room_is_gone_with_its_due_times(core: ServerCore[Visitor]) 
     again, schedule = core.open_room("main", START)
     assert again is not room
     assert core.schedules == {"main": schedule}
+
+
+def test_what_connections_and_rooms_held_is_given_back_when_many_have_ended(core: ServerCore[Visitor]) -> None:
+    given_back: list[bool] = []
+    core.heap = Heap(lambda: given_back.append(True))
+    for number in range(ENDINGS // 2):
+        assert status(core, f"r{number}") == 101
+        room, _ = core.open_room(f"r{number}", START)
+        core.release(room.name, "::1", START)
+        core.heap.tidy(0, START)
+        assert not given_back
+        core.forget_room(room)
+    core.heap.tidy(0, START)
+    assert given_back
 
 
 def test_settings_reach_the_rooms(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+from shared.heap import ENDINGS, TRIM_EVERY_US, Heap
+
 FREED_MIB = 32
 PROGRAM = f"""
 import gc
@@ -34,7 +36,7 @@ def test_what_is_free_on_the_heap_is_given_back() -> None:
 TIDYING = """
 import gc
 
-from shared.heap import LEAST_OBJECTS, settle_heap, tidy_heap
+from shared.heap import LEAST_OBJECTS, settle_heap, collect_much
 
 
 class Node:
@@ -46,11 +48,11 @@ settle_heap()
 full_before = gc.get_stats()[2]["collections"]
 in_use = [[] for _ in range(4 * LEAST_OBJECTS)]  # Python itself would have looked through all of it by now
 print(gc.get_stats()[2]["collections"] - full_before)
-print(tidy_heap(connections=4 * LEAST_OBJECTS // 60))  # that many have come
-print(tidy_heap(connections=10), tidy_heap(connections=10))
+print(collect_much(connections=4 * LEAST_OBJECTS // 60))  # that many have come
+print(collect_much(connections=10), collect_much(connections=10))
 for _ in range(2 * LEAST_OBJECTS):
     Node()
-print(tidy_heap(connections=10), gc.collect())
+print(collect_much(connections=10), gc.collect())
 """
 
 
@@ -61,3 +63,24 @@ def test_there_are_full_collections_only_where_there_is_much_beside_what_is_in_u
     assert with_as_many_connections == "False"
     assert with_few == "True False", "what has come since the last time counts"
     assert with_garbage == "True 0", "all of it is gone"
+
+
+def test_what_is_free_is_given_back_once_a_second_after_many_endings() -> None:
+    times: list[int] = []
+    heap = Heap(lambda: times.append(now_us))
+    for now_us in range(0, 4 * TRIM_EVERY_US, TRIM_EVERY_US // 10):
+        if now_us < 2 * TRIM_EVERY_US:  # many a time
+            for _ in range(ENDINGS // 2):
+                heap.note_end()
+        heap.tidy(10, now_us)
+    assert times == [TRIM_EVERY_US // 10, TRIM_EVERY_US * 11 // 10, TRIM_EVERY_US * 21 // 10]
+
+
+def test_nothing_is_given_back_while_nobody_leaves() -> None:
+    given_back: list[bool] = []
+    heap = Heap(lambda: given_back.append(True))
+    for _ in range(ENDINGS - 1):
+        heap.note_end()
+    for now_us in range(0, 10 * TRIM_EVERY_US, TRIM_EVERY_US // 10):
+        heap.tidy(10, now_us)
+    assert not given_back
