@@ -2,8 +2,10 @@
 Every attack on every arm, beside good players: a table, and exit status 1 where a promise is broken.
 
 ``python -m tests.bench.attack [--backend B] [--mode M] [--fanout F] [--loop L] [--attack A] [--seconds 5]``: of what is
-not named the default; each may be given several times, ``all`` is each of them, and of attacks all are the default. One
-that breaks a promise is tried again, beside a new quiet run: twice is a fault. ``--in-turns`` has one server an arm
+not named the default; each may be given several times, ``all`` is each of them, and of attacks all are the default;
+``--attack harmful``: those that did harm when nothing was bounded. One that breaks a promise is tried again, beside a
+new quiet run: twice is a fault, and both are shown. ``--json FILE`` gets a line as soon as a trial is over; asked again
+with the same file, on the same commit, it makes only those that are not in it. ``--in-turns`` has one server an arm
 stand them all, one after the other, for ``--seconds`` together, beside players who stay. Load goes to loopback only.
 """
 
@@ -13,9 +15,10 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -24,14 +27,18 @@ from rich.table import Table
 from shared.config import FANOUTS, LOOPS
 from shared.loops.modes import MODES
 from tests.support.attacks.apart import apart
+from tests.support.attacks.bystanders import Figures
 from tests.support.attacks.engine import Attack
-from tests.support.attacks.kinds import ATTACKS
+from tests.support.attacks.kinds import ATTACKS, HARMFUL
 from tests.support.attacks.trial import (
+    MIDST_S,
+    ROOT,
     Outcome,
     Sizes,
     Watch,
     disturbed,
     held,
+    judge,
     look_after,
     quiet_run,
     stop,
@@ -39,11 +46,15 @@ from tests.support.attacks.trial import (
     under_attack,
 )
 from tests.support.server import RunningServer, run_server
+from tickbench.environment import git_state
 
 BACKENDS = tuple(LOOPS)
 WAIT_S = 30.0
 """For an attacker to end, beyond its time."""
-QUIET_S = 3.0
+QUIET_S, AFTER_S = 2.0, 1.0
+AROUND_S = 3.0
+"""For a server to start and end, and for players to come in: about."""
+IN_TURNS = "in turns"
 WIDTH = 200
 """Of the table where it is no terminal's."""
 
@@ -87,6 +98,45 @@ class Row:
         return bool(self.outcomes[-1].faults)
 
 
+class Journal:
+    """
+    Rows in a file, a line of JSON each, written as soon as there is one.
+
+    Those of the same commit and sizes are taken for done. Without a path nothing is kept.
+    """
+
+    def __init__(self, path: Path | None, **made_with: object) -> None:
+        self._path = path
+        self._made_with = json.loads(json.dumps(made_with))  # as they are read
+        self._rows: dict[tuple[str, str], Row] = {}
+        text = path.read_text("utf-8") if path and path.exists() else ""
+        self._before = "" if text.endswith("\n") or not text else "\n"  # behind a line that was cut off
+        for line in text.splitlines():
+            try:
+                kept = json.loads(line)
+            except ValueError:
+                continue
+            if kept["made_with"] == self._made_with:
+                row = Row(kept["arm"], kept["attack"], [outcome_of(fields) for fields in kept["outcomes"]])
+                self._rows[row.arm, row.attack] = row
+
+    def row(self, arm: str, attack: str) -> Row | None:
+        return self._rows.get((arm, attack))
+
+    def keep(self, row: Row) -> None:
+        if self._path:
+            line = {"made_with": self._made_with, **asdict(row)}
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(f"{self._before}{json.dumps(line)}\n")
+            self._before = ""
+
+
+def outcome_of(fields: dict[str, Any]) -> Outcome:
+    """Return an outcome as it was kept."""
+    figures = {name: Figures(**fields[name]) for name in ("quiet", "meanwhile", "after")}
+    return Outcome(**{**fields, **figures})
+
+
 def arms(asked: argparse.Namespace) -> Iterator[AttackedArm]:
     """Return the arms that were asked for."""
     for backend in asked.backend or BACKENDS:
@@ -115,7 +165,7 @@ def attack_arm(arm: AttackedArm, attack: Attack, sizes: Sizes) -> Outcome:
 
 def attack_in_turns(arm: AttackedArm, attacks: list[Attack], seconds: float, players: int, row: Row) -> None:
     """Have one server stand them all, one after the other."""
-    outcome = Outcome("in turns")
+    outcome = Outcome(IN_TURNS)
     row.outcomes.append(outcome)
     flags = {word for attack in attacks for word in attack.flags}
     with run_server(arm.backend, *arm.flags, *flags, logs=True, cold=True) as server, ExitStack() as stack:
@@ -128,7 +178,8 @@ def attack_in_turns(arm: AttackedArm, attacks: list[Attack], seconds: float, pla
         for attack in attacks:
             share = max(1.0, (until - time.monotonic()) / (len(attacks) - attacks.index(attack)))
             stand(arm, attack, server, watch, share, outcome)
-        look_after(outcome, server, watch, before, QUIET_S)
+        look_after(outcome, server, watch, before, AFTER_S)
+        judge(outcome)
         stop(outcome, server)
         if "Traceback" in server.log:
             outcome.faults.append(f"traceback on stderr: {server.log.strip().splitlines()[-1]}")
@@ -144,6 +195,7 @@ def stand(
             process.wait(seconds + WAIT_S)
         seen = watch.figures()
         faults = disturbed(attack, beside, seen, seconds)
+        outcome.told.setdefault(attack.name, []).append(faults or "held")
         if not faults:
             break
     worst = outcome.meanwhile
@@ -191,54 +243,74 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--mode", action="append", choices=(*MODES, "all"), default=[])
     parser.add_argument("--fanout", action="append", choices=(*FANOUTS, "all"), default=[])
     parser.add_argument("--loop", action="append", choices=(*loops, "all"), default=[])
-    parser.add_argument("--attack", action="append", choices=tuple(ATTACKS), default=[])
+    parser.add_argument("--attack", action="append", choices=(*ATTACKS, "harmful"), default=[])
     parser.add_argument(
         "--seconds", type=float, default=5.0, help="of each attack; --in-turns: of all of them together"
     )
     parser.add_argument("--players", type=int, default=50)
     parser.add_argument("--in-turns", action="store_true", help="one server an arm stands them all")
-    parser.add_argument("--json", type=Path, help="a file for all figures")
+    parser.add_argument("--json", type=Path, help="a file for all figures, a line a trial; goes on where it ends")
     asked = parser.parse_args()
     if asked.seconds <= 0 or asked.players <= 0:
         parser.error("--seconds and --players are above 0")
     return asked
 
 
+def seconds_of(attack: Attack | None, asked: argparse.Namespace) -> float:
+    """Return for how long a trial goes on, about, if it is held."""
+    seconds: float = asked.seconds
+    around_s = QUIET_S + AFTER_S + AROUND_S
+    if attack is None:
+        return seconds + around_s
+    return (1 + max(attack.spread, attack.strike)) * seconds + MIDST_S + around_s
+
+
 def main() -> int:
     asked = parsed()
-    attacks = [ATTACKS[name] for name in asked.attack] or list(ATTACKS.values())
-    sizes = Sizes(asked.players, min(3.0, asked.seconds), asked.seconds, 1.0, is_full=True)
+    names = [name for word in asked.attack for name in (HARMFUL if word == "harmful" else (word,))]
+    attacks = [ATTACKS[name] for name in dict.fromkeys(names or ATTACKS)]
+    sizes = Sizes(asked.players, min(QUIET_S, asked.seconds), asked.seconds, AFTER_S, is_full=True)
+    made_with = {"code": git_state(ROOT), "seconds": asked.seconds, "players": asked.players}
+    if asked.in_turns:
+        made_with["in_turns"] = [attack.name for attack in attacks]
+    journal = Journal(asked.json, **made_with)
     rows: list[Row] = []
-    trials = [(arm, attack) for arm in arms(asked) for attack in ([None] if asked.in_turns else attacks)]
+    wanted = [(arm, attack) for arm in arms(asked) for attack in ([None] if asked.in_turns else attacks)]
+    trials = []
+    for arm, attack in wanted:
+        if row := journal.row(arm.name, attack.name if attack else IN_TURNS):
+            rows.append(row)
+        else:
+            trials.append((arm, attack))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
     told = Console(width=None if sys.stdout.isatty() else WIDTH)
+    minutes = sum(seconds_of(attack, asked) for _, attack in trials) / 60
+    console.print(f"{len(trials)} trials, about {minutes:.0f} minutes; {len(rows)} are there already")
     try:
         with Progress(*columns, console=console) as progress:
             task = progress.add_task("", total=len(trials))
             for arm, attack in trials:
-                row = Row(arm.name, attack.name if attack else "in turns")
+                row = Row(arm.name, attack.name if attack else IN_TURNS)
                 progress.update(task, description=f"{row.arm} {row.attack}")
-                rows.append(row)
                 if attack is None:
                     attack_in_turns(arm, attacks, asked.seconds, asked.players, row)
                 else:
                     row.outcomes.append(attack_arm(arm, attack, sizes))
                     if row.is_broken:
                         row.outcomes.append(attack_arm(arm, attack, sizes))
+                rows.append(row)
+                journal.keep(row)
                 if row.is_broken:
                     progress.console.print(f"{row.arm} {row.attack}: {'; '.join(row.outcomes[-1].faults)}")
                 progress.advance(task)
     except KeyboardInterrupt:
-        rows = [row for row in rows if row.outcomes]
         told.print(table(rows))
         return 130
     told.print(table(rows))
-    if asked.json:
-        text = json.dumps([{"arm": row.arm, "outcomes": [vars(o) for o in row.outcomes]} for row in rows], default=vars)
-        asked.json.write_text(text, "utf-8")
     broken = sum(row.is_broken for row in rows)
-    sys.stdout.write(f"{len(rows)} trials, {broken} with a broken promise\n")
+    twice = sum(len(row.outcomes) > 1 and not row.is_broken for row in rows)
+    sys.stdout.write(f"{len(rows)} trials, {broken} with a broken promise, {twice} held at the second try only\n")
     return 1 if broken else 0
 
 

@@ -3,10 +3,12 @@
 import os
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.bench.attack import Journal, Row
 from tests.support.attacks.apart import apart, shared_out, taken_ms
 from tests.support.attacks.bystanders import Figures, Refusal
 from tests.support.attacks.kinds import ATTACKS
@@ -97,3 +99,18 @@ def test_cores_are_given_back_and_waiting_for_one_is_counted() -> None:
     before_ms = taken_ms([os.getpid()])
     time.sleep(0.001)
     assert taken_ms([os.getpid()]) >= before_ms
+
+
+def test_a_journal_goes_on_where_it_was_cut_off_and_takes_nothing_made_otherwise(tmp_path: Path) -> None:
+    path = tmp_path / "rows"
+    row = Row("asyncio", "flood", [Outcome("flood", after=QUIET, faults=["silence: 200 ms"]), Outcome("flood")])
+    Journal(path, commit="a", seconds=10.0).keep(row)
+    with path.open("a") as file:
+        file.write('{"arm": "asyn')
+    Journal(path, commit="a", seconds=10.0).keep(replace(row, attack="crowd"))
+    kept = Journal(path, commit="a", seconds=10.0)
+    assert kept.row("asyncio", "crowd")
+    assert kept.row("asyncio", "flood") == row
+    assert kept.row("gevent", "flood") is None
+    assert Journal(path, commit="b", seconds=10.0).row("asyncio", "flood") is None
+    assert Journal(path, commit="a", seconds=5.0).row("asyncio", "flood") is None

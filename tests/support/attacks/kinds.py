@@ -441,3 +441,19 @@ ECHO = [
 ATTACKS = {attack.name: attack for attack in (*HTTP, *WEBSOCKET, *ECHO)}
 SHORT = {name: attack for name, attack in ATTACKS.items() if attack.short}
 """Those of the test."""
+HARMFUL = (
+    "pipelined-stats",
+    "one-byte-chunks-1",
+    "one-byte-chunks-16",
+    "one-byte-chunks-64",
+    "endless-body",
+    "long-integers",
+    "empty-fragments",
+    "stats-16",
+    "stats-64",
+    "flood",
+    "rooms-left",
+    "crowd",
+    "echo-bytes",
+)
+"""Those that silenced players, kept newcomers out or took memory for good when nothing was bounded."""
