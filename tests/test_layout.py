@@ -49,7 +49,6 @@ ASYNCIO_ONLY = {
         "NEVER_WAIT_BYTES": "only aiohttp's writer has a limit at which it waits",
         "Doorkeeper": "asyncio hands a connection to a protocol; on gevent the handler reads for itself",
         "doorkeeper": "as Doorkeeper",
-        "MOST_THROWN_AWAY": "a protocol is called with what comes; a greenlet that reads pauses by itself",
         "REQUEST_US": "aiohttp answers in a task, later; pywsgi answers in the turn that is taken",
         "GameWebSocket.open": "aiohttp answers the upgrade by its WebSocket, gevent by its handler",
         "GameWebSocket.has_ended": "aiohttp reads ahead of its user, so the end is known before what was read is taken",
