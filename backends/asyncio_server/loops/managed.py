@@ -63,6 +63,8 @@ class ManagedLoop(RoomLoop):
             await self.ticker.tick(await self.ticker.wait(), self.game)
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
+        if task is self._task:
+            self._task = None  # an empty room need not hold what ended it, and where that was
         if task.cancelled():
             self._feed(Event.STOPPED)
         elif error := task.exception():

@@ -69,7 +69,9 @@ class ManagedLoop(RoomLoop):
         while True:
             self.ticker.tick(self.ticker.wait(), self.game)
 
-    def _ended(self, _: "gevent.Greenlet[..., None]") -> None:
+    def _ended(self, greenlet: "gevent.Greenlet[..., None]") -> None:
+        if greenlet is self._greenlet:
+            self._greenlet = None  # an empty room need not hold what ended it, and where that was
         self._feed(Event.STOPPED)
 
     def _fail(self, error: BaseException | None = None) -> None:
