@@ -81,10 +81,15 @@ class Consumer(ABC):
             if self.audience:
                 self.audience.is_stale = True
 
+    def let_go(self) -> None:
+        """Let a room that it left as the last one hold nobody: an empty room has no tick, and may stay for a while."""
+        if self.audience and self.room and not self.room.members:
+            self.audience.seat([])
+
     def skip(self, now_us: int) -> None:
         """Take note that a tick was skipped for it."""
         self.writer.outbox.note_skip(self.writer.unsent_bytes(), now_us)
-        self.core.roster.slow.add(self)
+        self.core.roster.watch(self)
 
     @property
     def is_ready(self) -> bool:
@@ -108,7 +113,7 @@ class Consumer(ABC):
     def end_slow(self, waiting: Iterable[Outgoing], now_us: int) -> None:
         """End it: it gets the rest of its frame, a close frame, and no more of what is ``waiting``."""
         self.core.counters.slow_closed += 1
-        self.core.roster.slow.add(self)
+        self.core.roster.watch(self)
         self.session.close(CloseCode.TRY_AGAIN_LATER, TOO_SLOW, now_us)
         last = [outgoing for outgoing in (*waiting, *self.session.take_outgoing()) if outgoing.opcode is Opcode.CLOSE]
         self.writer.cut_off(last)

@@ -55,6 +55,7 @@ class Connection(Consumer):
             server.core.counters.count_end(session.close_label, dead=session.dead)
             if self.loop:
                 self.loop.leave(self)
+                self.let_go()
             if session.aborted:
                 self.ws.abort()
             await self.writer.finish(0 if session.aborted else server.config.limits.close_limit_s)

@@ -108,6 +108,8 @@ class Room(Generic[M]):
         if player_id is None or self.members.pop(player_id, None) is None:
             return
         self._first = None
+        if not self.members:
+            self._recipients = []  # there may be no tick that gathers them anew
         self._kept.pop(player_id, None)
         # What it asked for since the last step is void; so visitors who come and go between two steps leave nothing.
         self._inputs = [command for command in self._inputs if command.player_id != player_id]

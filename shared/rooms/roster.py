@@ -7,11 +7,13 @@ Knows nothing of sockets or clocks: the time comes in as an argument.
 import itertools
 from typing import Generic, Protocol, TypeVar
 
-from shared.loops.wakeups import Wakeups
 from shared.wire.session import Session
 
 MOST_WOKEN = 200
 """At once: some milliseconds, and in a second more than have come in in one."""
+
+SLOT_US = 100_000
+"""As often as a server looks: who is to be woken within as much is kept together."""
 
 
 class Listed(Protocol):
@@ -33,7 +35,9 @@ class Roster(Generic[L]):
         self.entered: set[int] = set()
         self.slow: set[L] = set()
         self._serials = itertools.count()
-        self._wakeups: Wakeups[int] = Wakeups()  # one heap for all, where a timer for each would take memory and time
+        # Serials, in order, by when they are to be woken; a timer for each would take memory and time. No heap either:
+        # who has ended would be in it until its time, an object or two of thousands, each in a page of its own.
+        self._wakeups: dict[int, dict[int, None]] = {}
 
     def next_serial(self) -> int:
         """Return a number that no connection has had."""
@@ -46,16 +50,38 @@ class Roster(Generic[L]):
 
     def remove(self, connection: L) -> None:
         """Forget a connection that has ended."""
+        self._let_sleep(connection)
         del self.connections[connection.serial]
         self.entered.discard(connection.serial)
         self.slow.discard(connection)
 
+    def watch(self, connection: L) -> None:
+        """Take note that a connection does not take its frames, unless it has ended."""
+        if connection.serial in self.connections:
+            self.slow.add(connection)
+
     def wake_at_deadline(self, connection: L) -> None:
-        """Let a connection be due when its session has something to do."""
+        """Let a connection be due when its session has something to do, and then only; never, if it has ended."""
+        self._let_sleep(connection)
         connection.wakes_us = connection.session.deadline_us
-        self._wakeups.add(connection.wakes_us, connection.serial)  # by number: it may have ended by then
+        if connection.serial in self.connections:
+            self._wakeups.setdefault(connection.wakes_us // SLOT_US, {})[connection.serial] = None
 
     def pop_due(self, now_us: int) -> list[L]:
         """Return those who are to be woken now, once; of very many, who came at once, some the next time."""
-        due = (self.connections.get(serial) for serial in self._wakeups.pop_due(now_us, MOST_WOKEN))
-        return [connection for connection in due if connection]
+        slots = sorted(slot for slot in self._wakeups if slot <= now_us // SLOT_US)
+        waiting = (self.connections[serial] for slot in slots for serial in self._wakeups[slot])
+        due = list(itertools.islice((each for each in waiting if each.wakes_us <= now_us), MOST_WOKEN))
+        for connection in due:
+            self._let_sleep(connection)
+        return due
+
+    # Private methods
+
+    def _let_sleep(self, connection: L) -> None:
+        """Forget when it is to be woken, if it is."""
+        slot = connection.wakes_us // SLOT_US
+        if serials := self._wakeups.get(slot):
+            serials.pop(connection.serial, None)
+            if not serials:
+                del self._wakeups[slot]

@@ -1,4 +1,5 @@
 import json
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -89,6 +90,23 @@ def test_another_descriptor_is_told_to_the_audience_and_the_same_is_not(player: 
     player.offer(7)
     assert audience.is_stale
     assert player.fd == 7
+
+
+def test_an_empty_room_holds_nobody() -> None:
+    core: ServerCore[Player] = ServerCore(parse_arguments("asyncio", []), (), START, 0)
+    player = Player(core)
+    room, audience = player.room, player.audience
+    assert room
+    assert audience
+    audience.seat(room.recipients())  # as a tick does
+    core.roster.remove(player)
+    room.leave(player)
+    player.let_go()
+    player.skip(START)  # by a tick that has begun
+    left = weakref.ref(player)
+    del player
+    assert left() is None
+    core.scores.close()
 
 
 def test_who_skips_is_watched_and_gets_what_it_missed_when_the_kernel_has_taken_all(player: Player) -> None:

@@ -1,4 +1,6 @@
-from shared.rooms.roster import Roster
+import pickle
+
+from shared.rooms.roster import MOST_WOKEN, Roster
 from tests.shared.rooms.visitor import NOW, Visitor
 
 
@@ -38,6 +40,30 @@ def test_who_has_ended_is_not_due() -> None:
     roster, (first, second) = listed(3, 4)
     roster.remove(first)
     assert roster.pop_due(second.session.deadline_us) == [second]
+
+
+def test_who_has_ended_leaves_nothing() -> None:
+    def kept(roster: Roster[Visitor]) -> bytes:
+        return pickle.dumps({name: value for name, value in vars(roster).items() if name != "_serials"})
+
+    roster, visitors = listed(*range(100))
+    for visitor in visitors:
+        visitor.session.close(1001, "stopping", NOW)
+        roster.wake_at_deadline(visitor)
+        roster.watch(visitor)
+        roster.entered.add(visitor.serial)
+        roster.remove(visitor)
+        roster.wake_at_deadline(visitor)  # by a task of the server's that had begun before
+        roster.watch(visitor)  # by a tick that had
+    assert kept(roster) == kept(Roster())
+
+
+def test_of_very_many_who_are_due_the_others_are_the_next_time() -> None:
+    roster, visitors = listed(*range(MOST_WOKEN + 5))
+    deadline_us = visitors[0].session.deadline_us
+    assert roster.pop_due(deadline_us) == visitors[:MOST_WOKEN]
+    assert roster.pop_due(deadline_us) == visitors[MOST_WOKEN:]
+    assert roster.pop_due(deadline_us) == []
 
 
 def test_a_nearer_deadline_counts_from_when_it_is_told() -> None:
