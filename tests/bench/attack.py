@@ -12,9 +12,7 @@ stand them all, one after the other, for ``--seconds`` together, beside players 
 import argparse
 import json
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from itertools import product
 from pathlib import Path
@@ -26,35 +24,18 @@ from rich.table import Table
 
 from shared.config import FANOUTS, LOOPS
 from shared.loops.modes import MODES
-from tests.support.attacks.apart import apart
 from tests.support.attacks.bystanders import Figures
 from tests.support.attacks.engine import Attack
 from tests.support.attacks.kinds import ATTACKS, HARMFUL
-from tests.support.attacks.trial import (
-    MIDST_S,
-    ROOT,
-    Outcome,
-    Sizes,
-    Watch,
-    disturbed,
-    held,
-    judge,
-    look_after,
-    quiet_run,
-    stop,
-    try_attack,
-    under_attack,
-)
-from tests.support.server import RunningServer, run_server
+from tests.support.attacks.trial import MIDST_S, ROOT, Outcome, Sizes, try_attack
+from tests.support.attacks.turns import IN_TURNS, stand_in_turns
+from tests.support.server import run_server
 from tickbench.environment import git_state
 
 BACKENDS = tuple(LOOPS)
-WAIT_S = 30.0
-"""For an attacker to end, beyond its time."""
 QUIET_S, AFTER_S = 2.0, 1.0
 AROUND_S = 3.0
 """For a server to start and end, and for players to come in: about."""
-IN_TURNS = "in turns"
 WIDTH = 200
 """Of the table where it is no terminal's."""
 
@@ -163,45 +144,14 @@ def attack_arm(arm: AttackedArm, attack: Attack, sizes: Sizes) -> Outcome:
     return outcome
 
 
-def attack_in_turns(arm: AttackedArm, attacks: list[Attack], seconds: float, players: int, row: Row) -> None:
+def attack_in_turns(arm: AttackedArm, attacks: list[Attack], sizes: Sizes) -> Outcome:
     """Have one server stand them all, one after the other."""
-    outcome = Outcome(IN_TURNS)
-    row.outcomes.append(outcome)
     flags = {word for attack in attacks for word in attack.flags}
-    with run_server(arm.backend, *arm.flags, *flags, logs=True, cold=True) as server, ExitStack() as stack:
-        stack.enter_context(apart(server.pids()))
-        watch = Watch(server, players)
-        stack.callback(watch.end)
-        outcome.quiet = quiet_run(watch, QUIET_S)
-        before = held(server)
-        until = time.monotonic() + seconds
-        for attack in attacks:
-            share = max(1.0, (until - time.monotonic()) / (len(attacks) - attacks.index(attack)))
-            stand(arm, attack, server, watch, share, outcome)
-        look_after(outcome, server, watch, before, AFTER_S)
-        judge(outcome)
-        stop(outcome, server)
+    with run_server(arm.backend, *arm.flags, *flags, logs=True, cold=True) as server:
+        outcome = stand_in_turns(attacks, server, sizes, arm.room_for)
         if "Traceback" in server.log:
             outcome.faults.append(f"traceback on stderr: {server.log.strip().splitlines()[-1]}")
-
-
-def stand(
-    arm: AttackedArm, attack: Attack, server: RunningServer, watch: Watch, seconds: float, outcome: Outcome
-) -> None:
-    """Have it stand one more, again beside a new quiet run if it did not, and note the worst."""
-    for quiet in (outcome.quiet, None):
-        beside = quiet or quiet_run(watch, QUIET_S)
-        with under_attack(attack, server, attack.full, seconds, arm.room_for(attack)) as process:
-            process.wait(seconds + WAIT_S)
-        seen = watch.figures()
-        faults = disturbed(attack, beside, seen, seconds)
-        outcome.told.setdefault(attack.name, []).append(faults or "held")
-        if not faults:
-            break
-    worst = outcome.meanwhile
-    worst.silence_ms, worst.skipped = max(worst.silence_ms, seen.silence_ms), max(worst.skipped, seen.skipped)
-    worst.newcomers_ms.append(max(seen.newcomers_ms, default=0.0))
-    outcome.faults += [f"{attack.name}: {fault}" for fault in faults]
+    return outcome
 
 
 def table(rows: list[Row]) -> Table:
@@ -294,7 +244,7 @@ def main() -> int:
                 row = Row(arm.name, attack.name if attack else IN_TURNS)
                 progress.update(task, description=f"{row.arm} {row.attack}")
                 if attack is None:
-                    attack_in_turns(arm, attacks, asked.seconds, asked.players, row)
+                    row.outcomes.append(attack_in_turns(arm, attacks, sizes))
                 else:
                     row.outcomes.append(attack_arm(arm, attack, sizes))
                     if row.is_broken:

@@ -3,27 +3,39 @@
 import pytest
 
 from tests.conftest import Serve
-from tests.support.attacks.kinds import ATTACKS, SHORT
+from tests.support.attacks.engine import Attack
+from tests.support.attacks.kinds import ALONE, ATTACKS, TOGETHER
 from tests.support.attacks.trial import Outcome, Sizes, try_attack
+from tests.support.attacks.turns import LEAST_S, stand_in_turns
 
 pytestmark = pytest.mark.differs()
 
-SIZES = Sizes(players=5, quiet_s=0.6, attack_s=1.0, after_s=0.6, is_full=False)
+SIZES = Sizes(players=5, quiet_s=0.4, attack_s=1.0, after_s=0.4, is_full=False)
 
 
-def trial(serve: Serve, name: str) -> Outcome:
-    attack = ATTACKS[name]
+def trial(serve: Serve, *attacks: Attack) -> Outcome:
+    """Have a server stand one attack, and a stop in its midst, or several in turns."""
+    flags = {word for attack in attacks for word in attack.flags}
     # No tick budget: what other tests make the machine do must not refuse anybody here.
-    with serve("--tick-budget", "0", *attack.flags, logs=True) as server:
-        outcome = try_attack(attack, server, SIZES)
+    with serve("--tick-budget", "0", *flags, logs=True) as server:
+        if len(attacks) == 1:
+            outcome = try_attack(attacks[0], server, SIZES)
+        else:
+            outcome = stand_in_turns(list(attacks), server, SIZES._replace(attack_s=LEAST_S * len(attacks)))
         assert "Traceback" not in server.log, server.log
     return outcome
 
 
-@pytest.mark.parametrize("name", SHORT)
+@pytest.mark.parametrize("name", ALONE)
 def test_an_attack_is_nobody_elses_trouble(serve: Serve, name: str) -> None:
-    outcome = trial(serve, name)
+    outcome = trial(serve, ATTACKS[name])
     if outcome.faults:  # which a busy machine can make once
-        outcome = trial(serve, name)
+        outcome = trial(serve, ATTACKS[name])
     assert not outcome.faults, outcome
     assert outcome.told["dialled"]
+
+
+def test_the_others_in_turns_are_nobody_elses_trouble(serve: Serve) -> None:
+    outcome = trial(serve, *(ATTACKS[name] for name in TOGETHER))
+    assert not outcome.faults, outcome
+    assert outcome.told.keys() == set(TOGETHER)

@@ -439,8 +439,6 @@ ECHO = [
 ]
 
 ATTACKS = {attack.name: attack for attack in (*HTTP, *WEBSOCKET, *ECHO)}
-SHORT = {name: attack for name, attack in ATTACKS.items() if attack.short}
-"""Those of the test."""
 HARMFUL = (
     "pipelined-stats",
     "one-byte-chunks-1",
@@ -457,3 +455,19 @@ HARMFUL = (
     "echo-bytes",
 )
 """Those that silenced players, kept newcomers out or took memory for good when nothing was bounded."""
+ALONE = (
+    "pipelined-stats",
+    "one-byte-chunks-64",
+    "stats-64",
+    "endless-heads",
+    "long-integers",
+    "empty-fragments",
+    "flood",
+    "rooms-left",
+    "rooms-held",
+    "crowd",
+    "echo-bytes",
+)
+"""Those of which the test has one on a server of its own: each broke a promise there on one server when unbounded."""
+TOGETHER = tuple(name for name, attack in ATTACKS.items() if attack.short and name not in ALONE)
+"""Of the others, those that the test has on one server in turns."""
