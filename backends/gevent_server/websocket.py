@@ -287,7 +287,9 @@ class GameHandler(WebSocketHandler):
         """Say that the connection ends with this answer, if it does."""
         super().finalize_headers()
         if self.close_connection and not self.connection_upgraded:
-            self.response_headers.append((b"Connection", b"close"))
+            options = [value for name, value in self.response_headers if name == b"Connection"]
+            self.response_headers[:] = [header for header in self.response_headers if header[0] != b"Connection"]
+            self.response_headers.append((b"Connection", b", ".join([*options, b"close"])))
 
     def handle_error(self, kind: Any, error: Any, traceback: Any) -> None:
         """Log what is ours; that an answer is not taken is its peer's fault."""
@@ -307,7 +309,8 @@ class GameHandler(WebSocketHandler):
         headers = request_headers(self.environ)
         descriptor = self.socket.fileno()
         if refusal := self.game.core.admit(headers, room, address, self.game.clock.now_us(), descriptor):
-            self.start_response(f"{refusal.status.value} {refusal.status.phrase}", list(refusal.headers))
+            fields = [*refusal.headers, ("Content-Type", "text/plain; charset=utf-8")]
+            self.start_response(f"{refusal.status.value} {refusal.status.phrase}", fields)
             return [f"{refusal.text}\n".encode()]
         self._seat = (room, address)
         self._upgrade(headers["sec-websocket-key"].strip(), is_echo=is_echo)

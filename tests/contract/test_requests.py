@@ -85,6 +85,32 @@ def test_what_is_special_is_answered_alike(server: RunningServer, core: ServerCo
         assert own.endswith(b"\r\n\r\n" + answer.body)
 
 
+OTHER_VERSION = tuple(field.replace(b": 13", b": 8") for field in UPGRADE)
+REFUSED = {
+    "no upgrade": (plain(target=b"/connect"), 426, "Upgrade"),
+    "no upgrade, and the last request": (plain(b"Connection: close", target=b"/connect"), 426, "Upgrade, close"),
+    "another version": (plain(*OTHER_VERSION, target=b"/connect"), 426, "Upgrade"),
+    "no key": (plain(*UPGRADE[:-1], target=b"/connect"), 400, None),
+    "no room": (plain(*UPGRADE, target=b"/connect?room=."), 404, None),
+    "another origin": (plain(*UPGRADE, b"Origin: http://evil.example", target=b"/connect"), 403, None),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_refused_upgrade_has_the_same_headers_everywhere(server: RunningServer, name: str) -> None:
+    request, status, connection = REFUSED[name]
+    with Wire(server.dial()) as wire:
+        wire.send_raw(request)
+        answer = wire.read_response()
+    own = {"content-type": OWN["content-type"], "content-length": str(len(answer.body))}
+    if connection:
+        own["connection"] = connection
+    if status == 426:
+        own |= {"upgrade": "websocket", "sec-websocket-version": "13"}
+    assert answer.status == status
+    assert {field: value for field, value in answer.headers.items() if field != "date"} == own
+
+
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_how_it_is_split_changes_nothing(server: RunningServer, size: int) -> None:
     request = plain(b"X: " + b"y" * 500) + plain(*UPGRADE, target=b"/connect?room=.") + plain(b"X : y")
