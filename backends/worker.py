@@ -2,7 +2,7 @@
 The child process of the ``process`` loops: it keeps games and answers what is asked of them. No event loop.
 
 ``python -m backends.worker FD NICE`` speaks over the socket that it inherits as FD, yields to others by NICE, and ends
-when its peer is gone; on Linux at once, whatever it is at. Knows nothing of members, connections and clocks.
+when its peer is gone; on Linux at once, whatever it is at. Knows nothing of members, connections and due times.
 """
 
 import ctypes
@@ -10,25 +10,30 @@ import os
 import signal
 import socket
 import sys
+import time
 import traceback
 
-from shared.heap import settle_heap
+from shared.heap import Heap, settle_heap
 from shared.logs import let_nobody_keep_us
-from shared.rooms.remote import READ_BYTES, Failed, Games, MessageReader, decode_request, encode_message
+from shared.rooms.remote import READ_BYTES, Failed, Forget, Games, MessageReader, decode_request, encode_message
 
 PR_SET_PDEATHSIG = 1
 
 
-def serve(sock: socket.socket) -> None:
+def serve(sock: socket.socket, heap: Heap) -> None:
     """Answer until the peer is gone."""
     games, reader = Games(), MessageReader()
     while data := sock.recv(READ_BYTES):
         for body in reader.feed(data):
             try:  # to decode it, too: what can't be read of one room is no fault of the others
-                answer = games.answer(decode_request(body))
+                request = decode_request(body)
+                answer = games.answer(request)
+                if isinstance(request, Forget):
+                    heap.note_end()
             except Exception:  # noqa: BLE001 # the rules; whoever asked ends that room and says why
                 answer = Failed(traceback.format_exc())
             sock.sendall(encode_message(answer))
+        heap.give_back(time.monotonic_ns() // 1000)
 
 
 def main() -> None:
@@ -43,7 +48,7 @@ def main() -> None:
     with socket.socket(fileno=int(sys.argv[1])) as sock:
         sock.setblocking(True)  # noqa: FBT003 # whatever its parent has made of it
         try:
-            serve(sock)
+            serve(sock, Heap())
         except ConnectionError:
             return  # its parent is gone
 

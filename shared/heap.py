@@ -72,6 +72,10 @@ class Heap:
     def tidy(self, connections: int, now_us: int) -> None:
         """Collect garbage where there is much beside what ``connections`` have in use; give back what is free."""
         collect_much(connections)
+        self.give_back(now_us)
+
+    def give_back(self, now_us: int) -> None:
+        """Give back what is free, if many have ended since the last time."""
         if self._endings >= ENDINGS and now_us >= self._next_us:
             self._endings, self._next_us = 0, now_us + TRIM_EVERY_US
             self._give_back()

@@ -3,13 +3,25 @@ import threading
 
 from backends.worker import serve
 from shared.game.world import Rules
+from shared.heap import ENDINGS, Heap
 from shared.rooms.game import GameSetup, Stepped
-from shared.rooms.remote import Answer, Did, Failed, MessageReader, Open, TakeStep, Text, decode_answer, encode_message
+from shared.rooms.remote import (
+    Answer,
+    Did,
+    Failed,
+    Forget,
+    MessageReader,
+    Open,
+    TakeStep,
+    Text,
+    decode_answer,
+    encode_message,
+)
 
 
 def test_what_can_t_be_read_of_one_room_ends_no_other() -> None:
     ours, theirs = socket.socketpair()
-    child = threading.Thread(target=serve, args=(theirs,))
+    child = threading.Thread(target=serve, args=(theirs, Heap()))
     child.start()
     try:
         rows = [("ann", "many"), (None, 3)]
@@ -31,3 +43,15 @@ def test_what_can_t_be_read_of_one_room_ends_no_other() -> None:
     assert opened == Text()
     assert isinstance(stepped, Did)
     assert isinstance(stepped.step, Stepped)
+
+
+def test_what_rooms_held_is_given_back_when_many_have_ended() -> None:
+    given_back: list[bool] = []
+    for endings in (ENDINGS - 1, ENDINGS):
+        assert not given_back
+        ours, theirs = socket.socketpair()
+        with theirs, ours:
+            ours.sendall(b"".join(encode_message(Forget(game)) for game in range(endings)))
+            ours.shutdown(socket.SHUT_WR)
+            serve(theirs, Heap(lambda: given_back.append(True)))
+    assert given_back
