@@ -14,29 +14,18 @@ import uvloop
 
 from backends.asyncio_server.turns import MOST_WOKEN, Turns
 from shared.loops.turns import TURN_US
-from shared.wire.stalls import STALL_US, Stalls
+from shared.wire.stalls import STALL_US
+from tests.support.greedy import GREEDY, UNIT_US, UNITS_A_TURN, GreedyHouse
 
-UNIT_US = 100
-UNITS_A_TURN = TURN_US // UNIT_US
-GREEDY = 100
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 
-class House:
-    """Turns with a clock of their own, and what greedy tasks have done."""
+class House(GreedyHouse):
+    """What greedy tasks have done, and in which order."""
 
     def __init__(self) -> None:
-        self.passed_us = 0
-        self.stalls = Stalls(0)
-        self.turns = Turns(self, self.stalls)  # type: ignore[arg-type] # a clock, as far as they know one
-        self.units = [0] * GREEDY
+        super().__init__(Turns)
         self.order: list[int] = []
-
-    def now_us(self) -> int:
-        return self.passed_us
-
-    def look(self) -> None:
-        """Be asked, as a clock is, whether anybody is due."""
 
     async def work(self, number: int) -> None:
         await self.turns.take()

@@ -18,28 +18,20 @@ import pytest
 
 from backends.gevent_server.turns import Turns
 from shared.loops.turns import TURN_US
-from shared.wire.stalls import STALL_US, Stalls
+from shared.wire.stalls import STALL_US
+from tests.support.greedy import GREEDY, UNIT_US, UNITS_A_TURN, GreedyHouse
 
-UNIT_US = 100
-UNITS_A_TURN = TURN_US // UNIT_US
-GREEDY = 100
 LOOPS = {"libev": "gevent.libev.corecext", "libuv": "gevent.libuv.loop"}
 
 Scenario = Callable[["House"], None]
 
 
-class House:
-    """Turns with a clock of their own, and what greedy greenlets have done."""
+class House(GreedyHouse):
+    """What greedy greenlets have done."""
 
     def __init__(self) -> None:
-        self.passed_us = 0
-        self.stalls = Stalls(0)
-        self.turns = Turns(self, self.stalls)  # type: ignore[arg-type] # a clock, as far as they know one
-        self.units = [0] * GREEDY
+        super().__init__(Turns)
         self.greenlets: list[Any] = []
-
-    def now_us(self) -> int:
-        return self.passed_us
 
     def work(self, number: int, unit_us: int = UNIT_US) -> None:
         self.turns.take()
