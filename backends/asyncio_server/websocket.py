@@ -13,6 +13,7 @@ Mended here:
 import asyncio
 import socket
 import struct
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
@@ -21,7 +22,7 @@ from aiohttp import WSMsgType, web
 
 from shared.door import Door, TurnedAway
 from shared.wire.errors import ProtocolError
-from shared.wire.frames import Opcode
+from shared.wire.frames import CloseCode, Opcode
 from shared.wire.parser import FrameWalker, Message
 from shared.wire.request import READ_BYTES
 from shared.wire.session import SPARED_S
@@ -358,6 +359,8 @@ class GameWebSocket(web.WebSocketResponse):
                 return Opcode.CLOSE, int(message.data)
             case WSMsgType.ERROR if code := getattr(message.data, "code", None):
                 raise ProtocolError(int(code))
+            case WSMsgType.ERROR if isinstance(message.data, zlib.error):
+                raise ProtocolError(CloseCode.INVALID_TEXT)  # compressed, and it does not come apart
         raise ConnectionEndedError
 
     async def close(self, *, code: int = 0, message: bytes = b"", drain: bool = True) -> bool:  # noqa: ARG002 # the library's signature

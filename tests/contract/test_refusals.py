@@ -198,6 +198,17 @@ def test_who_says_its_last_in_a_bad_frame_is_told_so(server: RunningServer, room
     assert frame.close_code == 1002
 
 
+def test_what_does_not_come_apart_closes(serve: Serve) -> None:
+    """With the naive fan-out a peer may compress, where its server's library does."""
+    with serve("--fanout", "naive") as server:
+        player = server.keep_alive()
+        asked = upgrade_headers({"Sec-WebSocket-Extensions": "permessage-deflate"})
+        player.send_raw(request_bytes("GET", "/connect", asked))
+        compresses = "sec-websocket-extensions" in player.read_response().headers
+        player.send_raw(client_frame(TEXT, b"\xff\xff\xff\xff", reserved=4))
+        assert player.expect_close() == (1007 if compresses else 1002)
+
+
 def test_an_unmasked_frame(server: RunningServer, room: str) -> None:
     with undisturbed(server, room):
         player = server.enter(room)
