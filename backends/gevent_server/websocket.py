@@ -309,6 +309,7 @@ class GameHandler(WebSocketHandler):
         headers = request_headers(self.environ)
         descriptor = self.socket.fileno()
         if refusal := self.game.core.admit(headers, room, address, self.game.clock.now_us(), descriptor):
+            self.close_connection |= "close" in headers.get("connection", "")  # beside an upgrade the library misses it
             fields = [*refusal.headers, ("Content-Type", "text/plain; charset=utf-8")]
             self.start_response(f"{refusal.status.value} {refusal.status.phrase}", fields)
             return [f"{refusal.text}\n".encode()]

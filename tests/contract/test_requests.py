@@ -92,6 +92,12 @@ REFUSED = {
     "another version": (plain(*OTHER_VERSION, target=b"/connect"), 426, "Upgrade"),
     "no key": (plain(*UPGRADE[:-1], target=b"/connect"), 400, None),
     "no room": (plain(*UPGRADE, target=b"/connect?room=."), 404, None),
+    "no room, and the last request": (plain(*UPGRADE, b"Connection: close", target=b"/connect?room=."), 404, "close"),
+    "another version, and the last request": (
+        plain(*OTHER_VERSION, b"Connection: close", target=b"/connect"),
+        426,
+        "Upgrade, close",
+    ),
     "another origin": (plain(*UPGRADE, b"Origin: http://evil.example", target=b"/connect"), 403, None),
 }
 
