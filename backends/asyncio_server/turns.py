@@ -36,7 +36,7 @@ class Turns:
 
     async def take(self) -> None:
         """Wait until there is time for something that a peer makes us do; mostly there is, and nobody waits."""
-        if self._is_free():
+        if self.is_free():
             return
         came_us = self._clock.now_us()
         wait: Callable[[asyncio.Future[None]], None] = self._waiting.append
@@ -52,9 +52,13 @@ class Turns:
                 return
             wait = self._first.append
 
+    def is_free(self) -> bool:
+        """Say whether there is time at once: who asks this first spares a coroutine, mostly."""
+        return not (self._waiting or self._woken or self._first) and self._has_time()
+
     def call(self, act: Callable[[], None]) -> None:
         """Do something that a peer makes us do when there is time for it, mostly at once."""
-        if self._is_free():
+        if self.is_free():
             act()
         else:
             self._waiting.append(act)
@@ -64,9 +68,6 @@ class Turns:
         self._turn.spend(cost_us)
 
     # Private methods
-
-    def _is_free(self) -> bool:
-        return not (self._waiting or self._woken or self._first) and self._has_time()
 
     def _has_time(self) -> bool:
         if not self._is_next_asked_for:

@@ -251,7 +251,8 @@ class Doorkeeper(asyncio.BufferedProtocol):
         while self._frames is not None:
             if self._frames.needs_bytes:
                 await self._await_bytes()
-            await self._server.turns.take()
+            if not self._server.turns.is_free():
+                await self._server.turns.take()
             try:
                 frames = self._frames.next_message()
             except ProtocolError:

@@ -21,6 +21,14 @@ BYTES_A_FRAGMENT = 16
 FRAMES_A_CALL = 32
 """So many are parsed before whoever asked has a chance to let others have a turn: a read may hold thousands."""
 
+SHORT_HEADER = 6
+"""Bytes, of a frame with at most ``MAX_SHORT`` more: two and the mask."""
+
+MAX_SHORT = 125
+MASKED = 0x80
+WHOLE = (0x80 | Opcode.TEXT, 0x80 | Opcode.BINARY)
+"""The first byte of a message that is one frame, and not compressed."""
+
 
 @dataclass(slots=True)
 class _Header:
@@ -179,6 +187,11 @@ class FrameWalker(_Frames):
             ProtocolError: the peer broke the protocol; nothing more can be taken.
 
         """
+        if self._is_one_short_message():
+            frames = bytes(self._buffer)
+            self._buffer.clear()
+            self.needs_bytes = True
+            return frames
         for _ in range(FRAMES_A_CALL):
             header = self._header(self._end)
             if header is None or len(self._buffer) < (end := self._end + header.size + header.length):
@@ -191,8 +204,19 @@ class FrameWalker(_Frames):
                 frames = bytes(self._buffer[:end])
                 del self._buffer[:end]
                 self._end = 0
+                self.needs_bytes = not self._buffer
                 return frames
         return None
+
+    def _is_one_short_message(self) -> bool:
+        """Say whether that is all that there is, as of nearly all that players send: it needs no closer look."""
+        buffer, size = self._buffer, len(self._buffer)
+        return (
+            SHORT_HEADER <= size <= SHORT_HEADER + min(MAX_SHORT, self.max_message_bytes)
+            and buffer[0] in WHOLE
+            and buffer[1] == MASKED + size - SHORT_HEADER
+            and self._opcode is None
+        )
 
 
 def unmask(payload: bytes | bytearray, mask: bytes | bytearray) -> bytes:
