@@ -50,6 +50,8 @@ ASYNCIO_ONLY = {
         "Doorkeeper": "asyncio hands a connection to a protocol; on gevent the handler reads for itself",
         "doorkeeper": "as Doorkeeper",
         "REQUEST_US": "aiohttp answers in a task, later; pywsgi answers in the turn that is taken",
+        "HANDLE_US": "as REQUEST_US; on gevent only the condition loop has messages handled later",
+        "BYTES_A_US": "as HANDLE_US",
         "GameWebSocket.open": "aiohttp answers the upgrade by its WebSocket, gevent by its handler",
         "GameWebSocket.has_ended": "aiohttp reads ahead of its user, so the end is known before what was read is taken",
     },

@@ -9,6 +9,7 @@ import select
 import selectors
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from backends.asyncio_server.clock import Clock
@@ -36,7 +37,7 @@ class Turns:
 
     async def take(self) -> None:
         """Wait until there is time for something that a peer makes us do; mostly there is, and nobody waits."""
-        if self.is_free():
+        if self._is_free():
             return
         came_us = self._clock.now_us()
         wait: Callable[[asyncio.Future[None]], None] = self._waiting.append
@@ -52,22 +53,25 @@ class Turns:
                 return
             wait = self._first.append
 
-    def is_free(self) -> bool:
-        """Say whether there is time at once: who asks this first spares a coroutine, mostly."""
-        return not (self._waiting or self._woken or self._first) and self._has_time()
-
     def call(self, act: Callable[[], None]) -> None:
         """Do something that a peer makes us do when there is time for it, mostly at once."""
-        if self.is_free():
+        if self._is_free():
             act()
         else:
-            self._waiting.append(act)
+            self._waiting.append(partial(self._act_late, act, self._clock.now_us()))
 
     def spend(self, cost_us: int) -> None:
         """Take off this turn's time what will be done later on without asking."""
         self._turn.spend(cost_us)
 
     # Private methods
+
+    def _is_free(self) -> bool:
+        return not (self._waiting or self._woken or self._first) and self._has_time()
+
+    def _act_late(self, act: Callable[[], None], came_us: int) -> None:
+        self._stalls.note_wait(came_us, self._clock.now_us())
+        act()
 
     def _has_time(self) -> bool:
         if not self._is_next_asked_for:

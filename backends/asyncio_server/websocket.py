@@ -18,7 +18,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
-from aiohttp import WSMsgType, web
+from aiohttp import WSMessage, WSMsgType, web
 
 from shared.door import Door, TurnedAway
 from shared.wire.errors import ProtocolError
@@ -28,6 +28,8 @@ from shared.wire.request import READ_BYTES
 from shared.wire.session import SPARED_S
 
 if TYPE_CHECKING:
+    from aiohttp._websocket.reader import WebSocketDataQueue
+
     from backends.asyncio_server.server import Server
     from backends.asyncio_server.writer import LibraryWriter
 
@@ -39,6 +41,12 @@ STEP_S = 0.02
 
 REQUEST_US = 250
 """What aiohttp takes for a request, all in all, in turns of the event loop that come after ours."""
+
+HANDLE_US = 50
+"""About what is made of a message, in the turn that comes after ours."""
+
+BYTES_A_US = 256
+"""Of a message, that are taken and sent back."""
 
 
 class ConnectionEndedError(Exception):
@@ -54,7 +62,6 @@ class Doorkeeper(asyncio.BufferedProtocol):
 
     # One of thousands, as the frames and the session are.
     __slots__ = (
-        "_arrival",
         "_door",
         "_frames",
         "_has_ended",
@@ -63,10 +70,12 @@ class Doorkeeper(asyncio.BufferedProtocol):
         "_is_paused",
         "_is_websocket",
         "_library",
+        "_reader",
         "_serve",
         "_server",
         "_timer",
         "_transport",
+        "_wants_message",
         "is_lost",
         "writer",
     )
@@ -80,8 +89,9 @@ class Doorkeeper(asyncio.BufferedProtocol):
         self._library: asyncio.Protocol | None = None
         self._door: Door | None = Door(server.core)  # until an upgrade
         self._frames: FrameWalker | None = None  # from then on
-        self._arrival: asyncio.Future[None] | None = None  # while somebody waits for the next message
-        self._is_asking = False  # for a turn, to give out a request
+        self._reader: WebSocketDataQueue | None = None  # of the library, where messages are waited for
+        self._wants_message = False  # somebody waits there
+        self._is_asking = False  # for a turn, to give out a request or a message
         self._is_answering = False  # the library is, the last one
         self._is_paused = False
         self._is_websocket = False  # that answers its peer, and ends by itself
@@ -111,9 +121,9 @@ class Doorkeeper(asyncio.BufferedProtocol):
         data = self._server.read_buffer[:nbytes]
         if self._frames is not None:
             self._frames.feed(data)
-            self._tell_arrival()
             if len(self._frames) >= READ_BYTES:
                 self._pause()
+            self._ask_for_turn()
         elif self._door:
             self._door.feed(data)
             if not self._door.has_room:
@@ -125,7 +135,8 @@ class Doorkeeper(asyncio.BufferedProtocol):
     def eof_received(self) -> bool:
         """Take note that the peer sends nothing more; what it has sent is dealt with before it is hung up on."""
         self._has_ended = True
-        self._tell_arrival()
+        if self._frames is not None and self._wants_message:
+            self.ask_for_message()
         return self._is_websocket or self._is_asking or self._is_answering
 
     def pause_writing(self) -> None:
@@ -147,9 +158,9 @@ class Doorkeeper(asyncio.BufferedProtocol):
             self.writer.connection_lost()
         if self._library:
             self._library.connection_lost(exc)
-        self._tell_arrival()
+        self._end_messages()
         # They hold it in turn: who comes and goes by the thousand would lie about until the garbage is collected.
-        self.writer = self._library = self._timer = None
+        self.writer = self._library = self._reader = self._timer = None
 
     def abort(self) -> None:
         """End the connection at once."""
@@ -226,11 +237,12 @@ class Doorkeeper(asyncio.BufferedProtocol):
 
     # Messages
 
-    def open_websocket(self, max_message_bytes: int, *, deflate: bool) -> None:
-        """Go over to frames: what comes from here on is given out by :meth:`give_message`."""
+    def open_websocket(self, reader: "WebSocketDataQueue", max_message_bytes: int, *, deflate: bool) -> None:
+        """Go over to frames: what comes from here on is given out when :meth:`ask_for_message` asks for it."""
         assert self._door  # noqa: S101 # it is opened once
         self._is_answering = False
         self._is_websocket = True
+        self._reader = reader
         self._frames = FrameWalker(max_message_bytes, deflate=deflate)
         self._frames.feed(self._door.rest())
         self._door = None
@@ -239,31 +251,51 @@ class Doorkeeper(asyncio.BufferedProtocol):
             self._timer = None
         self._resume()
 
-    async def give_message(self) -> None:
+    def ask_for_message(self) -> None:
         """
-        Give the library the next message, when it is here and there is time for it.
+        Have the library given the next message, when it is here and there is time for it.
 
-        Raises:
-            ProtocolError: the peer broke the protocol; nothing more can be read.
-            ConnectionEndedError: the stream has ended.
-
+        A frame that breaks the protocol gives it an error, and the end of the stream its end.
         """
-        while self._frames is not None:
-            if self._frames.needs_bytes:
-                await self._await_bytes()
-            if not self._server.turns.is_free():
-                await self._server.turns.take()
-            try:
-                frames = self._frames.next_message()
-            except ProtocolError:
-                self._stop_reading()
-                raise
-            if frames is not None and self._library:
-                self._library.data_received(frames)
-                return
-            if self.is_lost:  # the library takes nothing more
-                break
-        raise ConnectionEndedError
+        self._wants_message = True
+        if self._frames is None or self.is_lost:
+            self._end_messages()
+        elif not self._frames.needs_bytes:
+            self._ask_for_turn()
+        elif self._has_ended:
+            self._end_messages()
+        else:
+            self._resume()
+
+    def _ask_for_turn(self) -> None:
+        if self._wants_message and not self._is_asking:
+            self._is_asking = True
+            self._server.turns.call(self._give_message)
+
+    def _give_message(self) -> None:
+        """Give the library the next message, if it is here as a whole."""
+        self._is_asking = False
+        if self._frames is None or self._library is None or self._reader is None:  # it was lost meanwhile
+            return
+        try:
+            frames = self._frames.next_message()
+        except ProtocolError as error:
+            self._wants_message = False
+            self._reader.feed_data(WSMessage(WSMsgType.ERROR, error.with_traceback(None), None), 0)
+            self._stop_reading()
+            return
+        if frames is not None:
+            self._wants_message = False
+            self._library.data_received(frames)
+            self._server.turns.spend(HANDLE_US + len(frames) // BYTES_A_US)
+        elif self._frames.needs_bytes:
+            self.ask_for_message()
+        else:  # there are fragments without end, perhaps
+            asyncio.get_running_loop().call_soon(self._ask_for_turn)
+
+    def _end_messages(self) -> None:
+        if self._reader is not None:
+            self._reader.feed_eof()
 
     @property
     def has_ended(self) -> bool:
@@ -280,20 +312,6 @@ class Doorkeeper(asyncio.BufferedProtocol):
     def _stop_reading(self) -> None:
         self._frames = None
         self._resume()
-
-    async def _await_bytes(self) -> None:
-        if self._has_ended:
-            raise ConnectionEndedError
-        self._resume()
-        self._arrival = asyncio.get_running_loop().create_future()
-        try:
-            await self._arrival
-        finally:
-            self._arrival = None
-
-    def _tell_arrival(self) -> None:
-        if self._arrival and not self._arrival.done():
-            self._arrival.set_result(None)
 
     # Reading
 
@@ -339,7 +357,8 @@ class GameWebSocket(web.WebSocketResponse):
             raise ConnectionResetError("the peer is gone")
         self.transport = request.transport
         self.door = doorkeeper(request.transport)
-        self.door.open_websocket(self._max_message_bytes, deflate=bool(self.compress))
+        assert self._reader  # noqa: S101 # the library has one from here on
+        self.door.open_websocket(self._reader, self._max_message_bytes, deflate=bool(self.compress))
 
     async def receive_message(self) -> Message:
         """
@@ -350,7 +369,7 @@ class GameWebSocket(web.WebSocketResponse):
             ConnectionEndedError: the stream has ended.
 
         """
-        await self.door.give_message()
+        self.door.ask_for_message()
         message = await self.receive()
         match message.type:
             case WSMsgType.TEXT | WSMsgType.BINARY | WSMsgType.PING | WSMsgType.PONG:

@@ -181,7 +181,7 @@ class LibraryWriter(WaitingWriter):
 
         """
         self.outbox.put(outgoing, is_stuck=self.unsent_bytes() > 0)
-        await self._send_waiting()
+        await self._send_waiting(self._connection)
 
     async def send_text(self, text: str) -> None:
         """Hand a tick's frame over; only while ``connection.fd`` says so, and so it never waits."""
@@ -224,11 +224,11 @@ class LibraryWriter(WaitingWriter):
             self._go_on()
 
     def _go_on(self) -> None:
-        self._connection.server.own(self._send_waiting())
+        connection = self._connection
+        connection.server.own(self._send_waiting(connection))
 
-    async def _send_waiting(self) -> None:
-        connection = self._connection  # which stays until this is done
-        while self._is_free and self.outbox and connection:
+    async def _send_waiting(self, connection: "Connection") -> None:  # noqa: ARG002 # it is held until this is done
+        while self._is_free and self.outbox:
             await self._send_now(self.outbox.take())
         self._update()
 

@@ -9,10 +9,10 @@ import pytest
 
 from backends.asyncio_server.clock import Clock
 from backends.asyncio_server.turns import Turns
-from backends.asyncio_server.websocket import STEP_S, ConnectionEndedError, Doorkeeper
+from backends.asyncio_server.websocket import HANDLE_US, STEP_S, Doorkeeper
 from shared.config import parse_arguments
 from shared.core import ServerCore
-from shared.wire.errors import ProtocolError
+from shared.loops.turns import TURN_US
 from shared.wire.frames import Opcode
 from shared.wire.request import READ_BYTES
 from shared.wire.session import SPARED_S
@@ -35,6 +35,19 @@ class Library(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.shown.append(data)
+
+
+class Reader:
+    """As much of the library's queue of messages: what it was told beside them."""
+
+    def __init__(self) -> None:
+        self.told: list[object] = []
+
+    def feed_data(self, message: Any, _: int) -> None:
+        self.told.append(message.data)
+
+    def feed_eof(self) -> None:
+        self.told.append("end")
 
 
 class Transport(asyncio.Transport):
@@ -79,6 +92,7 @@ class Scene:
             core=core, clock=clock, turns=Turns(clock, core.stalls), read_buffer=bytearray(READ_BYTES), config=config
         )
         self.transport, self.library = Transport(), Library()
+        self.reader: Any = Reader()
         self.keeper = Doorkeeper(server, lambda: self.library)
         self.keeper.connection_made(self.transport)
 
@@ -88,7 +102,7 @@ class Scene:
 
     def upgrade(self) -> None:
         self.say(UPGRADE)
-        self.keeper.open_websocket(4096, deflate=False)
+        self.keeper.open_websocket(self.reader, 4096, deflate=False)
         self.library.shown.clear()
 
 
@@ -188,15 +202,33 @@ def test_a_message_is_shown_when_it_is_asked_for_and_as_a_whole() -> None:
         scene.upgrade()
         scene.say(HELLO * 2 + HELLO[:3])
         assert scene.library.shown == []
-        await scene.keeper.give_message()
-        assert scene.library.shown == [HELLO]
-        await scene.keeper.give_message()
-        third = asyncio.ensure_future(scene.keeper.give_message())
-        await asyncio.sleep(0)
-        assert scene.library.shown == [HELLO] * 2
+        for shown in (1, 2, 2):
+            scene.keeper.ask_for_message()
+            await asyncio.sleep(0)
+            assert scene.library.shown == [HELLO] * shown
         scene.say(HELLO[3:])
-        await third
         assert scene.library.shown == [HELLO] * 3
+        scene.say(HELLO)
+        await asyncio.sleep(0)
+        assert scene.library.shown == [HELLO] * 3, "nobody has asked for another"
+        assert scene.reader.told == []
+
+    run(story())
+
+
+def test_a_turn_has_time_for_few_messages_as_what_is_made_of_them_comes_later() -> None:
+    async def story() -> None:
+        scene = Scene()
+        scene.upgrade()
+        scene.say(HELLO * 500)
+        shown = -1
+        while len(scene.library.shown) > shown:  # in one turn of the event loop
+            shown = len(scene.library.shown)
+            scene.keeper.ask_for_message()
+        assert 1 <= shown <= TURN_US / HANDLE_US
+        while len(scene.library.shown) < 500:
+            await asyncio.sleep(0)
+            scene.keeper.ask_for_message()
 
     run(story())
 
@@ -210,12 +242,10 @@ def test_one_who_floods_with_messages_is_read_no_further_until_they_are_taken() 
             scene.say((HELLO * 2000)[: READ_BYTES - READ_BYTES % len(HELLO)])
             read += READ_BYTES - READ_BYTES % len(HELLO)
         assert read < 3 * READ_BYTES
-        for _ in range(read // len(HELLO)):
-            await scene.keeper.give_message()
-        waiting = asyncio.ensure_future(scene.keeper.give_message())
-        await asyncio.sleep(0)
-        assert scene.transport.reads
-        waiting.cancel()
+        while not scene.transport.reads:
+            scene.keeper.ask_for_message()
+            await asyncio.sleep(0)
+        assert len(scene.library.shown) == read // len(HELLO)
 
     run(story())
 
@@ -227,26 +257,45 @@ def test_what_was_said_before_the_end_is_shown_and_then_the_end_is_told() -> Non
         scene.say(HELLO * 2)
         assert scene.keeper.eof_received(), "the transport stays open"
         for _ in range(2):
-            await scene.keeper.give_message()
-        with pytest.raises(ConnectionEndedError):
-            await scene.keeper.give_message()
+            assert scene.reader.told == []
+            scene.keeper.ask_for_message()
+            await asyncio.sleep(0)
+        assert scene.library.shown == [HELLO] * 2
+        scene.keeper.ask_for_message()
+        assert scene.reader.told == ["end"]
+
+    run(story())
+
+
+@pytest.mark.parametrize("ends", ["half a message", "nothing"])
+def test_who_waits_is_told_that_no_more_comes(ends: str) -> None:
+    async def story() -> None:
+        scene = Scene()
+        scene.upgrade()
+        scene.keeper.ask_for_message()
+        if ends == "half a message":
+            scene.say(HELLO[:3])
+        scene.keeper.eof_received()
+        await asyncio.sleep(0)
+        assert scene.reader.told == ["end"]
+        assert scene.library.shown == []
 
     run(story())
 
 
 def test_who_waits_is_told_of_a_broken_frame_and_of_a_lost_connection() -> None:
     async def story() -> None:
-        for say, error in ((True, ProtocolError), (False, ConnectionEndedError)):
+        for say, told in ((True, "ProtocolError"), (False, "str")):
             scene = Scene()
             scene.upgrade()
-            waiting = asyncio.ensure_future(scene.keeper.give_message())
-            await asyncio.sleep(0)
+            scene.keeper.ask_for_message()
             if say:
                 scene.say(client_frame(3, b""))
             else:
                 scene.keeper.connection_lost(None)
-            with pytest.raises(error):
-                await waiting
+            assert [type(what).__name__ for what in scene.reader.told] == [told]
+            scene.keeper.ask_for_message()
+            assert len(scene.reader.told) == 1 + say, "and then of the end"
 
     run(story())
 
