@@ -178,7 +178,7 @@ class Server:
         for connection in list(self.core.roster.slow):
             connection.watch(now_us)
         self.workers.watch()
-        self.core.heap.tidy(self.core.lobby.connections, now_us)
+        self.core.heap.tidy(self.core.lobby.connections, len(self.core.lobby.rooms), now_us)
         if self.core.scores.look(now_us):
             self.own(asyncio.to_thread(self.core.scores.checkpoint))
         for loop in [self.loops[room.name] for room in self.core.lobby.idle_rooms(now_us)]:

@@ -150,10 +150,10 @@ def test_what_connections_and_rooms_held_is_given_back_when_many_have_ended(core
         assert status(core, f"r{number}") == 101
         room, _ = core.open_room(f"r{number}", START)
         core.release(room.name, "::1", START)
-        core.heap.tidy(0, START)
+        core.heap.tidy(0, 0, START)
         assert not given_back
         core.forget_room(room)
-    core.heap.tidy(0, START)
+    core.heap.tidy(0, 0, START)
     assert given_back
 
 
