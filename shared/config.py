@@ -321,7 +321,13 @@ def _options(backend: str) -> list[Callable[[Any], Any]]:
         option(
             "--close-limit", type=seconds, default=1, show_default=True, help="Until a closing peer is aborted, in s."
         ),
-        option("--stop-limit", type=seconds, default=3, show_default=True, help="Until a stop ends who is left, in s."),
+        option(
+            "--stop-limit",
+            type=seconds,
+            default=3,
+            show_default=True,
+            help="Until a stop ends who is left, in s, at most.",
+        ),
         option("--backlog", type=count, default=1024, show_default=True, help="Of the listening socket."),
         option("--debug-blocking", is_flag=True, help="Name on stderr who blocks the event loop; slows the server."),
     ]

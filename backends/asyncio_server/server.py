@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from importlib import import_module
+from typing import Any
 
 from aiohttp import web
 
@@ -21,7 +22,7 @@ from backends.asyncio_server.loops import RoomLoop, load_loop_mode
 from backends.asyncio_server.metrics import PACKAGES
 from backends.asyncio_server.ticker import Ticker
 from backends.asyncio_server.turns import Turns
-from backends.asyncio_server.websocket import Doorkeeper
+from backends.asyncio_server.websocket import Doorkeeper, doorkeeper
 from backends.asyncio_server.workers import Worker
 from shared.config import ServerConfig, fail_usage, prepare_process
 from shared.core import ServerCore
@@ -30,6 +31,7 @@ from shared.heap import settle_heap
 from shared.logs import SparingLog
 from shared.packages import needed_by
 from shared.wire.frames import CloseCode
+from shared.wire.patience import Patience
 from shared.wire.request import READ_BYTES
 from shared.wire.session import CANT_OPEN, STOPPING, Session
 from shared.workers import Workers
@@ -48,9 +50,15 @@ NOT_HERE = frozenset((errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT))
 FOREVER_S = 1e9
 """The doorkeeper keeps the time."""
 
+ANSWERS_S = 0.1
+"""For what is being answered at a stop."""
+
 HOUSEKEEPING_S = 0.1
 STEP_S = 0.02
 """How often connections that are to end are looked at."""
+
+GONE_LIMIT_S = 1.5
+"""For those who were told to go, or aborted, to be gone: of 8,000 it takes half of it."""
 
 
 class Server:
@@ -118,7 +126,7 @@ class Server:
             handle_signals=False,
             access_log=None,
             keepalive_timeout=FOREVER_S,
-            shutdown_timeout=0.1,  # by then we have ended every connection ourselves
+            shutdown_timeout=ANSWERS_S,  # by then we have ended every connection ourselves
         )
         await runner.setup()
         self.clock.open()
@@ -142,6 +150,7 @@ class Server:
                 await asyncio.sleep(0)
             site.close()
             await self._stop()
+            await self._end_requests(runner.server)
         finally:
             self.watch.close()
             await runner.cleanup()
@@ -149,8 +158,9 @@ class Server:
             self.core.scores.close()
 
     async def _stop(self) -> None:
-        """Send everybody away, then end what runs."""
+        """Send everybody away, see them gone, then end what runs."""
         await self._close(list(self.core.roster.connections.values()), CloseCode.GOING_AWAY, STOPPING)
+        await self._see_gone()
         await asyncio.gather(*(loop.stop() for loop in self.loops.values()))
         await asyncio.gather(*(worker.close() for worker in self.workers.all()))
         for task in self._tasks:
@@ -205,8 +215,11 @@ class Server:
         for connection in closing:
             connection.session.close(code, reason, self.clock.now_us())
         flushes = [asyncio.create_task(connection.flush()) for connection in closing]
-        for _ in range(int(self.config.stop_limit_s / STEP_S)):
-            if closing.isdisjoint(self.core.roster.connections.values()):
+        await asyncio.sleep(0)  # they are told now
+        patience = Patience(self.config.limits.close_limit_s, self.config.stop_limit_s, self.clock.now_us())
+        while not closing.isdisjoint(self.core.roster.connections.values()):
+            left = len(closing) - sum(connection.session.has_gone for connection in closing)
+            if not patience.lasts(left, self.clock.now_us()):
                 break
             await asyncio.sleep(STEP_S)
         for connection in closing.intersection(self.core.roster.connections.values()):
@@ -214,6 +227,38 @@ class Server:
         for flush in flushes:
             flush.cancel()
         await asyncio.gather(*flushes, return_exceptions=True)
+
+    async def _see_gone(self) -> None:
+        """Wait until whoever had a seat has given it back, which takes each a turn of the event loop."""
+        for _ in range(int(GONE_LIMIT_S / STEP_S)):
+            if not self.core.lobby.connections:
+                break
+            await asyncio.sleep(STEP_S)
+
+    async def _end_requests(self, library: web.Server) -> None:
+        """
+        See that no request is being answered any more when aiohttp cleans up.
+
+        It waits for each itself, but one that ends just when its time is over fails and is logged, with a traceback
+        (3.14: it sets a future that was cancelled). As it does, answers get ``ANSWERS_S`` to be taken.
+        """
+        library.pre_shutdown()  # who has asked for nothing goes
+        await self._await_requests()
+        for handler in library.connections:
+            if handler.transport:
+                doorkeeper(handler.transport).abort()
+        await self._await_requests()
+        for task in self._requests():
+            task.cancel()
+        await self._await_requests()
+
+    async def _await_requests(self) -> None:
+        if requests := self._requests():
+            await asyncio.wait(requests, timeout=ANSWERS_S)
+
+    def _requests(self) -> set[asyncio.Task[Any]]:
+        """Return aiohttp's tasks: all but ours."""
+        return asyncio.all_tasks() - self._tasks - {asyncio.current_task()}
 
     def _disown(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

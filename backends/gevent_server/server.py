@@ -30,6 +30,7 @@ from shared.heap import settle_heap
 from shared.logs import SparingLog
 from shared.packages import needed_by
 from shared.wire.frames import CloseCode
+from shared.wire.patience import Patience
 from shared.wire.session import CANT_OPEN, STOPPING, Session
 from shared.workers import Workers
 
@@ -44,6 +45,9 @@ NOT_HERE = frozenset((errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT))
 HOUSEKEEPING_S = 0.1
 STEP_S = 0.02
 """How often connections that are to end are looked at."""
+
+GONE_LIMIT_S = 1.5
+"""For those who were told to go, or aborted, to be gone: of 8,000 it takes half of it."""
 
 
 class Server:
@@ -136,8 +140,9 @@ class Server:
             self.core.scores.close()
 
     def _stop(self) -> None:
-        """Send everybody away, then end what runs."""
+        """Send everybody away, see them gone, then end what runs."""
         self._close(list(self.core.roster.connections.values()), CloseCode.GOING_AWAY, STOPPING)
+        self._see_gone()
         gevent.joinall([gevent.spawn(loop.stop) for loop in self.loops.values()])
         gevent.joinall([gevent.spawn(worker.close) for worker in self.workers.all()])
         gevent.killall(list(self._greenlets))
@@ -189,13 +194,23 @@ class Server:
         for connection in closing:
             connection.session.close(code, reason, self.clock.now_us())
         flushes = [gevent.spawn(connection.flush) for connection in closing]
-        for _ in range(int(self.config.stop_limit_s / STEP_S)):
-            if closing.isdisjoint(self.core.roster.connections.values()):
+        gevent.sleep(0)  # they are told now
+        patience = Patience(self.config.limits.close_limit_s, self.config.stop_limit_s, self.clock.now_us())
+        while not closing.isdisjoint(self.core.roster.connections.values()):
+            left = len(closing) - sum(connection.session.has_gone for connection in closing)
+            if not patience.lasts(left, self.clock.now_us()):
                 break
             gevent.sleep(STEP_S)
         for connection in closing.intersection(self.core.roster.connections.values()):
             connection.abort()
         gevent.killall(flushes)
+
+    def _see_gone(self) -> None:
+        """Wait until whoever had a seat has given it back, which takes each a turn of the event loop."""
+        for _ in range(int(GONE_LIMIT_S / STEP_S)):
+            if not self.core.lobby.connections:
+                break
+            gevent.sleep(STEP_S)
 
 
 def listen(host: str, port: int, backlog: int) -> socket.socket:

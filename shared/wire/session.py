@@ -132,6 +132,11 @@ class Session:
         return self.state is CONNECTED or self.state is IN_ROOM
 
     @property
+    def has_gone(self) -> bool:
+        """Whether it has ended, and nobody had to end it."""
+        return self.state is ENDED and not self.aborted
+
+    @property
     def close_label(self) -> str | None:
         """What its end is counted as: the code that we sent, ``peer`` where the peer chose it, None without one."""
         if self.close_code is None:

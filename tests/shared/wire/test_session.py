@@ -236,6 +236,7 @@ def test_a_close_is_answered_and_ends(code: int, answer: int) -> None:
     peer = Peer().enters()
     peer.session.receive_close(code, peer.now)
     assert (peer.session.state, peer.session.aborted) == (ENDED, False)
+    assert peer.session.has_gone
     assert peer.hears() == [("CLOSE", answer.to_bytes(2))]
     assert peer.session.close_code == answer
 
@@ -331,6 +332,7 @@ def test_a_peer_that_does_not_answer_our_close_is_aborted() -> None:
     assert peer.session.state is CLOSING
     peer.waits(0.000001).wakes()
     assert (peer.session.state, peer.session.aborted, peer.session.dead) == (ENDED, True, False)
+    assert not peer.session.has_gone, "it had to be ended"
 
 
 def test_it_is_pinged_every_twenty_seconds() -> None:
