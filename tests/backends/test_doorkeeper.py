@@ -1,6 +1,9 @@
 """What aiohttp is shown of a peer, by whom it stands behind: one request, and one message, after the other."""
 
 import asyncio
+import gc
+import socket
+import weakref
 from collections.abc import Coroutine
 from types import SimpleNamespace
 from typing import Any
@@ -307,5 +310,31 @@ def test_a_lost_connection_is_not_aborted() -> None:
         scene.keeper.connection_lost(None)
         scene.keeper.abort()
         assert "abort" not in scene.transport.events
+
+    run(story())
+
+
+@pytest.mark.parametrize("ends", ["peer", "we"])
+def test_an_ended_connection_leaves_no_transport_to_the_garbage_collector(ends: str) -> None:
+    async def story() -> None:
+        ours, theirs = socket.socketpair()
+        server = Scene().keeper._server
+        transport, keeper = await asyncio.get_running_loop().connect_accepted_socket(
+            lambda: Doorkeeper(server, Library), ours
+        )
+        ended = weakref.ref(transport)
+        gc.disable()
+        try:
+            if ends == "peer":
+                theirs.close()
+            else:
+                keeper.abort()
+            await asyncio.sleep(0.1)
+            assert keeper.is_lost
+            del keeper, transport
+            assert ended() is None
+        finally:
+            gc.enable()
+            theirs.close()
 
     run(story())
