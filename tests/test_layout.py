@@ -28,6 +28,7 @@ ASYNCIO_ONLY = {
     },
     "server.py": {
         "ACCEPTS_A_TURN": "asyncio accepts a whole backlog at once by default; gevent is told in its WSGI server",
+        "ANSWERS_S": "aiohttp waits for answers that are being taken when it ends, and fails when they aren't in time",
         "FOREVER_S": "aiohttp has its own time-out for requests, which is not to be asked; pywsgi has none",
     },
     "clock.py": {
