@@ -114,8 +114,9 @@ def test_joins_sees_ticks_and_turns(slow_server: RunningServer, visitor: Visitor
 
 
 def test_names_the_backend_and_the_arm(serve: Serve, backend: str, visitor: Visitor, room: str) -> None:
-    arm = f"{backend}:fanout=naive,clock=loop"
     with serve("--fanout", "naive", "--clock", "loop") as server:
+        arm = server.stats()["arm"]
+        assert {arm.partition(":")[0], *arm.partition(":")[2].split(",")} >= {backend, "fanout=naive", "clock=loop"}
         visitor.connect(server, room, "Ada")
         visitor.page.wait_for_function("arm => document.getElementById('arm').textContent === arm", arg=arm)
         assert visitor.page.title().startswith(f"{arm} · {room} on ")
