@@ -96,8 +96,7 @@ class Connection(Consumer):
         try:
             opcode, data = self.loop.receive(self) if self.loop else self.ws.receive_message()
         except ConnectionEndedError:
-            self.server.turns.take()  # thousands may go at once
-            session.receive_eof()
+            session.receive_eof()  # in the turn that was taken to read it: thousands may go at once
         except ProtocolError as error:
             session.close(error.code, str(error), clock.now_us())
         else:

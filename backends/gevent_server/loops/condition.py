@@ -112,8 +112,8 @@ class ConditionLoop(ManagedLoop):
 def read(connection: "Connection") -> "Message | Exception":
     """Return a connection's next message, or why there is none: what a greenlet raises is printed."""
     try:
-        message = connection.ws.receive_message()
-        connection.server.turns.spend(HANDLE_US)
-        return message
+        return connection.ws.receive_message()
     except (ConnectionEndedError, ProtocolError) as error:
         return error
+    finally:
+        connection.server.turns.spend(HANDLE_US)
