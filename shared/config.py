@@ -310,6 +310,13 @@ def _options(backend: str) -> list[Callable[[Any], Any]]:
         option("--max-faults", type=count, default=3, show_default=True, help="Faults within --fault-window."),
         option("--fault-window", type=seconds, default=10, show_default=True, help="In seconds."),
         option("--new-player-limit", type=seconds, default=10, show_default=True, help="Until new_player, in seconds."),
+        option(
+            "--max-unnamed",
+            type=count,
+            default=1000,
+            show_default=True,
+            help="More without new_player: who came first is cut off.",
+        ),
         option("--ping-interval", type=seconds, default=20, show_default=True, help="Between our pings, in seconds."),
         option("--max-missed-pings", type=count, default=2, show_default=True, help="More and the peer is dead."),
         option(
@@ -385,6 +392,7 @@ def _build(backend: str, values: dict[str, Any]) -> ServerConfig:
             max_faults=values["max_faults"],
             fault_window_s=values["fault_window"],
             new_player_limit_s=values["new_player_limit"],
+            max_unnamed=values["max_unnamed"],
             ping_interval_s=values["ping_interval"],
             max_missed_pings=values["max_missed_pings"],
             close_limit_s=values["close_limit"],

@@ -71,7 +71,7 @@ class Consumer(ABC):
             self.session.send(encode_commands([ErrorText(why)]))
             self.session.close(CloseCode.TRY_AGAIN_LATER, why, now_us)
             return None
-        self.core.roster.entered.add(self.serial)
+        self.core.roster.enter(self)
         return message
 
     def offer(self, fd: int) -> None:

@@ -51,7 +51,7 @@ class ServerCore(Generic[L]):
         self.heap = Heap()
         self.ticks = TickStatistics()
         self.stalls = Stalls(now_us)
-        self.roster: Roster[L] = Roster()
+        self.roster: Roster[L] = Roster(config.limits.max_unnamed)
         self.hosts: frozenset[str] | None = None  # names that it goes by, beside those of loopback; None: any
         self.schedules: dict[str, TickSchedule] = {}  # by room
         self.scores = open_scores(config.scores, config.lobby.max_rooms)
@@ -115,6 +115,14 @@ class ServerCore(Generic[L]):
     def refuse_entry(self, now_us: int) -> str | None:
         """Return why nobody may enter a room now: a seat costs no tick anything, but who is in a room does."""
         return BUSY if self._is_overloaded(now_us) else None
+
+    def crowd_out(self, now_us: int) -> list[L]:
+        """Return those who are to be aborted, as too many sit there and have given no name."""
+        if self.stalls.is_recent(now_us):
+            return []  # they may have given it, and it lies unread
+        crowd = self.roster.too_many(now_us)
+        self.counters.busy_closed += len(crowd)
+        return crowd
 
     def release(self, room_name: str | None, address: str, now_us: int) -> None:
         """Give a seat back."""

@@ -38,7 +38,7 @@ class Connection(Consumer):
     async def run(self) -> None:
         """Read until the connection has ended."""
         session, server = self.session, self.server
-        server.core.roster.add(self)
+        server.core.roster.add(self, server.clock.now_us())
         if not server.core.lobby.open:  # it came in while the others were being sent away
             session.close(CloseCode.GOING_AWAY, STOPPING, server.clock.now_us())
         try:

@@ -185,6 +185,8 @@ class Server:
         self.core.stalls.note_turn(now_us)
         for connection in self.core.roster.pop_due(now_us):
             self.own(connection.wake(now_us))
+        for connection in self.core.crowd_out(now_us):
+            connection.abort()
         for connection in list(self.core.roster.slow):
             connection.watch(now_us)
         self.workers.watch()

@@ -65,7 +65,9 @@ def _other_metrics(
     yield CounterMetricFamily("tickbench_slow_skips", "Frames not sent to slow consumers", counters.slow_skips)
     yield CounterMetricFamily("tickbench_slow_closed", "Slow consumers ended", counters.slow_closed)
     yield CounterMetricFamily(
-        "tickbench_busy_closed", "Ended when they came into a room, the ticks being busy", counters.busy_closed
+        "tickbench_busy_closed",
+        "Ended as the ticks had no time for one more in a room, or too many were in none",
+        counters.busy_closed,
     )
     yield CounterMetricFamily("tickbench_dead", "Connections that did not answer pings", counters.dead)
     yield CounterMetricFamily("tickbench_crashed_rooms", "Rooms that crashed", counters.crashed_rooms)

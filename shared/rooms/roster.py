@@ -7,10 +7,13 @@ Knows nothing of sockets or clocks: the time comes in as an argument.
 import itertools
 from typing import Generic, Protocol, TypeVar
 
-from shared.wire.session import Session
+from shared.wire.session import CONNECTED, Session
 
 MOST_WOKEN = 200
 """At once: some milliseconds, and in a second more than have come in in one."""
+
+UNNAMED_US = 500_000
+"""Without a name everybody may sit for as long, however many do: a round trip to anywhere, and some time for a page."""
 
 SLOT_US = 100_000
 """As often as a server looks: who is to be woken within as much is kept together."""
@@ -28,12 +31,18 @@ L = TypeVar("L", bound=Listed)
 
 
 class Roster(Generic[L]):
-    """The connections of a server, by serial number; ``entered`` are in a room, ``slow`` are watched."""
+    """
+    The connections of a server, by serial number; ``entered`` are in a room, ``slow`` are watched.
 
-    def __init__(self) -> None:
+    Of more than ``max_unnamed`` who have given no name yet, those who came first have had their time.
+    """
+
+    def __init__(self, max_unnamed: int) -> None:
         self.connections: dict[int, L] = {}
         self.entered: set[int] = set()
         self.slow: set[L] = set()
+        self._max_unnamed = max_unnamed
+        self._unnamed: dict[int, int] = {}  # when each came, in that order
         self._serials = itertools.count()
         # Serials, in order, by when they are to be woken; a timer for each would take memory and time. No heap either:
         # who has ended would be in it until its time, an object or two of thousands, each in a page of its own.
@@ -43,16 +52,24 @@ class Roster(Generic[L]):
         """Return a number that no connection has had."""
         return next(self._serials)
 
-    def add(self, connection: L) -> None:
+    def add(self, connection: L, now_us: int) -> None:
         """Begin to look after a connection."""
         self.connections[connection.serial] = connection
+        if connection.session.state is CONNECTED:
+            self._unnamed[connection.serial] = now_us
         self.wake_at_deadline(connection)
+
+    def enter(self, connection: L) -> None:
+        """Take note that a connection has given a name, and is about to be in a room."""
+        self.entered.add(connection.serial)
+        self._unnamed.pop(connection.serial, None)
 
     def remove(self, connection: L) -> None:
         """Forget a connection that has ended."""
         self._let_sleep(connection)
         del self.connections[connection.serial]
         self.entered.discard(connection.serial)
+        self._unnamed.pop(connection.serial, None)
         self.slow.discard(connection)
 
     def watch(self, connection: L) -> None:
@@ -75,6 +92,12 @@ class Roster(Generic[L]):
         for connection in due:
             self._let_sleep(connection)
         return due
+
+    def too_many(self, now_us: int) -> list[L]:
+        """Return those without a name who are to make room for others; of very many some, and the others next time."""
+        number = min(len(self._unnamed) - self._max_unnamed, MOST_WOKEN)
+        first = itertools.islice(self._unnamed.items(), max(0, number))
+        return [self.connections[serial] for serial, came_us in first if now_us - came_us >= UNNAMED_US]
 
     # Private methods
 

@@ -233,6 +233,16 @@ def test_new_player_must_come_in_time(hasty_server: RunningServer, room: str) ->
         in_time.ping()
 
 
+def test_where_too_many_have_given_no_name_those_who_came_first_make_room(serve: Serve) -> None:
+    with serve("--max-unnamed", "2") as server, undisturbed(server, "main"):
+        seated = [server.connect("main") for _ in range(5)]
+        wait_until(lambda: server.stats()["busy_closed"] == 3)
+        assert [client.read_to_eof() for client in seated[:3]] == [b""] * 3, "they are aborted, not closed"
+        for client in seated[3:]:
+            client.enter()
+        assert server.stats()["closed"] == {}
+
+
 def test_a_message_that_never_ends_puts_nothing_off(serve: Serve, arm: Arm) -> None:
     """Neither byte by byte nor by empty fragments."""
     with serve("--new-player-limit", "1") as server, undisturbed(server, "main"):

@@ -89,6 +89,7 @@ FLAGS: dict[str, tuple[str, Change]] = {
     "max-faults": ("1", within("limits", max_faults=1)),
     "fault-window": ("1.5", within("limits", fault_window_s=1.5)),
     "new-player-limit": ("1.5", within("limits", new_player_limit_s=1.5)),
+    "max-unnamed": ("7", within("limits", max_unnamed=7)),
     "ping-interval": ("1.5", within("limits", ping_interval_s=1.5)),
     "max-missed-pings": ("1", within("limits", max_missed_pings=1)),
     "handshake-limit": ("1.5", plain(handshake_limit_s=1.5)),

@@ -51,7 +51,7 @@ class Player(Consumer):
         super().__init__(core, Session(core.config.limits, START), room, Audience())
         self.writer = Kernel()
         self.aborted = False
-        core.roster.add(self)
+        core.roster.add(self, START)
         message = self.session.receive_text('["new_player","ann"]', START)
         assert message is not None
         newcomer = room.receive(self, message)

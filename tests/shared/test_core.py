@@ -7,6 +7,8 @@ import pytest
 from shared.config import parse_arguments
 from shared.core import ServerCore
 from shared.heap import ENDINGS, Heap
+from shared.rooms.roster import UNNAMED_US
+from shared.wire.stalls import BACKLOG_US
 from tests.shared.rooms.visitor import Visitor, game_of, step
 from tests.shared.wire.test_handshake import GOOD
 
@@ -111,6 +113,20 @@ def test_of_8000_who_enter_within_a_second_only_those_get_in_whom_the_ticks_have
     members = len(core.roster.entered)
     assert 0.75 * 50_000 < 300 + 13 * members < 0.85 * 50_000
     assert refused == 8000 - members
+
+
+def test_of_too_many_without_a_name_those_who_came_first_make_room(core: ServerCore[Visitor]) -> None:
+    visitors = [Visitor(serial) for serial in range(1003)]
+    for visitor in visitors:
+        core.roster.add(visitor, START)
+    assert core.crowd_out(START + UNNAMED_US - 1) == []
+    core.stalls.note_turn(START + UNNAMED_US)
+    assert core.crowd_out(START + UNNAMED_US) == [], "the server was held up: their names may lie unread"
+    assert core.counters.busy_closed == 0
+    for later_us in range(0, BACKLOG_US + 1, 100_000):
+        core.stalls.note_turn(START + UNNAMED_US + later_us)
+    assert core.crowd_out(START + UNNAMED_US + BACKLOG_US) == visitors[:3]
+    assert core.counters.busy_closed == 3
 
 
 def test_without_a_tick_budget_everybody_gets_in() -> None:

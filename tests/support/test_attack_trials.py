@@ -43,15 +43,15 @@ def test_each_promise_that_is_broken_meanwhile_is_told(during: dict[str, Any], f
 
 
 def test_a_crowd_that_gives_its_name_may_keep_newcomers_out_at_once_and_not_before() -> None:
-    struck_s = ATTACKS["crowd"].strike * ATTACK_S
+    struck_s = ATTACKS["crowd-again"].strike * ATTACK_S
     for how in ("status 503", "close 1013"):
-        assert faults_of("crowd", newcomers_ms=[], refusals=[Refusal(struck_s, how, 1000.0)]) == []
+        assert faults_of("crowd-again", newcomers_ms=[], refusals=[Refusal(struck_s, how, 1000.0)]) == []
     for refusal in (
         Refusal(struck_s - 0.1, "status 503", 1.0),
         Refusal(struck_s, "status 503", 1000.1),
         Refusal(struck_s, "close 1008", 1.0),
     ):
-        (told,) = faults_of("crowd", refusals=[refusal])
+        (told,) = faults_of("crowd-again", refusals=[refusal])
         assert told.startswith("newcomer: 1 refused")
 
 

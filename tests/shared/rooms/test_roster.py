@@ -1,19 +1,20 @@
 import pickle
 
-from shared.rooms.roster import MOST_WOKEN, Roster
+from shared.rooms.roster import MOST_WOKEN, UNNAMED_US, Roster
+from shared.wire.session import EchoSession, Limits
 from tests.shared.rooms.visitor import NOW, Visitor
 
 
-def listed(*serials: int) -> tuple[Roster[Visitor], list[Visitor]]:
-    roster: Roster[Visitor] = Roster()
+def listed(*serials: int, max_unnamed: int = 1000) -> tuple[Roster[Visitor], list[Visitor]]:
+    roster: Roster[Visitor] = Roster(max_unnamed)
     visitors = [Visitor(serial) for serial in serials]
     for visitor in visitors:
-        roster.add(visitor)
+        roster.add(visitor, NOW)
     return roster, visitors
 
 
 def test_no_number_is_given_twice() -> None:
-    roster: Roster[Visitor] = Roster()
+    roster: Roster[Visitor] = Roster(7)
     assert len({roster.next_serial() for _ in range(100)}) == 100
 
 
@@ -51,11 +52,11 @@ def test_who_has_ended_leaves_nothing() -> None:
         visitor.session.close(1001, "stopping", NOW)
         roster.wake_at_deadline(visitor)
         roster.watch(visitor)
-        roster.entered.add(visitor.serial)
+        roster.enter(visitor)
         roster.remove(visitor)
         roster.wake_at_deadline(visitor)  # by a task of the server's that had begun before
         roster.watch(visitor)  # by a tick that had
-    assert kept(roster) == kept(Roster())
+    assert kept(roster) == kept(Roster(1000))
 
 
 def test_of_very_many_who_are_due_the_others_are_the_next_time() -> None:
@@ -74,3 +75,43 @@ def test_a_nearer_deadline_counts_from_when_it_is_told() -> None:
     assert roster.pop_due(closes_us) == []
     roster.wake_at_deadline(visitor)
     assert roster.pop_due(closes_us) == [visitor]
+
+
+# Without a name
+
+
+def test_of_more_without_a_name_than_there_may_be_those_who_came_first_make_room() -> None:
+    roster, visitors = listed(*range(10), max_unnamed=7)
+    assert roster.too_many(NOW + UNNAMED_US - 1) == []
+    assert roster.too_many(NOW + UNNAMED_US) == visitors[:3]
+    for visitor in visitors[:3]:
+        roster.remove(visitor)
+    assert roster.too_many(NOW + 10 * UNNAMED_US) == []
+
+
+def test_who_has_come_later_may_still_think() -> None:
+    roster, visitors = listed(*range(8), max_unnamed=7)
+    for serial in range(8, 20):
+        roster.add(Visitor(serial), NOW + UNNAMED_US)
+    assert roster.too_many(NOW + UNNAMED_US) == visitors
+
+
+def test_who_has_given_a_name_or_has_ended_does_not_count() -> None:
+    roster, visitors = listed(*range(10), max_unnamed=7)
+    roster.enter(visitors[0])
+    roster.remove(visitors[1])
+    assert roster.too_many(NOW + UNNAMED_US) == visitors[2:3]
+
+
+def test_of_very_many_who_are_to_make_room_the_others_do_the_next_time() -> None:
+    roster, visitors = listed(*range(MOST_WOKEN + 5), max_unnamed=1)
+    assert roster.too_many(NOW + UNNAMED_US) == visitors[:MOST_WOKEN]
+
+
+def test_who_is_in_no_room_at_all_needs_no_name() -> None:
+    roster: Roster[Visitor] = Roster(1)
+    for serial in range(3):
+        visitor = Visitor(serial)
+        visitor.session = EchoSession(Limits(), NOW)
+        roster.add(visitor, NOW)
+    assert roster.too_many(NOW + UNNAMED_US) == []
