@@ -104,10 +104,11 @@ power: setup  ## simulate what a suite can find, by how much runs scatter (three
 	$(RUN) python -m tests.bench.power
 
 attack: setup  ## attack both servers in every way, in each of their arms, beside good players (three quarters of an hour)
-	$(RUN) python -m tests.bench.attack
-	$(RUN) python -m tests.bench.attack --in-turns --seconds 60 --mode all
-	$(RUN) python -m tests.bench.attack --in-turns --seconds 60 --fanout all
-	$(RUN) python -m tests.bench.attack --in-turns --seconds 60 --loop all
+	@failed=0; \
+	for arms in "" "--in-turns --seconds 60 --mode all" "--in-turns --seconds 60 --fanout all" "--in-turns --seconds 60 --loop all"; do \
+		$(RUN) python -m tests.bench.attack $$arms || failed=$$?; \
+		test $$failed -ne 130 || break; \
+	done; exit $$failed
 
 clean:  ## remove what was built (results stay)
 	rm -rf $(VENV) .uv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage

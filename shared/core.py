@@ -117,12 +117,19 @@ class ServerCore(Generic[L]):
         return BUSY if self._is_overloaded(now_us) else None
 
     def crowd_out(self, now_us: int) -> list[L]:
-        """Return those who are to be aborted, as too many sit there and have given no name."""
-        if self.stalls.is_recent(now_us):
-            return []  # they may have given it, and it lies unread
-        crowd = self.roster.too_many(now_us)
-        self.counters.busy_closed += len(crowd)
-        return crowd
+        """
+        Return those who are to be aborted, as too many sit there and have given no name.
+
+        Where the server was held up they may have given it, and it lies unread: then they have a second more.
+        """
+        gone = []
+        for connection in self.roster.pop_too_many(now_us):
+            if connection.session.spare(now_us):
+                self.roster.wake_at_deadline(connection)
+            else:
+                gone.append(connection)
+        self.counters.busy_closed += len(gone)
+        return gone
 
     def release(self, room_name: str | None, address: str, now_us: int) -> None:
         """Give a seat back."""

@@ -93,11 +93,18 @@ class Roster(Generic[L]):
             self._let_sleep(connection)
         return due
 
-    def too_many(self, now_us: int) -> list[L]:
-        """Return those without a name who are to make room for others; of very many some, and the others next time."""
+    def pop_too_many(self, now_us: int) -> list[L]:
+        """Return those without a name who are to make room, once; of very many some, and the others the next time."""
+        if len(self._unnamed) <= self._max_unnamed:
+            return []
+        for serial in [serial for serial in self._unnamed if self.connections[serial].session.state is not CONNECTED]:
+            del self._unnamed[serial]  # it is being closed, and told why
         number = min(len(self._unnamed) - self._max_unnamed, MOST_WOKEN)
         first = itertools.islice(self._unnamed.items(), max(0, number))
-        return [self.connections[serial] for serial, came_us in first if now_us - came_us >= UNNAMED_US]
+        too_many = [serial for serial, came_us in first if now_us - came_us >= UNNAMED_US]
+        for serial in too_many:
+            del self._unnamed[serial]
+        return [self.connections[serial] for serial in too_many]
 
     # Private methods
 

@@ -121,6 +121,7 @@ class FileScores:
         self._copied = 0  # of them; by the thread
         self._is_copying = False
         self._fault = ""  # that the thread met
+        self._was_taken = False  # the file, from its place
         self._next_look_us = 0
         try:
             self._held = _hold(path)
@@ -177,6 +178,7 @@ class FileScores:
             self._log.say("the write-ahead log of %s grows: it can't be copied (%s)", self._path, self._fault)
             self._fault = ""
         if not self._is_in_its_place():
+            self._was_taken = True
             self._log.say("%s was taken away: scores go nowhere until the server is started anew", self._path)
             return False
         return not self._is_copying and self._saves - self._copied >= SAVES_A_CHECKPOINT
@@ -212,6 +214,8 @@ class FileScores:
 
     def _write_waiting(self, rooms: list[str]) -> None:
         """Try to write what waits for some rooms; none of them keeps the others."""
+        if self._was_taken:
+            return  # its write-ahead log would grow where nobody sees it
         for room in rooms:
             try:
                 self._write(room, self._waiting[room])

@@ -94,6 +94,7 @@ class Session:
         "_is_spared",
         "_limits",
         "_message_times",
+        "_met_us",
         "_outgoing",
         "_pings_missed",
         "_pings_sent",
@@ -117,6 +118,7 @@ class Session:
         self.aborted = False
         self.dead = False  # ended because it did not answer pings
         self._limits = limits
+        self._met_us = now_us  # it said nothing before
         self._stalls = stalls
         self._is_spared = False
         self._wake_after(limits.new_player_limit_s, now_us)
@@ -297,7 +299,7 @@ class Session:
 
     def _note(self, times: list[int], most: int, window_s: float, now_us: int) -> bool:
         """Note one of those of which there may be ``most`` within a time; return False where that is one too many."""
-        arrived_us = max(self._stalls.arrived_since(now_us), times[-1] if times else 0)
+        arrived_us = max(self._stalls.arrived_since(now_us), times[-1] if times else self._met_us)
         if len(times) == most:
             if not times or (arrived_us := max(arrived_us, times[0] + _us(window_s))) > now_us:
                 return False

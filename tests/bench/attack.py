@@ -6,7 +6,8 @@ not named the default; each may be given several times, ``all`` is each of them,
 ``--attack harmful``: those that did harm when nothing was bounded. One that breaks a promise is tried again, beside a
 new quiet run: twice is a fault, and both are shown. ``--json FILE`` gets a line as soon as a trial is over; asked again
 with the same file, on the same commit, it makes only those that are not in it. ``--in-turns`` has one server an arm
-stand them all, one after the other, for ``--seconds`` together, beside players who stay. Load goes to loopback only.
+stand them all, one after the other, for ``--seconds`` together, beside players who stay: all but those that leave
+memory behind. Load goes to loopback only.
 """
 
 import argparse
@@ -219,6 +220,8 @@ def main() -> int:
     asked = parsed()
     names = [name for word in asked.attack for name in (HARMFUL if word == "harmful" else (word,))]
     attacks = [ATTACKS[name] for name in dict.fromkeys(names or ATTACKS)]
+    if asked.in_turns and not names:  # memory is looked at when all are over
+        attacks = [attack for attack in attacks if not attack.leaves_memory]
     sizes = Sizes(asked.players, min(QUIET_S, asked.seconds), asked.seconds, AFTER_S, is_full=True)
     made_with = {"code": git_state(ROOT), "seconds": asked.seconds, "players": asked.players}
     if asked.in_turns:

@@ -72,6 +72,12 @@ def test_each_promise_that_is_broken_afterwards_is_told(left: dict[str, Any], fa
     assert told.startswith(fault)
 
 
+def test_memory_that_stays_is_no_fault_where_the_documents_say_that_it_does() -> None:
+    outcome = Outcome("crowd-again", after=QUIET, more_mb=100.0)
+    judge(outcome, leaves_memory=True)
+    assert outcome.faults == []
+
+
 def test_a_quiet_run_is_made_again_while_it_is_not_quiet() -> None:
     stretches = [Figures(silence_ms=ms) for ms in (0.0, 400.0, 60.0, 50.0)]
 

@@ -82,30 +82,35 @@ def test_a_nearer_deadline_counts_from_when_it_is_told() -> None:
 
 def test_of_more_without_a_name_than_there_may_be_those_who_came_first_make_room() -> None:
     roster, visitors = listed(*range(10), max_unnamed=7)
-    assert roster.too_many(NOW + UNNAMED_US - 1) == []
-    assert roster.too_many(NOW + UNNAMED_US) == visitors[:3]
-    for visitor in visitors[:3]:
-        roster.remove(visitor)
-    assert roster.too_many(NOW + 10 * UNNAMED_US) == []
+    assert roster.pop_too_many(NOW + UNNAMED_US - 1) == []
+    assert roster.pop_too_many(NOW + UNNAMED_US) == visitors[:3]
+    assert roster.pop_too_many(NOW + 10 * UNNAMED_US) == [], "once, though they are not gone yet"
+
+
+def test_who_is_being_closed_already_makes_no_room_and_takes_none() -> None:
+    roster, visitors = listed(*range(10), max_unnamed=7)
+    for visitor in visitors[:2]:
+        visitor.session.close(1013, "the server is busy", NOW)
+    assert roster.pop_too_many(NOW + UNNAMED_US) == visitors[2:3]
 
 
 def test_who_has_come_later_may_still_think() -> None:
     roster, visitors = listed(*range(8), max_unnamed=7)
     for serial in range(8, 20):
         roster.add(Visitor(serial), NOW + UNNAMED_US)
-    assert roster.too_many(NOW + UNNAMED_US) == visitors
+    assert roster.pop_too_many(NOW + UNNAMED_US) == visitors
 
 
 def test_who_has_given_a_name_or_has_ended_does_not_count() -> None:
     roster, visitors = listed(*range(10), max_unnamed=7)
     roster.enter(visitors[0])
     roster.remove(visitors[1])
-    assert roster.too_many(NOW + UNNAMED_US) == visitors[2:3]
+    assert roster.pop_too_many(NOW + UNNAMED_US) == visitors[2:3]
 
 
 def test_of_very_many_who_are_to_make_room_the_others_do_the_next_time() -> None:
     roster, visitors = listed(*range(MOST_WOKEN + 5), max_unnamed=1)
-    assert roster.too_many(NOW + UNNAMED_US) == visitors[:MOST_WOKEN]
+    assert roster.pop_too_many(NOW + UNNAMED_US) == visitors[:MOST_WOKEN]
 
 
 def test_who_is_in_no_room_at_all_needs_no_name() -> None:
@@ -114,4 +119,4 @@ def test_who_is_in_no_room_at_all_needs_no_name() -> None:
         visitor = Visitor(serial)
         visitor.session = EchoSession(Limits(), NOW)
         roster.add(visitor, NOW)
-    assert roster.too_many(NOW + UNNAMED_US) == []
+    assert roster.pop_too_many(NOW + UNNAMED_US) == []

@@ -226,9 +226,11 @@ def test_a_file_that_is_taken_away_is_said(tmp_path: Path, caplog: pytest.LogCap
     assert not scores.look(0)
     assert not caplog.records
     path.unlink()
+    size = path.with_name("scores.db-wal").stat().st_size
     for second in range(1, 5):
         assert not scores.look(second * LOOK_US)
         scores.save("main", ROWS)
+    assert path.with_name("scores.db-wal").stat().st_size == size, "nothing is written where nobody sees it"
     assert [record.getMessage() for record in caplog.records] == [
         f"{path} was taken away: scores go nowhere until the server is started anew"
     ]

@@ -16,8 +16,14 @@ HELLO = '["new_player","ann"]'
 class Peer:
     """A session with a clock; :attr:`now` is in microseconds."""
 
-    def __init__(self, limits: Limits | None = None, kind: type[Session] = Session, stalls: Stalls = NO_STALLS) -> None:
-        self.now = START
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        kind: type[Session] = Session,
+        stalls: Stalls = NO_STALLS,
+        now: int = START,
+    ) -> None:
+        self.now = now
         self.session = kind(limits or Limits(), self.now, stalls)
 
     def says(self, text: str) -> object:

@@ -37,9 +37,7 @@ class Server:
             peer.says(text)
 
     def meets(self, limits: Limits | None = None) -> Peer:
-        peer = Peer(limits, stalls=self.stalls)
-        peer.now = self.now
-        return peer.enters()
+        return Peer(limits, stalls=self.stalls, now=self.now).enters()
 
 
 # When something may have arrived
@@ -195,6 +193,16 @@ def test_however_it_is_held_up_nobody_says_more_than_the_rate_allows(deeds: list
             taken += peer.session.state is IN_ROOM
     elapsed_s = (server.now - START) / SECOND
     assert taken <= limit * (elapsed_s // 1 + 2), "two turns before it came, at the earliest, and both ends"
+
+
+def test_who_comes_after_a_stall_has_said_nothing_in_it() -> None:
+    server = Server()
+    server.stalls_for(9)
+    peer = server.meets()  # its new_player is the first
+    server.reads(peer, "65", 59)
+    assert peer.session.state is IN_ROOM
+    server.reads(peer, "65", 1)
+    assert peer.is_closed(1008)
 
 
 def test_faults_are_counted_by_when_they_can_have_come() -> None:

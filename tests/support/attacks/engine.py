@@ -82,6 +82,8 @@ class Attack:
     """Of the server that it is aimed at."""
     may_refuse: bool = False
     """Meanwhile a newcomer may be told 503 at once: they hold seats by right, or cost what the tick budget bounds."""
+    leaves_memory: bool = False
+    """Memory that stays is told, and no fault: docs/security.md says that it does."""
 
 
 @dataclass

@@ -176,6 +176,15 @@ HTTP = [
         burst=again(request_bytes("GET", "/stats", {"Host": "localhost"})),
         asks_again=True,
     ),
+    Attack(
+        "page-1000",
+        "GET / twenty times a second, each on its connection",
+        1000,
+        100,
+        get("/"),
+        burst=again(request_bytes("GET", "/", {"Host": "localhost"})),
+        every_s=0.05,
+    ),
     Attack("stats-new-16", "GET /stats, a connection each", 16, 0, get("/stats", close=True)),
     Attack("stats-new-64", "GET /stats, a connection each", 64, 64, get("/stats", close=True)),
     Attack(
@@ -402,6 +411,21 @@ WEBSOCKET = [
         spread=0.5,
         strike=0.55,
         may_refuse=True,
+        leaves_memory=True,
+    ),
+    Attack(
+        "crowd-at-once",
+        "come slowly, as many as like may sit there, and all give their name at once",
+        8000,
+        0,
+        upgrade(),
+        greeting=come_in(),
+        returns=False,
+        spread=0.5,
+        strike=0.55,
+        flags=("--max-unnamed", "100000"),
+        may_refuse=True,
+        leaves_memory=True,
     ),
 ]
 

@@ -167,7 +167,7 @@ def try_attack(attack: Attack, server: RunningServer, sizes: Sizes, room: str = 
         with under_attack(attack, server, size, sizes.attack_s, room, more_s=STOP_LIMIT_S):
             time.sleep(MIDST_S + max(attack.spread, attack.strike) * sizes.attack_s)
             stop(outcome, server)
-    judge(outcome)
+    judge(outcome, leaves_memory=attack.leaves_memory)
     return outcome
 
 
@@ -211,11 +211,11 @@ def stop(outcome: Outcome, server: RunningServer) -> None:
         outcome.faults.append(f"SIGTERM: exit {status} after {outcome.stop_s:.1f} s")
 
 
-def judge(outcome: Outcome) -> None:
+def judge(outcome: Outcome, *, leaves_memory: bool = False) -> None:
     """Note which promises were broken after the attack."""
     outcome.faults += kept_out(outcome.after, " after it")
     outcome.faults += thrown_out(outcome.after, " after it")
-    if outcome.more_mb > MORE_MB:
+    if outcome.more_mb > MORE_MB and not leaves_memory:
         outcome.faults.append(f"memory: {outcome.more_mb:.0f} MB more, {BACK_LIMIT_S:.0f} s later")
     if outcome.more_fds > MORE_FDS:
         outcome.faults.append(f"descriptors: {outcome.more_fds} more, {BACK_LIMIT_S:.0f} s later")
