@@ -313,7 +313,7 @@ def _options(backend: str) -> list[Callable[[Any], Any]]:
         option(
             "--max-unnamed",
             type=count,
-            default=1000,
+            default=500,
             show_default=True,
             help="More without new_player: who came first is cut off.",
         ),

@@ -139,6 +139,7 @@ class LibraryWriter(WaitingWriter):
         self._text: str | None = None  # the tick's frame, from when it is put in until it is written
         self._is_writing = False
         self._hangs_up = False
+        self._is_over = False
         self._greenlet: gevent.Greenlet[..., None] | None = None
         self._wake = Event()
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # pywsgi doesn't
@@ -194,10 +195,14 @@ class LibraryWriter(WaitingWriter):
             if self.is_drained():
                 break
             gevent.sleep(STEP_S)
-        if not self.is_drained():
+        if self.is_drained():
+            self._is_over = True  # it ends by itself: one that is killed holds how, and so itself, in a circle
+            self._wake.set()
+        else:
             self._connection.abort()
-        if self._greenlet:
-            self._greenlet.kill()
+            if self._greenlet:
+                self._greenlet.kill()
+        self._greenlet = None
 
     # Private methods
 
@@ -205,10 +210,10 @@ class LibraryWriter(WaitingWriter):
         self._greenlet = gevent.spawn(self._run)
 
     def _run(self) -> None:
-        while True:
+        while not self._is_over:
             self._wake.wait()
             self._wake.clear()
-            while self.outbox:
+            while self.outbox and not self._is_over:
                 self._is_writing = True
                 self._send_now(self.outbox.take())
                 self._is_writing = False

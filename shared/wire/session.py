@@ -47,7 +47,7 @@ class Limits:
     max_faults: int = 3
     fault_window_s: float = 10.0
     new_player_limit_s: float = 10.0
-    max_unnamed: int = 1000  # of a server; where more are without a name, nobody is for long
+    max_unnamed: int = 500  # of a server; where more are without a name, nobody is for long
     ping_interval_s: float = 20.0
     max_missed_pings: int = 2
     close_limit_s: float = 1.0

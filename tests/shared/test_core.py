@@ -8,6 +8,7 @@ from shared.config import parse_arguments
 from shared.core import ServerCore
 from shared.heap import ENDINGS, Heap
 from shared.rooms.roster import UNNAMED_US
+from shared.wire.session import Limits, Session
 from tests.shared.rooms.visitor import Visitor, game_of, step
 from tests.shared.wire.test_handshake import GOOD
 
@@ -115,7 +116,7 @@ def test_of_8000_who_enter_within_a_second_only_those_get_in_whom_the_ticks_have
 
 
 def test_of_too_many_without_a_name_those_who_came_first_make_room(core: ServerCore[Visitor]) -> None:
-    visitors = [Visitor(serial) for serial in range(1003)]
+    visitors = [Visitor(serial) for serial in range(503)]
     for visitor in visitors:
         core.roster.add(visitor, START)
     core.stalls.note_turn(START + UNNAMED_US - 1)
@@ -126,8 +127,9 @@ def test_of_too_many_without_a_name_those_who_came_first_make_room(core: ServerC
 
 def test_who_is_to_make_room_when_the_server_was_held_up_has_a_second_more(core: ServerCore[Visitor]) -> None:
     """Their names may lie unread; but a server that is held up again and again sends them away all the same."""
-    visitors = [Visitor(serial, core.stalls) for serial in range(1003)]
+    visitors = [Visitor(serial) for serial in range(503)]
     for visitor in visitors:
+        visitor.session = Session(Limits(), START, core.stalls)
         core.roster.add(visitor, START)
     now_us = START + UNNAMED_US
     core.stalls.note(START, now_us)

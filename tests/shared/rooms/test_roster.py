@@ -5,7 +5,7 @@ from shared.wire.session import EchoSession, Limits
 from tests.shared.rooms.visitor import NOW, Visitor
 
 
-def listed(*serials: int, max_unnamed: int = 1000) -> tuple[Roster[Visitor], list[Visitor]]:
+def listed(*serials: int, max_unnamed: int = 500) -> tuple[Roster[Visitor], list[Visitor]]:
     roster: Roster[Visitor] = Roster(max_unnamed)
     visitors = [Visitor(serial) for serial in serials]
     for visitor in visitors:
@@ -56,7 +56,7 @@ def test_who_has_ended_leaves_nothing() -> None:
         roster.remove(visitor)
         roster.wake_at_deadline(visitor)  # by a task of the server's that had begun before
         roster.watch(visitor)  # by a tick that had
-    assert kept(roster) == kept(Roster(1000))
+    assert kept(roster) == kept(Roster(500))
 
 
 def test_of_very_many_who_are_due_the_others_are_the_next_time() -> None:

@@ -7,7 +7,6 @@ from weakref import WeakKeyDictionary
 from shared.rooms.game import Game
 from shared.rooms.room import Room
 from shared.wire.session import Limits, Session
-from shared.wire.stalls import NO_STALLS, Stalls
 
 NOW = 77_000_000
 
@@ -27,10 +26,10 @@ def step(room: Room[Any]) -> list[Any]:
 class Visitor:
     """A member of a room that remembers what it is told."""
 
-    def __init__(self, serial: int = 0, stalls: Stalls = NO_STALLS) -> None:
+    def __init__(self, serial: int = 0) -> None:
         self.serial = serial
         self.wakes_us = 0
-        self.session = Session(Limits(max_messages=10_000), NOW, stalls)
+        self.session = Session(Limits(max_messages=10_000), NOW)
 
     def says(self, room: "Room[Visitor]", text: str) -> None:
         """Say something to the room, as a server hands it on."""

@@ -36,7 +36,7 @@ def test_the_limits_are_those_of_the_protocol() -> None:
         max_faults=3,
         fault_window_s=10.0,
         new_player_limit_s=10.0,
-        max_unnamed=1000,
+        max_unnamed=500,
         ping_interval_s=20.0,
         max_missed_pings=2,
         close_limit_s=1.0,
