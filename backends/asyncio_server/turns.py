@@ -7,12 +7,12 @@ Knows nothing of peers and messages.
 import asyncio
 import select
 import selectors
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from backends.asyncio_server.clock import Clock
+from shared.loops.line import Line
 from shared.loops.turns import Turn
 from shared.wire.stalls import Stalls
 
@@ -31,16 +31,20 @@ class Turns:
         self._stalls = stalls
         self._turn = Turn()
         self._is_next_asked_for = False
-        self._waiting: deque[asyncio.Future[None] | Callable[[], None]] = deque()  # tasks, and acts
+        self._waiting: Line[asyncio.Future[None] | Callable[[], None]] = Line()  # tasks, and acts
         self._woken = 0  # who have yet to go on
         self._first: list[asyncio.Future[None]] = []  # who have, and found the turn over
 
-    async def take(self) -> None:
-        """Wait until there is time for something that a peer makes us do; mostly there is, and nobody waits."""
+    async def take(self, *, is_new: bool = False) -> None:
+        """
+        Wait until there is time for something that a peer makes us do; mostly there is, and nobody waits.
+
+        ``is_new``: it is the first that this peer does.
+        """
         if self._is_free():
             return
         came_us = self._clock.now_us()
-        wait: Callable[[asyncio.Future[None]], None] = self._waiting.append
+        wait: Callable[[asyncio.Future[None]], None] = partial(self._waiting.append, is_new=is_new)
         while True:
             woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             wait(woken)
@@ -53,12 +57,12 @@ class Turns:
                 return
             wait = self._first.append
 
-    def call(self, act: Callable[[], None]) -> None:
-        """Do something that a peer makes us do when there is time for it, mostly at once."""
+    def call(self, act: Callable[[], None], *, is_new: bool = False) -> None:
+        """Do something that a peer makes us do when there is time for it, mostly at once; ``is_new`` as above."""
         if self._is_free():
             act()
         else:
-            self._waiting.append(partial(self._act_late, act, self._clock.now_us()))
+            self._waiting.append(partial(self._act_late, act, self._clock.now_us()), is_new=is_new)
 
     def spend(self, cost_us: int) -> None:
         """Take off this turn's time what will be done later on without asking."""
@@ -87,10 +91,10 @@ class Turns:
         if self._woken:  # they come next
             self._has_time()
             return
-        self._waiting.extendleft(reversed(self._first))
+        self._waiting.put_back(self._first)
         self._first.clear()
         while self._waiting and self._woken < MOST_WOKEN and self._has_time():
-            if self._woken and not isinstance(self._waiting[0], asyncio.Future):
+            if self._woken and not isinstance(self._waiting.first, asyncio.Future):
                 break  # it would overtake them
             first = self._waiting.popleft()
             if not isinstance(first, asyncio.Future):

@@ -67,6 +67,7 @@ class Doorkeeper(asyncio.BufferedProtocol):
         "_has_ended",
         "_is_answering",
         "_is_asking",
+        "_is_new",
         "_is_paused",
         "_is_websocket",
         "_library",
@@ -93,6 +94,7 @@ class Doorkeeper(asyncio.BufferedProtocol):
         self._wants_message = False  # somebody waits there
         self._is_asking = False  # for a turn, to give out a request or a message
         self._is_answering = False  # the library is, the last one
+        self._is_new = True  # no request has been given out, or, after an upgrade, no message
         self._is_paused = False
         self._is_websocket = False  # that answers its peer, and ends by itself
         self._has_ended = False  # the peer sends nothing more
@@ -182,7 +184,7 @@ class Doorkeeper(asyncio.BufferedProtocol):
     def _ask_for_head(self) -> None:
         if not self._is_answering and not self._is_asking:
             self._is_asking = True
-            self._server.turns.call(self._give_head)
+            self._server.turns.call(self._give_head, is_new=self._is_new)
 
     def _give_head(self) -> None:
         """Give the library the next request, if it is here."""
@@ -196,6 +198,7 @@ class Doorkeeper(asyncio.BufferedProtocol):
             return
         if head and self._library:
             self._is_answering = True
+            self._is_new = False
             self._library.data_received(head)
             self._server.turns.spend(REQUEST_US)
         elif self._has_ended:
@@ -243,7 +246,7 @@ class Doorkeeper(asyncio.BufferedProtocol):
         """Go over to frames: what comes from here on is given out when :meth:`ask_for_message` asks for it."""
         assert self._door  # noqa: S101 # it is opened once
         self._is_answering = False
-        self._is_websocket = True
+        self._is_new = self._is_websocket = True
         self._reader = reader
         self._frames = FrameWalker(max_message_bytes, deflate=deflate)
         self._frames.feed(self._door.rest())
@@ -272,7 +275,7 @@ class Doorkeeper(asyncio.BufferedProtocol):
     def _ask_for_turn(self) -> None:
         if self._wants_message and not self._is_asking:
             self._is_asking = True
-            self._server.turns.call(self._give_message)
+            self._server.turns.call(self._give_message, is_new=self._is_new)
 
     def _give_message(self) -> None:
         """Give the library the next message, if it is here as a whole."""
@@ -287,7 +290,7 @@ class Doorkeeper(asyncio.BufferedProtocol):
             self._stop_reading()
             return
         if frames is not None:
-            self._wants_message = False
+            self._wants_message = self._is_new = False
             self._library.data_received(frames)
             self._server.turns.spend(HANDLE_US + len(frames) // BYTES_A_US)
         elif self._frames.needs_bytes:

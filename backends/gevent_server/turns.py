@@ -4,13 +4,13 @@ Turns of the event loop: what peers make us do is done for a bounded time in eac
 Knows nothing of peers and messages.
 """
 
-from collections import deque
 from typing import Any
 
 import gevent
 from gevent.hub import Waiter
 
 from backends.gevent_server.clock import Clock
+from shared.loops.line import Line
 from shared.loops.turns import Turn
 from shared.wire.stalls import Stalls
 
@@ -27,7 +27,7 @@ class Turns:
         self._clock = clock
         self._stalls = stalls
         self._turn = Turn()
-        self._waiting: deque[Any] = deque()  # a waiter whose greenlet was killed is there yet, and wakes nobody
+        self._waiting: Line[Any] = Line()  # a waiter whose greenlet was killed is there yet, and wakes nobody
         self._looked: Any = None  # watches for the hub to have looked
         self._haste: Any = None  # has it look at once, and not wait for something to happen
 
@@ -44,10 +44,14 @@ class Turns:
             watcher.stop()
             watcher.close()
 
-    def take(self) -> None:
-        """Wait until there is time for something that a peer makes us do; mostly there is, and nobody waits."""
+    def take(self, *, is_new: bool = False) -> None:
+        """
+        Wait until there is time for something that a peer makes us do; mostly there is, and nobody waits.
+
+        ``is_new``: it is the first that this peer does.
+        """
         if self._waiting or self._turn.is_over(self._clock.now_us()):
-            self._wait()
+            self._wait(is_new=is_new)
 
     def spend(self, cost_us: int) -> None:
         """Take off this turn's time what will be done later on without asking."""
@@ -55,11 +59,11 @@ class Turns:
 
     # Private methods
 
-    def _wait(self) -> None:
+    def _wait(self, *, is_new: bool) -> None:
         waiter: Any = Waiter()
         if not self._waiting:
             self._haste.start(_do_nothing)
-        self._waiting.append(waiter)
+        self._waiting.append(waiter, is_new=is_new)
         came_us = self._clock.now_us()
         waiter.get()
         self._stalls.note_wait(came_us, self._clock.now_us())

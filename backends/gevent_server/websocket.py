@@ -118,6 +118,7 @@ class GameWebSocket(WebSocket):
         self._parser = FrameParser(max_message_bytes)
         self._parser.feed(early_data)
         self._turns = handler.game.turns
+        self._is_new = True  # no message has come
         self._read_bytes = min(max_message_bytes, READ_BYTES)
         self.socket: socket.socket = handler.socket
 
@@ -137,8 +138,9 @@ class GameWebSocket(WebSocket):
             if self._parser.needs_bytes:
                 self._parser.feed(self._read())
             else:
-                self._turns.take()
+                self._turns.take(is_new=self._is_new)
             if (message := self._parser.next_message()) is not None:
+                self._is_new = False
                 return message
 
     def send_message(self, opcode: Opcode, payload: bytes) -> None:
@@ -181,7 +183,7 @@ class GameWebSocket(WebSocket):
 
     def _read(self) -> bytes:
         try:
-            data = read_in_turn(self.socket, self._read_bytes, self._turns)
+            data = read_in_turn(self.socket, self._read_bytes, self._turns, is_new=self._is_new)
         except OSError:
             raise ConnectionEndedError from None
         if not data:
@@ -233,6 +235,7 @@ class GameHandler(WebSocketHandler):
     def __init__(self, sock: socket.socket, address: Any, server: GameWSGIServer) -> None:
         super().__init__(sock, address, server, rfile=BytesIO())  # it sees only what it is given
         self._door = Door(server.game.core)
+        self._is_new = True  # no request has come
 
     @property
     def game(self) -> "Server":
@@ -259,6 +262,7 @@ class GameHandler(WebSocketHandler):
             return None
         if head is None:
             return None
+        self._is_new = False
         self.rfile = BytesIO(head)
         self.socket.settimeout(self.game.config.handshake_limit_s)  # the time that a peer has to take its answer
         if not super().handle_one_request():
@@ -339,7 +343,7 @@ class GameHandler(WebSocketHandler):
         """Wait for bytes; return none at their end, and where none came in time, as late as we may look."""
         for wait_us in (max(0, deadline_us - self.game.clock.now_us()), 0):
             with suppress(TimeoutError):
-                return read_in_turn(self.socket, READ_BYTES, self.game.turns, wait_us / 1_000_000)
+                return read_in_turn(self.socket, READ_BYTES, self.game.turns, wait_us / 1_000_000, is_new=self._is_new)
         return b""
 
     def _turn_away(self, answer: bytes) -> None:
@@ -391,7 +395,7 @@ def request_headers(environ: dict[str, Any]) -> dict[str, str]:
     return {name.removeprefix("HTTP_").lower().replace("_", "-"): environ[name] for name in names}
 
 
-def read_in_turn(sock: Any, size: int, turns: Turns, limit_s: float | None = None) -> bytes:
+def read_in_turn(sock: Any, size: int, turns: Turns, limit_s: float | None = None, *, is_new: bool) -> bytes:
     """
     Read up to ``size`` bytes, or none at their end, when there are some and there is time for what is made of them.
 
@@ -409,11 +413,11 @@ def read_in_turn(sock: Any, size: int, turns: Turns, limit_s: float | None = Non
             data = os.read(sock.fileno(), size)
         except BlockingIOError:
             wait(sock._read_event, limit_s)  # noqa: SLF001 # a watcher of our own would be one more a connection
-            turns.take()
+            turns.take(is_new=is_new)
             has_turn = True
         else:
             if not has_turn:
-                turns.take()
+                turns.take(is_new=is_new)
             return data
 
 

@@ -3,7 +3,7 @@ How much of one turn of an event loop goes to peers: the same on every stack. Kn
 
 A turn begins when the loop has looked at its sockets and timers, and ends when it does so again. A shell's ``Turns``
 holds a :class:`Turn`, asks it before anything that a peer makes us do, and lets wait for a later turn whoever finds it
-over, first come, first served.
+over, in a :class:`shared.loops.line.Line`.
 """
 
 TURN_US = 1000

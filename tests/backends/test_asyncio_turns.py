@@ -93,6 +93,36 @@ def test_who_is_called_back_and_who_waits_come_in_order(run: Run) -> None:
     run(story())
 
 
+@pytest.mark.parametrize("kind", ["task", "act"])
+def test_a_newcomer_waits_for_no_more_than_two_turns_behind_a_flood(run: Run, kind: str) -> None:
+    async def story() -> None:
+        house = House()
+        tasks = [asyncio.create_task(house.work_on(number)) for number in range(GREEDY)]
+        await asyncio.sleep(0)
+        served: list[int] = []
+
+        def serve() -> None:
+            served.append(sum(house.units))
+
+        async def come() -> None:
+            await house.turns.take(is_new=True)
+            serve()
+
+        for _ in range(20):
+            came = sum(house.units)
+            if kind == "act":
+                house.turns.call(serve, is_new=True)
+            else:
+                tasks.append(asyncio.create_task(come()))
+            for _ in range(10):
+                await asyncio.sleep(0)
+            assert served.pop() - came <= MOST_WOKEN + 2 * UNITS_A_TURN < GREEDY, "who is woken already goes first"
+        for task in tasks:
+            task.cancel()
+
+    run(story())
+
+
 def test_who_waits_for_long_waits_because_of_us(run: Run) -> None:
     async def story() -> None:
         house = House()

@@ -122,6 +122,26 @@ def test_first_come_first_served(loop: str) -> None:
 
 
 @pytest.mark.parametrize("loop", LOOPS)
+def test_a_newcomer_waits_for_no_more_than_two_turns_behind_a_flood(loop: str) -> None:
+    def scenario(house: House) -> None:
+        house.flood()
+        served: list[int] = []
+
+        def come() -> None:
+            house.turns.take(is_new=True)
+            served.append(house.done())
+
+        for _ in range(20):
+            came = house.done()
+            house.greenlets.append(gevent.spawn(come))
+            for _ in range(4):
+                wait_one_turn()
+            assert served.pop() - came <= 2 * UNITS_A_TURN
+
+    run_on(loop, scenario)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
 def test_who_waits_for_long_waits_because_of_us(loop: str) -> None:
     def scenario(house: House) -> None:
         house.flood()
