@@ -11,7 +11,7 @@ import gevent
 import pytest
 from gevent.event import Event
 
-from backends.asyncio_server.writer import FrameWriter, WaitingWriter
+from backends.asyncio_server.writer import FrameWriter, LibraryWriter, WaitingWriter
 from backends.gevent_server.websocket import GameStream
 from backends.gevent_server.writer import FrameWriter as GeventFrameWriter
 from backends.gevent_server.writer import LibraryWriter as GeventLibraryWriter
@@ -101,6 +101,28 @@ def test_on_asyncio_nothing_is_aborted_while_a_transport_tells_that_it_has_hande
         assert aborted
 
     asyncio.run(hand_over())
+
+
+def test_on_asyncio_a_writer_whose_connection_has_gone_goes_on_with_nothing() -> None:
+    failures: list[Any] = []
+
+    async def hand_over() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
+        connection: Any = Connection(
+            ws=SimpleNamespace(transport=Transport(), waits_for_peer=False, door=SimpleNamespace(is_lost=False)),
+            session=SimpleNamespace(is_open=True),
+            offer=lambda _: None,
+        )
+        writer = LibraryWriter(connection)
+        writer.pause_writing()
+        await writer.send(Outgoing(Opcode.TEXT, b"[]"))
+        writer.resume_writing()  # which it answers a moment later
+        del connection
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+    asyncio.run(hand_over())
+    assert failures == []
 
 
 class SlowSocket:
