@@ -68,6 +68,7 @@ class ConditionLoop(ManagedLoop):
         finally:
             self._ticked.pop(connection, None)
             message.cancel()
+            del message  # it holds its error, which holds this frame: a circle
 
     def leave(self, connection: "Connection") -> None:
         """Take a member out; it is owed nothing more."""

@@ -68,7 +68,7 @@ class ConditionLoop(ManagedLoop):
 
     def receive(self, connection: "Connection") -> "Message":
         """Wait for a connection's next message; until it comes, send the connection every tick."""
-        message = gevent.spawn(read, connection)
+        message, outcome = gevent.spawn(read, connection), None
         try:
             while True:
                 if connection in self._owed:
@@ -83,6 +83,7 @@ class ConditionLoop(ManagedLoop):
         finally:
             self._ticked.pop(connection, None)
             message.kill()
+            del message, outcome  # an error that is raised holds this frame: a circle
 
     def leave(self, connection: "Connection") -> None:
         """Take a member out; it is owed nothing more."""
