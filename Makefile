@@ -73,8 +73,8 @@ figures: setup  ## run the longest tests at full length: 2,000 steps in lockstep
 
 figures-load: setup  ## hold the load generator to its planted truths at full size (eight minutes, on a quiet machine)
 	TICKBENCH_FULL_SIZE=1 $(RUN) pytest --timeout 600 \
-		tests/loadtests/test_planted_lateness.py tests/loadtests/test_planted_counts.py \
-		tests/loadtests/test_doubts.py
+		tests/loadtests/account/test_planted_lateness.py tests/loadtests/account/test_planted_counts.py \
+		tests/loadtests/verdict/test_doubts.py
 
 figures-servers: setup  ## hold the servers to their figures at full size: slow clients, storms, churn, memory (three hours)
 	TICKBENCH_FULL_SIZE=1 $(RUN) pytest -s --timeout 1500 \

@@ -13,9 +13,9 @@ import sys
 import time
 import traceback
 
-from shared.heap import Heap, settle_heap
-from shared.logs import let_nobody_keep_us
 from shared.rooms.remote import READ_BYTES, Failed, Forget, Games, MessageReader, decode_request, encode_message
+from shared.system.heap import Heap, settle_heap
+from shared.system.logs import let_nobody_keep_us
 
 PR_SET_PDEATHSIG = 1
 

@@ -16,10 +16,10 @@ sys.path[:] = [str(Path(__file__).resolve().parents[1]) if folder == str(Path.cw
 
 from locust import events
 
-from shared.packages import needed_by
+from shared.system.packages import needed_by
 
 with needed_by("the load test", "load"):
-    from loadtests.hooks import install
+    from loadtests.locust_hooks import install
     from loadtests.scenarios import all_scenarios
 
 install(events, all_scenarios())

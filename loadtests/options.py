@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loadtests.scenario import Scenario
-from shared.outputs import check_output
+from shared.system.outputs import check_output
 from shared.wire.target import DEFAULT_PATH, Target, parse_target
 
 if TYPE_CHECKING:

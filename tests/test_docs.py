@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from shared import flagcheck
-from shared.config import parse_arguments
+from shared.server import flagcheck
+from shared.server.config import parse_arguments
 from tickbench.arms import BACKENDS
 from tickbench.cli import VERBS, tickbench
-from tickbench.plan import estimate_s
-from tickbench.suite import load_suite, suite_names
+from tickbench.compare.plan import estimate_s
+from tickbench.compare.suite import load_suite, suite_names
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from shared.packages import DISTRIBUTIONS
+from shared.system.packages import DISTRIBUTIONS
 from tests.support.server import run_server
 
 ROOT = Path(__file__).resolve().parent.parent

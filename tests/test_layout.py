@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.config import FANOUTS
 from shared.loops.modes import MODES
+from shared.server.config import FANOUTS
 
 ROOT = Path(__file__).resolve().parent.parent
 ASYNCIO, GEVENT = ROOT / "backends" / "asyncio_server", ROOT / "backends" / "gevent_server"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from shared.loops.modes import MODES
-from tickbench.codelines import STACKS, code_lines, loop_files
+from tickbench.report.code_lines import STACKS, code_lines, loop_files
 
 ROOT = Path(__file__).resolve().parent.parent
 ESSAYS = ROOT / "docs" / "loop-designs"

@@ -10,16 +10,16 @@ import importlib
 import os
 from typing import Any
 
-from shared.packages import missing_words, needed_by
 from shared.plain import error_line
+from shared.system.packages import missing_words, needed_by
 from tickbench.errors import InputError
 from tickbench.streams import steady_streams
 
 with needed_by("tickbench"):
     import click
 
-    from shared.variables import with_variables
-    from tickbench.commands import Commands
+    from shared.system.variables import with_variables
+    from tickbench.children.commands import Commands
 
 VERBS = {
     "serve": "tickbench.verbs.serve:serve",

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from shared.outputs import check_output
+from shared.system.outputs import check_output
 from tickbench.errors import InputError
 
 

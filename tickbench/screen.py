@@ -12,15 +12,15 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
 from shared.measure.summary import GroupFigures, LoadSummary, StageFigures
-from tickbench.checks import Check, is_valid, validity_words
-from tickbench.figures import BY_KEY, FIGURES, MEMORY
+from tickbench.compare.figures import BY_KEY, FIGURES, MEMORY
+from tickbench.compare.objectives import STYLES, Judged
+from tickbench.compare.patience import why_unfit
+from tickbench.compare.plan import PlannedRun, place_of, time_left_s
+from tickbench.compare.results import Run
+from tickbench.compare.suite import BLOCKS, Suite
 from tickbench.markup import escape
-from tickbench.objectives import STYLES, Judged
-from tickbench.patience import why_unfit
-from tickbench.plan import PlannedRun, place_of, time_left_s
-from tickbench.results import Run
-from tickbench.rows import NO_FIGURE, ArmRow, Cell, block_runs, cell
-from tickbench.suite import BLOCKS, Suite
+from tickbench.verdict.arm_medians import NO_FIGURE, ArmRow, Cell, block_runs, cell
+from tickbench.verdict.trust import Check, is_valid, validity_words
 
 LEVEL_STYLES = {"ok": "green", "warn": "yellow", "fail": "red"}
 SO_FAR = ("tick_lateness_ms.p50", "tick_lateness_ms.p99", "interval_error_ms.p99", "server.cpu_us_per_frame")

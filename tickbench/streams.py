@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
-from shared.outputs import lead_nowhere, occupy_closed_streams
+from shared.system.outputs import lead_nowhere, occupy_closed_streams
 
 CLOSED = OSError(errno.EBADF, "it is closed")
 

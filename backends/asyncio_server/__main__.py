@@ -2,12 +2,12 @@
 
 import sys
 
-from shared.packages import needed_by
+from shared.system.packages import needed_by
 
 with needed_by("the backend asyncio", "server"):
     from backends.asyncio_server.server import choose_event_loop, serve
-    from shared import flagcheck
-    from shared.config import parse_arguments
+    from shared.server import flagcheck
+    from shared.server.config import parse_arguments
 
 if __name__ == "__main__":
     if flagcheck.is_check(sys.argv[1:]):

@@ -7,7 +7,7 @@ import threading
 import time
 import traceback
 
-from shared.config import BLOCKING_LIMIT_S
+from shared.server.config import BLOCKING_LIMIT_S
 
 logger = logging.getLogger("tickbench")
 

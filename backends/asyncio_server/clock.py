@@ -5,7 +5,7 @@ import os
 import time
 
 from shared.loops.wakeups import Wakeups, lead_us
-from shared.timerfd import MONOTONIC, create_timer, expirations, set_timer
+from shared.system.timerfd import MONOTONIC, create_timer, expirations, set_timer
 
 
 class Clock:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from backends.asyncio_server.websocket import ConnectionEndedError, GameWebSocket
 from backends.asyncio_server.writer import WRITERS, Writer
-from shared.consumer import Consumer
+from shared.server.consumer import Consumer
 from shared.wire.errors import ProtocolError
 from shared.wire.frames import CloseCode
 from shared.wire.outbox import SlowConsumerError

@@ -24,17 +24,17 @@ from backends.asyncio_server.ticker import Ticker
 from backends.asyncio_server.turns import Turns
 from backends.asyncio_server.websocket import Doorkeeper, doorkeeper
 from backends.asyncio_server.workers import Worker
-from shared.config import ServerConfig, fail_usage, prepare_process
-from shared.core import ServerCore
-from shared.descriptors import ShortageFilter
-from shared.heap import settle_heap
-from shared.logs import SparingLog
-from shared.packages import needed_by
+from shared.server.config import ServerConfig, fail_usage, prepare_process
+from shared.server.core import ServerCore
+from shared.server.workers import Workers
+from shared.system.descriptors import ShortageFilter
+from shared.system.heap import settle_heap
+from shared.system.logs import SparingLog
+from shared.system.packages import needed_by
 from shared.wire.frames import CloseCode
 from shared.wire.patience import Patience
 from shared.wire.request import READ_BYTES
 from shared.wire.session import CANT_OPEN, STOPPING, Session
-from shared.workers import Workers
 
 logger = logging.getLogger("tickbench")
 

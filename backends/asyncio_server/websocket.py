@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp import WSMessage, WSMsgType, web
 
-from shared.door import Door, TurnedAway
+from shared.server.door import Door, TurnedAway
 from shared.wire.errors import ProtocolError
 from shared.wire.frames import CloseCode, Opcode
 from shared.wire.parser import FrameWalker, Message

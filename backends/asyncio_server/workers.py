@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from typing import cast
 
 from shared.rooms.remote import Answer, Exchange, Request
-from shared.workers import END_LIMIT_S, MAX_UNSENT_BYTES, STEP_S, how_it_ended, worker_command
+from shared.server.workers import END_LIMIT_S, MAX_UNSENT_BYTES, STEP_S, how_it_ended, worker_command
 
 logger = logging.getLogger("tickbench")
 

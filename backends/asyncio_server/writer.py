@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import WSMsgType
 
-from shared.consumer import Outlet
+from shared.server.consumer import Outlet
 from shared.wire.errors import InvariantError
 from shared.wire.frames import Opcode, TickFrame, server_frame
 from shared.wire.outbox import LOW_WATER_BYTES, NO_LOW_WATER_BYTES, Outbox

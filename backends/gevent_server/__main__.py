@@ -2,7 +2,7 @@
 
 import sys
 
-from shared.packages import needed_by
+from shared.system.packages import needed_by
 
 with needed_by("the backend gevent", "server"):
     # First of all: what is imported before the patch keeps the blocking socket, threading and time.
@@ -11,8 +11,8 @@ with needed_by("the backend gevent", "server"):
     monkey.patch_all()
 
     from backends.gevent_server.server import choose_event_loop, serve
-    from shared import flagcheck
-    from shared.config import parse_arguments
+    from shared.server import flagcheck
+    from shared.server.config import parse_arguments
 
 if __name__ == "__main__":
     if flagcheck.is_check(sys.argv[1:]):

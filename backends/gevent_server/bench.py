@@ -21,9 +21,9 @@ import gevent
 from backends.gevent_server.clock import Clock
 from backends.gevent_server.fanout import FANOUTS
 from backends.gevent_server.server import Server, choose_event_loop, listen
-from shared.config import parse_arguments
-from shared.heap import settle_heap
 from shared.measure.blocks import ClockBlock, FanoutBlock, Timed, one_line, read_blocks, turns
+from shared.server.config import parse_arguments
+from shared.system.heap import settle_heap
 from shared.wire.frames import Opcode, server_frame
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from gevent import config, events, get_hub
 
-from shared.config import BLOCKING_LIMIT_S
+from shared.server.config import BLOCKING_LIMIT_S
 
 
 class BlockingWatch:

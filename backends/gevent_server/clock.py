@@ -8,7 +8,7 @@ import gevent
 from gevent.event import Event
 
 from shared.loops.wakeups import Wakeups, lead_us
-from shared.timerfd import MONOTONIC, create_timer, expirations, set_timer
+from shared.system.timerfd import MONOTONIC, create_timer, expirations, set_timer
 
 
 class Clock:

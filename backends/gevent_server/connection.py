@@ -10,7 +10,7 @@ import gevent
 
 from backends.gevent_server.websocket import ConnectionEndedError, GameWebSocket
 from backends.gevent_server.writer import WRITERS, Writer
-from shared.consumer import Consumer
+from shared.server.consumer import Consumer
 from shared.wire.errors import ProtocolError
 from shared.wire.frames import CloseCode
 from shared.wire.outbox import SlowConsumerError

@@ -23,16 +23,16 @@ from backends.gevent_server.ticker import Ticker
 from backends.gevent_server.turns import Turns
 from backends.gevent_server.websocket import GameHandler, GameWSGIServer
 from backends.gevent_server.workers import Worker
-from shared.config import ServerConfig, fail_usage, prepare_process
-from shared.core import ServerCore
-from shared.descriptors import ShortageFilter
-from shared.heap import settle_heap
-from shared.logs import SparingLog
-from shared.packages import needed_by
+from shared.server.config import ServerConfig, fail_usage, prepare_process
+from shared.server.core import ServerCore
+from shared.server.workers import Workers
+from shared.system.descriptors import ShortageFilter
+from shared.system.heap import settle_heap
+from shared.system.logs import SparingLog
+from shared.system.packages import needed_by
 from shared.wire.frames import CloseCode
 from shared.wire.patience import Patience
 from shared.wire.session import CANT_OPEN, STOPPING, Session
-from shared.workers import Workers
 
 logger = logging.getLogger("tickbench")
 

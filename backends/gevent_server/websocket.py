@@ -11,7 +11,7 @@ Mended here, each a fault of gevent-websocket 0.10.1:
 - A refusal of the handshake crashes on Python 3 (its body is a str), a bad key is a 500, and 101 is sent before the
   route is known: :class:`GameHandler` refuses before the upgrade.
 - pywsgi gives half a handshake all the time in the world, reads bodies without end, takes what is no HTTP, and sends an
-  answer in two packets, the second of which waits: :class:`GameHandler` reads for :mod:`shared.door` instead.
+  answer in two packets, the second of which waits: :class:`GameHandler` reads for :mod:`shared.server.door` instead.
 """
 
 import base64
@@ -34,8 +34,8 @@ from geventwebsocket.handler import WebSocketHandler
 from geventwebsocket.websocket import WebSocket
 
 from backends.gevent_server.turns import Turns
-from shared.descriptors import OUT_OF_THEM
-from shared.door import CONNECT, ECHO, Door, TurnedAway
+from shared.server.door import CONNECT, ECHO, Door, TurnedAway
+from shared.system.descriptors import OUT_OF_THEM
 from shared.wire.frames import Opcode
 from shared.wire.handshake import room_name
 from shared.wire.parser import FrameParser, Message

@@ -12,7 +12,7 @@ import gevent
 from gevent.event import Event
 
 from shared.rooms.remote import READ_BYTES, Answer, Exchange, Request
-from shared.workers import END_LIMIT_S, MAX_UNSENT_BYTES, STEP_S, how_it_ended, worker_command
+from shared.server.workers import END_LIMIT_S, MAX_UNSENT_BYTES, STEP_S, how_it_ended, worker_command
 
 logger = logging.getLogger("tickbench")
 

@@ -15,7 +15,7 @@ import gevent
 from gevent.event import Event
 from geventwebsocket.exceptions import WebSocketError
 
-from shared.consumer import Outlet
+from shared.server.consumer import Outlet
 from shared.wire.errors import InvariantError
 from shared.wire.frames import TickFrame, server_frame
 from shared.wire.outbox import FRAME_TURN, LOW_WATER_BYTES, NO_LOW_WATER_BYTES, Outbox

@@ -5,7 +5,7 @@ import random
 from locust import task
 
 from loadtests.scenario import Scenario
-from loadtests.users import SnakeUser
+from loadtests.users.game_users import SnakeUser
 
 
 class Guest(SnakeUser):

@@ -2,9 +2,9 @@
 
 from locust import task
 
-from loadtests.probe import ECHO_PATH
 from loadtests.scenario import Scenario
-from loadtests.users import EchoUser
+from loadtests.surroundings.reachability import ECHO_PATH
+from loadtests.users.game_users import EchoUser
 
 
 class Caller(EchoUser):

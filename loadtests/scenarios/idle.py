@@ -3,7 +3,7 @@
 from locust import task
 
 from loadtests.scenario import Scenario
-from loadtests.users import SnakeUser
+from loadtests.users.game_users import SnakeUser
 
 
 class Sleeper(SnakeUser):

@@ -3,7 +3,7 @@
 from locust import between, task
 
 from loadtests.scenario import Scenario
-from loadtests.users import SnakePlayer
+from loadtests.users.game_users import SnakePlayer
 
 
 class Player(SnakePlayer):

@@ -5,7 +5,7 @@ import random
 from locust import task
 
 from loadtests.scenario import Scenario
-from loadtests.users import SnakePlayer
+from loadtests.users.game_users import SnakePlayer
 
 
 class Inhabitant(SnakePlayer):

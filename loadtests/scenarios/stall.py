@@ -3,8 +3,8 @@
 from locust import task
 
 from loadtests.scenario import Scenario
-from loadtests.summarise import STALLED
-from loadtests.users import SnakeUser
+from loadtests.users.game_users import SnakeUser
+from loadtests.verdict.summary import STALLED
 
 
 class Onlooker(SnakeUser):

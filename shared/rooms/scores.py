@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from shared.game.scores import MAX_TOP_SCORES
-from shared.logs import SparingLog
+from shared.system.logs import SparingLog
 from shared.wire.errors import ClientError
 from shared.wire.names import MAX_NAME_LENGTH, clean_name
 

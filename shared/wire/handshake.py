@@ -51,7 +51,7 @@ def answer_bytes(refusal: Refusal, now_us: int | None = None, *, has_body: bool 
 
 def check_upgrade(headers: Mapping[str, str], origins: Collection[str] = ()) -> Refusal | None:
     """
-    Check the headers of a GET request that the door let pass (:mod:`shared.door`); names in lower case.
+    Check the headers of a GET request that the door let pass (:mod:`shared.server.door`); names in lower case.
 
     ``origins`` are allowed beside the server's own host; ``*`` allows all.
     """

@@ -2,8 +2,8 @@
 HTTP/1.x requests without their bodies, read as strictly as RFC 9112 and RFC 9110 let a server be.
 
 What two parsers could read in two ways is refused, so that no proxy before us and no library behind us can take it for
-something else: behind the door (:mod:`shared.door`) a library sees a request only as :meth:`Request.head` writes it.
-Knows nothing of sockets.
+something else: behind the door (:mod:`shared.server.door`) a library sees a request only as :meth:`Request.head` writes
+it. Knows nothing of sockets.
 """
 
 import re

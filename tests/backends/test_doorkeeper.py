@@ -13,9 +13,9 @@ import pytest
 from backends.asyncio_server.clock import Clock
 from backends.asyncio_server.turns import Turns
 from backends.asyncio_server.websocket import HANDLE_US, STEP_S, Doorkeeper
-from shared.config import parse_arguments
-from shared.core import ServerCore
 from shared.loops.turns import TURN_US
+from shared.server.config import parse_arguments
+from shared.server.core import ServerCore
 from shared.wire.frames import Opcode
 from shared.wire.request import READ_BYTES
 from shared.wire.session import SPARED_S

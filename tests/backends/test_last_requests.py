@@ -10,7 +10,7 @@ from aiohttp import web
 
 from backends.asyncio_server import app
 from backends.asyncio_server import server as module
-from shared.config import parse_arguments
+from shared.server.config import parse_arguments
 
 GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 

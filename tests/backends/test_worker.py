@@ -3,7 +3,6 @@ import threading
 
 from backends.worker import serve
 from shared.game.world import Rules
-from shared.heap import ENDINGS, Heap
 from shared.rooms.game import GameSetup, Stepped
 from shared.rooms.remote import (
     Answer,
@@ -17,6 +16,7 @@ from shared.rooms.remote import (
     decode_answer,
     encode_message,
 )
+from shared.system.heap import ENDINGS, Heap
 
 
 def test_what_can_t_be_read_of_one_room_ends_no_other() -> None:

@@ -23,15 +23,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from shared.config import FANOUTS, LOOPS
 from shared.loops.modes import MODES
+from shared.server.config import FANOUTS, LOOPS
 from tests.support.attacks.bystanders import Figures
 from tests.support.attacks.engine import Attack
 from tests.support.attacks.kinds import ATTACKS, HARMFUL
 from tests.support.attacks.trial import MIDST_S, ROOT, Outcome, Sizes, try_attack
 from tests.support.attacks.turns import IN_TURNS, stand_in_turns
 from tests.support.server import run_server
-from tickbench.environment import git_state
+from tickbench.machine.environment import git_state
 
 BACKENDS = tuple(LOOPS)
 QUIET_S, AFTER_S = 2.0, 1.0

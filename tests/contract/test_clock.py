@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.config import LOOPS
+from shared.server.config import LOOPS
 from tests.conftest import Share
 from tests.support.server import RunningServer, wait_until
 

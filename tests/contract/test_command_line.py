@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.config import parse_arguments
+from shared.server.config import parse_arguments
 from tests.support.server import START_LIMIT_S, RunningServer, start
 
 pytestmark = pytest.mark.differs()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.config import LOOPS
+from shared.server.config import LOOPS
 from tests.conftest import Serve
 from tests.support.server import wait_until
 

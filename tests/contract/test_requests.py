@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.config import parse_arguments
-from shared.core import ServerCore
-from shared.door import MAX_REQUESTS, Door, TurnedAway
+from shared.server.config import parse_arguments
+from shared.server.core import ServerCore
+from shared.server.door import MAX_REQUESTS, Door, TurnedAway
 from shared.wire.request import READ_BYTES
 from tests.conftest import Serve
 from tests.shared.rooms.visitor import Visitor

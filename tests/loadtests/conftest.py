@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.stamps import NO_STAMPS_VARIABLE
+from loadtests.receive.stamps import NO_STAMPS_VARIABLE
 from shared.measure.summary import LoadSummary, read_summary
 from tests.support.planted_law import Law
 from tests.support.planted_record import Columns, Meta, Send, read_arrays, read_meta, read_record

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from loadtests.findings import Findings
-from loadtests.validity import is_saturated, judge
+from loadtests.verdict.findings import Findings
+from loadtests.verdict.validity import is_saturated, judge
 
 TRACES: list[dict[str, Any]] = json.loads((Path(__file__).parent / "fixtures" / "quiet_traces.json").read_text())
 

@@ -16,7 +16,7 @@ from tests.support.planted_law import Law
 PARSE = """
 import json, sys
 from locust import argument_parser, events
-from loadtests.hooks import install
+from loadtests.locust_hooks import install
 from loadtests.scenarios import all_scenarios
 install(events, all_scenarios())
 for words in json.loads(sys.argv.pop()):

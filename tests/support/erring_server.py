@@ -15,11 +15,11 @@ from http import HTTPStatus
 from typing import Any
 
 from backends.asyncio_server import app, writer
-from shared import core, door
 from shared.game import snake, world
 from shared.game.changes import TopScoresListed, WorldReset
 from shared.game.commands import Join, Turn
 from shared.rooms import game, lobby, room
+from shared.server import core, door
 from shared.wire import handshake, messages, session
 from shared.wire.errors import ClientError
 from shared.wire.messages import Handshake, Ignored, JoinRequest, NewPlayer, Ping, Pong, encode_commands

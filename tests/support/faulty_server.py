@@ -61,6 +61,6 @@ plant()
 if BACKEND == "worker":
     runpy.run_module("backends.worker", run_name="__main__", alter_sys=True)
 else:
-    workers: Any = import_module("shared.workers")
+    workers: Any = import_module("shared.server.workers")
     workers.COMMAND = (sys.executable, __file__, "worker")
     runpy.run_module(f"backends.{BACKEND}_server", run_name="__main__", alter_sys=True)

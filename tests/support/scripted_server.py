@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 import gevent
 import pytest
 
-from loadtests.arrivals import ArrivalLog, Arrivals
-from loadtests.client import Connection
-from loadtests.witness import Ending, Fate
+from loadtests.receive.arrivals import ArrivalLog, Arrivals
+from loadtests.receive.connection import Connection
+from loadtests.receive.endings import Ending, Fate
 from shared.wire.target import parse_target
 from tests.support.client import PATIENCE_S
 

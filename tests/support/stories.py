@@ -6,14 +6,14 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from loadtests.accounts import MAIN, Accounts
-from loadtests.arrivals import ArrivalLog, TickFrame
-from loadtests.presence import NEVER
-from loadtests.recorder import Recorder
-from loadtests.rooms import ServerSkips
+from loadtests.account.counts import MAIN, Accounts
+from loadtests.account.presence import NEVER
+from loadtests.account.recorder import Recorder
+from loadtests.account.room_ticks import ServerSkips
+from loadtests.receive.arrivals import ArrivalLog, TickFrame
 from shared.measure.histogram import Histogram
-from tests.loadtests.test_accounts import travelled
-from tests.loadtests.test_arrivals import stamp
+from tests.loadtests.account.test_counts import travelled
+from tests.loadtests.receive.test_arrivals import stamp
 
 PERIOD_US = 50_000
 SEND_US = 10

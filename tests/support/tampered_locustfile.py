@@ -16,8 +16,13 @@ import gevent
 from locust import events
 from locust.runners import LocalRunner
 
-from loadtests import client, clocks, conductor, drift, machine, measurement, stats
 from loadtests.locustfile import *  # noqa: F403 - Locust looks for user classes here
+from loadtests.receive import connection as client
+from loadtests.run import conductor, measurement
+from loadtests.surroundings import clocks
+from loadtests.surroundings import cores as machine
+from loadtests.surroundings import hub_lag as drift
+from loadtests.surroundings import server_stats as stats
 
 TAMPER = os.environ["TAMPER"]
 STARTED_S = time.monotonic()

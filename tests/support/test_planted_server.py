@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from loadtests.stats import ServerStats
+from loadtests.surroundings.server_stats import ServerStats
 from shared.measure.histogram import Histogram
 from tests.loadtests.conftest import Planted, planted
 from tests.support.client import CLOSE, PING, PONG, Client, request_bytes, upgrade_headers

@@ -15,11 +15,11 @@ import pytest
 from shared.measure.summary import LoadSummary, StageFigures, Validity, read_summary
 from tests.support.warm import python
 from tickbench.cli import VERBS
-from tickbench.environment import Environment, collect_environment
-from tickbench.pinning import Pinning
-from tickbench.plan import PlannedRun, next_run
-from tickbench.results import ResultFolder, Run
-from tickbench.suite import Search, Side, Suite
+from tickbench.compare.plan import PlannedRun, next_run
+from tickbench.compare.results import ResultFolder, Run
+from tickbench.compare.suite import Search, Side, Suite
+from tickbench.machine.environment import Environment, collect_environment
+from tickbench.machine.pinning import Pinning
 
 FAKES = Path(__file__).parent / "fakes"
 WITH_FAKES = FAKES / "tickbench_with_fakes.py"

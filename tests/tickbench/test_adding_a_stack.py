@@ -12,10 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tickbench.plan import PlannedRun
+from tickbench.compare.plan import PlannedRun
+from tickbench.compare.results import read_results
+from tickbench.compare.suite import Suite, load_suite
 from tickbench.report.build import build_report, read_document
-from tickbench.results import read_results
-from tickbench.suite import Suite, load_suite
 
 ROOT = Path(__file__).parents[2]
 SHOWN = re.compile(r"```toml\n(.*?)```", re.DOTALL)

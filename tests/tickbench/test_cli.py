@@ -7,7 +7,7 @@ import pytest
 
 from tickbench import cli
 from tickbench.arms import parse_arm
-from tickbench.commands import Commands, LoadRequest, load_command, python_command, server_command
+from tickbench.children.commands import Commands, LoadRequest, load_command, python_command, server_command
 
 Tickbench = Callable[..., subprocess.CompletedProcess[str]]
 

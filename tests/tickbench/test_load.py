@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from shared.measure.summary import read_summary
-from tickbench.commands import LoadRequest
+from tickbench.children.commands import LoadRequest
 from tickbench.verbs.load import SLACK_S, time_limit_s
 
 Tickbench = Callable[..., subprocess.CompletedProcess[str]]

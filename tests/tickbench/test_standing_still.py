@@ -12,7 +12,7 @@ import pytest
 
 from shared.measure.summary import LoadSummary, read_summary
 from tests.support.server import RunningServer, run_server, wait_until
-from tickbench.slo import EXAMPLE
+from tickbench.compare.slo import EXAMPLE
 
 USERS = 20
 DURATION_S = 4.0

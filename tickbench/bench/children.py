@@ -7,10 +7,10 @@ from pathlib import Path
 import msgspec
 
 from shared.measure.blocks import Block, Timed, one_line, read_timed
-from tickbench.commands import python_command, undisturbed_environment
+from tickbench.children.commands import python_command, undisturbed_environment
+from tickbench.children.processes import Nursery
 from tickbench.errors import RunFailedError
-from tickbench.pinning import Pinning
-from tickbench.processes import Nursery
+from tickbench.machine.pinning import Pinning
 
 START_LIMIT_S = 60.0
 BLOCK_LIMIT_S = 120.0

@@ -10,11 +10,11 @@ from pathlib import Path
 from msgspec import Struct
 
 from shared.measure.blocks import ClockBlock, FanoutBlock, turns
-from shared.packages import DISTRIBUTIONS
+from shared.system.packages import DISTRIBUTIONS
 from tickbench.bench.children import BenchChild
 from tickbench.bench.ratios import Estimate, estimate, estimate_difference, ratios
-from tickbench.pinning import Pinning
-from tickbench.processes import Nursery
+from tickbench.children.processes import Nursery
+from tickbench.machine.pinning import Pinning
 
 TEXT_BYTES = 430
 """Of a frame: what ten snakes make of it."""

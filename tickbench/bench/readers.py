@@ -9,7 +9,7 @@ import select
 import socket
 import sys
 
-from shared.descriptors import allow_many_descriptors
+from shared.system.descriptors import allow_many_descriptors
 
 ENTER_TEXT = b'["new_player","reader"]'
 MASK = b"\0\0\0\0"

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from tickbench.conformance.subject import Subject
+from tickbench.conformance.tested_server import Subject
 from tickbench.conformance.verdict import FaultError
 
 MOST_FLAWS = 3

@@ -18,7 +18,7 @@ from websocket import ABNF, WebSocketConnectionClosedException, WebSocketTimeout
 
 from shared.wire.frames import Opcode
 from tickbench.conformance.field import Field
-from tickbench.conformance.ledger import Ledger
+from tickbench.conformance.first_offenders import Ledger
 from tickbench.conformance.shapes import Commands, decode, is_sound
 from tickbench.conformance.ticks import SeenTick
 from tickbench.conformance.verdict import FaultError, quote

@@ -10,11 +10,11 @@ from importlib.metadata import version
 from websocket import WebSocketException
 
 from tickbench.conformance.check import Check
-from tickbench.conformance.entrance_checks import open_silent
-from tickbench.conformance.http_checks import open_half_handshake
+from tickbench.conformance.checks.entrance import open_silent
+from tickbench.conformance.checks.http import open_half_handshake
 from tickbench.conformance.peer import ClosedError, EndedError, SilenceError
-from tickbench.conformance.subject import Subject
 from tickbench.conformance.table import ALIVE
+from tickbench.conformance.tested_server import Subject
 from tickbench.conformance.verdict import CheckResult, Conformance, FaultError, GoneError, Level, NotTriedError
 
 OPENED_EARLY: dict[str, Callable[[Subject], object]] = {

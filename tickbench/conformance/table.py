@@ -1,18 +1,16 @@
 """The table of all checks, in the order in which they are made. Knows nothing of how."""
 
-from tickbench.conformance import (
-    entrance_checks,
-    frame_checks,
-    http_checks,
-    key_checks,
-    ping_checks,
-    play_checks,
-    refusal_checks,
-    room_checks,
-    tick_checks,
-)
 from tickbench.conformance.check import Check
-from tickbench.conformance.subject import Subject
+from tickbench.conformance.checks import entrance as entrance_checks
+from tickbench.conformance.checks import frames as frame_checks
+from tickbench.conformance.checks import http as http_checks
+from tickbench.conformance.checks import keys as key_checks
+from tickbench.conformance.checks import pings as ping_checks
+from tickbench.conformance.checks import play as play_checks
+from tickbench.conformance.checks import refusals as refusal_checks
+from tickbench.conformance.checks import rooms as room_checks
+from tickbench.conformance.checks import ticks as tick_checks
+from tickbench.conformance.tested_server import Subject
 from tickbench.conformance.verdict import FaultError
 
 

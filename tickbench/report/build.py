@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import msgspec
 
+from tickbench.compare.results import ResultFolder, Results, check_schema, read_record, read_results, read_unfinished
 from tickbench.errors import InputError
 from tickbench.report.document import Document, RunLine, make_document
 from tickbench.report.markdown import render_markdown
 from tickbench.report.page import render_page
-from tickbench.results import ResultFolder, Results, check_schema, read_record, read_results, read_unfinished
 
 PAGE = "report.html"
 MARKDOWN = "report.md"

@@ -13,13 +13,13 @@ from msgspec import Struct
 
 from shared.measure.histogram import Histogram
 from tickbench.arms import Arm
+from tickbench.compare.search import Outcome
+from tickbench.compare.slo import parse_slo
+from tickbench.compare.suite import Search
 from tickbench.report.decision import is_heavy
 from tickbench.report.document import CurvePoint, Document
 from tickbench.report.shown import StallPoint
 from tickbench.report.words import SPOILED
-from tickbench.search import Outcome
-from tickbench.slo import parse_slo
-from tickbench.suite import Search
 
 COLORS = {"asyncio": ("#2f7de1", "#15a0b5", "#7a6ff0"), "gevent": ("#e0731d", "#c93f7f", "#b58a00")}
 """Of each backend, for its first arms; told apart with red-green blindness too, and legible on white and on black."""

@@ -13,14 +13,14 @@ from msgspec import Struct
 
 from shared.measure.summary import LoadSummary
 from tickbench.arms import Arm
-from tickbench.checks import is_valid
-from tickbench.codelines import backend_lines, mode_lines
-from tickbench.comparisons import Comparisons, SearchResult
-from tickbench.figures import BY_KEY, MEMORY, Figure
-from tickbench.plan import slot_of
-from tickbench.results import Results, Run
-from tickbench.rows import NO_FIGURE, block_runs, cell, counted, is_doubtful
-from tickbench.suite import BLOCKS, Flags, Side, Suite
+from tickbench.compare.figures import BY_KEY, MEMORY, Figure
+from tickbench.compare.plan import slot_of
+from tickbench.compare.results import Results, Run
+from tickbench.compare.suite import BLOCKS, Flags, Side, Suite
+from tickbench.report.code_lines import backend_lines, mode_lines
+from tickbench.verdict.arm_medians import NO_FIGURE, block_runs, cell, counted, is_doubtful
+from tickbench.verdict.comparisons import Comparisons, SearchResult
+from tickbench.verdict.trust import is_valid
 
 AS_WRITTEN = "as people write it"
 TUNED = "tuned"

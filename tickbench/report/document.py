@@ -10,11 +10,13 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from tickbench.checks import is_trusted, is_valid, validity_words
-from tickbench.comparisons import Comparisons, compare_all
-from tickbench.environment import Environment
-from tickbench.figures import FIGURES
-from tickbench.plan import next_run, slot_of
+from tickbench.compare.figures import FIGURES
+from tickbench.compare.plan import next_run, slot_of
+from tickbench.compare.results import Results, Run
+from tickbench.compare.search import Outcome, probes_of
+from tickbench.compare.slo import read_figure
+from tickbench.compare.suite import Suite
+from tickbench.machine.environment import Environment
 from tickbench.report.decision import Decision, SideLine, decide, side_lines
 from tickbench.report.news import news_of
 from tickbench.report.shown import (
@@ -27,10 +29,8 @@ from tickbench.report.shown import (
     loop_pings_of,
     stalls_of,
 )
-from tickbench.results import Results, Run
-from tickbench.search import Outcome, probes_of
-from tickbench.slo import read_figure
-from tickbench.suite import Suite
+from tickbench.verdict.comparisons import Comparisons, compare_all
+from tickbench.verdict.trust import is_trusted, is_valid, validity_words
 
 Mark = Literal["valid", "doubtful", "failed", "superseded"]
 

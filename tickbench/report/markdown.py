@@ -3,11 +3,11 @@
 import re
 
 from shared.plain import printable
-from tickbench.comparisons import Comparison
 from tickbench.report import words
 from tickbench.report.decision import Answer, Question
 from tickbench.report.document import Document
-from tickbench.statistics import interval_words
+from tickbench.verdict.comparisons import Comparison
+from tickbench.verdict.statistics import interval_words
 
 
 def render_markdown(document: Document) -> str:

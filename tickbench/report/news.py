@@ -6,13 +6,13 @@ First how many runs can be trusted, or that the machine could not measure, why, 
 
 from collections.abc import Iterable
 
-from tickbench.checks import is_valid
-from tickbench.comparisons import Comparison, Comparisons
-from tickbench.patience import is_unfit, why_unfit
-from tickbench.plan import fixed_runs, next_run, slot_of
-from tickbench.results import Results, Run
-from tickbench.statistics import MARGIN
-from tickbench.suite import BLOCKS
+from tickbench.compare.patience import is_unfit, why_unfit
+from tickbench.compare.plan import fixed_runs, next_run, slot_of
+from tickbench.compare.results import Results, Run
+from tickbench.compare.suite import BLOCKS
+from tickbench.verdict.comparisons import Comparison, Comparisons
+from tickbench.verdict.statistics import MARGIN
+from tickbench.verdict.trust import is_valid
 
 
 def news_of(results: Results, comparisons: Comparisons) -> str:

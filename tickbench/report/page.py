@@ -6,12 +6,12 @@ import jinja2
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from tickbench.comparisons import Comparison
 from tickbench.report import words
 from tickbench.report.beyond import load_beyond
 from tickbench.report.charts import SPOILED_OUTCOMES, all_charts
 from tickbench.report.document import Document
-from tickbench.statistics import interval_words
+from tickbench.verdict.comparisons import Comparison
+from tickbench.verdict.statistics import interval_words
 
 TEMPLATE = "page.html.j2"
 STACKS = ("asyncio", "gevent")

@@ -12,10 +12,10 @@ from msgspec import Struct
 from shared.measure.histogram import Histogram, HistogramSummary
 from shared.measure.summary import LoadSummary
 from tickbench.arms import BACKENDS, Arm
+from tickbench.compare.results import Results
 from tickbench.report.decision import is_heavy, side_runs
 from tickbench.report.news import counted_words
-from tickbench.results import Results
-from tickbench.rows import block_runs, counted, is_doubtful
+from tickbench.verdict.arm_medians import block_runs, counted, is_doubtful
 
 LATENESS = "tick_lateness_ms"
 STAGES = "stages"

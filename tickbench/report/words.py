@@ -2,11 +2,11 @@
 
 from shared.measure.histogram import Histogram
 from shared.measure.quota import quota_words
-from tickbench.comparisons import Comparisons
-from tickbench.environment import Environment
+from tickbench.compare.suite import BLOCKS
+from tickbench.machine.environment import Environment
 from tickbench.report.document import Document
 from tickbench.report.news import counted_words, listed
-from tickbench.suite import BLOCKS
+from tickbench.verdict.comparisons import Comparisons
 
 STACK_PACKAGES = ("aiohttp", "gevent", "gevent-websocket", "flask", "greenlet", "locust", "msgspec", "tickbench")
 """Those whose versions are worth a look before all others."""

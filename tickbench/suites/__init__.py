@@ -1,1 +1,1 @@
-"""The suites that come with tickbench, as TOML files; :mod:`tickbench.suite` reads them."""
+"""The suites that come with tickbench, as TOML files; :mod:`tickbench.compare.suite` reads them."""

@@ -10,18 +10,18 @@ from rich.console import Console
 from rich.progress import Progress
 
 from shared.measure.blocks import RulesBlock, RulesReport
-from shared.outputs import NotWrittenError, is_stdout, write_output
 from shared.plain import error_line
+from shared.system.outputs import NotWrittenError, is_stdout, write_output
 from tickbench.bench.measure import ClockFigure, FanoutFigure, fanout_arms, lacking, measure_clocks, measure_fanout
 from tickbench.bench.page import chart_page, clock_table, fanout_table, rules_table
-from tickbench.commands import bench_command
-from tickbench.environment import Environment, collect_environment
+from tickbench.children.commands import bench_command
+from tickbench.children.interrupts import interruptible
+from tickbench.children.processes import Nursery
 from tickbench.errors import InputError, InterruptedByUserError, RunFailedError
 from tickbench.files import check_file, scratch_folder
-from tickbench.interrupts import interruptible
-from tickbench.machine import core_siblings, usable_cores
-from tickbench.pinning import Pinning, away_from_server, choose_cores
-from tickbench.processes import Nursery
+from tickbench.machine.environment import Environment, collect_environment
+from tickbench.machine.pinning import Pinning, away_from_server, choose_cores
+from tickbench.machine.system import core_siblings, usable_cores
 
 PARTS = ("fanout", "timer", "rules")
 TICKS_A_REPEAT = 40

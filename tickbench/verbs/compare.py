@@ -12,27 +12,27 @@ from click.core import ParameterSource
 from rich.console import Console
 
 from shared.plain import error_line
-from tickbench import machine
-from tickbench.commands import Commands, check_load_test
-from tickbench.diagnosis import examine_machine
-from tickbench.environment import collect_environment, differences
+from tickbench.children.commands import Commands, check_load_test
+from tickbench.children.interrupts import interruptible
+from tickbench.compare.objectives import Judged, judge_median, status_of
+from tickbench.compare.orchestrator import run_all
+from tickbench.compare.plan import estimate_s, fixed_runs, next_run
+from tickbench.compare.preflight import check_settings
+from tickbench.compare.results import ResultFolder, Results, read_results, read_unfinished
+from tickbench.compare.slo import EXAMPLE, UNTRUSTED_STATUS, Objective, parse_slo
+from tickbench.compare.suite import Suite, load_suite
 from tickbench.errors import InputError, InterruptedByUserError
 from tickbench.files import scratch_folder
-from tickbench.interrupts import interruptible
+from tickbench.machine.diagnosis import examine_machine
+from tickbench.machine.environment import collect_environment, differences
+from tickbench.machine.pinning import Pinning, choose_cores
+from tickbench.machine.system import system as machine
 from tickbench.markup import escape
-from tickbench.objectives import Judged, judge_median, status_of
-from tickbench.orchestrator import run_all
-from tickbench.pinning import Pinning, choose_cores
-from tickbench.plan import estimate_s, fixed_runs, next_run
-from tickbench.preflight import check_settings
 from tickbench.report.build import PAGE, Report, build_report, read_to_go_on
 from tickbench.report.news import is_stopped
 from tickbench.report.words import verdict_sentences
-from tickbench.results import ResultFolder, Results, read_results, read_unfinished
-from tickbench.rows import arm_rows, block_runs
 from tickbench.screen import arm_table, check_table, in_words, print_objectives, progress_display
-from tickbench.slo import EXAMPLE, UNTRUSTED_STATUS, Objective, parse_slo
-from tickbench.suite import Suite, load_suite
+from tickbench.verdict.arm_medians import arm_rows, block_runs
 
 DEFAULT_SUITE = "quick"
 FAILED = 1

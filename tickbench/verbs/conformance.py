@@ -6,18 +6,18 @@ import click
 import msgspec
 from rich.console import Console
 
-from shared.outputs import NotWrittenError, is_stdout, write_output
 from shared.plain import error_line
+from shared.system.outputs import NotWrittenError, is_stdout, write_output
+from tickbench.children.interrupts import interruptible
 from tickbench.conformance.asking import knock
 from tickbench.conformance.check import Check
 from tickbench.conformance.run import examine
-from tickbench.conformance.subject import Subject
 from tickbench.conformance.table import CHECKS
+from tickbench.conformance.tested_server import Subject
 from tickbench.conformance.verdict import CheckResult
 from tickbench.conformance.words import show_list, show_result, show_sum
 from tickbench.errors import InputError, InterruptedByUserError
 from tickbench.files import check_file
-from tickbench.interrupts import interruptible
 from tickbench.target import target_of
 
 CONFORMING, FAULTY = 0, 1

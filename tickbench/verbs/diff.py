@@ -7,11 +7,11 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from tickbench.differ import Diff, Difference, compare_documents
 from tickbench.errors import InputError
 from tickbench.markup import escape
 from tickbench.report.build import read_document
-from tickbench.statistics import interval_words
+from tickbench.report.differences import Diff, Difference, compare_documents
+from tickbench.verdict.statistics import interval_words
 
 
 @click.command()

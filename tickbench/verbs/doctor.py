@@ -3,7 +3,7 @@
 import click
 from rich.console import Console
 
-from tickbench.diagnosis import examine_machine
+from tickbench.machine.diagnosis import examine_machine
 from tickbench.screen import check_table
 
 

@@ -5,7 +5,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from tickbench.codelines import STACKS, code_lines, loop_files
+from tickbench.report.code_lines import STACKS, code_lines, loop_files
 
 
 @click.command()

@@ -7,18 +7,18 @@ import click
 from rich.console import Console
 
 from shared.measure.summary import LoadSummary, read_summary
-from shared.outputs import NotWrittenError, is_stdout, write_output
 from shared.plain import error_line
-from tickbench.commands import Commands, LoadRequest, check_load_test, memory_s, ramp_s
+from shared.system.outputs import NotWrittenError, is_stdout, write_output
+from tickbench.children.commands import Commands, LoadRequest, check_load_test, memory_s, ramp_s
+from tickbench.children.interrupts import interruptible
+from tickbench.children.processes import Nursery
+from tickbench.compare.figures import MEMORY
+from tickbench.compare.objectives import judge_run, status_of
+from tickbench.compare.slo import EXAMPLE, UNTRUSTED_STATUS, Objective, parse_slo
 from tickbench.errors import InputError, InterruptedByUserError, RunFailedError
-from tickbench.figures import MEMORY
 from tickbench.files import check_file, scratch_folder
-from tickbench.interrupts import interruptible
 from tickbench.markup import escape
-from tickbench.objectives import judge_run, status_of
-from tickbench.processes import Nursery
 from tickbench.screen import load_table, print_objectives
-from tickbench.slo import EXAMPLE, UNTRUSTED_STATUS, Objective, parse_slo
 from tickbench.target import target_of
 
 VALID, FAILED, WRONG_USAGE, NOT_VALID = 0, 1, 2, UNTRUSTED_STATUS

@@ -6,7 +6,7 @@ import sys
 import click
 
 from tickbench.arms import BACKENDS
-from tickbench.commands import findable, python_command
+from tickbench.children.commands import findable, python_command
 from tickbench.errors import InputError
 
 HELP_FLAGS = ("-h", "--help")

@@ -28,7 +28,7 @@ from shared.rooms.remote import (
     Text,
     Welcome,
 )
-from shared.workers import MOST_PENDING
+from shared.server.workers import MOST_PENDING
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from shared.config import parse_arguments
 from shared.game.commands import Command, Join, Leave, Turn
 from shared.game.snake import KEYS, Snake
 from shared.game.world import World
+from shared.server.config import parse_arguments
 
 SEEDS, LIVES = 8, 20
 WARM_UP_S, LONGEST_LIFE_S = 60, 60

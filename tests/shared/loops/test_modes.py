@@ -1,5 +1,5 @@
-from shared.config import parse_arguments
 from shared.loops.modes import MODES
+from shared.server.config import parse_arguments
 
 
 def test_every_mode_is_a_value_of_the_flag() -> None:

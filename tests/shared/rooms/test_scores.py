@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from shared.logs import SparingLog
 from shared.rooms.scores import (
     LOOK_US,
     MAX_LOG_BYTES,
@@ -22,6 +21,7 @@ from shared.rooms.scores import (
     ScoreStore,
     open_scores,
 )
+from shared.system.logs import SparingLog
 
 ROWS = [("ann", 9), ("bob", 9), ("Änn \U0001f40d", 3)]
 

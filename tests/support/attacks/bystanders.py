@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import NamedTuple
 
-from loadtests.stamps import ANCILLARY_BYTES, ask_for_stamps, now_us, stamp_of, stamp_us
+from loadtests.receive.stamps import ANCILLARY_BYTES, ask_for_stamps, now_us, stamp_of, stamp_us
 from tests.support.client import CLOSE, TEXT, Frame, client_frame
 from tests.support.swarm import TICK, Swarm, Visitor
 

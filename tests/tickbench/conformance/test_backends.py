@@ -9,8 +9,8 @@ import pytest
 
 from tests.support.server import run_server
 from tickbench.conformance.run import examine
-from tickbench.conformance.subject import Subject
 from tickbench.conformance.table import CHECKS
+from tickbench.conformance.tested_server import Subject
 from tickbench.conformance.verdict import Conformance
 from tickbench.target import target_of
 

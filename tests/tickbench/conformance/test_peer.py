@@ -9,7 +9,7 @@ from websocket import WebSocket
 
 from shared.wire.frames import Opcode, close_payload, server_frame
 from tests.support.client import client_frame as independent_frame
-from tickbench.conformance.ledger import Ledger
+from tickbench.conformance.first_offenders import Ledger
 from tickbench.conformance.peer import (
     ClosedError,
     EndedError,

@@ -5,10 +5,11 @@ from typing import NamedTuple
 import pytest
 
 from tests.support.server import RunningServer, run_server
-from tickbench.conformance import entrance_checks, http_checks
+from tickbench.conformance.checks import entrance as entrance_checks
+from tickbench.conformance.checks import http as http_checks
 from tickbench.conformance.run import examine
-from tickbench.conformance.subject import Subject
 from tickbench.conformance.table import CHECKS
+from tickbench.conformance.tested_server import Subject
 from tickbench.conformance.verdict import Conformance
 from tickbench.target import target_of
 

@@ -7,8 +7,8 @@ from shared.wire.target import Target
 from tickbench.conformance.check import Check, raise_flaws
 from tickbench.conformance.peer import ClosedError, EndedError, SilenceError
 from tickbench.conformance.run import examine
-from tickbench.conformance.subject import Subject
 from tickbench.conformance.table import ALIVE, CHECKS
+from tickbench.conformance.tested_server import Subject
 from tickbench.conformance.verdict import FaultError, GoneError, NotTriedError
 
 

@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 
 from tickbench.arms import Arm
+from tickbench.children.commands import Commands, LoadRequest, Settings, server_command
 from tickbench.cli import main
-from tickbench.commands import Commands, LoadRequest, Settings, server_command
 
 HERE = Path(__file__).parent
 

@@ -7,9 +7,10 @@ import pytest
 
 from shared.measure.summary import MemoryFigures
 from tickbench.arms import parse_arm
-from tickbench.codelines import backend_lines, mode_lines
-from tickbench.comparisons import compare_all
-from tickbench.plan import PlannedRun
+from tickbench.compare.plan import PlannedRun
+from tickbench.compare.results import read_results
+from tickbench.compare.suite import Suite
+from tickbench.report.code_lines import backend_lines, mode_lines
 from tickbench.report.decision import (
     ANOTHER,
     AS_WRITTEN,
@@ -21,8 +22,7 @@ from tickbench.report.decision import (
     side_lines,
     style_of,
 )
-from tickbench.results import read_results
-from tickbench.suite import Suite
+from tickbench.verdict.comparisons import compare_all
 
 MakeResults = Callable[..., Path]
 

@@ -7,13 +7,13 @@ import msgspec
 import pytest
 
 from shared.measure.summary import StageFigures
-from tickbench.plan import PlannedRun
+from tickbench.compare.plan import PlannedRun
+from tickbench.compare.results import Run, read_results
+from tickbench.compare.suite import Suite
 from tickbench.report.build import build_report, read_document
 from tickbench.report.document import Document, make_document, schema_text
 from tickbench.report.markdown import render_markdown
 from tickbench.report.page import render_page
-from tickbench.results import Run, read_results
-from tickbench.suite import Suite
 
 MakeResults = Callable[..., Path]
 SCHEMA = Path(__file__).parents[3] / "docs" / "schemas" / "results-1.json"

@@ -7,7 +7,9 @@ import pytest
 
 from shared.measure.summary import LoadSummary
 from tests.tickbench.conftest import with_figure
-from tickbench.plan import PlannedRun
+from tickbench.compare.plan import PlannedRun
+from tickbench.compare.results import Run, read_results
+from tickbench.compare.suite import Suite
 from tickbench.report.document import Document, make_document
 from tickbench.report.shown import arrival_sentence
 from tickbench.report.words import (
@@ -15,8 +17,6 @@ from tickbench.report.words import (
     floor_words,
     stopped_early_sentence,
 )
-from tickbench.results import Run, read_results
-from tickbench.suite import Suite
 
 MakeResults = Callable[..., Path]
 

@@ -1,0 +1,99 @@
+"""Takes down what becomes of the connections of a run, and when by the server's clock. Reads no clock itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from loadtests.account.counts import MAIN, NEVER_CONNECTED, count_text
+from loadtests.account.joining import NO_RUSH, Rush
+from loadtests.receive.arrivals import ArrivalLog
+from loadtests.receive.endings import Fate
+from shared.measure.histogram import Histogram
+
+if TYPE_CHECKING:
+    from loadtests.account.recorder import Recorder
+    from loadtests.receive.endings import Ending
+    from loadtests.surroundings.clocks import ServerClock
+
+
+class Ledger:
+    """The witness of all connections (:class:`~loadtests.receive.endings.Witness`)."""
+
+    def __init__(self, recorder: Recorder, clock: ServerClock) -> None:
+        self.log = ArrivalLog()
+        self.ping_rtt = Histogram()
+        self.rush = NO_RUSH
+        self._recorder = recorder
+        self._clock = clock
+        self._inside: set[int] = set()
+
+    @property
+    def settled(self) -> int:
+        """How many connections have either got their first tick frame or come to an end before it."""
+        return sum(accounts.settled for accounts in self._recorder.groups.values())
+
+    @property
+    def up(self) -> int:
+        """How many connections got their first tick frame."""
+        return sum(accounts.connected for accounts in self._recorder.groups.values())
+
+    def open_since(self, over: int) -> int:
+        """Return how many connections were open at some time since so many of them were over."""
+        return sum(accounts.requested for accounts in self._recorder.groups.values()) - over
+
+    @property
+    def over(self) -> int:
+        """How many connections have come to an end, or to nothing."""
+        return sum(accounts.fates.total() for accounts in self._recorder.groups.values())
+
+    def why_none(self) -> str:
+        """Say why connections never got a tick frame."""
+        return ", ".join(
+            words for accounts in self._recorder.groups.values() if (words := accounts.in_words(*NEVER_CONNECTED))
+        )
+
+    def entered(self, index: int, arrival_us: int) -> None:
+        """Expect the ticks that are sent from now on."""
+        self._recorder.enter_connection(index, arrival_us + self._clock.correction_us)
+
+    def connected(self, index: int, started_us: int, arrival_us: int) -> None:
+        """Count a first tick frame, and how long it took since connect(2)."""
+        accounts = self._recorder.group_of(index)
+        accounts.connected += 1
+        accounts.connect.record(arrival_us - started_us)
+        if accounts is self._recorder.groups[MAIN]:
+            self._count_rush(started_us + self._clock.correction_us, arrival_us + self._clock.correction_us)
+        self._inside.add(index)
+        self._recorder.count_inside(index, 1)
+
+    def _count_rush(self, started_us: int, connected_us: int) -> None:
+        """Count who comes while it is measured, on the server's clock."""
+        if self._recorder.window.start <= started_us < self._recorder.window.stop:
+            self.rush = self.rush.joined(Rush(1, started_us, connected_us))
+
+    def ended(self, index: int, ending: Ending) -> None:
+        """Count an end."""
+        accounts = self._recorder.group_of(index)
+        accounts.count_end(ending.fate, ending.why)
+        if ending.close_code is not None:
+            accounts.close_codes[ending.close_code] += 1
+        if ending.broke_protocol:
+            count_text(accounts.errors, ending.why)
+        if ending.fate is Fate.LEFT:
+            self._recorder.leave(index)
+        if ending.complete:
+            self._recorder.end_with_last(index)
+        else:
+            self._recorder.end_connection(index, ending.at_us + self._clock.correction_us)
+        if index in self._inside:  # one can leave before the first tick, too
+            self._inside.remove(index)
+            self._recorder.count_inside(index, -1)
+
+    def told(self, index: int, error: str) -> None:
+        """Count an ``error`` command."""
+        count_text(self._recorder.group_of(index).told, error)
+
+    def ponged(self, sent_us: int, server_us: int, arrival_us: int) -> None:
+        """Count a round trip, and learn of the server's clock."""
+        self.ping_rtt.record(arrival_us - sent_us)
+        self._clock.learn(sent_us, server_us, arrival_us)

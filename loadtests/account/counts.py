@@ -1,0 +1,171 @@
+"""
+What is counted: for each group of connections, and of a whole run for each worker.
+
+Parts of several workers add up exactly: every figure is a counter or a histogram. They travel as plain objects that
+msgpack can carry. Reads no clock, opens nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
+
+import msgspec
+
+from loadtests.receive.endings import Fate
+from shared.measure.histogram import Histogram, HistogramSummary
+from shared.plain import plain
+
+MAIN = ""
+"""The group of all connections that neither stall nor leave by plan: the figures at the top of a summary."""
+MAX_REASONS = 50
+"""Different texts that are told apart; a server can make up any number."""
+
+NEVER_CONNECTED = (Fate.REFUSED, Fate.TIMED_OUT, Fate.OWN_LIMIT)
+
+
+@dataclass(slots=True)
+class Additive:
+    """Something made of numbers, histograms and counters that is added to another of its kind."""
+
+    def add(self, other: Self) -> None:
+        """Count all that ``other`` counted."""
+        for item in fields(self):
+            mine, its = getattr(self, item.name), getattr(other, item.name)
+            if isinstance(mine, Histogram):
+                mine.add(its)
+            elif isinstance(mine, Counter):
+                mine.update(its)
+            else:
+                setattr(self, item.name, mine + its)
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return it as plain objects."""
+        return {item.name: _to_wire(getattr(self, item.name)) for item in fields(self)}
+
+    @classmethod
+    def from_wire(cls, wire: dict[str, Any]) -> Self:
+        """Return what gave ``wire``; raise ValueError where it can't be."""
+        blank = cls()
+        for item in fields(cls):
+            setattr(blank, item.name, _from_wire(getattr(blank, item.name), wire[item.name]))
+        return blank
+
+
+def _to_wire(value: Any) -> Any:
+    if isinstance(value, Histogram):
+        return msgspec.to_builtins(value.summary())
+    return list(value.items()) if isinstance(value, Counter) else value
+
+
+def _from_wire(blank: Any, wire: Any) -> Any:
+    if isinstance(blank, Histogram):
+        return Histogram.from_summary(msgspec.convert(wire, HistogramSummary))
+    return Counter(dict(wire)) if isinstance(blank, Counter) else wire
+
+
+@dataclass(slots=True)
+class Accounts(Additive):
+    """One group of connections."""
+
+    requested: int = 0
+    """Connections that were begun."""
+    connected: int = 0
+    """Connections that got their first tick frame."""
+    connect: Histogram = field(default_factory=Histogram)
+    ends: Counter[str] = field(default_factory=Counter)
+    """By the value of the :class:`~loadtests.receive.endings.Fate`, a colon, a space and the reason in words."""
+    fates: Counter[str] = field(default_factory=Counter)
+    """By the value of the fate."""
+    close_codes: Counter[int] = field(default_factory=Counter)
+    """Of close frames that came before we wanted to leave."""
+    errors: Counter[str] = field(default_factory=Counter)
+    """What the server sent that the WebSocket protocol forbids, in words."""
+    told: Counter[str] = field(default_factory=Counter)
+    """The texts of ``error`` commands."""
+
+    received: int = 0
+    missing: int = 0
+    skipped: int = 0
+    """Due times that were no tick for anybody, while a connection was in the room."""
+    absent: int = 0
+    """Due times at which a connection should have been in the room, and was not: refused, or closed early."""
+    longest_silence_us: int = 0
+    """The longest time in the window in which a connection got no frame, though it was there or should have been."""
+    duplicate: int = 0
+    out_of_order: int = 0
+    coalesced: int = 0
+    slow_parse: int = 0
+    unstamped: int = 0
+    bytes: int = 0
+    negative_deliveries: int = 0
+    tick_lateness: Histogram = field(default_factory=Histogram)
+    delivery: Histogram = field(default_factory=Histogram)
+    interval_error: Histogram = field(default_factory=Histogram)
+    pdv: Histogram = field(default_factory=Histogram)
+    jitter: Histogram = field(default_factory=Histogram)
+    """One estimate a connection."""
+    input: Histogram = field(default_factory=Histogram)
+    """From a key to the tick frame that shows the turn."""
+
+    @property
+    def expected(self) -> int:
+        """What should have been received; known when the accounts are settled."""
+        return self.received + self.missing
+
+    @property
+    def due(self) -> int:
+        """All due times that those who were asked for should have seen, one for each of them; known as above."""
+        return self.expected + self.skipped + self.absent
+
+    @property
+    def settled(self) -> int:
+        """How many connections have either got their first tick frame or come to an end before it."""
+        return self.connected + sum(self.fates[fate.value] for fate in NEVER_CONNECTED)
+
+    def add(self, other: Self) -> None:
+        """Count all that ``other`` counted."""
+        longest_us = max(self.longest_silence_us, other.longest_silence_us)
+        Additive.add(self, other)
+        self.longest_silence_us = longest_us
+
+    def count_end(self, fate: Fate, why: str) -> None:
+        """Count the end of a connection."""
+        self.fates[fate.value] += 1
+        count_text(self.ends, f"{fate.value}: {why}")
+
+    def reasons(self, fate: Fate) -> dict[str, int]:
+        """Return why connections came to such an end, and how many, the most frequent first."""
+        start = f"{fate.value}: "
+        return {end.removeprefix(start): n for end, n in self.ends.most_common() if end.startswith(start)}
+
+    def in_words(self, *fates: Fate) -> str:
+        """Say why connections came to such ends, the most frequent reason first."""
+        reasons = sum((Counter(self.reasons(fate)) for fate in fates), Counter[str]())
+        return ", ".join(f"{count} x {why}" for why, count in reasons.most_common(5))
+
+
+@dataclass(slots=True)
+class StageAccounts(Additive):
+    """One stretch of the window (by due time), of the connections of the main group."""
+
+    received: int = 0
+    missing: int = 0
+    skipped: int = 0
+    absent: int = 0
+    tick_lateness: Histogram = field(default_factory=Histogram)
+    interval_error: Histogram = field(default_factory=Histogram)
+    connections: int = 0
+    """That were up when it ended."""
+
+    @property
+    def due(self) -> int:
+        """As :attr:`Accounts.due`."""
+        return self.received + self.missing + self.skipped + self.absent
+
+
+def count_text(counts: Counter[str], text: str) -> None:
+    """Count a text that the other side may have made up; what is kept of it can be shown to anybody."""
+    text = plain(text)
+    counts[text if text in counts or len(counts) < MAX_REASONS else "others"] += 1

@@ -1,0 +1,116 @@
+"""
+The rows of Locust's table: what was counted so far, of a worker or of all. Knows nothing of Locust.
+
+A request is a frame that was due, a failure one that did not come, a response time how late it was.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from loadtests.account.counts import Additive
+from shared.measure.histogram import Histogram
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from shared.measure.summary import LoadSummary
+
+LATENESS = "tick lateness"
+INTERVAL_ERROR = "interval error"
+
+
+@dataclass(slots=True)
+class Row(Additive):
+    """One of them."""
+
+    counts: Counter[int] = field(default_factory=Counter)
+    """How often each value was recorded, in microseconds, as :func:`rounded_us` has them."""
+    total_us: int = 0
+    failed: int = 0
+    """Of those that are counted."""
+    bytes: int = 0
+
+    @classmethod
+    def of(cls, histogram: Histogram, failed: int = 0, bytes_: int = 0) -> Self:
+        """Return the row of a figure."""
+        counts: Counter[int] = Counter()
+        for us, count in histogram.values():
+            counts[rounded_us(us)] += count
+        return cls(counts, histogram.total_us, failed, bytes_)
+
+    @property
+    def count(self) -> int:
+        """How many values there are."""
+        return self.counts.total()
+
+    def percentile_us(self, percentile: float) -> int:
+        """Return the percentile, from 0 to 100, by nearest rank, as the summary has it; 0 without values."""
+        rank = max(1, math.ceil(round(percentile * self.count / 100, 6)))
+        for us in sorted(self.counts):
+            rank -= self.counts[us]
+            if rank <= 0:
+                return us
+        return 0
+
+
+@dataclass(slots=True)
+class Rows:
+    """All of them, of one process or of several."""
+
+    since_s: float
+    """The time since when they count, in seconds of the epoch."""
+    in_window: bool
+    """Whether that is the window; else it is the beginning."""
+    by_name: dict[str, Row]
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return it as plain objects."""
+        rows = {name: row.to_wire() for name, row in self.by_name.items()}
+        return {"since_s": self.since_s, "in_window": self.in_window, "by_name": rows}
+
+    @classmethod
+    def from_wire(cls, wire: dict[str, Any]) -> Self:
+        """Return what gave ``wire``."""
+        rows = {name: Row.from_wire(row) for name, row in wire["by_name"].items()}
+        return cls(wire["since_s"], wire["in_window"], rows)
+
+
+def rounded_us(us: int) -> int:
+    """Round to 0.01 ms; from 10 ms on to 0.1 ms, from 100 ms on to 1 ms, and so on: as a table shows it."""
+    step_us = 10
+    while us >= 1000 * step_us:
+        step_us *= 10
+    return (us + step_us // 2) // step_us * step_us
+
+
+def added(rows: Iterable[Rows]) -> Rows | None:
+    """Return the sum; those that do not count the window yet are left out if others do. None without any."""
+    of_all = list(rows)
+    in_window = any(of_one.in_window for of_one in of_all)
+    chosen = [of_one for of_one in of_all if of_one.in_window == in_window]
+    if not chosen:
+        return None
+    by_name: dict[str, Row] = {}
+    for of_one in chosen:
+        for name, row in of_one.by_name.items():
+            by_name.setdefault(name, Row()).add(row)
+    return Rows(min(of_one.since_s for of_one in chosen), in_window, by_name)
+
+
+def of_histograms(histograms: Mapping[str, Histogram]) -> dict[str, Row]:
+    """Return the rows of figures that lack nothing yet."""
+    return {name: Row.of(histogram) for name, histogram in histograms.items()}
+
+
+def of_summary(summary: LoadSummary) -> dict[str, Row]:
+    """Return the rows of a run that is over."""
+    lateness = Histogram.from_summary(summary.tick_lateness_ms)
+    failed = lateness.count - summary.frames.received
+    return {
+        LATENESS: Row.of(lateness, failed, summary.frames.bytes),
+        INTERVAL_ERROR: Row.of(Histogram.from_summary(summary.interval_error_ms)),
+    }

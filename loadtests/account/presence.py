@@ -1,0 +1,78 @@
+"""Who is in which room, since when and until when: columns with a row a connection. Knows nothing of what arrives."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+NEVER = 2**62
+"""Later than any time."""
+
+FILLS = {
+    "room": 0,
+    "group": 0,
+    "asked_us": 0,
+    "entered_us": NEVER,
+    "first_n": -1,
+    "last_n": -1,
+    "last_arrival_us": 0,
+    "last_due_us": 0,
+    "last_placed_us": 0,
+    "silence_us": 0,
+    "ended_us": NEVER,
+    "until_us": NEVER,
+    "reads": 1,
+}
+"""The columns, and what stands in them of a connection of which nothing is known yet."""
+
+
+class Presences:
+    """
+    The columns, each longer than there are connections. Times are microseconds of the server's clock.
+
+    But for ``last_arrival_us``, which is on a clock that goes on evenly: see :class:`~loadtests.account.recorder.Rows`.
+
+    """
+
+    room: NDArray[np.int64]
+    """The room's number, and that of the group."""
+    group: NDArray[np.int64]
+    asked_us: NDArray[np.int64]
+    """When it began to connect."""
+    entered_us: NDArray[np.int64]
+    """What is sent later is sent to it, too."""
+    first_n: NDArray[np.int64]
+    """The first tick that came, -1 without any; so are the next four of the newest."""
+    last_n: NDArray[np.int64]
+    last_arrival_us: NDArray[np.int64]
+    last_due_us: NDArray[np.int64]
+    last_placed_us: NDArray[np.int64]
+    silence_us: NDArray[np.int64]
+    """The longest time in the window without a frame, so far."""
+    ended_us: NDArray[np.int64]
+    """What is sent later does not reach it; -1 if what came last was all that was sent."""
+    until_us: NDArray[np.int64]
+    """When it left by plan, or would have: until then it should have had ticks, whatever became of it."""
+    reads: NDArray[np.int64]
+    """Whether what is sent to it is waited for."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        """Of connections."""
+        for name in FILLS:
+            setattr(self, name, np.zeros(0, dtype=np.int64))
+
+    def add(self) -> int:
+        """Return the row of one more connection."""
+        size = len(self.room)
+        if self.count == size:
+            more = max(1024, size)
+            for name, fill in FILLS.items():
+                column = np.concatenate((getattr(self, name), np.full(more, fill, dtype=np.int64)))
+                setattr(self, name, column)
+        self.count += 1
+        return self.count - 1

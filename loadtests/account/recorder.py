@@ -1,0 +1,488 @@
+"""
+The accounts of a run: every tick of a room, on every connection that was in it, is received or missing.
+
+Fed with :class:`~loadtests.receive.arrivals.Arrivals`, at any rate, in order; the definitions are those of
+docs/measuring.md. All times are microseconds of the server's epoch clock. Knows nothing of sockets or clocks.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from loadtests.account.counts import MAIN, Accounts, StageAccounts
+from loadtests.account.deliveries import DeliverySpool
+from loadtests.account.jitter import JitterEstimators
+from loadtests.account.presence import NEVER, Presences
+from loadtests.account.room_ticks import MAX_LEAP, RoomTicks, is_another_rate
+from loadtests.account.settling import STAYED, Gap, Settlement
+from shared.measure.histogram import HIGHEST_US, Histogram
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from loadtests.account.room_ticks import ServerSkips, Window
+    from loadtests.account.settling import RoomDueTimes
+    from loadtests.receive.arrivals import Arrivals
+
+    Integers = NDArray[np.int64]
+    Booleans = NDArray[np.bool_]
+
+NO_WINDOW = range(NEVER, NEVER)
+STRETCH_US = 2_000_000
+MANY_FRAMES = 500
+MANY_TICKS = 1000
+"""Of our own messages, from which on those that nobody asks for any more are forgotten."""
+MAX_STRETCHES = 16
+"""As many pieces of the window as are compared with the end of the warm-up."""
+
+
+class Unseen(NamedTuple):
+    """Due times in the window that were no tick for anybody, by room."""
+
+    all: dict[str, int]
+    lost: dict[str, int]
+    """Of these, those that the server did not skip."""
+    unexplained: dict[str, int]
+    """Of these, those of which it is not known whether it did."""
+
+
+class Rows(NamedTuple):
+    """Arrivals sorted by connection and, within one, in order of reading."""
+
+    connection: Integers
+    n: Integers
+    due_us: Integers
+    sent_us: Integers
+    arrival_us: Integers
+    """On a clock that goes on evenly, and that the server's is ahead of by what we know at the moment."""
+    placed_us: Integers
+    """Where a tick is, in the window or not: see :func:`~loadtests.account.room_ticks.placed_us`."""
+    measured: Booleans
+
+
+class Recorder:
+    """
+    Accounts for the arrivals of any number of connections.
+
+    Call :meth:`add_connection` for each, :meth:`take` for what arrived, :meth:`measure` to say what is to be measured
+    (by due time, and before it comes), and at last :meth:`settle`. ``period_us`` is the time between two due times
+    of a room: None if it is not known beforehand, 0 if there is none but what the due times say.
+
+    """
+
+    def __init__(self, period_us: float | None = None) -> None:
+        self.groups: dict[str, Accounts] = {MAIN: Accounts()}
+        self.stages: list[StageAccounts] = []
+        self.stretches: list[Histogram] = []
+        """Lateness of the main group in the last two seconds of the warm-up, then in each two seconds of the window."""
+        self.latest_lateness = Histogram()
+        """Of the main group since the beginning, measured or not; for a table of what is going on."""
+        self.latest_interval_error = Histogram()
+        self.rooms: dict[str, RoomTicks] = {}
+        self.window: Window = NO_WINDOW
+        self.due_times: dict[str, RoomDueTimes] = {}
+        """By room, once it is settled."""
+        self._period_us = period_us
+        self._stage_starts_us: list[int] = []
+        self._rooms: list[RoomTicks] = []
+        self._room_indexes: dict[str, int] = {}
+        self._inside: list[int] = []  # connections by room
+        self._group_names = [MAIN]
+        self._presences = Presences()
+        self._jitters = JitterEstimators()
+        self._gaps: defaultdict[int, list[Gap]] = defaultdict(list)
+        self._late: defaultdict[int, set[int]] = defaultdict(set)
+        self._deliveries = DeliverySpool()
+        self._ahead_us = 0
+        self._first_ahead_us: int | None = None
+        self._announced: list[int] = []  # connections whose ticks are our own messages
+
+    # Public methods
+
+    @property
+    def period_us(self) -> float:
+        """The time between two due times; 0 while it is not known."""
+        if self._period_us is None:
+            return next((period for room in self._rooms if (period := room.period_us)), 0.0)
+        return self._period_us
+
+    def accounts(self, group: str) -> Accounts:
+        """Return the accounts of a group, which begin with this call if need be."""
+        if group not in self.groups:
+            self.groups[group] = Accounts()
+            self._group_names.append(group)
+        return self.groups[group]
+
+    def group_of(self, index: int) -> Accounts:
+        """Return the accounts that a connection counts in."""
+        return self.groups[self._group_names[self._presences.group[index]]]
+
+    def add_connection(self, room: str, group: str = MAIN, *, announced: bool = False, asked_us: int = 0) -> int:
+        """
+        Return the index of a new connection to ``room``, which begins to connect at ``asked_us``.
+
+        ``announced`` as in :class:`~loadtests.account.room_ticks.RoomTicks`.
+
+        """
+        index = self._presences.add()
+        if self._jitters.size < len(self._presences.room):
+            self._jitters.grow(len(self._presences.room))
+        if room not in self._room_indexes:
+            self._room_indexes[room] = len(self._rooms)
+            self.rooms[room] = RoomTicks(announced=announced)
+            self._rooms.append(self.rooms[room])
+            self._inside.append(0)
+        self._presences.room[index] = self._room_indexes[room]
+        self._presences.asked_us[index] = asked_us
+        self.accounts(group).requested += 1
+        self._presences.group[index] = self._group_names.index(group)
+        if announced:
+            self._announced.append(index)
+        return index
+
+    def enter_connection(self, index: int, at_us: int) -> None:
+        """Say that a connection gets the ticks that are sent after ``at_us``, though none may have come yet."""
+        self._presences.entered_us[index] = min(
+            self._presences.entered_us[index], at_us
+        )  # a server may welcome us again and again
+
+    def count_inside(self, index: int, change: int) -> None:
+        """Say that a connection got its first tick (1) or came to its end after that (-1)."""
+        room = self._presences.room[index]
+        self._inside[room] += change
+        if not self._inside[room] and self.window.start < NEVER:
+            self._rooms[room].interrupted = True
+
+    def stop_reading(self, index: int) -> None:
+        """Say that what is sent to a connection need not be waited for."""
+        self._presences.reads[index] = 0
+
+    def end_connection(self, index: int, at_us: int) -> None:
+        """Say that a connection gets no ticks that are sent after ``at_us``."""
+        self._presences.ended_us[index] = min(self._presences.ended_us[index], at_us)
+
+    def leave(self, index: int, at_us: int | None = None) -> None:
+        """
+        Say that a connection leaves by plan, so that nothing more is due to it.
+
+        ``at_us`` is when it would have left, of one that had come to an end before, or never got in.
+
+        """
+        until_us = STAYED if at_us is None else at_us
+        self._presences.until_us[index] = min(self._presences.until_us[index], until_us)
+
+    def end_with_last(self, index: int) -> None:
+        """Say that a connection has got all that was ever sent to it: behind its last frame came the goodbye."""
+        self._presences.ended_us[index] = -1
+
+    def expect(self, index: int, n: int, due_us: int, sent_us: int) -> None:
+        """Say that tick ``n`` was sent to the room of a connection, where ticks are announced."""
+        self._rooms[self._presences.room[index]].see(n, due_us, sent_us)
+
+    def measure(self, window: Window, stages: Sequence[int] = ()) -> None:
+        """
+        Measure ticks that are due in ``window``.
+
+        ``stages`` are the starts of its parts, in microseconds after its own start, the first of them 0.
+
+        """
+        self._check_period()
+        self.window = window
+        self.stages = [StageAccounts() for _ in stages]
+        self._stage_starts_us = [window.start + offset for offset in stages]
+        stretches = min(MAX_STRETCHES, max(1, len(window) // STRETCH_US))
+        self.stretches = [Histogram() for _ in range(1 + stretches)]
+
+    def _check_period(self) -> None:
+        """Go by the due times where a server states a rate that they do not have."""
+        seen_us = next((room.period_us for room in self._rooms if room.period_us and not room.announced), 0.0)
+        if self._period_us and seen_us and is_another_rate(self._period_us, seen_us):
+            self._period_us = None
+
+    def end_stage(self, stage: int) -> None:
+        """Take note of how many are up at the end of a stage."""
+        up = (self._presences.last_n >= 0) & (self._presences.ended_us == NEVER) & (self._presences.group == 0)
+        self.stages[stage].connections = int(np.count_nonzero(up))
+
+    def take(self, arrivals: Arrivals, steady_us: int, ahead_us: int = 0) -> None:
+        """
+        Account for what arrived since the last time.
+
+        ``steady_us`` is added to arrival times to make them times of a clock that nobody sets, ``ahead_us`` to make
+        these times of the server's clock. What needs no common clock is measured without the latter, which may be an
+        estimate that changes.
+
+        """
+        self._ahead_us = ahead_us
+        if not len(arrivals.n):
+            return
+        if self._first_ahead_us is None:
+            self._first_ahead_us = ahead_us
+        self._see_ticks(arrivals)
+        placed = arrivals.due_us
+        odd = np.abs(arrivals.sent_us - arrivals.due_us) > HIGHEST_US
+        if odd.any():  # see placed_us
+            placed = np.where(odd, arrivals.sent_us, arrivals.due_us)
+        measured = (placed >= self.window.start) & (placed < self.window.stop)
+        order = np.argsort(arrivals.connection, kind="stable")
+        rows = Rows(
+            arrivals.connection[order],
+            arrivals.n[order],
+            arrivals.due_us[order],
+            arrivals.sent_us[order],
+            arrivals.arrival_us[order] + steady_us,
+            placed[order],
+            measured[order],
+        )
+        self._count(arrivals, measured)
+        new, late = self._sort_out(rows)
+        self._record_lateness(rows, new | late)
+        self._record_intervals(Rows(*(column[new] for column in rows)))  # type: ignore[arg-type] # each keeps its type
+        self._forget_announced()
+
+    def caught_up(self) -> bool:
+        """Return whether all that are up and read have a tick from behind the window, and none in it can yet come."""
+        of = self._presences
+        up = (of.last_n >= 0) & (of.ended_us == NEVER) & (of.reads != 0)
+        if (self._presences.last_placed_us[up] < self.window.stop).any():
+            return False
+        return not any(
+            n not in self._late.get(connection, ())
+            for connection, gaps in self._gaps.items()
+            if up[connection]
+            for gap in gaps
+            for n, _, _ in self._ticks_in(connection, gap)
+        )
+
+    def explain_unseen(self, skips: dict[str, ServerSkips]) -> Unseen:
+        """
+        Take due times that no connection of a room saw a tick for, and that its server did not skip, for sent ticks.
+
+        ``skips`` is what the server says of each room. It was asked a little before the window and after it: what
+        it says can be meant of due times outside, and then leaves it open what those inside were. Which of several
+        were sent is not known: the first, which are late by most. Call it before :meth:`settle`.
+
+        """
+        unseen = Unseen({}, {}, {})
+        for name, room in self.rooms.items():
+            numbers = room.unseen(self.window)
+            first_n, end_n, skipped = skips.get(name, (0, 0, 0))
+            covered = [n for n in numbers if first_n <= n < end_n]
+            lost = max(0, len(covered) - skipped)
+            between = room.unseen_between(first_n, end_n)
+            at_most = min(len(covered), max(0, len(between) - skipped))
+            # It says n of what it did behind the last tick that anybody saw, too, and may have skipped all of that.
+            behind = range(max(first_n, room.last_n + 1), min(end_n, room.last_n + MAX_LEAP) if room.period_us else 0)
+            sent_behind = max(0, len(behind) - max(0, skipped - len(between)))
+            counts = len(numbers), lost, at_most - lost + len(numbers) - len(covered)
+            for of, number in zip(unseen, counts, strict=True):
+                if number:
+                    of[name] = number
+            room.see_unseen([*covered[:lost], *behind[:sent_behind]])
+        return unseen
+
+    def settle(self, end_us: int) -> None:
+        """Account for what never came; ``end_us`` is when we stopped waiting for it."""
+        self._check_period()
+        stages = zip(self._stage_starts_us, self.stages, strict=True) if len(self.stages) > 1 else ()
+        settlement = Settlement(
+            self._presences,
+            self._rooms,
+            [self.groups[name] for name in self._group_names],
+            self.window,
+            list(stages),
+            period_us=self.period_us,
+            end_us=end_us - self._ahead_us,
+            ahead_us=self._ahead_us,
+        )
+        for connection in range(self._presences.count):
+            settlement.settle(connection, self._gaps.get(connection, ()), self._late.get(connection, ()))
+        self.due_times = dict(zip(self.rooms, settlement.due_times(), strict=True))
+        group = self._presences.group
+        for number, name in enumerate(self._group_names):
+            self.groups[name].jitter = self._jitters.histogram(group == number)
+        for connections, pdv in self._deliveries.pdv(len(self._presences.room)):
+            for name, of in self._by_group(connections):
+                self.groups[name].pdv.record_array(pdv[of])
+        self._deliveries.close()
+
+    def close(self) -> None:
+        """Let go of what is kept on disk."""
+        self._deliveries.close()
+
+    def _ticks_in(self, connection: int, gap: Gap) -> Iterable[tuple[int, int, int]]:
+        """Return n, due and sent time of the ticks of the window in a gap; what nobody saw, the server skipped."""
+        room = self._rooms[int(self._presences.room[connection])]
+        if gap.first == 0:
+            return room.before(gap.end, int(self._presences.entered_us[connection]), self.window)
+        return room.between(gap.first, gap.end, self.window)
+
+    # Taking
+
+    def _by_group(self, connection: Integers, rows: Booleans | None = None) -> Iterator[tuple[str, Booleans | slice]]:
+        """Yield each group's name with which of the rows are its own (and in ``rows``)."""
+        if len(self._group_names) == 1:
+            yield MAIN, slice(None) if rows is None else rows
+            return
+        group = self._presences.group[connection]
+        for number in np.unique(group).tolist():
+            of = group == number
+            yield self._group_names[number], of if rows is None else of & rows
+
+    def _see_ticks(self, arrivals: Arrivals) -> None:
+        frames = int(arrivals.frame.max()) + 1
+        room = self._presences.room[arrivals.connection]
+        _, firsts = np.unique(room * frames + arrivals.frame, return_index=True)
+        if len(firsts) > MANY_FRAMES:  # a server that builds a frame for each connection: a tick is one all the same
+            firsts = firsts[np.lexsort((arrivals.n[firsts], room[firsts]))]
+            changed = (np.diff(arrivals.n[firsts], prepend=-1) != 0) | (np.diff(room[firsts], prepend=-1) != 0)
+            firsts = firsts[changed]
+        columns = (room, arrivals.n, arrivals.due_us, arrivals.sent_us)
+        for number, n, due_us, sent_us in zip(*(column[firsts].tolist() for column in columns), strict=True):
+            self._rooms[number].see(n, due_us, sent_us)
+
+    def _count(self, arrivals: Arrivals, measured: Booleans) -> None:
+        for name, of in self._by_group(arrivals.connection, measured):
+            accounts = self.groups[name]
+            accounts.coalesced += int(np.count_nonzero(arrivals.coalesced[of]))
+            accounts.slow_parse += int(np.count_nonzero(arrivals.slow_parse[of]))
+            accounts.unstamped += int(np.count_nonzero(arrivals.unstamped[of]))
+            accounts.bytes += int(arrivals.size_bytes[of].sum())
+
+    def _sort_out(self, rows: Rows) -> tuple[Booleans, Booleans]:
+        """Return which rows are ticks newer than all before, and which came late, into a gap; others are repeated."""
+        connection, n = rows.connection, rows.n
+        new = np.ones(len(n), dtype=np.bool_)
+        late = np.zeros(len(n), dtype=np.bool_)
+        previous, _ = self._previous(connection, n, self._presences.last_n)
+        for disordered in np.unique(connection[n <= previous]).tolist():
+            accounts = self.group_of(disordered)
+            last_n = int(self._presences.last_n[disordered])
+            gaps = list(self._gaps.get(disordered, ()))
+            first, end = np.searchsorted(connection, (disordered, disordered + 1)).tolist()
+            first_n = int(self._presences.first_n[disordered]) if last_n >= 0 else int(n[first])
+            for row in range(first, end):
+                tick = int(n[row])
+                if tick > last_n:
+                    gaps.append(Gap(last_n + 1, tick, 0))
+                    last_n = tick
+                    continue
+                new[row] = False
+                is_new = tick < first_n or any(gap.first <= tick < gap.end for gap in gaps)
+                if is_new and tick not in self._late[disordered]:
+                    self._late[disordered].add(tick)
+                    late[row] = True
+                    accounts.out_of_order += bool(rows.measured[row])
+                else:
+                    accounts.duplicate += bool(rows.measured[row])
+        return new, late
+
+    def _previous(self, connection: Integers, column: Integers, last: Integers) -> tuple[Integers, Booleans]:
+        """Return each row's value of the row before on its connection, and which rows are the first of theirs."""
+        first = np.ones(len(connection), dtype=np.bool_)
+        first[1:] = connection[1:] != connection[:-1]
+        previous = np.empty_like(column)
+        previous[1:] = column[:-1]
+        previous[first] = last[connection[first]]
+        return previous, first
+
+    def _record_lateness(self, rows: Rows, kept: Booleans) -> None:
+        lateness = rows.arrival_us + self._ahead_us - rows.due_us
+        main = (self._presences.group[rows.connection] == 0) & kept
+        self.latest_lateness.record_array(lateness[main])
+        self._record_stretches(lateness, rows.placed_us, main)
+        measured = rows.measured & kept
+        if not measured.any():
+            return
+        delivery = rows.arrival_us + self._ahead_us - rows.sent_us
+        for name, of in self._by_group(rows.connection, measured):
+            accounts = self.groups[name]
+            accounts.tick_lateness.record_array(lateness[of])
+            accounts.delivery.record_array(delivery[of])
+            accounts.negative_deliveries += int(np.count_nonzero(delivery[of] < 0))
+            accounts.received += len(lateness[of])
+        drift_us = self._ahead_us - (self._first_ahead_us or 0)  # of the estimate: no delay varied by it
+        self._deliveries.append(rows.connection[measured], delivery[measured] - drift_us)
+        for stage, of in self._by_stage(rows.placed_us, measured & main):
+            stage.tick_lateness.record_array(lateness[of])
+            stage.received += int(np.count_nonzero(of))
+
+    def _record_stretches(self, lateness: Integers, placed: Integers, main: Booleans) -> None:
+        if not self.stretches:
+            return
+        stretch = (placed - self.window.start) // STRETCH_US + 1
+        for number in np.unique(stretch[main]).tolist():
+            if 0 <= number < len(self.stretches):
+                self.stretches[number].record_array(lateness[main & (stretch == number)])
+
+    def _by_stage(self, placed: Integers, rows: Booleans) -> Iterator[tuple[StageAccounts, Booleans]]:
+        if len(self.stages) < 2:
+            return
+        numbers = np.searchsorted(self._stage_starts_us, placed, side="right") - 1
+        for number in np.unique(numbers[rows]).tolist():
+            if number >= 0:
+                yield self.stages[number], rows & (numbers == number)
+
+    def _record_intervals(self, rows: Rows) -> None:
+        connection, n, arrival_us = rows.connection, rows.n, rows.arrival_us
+        previous_n, first = self._previous(connection, n, self._presences.last_n)
+        previous_due_us, _ = self._previous(connection, rows.due_us, self._presences.last_due_us)
+        previous_placed_us, _ = self._previous(connection, rows.placed_us, self._presences.last_placed_us)
+        previous_arrival_us, _ = self._previous(connection, arrival_us, self._presences.last_arrival_us)
+        both = rows.measured & (previous_n >= 0) & (previous_placed_us >= self.window.start)
+        interval_us = arrival_us - previous_arrival_us
+        due_apart_us = rows.due_us - previous_due_us
+        period_us = self.period_us
+        # |a(n) - a(n-1) - T|; T is a constant, so that a due time that lies does not make jitter.
+        error_us = np.abs(interval_us - (round(period_us) if period_us else due_apart_us))
+        consecutive = both & (n == previous_n + 1)
+        for name, of in self._by_group(connection, consecutive):
+            self.groups[name].interval_error.record_array(error_us[of])
+        main = consecutive & (self._presences.group[connection] == 0)
+        self.latest_interval_error.record_array(error_us[main])
+        for stage, of in self._by_stage(rows.placed_us, main):
+            stage.interval_error.record_array(error_us[of])
+        self._jitters.take(connection, np.abs(interval_us - due_apart_us), first, both)
+        self._note_silence(connection, arrival_us, np.where(previous_n >= 0, previous_arrival_us, NEVER), first)
+        self._note_gaps(rows, previous_n)
+        last = np.append(np.flatnonzero(first)[1:] - 1, len(n) - 1) if len(n) else np.zeros(0, dtype=np.int64)
+        starts = first & (previous_n < 0)
+        self._presences.first_n[connection[starts]] = n[starts]
+        self._presences.last_n[connection[last]] = n[last]
+        self._presences.last_due_us[connection[last]] = rows.due_us[last]
+        self._presences.last_placed_us[connection[last]] = rows.placed_us[last]
+        self._presences.last_arrival_us[connection[last]] = arrival_us[last]
+
+    def _note_silence(self, connection: Integers, arrival_us: Integers, before_us: Integers, first: Booleans) -> None:
+        """Keep how long each connection had no frame at most, in the window; ``before_us`` is when the last came."""
+        of, start_us = self._presences, self.window.start - self._ahead_us
+        welcomed_us = of.entered_us[connection] - self._ahead_us
+        before_us = np.where(before_us < NEVER, before_us, welcomed_us)
+        silence_us = np.where(
+            before_us + self._ahead_us < self.window.stop, arrival_us - np.maximum(before_us, start_us), 0
+        )
+        starts = np.flatnonzero(first)
+        if len(starts):
+            longest_us = np.maximum.reduceat(silence_us, starts)
+            of.silence_us[connection[starts]] = np.maximum(of.silence_us[connection[starts]], longest_us)
+
+    def _note_gaps(self, rows: Rows, previous_n: Integers) -> None:
+        # What was sent between a connection's welcome and its first tick frame is a gap like any other.
+        entered = (previous_n < 0) & (self._presences.entered_us[rows.connection] < rows.sent_us)
+        for row in np.flatnonzero(((previous_n >= 0) & (rows.n > previous_n + 1)) | entered).tolist():
+            gap = Gap(int(previous_n[row]) + 1, int(rows.n[row]), int(rows.arrival_us[row]))
+            self._gaps[int(rows.connection[row])].append(gap)
+
+    def _forget_announced(self) -> None:
+        """Forget our own messages that came back: at a thousand a second they would fill the memory of any machine."""
+        for connection in self._announced:
+            room = self._rooms[self._presences.room[connection]]
+            if len(room) > MANY_TICKS:
+                late, gaps = self._late.get(connection, ()), self._gaps.get(connection, ())
+                missing = [n for gap in gaps for n, _, _ in self._ticks_in(connection, gap) if n not in late]
+                room.forget(int(self._presences.last_n[connection]) + 1, but=missing)

@@ -1,0 +1,203 @@
+"""
+What two answers of a server's /stats say of the time between them, as far as it can be so.
+
+All arithmetic on a server's numbers is done here: whatever it answers, no figure is below zero, and what is not
+believed is left out and named. Knows nothing of how the answers came.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from loadtests.account.room_ticks import ServerSkips
+from shared.measure.histogram import Histogram, HistogramSummary
+from shared.measure.quota import throttled_between
+from shared.measure.summary import ServerFigures, ServerTicks
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from loadtests.surroundings.server_stats import ServerStats, TickStats
+    from shared.measure.quota import Quota
+
+CLOCK_PERCENT = 1.0
+"""How far the server's clock may be off ours, of the time between two answers ..."""
+CLOCK_S = 0.1
+"""... and beside that."""
+CPU_PERCENT = 20.0
+"""How much more CPU time a process may state than its cores had: it adds that of children as they end ..."""
+CPU_S = 0.5
+"""... and beside that."""
+MANY_CORES = 4096
+"""As many as a server may have that does not say which."""
+
+
+class Frames(NamedTuple):
+    """What a run got of a server's frames."""
+
+    per_second: float
+    are_all: bool = True
+    """Nobody else got any."""
+    are_ticks: bool = True
+    """They are those that the server counts."""
+    at_least: int = 0
+    """So many came that were sent between the two answers."""
+
+
+class Between:
+    """The time from ``before`` to ``after``; call what is wanted, then see :attr:`doubts`."""
+
+    def __init__(self, before: ServerStats, after: ServerStats) -> None:
+        self.doubts: list[str] = []
+        """What was not believed, in words."""
+        self._before = before
+        self._after = after
+        self.is_same_process = before.process.pid == after.process.pid
+        if not self.is_same_process:
+            pids = f"process {before.process.pid}, then {after.process.pid}"
+            self.doubts.append(f"another process answers ({pids}): it was started anew, or there are several")
+        self.elapsed_s = self._elapsed_s() if self.is_same_process else None
+        """By the server's own clock; None where that did not go as ours did."""
+
+    def growth(self, name: str, before: float, after: float) -> float | None:
+        """Return how much a count that only goes up went up by; None where it went down, or is another process's."""
+        if not self.is_same_process:
+            return None
+        if after < before:
+            self.doubts.append(f"{name} went back from {before:g} to {after:g}")
+            return None
+        return after - before
+
+    def count(self, name: str, before: int, after: int) -> int | None:
+        """Return the same of whole numbers."""
+        grown = self.growth(name, before, after)
+        return None if grown is None else after - before
+
+    def cpu_share(self) -> float | None:
+        """Return how much of a core the process took."""
+        process = self._after.process
+        cpu_s = self.growth("process.cpu_s", self._before.process.cpu_s, process.cpu_s)
+        if cpu_s is None or self.elapsed_s is None:
+            return None
+        cores = len(set(process.cpus)) if process.cpus else MANY_CORES
+        if cpu_s > (1 + CPU_PERCENT / 100) * cores * self.elapsed_s + CPU_S:
+            self.doubts.append(f"process.cpu_s went up by {cpu_s:g} in {self.elapsed_s:.1f} s on {cores} cores")
+            return None
+        return cpu_s / self.elapsed_s
+
+    def ticks(self) -> ServerTicks | None:
+        """Return the tick figures."""
+        old, new = self._before.ticks, self._after.ticks
+        counts = [
+            self.count(f"ticks.{name}", getattr(old, name), getattr(new, name))
+            for name in ("count", "skipped_ticks", "overruns")
+        ]
+        if None in counts:
+            return None
+        count, skipped_ticks, overruns = (each or 0 for each in counts)
+        try:
+            return _ticks(old, new, count, skipped_ticks, overruns)
+        except ValueError as error:
+            self.doubts.append(f"ticks: {error}")
+            return None
+
+    def skips(self) -> dict[str, ServerSkips]:
+        """Return by room what the server says that it skipped; a room must have been there all the time."""
+        if not self.is_same_process:
+            return {}
+        earlier = {room.name: room for room in self._before.rooms}
+        said = {
+            room.name: ServerSkips(earlier[room.name].n, room.n, room.skipped_ticks - earlier[room.name].skipped_ticks)
+            for room in self._after.rooms
+            # One that begins anew was disposed of in between.
+            if room.name in earlier
+            and room.n >= earlier[room.name].n
+            and room.skipped_ticks >= earlier[room.name].skipped_ticks
+        }
+        lies = [name for name, of in said.items() if of.number > of.end_n - of.first_n]
+        for name in lies:
+            of = said.pop(name)
+            self.doubts.append(f"skipped_ticks of room {name} went up by {of.number}, its n by {of.end_n - of.first_n}")
+        return said
+
+    def frames_sent(self, frames: Frames) -> int | None:
+        """Return how many ticks' frames it sent, to whomever; None where it does not tell."""
+        before, after = self._before.frames_sent, self._after.frames_sent
+        sent = None if before is None or after is None else self.count("frames_sent", before, after)
+        if sent is not None and sent < frames.at_least:
+            self.doubts.append(f"frames_sent went up by {sent:,} while {frames.at_least:,} came")
+            return None
+        return sent
+
+    def cpu_us_per_frame(self, cpu_share: float | None, sent: int | None, frames: Frames) -> float | None:
+        """Return the CPU time over all frames that it sent: over those that came only if there were no others."""
+        if cpu_share is None or self.elapsed_s is None:
+            return None
+        if sent and frames.are_ticks:
+            return 1e6 * cpu_share * self.elapsed_s / sent
+        return 1e6 * cpu_share / frames.per_second if frames.per_second and frames.are_all else None
+
+    def skipped_ticks(self, rooms: Collection[str] | None) -> int | None:
+        """Return the due times that were skipped in ``rooms``, if each of them was there all the time, else in all."""
+        old, new = self._before.ticks, self._after.ticks
+        of_all = self.count("ticks.skipped_ticks", old.skipped_ticks, new.skipped_ticks)
+        skips = self.skips()
+        if not rooms or not skips.keys() >= set(rooms):
+            return None if any(doubt.startswith("skipped_ticks") for doubt in self.doubts) else of_all
+        return sum(skips[room].number for room in rooms)
+
+    def throttled(self) -> list[Quota]:
+        """Return what the server says that quotas of CPU time held it back."""
+        if not self.is_same_process:
+            return []
+        return throttled_between(self._before.process.quotas, self._after.process.quotas)
+
+    def _elapsed_s(self) -> float | None:
+        before, after = self._before, self._after
+        elapsed_s = (after.now_us - before.now_us) / 1e6
+        # Each answer is of some time between the question and its arrival.
+        least_s, most_s = after.asked_s - before.answered_s, after.answered_s - before.asked_s
+        off_s = CLOCK_S + CLOCK_PERCENT / 100 * max(0.0, most_s)
+        if not least_s - off_s <= elapsed_s <= most_s + off_s:
+            self.doubts.append(f"now_us went on by {elapsed_s:.3f} s in {most_s:.3f} s of ours")
+            return None
+        return elapsed_s if elapsed_s > 0 else None
+
+
+def figures_between(
+    before: ServerStats, after: ServerStats, frames: Frames, rooms: Collection[str] | None = None
+) -> tuple[ServerFigures, list[str]]:
+    """
+    Return the server's figures from ``before`` to ``after``, and what was not believed, in words.
+
+    ``rooms`` are those of the run, None where they are not known.
+
+    """
+    between = Between(before, after)
+    cpu_share = between.cpu_share()
+    sent = between.frames_sent(frames)
+    figures = ServerFigures(
+        cpu_percent=None if cpu_share is None else 100 * cpu_share,
+        rss_bytes=after.process.rss_bytes if between.is_same_process else None,
+        cpu_us_per_frame=between.cpu_us_per_frame(cpu_share, sent, frames),
+        ticks=between.ticks(),
+        skipped_ticks=between.skipped_ticks(rooms),
+        slow_skips=between.count("slow_skips", before.slow_skips, after.slow_skips),
+        slow_closed=between.count("slow_closed", before.slow_closed, after.slow_closed),
+        frames_sent=sent,
+    )
+    return figures, list(dict.fromkeys(between.doubts))
+
+
+def _ticks(old: TickStats, new: TickStats, count: int, skipped_ticks: int, overruns: int) -> ServerTicks:
+    def later(before: HistogramSummary, after: HistogramSummary) -> HistogramSummary:
+        return Histogram.from_summary(after).since(Histogram.from_summary(before)).summary()
+
+    return ServerTicks(
+        count=count,
+        skipped_ticks=skipped_ticks,
+        overruns=overruns,
+        start_lateness_ms=later(old.start_lateness_ms, new.start_lateness_ms),
+        compute_ms=later(old.compute_ms, new.compute_ms),
+        fanout_ms=later(old.fanout_ms, new.fanout_ms),
+    )

@@ -1,0 +1,202 @@
+"""
+What never came: each due time of a room that brought no frame to somebody who was there, or should have been.
+
+Of a connection's due times in the window, each is one of four: its frame was *received*; it is *missing* (the server
+sent it, to others at least); it was *skipped* (no tick for anybody, while the connection was in); or the connection
+was *absent* (refused, closed early by the server, or the server had died). All are late: as late as the next frame was
+or, where there was none, as late as the end of the run. So nothing is gained by what is left out (what Gil Tene calls
+coordinated omission). Reads no clock.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self
+
+import numpy as np
+
+from loadtests.account.due_times import due_times
+from loadtests.account.presence import NEVER
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from loadtests.account.counts import Accounts, StageAccounts
+    from loadtests.account.presence import Presences
+    from loadtests.account.room_ticks import RoomTicks, Window
+
+Kind = Literal["missing", "skipped", "absent"]
+
+STAYED = -1
+"""In place of when a connection would have left: it was there until it left of its own."""
+
+
+class Gap(NamedTuple):
+    """Ticks from ``first`` to before ``end`` had not come when a later one came at ``arrival_us``."""
+
+    first: int
+    end: int
+    arrival_us: int
+
+
+class RoomDueTimes(NamedTuple):
+    """The due times of a room in the window, of those who are counted at the top."""
+
+    ticks: int
+    """For how many anybody got a tick."""
+    missed: list[int]
+    """The n of those for which somebody got one, and somebody did not."""
+    unseen: list[int]
+    """The n of those that were due to somebody, and for which nobody got a tick."""
+
+    @classmethod
+    def union(cls, of: Iterable[RoomDueTimes]) -> Self:
+        """Return what several know of one room."""
+        ticks, missed, unseen = zip(*of, strict=True)
+        return cls(
+            max(ticks), sorted({n for each in missed for n in each}), sorted({n for each in unseen for n in each})
+        )
+
+
+class Settlement:
+    """
+    Settles the accounts of connections, one after the other, when nothing more is expected.
+
+    Args:
+        presences: of the connections.
+        rooms: by their number.
+        accounts: of the groups, by their number.
+        stages: when each part of the window begins, and its accounts; none where it has no parts.
+        period_us: between due times, for rooms that do not tell; 0 if nobody knows.
+        end_us: when we stopped waiting, on the clock of arrivals.
+        ahead_us: what makes times of that clock times of the server's.
+
+    """
+
+    def __init__(
+        self,
+        presences: Presences,
+        rooms: Sequence[RoomTicks],
+        accounts: Sequence[Accounts],
+        window: Window,
+        stages: Sequence[tuple[int, StageAccounts]],
+        *,
+        period_us: float,
+        end_us: int,
+        ahead_us: int,
+    ) -> None:
+        self._of = presences
+        self._rooms = rooms
+        self._accounts = accounts
+        self._window = window
+        self._stage_starts_us = [start_us for start_us, _ in stages]
+        self._stages = [stage for _, stage in stages]
+        self._end_us = end_us
+        self._ahead_us = ahead_us
+        self._due = [due_times(room, room.period_us or period_us, window) for room in rooms]
+        self._missed = [np.zeros(len(due.n), dtype=np.bool_) for due in self._due]
+
+    def settle(self, connection: int, gaps: Sequence[Gap], late: Collection[int]) -> None:
+        """Account for what never came on a connection; ``late`` are the ticks that came into its gaps."""
+        if self._of.last_n[connection] < 0:
+            self._settle_outside(connection)
+            return
+        for gap in gaps:
+            self._settle_gap(connection, gap, late)
+        self._settle_tail(connection)
+        self._settle_silence(connection)
+
+    def due_times(self) -> list[RoomDueTimes]:
+        """Return for each room how many of its due times were ticks, and which somebody missed."""
+        return [
+            RoomDueTimes(
+                int(np.count_nonzero(due.seen)),
+                due.n[missed & due.seen].tolist(),
+                due.n[missed & ~due.seen].tolist(),
+            )
+            for due, missed in zip(self._due, self._missed, strict=True)
+        ]
+
+    # Inside
+
+    def _settle_gap(self, connection: int, gap: Gap, late: Collection[int]) -> None:
+        due = self._due[self._of.room[connection]]
+        rows = np.arange(*np.searchsorted(due.n, (gap.first, gap.end)))
+        if late:
+            rows = rows[~np.isin(due.n[rows], list(late))]
+        if gap.first == 0:  # what was sent before the welcome was not for it
+            rows = rows[due.sent_us[rows] > self._of.entered_us[connection]]
+        seen = due.seen[rows]
+        self._count(connection, "missing", rows[seen], gap.arrival_us)
+        self._count(connection, "skipped", rows[~seen], gap.arrival_us)
+
+    def _settle_tail(self, connection: int) -> None:
+        of, number = self._of, self._of.room[connection]
+        due, room = self._due[number], self._rooms[number]
+        rows = np.arange(np.searchsorted(due.n, of.last_n[connection], side="right"), len(due.n))
+        if not len(rows):
+            return
+        ended_us, until_us = of.ended_us[connection], of.until_us[connection]
+        inside = due.sent_us[rows] < ended_us
+        sent = due.seen[rows]
+        self._count(connection, "missing", rows[inside & sent], self._end_us)
+        if not room.announced:
+            self._count(connection, "skipped", rows[inside & ~sent], self._end_us)
+        if ended_us != NEVER and until_us != STAYED:
+            self._count(connection, "absent", rows[~inside & (due.placed_us[rows] < until_us)], self._end_us)
+
+    def _settle_silence(self, connection: int) -> None:
+        of = self._of
+        silence_us, ended_us, until_us = (
+            int(column[connection]) for column in (of.silence_us, of.ended_us, of.until_us)
+        )
+        last_us = int(of.last_arrival_us[connection]) + self._ahead_us
+        if last_us < self._window.stop and not (until_us == STAYED and ended_us < 0):
+            quiet_us = self._end_us + self._ahead_us
+            if ended_us != NEVER:
+                quiet_us = min(self._window.stop, ended_us if until_us == STAYED else until_us)
+            silence_us = max(silence_us, quiet_us - max(last_us, self._window.start))
+        self._keep_silence(connection, silence_us)
+
+    # Outside
+
+    def _settle_outside(self, connection: int) -> None:
+        """Account for what was due to somebody who never got a tick."""
+        due = self._due[self._of.room[connection]]
+        begin_us = max(int(self._of.asked_us[connection]), self._window.start)
+        end_us = min(int(self._of.until_us[connection]), self._window.stop)
+        rows = np.flatnonzero((due.placed_us >= begin_us) & (due.placed_us < end_us))
+        self._count(connection, "absent", rows, self._end_us)
+        self._keep_silence(connection, end_us - begin_us)
+
+    # Counting
+
+    def _accounts_of(self, connection: int) -> Accounts:
+        return self._accounts[int(self._of.group[connection])]
+
+    def _keep_silence(self, connection: int, silence_us: int) -> None:
+        accounts = self._accounts_of(connection)
+        accounts.longest_silence_us = max(accounts.longest_silence_us, silence_us)
+
+    def _count(self, connection: int, kind: Kind, rows: NDArray[np.int64], until_us: int) -> None:
+        """Count due times that brought nothing to a connection, late as they are by ``until_us``."""
+        if not len(rows):
+            return
+        number = self._of.room[connection]
+        due = self._due[number]
+        stated_us = due.due_us if kind == "missing" else due.placed_us
+        lateness_us = until_us + self._ahead_us - stated_us[rows]
+        accounts = self._accounts_of(connection)
+        setattr(accounts, kind, getattr(accounts, kind) + len(rows))
+        accounts.tick_lateness.record_array(lateness_us)
+        if self._of.group[connection]:
+            return
+        self._missed[number][rows] = True
+        if not self._stages:
+            return
+        numbers = np.maximum(0, np.searchsorted(self._stage_starts_us, due.placed_us[rows], side="right") - 1)
+        for index in np.unique(numbers).tolist():
+            stage, of = self._stages[index], numbers == index
+            setattr(stage, kind, getattr(stage, kind) + int(np.count_nonzero(of)))
+            stage.tick_lateness.record_array(lateness_us[of])

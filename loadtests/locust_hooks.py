@@ -1,0 +1,223 @@
+"""How a run hangs on Locust's events. :func:`install` is called once, by the locustfile."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import sys
+import uuid
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import gevent
+from locust import User, runners
+from locust.dispatch import UsersDispatcher
+from locust.runners import MasterRunner, WorkerRunner
+
+from loadtests.options import add_arguments, check_locust, foreign_settings, read_options
+from loadtests.run import webui
+from loadtests.run.conductor import FAILED, Conductor
+from loadtests.run.locust_run import LocustRun
+from loadtests.run.locust_table import show_finer
+from loadtests.run.worker import LoadWorker
+from loadtests.run.workers import REPORT, REPORT_INTERVAL_S, LocalCrew, Member, RemoteCrew, listen_for_orders
+from loadtests.surroundings.reachability import NoServerError, knock
+from loadtests.surroundings.server_stats import find_server
+from loadtests.users.game_users import SnakeUser, forget_boards
+from shared.system.descriptors import allow_many_descriptors
+
+if TYPE_CHECKING:
+    from locust.argument_parser import LocustArgumentParser
+    from locust.env import Environment
+
+    from loadtests.options import Scenarios
+
+logger = logging.getLogger("tickbench.load")
+
+WRONG_USAGE = 2
+LOOPBACK = "127.0.0.1"
+RUN_ARGUMENT = "tickbench_run"
+"""
+Travels to the workers beside the arguments that are ours: which run orders and reports belong to, and those of Locust's
+own arguments that it keeps to the master.
+"""
+
+
+def install(events: Any, scenarios: Scenarios) -> None:
+    """Listen to Locust's ``events`` (which carry no types)."""
+    hooks = Hooks(scenarios)
+    show_finer()
+    events.init_command_line_parser.add_listener(hooks.on_parser)
+    events.init.add_listener(hooks.on_init)
+    events.test_start.add_listener(hooks.on_test_start)
+    events.test_stop.add_listener(hooks.on_test_stop)
+    events.quitting.add_listener(hooks.on_quitting)
+    events.report_to_master.add_listener(hooks.on_report_to_master)
+    events.worker_report.add_listener(hooks.on_worker_report)
+
+
+class Hooks:
+    """What this process has of the run that is on: a conductor, a worker with users, or both."""
+
+    def __init__(self, scenarios: Scenarios) -> None:
+        self._scenarios = scenarios
+        self._run: LocustRun | None = None  # a worker has none
+        self._crew: RemoteCrew | None = None
+        self._worker: LoadWorker | None = None
+        self._member: Member | None = None
+        self._port = 0
+        self._foreign: list[str] = []
+
+    def on_parser(self, parser: LocustArgumentParser, **_: Any) -> None:
+        """Add our arguments; a master and the web UI listen on all interfaces only where that is asked for."""
+        add_arguments(parser, self._scenarios)
+        # Locust's web UI asks nobody who he is, and loads whatever host is entered there.
+        parser.set_defaults(master_bind_host=LOOPBACK, web_host=LOOPBACK)
+        known, _ = parser.parse_known_args()
+        self._foreign = foreign_settings(parser)
+        if known.processes and (known.master_bind_host, known.master_bind_port) == (LOOPBACK, known.master_port):
+            # Workers of this process's own: those of another run must not come to the same door.
+            self._port = self._port or free_port()
+            parser.set_defaults(master_bind_port=self._port, master_port=self._port)
+
+    def on_init(self, environment: Environment, **_: Any) -> None:
+        """Refuse, before anything is started, what can't be done."""
+        parsed: Any = environment.parsed_options
+        allow_many_descriptors()
+        # Python itself raises it in whatever happens to run, which may be something that takes it for its own end.
+        gevent.signal_handler(signal.SIGINT, gevent.kill, gevent.getcurrent(), KeyboardInterrupt)
+        environment.dispatcher_class = _dispatcher_of(environment)
+        if parsed.headless and parsed.out:
+            # A program reads the summary, or the last line where there is none: Locust's tables are no use to it.
+            for name in ("locust", "locust.stats_logger"):
+                logging.getLogger(name).setLevel(logging.ERROR)
+        for words in self._foreign:
+            logger.warning(words)
+        runner = environment.runner
+        try:
+            check_locust(parsed, self._scenarios)
+            if not isinstance(runner, WorkerRunner) and (parsed.headless or parsed.autostart):
+                knock(read_options(parsed, 1 if parsed.num_users is None else parsed.num_users, self._scenarios).target)
+                environment.process_exit_code = FAILED  # until a run is over
+        except ValueError as error:
+            _leave(environment, str(error), WRONG_USAGE)
+        except NoServerError as error:
+            _leave(environment, str(error), FAILED)
+        if isinstance(runner, WorkerRunner):
+            runners.WORKER_REPORT_INTERVAL = REPORT_INTERVAL_S
+            listen_for_orders(runner, self._take_order)
+        else:
+            self._run = LocustRun(environment, runner)
+            if isinstance(runner, MasterRunner) and not parsed.processes and runner.master_bind_host == LOOPBACK:
+                words = "workers are awaited at %s:%d; for those on other hosts, --master-bind-host '*' would be right"
+                logger.info(words, LOOPBACK, runner.master_bind_port)
+            if environment.web_ui is not None:
+                webui.install(environment.web_ui, parsed, self._run, self._scenarios)
+
+    def on_test_start(self, environment: Environment, **_: Any) -> None:
+        """Begin a run."""
+        try:
+            self._begin(environment)
+            return
+        except (ValueError, NoServerError) as error:
+            why = str(error)
+        except Exception as error:  # a fault of ours must not leave whoever waits hanging
+            logger.exception("the run can't begin")
+            why = f"the load generator failed: {error!r}"
+        self._cannot_begin(environment, why)
+
+    def _begin(self, environment: Environment) -> None:
+        runner: Any = environment.runner
+        parsed: Any = environment.parsed_options
+        order: dict[str, Any] = getattr(parsed, RUN_ARGUMENT, {})
+        if self._run is None:
+            parsed.host, parsed.spawn_rate = order["host"], order["spawn_rate"]
+            parsed.out = ""  # the master writes it, on its own host
+        users = runner.target_user_count if self._run is not None else max(1, runner.target_user_count)
+        options = read_options(parsed, users, self._scenarios)
+        address, base, why_unknown = find_server(options.target)
+        forget_boards()
+        if self._run is None:
+            self._start_worker(LoadWorker(options, address, base, runner.worker_index))
+            self._member = Member(order["run"], self._worker)
+        elif isinstance(runner, MasterRunner):
+            run = uuid.uuid4().hex
+            share = options.spawn_rate / max(1, runner.worker_count)
+            setattr(parsed, RUN_ARGUMENT, {"run": run, "host": options.target.url, "spawn_rate": share})
+            self._crew = RemoteCrew(runner, run)
+            self._run.begin(Conductor(self._run, options, address, base, self._crew, why_unknown))
+        else:
+            worker = LoadWorker(options, address, base, None)
+            self._start_worker(worker)
+            self._run.begin(Conductor(self._run, options, address, base, LocalCrew(worker), why_unknown))
+
+    def on_test_stop(self, **_: Any) -> None:
+        """End a run."""
+        if self._run is not None:
+            self._run.break_off()  # if it is not over
+        if self._worker is not None:
+            self._worker.stop()
+
+    def on_quitting(self, **_: Any) -> None:
+        """Say so if a run has come to nothing."""
+        if self._run is not None:
+            self._run.quit()
+
+    def on_report_to_master(self, data: dict[str, Any], **_: Any) -> None:
+        """Send our report along with Locust's."""
+        if self._member is not None:
+            data[REPORT] = self._member.report()
+
+    def on_worker_report(self, client_id: str, data: dict[str, Any], **_: Any) -> None:
+        """Take a worker's report out of Locust's."""
+        report = data.pop(REPORT, None)
+        if self._crew is not None and report is not None:
+            self._crew.take_report(client_id, report)
+
+    def _take_order(self, order: dict[str, Any]) -> None:
+        if self._member is not None:
+            self._member.take_order(order)
+
+    def _start_worker(self, worker: LoadWorker) -> None:
+        if self._worker is not None:
+            self._worker.stop()
+        self._worker = SnakeUser.worker = worker
+        SnakeUser.is_off = False
+        worker.start()
+
+    def _cannot_begin(self, environment: Environment, why: str) -> None:
+        """Say why there is no run; a worker says it to its master."""
+        if self._run is None:
+            order: dict[str, Any] = getattr(environment.parsed_options, RUN_ARGUMENT)
+            self._member = Member(order["run"], None, why)
+            SnakeUser.is_off = True
+            return
+        self._run.cannot_begin(why)
+        raise gevent.GreenletExit  # ends Locust's greenlet, before it starts any user, without a traceback
+
+
+def _dispatcher_of(environment: Environment) -> type[UsersDispatcher]:
+    """Return a dispatcher that sends only users of the scenario that is chosen when a run begins."""
+
+    class ScenarioDispatcher(UsersDispatcher):
+        def __init__(self, worker_nodes: list[Any], user_classes: list[type[User]]) -> None:
+            parsed: Any = environment.parsed_options
+            chosen = [user for user in user_classes if user.__module__.endswith(f".{parsed.scenario}")]
+            super().__init__(worker_nodes, chosen or user_classes)
+
+    return ScenarioDispatcher
+
+
+def free_port() -> int:
+    """Return a port of the loopback address that nobody listens on."""
+    with socket.create_server((LOOPBACK, 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+def _leave(environment: Environment, why: str, status: int) -> NoReturn:
+    runner: Any = environment.runner
+    if isinstance(runner, MasterRunner):
+        runner.quit()  # so that its workers end too
+    sys.stderr.write(f"{why}\n")
+    sys.exit(status)

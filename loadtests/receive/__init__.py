@@ -1,0 +1,1 @@
+"""From bytes to who got which tick when."""

@@ -1,0 +1,63 @@
+"""What a connection tells about itself, and to whom. No behaviour, only names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from loadtests.receive.arrivals import ArrivalLog
+
+
+class Fate(Enum):
+    """How a connection ended."""
+
+    REFUSED = "refused"
+    """By the server, before its first tick frame."""
+    TIMED_OUT = "timed out"
+    """By us: no first tick frame in time."""
+    OWN_LIMIT = "own limit"
+    """For want of descriptors, ports or memory on our side."""
+    CLOSED_EARLY = "closed early"
+    """By the server, or for an error of its, after its first tick frame."""
+    LEFT = "left"
+    """By us, on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The end of one connection."""
+
+    fate: Fate
+    why: str
+    """In words that can be counted."""
+    at_us: int
+    """What was sent later did not reach us, on CLOCK_REALTIME."""
+    close_code: int | None = None
+    """Of the server's close frame, where it was the first to close."""
+    broke_protocol: bool = False
+    """The server sent what RFC 6455 or the wire protocol forbids: ``why`` says what."""
+    complete: bool = False
+    """Behind the last frame that we got came the server's goodbye: it had sent us nothing else."""
+
+
+class Witness(Protocol):
+    """Who is told what becomes of a connection; ``index`` is the connection's. Times are those of CLOCK_REALTIME."""
+
+    log: ArrivalLog
+
+    def entered(self, index: int, arrival_us: int) -> None:
+        """Take note that the server has said that all later ticks will come."""
+
+    def connected(self, index: int, started_us: int, arrival_us: int) -> None:
+        """Take note that the first tick frame has arrived."""
+
+    def ended(self, index: int, ending: Ending) -> None:
+        """Take note that the connection is over."""
+
+    def told(self, index: int, error: str) -> None:
+        """Take note of an ``error`` command."""
+
+    def ponged(self, sent_us: int, server_us: int, arrival_us: int) -> None:
+        """Take note that a ping sent at ``sent_us`` was answered, by the server's clock at ``server_us``."""

@@ -1,0 +1,321 @@
+"""
+The life of one run: ramp, warm-up, window, and a summary at the end.
+
+It says when, and asks the server and the machine for their figures; what was measured comes from the workers.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import gevent
+
+from loadtests.account.locust_rows import added
+from loadtests.account.server_figures import Between
+from loadtests.receive.connection import reason_of
+from loadtests.receive.stamps import now_us
+from loadtests.run.memory_steps import weigh
+from loadtests.surroundings.clocks import OffsetWatch, is_here
+from loadtests.surroundings.core_lags import CoreProbes
+from loadtests.surroundings.cores import MachineSample, own_pid, sample_machine
+from loadtests.surroundings.server_process import family_of, find_process
+from loadtests.surroundings.server_stats import NotOursError, ServerStats, fetch_stats
+from loadtests.verdict.summary import Run, summarise
+from shared.measure.quota import read_quotas, throttled_between
+from shared.system.outputs import NotWrittenError, write_output
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from loadtests.account.locust_rows import Rows
+    from loadtests.account.worker_figures import Part
+    from loadtests.options import LoadOptions
+    from loadtests.receive.connection import Address
+    from loadtests.run.workers import Crew
+    from shared.measure.quota import Quota
+    from shared.measure.summary import LoadSummary
+
+logger = logging.getLogger("tickbench.load")
+
+POLL_S = 0.05
+STATS_LEAD_S = 0.3
+"""Before the window opens, so that what /stats costs the server is over by then."""
+SHOW_S = 1.0
+"""How often it is shown what came so far."""
+WAIT_S = 20.0
+"""How long a worker may take for a step that takes no time by itself."""
+
+VALID, FAILED, NOT_VALID = 0, 1, 3
+"""Exit statuses; 2 is wrong usage."""
+
+
+class FailedRunError(Exception):
+    """The run came to nothing; its text is one line for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerEdge:
+    """What the server and its host had done by one end of the window, or shortly before or after it."""
+
+    machine: MachineSample | None
+    stats: ServerStats | None
+    open: int = 0
+    """Our connections that were open, or may have been for the server."""
+    doubt: str = ""
+    """Why what it answered is no /stats of ours, where it did answer."""
+    why_none: str = ""
+    """Why the server did not answer, if it did not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a run."""
+
+    status: int
+    """The exit status."""
+    why: str = ""
+    """Why there is no summary, in one line."""
+    summary: LoadSummary | None = None
+
+
+class Onlooker(Protocol):
+    """Who is told how a run goes."""
+
+    def show(self, rows: Rows) -> None:
+        """Take what came so far."""
+
+    def end(self, outcome: Outcome) -> None:
+        """Take what became of it. The conductor ends with this call: whatever else is to stop is the onlooker's."""
+
+
+class Conductor:
+    """
+    Conducts one run of ``crew``, and tells ``onlooker`` how it goes.
+
+    ``base`` is the /stats of the server at ``address`` before the first connection; ``why_unknown`` says why it has
+    none.
+
+    """
+
+    def __init__(
+        self,
+        onlooker: Onlooker,
+        options: LoadOptions,
+        address: Address,
+        base: ServerStats | None,
+        crew: Crew,
+        why_unknown: str = "",
+    ) -> None:
+        self.options = options
+        self.over = False
+        """It has come to an end of its own, good or bad."""
+        self.phase = "connecting"
+        """What is going on, in words."""
+        self._onlooker = onlooker
+        self._address = address
+        self._base = base
+        self._why_unknown = why_unknown
+        self._base_at_s = time.monotonic()
+        self._is_here = base is not None and is_here(base, OffsetWatch().offset_us)
+        """The server is on this host."""
+        self._server_pid: int | None = None
+        """By our numbers; None where it can't be told which process it is."""
+        self._crew = crew
+        self._probes = CoreProbes()
+        self._greenlet: gevent.Greenlet[[], None] | None = None
+        self._showing: gevent.Greenlet[[], None] | None = None
+        self._asking: gevent.Greenlet[[], ServerEdge] | None = None
+
+    def start(self) -> None:
+        """Begin."""
+        self._greenlet = gevent.spawn(self._conduct)
+        self._showing = gevent.spawn(self._show)
+
+    def stop(self) -> None:
+        """End all that was begun."""
+        if self._greenlet is not None and self._greenlet is not gevent.getcurrent():
+            self._greenlet.kill(block=False)
+        self._let_go()
+
+    def _conduct(self) -> None:
+        try:
+            if self._base is not None and self._is_here:
+                self._server_pid = find_process(self._base.process, time.monotonic() - self._base.answered_s)
+                self._probes.start(self._base.process.cpus or [])
+            self._ramp()
+            summary = summarise(self._measure())
+            if self.options.guests:
+                summary = weigh(summary, self.options, self._crew, self._base, lambda: self._edge().stats)
+            outcome = self._report(summary)
+        except (FailedRunError, OSError, ValueError) as error:
+            outcome = Outcome(FAILED, str(error))
+        except Exception as error:  # a fault of ours must not leave users, and whoever waits, hanging
+            logger.exception("the conductor of the run failed")
+            outcome = Outcome(FAILED, f"the load generator failed: {error!r}")
+        finally:
+            self._let_go()
+        if outcome.why:
+            sys.stderr.write(f"{outcome.why}\n")
+        self.over = True
+        self._onlooker.end(outcome)
+
+    def _let_go(self) -> None:
+        """End what was begun beside the run."""
+        for greenlet in (self._showing, self._asking):
+            if greenlet is not None:
+                greenlet.kill(block=False)
+        self._probes.stop()
+
+    def _show(self) -> None:
+        while True:
+            gevent.sleep(SHOW_S)
+            if (rows := added(self._crew.rows())) is not None:
+                self._onlooker.show(rows)
+
+    # Its parts
+
+    def _ramp(self) -> None:
+        requested = self.options.users
+        ramp_s = requested / self.options.spawn_rate
+        patience_s = ramp_s + self.options.connect_timeout_s + 30
+
+        def all_settled() -> bool:
+            return sum(progress.settled for progress in self._crew.progress()) >= requested
+
+        self._wait_until(all_settled, patience_s)
+        progress = self._crew.progress()
+        up = sum(worker.up for worker in progress)
+        why = "; ".join(worker.why_none for worker in progress if worker.why_none)
+        if not up and why:
+            raise FailedRunError(f"none of {requested} connections got a tick frame: {why}")
+        if not progress:
+            raise FailedRunError("no worker said anything")
+        logger.info("%d of %d connected", up, requested)
+
+    def _measure(self) -> Run:
+        options = self.options
+        warm_up_s = max(options.warm_up_s, self._crew.order_takes_s)
+        self.phase = f"warming up for {warm_up_s:g} s"
+        started_s = time.monotonic()
+        start_us = self._server_now_us() + round(warm_up_s * 1e6)
+        window = range(start_us, start_us + round(options.duration_s * 1e6))
+        self._crew.measure(window.start, window.stop)
+        self._sleep_until(started_s + warm_up_s - STATS_LEAD_S)
+        # Beside the rest: a server whose ticks starve it of everything else may take its time to answer.
+        self._asking = gevent.spawn(self._edge)
+        self._sleep_until(started_s + warm_up_s)
+        self._probes.reset()
+        quotas = self._server_quotas()
+        self.phase = f"measuring for {options.duration_s:g} s"
+        self._sleep_until(started_s + warm_up_s + options.duration_s)
+        self.phase = "summing up"
+        gaps = self._probes.report()
+        self._wait_until(self._drained, options.duration_s + WAIT_S)
+        opened = self._asking.get()
+        closed = self._edge()
+        throttled = throttled_between(quotas, self._server_quotas())
+        parts = self._settle(opened.stats, closed.stats)
+        if why := self._crew.failed():
+            raise FailedRunError(why)
+        return Run(
+            options=options,
+            window=window,
+            base=self._base,
+            before=opened.stats,
+            after=closed.stats,
+            why_unknown=self._why_unknown,
+            doubts=[edge.doubt for edge in (opened, closed) if edge.doubt],
+            server_is_here=self._is_here,
+            server_pids=None if self._server_pid is None else family_of(self._server_pid),
+            own_pids=family_of(own_pid()),
+            server_throttled=throttled,
+            open_before=opened.open,
+            open_after=closed.open,
+            knocks=self._crew.knocks,
+            opened=opened.machine,
+            closed=closed.machine,
+            gaps=gaps,
+            parts=parts,
+            users=sum(progress.users for progress in self._crew.progress()),
+            lost_workers=self._crew.silent(),
+            stats_lost_why=opened.why_none or closed.why_none,
+        )
+
+    def _drained(self) -> bool:
+        return all(progress.phase in {"drained", "settled"} for progress in self._crew.progress())
+
+    def _settle(self, before: ServerStats | None, after: ServerStats | None) -> list[Part]:
+        self._crew.settle({} if before is None or after is None else Between(before, after).skips())
+        self._wait_until(lambda: len(self._crew.parts()) >= len(self._crew.progress()), WAIT_S)
+        parts = self._crew.parts()
+        if not parts:
+            raise FailedRunError("no worker told what it had measured")
+        return parts
+
+    def _report(self, summary: LoadSummary) -> Outcome:
+        logger.info("%s", in_a_line(summary))
+        for reason in summary.validity.reasons:
+            logger.warning("not valid: %s", reason)
+        for warning in summary.validity.warnings:
+            logger.info("warning: %s", warning)
+        if self.options.out is not None:
+            try:
+                write_output(self.options.out, summary.to_json())
+            except NotWrittenError as error:
+                return Outcome(FAILED, f"--out {error}", summary=summary)
+        return Outcome(VALID if summary.validity.ok else NOT_VALID, summary=summary)
+
+    # Waiting and asking
+
+    def _wait_until(self, condition: Callable[[], bool], limit_s: float) -> None:
+        """Wait until ``condition`` holds, at most ``limit_s``; raise where no worker can bring it about."""
+        deadline_s = time.monotonic() + limit_s
+        while not condition() and time.monotonic() < deadline_s:
+            if why := self._crew.failed():
+                raise FailedRunError(why)
+            if (lost := self._crew.lost()) and not self._crew.progress():
+                raise FailedRunError(f"all workers are gone: {', '.join(lost)}")
+            gevent.sleep(POLL_S)
+
+    def _sleep_until(self, at_s: float) -> None:
+        gevent.sleep(max(0.0, at_s - time.monotonic()))
+
+    def _server_quotas(self) -> list[Quota]:
+        """Return the quotas of the server's process, with all that surround it, where they can be seen from here."""
+        return [] if self._server_pid is None else read_quotas(self._server_pid)
+
+    def _server_now_us(self) -> int:
+        """Return the server's time, to a few milliseconds: workers wait for the window by their own, better ones."""
+        if self._base is None:
+            return now_us()
+        return self._base.now_us + round((time.monotonic() - self._base_at_s) * 1e6)
+
+    def _edge(self) -> ServerEdge:
+        """Ask the server and look at its cores at the same moment, so that its CPU and theirs are of the same time."""
+        stats, doubt, why_none = None, "", ""
+        if self._base is not None:
+            try:
+                stats = fetch_stats(self.options.target, self._address)
+            except NotOursError as error:
+                doubt = str(error)
+            except OSError as error:
+                why_none = reason_of(error)
+                logger.warning("the server does not answer GET /stats: %s", why_none)
+        ours = sum(progress.open for progress in self._crew.progress())
+        return ServerEdge(sample_machine(), stats, ours, doubt, why_none)
+
+
+def in_a_line(summary: LoadSummary) -> str:
+    """Sum a run up, for a log."""
+    frames, lateness = summary.frames, summary.tick_lateness_ms
+    figures = ", ".join(
+        f"{name} {value:.2f} ms"
+        for name, value in (("p50", lateness.p50), ("p99", lateness.p99), ("max", lateness.max))
+        if value is not None
+    )
+    verdict = "valid" if summary.validity.ok else "not valid"
+    return f"{verdict}: {frames.received} of {frames.expected} frames, lateness {figures or 'unknown'}"

@@ -1,0 +1,111 @@
+"""
+Connections that come when all is measured, so that it can be seen what one more takes.
+
+They watch, as the spectators of ``steady`` do, and count in no account: they have a witness of their own.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, ClassVar
+
+import gevent
+from gevent.pool import Group
+
+from loadtests.receive.arrivals import ArrivalLog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from loadtests.receive.connection import Connection
+    from loadtests.receive.endings import Ending, Witness
+
+LEAVE_S = 3.0
+"""How long they may take to say goodbye; what is left then is cut off."""
+
+
+class Guests:
+    """
+    Those of one worker.
+
+    ``new_connection`` returns one that tells the witness that it is given, not yet opened. They come evenly over the
+    second, ``per_second`` of them, and have ``timeout_s`` to get their first tick frame.
+
+    """
+
+    have_left: ClassVar[bool] = False
+    """Some had come to this process before, and what they took is free on its heap."""
+
+    def __init__(
+        self, new_connection: Callable[[Witness, int], Connection], per_second: float, timeout_s: float
+    ) -> None:
+        self.log = ArrivalLog()
+        self.up = 0
+        self.settled = 0
+        """How many are up, or were, or have failed to get in."""
+        self._new_connection = new_connection
+        self._per_second = per_second
+        self._timeout_s = timeout_s
+        self._connections: list[Connection] = []
+        self._inside: set[int] = set()
+        self._why_not: Counter[str] = Counter()
+        self._greenlets = Group()
+
+    def bring(self, total: int) -> None:
+        """Have as many more come as are missing of ``total``."""
+        for turn, number in enumerate(range(len(self._connections), total)):
+            connection = self._new_connection(self, number)
+            self._connections.append(connection)
+            self._greenlets.spawn(self._visit, connection, turn / self._per_second)
+
+    def why_not(self) -> str:
+        """Say why some are not up."""
+        return ", ".join(f"{count} x {why}" for why, count in self._why_not.most_common(3))
+
+    def forget_frames(self) -> None:
+        """Forget what they got; call it now and then."""
+        self.log.drain()
+
+    def leave(self) -> None:
+        """Have all leave."""
+        if not self._connections:
+            return
+        Guests.have_left = True
+        leaving = Group()
+        for connection in self._connections:
+            leaving.spawn(connection.close)
+        leaving.join(LEAVE_S)
+        leaving.kill(block=False)
+        self._greenlets.kill(block=False)
+        self._connections.clear()
+
+    # What their connections tell (loadtests.receive.endings.Witness)
+
+    def entered(self, index: int, arrival_us: int) -> None:
+        """Take no note: nothing is expected."""
+
+    def connected(self, index: int, started_us: int, arrival_us: int) -> None:  # noqa: ARG002 - as a witness is told
+        """Count who is in."""
+        self._inside.add(index)
+        self.up += 1
+        self.settled += 1
+
+    def ended(self, index: int, ending: Ending) -> None:
+        """Count who is out."""
+        self._why_not[ending.why] += 1
+        if index in self._inside:
+            self._inside.remove(index)
+            self.up -= 1
+        else:
+            self.settled += 1
+
+    def told(self, index: int, error: str) -> None:
+        """Take no note."""
+
+    def ponged(self, sent_us: int, server_us: int, arrival_us: int) -> None:
+        """Take no note: they do not ping."""
+
+    def _visit(self, connection: Connection, wait_s: float) -> None:
+        gevent.sleep(wait_s)
+        connection.open(self._timeout_s)
+        connection.wait_end()  # as a Locust user does: its greenlet is a part of what a connection takes

@@ -1,0 +1,179 @@
+"""
+The measuring side of one worker while a run lasts: the clocks, the accounts, and what is sampled at both ends.
+
+Knows nothing of Locust: :mod:`loadtests.run.worker` says when, :mod:`loadtests.verdict.summary` makes a summary of what
+it gives.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from loadtests.account.connections import Ledger
+from loadtests.account.recorder import Recorder
+from loadtests.account.worker_figures import Figures, Part
+from loadtests.receive.stamps import now_us
+from loadtests.surroundings.clocks import OffsetWatch, ServerClock, boot_id, is_here
+from loadtests.surroundings.cores import own_cpus, own_pid, sample_machine
+from loadtests.surroundings.hub_lag import DriftProbe
+from shared.measure.histogram import Histogram
+from shared.measure.quota import Quota, read_quotas, throttled_between
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from loadtests.account.room_ticks import ServerSkips, Window
+    from loadtests.surroundings.server_stats import ServerStats
+
+OPEN_BEATS = 15
+"""Of so many beats, 3 s, connections that have ended count as open for the server."""
+CLOCKS_S = 1.0
+"""How often the clocks are looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """One end of the measured window."""
+
+    at_s: float
+    """On the monotonic clock."""
+    cpu_s: float
+    """CPU time of this process."""
+    rss_bytes: int
+
+
+class Measurement:
+    """
+    Measures the connections of one worker to a server whose /stats before the first connection were ``base``.
+
+    ``period_us`` as for :class:`~loadtests.account.recorder.Recorder`. Call :meth:`beat` five times a second from the
+    beginning, :meth:`measure` when it is known what is to be measured, and :meth:`open_window` and
+    :meth:`close_window` when it begins and ends.
+
+    """
+
+    def __init__(self, base: ServerStats | None, period_us: float | None) -> None:
+        self.boot_id = boot_id()
+        self.offsets = OffsetWatch()
+        self.same_host = base is None or is_here(base, self.offsets.offset_us)
+        """A server that does not say is taken for one on this host."""
+        offset_us = self.offsets.offset_us if base is None else base.clock_offset_us
+        self.clock = ServerClock(self.offsets, offset_us if self.same_host else None)
+        if base is not None:  # where nobody pings, it is all that tells of another host's clock
+            self.clock.learn(base.asked_us, base.now_us, base.answered_us)
+            self.clock.update()
+        self.recorder = Recorder(period_us)
+        self.ledger = Ledger(self.recorder, self.clock)
+        self.drift = DriftProbe()
+        self.is_open = False
+        """The window is."""
+        self._clocks_due_s = 0.0
+        self._over: deque[int] = deque([0], OPEN_BEATS)
+        self._opened = self._closed = self._edge()
+        # Of the machine, outside the window: with hundreds of processes it takes milliseconds.
+        self._before = self._after = sample_machine()
+        self._own_cpu_s = 0.0
+        self._quotas: list[Quota] = []
+
+    def beat(self) -> None:
+        """Account for what arrived since the last beat, and look at the clocks once a second."""
+        if time.monotonic() >= self._clocks_due_s:
+            self._clocks_due_s = time.monotonic() + CLOCKS_S
+            self.clock.update()
+        self._over.append(self.ledger.over)
+        self.recorder.take(self.ledger.log.drain(), self.clock.steady_us, self.clock.ahead_us)
+
+    @property
+    def open_lately(self) -> int:
+        """How many connections are open, or were a moment ago: the server may not have noticed yet."""
+        return self.ledger.open_since(self._over[0])
+
+    def server_now_us(self) -> int:
+        """Return the time on the server's clock, as well as we know it."""
+        return self.clock.now_us(now_us())
+
+    def measure(self, window: Window, stages: Sequence[int]) -> None:
+        """Say what is to be measured, before it comes."""
+        self._before, self._own_cpu_s = sample_machine(), time.process_time()
+        self.recorder.measure(window, stages)
+
+    def open_window(self) -> None:
+        """Begin to measure."""
+        self.ledger.ping_rtt = Histogram()
+        self.drift.reset()
+        self.clock.begin()
+        self.is_open = True
+        self._quotas = read_quotas()
+        self._opened = self._edge()
+
+    def close_window(self) -> None:
+        """Stop measuring what this worker does; ticks that were due before are still taken."""
+        self._closed = self._edge()
+        self.is_open = False
+
+    def end(self) -> None:
+        """Say that what was measured has come, or is not waited for any more."""
+        self._after, self._own_cpu_s = sample_machine(), time.process_time() - self._own_cpu_s
+        self._quotas = throttled_between(self._quotas, read_quotas())
+
+    def settle(self, ticks: Mapping[str, list[Any]], skips: dict[str, ServerSkips]) -> None:
+        """
+        Say that nothing is expected any more.
+
+        Args:
+            ticks: what other workers saw of our rooms, as
+                :meth:`~loadtests.account.room_ticks.RoomTicks.to_wire` gives it.
+            skips: the due times that the server says it skipped, by room; nothing where it does not say.
+
+        """
+        self.beat()
+        for name, columns in ticks.items():
+            if name in self.recorder.rooms:
+                self.recorder.rooms[name].take_wire(columns)
+        self._unseen = self.recorder.explain_unseen(skips)
+        self.recorder.settle(self.server_now_us())
+
+    def part(self, worker: int) -> Part:
+        """Return what was measured; call it after :meth:`settle`."""
+        return Part(
+            worker=worker,
+            pid=own_pid(),
+            boot_id=self.boot_id,
+            same_host=self.same_host,
+            cpus=own_cpus(),
+            duration_s=self._closed.at_s - self._opened.at_s,
+            before=self._before,
+            after=self._after,
+            own_cpu_s=self._own_cpu_s,
+            throttled=self._quotas,
+            rss_bytes=self._opened.rss_bytes,
+            clock_step_us=self.offsets.step_us,
+            clock_uncertainty_us=self.clock.uncertainty_us,
+            rooms=list(self.recorder.rooms),
+            unseen=self._unseen.all,
+            lost=self._unseen.lost,
+            unexplained=self._unseen.unexplained,
+            due_times=self.recorder.due_times,
+            period_us=self.recorder.period_us,
+            rush=self.ledger.rush,
+            steps=self.ledger.log.steps.digests,
+            conflicting_steps=self.ledger.log.steps.conflicting,
+            figures=Figures(self.ledger.ping_rtt, self.drift.lag, self._closed.cpu_s - self._opened.cpu_s),
+            groups=self.recorder.groups,
+            stages=self.recorder.stages,
+            stretches=self.recorder.stretches,
+        )
+
+    def close(self) -> None:
+        """Let go of timers and files."""
+        self.drift.stop()
+        self.recorder.close()
+
+    def _edge(self) -> Edge:
+        rss_bytes = psutil.Process().memory_info().rss
+        return Edge(time.monotonic(), time.process_time(), rss_bytes)

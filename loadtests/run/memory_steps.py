@@ -1,0 +1,166 @@
+"""
+What a connection weighs: when the window is over, more come in steps, and server and workers say what they hold.
+
+Nothing else is measured then, so it disturbs nothing. Where it can't be known what one more takes, it says why.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import gevent
+from msgspec.structs import replace
+
+from loadtests.account.memory_slope import STEPS, Plateau, memory_figures
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from loadtests.options import LoadOptions
+    from loadtests.run.workers import Crew
+    from loadtests.surroundings.server_stats import ServerStats
+    from shared.measure.summary import LoadSummary, MemoryFigures
+
+POLL_S = 0.05
+SETTLE_S = 0.3
+"""After the last of a step has got its first tick frame: several ticks at 20 Hz."""
+LIMIT_S = 45.0
+"""As long as all of it may take."""
+FEW = 50
+"""
+Who may have come and gone before the run: what they left free is half of a step, and such steps are trimmed. Of more it
+can't be told how much of it the users of this run have swallowed.
+"""
+
+GENERATOR_PERCENT = 25.0
+"""As :data:`~loadtests.account.memory_slope.WIDEST_PERCENT`, of the workers: logs come and go with every frame."""
+
+NOT_TOLD = "the server has no /stats that tell its memory"
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """Bytes a connection, None where they can't be known, and how that was found."""
+
+    value: float | None
+    figures: MemoryFigures
+
+
+def weigh(
+    summary: LoadSummary,
+    options: LoadOptions,
+    crew: Crew,
+    base: ServerStats | None,
+    ask: Callable[[], ServerStats | None],
+) -> LoadSummary:
+    """
+    Return the summary with what a connection weighs; takes :data:`LIMIT_S` at most, and leaves nobody behind.
+
+    Args:
+        options: :attr:`~loadtests.options.LoadOptions.guests` of them come, at its spawn rate.
+        base: what the server said before the first connection.
+        ask: returns what it says now, None where it does not.
+
+    """
+    visit = _Visit(options, crew, base, ask)
+    try:
+        why_not = visit.why_not_begin() or visit.make_steps()
+    finally:
+        crew.dismiss_guests()
+    of_server = Weight(*memory_figures(visit.server, why_not))
+    of_generator = Weight(*memory_figures(visit.generator, why_not or visit.why_not_generator(), GENERATOR_PERCENT))
+    return with_weights(summary, of_server, of_generator)
+
+
+def with_weights(summary: LoadSummary, of_server: Weight, of_generator: Weight) -> LoadSummary:
+    """Return the summary with both."""
+    changes = {
+        name: replace(figures, rss_per_connection_bytes=weight.value, memory=weight.figures)
+        for name, figures, weight in (
+            ("server", summary.server, of_server),
+            ("generator", summary.generator, of_generator),
+        )
+    }
+    return replace(summary, **changes)
+
+
+class _Visit:
+    def __init__(
+        self, options: LoadOptions, crew: Crew, base: ServerStats | None, ask: Callable[[], ServerStats | None]
+    ) -> None:
+        self.server: list[Plateau] = []
+        self.generator: list[Plateau] = []
+        self._options = options
+        self._crew = crew
+        self._base = base
+        self._ask = ask
+        self._deadline_s = time.monotonic() + LIMIT_S
+        self._users_up = sum(progress.up for progress in crew.progress())
+
+    def why_not_begin(self) -> str:
+        """Look at what there is before the first step; return why there is no use in one, empty where there is."""
+        if self._options.scenario.path is not None:
+            return f"connections of the scenario {self._options.scenario_name} are no spectators"
+        if self._base is None:
+            return NOT_TOLD
+        return self._look() or self._why_not_fresh()
+
+    def make_steps(self) -> str:
+        """Let guests come, step by step; return why that came to nothing, empty where it did not."""
+        for step in range(1, STEPS + 1):
+            guests = self._options.guests * step // STEPS
+            self._crew.bring_guests(guests)
+            while sum(progress.guests_settled for progress in self._crew.progress()) < guests:
+                if time.monotonic() > self._deadline_s:
+                    return f"to let in {self._options.guests} more took longer than {LIMIT_S:g} s"
+                if why := self._crew.failed():
+                    return why
+                gevent.sleep(POLL_S)
+            up = sum(progress.guests for progress in self._crew.progress())
+            if up < guests:
+                why = "; ".join(words for progress in self._crew.progress() if (words := progress.why_no_guests))
+                return f"of {guests} more {up} are in: {why}"
+            gevent.sleep(SETTLE_S)
+            if why := self._look():
+                return why
+        return ""
+
+    def why_not_generator(self) -> str:
+        """Return why it is not known what a connection takes of the workers."""
+        if any(progress.had_guests for progress in self._crew.progress()):
+            return "this generator has had another run before"
+        return ""
+
+    def _look(self) -> str:
+        """Take a plateau down; return why that can't be."""
+        now = self._ask()
+        if now is None or self._base is None:
+            return "the server did not answer GET /stats"
+        if now.process.pid != self._base.process.pid:
+            return f"process {self._base.process.pid} answered before the run, and now {now.process.pid}"
+        self._accepted = now.accepted
+        self.server.append(Plateau(now.connections, now.process.rss_bytes))
+        progress = self._crew.progress()
+        mine = self._users_up + sum(worker.guests for worker in progress)
+        self.generator.append(Plateau(mine, sum(worker.rss_bytes for worker in progress)))
+        return ""
+
+    def _why_not_fresh(self) -> str:
+        """Say who has left memory behind, if it is more than one step takes."""
+        base, up = self._base, self.server[0].connections
+        assert base is not None  # noqa: S101 - there is a plateau
+        if base.accepted is None and (base.connections or base.ticks.count):
+            return "it is not known whom the server had served before: its /stats have no accepted"
+        earlier = 0 if base.accepted is None else base.accepted - base.connections
+        if earlier > FEW:
+            return (
+                f"{earlier} connections had come and gone before this run, and what they left free takes in the next: "
+                "start the server anew"
+            )
+        came = self._users_up if self._accepted is None or base.accepted is None else self._accepted - base.accepted
+        gone = base.connections + came - up
+        if gone > self._options.guests / STEPS:
+            return f"{gone} have left in this run, and what they left free takes in the next"
+        return ""

@@ -1,0 +1,69 @@
+"""
+Sends at due times: one timer of the kernel's for all who send at a rate of their own.
+
+``gevent.sleep`` would round to whole milliseconds, and a greenlet a sender would cost more than what it sends. Knows
+nothing of what is sent.
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+from typing import TYPE_CHECKING, Any
+
+import gevent
+
+from loadtests.receive.stamps import now_us
+from shared.system.timerfd import REALTIME, create_timer, expirations, set_timer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Send = Callable[[int], bool]
+    """Takes when it is due, on CLOCK_REALTIME; returns whether there is a next time."""
+
+
+class Pacer:
+    """Calls senders at their due times, in the hub, until :meth:`stop`."""
+
+    def __init__(self) -> None:
+        self._due: list[tuple[int, int, int, Send]] = []  # due time, order of coming, period, whom to call
+        self._senders = 0
+        self._timer = -1
+        self._watcher: Any = None
+
+    def pace(self, first_due_us: int, period_us: int, send: Send) -> None:
+        """Call ``send`` at ``first_due_us``, and every ``period_us`` from then on until it returns False."""
+        if self._timer < 0:
+            self._timer = create_timer(REALTIME)
+            if self._timer < 0:
+                raise OSError("this system has no timerfd, which messages at a rate of their own need")
+            self._watcher = gevent.get_hub().loop.io(self._timer, 1)
+            self._watcher.start(self._on_time)
+        self._senders += 1
+        heapq.heappush(self._due, (first_due_us, self._senders, period_us, send))
+        if self._due[0][1] == self._senders:  # it is the next one
+            self._arm()
+
+    def stop(self) -> None:
+        """Call nobody any more."""
+        if self._timer >= 0:
+            self._watcher.stop()
+            self._watcher.close()
+            os.close(self._timer)
+            self._timer = -1
+        self._due.clear()
+
+    def _on_time(self) -> None:
+        expirations(self._timer)
+        # What becomes due meanwhile is for the next time: whoever is behind must let the hub read, too.
+        until_us = now_us()
+        while self._due and self._due[0][0] <= until_us:
+            due_us, order, period_us, send = heapq.heappop(self._due)
+            if send(due_us):
+                heapq.heappush(self._due, (due_us + period_us, order, period_us, send))
+        if self._due:
+            self._arm()
+
+    def _arm(self) -> None:
+        set_timer(self._timer, self._due[0][0] * 1000)

@@ -1,0 +1,380 @@
+"""
+A process that has users: what they ask it for, and what the conductor of the run tells it to do.
+
+Locust starts and stops the users; how frames are timed is in :mod:`loadtests.run.measurement`. A run has one such
+worker, or, with ``--processes`` or ``--master``, several that know nothing of each other.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import time
+from collections import deque
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import gevent
+import msgspec
+import psutil
+from gevent.event import Event
+from gevent.pool import Group
+
+from loadtests.account.counts import MAIN
+from loadtests.account.locust_rows import INTERVAL_ERROR, LATENESS, Rows, of_histograms
+from loadtests.receive.connection import Connection
+from loadtests.run.guests import Guests
+from loadtests.run.measurement import Measurement
+from loadtests.run.pacer import Pacer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from loadtests.account.room_ticks import ServerSkips
+    from loadtests.account.worker_figures import Part
+    from loadtests.options import LoadOptions
+    from loadtests.receive.connection import Address, Listener
+    from loadtests.receive.endings import Witness
+    from loadtests.surroundings.server_stats import ServerStats
+
+logger = logging.getLogger("tickbench.load")
+
+BEAT_S = 0.2
+PINGS_A_SECOND = 50
+CLOCKS_AGREE_S = 60.0
+"""So much later than asked for, at most, a window may begin."""
+STATS_MARGIN_US = 2_000_000
+"""The server is asked what it skipped so long before the window, at most."""
+DRAIN_S = 1.0
+"""How long we wait for what was due in the window; two periods and a half, if that is longer, up to the next."""
+MAX_DRAIN_S = 10.0
+DEFAULT_TICK_RATE_HZ = 20.0
+
+Phase = Literal["coming", "measuring", "drained", "settled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a worker is."""
+
+    phase: Phase
+    users: int
+    """That Locust has started."""
+    settled: int
+    """Users that are connected, or have failed to, or wait for their cue."""
+    up: int
+    """Connections that got a tick frame."""
+    why_none: str
+    """Why others did not."""
+    failed: str = ""
+    """Why the worker can't go on, in one line; empty as long as it can."""
+    rss_bytes: int = 0
+    guests: int = 0
+    """That are up, as all that follows of :class:`~loadtests.run.guests.Guests`."""
+    guests_settled: int = 0
+    why_no_guests: str = ""
+    had_guests: bool = False
+    """In a run before."""
+    open: int = 0
+    """Connections that are open, or may still be for the server."""
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return it as plain objects."""
+        return asdict(self)
+
+
+class LoadWorker:
+    """One process's share of one run. Its users call :meth:`connection`; the conductor all that follows ``measure``."""
+
+    def __init__(self, options: LoadOptions, address: Address, base: ServerStats | None, index: int | None) -> None:
+        self.options = options
+        self.base = base
+        self.phase: Phase = "coming"
+        self.opened = Event()
+        """Set when the window opens."""
+        self.pacer = Pacer()
+        self._index = index
+        self._measurement = Measurement(base, self._period_us())
+        self._address = address
+        self._failed = ""
+        self._to_ping: deque[Connection] = deque()
+        self._users = 0
+        self._waiting = 0
+        self._next_turn_s = 0.0
+        self._greenlets = Group()
+        self._had_guests = Guests.have_left
+        self._guests = Guests(self._guest, options.spawn_rate, options.connect_timeout_s)
+        self._stage_starts_us: list[int] = []
+        self._since_s = time.time()  # of what the rows show
+        self._hub: Any = gevent.get_hub()
+        self._process = psutil.Process()
+        self._rss_bytes = 0
+
+    # For users
+
+    @property
+    def tick_rate_hz(self) -> float:
+        """The server's, or what servers have by default."""
+        return DEFAULT_TICK_RATE_HZ if self.base is None else self.base.tick_rate_hz
+
+    @property
+    def speed(self) -> float:
+        """A snake's, in cells a second."""
+        told = None if self.base is None else self.base.settings.speed
+        return self.tick_rate_hz if told is None else told
+
+    def new_user(self) -> int:
+        """Return the number of one more user."""
+        self._users += 1
+        return self._users - 1
+
+    def room_of(self, user: int) -> str | None:
+        """Return the room that a user plays in, None for that of the URL."""
+        if not self.options.room_size:
+            return None
+        # Each worker has rooms of its own, which therefore are as large as was asked for.
+        return f"{self._prefix()}r{user // self.options.room_size}"
+
+    def name_of(self, user: int) -> str:
+        """Return the name that a user plays under; at most 15 characters up to a million users."""
+        return f"{self._prefix()}load{user}"
+
+    def connection(
+        self,
+        room: str | None,
+        group: str,
+        greeting: Callable[[Connection], bytes],
+        on_text: Listener | None = None,
+        *,
+        announced: bool = False,
+    ) -> Connection:
+        """
+        Return a new connection, not yet opened.
+
+        ``announced`` as for :class:`~loadtests.account.room_ticks.RoomTicks`.
+        """
+        target = self.options.target
+        if room is not None and not announced:
+            target = target.in_room(room)
+        index = self._measurement.recorder.add_connection(
+            room or target.room, group, announced=announced, asked_us=self.server_now_us()
+        )
+        ledger = self._measurement.ledger
+        latest = ledger.log.latest(room or target.room)
+        connection = Connection(target, self._address, index, ledger, lambda: greeting(connection), latest, on_text)
+        if self.options.scenario.pings:
+            self._to_ping.append(connection)
+        return connection
+
+    def wait_turn(self) -> None:
+        """Wait until one more connection keeps to the ramp: Locust starts a second's worth of users at once."""
+        now_s = time.monotonic()
+        self._next_turn_s = max(now_s, self._next_turn_s + 1 / self.options.spawn_rate)
+        gevent.sleep(self._next_turn_s - now_s)
+
+    def wait_for_stage(self, stage: int, *, outside: bool) -> None:
+        """Wait until a stage of the window begins; ``outside``, without a connection, one does not hold up the ramp."""
+        self._waiting += outside
+        try:
+            self.opened.wait()
+        finally:
+            self._waiting -= outside
+        begins_us = self._measurement.recorder.window.start + self._stage_starts_us[stage]
+        gevent.sleep(max(0.0, (begins_us - self._measurement.server_now_us()) / 1e6))
+
+    def expect(self, connection: Connection, n: int, due_us: int, sent_us: int) -> tuple[int, int]:
+        """
+        Say that message ``n`` is sent, which will come back as a tick.
+
+        Return its two times on the server's clock, as it shall state them: arrivals are put on that clock, too.
+
+        """
+        add_us = self._measurement.clock.correction_us
+        self._measurement.recorder.expect(connection.index, n, due_us + add_us, sent_us + add_us)
+        return due_us + add_us, sent_us + add_us
+
+    def stop_reading(self, connection: Connection) -> None:
+        """Leave everything that the server sends to a connection in the buffers, and do not wait for it."""
+        connection.stop_reading()
+        self._measurement.recorder.stop_reading(connection.index)
+
+    def excuse(self, connection: Connection) -> None:
+        """Say that a connection would have left by now, whatever had become of it: no more ticks are due to it."""
+        self._measurement.recorder.leave(connection.index, self.server_now_us())
+
+    def record_input(self, connection: Connection, us: int) -> None:
+        """Record how long it took from a key to the frame that shows the turn."""
+        if self._measurement.is_open:
+            self._measurement.recorder.group_of(connection.index).input.record(us)
+
+    # For the conductor
+
+    def start(self) -> None:
+        """Begin."""
+        self._hub.handle_error = self._take_error
+        self._measurement.drift.start()
+        self._spawn(self._beat)
+        if self.options.scenario.pings:
+            self._spawn(self._ping)
+
+    def stop(self) -> None:
+        """End all that was begun."""
+        self._hub.__dict__.pop("handle_error", None)
+        gc.unfreeze()
+        self._greenlets.kill(block=False)
+        self._guests.leave()
+        self.pacer.stop()
+        self._measurement.close()
+
+    def server_now_us(self) -> int:
+        """Return the time on the server's clock."""
+        return self._measurement.server_now_us()
+
+    def progress(self) -> Progress:
+        """Return how far we are."""
+        ledger = self._measurement.ledger
+        settled = ledger.settled + self._waiting
+        return Progress(
+            phase=self.phase,
+            users=self._users,
+            settled=settled,
+            up=ledger.up,
+            why_none=ledger.why_none(),
+            failed=self._failed,
+            rss_bytes=self._rss_bytes,
+            guests=self._guests.up,
+            guests_settled=self._guests.settled,
+            why_no_guests=self._guests.why_not(),
+            had_guests=self._had_guests,
+            open=self._measurement.open_lately,
+        )
+
+    def rows(self) -> Rows:
+        """Return what came so far: since the window opened or, before that, at all."""
+        recorder, in_window = self._measurement.recorder, self.opened.is_set()
+        lateness, error = recorder.latest_lateness, recorder.latest_interval_error
+        if in_window:
+            main = recorder.groups[MAIN]
+            lateness, error = main.tick_lateness, main.interval_error
+        return Rows(self._since_s, in_window, of_histograms({LATENESS: lateness, INTERVAL_ERROR: error}))
+
+    def measure(self, start_us: int, end_us: int) -> None:
+        """Say when the window opens and closes, on the server's clock, before it does."""
+        ahead_s = (start_us - self.server_now_us()) / 1e6
+        if abs(ahead_s) > self.options.warm_up_s + CLOCKS_AGREE_S:  # for ever, for a window of another clock
+            self._failed = (
+                f"the window would begin in {ahead_s:,.0f} s by the server's clock as we have it: what its /stats say "
+                "(now_us) and what its pongs say are two clocks"
+            )
+            return
+        if ahead_s <= 0:  # the first ticks of the window may be in the accounts already
+            self._failed = "the order to measure came when the window had opened: this worker, or the master, is late"
+            return
+        self.phase = "measuring"
+        window = range(start_us, end_us)
+        self._stage_starts_us = self.options.scenario.stage_starts_us(len(window))
+        self._measurement.measure(window, self._stage_starts_us)
+        self._spawn(lambda: self._measure(window))
+
+    def ticks_seen(self) -> dict[str, list[bytes]]:
+        """Return the ticks that were seen of the rooms that other workers may share."""
+        recorder = self._measurement.recorder
+        if self._index is None or self.options.room_size:
+            return {}
+        start_us = recorder.window.start - STATS_MARGIN_US
+        return {name: room.to_wire(start_us) for name, room in recorder.rooms.items() if not room.announced}
+
+    def settle(self, ticks: Mapping[str, list[Any]], skips: dict[str, ServerSkips]) -> None:
+        """Settle the accounts; as :meth:`Measurement.settle`. The :meth:`part` is ready then."""
+        if self.phase == "drained":
+            self._measurement.settle(ticks, skips)
+            self.phase = "settled"
+
+    def part(self) -> Part:
+        """Return our share of the result."""
+        return self._measurement.part(self._index or 0)
+
+    def bring_guests(self, total: int) -> None:
+        """Have as many come, in all, who watch and count in no account."""
+        self._guests.bring(total)
+
+    def dismiss_guests(self) -> None:
+        """Have them leave."""
+        self._spawn(self._guests.leave)
+
+    # Its life
+
+    def _guest(self, witness: Witness, number: int) -> Connection:
+        user = self.new_user()
+        room, target = self.room_of(user), self.options.target
+        if room is not None:
+            target = target.in_room(room)
+        text = msgspec.json.encode(["new_player", self.name_of(user)])
+        return Connection(target, self._address, number, witness, lambda: text, witness.log.latest(room or target.room))
+
+    def _spawn(self, work: Callable[[], None]) -> None:
+        """Do something beside the users; a run does not go on without it."""
+
+        def note(greenlet: Any) -> None:
+            self._failed = f"the load generator failed: {greenlet.exception!r}"
+
+        self._greenlets.spawn(work).link_exception(note)  # gevent prints the traceback
+
+    def _take_error(self, context: Any, kind: Any, value: Any, traceback: Any) -> None:
+        """Have gevent print an error that nobody caught; one in a callback of the hub is the generator's own fault."""
+        type(self._hub).handle_error(self._hub, context, kind, value, traceback)
+        # What was raised in a thread of gevent's pool (its context is a tuple), or in a greenlet, others hear of.
+        if not isinstance(context, gevent.Greenlet | tuple) and issubclass(kind, Exception):
+            self._failed = self._failed or f"the load generator failed: {value!r}"
+
+    def _period_us(self) -> float | None:
+        if self.options.scenario.path is not None:  # an echo of our own messages
+            return 1e6 / self.options.echo_rate_hz if self.options.echo_rate_hz else 0.0
+        return None if self.base is None else 1e6 / self.base.tick_rate_hz
+
+    def _prefix(self) -> str:
+        return "" if self._index is None else f"w{self._index}"
+
+    def _measure(self, window: range) -> None:
+        # What the ramp left behind is collected now, and what stays is never looked at again.
+        gc.collect()
+        gc.freeze()
+        self._sleep_until(window.start)
+        self._measurement.open_window()
+        self._since_s = time.time()
+        self.opened.set()
+        for stage, end_us in enumerate([*self._stage_starts_us[1:], len(window)]):
+            self._sleep_until(window.start + end_us)
+            self._measurement.recorder.end_stage(stage)
+        self._measurement.close_window()
+        drain_s = min(MAX_DRAIN_S, max(DRAIN_S, 2.5e-6 * self._measurement.recorder.period_us))
+        deadline_s = time.monotonic() + drain_s
+        while time.monotonic() < deadline_s and not self._measurement.recorder.caught_up():
+            gevent.sleep(BEAT_S)
+        self._measurement.end()
+        self.phase = "drained"
+
+    def _sleep_until(self, server_us: int) -> None:
+        while (wait_us := server_us - self._measurement.server_now_us()) > 0:
+            gevent.sleep(min(1.0, wait_us / 1e6))  # in pieces: the clock may be corrected meanwhile
+
+    # Beside it
+
+    def _beat(self) -> None:
+        while True:
+            gevent.sleep(BEAT_S)
+            self._measurement.beat()
+            self._guests.forget_frames()
+            self._rss_bytes = self._process.memory_info().rss  # now: what had arrived since the last beat is gone
+
+    def _ping(self) -> None:
+        """Ask for pongs, evenly over the second, of one connection after the other."""
+        while True:
+            gevent.sleep(1 / PINGS_A_SECOND)
+            for _ in range(min(len(self._to_ping), 10)):  # look for one that is up, but not for ever
+                connection = self._to_ping.popleft()
+                if not connection.is_over:
+                    self._to_ping.append(connection)
+                if connection.ticking:
+                    connection.ping()
+                    break

@@ -1,0 +1,248 @@
+"""
+The workers of a run, wherever they are: in this process, or behind Locust's messages.
+
+A worker's reports travel with Locust's own (``report_to_master``), orders by messages of ours. Several workers that
+share a room tell each other, through the master, which ticks they saw of it: only all of them together know what
+each should have received.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Protocol
+
+from loadtests.account.locust_rows import Rows
+from loadtests.account.room_ticks import ServerSkips
+from loadtests.account.worker_figures import Part
+from loadtests.run.worker import Progress
+
+if TYPE_CHECKING:
+    from locust.runners import MasterRunner, WorkerRunner
+
+    from loadtests.run.worker import LoadWorker
+
+logger = logging.getLogger("tickbench.load")
+
+ORDER = "tickbench_order"
+"""The type of the messages from master to worker."""
+REPORT = "tickbench"
+"""Where our report stands in Locust's."""
+REPORT_INTERVAL_S = 0.5
+STATE_MISSING = "missing"
+"""Locust's word for a worker that gives no sign of life; importing it would monkey-patch whoever imports this."""
+
+
+class Crew(Protocol):
+    """All workers of one run."""
+
+    order_takes_s: float
+    """How long before the window an order must be given."""
+    knocks: int
+    """Connections that its workers make before the first user's, to see who is there."""
+
+    def progress(self) -> list[Progress]:
+        """Return how far each worker is; those that said nothing yet, or are gone, are left out."""
+
+    def rows(self) -> list[Rows]:
+        """Return what each counted so far, for a table."""
+
+    def lost(self) -> list[str]:
+        """Return the workers that are gone."""
+
+    def silent(self) -> list[str]:
+        """Return the workers of which there is no part; at the end, all that they measured is lost."""
+
+    def failed(self) -> str:
+        """Return why a worker could not begin, or go on, in one line; empty where all could."""
+
+    def measure(self, start_us: int, end_us: int) -> None:
+        """Have all measure from when to when, on the server's clock."""
+
+    def settle(self, skips: dict[str, ServerSkips]) -> None:
+        """Have all settle their accounts."""
+
+    def parts(self) -> list[Part]:
+        """Return what each worker measured; those that have not settled are left out."""
+
+    def bring_guests(self, total: int) -> None:
+        """Have as many guests come, of all workers together, in all."""
+
+    def dismiss_guests(self) -> None:
+        """Have them leave."""
+
+
+class LocalCrew:
+    """The one worker in this process."""
+
+    order_takes_s = 0.3
+    knocks = 0
+
+    def __init__(self, worker: LoadWorker) -> None:
+        self._worker = worker
+
+    def progress(self) -> list[Progress]:
+        """Return how far it is."""
+        return [self._worker.progress()]
+
+    def rows(self) -> list[Rows]:
+        """Return what it counted so far."""
+        return [self._worker.rows()]
+
+    def lost(self) -> list[str]:
+        """Return nobody."""
+        return []
+
+    def silent(self) -> list[str]:
+        """Return nobody: without it there is no run."""
+        return []
+
+    def failed(self) -> str:
+        """Return why it can't go on."""
+        return self._worker.progress().failed
+
+    def measure(self, start_us: int, end_us: int) -> None:
+        """Have it measure."""
+        self._worker.measure(start_us, end_us)
+
+    def settle(self, skips: dict[str, ServerSkips]) -> None:
+        """Have it settle its accounts."""
+        self._worker.settle({}, skips)
+
+    def parts(self) -> list[Part]:
+        """Return what it measured."""
+        return [self._worker.part()] if self._worker.phase == "settled" else []
+
+    def bring_guests(self, total: int) -> None:
+        """Have it bring them."""
+        self._worker.bring_guests(total)
+
+    def dismiss_guests(self) -> None:
+        """Have them leave."""
+        self._worker.dismiss_guests()
+
+
+class RemoteCrew:
+    """The workers that are connected to this master when a run begins; ``run`` tells its reports from others'."""
+
+    order_takes_s = 1.5
+
+    def __init__(self, runner: MasterRunner, run: str) -> None:
+        self._runner = runner
+        self._run = run
+        self._members = [client.id for client in runner.clients.all]
+        self.knocks = len(self._members)
+        self._reports: dict[str, dict[str, Any]] = {}
+        self._parts: dict[str, Part] = {}
+
+    def take_report(self, client_id: str, report: dict[str, Any]) -> None:
+        """Take what a worker says of itself."""
+        if report.get("run") == self._run and client_id in self._members:
+            self._reports[client_id] = report
+            if "part" in report:
+                self._parts[client_id] = Part.from_wire(report["part"])
+
+    def progress(self) -> list[Progress]:
+        """Return how far each is that has said something and is not gone."""
+        gone = self.lost()
+        reports = [report for client, report in self._reports.items() if client not in gone]
+        return [Progress(**report["progress"]) for report in reports if "progress" in report]
+
+    def rows(self) -> list[Rows]:
+        """Return what each said last that it counted, gone or not."""
+        return [Rows.from_wire(report["rows"]) for report in self._reports.values() if "rows" in report]
+
+    def lost(self) -> list[str]:
+        """Return those that are gone, or send no signs of life (Locust's own count: 3 s)."""
+        clients = self._runner.clients
+        return [
+            member
+            for member in self._members
+            if member not in self._parts and (member not in clients or clients[member].state == STATE_MISSING)
+        ]
+
+    def silent(self) -> list[str]:
+        """Return those whose part has not come, gone or not."""
+        return [member for member in self._members if member not in self._parts]
+
+    def failed(self) -> str:
+        """Return why the first of those could not begin, or go on, that could not."""
+        failed = [report["failed"] for report in self._reports.values() if "failed" in report]
+        failed += [report["progress"]["failed"] for report in self._reports.values() if "progress" in report]
+        return next((why for why in failed if why), "")
+
+    def measure(self, start_us: int, end_us: int) -> None:
+        """Have all measure."""
+        self._order({"do": "measure", "start_us": start_us, "end_us": end_us})
+
+    def settle(self, skips: dict[str, ServerSkips]) -> None:
+        """Tell each what the others saw, and have it settle its accounts."""
+        seen = {client: report.get("seen", {}) for client, report in self._reports.items()}
+        for client in seen:
+            ticks: dict[str, list[Any]] = {}
+            for other, rooms in seen.items():
+                if other != client:
+                    for name, columns in rooms.items():
+                        mine = ticks.setdefault(name, [b"", b"", b""])
+                        ticks[name] = [old + bytes(new) for old, new in zip(mine, columns, strict=True)]
+            self._order({"do": "settle", "ticks": ticks, "skips": skips}, client)
+
+    def parts(self) -> list[Part]:
+        """Return what was measured by those that have settled, in order of their numbers."""
+        return sorted(self._parts.values(), key=lambda part: part.worker)
+
+    def bring_guests(self, total: int) -> None:
+        """Have each bring its share."""
+        there = [member for member in self._members if member not in self.lost()]
+        for place, client in enumerate(there):
+            share = total * (place + 1) // len(there) - total * place // len(there)
+            self._order({"do": "bring", "total": share}, client)
+
+    def dismiss_guests(self) -> None:
+        """Have them leave."""
+        self._order({"do": "dismiss"})
+
+    def _order(self, order: dict[str, Any], client_id: str | None = None) -> None:
+        self._runner.send_message(ORDER, {"run": self._run, **order}, client_id)
+
+
+class Member:
+    """A worker's end of the line to the master, for one run."""
+
+    def __init__(self, run: str, worker: LoadWorker | None, failed: str = "") -> None:
+        self._run = run
+        self._worker = worker
+        self._failed = failed
+        self._part_told = False
+
+    def report(self) -> dict[str, Any]:
+        """Return what the master shall know by now."""
+        report: dict[str, Any] = {"run": self._run}
+        if self._worker is None:
+            return report | {"failed": self._failed}
+        report["progress"] = self._worker.progress().to_wire()
+        report["rows"] = self._worker.rows().to_wire()
+        if self._worker.phase == "drained":
+            report["seen"] = self._worker.ticks_seen()
+        if self._worker.phase == "settled" and not self._part_told:  # it is large
+            self._part_told = True
+            report["part"] = self._worker.part().to_wire()
+        return report
+
+    def take_order(self, order: dict[str, Any]) -> None:
+        """Do what the master says."""
+        if order.get("run") != self._run or self._worker is None:
+            return
+        if order["do"] == "measure":
+            self._worker.measure(order["start_us"], order["end_us"])
+        elif order["do"] == "settle":
+            skips = {room: ServerSkips(*of) for room, of in order["skips"].items()}
+            self._worker.settle(order["ticks"], skips)
+        elif order["do"] == "bring":
+            self._worker.bring_guests(order["total"])
+        elif order["do"] == "dismiss":
+            self._worker.dismiss_guests()
+
+
+def listen_for_orders(runner: WorkerRunner, take: Any) -> None:
+    """Hand the master's orders to ``take`` as they come."""
+    runner.register_message(ORDER, lambda environment, msg: take(msg.data))  # noqa: ARG005 - Locust passes both by name

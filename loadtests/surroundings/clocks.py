@@ -1,0 +1,158 @@
+"""
+Our clock and the server's.
+
+A tick's times are on the server's epoch clock: its monotonic clock plus an offset that it took at its start and gives
+as ``clock_offset_us``. Arrivals are on CLOCK_REALTIME. On one host both have the same monotonic clock, so what must be
+added to an arrival is the difference of the two offsets; ours changes only when somebody steps the clock. On two hosts
+the difference is estimated from pings: of the latest, the one with the least round trip counts (Cristian, 1989). Until
+one is answered, that of the server's /stats before the first connection does.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from loadtests.surroundings.server_stats import ServerStats
+
+STEP_US = 100
+"""A smaller change of the offset is the error of reading two clocks one after the other."""
+SAME_US = 1000
+"""Within which, beside the time that an answer took, two clocks are taken for one."""
+PING_MEMORY_US = 10_000_000
+"""How old a ping may be that the other host's clock is estimated from: two clocks drift apart by 20 us a second."""
+
+ReadNs = Callable[[], int]
+
+
+def boot_id() -> str | None:
+    """Return this host's boot id, None where the system has none."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return None
+
+
+def is_here(stats: ServerStats, offset_us: int) -> bool:
+    """
+    Return whether a server is on this host and has its monotonic clock, whose offset is ``offset_us``.
+
+    The boot id alone does not say so: in a time namespace (time_namespaces(7)), and on a machine that was cloned while
+    it ran, the clock is another one. Then what it says its time is does not fit between our question and its answer.
+
+    """
+    if stats.boot_id != boot_id():
+        return False
+    ahead_us = stats.clock_offset_us - offset_us
+    return stats.asked_us + ahead_us - SAME_US <= stats.now_us <= stats.answered_us + ahead_us + SAME_US
+
+
+class OffsetWatch:
+    """Follows the offset of CLOCK_REALTIME from the monotonic clock; call :meth:`sample` once a second."""
+
+    def __init__(self, wall_ns: ReadNs = time.time_ns, monotonic_ns: ReadNs = time.monotonic_ns) -> None:
+        self._wall_ns = wall_ns
+        self._monotonic_ns = monotonic_ns
+        self.offset_us = self._read_us()
+        self.step_us = 0
+        """All steps of the clock so far, to and fro, added up."""
+
+    def sample(self) -> None:
+        """Read the clocks; take note of a step."""
+        offset_us = self._read_us()
+        change = abs(offset_us - self.offset_us)
+        if change > STEP_US:
+            self.step_us += change
+        self.offset_us = offset_us
+
+    def _read_us(self) -> int:
+        """Read the wall clock between two readings of the monotonic one; of five times, the quickest counts."""
+        readings = []
+        for _ in range(5):
+            before = self._monotonic_ns()
+            wall = self._wall_ns()
+            after = self._monotonic_ns()
+            readings.append((after - before, wall - (before + after) // 2))
+        return min(readings)[1] // 1000
+
+
+class Estimate(NamedTuple):
+    """Of a ping: how far the server's clock is ahead of our steady one, give or take half the round trip."""
+
+    rtt_us: int
+    ahead_us: int
+    at_us: int
+
+
+class ServerClock:
+    """
+    What to add to our clock to have the server's.
+
+    ``offset_us`` is the ``clock_offset_us`` of a server on this host, or ours where it gives none and its clock is
+    taken for ours; None for a server on another host: then :meth:`learn` estimates.
+
+    """
+
+    def __init__(self, watch: OffsetWatch, offset_us: int | None) -> None:
+        self.steady_us = 0
+        """What to add to our clock to have one that goes on evenly, whoever sets ours."""
+        self.ahead_us = 0
+        """How far the server's is ahead of that; on another host an estimate that changes."""
+        self._watch = watch
+        self._first_offset_us = watch.offset_us
+        self._offset_us = offset_us
+        self._pings: deque[Estimate] = deque()
+        self.uncertainty_us: int | None = None if self.is_estimated else 0
+        """Half the round trip of the best ping, the worst so far; None until one was answered."""
+        self.update()
+
+    @property
+    def correction_us(self) -> int:
+        """What to add to our clock to have the server's."""
+        return self.steady_us + self.ahead_us
+
+    @property
+    def is_estimated(self) -> bool:
+        """Whether the server's clock is known from pings only."""
+        return self._offset_us is None
+
+    def update(self) -> None:
+        """Look at the clocks; call it once a second."""
+        self._watch.sample()
+        if self._offset_us is not None:
+            self.steady_us = self._offset_us - self._watch.offset_us
+            return
+        self.steady_us = self._first_offset_us - self._watch.offset_us
+        if self._pings:
+            best = min(self._pings)
+            self.ahead_us = best.ahead_us
+            self.uncertainty_us = max(self.uncertainty_us or 0, best.rtt_us // 2 + 1)
+
+    def learn(self, sent_us: int, server_us: int, arrival_us: int) -> None:
+        """Take in a ping of another host: sent and arrived by our clock, answered at ``server_us`` by the server's."""
+        if not self.is_estimated or arrival_us < sent_us or self._was_stepped():
+            return
+        ahead_us = server_us - (sent_us + arrival_us) // 2 - self.steady_us
+        self._pings.append(Estimate(arrival_us - sent_us, ahead_us, arrival_us))
+        while self._pings[0].at_us < arrival_us - PING_MEMORY_US:
+            self._pings.popleft()
+
+    def _was_stepped(self) -> bool:
+        """Return whether our clock was set since it was last looked at: who knows by which one a ping was sent."""
+        offset_us = self._watch.offset_us
+        self._watch.sample()
+        self.steady_us = self._first_offset_us - self._watch.offset_us
+        return abs(self._watch.offset_us - offset_us) > STEP_US
+
+    def begin(self) -> None:
+        """Forget what was uncertain before the window."""
+        if self._pings:
+            self.uncertainty_us = min(self._pings).rtt_us // 2 + 1
+
+    def now_us(self, own_us: int) -> int:
+        """Return a time of ours on the server's clock."""
+        return own_us + self.correction_us

@@ -1,0 +1,58 @@
+"""
+How late the hub gets round to things: a timer of the kernel's whose every due time is compared with the clock.
+
+Knows nothing of the load. Linux only, as is timerfd; ``gevent.sleep`` would add its own rounding to whole milliseconds.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any, Final
+
+import gevent
+
+from shared.measure.histogram import Histogram
+from shared.system.timerfd import MONOTONIC, create_timer, expirations, set_timer
+
+PERIOD_NS: Final = 20_000_000
+
+
+class DriftProbe:
+    """Records the lag of the hub every 20 ms, from :meth:`start` to :meth:`stop`; a long one counts in each period."""
+
+    def __init__(self) -> None:
+        self.lag = Histogram()
+        self._due_ns = 0
+        self._timer = -1
+        self._watcher: Any = None
+
+    def start(self) -> bool:
+        """Begin; return False where the system has no such timer."""
+        self._timer = create_timer(MONOTONIC)
+        if self._timer < 0:
+            return False
+        self._due_ns = time.monotonic_ns() + PERIOD_NS
+        set_timer(self._timer, self._due_ns, PERIOD_NS)
+        self._watcher = gevent.get_hub().loop.io(self._timer, 1)
+        self._watcher.start(self._on_expired)
+        return True
+
+    def reset(self) -> None:
+        """Forget the lags so far."""
+        self.lag = Histogram()
+
+    def stop(self) -> None:
+        """Let go of the timer."""
+        if self._timer >= 0:
+            self._watcher.stop()
+            self._watcher.close()
+            os.close(self._timer)
+            self._timer = -1
+
+    def _on_expired(self) -> None:
+        expired = expirations(self._timer)
+        now_ns = time.monotonic_ns()
+        for _ in range(expired):
+            self.lag.record((now_ns - self._due_ns) // 1000)
+            self._due_ns += PERIOD_NS

@@ -1,0 +1,86 @@
+"""Whether there is a server at all, before a load is sent to it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from typing import TYPE_CHECKING
+
+from loadtests.receive.connection import reason_of
+from loadtests.receive.frames import Handshake, PeerError
+
+if TYPE_CHECKING:
+    from loadtests.receive.connection import Address
+    from shared.wire.target import Target
+
+TIMEOUT_S = 5.0
+"""For the whole handshake, however its answer comes."""
+MAX_ADDRESSES = 4
+ECHO_PATH = "/echo"
+
+
+class NoServerError(Exception):
+    """There is nothing to load; its text is one line for a person."""
+
+
+def resolve(target: Target) -> list[Address]:
+    """
+    Return the addresses of the target, at least one; the first is the one to try first.
+
+    Raises:
+        NoServerError: no such host.
+
+    """
+    try:
+        found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:  # the latter for a name that is none
+        raise NoServerError(f"no such host: {target.host}") from error
+    return [(family, address) for family, _, _, _, address in found]
+
+
+def knock(target: Target) -> Address:
+    """
+    Do one WebSocket handshake with the target, and leave; return the first of its addresses where somebody listens.
+
+    Raises:
+        NoServerError: nobody listens, or what answers is no WebSocket server. (A 503 is an answer.)
+
+    """
+    why = ""
+    for family, address in resolve(target)[:MAX_ADDRESSES]:
+        try:
+            with socket.socket(family, socket.SOCK_STREAM) as connection:
+                connection.settimeout(TIMEOUT_S)
+                connection.connect(address)
+                _shake_hands(connection, Handshake(target, os.urandom(16)))
+        except TimeoutError:
+            why = f"{target.place} does not answer within {TIMEOUT_S:g} s"
+        except OSError as error:  # this host may have no IPv6
+            why = f"no server at {target.place}: {reason_of(error)}"
+        except PeerError as error:
+            if str(error) != "HTTP status 503":
+                raise NoServerError(f"no WebSocket at {target.url}: {error}{_hint(target, error)}") from error
+            return family, address
+        else:
+            return family, address
+    raise NoServerError(why)
+
+
+def _hint(target: Target, error: PeerError) -> str:
+    needs_echo = target.path == ECHO_PATH and str(error) == "HTTP status 404"
+    return " (the scenario echo needs a server that was started with --echo)" if needs_echo else ""
+
+
+def _shake_hands(connection: socket.socket, handshake: Handshake) -> None:
+    deadline_s = time.monotonic() + TIMEOUT_S
+    connection.sendall(handshake.request())
+    received = b""
+    while not handshake.response_end(received):
+        if (left_s := deadline_s - time.monotonic()) <= 0:
+            raise TimeoutError
+        connection.settimeout(left_s)
+        data = connection.recv(4096)
+        if not data:
+            raise PeerError("the connection was closed without an answer to the handshake")
+        received += data

@@ -1,0 +1,228 @@
+"""
+What the server says of itself in /stats. A server that has no such page is loaded all the same.
+
+Whoever answers may be anybody's server: an answer takes bounded time and room, and what can't be so is not taken in.
+What follows from two answers is :mod:`loadtests.account.server_figures`'s to work out.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import socket
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+
+from loadtests.receive.connection import reason_of
+from loadtests.receive.stamps import now_us
+from loadtests.surroundings.reachability import NoServerError, knock
+from shared.measure.histogram import HistogramSummary  # noqa: TC001 - msgspec reads the annotations
+from shared.measure.quota import Quota  # noqa: TC001 - as above
+from shared.plain import plain
+
+if TYPE_CHECKING:
+    from loadtests.receive.connection import Address
+    from shared.wire.target import Target
+
+TIMEOUT_S = 10.0
+"""For the whole answer, however it comes."""
+MAX_BYTES = 4 * 1024 * 1024
+"""Of the whole answer; 1,000 rooms take 0.2 MB."""
+PIECE_BYTES = 64 * 1024
+MAX_WORDS = 160
+"""How much is told of what is wrong with an answer."""
+
+_EXACT = 2**53
+"""Beyond it a JSON number is no exact integer for everybody; in microseconds it is 285 years."""
+Count = Annotated[int, msgspec.Meta(ge=0, le=_EXACT)]
+Moment = Annotated[int, msgspec.Meta(ge=0, le=_EXACT)]
+"""Microseconds since the epoch."""
+Core = Annotated[int, msgspec.Meta(ge=0, lt=2**16)]
+Name = Annotated[str, msgspec.Meta(max_length=200)]
+
+
+class RoomStats(msgspec.Struct, frozen=True):
+    """One of ``rooms``."""
+
+    name: str
+    n: Count = 0
+    """The tick that comes next."""
+    skipped_ticks: Count = 0
+
+
+class TickStats(msgspec.Struct, frozen=True):
+    """``ticks``."""
+
+    count: Count
+    skipped_ticks: Count
+    overruns: Count
+    start_lateness_ms: HistogramSummary
+    compute_ms: HistogramSummary
+    fanout_ms: HistogramSummary
+
+
+class ProcessStats(msgspec.Struct, frozen=True):
+    """``process``."""
+
+    pid: Count
+    cpu_s: Annotated[float, msgspec.Meta(ge=0, le=1e12)]
+    rss_bytes: Count
+    cpus: list[Core] | None = None
+    children: list[Count] = []
+    quotas: list[Quota] = []
+
+
+class SettingsStats(msgspec.Struct, frozen=True):
+    """``settings``."""
+
+    speed: Annotated[float, msgspec.Meta(gt=0, le=1_000_000)] | None = None
+    """In cells a second; None: a snake moves with every tick."""
+    bots: Count = 0
+
+
+class ServerStats(msgspec.Struct, frozen=True):
+    """As much of /stats as the generator has a use for."""
+
+    boot_id: Name
+    clock_offset_us: Annotated[int, msgspec.Meta(ge=-_EXACT, le=_EXACT)]
+    now_us: Moment
+    tick_rate_hz: Annotated[float, msgspec.Meta(ge=0.001, le=1_000_000)]
+    connections: Count
+    ticks: TickStats
+    process: ProcessStats
+    rooms: list[RoomStats] = []
+    settings: SettingsStats = SettingsStats()
+    slow_skips: Count = 0
+    slow_closed: Count = 0
+    accepted: Count | None = None
+    """Upgrades, since the start of the server; None where it does not tell."""
+    frames_sent: Count | None = None
+    """Ticks' frames, to whomever; None where it does not tell."""
+    asked_us: int = 0
+    """When we asked, on our CLOCK_REALTIME; as the next three, not from the page."""
+    answered_us: int = 0
+    asked_s: float = 0.0
+    """The same on our monotonic clock."""
+    answered_s: float = 0.0
+
+
+class NotOursError(Exception):
+    """What was answered is no /stats of ours; its text says in a few words what is wrong with it."""
+
+
+def fetch_stats(target: Target, address: Address) -> ServerStats:
+    """
+    Return what the server of ``target`` at ``address`` says; takes at most :data:`TIMEOUT_S`.
+
+    Raises:
+        NotOursError: it has no /stats of ours, or says there what cannot be.
+        OSError: it can't be reached, or does not answer in time.
+
+    """
+    family, where = address
+    # Not whichever address its name has by now.
+    with socket.socket(family, socket.SOCK_STREAM) as connection:
+        reader = _BoundedReader(connection, time.monotonic() + TIMEOUT_S)
+        reader.connect(where)
+        asked_us, asked_s = now_us(), time.monotonic()
+        connection.sendall(
+            f"GET /stats HTTP/1.1\r\nHost: {target.authority}\r\nConnection: close\r\n\r\n".encode("ascii")
+        )
+        body, answered_us, answered_s = _read_page(reader)
+    return msgspec.structs.replace(
+        decode_stats(body), asked_us=asked_us, answered_us=answered_us, asked_s=asked_s, answered_s=answered_s
+    )
+
+
+def decode_stats(body: bytes) -> ServerStats:
+    """
+    Return what a page says; every number of it is in a range in which it can be reckoned with.
+
+    Raises:
+        NotOursError: it is none of ours, or says what cannot be.
+
+    """
+    try:
+        page = msgspec.json.decode(body, type=ServerStats)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise NotOursError(plain(str(error), MAX_WORDS)) from error
+    # The only words of it that are ever told.
+    quotas = [msgspec.structs.replace(quota, group=plain(quota.group)) for quota in page.process.quotas]
+    return msgspec.structs.replace(page, process=msgspec.structs.replace(page.process, quotas=quotas))
+
+
+def find_server(target: Target) -> tuple[Address, ServerStats | None, str]:
+    """
+    Return where the server is that the load is for, and its /stats: None where it has none of ours, and why not.
+
+    Raises:
+        NoServerError: there is no server.
+
+    """
+    address = knock(target)
+    try:
+        return address, fetch_stats(target, address), ""
+    except NotOursError as error:
+        return address, None, str(error)
+    except http.client.RemoteDisconnected:
+        return address, None, "it hangs up"
+    except OSError as error:
+        raise NoServerError(f"{target.place} does not answer GET /stats: {reason_of(error)}") from error
+
+
+class _BoundedReader(io.RawIOBase):
+    """Reads from a connection up to a deadline of the monotonic clock, and up to :data:`MAX_BYTES`."""
+
+    def __init__(self, connection: socket.socket, deadline_s: float) -> None:
+        super().__init__()
+        self._connection = connection
+        self._deadline_s = deadline_s
+        self._left_bytes = MAX_BYTES
+
+    def connect(self, where: Any) -> None:
+        self._wait_no_longer()
+        self._connection.connect(where)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._wait_no_longer()
+        size = self._connection.recv_into(buffer)
+        self._left_bytes -= size
+        if self._left_bytes < 0:
+            raise NotOursError(f"more than {MAX_BYTES // 2**20} MiB")
+        return size
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """Return what http.client reads a response from."""
+        return io.BufferedReader(self)
+
+    def _wait_no_longer(self) -> None:
+        left_s = self._deadline_s - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError(f"no whole answer in {TIMEOUT_S:g} s")
+        self._connection.settimeout(left_s)
+
+
+def _read_page(reader: _BoundedReader) -> tuple[bytes, int, float]:
+    """Return a page, and when its head came, on CLOCK_REALTIME in microseconds and on the monotonic clock."""
+    response = http.client.HTTPResponse(reader, method="GET")  # type: ignore[arg-type] # it asks for makefile only
+    try:
+        response.begin()
+        answered_us, answered_s = now_us(), time.monotonic()
+        if response.status != http.HTTPStatus.OK:
+            raise NotOursError(f"HTTP status {response.status}")
+        # In pieces: whoever says that there are terabytes to come would have room made for them.
+        pieces = iter(lambda: response.read(PIECE_BYTES), b"")
+        return b"".join(pieces), answered_us, answered_s
+    except http.client.RemoteDisconnected:
+        raise  # an OSError, too: it may answer another time
+    except http.client.HTTPException as error:
+        raise NotOursError(plain(f"no HTTP: {error!r}", MAX_WORDS)) from error
+    except ValueError as error:  # of a length, or the size of a chunk, that is none
+        raise NotOursError(plain(f"no HTTP: {error}", MAX_WORDS)) from error
+    finally:
+        response.close()

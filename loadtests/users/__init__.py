@@ -1,0 +1,1 @@
+"""Who comes to the game, and what they know of it."""

@@ -1,0 +1,242 @@
+"""Who can come to the game: what all users of the load can do. The scenarios tell what they do."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+
+import gevent
+import msgspec
+from locust import User
+from locust.exception import StopUser
+
+from loadtests.account.counts import MAIN
+from loadtests.receive.stamps import now_us
+from loadtests.scenario import is_among
+from loadtests.users.board import DIRECTIONS, Board
+from loadtests.users.presses import KeyWatch
+
+if TYPE_CHECKING:
+    from locust.env import Environment
+
+    from loadtests.options import LoadOptions
+    from loadtests.receive.connection import Connection
+    from loadtests.run.worker import LoadWorker
+
+
+class SnakeUser(User):
+    """Is one connection at a time, which :meth:`enter` opens."""
+
+    abstract = True
+    worker: ClassVar[LoadWorker]
+    """Of the run that is on."""
+    is_off: ClassVar[bool] = False
+    """There is no run in this process: whoever is sent here goes home."""
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        self.connection: Connection | None = None
+        if not self.is_off:
+            self.number = self.worker.new_user()
+            self.room = self.worker.room_of(self.number)
+
+    def on_start(self) -> None:
+        """Go home if there is no run."""
+        if self.is_off:
+            self.go_home()
+
+    @property
+    def options(self) -> LoadOptions:
+        """What is asked of the run."""
+        return self.worker.options
+
+    def is_among(self, percent: float) -> bool:
+        """Return whether this user belongs to ``percent`` of all, who are spread evenly."""
+        return is_among(self.number, percent)
+
+    def enter(self, group: str = MAIN, *, at_once: bool = False) -> bool:
+        """Connect, when it is one's turn or ``at_once``, and wait for the first tick; return whether it came."""
+        if not at_once:
+            self.worker.wait_turn()
+        self.connection = self.worker.connection(
+            self.room, group, lambda _: self.greeting(), self.on_text if self.listens() else None
+        )
+        return self.connection.open(self.options.connect_timeout_s)
+
+    def stay(self, seconds: float | None = None) -> None:
+        """Stay connected, to the end or for a while; go home if the connection ends before."""
+        if self.connection is not None:
+            self.connection.wait_end(seconds)
+        if seconds is None or self.connection is None or self.connection.is_over:
+            self.go_home()
+
+    def leave(self) -> None:
+        """Say goodbye, as planned: from now on nothing is due to this user, even if the connection had failed."""
+        if self.connection is not None:
+            self.connection.close()
+            self.worker.excuse(self.connection)
+
+    def go_home(self) -> NoReturn:
+        """End this user's part in the run."""
+        raise StopUser
+
+    def rest(self, seconds: float) -> None:
+        """Do nothing for a while, connected or not."""
+        gevent.sleep(seconds)
+
+    def stop_reading(self) -> None:
+        """Leave everything that the server sends in the buffers."""
+        if self.connection is not None:
+            self.worker.stop_reading(self.connection)
+
+    def wait_for_stage(self, stage: int = 0) -> None:
+        """Wait until a stage of the measured window begins: 0 is its start."""
+        self.worker.wait_for_stage(stage, outside=self.connection is None)
+
+    def greeting(self) -> bytes:
+        """Return the first message: who we are."""
+        return msgspec.json.encode(["new_player", self.worker.name_of(self.number)])
+
+    def listens(self) -> bool:
+        """Return whether this kind of user looks into the messages it gets."""
+        return False
+
+    def on_text(self, n: int, text: bytes, arrival_us: int) -> None:
+        """Look into a message: that of tick ``n``, or (n is -1) another. Called in the hub: never wait here."""
+
+    def on_stop(self) -> None:
+        """Close the connection, when Locust says so, or the user has gone home: what was due to it before still is."""
+        if self.connection is not None:
+            self.connection.close()
+
+
+class SnakePlayer(SnakeUser):
+    """Sees the field, and has a snake on it now and then."""
+
+    abstract = True
+    boards: ClassVar[defaultdict[str | None, Board]] = defaultdict(Board)
+    """One a room: all in it see the same."""
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        self.player_id: int | None = None
+        self._asked_us = 0
+        if not self.is_off:
+            self.board = self.boards[self.room]
+            self._keys = KeyWatch(self.worker.speed)
+
+    def join(self) -> None:
+        """Ask for a snake, at most once a second: a game that is full says so each time."""
+        if self.connection is not None and now_us() - self._asked_us > 1_000_000:
+            self._asked_us = now_us()
+            self.connection.send_text(b'["join"]')
+
+    def press(self, key: int) -> None:
+        """Press a key, by its code; how long it takes until the turn is seen is measured."""
+        if self.connection is None:
+            return
+        self._keys.press(DIRECTIONS[key], now_us(), self.board.last_n)
+        self.connection.send_text(b"%d" % key)
+
+    def is_alive(self) -> bool:
+        """Return whether the player's snake is in the field."""
+        return self.player_id in self.board.heads
+
+    def way_on(self, seconds: float, whim: float) -> int | None:
+        """Return the key to press so that the snake lives ``seconds`` longer, or on a ``whim`` (0 to 1), or None."""
+        if self.player_id is None:
+            return None
+        cells = math.ceil((seconds + 2 / self.worker.tick_rate_hz) * self.worker.speed)  # a key takes a tick or two
+        key = self.board.way_out(self.player_id, lookahead=cells)
+        if key is None and random.random() < whim:
+            return self.board.side_way(self.player_id, lookahead=cells)
+        return key
+
+    def listens(self) -> bool:
+        """Return True: players look where they are going."""
+        return True
+
+    def on_text(self, n: int, text: bytes, arrival_us: int) -> None:
+        """Learn who one is, what the field looks like, and whether the snake has turned."""
+        if n < 0 and self.player_id is None:
+            self.player_id = _player_id(text)
+        self.board.take(n, text)
+        if n < 0 or self.player_id is None or self.connection is None:
+            return
+        took_us = self._keys.look(self.board.heads.get(self.player_id), n, arrival_us)
+        if took_us is not None:
+            self.worker.record_input(self.connection, took_us)
+
+
+class EchoUser(SnakeUser):
+    """Sends messages that look like tick frames, and gets them back."""
+
+    abstract = True
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        self.room = f"echo{self.number}"  # a room of ours, whose ticks are what this user sends
+        self._n = 0
+        self._period_us = round(1e6 / self.options.echo_rate_hz) if self.options.echo_rate_hz else 0
+        self._pad = "." * max(0, self.options.echo_bytes - ECHO_HEAD_BYTES)
+
+    def enter(self, group: str = MAIN, *, at_once: bool = False) -> bool:
+        """Connect, and wait until the first message comes back."""
+        if not at_once:
+            self.worker.wait_turn()
+        listener = None if self._period_us else self.on_text
+        self.connection = self.worker.connection(
+            self.room, group, lambda connection: self._message(connection, now_us()), listener, announced=True
+        )
+        return self.connection.open(self.options.connect_timeout_s)
+
+    def keep_sending(self) -> None:
+        """Send at the rate that was asked for, whatever comes back (an open loop); or when the last came back."""
+        if self._period_us and self.connection is not None:
+            # Spread over the period by the golden ratio, as the server's rooms are.
+            phase_us = int(self._period_us * (self.number * 0.6180339887498949 % 1))
+            self.worker.pacer.pace(now_us() + phase_us, self._period_us, self._send)
+        elif self.connection is not None:
+            self._send(now_us())
+
+    def on_text(self, n: int, text: bytes, arrival_us: int) -> None:  # noqa: ARG002 - what came back is not looked at
+        """Send the next message: the loop is closed."""
+        if n > 0:
+            self._send(now_us())
+
+    def _send(self, due_us: int) -> bool:
+        """Send what is due; return whether there is still a connection to send on."""
+        if self.connection is None or not self.connection.ticking:
+            return False
+        self.connection.send_text(self._message(self.connection, due_us))
+        return True
+
+    def _message(self, connection: Connection, due_us: int) -> bytes:
+        sent_us = max(due_us, now_us()) if self._n and self._period_us else now_us()
+        due_us = due_us if self._period_us else sent_us
+        due_us, sent_us = self.worker.expect(connection, self._n, due_us, sent_us)
+        text = f'[["tick",{self._n},{due_us},{sent_us}],["pad","{self._pad}"]]'
+        self._n += 1
+        return text.encode()
+
+
+ECHO_HEAD_BYTES = 66
+"""About as long as an echo message is without its padding."""
+
+
+def _player_id(text: bytes) -> int | None:
+    """Return the player id from the message that begins with ``handshake``, None from any other."""
+    try:
+        match msgspec.json.decode(text):
+            case [["handshake", str(), int(player_id)], *_]:
+                return player_id
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        pass  # the connection's own checks object to it
+    return None
+
+
+def forget_boards(**_: Any) -> None:
+    """Begin a new run: rooms of the last one are gone."""
+    SnakePlayer.boards.clear()

@@ -1,0 +1,1 @@
+"""What a run found, and whether it can be trusted."""

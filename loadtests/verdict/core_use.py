@@ -1,0 +1,104 @@
+"""
+Who else had the cores of a run, and what quotas held it back, from what was sampled at both ends of its window.
+
+Reads nothing itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from loadtests.account.server_figures import Between
+from loadtests.surroundings.cores import CoreUse, Known, use_between
+from loadtests.verdict.findings import LIMITS
+
+if TYPE_CHECKING:
+    from loadtests.account.worker_figures import Part
+    from loadtests.verdict.summary import Run
+    from shared.measure.quota import Quota
+    from shared.measure.summary import ServerFigures
+
+
+@dataclass(frozen=True, slots=True)
+class CoreUses:
+    """What the server's cores and the generator's did besides their own work; None where that is not known."""
+
+    server: CoreUse | None
+    generator: CoreUse | None
+
+    @property
+    def steal_percent(self) -> float | None:
+        """Of the core that had most of it."""
+        return max((use.steal_percent for use in (self.server, self.generator) if use is not None), default=None)
+
+
+def throttled(run: Run, whole: Part) -> dict[Literal["server", "generator"], list[Quota]]:
+    """Return what quotas held back; what of the server can't be seen from here it says itself."""
+    server = run.server_throttled
+    if not server and run.before is not None and run.after is not None:
+        server = Between(run.before, run.after).throttled()
+    # Workers in one group are held back together: of each group the worker that saw most of it.
+    generator = {quota.group: quota for quota in sorted(whole.throttled, key=lambda quota: quota.throttled_us)}
+    return {"server": server, "generator": list(generator.values())}
+
+
+def foreign_percent(use: CoreUse | None) -> float | None:
+    """Return what others took of some cores; None where it is not known whether they did."""
+    return None if use is None or is_open(use) else use.foreign_percent
+
+
+def is_open(use: CoreUse) -> bool:
+    """Return whether what is nobody's that is known may be others' or what nobody is charged with."""
+    return use.is_bound and LIMITS.foreign_percent < (use.foreign_percent or 0) <= LIMITS.uncharged_percent
+
+
+def core_uses(run: Run, server: ServerFigures) -> CoreUses:
+    """Return what the measured cores did besides; a host's workers are known to each other's cores."""
+    its = set(run.server_cpus or ())
+    its_s = None if server.cpu_percent is None else server.cpu_percent / 100
+    here = run.base.boot_id if run.base is not None and run.server_is_here else None
+    uses: list[CoreUse] = []
+    hosts = {part.boot_id: [other for other in run.parts if other.boot_id == part.boot_id] for part in run.parts}
+    for boot_id, parts in hosts.items():
+        before, after = parts[0].before, parts[0].after
+        if before is None or after is None:
+            continue
+        cpus = sorted({cpu for part in parts for cpu in part.cpus})
+        cpu_s: float | None = sum(part.own_cpu_s for part in parts)
+        if boot_id == here and its & set(cpus):
+            elapsed_s = after.at_s - before.at_s
+            cpu_s = None if its_s is None else (cpu_s or 0) + elapsed_s * (its_s + _probes_s(run, set(cpus)))
+        known = None if cpu_s is None else Known(cpu_s, _pids(run, boot_id))
+        uses += [use] if (use := use_between(before, after, cpus, known)) is not None else []
+    generator = None
+    if uses:
+        most = max(uses, key=lambda use: use.foreign_percent or 0)
+        generator = replace(most, steal_percent=max(use.steal_percent for use in uses))
+    if run.opened is None or run.closed is None or not its:
+        return CoreUses(None, generator)
+    known = None
+    if its_s is not None:
+        beside_s = sum(part.figures.cpu_s for part in run.parts if part.boot_id == here and set(part.cpus) & its)
+        # What was sampled over the window alone was done at the same rate shortly before and after it.
+        share = its_s + _probes_s(run, its) + beside_s / run.duration_s
+        known = Known((run.closed.at_s - run.opened.at_s) * share, _pids(run, here))
+    return CoreUses(use_between(run.opened, run.closed, sorted(its), known), generator)
+
+
+def _probes_s(run: Run, cpus: set[int]) -> float:
+    """Return how much of a second the drift probes on some cores took."""
+    return sum(gap.cpu_s for gap in run.gaps if gap.cpu in cpus) / run.duration_s
+
+
+def _pids(run: Run, boot_id: str | None) -> set[int] | None:
+    """
+    Return the processes of the run on a host; of the conductor's only where the server is there, too.
+
+    None where the server is one of them, and it is not known which.
+
+    """
+    pids = {part.pid for part in run.parts if part.boot_id == boot_id}
+    if run.base is None or not run.server_is_here or run.base.boot_id != boot_id:
+        return pids
+    return None if run.server_pids is None else pids | run.server_pids | run.own_pids

@@ -1,0 +1,147 @@
+"""What a run found out about itself, and the limits that :mod:`loadtests.verdict.validity` holds it to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+import msgspec
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """All thresholds, in one place; every report prints them."""
+
+    steal_percent: float = 5.0
+    """Of one measured core."""
+    foreign_percent: float = 3.0
+    """CPU of others on the server's cores (a reason) or on the generator's (a warning)."""
+    uncharged_percent: float = 10.0
+    """Where not all processes can be told: the work of others, when more of the server's cores is not the server's."""
+    clock_step_us: int = 1000
+    coalesced_percent: float = 1.0
+    coalesced_frames: int = 2
+    """As many may be chance, however few frames there were."""
+    generator_percent: float = 80.0
+    """Of one core."""
+    lag_ms: float = 1.0
+    """p99 of the hub's lag where a frame's time is that of its read."""
+    lag_periods: float = 0.5
+    """p99 of the hub's lag in periods, where the kernel stamps: then lag is no error, until frames pile up."""
+    warm_up_percent: float = 20.0
+    """How far the p50 at the end of the warm-up may be off that of the run's first two seconds; more if the run's own
+    changes by more from two seconds to the next in its second half."""
+    warm_up_large_percent: float = 50.0
+    """A difference of less counts if the first two seconds are as far off the middle of the rest, the same way."""
+    warm_up_floor_us: int = 200
+    """Below this the difference is the machine's own and no sign of a cold server."""
+    unstamped_percent: float = 0.1
+    """Frames that the kernel did not stamp, up to which we call all stamped."""
+    gapped_percent: float = 5.0
+    """Of the due times: gaps of the server's core that can have touched no more leave the middle of the times alone."""
+    core_gap_periods: float = 0.5
+    """The longest wait of a drift probe on the server's cores, in periods."""
+    beyond_times: float = 1.5
+    """Times the time that was taken from the server's core, beyond which ticks that did not come are its own fault."""
+    beyond_percent: float = 2.0
+    """And so many more, of the ticks: the last of a stretch that was taken is late by part of a period."""
+    concurrency_percent: float = 10.0
+    """How far a closed loop may be off Little's law."""
+
+
+LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What a run found out about itself; None for what could not be found out."""
+
+    timestamps: Literal["kernel", "read"]
+    period_ms: float | None
+    received: int
+    missing: int
+    expected: int
+    """Of all groups."""
+    coalesced: int
+    generator_cpu_percent: float
+    """Of the worker that took most."""
+    lag_p99_ms: float | None
+    """Of the worker whose hub lagged most."""
+    steal_percent: float | None
+    core_gap_ms: float | None
+    """The longest that a drift probe on one of the server's cores had to wait."""
+    gapped_percent: float = 100.0
+    """Of the due times: those that gaps of more than half a period can have touched, at most."""
+    core_gap_outranks: bool = True
+    """The probe comes before whatever the server does there: it is no arm's fault that it waited."""
+    unwatched_cpus: list[int]
+    """Cores that the server may run on and that no drift probe watched, though they are ours."""
+    foreign_server_percent: float | None
+    foreign_generator_percent: float | None
+    unassigned_percent: float | None = None
+    """What of the server's cores was not the server's by its own count, where it is not known whose it was, or
+    whether it was anybody's."""
+    others: str = ""
+    """Connections of the server that are not the run's, in words; empty without any."""
+    throttled: str = ""
+    """Whom quotas of CPU time held back in the window, and for how long, in words; empty where they did not."""
+    shared_cpus: list[int]
+    """Cores that both the server and the generator may run on."""
+    clock_step_us: int
+    slow_skips: int | None
+    """Frames that the server skipped for connections that do not stall by plan."""
+    own_limits: str
+    """Connections lost to our own limits, in words; empty without any."""
+    timed_out: int
+    not_started: int
+    """Users that were asked for, and that Locust did not start."""
+    left_early: int
+    """Connections of users that Locust stopped before the end, though their story goes on."""
+    lost_workers: list[str]
+    stretch_p50_us: list[int]
+    """p50 lateness of the last two seconds of the warm-up, then of each two seconds of the window; empty where the
+    scenario changes the load when the window opens."""
+    server_unknown: bool
+    """It has no /stats of ours."""
+    why_unknown: str = ""
+    """What is wrong with what it has, in a few words."""
+    doubts: str = ""
+    """What it says in /stats that is not believed, in words; empty without any."""
+    stats_lost: bool
+    """It had, and did not answer for them after the window."""
+    stats_late_ms: float
+    """How far into the window its first answer was."""
+    same_host: bool
+    same_boot: bool = False
+    """It states our boot id."""
+    clock_uncertainty_us: int | None
+    negative_deliveries: int
+    concurrency: tuple[float, float] | None
+    """Of a closed loop: its connections, and what Little's law makes of its throughput and mean answer time."""
+    unexplained_ticks: int
+    """Due times that were no tick for anybody, where the server does not say whether it skipped them."""
+    lost_ticks: str
+    """Ticks that came to nobody of a room and that its server did not skip, in words; empty without any."""
+    refused: str
+    closed_early: str
+    broken: str
+    """What the server sent that a protocol forbids, in words."""
+    told: str
+    """Texts of ``error`` commands."""
+    bots: int = 0
+    """Of the server's own in each room, as it says."""
+    due: int = 0
+    """Due times of all who were asked for, as :attr:`~loadtests.account.counts.Accounts.due`; none in old evidence."""
+    not_come: str = ""
+    """What became of those that brought nothing, in words; empty without any."""
+    not_come_percent: float = 0.0
+    longest_silence_ms: float = 0.0
+    taken_percent: float | None = None
+    """Of the server's core in the window: stolen, or taken by other processes, as far as is known."""
+    stats_lost_why: str = ""
+    """What kept the server from answering for them."""
+
+    @classmethod
+    def from_evidence(cls, evidence: dict[str, Any]) -> Self:
+        """Return what a summary has kept as its ``evidence``."""
+        return msgspec.convert(evidence, cls)

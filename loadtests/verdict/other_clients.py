@@ -1,0 +1,54 @@
+"""
+Who else was on the server: connections that are not this run's, as far as the server counts all and we count ours.
+
+Never more than there were: of ours, those count that may still be open for the server.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shared.measure.summary import OtherConnections
+
+if TYPE_CHECKING:
+    from loadtests.account.worker_figures import Part
+    from loadtests.surroundings.server_stats import ServerStats
+    from loadtests.verdict.summary import Run
+    from shared.measure.summary import ServerFigures
+
+
+def others_of(run: Run, whole: Part) -> OtherConnections | None:
+    """Return the others; None where the server does not tell."""
+    base, before, after = run.base, run.before, run.after
+    if base is None or before is None or after is None or run.lost_workers:
+        return None
+    ours = sum(accounts.requested for accounts in whole.groups.values()) + run.knocks
+    return OtherConnections(
+        before=max(0, before.connections - run.open_before),
+        after=max(0, after.connections - run.open_after),
+        came=_came(base, after, ours),
+    )
+
+
+def _came(base: ServerStats, after: ServerStats, ours: int) -> int | None:
+    if base.accepted is None or after.accepted is None or base.process.pid != after.process.pid:
+        return None
+    return max(0, after.accepted - base.accepted - ours)
+
+
+def others_in_words(others: OtherConnections | None, server: ServerFigures) -> str:
+    """Say who they were, and which figures are theirs, too; empty without any."""
+    if others is None or not (others.before or others.after or others.came):
+        return ""
+    came = (
+        "how many came since the ramp began it does not tell"
+        if others.came is None
+        else f"{others.came:,} came since the ramp began"
+    )
+    frame = "CPU a frame is over all the frames that it sent"
+    if server.cpu_us_per_frame is None:
+        frame = "CPU a frame is left out: it does not tell how many frames it sent"
+    return (
+        f"{others.before:,} when the window opened, {others.after:,} when it was over, {came}; it served them, too: "
+        f"its CPU, memory and ticks are of all, and {frame}"
+    )

@@ -1,0 +1,477 @@
+"""From the parts of a run that is over to its summary and the verdict on it. Reads no clock, waits for nothing."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Literal
+
+from msgspec.structs import replace
+
+from loadtests.account.counts import MAIN
+from loadtests.account.room_ticks import is_another_rate
+from loadtests.account.server_figures import Frames, figures_between
+from loadtests.account.worker_figures import merged
+from loadtests.receive.endings import Fate
+from loadtests.receive.steps import summary_of
+from loadtests.verdict.core_use import CoreUses, core_uses, foreign_percent, is_open, throttled
+from loadtests.verdict.findings import LIMITS, Findings
+from loadtests.verdict.other_clients import others_in_words, others_of
+from loadtests.verdict.validity import is_saturated, judge, limits_in_words
+from shared.measure.quota import in_words
+from shared.measure.summary import (
+    ClockFigures,
+    ConnectionCounts,
+    CoreGapFigures,
+    FrameCounts,
+    GeneratorFigures,
+    GroupFigures,
+    JitterSummary,
+    LoadSummary,
+    MachineFigures,
+    ServerFigures,
+    StageFigures,
+    ThrottledFigures,
+    WorkerFigures,
+)
+
+if TYPE_CHECKING:
+    from loadtests.account.counts import Accounts
+    from loadtests.account.worker_figures import Part
+    from loadtests.options import LoadOptions
+    from loadtests.surroundings.core_lags import CoreGap
+    from loadtests.surroundings.cores import MachineSample
+    from loadtests.surroundings.server_stats import ServerStats
+    from shared.measure.histogram import Histogram
+    from shared.measure.quota import Quota
+
+STALLED = "stalled"
+"""The group of connections that stop reading by plan."""
+US_A_SECOND = 1e6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A run that is over, settled by all of its workers."""
+
+    options: LoadOptions
+    window: range
+    """Microseconds of the server's clock."""
+    base: ServerStats | None
+    """The server's /stats before the first connection; None if it has none of ours."""
+    before: ServerStats | None
+    """The same shortly before the window opened."""
+    after: ServerStats | None
+    """The same when nothing was expected any more."""
+    why_unknown: str = ""
+    """Why there is no ``base``, in a few words."""
+    doubts: list[str] = field(default_factory=list)
+    """What else the server answered that is no /stats of ours."""
+    server_is_here: bool
+    server_pids: set[int] | None
+    """Its process, and all that come from it, by our numbers; None where it can't be told which it is."""
+    own_pids: set[int]
+    """The conductor's process, and all that come from it: workers in it or beside it, drift probes."""
+    server_throttled: list[Quota]
+    """What quotas of CPU time held back of that process in the window, as far as it shows from outside."""
+    """On the conductor's host, whose cores are known."""
+    open_before: int
+    """Our connections that may have been open for the server when it answered for ``before``, as the next."""
+    open_after: int
+    knocks: int
+    """Connections of ours behind ``base`` that were no user's."""
+    opened: MachineSample | None
+    closed: MachineSample | None
+    gaps: list[CoreGap]
+    parts: list[Part]
+    users: int
+    """That were started."""
+    lost_workers: list[str]
+    stats_lost_why: str = ""
+    """Why the server did not answer for ``before`` or ``after``."""
+
+    @property
+    def duration_s(self) -> float:
+        """How long the window was."""
+        return len(self.window) / US_A_SECOND
+
+    @property
+    def server_is_known(self) -> bool:
+        """Its /stats tell what it did in the window."""
+        return self.before is not None and self.after is not None
+
+    @property
+    def server_cpus(self) -> list[int] | None:
+        """The cores that the server may run on, where they are ours to look at."""
+        return self.base.process.cpus if self.base is not None and self.server_is_here else None
+
+
+def summarise(run: Run) -> LoadSummary:
+    """Return everything that was measured."""
+    whole = merged(run.parts)
+    main = whole.main
+    server, doubts = _server(run, whole)
+    uses = core_uses(run, server)
+    findings = _findings(run, whole, server, uses, [*run.doubts, *doubts, *_rate_doubts(run, whole)])
+    return LoadSummary(
+        url=run.options.target.url,
+        scenario=run.options.scenario_name,
+        started_at=_iso(run.window.start),
+        duration_s=run.duration_s,
+        tick_rate_hz=_tick_rate_hz(run, whole),
+        connections=replace(_connections(main), rush_per_second=whole.rush.per_second),
+        frames=_with_due_times(_frames(main, run.duration_s), whole),
+        ticks_came=_share(main.received, main.due),
+        longest_silence_ms=main.longest_silence_us / 1000 if main.due else None,
+        reach=_share(main.received, main.expected),
+        tick_lateness_ms=main.tick_lateness.summary(),
+        delivery_ms=main.delivery.summary(),
+        interval_error_ms=main.interval_error.summary(),
+        pdv_ms=main.pdv.summary(),
+        jitter_rfc3550_ms=JitterSummary.of(main.jitter),
+        ping_rtt_ms=whole.figures.ping_rtt.summary(),
+        input_ms=main.input.summary(),
+        groups={name: _group(of, run.duration_s) for name, of in whole.groups.items() if name != MAIN},
+        stages=_stages(run, whole),
+        steps=summary_of(whole.steps, whole.conflicting_steps),
+        generator=_generator(run, whole, findings),
+        server=server,
+        machine=_machine(run, whole, uses),
+        clock=_clock(run, whole),
+        evidence=asdict(findings),
+        limits=dict(limits_in_words()),
+        validity=judge(findings),
+    )
+
+
+# The parts of a summary
+
+
+def _iso(at_us: int) -> str:
+    return (datetime.fromtimestamp(0, UTC) + timedelta(microseconds=at_us)).isoformat(timespec="microseconds")
+
+
+def _tick_rate_hz(run: Run, whole: Part) -> float | None:
+    """Return the server's rate, as it says or, where it does not or its due times have another, as these have it."""
+    if run.base is not None and run.options.scenario.path is None and not _rate_doubts(run, whole):
+        return run.base.tick_rate_hz
+    return round(US_A_SECOND / whole.period_us, 3) if whole.period_us else None
+
+
+def _rate_doubts(run: Run, whole: Part) -> list[str]:
+    """Return what is not believed of the rate that the server states."""
+    if run.base is None or run.options.scenario.path is not None or not whole.period_us:
+        return []
+    stated_hz, seen_hz = run.base.tick_rate_hz, US_A_SECOND / whole.period_us
+    if not is_another_rate(stated_hz, seen_hz):
+        return []
+    return [f"tick_rate_hz is {stated_hz:g}, and the due times of its ticks have {seen_hz:.4g}"]
+
+
+def _share(received: int, of: int) -> float | None:
+    return received / of if of else None
+
+
+def _connections(accounts: Accounts) -> ConnectionCounts:
+    fates = accounts.fates
+    timed_out = dict(Counter(accounts.reasons(Fate.TIMED_OUT)) + Counter(accounts.reasons(Fate.OWN_LIMIT)))
+    reasons = {
+        "refused": accounts.reasons(Fate.REFUSED),
+        "timed_out": timed_out,
+        "closed_early": accounts.reasons(Fate.CLOSED_EARLY),
+    }
+    return ConnectionCounts(
+        requested=accounts.requested,
+        connected=accounts.connected,
+        refused=fates[Fate.REFUSED.value],
+        timed_out=fates[Fate.TIMED_OUT.value] + fates[Fate.OWN_LIMIT.value],
+        connecting=accounts.requested - accounts.settled,
+        closed_early=fates[Fate.CLOSED_EARLY.value],
+        connect_ms=accounts.connect.summary(),
+        close_codes={str(code): count for code, count in sorted(accounts.close_codes.items())},
+        reasons={kind: counts for kind, counts in reasons.items() if counts},
+        errors=dict(accounts.errors.most_common()),
+        told=dict(accounts.told.most_common()),
+    )
+
+
+def _frames(accounts: Accounts, duration_s: float) -> FrameCounts:
+    return FrameCounts(
+        expected=accounts.expected,
+        received=accounts.received,
+        missing=accounts.missing,
+        skipped=accounts.skipped,
+        absent=accounts.absent,
+        due=accounts.due,
+        duplicate=accounts.duplicate,
+        out_of_order=accounts.out_of_order,
+        coalesced=accounts.coalesced,
+        slow_parse=accounts.slow_parse,
+        per_second=accounts.received / duration_s,
+        bytes=accounts.bytes,
+    )
+
+
+def _with_due_times(frames: FrameCounts, whole: Part) -> FrameCounts:
+    rooms = whole.due_times.values()
+    return replace(
+        frames,
+        due_times=sum(room.ticks + len(room.unseen) for room in rooms),
+        due_times_missed=sum(len(room.missed) + len(room.unseen) for room in rooms),
+    )
+
+
+def _group(accounts: Accounts, duration_s: float) -> GroupFigures:
+    return GroupFigures(
+        connections=_connections(accounts),
+        frames=_frames(accounts, duration_s),
+        ticks_came=_share(accounts.received, accounts.due),
+        reach=_share(accounts.received, accounts.expected),
+        tick_lateness_ms=accounts.tick_lateness.summary(),
+        delivery_ms=accounts.delivery.summary(),
+        interval_error_ms=accounts.interval_error.summary(),
+    )
+
+
+def _stages(run: Run, whole: Part) -> list[StageFigures]:
+    if len(whole.stages) < 2:
+        return []
+    starts_us = [*run.options.scenario.stage_starts_us(len(run.window)), len(run.window)]
+    return [
+        StageFigures(
+            start_s=starts_us[i] / US_A_SECOND,
+            duration_s=(starts_us[i + 1] - starts_us[i]) / US_A_SECOND,
+            connections=stage.connections,
+            received=stage.received,
+            missing=stage.missing,
+            ticks_came=_share(stage.received, stage.due),
+            reach=_share(stage.received, stage.received + stage.missing),
+            tick_lateness_ms=stage.tick_lateness.summary(),
+            interval_error_ms=stage.interval_error.summary(),
+        )
+        for i, stage in enumerate(whole.stages)
+    ]
+
+
+def _generator(run: Run, whole: Part, findings: Findings) -> GeneratorFigures:
+    return GeneratorFigures(
+        timestamps=findings.timestamps,
+        workers=len(run.parts),
+        cpu_percent=findings.generator_cpu_percent,
+        us_per_frame=US_A_SECOND * whole.figures.cpu_s / whole.received if whole.received else None,
+        loop_lag_ms=whole.figures.lag.summary(),
+        saturated=is_saturated(findings),
+        rss_bytes=whole.rss_bytes,
+        parts=[
+            WorkerFigures(
+                worker=part.worker,
+                connected=sum(accounts.connected for accounts in part.groups.values()),
+                received=part.received,
+                cpu_percent=_cpu_percent(part),
+                cpus=part.cpus,
+                loop_lag_ms=part.figures.lag.summary(),
+                tick_lateness_ms=part.main.tick_lateness.summary(),
+            )
+            for part in run.parts
+        ],
+    )
+
+
+def _cpu_percent(part: Part) -> float:
+    return 100 * part.figures.cpu_s / part.duration_s
+
+
+def _server(run: Run, whole: Part) -> tuple[ServerFigures, list[str]]:
+    """Return what the server says of itself, and what of it is not believed."""
+    if run.base is None or run.before is None or run.after is None:
+        return ServerFigures(skipped_ticks=sum(whole.unseen.values())), []  # as far as it shows
+    others = others_of(run, whole)
+    alone = others is None or not (others.before or others.after or others.came)
+    is_echo = run.options.scenario.path is not None  # which are no ticks
+    embraced = run.before.now_us <= run.window.start and not is_echo
+    at_least = whole.received if embraced else 0
+    frames = Frames(whole.received / run.duration_s, are_all=alone, are_ticks=not is_echo, at_least=at_least)
+    rooms = None if is_echo else whole.rooms
+    figures, doubts = figures_between(run.before, run.after, frames, rooms)
+    return replace(figures, others=others), doubts
+
+
+def _machine(run: Run, whole: Part, uses: CoreUses) -> MachineFigures:
+    return MachineFigures(
+        steal_percent=uses.steal_percent,
+        foreign_cpu_percent=foreign_percent(uses.server),
+        foreign_cpu_generator_percent=foreign_percent(uses.generator),
+        cpus_server=run.server_cpus,
+        cpus_generator=whole.cpus,
+        core_gaps=[
+            CoreGapFigures(
+                cpu=gap.cpu,
+                scheduling=gap.scheduling,
+                max_gap_ms=gap.max_gap_us / 1000,
+                lateness_ms=gap.lateness.summary(),
+            )
+            for gap in run.gaps
+        ],
+        throttled=[
+            ThrottledFigures(
+                who=who,
+                group=quota.group,
+                cores=quota.cores,
+                periods=quota.throttled_periods,
+                ms=quota.throttled_us / 1000,
+            )
+            for who, quotas in throttled(run, whole).items()
+            for quota in quotas
+        ],
+    )
+
+
+def _clock(run: Run, whole: Part) -> ClockFigures:
+    source: Literal["same host", "pings", "assumed"] = "same host" if whole.same_host else "pings"
+    if run.base is None:
+        source = "assumed"
+    uncertain_us = None if run.base is None else whole.clock_uncertainty_us
+    return ClockFigures(
+        source=source,
+        uncertainty_ms=None if uncertain_us is None else uncertain_us / 1000,
+        step_ms=whole.clock_step_us / 1000,
+    )
+
+
+# What the verdict rests on
+
+
+def _findings(run: Run, whole: Part, server: ServerFigures, uses: CoreUses, doubts: list[str]) -> Findings:
+    main, everybody = whole.main, list(whole.groups.values())
+    others = [accounts for name, accounts in whole.groups.items() if name != STALLED]
+    lags = [part.figures.lag.percentile_us(99) / 1000 for part in run.parts if part.figures.lag.count]
+    rate_hz = _tick_rate_hz(run, whole)
+    return Findings(
+        timestamps=_timestamps(whole),
+        period_ms=1000 / rate_hz if rate_hz else None,
+        received=main.received,
+        missing=main.missing,
+        expected=sum(accounts.expected for accounts in everybody),
+        coalesced=main.coalesced,
+        generator_cpu_percent=max(_cpu_percent(part) for part in run.parts),
+        lag_p99_ms=max(lags, default=None),
+        steal_percent=uses.steal_percent,
+        core_gap_ms=max((gap.max_gap_us / 1000 for gap in run.gaps), default=None),
+        gapped_percent=_gapped_percent(run, rate_hz),
+        core_gap_outranks=all(gap.scheduling != "normal" for gap in run.gaps),
+        unwatched_cpus=sorted(set(run.server_cpus or ()) - {gap.cpu for gap in run.gaps}),
+        foreign_server_percent=foreign_percent(uses.server),
+        foreign_generator_percent=foreign_percent(uses.generator),
+        unassigned_percent=uses.server.foreign_percent if uses.server is not None and is_open(uses.server) else None,
+        others=others_in_words(server.others, server),
+        throttled="; ".join(f"the {who} {in_words(of)}" for who, of in throttled(run, whole).items() if of),
+        shared_cpus=sorted(set(run.server_cpus or ()) & {cpu for part in run.parts for cpu in part.cpus}),
+        clock_step_us=whole.clock_step_us,
+        slow_skips=_slow_skips(server, whole, others),
+        own_limits=_in_words(everybody, Fate.OWN_LIMIT),
+        timed_out=sum(accounts.fates[Fate.TIMED_OUT.value] for accounts in everybody),
+        not_started=max(0, run.options.users - run.users) if not run.lost_workers else 0,
+        left_early=main.fates[Fate.LEFT.value],
+        lost_workers=run.lost_workers,
+        stretch_p50_us=_stretch_p50_us(whole.stretches) if run.options.scenario.settled else [],
+        server_unknown=run.base is None,
+        why_unknown=run.why_unknown,
+        doubts="; ".join(dict.fromkeys(doubts)),
+        stats_lost=run.base is not None and not run.server_is_known and not run.doubts,
+        stats_late_ms=max(0.0, (run.before.now_us - run.window.start) / 1000) if run.before is not None else 0.0,
+        same_host=whole.same_host,
+        same_boot=run.base is not None and all(part.boot_id == run.base.boot_id for part in run.parts),
+        clock_uncertainty_us=whole.clock_uncertainty_us,
+        negative_deliveries=sum(accounts.negative_deliveries for accounts in everybody),
+        concurrency=_concurrency(run, main),
+        unexplained_ticks=sum(whole.unexplained.values()),
+        lost_ticks=", ".join(f"{count} in room {room}" for room, count in list(whole.lost.items())[:5]),
+        due=main.due,
+        not_come=_not_come(main),
+        not_come_percent=100 * (1 - (_share(main.received, main.due) or 0)) if main.due else 0.0,
+        longest_silence_ms=main.longest_silence_us / 1000,
+        taken_percent=_taken_percent(run, uses),
+        stats_lost_why=run.stats_lost_why,
+        refused=_in_words(everybody, Fate.REFUSED),
+        closed_early=_in_words(everybody, Fate.CLOSED_EARLY),
+        broken=_most(sum((accounts.errors for accounts in everybody), Counter[str]())),
+        told=_most(sum((accounts.told for accounts in everybody), Counter[str]())),
+        bots=0 if run.base is None else run.base.settings.bots,
+    )
+
+
+def _gapped_percent(run: Run, rate_hz: float | None) -> float:
+    """Return how many of the due times the gaps of more than half a period on the server's cores can have touched."""
+    if not rate_hz:
+        return 100.0
+    period_us = US_A_SECOND / rate_hz
+    touched = 0
+    for gap in run.gaps:
+        (short,) = gap.lateness.counts_up_to([int(LIMITS.core_gap_periods * period_us)])
+        # Each was as long as the longest at most, and a tick that was due shortly before it may have been late by it.
+        touched += (gap.lateness.count - short) * (math.ceil(gap.max_gap_us / period_us) + 1)
+    return min(100.0, 100 * touched / (len(run.window) / period_us))
+
+
+def _taken_percent(run: Run, uses: CoreUses) -> float | None:
+    """Return how much of the server's core others had, by what the system or a probe on it says: the more of both."""
+    probes = [100 * gap.lateness.total_us / len(run.window) for gap in run.gaps]
+    if uses.server is not None:
+        probes.append(uses.server.steal_percent + (uses.server.foreign_percent or 0))
+    return max(probes, default=None)
+
+
+def _not_come(main: Accounts) -> str:
+    """Say what became of the due times that brought nothing, in words; empty where all came."""
+    parts = (
+        (main.skipped, "at due times that the server skipped"),
+        (main.missing, "sent, as far as is known, and missing"),
+        (main.absent, "due to connections that were refused or had ended"),
+    )
+    return ", ".join(f"{count:,} {words}" for count, words in parts if count)
+
+
+def _slow_skips(server: ServerFigures, whole: Part, others: list[Accounts]) -> int | None:
+    """
+    Return how many frames the server skipped for ``others`` than those who stall by plan.
+
+    It does not say for whom; but what it skipped for one of them is missing there, beside the ticks that were lost.
+
+    """
+    if server.slow_skips is None or STALLED not in whole.groups or not whole.groups[STALLED].connected:
+        return server.slow_skips
+    lost = sum(whole.lost.values()) * sum(accounts.connected for accounts in others)
+    return min(server.slow_skips, max(0, sum(accounts.missing for accounts in others) - lost))
+
+
+def _timestamps(whole: Part) -> Literal["kernel", "read"]:
+    unstamped = sum(accounts.unstamped for accounts in whole.groups.values())
+    return "read" if unstamped > LIMITS.unstamped_percent / 100 * whole.received else "kernel"
+
+
+def _stretch_p50_us(stretches: list[Histogram]) -> list[int]:
+    """Return the p50 of each stretch; nothing where the warm-up has none."""
+    if not stretches or not stretches[0].count:
+        return []
+    return [stretch.percentile_us(50) for stretch in stretches if stretch.count]
+
+
+def _concurrency(run: Run, main: Accounts) -> tuple[float, float] | None:
+    """Return a closed loop's connections, and throughput times mean answer time (Little, 1961)."""
+    if run.options.scenario.path is None or run.options.echo_rate_hz or not main.received:
+        return None
+    up = main.connected - main.fates[Fate.CLOSED_EARLY.value]
+    return float(up), main.received / run.duration_s * main.delivery.mean_us / US_A_SECOND
+
+
+def _in_words(everybody: object, fate: Fate) -> str:
+    reasons: Counter[str] = Counter()
+    for accounts in everybody:  # type: ignore[attr-defined]
+        reasons.update(accounts.reasons(fate))
+    return _most(reasons)
+
+
+def _most(counts: Counter[str]) -> str:
+    return ", ".join(f"{count} x {why}" for why, count in counts.most_common(5))

@@ -1,0 +1,1 @@
+"""What every backend's server holds, whatever serves HTTP and WebSocket on it."""

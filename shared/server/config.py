@@ -1,0 +1,417 @@
+"""
+The settings of a server and its command line, the same for both backends.
+
+One word from flag to attribute: ``--tick-rate`` = ``TICKBENCH_TICK_RATE`` = :attr:`ServerConfig.tick_rate_hz`. Knows
+nothing of how a backend carries a setting out.
+"""
+
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+from click.core import ParameterSource
+
+from shared.game.world import Rules
+from shared.loops.modes import MODES
+from shared.rooms.lobby import LobbyLimits
+from shared.system.descriptors import allow_many_descriptors
+from shared.system.logs import let_nobody_keep_us
+from shared.system.outputs import lead_nowhere, occupy_closed_streams
+from shared.system.timerfd import has_timers
+from shared.system.variables import SERVICE_PORT, with_variables
+from shared.wire.handshake import parse_origin
+from shared.wire.hosts import lacks_zone, parse_host, url_host
+from shared.wire.session import Limits
+
+PREFIX = "TICKBENCH"
+"""Of the variables: --tick-rate is TICKBENCH_TICK_RATE."""
+DEFAULT_PORT = 8000
+FANOUTS = ("frame-once", "library", "naive")
+CLOCKS = ("timerfd", "loop") if has_timers() else ("loop",)
+"""What this system has, the default first."""
+LOOPS = {"asyncio": ("asyncio", "uvloop"), "gevent": ("libev", "libuv")}
+"""The event loops of each backend, the default first."""
+
+BLOCKING_LIMIT_S = 0.05
+"""A tick's period at the usual rate: with ``--debug-blocking``, who keeps the event loop for longer is named."""
+
+LEAST_DESCRIPTORS = 64
+"""Of which a server takes some 20 for itself."""
+MIN_FIELD, MAX_FIELD = (20, 11), (1000, 1000)
+MAX_TICK_RATE_HZ = 1000
+DEFAULT_SPEED = 4
+"""In cells a second: a field of 50 cells is crossed in 12 s, on a phone, too. 7WebPages/snakepit-game has 2.3."""
+MAX_PAD_BYTES = 15_000_000
+"""So that a frame stays under the 16 MiB that clients take."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """Everything that can be set about a server."""
+
+    backend: str
+    host: str
+    port: int
+    tick_rate_hz: Fraction
+    speed: Fraction  # of a snake, in cells a second
+    mode: str
+    workers: int  # child processes of the mode ``process``
+    worker_nice: int
+    worker_limit_s: float
+    fanout: str
+    clock: str
+    loop: str
+    rules: Rules
+    limits: Limits
+    lobby: LobbyLimits
+    pad_bytes: int
+    seed: str
+    scores: Path | None
+    echo: bool
+    origins: frozenset[str]
+    tick_budget: float  # of a period; 0 turns it off
+    handshake_limit_s: float
+    stop_limit_s: float
+    backlog: int
+    debug_blocking: bool
+
+    @property
+    def period_us(self) -> float:
+        """The time from one tick to the next."""
+        return 1_000_000 / float(self.tick_rate_hz)
+
+    @property
+    def place(self) -> str:
+        """Where it is to listen, as in a URL."""
+        return f"{url_host(self.host)}:{self.port}"
+
+    @property
+    def arm(self) -> str:
+        """What it is called in a comparison: the backend, and what differs from the defaults in how it is built."""
+        defaults = {
+            "mode": MODES[0],
+            "workers": 1,
+            "worker_nice": 0,
+            "fanout": FANOUTS[0],
+            "clock": CLOCKS[0],
+            "loop": LOOPS[self.backend][0],
+        }
+        settings = {name.replace("_", "-"): getattr(self, name) for name in defaults}
+        differing = [f"{key}={value}" for key, value in settings.items() if value != defaults[key.replace("-", "_")]]
+        return f"{self.backend}:{','.join(differing)}" if differing else self.backend
+
+    def ready_line(self, address: str, port: int) -> str:
+        """Return what a server prints as soon as it listens at ``address``: of a name's, it may be one of several."""
+        is_name = re.search("[^0-9.]", self.host) and ":" not in self.host
+        return f"tickbench {self.backend} listening on http://{url_host(address if is_name else self.host)}:{port}"
+
+    def announce(self, address: str, port: int) -> None:
+        """Print the ready line; where stdout can't be written, say it on stderr, and serve all the same."""
+        line, why = self.ready_line(address, port), "it is closed"
+        if sys.stdout is not None:  # as it is where it is closed
+            try:
+                print(line, flush=True)  # noqa: T201 # whoever starts a server waits for it
+                return
+            except OSError as error:
+                why = str(error.strerror)
+                lead_nowhere(sys.stdout.fileno())
+        print(f"stdout can't be written ({why}): {line}", file=sys.stderr)  # noqa: T201 # as above
+
+    def settings(self) -> dict[str, object]:
+        """Return what ``/stats`` tells of the settings."""
+        return {
+            "mode": self.mode,
+            "workers": self.workers,
+            "worker_nice": self.worker_nice,
+            "fanout": self.fanout,
+            "clock": self.clock,
+            "loop": self.loop,
+            "speed": float(self.speed),
+            "field": f"{self.rules.width}x{self.rules.height}",
+            "max_players": self.rules.max_players,
+            "bots": self.rules.bots,
+            "bot_steps": self.rules.bot_steps,
+            "pad_bytes": self.pad_bytes,
+            "seed": self.seed,
+            "tick_budget": self.tick_budget,
+            "slow_limit_s": self.limits.slow_limit_s,
+            "max_connections": self.lobby.max_connections,
+            "backlog": self.backlog,
+            "debug_blocking": self.debug_blocking,
+        }
+
+
+class RateType(click.ParamType[Fraction]):
+    """A rate in Hz: a decimal number of ``what`` a second."""
+
+    name = "hz"
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Fraction:
+        """Return the exact rate."""
+        if not re.fullmatch(r"\d{1,4}(\.\d{1,6})?", str(value), re.ASCII):
+            self.fail(f"{value!r} is no rate; {self._what} a second, such as 20 or 0.5, would be", param, ctx)
+        rate = Fraction(str(value))
+        if not 0 < rate <= MAX_TICK_RATE_HZ:
+            self.fail(f"{value!r} is out of range; above 0 and up to {MAX_TICK_RATE_HZ} would be right", param, ctx)
+        return rate
+
+
+class FieldType(click.ParamType[tuple[int, int]]):
+    """A field's size, ``WIDTHxHEIGHT`` in cells."""
+
+    name = "WxH"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        """Return width and height."""
+        match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", str(value))
+        size = (int(match[1]), int(match[2])) if match else (0, 0)
+        if not all(low <= cells <= high for low, cells, high in zip(MIN_FIELD, size, MAX_FIELD, strict=True)):
+            self.fail(f"{value!r} is no field; WIDTHxHEIGHT from 20x11 to 1000x1000 would be", param, ctx)
+        return size
+
+
+class PortType(click.IntRange):
+    """A port; what Kubernetes sets in its place is told and left alone."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the port."""
+        is_typed = ctx is None or ctx.get_parameter_source("port") is not ParameterSource.ENVIRONMENT
+        if not is_typed and SERVICE_PORT.fullmatch(str(value)):
+            words = f"TICKBENCH_PORT={value} is what Kubernetes sets beside a service called tickbench"
+            print(f"{words}: ignored; --port {DEFAULT_PORT} holds", file=sys.stderr)  # noqa: T201 # the user is told
+            return DEFAULT_PORT
+        port: int = super().convert(value, param, ctx)
+        return port
+
+
+def parse_arguments(backend: str, argv: Sequence[str] | None = None) -> ServerConfig:
+    """Read the command line and the environment; on bad input say so in one line and exit with status 2."""
+
+    def build(**values: Any) -> ServerConfig:
+        return _build(backend, values)
+
+    names = {"help_option_names": ["-h", "--help"]}
+    command = click.command(name=backend, help=f"Serve the game with {backend}.", context_settings=names)(build)
+    for option in _options(backend):  # a command appends them, unlike a function
+        command = option(command)
+    try:
+        config = command.main(
+            args=None if argv is None else list(argv),
+            prog_name=f"python -m backends.{backend}_server",
+            auto_envvar_prefix=PREFIX,
+            standalone_mode=False,
+        )
+    except click.UsageError as error:
+        fail_usage(with_variables(error.format_message(), error.ctx))
+    if not isinstance(config, ServerConfig):  # --help has been printed
+        sys.exit(config)
+    return config
+
+
+def prepare_process(config: ServerConfig) -> None:
+    """Give it all descriptors that it may have, none of them for a closed stream, and a stderr that keeps nobody."""
+    occupy_closed_streams()
+    let_nobody_keep_us()
+    least = LEAST_DESCRIPTORS + (config.workers if config.mode == "process" else 0)
+    if (limit := allow_many_descriptors()) < least:
+        fail_usage(f"no more than {limit} files may be open here; a server needs {least}, see ulimit -n")
+
+
+def fail_usage(message: str) -> NoReturn:
+    """Say what is wrong in one line, with the variables that it comes from, and exit with status 2."""
+    told = with_variables(message, click.get_current_context(silent=True))
+    print("error: " + " ".join(told.split()), file=sys.stderr)  # noqa: T201 # the user is told
+    sys.exit(2)
+
+
+def _options(backend: str) -> list[Callable[[Any], Any]]:
+    option = click.option
+    seconds, count = click.FloatRange(min=0.01, max=86_400), click.IntRange(min=1)
+    return [
+        option("--host", default="127.0.0.1", show_default=True, help="Address to listen on."),
+        option("--port", type=PortType(0, 65535), default=DEFAULT_PORT, show_default=True, help="0 takes a free one."),
+        option("--tick-rate", type=RateType("ticks"), default="20", show_default=True, help="Ticks a second."),
+        option(
+            "--speed",
+            type=RateType("cells"),
+            help=f"Cells a second that a snake goes; by default {DEFAULT_SPEED}, or the tick rate if that is less.",
+        ),
+        option("--mode", type=click.Choice(MODES), default=MODES[0], show_default=True, help="Game-loop design."),
+        option(
+            "--workers",
+            type=click.IntRange(1, 64),
+            default=1,
+            show_default=True,
+            help="Child processes of --mode process.",
+        ),
+        option("--worker-nice", type=click.IntRange(0, 19), default=0, show_default=True, help="How much they yield."),
+        option("--worker-limit", type=seconds, default=10, show_default=True, help="Seconds they may take to answer."),
+        option(
+            "--fanout", type=click.Choice(FANOUTS), default=FANOUTS[0], show_default=True, help="How a frame is sent."
+        ),
+        option("--clock", type=click.Choice(CLOCKS), default=CLOCKS[0], show_default=True, help="What wakes the tick."),
+        option(
+            "--loop",
+            type=click.Choice(LOOPS[backend]),
+            default=LOOPS[backend][0],
+            show_default=True,
+            help="Event loop.",
+        ),
+        option("--field", type=FieldType(), default="50x25", show_default=True, help="Size of the field in cells."),
+        option("--max-players", type=click.IntRange(1, 1000), default=10, show_default=True, help="Alive in a room."),
+        option(
+            "--bots", type=click.IntRange(0, 1000), default=0, show_default=True, help="Snakes of the server's own."
+        ),
+        option(
+            "--bot-steps",
+            type=click.IntRange(0, 10_000_000),
+            default=0,
+            show_default=True,
+            help="Steps, from one cell each, in which all bots together may search a tick for digits; 0: they wander.",
+        ),
+        option(
+            "--pad",
+            type=click.IntRange(0, MAX_PAD_BYTES),
+            default=0,
+            show_default=True,
+            help="Bytes of padding a tick frame.",
+        ),
+        option("--seed", default="0", show_default=True, help="Seed of every room's random numbers."),
+        option(
+            "--scores", type=click.Path(dir_okay=False, path_type=Path), help="SQLite file that keeps the top scores."
+        ),
+        option("--echo", is_flag=True, help="Serve the WebSocket /echo."),
+        option(
+            "--origin",
+            "origins",
+            envvar="TICKBENCH_ORIGIN",
+            multiple=True,
+            help="Whose pages may connect, beside the own host; on loopback, its host may be ours, too; * allows all.",
+        ),
+        option("--max-connections", type=count, help="More get 503."),
+        option("--max-per-address", type=count, help="More from one address get 503."),
+        option("--max-rooms", type=count, default=1000, show_default=True, help="More get 503."),
+        option(
+            "--room-linger", type=seconds, default=60, show_default=True, help="How long an empty room is kept, in s."
+        ),
+        option("--tick-budget", type=click.FloatRange(min=0), default=0.8, show_default=True, help="0 turns it off."),
+        option(
+            "--max-message", type=click.IntRange(1, 2**24), default=4096, show_default=True, help="Bytes a message."
+        ),
+        option("--max-messages", type=count, default=60, show_default=True, help="Messages a second."),
+        option("--max-faults", type=count, default=3, show_default=True, help="Faults within --fault-window."),
+        option("--fault-window", type=seconds, default=10, show_default=True, help="In seconds."),
+        option("--new-player-limit", type=seconds, default=10, show_default=True, help="Until new_player, in seconds."),
+        option(
+            "--max-unnamed",
+            type=count,
+            default=500,
+            show_default=True,
+            help="More without new_player: who came first is cut off.",
+        ),
+        option("--ping-interval", type=seconds, default=20, show_default=True, help="Between our pings, in seconds."),
+        option("--max-missed-pings", type=count, default=2, show_default=True, help="More and the peer is dead."),
+        option(
+            "--slow-limit", type=seconds, default=5, show_default=True, help="Of a peer that does not read, in seconds."
+        ),
+        option(
+            "--handshake-limit", type=seconds, default=5, show_default=True, help="Of half a handshake, in seconds."
+        ),
+        option(
+            "--close-limit", type=seconds, default=1, show_default=True, help="Until a closing peer is aborted, in s."
+        ),
+        option(
+            "--stop-limit",
+            type=seconds,
+            default=3,
+            show_default=True,
+            help="Until a stop ends who is left, in s, at most.",
+        ),
+        option("--backlog", type=count, default=1024, show_default=True, help="Of the listening socket."),
+        option("--debug-blocking", is_flag=True, help="Name on stderr who blocks the event loop; slows the server."),
+    ]
+
+
+def _checked(flag: str, parse: Callable[[str], str], value: str) -> str:
+    try:
+        return parse(value)
+    except ValueError as error:
+        fail_usage(f"{flag}: {error}")
+
+
+def _build(backend: str, values: dict[str, Any]) -> ServerConfig:
+    width, height = values["field"]
+    if not values["host"]:
+        fail_usage("--host '' is no address; 0.0.0.0 would listen on all of IPv4, :: on all of IPv6 and IPv4")
+    host = _checked("--host", parse_host, values["host"])
+    if lacks_zone(host):
+        fail_usage(f"--host {host} is link-local; name the interface, such as {host}%eth0")
+    if values["bots"] > values["max_players"]:
+        fail_usage(f"--bots {values['bots']} are more than --max-players {values['max_players']}; at most as many fit")
+    tick_rate: Fraction = values["tick_rate"]
+    speed: Fraction = values["speed"] or min(Fraction(DEFAULT_SPEED), tick_rate)
+    if speed > tick_rate:
+        fail_usage(
+            f"--speed {float(speed):g} is more than --tick-rate {float(tick_rate):g}; a snake moves once a tick at "
+            f"most, so {float(tick_rate):g} or less would be right"
+        )
+    pace = speed / tick_rate
+    return ServerConfig(
+        backend=backend,
+        host=host,
+        port=values["port"],
+        tick_rate_hz=tick_rate,
+        speed=speed,
+        mode=values["mode"],
+        workers=values["workers"],
+        worker_nice=values["worker_nice"],
+        worker_limit_s=values["worker_limit"],
+        fanout=values["fanout"],
+        clock=values["clock"],
+        loop=values["loop"],
+        rules=Rules(
+            width,
+            height,
+            values["max_players"],
+            values["bots"],
+            values["bot_steps"],
+            pace.numerator,
+            pace.denominator,
+        ),
+        limits=Limits(
+            max_message_bytes=values["max_message"],
+            max_messages=values["max_messages"],
+            max_faults=values["max_faults"],
+            fault_window_s=values["fault_window"],
+            new_player_limit_s=values["new_player_limit"],
+            max_unnamed=values["max_unnamed"],
+            ping_interval_s=values["ping_interval"],
+            max_missed_pings=values["max_missed_pings"],
+            close_limit_s=values["close_limit"],
+            slow_limit_s=values["slow_limit"],
+        ),
+        lobby=LobbyLimits(
+            max_connections=values["max_connections"],
+            max_rooms=values["max_rooms"],
+            max_per_address=values["max_per_address"],
+            room_linger_s=values["room_linger"],
+        ),
+        pad_bytes=values["pad"],
+        seed=values["seed"],
+        scores=values["scores"],
+        echo=values["echo"],
+        origins=frozenset(_checked("--origin", parse_origin, origin) for origin in values["origins"]),
+        tick_budget=values["tick_budget"],
+        handshake_limit_s=values["handshake_limit"],
+        stop_limit_s=values["stop_limit"],
+        backlog=values["backlog"],
+        debug_blocking=values["debug_blocking"],
+    )

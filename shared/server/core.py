@@ -1,0 +1,157 @@
+"""
+What a server holds that is the same on every stack: its lobby, its due times, what it counts and reports.
+
+A backend's server holds one and adds the waiting. Reads no clock: the time comes in as an argument.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Generic
+from urllib.parse import urlsplit
+
+from shared.loops.schedule import TickSchedule, shifted_start_us
+from shared.measure.counters import Counters
+from shared.measure.ticks import TickStatistics
+from shared.rooms.lobby import BUSY, Lobby
+from shared.rooms.room import Room
+from shared.rooms.roster import L, Roster
+from shared.rooms.scores import open_scores
+from shared.server.config import ServerConfig
+from shared.server.stats import Reporter
+from shared.system.descriptors import connections_end, seats_end
+from shared.system.heap import Heap
+from shared.wire.handshake import Refusal, answer_bytes, busy, check_room, check_upgrade
+from shared.wire.hosts import authority_host, is_loopback
+from shared.wire.stalls import Stalls
+
+NO_DESCRIPTOR = "as many connections are open as the system allows (RLIMIT_NOFILE)"
+
+
+class ServerCore(Generic[L]):
+    """
+    A server without its sockets and tasks.
+
+    ``packages`` are those that the stack consists of; ``children`` returns the pids of its child processes.
+
+    Raises:
+        ValueError: the scores file can't be used.
+
+    """
+
+    def __init__(
+        self,
+        config: ServerConfig,
+        packages: tuple[str, ...],
+        now_us: int,
+        clock_offset_us: int,
+        children: Callable[[], list[int]] = list,
+    ) -> None:
+        self.config = config
+        self.started_us = now_us
+        self.counters = Counters()
+        self.heap = Heap()
+        self.ticks = TickStatistics()
+        self.stalls = Stalls(now_us)
+        self.roster: Roster[L] = Roster(config.limits.max_unnamed)
+        self.hosts: frozenset[str] | None = None  # names that it goes by, beside those of loopback; None: any
+        self.schedules: dict[str, TickSchedule] = {}  # by room
+        self.scores = open_scores(config.scores, config.lobby.max_rooms)
+        self.lobby: Lobby[L] = Lobby(config.lobby, config.rules, config.seed, self.scores, config.pad_bytes)
+        self.reporter = Reporter(
+            config, self.lobby, self.schedules, self.ticks, self.counters, packages, now_us, clock_offset_us, children
+        )
+
+    def listens_at(self, address: str) -> None:
+        """
+        Take note of where it listens.
+
+        On loopback it goes by no name that somebody else may have given this machine. A page that had its own name lead
+        here would read all that there is, as from its own server (DNS rebinding).
+        """
+        origins = self.config.origins
+        if is_loopback(address) and "*" not in origins:
+            named = (urlsplit(origin).hostname for origin in origins)
+            self.hosts = frozenset(host.removesuffix(".") for host in (self.config.host, *named) if host)
+
+    def goes_by(self, authority: str) -> bool:
+        """Whether it answers to this Host; a request of HTTP/1.0 may be without one, which no browser's is."""
+        if self.hosts is None or not authority:
+            return True
+        try:
+            host = authority_host(authority)
+        except ValueError:
+            return False
+        return is_loopback(host) or host in self.hosts
+
+    def turn_away(self, descriptor: int) -> bytes | None:
+        """Return what a connection that has one of the last descriptors is told at once; None: it may ask."""
+        if descriptor < connections_end():
+            return None
+        refusal = busy(NO_DESCRIPTOR)
+        self.lobby.refused[refusal.status] += 1
+        return answer_bytes(refusal)
+
+    def admit(
+        self, headers: Mapping[str, str], room_name: str | None, address: str, now_us: int, descriptor: int = -1
+    ) -> Refusal | None:
+        """
+        Take a seat for an upgrade request (``room_name`` None: in no room), or say why not.
+
+        ``descriptor`` is that of its connection. Header names are in lower case. If it returns None, :meth:`release`
+        must be called when the connection ended.
+        """
+        refusal = (check_room(room_name) if room_name is not None else None) or check_upgrade(
+            headers, self.config.origins
+        )
+        if refusal is None and descriptor >= seats_end():
+            refusal = busy(NO_DESCRIPTOR)
+        if refusal is None:
+            refusal = self.lobby.admit(room_name, address, overloaded=self._is_overloaded(now_us))
+        if refusal is None:
+            self.counters.accepted += 1
+        else:
+            self.lobby.refused[refusal.status] += 1
+        return refusal
+
+    def refuse_entry(self, now_us: int) -> str | None:
+        """Return why nobody may enter a room now: a seat costs no tick anything, but who is in a room does."""
+        return BUSY if self._is_overloaded(now_us) else None
+
+    def crowd_out(self, now_us: int) -> list[L]:
+        """
+        Return those who are to be aborted, as too many sit there and have given no name.
+
+        Where the server was held up they may have given it, and it lies unread: then they have a second more.
+        """
+        gone = []
+        for connection in self.roster.pop_too_many(now_us):
+            if connection.session.spare(now_us):
+                self.roster.wake_at_deadline(connection)
+            else:
+                gone.append(connection)
+        self.counters.busy_closed += len(gone)
+        return gone
+
+    def release(self, room_name: str | None, address: str, now_us: int) -> None:
+        """Give a seat back."""
+        self.lobby.release(room_name, address, now_us)
+        self.heap.note_end()
+
+    def open_room(self, name: str, now_us: int) -> tuple[Room[L], TickSchedule]:
+        """Open a room and give it its due times, out of step with those of the other rooms."""
+        room = self.lobby.room(name)
+        t0_us = shifted_start_us(room.index, now_us, self.started_us, self.config.tick_rate_hz)
+        self.schedules[name] = schedule = TickSchedule(t0_us, self.config.tick_rate_hz)
+        return room, schedule
+
+    def forget_room(self, room: Room[L]) -> None:
+        """Let go of a room that crashed or that nobody is in; the next one of that name is a new one."""
+        self.lobby.remove(room)
+        self.schedules.pop(room.name, None)
+        self.heap.note_end()
+
+    def _is_overloaded(self, now_us: int) -> bool:
+        budget = self.config.tick_budget
+        if not budget:
+            return False
+        period_us, members = self.config.period_us, len(self.roster.entered) + 1
+        return max(self.ticks.load(now_us, period_us), self.ticks.load_of(members, now_us, period_us)) > budget

@@ -1,0 +1,152 @@
+"""
+What stands between a connection and the library that serves it: the library sees one request at a time, and only such.
+
+Everything that a server answers alike whatever its framework is answered here, and its connection ends with it: what is
+no request, hosts, paths and methods that there aren't, bodies, expectations, too many requests. A shell adds the
+reading, the writing and the waiting.
+"""
+
+from http import HTTPStatus
+from math import ceil
+from typing import Any
+from urllib.parse import unquote
+
+from shared.measure.counters import PAGES as COSTLY
+from shared.server.core import ServerCore
+from shared.web import load_web_files
+from shared.wire.allowance import Allowance
+from shared.wire.handshake import Refusal, answer_bytes
+from shared.wire.request import HeadReader, Request, RequestError
+
+PAGES = frozenset((*load_web_files(), "/healthz", *COSTLY))
+CONNECT, ECHO = "/connect", "/echo"
+
+MAX_REQUESTS = 50
+"""A second, of one connection: a page is three, whoever polls makes a few."""
+
+NOT_OURS = Refusal(HTTPStatus.FORBIDDEN, "this Host is not served here: --origin http://HOST would allow it")
+NOT_FOUND = Refusal(HTTPStatus.NOT_FOUND, "Not Found")
+NOT_ALLOWED = Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "Method Not Allowed", (("Allow", "GET"),))
+NO_EXPECTATION = Refusal(HTTPStatus.EXPECTATION_FAILED, "a request is answered at once: leave out Expect")
+NO_BODY = Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "a request has no body here")
+NO_UPGRADE_BODY = Refusal(HTTPStatus.BAD_REQUEST, "an upgrade request has no body")
+
+
+def too_many(text: str, retry_after_s: float = 1) -> Refusal:
+    """Return the answer to one request more than there may be."""
+    headers = (("Retry-After", str(max(1, ceil(retry_after_s)))),)
+    return Refusal(HTTPStatus.TOO_MANY_REQUESTS, text, headers)
+
+
+TOO_MANY = too_many(f"a connection has {MAX_REQUESTS} requests a second")
+
+
+class TurnedAway(Exception):  # noqa: N818 # it is what happened, and no error of ours
+    """
+    A peer has its answer from the door: the connection ends with it.
+
+    Write ``answer``, then let the peer read it: what still comes is thrown away, for a bounded time.
+    """
+
+    def __init__(self, answer: bytes) -> None:
+        super().__init__(answer.partition(b"\r\n")[0].decode("ascii"))
+        self.answer = answer
+
+
+class Door:
+    """
+    One connection's. Feed it what was read, at most ``READ_BYTES`` at once and only while it :attr:`has_room`.
+
+    Take a head, hand it to the library, say that it is :meth:`answered`, and take the next. What comes behind the head
+    of an upgrade is kept: take the :meth:`rest` as soon as the upgrade is made; where the library refused it, say that
+    it is answered, as of any other.
+    """
+
+    __slots__ = ("_allowance", "_core", "_is_answering", "_is_last", "_is_shut", "_is_upgrade", "_reader")
+
+    def __init__(self, core: ServerCore[Any]) -> None:
+        self._core = core
+        self._reader = HeadReader()
+        self._allowance = Allowance(MAX_REQUESTS, MAX_REQUESTS)
+        self._is_answering = False
+        self._is_last = False  # the request that is answered: its peer wants no other
+        self._is_upgrade = False  # it asks for one
+        self._is_shut = False  # nothing more that comes is read
+
+    @property
+    def has_room(self) -> bool:
+        """Whether it may be fed; if not, let TCP hold the peer back."""
+        return self._reader.has_room
+
+    @property
+    def is_shut(self) -> bool:
+        """Whether no head comes out any more, whatever comes in."""
+        return self._is_shut
+
+    def feed(self, data: bytes | bytearray | memoryview) -> None:
+        """Take bytes as they came."""
+        if not self._is_shut:
+            self._reader.feed(data)
+
+    def next_head(self, now_us: int) -> bytes | None:
+        """
+        Return the head of the request that the library may see next; None while there is none, or one is answered.
+
+        Raises:
+            TurnedAway: the peer gets the answer that it holds, and nothing more.
+
+        """
+        if self._is_answering or self._is_shut:
+            return None
+        try:
+            request = self._reader.next_request()
+            if request is None:
+                return None
+            head = self._pass(request, now_us)
+        except RequestError as error:
+            self._shut()
+            self._core.counters.turned_away[error.refusal.status] += 1
+            answer = answer_bytes(error.refusal, now_us, has_body=not self._reader.is_head)
+            raise TurnedAway(answer) from None
+        self._is_answering, self._is_last = True, request.closes
+        if self._is_last and not self._is_upgrade:
+            self._shut()
+        return head
+
+    def answered(self) -> None:
+        """Take note that the answer to the last request is written: that it is no upgrade, too."""
+        self._is_answering = self._is_upgrade = False
+        if self._is_last:
+            self._shut()
+
+    def rest(self) -> bytes:
+        """Return what came behind the head of an upgrade; from here on the door is out of use."""
+        self._is_shut, self._is_upgrade = True, False
+        return self._reader.take_rest()
+
+    def _shut(self) -> None:
+        self._is_shut = True
+        self._reader.take_rest()
+
+    def _pass(self, request: Request, now_us: int) -> bytes:
+        """Return the head that the library gets, or raise the answer that it is spared, RequestError."""
+        if not self._allowance.has_some(now_us):
+            raise RequestError(TOO_MANY)
+        self._allowance.take(1)
+        if not self._core.goes_by(request.host):
+            raise RequestError(NOT_OURS)
+        path = unquote(request.path)  # of which the paths that there are leave nothing to be told apart
+        is_websocket = path == CONNECT or (path == ECHO and self._core.config.echo)
+        if path and not is_websocket and path not in PAGES:
+            raise RequestError(NOT_FOUND)
+        if request.method != "GET":
+            raise RequestError(NOT_ALLOWED)
+        if request.expects:
+            raise RequestError(NO_EXPECTATION)
+        self._is_upgrade = is_websocket and request.asks_to_upgrade
+        if request.has_body:
+            raise RequestError(NO_UPGRADE_BODY if self._is_upgrade else NO_BODY)
+        budget = self._core.reporter.budget
+        if path in COSTLY and not budget.has_some(now_us):
+            raise RequestError(too_many("figures have been asked for too often of late", budget.comes_back_s()))
+        return request.head(path, is_upgrade=self._is_upgrade)

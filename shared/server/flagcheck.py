@@ -1,0 +1,40 @@
+"""
+``python -m backends.X_server --check``: says of command lines whether the server would take them; serves nothing.
+
+A comparison asks before its first run, so that a misspelt setting does not come out after minutes. In: a JSON list of
+command lines, each a list of words, in one line of stdin; out: a list of complaints, null where there is none, in one.
+"""
+
+import io
+import json
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr, redirect_stdout
+
+from shared.server.config import parse_arguments
+
+FLAG = "--check"
+
+
+def is_check(argv: Sequence[str]) -> bool:
+    """Whether these arguments of a program ask for the check."""
+    return list(argv) == [FLAG]
+
+
+def answer(backend: str, choose_event_loop: Callable[[str], object]) -> int:
+    """Read command lines, say what is wrong with each, and return the exit status."""
+    lines: list[list[str]] = json.loads(sys.stdin.readline())
+    complaints = [complaint(backend, line, choose_event_loop) for line in lines]
+    sys.stdout.write(json.dumps(complaints) + "\n")
+    return 0
+
+
+def complaint(backend: str, line: Sequence[str], choose_event_loop: Callable[[str], object]) -> str | None:
+    """Return what is wrong with one command line of a server; None if it would be taken."""
+    said = io.StringIO()
+    try:
+        with redirect_stderr(said), redirect_stdout(io.StringIO()):
+            choose_event_loop(parse_arguments(backend, line).loop)
+    except SystemExit as exited:
+        return said.getvalue().removeprefix("error: ").strip() if exited.code else f"{' '.join(line)} serves nothing"
+    return None

@@ -1,0 +1,135 @@
+"""What ``/stats``, ``/metrics`` and ``/scores`` report: one shape for both backends. Reads no clock, sends nothing."""
+
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from typing import Any, Protocol
+
+import msgspec
+
+from shared.game.world import list_top_scores
+from shared.loops.schedule import TickSchedule
+from shared.measure.counters import Counters
+from shared.measure.process import OwnProcess, boot_id
+from shared.measure.prometheus import render_metrics
+from shared.measure.ticks import TickStatistics
+from shared.rooms.lobby import Lobby
+from shared.server.config import ServerConfig
+from shared.wire.allowance import Allowance
+
+PAGES_SHARE = 0.1
+"""Of a core, on average, that making pages may take from the ticks; whoever asks for more is told to come again."""
+PAGES_SAVED_UP_US = 200_000
+"""What may be taken at once where nobody has asked for long: some hundred pages."""
+
+
+class Clock(Protocol):
+    """Of a server."""
+
+    def now_us(self) -> int:
+        """Return the time."""
+
+    def cpu_us(self) -> int:
+        """Return the CPU time of this thread, which what others do on this machine leaves alone."""
+
+
+class RoomReport(msgspec.Struct, frozen=True, gc=False):
+    """One of the ``rooms`` of ``/stats``."""
+
+    name: str
+    n: int
+    """The tick that comes next."""
+    t0_us: int | None
+    members: int
+    alive: int
+    ticks: int
+    skipped_ticks: int
+
+
+class Reporter:
+    """
+    Reads the figures of a server; ``packages`` are those that its stack consists of.
+
+    What stays as it is while the server runs is read here, once: a page is asked for while rooms tick.
+    """
+
+    def __init__(
+        self,
+        config: ServerConfig,
+        lobby: Lobby[Any],
+        schedules: Mapping[str, TickSchedule],  # by room
+        ticks: TickStatistics,
+        counters: Counters,
+        packages: tuple[str, ...],
+        started_us: int,
+        clock_offset_us: int,
+        children: Callable[[], list[int]],  # pids of child processes
+    ) -> None:
+        self.budget = Allowance(PAGES_SHARE * 1_000_000, PAGES_SAVED_UP_US, started_us)  # in microseconds of CPU time
+        self._lobby = lobby
+        self._schedules = schedules
+        self._ticks = ticks
+        self._counters = counters
+        self._children = children
+        self._process = OwnProcess(packages)
+        self._identity: dict[str, object] = {
+            "backend": config.backend,
+            "arm": config.arm,
+            "version": version("tickbench"),
+            "boot_id": boot_id(),
+            "clock_offset_us": clock_offset_us,
+            "started_us": started_us,
+        }
+        self._settings: dict[str, object] = {
+            "tick_rate_hz": float(config.tick_rate_hz),
+            "settings": config.settings(),
+        }
+
+    def page(self, path: str, clock: Clock) -> bytes:
+        """Return the body of ``/stats``, ``/metrics`` or ``/scores``; note for how long it took the event loop."""
+        began_us, began_cpu_us = clock.now_us(), clock.cpu_us()
+        match path:
+            case "/stats":
+                body = self.stats_json(began_us)
+            case "/metrics":
+                body = self.metrics_text()
+            case _:
+                body = self.scores_json()
+        self.budget.take(clock.cpu_us() - began_cpu_us)
+        self._counters.count_page(path, clock.now_us() - began_us)
+        return body
+
+    def stats(self, now_us: int) -> dict[str, object]:
+        """Return everything that the server knows of itself."""
+        return {
+            **self._identity,
+            "now_us": now_us,
+            **self._settings,
+            "connections": self._lobby.connections,
+            "rooms": self._rooms(),
+            "ticks": self._ticks.report(),
+            **self._counters.report(),
+            "refused": {str(status): count for status, count in sorted(self._lobby.refused.items())},
+            "process": self._process.report(self._children()),
+        }
+
+    def stats_json(self, now_us: int) -> bytes:
+        """Return the body of ``/stats``."""
+        return msgspec.json.encode(self.stats(now_us))
+
+    def metrics_text(self) -> bytes:
+        """Return the body of ``/metrics``."""
+        process = self._process.report(self._children())
+        return render_metrics(self._lobby.connections, self._ticks, self._counters, self._lobby.refused, process)
+
+    def scores_json(self) -> bytes:
+        """Return the body of ``/scores``: the top scores by room, as the ``top_scores`` command lists them."""
+        rooms = self._lobby.rooms.values()
+        return msgspec.json.encode({"rooms": {room.name: list_top_scores(room.top_scores).rows for room in rooms}})
+
+    def _rooms(self) -> list[RoomReport]:
+        reports = []
+        for name, room in self._lobby.rooms.items():
+            schedule = self._schedules.get(name)
+            n, t0_us, skipped = (schedule.n, schedule.t0_us, schedule.skipped_ticks) if schedule else (0, None, 0)
+            reports.append(RoomReport(name, n, t0_us, len(room.members), room.living, room.steps, skipped))
+        return reports

@@ -1,0 +1,1 @@
+"""What talks to the kernel; all else in ``shared`` is pure."""

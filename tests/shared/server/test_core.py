@@ -1,0 +1,204 @@
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shared.rooms.roster import UNNAMED_US
+from shared.server.config import parse_arguments
+from shared.server.core import ServerCore
+from shared.system.heap import ENDINGS, Heap
+from shared.wire.session import Limits, Session
+from tests.shared.rooms.visitor import Visitor, game_of, step
+from tests.shared.wire.test_handshake import GOOD
+
+START = 9_000_000_000
+
+
+@pytest.fixture
+def core() -> Iterator[ServerCore[Visitor]]:
+    core = open_core()
+    yield core
+    core.scores.close()
+
+
+def open_core(*arguments: str) -> ServerCore[Visitor]:
+    return ServerCore(parse_arguments("asyncio", list(arguments)), ("msgspec",), START, 5)
+
+
+def status(core: ServerCore[Visitor], room: str = "main", now_us: int = START, **headers: str) -> int:
+    refusal = core.admit({**GOOD, **headers}, room, "::1", now_us)
+    return int(refusal.status) if refusal else 101
+
+
+def busy_ticks(core: ServerCore[Visitor], busy_us: int) -> int:
+    """Let 40 ticks of 50 ms be busy for that long; return when the last ended."""
+    for n in range(40):
+        due_us = START + n * 50_000
+        core.ticks.record(due_us, 0, 0, due_us, due_us + busy_us, 50_000)
+    return START + 39 * 50_000 + busy_us
+
+
+def test_a_seat_is_taken_and_given_back(core: ServerCore[Visitor]) -> None:
+    assert status(core) == 101
+    assert core.lobby.connections == 1
+    core.release("main", "::1", START)
+    assert core.lobby.connections == 0
+
+
+def test_who_was_accepted_is_counted_and_stays_so(core: ServerCore[Visitor]) -> None:
+    assert (status(core), status(core, upgrade=""), status(core)) == (101, 426, 101)
+    core.release("main", "::1", START)
+    assert core.counters.accepted == 2
+
+
+def test_refusals_come_in_order_take_no_seat_and_are_counted(core: ServerCore[Visitor]) -> None:
+    core.lobby.open = False
+    evil = "http://evil.example"
+    assert status(core, room="no room", origin=evil, upgrade="") == 404
+    assert status(core, origin=evil, upgrade="") == 426
+    assert status(core, origin=evil) == 403
+    assert status(core) == 503
+    assert status(core) == 503
+    assert core.lobby.refused == {404: 1, 426: 1, 403: 1, 503: 2}
+    assert core.lobby.connections == 0
+
+
+def test_the_origins_of_the_settings_are_allowed() -> None:
+    core = open_core("--origin", "http://friend.example")
+    assert status(core, origin="http://friend.example") == 101
+    assert status(core, origin="http://evil.example") == 403
+
+
+def test_the_last_descriptors_seat_nobody_and_the_very_last_are_not_even_asked(
+    core: ServerCore[Visitor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1000, 1000))
+    refusals = [core.admit(GOOD, "main", "::1", START, descriptor) for descriptor in (935, 936, 967)]
+    assert [refusal and int(refusal.status) for refusal in refusals] == [None, 503, 503]
+    assert core.turn_away(967) is None
+    answer = core.turn_away(968)
+    assert answer is not None
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+    assert b"\r\nRetry-After: 2\r\n" in head
+    assert f"\r\nContent-Length: {len(body)}\r\n".encode() in head
+    assert core.lobby.refused == {503: 3}
+
+
+@pytest.mark.parametrize(
+    ("budget", "busy_us", "answer"),
+    [("0.8", 37_000, 101), ("0.8", 41_000, 503), ("0", 49_000, 101), ("2", 49_000, 101)],
+)
+def test_over_the_tick_budget_newcomers_are_refused(budget: str, busy_us: int, answer: int) -> None:
+    core = open_core("--tick-budget", budget)
+    now_us = busy_ticks(core, busy_us)
+    assert status(core, now_us=now_us) == answer
+    assert status(core, now_us=now_us + 2_000_000) == 101, "the last second was idle"
+
+
+def test_of_8000_who_enter_within_a_second_only_those_get_in_whom_the_ticks_have_time_for(
+    core: ServerCore[Visitor],
+) -> None:
+    """They come one after the other, 400 between two ticks, each of which takes 13 us for everybody who is in."""
+    now_us, refused = START, 0
+    for _ in range(20):
+        members = len(core.roster.entered)
+        core.ticks.record(now_us, 0, 0, now_us + 300, now_us + 300 + 13 * members, 50_000, members)
+        for _ in range(400):
+            if core.refuse_entry(now_us := now_us + 125):
+                refused += 1
+            else:
+                core.roster.entered.add(len(core.roster.entered))
+    members = len(core.roster.entered)
+    assert 0.75 * 50_000 < 300 + 13 * members < 0.85 * 50_000
+    assert refused == 8000 - members
+
+
+def test_of_too_many_without_a_name_those_who_came_first_make_room(core: ServerCore[Visitor]) -> None:
+    visitors = [Visitor(serial) for serial in range(503)]
+    for visitor in visitors:
+        core.roster.add(visitor, START)
+    core.stalls.note_turn(START + UNNAMED_US - 1)
+    assert core.crowd_out(START + UNNAMED_US - 1) == []
+    assert core.crowd_out(START + UNNAMED_US) == visitors[:3]
+    assert core.counters.busy_closed == 3
+
+
+def test_who_is_to_make_room_when_the_server_was_held_up_has_a_second_more(core: ServerCore[Visitor]) -> None:
+    """Their names may lie unread; but a server that is held up again and again sends them away all the same."""
+    visitors = [Visitor(serial) for serial in range(503)]
+    for visitor in visitors:
+        visitor.session = Session(Limits(), START, core.stalls)
+        core.roster.add(visitor, START)
+    now_us = START + UNNAMED_US
+    core.stalls.note(START, now_us)
+    assert core.crowd_out(now_us) == []
+    assert core.counters.busy_closed == 0
+    core.stalls.note(now_us, now_us + 1_000_000)
+    assert core.roster.pop_due(now_us + 1_000_000) == visitors[:3]
+    for visitor in visitors[:3]:
+        visitor.session.wake(now_us + 1_000_000)
+        assert visitor.session.close_code == 1008
+
+
+def test_without_a_tick_budget_everybody_gets_in() -> None:
+    core = open_core("--tick-budget", "0")
+    core.ticks.record(START, 0, 0, START, START + 49_000, 50_000, 300)
+    core.roster.entered.update(range(8000))
+    assert core.refuse_entry(START + 50_000) is None
+    assert status(core, now_us=START + 50_000) == 101
+
+
+def test_rooms_get_due_times_out_of_step(core: ServerCore[Visitor]) -> None:
+    now_us = START + 123_456
+    starts = []
+    for name in ("main", "den", "pit"):
+        room, schedule = core.open_room(name, now_us)
+        assert room.name == name
+        assert core.schedules[name] is schedule
+        assert now_us <= schedule.t0_us < now_us + 50_000
+        starts.append((schedule.t0_us - START) % 50_000)
+    assert starts == [0, 30_902, 11_803]
+
+
+def test_a_forgotten_room_is_gone_with_its_due_times(core: ServerCore[Visitor]) -> None:
+    room, _ = core.open_room("main", START)
+    core.forget_room(room)
+    core.forget_room(room)
+    assert (core.lobby.rooms, core.schedules) == ({}, {})
+    again, schedule = core.open_room("main", START)
+    assert again is not room
+    assert core.schedules == {"main": schedule}
+
+
+def test_what_connections_and_rooms_held_is_given_back_when_many_have_ended(core: ServerCore[Visitor]) -> None:
+    given_back: list[bool] = []
+    core.heap = Heap(lambda: given_back.append(True))
+    for number in range(ENDINGS // 2):
+        assert status(core, f"r{number}") == 101
+        room, _ = core.open_room(f"r{number}", START)
+        core.release(room.name, "::1", START)
+        core.heap.tidy(0, 0, START)
+        assert not given_back
+        core.forget_room(room)
+    core.heap.tidy(0, 0, START)
+    assert given_back
+
+
+def test_settings_reach_the_rooms(tmp_path: Path) -> None:
+    core = open_core("--field", "30x20", "--bots", "2", "--pad", "5", "--scores", str(tmp_path / "top.db"))
+    core.scores.save("main", [("ann", 9)])
+    room, schedule = core.open_room("main", START)
+    assert (game_of(room).world.rules.width, game_of(room).world.rules.bots) == (30, 2)
+    assert game_of(room).world.top_scores.rows == [("ann", 9)]
+    assert schedule.tick_rate_hz == 20
+    step(room)
+    assert b'["pad","....."]' in room.frame(0, 0, 0)
+    core.scores.close()
+
+
+def test_a_scores_file_that_is_none_is_said_so(tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("x" * 2000)
+    with pytest.raises(ValueError, match="can't be used for scores"):
+        open_core("--scores", str(tmp_path / "notes"))

@@ -1,0 +1,145 @@
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import msgspec
+import pytest
+
+from tickbench.children.commands import MEMORY_S
+from tickbench.compare.plan import PlannedRun, estimate_s, fixed_runs, next_run, searches_of, slot_of
+from tickbench.compare.results import Run
+from tickbench.compare.search import Capacity, next_step, probes_of
+from tickbench.compare.suite import BLOCKS, Search, Side, Suite, load_suite
+
+MakeRun = Callable[..., Run]
+SIDE = Side("stall", "stall", [100, 200], 5, 2, repeats=2, load={"share": 5}, server={"pad": 9})
+SEARCH = Search("arena", "steady", 2, 1, "tick_lateness_ms.p99<=25", budget_s=100, start=100, limit=400)
+
+
+def names(suite: Suite) -> list[str]:
+    return [planned.arm.name for planned in fixed_runs(suite)]
+
+
+def made(planned: PlannedRun, make_run: MakeRun, **fields: object) -> Run:
+    known = {"part": planned.part, "block": planned.block, "again": planned.again, "attempt": planned.attempt}
+    return make_run(planned.number, planned.arm.name, **(known | {"connections": planned.connections} | fields))
+
+
+def all_runs(suite: Suite, make_run: MakeRun, before: Sequence[Run] = ()) -> list[Run]:
+    """Make every run of a suite, as if each had ended at once."""
+    runs = list(before)
+    while planned := next_run(suite, runs):
+        runs.append(made(planned, make_run))
+        assert len(runs) < 500
+    return runs
+
+
+def test_every_arm_runs_once_a_block_and_one_of_them_twice() -> None:
+    suite = msgspec.structs.replace(load_suite("quick"), again="gevent")
+    plan = list(fixed_runs(suite))
+    for block in (1, 2):
+        own = [planned for planned in plan if planned.block == block]
+        assert Counter(planned.arm.name for planned in own) == Counter([*suite.arms, "gevent"])
+        assert [planned.arm.name for planned in own if planned.again] == ["gevent"]
+
+
+def test_a_block_is_the_mirror_of_the_one_before_it() -> None:
+    order = names(msgspec.structs.replace(load_suite("quick"), repeats=4))
+    assert order[:4] == order[4:8][::-1]
+    assert order[8:12] == order[12:][::-1]
+
+
+def test_the_order_comes_from_the_seed() -> None:
+    suite = load_suite("quick")
+    assert names(suite) == names(suite)
+    orders = {tuple(names(msgspec.structs.replace(suite, seed=seed))) for seed in range(20)}
+    assert len(orders) > 5
+
+
+def test_sides_run_at_each_of_their_loads_with_their_own_flags(suite: Suite) -> None:
+    plan = [planned for planned in fixed_runs(msgspec.structs.replace(suite, sides=[SIDE])) if planned.part == "stall"]
+    assert Counter((each.block, each.connections, each.arm.name) for each in plan) == Counter(
+        (block, connections, arm) for block in (1, 2) for connections in (100, 200) for arm in suite.arms
+    )
+    assert (plan[0].scenario, plan[0].duration_s, plan[0].warm_up_s) == ("stall", 5, 2)
+    assert plan[0].load == {"share": 5}
+    assert plan[0].server == {"bots": 10, "pad": 9}
+
+
+def test_runs_are_numbered_as_they_are_made_and_none_is_made_twice(suite: Suite, make_run: MakeRun) -> None:
+    runs = all_runs(msgspec.structs.replace(suite, sides=[SIDE]), make_run)
+    assert [run.number for run in runs] == list(range(1, 13))
+    assert len({slot_of(run) for run in runs}) == 12
+    assert [run.part for run in runs] == [BLOCKS] * 4 + ["stall"] * 8
+
+
+@pytest.mark.parametrize("cut", [0, 1, 7, 12, 15])
+def test_what_was_broken_off_goes_on_with_the_same_runs(suite: Suite, make_run: MakeRun, cut: int) -> None:
+    whole = msgspec.structs.replace(suite, sides=[SIDE], searches=[SEARCH])
+    runs = all_runs(whole, make_run)
+    assert len(runs) > 15
+    assert all_runs(whole, make_run, runs[:cut]) == runs
+
+
+def test_a_run_that_the_machine_spoiled_is_made_again_up_to_a_bound(suite: Suite, make_run: MakeRun) -> None:
+    runs: list[Run] = []
+    first = next_run(suite, runs)
+    assert first is not None
+    suite = msgspec.structs.replace(suite, max_attempts=2)
+    for attempt in range(1, suite.max_attempts + 1):
+        planned = next_run(suite, runs)
+        assert planned is not None
+        assert (planned.number, planned.attempt) == (attempt, attempt)
+        runs.append(made(planned, make_run, load=spoiled(make_run)))
+    following = next_run(suite, runs)
+    assert following is not None
+    assert following.attempt == 1
+    assert following.slot != first.slot
+    assert {slot_of(run) for run in runs} == {first.slot}
+
+
+def test_a_run_that_its_arm_spoiled_or_that_failed_is_not(suite: Suite, make_run: MakeRun) -> None:
+    first = next_run(suite, [])
+    assert first is not None
+    for run in (made(first, make_run, outcome="failed", load=None), made_invalid(first, make_run)):
+        following = next_run(suite, [run])
+        assert following is not None
+        assert (following.attempt, following.slot == first.slot) == (1, False)
+
+
+def spoiled(make_run: MakeRun) -> object:
+    load = make_run(1, "gevent", "steal of 7.1 % on core 0").load
+    assert load is not None
+    verdict = msgspec.structs.replace(load.validity, machine=load.validity.reasons)
+    return msgspec.structs.replace(load, validity=verdict)
+
+
+def made_invalid(planned: PlannedRun, make_run: MakeRun) -> Run:
+    return made(planned, make_run, load=make_run(1, "gevent", "the warm-up was too short").load)
+
+
+def test_each_arm_is_searched_until_it_is_known(suite: Suite, make_run: MakeRun) -> None:
+    whole = msgspec.structs.replace(suite, searches=[SEARCH])
+    runs = all_runs(whole, make_run)
+    for search, block, arm in searches_of(whole):
+        own = [run for run in runs if (run.part, run.block, run.arm) == ("arena", block, arm.name)]
+        assert [run.connections for run in own] == [100, 200, 400, 400, 400]
+        assert next_step(search, probes_of(search, own), 0) == Capacity(400, None, "limit", 2)
+
+
+def test_the_estimate_shrinks_with_what_is_made(suite: Suite, make_run: MakeRun) -> None:
+    whole = msgspec.structs.replace(suite, sides=[SIDE], searches=[SEARCH])
+    runs = all_runs(whole, make_run)
+    estimates = [estimate_s(whole, runs[:count]) for count in range(len(runs) + 1)]
+    assert estimates == sorted(estimates, reverse=True)
+    assert estimates[0] > 4 * 7 + 8 * 7 + 2 * 100
+    assert estimates[-1] == 0
+
+
+def test_what_a_connection_weighs_takes_its_time(suite: Suite) -> None:
+    weighed = msgspec.structs.replace(suite, load={"memory": 1000, "spawn-rate": 500})
+    runs = len(list(fixed_runs(suite)))
+    assert estimate_s(weighed) == pytest.approx(estimate_s(suite) + runs * (MEMORY_S + 2))
+
+
+def test_quick_is_estimated_under_its_ninety_seconds() -> None:
+    assert estimate_s(load_suite("quick")) < 90

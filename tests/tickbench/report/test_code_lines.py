@@ -1,0 +1,52 @@
+import pytest
+
+from shared.loops.modes import MODES
+from tickbench import cli
+from tickbench.report.code_lines import backend_lines, code_lines, loop_files, mode_lines
+
+MODULE = '''"""What it is for,
+in two lines."""
+
+import os  # why
+
+
+class Thing:
+    """A docstring."""
+
+    # A comment.
+    text = """a string
+    of two lines"""
+
+    def act(self) -> str:
+        """Another one."""
+        return (
+            "no docstring"
+        )
+'''
+
+
+def test_only_code_counts() -> None:
+    assert code_lines(MODULE) == 1 + 1 + 2 + 1 + 3
+    assert code_lines("") == 0
+
+
+def test_every_mode_has_its_file_on_both_stacks() -> None:
+    files = loop_files()
+    assert tuple(files) == MODES
+    assert all(file.is_file() for by_stack in files.values() for file in by_stack.values())
+
+
+def test_the_command_prints_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["lines"]) == 0
+    out = capsys.readouterr().out
+    assert all(mode in out for mode in MODES)
+
+
+def test_a_mode_and_a_whole_backend_are_counted() -> None:
+    for backend in ("asyncio", "gevent"):
+        lines = mode_lines(backend, "managed")
+        assert lines == code_lines(loop_files()["managed"][backend].read_text("utf-8"))
+        assert lines is not None
+        assert backend_lines(backend) > 20 * lines
+    assert mode_lines("mine", "managed") is None
+    assert mode_lines("gevent", "none such") is None

@@ -1,0 +1,116 @@
+"""The page in a real browser, without a network: nothing is missing, nothing overflows, nothing needs a mouse."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from shared.measure.summary import StageFigures
+from tests.contract.test_page import CHROMIUM, FLAGS
+from tickbench.compare.plan import PlannedRun
+from tickbench.compare.suite import Suite
+from tickbench.report.build import build_report
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is missing: apt-get install chromium")
+
+Scheme = Literal["light", "dark"]
+LOOKS: list[tuple[int, Scheme]] = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
+
+
+@pytest.fixture
+def report(make_results: Callable[..., Path], whole_suite: Suite, stages: list[StageFigures]) -> Path:
+    """Return a report with everything that there can be in one."""
+
+    def figures(planned: PlannedRun) -> dict[str, Any]:
+        late = planned.part == "arena" and planned.connections > 2_000
+        return {
+            "tick_lateness_ms__p99": 99.0 if late else 10.0 + planned.block / 10,
+            "server__cpu_percent": planned.connections / 100,
+            "stages": stages if planned.part == "stall" else [],
+            "ping_rtt_ms__p99": 4.0,
+            "tick_rate_hz": 20.0,
+        }
+
+    folder = make_results(whole_suite, figures)
+    build_report(folder)
+    return folder / "report.html"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def look(browser: Browser, report: Path) -> Callable[[int, Scheme], tuple[Page, list[str]]]:
+    def look(width: int, scheme: Scheme) -> tuple[Page, list[str]]:
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True)
+        page, complaints = context.new_page(), list[str]()
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(report.as_uri())
+        page.wait_for_selector("#chart-loops svg.main-svg", state="attached")
+        return page, complaints
+
+    return look
+
+
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
+def test_it_fits_and_draws_every_chart_without_a_complaint(
+    look: Callable[..., tuple[Page, list[str]]], width: int, scheme: Scheme
+) -> None:
+    page, complaints = look(width, scheme)
+    assert complaints == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    charts = page.locator("figure.chart").count()
+    assert charts == 5, "percentiles, lateness and CPU over connections, the stall, loop designs"
+    assert page.locator("figure.chart .scatterlayer .trace, figure.chart .barlayer .trace").count() == 3 + 4 + 3 + 3 + 2
+    texts = page.locator("figure.chart .xtitle").all_text_contents()
+    assert "connections" in texts
+    page.context.close()
+
+
+def test_text_can_be_told_from_its_ground_in_the_dark(look: Callable[..., tuple[Page, list[str]]]) -> None:
+    page, _ = look(1280, "dark")
+    fill = page.evaluate("getComputedStyle(document.querySelector('.chart text')).fill")
+    ground = page.evaluate("getComputedStyle(document.querySelector('.card')).backgroundColor")
+    assert sum(map(int, fill[4:-1].split(","))) - sum(map(int, ground[4:-1].split(","))) > 3 * 128
+    page.context.close()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_tables_are_tables_to_a_screen_reader_at_any_width(
+    look: Callable[..., tuple[Page, list[str]]], width: int
+) -> None:
+    page, _ = look(width, "light")
+    table = page.get_by_role("table", name="The decision table")
+    assert table.get_by_role("columnheader").count() == 4
+    assert table.get_by_role("rowheader", name="tick lateness p99, ms").count() == 1
+    assert table.get_by_role("row").count() == 16
+    page.context.close()
+
+
+def test_what_is_folded_opens_by_the_keyboard(look: Callable[..., tuple[Page, list[str]]]) -> None:
+    page, _ = look(1280, "light")
+    summary = page.get_by_text("Validity of each run")
+    summary.focus()
+    page.keyboard.press("Enter")
+    assert page.get_by_role("table", name="Every run").is_visible()
+    page.context.close()
+
+
+def test_it_is_one_file_that_can_be_carried_away(browser: Browser, report: Path, tmp_path: Path) -> None:
+    assert report.stat().st_size < 6_000_000
+    alone = tmp_path / "elsewhere" / "alone.html"
+    alone.parent.mkdir()
+    shutil.copy(report, alone)
+    page = browser.new_context(offline=True).new_page()
+    page.goto(alone.as_uri())
+    page.wait_for_selector("#chart-loops svg.main-svg", state="attached")
+    page.context.close()

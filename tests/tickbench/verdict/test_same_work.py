@@ -1,0 +1,83 @@
+from collections.abc import Callable, Sequence
+
+import msgspec
+import pytest
+
+from shared.measure.summary import StepDigests
+from tickbench.compare.results import Run
+from tickbench.compare.suite import Suite
+from tickbench.verdict.same_work import compare_work, differing, steps_of
+
+MakeRun = Callable[..., Run]
+STEPS = [f"{number * 2654435761 % 2**32:08x}" for number in range(1, 101)]
+
+
+def telling(make_run: MakeRun, number: int, arm: str, steps: Sequence[str] | None, conflicting: int = 0) -> Run:
+    load = make_run(number, arm).load
+    assert load is not None
+    digests = None if steps is None else StepDigests(first_n=1, crc32=" ".join(steps), conflicting=conflicting)
+    return make_run(number, arm, load=msgspec.structs.replace(load, steps=digests))
+
+
+@pytest.fixture
+def same_suite(suite: Suite) -> Suite:
+    return msgspec.structs.replace(suite, arms=["asyncio", "gevent"])
+
+
+def test_arms_that_do_the_same_say_the_same(same_suite: Suite, make_run: MakeRun) -> None:
+    runs = [telling(make_run, 1, "asyncio", STEPS), telling(make_run, 2, "gevent", STEPS[:80])]
+    found = compare_work(same_suite, runs)
+    assert (found.steps, found.different, found.unknown) == (80, {}, [])
+    assert found.words == "All arms sent the same commands, step by step, in 80 compared steps."
+
+
+def test_an_arm_that_does_something_else_is_named(same_suite: Suite, make_run: MakeRun) -> None:
+    wrong = [*STEPS[:50], "00000000", *STEPS[51:]]
+    found = compare_work(same_suite, [telling(make_run, 1, "asyncio", STEPS), telling(make_run, 2, "gevent", wrong)])
+    assert list(found.different) == ["gevent"]
+    assert "1 of 100 steps say something else than those of asyncio" in found.words
+
+
+@pytest.mark.parametrize("skipped", [0, 1, 5])
+@pytest.mark.parametrize("missed", [0, 1, 5])
+def test_due_times_that_were_skipped_are_no_steps(skipped: int, missed: int) -> None:
+    other = StepDigests(first_n=1 + skipped, crc32=" ".join([*STEPS[missed:40], *["-"] * 7, *STEPS[40:]]))
+    assert differing(STEPS, steps_of(other)) == (100 - missed, 0)
+    assert differing(steps_of(other), STEPS) == (100 - missed, 0)
+
+
+def test_a_step_that_was_left_out_is_seen() -> None:
+    compared, wrong = differing(STEPS, [*STEPS[:50], *STEPS[51:]])
+    assert compared >= 98
+    assert wrong >= 48
+
+
+def test_two_connections_that_got_something_else_are_a_difference(same_suite: Suite, make_run: MakeRun) -> None:
+    runs = [telling(make_run, 1, "asyncio", STEPS), telling(make_run, 2, "gevent", STEPS, conflicting=3)]
+    assert list(compare_work(same_suite, runs).different) == ["gevent"]
+
+
+def test_what_is_not_known_is_said(same_suite: Suite, make_run: MakeRun) -> None:
+    runs = [telling(make_run, 1, "asyncio", STEPS), telling(make_run, 2, "gevent", None)]
+    assert compare_work(same_suite, runs).words == "Whether all arms did the same work was not compared."
+    assert compare_work(same_suite, runs).unknown == ["gevent"]
+    second = telling(make_run, 3, "asyncio", STEPS)
+    more = [*runs, msgspec.structs.replace(second, block=2)]
+    assert "(not known of gevent)" in compare_work(same_suite, more).words
+
+
+@pytest.mark.parametrize("order", [("mine", "asyncio", "gevent"), ("gevent", "mine", "asyncio")])
+def test_one_that_does_something_else_does_not_make_the_others_differ(
+    same_suite: Suite, make_run: MakeRun, order: tuple[str, ...]
+) -> None:
+    suite = msgspec.structs.replace(
+        same_suite, arms=["asyncio", "gevent", "mine"], commands={"mine": "x {port}"}, compare=["asyncio", "gevent"]
+    )
+    steps = {"asyncio": STEPS, "gevent": STEPS, "mine": STEPS[::-1]}
+    runs = [telling(make_run, number, arm, steps[arm]) for number, arm in enumerate(order, start=1)]
+    assert list(compare_work(suite, runs).different) == ["mine"]
+
+
+def test_where_people_play_the_work_is_theirs(same_suite: Suite, make_run: MakeRun) -> None:
+    runs = [telling(make_run, 1, "asyncio", STEPS), telling(make_run, 2, "gevent", STEPS[::-1])]
+    assert compare_work(msgspec.structs.replace(same_suite, scenario="players"), runs).steps == 0

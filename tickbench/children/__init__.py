@@ -1,0 +1,1 @@
+"""Child processes: their command lines, how they start and how they end."""

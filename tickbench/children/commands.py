@@ -1,0 +1,154 @@
+"""
+The command lines of the children: servers, load runs, benches. Knows nothing of how they are run.
+
+Nothing is imported from what is started: a monkey-patched interpreter and an asyncio one never share a process.
+"""
+
+import contextlib
+import importlib.util
+import os
+import shlex
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from shared.system.packages import advice
+from tickbench.arms import BACKENDS, PORT_PLACE, Arm
+from tickbench.errors import InputError
+
+Settings = Mapping[str, str | int | float]
+
+HOME = str(Path(__file__).resolve().parents[2])
+"""The folder that this package and its siblings are in."""
+LOAD_TEST = "loadtests"
+"""Module: ``python -m MODULE`` loads."""
+USUAL_SPAWN_RATE = 500.0
+"""Users a second: the load test's own, unless it is told another."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRequest:
+    """One load run: who is loaded, by how many, for how long, and where the summary goes."""
+
+    url: str
+    users: int
+    scenario: str
+    duration_s: float
+    warm_up_s: float
+    out: Path
+    more: Settings = field(default_factory=dict)
+    """Further arguments of the load test by their names, as ``python -m loadtests --help`` lists them."""
+
+
+MEMORY_S = 7.0
+"""What ``--memory`` takes beside its own ramp, about: ten steps, each of which settles."""
+
+
+def ramp_s(users: int, more: Settings) -> float:
+    """Return how long it takes until all users have begun to connect, in seconds."""
+    return users / float(more.get("spawn-rate", USUAL_SPAWN_RATE))
+
+
+def memory_s(more: Settings) -> float:
+    """Return how long it takes to see what a connection takes, in seconds; 0 where it is not asked for."""
+    guests = int(more.get("memory", 0))
+    return MEMORY_S + ramp_s(guests, more) if guests else 0.0
+
+
+def python_command(module: str) -> list[str]:
+    """Run a module with this interpreter; :func:`findable` has it find the module wherever it starts."""
+    # Without -P, a folder of the user's that happens to be called "shared" would come before the installed one.
+    return [sys.executable, "-P", "-m", module]
+
+
+def findable(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return a child's variables with a path on which it finds what this process does, whatever folder it starts in."""
+    given = [folder for folder in variables.get("PYTHONPATH", "").split(os.pathsep) if folder]
+    path = [_absolute(folder) for folder in given]
+    if HOME not in sys.path[1:]:  # this process found it where it was started: in a checkout that nobody installed
+        path = [HOME, *path]
+    return {**variables, "PYTHONPATH": os.pathsep.join(path)} if path else dict(variables)
+
+
+def _absolute(folder: str) -> str:
+    # Where the working folder is gone, what is relative to it leads nowhere, and is left as it is.
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.abspath(folder)  # noqa: PTH100 - a link stays one
+    return folder
+
+
+def server_command(arm: Arm, settings: Settings, port: int | None = None) -> list[str]:
+    """
+    Serve an arm on a free port; ``settings`` are flags of ``serve`` that hold unless the arm sets them.
+
+    A server that is none of ours gets its command line with ``port`` in its place, and no settings.
+
+    """
+    if arm.command is not None:
+        return [word.replace(PORT_PLACE, str(port)) for word in shlex.split(arm.command)]
+    return [*python_command(BACKENDS[arm.backend]), *server_flags(arm, settings)]
+
+
+def server_flags(arm: Arm, settings: Settings) -> list[str]:
+    """Return the arguments of a backend's server."""
+    flags: dict[str, object] = {**settings, **dict(arm.settings)}
+    return ["--port", "0", *_as_flags(flags)]
+
+
+def load_command(request: LoadRequest) -> list[str]:
+    """Run Locust headless on one URL, set by these arguments alone."""
+    return [*python_command(LOAD_TEST), *load_flags(request)]
+
+
+def load_flags(request: LoadRequest) -> list[str]:
+    """Return the arguments of a load run."""
+    flags = {
+        "host": request.url,
+        "users": request.users,
+        "scenario": request.scenario,
+        "warm-up": f"{request.warm_up_s:g}",
+        "duration": f"{request.duration_s:g}",
+        "out": request.out,
+        **request.more,
+    }
+    return ["--headless", *_as_flags(flags)]
+
+
+def check_command(module: str) -> list[str]:
+    """Have a backend, or the load test, say of command lines on its stdin whether it would take them."""
+    return [*python_command(module), "--check"]
+
+
+def bench_command(arguments: list[str]) -> list[str]:
+    """Time the pure parts; ``arguments`` are passed on."""
+    return [*python_command("shared.bench"), *arguments]
+
+
+def check_load_test() -> None:
+    """Raise :class:`InputError` if what makes load is not installed, before minutes are spent on servers for it."""
+    if importlib.util.find_spec("loadtests") is None:
+        raise InputError("the package loadtests is not installed; install tickbench as a whole")
+    for package in ("locust", "gevent"):  # which is imported before there is anybody of ours to say so
+        if importlib.util.find_spec(package) is None:
+            words = f"which is not installed; {advice(package, 'load')}"
+            raise InputError(f"a load run needs the package {package}, {words}")
+
+
+def undisturbed_environment() -> dict[str, str]:
+    """Return this process's variables without those that would change an arm behind its name's back."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("TICKBENCH_", "LOCUST_"))}
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """How a comparison starts its children; tests put their own in place."""
+
+    server: Callable[[Arm, Settings, int | None], list[str]] = server_command
+    load: Callable[[LoadRequest], list[str]] = load_command
+    check: Callable[[str], list[str]] | None = check_command
+    """None: nobody is asked, as stand-ins take whatever they get."""
+
+
+def _as_flags(flags: Mapping[str, object]) -> list[str]:
+    return [word for name, value in flags.items() for word in (f"--{name}", str(value))]

@@ -1,0 +1,205 @@
+"""
+Child processes: start, wait with a bound, stop for certain. Knows nothing of what they do.
+
+A child gets a session of its own, so that a Ctrl-C at the terminal reaches tickbench alone, which then ends its
+children in order; and the kernel kills it should tickbench die without having done so
+(see :mod:`tickbench.children.launch`).
+"""
+
+import contextlib
+import os
+import re
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Self
+
+from shared.plain import plain
+from tickbench.children.commands import findable, python_command
+from tickbench.children.interrupts import uninterrupted
+from tickbench.children.launch import ANY_CPU
+from tickbench.errors import RunFailedError
+
+POLL_S = 0.05
+LONGEST_LAST_LINE = 500
+"""Characters of what a child said last that are told."""
+KILL_WAIT_S = 10.0
+"""How long a process that was killed may take to vanish: longer only in the kernel's uninterruptible sleep."""
+
+
+class Nursery:
+    """Owns the children that are started through it: none of them outlives its block."""
+
+    def __init__(self) -> None:
+        self._ends = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ends.close()
+
+    def start(
+        self,
+        name: str,
+        command: list[str],
+        *,
+        log: Path,
+        cpus: Iterable[int] | None = None,
+        environment: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+        talks: bool = False,
+    ) -> "Child":
+        """
+        Start a command; ``name`` is for messages, ``log`` takes what it prints, both streams.
+
+        Args:
+            talks: whether :meth:`Child.say` and :meth:`Child.hear` are used; then ``log`` takes stderr only.
+            cpus: the cores that it may run on; None leaves it those of this process.
+            environment: its variables; None hands on those of this process.
+            folder: where it starts; None is where this process stands, so that relative paths mean the same to both.
+
+        """
+        cores = ",".join(map(str, sorted(cpus))) if cpus else ANY_CPU
+        with uninterrupted(), log.open("wb") as output:
+            process = subprocess.Popen(
+                [*python_command("tickbench.children.launch"), str(os.getpid()), cores, *command],
+                stdin=subprocess.PIPE if talks else subprocess.DEVNULL,
+                stdout=subprocess.PIPE if talks else output,
+                stderr=output,
+                env=findable(os.environ if environment is None else environment),
+                cwd=folder,
+                start_new_session=True,
+            )
+            child = Child(name, command, log, process)
+            self._ends.callback(child.stop, grace_s=0)
+        return child
+
+
+class Child:
+    """One child process and its process group."""
+
+    def __init__(self, name: str, command: list[str], log: Path, process: subprocess.Popen[bytes]) -> None:
+        self.name = name
+        self.command = command
+        self.log = log
+        self.pid = process.pid
+        self.exit_status: int | None = None
+        """None while it runs; negative if a signal ended it."""
+        self.was_killed = False
+        """Whether it had to be killed, since it did not end when asked to."""
+        self._process = process
+        self._heard = b""
+
+    def say(self, line: str) -> None:
+        """
+        Write a line to its stdin.
+
+        Raises:
+            RunFailedError: it has ended.
+
+        """
+        assert self._process.stdin  # noqa: S101 # it talks
+        try:
+            self._process.stdin.write(line.encode())
+            self._process.stdin.flush()
+        except OSError as error:
+            raise RunFailedError(f"the {self.name} has ended{self.last_words()}") from error
+
+    def hear(self, timeout_s: float) -> str:
+        """
+        Return the next line of its stdout, without its end.
+
+        Raises:
+            RunFailedError: none comes in time.
+
+        """
+        assert self._process.stdout  # noqa: S101 # it talks
+        stdout, deadline = self._process.stdout.fileno(), time.monotonic() + timeout_s
+        while b"\n" not in self._heard:
+            if not select.select([stdout], [], [], max(0, deadline - time.monotonic()))[0]:
+                raise RunFailedError(f"the {self.name} said nothing for {timeout_s:g} s{self.last_words()}")
+            if not (data := os.read(stdout, 65536)):
+                raise RunFailedError(f"the {self.name} has ended{self.last_words()}")
+            self._heard += data
+        line, _, self._heard = self._heard.partition(b"\n")
+        return line.decode("utf-8", errors="replace")
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the child has ended. It stays a zombie, so its group's id is not given away."""
+        if self.exit_status is not None:
+            return True
+        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until the child has ended, at most ``timeout_s``; return whether it has."""
+        deadline = time.monotonic() + timeout_s
+        while not self.has_ended:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(POLL_S)
+        return True
+
+    def wait_for_line(self, pattern: re.Pattern[str], timeout_s: float) -> re.Match[str]:
+        """Wait for a line of the log; raise :class:`RunFailedError` if it does not come in time, or the child ends."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            ended = self.has_ended  # before the log is read: its last words count
+            if match := pattern.search(self.log_text()):
+                return match
+            if ended:
+                self.stop(grace_s=0)
+                raise RunFailedError(
+                    f"the {self.name} ended with {self.how_it_ended()} before it was ready{self.last_words()}"
+                )
+            if time.monotonic() >= deadline:
+                raise RunFailedError(f"the {self.name} was not ready after {timeout_s:g} s{self.last_words()}")
+            time.sleep(POLL_S)
+
+    def stop(self, grace_s: float) -> None:
+        """Ask the child to end, kill it after ``grace_s``, and with it whatever it left in its group. Idempotent."""
+        if self.exit_status is not None:
+            return
+        asked = not self.has_ended
+        try:
+            if asked and grace_s > 0:
+                os.kill(self.pid, signal.SIGTERM)
+                self.wait(grace_s)
+        finally:
+            self.was_killed = asked and not self.has_ended
+            with contextlib.suppress(ProcessLookupError):  # everybody in the group has ended
+                os.killpg(self.pid, signal.SIGKILL)
+            self._reap()
+
+    def _reap(self) -> None:
+        try:
+            self.exit_status = self._process.wait(KILL_WAIT_S)
+            for stream in (self._process.stdin, self._process.stdout):
+                if stream:
+                    with contextlib.suppress(BrokenPipeError):
+                        stream.close()
+        except subprocess.TimeoutExpired as error:
+            raise RunFailedError(f"the {self.name} (process {self.pid}) does not end, even killed") from error
+
+    def log_text(self) -> str:
+        """Return all that the child printed so far."""
+        return self.log.read_text("utf-8", errors="replace")
+
+    def log_tail(self, lines: int = 40) -> list[str]:
+        """Return the last lines that the child printed."""
+        return self.log_text().splitlines()[-lines:]
+
+    def last_words(self) -> str:
+        """Return the last line that is not empty, as the end of a sentence; nothing if there is none."""
+        line = next((line.strip() for line in reversed(self.log_tail()) if line.strip()), "")
+        return f", its last line: {plain(line, LONGEST_LAST_LINE)}" if line else ""
+
+    def how_it_ended(self) -> str:
+        """Return the exit status in words; call after :meth:`stop`."""
+        if self.exit_status is None or self.exit_status >= 0:
+            return f"exit status {self.exit_status}"
+        return f"signal {signal.Signals(-self.exit_status).name}"

@@ -1,0 +1,98 @@
+"""The figures of tables, verdicts and charts, by their names in a summary. Pure; knows nothing of runs or drawing."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from shared.measure.summary import LoadSummary
+from tickbench.compare.slo import read_figure
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One figure: ``key`` is its place in a summary, ``factor`` makes ``unit`` of what stands there."""
+
+    key: str
+    title: str
+    unit: str
+    digits: int
+    meaning: str
+    factor: float = 1.0
+    better: Literal["lower"] | None = None
+    """Whether a ratio of two arms means something, and which is better."""
+    rounds_down: bool = False
+    """99.996 % of the frames are not 100.00 %."""
+
+    def read(self, load: LoadSummary) -> float | None:
+        """Return the value of a run in :attr:`unit`; None where it was not measured."""
+        value = read_figure(load, self.key)
+        return None if value is None else value * self.factor
+
+    def why_none(self, load: LoadSummary) -> str:
+        """Return in words why a run has no value; empty where it is not known why."""
+        if self.key != MEMORY:
+            return ""
+        if load.server.memory is None:
+            return "not asked for: --memory 1000"
+        return load.server.memory.why_not
+
+    def words_of(self, load: LoadSummary) -> str:
+        """Return what a run measured with its unit, and its interval where it has one; else why there is no value."""
+        value = self.read(load)
+        if value is None:
+            return self.why_none(load) or "unknown"
+        words = f"{self.words(value)} {self.unit}".rstrip()
+        memory = load.server.memory if self.key == MEMORY else None
+        if memory is None or memory.low_bytes is None or memory.high_bytes is None:
+            return words
+        low, high = (self.words(end * self.factor) for end in (memory.low_bytes, memory.high_bytes))
+        return f"{words} ({low} to {high})"
+
+    def words(self, value: float) -> str:
+        """Return one value as text, without its unit."""
+        if self.rounds_down:
+            value = math.floor(value * 10**self.digits) / 10**self.digits
+        return f"{value:,.{self.digits}f}"
+
+    @property
+    def name(self) -> str:
+        """The title with the unit."""
+        return f"{self.title}, {self.unit}" if self.unit else self.title
+
+
+LATE = "arrival after the tick's due time"
+MEMORY = "server.rss_per_connection_bytes"
+JITTER = "jitter: time between ticks, off the period"
+
+FIGURES = [
+    Figure("connections.connected", "connections", "", 0, "users that got their first tick"),
+    Figure("ticks_came", "ticks came", "%", 2, "of all that were due to all who were asked for", 100, rounds_down=True),
+    Figure("longest_silence_ms", "longest silence", "ms", 0, "in which a player got no frame"),
+    Figure("reach", "reach", "%", 2, "tick frames received of those that the server sent", 100, rounds_down=True),
+    Figure("tick_lateness_ms.p50", "tick lateness p50", "ms", 2, LATE, better="lower"),
+    Figure("tick_lateness_ms.p99", "tick lateness p99", "ms", 2, LATE, better="lower"),
+    Figure("interval_error_ms.p50", "interval error p50", "ms", 2, JITTER, better="lower"),
+    Figure("interval_error_ms.p99", "interval error p99", "ms", 2, JITTER, better="lower"),
+    Figure("delivery_ms.p99", "delivery p99", "ms", 2, "from the frame's building to its arrival", better="lower"),
+    Figure("ping_rtt_ms.p99", "ping p99", "ms", 2, "a ping of the protocol and its pong", better="lower"),
+    Figure("server.skipped_ticks", "skipped ticks", "", 0, "due times that the server missed"),
+    Figure(
+        "server.cpu_us_per_frame",
+        "server CPU a frame",
+        "us",
+        1,
+        "the server process and its children, all they do",
+        better="lower",
+    ),
+    Figure(
+        MEMORY,
+        "memory a connection",
+        "KiB",
+        1,
+        "what the server's resident memory grows by with one more, from many to a thousand more",
+        1 / 1024,
+        better="lower",
+    ),
+    Figure("generator.us_per_frame", "generator CPU a frame", "us", 1, "the instrument's own cost"),
+]
+BY_KEY = {figure.key: figure for figure in FIGURES}

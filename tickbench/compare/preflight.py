@@ -1,0 +1,151 @@
+"""
+Looks at all that a suite would start, before its first run: a misspelt setting must not come out after minutes.
+
+Who knows what a flag means is asked: each backend and the load test say of command lines whether they would take them
+(``--check``), as children like any other. Knows no flag itself.
+"""
+
+import json
+import os
+import shlex
+import shutil
+import socket
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from tickbench.arms import BACKENDS, Arm
+from tickbench.children.commands import (
+    LOAD_TEST,
+    Commands,
+    LoadRequest,
+    load_flags,
+    server_flags,
+    undisturbed_environment,
+)
+from tickbench.children.interrupts import interruptible
+from tickbench.children.processes import Child, Nursery
+from tickbench.compare.suite import Search, Side, Suite
+from tickbench.errors import InputError, RunFailedError
+from tickbench.files import scratch_folder
+from tickbench.target import target_of
+
+LIMIT_S = 60.0
+"""In which a child must have answered: an interpreter starts, and imports what it would serve or load with."""
+ENDING_WAIT_S = 5.0
+REACH_LIMIT_S = 3.0
+NOWHERE = "ws://127.0.0.1:1"
+"""In the place of a server's URL, which is known when it runs."""
+
+
+class CommandLine(NamedTuple):
+    """What would be started: ``whose`` it is, in words, the module of the program, and its arguments."""
+
+    whose: str
+    module: str
+    arguments: list[str]
+
+
+def check_settings(suite: Suite, commands: Commands) -> None:
+    """Raise :class:`InputError` for the first thing of a suite that could not be started, or not be reached."""
+    for arm in {arm.name: arm for _, _, arm in _arms(suite)}.values():
+        if arm.url is not None:
+            _check_reachable(arm, arm.url)
+        elif arm.command is not None:
+            _check_executable(arm, arm.command)
+    if commands.check is not None:
+        _check_command_lines(list(command_lines(suite)), commands.check)
+
+
+def command_lines(suite: Suite) -> Iterator[CommandLine]:
+    """Yield the command line of each server and load run of a suite, the same ones once."""
+    seen: set[tuple[str, ...]] = set()
+    lines = [
+        CommandLine(f"{where}arm {arm.name!r}", BACKENDS[arm.backend], server_flags(arm, suite.server | part.server))
+        for where, part, arm in _arms(suite)
+        if arm.backend in BACKENDS
+    ]
+    lines += [CommandLine(f"the load of {where}", LOAD_TEST, flags) for where, flags in _loads(suite)]
+    for line in lines:
+        if (key := (line.module, *line.arguments)) not in seen:
+            seen.add(key)
+            yield line
+
+
+def _parts(suite: Suite) -> list[Suite | Side | Search]:
+    return [suite, *suite.sides, *suite.searches]
+
+
+def _name(part: Suite | Side | Search) -> str:
+    if isinstance(part, Suite):
+        return "the blocks"
+    return f"the {'side' if isinstance(part, Side) else 'search'} {part.name!r}"
+
+
+def _arms(suite: Suite) -> Iterator[tuple[str, Suite | Side | Search, Arm]]:
+    for part in _parts(suite):
+        where = "" if isinstance(part, Suite) else f"{_name(part)}, "
+        for arm in suite.parsed_arms() if isinstance(part, Suite) else suite.arms_of(part):
+            yield where, part, arm
+
+
+def _loads(suite: Suite) -> Iterator[tuple[str, list[str]]]:
+    for part in _parts(suite):
+        for users in part.loads if isinstance(part, Side) else [_first_load(part)]:
+            out = Path(os.devnull)
+            request = LoadRequest(NOWHERE, users, part.scenario, part.duration_s, part.warm_up_s, out, part.load)
+            yield _name(part), load_flags(request)
+
+
+def _first_load(part: Suite | Search) -> int:
+    return part.start if isinstance(part, Search) else part.connections
+
+
+def _check_command_lines(lines: Sequence[CommandLine], check: Callable[[str], list[str]]) -> None:
+    by_module: dict[str, list[CommandLine]] = defaultdict(list)
+    for line in lines:
+        by_module[line.module].append(line)
+    with scratch_folder() as scratch, interruptible(), Nursery() as nursery:
+        asked = {  # together: each child is an interpreter that starts
+            module: _ask(nursery, check(module), own, scratch / f"{module}.log") for module, own in by_module.items()
+        }
+        answers = {module: iter(_hear(asked[module], own[0].whose)) for module, own in by_module.items()}
+    for line in lines:
+        if complaint := next(answers[line.module]):
+            raise InputError(f"{line.whose}: {complaint.rstrip('.')}")
+
+
+def _ask(nursery: Nursery, command: list[str], lines: Sequence[CommandLine], log: Path) -> Child:
+    """Have a child say what is wrong with each of some command lines."""
+    child = nursery.start("check", command, log=log, environment=undisturbed_environment(), talks=True)
+    with suppress(RunFailedError):  # it has ended, and left a line on why, which is asked for next
+        child.say(json.dumps([line.arguments for line in lines]) + "\n")
+    return child
+
+
+def _hear(child: Child, whose: str) -> list[str | None]:
+    """Return what a child answered; raise :class:`InputError` with its last line if it ended instead."""
+    try:
+        answers: list[str | None] = json.loads(child.hear(LIMIT_S))
+    except RunFailedError as error:
+        child.wait(ENDING_WAIT_S)  # its last words come before its end
+        last = child.last_words().partition("error: ")[2]
+        raise InputError(f"{whose} cannot be started: {last or error}") from error
+    return answers
+
+
+def _check_reachable(arm: Arm, url: str) -> None:
+    target = target_of(url)
+    try:
+        socket.create_connection((target.host, target.port), REACH_LIMIT_S).close()
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise InputError(f"arm {arm.name!r}: nobody answers there ({why}); start that server first") from error
+
+
+def _check_executable(arm: Arm, command: str) -> None:
+    program = shlex.split(command)[0]
+    if shutil.which(program) is None:
+        raise InputError(f"command {arm.name!r}: there is no program {program!r}; install it, or give its path")

@@ -1,0 +1,210 @@
+"""
+The search for capacity: which load to try next, and what is known when it is over. Pure; makes no run.
+
+By doubling until an objective fails, by bisection (of the logarithm) in between, and what is found is confirmed twice.
+What could not be measured is told apart from what was too much: a generator at its end makes a lower bound.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from shared.measure.summary import LoadSummary
+from tickbench.compare.objectives import rests_on_one_tick
+from tickbench.compare.results import Run
+from tickbench.compare.slo import complaints, parse_slo
+from tickbench.compare.suite import Search
+
+Limit = Literal["arm", "generator", "machine", "budget", "limit"]
+Outcome = Literal["held", "failed", "unclear", "generator", "lost", "spoiled"]
+"""
+``unclear``: the figures cannot be trusted, or there are none, which the arm may have caused; or a single tick broke the
+objective, which may be chance. ``lost``: there are none, as the generator failed.
+"""
+
+NEEDED_HOLDS = 3
+"""One that finds it, and two that confirm it."""
+TRIES: dict[Outcome, tuple[int, Limit]] = {
+    "failed": (1, "arm"),
+    "unclear": (2, "arm"),
+    "generator": (1, "generator"),
+    "lost": (2, "generator"),
+    "spoiled": (3, "machine"),
+}
+"""So often a load ends this way before it is taken for too much (or for more than can be measured), and whose fault."""
+SAYING_NOTHING: tuple[Outcome, ...] = ("lost", "spoiled")
+OVERDRAFT = 2.0
+"""Times the budget at which a search ends, whatever is confirmed."""
+FULL_CORE_PERCENT = 97.0
+"""A server that takes so much of its one core is at its own end, whatever the generator was at."""
+SKIPPED_PERCENT = 1.0
+"""The same of one that skips so many of its ticks: one alone may be a chance."""
+
+
+class Probe(Struct, frozen=True):
+    """One load that was tried, and what came of it."""
+
+    connections: int
+    outcome: Outcome
+    words: str = ""
+    """Why it did not hold."""
+
+
+class Capacity(Struct, frozen=True):
+    """What a search found."""
+
+    connections: int | None
+    """The most that held; None if none did."""
+    failed_at: int | None
+    """The least that did not hold, or could not be measured."""
+    limited_by: Limit
+    """What ended it: only where it is the arm is the capacity known, else it is a lower bound."""
+    confirmations: int
+    """How often it held beside the first time."""
+
+    @property
+    def figure(self) -> str:
+        """The result at a glance: ``2,800``, or ``>= 2,800`` where it is a lower bound."""
+        if self.connections is None:
+            return f"under {self.failed_at:,}" if self.limited_by == "arm" else "unknown"
+        return f"{self.connections:,}" if self.limited_by == "arm" else f">= {self.connections:,}"
+
+    @property
+    def limit_words(self) -> str:
+        """What ended the search: ``not 3,300``, or ``generator-limited``."""
+        if self.limited_by == "arm":
+            return f"not {self.failed_at:,}" if self.connections is not None else ""
+        beyond = f"not {self.failed_at:,}; " if self.limited_by == "budget" and self.failed_at is not None else ""
+        return f"{beyond}{self.limited_by}-limited"
+
+    @property
+    def words(self) -> str:
+        """Both: ``2,800 (not 3,300)``, or ``>= 2,800 (generator-limited)``."""
+        return f"{self.figure} ({self.limit_words})" if self.limit_words else self.figure
+
+
+def probes_of(search: Search, runs: Sequence[Run]) -> list[Probe]:
+    """Return what came of the runs of one search, in their order."""
+    return [judge_probe(search, run) for run in sorted(runs, key=lambda run: run.number)]
+
+
+def judge_probe(search: Search, run: Run) -> Probe:
+    """Say whether one run holds the objective, and if not, by whose fault."""
+    load = run.load
+    if load is None:
+        return Probe(run.connections, "lost" if run.fault == "generator" else "unclear", run.reason or "the run failed")
+    slo = parse_slo(search.slo)
+    broken = complaints(slo, load)
+    by_chance = bool(broken) and all(rests_on_one_tick(each, load) for each in slo if each.complaint(load))
+    if load.connections.connected < load.connections.requested:
+        by_chance = False
+        broken.append(f"{load.connections.connected} of {load.connections.requested} connected")
+    if load.validity.machine:
+        return Probe(run.connections, "spoiled", "; ".join(load.validity.machine))
+    if broken and (load.validity.ok or is_at_its_end(load)):
+        return Probe(run.connections, "unclear" if by_chance else "failed", "; ".join(broken))
+    if load.validity.generator:
+        return Probe(run.connections, "generator", "; ".join(load.validity.generator))
+    if not load.validity.ok:
+        return Probe(run.connections, "unclear", "; ".join([*load.validity.reasons, *broken]))
+    return Probe(run.connections, "held")
+
+
+def is_at_its_end(load: LoadSummary) -> bool:
+    """Whether the server says of itself that it cannot keep up: what it says needs no generator."""
+    ticks = load.server.ticks
+    if ticks is None:  # it does not tell
+        return False
+    has_one_core = load.machine.cpus_server is not None and len(load.machine.cpus_server) == 1
+    has_full_core = has_one_core and (load.server.cpu_percent or 0) >= FULL_CORE_PERCENT
+    return has_full_core or 100 * ticks.skipped_ticks >= SKIPPED_PERCENT * max(1, ticks.count + ticks.skipped_ticks)
+
+
+def next_step(search: Search, probes: Sequence[Probe], spent_s: float) -> int | Capacity:
+    """Return the number of connections to try next, or what is known if the search is over."""
+    bounds = _Bounds(search, probes)
+    if pending := bounds.to_repeat():
+        return pending
+    if bounds.low is None:
+        if bounds.high is None:
+            return search.start
+        return bounds.result() if spent_s > search.budget_s else bounds.high // 2 or bounds.result()
+    may_go_on = spent_s + _reserve_s(probes, spent_s) <= search.budget_s
+    if may_go_on and (between := bounds.between()):
+        return between
+    if not bounds.is_confirmed and spent_s < OVERDRAFT * search.budget_s:
+        return bounds.low
+    return bounds.result()
+
+
+def round_load(connections: float) -> int:
+    """Round to two digits: nobody needs to know more, and loads that are tried again are the same."""
+    if connections < 10:
+        return max(1, round(connections))
+    unit = 10 ** (math.floor(math.log10(connections)) - 1)
+    return int(round(connections / unit) * unit)
+
+
+def _reserve_s(probes: Sequence[Probe], spent_s: float) -> float:
+    """Return what the next load takes, and the confirmations of what it finds."""
+    return NEEDED_HOLDS * spent_s / len(probes) if probes else 0.0
+
+
+class _Bounds:
+    """What the probes say: the most that held, and the least that did not."""
+
+    def __init__(self, search: Search, probes: Sequence[Probe]) -> None:
+        self.search = search
+        self.last = probes[-1] if probes else None
+        self.counts: dict[int, Counter[str]] = {}
+        for probe in probes:
+            self.counts.setdefault(probe.connections, Counter())[probe.outcome] += 1
+        self.holds = {load: counts["held"] for load, counts in self.counts.items() if counts["held"]}
+        self.too_much = {load: why for load in self.counts if (why := self._why_too_much(load))}
+        self.high = min(self.too_much, default=None)
+        self.low = max((load for load in self.holds if self.high is None or load < self.high), default=None)
+
+    def to_repeat(self) -> int | None:
+        """Return the last load if nothing is known by it yet."""
+        if self.last is None or self.last.connections in {*self.holds, *self.too_much}:
+            return None
+        return self.last.connections
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether the most that held did so often enough; true where nothing held."""
+        return self.low is None or self.holds[self.low] >= NEEDED_HOLDS
+
+    def between(self) -> int | None:
+        """Return the next load above what held, None if it is near enough to what did not."""
+        assert self.low is not None  # noqa: S101 - it is asked only then
+        if self.high is None:
+            doubled = min(2 * self.low, self.search.limit)
+            return doubled if doubled > self.low else None
+        if self.high <= self.low * self.search.precision:
+            return None
+        middle = round_load(math.sqrt(self.low * self.high))
+        return middle if self.low < middle < self.high else None
+
+    def result(self) -> Capacity:
+        """Return what is known."""
+        if self.high is None:
+            limited_by: Limit = "limit" if self.low == self.search.limit else "budget"
+        else:
+            limited_by = self.too_much[self.high]
+            is_near = self.low is None or self.between() is None
+            if limited_by == "arm" and not (is_near and self.is_confirmed):
+                limited_by = "budget"  # what fails is far from what holds, or what holds did so too seldom
+        confirmations = self.holds[self.low] - 1 if self.low is not None else 0
+        return Capacity(self.low, self.high, limited_by, confirmations)
+
+    def _why_too_much(self, load: int) -> Limit | None:
+        counts = self.counts[load]
+        for outcome, (tries, limit) in TRIES.items():
+            # What held once is not undone by runs that say nothing: it is only not confirmed by them.
+            if counts[outcome] >= tries and not (outcome in SAYING_NOTHING and counts["held"]):
+                return limit
+        return None

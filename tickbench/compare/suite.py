@@ -1,0 +1,240 @@
+"""
+Suites: what one comparison runs, read from TOML. Knows nothing of processes, results or time.
+
+A suite is one of those in ``tickbench/suites``, by its name, or a file of the user's. It has three parts: blocks, in
+which every arm runs once at one load and which are repeated, since verdicts rest on them; sides, other scenarios beside
+them; and searches for the capacity of each arm.
+"""
+
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from tickbench.arms import Arm, check_commands, parse_arms
+from tickbench.compare.figures import FIGURES, MEMORY
+from tickbench.compare.slo import parse_slo
+from tickbench.errors import InputError
+
+BLOCKS = "blocks"
+"""What the part of a suite that is repeated is called; no side or search can be."""
+
+OWN_FLAGS = frozenset({"host", "port", "users", "scenario", "duration", "warm-up", "out", "headless", "json"})
+STOP_AFTER = 3
+"""Runs in a row that the machine spoiled, after which it is taken to be unfit to measure on."""
+LEAST_REPEATS = 3
+"""Of a search on which a verdict is to be drawn."""
+
+Name = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,40}$")]
+Count = Annotated[int, Meta(ge=1, le=100_000)]
+Repeats = Annotated[int, Meta(ge=1, le=100)]
+Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+WarmUp = Annotated[float, Meta(ge=0, le=86_400)]
+Flags = dict[str, str | int | float]
+
+
+class Side(Struct, frozen=True):
+    """Another scenario beside the blocks, at one load or several."""
+
+    name: Name
+    scenario: Name
+    connections: Count | Annotated[list[Count], Meta(min_length=1, max_length=20)]
+    duration_s: Seconds
+    warm_up_s: WarmUp
+    repeats: Repeats = 1
+    arms: list[str] = []
+    """Empty: those of the suite."""
+    load: Flags = {}
+    """Further flags of the load test."""
+    server: Flags = {}
+    """Flags of ``serve`` beside the suite's."""
+    description: str = ""
+
+    @property
+    def loads(self) -> list[int]:
+        """The numbers of connections."""
+        return self.connections if isinstance(self.connections, list) else [self.connections]
+
+
+class Search(Struct, frozen=True):
+    """A search for the most connections at which an objective holds."""
+
+    name: Name
+    scenario: Name
+    duration_s: Seconds
+    warm_up_s: WarmUp
+    slo: str
+    budget_s: Seconds
+    """As long as one search may take, roughly: when it is spent, what is found is confirmed, and no more is tried."""
+    start: Count = 500
+    limit: Count = 20_000
+    precision: Annotated[float, Meta(gt=1, le=4)] = 1.2
+    """Ratio of what fails to what holds at which it is near enough."""
+    repeats: Repeats = 1
+    arms: list[str] = []
+    load: Flags = {}
+    server: Flags = {}
+    description: str = ""
+
+
+class Suite(Struct, frozen=True):
+    """What is run: every arm ``repeats`` times at one load, the sides, the searches."""
+
+    name: Name
+    arms: list[str]
+    scenario: Name
+    connections: Count
+    duration_s: Seconds
+    warm_up_s: WarmUp
+    repeats: Repeats
+    seed: int
+    description: str = ""
+    server: Flags = {}
+    """Flags of ``serve`` for all arms."""
+    load: Flags = {}
+    """Further flags of the load test in the blocks."""
+    again: str | None = None
+    """The arm that runs twice in each block: how far it differs from itself is what noise looks like here."""
+    compare: Annotated[list[str], Meta(max_length=2)] = []
+    """The two arms that verdicts are about; the first is what the others are set in relation to."""
+    verdicts: Annotated[list[str], Meta(max_length=6)] = []
+    """The figures that verdicts are drawn on."""
+    quiet_wait_s: Annotated[float, Meta(ge=0, le=3_600)] = 20.0
+    """How long a run waits for a machine that is busy, at most; 0: it does not look."""
+    max_attempts: Annotated[int, Meta(ge=1, le=10)] = 3
+    """How often a run is made, at most, where it is the machine that spoils it; 1: runs are taken as they come."""
+    stop_after: Annotated[int, Meta(ge=0, le=100)] = 0
+    """After so many runs in a row that the machine spoiled the comparison stops; 0: it does not, as records of before
+    there was this key. A suite that does not say has :data:`STOP_AFTER`."""
+    sides: list[Side] = []
+    searches: list[Search] = []
+    commands: dict[str, str] = {}
+    """Command lines of other servers, by the name of their arm."""
+
+    def parsed_arms(self) -> list[Arm]:
+        """Return the arms, in the suite's order; raise :class:`InputError` if one is malformed."""
+        return parse_arms(self.arms, self.commands)
+
+    def arms_of(self, part: Side | Search) -> list[Arm]:
+        """Return the arms of a side or a search, in its order."""
+        return parse_arms(part.arms, self.commands) if part.arms else self.parsed_arms()
+
+    def check(self) -> None:
+        """Raise :class:`InputError` if its parts do not fit together."""
+        check_commands(self.commands)
+        names = {arm.name for arm in self.parsed_arms()}
+        for arm in [*self.compare, *([self.again] if self.again is not None else [])]:
+            if arm not in names:
+                raise InputError(f"{arm!r} is none of its arms; 'again' and 'compare' name arms of the suite")
+        if self.compare and len(set(self.compare)) != 2:
+            raise InputError("'compare' takes two different arms, such as ['asyncio', 'gevent']")
+        self._check_verdicts()
+        self._check_parts()
+
+    def _check_verdicts(self) -> None:
+        drawn_on = [figure.key for figure in FIGURES if figure.better]
+        for figure in self.verdicts:
+            if figure not in [*drawn_on, *(search.name for search in self.searches)]:
+                raise InputError(f"verdict on {figure!r}: no such figure or search; known are {', '.join(drawn_on)}")
+        if MEMORY in self.verdicts and not self.load.get("memory"):
+            raise InputError(f"a verdict on {MEMORY!r} needs load = {{ memory = 1000 }}, or it is not measured")
+        if len(set(self.verdicts)) < len(self.verdicts):
+            raise InputError("'verdicts' has a figure twice")
+        if self.verdicts and not (self.compare and self.again):
+            raise InputError("'verdicts' need 'compare', the two arms, and 'again', the arm that shows the noise")
+
+    def _check_parts(self) -> None:
+        parts: list[Side | Search] = [*self.sides, *self.searches]
+        names = [BLOCKS, *(figure.key for figure in FIGURES), *(part.name for part in parts)]
+        for part in parts:
+            if names.count(part.name) > 1:
+                raise InputError(f"the name {part.name!r} is given twice, or it is {BLOCKS!r}; each part needs its own")
+            self.arms_of(part)
+        for search in self.searches:
+            parse_slo(search.slo)
+            if search.start > search.limit:
+                raise InputError(f"search {search.name!r} starts at {search.start}, beyond its limit {search.limit}")
+            if beyond := {arm.name for arm in self.arms_of(search)} - {arm.name for arm in self.parsed_arms()}:
+                raise InputError(f"search {search.name!r} has {min(beyond)!r}, which is none of the suite's arms")
+            if search.name in self.verdicts:
+                self._check_capacity_verdict(search)
+        for flags in (self.server, self.load, *(flags for part in parts for flags in (part.server, part.load))):
+            _check_flags(flags)
+
+    def _check_capacity_verdict(self, search: Search) -> None:
+        if search.repeats < LEAST_REPEATS or not set(self.compare) <= {arm.name for arm in self.arms_of(search)}:
+            raise InputError(
+                f"a verdict on {search.name!r} needs {LEAST_REPEATS} repeats of its search at least, of both arms that "
+                "'compare' names"
+            )
+
+
+def _check_flags(flags: Flags) -> None:
+    """Raise :class:`InputError` for a flag that is the comparison's own to set, or that cannot be."""
+    for name, value in flags.items():
+        if name in OWN_FLAGS:
+            raise InputError(f"flag {name!r} is set by the comparison itself; leave it out")
+        if name == "spawn-rate" and not (isinstance(value, int | float) and 0 < value < float("inf")):
+            raise InputError(f"spawn-rate {value!r} is no number of connects a second, such as 1000")
+        if name == "memory" and not (isinstance(value, int) and (value == 0 or 100 <= value <= 100_000)):
+            raise InputError(f"memory {value!r} is no number of connections that come after the window, such as 1000")
+
+
+def load_suite(name_or_path: str) -> Suite:
+    """Read a suite; raise :class:`InputError` if there is none, or it is not well formed."""
+    source = _find(name_or_path)
+    try:
+        text = source.read_bytes()
+        given = msgspec.toml.decode(text, type=dict[str, Any])
+        _refuse_unknown(given)
+        suite = msgspec.toml.decode(text, type=Suite)
+        if "stop_after" not in given:
+            suite = msgspec.structs.replace(suite, stop_after=STOP_AFTER)
+        suite.check()
+    except OSError as error:
+        raise InputError(f"suite {name_or_path!r} cannot be read ({error.strerror}); give a readable file") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"suite {name_or_path!r}: {_one_line(error)}; tickbench/suites/quick.toml is a model"
+        ) from error
+    except InputError as error:
+        raise InputError(f"suite {name_or_path!r}: {error}") from error
+    return suite
+
+
+def suite_names() -> list[str]:
+    """List the suites that come with tickbench."""
+    return sorted(entry.name.removesuffix(".toml") for entry in _built_in().iterdir() if entry.name.endswith(".toml"))
+
+
+def _refuse_unknown(given: dict[str, Any]) -> None:
+    """Raise :class:`InputError` for a misspelt key; a record of a suite may have what a later tickbench has added."""
+    tables: list[tuple[Any, type[Struct]]] = [(given, Suite)]
+    parts: dict[str, type[Struct]] = {"sides": Side, "searches": Search}
+    for name, part in parts.items():
+        tables += [(table, part) for table in given.get(name, []) if isinstance(table, dict)]
+    for table, struct in tables:
+        known = struct.__struct_fields__
+        if unknown := [key for key in table if key not in known]:
+            raise InputError(f"there is no key {unknown[0]!r}; known are {', '.join(known)}")
+
+
+def _find(name_or_path: str) -> Traversable:
+    if name_or_path in suite_names():
+        return _built_in() / f"{name_or_path}.toml"
+    path = Path(name_or_path)
+    if path.suffix != ".toml" or not path.is_file():
+        known = ", ".join(suite_names())
+        raise InputError(f"there is no suite {name_or_path!r}; known are {known}, or give a file that ends in .toml")
+    return path
+
+
+def _built_in() -> Traversable:
+    return resources.files("tickbench.suites")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,239 @@
+"""
+One run: a fresh server, a fresh generator, one summary. Knows nothing of other runs, of the screen or of the report.
+
+Whatever goes wrong comes out as a run that says so; only the user's interrupt goes through.
+"""
+
+import http.client
+import json
+import re
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from shared.measure.summary import LoadSummary, read_summary
+from tickbench.children.commands import Commands, LoadRequest, undisturbed_environment
+from tickbench.children.processes import Child, Nursery
+from tickbench.compare.plan import PlannedRun, run_estimate_s
+from tickbench.compare.results import ChildRecord, Run
+from tickbench.errors import RunFailedError, ServerFailedError
+from tickbench.machine.pinning import Pinning
+from tickbench.machine.quiet import wait_until_quiet
+from tickbench.target import target_of
+
+READY_LINE = re.compile(r"^tickbench \w+ listening on (http://\S+)\n", re.MULTILINE)
+READY_WAIT_S = 20.0
+LOAD_SLACK_S = 60.0
+"""What a load run may take beside warm-up and measuring, before it is given up."""
+STOP_GRACE_S = 6.0
+"""A server promises to stop within 5 s."""
+STATS_WAIT_S = 2.0
+MAX_STATS_BYTES = 1 << 20
+LOAD_HAS_SUMMARY = (0, 3)
+"""Exit status of a load run that measured: valid, not valid."""
+
+
+class Trial:
+    """Makes one run; ``tell`` hears what it is about."""
+
+    def __init__(self, pinning: Pinning, commands: Commands, tell: Callable[[str], None]) -> None:
+        self.pinning = pinning
+        self.commands = commands
+        self.tell = tell
+
+    def run(self, planned: PlannedRun, quiet_wait_s: float) -> Run:
+        """Make the run, when the cores are idle or were waited for; return it, finished or failed."""
+        quiet = wait_until_quiet(self.measured_cores(), quiet_wait_s, self.tell)
+        started_at, began = datetime.now(UTC), time.monotonic()
+        outcome: dict[str, Any] = {}
+        try:
+            with tempfile.TemporaryDirectory(prefix="tickbench-") as scratch:
+                self._measure(planned, Path(scratch), outcome)
+        except (RunFailedError, OSError) as error:
+            outcome["reason"] = str(error)
+            outcome["fault"] = "server" if _is_by_server(error, outcome.get("server")) else "generator"
+            outcome.pop("load", None)  # a run that failed has no figures
+        return Run(
+            number=planned.number,
+            part=planned.part,
+            block=planned.block,
+            arm=planned.arm.name,
+            again=planned.again,
+            attempt=planned.attempt,
+            scenario=planned.scenario,
+            connections=planned.connections,
+            quiet=quiet,
+            outcome="failed" if "reason" in outcome else "finished",
+            started_at=started_at.isoformat(timespec="seconds"),
+            took_s=round(time.monotonic() - began, 3),
+            cpus_server=self.pinning.server,
+            cpus_generator=self.pinning.generator,
+            **outcome,
+        )
+
+    def measured_cores(self) -> list[int] | None:
+        """Return the cores of server and generator; None where they are not pinned."""
+        server, generator = self.pinning.server, self.pinning.generator
+        return None if server is None or generator is None else [*server, *generator]
+
+    def _measure(self, planned: PlannedRun, scratch: Path, outcome: dict[str, Any]) -> None:
+        if planned.arm.url is not None:
+            outcome["load"] = self._load(planned, planned.arm.url, None, scratch, outcome)
+            outcome["server_settings"] = server_settings(planned.arm.url)
+            return
+        self.tell("starting the server")
+        port = None if planned.arm.command is None else free_port()
+        command = self.commands.server(planned.arm, planned.server, port)
+        environment = undisturbed_environment()
+        with Nursery() as nursery:
+            log = scratch / "server.log"
+            with _by_server():
+                server = nursery.start("server", command, log=log, cpus=self.pinning.server, environment=environment)
+            try:
+                with _by_server():
+                    url = wait_until_ready(server, port)
+                outcome["load"] = self._load(planned, url, server, scratch, outcome)
+                outcome["server_settings"] = server_settings(url)
+                self.tell("stopping the server")
+            finally:
+                server.stop(STOP_GRACE_S)
+                outcome["server"] = _record(server)
+
+    def _load(
+        self, planned: PlannedRun, url: str, server: Child | None, scratch: Path, outcome: dict[str, Any]
+    ) -> LoadSummary:
+        out, log = scratch / "summary.json", scratch / "generator.log"
+        timing = f"warm-up {planned.warm_up_s:g} s, measuring {planned.duration_s:g} s"
+        self.tell(f"{planned.scenario}, {planned.connections} connections, {timing}")
+        request = LoadRequest(
+            url, planned.connections, planned.scenario, planned.duration_s, planned.warm_up_s, out, planned.load
+        )
+        command, environment = self.commands.load(request), undisturbed_environment()
+        with Nursery() as nursery:
+            generator = nursery.start(
+                "load run", command, log=log, cpus=self.pinning.generator, environment=environment, folder=scratch
+            )
+            try:
+                wait_for_load(generator, server, run_estimate_s(planned) + LOAD_SLACK_S)
+            finally:
+                generator.stop(grace_s=1)
+                outcome["generator"] = _record(generator)
+        return _read_load(generator, out)
+
+
+def free_port() -> int:
+    """Return a port of the loopback address that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+def wait_until_ready(server: Child, port: int | None) -> str:
+    """
+    Return the URL of a server that was started: from its ready line, or when it accepts at the port that it was given.
+
+    Raises:
+        RunFailedError: it ends before, or is not ready in time.
+
+    """
+    if port is None:
+        return server.wait_for_line(READY_LINE, READY_WAIT_S)[1]
+    deadline = time.monotonic() + READY_WAIT_S
+    while time.monotonic() < deadline:
+        if server.has_ended:
+            server.stop(grace_s=0)
+            raise RunFailedError(
+                f"the server ended with {server.how_it_ended()} before it was ready{server.last_words()}"
+            )
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return f"http://127.0.0.1:{port}"
+        time.sleep(0.05)
+    raise RunFailedError(f"the server did not accept on port {port} within {READY_WAIT_S:g} s{server.last_words()}")
+
+
+def wait_for_load(generator: Child, server: Child | None, timeout_s: float) -> None:
+    """
+    Wait for the generator's end.
+
+    Raises:
+        ServerFailedError: the server's end came first.
+        RunFailedError: neither came in time.
+
+    """
+    deadline = time.monotonic() + timeout_s
+    while not generator.wait(timeout_s=0.5):
+        if server is not None and server.has_ended:
+            server.stop(grace_s=0)
+            raise ServerFailedError(f"the server ended with {server.how_it_ended()} under load{server.last_words()}")
+        if time.monotonic() > deadline:
+            raise RunFailedError(f"the load run was not over after {timeout_s:g} s{generator.last_words()}")
+
+
+def server_settings(url: str) -> dict[str, Any] | None:
+    """Ask a server what it is set to; None if it does not say."""
+    target = target_of(url)
+    connection = http.client.HTTPConnection(target.host, target.port, timeout=STATS_WAIT_S)
+    with suppress(OSError, http.client.HTTPException, ValueError, RecursionError), _hung_up_in_time(connection):
+        connection.request("GET", "/stats", headers={"Host": target.authority})
+        stats = json.loads(connection.getresponse().read(MAX_STATS_BYTES))
+        settings = stats.get("settings") if isinstance(stats, dict) else None
+        return settings if isinstance(settings, dict) else None
+    return None
+
+
+@contextmanager
+def _hung_up_in_time(connection: http.client.HTTPConnection) -> Iterator[None]:
+    """Connect, and hang up at the end, after :data:`STATS_WAIT_S` at the latest: an answer may drip for ever."""
+    connection.connect()
+    connected = connection.sock
+
+    def hang_up() -> None:
+        with suppress(OSError):
+            connected.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(STATS_WAIT_S, hang_up)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+        connection.close()
+
+
+@contextmanager
+def _by_server() -> Iterator[None]:
+    """Say of whatever fails that it was the server."""
+    try:
+        yield
+    except (RunFailedError, OSError) as error:
+        raise ServerFailedError(str(error)) from error
+
+
+def _is_by_server(error: Exception, server: ChildRecord | None) -> bool:
+    """Whether the server failed: it is said, or it stopped in another way than it should."""
+    return isinstance(error, ServerFailedError) or (server is not None and server.exit_status != 0)
+
+
+def _read_load(generator: Child, out: Path) -> LoadSummary:
+    if generator.exit_status not in LOAD_HAS_SUMMARY:
+        raise RunFailedError(f"the load run ended with {generator.how_it_ended()}{generator.last_words()}")
+    try:
+        return read_summary(out.read_bytes())
+    except (OSError, ValueError) as error:
+        raise RunFailedError(f"the load run left no summary that can be read: {error}") from error
+
+
+def _record(child: Child) -> ChildRecord:
+    return ChildRecord(
+        command=child.command,
+        exit_status=child.exit_status,
+        was_killed=child.was_killed,
+        log_tail=child.log_tail(),
+    )

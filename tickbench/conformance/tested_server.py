@@ -1,0 +1,300 @@
+"""
+The server under test: how it is reached, what it says of itself, and what was learnt of it so far.
+
+It hands out connections and ends them again behind each check. Knows nothing of what is right.
+"""
+
+import http.client
+import secrets
+import socket
+import time
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from websocket import WebSocket, WebSocketBadStatusException, WebSocketException, WebSocketTimeoutException
+
+from shared.wire.target import Target
+from tickbench.conformance.asking import Answer, ask, upgrade_headers
+from tickbench.conformance.first_offenders import Ledger
+from tickbench.conformance.peer import ClosedError, EndedError, Message, Peer, SilenceError
+from tickbench.conformance.ticks import SeenTick, rate_of
+from tickbench.conformance.verdict import FaultError, GoneError, NobodyGetsInError, NotTriedError
+
+PATIENCE_S = 3.0
+"""How long what must come at once is waited for; what must come with a tick, some periods longer."""
+PATIENCE_TICKS = 4
+BUSY_PAUSE_S = 2.5
+"""After a 503, once: its Retry-After is two seconds, and a busy server is not a full one."""
+SHORT_PAUSE_S = 0.1
+"""After a later 503, where others had a place: until the server has seen that they have hung up."""
+DYING_LOOKS, DYING_PAUSE_S = 20, 0.05
+MOST_UNANSWERED = 3
+DEFAULT_RATE_HZ = 20.0
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class Subject:
+    """The server behind ``target``."""
+
+    def __init__(self, target: Target, *, patience_s: float = PATIENCE_S) -> None:
+        self.target = target
+        self.ledger = Ledger()
+        self.rate_hz: float | None = None
+        self.told_rate_hz: Fraction | None = None
+        """As ``/stats`` has it; rate_hz may be an estimate."""
+        self.busy: Answer | None = None
+        """The first 503."""
+        self.gone = ""
+        """Why nothing can be tried any more."""
+        self.samples: dict[str, Any] = {}
+        """What checks have seen and others judge, too."""
+        self._patience_s = patience_s
+        self._prefix = f"c{secrets.token_hex(4)}"
+        self._rooms = 0
+        self._peers: list[Peer] = []
+        self._kept: dict[str, Peer | socket.socket] = {}
+        self._unanswered = 0
+        self._shut_out = 0
+        self._failed_upgrades = 0
+        self._has_waited = False
+        self._had_place = False
+        self._offset_us: int | None = None
+
+    # What is known of it
+
+    @property
+    def period_s(self) -> float:
+        """The time from one tick to the next."""
+        return 1 / (self.rate_hz or DEFAULT_RATE_HZ)
+
+    @property
+    def patience_s(self) -> float:
+        """How long anything is waited for."""
+        return self._patience_s + PATIENCE_TICKS * self.period_s
+
+    @property
+    def is_on_this_host(self) -> bool:
+        """Whether its clock should be ours."""
+        return self.target.host in {"localhost", "::1"} or self.target.host.startswith("127.")
+
+    def now_us(self) -> int:
+        """Return what the server's clock should be: its offset from our monotonic clock, if it tells, or the wall's."""
+        return time.time_ns() // 1000 if self._offset_us is None else time.monotonic_ns() // 1000 + self._offset_us
+
+    def learn(self, stats: Mapping[str, Any]) -> None:
+        """Take from ``/stats`` the clock and the rate of ticks, where it tells them."""
+        offset_us, boot_id = stats.get("clock_offset_us"), stats.get("boot_id")
+        if isinstance(offset_us, int) and BOOT_ID.is_file() and BOOT_ID.read_text().strip() == boot_id:
+            self._offset_us = offset_us
+        rate = stats.get("tick_rate_hz")
+        if isinstance(rate, int | float) and not isinstance(rate, bool) and rate > 0:
+            self.rate_hz, self.told_rate_hz = float(rate), Fraction(str(rate))
+
+    def learn_rate(self, ticks: list[SeenTick]) -> None:
+        """Estimate the rate of its ticks, if it has not told."""
+        if self.rate_hz is None and ticks:
+            self.rate_hz = rate_of(ticks)
+
+    # HTTP
+
+    def request(self, target: str, headers: Mapping[str, str | None] | None = None, method: str = "GET") -> Answer:
+        """
+        Make a request; return the answer.
+
+        Raises:
+            GoneError: nobody listens.
+            FaultError: the answer is no HTTP, or does not come.
+
+        """
+        try:
+            answer = ask(self.target, method, target, headers or {}, self._patience_s)
+        except ConnectionRefusedError as error:
+            raise self._is_gone("nobody listens any more") from error
+        except TimeoutError as error:
+            raise self._is_unanswered(f"{method} {target}") from error
+        except (OSError, http.client.HTTPException) as error:
+            raise FaultError(f"{method} {target} was answered by no HTTP: {error!r}") from error
+        self._unanswered = 0
+        return self._note_busy(answer)
+
+    def upgrade(self, target: str, headers: Mapping[str, str | None] | None = None, method: str = "GET") -> Answer:
+        """Ask for an upgrade with ``headers`` changed (None leaves one out) and hang up; return the answer."""
+        return self.request(target, {**upgrade_headers(), **(headers or {})}, method)
+
+    def stats(self) -> dict[str, Any] | None:
+        """Return ``/stats``, None if there is none."""
+        answer = self.request("/stats")
+        try:
+            page = msgspec.json.decode(answer.body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return None
+        return page if answer.status == 200 and isinstance(page, dict) else None
+
+    # WebSockets
+
+    def fresh_room(self) -> str:
+        """Return the name of a room that nobody knows."""
+        self._rooms += 1
+        return f"{self._prefix}-{self._rooms}"
+
+    def dial(self) -> socket.socket:
+        """Return a connection on which nothing was said yet."""
+        try:
+            return socket.create_connection((self.target.host, self.target.port), self._patience_s)
+        except ConnectionRefusedError as error:
+            raise self._is_gone("nobody listens any more") from error
+        except OSError as error:
+            raise self._is_gone(f"it can't be reached any more ({error})") from error
+
+    def connect(self, room: str | None = None) -> Peer:
+        """Return a WebSocket as :meth:`connect_to` does, in a room of its own if none is given."""
+        return self.connect_to(self.target.in_room(room or self.fresh_room()).resource)
+
+    def connect_to(self, resource: str) -> Peer:
+        """
+        Return a WebSocket in which nothing was said yet.
+
+        Raises:
+            NotTriedError: the server has no place, or is gone.
+            FaultError: the upgrade is not as RFC 6455 has it.
+
+        """
+        if self._failed_upgrades > 1:
+            raise NobodyGetsInError("no upgrade succeeds; see upgrade")
+        peer = Peer(self._upgraded(resource), self.ledger, self.now_us, self.patience_s)
+        self._failed_upgrades, self._had_place = 0, True
+        self._peers.append(peer)
+        return peer
+
+    def keep(self, what: str, connection: Peer | socket.socket) -> None:
+        """Let a connection of a sample live on when its check is over; it ends if others find no place."""
+        self._peers = [peer for peer in self._peers if peer is not connection]
+        self._kept[what] = connection
+
+    def enter(self, room: str | None = None, name: str = "conformance") -> Peer:
+        """
+        Return somebody who is in the room and has read the welcome.
+
+        Raises:
+            NobodyGetsInError: no handshake came.
+
+        """
+        if self._shut_out > 1:
+            raise NobodyGetsInError("no new_player was answered by a handshake")
+        peer = self.connect(room)
+        try:
+            read_welcome(peer, name)
+        except (SilenceError, ClosedError, EndedError) as error:
+            self._shut_out += 1
+            raise NobodyGetsInError(f"new_player was not answered by a handshake: {error}") from error
+        self._shut_out = 0
+        return peer
+
+    def hang_up(self) -> None:
+        """End every connection."""
+        for peer in self._peers:
+            peer.hang_up()
+        self._peers.clear()
+
+    def close(self) -> None:
+        """End every connection, those that were kept as well."""
+        self.hang_up()
+        self._let_go()
+
+    def is_there(self) -> bool:
+        """Whether somebody listens; one who is about to die resets connections, and is waited for a little."""
+        for _ in range(DYING_LOOKS):
+            try:
+                ask(self.target, "GET", "/healthz", {}, self._patience_s)
+            except ConnectionRefusedError:
+                self._is_gone("nobody listens any more")
+                return False
+            except ConnectionError:
+                time.sleep(DYING_PAUSE_S)
+                continue
+            except (OSError, http.client.HTTPException):
+                pass  # whatever it is, it is there
+            return True
+        return True
+
+    # Private methods
+
+    def _let_go(self) -> None:
+        for what, connection in self._kept.items():
+            connection.close() if isinstance(connection, socket.socket) else connection.hang_up()
+            del self.samples[what]
+        self._kept.clear()
+
+    def _upgraded(self, resource: str, *, is_last: bool = False) -> Any:
+        if self.gone:
+            raise GoneError(self.gone)
+        sock = self.dial()
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        ws: Any = WebSocket()
+        try:
+            url = f"ws://{self.target.authority}{resource}"
+            ws.connect(url, socket=sock, suppress_origin=True, redirect_limit=0, timeout=self._patience_s)
+        except WebSocketBadStatusException as error:
+            sock.close()
+            return self._refused(resource, error, is_last=is_last)
+        except (OSError, WebSocketException) as error:
+            sock.close()
+            raise self._not_upgraded(resource, error) from error
+        self._unanswered = 0
+        if ws.status != http.HTTPStatus.SWITCHING_PROTOCOLS:
+            self._failed_upgrades += 1
+            ws.shutdown()
+            raise FaultError(f"GET {resource} with upgrade headers: HTTP {ws.status}", "HTTP 101")
+        return ws
+
+    def _refused(self, resource: str, error: WebSocketBadStatusException, *, is_last: bool) -> Any:
+        headers = {str(name).lower(): str(value) for name, value in (error.resp_headers or {}).items()}
+        answer = self._note_busy(Answer(error.status_code, headers, error.resp_body or b""))
+        if answer.status != http.HTTPStatus.SERVICE_UNAVAILABLE:
+            self._failed_upgrades += 1
+            raise FaultError(f"GET {resource} with upgrade headers: {answer}", "HTTP 101")
+        if is_last or (self._has_waited and not self._had_place):
+            raise NotTriedError(f"the server has no place: {answer}")
+        self._let_go()
+        time.sleep(SHORT_PAUSE_S if self._has_waited else BUSY_PAUSE_S)
+        self._has_waited, self._had_place = True, False
+        return self._upgraded(resource, is_last=True)
+
+    def _not_upgraded(self, resource: str, error: Exception) -> Exception:
+        self._failed_upgrades += 1
+        if isinstance(error, TimeoutError | WebSocketTimeoutException):
+            return self._is_unanswered(f"GET {resource} with upgrade headers")
+        return FaultError(f"GET {resource} with upgrade headers: {error}", "HTTP 101 as RFC 6455 has it")
+
+    def _is_unanswered(self, what: str) -> Exception:
+        self._unanswered += 1
+        if self._unanswered >= MOST_UNANSWERED:
+            return self._is_gone("it does not answer any more")
+        return FaultError(f"{what} was not answered in {self._patience_s:g} s")
+
+    def _note_busy(self, answer: Answer) -> Answer:
+        if answer.status == http.HTTPStatus.SERVICE_UNAVAILABLE:
+            self.busy = self.busy or answer
+        return answer
+
+    def _is_gone(self, why: str) -> GoneError:
+        self.gone = why
+        return GoneError(why)
+
+
+def read_welcome(peer: Peer, name: str) -> None:
+    """Say who it is; take in all that belongs to the welcome, in however many messages it comes."""
+    peer.send(["new_player", name])
+    missing = {"handshake", "world", "top_scores"}
+
+    def ends_it(message: Message) -> bool:
+        peer.welcome.append(message)
+        missing.difference_update(command[0] for command in message.commands)
+        return not missing or (message.tick is not None and "handshake" not in missing)
+
+    peer.until(ends_it, "a handshake")
+    handshakes = [shake for message in peer.welcome for shake in message.named("handshake")]
+    peer.player_id = handshakes[0][2] if handshakes else 0

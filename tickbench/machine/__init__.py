@@ -1,0 +1,1 @@
+"""The machine that is measured on, and whether it is fit for it."""

@@ -1,0 +1,217 @@
+"""What a comparison ran on, as it is kept beside its results. Knows nothing of the results."""
+
+import gc
+import hashlib
+import os
+import platform
+import subprocess
+import sys
+import sysconfig
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+import psutil
+from msgspec import Struct
+
+from shared.measure.quota import Quota, read_quotas
+from tickbench.machine.pinning import Pinning
+from tickbench.machine.system import system as machine
+
+RECORDED_VARIABLES = ("AIOHTTP_", "GEVENT", "LD_", "MALLOC_", "MULTIDICT_", "PYTHON", "UVLOOP_", "YARL_")
+"""Beginnings of the names of variables that change how the stacks or the interpreter work."""
+GIT_TIMEOUT_S = 5
+
+
+class PythonBuild(Struct, frozen=True, kw_only=True):
+    """The interpreter of every process."""
+
+    version: str
+    implementation: str
+    build: list[str]
+    compiler: str
+    configured_with: str
+    gc_thresholds: list[int]
+    """As the interpreter sets them; a server's own are in its settings."""
+    has_gil: bool
+    is_debug_build: bool
+
+
+class Machine(Struct, frozen=True, kw_only=True):
+    """The hardware and the kernel, and how busy they were at the start."""
+
+    system: str
+    architecture: str
+    cpu_model: str
+    cores: int | None
+    usable_cores: list[int]
+    pinning: Pinning
+    governors: dict[str, str | None]
+    """Core to governor; None where the system shows none, as in most virtual machines."""
+    clock_source: str | None
+    memory_bytes: int
+    descriptor_limits: tuple[int, int]
+    ephemeral_ports: int | None
+    load_average: tuple[float, float, float]
+    steal_percent: float
+    cpu_quotas: list[Quota] = []
+    """Those of the control groups around it, as far as they can be seen."""
+    boot_id: str | None
+    machine_id: str | None = None
+    """Of this installation; None where the system has none, as in many containers."""
+
+
+class Environment(Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickbench.environment/1"):
+    """All of it."""
+
+    recorded_at: str
+    python: PythonBuild
+    machine: Machine
+    packages: dict[str, str]
+    variables: dict[str, str]
+    git_commit: str | None
+    """Of the checkout that tickbench runs from; None if it is installed."""
+    git_is_clean: bool | None
+    git_changes: str | None = None
+    """A digest of what was changed since the commit; None if nothing was."""
+
+
+def collect_environment(pinning: Pinning) -> Environment:
+    """Read everything; takes about half a second, most of it to see the steal."""
+    commit, is_clean, changes = git_state(Path(__file__).parents[2])
+    return Environment(
+        recorded_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        python=python_build(),
+        machine=_machine(pinning),
+        packages={each.metadata["Name"]: each.version for each in sorted(metadata.distributions(), key=_name)},
+        variables={name: value for name, value in os.environ.items() if name.startswith(RECORDED_VARIABLES)},
+        git_commit=commit,
+        git_is_clean=is_clean,
+        git_changes=changes,
+    )
+
+
+def differences(one: Environment, other: Environment) -> dict[str, tuple[str, str]]:
+    """Return in what two environments differ that figures can depend on, by name: what one has, what the other has."""
+    ids = one.machine.machine_id, other.machine.machine_id
+    pairs: dict[str, tuple[object, object]] = {
+        "machine": ids if all(ids) else (None, None),
+        "processor": (one.machine.cpu_model, other.machine.cpu_model),
+        "cores": (_cores(one.machine), _cores(other.machine)),
+        "memory": (_memory(one.machine), _memory(other.machine)),
+        "cpu quota": (_quota_cores(one.machine), _quota_cores(other.machine)),
+        "open files": (one.machine.descriptor_limits[1], other.machine.descriptor_limits[1]),
+        "system": (one.machine.system, other.machine.system),
+        "architecture": (one.machine.architecture, other.machine.architecture),
+        "pinning": (_pinned(one.machine.pinning), _pinned(other.machine.pinning)),
+        "governor": (_governors(one), _governors(other)),
+        "clock source": (one.machine.clock_source, other.machine.clock_source),
+        "Python": (_python(one.python), _python(other.python)),
+        "commit": (_commit(one), _commit(other)),
+        **_different_packages(one.packages, other.packages),
+        "variables": (one.variables, other.variables),
+    }
+    return {name: (str(mine), str(its)) for name, (mine, its) in pairs.items() if mine != its}
+
+
+def _different_packages(one: dict[str, str], other: dict[str, str]) -> dict[str, tuple[object, object]]:
+    return {name: (one.get(name, "not there"), other.get(name, "not there")) for name in sorted({*one, *other})}
+
+
+def _cores(machine: Machine) -> str:
+    return f"{machine.cores}, of which {machine.usable_cores} usable"
+
+
+def _memory(machine: Machine) -> str:
+    """Return the memory to the GiB: a virtual machine that was started anew has some pages more or less."""
+    return f"{machine.memory_bytes / 2**30:.0f} GiB"
+
+
+def _quota_cores(machine: Machine) -> str:
+    cores = [quota.cores for quota in machine.cpu_quotas if quota.cores is not None]
+    return f"{min(cores):g} cores" if cores else "none"
+
+
+def _pinned(pinning: Pinning) -> str:
+    return f"server {pinning.server}, generator {pinning.generator}"
+
+
+def _governors(environment: Environment) -> str:
+    return ", ".join(sorted({str(governor) for governor in environment.machine.governors.values()}))
+
+
+def _python(python: PythonBuild) -> str:
+    return f"{python.implementation} {python.version} ({', '.join(python.build)}; {python.compiler})"
+
+
+def _commit(environment: Environment) -> str:
+    if environment.git_commit is None:
+        return "no checkout"
+    if environment.git_is_clean and environment.git_changes is None:
+        return environment.git_commit
+    return " ".join(filter(None, [environment.git_commit, "with changes", environment.git_changes]))
+
+
+def python_build() -> PythonBuild:
+    """Read what interpreter this is."""
+    return PythonBuild(
+        version=platform.python_version(),
+        implementation=platform.python_implementation(),
+        build=list(platform.python_build()),
+        compiler=platform.python_compiler(),
+        configured_with=sysconfig.get_config_var("CONFIG_ARGS") or "",
+        gc_thresholds=list(gc.get_threshold()),
+        has_gil=not sysconfig.get_config_var("Py_GIL_DISABLED"),
+        is_debug_build=hasattr(sys, "gettotalrefcount"),
+    )
+
+
+def _machine(pinning: Pinning) -> Machine:
+    cores = machine.usable_cores()
+    return Machine(
+        system=f"{platform.system()} {platform.release()}",
+        architecture=platform.machine(),
+        cpu_model=machine.cpu_model(),
+        cores=os.cpu_count(),
+        usable_cores=cores,
+        pinning=pinning,
+        governors={str(core): machine.governor(core) for core in cores},
+        clock_source=machine.clock_source(),
+        memory_bytes=psutil.virtual_memory().total,
+        descriptor_limits=machine.descriptor_limits(),
+        ephemeral_ports=machine.ephemeral_ports(),
+        load_average=os.getloadavg(),
+        steal_percent=round(machine.steal_percent(during_s=0.5), 2),
+        cpu_quotas=read_quotas(),
+        boot_id=machine.boot_id(),
+        machine_id=machine.machine_id(),
+    )
+
+
+def git_state(checkout: Path) -> tuple[str | None, bool | None, str | None]:
+    """
+    Return the commit, whether nothing was changed since, and a digest of what was, new programs included.
+
+    All None outside of a checkout, or without git.
+
+    """
+    if not (checkout / ".git").exists():
+        return None, None, None
+    try:
+        commit = _git(checkout, "rev-parse", "HEAD")
+        is_clean = not _git(checkout, "status", "--porcelain", "--untracked-files=no")
+        changes = [_git(checkout, "diff", "--binary", "HEAD")]
+        for name in _git(checkout, "ls-files", "--others", "--exclude-standard", "*.py").splitlines():
+            changes += [name, (checkout / name).read_bytes().hex()]
+    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
+        return None, None, None
+    return commit, is_clean, hashlib.sha256("\n".join(changes).encode()).hexdigest()[:12] if any(changes) else None
+
+
+def _git(checkout: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(checkout), *arguments]
+    return subprocess.run(command, capture_output=True, check=True, text=True, timeout=GIT_TIMEOUT_S).stdout.strip()
+
+
+def _name(distribution: metadata.Distribution) -> str:
+    return str(distribution.metadata["Name"]).lower()

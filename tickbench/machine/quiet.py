@@ -1,0 +1,78 @@
+"""
+Whether the machine is quiet enough to measure on, right before a run. Knows nothing of what is measured.
+
+A run that others disturb is found out by its own checks; this only keeps it from being begun in vain.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct
+
+from tickbench.machine.system import CoreTimes, core_times
+
+LOOK_S = 0.3
+BUSY_PERCENT = 10.0
+"""Of one of the cores that are to be measured on: an idle one shows 0 to 3 in so short a time."""
+
+
+LONG_LOOK_S = 5.0
+IDLE_PERCENT = 3.0
+"""The same where runs were spoiled: as much as a run bears of foreign CPU."""
+
+
+class Quiet(Struct, frozen=True):
+    """How busy the cores were, and how long they were waited for."""
+
+    is_quiet: bool
+    busy_percent: float
+    """Of the core that was busiest in the last look, what the hypervisor took from it included."""
+    waited_s: float
+
+
+def busy_percent(cores: Sequence[int] | None, during_s: float) -> float:
+    """Watch for ``during_s``: return how busy the busiest of ``cores`` is, of all if None, with what was stolen."""
+    before = core_times()
+    time.sleep(during_s)
+    after = core_times()
+    chosen = before.keys() & after.keys() & (before.keys() if cores is None else set(cores))
+    return max((_busy_percent(before[core], after[core]) for core in chosen), default=0.0)
+
+
+def wait_until_quiet(
+    cores: Sequence[int] | None,
+    wait_s: float,
+    tell: Callable[[str], None] = lambda _: None,
+    look: Callable[[Sequence[int] | None, float], float] = busy_percent,
+) -> Quiet | None:
+    """Wait for the cores to be idle, ``wait_s`` at most; return how it was, None if it shall not look (0 s)."""
+    if wait_s <= 0:
+        return None
+    began = time.monotonic()
+    while True:
+        busy = look(cores, LOOK_S)
+        waited_s = time.monotonic() - began
+        if busy <= BUSY_PERCENT or waited_s >= wait_s:
+            return Quiet(busy <= BUSY_PERCENT, round(busy, 1), round(waited_s, 2))
+        tell(f"waiting for a quiet machine: a core is {busy:.0f} % busy")
+
+
+def wait_until_idle(
+    cores: Sequence[int] | None,
+    wait_s: float,
+    tell: Callable[[str], None] = lambda _: None,
+    look: Callable[[Sequence[int] | None, float], float] = busy_percent,
+) -> bool:
+    """Wait, ``wait_s`` at most, for cores that others leave alone for :data:`LONG_LOOK_S`; return whether they do."""
+    deadline = time.monotonic() + wait_s
+    while (left_s := deadline - time.monotonic()) > 0:
+        busy = look(cores, min(LONG_LOOK_S, left_s))
+        if busy <= IDLE_PERCENT:
+            return True
+        tell(f"waiting for a machine that can measure, {left_s:.0f} s more at most: a core is {busy:.0f} % busy")
+    return False
+
+
+def _busy_percent(before: CoreTimes, after: CoreTimes) -> float:
+    total = after.total - before.total
+    return 100 * (1 - (after.idle - before.idle) / total) if total > 0 else 0.0

@@ -1,0 +1,1 @@
+"""What results are worth: which runs count, what a difference is worth, objectives."""

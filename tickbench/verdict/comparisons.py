@@ -1,0 +1,224 @@
+"""
+The comparisons of a suite: verdicts on the named ones, intervals of the others, and what noise looks like.
+
+Pure; knows nothing of how they are shown. What they are worth is decided in :mod:`tickbench.verdict.statistics`.
+"""
+
+from msgspec import Struct
+
+from tickbench.compare.figures import BY_KEY, FIGURES
+from tickbench.compare.plan import next_run, runs_of_search, searches_of
+from tickbench.compare.results import Results
+from tickbench.compare.search import Capacity, next_step, probes_of
+from tickbench.compare.slo import read_figure
+from tickbench.compare.suite import BLOCKS, Suite
+from tickbench.verdict.arm_medians import block_runs
+from tickbench.verdict.same_work import Work, compare_work
+from tickbench.verdict.statistics import GUARD_ALPHA, LEAST_BLOCKS, Ratio, Verdict, judge, log_ratios, paired_ratio
+from tickbench.verdict.trust import is_trusted
+
+
+class Comparison(Struct, frozen=True):
+    """Two arms, or an arm and itself, in one figure; the ratio is other to first."""
+
+    figure: str
+    title: str
+    first: str
+    other: str
+    ratio: Ratio | None
+    verdict: Verdict | None = None
+    """None where none is drawn."""
+
+    @property
+    def winner(self) -> str | None:
+        """The better arm, if a verdict names one."""
+        if self.verdict is None or self.verdict.winner is None:
+            return None
+        return self.first if self.verdict.winner == "first" else self.other
+
+
+class SearchResult(Struct, frozen=True):
+    """What one search of one arm found."""
+
+    search: str
+    arm: str
+    block: int
+    capacity: Capacity | None
+    """None while it is not over."""
+    runs: int
+    took_s: float
+
+
+class Comparisons(Struct, frozen=True):
+    """All of a suite."""
+
+    primary: list[Comparison]
+    """Those that the suite names, with their verdicts, unless these are suppressed."""
+    suppressed: str | None
+    """Why no verdict is drawn, in a sentence."""
+    floor: list[Comparison]
+    """The arm that ran twice in each block with itself: the noise of this machine."""
+    others: list[Comparison]
+    """All other arms to the first of the two, with intervals and without verdicts."""
+    work: Work
+    searches: list[SearchResult]
+
+
+def compare_all(results: Results) -> Comparisons:
+    """Return all comparisons of a results folder."""
+    floor, work, searches = _floor(results), compare_work(results.record.suite, results.runs), search_results(results)
+    primary = _primary(results, searches)
+    suppressed = _why_suppressed(results, primary, floor, work)
+    if suppressed is not None:
+        primary = [Comparison(each.figure, each.title, each.first, each.other, each.ratio) for each in primary]
+    return Comparisons(primary, suppressed, floor, _others(results), work, searches)
+
+
+def search_results(results: Results) -> list[SearchResult]:
+    """Return what each search that was begun found."""
+    suite, found = results.record.suite, []
+    for search, block, arm in searches_of(suite):
+        runs = runs_of_search(suite, results.runs, search, block, arm)
+        took_s = sum(run.took_s for run in runs)
+        step = next_step(search, probes_of(search, runs), took_s)
+        capacity = step if isinstance(step, Capacity) else None
+        if runs:
+            found.append(SearchResult(search.name, arm.name, block, capacity, len(runs), round(took_s, 1)))
+    return found
+
+
+def _primary(results: Results, searches: list[SearchResult]) -> list[Comparison]:
+    suite = results.record.suite
+    if not suite.verdicts:
+        return []
+    first, other = suite.compare
+    logs = [
+        _logs(results, key, first, other) if key in BY_KEY else _capacity_logs(searches, key, first, other)
+        for key in suite.verdicts
+    ]
+    verdicts = judge(
+        logs,
+        higher_is_better=[key not in BY_KEY for key in suite.verdicts],
+        resolution=[1.0 if key in BY_KEY else _resolution(searches, key) for key in suite.verdicts],
+    )
+    return [
+        Comparison(key, _title(key), first, other, verdict.ratio, verdict)
+        for key, verdict in zip(suite.verdicts, verdicts, strict=True)
+    ]
+
+
+def _floor(results: Results) -> list[Comparison]:
+    suite = results.record.suite
+    if suite.again is None:
+        return []
+    keys = [key for key in suite.verdicts if key in BY_KEY] or _comparable()
+    logs = [
+        log_ratios(_values(results, key, suite.again, again=False), _values(results, key, suite.again, again=True))
+        for key in keys
+    ]
+    return [
+        Comparison(key, _title(key), suite.again, suite.again, paired_ratio(each), verdict)
+        for key, each, verdict in zip(keys, logs, judge(logs, alpha=GUARD_ALPHA), strict=True)
+    ]
+
+
+def _others(results: Results) -> list[Comparison]:
+    suite = results.record.suite
+    first = suite.compare[0] if suite.compare else suite.arms[0]
+    return [
+        Comparison(key, _title(key), first, other, paired_ratio(_logs(results, key, first, other)))
+        for other in suite.arms
+        if other != first
+        for key in _comparable()
+    ]
+
+
+def _why_suppressed(results: Results, primary: list[Comparison], floor: list[Comparison], work: Work) -> str | None:
+    suite = results.record.suite
+    if not suite.verdicts:
+        return f"The suite {suite.name} names no comparison to draw a verdict on: a difference may be noise."
+    if next_run(suite, results.runs, {BLOCKS, *suite.verdicts}) is not None:
+        return (
+            "Runs that verdicts rest on are not made yet. How many there are is fixed before the start: whoever looks "
+            "before, and stops when the verdict pleases, finds what noise makes."
+        )
+    if all(each.verdict is None or each.verdict.adjusted_p_value is None for each in primary):
+        return f"In fewer than {LEAST_BLOCKS} blocks the figures of both {' and '.join(suite.compare)} can be trusted."
+    return _why_not_by_floor(suite, floor) or _why_not_by_work(suite, work)
+
+
+def _why_not_by_floor(suite: Suite, floor: list[Comparison]) -> str | None:
+    if called := [each for each in floor if each.winner is not None]:
+        found = "; ".join(f"{each.title} {each.verdict.words}" for each in called if each.verdict is not None)
+        return (
+            f"{suite.again} differs from itself ({found}): here and now the instrument finds differences where there "
+            "are none, so no verdict is drawn."
+        )
+    drawn_on = [each for each in floor if each.figure in suite.verdicts]
+    unknown = [each.title for each in drawn_on if each.ratio is None or each.ratio.blocks < LEAST_BLOCKS]
+    if unknown:
+        return f"How far {suite.again} differs from itself is not known in {', '.join(unknown)}: no verdict is drawn."
+    return None
+
+
+def _why_not_by_work(suite: Suite, work: Work) -> str | None:
+    if set(suite.compare) & work.different.keys():
+        return f"{work.words} No verdict is drawn."
+    if unknown := [arm for arm in suite.compare if arm in work.unknown]:
+        return f"Whether {' and '.join(unknown)} did the same work is not known: no verdict is drawn."
+    return None
+
+
+def _logs(results: Results, key: str, first: str, other: str) -> list[float]:
+    return log_ratios(_values(results, key, first), _values(results, key, other))
+
+
+def _values(results: Results, key: str, arm: str, *, again: bool | None = None) -> list[list[float]]:
+    """Return for each block the values to be trusted: of both runs where an arm ran twice, unless ``again`` says."""
+    wanted = [again] if again is not None else [False, True]
+    runs = [run for each in wanted for run in block_runs(arm, results.runs, again=each) if is_trusted(run, key)]
+    blocks: list[list[float]] = [[] for _ in range(results.record.suite.repeats)]
+    for run in runs:
+        value = None if run.load is None else read_figure(run.load, key)
+        if value is not None and run.block <= len(blocks):
+            blocks[run.block - 1].append(value)
+    return blocks
+
+
+def _capacity_logs(searches: list[SearchResult], name: str, first: str, other: str) -> list[float]:
+    """
+    Return the ratios of capacities; none at all if one is only known from below.
+
+    The better arm brings the generator to its end more often: the blocks that are left would be those where it did not.
+
+    """
+    own = [each for each in searches if each.search == name and each.arm in (first, other)]
+    if any(each.capacity is None or each.capacity.limited_by != "arm" for each in own):
+        return []
+    known = {
+        (each.block, each.arm): float(each.capacity.connections)
+        for each in own
+        if each.capacity is not None and each.capacity.connections
+    }
+    blocks = sorted({block for block, _ in known})
+
+    def of(arm: str) -> list[list[float]]:
+        return [[known[block, arm]] if (block, arm) in known else [] for block in blocks]
+
+    return log_ratios(of(first), of(other))
+
+
+def _resolution(searches: list[SearchResult], name: str) -> float:
+    """Return how far a ratio of two capacities can be off: each lies between what held and what did not."""
+    known = [each.capacity for each in searches if each.search == name and each.capacity is not None]
+    return max(
+        (each.failed_at / each.connections for each in known if each.failed_at and each.connections), default=1.0
+    )
+
+
+def _comparable() -> list[str]:
+    return [figure.key for figure in FIGURES if figure.better]
+
+
+def _title(key: str) -> str:
+    return BY_KEY[key].title if key in BY_KEY else f"capacity ({key})"

@@ -1,0 +1,94 @@
+"""
+Whether all arms did the same work: step by step, the same commands. Pure; knows nothing of how they were taken down.
+
+With bots alone and no input a room's commands depend on its seed only. A due time that a server skips is no step, so
+steps are counted and not due times.
+"""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from shared.measure.summary import StepDigests
+from tickbench.compare.results import Run
+from tickbench.compare.suite import Suite
+from tickbench.verdict.arm_medians import block_runs
+
+NONE_CAME = "-"
+MAX_SHIFT = 10
+"""Steps by which two runs are shifted against each other at most."""
+SCENARIOS = ("steady", "idle", "stall", "storm", "spike", "staircase", "churn")
+"""In which nobody sends what the rules listen to."""
+
+
+class Work(Struct, frozen=True):
+    """What was found."""
+
+    steps: int
+    """As many were compared, over all pairs of runs."""
+    different: dict[str, str]
+    """By arm: in how many of its steps it told something else than the first arm, in words."""
+    unknown: list[str]
+    """Arms of which no step could be compared; empty in a scenario in which steps need not be alike."""
+
+    @property
+    def words(self) -> str:
+        """The result in a sentence."""
+        if not self.steps:
+            return "Whether all arms did the same work was not compared."
+        if not self.different:
+            unknown = f" (not known of {', '.join(self.unknown)})" if self.unknown else ""
+            return f"All arms sent the same commands, step by step, in {self.steps:,} compared steps{unknown}."
+        found = "; ".join(f"{arm}: {words}" for arm, words in self.different.items())
+        return f"The arms did not do the same work: {found}."
+
+
+def compare_work(suite: Suite, runs: Sequence[Run]) -> Work:
+    """Compare the steps of all runs in the blocks with those of a run of the first arm that is compared."""
+    first = suite.compare[0] if suite.compare else suite.arms[0]
+    if suite.scenario not in SCENARIOS:
+        return Work(0, {}, [])
+    told = [(arm, steps) for arm in suite.arms for steps in _steps(arm, runs)]
+    reference = next((steps for arm, steps in told if arm == first), None)
+    if reference is None:
+        return Work(0, {}, list(suite.arms))
+    counts: dict[str, tuple[int, int]] = {}
+    for arm, steps in told:
+        compared, wrong = (0, 0) if steps is reference else differing(steps_of(reference), steps_of(steps))
+        before = counts.get(arm, (0, 0))
+        counts[arm] = before[0] + compared, before[1] + wrong + steps.conflicting
+    different = {
+        arm: f"{wrong:,} of {compared:,} steps say something else than those of {first}"
+        for arm, (compared, wrong) in counts.items()
+        if wrong
+    }
+    unknown = [arm for arm in suite.arms if arm != first and not counts.get(arm, (0, 0))[0]]
+    return Work(sum(compared for compared, _ in counts.values()), different, unknown)
+
+
+def _steps(arm: str, runs: Sequence[Run]) -> list[StepDigests]:
+    """Return what the runs of an arm in the blocks told, of each the last attempt."""
+    own = [run for again in (False, True) for run in block_runs(arm, list(runs), again=again)]
+    return [run.load.steps for run in own if run.load is not None and run.load.steps is not None]
+
+
+def steps_of(digests: StepDigests) -> list[str]:
+    """Return the digests of the steps, one after the other: what was skipped was none."""
+    return [word for word in digests.crc32.split(" ") if word != NONE_CAME]
+
+
+def differing(one: Sequence[str], other: Sequence[str]) -> tuple[int, int]:
+    """
+    Return how many steps both have, and in how many of them they differ.
+
+    Whoever is first in a room may miss its first steps, and the first due times may be skipped, so that n does not tell
+    which step it was: they are laid beside each other where they agree best.
+
+    """
+    best = (0, 0)
+    for shift in range(-MAX_SHIFT, MAX_SHIFT + 1):
+        pairs = list(zip(one[max(0, -shift) :], other[max(0, shift) :], strict=False))
+        alike = sum(mine == its for mine, its in pairs)
+        if alike > best[0] - best[1] or not best[0]:
+            best = len(pairs), len(pairs) - alike
+    return best
