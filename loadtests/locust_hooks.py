@@ -20,7 +20,7 @@ from loadtests.run.conductor import FAILED, Conductor
 from loadtests.run.locust_run import LocustRun
 from loadtests.run.locust_table import show_finer
 from loadtests.run.worker import LoadWorker
-from loadtests.run.workers import REPORT, REPORT_INTERVAL_S, LocalCrew, Member, RemoteCrew, listen_for_orders
+from loadtests.run.workers import REPORT, REPORT_INTERVAL_S, LocalWorkers, MasterLink, RemoteWorkers, listen_for_orders
 from loadtests.surroundings.reachability import NoServerError, knock
 from loadtests.surroundings.server_stats import find_server
 from loadtests.users.game_users import SnakeUser, forget_boards
@@ -62,9 +62,9 @@ class Hooks:
     def __init__(self, scenarios: Scenarios) -> None:
         self._scenarios = scenarios
         self._run: LocustRun | None = None  # a worker has none
-        self._crew: RemoteCrew | None = None
+        self._crew: RemoteWorkers | None = None
         self._worker: LoadWorker | None = None
-        self._member: Member | None = None
+        self._member: MasterLink | None = None
         self._port = 0
         self._foreign: list[str] = []
 
@@ -139,17 +139,17 @@ class Hooks:
         forget_boards()
         if self._run is None:
             self._start_worker(LoadWorker(options, address, base, runner.worker_index))
-            self._member = Member(order["run"], self._worker)
+            self._member = MasterLink(order["run"], self._worker)
         elif isinstance(runner, MasterRunner):
             run = uuid.uuid4().hex
             share = options.spawn_rate / max(1, runner.worker_count)
             setattr(parsed, RUN_ARGUMENT, {"run": run, "host": options.target.url, "spawn_rate": share})
-            self._crew = RemoteCrew(runner, run)
+            self._crew = RemoteWorkers(runner, run)
             self._run.begin(Conductor(self._run, options, address, base, self._crew, why_unknown))
         else:
             worker = LoadWorker(options, address, base, None)
             self._start_worker(worker)
-            self._run.begin(Conductor(self._run, options, address, base, LocalCrew(worker), why_unknown))
+            self._run.begin(Conductor(self._run, options, address, base, LocalWorkers(worker), why_unknown))
 
     def on_test_stop(self, **_: Any) -> None:
         """End a run."""
@@ -189,7 +189,7 @@ class Hooks:
         """Say why there is no run; a worker says it to its master."""
         if self._run is None:
             order: dict[str, Any] = getattr(environment.parsed_options, RUN_ARGUMENT)
-            self._member = Member(order["run"], None, why)
+            self._member = MasterLink(order["run"], None, why)
             SnakeUser.is_off = True
             return
         self._run.cannot_begin(why)

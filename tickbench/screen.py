@@ -20,7 +20,7 @@ from tickbench.compare.results import Run
 from tickbench.compare.suite import BLOCKS, Suite
 from tickbench.markup import escape
 from tickbench.verdict.arm_medians import NO_FIGURE, ArmRow, Cell, block_runs, cell
-from tickbench.verdict.trust import Check, is_valid, validity_words
+from tickbench.verdict.trust import MachineCheck, is_valid, validity_words
 
 LEVEL_STYLES = {"ok": "green", "warn": "yellow", "fail": "red"}
 SO_FAR = ("tick_lateness_ms.p50", "tick_lateness_ms.p99", "interval_error_ms.p99", "server.cpu_us_per_frame")
@@ -217,7 +217,7 @@ def print_objectives(judged: Sequence[Judged], console: Console, whose: str = ""
         console.print(f"{lead} {escape(name + each.words)}", soft_wrap=True)
 
 
-def check_table(checks: list[Check]) -> Table:
+def check_table(checks: list[MachineCheck]) -> Table:
     """Lay the findings of ``doctor`` out."""
     table = Table(show_header=False, box=None, pad_edge=False)
     for check in checks:

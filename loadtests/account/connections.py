@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from loadtests.account.counts import MAIN, NEVER_CONNECTED, count_text
-from loadtests.account.joining import NO_RUSH, Rush
+from loadtests.account.join_rate import NO_RUSH, JoinRate
 from loadtests.receive.arrivals import ArrivalLog
 from loadtests.receive.endings import Fate
 from shared.measure.histogram import Histogram
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from loadtests.surroundings.clocks import ServerClock
 
 
-class Ledger:
-    """The witness of all connections (:class:`~loadtests.receive.endings.Witness`)."""
+class ConnectionRecord:
+    """The witness of all connections (:class:`~loadtests.receive.endings.ConnectionObserver`)."""
 
     def __init__(self, recorder: Recorder, clock: ServerClock) -> None:
         self.log = ArrivalLog()
@@ -69,7 +69,7 @@ class Ledger:
     def _count_rush(self, started_us: int, connected_us: int) -> None:
         """Count who comes while it is measured, on the server's clock."""
         if self._recorder.window.start <= started_us < self._recorder.window.stop:
-            self.rush = self.rush.joined(Rush(1, started_us, connected_us))
+            self.rush = self.rush.joined(JoinRate(1, started_us, connected_us))
 
     def ended(self, index: int, ending: Ending) -> None:
         """Count an end."""

@@ -23,7 +23,7 @@ ROW_BYTES = 8
 _HIGHEST = 2**31 - 1
 
 
-class DeliverySpool:
+class Deliveries:
     """Rows of connection and delivery in microseconds (at most 35 minutes), in a file that has no name."""
 
     def __init__(self) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from loadtests.account.counts import MAIN, Accounts, StageAccounts
-from loadtests.account.deliveries import DeliverySpool
+from loadtests.account.deliveries import Deliveries
 from loadtests.account.jitter import JitterEstimators
 from loadtests.account.presence import NEVER, Presences
 from loadtests.account.room_ticks import MAX_LEAP, RoomTicks, is_another_rate
@@ -51,7 +51,7 @@ class Unseen(NamedTuple):
     """Of these, those of which it is not known whether it did."""
 
 
-class Rows(NamedTuple):
+class ConnectionRows(NamedTuple):
     """Arrivals sorted by connection and, within one, in order of reading."""
 
     connection: Integers
@@ -97,7 +97,7 @@ class Recorder:
         self._jitters = JitterEstimators()
         self._gaps: defaultdict[int, list[Gap]] = defaultdict(list)
         self._late: defaultdict[int, set[int]] = defaultdict(set)
-        self._deliveries = DeliverySpool()
+        self._deliveries = Deliveries()
         self._ahead_us = 0
         self._first_ahead_us: int | None = None
         self._announced: list[int] = []  # connections whose ticks are our own messages
@@ -230,7 +230,7 @@ class Recorder:
             placed = np.where(odd, arrivals.sent_us, arrivals.due_us)
         measured = (placed >= self.window.start) & (placed < self.window.stop)
         order = np.argsort(arrivals.connection, kind="stable")
-        rows = Rows(
+        rows = ConnectionRows(
             arrivals.connection[order],
             arrivals.n[order],
             arrivals.due_us[order],
@@ -242,7 +242,7 @@ class Recorder:
         self._count(arrivals, measured)
         new, late = self._sort_out(rows)
         self._record_lateness(rows, new | late)
-        self._record_intervals(Rows(*(column[new] for column in rows)))  # type: ignore[arg-type] # each keeps its type
+        self._record_intervals(ConnectionRows(*(column[new] for column in rows)))  # type: ignore[arg-type] # each keeps its type
         self._forget_announced()
 
     def caught_up(self) -> bool:
@@ -354,7 +354,7 @@ class Recorder:
             accounts.unstamped += int(np.count_nonzero(arrivals.unstamped[of]))
             accounts.bytes += int(arrivals.size_bytes[of].sum())
 
-    def _sort_out(self, rows: Rows) -> tuple[Booleans, Booleans]:
+    def _sort_out(self, rows: ConnectionRows) -> tuple[Booleans, Booleans]:
         """Return which rows are ticks newer than all before, and which came late, into a gap; others are repeated."""
         connection, n = rows.connection, rows.n
         new = np.ones(len(n), dtype=np.bool_)
@@ -391,7 +391,7 @@ class Recorder:
         previous[first] = last[connection[first]]
         return previous, first
 
-    def _record_lateness(self, rows: Rows, kept: Booleans) -> None:
+    def _record_lateness(self, rows: ConnectionRows, kept: Booleans) -> None:
         lateness = rows.arrival_us + self._ahead_us - rows.due_us
         main = (self._presences.group[rows.connection] == 0) & kept
         self.latest_lateness.record_array(lateness[main])
@@ -428,7 +428,7 @@ class Recorder:
             if number >= 0:
                 yield self.stages[number], rows & (numbers == number)
 
-    def _record_intervals(self, rows: Rows) -> None:
+    def _record_intervals(self, rows: ConnectionRows) -> None:
         connection, n, arrival_us = rows.connection, rows.n, rows.arrival_us
         previous_n, first = self._previous(connection, n, self._presences.last_n)
         previous_due_us, _ = self._previous(connection, rows.due_us, self._presences.last_due_us)
@@ -471,7 +471,7 @@ class Recorder:
             longest_us = np.maximum.reduceat(silence_us, starts)
             of.silence_us[connection[starts]] = np.maximum(of.silence_us[connection[starts]], longest_us)
 
-    def _note_gaps(self, rows: Rows, previous_n: Integers) -> None:
+    def _note_gaps(self, rows: ConnectionRows, previous_n: Integers) -> None:
         # What was sent between a connection's welcome and its first tick frame is a gap like any other.
         entered = (previous_n < 0) & (self._presences.entered_us[rows.connection] < rows.sent_us)
         for row in np.flatnonzero(((previous_n >= 0) & (rows.n > previous_n + 1)) | entered).tolist():

@@ -18,7 +18,7 @@ import gevent
 import msgspec
 from gevent.event import Event
 
-from loadtests.receive.arrivals import HEAD_BYTES, TickFrame, is_utf8
+from loadtests.receive.arrivals import HEAD_BYTES, SeenTick, is_utf8
 from loadtests.receive.endings import Ending, Fate
 from loadtests.receive.frames import (
     CLOSE,
@@ -26,8 +26,8 @@ from loadtests.receive.frames import (
     PONG,
     TEXT,
     Assembler,
+    ClientHandshake,
     Frame,
-    Handshake,
     PeerError,
     frame_bytes,
     frames_in,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from loadtests.receive.arrivals import Latest
-    from loadtests.receive.endings import Witness
+    from loadtests.receive.endings import ConnectionObserver
     from shared.wire.target import Target
 
     Address = tuple[int, tuple[Any, ...]]
@@ -111,7 +111,7 @@ class Connection:
         target: Target,
         address: Address,
         index: int,
-        witness: Witness,
+        witness: ConnectionObserver,
         greeting: Callable[[], bytes],
         latest: Latest,
         on_text: Listener | None = None,
@@ -120,7 +120,7 @@ class Connection:
         self.on_text = on_text
         self.ticking = False
         """The first tick frame has arrived, and neither side has begun to close."""
-        self._handshake: Handshake | None = Handshake(target, os.urandom(16))
+        self._handshake: ClientHandshake | None = ClientHandshake(target, os.urandom(16))
         self._address = address
         self._greeting = greeting
         self._witness = witness
@@ -429,7 +429,7 @@ class Connection:
             case ["tick", int(n), int(due_us), int(sent_us)] if (
                 0 <= n < 10**18 and max(abs(due_us), abs(sent_us)) < 10**18
             ):
-                return self._log.add(TickFrame(n, due_us, sent_us, len(text)))
+                return self._log.add(SeenTick(n, due_us, sent_us, len(text)))
             case ["pong", int(sent_us), int(server_us)] if max(abs(sent_us), abs(server_us)) < 10**18:
                 self._witness.ponged(sent_us, server_us, stamp_us(stamp))
             case ["error", str(why)]:

@@ -42,7 +42,7 @@ class Ending:
     """Behind the last frame that we got came the server's goodbye: it had sent us nothing else."""
 
 
-class Witness(Protocol):
+class ConnectionObserver(Protocol):
     """Who is told what becomes of a connection; ``index`` is the connection's. Times are those of CLOCK_REALTIME."""
 
     log: ArrivalLog

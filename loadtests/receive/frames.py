@@ -46,7 +46,7 @@ class Frame(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Handshake:
+class ClientHandshake:
     """One opening handshake; ``nonce`` is 16 random bytes."""
 
     target: Target

@@ -20,11 +20,11 @@ from loadtests.receive.connection import reason_of
 from loadtests.receive.stamps import now_us
 from loadtests.run.memory_steps import weigh
 from loadtests.surroundings.clocks import OffsetWatch, is_here
-from loadtests.surroundings.core_lags import CoreProbes
+from loadtests.surroundings.core_lags import CoreLags
 from loadtests.surroundings.cores import MachineSample, own_pid, sample_machine
 from loadtests.surroundings.server_process import family_of, find_process
 from loadtests.surroundings.server_stats import NotOursError, ServerStats, fetch_stats
-from loadtests.verdict.summary import Run, summarise
+from loadtests.verdict.summary import MeasuredRun, summarise
 from shared.measure.quota import read_quotas, throttled_between
 from shared.system.outputs import NotWrittenError, write_output
 
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from loadtests.account.locust_rows import Rows
-    from loadtests.account.worker_figures import Part
+    from loadtests.account.worker_record import WorkerRecord
     from loadtests.options import LoadOptions
     from loadtests.receive.connection import Address
-    from loadtests.run.workers import Crew
+    from loadtests.run.workers import Workers
     from shared.measure.quota import Quota
     from shared.measure.summary import LoadSummary
 
@@ -82,7 +82,7 @@ class Outcome:
     summary: LoadSummary | None = None
 
 
-class Onlooker(Protocol):
+class Display(Protocol):
     """Who is told how a run goes."""
 
     def show(self, rows: Rows) -> None:
@@ -103,11 +103,11 @@ class Conductor:
 
     def __init__(
         self,
-        onlooker: Onlooker,
+        onlooker: Display,
         options: LoadOptions,
         address: Address,
         base: ServerStats | None,
-        crew: Crew,
+        crew: Workers,
         why_unknown: str = "",
     ) -> None:
         self.options = options
@@ -125,7 +125,7 @@ class Conductor:
         self._server_pid: int | None = None
         """By our numbers; None where it can't be told which process it is."""
         self._crew = crew
-        self._probes = CoreProbes()
+        self._probes = CoreLags()
         self._greenlet: gevent.Greenlet[[], None] | None = None
         self._showing: gevent.Greenlet[[], None] | None = None
         self._asking: gevent.Greenlet[[], ServerEdge] | None = None
@@ -196,7 +196,7 @@ class Conductor:
             raise FailedRunError("no worker said anything")
         logger.info("%d of %d connected", up, requested)
 
-    def _measure(self) -> Run:
+    def _measure(self) -> MeasuredRun:
         options = self.options
         warm_up_s = max(options.warm_up_s, self._crew.order_takes_s)
         self.phase = f"warming up for {warm_up_s:g} s"
@@ -221,7 +221,7 @@ class Conductor:
         parts = self._settle(opened.stats, closed.stats)
         if why := self._crew.failed():
             raise FailedRunError(why)
-        return Run(
+        return MeasuredRun(
             options=options,
             window=window,
             base=self._base,
@@ -248,7 +248,7 @@ class Conductor:
     def _drained(self) -> bool:
         return all(progress.phase in {"drained", "settled"} for progress in self._crew.progress())
 
-    def _settle(self, before: ServerStats | None, after: ServerStats | None) -> list[Part]:
+    def _settle(self, before: ServerStats | None, after: ServerStats | None) -> list[WorkerRecord]:
         self._crew.settle({} if before is None or after is None else Between(before, after).skips())
         self._wait_until(lambda: len(self._crew.parts()) >= len(self._crew.progress()), WAIT_S)
         parts = self._crew.parts()

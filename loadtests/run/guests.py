@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from loadtests.receive.connection import Connection
-    from loadtests.receive.endings import Ending, Witness
+    from loadtests.receive.endings import ConnectionObserver, Ending
 
 LEAVE_S = 3.0
 """How long they may take to say goodbye; what is left then is cut off."""
@@ -37,7 +37,7 @@ class Guests:
     """Some had come to this process before, and what they took is free on its heap."""
 
     def __init__(
-        self, new_connection: Callable[[Witness, int], Connection], per_second: float, timeout_s: float
+        self, new_connection: Callable[[ConnectionObserver, int], Connection], per_second: float, timeout_s: float
     ) -> None:
         self.log = ArrivalLog()
         self.up = 0
@@ -79,7 +79,7 @@ class Guests:
         self._greenlets.kill(block=False)
         self._connections.clear()
 
-    # What their connections tell (loadtests.receive.endings.Witness)
+    # What their connections tell (loadtests.receive.endings.ConnectionObserver)
 
     def entered(self, index: int, arrival_us: int) -> None:
         """Take no note: nothing is expected."""

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from loadtests.account.connections import Ledger
+from loadtests.account.connections import ConnectionRecord
 from loadtests.account.recorder import Recorder
-from loadtests.account.worker_figures import Figures, Part
+from loadtests.account.worker_record import Figures, WorkerRecord
 from loadtests.receive.stamps import now_us
 from loadtests.surroundings.clocks import OffsetWatch, ServerClock, boot_id, is_here
 from loadtests.surroundings.cores import own_cpus, own_pid, sample_machine
-from loadtests.surroundings.hub_lag import DriftProbe
+from loadtests.surroundings.hub_lag import HubLag
 from shared.measure.histogram import Histogram
 from shared.measure.quota import Quota, read_quotas, throttled_between
 
@@ -68,8 +68,8 @@ class Measurement:
             self.clock.learn(base.asked_us, base.now_us, base.answered_us)
             self.clock.update()
         self.recorder = Recorder(period_us)
-        self.ledger = Ledger(self.recorder, self.clock)
-        self.drift = DriftProbe()
+        self.ledger = ConnectionRecord(self.recorder, self.clock)
+        self.drift = HubLag()
         self.is_open = False
         """The window is."""
         self._clocks_due_s = 0.0
@@ -138,9 +138,9 @@ class Measurement:
         self._unseen = self.recorder.explain_unseen(skips)
         self.recorder.settle(self.server_now_us())
 
-    def part(self, worker: int) -> Part:
+    def part(self, worker: int) -> WorkerRecord:
         """Return what was measured; call it after :meth:`settle`."""
-        return Part(
+        return WorkerRecord(
             worker=worker,
             pid=own_pid(),
             boot_id=self.boot_id,

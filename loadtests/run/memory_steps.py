@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from loadtests.options import LoadOptions
-    from loadtests.run.workers import Crew
+    from loadtests.run.workers import Workers
     from loadtests.surroundings.server_stats import ServerStats
     from shared.measure.summary import LoadSummary, MemoryFigures
 
@@ -51,7 +51,7 @@ class Weight:
 def weigh(
     summary: LoadSummary,
     options: LoadOptions,
-    crew: Crew,
+    crew: Workers,
     base: ServerStats | None,
     ask: Callable[[], ServerStats | None],
 ) -> LoadSummary:
@@ -88,7 +88,7 @@ def with_weights(summary: LoadSummary, of_server: Weight, of_generator: Weight) 
 
 class _Visit:
     def __init__(
-        self, options: LoadOptions, crew: Crew, base: ServerStats | None, ask: Callable[[], ServerStats | None]
+        self, options: LoadOptions, crew: Workers, base: ServerStats | None, ask: Callable[[], ServerStats | None]
     ) -> None:
         self.server: list[Plateau] = []
         self.generator: list[Plateau] = []

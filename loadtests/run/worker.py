@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from loadtests.account.room_ticks import ServerSkips
-    from loadtests.account.worker_figures import Part
+    from loadtests.account.worker_record import WorkerRecord
     from loadtests.options import LoadOptions
     from loadtests.receive.connection import Address, Listener
-    from loadtests.receive.endings import Witness
+    from loadtests.receive.endings import ConnectionObserver
     from loadtests.surroundings.server_stats import ServerStats
 
 logger = logging.getLogger("tickbench.load")
@@ -290,7 +290,7 @@ class LoadWorker:
             self._measurement.settle(ticks, skips)
             self.phase = "settled"
 
-    def part(self) -> Part:
+    def part(self) -> WorkerRecord:
         """Return our share of the result."""
         return self._measurement.part(self._index or 0)
 
@@ -304,7 +304,7 @@ class LoadWorker:
 
     # Its life
 
-    def _guest(self, witness: Witness, number: int) -> Connection:
+    def _guest(self, witness: ConnectionObserver, number: int) -> Connection:
         user = self.new_user()
         room, target = self.room_of(user), self.options.target
         if room is not None:

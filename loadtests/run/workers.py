@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from loadtests.account.locust_rows import Rows
 from loadtests.account.room_ticks import ServerSkips
-from loadtests.account.worker_figures import Part
+from loadtests.account.worker_record import WorkerRecord
 from loadtests.run.worker import Progress
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ STATE_MISSING = "missing"
 """Locust's word for a worker that gives no sign of life; importing it would monkey-patch whoever imports this."""
 
 
-class Crew(Protocol):
+class Workers(Protocol):
     """All workers of one run."""
 
     order_takes_s: float
@@ -61,7 +61,7 @@ class Crew(Protocol):
     def settle(self, skips: dict[str, ServerSkips]) -> None:
         """Have all settle their accounts."""
 
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[WorkerRecord]:
         """Return what each worker measured; those that have not settled are left out."""
 
     def bring_guests(self, total: int) -> None:
@@ -71,7 +71,7 @@ class Crew(Protocol):
         """Have them leave."""
 
 
-class LocalCrew:
+class LocalWorkers:
     """The one worker in this process."""
 
     order_takes_s = 0.3
@@ -108,7 +108,7 @@ class LocalCrew:
         """Have it settle its accounts."""
         self._worker.settle({}, skips)
 
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[WorkerRecord]:
         """Return what it measured."""
         return [self._worker.part()] if self._worker.phase == "settled" else []
 
@@ -121,7 +121,7 @@ class LocalCrew:
         self._worker.dismiss_guests()
 
 
-class RemoteCrew:
+class RemoteWorkers:
     """The workers that are connected to this master when a run begins; ``run`` tells its reports from others'."""
 
     order_takes_s = 1.5
@@ -132,14 +132,14 @@ class RemoteCrew:
         self._members = [client.id for client in runner.clients.all]
         self.knocks = len(self._members)
         self._reports: dict[str, dict[str, Any]] = {}
-        self._parts: dict[str, Part] = {}
+        self._parts: dict[str, WorkerRecord] = {}
 
     def take_report(self, client_id: str, report: dict[str, Any]) -> None:
         """Take what a worker says of itself."""
         if report.get("run") == self._run and client_id in self._members:
             self._reports[client_id] = report
             if "part" in report:
-                self._parts[client_id] = Part.from_wire(report["part"])
+                self._parts[client_id] = WorkerRecord.from_wire(report["part"])
 
     def progress(self) -> list[Progress]:
         """Return how far each is that has said something and is not gone."""
@@ -186,7 +186,7 @@ class RemoteCrew:
                         ticks[name] = [old + bytes(new) for old, new in zip(mine, columns, strict=True)]
             self._order({"do": "settle", "ticks": ticks, "skips": skips}, client)
 
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[WorkerRecord]:
         """Return what was measured by those that have settled, in order of their numbers."""
         return sorted(self._parts.values(), key=lambda part: part.worker)
 
@@ -205,7 +205,7 @@ class RemoteCrew:
         self._runner.send_message(ORDER, {"run": self._run, **order}, client_id)
 
 
-class Member:
+class MasterLink:
     """A worker's end of the line to the master, for one run."""
 
     def __init__(self, run: str, worker: LoadWorker | None, failed: str = "") -> None:

@@ -47,7 +47,7 @@ class Report(msgspec.Struct, frozen=True):
     """What it took itself."""
 
 
-class CoreProbe:
+class CoreLag:
     """Watches the core that this process is pinned to."""
 
     def __init__(self, cpu: int, scheduling: str) -> None:
@@ -135,7 +135,7 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # nobody reads us any more: end without a traceback
     try:
         os.sched_setaffinity(0, {cpu})
-        probe = CoreProbe(cpu, _claim_core())
+        probe = CoreLag(cpu, _claim_core())
     except (OSError, OverflowError) as error:
         sys.stderr.write(f"core {cpu} can't be watched: {error}\n")
         return 2

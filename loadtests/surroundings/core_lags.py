@@ -34,7 +34,7 @@ class CoreGap:
     cpu_s: float
 
 
-class CoreProbes:
+class CoreLags:
     """
     Owns a child process for each of the first :data:`MAX_PROBES` cores.
 

@@ -18,7 +18,7 @@ from shared.system.timerfd import MONOTONIC, create_timer, expirations, set_time
 PERIOD_NS: Final = 20_000_000
 
 
-class DriftProbe:
+class HubLag:
     """Records the lag of the hub every 20 ms, from :meth:`start` to :meth:`stop`; a long one counts in each period."""
 
     def __init__(self) -> None:

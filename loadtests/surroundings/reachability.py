@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from loadtests.receive.connection import reason_of
-from loadtests.receive.frames import Handshake, PeerError
+from loadtests.receive.frames import ClientHandshake, PeerError
 
 if TYPE_CHECKING:
     from loadtests.receive.connection import Address
@@ -53,7 +53,7 @@ def knock(target: Target) -> Address:
             with socket.socket(family, socket.SOCK_STREAM) as connection:
                 connection.settimeout(TIMEOUT_S)
                 connection.connect(address)
-                _shake_hands(connection, Handshake(target, os.urandom(16)))
+                _shake_hands(connection, ClientHandshake(target, os.urandom(16)))
         except TimeoutError:
             why = f"{target.place} does not answer within {TIMEOUT_S:g} s"
         except OSError as error:  # this host may have no IPv6
@@ -72,7 +72,7 @@ def _hint(target: Target, error: PeerError) -> str:
     return " (the scenario echo needs a server that was started with --echo)" if needs_echo else ""
 
 
-def _shake_hands(connection: socket.socket, handshake: Handshake) -> None:
+def _shake_hands(connection: socket.socket, handshake: ClientHandshake) -> None:
     deadline_s = time.monotonic() + TIMEOUT_S
     connection.sendall(handshake.request())
     received = b""

@@ -14,8 +14,8 @@ from loadtests.surroundings.cores import CoreUse, Known, use_between
 from loadtests.verdict.findings import LIMITS
 
 if TYPE_CHECKING:
-    from loadtests.account.worker_figures import Part
-    from loadtests.verdict.summary import Run
+    from loadtests.account.worker_record import WorkerRecord
+    from loadtests.verdict.summary import MeasuredRun
     from shared.measure.quota import Quota
     from shared.measure.summary import ServerFigures
 
@@ -33,7 +33,7 @@ class CoreUses:
         return max((use.steal_percent for use in (self.server, self.generator) if use is not None), default=None)
 
 
-def throttled(run: Run, whole: Part) -> dict[Literal["server", "generator"], list[Quota]]:
+def throttled(run: MeasuredRun, whole: WorkerRecord) -> dict[Literal["server", "generator"], list[Quota]]:
     """Return what quotas held back; what of the server can't be seen from here it says itself."""
     server = run.server_throttled
     if not server and run.before is not None and run.after is not None:
@@ -53,7 +53,7 @@ def is_open(use: CoreUse) -> bool:
     return use.is_bound and LIMITS.foreign_percent < (use.foreign_percent or 0) <= LIMITS.uncharged_percent
 
 
-def core_uses(run: Run, server: ServerFigures) -> CoreUses:
+def core_uses(run: MeasuredRun, server: ServerFigures) -> CoreUses:
     """Return what the measured cores did besides; a host's workers are known to each other's cores."""
     its = set(run.server_cpus or ())
     its_s = None if server.cpu_percent is None else server.cpu_percent / 100
@@ -86,12 +86,12 @@ def core_uses(run: Run, server: ServerFigures) -> CoreUses:
     return CoreUses(use_between(run.opened, run.closed, sorted(its), known), generator)
 
 
-def _probes_s(run: Run, cpus: set[int]) -> float:
+def _probes_s(run: MeasuredRun, cpus: set[int]) -> float:
     """Return how much of a second the drift probes on some cores took."""
     return sum(gap.cpu_s for gap in run.gaps if gap.cpu in cpus) / run.duration_s
 
 
-def _pids(run: Run, boot_id: str | None) -> set[int] | None:
+def _pids(run: MeasuredRun, boot_id: str | None) -> set[int] | None:
     """
     Return the processes of the run on a host; of the conductor's only where the server is there, too.
 

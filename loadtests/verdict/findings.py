@@ -9,7 +9,7 @@ import msgspec
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ValidityLimits:
     """All thresholds, in one place; every report prints them."""
 
     steal_percent: float = 5.0
@@ -49,7 +49,7 @@ class Limits:
     """How far a closed loop may be off Little's law."""
 
 
-LIMITS = Limits()
+LIMITS = ValidityLimits()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from shared.measure.summary import OtherConnections
 
 if TYPE_CHECKING:
-    from loadtests.account.worker_figures import Part
+    from loadtests.account.worker_record import WorkerRecord
     from loadtests.surroundings.server_stats import ServerStats
-    from loadtests.verdict.summary import Run
+    from loadtests.verdict.summary import MeasuredRun
     from shared.measure.summary import ServerFigures
 
 
-def others_of(run: Run, whole: Part) -> OtherConnections | None:
+def others_of(run: MeasuredRun, whole: WorkerRecord) -> OtherConnections | None:
     """Return the others; None where the server does not tell."""
     base, before, after = run.base, run.before, run.after
     if base is None or before is None or after is None or run.lost_workers:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from loadtests.account.counts import MAIN
 from loadtests.account.room_ticks import is_another_rate
 from loadtests.account.server_figures import Frames, figures_between
-from loadtests.account.worker_figures import merged
+from loadtests.account.worker_record import merged
 from loadtests.receive.endings import Fate
 from loadtests.receive.steps import summary_of
 from loadtests.verdict.core_use import CoreUses, core_uses, foreign_percent, is_open, throttled
@@ -39,7 +39,7 @@ from shared.measure.summary import (
 
 if TYPE_CHECKING:
     from loadtests.account.counts import Accounts
-    from loadtests.account.worker_figures import Part
+    from loadtests.account.worker_record import WorkerRecord
     from loadtests.options import LoadOptions
     from loadtests.surroundings.core_lags import CoreGap
     from loadtests.surroundings.cores import MachineSample
@@ -53,7 +53,7 @@ US_A_SECOND = 1e6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class MeasuredRun:
     """A run that is over, settled by all of its workers."""
 
     options: LoadOptions
@@ -85,7 +85,7 @@ class Run:
     opened: MachineSample | None
     closed: MachineSample | None
     gaps: list[CoreGap]
-    parts: list[Part]
+    parts: list[WorkerRecord]
     users: int
     """That were started."""
     lost_workers: list[str]
@@ -108,7 +108,7 @@ class Run:
         return self.base.process.cpus if self.base is not None and self.server_is_here else None
 
 
-def summarise(run: Run) -> LoadSummary:
+def summarise(run: MeasuredRun) -> LoadSummary:
     """Return everything that was measured."""
     whole = merged(run.parts)
     main = whole.main
@@ -153,14 +153,14 @@ def _iso(at_us: int) -> str:
     return (datetime.fromtimestamp(0, UTC) + timedelta(microseconds=at_us)).isoformat(timespec="microseconds")
 
 
-def _tick_rate_hz(run: Run, whole: Part) -> float | None:
+def _tick_rate_hz(run: MeasuredRun, whole: WorkerRecord) -> float | None:
     """Return the server's rate, as it says or, where it does not or its due times have another, as these have it."""
     if run.base is not None and run.options.scenario.path is None and not _rate_doubts(run, whole):
         return run.base.tick_rate_hz
     return round(US_A_SECOND / whole.period_us, 3) if whole.period_us else None
 
 
-def _rate_doubts(run: Run, whole: Part) -> list[str]:
+def _rate_doubts(run: MeasuredRun, whole: WorkerRecord) -> list[str]:
     """Return what is not believed of the rate that the server states."""
     if run.base is None or run.options.scenario.path is not None or not whole.period_us:
         return []
@@ -214,7 +214,7 @@ def _frames(accounts: Accounts, duration_s: float) -> FrameCounts:
     )
 
 
-def _with_due_times(frames: FrameCounts, whole: Part) -> FrameCounts:
+def _with_due_times(frames: FrameCounts, whole: WorkerRecord) -> FrameCounts:
     rooms = whole.due_times.values()
     return replace(
         frames,
@@ -235,7 +235,7 @@ def _group(accounts: Accounts, duration_s: float) -> GroupFigures:
     )
 
 
-def _stages(run: Run, whole: Part) -> list[StageFigures]:
+def _stages(run: MeasuredRun, whole: WorkerRecord) -> list[StageFigures]:
     if len(whole.stages) < 2:
         return []
     starts_us = [*run.options.scenario.stage_starts_us(len(run.window)), len(run.window)]
@@ -255,7 +255,7 @@ def _stages(run: Run, whole: Part) -> list[StageFigures]:
     ]
 
 
-def _generator(run: Run, whole: Part, findings: Findings) -> GeneratorFigures:
+def _generator(run: MeasuredRun, whole: WorkerRecord, findings: Findings) -> GeneratorFigures:
     return GeneratorFigures(
         timestamps=findings.timestamps,
         workers=len(run.parts),
@@ -279,11 +279,11 @@ def _generator(run: Run, whole: Part, findings: Findings) -> GeneratorFigures:
     )
 
 
-def _cpu_percent(part: Part) -> float:
+def _cpu_percent(part: WorkerRecord) -> float:
     return 100 * part.figures.cpu_s / part.duration_s
 
 
-def _server(run: Run, whole: Part) -> tuple[ServerFigures, list[str]]:
+def _server(run: MeasuredRun, whole: WorkerRecord) -> tuple[ServerFigures, list[str]]:
     """Return what the server says of itself, and what of it is not believed."""
     if run.base is None or run.before is None or run.after is None:
         return ServerFigures(skipped_ticks=sum(whole.unseen.values())), []  # as far as it shows
@@ -298,7 +298,7 @@ def _server(run: Run, whole: Part) -> tuple[ServerFigures, list[str]]:
     return replace(figures, others=others), doubts
 
 
-def _machine(run: Run, whole: Part, uses: CoreUses) -> MachineFigures:
+def _machine(run: MeasuredRun, whole: WorkerRecord, uses: CoreUses) -> MachineFigures:
     return MachineFigures(
         steal_percent=uses.steal_percent,
         foreign_cpu_percent=foreign_percent(uses.server),
@@ -328,7 +328,7 @@ def _machine(run: Run, whole: Part, uses: CoreUses) -> MachineFigures:
     )
 
 
-def _clock(run: Run, whole: Part) -> ClockFigures:
+def _clock(run: MeasuredRun, whole: WorkerRecord) -> ClockFigures:
     source: Literal["same host", "pings", "assumed"] = "same host" if whole.same_host else "pings"
     if run.base is None:
         source = "assumed"
@@ -343,7 +343,9 @@ def _clock(run: Run, whole: Part) -> ClockFigures:
 # What the verdict rests on
 
 
-def _findings(run: Run, whole: Part, server: ServerFigures, uses: CoreUses, doubts: list[str]) -> Findings:
+def _findings(
+    run: MeasuredRun, whole: WorkerRecord, server: ServerFigures, uses: CoreUses, doubts: list[str]
+) -> Findings:
     main, everybody = whole.main, list(whole.groups.values())
     others = [accounts for name, accounts in whole.groups.items() if name != STALLED]
     lags = [part.figures.lag.percentile_us(99) / 1000 for part in run.parts if part.figures.lag.count]
@@ -402,7 +404,7 @@ def _findings(run: Run, whole: Part, server: ServerFigures, uses: CoreUses, doub
     )
 
 
-def _gapped_percent(run: Run, rate_hz: float | None) -> float:
+def _gapped_percent(run: MeasuredRun, rate_hz: float | None) -> float:
     """Return how many of the due times the gaps of more than half a period on the server's cores can have touched."""
     if not rate_hz:
         return 100.0
@@ -415,7 +417,7 @@ def _gapped_percent(run: Run, rate_hz: float | None) -> float:
     return min(100.0, 100 * touched / (len(run.window) / period_us))
 
 
-def _taken_percent(run: Run, uses: CoreUses) -> float | None:
+def _taken_percent(run: MeasuredRun, uses: CoreUses) -> float | None:
     """Return how much of the server's core others had, by what the system or a probe on it says: the more of both."""
     probes = [100 * gap.lateness.total_us / len(run.window) for gap in run.gaps]
     if uses.server is not None:
@@ -433,7 +435,7 @@ def _not_come(main: Accounts) -> str:
     return ", ".join(f"{count:,} {words}" for count, words in parts if count)
 
 
-def _slow_skips(server: ServerFigures, whole: Part, others: list[Accounts]) -> int | None:
+def _slow_skips(server: ServerFigures, whole: WorkerRecord, others: list[Accounts]) -> int | None:
     """
     Return how many frames the server skipped for ``others`` than those who stall by plan.
 
@@ -446,7 +448,7 @@ def _slow_skips(server: ServerFigures, whole: Part, others: list[Accounts]) -> i
     return min(server.slow_skips, max(0, sum(accounts.missing for accounts in others) - lost))
 
 
-def _timestamps(whole: Part) -> Literal["kernel", "read"]:
+def _timestamps(whole: WorkerRecord) -> Literal["kernel", "read"]:
     unstamped = sum(accounts.unstamped for accounts in whole.groups.values())
     return "read" if unstamped > LIMITS.unstamped_percent / 100 * whole.received else "kernel"
 
@@ -458,7 +460,7 @@ def _stretch_p50_us(stretches: list[Histogram]) -> list[int]:
     return [stretch.percentile_us(50) for stretch in stretches if stretch.count]
 
 
-def _concurrency(run: Run, main: Accounts) -> tuple[float, float] | None:
+def _concurrency(run: MeasuredRun, main: Accounts) -> tuple[float, float] | None:
     """Return a closed loop's connections, and throughput times mean answer time (Little, 1961)."""
     if run.options.scenario.path is None or run.options.echo_rate_hz or not main.received:
         return None

@@ -12,14 +12,14 @@ from dataclasses import fields
 from itertools import pairwise
 from statistics import median
 
-from loadtests.verdict.findings import LIMITS, Findings, Limits
+from loadtests.verdict.findings import LIMITS, Findings, ValidityLimits
 from loadtests.verdict.spared import BEYOND_THE_MACHINE, SPARED, THE_MIDDLE
 from shared.measure.summary import Validity
 
 FULL = "Maximum players reached"
 """What the protocol has a server say to whom it gives no snake."""
 
-Check = Callable[[Findings, Limits], str | None]
+Doubt = Callable[[Findings, ValidityLimits], str | None]
 """
 Returns what it objects to, None where all is well.
 
@@ -27,14 +27,14 @@ What a reason leaves alone stands in :mod:`loadtests.verdict.spared`.
 """
 
 
-def judge(findings: Findings, limits: Limits = LIMITS) -> Validity:
+def judge(findings: Findings, limits: ValidityLimits = LIMITS) -> Validity:
     """Return the verdict on a run."""
     found = {check: words for check in (*REASONS, *WARNINGS) if (words := check(findings, limits))}
 
-    def of(checks: tuple[Check, ...]) -> list[str]:
+    def of(checks: tuple[Doubt, ...]) -> list[str]:
         return [found[check] for check in checks if check in found]
 
-    def spared_by(check: Check) -> tuple[str, ...]:
+    def spared_by(check: Doubt) -> tuple[str, ...]:
         beyond = BEYOND_THE_MACHINE if check in TAKES_TIME and _is_beyond_the_machine(findings, limits) else ()
         middle = THE_MIDDLE if check in GAPS and findings.gapped_percent <= limits.gapped_percent else ()
         return (*SPARED.get(check.__name__, ()), *beyond, *middle)
@@ -43,13 +43,13 @@ def judge(findings: Findings, limits: Limits = LIMITS) -> Validity:
     return Validity.of(of(REASONS), of(WARNINGS), machine=of(MACHINE), generator=of(GENERATOR), spared=spared)
 
 
-def is_saturated(findings: Findings, limits: Limits = LIMITS) -> bool:
+def is_saturated(findings: Findings, limits: ValidityLimits = LIMITS) -> bool:
     """Return whether the generator itself was at its end."""
     is_behind = _coalesced(findings) > limits.coalesced_percent and findings.coalesced > limits.coalesced_frames
     return findings.generator_cpu_percent > limits.generator_percent or is_behind
 
 
-def limits_in_words(limits: Limits = LIMITS) -> list[tuple[str, float]]:
+def limits_in_words(limits: ValidityLimits = LIMITS) -> list[tuple[str, float]]:
     """Return all thresholds by name."""
     return [(limit.name, getattr(limits, limit.name)) for limit in fields(limits)]
 
@@ -58,7 +58,7 @@ def _coalesced(findings: Findings) -> float:
     return 100 * findings.coalesced / findings.received if findings.received else 0.0
 
 
-def _is_beyond_the_machine(found: Findings, limits: Limits) -> bool:
+def _is_beyond_the_machine(found: Findings, limits: ValidityLimits) -> bool:
     """Return whether far more ticks did not come than whoever took time from the server can account for."""
     if found.taken_percent is None:
         return False
@@ -68,41 +68,41 @@ def _is_beyond_the_machine(found: Findings, limits: Limits) -> bool:
 # The machine
 
 
-def _steal(found: Findings, limits: Limits) -> str | None:
+def _steal(found: Findings, limits: ValidityLimits) -> str | None:
     if (found.steal_percent or 0) <= limits.steal_percent:
         return None
     return f"the hypervisor stole {found.steal_percent:.1f} % of a measured core (limit {limits.steal_percent:g} %)"
 
 
-def _core_gap(found: Findings, limits: Limits) -> str | None:
+def _core_gap(found: Findings, limits: ValidityLimits) -> str | None:
     return _gap(found, limits) if found.core_gap_outranks else None
 
 
-def _core_gap_beside_the_server(found: Findings, limits: Limits) -> str | None:
+def _core_gap_beside_the_server(found: Findings, limits: ValidityLimits) -> str | None:
     return None if found.core_gap_outranks else _gap(found, limits)
 
 
-def _gap(found: Findings, limits: Limits) -> str | None:
+def _gap(found: Findings, limits: ValidityLimits) -> str | None:
     limit_ms = limits.core_gap_periods * (found.period_ms or 0)
     if not limit_ms or (found.core_gap_ms or 0) <= limit_ms:
         return None
     return f"the server's core was away for {found.core_gap_ms:.1f} ms at once (limit half a period, {limit_ms:g} ms)"
 
 
-def _foreign_on_server(found: Findings, limits: Limits) -> str | None:
+def _foreign_on_server(found: Findings, limits: ValidityLimits) -> str | None:
     if (found.foreign_server_percent or 0) <= limits.foreign_percent:
         return None
     share = f"{found.foreign_server_percent:.1f} %"
     return f"other processes took {share} of the server's core (limit {limits.foreign_percent:g} %)"
 
 
-def _throttled(found: Findings, _: Limits) -> str | None:
+def _throttled(found: Findings, _: ValidityLimits) -> str | None:
     if not found.throttled:
         return None
     return f"a CPU quota (cgroup, as of a container) held back {found.throttled}; raise it, or measure without one"
 
 
-def _unassigned(found: Findings, _: Limits) -> str | None:
+def _unassigned(found: Findings, _: ValidityLimits) -> str | None:
     if found.unassigned_percent is None:
         return None
     return (
@@ -111,40 +111,40 @@ def _unassigned(found: Findings, _: Limits) -> str | None:
     )
 
 
-def _unwatched(found: Findings, _: Limits) -> str | None:
+def _unwatched(found: Findings, _: ValidityLimits) -> str | None:
     if not found.unwatched_cpus:
         return None
     cores = ", ".join(map(str, found.unwatched_cpus))
     return f"no drift probe watched core {cores}, where the server may run: whether it was away is not known"
 
 
-def _shared_cores(found: Findings, _: Limits) -> str | None:
+def _shared_cores(found: Findings, _: ValidityLimits) -> str | None:
     if not found.shared_cpus:
         return None
     return "the server and the generator may run on the same cores, and disturb each other; pin them (taskset)"
 
 
-def _foreign_on_generator_without_stamps(found: Findings, limits: Limits) -> str | None:
+def _foreign_on_generator_without_stamps(found: Findings, limits: ValidityLimits) -> str | None:
     return _foreign_on_generator(found, limits) if found.timestamps == "read" else None
 
 
-def _foreign_on_generator_with_stamps(found: Findings, limits: Limits) -> str | None:
+def _foreign_on_generator_with_stamps(found: Findings, limits: ValidityLimits) -> str | None:
     return _foreign_on_generator(found, limits) if found.timestamps == "kernel" else None
 
 
-def _foreign_on_generator(found: Findings, limits: Limits) -> str | None:
+def _foreign_on_generator(found: Findings, limits: ValidityLimits) -> str | None:
     if (found.foreign_generator_percent or 0) <= limits.foreign_percent:
         return None
     return f"other processes took {found.foreign_generator_percent:.1f} % of the generator's core"
 
 
-def _large_clock_step(found: Findings, limits: Limits) -> str | None:
+def _large_clock_step(found: Findings, limits: ValidityLimits) -> str | None:
     if found.clock_step_us <= limits.clock_step_us:
         return None
     return f"the clock was stepped by {found.clock_step_us / 1000:.1f} ms during the run"
 
 
-def _small_clock_step(found: Findings, limits: Limits) -> str | None:
+def _small_clock_step(found: Findings, limits: ValidityLimits) -> str | None:
     if not 0 < found.clock_step_us <= limits.clock_step_us:
         return None
     return f"the clock was stepped by {found.clock_step_us} us during the run"
@@ -153,7 +153,7 @@ def _small_clock_step(found: Findings, limits: Limits) -> str | None:
 # The generator
 
 
-def _coalesced_frames(found: Findings, limits: Limits) -> str | None:
+def _coalesced_frames(found: Findings, limits: ValidityLimits) -> str | None:
     share = _coalesced(found)
     if share <= limits.coalesced_percent or found.coalesced <= limits.coalesced_frames:
         return None
@@ -163,7 +163,7 @@ def _coalesced_frames(found: Findings, limits: Limits) -> str | None:
     )
 
 
-def _few_coalesced_frames(found: Findings, limits: Limits) -> str | None:
+def _few_coalesced_frames(found: Findings, limits: ValidityLimits) -> str | None:
     if _coalesced(found) <= limits.coalesced_percent or found.coalesced > limits.coalesced_frames:
         return None
     return (
@@ -172,77 +172,77 @@ def _few_coalesced_frames(found: Findings, limits: Limits) -> str | None:
     )
 
 
-def _cpu_without_stamps(found: Findings, limits: Limits) -> str | None:
+def _cpu_without_stamps(found: Findings, limits: ValidityLimits) -> str | None:
     return _cpu(found, limits) if found.timestamps == "read" else None
 
 
-def _cpu_with_stamps(found: Findings, limits: Limits) -> str | None:
+def _cpu_with_stamps(found: Findings, limits: ValidityLimits) -> str | None:
     return _cpu(found, limits) if found.timestamps == "kernel" else None
 
 
-def _cpu(found: Findings, limits: Limits) -> str | None:
+def _cpu(found: Findings, limits: ValidityLimits) -> str | None:
     if found.generator_cpu_percent <= limits.generator_percent:
         return None
     share = f"{found.generator_cpu_percent:.0f} %"
     return f"the generator took {share} of a core (limit {limits.generator_percent:g} %)"
 
 
-def _lag_without_stamps(found: Findings, limits: Limits) -> str | None:
+def _lag_without_stamps(found: Findings, limits: ValidityLimits) -> str | None:
     if found.timestamps == "kernel" or (found.lag_p99_ms or 0) <= limits.lag_ms:
         return None
     lag = f"{found.lag_p99_ms:.1f} ms"
     return f"the generator's loop lagged by {lag} (p99) without kernel timestamps (limit {limits.lag_ms:g} ms)"
 
 
-def _lag_with_stamps(found: Findings, limits: Limits) -> str | None:
+def _lag_with_stamps(found: Findings, limits: ValidityLimits) -> str | None:
     limit_ms = limits.lag_periods * (found.period_ms or 0)
     if found.timestamps == "read" or not limit_ms or (found.lag_p99_ms or 0) <= limit_ms:
         return None
     return f"the generator's loop lagged by {found.lag_p99_ms:.1f} ms (p99); arrivals are the kernel's all the same"
 
 
-def _no_stamps(found: Findings, _: Limits) -> str | None:
+def _no_stamps(found: Findings, _: ValidityLimits) -> str | None:
     if found.timestamps == "kernel":
         return None
     return "the kernel gave no receive timestamps: a frame's time is that of its read"
 
 
-def _slow_consumer(found: Findings, _: Limits) -> str | None:
+def _slow_consumer(found: Findings, _: ValidityLimits) -> str | None:
     if not found.slow_skips:
         return None
     return f"the generator was a slow consumer: the server skipped {found.slow_skips} frames for its connections"
 
 
-def _nothing_measured(found: Findings, _: Limits) -> str | None:
+def _nothing_measured(found: Findings, _: ValidityLimits) -> str | None:
     return None if found.expected or found.due else "no tick was due in the window: nothing was measured"
 
 
-def _lag_unknown(found: Findings, _: Limits) -> str | None:
+def _lag_unknown(found: Findings, _: ValidityLimits) -> str | None:
     if found.lag_p99_ms is not None:
         return None
     return "whether the generator's loop lagged is not known: this system has no timerfd"
 
 
-def _lost_workers(found: Findings, _: Limits) -> str | None:
+def _lost_workers(found: Findings, _: ValidityLimits) -> str | None:
     if not found.lost_workers:
         return None
     lost = found.lost_workers
     return f"{len(lost)} of the workers were lost, with all that they had measured: {', '.join(lost)}"
 
 
-def _not_started(found: Findings, _: Limits) -> str | None:
+def _not_started(found: Findings, _: ValidityLimits) -> str | None:
     if not found.not_started:
         return None
     return f"{found.not_started} users were not started in time"
 
 
-def _left_early(found: Findings, _: Limits) -> str | None:
+def _left_early(found: Findings, _: ValidityLimits) -> str | None:
     if not found.left_early:
         return None
     return f"the number of users was changed during the run: {found.left_early} connections left before its end"
 
 
-def _concurrency(found: Findings, limits: Limits) -> str | None:
+def _concurrency(found: Findings, limits: ValidityLimits) -> str | None:
     if found.concurrency is None:
         return None
     connections, by_law = found.concurrency
@@ -254,23 +254,23 @@ def _concurrency(found: Findings, limits: Limits) -> str | None:
     )
 
 
-def _own_limits(found: Findings, _: Limits) -> str | None:
+def _own_limits(found: Findings, _: ValidityLimits) -> str | None:
     return f"connections were lost to the generator's own limits: {found.own_limits}" if found.own_limits else None
 
 
-def _timed_out(found: Findings, limits: Limits) -> str | None:
+def _timed_out(found: Findings, limits: ValidityLimits) -> str | None:
     if not found.timed_out or not is_saturated(found, limits):
         return None
     return f"the generator, itself at its end, gave up on {found.timed_out} connections that had no tick frame in time"
 
 
-def _kept_waiting(found: Findings, limits: Limits) -> str | None:
+def _kept_waiting(found: Findings, limits: ValidityLimits) -> str | None:
     if not found.timed_out or is_saturated(found, limits):
         return None
     return f"the server kept {found.timed_out} connections waiting that had no tick frame in time"
 
 
-def _cold(found: Findings, limits: Limits) -> str | None:
+def _cold(found: Findings, limits: ValidityLimits) -> str | None:
     if len(found.stretch_p50_us) < 2:
         return None
     warm_us, first_us, *later = found.stretch_p50_us
@@ -298,7 +298,7 @@ def _goes_on(change_us: float, next_us: float, limit_us: float) -> bool:
 # The server and its connections
 
 
-def _unknown_server(found: Findings, _: Limits) -> str | None:
+def _unknown_server(found: Findings, _: ValidityLimits) -> str | None:
     if found.server_unknown:
         why = f" ({found.why_unknown})" if found.why_unknown else ""
         return f"the server has no /stats of ours{why}: its clock is taken to be this host's, and it tells no figures"
@@ -314,7 +314,7 @@ def _unknown_server(found: Findings, _: Limits) -> str | None:
     return None
 
 
-def _stats_lost(found: Findings, _: Limits) -> str | None:
+def _stats_lost(found: Findings, _: ValidityLimits) -> str | None:
     if not found.stats_lost:
         return None
     why = f" ({found.stats_lost_why})" if found.stats_lost_why else ""
@@ -324,24 +324,24 @@ def _stats_lost(found: Findings, _: Limits) -> str | None:
     )
 
 
-def _doubted(found: Findings, _: Limits) -> str | None:
+def _doubted(found: Findings, _: ValidityLimits) -> str | None:
     if not found.doubts:
         return None
     return f"the server's /stats is not believed, and what follows from it is left out: {found.doubts}"
 
 
-def _not_come(found: Findings, _: Limits) -> str | None:
+def _not_come(found: Findings, _: ValidityLimits) -> str | None:
     if not found.not_come:
         return None
     silence = f"longest silence {found.longest_silence_ms / 1000:.2f} s"
     return f"ticks did not come, of {found.due:,} that were due: {found.not_come}; {silence}"
 
 
-def _others(found: Findings, _: Limits) -> str | None:
+def _others(found: Findings, _: ValidityLimits) -> str | None:
     return f"others were connected to the server: {found.others}" if found.others else None
 
 
-def _stats_late(found: Findings, _: Limits) -> str | None:
+def _stats_late(found: Findings, _: ValidityLimits) -> str | None:
     if not found.stats_late_ms:
         return None
     return (
@@ -350,7 +350,7 @@ def _stats_late(found: Findings, _: Limits) -> str | None:
     )
 
 
-def _unexplained_ticks(found: Findings, _: Limits) -> str | None:
+def _unexplained_ticks(found: Findings, _: ValidityLimits) -> str | None:
     if not found.unexplained_ticks:
         return None
     return (
@@ -359,31 +359,31 @@ def _unexplained_ticks(found: Findings, _: Limits) -> str | None:
     )
 
 
-def _clocks_differ(found: Findings, _: Limits) -> str | None:
+def _clocks_differ(found: Findings, _: ValidityLimits) -> str | None:
     if not found.negative_deliveries:
         return None
     return f"{found.negative_deliveries} frames arrived before they were sent: the two clocks differ"
 
 
-def _lost_ticks(found: Findings, _: Limits) -> str | None:
+def _lost_ticks(found: Findings, _: ValidityLimits) -> str | None:
     if not found.lost_ticks:
         return None
     return f"ticks came to nobody that the server did not skip, and are counted as missing: {found.lost_ticks}"
 
 
-def _refused(found: Findings, _: Limits) -> str | None:
+def _refused(found: Findings, _: ValidityLimits) -> str | None:
     return f"connections were refused: {found.refused}" if found.refused else None
 
 
-def _closed_early(found: Findings, _: Limits) -> str | None:
+def _closed_early(found: Findings, _: ValidityLimits) -> str | None:
     return f"connections ended early: {found.closed_early}" if found.closed_early else None
 
 
-def _broken(found: Findings, _: Limits) -> str | None:
+def _broken(found: Findings, _: ValidityLimits) -> str | None:
     return f"the server broke the protocol: {found.broken}" if found.broken else None
 
 
-def _told(found: Findings, _: Limits) -> str | None:
+def _told(found: Findings, _: ValidityLimits) -> str | None:
     if not found.told:
         return None
     words = f"the server told its clients of errors: {found.told}"
@@ -392,16 +392,16 @@ def _told(found: Findings, _: Limits) -> str | None:
     return words
 
 
-MACHINE: tuple[Check, ...] = (_throttled, _steal, _core_gap, _foreign_on_server, _large_clock_step)
+MACHINE: tuple[Doubt, ...] = (_throttled, _steal, _core_gap, _foreign_on_server, _large_clock_step)
 """What no server and no generator can cause: such a run may be made again."""
 
-GAPS: tuple[Check, ...] = (_core_gap, _core_gap_beside_the_server)
+GAPS: tuple[Doubt, ...] = (_core_gap, _core_gap_beside_the_server)
 """Of which it is known how many ticks they can have touched."""
 
-TAKES_TIME: tuple[Check, ...] = (_steal, _core_gap, _core_gap_beside_the_server, _foreign_on_server)
+TAKES_TIME: tuple[Doubt, ...] = (_steal, _core_gap, _core_gap_beside_the_server, _foreign_on_server)
 """Of which it is known how much time of the server's core they took."""
 
-GENERATOR: tuple[Check, ...] = (
+GENERATOR: tuple[Doubt, ...] = (
     _coalesced_frames,
     _cpu_without_stamps,
     _lag_without_stamps,
@@ -414,7 +414,7 @@ GENERATOR: tuple[Check, ...] = (
 )
 """What says that the instrument was at its end, whatever brought it there."""
 
-REASONS: tuple[Check, ...] = (
+REASONS: tuple[Doubt, ...] = (
     *MACHINE,
     *GENERATOR,
     _core_gap_beside_the_server,
@@ -424,7 +424,7 @@ REASONS: tuple[Check, ...] = (
 )
 """Each says why the numbers cannot be trusted."""
 
-WARNINGS: tuple[Check, ...] = (
+WARNINGS: tuple[Doubt, ...] = (
     _not_come,
     _refused,
     _kept_waiting,

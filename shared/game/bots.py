@@ -8,7 +8,7 @@ wander.
 from collections.abc import Container
 
 from shared.game.commands import Command, Join, Turn
-from shared.game.search import Search
+from shared.game.search import PathSearch
 from shared.game.snake import KEYS, Direction, Position, Snake
 
 SIGHT = 6
@@ -28,7 +28,7 @@ class Bot:
         """Ask for a snake."""
         return Join(self.player_id, self.name)
 
-    def steer(self, snake: Snake, is_open: "Openness", search: Search) -> Command | None:
+    def steer(self, snake: Snake, is_open: "Openness", search: PathSearch) -> Command | None:
         """Return the turn on the way to a digit; without one, that which avoids the next cell, or one to wander."""
         self.steps += 1
         if move := search.first_move(snake.body[0], len(snake.body) + snake.growth):

@@ -13,7 +13,7 @@ from shared.game.snake import DIRECTIONS, Direction, Position
 MOVES: tuple[Direction, ...] = tuple(DIRECTIONS.values())
 
 
-class Search:
+class PathSearch:
     """
     One bot's search of a field, ``steps`` long at most.
 

@@ -24,7 +24,7 @@ from shared.game.changes import (
 )
 from shared.game.commands import Command, Join, Leave, Turn
 from shared.game.scores import TopScores
-from shared.game.search import Search
+from shared.game.search import PathSearch
 from shared.game.snake import DIRECTIONS, Position, Snake
 
 COLORS = range(1, 7)
@@ -157,7 +157,7 @@ class World:
                 if len(self.snakes) < self.rules.max_players:
                     self._apply(bot.join())
             elif snake.body and self._is_due(snake):
-                turn = bot.steer(snake, self._openness, Search(self._look, share))
+                turn = bot.steer(snake, self._openness, PathSearch(self._look, share))
                 if turn is not None:
                     self._apply(turn)
 

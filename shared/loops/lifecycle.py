@@ -8,7 +8,7 @@ A shell holds a :class:`Lifecycle`, feeds it what happened, and acts on the stat
 from enum import Enum, auto
 
 
-class State(Enum):
+class LoopState(Enum):
     """Where a loop stands."""
 
     IDLE = auto()  # nobody is in the room
@@ -29,9 +29,9 @@ class Event(Enum):
     CLOSE = auto()  # the room is disposed of, or the server stops
 
 
-IDLE, RUNNING, STOPPING, RESTARTING, CRASHED, CLOSED = State
+IDLE, RUNNING, STOPPING, RESTARTING, CRASHED, CLOSED = LoopState
 
-TRANSITIONS: dict[State, dict[Event, State]] = {
+TRANSITIONS: dict[LoopState, dict[Event, LoopState]] = {
     IDLE: {Event.OCCUPIED: RUNNING, Event.FAILED: CRASHED, Event.CLOSE: CLOSED},
     RUNNING: {Event.VACATED: STOPPING, Event.FAILED: CRASHED, Event.CLOSE: CLOSED},
     STOPPING: {
@@ -62,7 +62,7 @@ class Lifecycle:
     def __init__(self) -> None:
         self.state = IDLE
 
-    def feed(self, event: Event) -> State | None:
+    def feed(self, event: Event) -> LoopState | None:
         """
         Return the state that ``event`` leads to, or None where it changes nothing.
 

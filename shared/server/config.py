@@ -26,7 +26,7 @@ from shared.system.timerfd import has_timers
 from shared.system.variables import SERVICE_PORT, with_variables
 from shared.wire.handshake import parse_origin
 from shared.wire.hosts import lacks_zone, parse_host, url_host
-from shared.wire.session import Limits
+from shared.wire.session import ConnectionLimits
 
 PREFIX = "TICKBENCH"
 """Of the variables: --tick-rate is TICKBENCH_TICK_RATE."""
@@ -67,7 +67,7 @@ class ServerConfig:
     clock: str
     loop: str
     rules: Rules
-    limits: Limits
+    limits: ConnectionLimits
     lobby: LobbyLimits
     pad_bytes: int
     seed: str
@@ -386,7 +386,7 @@ def _build(backend: str, values: dict[str, Any]) -> ServerConfig:
             pace.numerator,
             pace.denominator,
         ),
-        limits=Limits(
+        limits=ConnectionLimits(
             max_message_bytes=values["max_message"],
             max_messages=values["max_messages"],
             max_faults=values["max_faults"],

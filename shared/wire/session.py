@@ -39,7 +39,7 @@ CLOSING_PAUSE_S = 0.005
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ConnectionLimits:
     """What a connection may do; durations in seconds."""
 
     max_message_bytes: int = 4096
@@ -59,7 +59,7 @@ class Limits:
         return self.ping_interval_s * (self.max_missed_pings + 1)
 
 
-class State(Enum):
+class SessionState(Enum):
     """Where a connection stands."""
 
     CONNECTED = auto()  # no accepted new_player yet
@@ -68,7 +68,7 @@ class State(Enum):
     ENDED = auto()  # nothing more to send or receive
 
 
-CONNECTED, IN_ROOM, CLOSING, ENDED = State
+CONNECTED, IN_ROOM, CLOSING, ENDED = SessionState
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class Session:
         "state",
     )
 
-    def __init__(self, limits: Limits, now_us: int, stalls: Stalls = NO_STALLS) -> None:
+    def __init__(self, limits: ConnectionLimits, now_us: int, stalls: Stalls = NO_STALLS) -> None:
         self.state = CONNECTED
         self.player_id: int | None = None
         self.name = ""
@@ -320,7 +320,7 @@ class EchoSession(Session):
 
     __slots__ = ()
 
-    def __init__(self, limits: Limits, now_us: int, stalls: Stalls = NO_STALLS) -> None:
+    def __init__(self, limits: ConnectionLimits, now_us: int, stalls: Stalls = NO_STALLS) -> None:
         super().__init__(limits, now_us, stalls)
         self.state = IN_ROOM
         self._wake_after(limits.ping_interval_s, now_us)

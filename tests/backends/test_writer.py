@@ -17,7 +17,7 @@ from backends.gevent_server.writer import FrameWriter as GeventFrameWriter
 from backends.gevent_server.writer import LibraryWriter as GeventLibraryWriter
 from backends.gevent_server.writer import WaitingWriter as GeventWaitingWriter
 from shared.wire.frames import Opcode, server_frame
-from shared.wire.session import Limits, Outgoing
+from shared.wire.session import ConnectionLimits, Outgoing
 
 CLOSING = Outgoing(Opcode.CLOSE, b"\x03\xe8")
 CLOSE_FRAME = server_frame(CLOSING.opcode, CLOSING.payload)
@@ -47,7 +47,7 @@ class SlowLibrary:
 
 def test_on_asyncio_a_close_frame_overtakes_no_text_and_ends_them() -> None:
     library = SlowLibrary()
-    connection: Any = Connection(ws=library, server=SimpleNamespace(config=SimpleNamespace(limits=Limits())))
+    connection: Any = Connection(ws=library, server=SimpleNamespace(config=SimpleNamespace(limits=ConnectionLimits())))
 
     async def send() -> None:
         writer = WaitingWriter(connection)

@@ -17,7 +17,7 @@ from tests.support.warm import python
 from tickbench.cli import VERBS
 from tickbench.compare.plan import PlannedRun, next_run
 from tickbench.compare.results import ResultFolder, Run
-from tickbench.compare.suite import Search, Side, Suite
+from tickbench.compare.suite import CapacitySearch, Side, Suite
 from tickbench.machine.environment import Environment, collect_environment
 from tickbench.machine.pinning import Pinning
 
@@ -246,7 +246,9 @@ def whole_suite(suite: Suite) -> Suite:
             Side("heavy", "steady", 200, 4, 1, arms=["asyncio", "asyncio:mode=process", "gevent"],
                  server={"bot-steps": 9}),
         ],
-        searches=[Search("arena", "steady", 2, 1, "tick_lateness_ms.p99<=25", budget_s=500, start=500, limit=8_000)],
+        searches=[
+            CapacitySearch("arena", "steady", 2, 1, "tick_lateness_ms.p99<=25", budget_s=500, start=500, limit=8_000),
+        ],
     )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from tickbench.children.commands import memory_s, ramp_s
 from tickbench.compare.patience import is_spoiled, waived
 from tickbench.compare.results import Run
 from tickbench.compare.search import next_step, probes_of
-from tickbench.compare.suite import BLOCKS, Flags, Search, Side, Suite
+from tickbench.compare.suite import BLOCKS, CapacitySearch, Flags, Side, Suite
 
 OVERHEAD_S = 4.0
 """What a run takes beside ramp, warm-up and measuring: two interpreters start, both stop (seen: 3.2 to 5)."""
@@ -99,7 +99,7 @@ def _tries(suite: Suite, runs: Sequence[Run]) -> Counter[Slot]:
     return Counter(slot_of(run) for run in runs if run.number not in left_out)
 
 
-def runs_of_search(suite: Suite, runs: Sequence[Run], search: Search, block: int, arm: Arm) -> list[Run]:
+def runs_of_search(suite: Suite, runs: Sequence[Run], search: CapacitySearch, block: int, arm: Arm) -> list[Run]:
     """Return the runs of one search of one arm, without those that were made while the machine was unfit."""
     left_out = waived(suite, runs)
     own = [run for run in runs if (run.part, run.block, run.arm) == (search.name, block, arm.name)]
@@ -205,7 +205,7 @@ def _fixed(
     )
 
 
-def searches_of(suite: Suite) -> Iterator[tuple[Search, int, Arm]]:
+def searches_of(suite: Suite) -> Iterator[tuple[CapacitySearch, int, Arm]]:
     """Yield each search to make with its block and arm, the arms in an order of the seed."""
     for search in suite.searches:
         rng = random.Random(f"{suite.seed}/{search.name}")  # noqa: S311 - an order, not a secret
@@ -215,7 +215,7 @@ def searches_of(suite: Suite) -> Iterator[tuple[Search, int, Arm]]:
             yield from ((search, block, arm) for arm in arms)
 
 
-def _probe(suite: Suite, search: Search, block: int, arm: Arm, connections: int, number: int) -> PlannedRun:
+def _probe(suite: Suite, search: CapacitySearch, block: int, arm: Arm, connections: int, number: int) -> PlannedRun:
     return PlannedRun(
         number=number,
         part=search.name,

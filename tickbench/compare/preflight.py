@@ -27,7 +27,7 @@ from tickbench.children.commands import (
 )
 from tickbench.children.interrupts import interruptible
 from tickbench.children.processes import Child, Nursery
-from tickbench.compare.suite import Search, Side, Suite
+from tickbench.compare.suite import CapacitySearch, Side, Suite
 from tickbench.errors import InputError, RunFailedError
 from tickbench.files import scratch_folder
 from tickbench.target import target_of
@@ -74,17 +74,17 @@ def command_lines(suite: Suite) -> Iterator[CommandLine]:
             yield line
 
 
-def _parts(suite: Suite) -> list[Suite | Side | Search]:
+def _parts(suite: Suite) -> list[Suite | Side | CapacitySearch]:
     return [suite, *suite.sides, *suite.searches]
 
 
-def _name(part: Suite | Side | Search) -> str:
+def _name(part: Suite | Side | CapacitySearch) -> str:
     if isinstance(part, Suite):
         return "the blocks"
     return f"the {'side' if isinstance(part, Side) else 'search'} {part.name!r}"
 
 
-def _arms(suite: Suite) -> Iterator[tuple[str, Suite | Side | Search, Arm]]:
+def _arms(suite: Suite) -> Iterator[tuple[str, Suite | Side | CapacitySearch, Arm]]:
     for part in _parts(suite):
         where = "" if isinstance(part, Suite) else f"{_name(part)}, "
         for arm in suite.parsed_arms() if isinstance(part, Suite) else suite.arms_of(part):
@@ -99,8 +99,8 @@ def _loads(suite: Suite) -> Iterator[tuple[str, list[str]]]:
             yield _name(part), load_flags(request)
 
 
-def _first_load(part: Suite | Search) -> int:
-    return part.start if isinstance(part, Search) else part.connections
+def _first_load(part: Suite | CapacitySearch) -> int:
+    return part.start if isinstance(part, CapacitySearch) else part.connections
 
 
 def _check_command_lines(lines: Sequence[CommandLine], check: Callable[[str], list[str]]) -> None:

@@ -16,7 +16,7 @@ from shared.measure.summary import LoadSummary
 from tickbench.compare.objectives import rests_on_one_tick
 from tickbench.compare.results import Run
 from tickbench.compare.slo import complaints, parse_slo
-from tickbench.compare.suite import Search
+from tickbench.compare.suite import CapacitySearch
 
 Limit = Literal["arm", "generator", "machine", "budget", "limit"]
 Outcome = Literal["held", "failed", "unclear", "generator", "lost", "spoiled"]
@@ -44,7 +44,7 @@ SKIPPED_PERCENT = 1.0
 """The same of one that skips so many of its ticks: one alone may be a chance."""
 
 
-class Probe(Struct, frozen=True):
+class SearchStep(Struct, frozen=True):
     """One load that was tried, and what came of it."""
 
     connections: int
@@ -86,16 +86,18 @@ class Capacity(Struct, frozen=True):
         return f"{self.figure} ({self.limit_words})" if self.limit_words else self.figure
 
 
-def probes_of(search: Search, runs: Sequence[Run]) -> list[Probe]:
+def probes_of(search: CapacitySearch, runs: Sequence[Run]) -> list[SearchStep]:
     """Return what came of the runs of one search, in their order."""
     return [judge_probe(search, run) for run in sorted(runs, key=lambda run: run.number)]
 
 
-def judge_probe(search: Search, run: Run) -> Probe:
+def judge_probe(search: CapacitySearch, run: Run) -> SearchStep:
     """Say whether one run holds the objective, and if not, by whose fault."""
     load = run.load
     if load is None:
-        return Probe(run.connections, "lost" if run.fault == "generator" else "unclear", run.reason or "the run failed")
+        return SearchStep(
+            run.connections, "lost" if run.fault == "generator" else "unclear", run.reason or "the run failed"
+        )
     slo = parse_slo(search.slo)
     broken = complaints(slo, load)
     by_chance = bool(broken) and all(rests_on_one_tick(each, load) for each in slo if each.complaint(load))
@@ -103,14 +105,14 @@ def judge_probe(search: Search, run: Run) -> Probe:
         by_chance = False
         broken.append(f"{load.connections.connected} of {load.connections.requested} connected")
     if load.validity.machine:
-        return Probe(run.connections, "spoiled", "; ".join(load.validity.machine))
+        return SearchStep(run.connections, "spoiled", "; ".join(load.validity.machine))
     if broken and (load.validity.ok or is_at_its_end(load)):
-        return Probe(run.connections, "unclear" if by_chance else "failed", "; ".join(broken))
+        return SearchStep(run.connections, "unclear" if by_chance else "failed", "; ".join(broken))
     if load.validity.generator:
-        return Probe(run.connections, "generator", "; ".join(load.validity.generator))
+        return SearchStep(run.connections, "generator", "; ".join(load.validity.generator))
     if not load.validity.ok:
-        return Probe(run.connections, "unclear", "; ".join([*load.validity.reasons, *broken]))
-    return Probe(run.connections, "held")
+        return SearchStep(run.connections, "unclear", "; ".join([*load.validity.reasons, *broken]))
+    return SearchStep(run.connections, "held")
 
 
 def is_at_its_end(load: LoadSummary) -> bool:
@@ -123,7 +125,7 @@ def is_at_its_end(load: LoadSummary) -> bool:
     return has_full_core or 100 * ticks.skipped_ticks >= SKIPPED_PERCENT * max(1, ticks.count + ticks.skipped_ticks)
 
 
-def next_step(search: Search, probes: Sequence[Probe], spent_s: float) -> int | Capacity:
+def next_step(search: CapacitySearch, probes: Sequence[SearchStep], spent_s: float) -> int | Capacity:
     """Return the number of connections to try next, or what is known if the search is over."""
     bounds = _Bounds(search, probes)
     if pending := bounds.to_repeat():
@@ -148,7 +150,7 @@ def round_load(connections: float) -> int:
     return int(round(connections / unit) * unit)
 
 
-def _reserve_s(probes: Sequence[Probe], spent_s: float) -> float:
+def _reserve_s(probes: Sequence[SearchStep], spent_s: float) -> float:
     """Return what the next load takes, and the confirmations of what it finds."""
     return NEEDED_HOLDS * spent_s / len(probes) if probes else 0.0
 
@@ -156,7 +158,7 @@ def _reserve_s(probes: Sequence[Probe], spent_s: float) -> float:
 class _Bounds:
     """What the probes say: the most that held, and the least that did not."""
 
-    def __init__(self, search: Search, probes: Sequence[Probe]) -> None:
+    def __init__(self, search: CapacitySearch, probes: Sequence[SearchStep]) -> None:
         self.search = search
         self.last = probes[-1] if probes else None
         self.counts: dict[int, Counter[str]] = {}

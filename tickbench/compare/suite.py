@@ -59,7 +59,7 @@ class Side(Struct, frozen=True):
         return self.connections if isinstance(self.connections, list) else [self.connections]
 
 
-class Search(Struct, frozen=True):
+class CapacitySearch(Struct, frozen=True):
     """A search for the most connections at which an objective holds."""
 
     name: Name
@@ -110,7 +110,7 @@ class Suite(Struct, frozen=True):
     """After so many runs in a row that the machine spoiled the comparison stops; 0: it does not, as records of before
     there was this key. A suite that does not say has :data:`STOP_AFTER`."""
     sides: list[Side] = []
-    searches: list[Search] = []
+    searches: list[CapacitySearch] = []
     commands: dict[str, str] = {}
     """Command lines of other servers, by the name of their arm."""
 
@@ -118,7 +118,7 @@ class Suite(Struct, frozen=True):
         """Return the arms, in the suite's order; raise :class:`InputError` if one is malformed."""
         return parse_arms(self.arms, self.commands)
 
-    def arms_of(self, part: Side | Search) -> list[Arm]:
+    def arms_of(self, part: Side | CapacitySearch) -> list[Arm]:
         """Return the arms of a side or a search, in its order."""
         return parse_arms(part.arms, self.commands) if part.arms else self.parsed_arms()
 
@@ -147,7 +147,7 @@ class Suite(Struct, frozen=True):
             raise InputError("'verdicts' need 'compare', the two arms, and 'again', the arm that shows the noise")
 
     def _check_parts(self) -> None:
-        parts: list[Side | Search] = [*self.sides, *self.searches]
+        parts: list[Side | CapacitySearch] = [*self.sides, *self.searches]
         names = [BLOCKS, *(figure.key for figure in FIGURES), *(part.name for part in parts)]
         for part in parts:
             if names.count(part.name) > 1:
@@ -164,7 +164,7 @@ class Suite(Struct, frozen=True):
         for flags in (self.server, self.load, *(flags for part in parts for flags in (part.server, part.load))):
             _check_flags(flags)
 
-    def _check_capacity_verdict(self, search: Search) -> None:
+    def _check_capacity_verdict(self, search: CapacitySearch) -> None:
         if search.repeats < LEAST_REPEATS or not set(self.compare) <= {arm.name for arm in self.arms_of(search)}:
             raise InputError(
                 f"a verdict on {search.name!r} needs {LEAST_REPEATS} repeats of its search at least, of both arms that "
@@ -213,7 +213,7 @@ def suite_names() -> list[str]:
 def _refuse_unknown(given: dict[str, Any]) -> None:
     """Raise :class:`InputError` for a misspelt key; a record of a suite may have what a later tickbench has added."""
     tables: list[tuple[Any, type[Struct]]] = [(given, Suite)]
-    parts: dict[str, type[Struct]] = {"sides": Side, "searches": Search}
+    parts: dict[str, type[Struct]] = {"sides": Side, "searches": CapacitySearch}
     for name, part in parts.items():
         tables += [(table, part) for table in given.get(name, []) if isinstance(table, dict)]
     for table, struct in tables:

@@ -15,7 +15,7 @@ REACH_LIMIT_S = 5.0
 MAX_BODY_BYTES = 16 * 1024 * 1024
 
 
-class Answer(NamedTuple):
+class HttpAnswer(NamedTuple):
     """An HTTP answer; header names in lower case."""
 
     status: int
@@ -34,7 +34,7 @@ def knock(target: Target) -> None:
         raise InputError(f"nobody listens on {target.place} ({error.strerror or error}); start it first") from error
 
 
-def ask(server: Target, method: str, path: str, headers: Mapping[str, str | None], limit_s: float) -> Answer:
+def ask(server: Target, method: str, path: str, headers: Mapping[str, str | None], limit_s: float) -> HttpAnswer:
     """
     Make a request with these ``headers`` and a Host (None leaves one out); return the answer.
 
@@ -52,7 +52,7 @@ def ask(server: Target, method: str, path: str, headers: Mapping[str, str | None
         connection.endheaders()
         response = connection.getresponse()
         given = {name.lower(): value for name, value in response.getheaders()}
-        return Answer(response.status, given, response.read(MAX_BODY_BYTES))
+        return HttpAnswer(response.status, given, response.read(MAX_BODY_BYTES))
     finally:
         connection.close()
 

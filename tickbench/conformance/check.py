@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from tickbench.conformance.tested_server import Subject
+from tickbench.conformance.server_under_test import ServerUnderTest
 from tickbench.conformance.verdict import FaultError
 
 MOST_FLAWS = 3
@@ -15,7 +15,7 @@ class Check(NamedTuple):
 
     name: str
     promise: str
-    run: Callable[[Subject], str | None]
+    run: Callable[[ServerUnderTest], str | None]
     """
     Talks to the server. Returns a note, or None where all is as it should be.
 

@@ -12,7 +12,7 @@ from tickbench.conformance.verdict import quote
 
 
 @dataclass
-class Ledger:
+class FirstOffenders:
     """What was seen so far; offenders are quoted."""
 
     messages: int = 0

@@ -18,7 +18,7 @@ from websocket import ABNF, WebSocketConnectionClosedException, WebSocketTimeout
 
 from shared.wire.frames import Opcode
 from tickbench.conformance.field import Field
-from tickbench.conformance.first_offenders import Ledger
+from tickbench.conformance.first_offenders import FirstOffenders
 from tickbench.conformance.shapes import Commands, decode, is_sound
 from tickbench.conformance.ticks import SeenTick
 from tickbench.conformance.verdict import FaultError, quote
@@ -82,7 +82,7 @@ class Peer:
     Pings of the server are answered while something is read.
     """
 
-    def __init__(self, ws: Any, ledger: Ledger, clock: Callable[[], int], patience_s: float) -> None:
+    def __init__(self, ws: Any, ledger: FirstOffenders, clock: Callable[[], int], patience_s: float) -> None:
         self.ws = ws
         self.ledger = ledger
         self.patience_s = patience_s

@@ -13,18 +13,18 @@ from tickbench.conformance.check import Check
 from tickbench.conformance.checks.entrance import open_silent
 from tickbench.conformance.checks.http import open_half_handshake
 from tickbench.conformance.peer import ClosedError, EndedError, SilenceError
+from tickbench.conformance.server_under_test import ServerUnderTest
 from tickbench.conformance.table import ALIVE
-from tickbench.conformance.tested_server import Subject
 from tickbench.conformance.verdict import CheckResult, Conformance, FaultError, GoneError, Level, NotTriedError
 
-OPENED_EARLY: dict[str, Callable[[Subject], object]] = {
+OPENED_EARLY: dict[str, Callable[[ServerUnderTest], object]] = {
     "new-player-limit": open_silent,
     "half-handshake": open_half_handshake,
 }
 """Checks that wait long for something: it begins before all others do."""
 
 
-def examine(subject: Subject, checks: Sequence[Check], tell: Callable[[CheckResult], None]) -> Conformance:
+def examine(subject: ServerUnderTest, checks: Sequence[Check], tell: Callable[[CheckResult], None]) -> Conformance:
     """Make all checks; ``tell`` is called behind each."""
     began, started_at = time.monotonic(), datetime.now().astimezone().isoformat(timespec="seconds")
     results = []
@@ -45,7 +45,7 @@ def examine(subject: Subject, checks: Sequence[Check], tell: Callable[[CheckResu
     )
 
 
-def make(subject: Subject, check: Check) -> CheckResult:
+def make(subject: ServerUnderTest, check: Check) -> CheckResult:
     """Make one check, and end what it has opened."""
     began = time.monotonic()
     try:
@@ -58,7 +58,7 @@ def make(subject: Subject, check: Check) -> CheckResult:
     return CheckResult(name=check.name, promise=check.promise, level=level, seen=seen, right=right, took_s=took_s)
 
 
-def _judge(subject: Subject, check: Check) -> tuple[Level, str | None, str | None]:
+def _judge(subject: ServerUnderTest, check: Check) -> tuple[Level, str | None, str | None]:
     if subject.gone and check is not ALIVE:
         return "not tried", subject.gone, None
     try:
@@ -74,7 +74,7 @@ def _judge(subject: Subject, check: Check) -> tuple[Level, str | None, str | Non
         return "fault", f"what came was such that this check could not go on: {error!r}", None
 
 
-def _begin(subject: Subject, checks: Sequence[Check]) -> None:
+def _begin(subject: ServerUnderTest, checks: Sequence[Check]) -> None:
     """Learn what the server tells of itself, and begin what takes long."""
     with suppress(FaultError, GoneError):
         subject.learn(subject.stats() or {})

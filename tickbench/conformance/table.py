@@ -10,11 +10,11 @@ from tickbench.conformance.checks import play as play_checks
 from tickbench.conformance.checks import refusals as refusal_checks
 from tickbench.conformance.checks import rooms as room_checks
 from tickbench.conformance.checks import ticks as tick_checks
-from tickbench.conformance.tested_server import Subject
+from tickbench.conformance.server_under_test import ServerUnderTest
 from tickbench.conformance.verdict import FaultError
 
 
-def check_alive(subject: Subject) -> str | None:
+def check_alive(subject: ServerUnderTest) -> str | None:
     """Look whether the server has lived through it all."""
     if subject.gone or not subject.is_there():
         raise FaultError(subject.gone, "no client ends the server")

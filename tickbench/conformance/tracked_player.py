@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 
 from tickbench.conformance.field import BACK, BODY, HEAD, SIDE, STEPS, Cell, moved
 from tickbench.conformance.peer import Message, Peer, SilenceError
+from tickbench.conformance.server_under_test import ServerUnderTest
 from tickbench.conformance.shapes import is_sound
-from tickbench.conformance.tested_server import Subject
 from tickbench.conformance.verdict import FaultError, NotTriedError, quote
 
 TRIES = 8
@@ -24,7 +24,7 @@ class NothingShownError(NotTriedError):
     """A wall, a stone or a busy machine came in between."""
 
 
-class Rider:
+class TrackedPlayer:
     """The snake of ``peer``, born with the tick frame ``birth``."""
 
     def __init__(self, peer: Peer, birth: Message) -> None:
@@ -138,12 +138,12 @@ class Rider:
         self._open_ways = self._look()
 
 
-def join(subject: Subject, room: str | None = None) -> Rider:
+def join(subject: ServerUnderTest, room: str | None = None) -> TrackedPlayer:
     """Return somebody new whose snake was just born; raises as :func:`ride_with` does."""
     return ride_with(subject.enter(room))
 
 
-def ride_with(peer: Peer) -> Rider:
+def ride_with(peer: Peer) -> TrackedPlayer:
     """
     Join, and return who rides.
 
@@ -158,7 +158,7 @@ def ride_with(peer: Peer) -> Rider:
         raise NotTriedError(f"{error}; see join") from error
     if birth.is_error:
         raise NotTriedError(f"join was answered by {birth.text}")
-    return Rider(peer, birth)
+    return TrackedPlayer(peer, birth)
 
 
 def is_birth_of(message: Message, peer: Peer) -> bool:

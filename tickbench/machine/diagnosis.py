@@ -8,12 +8,12 @@ from tickbench.machine.other_processes import busiest_others
 from tickbench.machine.system import environment
 from tickbench.machine.system import system as machine
 from tickbench.verdict import trust as checks
-from tickbench.verdict.trust import Check
+from tickbench.verdict.trust import MachineCheck
 
 WATCH_S = 1.0
 
 
-def examine_machine() -> list[Check]:
+def examine_machine() -> list[MachineCheck]:
     """Look at everything; takes two seconds, to see the steal and who else computes."""
     cores = machine.usable_cores()
     return [
@@ -31,6 +31,6 @@ def examine_machine() -> list[Check]:
     ]
 
 
-def _judge_this_python() -> Check:
+def _judge_this_python() -> MachineCheck:
     build = environment.python_build()
     return checks.judge_python(sys.version_info[:3], build.implementation, build.is_debug_build, build.has_gil)

@@ -15,7 +15,7 @@ from shared.measure.histogram import Histogram
 from tickbench.arms import Arm
 from tickbench.compare.search import Outcome
 from tickbench.compare.slo import parse_slo
-from tickbench.compare.suite import Search
+from tickbench.compare.suite import CapacitySearch
 from tickbench.report.decision import is_heavy
 from tickbench.report.document import CurvePoint, Document
 from tickbench.report.shown import StallPoint
@@ -225,7 +225,7 @@ def _load_curve(
     )
 
 
-def _add_bound(draft: _Draft, search: Search) -> None:
+def _add_bound(draft: _Draft, search: CapacitySearch) -> None:
     loads = [load for trace in draft.figure.data for load in trace.x]
     for objective in parse_slo(search.slo):
         if objective.figure == "tick_lateness_ms.p99":

@@ -29,7 +29,7 @@ ANOTHER = "another stack"
 Read = Callable[[LoadSummary], float | None]
 
 
-class Answer(Struct, frozen=True):
+class DecisionLine(Struct, frozen=True):
     """One cell: what is to be read at a glance, and what is beside it."""
 
     text: str
@@ -46,7 +46,7 @@ class Question(Struct, frozen=True):
     source: str
     """Which part of the suite it is from, and how often that ran."""
     meaning: str
-    answers: list[Answer]
+    answers: list[DecisionLine]
     """In the order of the arms."""
 
 
@@ -312,18 +312,18 @@ def _of_side(results: Results, side: Side, line: Line) -> list[Question]:
 
 def _answer(
     runs: list[Run], figure: str, read: Read, digits: int, detail: tuple[tuple[str, Read, int], ...] = ()
-) -> Answer:
+) -> DecisionLine:
     loads = counted(runs, figure)
     values = [value for load in loads if (value := read(load)) is not None]
     if not values:
-        return Answer(NO_FIGURE, _why_none(runs, figure))
+        return DecisionLine(NO_FIGURE, _why_none(runs, figure))
     low, high = f"{min(values):,.{digits}f}", f"{max(values):,.{digits}f}"
     parts = [f"{low}\N{EN DASH}{high}"] if low != high else []
     for title, read_more, more_digits in detail:
         more = [value for load in loads if (value := read_more(load)) is not None]
         if more:
             parts.append(f"{title} {statistics.median(more):,.{more_digits}f}")
-    return Answer(f"{statistics.median(values):,.{digits}f}", ", ".join(parts), is_doubtful(runs, figure))
+    return DecisionLine(f"{statistics.median(values):,.{digits}f}", ", ".join(parts), is_doubtful(runs, figure))
 
 
 def _why_none(runs: list[Run], figure: str) -> str:
@@ -346,16 +346,16 @@ def _capacity_questions(suite: Suite, found: list[SearchResult]) -> list[Questio
     return questions
 
 
-def _capacity_answer(found: list[SearchResult]) -> Answer:
+def _capacity_answer(found: list[SearchResult]) -> DecisionLine:
     ended = [each.capacity for each in found if each.capacity is not None]
     if not ended:
-        return Answer(NO_FIGURE, "not over" if found else "not run")
+        return DecisionLine(NO_FIGURE, "not over" if found else "not run")
     known = sorted(ended, key=lambda capacity: capacity.connections or 0)
     middle = known[(len(known) - 1) // 2]
     parts = [middle.limit_words, f"held {middle.confirmations + 1} times" if middle.connections is not None else ""]
     if len(known) > 1:
         parts.append(f"{known[0].figure}\N{EN DASH}{known[-1].figure}")
-    return Answer(middle.figure, ", ".join(filter(None, parts)))
+    return DecisionLine(middle.figure, ", ".join(filter(None, parts)))
 
 
 def _code_question(arms: list[Arm]) -> Question:
@@ -364,9 +364,9 @@ def _code_question(arms: list[Arm]) -> Question:
         mode = dict(arm.settings).get("mode", "managed")
         lines = mode_lines(arm.backend, mode)
         answers.append(
-            Answer(NO_FIGURE, "none of ours")
+            DecisionLine(NO_FIGURE, "none of ours")
             if lines is None
-            else Answer(f"{lines}", f"whole backend {backend_lines(arm.backend):,}")
+            else DecisionLine(f"{lines}", f"whole backend {backend_lines(arm.backend):,}")
         )
     meaning = "lines of the loop design that hold code (no blanks, comments, docstrings); shown, never ranked"
     return Question("code lines", "", "tickbench lines", meaning, answers)

@@ -4,7 +4,7 @@ import re
 
 from shared.plain import printable
 from tickbench.report import words
-from tickbench.report.decision import Answer, Question
+from tickbench.report.decision import DecisionLine, Question
 from tickbench.report.document import Document
 from tickbench.verdict.comparisons import Comparison
 from tickbench.verdict.statistics import interval_words
@@ -46,7 +46,7 @@ def _line(question: Question) -> list[str]:
     return [f"{title} ({question.source})", *map(_answer, question.answers)]
 
 
-def _answer(answer: Answer) -> str:
+def _answer(answer: DecisionLine) -> str:
     mark = words.SPOILED if answer.is_doubtful else ""
     return f"{answer.text} ({answer.detail}){mark}" if answer.detail else f"{answer.text}{mark}"
 

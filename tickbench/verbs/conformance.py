@@ -12,8 +12,8 @@ from tickbench.children.interrupts import interruptible
 from tickbench.conformance.asking import knock
 from tickbench.conformance.check import Check
 from tickbench.conformance.run import examine
+from tickbench.conformance.server_under_test import ServerUnderTest
 from tickbench.conformance.table import CHECKS
-from tickbench.conformance.tested_server import Subject
 from tickbench.conformance.verdict import CheckResult
 from tickbench.conformance.words import show_list, show_result, show_sum
 from tickbench.errors import InputError, InterruptedByUserError
@@ -61,7 +61,7 @@ def conformance(url: str | None, only: tuple[str, ...], *, lists: bool, json_fil
                 insist()  # websocket-client swallows whatever comes up while it closes
                 show_result(console, result, width)
 
-            found = examine(Subject(target), checks, hear)
+            found = examine(ServerUnderTest(target), checks, hear)
             insist()
     except InterruptedByUserError as interrupt:
         return interrupt.exit_status

@@ -31,7 +31,7 @@ OTHER_COLLECTOR = ((3, 14, 0), (3, 14, 4))
 """First and last Python with the incremental garbage collector."""
 
 
-class Check(Struct, frozen=True):
+class MachineCheck(Struct, frozen=True):
     """One thing looked at: ``words`` say what was found and, unless it is ok, what to do."""
 
     name: str
@@ -39,15 +39,15 @@ class Check(Struct, frozen=True):
     words: str
 
 
-def judge_cores(usable: int) -> Check:
+def judge_cores(usable: int) -> MachineCheck:
     """Fail where server and generator do not have a core each."""
     if usable < NEEDED_CORES:
         words = "1 usable core: server and generator would share it; give the machine, container or taskset 2"
-        return Check("cores", "fail", words)
-    return Check("cores", "ok", f"{usable} usable: one for the server, one for the generator")
+        return MachineCheck("cores", "fail", words)
+    return MachineCheck("cores", "ok", f"{usable} usable: one for the server, one for the generator")
 
 
-def judge_quotas(quotas: list[Quota], usable: int) -> Check:
+def judge_quotas(quotas: list[Quota], usable: int) -> MachineCheck:
     """Warn of quotas of CPU time: a process that is stopped until the next period is late by no stack's fault."""
     name = "cpu quota"
     limits = [quota for quota in quotas if quota.cores is not None]
@@ -55,108 +55,114 @@ def judge_quotas(quotas: list[Quota], usable: int) -> Check:
     so_far = "; ".join(f"held back {in_words([quota])} so far" for quota in quotas if quota.throttled_periods)
     if least is None or least.cores is None:
         # What was held back before the quota was taken away is past.
-        return Check(name, "ok", "none to be seen: no control group limits the CPU time")
+        return MachineCheck(name, "ok", "none to be seen: no control group limits the CPU time")
     found = f"{quota_words(least)}: worth {least.cores:g} of {usable} usable cores"
     found = f"{found}; {so_far}" if so_far else found
     if least.cores < NEEDED_CORES:
         words = f"{found}; server and generator need a core each: raise it to {NEEDED_CORES} or more (cpu.max, --cpus)"
-        return Check(name, "fail", words)
+        return MachineCheck(name, "fail", words)
     if least.cores < usable or so_far:
         words = f"{found}; a run that it stops is not valid: take it away (cpu.max, --cpus), and pin to cores instead"
-        return Check(name, "warn", words)
-    return Check(name, "ok", found)
+        return MachineCheck(name, "warn", words)
+    return MachineCheck(name, "ok", found)
 
 
-def judge_descriptors(hard_limit: int) -> Check:
+def judge_descriptors(hard_limit: int) -> MachineCheck:
     """Count connections in descriptors: each is one in the server and one in the generator."""
     name = "open files"
     if hard_limit < NEEDED_DESCRIPTORS:
         words = f"hard limit {hard_limit}: under 1,000 connections; raise it (ulimit -Hn, limits.conf, LimitNOFILE)"
-        return Check(name, "fail", words)
+        return MachineCheck(name, "fail", words)
     if hard_limit < COMFORTABLE_DESCRIPTORS:
         words = f"hard limit {hard_limit}: not enough for 10,000 connections; raise it (limits.conf, LimitNOFILE)"
-        return Check(name, "warn", words)
-    return Check(name, "ok", f"hard limit {hard_limit}; children are started with all of it")
+        return MachineCheck(name, "warn", words)
+    return MachineCheck(name, "ok", f"hard limit {hard_limit}; children are started with all of it")
 
 
-def judge_clock_source(source: str | None) -> Check:
+def judge_clock_source(source: str | None) -> MachineCheck:
     """Warn of a slow clock source: it costs a system call a reading."""
     name = "clock source"
     if source is None:
-        return Check(name, "warn", "the system does not say; read /sys/devices/system/clocksource on the host")
+        return MachineCheck(name, "warn", "the system does not say; read /sys/devices/system/clocksource on the host")
     if source not in GOOD_CLOCK_SOURCES:
         words = f"{source}: each reading is a slow system call; set {GOOD_CLOCK_SOURCES[0]} if the machine offers it"
-        return Check(name, "warn", words)
-    return Check(name, "ok", source)
+        return MachineCheck(name, "warn", words)
+    return MachineCheck(name, "ok", source)
 
 
-def judge_steal(percent: float) -> Check:
+def judge_steal(percent: float) -> MachineCheck:
     """Fail where the hypervisor takes the time: that is lateness that no stack caused."""
     name, found = "steal", f"{percent:.1f} % in the last second"
     if percent > STEAL_LIMIT_PERCENT:
         words = f"{found}: runs would not be valid; use a quieter host or dedicated cores"
-        return Check(name, "fail", words)
+        return MachineCheck(name, "fail", words)
     if percent > STEAL_WARNING_PERCENT:
-        return Check(name, "warn", f"{found}: the host is shared; prefer a quieter hour, or dedicated cores")
-    return Check(name, "ok", found)
+        return MachineCheck(name, "warn", f"{found}: the host is shared; prefer a quieter hour, or dedicated cores")
+    return MachineCheck(name, "ok", found)
 
 
-def judge_governors(governors: set[str | None]) -> Check:
+def judge_governors(governors: set[str | None]) -> MachineCheck:
     """Warn of cores that change their frequency: equal work takes unequal time."""
     name = "governor"
     known = sorted(governor for governor in governors if governor)
     if not known:
-        return Check(name, "ok", "the system shows none (usual in virtual machines)")
+        return MachineCheck(name, "ok", "the system shows none (usual in virtual machines)")
     if known != ["performance"]:
         words = f"{', '.join(known)}: the frequency changes with the load; cpupower frequency-set -g performance"
-        return Check(name, "warn", words)
-    return Check(name, "ok", "performance")
+        return MachineCheck(name, "warn", words)
+    return MachineCheck(name, "ok", "performance")
 
 
-def judge_load(load_average: float, cores: int) -> Check:
+def judge_load(load_average: float, cores: int) -> MachineCheck:
     """Warn of others that compute: they take the measured cores."""
     name, found = "load average", f"{load_average:.2f} over the last minute on {cores} cores"
     if load_average > QUIET_LOAD_PER_CORE * cores:
-        return Check(name, "warn", f"{found}: something else is running; end it, or wait until it is done")
-    return Check(name, "ok", found)
+        return MachineCheck(name, "warn", f"{found}: something else is running; end it, or wait until it is done")
+    return MachineCheck(name, "ok", found)
 
 
-def judge_others(others: Sequence[Other]) -> Check:
+def judge_others(others: Sequence[Other]) -> MachineCheck:
     """Warn of each process that takes as much of a core as spoils a run."""
     name = "other processes"
     busy = [other for other in others if other.percent > FOREIGN_LIMIT_PERCENT]
     if not busy:
-        return Check(name, "ok", f"none that was seen took {FOREIGN_LIMIT_PERCENT:g} % of a core in the last second")
+        return MachineCheck(
+            name, "ok", f"none that was seen took {FOREIGN_LIMIT_PERCENT:g} % of a core in the last second"
+        )
     found = ", ".join(
         f"{other.name} (pid {other.pid}) took {other.percent:.0f} %"
         + (f" of core {other.core}" if other.core is not None else "")
         for other in busy[:SHOWN_OTHERS]
     )
     more = f" and {len(busy) - SHOWN_OTHERS} more" if len(busy) > SHOWN_OTHERS else ""
-    return Check(name, "warn", f"{found}{more}; end them, or keep them off the measured cores (taskset)")
+    return MachineCheck(name, "warn", f"{found}{more}; end them, or keep them off the measured cores (taskset)")
 
 
-def judge_ports(ports: int | None) -> Check:
+def judge_ports(ports: int | None) -> MachineCheck:
     """Count connections in local ports: from one address to one server, each needs one."""
     name = "local ports"
     if ports is None:
-        return Check(name, "warn", "the system does not say how many; expect failures above some 10,000 connections")
+        return MachineCheck(
+            name, "warn", "the system does not say how many; expect failures above some 10,000 connections"
+        )
     if ports < COMFORTABLE_PORTS:
         words = f"{ports}: not enough for 10,000 connections; widen net.ipv4.ip_local_port_range"
-        return Check(name, "warn", words)
-    return Check(name, "ok", f"{ports} for outgoing connections")
+        return MachineCheck(name, "warn", words)
+    return MachineCheck(name, "ok", f"{ports} for outgoing connections")
 
 
-def judge_timestamps(available: bool) -> Check:
+def judge_timestamps(available: bool) -> MachineCheck:
     """Warn where the kernel does not stamp: arrival is then when Python got round to reading."""
     name = "receive timestamps"
     if not available:
         words = "none from the kernel: arrival is the time of the read, a busy generator spoils the run; use Linux"
-        return Check(name, "warn", words)
-    return Check(name, "ok", "the kernel stamps what a TCP socket receives")
+        return MachineCheck(name, "warn", words)
+    return MachineCheck(name, "ok", "the kernel stamps what a TCP socket receives")
 
 
-def judge_python(version: tuple[int, int, int], implementation: str, is_debug_build: bool, has_gil: bool) -> Check:
+def judge_python(
+    version: tuple[int, int, int], implementation: str, is_debug_build: bool, has_gil: bool
+) -> MachineCheck:
     """Warn of builds whose costs are not those of the usual one."""
     found = f"{implementation} {'.'.join(map(str, version))}"
     oddities = []
@@ -167,8 +173,8 @@ def judge_python(version: tuple[int, int, int], implementation: str, is_debug_bu
     if OTHER_COLLECTOR[0] <= version <= OTHER_COLLECTOR[1]:
         oddities.append("with the garbage collector of 3.14.0 to 3.14.4, other pauses")
     if oddities:
-        return Check("python", "warn", f"{found}: {'; '.join(oddities)}; compare only with the same build")
-    return Check("python", "ok", found)
+        return MachineCheck("python", "warn", f"{found}: {'; '.join(oddities)}; compare only with the same build")
+    return MachineCheck("python", "ok", found)
 
 
 def is_valid(run: Run) -> bool:

@@ -8,7 +8,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from backends.asyncio_server.loops import RoomLoop
-from shared.loops.lifecycle import CLOSED, CRASHED, RUNNING, STOPPING, Event, Lifecycle, State
+from shared.loops.lifecycle import CLOSED, CRASHED, RUNNING, STOPPING, Event, Lifecycle, LoopState
 
 if TYPE_CHECKING:
     from backends.asyncio_server.server import Server
@@ -49,7 +49,7 @@ class ManagedLoop(RoomLoop):
     def _feed(self, event: Event) -> None:
         self._act(self._lifecycle.feed(event))
 
-    def _act(self, state: State | None) -> None:
+    def _act(self, state: LoopState | None) -> None:
         """Do what entering a state asks for."""
         if state is RUNNING:
             self._task = asyncio.create_task(self._run(), name=f"room {self.ticker.room.name}")

@@ -7,7 +7,7 @@ comes back by then finds it running.
 """
 
 from backends.asyncio_server.loops.managed import ManagedLoop
-from shared.loops.lifecycle import RUNNING, STOPPING, Event, State
+from shared.loops.lifecycle import RUNNING, STOPPING, Event, LoopState
 
 
 class OnDemandLoop(ManagedLoop):
@@ -15,7 +15,7 @@ class OnDemandLoop(ManagedLoop):
 
     # Private methods
 
-    def _act(self, state: State | None) -> None:
+    def _act(self, state: LoopState | None) -> None:
         if state is not STOPPING:  # the loop finds out by itself
             super()._act(state)
 

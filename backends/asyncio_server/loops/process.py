@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from backends.asyncio_server.loops.managed import ManagedLoop
 from shared.loops.answers import Answers
-from shared.loops.lifecycle import CLOSED, CRASHED, State
+from shared.loops.lifecycle import CLOSED, CRASHED, LoopState
 from shared.rooms.remote import (
     Answer,
     Did,
@@ -71,7 +71,7 @@ class ProcessLoop(ManagedLoop):
     def _is_occupied(self) -> bool:
         return bool(self._entering) or super()._is_occupied()
 
-    def _act(self, state: State | None) -> None:
+    def _act(self, state: LoopState | None) -> None:
         super()._act(state)
         if state in (CRASHED, CLOSED):
             self._let_go()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import gevent
 
 from backends.gevent_server.loops import RoomLoop
-from shared.loops.lifecycle import CLOSED, CRASHED, RUNNING, STOPPING, Event, Lifecycle, State
+from shared.loops.lifecycle import CLOSED, CRASHED, RUNNING, STOPPING, Event, Lifecycle, LoopState
 
 if TYPE_CHECKING:
     from backends.gevent_server.server import Server
@@ -50,7 +50,7 @@ class ManagedLoop(RoomLoop):
     def _feed(self, event: Event) -> None:
         self._act(self._lifecycle.feed(event))
 
-    def _act(self, state: State | None) -> None:
+    def _act(self, state: LoopState | None) -> None:
         """Do what entering a state asks for."""
         if state is RUNNING:
             self._greenlet = gevent.spawn(self._run_to_its_end)

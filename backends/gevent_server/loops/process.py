@@ -14,7 +14,7 @@ from gevent.event import AsyncResult, Event
 
 from backends.gevent_server.loops.managed import ManagedLoop
 from shared.loops.answers import Answers
-from shared.loops.lifecycle import CLOSED, CRASHED, State
+from shared.loops.lifecycle import CLOSED, CRASHED, LoopState
 from shared.rooms.remote import (
     Answer,
     Did,
@@ -73,7 +73,7 @@ class ProcessLoop(ManagedLoop):
     def _is_occupied(self) -> bool:
         return bool(self._entering) or super()._is_occupied()
 
-    def _act(self, state: State | None) -> None:
+    def _act(self, state: LoopState | None) -> None:
         super()._act(state)
         if state in (CRASHED, CLOSED):
             self._let_go()

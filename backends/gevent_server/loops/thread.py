@@ -15,7 +15,7 @@ from gevent.event import Event as Flag
 
 from backends.gevent_server.loops.managed import ManagedLoop
 from shared.loops.answers import Answers
-from shared.loops.lifecycle import CLOSED, CRASHED, RUNNING, STOPPING, Event, State
+from shared.loops.lifecycle import CLOSED, CRASHED, RUNNING, STOPPING, Event, LoopState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,7 +98,7 @@ class ThreadLoop(ManagedLoop):
     def _is_occupied(self) -> bool:
         return bool(self._visits) or super()._is_occupied()
 
-    def _act(self, state: State | None) -> None:
+    def _act(self, state: LoopState | None) -> None:
         if state is RUNNING:
             self._requests = SimpleQueue()
             self._may_step = False  # no thread runs now, and the last one may have been told that it may

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from loadtests.account.connections import Ledger
+from loadtests.account.connections import ConnectionRecord
 from loadtests.account.counts import MAIN
 from loadtests.account.recorder import Recorder
-from loadtests.receive.arrivals import TickFrame
+from loadtests.receive.arrivals import SeenTick
 from loadtests.receive.endings import Ending, Fate
 from loadtests.surroundings.clocks import OffsetWatch, ServerClock
 from tests.loadtests.receive.test_arrivals import stamp
@@ -28,19 +28,19 @@ def recorder() -> Iterator[Recorder]:
 
 
 @pytest.fixture
-def ledger(recorder: Recorder) -> Ledger:
+def ledger(recorder: Recorder) -> ConnectionRecord:
     watch = OffsetWatch(lambda: 5_000_000, lambda: 5_000_000)
-    return Ledger(recorder, ServerClock(watch, AHEAD_US))
+    return ConnectionRecord(recorder, ServerClock(watch, AHEAD_US))
 
 
 def due(n: int) -> int:
     return START_US + n * PERIOD_US
 
 
-def took(ledger: Ledger, recorder: Recorder, index: int, *numbers: int) -> None:
+def took(ledger: ConnectionRecord, recorder: Recorder, index: int, *numbers: int) -> None:
     """Take tick frames that were sent 10 us after they were due and arrived 100 us later, by the server's clock."""
     for n in numbers:
-        number = ledger.log.add(TickFrame(n, due(n), due(n) + 10, 100))
+        number = ledger.log.add(SeenTick(n, due(n), due(n) + 10, 100))
         ledger.log.append(index, number, stamp(due(n) + 110 - AHEAD_US))
     recorder.take(ledger.log.drain(), AHEAD_US)
 
@@ -49,7 +49,7 @@ def left(at_us: int, *, complete: bool = False) -> Ending:
     return Ending(Fate.LEFT, "left", at_us - AHEAD_US, complete=complete)
 
 
-def test_who_is_connected_and_how_long_it_took(ledger: Ledger, recorder: Recorder) -> None:
+def test_who_is_connected_and_how_long_it_took(ledger: ConnectionRecord, recorder: Recorder) -> None:
     for group in (MAIN, "stalled", MAIN):
         recorder.add_connection("main", group)
     ledger.connected(0, 1000, 3500)
@@ -61,7 +61,7 @@ def test_who_is_connected_and_how_long_it_took(ledger: Ledger, recorder: Recorde
     assert (ledger.up, ledger.settled) == (2, 3)
 
 
-def test_why_nobody_came(ledger: Ledger, recorder: Recorder) -> None:
+def test_why_nobody_came(ledger: ConnectionRecord, recorder: Recorder) -> None:
     assert ledger.why_none() == ""
     for index, (group, fate, why) in enumerate(
         [
@@ -77,7 +77,7 @@ def test_why_nobody_came(ledger: Ledger, recorder: Recorder) -> None:
     assert ledger.why_none() == "2 x close 1013, 1 x no tick frame in time, 1 x too many open files"
 
 
-def test_ends_codes_and_errors(ledger: Ledger, recorder: Recorder) -> None:
+def test_ends_codes_and_errors(ledger: ConnectionRecord, recorder: Recorder) -> None:
     for index, ending in enumerate(
         [
             Ending(Fate.CLOSED_EARLY, "close 1013", 5, close_code=1013),
@@ -96,7 +96,7 @@ def test_ends_codes_and_errors(ledger: Ledger, recorder: Recorder) -> None:
     assert main.reasons(Fate.CLOSED_EARLY) == {"close 1013": 1, "a masked frame": 1}
 
 
-def test_what_the_server_tells_is_counted_by_group(ledger: Ledger, recorder: Recorder) -> None:
+def test_what_the_server_tells_is_counted_by_group(ledger: ConnectionRecord, recorder: Recorder) -> None:
     recorder.add_connection("main")
     recorder.add_connection("main", "left")
     for index, error in ((0, "full"), (1, "full"), (1, "slow")):
@@ -107,7 +107,7 @@ def test_what_the_server_tells_is_counted_by_group(ledger: Ledger, recorder: Rec
 
 def test_a_pong_is_a_round_trip_and_tells_of_another_host_s_clock(recorder: Recorder) -> None:
     clock = ServerClock(OffsetWatch(), None)
-    ledger = Ledger(recorder, clock)
+    ledger = ConnectionRecord(recorder, clock)
     ledger.ponged(1000, 7100, 1200)
     assert (ledger.ping_rtt.count, ledger.ping_rtt.max_us) == (1, 200)
     clock.update()
@@ -117,7 +117,7 @@ def test_a_pong_is_a_round_trip_and_tells_of_another_host_s_clock(recorder: Reco
 # By the server's clock
 
 
-def test_an_end_is_by_the_server_s_clock(ledger: Ledger, recorder: Recorder) -> None:
+def test_an_end_is_by_the_server_s_clock(ledger: ConnectionRecord, recorder: Recorder) -> None:
     for at_us, missing in ((due(2) + 11, 2), (due(2) + 10, 1)):
         index = recorder.add_connection(f"r{missing}")
         other = recorder.add_connection(f"r{missing}", "others")
@@ -130,7 +130,7 @@ def test_an_end_is_by_the_server_s_clock(ledger: Ledger, recorder: Recorder) -> 
     assert recorder.groups[MAIN].delivery.max_us == 100
 
 
-def test_behind_the_server_s_goodbye_nothing_is_missing(ledger: Ledger, recorder: Recorder) -> None:
+def test_behind_the_server_s_goodbye_nothing_is_missing(ledger: ConnectionRecord, recorder: Recorder) -> None:
     index, other = recorder.add_connection("main"), recorder.add_connection("main", "others")
     ledger.connected(index, 0, 0)
     took(ledger, recorder, other, 0, 1, 2, 3)
@@ -140,7 +140,7 @@ def test_behind_the_server_s_goodbye_nothing_is_missing(ledger: Ledger, recorder
     assert recorder.groups[MAIN].missing == 0
 
 
-def test_from_the_welcome_on_ticks_are_expected(ledger: Ledger, recorder: Recorder) -> None:
+def test_from_the_welcome_on_ticks_are_expected(ledger: ConnectionRecord, recorder: Recorder) -> None:
     index, other = recorder.add_connection("main"), recorder.add_connection("main", "others")
     ledger.entered(index, due(1) - AHEAD_US)
     took(ledger, recorder, other, 0, 1, 2, 3)
@@ -153,7 +153,7 @@ def test_from_the_welcome_on_ticks_are_expected(ledger: Ledger, recorder: Record
 # Who is in a room
 
 
-def test_a_room_that_was_empty_for_a_while_is_interrupted(ledger: Ledger, recorder: Recorder) -> None:
+def test_a_room_that_was_empty_for_a_while_is_interrupted(ledger: ConnectionRecord, recorder: Recorder) -> None:
     room = recorder.add_connection("main"), recorder.add_connection("main")
     for index in room:
         ledger.connected(index, 0, 0)
@@ -164,7 +164,9 @@ def test_a_room_that_was_empty_for_a_while_is_interrupted(ledger: Ledger, record
 
 
 @pytest.mark.parametrize("fate", [Fate.REFUSED, Fate.TIMED_OUT, Fate.OWN_LIMIT, Fate.LEFT])
-def test_who_never_got_a_tick_does_not_leave_a_room_empty(ledger: Ledger, recorder: Recorder, fate: Fate) -> None:
+def test_who_never_got_a_tick_does_not_leave_a_room_empty(
+    ledger: ConnectionRecord, recorder: Recorder, fate: Fate
+) -> None:
     inside, outside = recorder.add_connection("main"), recorder.add_connection("main")
     ledger.connected(inside, 0, 0)
     ledger.ended(outside, Ending(fate, "", 5))
@@ -173,7 +175,7 @@ def test_who_never_got_a_tick_does_not_leave_a_room_empty(ledger: Ledger, record
     assert recorder.rooms["main"].interrupted
 
 
-def test_those_that_come_while_it_is_measured_are_a_rush(ledger: Ledger, recorder: Recorder) -> None:
+def test_those_that_come_while_it_is_measured_are_a_rush(ledger: ConnectionRecord, recorder: Recorder) -> None:
     for group in (MAIN, MAIN, MAIN, "stalled"):
         recorder.add_connection("main", group)
     ledger.connected(0, START_US - AHEAD_US - 1, START_US - AHEAD_US + 40)  # begun before

@@ -5,7 +5,7 @@ import msgpack  # type: ignore[import-untyped] # Locust's, and as it comes
 import pytest
 
 from loadtests.account.counts import MAX_REASONS, Accounts, Additive, StageAccounts, count_text
-from loadtests.account.worker_figures import Figures
+from loadtests.account.worker_record import Figures
 from loadtests.receive.endings import Fate
 from shared.measure.histogram import Histogram
 

@@ -12,8 +12,8 @@ from loadtests.receive.frames import (
     MAX_MESSAGE_BYTES,
     TEXT,
     Assembler,
+    ClientHandshake,
     Frame,
-    Handshake,
     PeerError,
     frame_bytes,
     frames_in,
@@ -21,7 +21,7 @@ from loadtests.receive.frames import (
 )
 from shared.wire.target import parse_target
 
-HANDSHAKE = Handshake(parse_target("ws://127.0.0.1:8000/connect?room=a"), bytes(range(16)))
+HANDSHAKE = ClientHandshake(parse_target("ws://127.0.0.1:8000/connect?room=a"), bytes(range(16)))
 
 
 def server_frame(payload: bytes, first: int = 0x81) -> bytes:

@@ -11,9 +11,9 @@ import gevent
 
 from loadtests.run.conductor import FAILED, Conductor, Outcome
 from loadtests.run.worker import Progress
-from loadtests.run.workers import RemoteCrew
+from loadtests.run.workers import RemoteWorkers
 from shared.measure.summary import read_summary
-from tests.loadtests.account.test_worker_figures import part
+from tests.loadtests.account.test_worker_record import part
 from tests.loadtests.run.test_worker import ADDRESS, OPTIONS
 
 if TYPE_CHECKING:
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
     from loadtests.account.locust_rows import Rows
     from loadtests.account.room_ticks import ServerSkips
-    from loadtests.account.worker_figures import Part
+    from loadtests.account.worker_record import WorkerRecord
 
 
 ROOT = Path(__file__).parents[3]
 
 
-class Crew:
+class Workers:
     """A worker that is connected at once, and then does what it is told to."""
 
     order_takes_s = 0.1
@@ -57,7 +57,7 @@ class Crew:
 
     def settle(self, skips: dict[str, ServerSkips]) -> None: ...
 
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[WorkerRecord]:
         return []
 
 
@@ -91,12 +91,12 @@ def conducted(crew: Any) -> Outcome:
 
 def test_a_fault_of_ours_ends_the_run(capsys: pytest.CaptureFixture[str]) -> None:
     why = "the load generator failed: KeyError('no such thing')"
-    assert conducted(Crew(error=KeyError("no such thing"))) == Outcome(FAILED, why)
+    assert conducted(Workers(error=KeyError("no such thing"))) == Outcome(FAILED, why)
     assert why in capsys.readouterr().err
 
 
 def test_a_disk_that_is_full_ends_the_run(capsys: pytest.CaptureFixture[str]) -> None:
-    assert conducted(Crew(error=OSError(28, "No space left on device"))).status == FAILED
+    assert conducted(Workers(error=OSError(28, "No space left on device"))).status == FAILED
     assert capsys.readouterr().err == "[Errno 28] No space left on device\n"
 
 
@@ -114,7 +114,7 @@ class Clients(dict[str, Any]):
 def test_a_worker_without_a_part_is_lost_gone_or_not() -> None:
     clients = Clients({name: SimpleNamespace(id=name, state="running") for name in ("a", "b", "c")})
     runner: Any = SimpleNamespace(clients=clients)
-    crew = RemoteCrew(runner, "run")
+    crew = RemoteWorkers(runner, "run")
     assert (crew.lost(), crew.silent()) == ([], ["a", "b", "c"])
     crew.take_report("a", {"run": "run", "part": part().to_wire()})
     del clients["b"]
@@ -130,7 +130,7 @@ def test_a_summary_that_cannot_be_written_is_kept_and_the_run_has_failed(
     recorded = ROOT / "tests" / "tickbench" / "fakes" / "summary.json"
     summary = read_summary(recorded.read_bytes())
     options = replace(OPTIONS, out=Path("/dev/full"))
-    outcome = Conductor(Onlooker(), options, ADDRESS, None, cast("Any", Crew()))._report(summary)
+    outcome = Conductor(Onlooker(), options, ADDRESS, None, cast("Any", Workers()))._report(summary)
     (kept,) = tmp_path.iterdir()
     assert outcome.status == FAILED
     assert outcome.summary == summary, "the panel of the web UI shows it"

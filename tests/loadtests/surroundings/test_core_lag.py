@@ -16,7 +16,7 @@ import pytest
 
 from loadtests.surroundings import core_lags as coreprobes
 from loadtests.surroundings.core_lag import PERIOD_NS
-from loadtests.surroundings.core_lags import CoreProbes
+from loadtests.surroundings.core_lags import CoreLags
 from shared.measure.histogram import Histogram, HistogramSummary
 
 pytestmark = pytest.mark.xdist_group("cores")  # a probe goes before all others on its core
@@ -100,10 +100,10 @@ def children() -> list[int]:
 
 
 @pytest.fixture
-def probes() -> Iterator[CoreProbes]:
+def probes() -> Iterator[CoreLags]:
     """Probes that leave no process and no descriptor."""
     before = children(), descriptors()
-    probes = CoreProbes()
+    probes = CoreLags()
     yield probes
     probes.stop()
     probes.stop()
@@ -202,7 +202,7 @@ def test_it_dies_with_its_parent_though_stdin_stays_open() -> None:
 # Its parent's side
 
 
-def test_probes_report_what_their_cores_did(probes: CoreProbes) -> None:
+def test_probes_report_what_their_cores_did(probes: CoreLags) -> None:
     cpus = sorted(os.sched_getaffinity(0))[:4]
     probes.start(cpus)
     probes.reset()
@@ -216,20 +216,20 @@ def test_probes_report_what_their_cores_did(probes: CoreProbes) -> None:
     assert len(probes.report()) == len(cpus)
 
 
-def test_at_most_four_probes_run(probes: CoreProbes) -> None:
+def test_at_most_four_probes_run(probes: CoreLags) -> None:
     before = len(children())
     probes.start([CPU] * 6)
     assert len(children()) == before + 4
 
 
-def test_a_core_that_does_not_exist_is_left_out(probes: CoreProbes) -> None:
+def test_a_core_that_does_not_exist_is_left_out(probes: CoreLags) -> None:
     before = len(children())
     probes.start([NO_CPU, CPU])
     assert len(children()) == before + 1
     assert [gap.cpu for gap in probes.report()] == [CPU]
 
 
-def test_nothing_is_left_when_a_process_cannot_be_started(probes: CoreProbes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_left_when_a_process_cannot_be_started(probes: CoreLags, monkeypatch: pytest.MonkeyPatch) -> None:
     before = children(), descriptors()
     spawn = coreprobes._spawn
 
@@ -244,7 +244,7 @@ def test_nothing_is_left_when_a_process_cannot_be_started(probes: CoreProbes, mo
     assert (children(), descriptors()) == before
 
 
-def test_a_dead_probe_is_left_out(probes: CoreProbes) -> None:
+def test_a_dead_probe_is_left_out(probes: CoreLags) -> None:
     probes.start([CPU, CPU])
     dead = probes._children[-1].pid
     os.kill(dead, signal.SIGKILL)
@@ -254,9 +254,7 @@ def test_a_dead_probe_is_left_out(probes: CoreProbes) -> None:
     assert len(probes.report()) == 1
 
 
-def test_a_probe_that_does_not_answer_is_left_out_and_ended(
-    probes: CoreProbes, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_probe_that_does_not_answer_is_left_out_and_ended(probes: CoreLags, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(coreprobes, "ANSWER_WAIT_S", 0.3)
     probes.start([CPU, CPU])
     mute = probes._children[-1].pid
@@ -266,7 +264,7 @@ def test_a_probe_that_does_not_answer_is_left_out_and_ended(
     assert ended(mute)
 
 
-def test_a_probe_that_does_not_end_is_killed(probes: CoreProbes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_probe_that_does_not_end_is_killed(probes: CoreLags, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(coreprobes, "END_WAIT_S", 0.3)
     probes.start([CPU])
     mute = probes._children[-1].pid
@@ -276,7 +274,7 @@ def test_a_probe_that_does_not_end_is_killed(probes: CoreProbes, monkeypatch: py
     assert ended(mute)
 
 
-def test_probes_can_be_started_again(probes: CoreProbes) -> None:
+def test_probes_can_be_started_again(probes: CoreLags) -> None:
     for _ in range(2):
         probes.start([CPU])
         assert len(probes.report()) == 1
@@ -285,7 +283,7 @@ def test_probes_can_be_started_again(probes: CoreProbes) -> None:
 
 
 def test_a_folder_of_the_users_does_not_come_before_the_package(
-    probes: CoreProbes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    probes: CoreLags, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "loadtests").mkdir()
     (tmp_path / "loadtests" / "__init__.py").write_text("raise SystemExit(1)", "ascii")
@@ -312,13 +310,13 @@ def beat():
 def fds():
     return sorted(entry.name for entry in Path("/proc/self/fd").iterdir())
 
-coreprobes.CoreProbes().stop()
+coreprobes.CoreLags().stop()
 beats = 0
 gevent.spawn(beat)
 gevent.sleep(0.02)
 before = fds()
 coreprobes.ANSWER_WAIT_S = coreprobes.END_WAIT_S = 0.5
-probes = coreprobes.CoreProbes()
+probes = coreprobes.CoreLags()
 probes.start([{CPU}, {CPU}])
 probes.reset()
 gevent.sleep(0.1)

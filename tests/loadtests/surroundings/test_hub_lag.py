@@ -3,13 +3,13 @@ from pathlib import Path
 
 import gevent
 
-from loadtests.surroundings.hub_lag import PERIOD_NS, DriftProbe
+from loadtests.surroundings.hub_lag import PERIOD_NS, HubLag
 
 PERIOD_S = PERIOD_NS / 1e9
 
 
 def test_every_period_is_counted_once() -> None:
-    probe = DriftProbe()
+    probe = HubLag()
     started_s = time.monotonic()
     assert probe.start()
     try:
@@ -31,7 +31,7 @@ def test_nothing_is_left_behind() -> None:
     gevent.sleep(0)  # the hub opens descriptors of its own
     descriptors = Path("/proc/self/fd")
     before = len(list(descriptors.iterdir()))
-    probe = DriftProbe()
+    probe = HubLag()
     assert probe.start()
     probe.stop()
     probe.stop()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from loadtests.account.counts import MAIN, Accounts
-from loadtests.verdict.summary import Run, summarise
+from loadtests.verdict.summary import MeasuredRun, summarise
 from shared.measure.summary import LoadSummary, OtherConnections
 from tests.loadtests.surroundings.test_server_stats import decoded
 from tests.loadtests.verdict.test_summary import GAME, accounts, part, run
@@ -14,7 +14,7 @@ from tests.loadtests.verdict.test_summary import GAME, accounts, part, run
 PROCESS = {"pid": 1, "rss_bytes": 1000, "cpus": [0]}
 
 
-def beside(*connections: int, accepted: tuple[int | None, int | None] = (0, 10), **changes: Any) -> Run:
+def beside(*connections: int, accepted: tuple[int | None, int | None] = (0, 10), **changes: Any) -> MeasuredRun:
     """Return a run of 10 connections on a server with so many before and after the window."""
     before, after = connections
     sent = changes.pop("sent", (0, 4000))

@@ -7,13 +7,13 @@ import msgspec
 import pytest
 
 from loadtests.account.counts import MAIN, Accounts
-from loadtests.account.joining import Rush
+from loadtests.account.join_rate import JoinRate
 from loadtests.account.settling import RoomDueTimes
-from loadtests.account.worker_figures import Figures, Part
+from loadtests.account.worker_record import Figures, WorkerRecord
 from loadtests.receive.endings import Fate
 from loadtests.surroundings.core_lags import CoreGap
 from loadtests.surroundings.cores import CoreTimes, MachineSample
-from loadtests.verdict.summary import STALLED, Run, summarise
+from loadtests.verdict.summary import STALLED, MeasuredRun, summarise
 from shared.measure.histogram import Histogram
 from shared.measure.quota import Quota
 from shared.measure.summary import StepDigests
@@ -30,8 +30,8 @@ def accounts(*, requested: int = 10, connected: int = 10, received: int = 2000, 
 
 def part(
     groups: dict[str, Accounts] | None = None, *, cpu_s: float = 1.0, boot_id: str = "b", cpus: tuple[int, ...] = (1,)
-) -> Part:
-    return Part(
+) -> WorkerRecord:
+    return WorkerRecord(
         worker=0,
         pid=70,
         boot_id=boot_id,
@@ -51,7 +51,7 @@ def part(
         unexplained={},
         due_times={"main": RoomDueTimes(200, [], [])},
         period_us=50_000,
-        rush=Rush(30, 1_000_000, 1_500_000),
+        rush=JoinRate(30, 1_000_000, 1_500_000),
         steps={3: 0xAB, 5: 0xCD},
         conflicting_steps=1,
         figures=Figures(cpu_s=cpu_s),
@@ -72,7 +72,7 @@ def machine(at_s: float, busy_s: float, steal_s: float = 0.0, *, sees_all: bool 
     return MachineSample(at_s, cores, {9: busy_s} if sees_all else None)
 
 
-def run(*parts: Part, server_cpu_s: float = 2.4, **changes: Any) -> Run:
+def run(*parts: WorkerRecord, server_cpu_s: float = 2.4, **changes: Any) -> MeasuredRun:
     """Return a run of 10 s, for 12 s of which the server was watched, with core 0 busy for 3 s of them."""
     process = {"pid": 1, "rss_bytes": 1000, "cpus": [0]}
     known: dict[str, Any] = {
@@ -95,7 +95,7 @@ def run(*parts: Part, server_cpu_s: float = 2.4, **changes: Any) -> Run:
         "users": GAME.users,
         "lost_workers": [],
     }
-    return Run(**(known | changes))
+    return MeasuredRun(**(known | changes))
 
 
 def test_every_connection_is_in_one_place() -> None:

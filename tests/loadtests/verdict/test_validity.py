@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from loadtests.verdict.findings import LIMITS, Findings, Limits
+from loadtests.verdict.findings import LIMITS, Findings, ValidityLimits
 from loadtests.verdict.validity import REASONS, WARNINGS, is_saturated, judge, limits_in_words
 
 QUIET = Findings(
@@ -254,18 +254,18 @@ def test_saturated() -> None:
 
 def test_the_table_of_limits_and_the_checks() -> None:
     assert dict(limits_in_words()) == asdict(LIMITS)
-    assert [name for name, _ in limits_in_words()] == [limit.name for limit in fields(Limits)]
+    assert [name for name, _ in limits_in_words()] == [limit.name for limit in fields(ValidityLimits)]
     assert not set(REASONS) & set(WARNINGS)
     assert len(set(REASONS)) == len(REASONS)
     assert len(set(WARNINGS)) == len(WARNINGS)
 
 
 def test_other_limits_can_be_asked_for() -> None:
-    strict = Limits(steal_percent=0.1)
+    strict = ValidityLimits(steal_percent=0.1)
     assert judge(QUIET).ok
     assert not judge(QUIET, strict).ok
     assert "limit 0.1 %" in judge(QUIET, strict).reasons[0]
-    assert is_saturated(QUIET, Limits(generator_percent=30))
+    assert is_saturated(QUIET, ValidityLimits(generator_percent=30))
 
 
 @pytest.mark.parametrize(

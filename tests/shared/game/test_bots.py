@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 from shared.game.bots import SIGHT, Bot, Openness
 from shared.game.changes import PlayerDied
 from shared.game.commands import Join, Turn
-from shared.game.search import Search
+from shared.game.search import PathSearch
 from shared.game.snake import DIRECTIONS, KEYS, Direction, Snake
 from shared.game.world import BlockedCells, Rules, World
 from tests.shared.game.scripted import DOWN, LEFT, RIGHT, UP, Game, ahead
 
-BLIND = Search(lambda _: 0, 0)
+BLIND = PathSearch(lambda _: 0, 0)
 """No steps: a bot that wanders."""
 
 ALL: tuple[Direction, ...] = tuple(DIRECTIONS.values())

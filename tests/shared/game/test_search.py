@@ -1,10 +1,10 @@
-from shared.game.search import Search
+from shared.game.search import PathSearch
 from shared.game.snake import LEFT, RIGHT, UP, Position
 
 MANY = 10_000
 
 
-def search(rows: str, steps: int = MANY) -> tuple[Search, Position]:
+def search(rows: str, steps: int = MANY) -> tuple[PathSearch, Position]:
     """Return a search of a drawn field (``.`` is empty, ``O`` the head), and where the head is."""
     field = {(x, y): char for y, row in enumerate(rows.split()) for x, char in enumerate(row)}
 
@@ -13,7 +13,7 @@ def search(rows: str, steps: int = MANY) -> tuple[Search, Position]:
         return int(char) if char.isdigit() else 0 if char == "." else -1
 
     (head,) = [position for position, char in field.items() if char == "O"]
-    return Search(look, steps), head
+    return PathSearch(look, steps), head
 
 
 def test_it_goes_for_the_nearest_digit() -> None:

@@ -15,7 +15,7 @@ from shared.loops.lifecycle import (
     Event,
     IllegalEventError,
     Lifecycle,
-    State,
+    LoopState,
 )
 
 OCCUPIED, VACATED, STOPPED, FAILED, CLOSE = Event
@@ -55,7 +55,7 @@ PATHS = {
 """What leads to each state."""
 
 
-def lifecycle_in(state: State) -> Lifecycle:
+def lifecycle_in(state: LoopState) -> Lifecycle:
     lifecycle = Lifecycle()
     for event in PATHS[state]:
         lifecycle.feed(event)
@@ -68,18 +68,18 @@ def test_a_loop_begins_idle() -> None:
 
 
 @pytest.mark.parametrize(("state", "event"), TABLE, ids=lambda member: member.name)
-def test_a_row_of_the_table(state: State, event: Event) -> None:
+def test_a_row_of_the_table(state: LoopState, event: Event) -> None:
     lifecycle = lifecycle_in(state)
     following = TABLE[state, event]
     assert lifecycle.feed(event) is (None if following is state else following)
     assert lifecycle.state is following
 
 
-ILLEGAL = [(state, event) for state in State for event in Event if (state, event) not in TABLE]
+ILLEGAL = [(state, event) for state in LoopState for event in Event if (state, event) not in TABLE]
 
 
 @pytest.mark.parametrize(("state", "event"), ILLEGAL, ids=lambda member: member.name)
-def test_an_illegal_event_raises_and_changes_nothing(state: State, event: Event) -> None:
+def test_an_illegal_event_raises_and_changes_nothing(state: LoopState, event: Event) -> None:
     lifecycle = lifecycle_in(state)
     with pytest.raises(IllegalEventError, match=f"^{event.name} while {state.name}$"):
         lifecycle.feed(event)
@@ -89,7 +89,7 @@ def test_an_illegal_event_raises_and_changes_nothing(state: State, event: Event)
 def test_the_table_has_no_other_rows() -> None:
     rows = {(state, event): following for state, events in TRANSITIONS.items() for event, following in events.items()}
     assert rows == TABLE
-    assert set(TRANSITIONS) == set(State)
+    assert set(TRANSITIONS) == set(LoopState)
 
 
 @given(st.lists(st.sampled_from(Event), max_size=40))

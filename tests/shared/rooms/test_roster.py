@@ -1,7 +1,7 @@
 import pickle
 
 from shared.rooms.roster import MOST_WOKEN, UNNAMED_US, Roster
-from shared.wire.session import EchoSession, Limits
+from shared.wire.session import ConnectionLimits, EchoSession
 from tests.shared.rooms.visitor import NOW, Visitor
 
 
@@ -117,6 +117,6 @@ def test_who_is_in_no_room_at_all_needs_no_name() -> None:
     roster: Roster[Visitor] = Roster(1)
     for serial in range(3):
         visitor = Visitor(serial)
-        visitor.session = EchoSession(Limits(), NOW)
+        visitor.session = EchoSession(ConnectionLimits(), NOW)
         roster.add(visitor, NOW)
     assert roster.pop_too_many(NOW + UNNAMED_US) == []

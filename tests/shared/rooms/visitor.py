@@ -6,7 +6,7 @@ from weakref import WeakKeyDictionary
 
 from shared.rooms.game import Game
 from shared.rooms.room import Room
-from shared.wire.session import Limits, Session
+from shared.wire.session import ConnectionLimits, Session
 
 NOW = 77_000_000
 
@@ -29,7 +29,7 @@ class Visitor:
     def __init__(self, serial: int = 0) -> None:
         self.serial = serial
         self.wakes_us = 0
-        self.session = Session(Limits(max_messages=10_000), NOW)
+        self.session = Session(ConnectionLimits(max_messages=10_000), NOW)
 
     def says(self, room: "Room[Visitor]", text: str) -> None:
         """Say something to the room, as a server hands it on."""

@@ -11,7 +11,7 @@ import pytest
 from shared.game.world import Rules
 from shared.rooms.lobby import LobbyLimits
 from shared.server.config import LOOPS, ServerConfig, fail_usage, parse_arguments
-from shared.wire.session import Limits
+from shared.wire.session import ConnectionLimits
 from tickbench.arms import parse_arm
 
 DEFAULT = ServerConfig(
@@ -28,7 +28,7 @@ DEFAULT = ServerConfig(
     clock="timerfd",
     loop="asyncio",
     rules=Rules(50, 25, 10, 0, moves=1, steps=5),
-    limits=Limits(),
+    limits=ConnectionLimits(),
     lobby=LobbyLimits(),
     pad_bytes=0,
     seed="0",

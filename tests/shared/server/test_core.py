@@ -8,7 +8,7 @@ from shared.rooms.roster import UNNAMED_US
 from shared.server.config import parse_arguments
 from shared.server.core import ServerCore
 from shared.system.heap import ENDINGS, Heap
-from shared.wire.session import Limits, Session
+from shared.wire.session import ConnectionLimits, Session
 from tests.shared.rooms.visitor import Visitor, game_of, step
 from tests.shared.wire.test_handshake import GOOD
 
@@ -129,7 +129,7 @@ def test_who_is_to_make_room_when_the_server_was_held_up_has_a_second_more(core:
     """Their names may lie unread; but a server that is held up again and again sends them away all the same."""
     visitors = [Visitor(serial) for serial in range(503)]
     for visitor in visitors:
-        visitor.session = Session(Limits(), START, core.stalls)
+        visitor.session = Session(ConnectionLimits(), START, core.stalls)
         core.roster.add(visitor, START)
     now_us = START + UNNAMED_US
     core.stalls.note(START, now_us)

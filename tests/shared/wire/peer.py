@@ -5,7 +5,7 @@ from typing import Any
 
 from shared.wire.frames import Opcode
 from shared.wire.messages import NewPlayer
-from shared.wire.session import CLOSING, Limits, Session
+from shared.wire.session import CLOSING, ConnectionLimits, Session
 from shared.wire.stalls import NO_STALLS, Stalls
 
 SECOND = 1_000_000
@@ -18,13 +18,13 @@ class Peer:
 
     def __init__(
         self,
-        limits: Limits | None = None,
+        limits: ConnectionLimits | None = None,
         kind: type[Session] = Session,
         stalls: Stalls = NO_STALLS,
         now: int = START,
     ) -> None:
         self.now = now
-        self.session = kind(limits or Limits(), self.now, stalls)
+        self.session = kind(limits or ConnectionLimits(), self.now, stalls)
 
     def says(self, text: str) -> object:
         return self.session.receive_text(text, self.now)

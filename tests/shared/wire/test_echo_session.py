@@ -1,12 +1,12 @@
 from shared.wire.frames import Opcode
-from shared.wire.session import ENDED, IN_ROOM, EchoSession, Limits, Outgoing
+from shared.wire.session import ENDED, IN_ROOM, ConnectionLimits, EchoSession, Outgoing
 from tests.shared.wire.peer import Peer
 
 _, TEXT, BINARY, CLOSE, PING, PONG = Opcode
 
 
 def test_an_echo_sends_everything_back_as_it_came() -> None:
-    peer = Peer(Limits(max_messages=2), EchoSession)
+    peer = Peer(ConnectionLimits(max_messages=2), EchoSession)
     for _ in range(100):
         assert peer.session.receive(TEXT, "é{", peer.now) is None
         assert peer.session.receive(BINARY, b"\xff\x00", peer.now) is None

@@ -15,11 +15,11 @@ from shared.wire.session import (
     ECHO_LIMIT_BYTES,
     ENDED,
     IN_ROOM,
+    ConnectionLimits,
     EchoSession,
-    Limits,
     Outgoing,
     Session,
-    State,
+    SessionState,
 )
 from tests.shared.wire.peer import HELLO, SECOND, START, Peer
 
@@ -29,8 +29,8 @@ CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = Opcode
 
 
 def test_the_limits_are_those_of_the_protocol() -> None:
-    limits = Limits()
-    assert limits == Limits(
+    limits = ConnectionLimits()
+    assert limits == ConnectionLimits(
         max_message_bytes=4096,
         max_messages=60,
         max_faults=3,
@@ -141,7 +141,7 @@ def test_good_messages_between_do_not_pardon() -> None:
 
 
 def test_sixty_messages_a_second_are_taken_and_one_more_closes() -> None:
-    peer = Peer(Limits(max_messages=60)).enters()  # its new_player is the first
+    peer = Peer(ConnectionLimits(max_messages=60)).enters()  # its new_player is the first
     for _ in range(59):
         peer.waits(0.016).says("65")
     assert peer.session.state is IN_ROOM
@@ -150,8 +150,8 @@ def test_sixty_messages_a_second_are_taken_and_one_more_closes() -> None:
 
 
 @pytest.mark.parametrize(("early_us", "state"), [(0, IN_ROOM), (1, CLOSING)])
-def test_the_window_of_messages_slides_exactly(early_us: int, state: State) -> None:
-    peer = Peer(Limits(max_messages=3))
+def test_the_window_of_messages_slides_exactly(early_us: int, state: SessionState) -> None:
+    peer = Peer(ConnectionLimits(max_messages=3))
     peer.says(HELLO)
     peer.session.enter(7, "ann", b"[1]", peer.now)
     peer.now += 400_000
@@ -169,7 +169,7 @@ def test_the_window_of_messages_slides_exactly(early_us: int, state: State) -> N
 def test_every_kind_of_message_counts() -> None:
     extras: list[tuple[Opcode, str | bytes]] = [(TEXT, "65"), (PING, b""), (PONG, b""), (BINARY, b"")]
     for opcode, data in extras:
-        peer = Peer(Limits(max_messages=4)).enters()
+        peer = Peer(ConnectionLimits(max_messages=4)).enters()
         peer.session.receive_ping(b"", peer.now)
         peer.session.receive_pong(b"", peer.now)
         peer.says("{")
@@ -180,7 +180,7 @@ def test_every_kind_of_message_counts() -> None:
 
 @given(st.lists(st.integers(0, 400_000), max_size=60))
 def test_the_rate_is_never_above_the_limit_and_nobody_below_is_closed(gaps_us: list[int]) -> None:
-    peer, times = Peer(Limits(max_messages=5, max_faults=1000)), list[int]()
+    peer, times = Peer(ConnectionLimits(max_messages=5, max_faults=1000)), list[int]()
     for gap_us in gaps_us:
         peer.now += gap_us
         too_many = sum(peer.now - time < SECOND for time in times) >= 5
@@ -418,7 +418,7 @@ DEEDS = st.one_of(
 def test_nothing_follows_a_close_frame_and_nothing_ends_twice(
     kind: type[Session], deeds: list[tuple[str, Any]]
 ) -> None:
-    peer, heard = Peer(Limits(max_messages=8), kind), list[Outgoing]()
+    peer, heard = Peer(ConnectionLimits(max_messages=8), kind), list[Outgoing]()
     session, path = peer.session, [peer.session.state]
     for name, argument in deeds:
         peer.does(name, argument)
@@ -427,7 +427,7 @@ def test_nothing_follows_a_close_frame_and_nothing_ends_twice(
     closes = [index for index, outgoing in enumerate(heard) if outgoing.opcode is CLOSE]
     assert closes in ([], [len(heard) - 1])
     assert bool(closes) == (session.close_code is not None)
-    assert path == sorted(path, key=list(State).index), "a connection never goes back to an earlier state"
+    assert path == sorted(path, key=list(SessionState).index), "a connection never goes back to an earlier state"
     assert session.take_outgoing() == []
     assert session.is_open == (path[-1] in (CONNECTED, IN_ROOM))
     if session.aborted:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.wire.frames import Opcode
-from shared.wire.session import CLOSING, CONNECTED, ENDED, IN_ROOM, EchoSession, Limits
+from shared.wire.session import CLOSING, CONNECTED, ENDED, IN_ROOM, ConnectionLimits, EchoSession
 from shared.wire.stalls import NO_STALLS, Stalls
 from tests.shared.wire.peer import HELLO, SECOND, START, Peer
 
@@ -36,7 +36,7 @@ class Server:
         for _ in range(times):
             peer.says(text)
 
-    def meets(self, limits: Limits | None = None) -> Peer:
+    def meets(self, limits: ConnectionLimits | None = None) -> Peer:
         return Peer(limits, stalls=self.stalls, now=self.now).enters()
 
 
@@ -181,7 +181,7 @@ def test_who_keeps_the_rate_exactly_is_never_closed_though_it_is_read_in_bunches
 def test_however_it_is_held_up_nobody_says_more_than_the_rate_allows(deeds: list[tuple[float, int]]) -> None:
     limit = 10
     server = Server()
-    peer = server.meets(Limits(max_messages=limit, max_faults=10_000))
+    peer = server.meets(ConnectionLimits(max_messages=limit, max_faults=10_000))
     taken = 1
     for pause_s, messages in deeds:
         if pause_s > 0.25:

@@ -18,7 +18,7 @@ from tickbench.compare.orchestrator import run_all
 from tickbench.compare.patience import NO_ADVICE, is_unfit, quiet_wait_s, wait_s, waived, why_unfit
 from tickbench.compare.plan import PlannedRun, fixed_runs, most_repeats, next_run, place_of, slot_of, time_left_s
 from tickbench.compare.results import ResultFolder, Run, read_results
-from tickbench.compare.suite import STOP_AFTER, Search, Suite, load_suite
+from tickbench.compare.suite import STOP_AFTER, CapacitySearch, Suite, load_suite
 from tickbench.machine.pinning import Pinning
 from tickbench.machine.quiet import Quiet, wait_until_idle
 from tickbench.report.build import build_report
@@ -111,7 +111,7 @@ def test_what_was_tried_while_it_could_not_is_made_again_as_if_it_had_not_been(
 
 
 def test_a_search_goes_on_with_the_load_that_could_not_be_measured(suite: Suite, make: Callable[..., Run]) -> None:
-    search = Search("arena", "steady", 2, 1, "tick_lateness_ms.p99<=25", budget_s=100, start=100, limit=400)
+    search = CapacitySearch("arena", "steady", 2, 1, "tick_lateness_ms.p99<=25", budget_s=100, start=100, limit=400)
     whole = msgspec.structs.replace(suite, searches=[search])
     runs = story(whole, make, "....xxx")
     assert [run.connections for run in runs[4:]] == [100] * 3
@@ -273,7 +273,7 @@ def test_progress_says_which_run_of_how_many_at_which_attempt(suite: Suite, make
     assert planned is not None
     assert run_words(suite, planned) == f"run 2 of 4, attempt 2 of 3: block 1, {planned.arm.name}, 300"
     assert place_of(suite, planned) == (2, 4)
-    search = Search("arena", "steady", 2, 1, "tick_lateness_ms.p99<=25", budget_s=100, start=100, limit=400)
+    search = CapacitySearch("arena", "steady", 2, 1, "tick_lateness_ms.p99<=25", budget_s=100, start=100, limit=400)
     probe = next_run(msgspec.structs.replace(suite, searches=[search]), story(suite, make, "...."))
     assert probe is not None
     assert run_words(suite, probe) == f"run 5, a search: arena, {probe.arm.name}, 100"

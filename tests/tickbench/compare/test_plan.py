@@ -8,11 +8,11 @@ from tickbench.children.commands import MEMORY_S
 from tickbench.compare.plan import PlannedRun, estimate_s, fixed_runs, next_run, searches_of, slot_of
 from tickbench.compare.results import Run
 from tickbench.compare.search import Capacity, next_step, probes_of
-from tickbench.compare.suite import BLOCKS, Search, Side, Suite, load_suite
+from tickbench.compare.suite import BLOCKS, CapacitySearch, Side, Suite, load_suite
 
 MakeRun = Callable[..., Run]
 SIDE = Side("stall", "stall", [100, 200], 5, 2, repeats=2, load={"share": 5}, server={"pad": 9})
-SEARCH = Search("arena", "steady", 2, 1, "tick_lateness_ms.p99<=25", budget_s=100, start=100, limit=400)
+SEARCH = CapacitySearch("arena", "steady", 2, 1, "tick_lateness_ms.p99<=25", budget_s=100, start=100, limit=400)
 
 
 def names(suite: Suite) -> list[str]:

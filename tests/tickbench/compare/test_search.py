@@ -8,19 +8,19 @@ from hypothesis import strategies as st
 
 from shared.measure.summary import LoadSummary, ServerFigures, ServerTicks, Validity
 from tickbench.compare.results import Run
-from tickbench.compare.search import NEEDED_HOLDS, Capacity, Outcome, Probe, judge_probe, next_step, round_load
-from tickbench.compare.suite import Search
+from tickbench.compare.search import NEEDED_HOLDS, Capacity, Outcome, SearchStep, judge_probe, next_step, round_load
+from tickbench.compare.suite import CapacitySearch
 
 SLO = "tick_lateness_ms.p99<=25,reach>=0.999,connections.closed_early<=0"
-SEARCH = Search("arena", "steady", 5, 2, SLO, budget_s=1_000, start=500, limit=20_000)
+SEARCH = CapacitySearch("arena", "steady", 5, 2, SLO, budget_s=1_000, start=500, limit=20_000)
 PROBE_S = 10.0
 
 
-def searched(outcome: Callable[[int], Outcome], search: Search = SEARCH) -> tuple[list[int], Capacity]:
+def searched(outcome: Callable[[int], Outcome], search: CapacitySearch = SEARCH) -> tuple[list[int], Capacity]:
     """Search a server of which ``outcome`` says what comes of a load; return the loads and the result."""
-    probes: list[Probe] = []
+    probes: list[SearchStep] = []
     while isinstance(step := next_step(search, probes, PROBE_S * len(probes)), int):
-        probes.append(Probe(step, outcome(step)))
+        probes.append(SearchStep(step, outcome(step)))
         assert len(probes) < 200
     return [probe.connections for probe in probes], step
 
@@ -124,12 +124,17 @@ def test_what_held_too_seldom_is_no_capacity() -> None:
     search = msgspec.structs.replace(SEARCH, budget_s=45.0)
     _, found = searched(told(500, ["held"], "spoiled", most=550), msgspec.structs.replace(search, precision=4.0))
     assert found.connections is None or found.limited_by != "arm"
-    late = [Probe(500, "held"), Probe(1_000, "unclear"), Probe(1_000, "unclear"), Probe(600, "failed")]
-    unconfirmed = next_step(search, [*late, Probe(550, "failed")], spent_s=2 * search.budget_s)
+    late = [
+        SearchStep(500, "held"),
+        SearchStep(1_000, "unclear"),
+        SearchStep(1_000, "unclear"),
+        SearchStep(600, "failed"),
+    ]
+    unconfirmed = next_step(search, [*late, SearchStep(550, "failed")], spent_s=2 * search.budget_s)
     assert unconfirmed == Capacity(500, 550, "budget", 0)
     assert isinstance(unconfirmed, Capacity)
     assert unconfirmed.words == ">= 500 (not 550; budget-limited)"
-    confirmed = next_step(search, [*late, *[Probe(500, "held")] * 2, Probe(550, "failed")], spent_s=90.0)
+    confirmed = next_step(search, [*late, *[SearchStep(500, "held")] * 2, SearchStep(550, "failed")], spent_s=90.0)
     assert confirmed == Capacity(500, 550, "arm", 2)
 
 
@@ -173,21 +178,21 @@ def held(summary: LoadSummary) -> LoadSummary:
     )
 
 
-def judged(make_run: Callable[..., Run], load: LoadSummary | None, **changes: object) -> Probe:
+def judged(make_run: Callable[..., Run], load: LoadSummary | None, **changes: object) -> SearchStep:
     changed = None if load is None else msgspec.structs.replace(load, **changes)
     return judge_probe(SEARCH, make_run(1, "gevent", load=changed, reason="the server ended"))
 
 
 def test_a_run_that_holds_the_objective(make_run: Callable[..., Run], held: LoadSummary) -> None:
-    assert judged(make_run, held) == Probe(300, "held")
+    assert judged(make_run, held) == SearchStep(300, "held")
 
 
 def test_a_run_that_does_not(make_run: Callable[..., Run], held: LoadSummary) -> None:
     found = judged(make_run, held, reach=0.99)
     assert (found.outcome, found.words) == ("failed", "reach is 0.99, not >= 0.999")
     few = msgspec.structs.replace(held.connections, connected=299, requested=300)
-    assert judged(make_run, held, connections=few) == Probe(300, "failed", "299 of 300 connected")
-    assert judged(make_run, None) == Probe(300, "unclear", "the server ended")
+    assert judged(make_run, held, connections=few) == SearchStep(300, "failed", "299 of 300 connected")
+    assert judged(make_run, None) == SearchStep(300, "unclear", "the server ended")
 
 
 @pytest.mark.parametrize(("fault", "outcome"), [("server", "unclear"), ("generator", "lost")])
@@ -199,11 +204,11 @@ def test_whose_fault_it_is_that_a_run_is_not_valid(make_run: Callable[..., Run],
     steal, behind = ["steal of 7 %"], ["2 % of the frames were read together"]
     by_machine = Validity.of([*steal, *behind], [], machine=steal, generator=behind)
     by_generator = Validity.of(behind, [], generator=behind)
-    assert judged(make_run, held, validity=by_machine, reach=0.5) == Probe(300, "spoiled", steal[0])
-    assert judged(make_run, held, validity=by_generator, reach=0.5) == Probe(300, "generator", behind[0])
-    assert judged(make_run, held, validity=Validity.of(["cold"], [])) == Probe(300, "unclear", "cold")
+    assert judged(make_run, held, validity=by_machine, reach=0.5) == SearchStep(300, "spoiled", steal[0])
+    assert judged(make_run, held, validity=by_generator, reach=0.5) == SearchStep(300, "generator", behind[0])
+    assert judged(make_run, held, validity=Validity.of(["cold"], [])) == SearchStep(300, "unclear", "cold")
     late_and_cold = judged(make_run, held, validity=Validity.of(["cold"], []), reach=0.5)
-    assert late_and_cold == Probe(300, "unclear", "cold; reach is 0.5, not >= 0.999")
+    assert late_and_cold == SearchStep(300, "unclear", "cold; reach is 0.5, not >= 0.999")
 
 
 BEHIND = Validity.of(["2 % together"], [], generator=["2 % together"])

@@ -9,8 +9,8 @@ import pytest
 
 from tests.support.server import run_server
 from tickbench.conformance.run import examine
+from tickbench.conformance.server_under_test import ServerUnderTest
 from tickbench.conformance.table import CHECKS
-from tickbench.conformance.tested_server import Subject
 from tickbench.conformance.verdict import Conformance
 from tickbench.target import target_of
 
@@ -29,7 +29,7 @@ ALLOWED_NOTES = {"unmasked", "many-fragments", "tick-numbers", "pong", "maximum-
 
 def look_at(url: str, *names: str, patience_s: float = 3.0) -> Conformance:
     checks = [check for check in CHECKS if not names or check.name in names]
-    return examine(Subject(target_of(url), patience_s=patience_s), checks, lambda _: None)
+    return examine(ServerUnderTest(target_of(url), patience_s=patience_s), checks, lambda _: None)
 
 
 def outcome(found: Conformance, level: str) -> dict[str, str | None]:

@@ -1,9 +1,9 @@
-from tickbench.conformance.first_offenders import Ledger
+from tickbench.conformance.first_offenders import FirstOffenders
 from tickbench.conformance.shapes import decode
 
 
-def seen(*texts: str) -> Ledger:
-    ledger = Ledger()
+def seen(*texts: str) -> FirstOffenders:
+    ledger = FirstOffenders()
     for text in texts:
         ledger.note_text(text, decode(text))
     return ledger
@@ -11,7 +11,7 @@ def seen(*texts: str) -> Ledger:
 
 def test_sound_messages_leave_counts_only() -> None:
     ledger = seen('[["tick",1,2,3]]', '[["tick",2,3,4],["reset_world"]]')
-    assert ledger == Ledger(messages=2, commands={"tick": 2, "reset_world": 1})
+    assert ledger == FirstOffenders(messages=2, commands={"tick": 2, "reset_world": 1})
 
 
 def test_the_first_offender_of_each_kind_is_kept() -> None:
@@ -24,7 +24,7 @@ def test_the_first_offender_of_each_kind_is_kept() -> None:
 
 
 def test_a_frame_is_blamed_once() -> None:
-    ledger = Ledger()
+    ledger = FirstOffenders()
     ledger.note_frame("a masked frame")
     ledger.note_frame("another")
     assert ledger.frame_flaw == "a masked frame"

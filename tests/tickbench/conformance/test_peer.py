@@ -9,7 +9,7 @@ from websocket import WebSocket
 
 from shared.wire.frames import Opcode, close_payload, server_frame
 from tests.support.client import client_frame as independent_frame
-from tickbench.conformance.first_offenders import Ledger
+from tickbench.conformance.first_offenders import FirstOffenders
 from tickbench.conformance.peer import (
     ClosedError,
     EndedError,
@@ -39,7 +39,7 @@ def open_line() -> Line:
     near, far = socket.socketpair()
     ws: Any = WebSocket()
     ws.sock, ws.connected = near, True
-    return Line(Peer(ws, Ledger(), lambda: NOW_US, 0.2), far)
+    return Line(Peer(ws, FirstOffenders(), lambda: NOW_US, 0.2), far)
 
 
 @pytest.fixture

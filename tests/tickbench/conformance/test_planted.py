@@ -8,8 +8,8 @@ from tests.support.server import RunningServer, run_server
 from tickbench.conformance.checks import entrance as entrance_checks
 from tickbench.conformance.checks import http as http_checks
 from tickbench.conformance.run import examine
+from tickbench.conformance.server_under_test import ServerUnderTest
 from tickbench.conformance.table import CHECKS
-from tickbench.conformance.tested_server import Subject
 from tickbench.conformance.verdict import Conformance
 from tickbench.target import target_of
 
@@ -86,7 +86,7 @@ CASES: dict[str, Case] = {
 def look_at(running: RunningServer, names: tuple[str, ...] = ()) -> Conformance:
     """Make all checks, or those of these names."""
     checks = [check for check in CHECKS if not names or check.name in names]
-    return examine(Subject(target_of(running.url), patience_s=PATIENCE_S), checks, lambda _: None)
+    return examine(ServerUnderTest(target_of(running.url), patience_s=PATIENCE_S), checks, lambda _: None)
 
 
 AT_ONCE: dict[str, dict[str, Case]] = {

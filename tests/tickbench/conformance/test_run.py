@@ -7,20 +7,20 @@ from shared.wire.target import Target
 from tickbench.conformance.check import Check, raise_flaws
 from tickbench.conformance.peer import ClosedError, EndedError, SilenceError
 from tickbench.conformance.run import examine
+from tickbench.conformance.server_under_test import ServerUnderTest
 from tickbench.conformance.table import ALIVE, CHECKS
-from tickbench.conformance.tested_server import Subject
 from tickbench.conformance.verdict import FaultError, GoneError, NotTriedError
 
 
 @pytest.fixture
-def subject() -> Iterator[Subject]:
+def subject() -> Iterator[ServerUnderTest]:
     """A server that is there, and refuses to say a word."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        yield Subject(Target("127.0.0.1", server.getsockname()[1], "/connect"), patience_s=0.05)
+        yield ServerUnderTest(Target("127.0.0.1", server.getsockname()[1], "/connect"), patience_s=0.05)
 
 
-def raising(error: Exception) -> Callable[[Subject], None]:
-    def run(_: Subject) -> None:
+def raising(error: Exception) -> Callable[[ServerUnderTest], None]:
+    def run(_: ServerUnderTest) -> None:
         raise error
 
     return run
@@ -42,7 +42,7 @@ OUTCOMES = [
 
 @pytest.mark.parametrize(("run", "level", "seen"), OUTCOMES)
 def test_what_a_check_finds(
-    subject: Subject, run: Callable[[Subject], str | None], level: str, seen: str | None
+    subject: ServerUnderTest, run: Callable[[ServerUnderTest], str | None], level: str, seen: str | None
 ) -> None:
     told: list[str] = []
     checks = [Check("first", "It is so.", run), Check("second", "It is so, too.", lambda _: None)]
@@ -52,16 +52,16 @@ def test_what_a_check_finds(
     assert told == ["first", "second"]
 
 
-def test_an_interrupt_ends_it(subject: Subject) -> None:
-    def interrupt(_: Subject) -> None:
+def test_an_interrupt_ends_it(subject: ServerUnderTest) -> None:
+    def interrupt(_: ServerUnderTest) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         examine(subject, [Check("first", "It is so.", interrupt)], lambda _: None)
 
 
-def test_who_is_gone_is_asked_no_more(subject: Subject) -> None:
-    def leave(of: Subject) -> None:
+def test_who_is_gone_is_asked_no_more(subject: ServerUnderTest) -> None:
+    def leave(of: ServerUnderTest) -> None:
         of.gone = "nobody listens any more"
         raise GoneError(of.gone)
 

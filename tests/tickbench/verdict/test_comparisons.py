@@ -9,7 +9,7 @@ import pytest
 from tickbench.compare.plan import PlannedRun
 from tickbench.compare.results import read_results
 from tickbench.compare.search import Capacity
-from tickbench.compare.suite import Search, Suite
+from tickbench.compare.suite import CapacitySearch, Suite
 from tickbench.verdict.comparisons import Comparisons, compare_all
 
 MakeResults = Callable[..., Path]
@@ -140,7 +140,7 @@ def test_all_others_have_intervals_and_no_verdict(make_results: MakeResults, blo
 
 
 def test_searches_are_told_and_can_be_compared(make_results: MakeResults, blocks: Suite) -> None:
-    search = Search("arena", "steady", 2, 1, "tick_lateness_ms.p99<=25", budget_s=900, start=500, repeats=3)
+    search = CapacitySearch("arena", "steady", 2, 1, "tick_lateness_ms.p99<=25", budget_s=900, start=500, repeats=3)
     suite = msgspec.structs.replace(blocks, searches=[search], verdicts=["arena"])
     holds = {"gevent": 1_000, "asyncio": 2_000, "asyncio:fanout=naive": 300}
 
@@ -159,7 +159,7 @@ def test_searches_are_told_and_can_be_compared(make_results: MakeResults, blocks
 def test_capacities_that_the_search_cannot_tell_apart_are_not_told_apart(
     make_results: MakeResults, blocks: Suite
 ) -> None:
-    search = Search("arena", "steady", 2, 1, "tick_lateness_ms.p99<=25", budget_s=900, start=500, repeats=3)
+    search = CapacitySearch("arena", "steady", 2, 1, "tick_lateness_ms.p99<=25", budget_s=900, start=500, repeats=3)
     suite = msgspec.structs.replace(blocks, searches=[search], verdicts=["arena"])
     holds = {"gevent": 1_199, "asyncio": 1_200}
 
@@ -174,7 +174,7 @@ def test_capacities_that_the_search_cannot_tell_apart_are_not_told_apart(
 
 @pytest.mark.parametrize("made", [16, 30])
 def test_a_search_that_is_not_over_decides_nothing(make_results: MakeResults, blocks: Suite, made: int) -> None:
-    search = Search("arena", "steady", 2, 1, "tick_lateness_ms.p99<=25", budget_s=900, start=500, repeats=3)
+    search = CapacitySearch("arena", "steady", 2, 1, "tick_lateness_ms.p99<=25", budget_s=900, start=500, repeats=3)
     suite = msgspec.structs.replace(blocks, searches=[search], verdicts=["tick_lateness_ms.p50", "arena"])
     found = compared(make_results(suite, lateness({"gevent": 1.5}), most=made))
     assert found.suppressed is not None
@@ -182,7 +182,7 @@ def test_a_search_that_is_not_over_decides_nothing(make_results: MakeResults, bl
 
 
 def test_capacities_of_which_one_is_a_lower_bound_are_not_compared(make_results: MakeResults, blocks: Suite) -> None:
-    search = Search(
+    search = CapacitySearch(
         "arena", "steady", 2, 1, "tick_lateness_ms.p99<=25", budget_s=900, start=500, limit=2_000, repeats=3
     )
     suite = msgspec.structs.replace(blocks, searches=[search], verdicts=["arena"], repeats=4)

@@ -7,7 +7,7 @@ from tickbench.compare.results import ChildRecord, Run
 from tickbench.machine.diagnosis import examine_machine
 from tickbench.machine.quiet import Quiet
 from tickbench.verdict import trust as checks
-from tickbench.verdict.trust import Check
+from tickbench.verdict.trust import MachineCheck
 
 PYTHON = (3, 13, 1)
 
@@ -49,7 +49,7 @@ PYTHON = (3, 13, 1)
         (checks.judge_python((3, 14, 2), "CPython", is_debug_build=False, has_gil=True), "warn"),
     ],
 )
-def test_findings_are_judged_and_say_what_to_do(check: Check, level: str) -> None:
+def test_findings_are_judged_and_say_what_to_do(check: MachineCheck, level: str) -> None:
     assert check.level == level
     assert level == "ok" or any(mark in check.words for mark in ":;")
 

@@ -6,8 +6,8 @@ from shared.wire.handshake import DEFAULT_ROOM
 from shared.wire.target import DEFAULT_PATH
 from tickbench.conformance.check import Check, raise_flaws
 from tickbench.conformance.peer import ClosedError, EndedError, Message, Peer, SilenceError, to_common_tick
+from tickbench.conformance.server_under_test import ServerUnderTest, read_welcome
 from tickbench.conformance.shapes import flaw
-from tickbench.conformance.tested_server import Subject, read_welcome
 from tickbench.conformance.verdict import FaultError, NotTriedError, quote
 
 TOO_EARLY = ("37", '["join"]', '["ping",1]', '["leave"]')
@@ -30,7 +30,7 @@ NAME_RIGHT = "control characters are taken out and white space is trimmed, then 
 # The upgrade
 
 
-def check_upgrade(subject: Subject) -> str | None:
+def check_upgrade(subject: ServerUnderTest) -> str | None:
     """Upgrade, and look at the answer; the library has checked the accept key."""
     headers = {str(name).lower(): str(value) for name, value in (subject.connect().ws.getheaders() or {}).items()}
     unasked = [name for name in ("sec-websocket-extensions", "sec-websocket-protocol") if name in headers]
@@ -41,7 +41,7 @@ def check_upgrade(subject: Subject) -> str | None:
 # Before new_player
 
 
-def check_new_player_first(subject: Subject) -> str | None:
+def check_new_player_first(subject: ServerUnderTest) -> str | None:
     """Say something else first."""
     flaws = []
     for pair in (TOO_EARLY[:2], TOO_EARLY[2:]):  # the third on one connection would close it
@@ -60,7 +60,7 @@ def _flaw_of_answer(peer: Peer, text: str) -> str | None:
     return None if answer.is_error else f"{text} before new_player was answered by {quote(answer.text)}"
 
 
-def check_nothing_before(subject: Subject) -> str | None:
+def check_nothing_before(subject: ServerUnderTest) -> str | None:
     """Listen to a room in which somebody is, without a word."""
     room = subject.fresh_room()
     member, stranger = subject.enter(room), subject.connect(room)
@@ -73,7 +73,7 @@ def check_nothing_before(subject: Subject) -> str | None:
     return None
 
 
-def check_new_player_limit(subject: Subject) -> str | None:
+def check_new_player_limit(subject: ServerUnderTest) -> str | None:
     """Never say who it is; the connection was opened when the run began, if it was told to."""
     peer, since = open_silent(subject)
     limit_s = NEW_PLAYER_LIMIT_S + NEW_PLAYER_SLACK_S
@@ -85,7 +85,7 @@ def check_new_player_limit(subject: Subject) -> str | None:
     return None
 
 
-def open_silent(subject: Subject) -> tuple[Peer, float]:
+def open_silent(subject: ServerUnderTest) -> tuple[Peer, float]:
     """Return a connection that says nothing, and since when; the same one if it was opened before."""
     if "silent" not in subject.samples:
         peer, since = subject.connect(), time.monotonic()
@@ -98,7 +98,7 @@ def open_silent(subject: Subject) -> tuple[Peer, float]:
 # The welcome
 
 
-def check_handshake_first(subject: Subject) -> str | None:
+def check_handshake_first(subject: ServerUnderTest) -> str | None:
     """Look at the first command that comes."""
     peer = subject.connect()
     peer.send(["new_player", "conformance"])
@@ -109,7 +109,7 @@ def check_handshake_first(subject: Subject) -> str | None:
     return None
 
 
-def check_welcome_frame(subject: Subject) -> str | None:
+def check_welcome_frame(subject: ServerUnderTest) -> str | None:
     """Look at all that comes up to the first tick frame."""
     peer = subject.enter()
     came = [*peer.welcome]
@@ -135,7 +135,7 @@ def _up_to_tick(peer: Peer) -> list[Message]:
             return came
 
 
-def check_world(subject: Subject) -> str | None:
+def check_world(subject: ServerUnderTest) -> str | None:
     """Look at the field that a newcomer gets."""
     peer = subject.enter()
     worlds = [command for message in peer.welcome for command in message.commands if command[0] == "world"]
@@ -146,7 +146,7 @@ def check_world(subject: Subject) -> str | None:
     return None
 
 
-def check_top_scores(subject: Subject) -> str | None:
+def check_top_scores(subject: ServerUnderTest) -> str | None:
     """Look at the top scores that a newcomer gets, in the room of the URL: a new one has none."""
     peer = subject.enter(subject.target.room)
     lists = [command for message in peer.welcome for command in message.named("top_scores")]
@@ -162,7 +162,7 @@ def check_top_scores(subject: Subject) -> str | None:
     return f"{len(rows)} rows; ours lists {MOST_TOP_SCORES} at most" if len(rows) > MOST_TOP_SCORES else None
 
 
-def check_player_ids(subject: Subject) -> str | None:
+def check_player_ids(subject: ServerUnderTest) -> str | None:
     """Look at the ids of two in a room."""
     room = subject.fresh_room()
     ids = [subject.enter(room, name).player_id for name in ("one", "two")]
@@ -174,7 +174,7 @@ def check_player_ids(subject: Subject) -> str | None:
 # Names
 
 
-def check_names(subject: Subject) -> str | None:
+def check_names(subject: ServerUnderTest) -> str | None:
     """Give names that have to be cleaned."""
     flaws = []
     for asked, given in NAMES.items():
@@ -187,7 +187,7 @@ def check_names(subject: Subject) -> str | None:
     return None
 
 
-def check_bad_names(subject: Subject) -> str | None:
+def check_bad_names(subject: ServerUnderTest) -> str | None:
     """Give names of which nothing, or too much, is left; another try may follow."""
     flaws = []
     for name in BAD_NAMES:
@@ -202,7 +202,7 @@ def check_bad_names(subject: Subject) -> str | None:
     return None
 
 
-def check_default_room(subject: Subject) -> str | None:
+def check_default_room(subject: ServerUnderTest) -> str | None:
     """Enter without saying which room, and the room ``main``."""
     if subject.target.path != DEFAULT_PATH:
         raise NotTriedError(f"the URL has a path of its own, {subject.target.path}")

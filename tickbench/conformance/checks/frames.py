@@ -6,7 +6,7 @@ from contextlib import suppress
 from shared.wire.frames import CloseCode, Opcode, close_payload
 from tickbench.conformance.check import Check, raise_flaws
 from tickbench.conformance.peer import ClosedError, EndedError, Peer, SilenceError, client_frame
-from tickbench.conformance.tested_server import Subject
+from tickbench.conformance.server_under_test import ServerUnderTest
 from tickbench.conformance.verdict import FaultError, quote
 
 RESERVED_BITS = {f"reserved bit {bit}": client_frame(Opcode.TEXT, b"37", reserved=4 >> bit - 1) for bit in (1, 2, 3)}
@@ -27,7 +27,7 @@ ECHOED_CODES = (1000, 1001, 3000, 4999)
 BAD_CODES = (0, 999, 1005, 1006, 1015, 2999, 5000)
 
 
-def check_unmasked(subject: Subject) -> str | None:
+def check_unmasked(subject: ServerUnderTest) -> str | None:
     """Send a frame that is not masked; a server may take it, since aiohttp's reader does."""
     peer = subject.enter()
     peer.send_raw(client_frame(Opcode.TEXT, PING_TEXT, masked=False))
@@ -40,31 +40,31 @@ def check_unmasked(subject: Subject) -> str | None:
     return "an unmasked frame is taken; RFC 6455 has a server close with 1002"
 
 
-def check_reserved_bits(subject: Subject) -> str | None:
+def check_reserved_bits(subject: ServerUnderTest) -> str | None:
     """Set bits that no extension was agreed on for."""
     _check_protocol_errors(subject, RESERVED_BITS)
     return None
 
 
-def check_reserved_opcodes(subject: Subject) -> str | None:
+def check_reserved_opcodes(subject: ServerUnderTest) -> str | None:
     """Send frames of kinds that there are not."""
     _check_protocol_errors(subject, RESERVED_OPCODES)
     return None
 
 
-def check_bad_controls(subject: Subject) -> str | None:
+def check_bad_controls(subject: ServerUnderTest) -> str | None:
     """Send control frames in fragments, or too long."""
     _check_protocol_errors(subject, BAD_CONTROLS)
     return None
 
 
-def check_bad_fragments(subject: Subject) -> str | None:
+def check_bad_fragments(subject: ServerUnderTest) -> str | None:
     """Send fragments that belong to nothing."""
     _check_protocol_errors(subject, BAD_FRAGMENTS)
     return None
 
 
-def _check_protocol_errors(subject: Subject, cases: Mapping[str, bytes]) -> None:
+def _check_protocol_errors(subject: ServerUnderTest, cases: Mapping[str, bytes]) -> None:
     right = "close 1002"
     flaws: list[str | None] = []
     for what, data in cases.items():
@@ -79,7 +79,7 @@ def _check_protocol_errors(subject: Subject, cases: Mapping[str, bytes]) -> None
     raise_flaws(flaws, right)
 
 
-def check_fragments(subject: Subject) -> str | None:
+def check_fragments(subject: ServerUnderTest) -> str | None:
     """Send a message in three fragments with a ping in between."""
     peer = subject.enter()
     parts = [PING_TEXT[:3], PING_TEXT[3:6], PING_TEXT[6:]]
@@ -89,7 +89,7 @@ def check_fragments(subject: Subject) -> str | None:
     return None
 
 
-def check_pieces(subject: Subject) -> str | None:
+def check_pieces(subject: ServerUnderTest) -> str | None:
     """Send a frame byte by byte."""
     peer = subject.enter()
     data = client_frame(Opcode.TEXT, PING_TEXT)
@@ -107,7 +107,7 @@ def _send_for_pong(peer: Peer, data: bytes, what: str) -> None:
         raise FaultError(f"{what}: {error}", "a pong") from error
 
 
-def check_many_fragments(subject: Subject) -> str | None:
+def check_many_fragments(subject: ServerUnderTest) -> str | None:
     """Send a message in very many fragments; a server may take it, since aiohttp's reader does."""
     peer = subject.enter()
     middle = client_frame(Opcode.CONTINUATION, b" ", fin=False) * MANY_FRAGMENTS
@@ -123,7 +123,7 @@ def check_many_fragments(subject: Subject) -> str | None:
     return f"a message in {MANY_FRAGMENTS} fragments is taken"
 
 
-def check_close_echo(subject: Subject) -> str | None:
+def check_close_echo(subject: ServerUnderTest) -> str | None:
     """Close with codes that may be used."""
     cases = {code: close_payload(code, "bye") for code in ECHOED_CODES}
     flaws = [_flaw_of_close(subject.enter(), payload, code) for code, payload in cases.items()]
@@ -132,7 +132,7 @@ def check_close_echo(subject: Subject) -> str | None:
     return None
 
 
-def check_close_code(subject: Subject) -> str | None:
+def check_close_code(subject: ServerUnderTest) -> str | None:
     """Close with codes that must not be used."""
     flaws = (_flaw_of_close(subject.enter(), close_payload(code), CloseCode.PROTOCOL_ERROR) for code in BAD_CODES)
     raise_flaws(flaws, "close 1002")
@@ -150,7 +150,7 @@ def _flaw_of_close(peer: Peer, payload: bytes, code: int) -> str | None:
     return None if answered == code else f"{what}: {closed}"
 
 
-def check_control_ping(subject: Subject) -> str | None:
+def check_control_ping(subject: ServerUnderTest) -> str | None:
     """Send a ping frame."""
     peer = subject.enter()
     flaws = [_flaw_of_pong(peer, payload) for payload in (b"tickbench", b"", b"\x00\xff" * 62)]

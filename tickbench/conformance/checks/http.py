@@ -6,9 +6,9 @@ import time
 from collections.abc import Mapping
 from urllib.parse import quote as quote_url
 
-from tickbench.conformance.asking import Answer
+from tickbench.conformance.asking import HttpAnswer
 from tickbench.conformance.check import Check, raise_flaws
-from tickbench.conformance.tested_server import Subject
+from tickbench.conformance.server_under_test import ServerUnderTest
 from tickbench.conformance.verdict import FaultError, NotTriedError
 
 Headers = Mapping[str, str | None]
@@ -43,7 +43,7 @@ HALF_HANDSHAKE_S = 5.0
 HALF_HANDSHAKE_SLACK_S = 3.0
 
 
-def check_healthz(subject: Subject) -> str | None:
+def check_healthz(subject: ServerUnderTest) -> str | None:
     """Ask for /healthz."""
     answer = subject.request("/healthz")
     if answer.status != 200:
@@ -51,7 +51,7 @@ def check_healthz(subject: Subject) -> str | None:
     return None
 
 
-def check_stats(subject: Subject) -> str | None:
+def check_stats(subject: ServerUnderTest) -> str | None:
     """Ask for /stats, which a server may do without."""
     stats = subject.stats()
     if stats is None:
@@ -60,14 +60,14 @@ def check_stats(subject: Subject) -> str | None:
     return f"/stats lacks {', '.join(missing)}: {LOST_WITHOUT_STATS}" if missing else None
 
 
-def check_unknown_path(subject: Subject) -> str | None:
+def check_unknown_path(subject: ServerUnderTest) -> str | None:
     """Ask for paths that there are not."""
     paths = ("/nowhere", f"{subject.target.path}/nowhere")
     raise_flaws((_flaw(f"GET {path}", subject.request(path), 404) for path in paths), "HTTP 404")
     return None
 
 
-def check_unknown_path_upgrade(subject: Subject) -> str | None:
+def check_unknown_path_upgrade(subject: ServerUnderTest) -> str | None:
     """Ask for an upgrade where there is no WebSocket."""
     paths = ("/nowhere", f"{subject.target.path}/nowhere")
     flaws = (_flaw(f"GET {path} with upgrade headers", subject.upgrade(path), 404) for path in paths)
@@ -75,7 +75,7 @@ def check_unknown_path_upgrade(subject: Subject) -> str | None:
     return None
 
 
-def check_method(subject: Subject) -> str | None:
+def check_method(subject: ServerUnderTest) -> str | None:
     """Use other methods than GET."""
     path = subject.target.path
     flaws = [_flaw(f"{method} {path}", subject.request(path, method=method), 405) for method in METHODS]
@@ -84,7 +84,7 @@ def check_method(subject: Subject) -> str | None:
     return None
 
 
-def check_upgrade_required(subject: Subject) -> str | None:
+def check_upgrade_required(subject: ServerUnderTest) -> str | None:
     """Ask without upgrade headers, or in another version."""
     flaws = []
     for what, headers in NOT_UPGRADES.items():
@@ -96,19 +96,19 @@ def check_upgrade_required(subject: Subject) -> str | None:
     return None
 
 
-def check_key(subject: Subject) -> str | None:
+def check_key(subject: ServerUnderTest) -> str | None:
     """Ask with keys that are none."""
     raise_flaws(_refusals(subject, BAD_KEYS, 400), "HTTP 400")
     return None
 
 
-def check_bad_request(subject: Subject) -> str | None:
+def check_bad_request(subject: ServerUnderTest) -> str | None:
     """Ask without a Host, or with a body."""
     raise_flaws(_refusals(subject, BAD_REQUESTS, 400), "HTTP 400")
     return None
 
 
-def check_foreign_origin(subject: Subject) -> str | None:
+def check_foreign_origin(subject: ServerUnderTest) -> str | None:
     """Ask as pages of others do."""
     origins = {f"Origin: {origin}": origin.format(host=subject.target.host) for origin in FOREIGN_ORIGINS}
     cases: dict[str, Headers] = {what: {"Origin": origin} for what, origin in origins.items()}
@@ -116,7 +116,7 @@ def check_foreign_origin(subject: Subject) -> str | None:
     return None
 
 
-def check_own_origin(subject: Subject) -> str | None:
+def check_own_origin(subject: ServerUnderTest) -> str | None:
     """Ask as the server's own page does."""
     origin = f"http://{subject.target.authority}"
     answer = subject.upgrade(subject.target.in_room(subject.fresh_room()).resource, {"Origin": origin})
@@ -125,7 +125,7 @@ def check_own_origin(subject: Subject) -> str | None:
     return None
 
 
-def check_room_name(subject: Subject) -> str | None:
+def check_room_name(subject: ServerUnderTest) -> str | None:
     """Ask for rooms by names that are none, and by some that are unusual."""
     path = subject.target.path
     flaws = [_flaw(f"?room={name}", subject.upgrade(f"{path}?room={name}"), 404) for name in BAD_ROOMS]
@@ -138,7 +138,7 @@ def check_room_name(subject: Subject) -> str | None:
     return None
 
 
-def check_refusal_order(subject: Subject) -> str | None:
+def check_refusal_order(subject: ServerUnderTest) -> str | None:
     """Do several things wrong at once: the first in the protocol's order is answered."""
     path = subject.target.path
     bad_key, foreign = {"Sec-WebSocket-Key": SHORT_KEY}, {"Origin": "http://evil.example"}
@@ -153,7 +153,7 @@ def check_refusal_order(subject: Subject) -> str | None:
     return None
 
 
-def check_half_handshake(subject: Subject) -> str | None:
+def check_half_handshake(subject: ServerUnderTest) -> str | None:
     """Begin a request and say no more; the connection was opened when the run began, if it was told to."""
     sock, since = open_half_handshake(subject)
     limit_s = HALF_HANDSHAKE_S + HALF_HANDSHAKE_SLACK_S
@@ -168,7 +168,7 @@ def check_half_handshake(subject: Subject) -> str | None:
     return None
 
 
-def open_half_handshake(subject: Subject) -> tuple[socket.socket, float]:
+def open_half_handshake(subject: ServerUnderTest) -> tuple[socket.socket, float]:
     """Return a connection on which half a request was said, and since when; the same one if it was opened before."""
     if "half" in subject.samples:
         opened: tuple[socket.socket, float] = subject.samples["half"]
@@ -180,7 +180,7 @@ def open_half_handshake(subject: Subject) -> tuple[socket.socket, float]:
     return sock, since
 
 
-def check_busy(subject: Subject) -> str | None:
+def check_busy(subject: ServerUnderTest) -> str | None:
     """Look at the first 503 of the run, if there was one."""
     if subject.busy is None:
         raise NotTriedError("the server had room for everybody")
@@ -189,16 +189,16 @@ def check_busy(subject: Subject) -> str | None:
     return None
 
 
-def _refusals(subject: Subject, cases: Mapping[str, Headers], status: int) -> list[str | None]:
+def _refusals(subject: ServerUnderTest, cases: Mapping[str, Headers], status: int) -> list[str | None]:
     resource = subject.target.in_room(subject.fresh_room()).resource
     return [_flaw(what, subject.upgrade(resource, headers), status) for what, headers in cases.items()]
 
 
-def _flaw(what: str, answer: Answer, status: int) -> str | None:
+def _flaw(what: str, answer: HttpAnswer, status: int) -> str | None:
     return None if answer.status == status else f"{what}: {answer}"
 
 
-def _need_place(answer: Answer) -> None:
+def _need_place(answer: HttpAnswer) -> None:
     if answer.status == 503:
         raise NotTriedError(f"the server has no place: {answer}")
 

@@ -2,7 +2,7 @@
 
 from tickbench.conformance.check import Check
 from tickbench.conformance.peer import Peer
-from tickbench.conformance.tested_server import Subject
+from tickbench.conformance.server_under_test import ServerUnderTest
 from tickbench.conformance.tracked_player import NothingShownError, join, ride_with, try_often
 from tickbench.conformance.verdict import FaultError
 
@@ -11,7 +11,7 @@ UNDER_WAY = "the first move may have been under way when the keys came"
 OTHER_INTEGERS = (0, 13, 32, 36, 41, -37, 2**40)
 
 
-def check_turn(subject: Subject) -> str | None:
+def check_turn(subject: ServerUnderTest) -> str | None:
     """Turn aside."""
     right = "the next move turns the snake"
 
@@ -33,32 +33,32 @@ def check_turn(subject: Subject) -> str | None:
     return None
 
 
-def check_turn_back(subject: Subject) -> str | None:
+def check_turn_back(subject: ServerUnderTest) -> str | None:
     """Turn straight back."""
     _check_straight(subject, ["back", "back"], "a key straight back is dropped")
     return None
 
 
-def check_same_direction(subject: Subject) -> str | None:
+def check_same_direction(subject: ServerUnderTest) -> str | None:
     """Press the key of the direction that it has."""
     _check_straight(subject, ["ahead", "ahead"], "a key of the same direction is dropped")
     return None
 
 
-def check_other_integers(subject: Subject) -> str | None:
+def check_other_integers(subject: ServerUnderTest) -> str | None:
     """Press keys that are no arrows."""
     _check_straight(subject, OTHER_INTEGERS, "any other bare integer is ignored")
     return None
 
 
-def check_keys_without_snake(subject: Subject) -> str | None:
+def check_keys_without_snake(subject: ServerUnderTest) -> str | None:
     """Press arrow keys before joining."""
     _check_straight(subject, (), "a key is ignored while one's snake is not in the field", keys_before=ALL_KEYS)
     return None
 
 
 def _check_straight(
-    subject: Subject, keys: list[str] | tuple[int, ...], right: str, keys_before: tuple[int, ...] = ()
+    subject: ServerUnderTest, keys: list[str] | tuple[int, ...], right: str, keys_before: tuple[int, ...] = ()
 ) -> None:
     """Send keys that must change nothing, and see the snake go straight on."""
 
@@ -93,7 +93,7 @@ def _press_early(peer: Peer, keys: tuple[int, ...], right: str) -> None:
         raise FaultError(f"keys {list(keys)} without a snake were answered by {errors[0]}", right)
 
 
-def check_waiting_turns(subject: Subject) -> str | None:
+def check_waiting_turns(subject: ServerUnderTest) -> str | None:
     """Send four keys between two moves: two wait, each measured against the last that waits."""
     ways = ["side", "other", "back", "other"]
 

@@ -4,7 +4,7 @@ import json
 
 from tickbench.conformance.check import Check, raise_flaws
 from tickbench.conformance.peer import Peer
-from tickbench.conformance.tested_server import Subject
+from tickbench.conformance.server_under_test import ServerUnderTest
 from tickbench.conformance.ticks import FAR_US, NO_CLOCK_US
 from tickbench.conformance.verdict import FaultError, quote
 
@@ -15,7 +15,7 @@ ECHOED = ("0", "-1", "1.5", "-0.25", "1e-7", "1700000000000.125", str(2**53 - 1)
 """t, as it is sent; every language has these numbers."""
 
 
-def check_pong(subject: Subject) -> str | None:
+def check_pong(subject: ServerUnderTest) -> str | None:
     """Ping right behind tick frames: the answer comes before the next."""
     peer = subject.enter()
     prompt, answer, tried = 0, "", 0
@@ -36,7 +36,7 @@ def check_pong(subject: Subject) -> str | None:
     return None if prompt > tried // 2 else f"{tried - prompt} of {tried} pings were answered behind the next tick only"
 
 
-def check_pong_echo(subject: Subject) -> str | None:
+def check_pong_echo(subject: ServerUnderTest) -> str | None:
     """Ping with all kinds of numbers."""
     peer = subject.enter()
     raise_flaws((_echo_flaw(peer, t) for t in ECHOED), "t comes back as it was")
@@ -51,7 +51,7 @@ def _echo_flaw(peer: Peer, t: str) -> str | None:
     return None if is_same else f"t = {t} came back as {quote(pong)}"
 
 
-def check_pong_time(subject: Subject) -> str | None:
+def check_pong_time(subject: ServerUnderTest) -> str | None:
     """Compare the server's clock with ours while it answers."""
     peer = subject.enter()
     before_us = subject.now_us()

@@ -7,8 +7,8 @@ from typing import NamedTuple
 from tickbench.conformance.check import Check
 from tickbench.conformance.field import BODY, HEAD, TAIL, Field
 from tickbench.conformance.peer import Message, to_common_tick
-from tickbench.conformance.tested_server import Subject
-from tickbench.conformance.tracked_player import NothingShownError, Rider, is_birth_of, join, try_often
+from tickbench.conformance.server_under_test import ServerUnderTest
+from tickbench.conformance.tracked_player import NothingShownError, TrackedPlayer, is_birth_of, join, try_often
 from tickbench.conformance.verdict import FaultError, NotTriedError, quote
 
 LONGEST_RIDE_S = 30.0
@@ -23,7 +23,7 @@ GAME_OVER = " >>> GAME OVER <<< "
 # Birth
 
 
-def check_join(subject: Subject) -> str | None:
+def check_join(subject: ServerUnderTest) -> str | None:
     """Join, and look at the birth."""
     peer = subject.enter(name="Ada")
     peer.send(["join"])
@@ -41,7 +41,7 @@ def check_join(subject: Subject) -> str | None:
     return None
 
 
-def check_join_again(subject: Subject) -> str | None:
+def check_join_again(subject: ServerUnderTest) -> str | None:
     """Join while the snake lives."""
     right = "join is ignored while the snake lives"
 
@@ -63,7 +63,7 @@ def check_join_again(subject: Subject) -> str | None:
     return None
 
 
-def check_living_players(subject: Subject) -> str | None:
+def check_living_players(subject: ServerUnderTest) -> str | None:
     """Enter while somebody plays: a newcomer knows of the same living players."""
 
     def attempt() -> None:
@@ -76,7 +76,7 @@ def check_living_players(subject: Subject) -> str | None:
     return None
 
 
-def check_world_current(subject: Subject) -> str | None:
+def check_world_current(subject: ServerUnderTest) -> str | None:
     """Enter while somebody plays: a newcomer draws the same field."""
 
     def attempt() -> None:
@@ -91,7 +91,7 @@ def check_world_current(subject: Subject) -> str | None:
     return None
 
 
-def _meet(subject: Subject) -> tuple[Field, Field]:
+def _meet(subject: ServerUnderTest) -> tuple[Field, Field]:
     """Return the fields that a player and a newcomer draw after the same tick."""
     room = subject.fresh_room()
     old = join(subject, room).peer
@@ -119,7 +119,7 @@ class Death(NamedTuple):
     """Instead of its own birth, though nobody else lived."""
 
 
-def take_death(subject: Subject) -> Death:
+def take_death(subject: ServerUnderTest) -> Death:
     """Ride against the nearest wall, then join again; the same death for all checks, for it takes a while."""
     if "death" not in subject.samples:
         subject.samples["death"] = _die(subject)
@@ -127,7 +127,7 @@ def take_death(subject: Subject) -> Death:
     return death
 
 
-def _die(subject: Subject) -> Death:
+def _die(subject: ServerUnderTest) -> Death:
     rider = join(subject)
     message = _ride_to_death(subject, rider)
     field = rider.peer.field
@@ -147,7 +147,7 @@ def _die(subject: Subject) -> Death:
     return Death(message, was_alone, any(GAME_OVER.strip() in row for row in rows), births, refusal)
 
 
-def check_game_over(subject: Subject) -> str | None:
+def check_game_over(subject: ServerUnderTest) -> str | None:
     """Ride against the nearest wall, then join again."""
     death = take_death(subject)
     if not death.message.named("top_scores"):
@@ -158,7 +158,7 @@ def check_game_over(subject: Subject) -> str | None:
     return None
 
 
-def _ride_to_death(subject: Subject, rider: Rider) -> Message:
+def _ride_to_death(subject: ServerUnderTest, rider: TrackedPlayer) -> Message:
     way = min(("ahead", "side", "other"), key=lambda way: rider.room_ahead(rider.key(way)))
     if rider.room_ahead(rider.key(way)) * subject.period_s > LONGEST_RIDE_S:
         raise NotTriedError(f"the nearest wall is more than {LONGEST_RIDE_S:g} s away")
@@ -173,7 +173,7 @@ def _ride_to_death(subject: Subject, rider: Rider) -> Message:
     raise NotTriedError(f"the snake lived for {LONGEST_RIDE_S:g} s, on its way to a wall or before it")
 
 
-def check_new_round(subject: Subject) -> str | None:
+def check_new_round(subject: ServerUnderTest) -> str | None:
     """Be the last to die, then join again: the field says so, and is reset."""
     death = take_death(subject)
     if not death.was_alone:
@@ -189,7 +189,7 @@ def check_new_round(subject: Subject) -> str | None:
     return None
 
 
-def check_leaver(subject: Subject) -> str | None:
+def check_leaver(subject: ServerUnderTest) -> str | None:
     """Leave while the snake lives."""
     right = "a leaver's snake dies at the next tick"
 
@@ -214,7 +214,7 @@ def check_leaver(subject: Subject) -> str | None:
     return None
 
 
-def _turn_to_the_open(rider: Rider) -> None:
+def _turn_to_the_open(rider: TrackedPlayer) -> None:
     """Have as long a way ahead as there is, so that no wall does what the leave should."""
     way = max(("ahead", "side", "other"), key=lambda way: rider.room_ahead(rider.key(way)))
     rider.send_keys([way] if way != "ahead" else [])
@@ -222,7 +222,7 @@ def _turn_to_the_open(rider: Rider) -> None:
     _need_life(rider)
 
 
-def check_maximum_players(subject: Subject) -> str | None:
+def check_maximum_players(subject: ServerUnderTest) -> str | None:
     """Let one more join than may, all before the same tick; he is told so, as often as he asks, and not closed."""
     room = subject.fresh_room()
     *peers, last = (subject.enter(room) for _ in range(MOST_PLAYERS + 1))
@@ -244,7 +244,7 @@ def check_maximum_players(subject: Subject) -> str | None:
     return None
 
 
-def _need_life(rider: Rider) -> None:
+def _need_life(rider: TrackedPlayer) -> None:
     if rider.is_dead:
         raise NothingShownError("the snake died too early")
 

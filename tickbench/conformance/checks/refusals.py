@@ -3,7 +3,7 @@
 from shared.wire.frames import Opcode
 from tickbench.conformance.check import Check, raise_flaws
 from tickbench.conformance.peer import ClosedError, EndedError, Peer, SilenceError, client_frame, declared_frame
-from tickbench.conformance.tested_server import Subject
+from tickbench.conformance.server_under_test import ServerUnderTest
 from tickbench.conformance.verdict import FaultError, quote
 
 NOT_JSON = ("", "not json", "[1,2", '["join"]]', "'join'")
@@ -20,31 +20,31 @@ LIVELY = 50
 FLOOD = 300
 
 
-def check_not_json(subject: Subject) -> str | None:
+def check_not_json(subject: ServerUnderTest) -> str | None:
     """Say what is no JSON."""
     _check_errors(subject, NOT_JSON)
     return None
 
 
-def check_unknown_command(subject: Subject) -> str | None:
+def check_unknown_command(subject: ServerUnderTest) -> str | None:
     """Say what is no command."""
     _check_errors(subject, UNKNOWN)
     return None
 
 
-def check_wrong_arguments(subject: Subject) -> str | None:
+def check_wrong_arguments(subject: ServerUnderTest) -> str | None:
     """Say commands with arguments that they have not."""
     _check_errors(subject, WRONG_ARGUMENTS)
     return None
 
 
-def check_second_new_player(subject: Subject) -> str | None:
+def check_second_new_player(subject: ServerUnderTest) -> str | None:
     """Say who it is again."""
     _check_errors(subject, ('["new_player","again"]',))
     return None
 
 
-def _check_errors(subject: Subject, texts: tuple[str, ...]) -> None:
+def _check_errors(subject: ServerUnderTest, texts: tuple[str, ...]) -> None:
     flaws = []
     for first in range(0, len(texts), 2):  # the third on one connection would close it
         peer = subject.enter()
@@ -63,7 +63,7 @@ def _flaw_of_answer(peer: Peer, text: str) -> str | None:
     return None if answer.is_error else f"{what} was answered by {quote(answer.text)}"
 
 
-def check_third_fault(subject: Subject) -> str | None:
+def check_third_fault(subject: ServerUnderTest) -> str | None:
     """Err three times: the first two are answered."""
     peer = subject.enter()
     for _ in range(2):
@@ -78,7 +78,7 @@ def check_third_fault(subject: Subject) -> str | None:
     return None
 
 
-def check_too_large(subject: Subject) -> str | None:
+def check_too_large(subject: ServerUnderTest) -> str | None:
     """Say a message over 4 KiB, in one frame and in two; and one that only declares it."""
     halves = client_frame(Opcode.TEXT, HALF, fin=False) + client_frame(Opcode.CONTINUATION, HALF)
     _check_close(subject.enter(), halves, 1009, "a message over 4 KiB in two frames")
@@ -87,7 +87,7 @@ def check_too_large(subject: Subject) -> str | None:
     return None
 
 
-def check_large(subject: Subject) -> str | None:
+def check_large(subject: ServerUnderTest) -> str | None:
     """Say a message of just 4 KiB."""
     peer = subject.enter()
     peer.send_text('["ping",1]'.ljust(LARGEST_BYTES))
@@ -98,20 +98,20 @@ def check_large(subject: Subject) -> str | None:
     return None
 
 
-def check_binary(subject: Subject) -> str | None:
+def check_binary(subject: ServerUnderTest) -> str | None:
     """Say something in binary."""
     _check_close(subject.enter(), client_frame(Opcode.BINARY, b"37"), 1003, "a binary message")
     return None
 
 
-def check_flood(subject: Subject) -> str | None:
+def check_flood(subject: ServerUnderTest) -> str | None:
     """Say much more in a second than anybody may."""
     _check_close(subject.enter(), PING * FLOOD, 1008, f"{FLOOD} messages at once")
     _check_close(subject.enter(), client_frame(Opcode.PING, b"x") * FLOOD, 1008, f"{FLOOD} control pings at once")
     return None
 
 
-def check_lively(subject: Subject) -> str | None:
+def check_lively(subject: ServerUnderTest) -> str | None:
     """Say as much in a second as anybody may."""
     peer = subject.enter()
     peer.send_raw(PING * LIVELY)
@@ -125,7 +125,7 @@ def check_lively(subject: Subject) -> str | None:
     return None
 
 
-def check_utf8(subject: Subject) -> str | None:
+def check_utf8(subject: ServerUnderTest) -> str | None:
     """Say text that is none."""
     for text in (b'["new_player","\xff"]', b'"\xed\xa0\x80"', b'"\xc0\xaf"'):
         _check_close(subject.enter(), client_frame(Opcode.TEXT, text), 1007, f"invalid UTF-8 ({text!r})")

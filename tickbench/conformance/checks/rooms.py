@@ -2,8 +2,8 @@
 
 from tickbench.conformance.check import Check
 from tickbench.conformance.peer import Message
+from tickbench.conformance.server_under_test import ServerUnderTest
 from tickbench.conformance.shapes import ARGUMENTS
-from tickbench.conformance.tested_server import Subject
 from tickbench.conformance.verdict import FaultError, quote
 
 LISTEN_TICKS = 3
@@ -13,7 +13,7 @@ PERSONAL = {"handshake", "error", "pong"}
 """Commands that are for one connection alone."""
 
 
-def check_rooms(subject: Subject) -> str | None:
+def check_rooms(subject: ServerUnderTest) -> str | None:
     """Play in one room and listen in another."""
     loud, quiet = subject.enter(name=LOUD), subject.enter()
     quiet.next_tick()
@@ -29,7 +29,7 @@ def check_rooms(subject: Subject) -> str | None:
     return None
 
 
-def check_personal(subject: Subject) -> str | None:
+def check_personal(subject: ServerUnderTest) -> str | None:
     """Ping, err and enter while another listens in the same room."""
     room = subject.fresh_room()
     quiet, loud = subject.enter(room), subject.enter(room)
@@ -52,7 +52,7 @@ def _blame(heard: list[Message], names: set[str], where: str, right: str) -> Non
 # What all messages must be
 
 
-def check_commands(subject: Subject) -> str | None:
+def check_commands(subject: ServerUnderTest) -> str | None:
     """Look whether every message so far was an array of commands."""
     _provoke(subject)
     if subject.ledger.not_commands:
@@ -60,7 +60,7 @@ def check_commands(subject: Subject) -> str | None:
     return None
 
 
-def check_compact(subject: Subject) -> str | None:
+def check_compact(subject: ServerUnderTest) -> str | None:
     """Look whether there was white space in any message so far."""
     _provoke(subject)
     if subject.ledger.spaced:
@@ -68,7 +68,7 @@ def check_compact(subject: Subject) -> str | None:
     return None
 
 
-def check_arguments(subject: Subject) -> str | None:
+def check_arguments(subject: ServerUnderTest) -> str | None:
     """Look whether the arguments of every known command so far were as in the table."""
     _provoke(subject)
     flaws = subject.ledger.flaws
@@ -79,14 +79,14 @@ def check_arguments(subject: Subject) -> str | None:
     return f"never seen: {', '.join(unseen)}" if unseen else None
 
 
-def check_known(subject: Subject) -> str | None:
+def check_known(subject: ServerUnderTest) -> str | None:
     """Look whether all commands so far were known."""
     _provoke(subject)
     unknown = subject.ledger.unknown
     return f"commands that clients ignore: {', '.join(unknown.values())}" if unknown else None
 
 
-def check_frames(subject: Subject) -> str | None:
+def check_frames(subject: ServerUnderTest) -> str | None:
     """Look whether every frame so far was a server's."""
     _provoke(subject)
     if subject.ledger.frame_flaw:
@@ -94,7 +94,7 @@ def check_frames(subject: Subject) -> str | None:
     return None
 
 
-def _provoke(subject: Subject) -> None:
+def _provoke(subject: ServerUnderTest) -> None:
     """See to it that there are messages to look at: what other checks provoked, and a short visit."""
     if "visit" in subject.samples:
         return

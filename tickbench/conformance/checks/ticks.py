@@ -10,7 +10,7 @@ from typing import NamedTuple
 from tickbench.conformance import ticks
 from tickbench.conformance.check import Check
 from tickbench.conformance.peer import Message, Peer, SilenceError
-from tickbench.conformance.tested_server import Subject
+from tickbench.conformance.server_under_test import ServerUnderTest
 from tickbench.conformance.ticks import SeenTick
 from tickbench.conformance.verdict import FaultError, NotTriedError, quote
 
@@ -41,7 +41,7 @@ def ticks_of(messages: Sequence[Message]) -> list[SeenTick]:
     return [tick for message in messages if (tick := message.tick)]
 
 
-def take_sample(subject: Subject) -> Sample:
+def take_sample(subject: ServerUnderTest) -> Sample:
     """
     Listen; the same sample for all checks.
 
@@ -55,14 +55,14 @@ def take_sample(subject: Subject) -> Sample:
     return sample
 
 
-def _sample(subject: Subject) -> Sample:
+def _sample(subject: ServerUnderTest) -> Sample:
     if "ticks" not in subject.samples:
         subject.samples["ticks"] = listen(subject)
     sample: Sample = subject.samples["ticks"]
     return sample
 
 
-def listen(subject: Subject) -> Sample:
+def listen(subject: ServerUnderTest) -> Sample:
     """Let two listen until each has some ticks, or it takes too long; then let one of them join, and go on."""
     room = subject.fresh_room()
     ours, theirs = subject.enter(room), subject.enter(room)
@@ -75,7 +75,7 @@ def listen(subject: Subject) -> Sample:
     return sample
 
 
-def _hear(subject: Subject, heard: dict[Peer, list[Message]], ticks_each: int) -> None:
+def _hear(subject: ServerUnderTest, heard: dict[Peer, list[Message]], ticks_each: int) -> None:
     until = time.monotonic() + min(LONGEST_SAMPLE_S, subject.patience_s + ticks_each * subject.period_s)
     while time.monotonic() < until and min(len(ticks_of(came)) for came in heard.values()) < ticks_each:
         for peer in select.select(list(heard), [], [], max(0.0, until - time.monotonic()))[0]:
@@ -87,7 +87,7 @@ def _take_one(peer: Peer, came: list[Message]) -> None:
         came.append(peer.next(0.05))
 
 
-def check_every_tick(subject: Subject) -> str | None:
+def check_every_tick(subject: ServerUnderTest) -> str | None:
     """Count the frames, those of a room in which nobody plays above all."""
     right = "one tick frame a room and tick, also when nothing changed"
     sample = _sample(subject)
@@ -108,7 +108,7 @@ def check_every_tick(subject: Subject) -> str | None:
     return None
 
 
-def check_tick_first(subject: Subject) -> str | None:
+def check_tick_first(subject: ServerUnderTest) -> str | None:
     """Look where in its frame the tick stands."""
     for message in take_sample(subject).ours:
         if message.tick and message.commands[0][0] != "tick":
@@ -116,7 +116,7 @@ def check_tick_first(subject: Subject) -> str | None:
     return None
 
 
-def check_numbers(subject: Subject) -> str | None:
+def check_numbers(subject: ServerUnderTest) -> str | None:
     """Look how n grows."""
     seen = take_sample(subject).ticks
     if flaw := ticks.numbers_flaw(seen):
@@ -126,7 +126,7 @@ def check_numbers(subject: Subject) -> str | None:
     return ticks.skips(seen)
 
 
-def check_due_grid(subject: Subject) -> str | None:
+def check_due_grid(subject: ServerUnderTest) -> str | None:
     """Look at the due times."""
     sample = take_sample(subject)
     if flaw := ticks.grid_flaw(sample.ticks, sample.rate_hz):
@@ -137,7 +137,7 @@ def check_due_grid(subject: Subject) -> str | None:
     return None
 
 
-def check_sent_us(subject: Subject) -> str | None:
+def check_sent_us(subject: ServerUnderTest) -> str | None:
     """Look when frames were built."""
     sample = take_sample(subject)
     flaw = ticks.sent_flaw(sample.ticks) or ticks.arrival_flaw(sample.ticks, same_host=subject.is_on_this_host)
@@ -146,7 +146,7 @@ def check_sent_us(subject: Subject) -> str | None:
     return ticks.arrival_note(sample.ticks)
 
 
-def check_same_bytes(subject: Subject) -> str | None:
+def check_same_bytes(subject: ServerUnderTest) -> str | None:
     """Compare what the two got."""
     sample = take_sample(subject)
     theirs = ticks_of(sample.theirs)
@@ -157,7 +157,7 @@ def check_same_bytes(subject: Subject) -> str | None:
     return None
 
 
-def check_goes_on(subject: Subject) -> str | None:
+def check_goes_on(subject: ServerUnderTest) -> str | None:
     """Leave a room empty for a while and come back: the ticks of both stays are on one grid."""
     room = subject.fresh_room()
     first = subject.enter(room)

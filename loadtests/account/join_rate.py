@@ -7,18 +7,18 @@ from typing import NamedTuple, Self
 US_A_SECOND = 1e6
 
 
-class Rush(NamedTuple):
+class JoinRate(NamedTuple):
     """Connections that were begun while it was measured, and got their first tick frame; times in microseconds."""
 
     connected: int
     first_started_us: int
     last_connected_us: int
 
-    def joined(self, other: Self) -> Rush:
+    def joined(self, other: Self) -> JoinRate:
         """Return both as one."""
         if not self.connected or not other.connected:
             return self if self.connected else other
-        return Rush(
+        return JoinRate(
             self.connected + other.connected,
             min(self.first_started_us, other.first_started_us),
             max(self.last_connected_us, other.last_connected_us),
@@ -31,4 +31,4 @@ class Rush(NamedTuple):
         return self.connected * US_A_SECOND / took_us if self.connected and took_us > 0 else None
 
 
-NO_RUSH = Rush(0, 0, 0)
+NO_RUSH = JoinRate(0, 0, 0)

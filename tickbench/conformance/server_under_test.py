@@ -17,8 +17,8 @@ import msgspec
 from websocket import WebSocket, WebSocketBadStatusException, WebSocketException, WebSocketTimeoutException
 
 from shared.wire.target import Target
-from tickbench.conformance.asking import Answer, ask, upgrade_headers
-from tickbench.conformance.first_offenders import Ledger
+from tickbench.conformance.asking import HttpAnswer, ask, upgrade_headers
+from tickbench.conformance.first_offenders import FirstOffenders
 from tickbench.conformance.peer import ClosedError, EndedError, Message, Peer, SilenceError
 from tickbench.conformance.ticks import SeenTick, rate_of
 from tickbench.conformance.verdict import FaultError, GoneError, NobodyGetsInError, NotTriedError
@@ -36,16 +36,16 @@ DEFAULT_RATE_HZ = 20.0
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-class Subject:
+class ServerUnderTest:
     """The server behind ``target``."""
 
     def __init__(self, target: Target, *, patience_s: float = PATIENCE_S) -> None:
         self.target = target
-        self.ledger = Ledger()
+        self.ledger = FirstOffenders()
         self.rate_hz: float | None = None
         self.told_rate_hz: Fraction | None = None
         """As ``/stats`` has it; rate_hz may be an estimate."""
-        self.busy: Answer | None = None
+        self.busy: HttpAnswer | None = None
         """The first 503."""
         self.gone = ""
         """Why nothing can be tried any more."""
@@ -100,7 +100,7 @@ class Subject:
 
     # HTTP
 
-    def request(self, target: str, headers: Mapping[str, str | None] | None = None, method: str = "GET") -> Answer:
+    def request(self, target: str, headers: Mapping[str, str | None] | None = None, method: str = "GET") -> HttpAnswer:
         """
         Make a request; return the answer.
 
@@ -120,7 +120,7 @@ class Subject:
         self._unanswered = 0
         return self._note_busy(answer)
 
-    def upgrade(self, target: str, headers: Mapping[str, str | None] | None = None, method: str = "GET") -> Answer:
+    def upgrade(self, target: str, headers: Mapping[str, str | None] | None = None, method: str = "GET") -> HttpAnswer:
         """Ask for an upgrade with ``headers`` changed (None leaves one out) and hang up; return the answer."""
         return self.request(target, {**upgrade_headers(), **(headers or {})}, method)
 
@@ -252,7 +252,7 @@ class Subject:
 
     def _refused(self, resource: str, error: WebSocketBadStatusException, *, is_last: bool) -> Any:
         headers = {str(name).lower(): str(value) for name, value in (error.resp_headers or {}).items()}
-        answer = self._note_busy(Answer(error.status_code, headers, error.resp_body or b""))
+        answer = self._note_busy(HttpAnswer(error.status_code, headers, error.resp_body or b""))
         if answer.status != http.HTTPStatus.SERVICE_UNAVAILABLE:
             self._failed_upgrades += 1
             raise FaultError(f"GET {resource} with upgrade headers: {answer}", "HTTP 101")
@@ -275,7 +275,7 @@ class Subject:
             return self._is_gone("it does not answer any more")
         return FaultError(f"{what} was not answered in {self._patience_s:g} s")
 
-    def _note_busy(self, answer: Answer) -> Answer:
+    def _note_busy(self, answer: HttpAnswer) -> HttpAnswer:
         if answer.status == http.HTTPStatus.SERVICE_UNAVAILABLE:
             self.busy = self.busy or answer
         return answer

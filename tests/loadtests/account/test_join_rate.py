@@ -2,13 +2,13 @@ from functools import reduce
 
 import pytest
 
-from loadtests.account.joining import NO_RUSH, Rush
+from loadtests.account.join_rate import NO_RUSH, JoinRate
 
 
 def test_a_rush_is_as_long_as_from_the_first_start_to_the_last_tick() -> None:
-    parts = [Rush(1, 500, 900), NO_RUSH, Rush(3, 200, 700), Rush(1, 300, 1_000_200)]
-    whole = reduce(Rush.joined, parts, NO_RUSH)
-    assert whole == Rush(5, 200, 1_000_200)
+    parts = [JoinRate(1, 500, 900), NO_RUSH, JoinRate(3, 200, 700), JoinRate(1, 300, 1_000_200)]
+    whole = reduce(JoinRate.joined, parts, NO_RUSH)
+    assert whole == JoinRate(5, 200, 1_000_200)
     assert whole.per_second == pytest.approx(5)
 
 

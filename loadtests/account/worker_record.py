@@ -9,7 +9,7 @@ from typing import Any, Self
 import msgspec
 
 from loadtests.account.counts import MAIN, Accounts, Additive, StageAccounts
-from loadtests.account.joining import Rush
+from loadtests.account.join_rate import JoinRate
 from loadtests.account.settling import RoomDueTimes
 from loadtests.surroundings.cores import MachineSample
 from shared.measure.histogram import Histogram
@@ -28,7 +28,7 @@ class Figures(Additive):
 
 
 @dataclass(slots=True, kw_only=True)
-class Part:
+class WorkerRecord:
     """One worker's share of a run, settled."""
 
     worker: int
@@ -59,7 +59,7 @@ class Part:
     due_times: dict[str, RoomDueTimes]
     """Of the main group, by room."""
     period_us: float
-    rush: Rush
+    rush: JoinRate
     """Of the main group."""
     steps: dict[int, int]
     """As :attr:`~loadtests.receive.steps.StepLog.digests`, of the worker's first room."""
@@ -103,7 +103,7 @@ class Part:
             before=None if wire["before"] is None else MachineSample.from_wire(wire["before"]),
             after=None if wire["after"] is None else MachineSample.from_wire(wire["after"]),
             throttled=msgspec.convert(wire["throttled"], list[Quota]),
-            rush=Rush(*wire["rush"]),
+            rush=JoinRate(*wire["rush"]),
             due_times={name: RoomDueTimes(*of) for name, of in wire["due_times"].items()},
             steps=dict(wire["steps"]),
             figures=Figures.from_wire(wire["figures"]),
@@ -138,7 +138,7 @@ class _Stretch(Additive):
     lateness: Histogram = field(default_factory=Histogram)
 
 
-def merged(parts: list[Part]) -> Part:
+def merged(parts: list[WorkerRecord]) -> WorkerRecord:
     """Return the sum of all parts, as if one worker had had all connections; the parts stay as they are."""
     groups: dict[str, Accounts] = {}
     stages = [StageAccounts() for _ in parts[0].stages]
@@ -153,7 +153,7 @@ def merged(parts: list[Part]) -> Part:
         for mine_too, stretch in zip(stretches, part.stretches, strict=True):
             mine_too.add(stretch)
     uncertainties = [part.clock_uncertainty_us for part in parts]
-    return Part(
+    return WorkerRecord(
         worker=-1,
         pid=-1,
         boot_id=parts[0].boot_id,
@@ -173,7 +173,7 @@ def merged(parts: list[Part]) -> Part:
         unexplained=_greatest([part.unexplained for part in parts]),
         due_times=_all_due_times([part.due_times for part in parts]),
         period_us=max(part.period_us for part in parts),
-        rush=reduce(Rush.joined, (part.rush for part in parts)),
+        rush=reduce(JoinRate.joined, (part.rush for part in parts)),
         steps=parts[0].steps,  # of one room: other workers may be in another
         conflicting_steps=parts[0].conflicting_steps,
         figures=figures,

@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 
 from loadtests.account.counts import MAIN, Accounts, StageAccounts
-from loadtests.account.joining import Rush
+from loadtests.account.join_rate import JoinRate
 from loadtests.account.settling import RoomDueTimes
-from loadtests.account.worker_figures import Figures, Part, merged
+from loadtests.account.worker_record import Figures, WorkerRecord, merged
 from loadtests.surroundings.cores import CoreTimes, MachineSample
 from shared.measure.histogram import Histogram
 from shared.measure.quota import Quota
@@ -20,7 +20,7 @@ def histogram(*values_us: int) -> Histogram:
     return recorded
 
 
-def part(worker: int = 0, **changes: Any) -> Part:
+def part(worker: int = 0, **changes: Any) -> WorkerRecord:
     seed = worker + 1
     sample = MachineSample(12.5 + worker, {0: CoreTimes(1.25, 0.5), 1: CoreTimes(3.0, 0.0)}, {2: 1.5})
     values = {
@@ -43,7 +43,7 @@ def part(worker: int = 0, **changes: Any) -> Part:
         "unexplained": {f"r{worker}": 1},
         "due_times": {"main": RoomDueTimes(200, [3, 5 + worker], [9]), f"r{worker}": RoomDueTimes(7, [], [])},
         "period_us": 50_000.0,
-        "rush": Rush(seed, 1000 - seed, 2000 + seed),
+        "rush": JoinRate(seed, 1000 - seed, 2000 + seed),
         "steps": {seed: 7, seed + 2: 9},
         "conflicting_steps": worker,
         "figures": filled(Figures, seed),
@@ -51,11 +51,11 @@ def part(worker: int = 0, **changes: Any) -> Part:
         "stages": [filled(StageAccounts, seed), filled(StageAccounts, 9)],
         "stretches": [histogram(100 * seed), histogram(200 * seed, 300)],
     }
-    return Part(**(values | changes))
+    return WorkerRecord(**(values | changes))
 
 
-def over_the_wire(of: Part) -> Part:
-    return Part.from_wire(travelled(of.to_wire()))
+def over_the_wire(of: WorkerRecord) -> WorkerRecord:
+    return WorkerRecord.from_wire(travelled(of.to_wire()))
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def over_the_wire(of: Part) -> Part:
         part(stages=[], stretches=[], groups={MAIN: Accounts()}, period_us=0.0),
     ],
 )
-def test_a_part_travels_without_loss(of: Part) -> None:
+def test_a_part_travels_without_loss(of: WorkerRecord) -> None:
     again = over_the_wire(of)
     assert again.to_wire() == of.to_wire()
     assert (again.before, again.after) == (of.before, of.after)
@@ -74,7 +74,7 @@ def test_a_part_travels_without_loss(of: Part) -> None:
 
 
 def test_every_field_travels() -> None:
-    assert set(part().to_wire()) == {item.name for item in fields(Part)}
+    assert set(part().to_wire()) == {item.name for item in fields(WorkerRecord)}
 
 
 def test_main_and_received() -> None:
