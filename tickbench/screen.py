@@ -18,9 +18,10 @@ from tickbench.compare.patience import why_unfit
 from tickbench.compare.plan import PlannedRun, place_of, time_left_s
 from tickbench.compare.results import Run
 from tickbench.compare.suite import BLOCKS, Suite
+from tickbench.machine.fitness import MachineCheck
 from tickbench.markup import escape
 from tickbench.verdict.arm_medians import NO_FIGURE, ArmRow, Cell, block_runs, cell
-from tickbench.verdict.trust import MachineCheck, is_valid, validity_words
+from tickbench.verdict.counting import is_valid, validity_words
 
 LEVEL_STYLES = {"ok": "green", "warn": "yellow", "fail": "red"}
 SO_FAR = ("tick_lateness_ms.p50", "tick_lateness_ms.p99", "interval_error_ms.p99", "server.cpu_us_per_frame")

@@ -19,6 +19,8 @@ from shared.plain import plain
 
 MAIN = ""
 """The group of all connections that neither stall nor leave by plan: the figures at the top of a summary."""
+STALLED = "stalled"
+"""The group of connections that stop reading by plan."""
 MAX_REASONS = 50
 """Different texts that are told apart; a server can make up any number."""
 

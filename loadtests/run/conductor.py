@@ -24,9 +24,11 @@ from loadtests.surroundings.core_lags import CoreLags
 from loadtests.surroundings.cores import MachineSample, own_pid, sample_machine
 from loadtests.surroundings.server_process import family_of, find_process
 from loadtests.surroundings.server_stats import NotOursError, ServerStats, fetch_stats
-from loadtests.verdict.summary import MeasuredRun, summarise
-from shared.measure.quota import read_quotas, throttled_between
+from loadtests.verdict.measured_run import MeasuredRun
+from loadtests.verdict.summary import summarise
+from shared.measure.quota import throttled_between
 from shared.system.outputs import NotWrittenError, write_output
+from shared.system.quotas import read_quotas
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,7 +22,8 @@ from loadtests.surroundings.clocks import OffsetWatch, ServerClock, boot_id, is_
 from loadtests.surroundings.cores import own_cpus, own_pid, sample_machine
 from loadtests.surroundings.hub_lag import HubLag
 from shared.measure.histogram import Histogram
-from shared.measure.quota import Quota, read_quotas, throttled_between
+from shared.measure.quota import Quota, throttled_between
+from shared.system.quotas import read_quotas
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -2,9 +2,9 @@
 
 from locust import task
 
+from loadtests.account.counts import STALLED
 from loadtests.scenario import Scenario
 from loadtests.users.game_users import SnakeUser
-from loadtests.verdict.summary import STALLED
 
 
 class Onlooker(SnakeUser):

@@ -15,7 +15,7 @@ from loadtests.verdict.findings import LIMITS
 
 if TYPE_CHECKING:
     from loadtests.account.worker_record import WorkerRecord
-    from loadtests.verdict.summary import MeasuredRun
+    from loadtests.verdict.measured_run import MeasuredRun
     from shared.measure.quota import Quota
     from shared.measure.summary import ServerFigures
 

@@ -13,7 +13,7 @@ from shared.measure.summary import OtherConnections
 if TYPE_CHECKING:
     from loadtests.account.worker_record import WorkerRecord
     from loadtests.surroundings.server_stats import ServerStats
-    from loadtests.verdict.summary import MeasuredRun
+    from loadtests.verdict.measured_run import MeasuredRun
     from shared.measure.summary import ServerFigures
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from msgspec.structs import replace
 
-from loadtests.account.counts import MAIN
+from loadtests.account.counts import MAIN, STALLED
 from loadtests.account.room_ticks import is_another_rate
 from loadtests.account.server_figures import Frames, figures_between
 from loadtests.account.worker_record import merged
@@ -18,6 +18,7 @@ from loadtests.receive.endings import Fate
 from loadtests.receive.steps import summary_of
 from loadtests.verdict.core_use import CoreUses, core_uses, foreign_percent, is_open, throttled
 from loadtests.verdict.findings import LIMITS, Findings
+from loadtests.verdict.measured_run import US_A_SECOND, MeasuredRun
 from loadtests.verdict.other_clients import others_in_words, others_of
 from loadtests.verdict.validity import is_saturated, judge, limits_in_words
 from shared.measure.quota import in_words
@@ -40,72 +41,7 @@ from shared.measure.summary import (
 if TYPE_CHECKING:
     from loadtests.account.counts import Accounts
     from loadtests.account.worker_record import WorkerRecord
-    from loadtests.options import LoadOptions
-    from loadtests.surroundings.core_lags import CoreGap
-    from loadtests.surroundings.cores import MachineSample
-    from loadtests.surroundings.server_stats import ServerStats
     from shared.measure.histogram import Histogram
-    from shared.measure.quota import Quota
-
-STALLED = "stalled"
-"""The group of connections that stop reading by plan."""
-US_A_SECOND = 1e6
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeasuredRun:
-    """A run that is over, settled by all of its workers."""
-
-    options: LoadOptions
-    window: range
-    """Microseconds of the server's clock."""
-    base: ServerStats | None
-    """The server's /stats before the first connection; None if it has none of ours."""
-    before: ServerStats | None
-    """The same shortly before the window opened."""
-    after: ServerStats | None
-    """The same when nothing was expected any more."""
-    why_unknown: str = ""
-    """Why there is no ``base``, in a few words."""
-    doubts: list[str] = field(default_factory=list)
-    """What else the server answered that is no /stats of ours."""
-    server_is_here: bool
-    server_pids: set[int] | None
-    """Its process, and all that come from it, by our numbers; None where it can't be told which it is."""
-    own_pids: set[int]
-    """The conductor's process, and all that come from it: workers in it or beside it, drift probes."""
-    server_throttled: list[Quota]
-    """What quotas of CPU time held back of that process in the window, as far as it shows from outside."""
-    """On the conductor's host, whose cores are known."""
-    open_before: int
-    """Our connections that may have been open for the server when it answered for ``before``, as the next."""
-    open_after: int
-    knocks: int
-    """Connections of ours behind ``base`` that were no user's."""
-    opened: MachineSample | None
-    closed: MachineSample | None
-    gaps: list[CoreGap]
-    parts: list[WorkerRecord]
-    users: int
-    """That were started."""
-    lost_workers: list[str]
-    stats_lost_why: str = ""
-    """Why the server did not answer for ``before`` or ``after``."""
-
-    @property
-    def duration_s(self) -> float:
-        """How long the window was."""
-        return len(self.window) / US_A_SECOND
-
-    @property
-    def server_is_known(self) -> bool:
-        """Its /stats tell what it did in the window."""
-        return self.before is not None and self.after is not None
-
-    @property
-    def server_cpus(self) -> list[int] | None:
-        """The cores that the server may run on, where they are ours to look at."""
-        return self.base.process.cpus if self.base is not None and self.server_is_here else None
 
 
 def summarise(run: MeasuredRun) -> LoadSummary:

@@ -14,8 +14,8 @@ from shared.measure.ticks import TickStatistics
 from shared.rooms.lobby import BUSY, Lobby
 from shared.rooms.room import Room
 from shared.rooms.roster import L, Roster
-from shared.rooms.scores import open_scores
 from shared.server.config import ServerConfig
+from shared.server.score_file import open_scores
 from shared.server.stats import Reporter
 from shared.system.descriptors import connections_end, seats_end
 from shared.system.heap import Heap

@@ -9,11 +9,11 @@ import msgspec
 from shared.game.world import list_top_scores
 from shared.loops.schedule import TickSchedule
 from shared.measure.counters import Counters
-from shared.measure.process import OwnProcess, boot_id
 from shared.measure.prometheus import render_metrics
 from shared.measure.ticks import TickStatistics
 from shared.rooms.lobby import Lobby
 from shared.server.config import ServerConfig
+from shared.system.process import OwnProcess, boot_id
 from shared.wire.allowance import Allowance
 
 PAGES_SHARE = 0.1

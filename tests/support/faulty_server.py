@@ -47,7 +47,7 @@ def plant() -> None:
             raise RuntimeError("a planted fault")
         return welcome(game, newcomer)
 
-    import_module("shared.rooms.scores").SAVES_A_CHECKPOINT = 1  # type: ignore[attr-defined]
+    import_module("shared.server.score_file").SAVES_A_CHECKPOINT = 1  # type: ignore[attr-defined]
     game_class.__init__, game_class.step, game_class.welcome = open_faulty, faulty_step, faulty_welcome
 
 

@@ -3,34 +3,32 @@
 import os
 import sys
 
-from shared.measure.quota import read_quotas
+from shared.system.quotas import read_quotas
+from tickbench.machine import environment, fitness, system
+from tickbench.machine.fitness import MachineCheck
 from tickbench.machine.other_processes import busiest_others
-from tickbench.machine.system import environment
-from tickbench.machine.system import system as machine
-from tickbench.verdict import trust as checks
-from tickbench.verdict.trust import MachineCheck
 
 WATCH_S = 1.0
 
 
 def examine_machine() -> list[MachineCheck]:
     """Look at everything; takes two seconds, to see the steal and who else computes."""
-    cores = machine.usable_cores()
+    cores = system.usable_cores()
     return [
-        checks.judge_cores(len(cores)),
-        checks.judge_quotas(read_quotas(), len(cores)),
-        checks.judge_descriptors(machine.descriptor_limits()[1]),
-        checks.judge_clock_source(machine.clock_source()),
-        checks.judge_steal(machine.steal_percent(WATCH_S)),
-        checks.judge_governors({machine.governor(core) for core in cores}),
-        checks.judge_load(os.getloadavg()[0], len(cores)),
-        checks.judge_others(busiest_others(WATCH_S)),
-        checks.judge_ports(machine.ephemeral_ports()),
-        checks.judge_timestamps(machine.has_kernel_timestamps()),
+        fitness.judge_cores(len(cores)),
+        fitness.judge_quotas(read_quotas(), len(cores)),
+        fitness.judge_descriptors(system.descriptor_limits()[1]),
+        fitness.judge_clock_source(system.clock_source()),
+        fitness.judge_steal(system.steal_percent(WATCH_S)),
+        fitness.judge_governors({system.governor(core) for core in cores}),
+        fitness.judge_load(os.getloadavg()[0], len(cores)),
+        fitness.judge_others(busiest_others(WATCH_S)),
+        fitness.judge_ports(system.ephemeral_ports()),
+        fitness.judge_timestamps(system.has_kernel_timestamps()),
         _judge_this_python(),
     ]
 
 
 def _judge_this_python() -> MachineCheck:
     build = environment.python_build()
-    return checks.judge_python(sys.version_info[:3], build.implementation, build.is_debug_build, build.has_gil)
+    return fitness.judge_python(sys.version_info[:3], build.implementation, build.is_debug_build, build.has_gil)

@@ -14,9 +14,10 @@ from pathlib import Path
 import psutil
 from msgspec import Struct
 
-from shared.measure.quota import Quota, read_quotas
+from shared.measure.quota import Quota
+from shared.system.quotas import read_quotas
+from tickbench.machine import system
 from tickbench.machine.pinning import Pinning
-from tickbench.machine.system import system as machine
 
 RECORDED_VARIABLES = ("AIOHTTP_", "GEVENT", "LD_", "MALLOC_", "MULTIDICT_", "PYTHON", "UVLOOP_", "YARL_")
 """Beginnings of the names of variables that change how the stacks or the interpreter work."""
@@ -167,24 +168,24 @@ def python_build() -> PythonBuild:
 
 
 def _machine(pinning: Pinning) -> Machine:
-    cores = machine.usable_cores()
+    cores = system.usable_cores()
     return Machine(
         system=f"{platform.system()} {platform.release()}",
         architecture=platform.machine(),
-        cpu_model=machine.cpu_model(),
+        cpu_model=system.cpu_model(),
         cores=os.cpu_count(),
         usable_cores=cores,
         pinning=pinning,
-        governors={str(core): machine.governor(core) for core in cores},
-        clock_source=machine.clock_source(),
+        governors={str(core): system.governor(core) for core in cores},
+        clock_source=system.clock_source(),
         memory_bytes=psutil.virtual_memory().total,
-        descriptor_limits=machine.descriptor_limits(),
-        ephemeral_ports=machine.ephemeral_ports(),
+        descriptor_limits=system.descriptor_limits(),
+        ephemeral_ports=system.ephemeral_ports(),
         load_average=os.getloadavg(),
-        steal_percent=round(machine.steal_percent(during_s=0.5), 2),
+        steal_percent=round(system.steal_percent(during_s=0.5), 2),
         cpu_quotas=read_quotas(),
-        boot_id=machine.boot_id(),
-        machine_id=machine.machine_id(),
+        boot_id=system.boot_id(),
+        machine_id=system.machine_id(),
     )
 
 

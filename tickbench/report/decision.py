@@ -20,7 +20,7 @@ from tickbench.compare.suite import BLOCKS, Flags, Side, Suite
 from tickbench.report.code_lines import backend_lines, mode_lines
 from tickbench.verdict.arm_medians import NO_FIGURE, block_runs, cell, counted, is_doubtful
 from tickbench.verdict.comparisons import Comparisons, SearchResult
-from tickbench.verdict.trust import is_valid
+from tickbench.verdict.counting import is_valid
 
 AS_WRITTEN = "as people write it"
 TUNED = "tuned"

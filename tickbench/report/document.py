@@ -30,7 +30,7 @@ from tickbench.report.shown import (
     stalls_of,
 )
 from tickbench.verdict.comparisons import Comparisons, compare_all
-from tickbench.verdict.trust import is_trusted, is_valid, validity_words
+from tickbench.verdict.counting import is_trusted, is_valid, validity_words
 
 Mark = Literal["valid", "doubtful", "failed", "superseded"]
 

@@ -11,8 +11,8 @@ from tickbench.compare.plan import fixed_runs, next_run, slot_of
 from tickbench.compare.results import Results, Run
 from tickbench.compare.suite import BLOCKS
 from tickbench.verdict.comparisons import Comparison, Comparisons
+from tickbench.verdict.counting import is_valid
 from tickbench.verdict.statistics import MARGIN
-from tickbench.verdict.trust import is_valid
 
 
 def news_of(results: Results, comparisons: Comparisons) -> str:

@@ -26,7 +26,7 @@ from tickbench.files import scratch_folder
 from tickbench.machine.diagnosis import examine_machine
 from tickbench.machine.environment import collect_environment, differences
 from tickbench.machine.pinning import Pinning, choose_cores
-from tickbench.machine.system import system as machine
+from tickbench.machine.system import core_siblings, usable_cores
 from tickbench.markup import escape
 from tickbench.report.build import PAGE, Report, build_report, read_to_go_on
 from tickbench.report.news import is_stopped
@@ -96,7 +96,7 @@ def compare(
     check_load_test()
     commands: Commands = ctx.obj
     console = Console(highlight=False)
-    pinning = choose_cores(machine.usable_cores(), machine.core_siblings)
+    pinning = choose_cores(usable_cores(), core_siblings)
     with scratch_folder():
         pass  # every run makes one
     if resume is not None:

@@ -12,7 +12,7 @@ from shared.measure.summary import LoadSummary
 from tickbench.compare.figures import FIGURES, Figure
 from tickbench.compare.results import Results, Run
 from tickbench.compare.suite import BLOCKS
-from tickbench.verdict.trust import is_trusted, is_valid
+from tickbench.verdict.counting import is_trusted, is_valid
 
 NO_FIGURE = "-"
 

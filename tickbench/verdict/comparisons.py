@@ -13,9 +13,9 @@ from tickbench.compare.search import Capacity, next_step, probes_of
 from tickbench.compare.slo import read_figure
 from tickbench.compare.suite import BLOCKS, Suite
 from tickbench.verdict.arm_medians import block_runs
+from tickbench.verdict.counting import is_trusted
 from tickbench.verdict.same_work import Work, compare_work
 from tickbench.verdict.statistics import GUARD_ALPHA, LEAST_BLOCKS, Ratio, Verdict, judge, log_ratios, paired_ratio
-from tickbench.verdict.trust import is_trusted
 
 
 class Comparison(Struct, frozen=True):

@@ -10,7 +10,7 @@ import pytest
 
 from loadtests.surroundings.server_process import family_of, find_process
 from loadtests.surroundings.server_stats import ProcessStats
-from shared.measure.process import OwnProcess
+from shared.system.process import OwnProcess
 
 MIB = 2**20
 

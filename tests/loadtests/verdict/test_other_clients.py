@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from loadtests.account.counts import MAIN, Accounts
-from loadtests.verdict.summary import MeasuredRun, summarise
+from loadtests.verdict.measured_run import MeasuredRun
+from loadtests.verdict.summary import summarise
 from shared.measure.summary import LoadSummary, OtherConnections
 from tests.loadtests.surroundings.test_server_stats import decoded
 from tests.loadtests.verdict.test_summary import GAME, accounts, part, run

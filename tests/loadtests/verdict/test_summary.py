@@ -6,14 +6,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from loadtests.account.counts import MAIN, Accounts
+from loadtests.account.counts import MAIN, STALLED, Accounts
 from loadtests.account.join_rate import JoinRate
 from loadtests.account.settling import RoomDueTimes
 from loadtests.account.worker_record import Figures, WorkerRecord
 from loadtests.receive.endings import Fate
 from loadtests.surroundings.core_lags import CoreGap
 from loadtests.surroundings.cores import CoreTimes, MachineSample
-from loadtests.verdict.summary import STALLED, MeasuredRun, summarise
+from loadtests.verdict.measured_run import MeasuredRun
+from loadtests.verdict.summary import summarise
 from shared.measure.histogram import Histogram
 from shared.measure.quota import Quota
 from shared.measure.summary import StepDigests

@@ -3,9 +3,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from shared.measure.counters import Counters
 from shared.measure.histogram import HIGHEST_US, Histogram
-from shared.measure.process import OwnProcess, ProcessReport
+from shared.measure.process import ProcessReport
 from shared.measure.prometheus import BUCKETS_US, CONTENT_TYPE, render_metrics
 from shared.measure.ticks import TickStatistics
+from shared.system.process import OwnProcess
 
 Samples = dict[tuple[str, tuple[str, ...]], float]
 

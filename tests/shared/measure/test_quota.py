@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.measure.quota import Quota, in_words, quota_words, read_quotas, throttled_between
+from shared.measure.quota import Quota, in_words, quota_words, throttled_between
+from shared.system.quotas import read_quotas
 
 V2 = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate\n"
 V1 = (

@@ -4,8 +4,8 @@ import os
 import subprocess
 import sys
 
+from tickbench.machine.fitness import judge_others
 from tickbench.machine.other_processes import Other, busiest_others
-from tickbench.verdict.trust import judge_others
 
 SPIN = "while True: pass"
 

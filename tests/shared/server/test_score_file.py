@@ -12,15 +12,8 @@ from typing import Any
 
 import pytest
 
-from shared.rooms.scores import (
-    LOOK_US,
-    MAX_LOG_BYTES,
-    SAVES_A_CHECKPOINT,
-    FileScores,
-    MemoryScores,
-    ScoreStore,
-    open_scores,
-)
+from shared.rooms.scores import MemoryScores, ScoreStore
+from shared.server.score_file import LOOK_US, MAX_LOG_BYTES, SAVES_A_CHECKPOINT, FileScores, open_scores
 from shared.system.logs import SparingLog
 
 ROWS = [("ann", 9), ("bob", 9), ("Änn \U0001f40d", 3)]
@@ -91,7 +84,7 @@ def test_a_file_that_another_server_holds_is_refused_at_once(tmp_path: Path) -> 
 def test_a_killed_process_loses_nothing(tmp_path: Path) -> None:
     path = tmp_path / "scores.db"
     code = (
-        "import os, signal, sys; from pathlib import Path; from shared.rooms.scores import FileScores\n"
+        "import os, signal, sys; from pathlib import Path; from shared.server.score_file import FileScores\n"
         "FileScores(Path(sys.argv[1])).save('main', [('ann', 9)]); os.kill(os.getpid(), signal.SIGKILL)"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from importlib.metadata import version
 
-from shared.measure.process import OwnProcess, boot_id
+from shared.system.process import OwnProcess, boot_id
 from tests.support.server import wait_until
 
 

@@ -1,0 +1,273 @@
+"""The top scores of each room, kept in an SQLite file, without making any tick wait for the disk."""
+
+import fcntl
+import logging
+import os
+import sqlite3
+from contextlib import closing, suppress
+from itertools import islice
+from pathlib import Path
+
+from shared.game.scores import MAX_TOP_SCORES
+from shared.rooms.scores import MemoryScores, Rows, ScoreStore
+from shared.system.logs import SparingLog
+from shared.wire.errors import ClientError
+from shared.wire.names import MAX_NAME_LENGTH, clean_name
+
+logger = logging.getLogger("tickbench")
+
+MAX_WAITING = 1000
+"""Rooms whose scores wait for a disk that has room."""
+AT_ONCE = 10
+"""As many of them are written in one tick."""
+LOOK_US = 1_000_000
+"""How often it is looked at what waits."""
+SAVES_A_CHECKPOINT = 256
+"""After which the write-ahead log has some 1 to 3 MiB."""
+MAX_LOG_BYTES = 4 * 2**20
+"""To which the log is cut when it begins again, should it have grown beyond that."""
+MAX_NAME_BYTES = 4 * MAX_NAME_LENGTH
+MAX_SCORE = 2**53
+"""Beyond it a JSON number is no exact integer for everybody."""
+
+# Of a row that is none of ours not even its name is read whole.
+_LOAD = """
+    SELECT
+        CASE WHEN typeof(name) = 'text' AND length(CAST(name AS BLOB)) <= ? THEN CAST(name AS BLOB) END,
+        CASE WHEN typeof(score) = 'integer' THEN score END
+    FROM top_scores WHERE room = ? ORDER BY rank LIMIT ?
+"""
+
+
+class FileScores:
+    """
+    Keeps them in an SQLite file, one commit a :meth:`save`.
+
+    WAL with synchronous NORMAL: a commit is one write and no fsync, so a killed process loses nothing. No other server
+    may open the file meanwhile (flock). Where another program holds SQLite's own lock, or the disk is full or broken,
+    scores wait in memory, where :meth:`load` finds them, and are written later: a score is no reason to end a game, and
+    nothing here waits for anybody.
+
+    What is written gathers in the write-ahead log. Copying it into the file, a checkpoint, takes an fsync or two, which
+    would be a pause of the tick: so it is made by a second connection, in a thread that :meth:`look` asks for, while
+    this one writes on; SQLite's passive checkpoint keeps no writer waiting. After one the log is written from its
+    beginning again, so that it stays at a few MiB. The last connection to close makes one, too.
+
+    """
+
+    def __init__(self, path: Path) -> None:
+        """
+        Open or create the file.
+
+        Raises:
+            ValueError: it can't be opened, is another server's, or is something else.
+
+        """
+        self._path = path
+        self._place = f"{path.absolute().as_uri()}?mode=rw"
+        self._log = SparingLog(logger)
+        self._waiting: dict[str, Rows] = {}  # by room, who has waited longest first
+        self._saves = 0
+        self._copied = 0  # of them; by the thread
+        self._is_copying = False
+        self._fault = ""  # that the thread met
+        self._was_taken = False  # the file, from its place
+        self._next_look_us = 0
+        try:
+            self._held = _hold(path)
+        except BlockingIOError as exc:
+            raise ValueError(f"{path} can't be used for scores: another server has it open") from exc
+        except OSError as exc:
+            raise ValueError(f"{path} can't be used for scores: {exc.strerror}") from exc
+        try:
+            self._connection = _open(path)
+        except sqlite3.Error as exc:
+            os.close(self._held)
+            raise ValueError(f"{path} can't be used for scores: {exc}") from exc
+
+    def load(self, room: str) -> Rows:
+        """
+        Return a room's rows.
+
+        A row that is no name with a score, whoever wrote it, is left out; it stays in the file until the room's next
+        save, which replaces all of them. If they can't be read at all, there are none.
+        """
+        if room in self._waiting:
+            return list(self._waiting[room])
+        parameters = (MAX_NAME_BYTES, room, MAX_TOP_SCORES)
+        try:
+            stored = self._connection.execute(_LOAD, parameters).fetchall()
+        except sqlite3.DatabaseError as error:
+            self._log.say("room %s begins without scores: they can't be read from %s (%s)", room, self._path, error)
+            return []
+        rows = [row for name, score in stored if (row := _checked(name, score))]
+        best: dict[str, int] = {}
+        for name, score in sorted(rows, key=lambda row: -row[1]):
+            best.setdefault(name, score)
+        if len(best) < len(stored):
+            bad = len(stored) - len(best)
+            # Sparingly: whoever has the room opened again and again has this read as often.
+            self._log.say("room %s begins without %d of its scores in %s, which are damaged", room, bad, self._path)
+        return list(best.items())
+
+    def save(self, room: str, rows: Rows) -> None:
+        """Replace a room's rows, in one transaction; where the disk does not take them, later."""
+        self._waiting.pop(room, None)
+        self._waiting[room] = list(rows)
+        if len(self._waiting) > MAX_WAITING:
+            del self._waiting[next(iter(self._waiting))]
+        self._write_waiting([room, *(other for other in islice(self._waiting, AT_ONCE) if other != room)])
+
+    def look(self, now_us: int) -> bool:
+        """Write what waits; return whether :meth:`checkpoint` is to be called, in a thread."""
+        if now_us < self._next_look_us:
+            return False
+        self._next_look_us = now_us + LOOK_US
+        self._write_waiting(list(islice(self._waiting, AT_ONCE)))
+        if self._fault:
+            self._log.say("the write-ahead log of %s grows: it can't be copied (%s)", self._path, self._fault)
+            self._fault = ""
+        if not self._is_in_its_place():
+            self._was_taken = True
+            self._log.say("%s was taken away: scores go nowhere until the server is started anew", self._path)
+            return False
+        return not self._is_copying and self._saves - self._copied >= SAVES_A_CHECKPOINT
+
+    def checkpoint(self) -> None:
+        """Copy what the write-ahead log has into the file; takes as long as the disk does."""
+        if self._is_copying:  # a thread that was asked for before came late
+            return
+        self._is_copying = True
+        saves = self._saves
+        try:
+            with closing(sqlite3.connect(self._place, uri=True, timeout=0, isolation_level=None)) as connection:
+                connection.execute("PRAGMA synchronous = NORMAL")
+                _, pages, copied = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            if copied < pages:
+                self._fault = "another program is reading it"
+            elif self._saves == saves:  # else it can't begin again: there is something to copy yet
+                self._copied = saves
+        except sqlite3.Error as error:
+            self._fault = str(error)
+        finally:
+            self._is_copying = False
+
+    def close(self) -> None:
+        """Close the file, after a last try."""
+        with suppress(sqlite3.Error):
+            self._write_waiting(list(self._waiting))
+        self._connection.close()
+        if not self._is_copying:  # to close any descriptor of a file ends all locks that the process has on it
+            os.close(self._held)
+
+    # Private methods
+
+    def _write_waiting(self, rooms: list[str]) -> None:
+        """Try to write what waits for some rooms; none of them keeps the others."""
+        if self._was_taken:
+            return  # its write-ahead log would grow where nobody sees it
+        for room in rooms:
+            try:
+                self._write(room, self._waiting[room])
+            except (sqlite3.ProgrammingError, sqlite3.InterfaceError):
+                del self._waiting[room]  # these rows will never do
+                raise
+            except sqlite3.DatabaseError as error:
+                self._log.say("no score is kept in %s (%s), but in memory until one can be", self._path, error)
+                if isinstance(error, sqlite3.OperationalError):
+                    return  # a full disk, say: the next one would fare no better
+                self._waiting[room] = self._waiting.pop(room)  # its part of the file is damaged: the others come first
+            except BaseException:
+                del self._waiting[room]  # as above
+                raise
+            else:
+                del self._waiting[room]
+
+    def _write(self, room: str, rows: Rows) -> None:
+        self._connection.execute("BEGIN")
+        try:
+            self._connection.execute("DELETE FROM top_scores WHERE room = ?", (room,))
+            self._connection.executemany(
+                "INSERT INTO top_scores VALUES (?, ?, ?, ?)",
+                [(room, rank, name, score) for rank, (name, score) in enumerate(rows)],
+            )
+            self._connection.execute("COMMIT")
+        except BaseException:  # nothing is swallowed: no transaction may stay open, whatever ended it
+            if self._connection.in_transaction:  # a full disk has ended it
+                self._connection.execute("ROLLBACK")
+            raise
+        self._saves += 1
+
+    def _is_in_its_place(self) -> bool:
+        """Whether the file that is open is still the one of that name."""
+        try:
+            return os.path.samestat(self._path.stat(), os.fstat(self._held))
+        except OSError:
+            return False
+
+
+def _hold(path: Path) -> int:
+    """
+    Have no other server open the file as long as the descriptor that is returned is open.
+
+    Raises:
+        OSError: one has it open (BlockingIOError), or the file can't be written.
+
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """
+    Open the file and see that it is one of ours.
+
+    Raises:
+        sqlite3.Error: it is not, or can't be written.
+
+    """
+    connection = sqlite3.connect(path, timeout=0, isolation_level=None)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute(f"PRAGMA journal_size_limit = {MAX_LOG_BYTES}")
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS top_scores"
+            " (room TEXT, rank INTEGER, name TEXT, score INTEGER, PRIMARY KEY (room, rank)) WITHOUT ROWID"
+        )
+        connection.execute("SELECT room, rank, name, score FROM top_scores LIMIT 1").fetchall()
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("COMMIT")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    with suppress(sqlite3.Error):  # where it can't be done now, a thread does it later
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # of the last server, if that was killed
+    return connection
+
+
+def _checked(name: bytes | None, score: int | None) -> tuple[str, int] | None:
+    """Return a row as the game would have saved it; None if it can't have been."""
+    if name is None or score is None or not 0 < score <= MAX_SCORE:
+        return None
+    try:
+        return clean_name(name.decode()), score
+    except (ClientError, UnicodeDecodeError):
+        return None
+
+
+def open_scores(path: Path | None, max_rooms: int) -> ScoreStore:
+    """
+    Return the store that ``--scores`` asks for.
+
+    Raises:
+        ValueError: the file can't be used.
+
+    """
+    return FileScores(path) if path else MemoryScores(max_rooms)
