@@ -198,9 +198,58 @@ def test_shared_draws_only_from_the_luck_that_is_handed_in(path: Path) -> None:
     assert set(drawn) <= {"Random"}
 
 
+PACKAGES = ("shared", "loadtests", "tickbench")
+MOST_BESIDE_ROOMS = {"loadtests": 6, "tickbench": 8}
+"""Files that may lie beside the rooms of a house: what a stranger has to look at before he goes in."""
+
+
+def dotted(path: Path) -> str:
+    """Return the name that a file is imported by."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports_of(path: Path, modules: dict[str, Path]) -> set[str]:
+    """Return which of ``modules`` a file imports, anywhere in it, for its types alone as well."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            home = dotted(path).split(".")[: None if path.name == "__init__.py" and node.level == 1 else -node.level]
+            base = ".".join([*(home if node.level else []), *([node.module] if node.module else [])])
+            for alias in node.names:
+                inner = f"{base}.{alias.name}"
+                names.add(inner if inner in modules else base)
+    return names & modules.keys()
+
+
+def circles(graph: dict[str, set[str]]) -> list[str]:
+    """Return the names that can be reached from themselves: take away, again and again, who leads nowhere."""
+    left = {name: set(leads_to) for name, leads_to in graph.items()}
+    while over := {name for name, leads_to in left.items() if not leads_to & left.keys()}:
+        left = {name: leads_to for name, leads_to in left.items() if name not in over}
+    return sorted(left)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_nothing_imports_in_a_circle(package: str) -> None:
+    modules = {dotted(path): path for path in (ROOT / package).rglob("*.py")}
+    assert circles({name: imports_of(path, modules) for name, path in modules.items()}) == []
+
+
+def test_a_circle_is_found() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("package", MOST_BESIDE_ROOMS)
+def test_few_files_lie_beside_the_rooms(package: str) -> None:
+    beside = [path.name for path in (ROOT / package).glob("*.py") if path.name not in ("__init__.py", "__main__.py")]
+    assert len(beside) <= MOST_BESIDE_ROOMS[package], beside
+
+
 def test_every_module_of_shared_has_its_tests() -> None:
     tests = ROOT / "tests" / "shared"
-    bare = {"game/commands.py"}  # records without behaviour, used in every test beside them
+    bare = {"game/commands.py", "measure/process.py"}  # records without behaviour, used in every test beside them
     for path in sorted((ROOT / "shared").rglob("*.py")):
         module = path.relative_to(ROOT / "shared")
         if path.name != "__init__.py" and str(module) not in bare:

@@ -49,18 +49,6 @@ def test_nobody_shares_the_rows(store: ScoreStore) -> None:
     store.close()
 
 
-def test_memory_keeps_the_rooms_that_scored_last() -> None:
-    scores = MemoryScores(max_rooms=2)
-    scores.save("a", ROWS)
-    scores.save("b", ROWS)
-    scores.save("a", ROWS)
-    scores.save("c", ROWS)
-    assert [bool(scores.load(room)) for room in "abc"] == [True, False, True]
-    for number in range(1000):
-        scores.save(f"room {number}", ROWS)
-    assert len(scores._rooms) == 2
-
-
 def test_a_file_outlives_the_store(tmp_path: Path) -> None:
     path = tmp_path / "scores.db"
     first = FileScores(path)
