@@ -15,33 +15,33 @@ from shared.wire.handshake import room_name
 from shared.wire.session import ECHO_LIMIT_BYTES, EchoSession, Session
 
 if TYPE_CHECKING:
-    from backends.asyncio_server.server import Server
+    from backends.asyncio_server.host import Host
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-SERVER: "web.AppKey[Server]" = web.AppKey("server")
+HOST: "web.AppKey[Host]" = web.AppKey("host")
 
 
 class Answer(web.Response):
     """An answer that is given up when its peer does not take it, where aiohttp would wait for ever; its end is told."""
 
-    _server: "Server | None" = None
+    _host: "Host | None" = None
     _transport: asyncio.Transport | None = None
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """Note whose limit it is."""
         if isinstance(request, web.Request):
-            self._server = request.app[SERVER]
+            self._host = request.app[HOST]
             self._transport = request.transport
         return await super().prepare(request)
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Send the rest, within the time that a handshake may take."""
-        if self._server is None:
+        if self._host is None:
             await super().write_eof(data)
             return
         try:
-            async with asyncio.timeout(self._server.config.handshake_limit_s):
+            async with asyncio.timeout(self._host.config.handshake_limit_s):
                 await super().write_eof(data)
         except TimeoutError:
             if self._transport:
@@ -51,14 +51,14 @@ class Answer(web.Response):
             doorkeeper(self._transport).answered()
 
 
-def create_app(server: "Server") -> web.Application:
-    """Build the application around ``server``."""
+def create_app(host: "Host") -> web.Application:
+    """Build the application around ``host``."""
     app = web.Application()
-    app[SERVER] = server
+    app[HOST] = host
     app.on_response_prepare.append(hide_versions)
     handlers = {path: page_file(file) for path, file in load_web_files().items()}
     handlers |= {"/healthz": healthz, "/stats": stats, "/metrics": metrics, "/scores": scores, "/connect": upgrade}
-    if server.config.echo:
+    if host.config.echo:
         handlers["/echo"] = upgrade
     for path, handler in handlers.items():
         app.router.add_get(path, handler, allow_head=False)
@@ -82,56 +82,56 @@ def page_file(file: WebFile) -> Handler:
 
 async def healthz(request: web.Request) -> web.StreamResponse:
     """Say whether newcomers are taken."""
-    if request.app[SERVER].core.lobby.open:
+    if request.app[HOST].core.lobby.open:
         return Answer(text="ok\n")
     return Answer(text="stopping\n", status=503)
 
 
 async def stats(request: web.Request) -> web.StreamResponse:
     """Send all figures as JSON."""
-    server = request.app[SERVER]
-    body = server.core.reporter.page("/stats", server.clock)
+    host = request.app[HOST]
+    body = host.core.reporter.page("/stats", host.clock)
     return Answer(body=body, content_type="application/json")
 
 
 async def metrics(request: web.Request) -> web.StreamResponse:
     """Send all figures as Prometheus reads them."""
-    server = request.app[SERVER]
-    body = server.core.reporter.page("/metrics", server.clock)
+    host = request.app[HOST]
+    body = host.core.reporter.page("/metrics", host.clock)
     return Answer(body=body, headers={"Content-Type": CONTENT_TYPE})
 
 
 async def scores(request: web.Request) -> web.StreamResponse:
     """Send the top scores of every room."""
-    server = request.app[SERVER]
-    body = server.core.reporter.page("/scores", server.clock)
+    host = request.app[HOST]
+    body = host.core.reporter.page("/scores", host.clock)
     return Answer(body=body, content_type="application/json")
 
 
 async def upgrade(request: web.Request) -> web.StreamResponse:
     """Refuse the upgrade, or run the connection to its end: a player's, or one of ``/echo``."""
-    server, is_echo = request.app[SERVER], request.path == "/echo"
+    host, is_echo = request.app[HOST], request.path == "/echo"
     room = None if is_echo else room_name(request.rel_url.raw_query_string)
-    limits, address = server.config.limits, request.remote or ""
+    limits, address = host.config.limits, request.remote or ""
     sock = request.get_extra_info("socket")
     descriptor = -1 if sock is None else sock.fileno()  # -1: its peer is gone already
-    if refusal := server.core.admit(request_headers(request), room, address, server.clock.now_us(), descriptor):
+    if refusal := host.core.admit(request_headers(request), room, address, host.clock.now_us(), descriptor):
         headers = dict(refusal.headers)
         if "Connection" in headers and not request.keep_alive:
             headers["Connection"] += ", close"  # which aiohttp says only where nothing else is said
         return Answer(status=refusal.status, text=f"{refusal.text}\n", headers=headers)
-    naive = server.config.fanout == "naive"
+    naive = host.config.fanout == "naive"
     ws = GameWebSocket(
         ECHO_LIMIT_BYTES if is_echo else limits.max_message_bytes, compress=naive, waits_for_peer=naive or is_echo
     )
     try:
         await ws.open(request)
-        session = (EchoSession if is_echo else Session)(limits, server.clock.now_us(), server.core.stalls)
-        await Connection(server, ws, session, server.find_loop(room, session)).run()
+        session = (EchoSession if is_echo else Session)(limits, host.clock.now_us(), host.core.stalls)
+        await Connection(host, ws, session, host.find_loop(room, session)).run()
     except ConnectionError:
         pass  # the peer was gone before it had its answer
     finally:
-        server.core.release(room, address, server.clock.now_us())
+        host.core.release(room, address, host.clock.now_us())
     return ws
 
 

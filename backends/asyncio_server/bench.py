@@ -123,7 +123,7 @@ async def run(connections: int, flags: list[str]) -> None:
     """Serve, and time what is asked for."""
     config = parse_arguments("asyncio", flags)
     server = Server(config)
-    server.own(Bench(server, connections).run())
+    server.own(Bench(server, connections).run)
     await server.run(listen(config.host, config.port, config.backlog))
 
 

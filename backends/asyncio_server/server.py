@@ -18,12 +18,14 @@ from backends.asyncio_server.blocking import BlockingWatch
 from backends.asyncio_server.clock import Clock
 from backends.asyncio_server.connection import Connection
 from backends.asyncio_server.fanout import FANOUTS
+from backends.asyncio_server.host import Writer
 from backends.asyncio_server.loops import RoomLoop, load_loop_mode
 from backends.asyncio_server.metrics import PACKAGES
 from backends.asyncio_server.ticker import Ticker
 from backends.asyncio_server.turns import Turns
 from backends.asyncio_server.websocket import Doorkeeper, doorkeeper
 from backends.asyncio_server.workers import Worker
+from backends.asyncio_server.writer import new_writer
 from shared.server.config import ServerConfig, fail_usage, prepare_process
 from shared.server.core import ServerCore
 from shared.server.workers import Workers
@@ -75,20 +77,24 @@ class Server:
             config, PACKAGES, self.clock.now_us(), self.clock.offset_us, self.workers.pids
         )
         self.turns = Turns(self.clock, self.core.stalls)
-        self.fanout = FANOUTS[config.fanout]()
         self.loops: dict[str, RoomLoop] = {}  # by room
+        self._fanout = FANOUTS[config.fanout]()
         self._loop_mode = load_loop_mode(config.mode)
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
 
-    # Rooms
+    # What it holds
+
+    def new_writer(self, connection: Connection) -> Writer:
+        """Return the writer of a connection."""
+        return new_writer(connection)
 
     def room_loop(self, name: str) -> RoomLoop:
         """Return the loop of the room of that name; open the room if there is none."""
         if name not in self.loops:
             room, schedule = self.core.open_room(name, self.clock.now_us())
             try:
-                self.loops[name] = self._loop_mode(self, Ticker(self, room, schedule))
+                self.loops[name] = self._loop_mode(self, Ticker(self, room, schedule, self._fanout))
             except Exception:
                 self.core.forget_room(room)  # half a room would stay for ever
                 raise
@@ -112,7 +118,7 @@ class Server:
         self.core.counters.crashed_rooms += 1
         self._forget(loop)
         members = [connection for connection in self.core.roster.connections.values() if connection.loop is loop]
-        self.own(self._close(members, CloseCode.INTERNAL_ERROR, "the room crashed"))
+        self.own(self._close, members, CloseCode.INTERNAL_ERROR, "the room crashed")
 
     # Life
 
@@ -135,7 +141,7 @@ class Server:
             door = partial(Doorkeeper, self, runner.server)
             site = await asyncio.get_running_loop().create_server(door, sock=listener, backlog=ACCEPTS_A_TURN)
             listener.listen(self.config.backlog)  # asyncio takes one number for both
-            self.own(self._keep_house())
+            self.own(self._keep_house)
             if self.config.mode == "process":
                 self.workers.open()
             settle_heap()
@@ -184,7 +190,7 @@ class Server:
         """Wake connections that something is due for; end slow consumers and rooms that are not kept."""
         self.core.stalls.note_turn(now_us)
         for connection in self.core.roster.pop_due(now_us):
-            self.own(connection.wake(now_us))
+            self.own(connection.wake, now_us)
         for connection in self.core.crowd_out(now_us):
             connection.abort()
         for connection in list(self.core.roster.slow):
@@ -192,14 +198,14 @@ class Server:
         self.workers.watch()
         self.core.heap.tidy(self.core.lobby.connections, len(self.core.lobby.rooms), now_us)
         if self.core.scores.look(now_us):
-            self.own(asyncio.to_thread(self.core.scores.checkpoint))
+            self.own(asyncio.to_thread, self.core.scores.checkpoint)
         for loop in [self.loops[room.name] for room in self.core.lobby.idle_rooms(now_us)]:
             self._forget(loop)  # whoever comes now opens a new room
-            self.own(loop.stop())
+            self.own(loop.stop)
 
-    def own(self, coroutine: Coroutine[None, None, None]) -> None:
+    def own(self, act: Callable[..., Coroutine[None, None, None]], *arguments: Any) -> None:
         """Run a task of the server's until it ends, or the server does."""
-        task = asyncio.create_task(coroutine)
+        task = asyncio.create_task(act(*arguments))
         self._tasks.add(task)
         task.add_done_callback(self._disown)
 

@@ -1,36 +1,33 @@
 """One room's ticks, measured: wait for the due time, step, fan out. Knows nothing of how a loop is started or ended."""
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from backends.asyncio_server.connection import Connection
-from backends.asyncio_server.fanout import SLICE
+from backends.asyncio_server.fanout import SLICE, Fanout
+from backends.asyncio_server.host import Host
 from shared.loops.schedule import DueTick, TickSchedule
 from shared.rooms.audience import Audience
 from shared.rooms.game import Game
 from shared.rooms.room import Room
 
-if TYPE_CHECKING:
-    from backends.asyncio_server.server import Server
-
 
 class Ticker:
     """What every loop design does with a tick."""
 
-    def __init__(self, server: "Server", room: Room[Connection], schedule: TickSchedule) -> None:
+    def __init__(self, host: Host, room: Room[Connection], schedule: TickSchedule, fanout: Fanout) -> None:
         self.room = room
         self.schedule = schedule
         self.audience: Audience[Connection] = Audience()
-        self.fanout = server.fanout
-        self._server = server
+        self.fanout = fanout
+        self._host = host
 
     def resume(self) -> None:
         """Go on with the first due time from now on."""
-        self.schedule.resume(self._server.clock.now_us())
+        self.schedule.resume(self._host.clock.now_us())
 
     async def wait(self) -> DueTick:
         """Wait for the next tick to be due and begin it."""
-        clock = self._server.clock
+        clock = self._host.clock
         await clock.sleep_until(self.schedule.next_due_us)
         return self.schedule.begin(clock.now_us())
 
@@ -55,18 +52,18 @@ class Ticker:
 
     async def fan_out(self, due: DueTick, told: list[Connection]) -> None:
         """Send what the last step did; ``told`` have something of their own to be told before."""
-        server, room = self._server, self.room
+        host, room = self._host, self.room
         self.audience.seat(room.recipients())  # those who come from here on are told of this step as they enter
         for member in told:
             await member.flush()
-        sent_us = server.clock.now_us()
+        sent_us = host.clock.now_us()
         skipped = room.skip(await self.fanout.send(self.audience, room.frame(due.n, due.due_us, sent_us)))
-        ended_us = server.clock.now_us()
+        ended_us = host.clock.now_us()
         for member in skipped:
             member.skip(ended_us)
-        server.core.counters.frames_sent += len(self.audience.members) - len(skipped)
-        server.core.counters.slow_skips += len(skipped)
-        server.core.ticks.record(
+        host.core.counters.frames_sent += len(self.audience.members) - len(skipped)
+        host.core.counters.slow_skips += len(skipped)
+        host.core.ticks.record(
             due.due_us,
             due.lateness_us,
             due.skipped,

@@ -30,8 +30,7 @@ from shared.wire.session import SPARED_S
 if TYPE_CHECKING:
     from aiohttp._websocket.reader import WebSocketDataQueue
 
-    from backends.asyncio_server.server import Server
-    from backends.asyncio_server.writer import LibraryWriter
+    from backends.asyncio_server.host import Host, TransportListener
 
 NEVER_WAIT_BYTES = 2**30
 """As ``writer_limit``: we look at the transport's buffer ourselves before we send."""
@@ -65,6 +64,7 @@ class Doorkeeper(asyncio.BufferedProtocol):
         "_door",
         "_frames",
         "_has_ended",
+        "_host",
         "_is_answering",
         "_is_asking",
         "_is_new",
@@ -73,7 +73,6 @@ class Doorkeeper(asyncio.BufferedProtocol):
         "_library",
         "_reader",
         "_serve",
-        "_server",
         "_timer",
         "_transport",
         "_wants_message",
@@ -81,14 +80,14 @@ class Doorkeeper(asyncio.BufferedProtocol):
         "writer",
     )
 
-    def __init__(self, server: "Server", serve: Callable[[], asyncio.Protocol]) -> None:
+    def __init__(self, host: "Host", serve: Callable[[], asyncio.Protocol]) -> None:
         self.is_lost = False  # the descriptor may be a stranger's
-        self.writer: LibraryWriter | None = None  # is told what the transport takes, instead of the library
-        self._server = server
+        self.writer: TransportListener | None = None  # is told what the transport takes, instead of the library
+        self._host = host
         self._serve = serve
         self._transport: asyncio.Transport
         self._library: asyncio.Protocol | None = None
-        self._door: Door | None = Door(server.core)  # until an upgrade
+        self._door: Door | None = Door(host.core)  # until an upgrade
         self._frames: FrameWalker | None = None  # from then on
         self._reader: WebSocketDataQueue | None = None  # of the library, where messages are waited for
         self._wants_message = False  # somebody waits there
@@ -105,22 +104,22 @@ class Doorkeeper(asyncio.BufferedProtocol):
     def connection_made(self, transport: Any) -> None:
         """Look whether there is a descriptor for it; uvloop's transports have asyncio's methods, not its types."""
         self._transport = transport
-        if answer := self._server.core.turn_away(transport.get_extra_info("socket").fileno()):
+        if answer := self._host.core.turn_away(transport.get_extra_info("socket").fileno()):
             self._door = None
             transport.write(answer)
             transport.close()
             return
         self._library = self._serve()
         self._library.connection_made(transport)
-        self._set_timer(self._server.config.handshake_limit_s, self._give_up)
+        self._set_timer(self._host.config.handshake_limit_s, self._give_up)
 
     def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 # the transport's signature
         """Return where to read to: one place for all, as what was read is taken at once."""
-        return self._server.read_buffer
+        return self._host.read_buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take what was read."""
-        data = self._server.read_buffer[:nbytes]
+        data = self._host.read_buffer[:nbytes]
         if self._frames is not None:
             self._frames.feed(data)
             if len(self._frames) >= READ_BYTES:
@@ -178,13 +177,13 @@ class Doorkeeper(asyncio.BufferedProtocol):
         self._is_answering = False
         if self._door and not self.is_lost:
             self._door.answered()
-            self._set_timer(self._server.config.handshake_limit_s, self._give_up)
+            self._set_timer(self._host.config.handshake_limit_s, self._give_up)
             self._ask_for_head()
 
     def _ask_for_head(self) -> None:
         if not self._is_answering and not self._is_asking:
             self._is_asking = True
-            self._server.turns.call(self._give_head, is_new=self._is_new)
+            self._host.turns.call(self._give_head, is_new=self._is_new)
 
     def _give_head(self) -> None:
         """Give the library the next request, if it is here."""
@@ -192,7 +191,7 @@ class Doorkeeper(asyncio.BufferedProtocol):
         if not self._door or self._transport.is_closing():
             return
         try:
-            head = self._door.next_head(self._server.clock.now_us())
+            head = self._door.next_head(self._host.clock.now_us())
         except TurnedAway as answer:
             self._turn_away(answer.answer)
             return
@@ -200,7 +199,7 @@ class Doorkeeper(asyncio.BufferedProtocol):
             self._is_answering = True
             self._is_new = False
             self._library.data_received(head)
-            self._server.turns.spend(REQUEST_US)
+            self._host.turns.spend(REQUEST_US)
         elif self._has_ended:
             self._transport.close()
         if self._door.has_room:
@@ -211,7 +210,7 @@ class Doorkeeper(asyncio.BufferedProtocol):
         self._door = None
         self._transport.write(answer)
         self.see_off()
-        self._set_timer(self._server.config.limits.close_limit_s, self.abort)
+        self._set_timer(self._host.config.limits.close_limit_s, self.abort)
 
     def _throw_away(self) -> None:
         """
@@ -226,7 +225,7 @@ class Doorkeeper(asyncio.BufferedProtocol):
     def _give_up(self) -> None:
         """Hang up on a peer that has not said in time what it wants, though we have looked."""
         if self._door and not self._is_answering:
-            if self._server.core.stalls.is_recent(self._server.clock.now_us()):
+            if self._host.core.stalls.is_recent(self._host.clock.now_us()):
                 self._set_timer(SPARED_S, self._hang_up)  # what it said may lie unread
             else:
                 self._hang_up()
@@ -275,7 +274,7 @@ class Doorkeeper(asyncio.BufferedProtocol):
     def _ask_for_turn(self) -> None:
         if self._wants_message and not self._is_asking:
             self._is_asking = True
-            self._server.turns.call(self._give_message, is_new=self._is_new)
+            self._host.turns.call(self._give_message, is_new=self._is_new)
 
     def _give_message(self) -> None:
         """Give the library the next message, if it is here as a whole."""
@@ -292,7 +291,7 @@ class Doorkeeper(asyncio.BufferedProtocol):
         if frames is not None:
             self._wants_message = self._is_new = False
             self._library.data_received(frames)
-            self._server.turns.spend(HANDLE_US + len(frames) // BYTES_A_US)
+            self._host.turns.spend(HANDLE_US + len(frames) // BYTES_A_US)
         elif self._frames.needs_bytes:
             self.ask_for_message()
         else:  # there are fragments without end, perhaps

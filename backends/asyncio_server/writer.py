@@ -10,18 +10,15 @@ import os
 import socket
 import weakref
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import WSMsgType
 
-from shared.server.consumer import Outlet
+from backends.asyncio_server.connection import Connection
+from backends.asyncio_server.host import Writer
 from shared.wire.errors import InvariantError
 from shared.wire.frames import Opcode, TickFrame, server_frame
 from shared.wire.outbox import LOW_WATER_BYTES, NO_LOW_WATER_BYTES, Outbox
 from shared.wire.session import Outgoing
-
-if TYPE_CHECKING:
-    from backends.asyncio_server.connection import Connection
 
 STEP_S = 0.02
 """How often a closing connection is looked at."""
@@ -29,32 +26,10 @@ STEP_S = 0.02
 NO_POLICY = "a writer that waits skips nobody"
 
 
-class Writer(Outlet, Protocol):
-    """What a connection and a fan-out write with."""
-
-    async def send(self, outgoing: Outgoing) -> None:
-        """
-        Send a message of the connection's own.
-
-        Raises:
-            SlowConsumerError: too many wait.
-
-        """
-
-    async def send_text(self, text: str) -> None:
-        """Send a tick's frame."""
-
-    async def send_tick(self, frame: TickFrame) -> None:
-        """Send a tick's frame as this writer does; only while ``connection.fd`` says so."""
-
-    async def finish(self, limit_s: float) -> None:
-        """Wait until all is handed to the kernel, at most ``limit_s``; what is left then is dropped."""
-
-
 class WaitingWriter:
     """Writes with the library's own send, each waited for, its defaults untouched."""
 
-    def __init__(self, connection: "Connection") -> None:
+    def __init__(self, connection: Connection) -> None:
         self.outbox = Outbox()  # always empty
         self._weak_connection = weakref.ref(connection)
         self._transport = connection.ws.transport
@@ -67,7 +42,7 @@ class WaitingWriter:
         connection = self._connection
         assert self._lock  # noqa: S101 # it waits
         try:
-            async with asyncio.timeout(connection.server.config.limits.silence_limit_s), self._lock:
+            async with asyncio.timeout(connection.host.config.limits.silence_limit_s), self._lock:
                 if not self._has_closed:
                     self._has_closed = outgoing.opcode is Opcode.CLOSE
                     await connection.ws.send_frame(outgoing.payload, WSMsgType(outgoing.opcode))
@@ -112,7 +87,7 @@ class WaitingWriter:
     # Private methods
 
     @property
-    def _connection(self) -> "Connection":
+    def _connection(self) -> Connection:
         """Whose it is; held weakly, or both would be left to the garbage collector when the connection has ended."""
         connection = self._weak_connection()
         if connection is None:
@@ -137,7 +112,7 @@ class LibraryWriter(WaitingWriter):
     its descriptor is closed.
     """
 
-    def __init__(self, connection: "Connection") -> None:
+    def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
         transport = self._transport
         self._socket: socket.socket = transport.get_extra_info("socket")
@@ -225,9 +200,9 @@ class LibraryWriter(WaitingWriter):
 
     def _go_on(self) -> None:
         connection = self._connection
-        connection.server.own(self._send_waiting(connection))
+        connection.host.own(self._send_waiting, connection)
 
-    async def _send_waiting(self, connection: "Connection") -> None:  # noqa: ARG002 # it is held until this is done
+    async def _send_waiting(self, connection: Connection) -> None:  # noqa: ARG002 # it is held until this is done
         while self._is_free and self.outbox:
             await self._send_now(self.outbox.take())
         self._update()
@@ -283,3 +258,8 @@ class FrameWriter(LibraryWriter):
 
 
 WRITERS: dict[str, type[WaitingWriter]] = {"naive": WaitingWriter, "library": LibraryWriter, "frame-once": FrameWriter}
+
+
+def new_writer(connection: Connection) -> Writer:
+    """Return the writer of a connection: as the server is set, but one that waits where its WebSocket does."""
+    return WRITERS["naive" if connection.ws.waits_for_peer else connection.host.config.fanout](connection)

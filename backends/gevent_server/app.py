@@ -12,15 +12,15 @@ from shared.wire.handshake import room_name
 from shared.wire.session import EchoSession, Session
 
 if TYPE_CHECKING:
-    from backends.gevent_server.server import Server
+    from backends.gevent_server.host import Host
 
-SERVER = "server"
+HOST = "host"
 
 
-def create_app(server: "Server") -> Flask:
-    """Build the application around ``server``."""
+def create_app(host: "Host") -> Flask:
+    """Build the application around ``host``."""
     app = Flask(__name__, static_folder=None)
-    app.extensions[SERVER] = server
+    app.extensions[HOST] = host
     for path, file in load_web_files().items():
         app.add_url_rule(path, path, page_file(file))
     app.add_url_rule("/healthz", view_func=healthz)
@@ -28,7 +28,7 @@ def create_app(server: "Server") -> Flask:
     app.add_url_rule("/metrics", view_func=metrics)
     app.add_url_rule("/scores", view_func=scores)
     app.add_url_rule("/connect", "connect", upgrade, websocket=True)
-    if server.config.echo:
+    if host.config.echo:
         app.add_url_rule("/echo", "echo", upgrade, websocket=True)
     return app
 
@@ -44,43 +44,43 @@ def page_file(file: WebFile) -> Callable[[], Response]:
 
 def healthz() -> Response:
     """Say whether newcomers are taken."""
-    if this_server().core.lobby.open:
+    if this_host().core.lobby.open:
         return Response("ok\n", content_type="text/plain; charset=utf-8")
     return Response("stopping\n", status=503, content_type="text/plain; charset=utf-8")
 
 
 def stats() -> Response:
     """Send all figures as JSON."""
-    server = this_server()
-    body = server.core.reporter.page("/stats", server.clock)
+    host = this_host()
+    body = host.core.reporter.page("/stats", host.clock)
     return Response(body, content_type="application/json")
 
 
 def metrics() -> Response:
     """Send all figures as Prometheus reads them."""
-    server = this_server()
-    body = server.core.reporter.page("/metrics", server.clock)
+    host = this_host()
+    body = host.core.reporter.page("/metrics", host.clock)
     return Response(body, content_type=CONTENT_TYPE)
 
 
 def scores() -> Response:
     """Send the top scores of every room."""
-    server = this_server()
-    body = server.core.reporter.page("/scores", server.clock)
+    host = this_host()
+    body = host.core.reporter.page("/scores", host.clock)
     return Response(body, content_type="application/json")
 
 
 def upgrade() -> Response:
     """Run the connection, whose upgrade the handler has made (:mod:`.websocket`): a player's, or one of ``/echo``."""
-    server, is_echo = this_server(), request.path == "/echo"
+    host, is_echo = this_host(), request.path == "/echo"
     room = None if is_echo else room_name(request.environ["QUERY_STRING"])
-    session = (EchoSession if is_echo else Session)(server.config.limits, server.clock.now_us(), server.core.stalls)
+    session = (EchoSession if is_echo else Session)(host.config.limits, host.clock.now_us(), host.core.stalls)
     ws = request.environ["wsgi.websocket"]
-    Connection(server, ws, session, server.find_loop(room, session)).run()
+    Connection(host, ws, session, host.find_loop(room, session)).run()
     return Response()
 
 
-def this_server() -> "Server":
+def this_host() -> "Host":
     """Return the server whose request this is."""
-    server: Server = current_app.extensions[SERVER]
-    return server
+    host: Host = current_app.extensions[HOST]
+    return host

@@ -132,7 +132,7 @@ def run(connections: int, flags: list[str]) -> None:
     config = parse_arguments("gevent", flags)
     choose_event_loop(config.loop)
     server = Server(config)
-    server.own(gevent.spawn(Bench(server, connections).run))
+    server.own(Bench(server, connections).run)
     server.run(listen(config.host, config.port, config.backlog))
 
 

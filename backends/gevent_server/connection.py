@@ -4,44 +4,38 @@ One connection: it reads for its session and room, and says what its writer is t
 What may be said, and what is answered, is the session's to decide (:mod:`shared.wire.session`).
 """
 
-from typing import TYPE_CHECKING
-
 import gevent
 
+from backends.gevent_server.host import Host, MembersLoop, Writer
 from backends.gevent_server.websocket import ConnectionEndedError, GameWebSocket
-from backends.gevent_server.writer import WRITERS, Writer
 from shared.server.consumer import Consumer
 from shared.wire.errors import ProtocolError
 from shared.wire.frames import CloseCode
 from shared.wire.outbox import SlowConsumerError
 from shared.wire.session import CLOSING, CLOSING_PAUSE_S, ENDED, STOPPING, Session
 
-if TYPE_CHECKING:
-    from backends.gevent_server.loops import RoomLoop
-    from backends.gevent_server.server import Server
-
 
 class Connection(Consumer):
     """A consumer that reads, too; :meth:`run` is its life. ``loop`` is that of its room."""
 
-    __slots__ = ("__weakref__", "loop", "server", "ws")
+    __slots__ = ("__weakref__", "host", "loop", "ws")
 
     writer: Writer
 
-    def __init__(self, server: "Server", ws: GameWebSocket, session: Session, loop: "RoomLoop | None") -> None:
-        room, audience = (loop.ticker.room, loop.ticker.audience) if loop else (None, None)
-        super().__init__(server.core, session, room, audience)
-        self.server = server
+    def __init__(self, host: Host, ws: GameWebSocket, session: Session, loop: MembersLoop | None) -> None:
+        room, audience = (loop.room, loop.audience) if loop else (None, None)
+        super().__init__(host.core, session, room, audience)
+        self.host = host
         self.ws = ws
         self.loop = loop
-        self.writer = WRITERS["naive" if ws.waits_for_peer else server.config.fanout](self)
+        self.writer = host.new_writer(self)
 
     def run(self) -> None:
         """Read until the connection has ended."""
-        session, server = self.session, self.server
-        server.core.roster.add(self, server.clock.now_us())
-        if not server.core.lobby.open:  # it came in while the others were being sent away
-            session.close(CloseCode.GOING_AWAY, STOPPING, server.clock.now_us())
+        session, host = self.session, self.host
+        host.core.roster.add(self, host.clock.now_us())
+        if not host.core.lobby.open:  # it came in while the others were being sent away
+            session.close(CloseCode.GOING_AWAY, STOPPING, host.clock.now_us())
         try:
             while session.state is not ENDED:
                 self._receive()
@@ -50,14 +44,14 @@ class Connection(Consumer):
                     gevent.sleep(CLOSING_PAUSE_S)
         finally:
             self.offer(-1)
-            server.core.roster.remove(self)
-            server.core.counters.count_end(session.close_label, dead=session.dead)
+            host.core.roster.remove(self)
+            host.core.counters.count_end(session.close_label, dead=session.dead)
             if self.loop:
                 self.loop.leave(self)
                 self.let_go()
             if session.aborted:
                 self.ws.abort()
-            self.writer.finish(0 if session.aborted else server.config.limits.close_limit_s)
+            self.writer.finish(0 if session.aborted else host.config.limits.close_limit_s)
 
     def flush(self) -> None:
         """Send what the session has for this connection alone."""
@@ -68,7 +62,7 @@ class Connection(Consumer):
             for outgoing in waiting:
                 self.writer.send(outgoing)
         except SlowConsumerError:
-            self.end_slow(waiting, self.server.clock.now_us())
+            self.end_slow(waiting, self.host.clock.now_us())
 
     def wake(self, now_us: int) -> None:
         """Do what is due."""
@@ -92,7 +86,7 @@ class Connection(Consumer):
     # Private methods
 
     def _receive(self) -> None:
-        session, clock = self.session, self.server.clock
+        session, clock = self.session, self.host.clock
         try:
             opcode, data = self.loop.receive(self) if self.loop else self.ws.receive_message()
         except ConnectionEndedError:
@@ -110,6 +104,6 @@ class Connection(Consumer):
     def _see_off(self) -> None:
         """Wait until a peer that can't be read any more has taken our close frame, or has had time to."""
         self.flush()
-        self.writer.finish(self.server.config.limits.close_limit_s)
-        self.ws.linger(self.server.config.limits.close_limit_s)
+        self.writer.finish(self.host.config.limits.close_limit_s)
+        self.ws.linger(self.host.config.limits.close_limit_s)
         self.session.receive_eof()

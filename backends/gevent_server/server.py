@@ -6,8 +6,9 @@ import os
 import signal
 import socket
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
+from typing import Any
 
 import gevent
 from gevent.event import Event
@@ -17,12 +18,14 @@ from backends.gevent_server.blocking import BlockingWatch
 from backends.gevent_server.clock import Clock
 from backends.gevent_server.connection import Connection
 from backends.gevent_server.fanout import FANOUTS
+from backends.gevent_server.host import Writer
 from backends.gevent_server.loops import RoomLoop, load_loop_mode
 from backends.gevent_server.metrics import PACKAGES
 from backends.gevent_server.ticker import Ticker
 from backends.gevent_server.turns import Turns
 from backends.gevent_server.websocket import GameHandler, GameWSGIServer
 from backends.gevent_server.workers import Worker
+from backends.gevent_server.writer import new_writer
 from shared.server.config import ServerConfig, fail_usage, prepare_process
 from shared.server.core import ServerCore
 from shared.server.workers import Workers
@@ -63,20 +66,24 @@ class Server:
             config, PACKAGES, self.clock.now_us(), self.clock.offset_us, self.workers.pids
         )
         self.turns = Turns(self.clock, self.core.stalls)
-        self.fanout = FANOUTS[config.fanout]()
         self.loops: dict[str, RoomLoop] = {}  # by room
+        self._fanout = FANOUTS[config.fanout]()
         self._loop_mode = load_loop_mode(config.mode)
         self._greenlets: set[gevent.Greenlet[..., None]] = set()
         self._stopping = Event()
 
-    # Rooms
+    # What it holds
+
+    def new_writer(self, connection: Connection) -> Writer:
+        """Return the writer of a connection."""
+        return new_writer(connection)
 
     def room_loop(self, name: str) -> RoomLoop:
         """Return the loop of the room of that name; open the room if there is none."""
         if name not in self.loops:
             room, schedule = self.core.open_room(name, self.clock.now_us())
             try:
-                self.loops[name] = self._loop_mode(self, Ticker(self, room, schedule))
+                self.loops[name] = self._loop_mode(self, Ticker(self, room, schedule, self._fanout))
             except Exception:
                 self.core.forget_room(room)  # half a room would stay for ever
                 raise
@@ -100,7 +107,7 @@ class Server:
         self.core.counters.crashed_rooms += 1
         self._forget(loop)
         members = [connection for connection in self.core.roster.connections.values() if connection.loop is loop]
-        self.own(gevent.spawn(self._close, members, CloseCode.INTERNAL_ERROR, "the room crashed"))
+        self.own(self._close, members, CloseCode.INTERNAL_ERROR, "the room crashed")
 
     # Life
 
@@ -121,7 +128,7 @@ class Server:
         self.turns.open()
         try:
             wsgi.start()
-            self.own(gevent.spawn(self._keep_house))
+            self.own(self._keep_house)
             if self.config.mode == "process":
                 self.workers.open()
             settle_heap()
@@ -164,7 +171,7 @@ class Server:
         """Wake connections that something is due for; end slow consumers and rooms that are not kept."""
         self.core.stalls.note_turn(now_us)
         for connection in self.core.roster.pop_due(now_us):
-            self.own(gevent.spawn(connection.wake, now_us))
+            self.own(connection.wake, now_us)
         for connection in self.core.crowd_out(now_us):
             connection.abort()
         for connection in list(self.core.roster.slow):
@@ -172,13 +179,14 @@ class Server:
         self.workers.watch()
         self.core.heap.tidy(self.core.lobby.connections, len(self.core.lobby.rooms), now_us)
         if self.core.scores.look(now_us):
-            self.own(gevent.spawn(gevent.get_hub().threadpool.apply, self.core.scores.checkpoint))
+            self.own(gevent.get_hub().threadpool.apply, self.core.scores.checkpoint)
         for loop in [self.loops[room.name] for room in self.core.lobby.idle_rooms(now_us)]:
             self._forget(loop)  # whoever comes now opens a new room
-            self.own(gevent.spawn(loop.stop))
+            self.own(loop.stop)
 
-    def own(self, greenlet: "gevent.Greenlet[..., None]") -> None:
+    def own(self, act: Callable[..., object], *arguments: Any) -> None:
         """Run a greenlet of the server's until it ends, or the server does."""
+        greenlet = gevent.spawn(act, *arguments)
         self._greenlets.add(greenlet)
         greenlet.link(self._greenlets.discard)
 

@@ -43,7 +43,7 @@ from shared.wire.request import READ_BYTES
 from shared.wire.session import ECHO_LIMIT_BYTES
 
 if TYPE_CHECKING:
-    from backends.gevent_server.server import Server
+    from backends.gevent_server.host import Host
 
 logger = logging.getLogger("tickbench")
 
@@ -194,7 +194,7 @@ class GameWebSocket(WebSocket):
 class GameWSGIServer(WSGIServer):
     """pywsgi's server, that knows whose it is."""
 
-    game: "Server"
+    game: "Host"
 
     max_accept = 1
     """A turn of the hub. The library's 100 put as many handshakes before the next tick, again and again in a rush."""
@@ -238,7 +238,7 @@ class GameHandler(WebSocketHandler):
         self._is_new = True  # no request has come
 
     @property
-    def game(self) -> "Server":
+    def game(self) -> "Host":
         """The server that this connection belongs to."""
         return self.server.game
 

@@ -8,21 +8,18 @@ taken all, messages wait in the outbox and ``connection.fd``, by which a fan-out
 import os
 import socket
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol
 from weakref import proxy
 
 import gevent
 from gevent.event import Event
 from geventwebsocket.exceptions import WebSocketError
 
-from shared.server.consumer import Outlet
+from backends.gevent_server.connection import Connection
+from backends.gevent_server.host import Writer
 from shared.wire.errors import InvariantError
 from shared.wire.frames import TickFrame, server_frame
 from shared.wire.outbox import FRAME_TURN, LOW_WATER_BYTES, NO_LOW_WATER_BYTES, Outbox
 from shared.wire.session import Outgoing
-
-if TYPE_CHECKING:
-    from backends.gevent_server.connection import Connection
 
 STEP_S = 0.02
 """How often a closing connection is looked at."""
@@ -33,35 +30,10 @@ ABORT_LIMIT_S = 1.0
 NO_POLICY = "a writer that waits skips nobody"
 
 
-class Writer(Outlet, Protocol):
-    """What a connection and a fan-out write with."""
-
-    def send(self, outgoing: Outgoing) -> None:
-        """
-        Send a message of the connection's own.
-
-        Raises:
-            SlowConsumerError: too many wait.
-
-        """
-
-    def send_text(self, text: str) -> None:
-        """Send a tick's frame."""
-
-    def send_tick(self, frame: TickFrame) -> None:
-        """Send a tick's frame as this writer does; only while ``connection.fd`` says so."""
-
-    def awaits_turn(self) -> bool:
-        """Whether a greenlet of its own has yet to begin to send a tick's frame."""
-
-    def finish(self, limit_s: float) -> None:
-        """Wait until all is handed to the kernel, at most ``limit_s``; what is left then is dropped."""
-
-
 class WaitingWriter:
     """Writes with the library's own send, each waited for, its defaults untouched."""
 
-    def __init__(self, connection: "Connection") -> None:
+    def __init__(self, connection: Connection) -> None:
         self.outbox = Outbox()  # always empty
         # What an ended connection holds is let go of at once, and not when it is collected as a circle.
         self._connection: Connection = proxy(connection)
@@ -73,7 +45,7 @@ class WaitingWriter:
         connection = self._connection
         self._waiting += 1
         try:
-            with gevent.Timeout(connection.server.config.limits.silence_limit_s, TimeoutError):
+            with gevent.Timeout(connection.host.config.limits.silence_limit_s, TimeoutError):
                 connection.ws.send_message(outgoing.opcode, outgoing.payload)
         except (OSError, TimeoutError):
             connection.abort()
@@ -134,7 +106,7 @@ class WaitingWriter:
 class LibraryWriter(WaitingWriter):
     """Writes with the library's own send, which waits: so it has a greenlet, with room for one tick's frame."""
 
-    def __init__(self, connection: "Connection") -> None:
+    def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
         self._text: str | None = None  # the tick's frame, from when it is put in until it is written
         self._is_writing = False
@@ -243,7 +215,7 @@ class LibraryWriter(WaitingWriter):
 class FrameWriter(LibraryWriter):
     """Writes frames that are built already: to the descriptor at once, and what it does not take by a greenlet."""
 
-    def __init__(self, connection: "Connection") -> None:
+    def __init__(self, connection: Connection) -> None:
         self._rest = memoryview(b"")
         super().__init__(connection)
 
@@ -316,3 +288,8 @@ class FrameWriter(LibraryWriter):
 
 
 WRITERS: dict[str, type[WaitingWriter]] = {"naive": WaitingWriter, "library": LibraryWriter, "frame-once": FrameWriter}
+
+
+def new_writer(connection: Connection) -> Writer:
+    """Return the writer of a connection: as the server is set, but one that waits where its WebSocket does."""
+    return WRITERS["naive" if connection.ws.waits_for_peer else connection.host.config.fanout](connection)

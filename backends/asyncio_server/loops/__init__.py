@@ -9,7 +9,7 @@ from shared.rooms.game import Game, Newcomer
 
 if TYPE_CHECKING:
     from backends.asyncio_server.connection import Connection
-    from backends.asyncio_server.server import Server
+    from backends.asyncio_server.host import Host
     from backends.asyncio_server.ticker import Ticker
     from shared.wire.messages import ClientMessage
     from shared.wire.parser import Message
@@ -27,9 +27,11 @@ LOOP_MODES = {
 class RoomLoop(ABC):
     """The loop of one room, whose game is here unless a design says otherwise."""
 
-    def __init__(self, server: "Server", ticker: "Ticker") -> None:
+    def __init__(self, host: "Host", ticker: "Ticker") -> None:
         self.ticker = ticker
-        self._server = server
+        self.room = ticker.room
+        self.audience = ticker.audience
+        self._host = host
 
     @cached_property
     def game(self) -> Game:
@@ -53,7 +55,7 @@ class RoomLoop(ABC):
         except Exception as error:  # noqa: BLE001 # whatever it is, it ends this room and is logged with its traceback
             self._fail(error)
             return
-        self.ticker.room.enter(connection, newcomer, welcome, self._server.clock.now_us())
+        self.ticker.room.enter(connection, newcomer, welcome, self._host.clock.now_us())
         self.update()
 
     def leave(self, connection: "Connection") -> None:

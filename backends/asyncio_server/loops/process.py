@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from backends.asyncio_server.connection import Connection
-    from backends.asyncio_server.server import Server
+    from backends.asyncio_server.host import Host
     from backends.asyncio_server.ticker import Ticker
     from shared.loops.schedule import DueTick
     from shared.rooms.game import Newcomer, Stepped
@@ -41,15 +41,15 @@ if TYPE_CHECKING:
 class ProcessLoop(ManagedLoop):
     """Owns the task of one room, whose game is in a child."""
 
-    def __init__(self, server: "Server", ticker: "Ticker") -> None:
-        super().__init__(server, ticker)
+    def __init__(self, host: "Host", ticker: "Ticker") -> None:
+        super().__init__(host, ticker)
         self._answers = Answers()
         self._pending = 0  # steps that were asked for and whose frames are not sent yet
         self._sent = asyncio.Event()
         self._field: bytes | None = None  # for those who have missed a frame, before the next one
         self._entering: set[asyncio.Future[None]] = set()
         self._game_id = ticker.room.index  # another one when the room is opened again
-        self._worker = server.workers.of_room(ticker.room.name)
+        self._worker = host.workers.of_room(ticker.room.name)
         self._worker.mourners.add(self._fail)
         self._ask(Open(self._game_id, ticker.room.setup), lambda _: None)
 
@@ -99,7 +99,7 @@ class ProcessLoop(ManagedLoop):
         if isinstance(answer, Did) and not self.is_over():
             field, self._field = self._field, None
             self._answers.hold()
-            self._server.own(self._fan_out(due, field, answer.step))
+            self._host.own(self._fan_out, due, field, answer.step)
 
     async def _fan_out(self, due: "DueTick", field: bytes | None, step: "Stepped") -> None:
         try:
@@ -117,7 +117,7 @@ class ProcessLoop(ManagedLoop):
         self, connection: "Connection", newcomer: "Newcomer", entered: "asyncio.Future[None]", answer: Answer
     ) -> None:
         if isinstance(answer, Text) and not self.is_over():
-            self.ticker.room.enter(connection, newcomer, answer.commands, self._server.clock.now_us())
+            self.ticker.room.enter(connection, newcomer, answer.commands, self._host.clock.now_us())
         if not entered.done():
             entered.set_result(None)
 

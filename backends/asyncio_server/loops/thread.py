@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from backends.asyncio_server.connection import Connection
-    from backends.asyncio_server.server import Server
+    from backends.asyncio_server.host import Host
     from backends.asyncio_server.ticker import Ticker
     from shared.loops.schedule import DueTick
     from shared.rooms.game import Newcomer, Stepped
@@ -44,8 +44,8 @@ class Visit:
 class ThreadLoop(ManagedLoop):
     """Owns the thread of one room."""
 
-    def __init__(self, server: "Server", ticker: "Ticker") -> None:
-        super().__init__(server, ticker)
+    def __init__(self, host: "Host", ticker: "Ticker") -> None:
+        super().__init__(host, ticker)
         self._event_loop = asyncio.get_running_loop()
         self._answers = Answers()
         self._visits: list[Visit] = []
@@ -87,7 +87,7 @@ class ThreadLoop(ManagedLoop):
         """End the loop for good and wait until it has ended."""
         self._feed(Event.CLOSE)
         if self._over:
-            await asyncio.wait([self._over], timeout=self._server.config.stop_limit_s)  # nobody can end the rules
+            await asyncio.wait([self._over], timeout=self._host.config.stop_limit_s)  # nobody can end the rules
 
     # Private methods
 
@@ -117,7 +117,7 @@ class ThreadLoop(ManagedLoop):
 
     def _stepped(self, due: "DueTick", field: bytes | None, step: "Stepped") -> None:
         self._answers.hold()
-        self._server.own(self._fan_out(due, field, step))
+        self._host.own(self._fan_out, due, field, step)
 
     async def _fan_out(self, due: "DueTick", field: bytes | None, step: "Stepped") -> None:
         try:
@@ -132,7 +132,7 @@ class ThreadLoop(ManagedLoop):
 
     def _enter(self, visit: Visit, welcome: bytes) -> None:
         if not self.is_over():
-            self.ticker.room.enter(visit.connection, visit.newcomer, welcome, self._server.clock.now_us())
+            self.ticker.room.enter(visit.connection, visit.newcomer, welcome, self._host.clock.now_us())
         visit.end()
 
     def _thread_ended(self, error: BaseException | None) -> None:
@@ -154,7 +154,7 @@ class ThreadLoop(ManagedLoop):
         self._event_loop.call_soon_threadsafe(self._thread_ended, error)
 
     def _turn(self, requests: "SimpleQueue[Callable[[], None] | None]") -> None:
-        schedule, clock = self.ticker.schedule, self._server.clock
+        schedule, clock = self.ticker.schedule, self._host.clock
         self.ticker.resume()
         while True:
             wait_s = (schedule.next_due_us - clock.now_us()) / 1_000_000
@@ -171,7 +171,7 @@ class ThreadLoop(ManagedLoop):
 
     def _step(self) -> None:
         self._may_step = False
-        due = self.ticker.schedule.begin(self._server.clock.now_us())
+        due = self.ticker.schedule.begin(self._host.clock.now_us())
         with self._lock:
             is_waited_for = self.ticker.is_waited_for()
             inputs = self.ticker.room.take_inputs()

@@ -21,7 +21,7 @@ from shared.wire.frames import TickFrame
 
 if TYPE_CHECKING:
     from backends.gevent_server.connection import Connection
-    from backends.gevent_server.server import Server
+    from backends.gevent_server.host import Host
     from backends.gevent_server.ticker import Ticker
     from shared.rooms.audience import Audience
     from shared.wire.parser import Message
@@ -33,9 +33,9 @@ HANDLE_US = 100
 class ConditionLoop(ManagedLoop):
     """Owns the greenlet of one room, which wakes the handlers instead of sending."""
 
-    def __init__(self, server: "Server", ticker: "Ticker") -> None:
-        super().__init__(server, ticker)
-        self._waits_for_peer = server.config.fanout == "naive"
+    def __init__(self, host: "Host", ticker: "Ticker") -> None:
+        super().__init__(host, ticker)
+        self._waits_for_peer = host.config.fanout == "naive"
         self._frame = TickFrame(b"[]")
         self._owed: set[Connection] = set()  # handlers that have not sent this tick's frame yet
         self._skipped: list[Connection] = []

@@ -12,15 +12,15 @@ from backends.gevent_server.loops import RoomLoop
 from shared.loops.lifecycle import CLOSED, CRASHED, RUNNING, STOPPING, Event, Lifecycle, LoopState
 
 if TYPE_CHECKING:
-    from backends.gevent_server.server import Server
+    from backends.gevent_server.host import Host
     from backends.gevent_server.ticker import Ticker
 
 
 class ManagedLoop(RoomLoop):
     """Owns the greenlet of one room."""
 
-    def __init__(self, server: "Server", ticker: "Ticker") -> None:
-        super().__init__(server, ticker)
+    def __init__(self, host: "Host", ticker: "Ticker") -> None:
+        super().__init__(host, ticker)
         self._lifecycle = Lifecycle()
         self._occupied = False
         self._greenlet: gevent.Greenlet[..., None] | None = None
@@ -78,4 +78,4 @@ class ManagedLoop(RoomLoop):
         """End the room; what fails in one that has crashed already is no cause of it."""
         if self._lifecycle.state is not CRASHED:
             self._feed(Event.FAILED)
-            self._server.room_crashed(self, error)
+            self._host.room_crashed(self, error)

@@ -1,0 +1,85 @@
+"""
+The server, as it is seen by what it holds; and what a connection asks of its room's loop and of its writer.
+
+A server makes connections, tickers and loops, so it imports them all. They know it by these names alone.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from backends.gevent_server.clock import Clock
+from backends.gevent_server.turns import Turns
+from backends.gevent_server.workers import Worker
+from shared.rooms.audience import Audience
+from shared.rooms.room import Room
+from shared.server.config import ServerConfig
+from shared.server.consumer import Outlet
+from shared.server.core import ServerCore
+from shared.server.workers import Workers
+from shared.wire.frames import TickFrame
+from shared.wire.messages import ClientMessage
+from shared.wire.parser import Message
+from shared.wire.session import Outgoing, Session
+
+
+class Writer(Outlet, Protocol):
+    """What a connection and a fan-out write with."""
+
+    def send(self, outgoing: Outgoing) -> None:
+        """
+        Send a message of the connection's own.
+
+        Raises:
+            SlowConsumerError: too many wait.
+
+        """
+
+    def send_text(self, text: str) -> None:
+        """Send a tick's frame."""
+
+    def send_tick(self, frame: TickFrame) -> None:
+        """Send a tick's frame as this writer does; only while ``connection.fd`` says so."""
+
+    def awaits_turn(self) -> bool:
+        """Whether a greenlet of its own has yet to begin to send a tick's frame."""
+
+    def finish(self, limit_s: float) -> None:
+        """Wait until all is handed to the kernel, at most ``limit_s``; what is left then is dropped."""
+
+
+class MembersLoop(Protocol):
+    """The loop of a room, as its members see it; ``connection`` is one of them."""
+
+    room: Room[Any]
+    audience: Audience[Any]
+
+    def receive(self, connection: Any) -> Message:
+        """Wait for a connection's next message."""
+
+    def take(self, connection: Any, message: ClientMessage) -> None:
+        """Take what a member has said; of a newcomer, return when it is in."""
+
+    def leave(self, connection: Any) -> None:
+        """Take a member out."""
+
+
+class Host(Protocol):
+    """The server."""
+
+    config: ServerConfig
+    clock: Clock
+    core: ServerCore[Any]
+    turns: Turns
+    workers: Workers[Worker]
+
+    def own(self, act: Callable[..., object], *arguments: Any) -> None:
+        """Do something that is the server's to end, beside what goes on."""
+
+    def new_writer(self, connection: Any) -> Writer:
+        """Return the writer of a connection."""
+
+    def find_loop(self, room_name: str | None, session: Session) -> MembersLoop | None:
+        """Return the loop of the room that a connection is for; send it away where that can't be opened."""
+
+    def room_crashed(self, loop: Any, error: BaseException | None) -> None:
+        """End the room of a loop that raised, and nothing else; say why, once (None: that is said already)."""
