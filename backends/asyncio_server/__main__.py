@@ -5,9 +5,10 @@ import sys
 from shared.system.packages import needed_by
 
 with needed_by("the backend asyncio", "server"):
-    from backends.asyncio_server.server import choose_event_loop, serve
     from shared.server import flagcheck
     from shared.server.config import parse_arguments
+
+    from .server import choose_event_loop, serve
 
 if __name__ == "__main__":
     if flagcheck.is_check(sys.argv[1:]):

@@ -2,20 +2,18 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
-from backends.asyncio_server.connection import Connection
-from backends.asyncio_server.websocket import GameWebSocket, doorkeeper
 from shared.measure.prometheus import CONTENT_TYPE
 from shared.web import HEADERS, WebFile, load_web_files
 from shared.wire.handshake import room_name
 from shared.wire.session import ECHO_LIMIT_BYTES, EchoSession, Session
 
-if TYPE_CHECKING:
-    from backends.asyncio_server.host import Host
+from .connection import Connection
+from .host import Host
+from .websocket import GameWebSocket, doorkeeper
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -25,7 +23,7 @@ HOST: "web.AppKey[Host]" = web.AppKey("host")
 class Answer(web.Response):
     """An answer that is given up when its peer does not take it, where aiohttp would wait for ever; its end is told."""
 
-    _host: "Host | None" = None
+    _host: Host | None = None
     _transport: asyncio.Transport | None = None
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
@@ -51,7 +49,7 @@ class Answer(web.Response):
             doorkeeper(self._transport).answered()
 
 
-def create_app(host: "Host") -> web.Application:
+def create_app(host: Host) -> web.Application:
     """Build the application around ``host``."""
     app = web.Application()
     app[HOST] = host

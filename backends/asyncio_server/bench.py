@@ -11,21 +11,18 @@ import signal
 import socket
 import sys
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
 
-from backends.asyncio_server.clock import Clock
-from backends.asyncio_server.fanout import FANOUTS
-from backends.asyncio_server.server import Server, choose_event_loop, listen
 from shared.measure.blocks import ClockBlock, FanoutBlock, Timed, one_line, read_blocks, turns
+from shared.rooms.audience import Audience
 from shared.server.config import parse_arguments
 from shared.system.heap import settle_heap
 from shared.wire.frames import Opcode, server_frame
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from backends.asyncio_server.connection import Connection
-    from shared.rooms.audience import Audience
+from .clock import Clock
+from .connection import Connection
+from .fanout import FANOUTS
+from .server import Server, choose_event_loop, listen
 
 PAUSE_S = 0.02
 """Between two ticks."""

@@ -6,13 +6,14 @@ What may be said, and what is answered, is the session's to decide (:mod:`shared
 
 import asyncio
 
-from backends.asyncio_server.host import Host, MembersLoop, Writer
-from backends.asyncio_server.websocket import ConnectionEndedError, GameWebSocket
 from shared.server.consumer import Consumer
 from shared.wire.errors import ProtocolError
 from shared.wire.frames import CloseCode
 from shared.wire.outbox import SlowConsumerError
 from shared.wire.session import CLOSING, CLOSING_PAUSE_S, ENDED, STOPPING, Session
+
+from .host import Host, MembersLoop, Writer
+from .websocket import ConnectionEndedError, GameWebSocket
 
 
 class Connection(Consumer):

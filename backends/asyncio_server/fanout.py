@@ -4,9 +4,10 @@ import asyncio
 import os
 from typing import Protocol
 
-from backends.asyncio_server.connection import Connection
 from shared.rooms.audience import Audience
 from shared.wire.frames import Opcode, server_frame
+
+from .connection import Connection
 
 SLICE = 256
 """After so many connections the event loop has a turn, so that reads and accepts go on: about every 2 ms."""

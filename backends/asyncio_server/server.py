@@ -13,19 +13,6 @@ from typing import Any
 
 from aiohttp import web
 
-from backends.asyncio_server.app import create_app
-from backends.asyncio_server.blocking import BlockingWatch
-from backends.asyncio_server.clock import Clock
-from backends.asyncio_server.connection import Connection
-from backends.asyncio_server.fanout import FANOUTS
-from backends.asyncio_server.host import Writer
-from backends.asyncio_server.loops import RoomLoop, load_loop_mode
-from backends.asyncio_server.metrics import PACKAGES
-from backends.asyncio_server.ticker import Ticker
-from backends.asyncio_server.turns import Turns
-from backends.asyncio_server.websocket import Doorkeeper, doorkeeper
-from backends.asyncio_server.workers import Worker
-from backends.asyncio_server.writer import new_writer
 from shared.server.config import ServerConfig, fail_usage, prepare_process
 from shared.server.core import ServerCore
 from shared.server.workers import Workers
@@ -37,6 +24,20 @@ from shared.wire.frames import CloseCode
 from shared.wire.patience import Patience
 from shared.wire.request import READ_BYTES
 from shared.wire.session import CANT_OPEN, STOPPING, Session
+
+from .app import create_app
+from .blocking import BlockingWatch
+from .clock import Clock
+from .connection import Connection
+from .fanout import FANOUTS
+from .host import Writer
+from .loops import RoomLoop, load_loop_mode
+from .metrics import PACKAGES
+from .ticker import Ticker
+from .turns import Turns
+from .websocket import Doorkeeper, doorkeeper
+from .workers import Worker
+from .writer import new_writer
 
 logger = logging.getLogger("tickbench")
 

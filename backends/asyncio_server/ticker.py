@@ -2,13 +2,14 @@
 
 import asyncio
 
-from backends.asyncio_server.connection import Connection
-from backends.asyncio_server.fanout import SLICE, Fanout
-from backends.asyncio_server.host import Host
 from shared.loops.schedule import DueTick, TickSchedule
 from shared.rooms.audience import Audience
 from shared.rooms.game import Game
 from shared.rooms.room import Room
+
+from .connection import Connection
+from .fanout import SLICE, Fanout
+from .host import Host
 
 
 class Ticker:

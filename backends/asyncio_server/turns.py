@@ -11,10 +11,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from backends.asyncio_server.clock import Clock
 from shared.loops.line import Line
 from shared.loops.turns import Turn
 from shared.wire.stalls import Stalls
+
+from .clock import Clock
 
 MOST_EVENTS = 128
 """That asyncio's loop takes from the kernel at once: some 2 ms of reading. By itself it takes all that there are."""

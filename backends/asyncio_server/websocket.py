@@ -30,7 +30,7 @@ from shared.wire.session import SPARED_S
 if TYPE_CHECKING:
     from aiohttp._websocket.reader import WebSocketDataQueue
 
-    from backends.asyncio_server.host import Host, TransportListener
+    from .host import Host, TransportListener
 
 NEVER_WAIT_BYTES = 2**30
 """As ``writer_limit``: we look at the transport's buffer ourselves before we send."""

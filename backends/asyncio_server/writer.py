@@ -13,12 +13,13 @@ from contextlib import suppress
 
 from aiohttp import WSMsgType
 
-from backends.asyncio_server.connection import Connection
-from backends.asyncio_server.host import Writer
 from shared.wire.errors import InvariantError
 from shared.wire.frames import Opcode, TickFrame, server_frame
 from shared.wire.outbox import LOW_WATER_BYTES, NO_LOW_WATER_BYTES, Outbox
 from shared.wire.session import Outgoing
+
+from .connection import Connection
+from .host import Writer
 
 STEP_S = 0.02
 """How often a closing connection is looked at."""

@@ -10,9 +10,10 @@ with needed_by("the backend gevent", "server"):
 
     monkey.patch_all()
 
-    from backends.gevent_server.server import choose_event_loop, serve
     from shared.server import flagcheck
     from shared.server.config import parse_arguments
+
+    from .server import choose_event_loop, serve
 
 if __name__ == "__main__":
     if flagcheck.is_check(sys.argv[1:]):

@@ -1,23 +1,21 @@
 """The HTTP side: which path answers what. Knows nothing of what goes on in a connection."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from flask import Flask, Response, current_app, request
 
-from backends.gevent_server.connection import Connection
 from shared.measure.prometheus import CONTENT_TYPE
 from shared.web import HEADERS, WebFile, load_web_files
 from shared.wire.handshake import room_name
 from shared.wire.session import EchoSession, Session
 
-if TYPE_CHECKING:
-    from backends.gevent_server.host import Host
+from .connection import Connection
+from .host import Host
 
 HOST = "host"
 
 
-def create_app(host: "Host") -> Flask:
+def create_app(host: Host) -> Flask:
     """Build the application around ``host``."""
     app = Flask(__name__, static_folder=None)
     app.extensions[HOST] = host
@@ -80,7 +78,7 @@ def upgrade() -> Response:
     return Response()
 
 
-def this_host() -> "Host":
+def this_host() -> Host:
     """Return the server whose request this is."""
     host: Host = current_app.extensions[HOST]
     return host

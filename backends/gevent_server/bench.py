@@ -12,26 +12,23 @@ monkey.patch_all()
 
 import os
 import signal
+import socket
 import sys
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import gevent
 
-from backends.gevent_server.clock import Clock
-from backends.gevent_server.fanout import FANOUTS
-from backends.gevent_server.server import Server, choose_event_loop, listen
 from shared.measure.blocks import ClockBlock, FanoutBlock, Timed, one_line, read_blocks, turns
+from shared.rooms.audience import Audience
 from shared.server.config import parse_arguments
 from shared.system.heap import settle_heap
 from shared.wire.frames import Opcode, server_frame
 
-if TYPE_CHECKING:
-    import socket
-    from collections.abc import Callable
-
-    from backends.gevent_server.connection import Connection
-    from shared.rooms.audience import Audience
+from .clock import Clock
+from .connection import Connection
+from .fanout import FANOUTS
+from .server import Server, choose_event_loop, listen
 
 PlainSocket, plain_sleep = monkey.get_original("socket", "socket"), monkey.get_original("time", "sleep")
 

@@ -7,9 +7,6 @@ A server makes connections, tickers and loops, so it imports them all. They know
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from backends.gevent_server.clock import Clock
-from backends.gevent_server.turns import Turns
-from backends.gevent_server.workers import Worker
 from shared.rooms.audience import Audience
 from shared.rooms.room import Room
 from shared.server.config import ServerConfig
@@ -20,6 +17,10 @@ from shared.wire.frames import TickFrame
 from shared.wire.messages import ClientMessage
 from shared.wire.parser import Message
 from shared.wire.session import Outgoing, Session
+
+from .clock import Clock
+from .turns import Turns
+from .workers import Worker
 
 
 class Writer(Outlet, Protocol):

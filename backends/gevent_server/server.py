@@ -13,19 +13,6 @@ from typing import Any
 import gevent
 from gevent.event import Event
 
-from backends.gevent_server.app import create_app
-from backends.gevent_server.blocking import BlockingWatch
-from backends.gevent_server.clock import Clock
-from backends.gevent_server.connection import Connection
-from backends.gevent_server.fanout import FANOUTS
-from backends.gevent_server.host import Writer
-from backends.gevent_server.loops import RoomLoop, load_loop_mode
-from backends.gevent_server.metrics import PACKAGES
-from backends.gevent_server.ticker import Ticker
-from backends.gevent_server.turns import Turns
-from backends.gevent_server.websocket import GameHandler, GameWSGIServer
-from backends.gevent_server.workers import Worker
-from backends.gevent_server.writer import new_writer
 from shared.server.config import ServerConfig, fail_usage, prepare_process
 from shared.server.core import ServerCore
 from shared.server.workers import Workers
@@ -36,6 +23,20 @@ from shared.system.packages import needed_by
 from shared.wire.frames import CloseCode
 from shared.wire.patience import Patience
 from shared.wire.session import CANT_OPEN, STOPPING, Session
+
+from .app import create_app
+from .blocking import BlockingWatch
+from .clock import Clock
+from .connection import Connection
+from .fanout import FANOUTS
+from .host import Writer
+from .loops import RoomLoop, load_loop_mode
+from .metrics import PACKAGES
+from .ticker import Ticker
+from .turns import Turns
+from .websocket import GameHandler, GameWSGIServer
+from .workers import Worker
+from .writer import new_writer
 
 logger = logging.getLogger("tickbench")
 

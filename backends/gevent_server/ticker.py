@@ -1,13 +1,14 @@
 """One room's ticks, measured: wait for the due time, step, fan out. Knows nothing of how a loop is started or ended."""
 
-from backends.gevent_server.clock import give_turn
-from backends.gevent_server.connection import Connection
-from backends.gevent_server.fanout import SLICE, Fanout
-from backends.gevent_server.host import Host
 from shared.loops.schedule import DueTick, TickSchedule
 from shared.rooms.audience import Audience
 from shared.rooms.game import Game
 from shared.rooms.room import Room
+
+from .clock import give_turn
+from .connection import Connection
+from .fanout import SLICE, Fanout
+from .host import Host
 
 
 class Ticker:

@@ -9,10 +9,11 @@ from typing import Any
 import gevent
 from gevent.hub import Waiter
 
-from backends.gevent_server.clock import Clock
 from shared.loops.line import Line
 from shared.loops.turns import Turn
 from shared.wire.stalls import Stalls
+
+from .clock import Clock
 
 
 class Turns:

@@ -23,7 +23,7 @@ import socket
 import struct
 from contextlib import suppress
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gevent
 from gevent.lock import BoundedSemaphore
@@ -33,7 +33,6 @@ from geventwebsocket.exceptions import WebSocketError
 from geventwebsocket.handler import WebSocketHandler
 from geventwebsocket.websocket import WebSocket
 
-from backends.gevent_server.turns import Turns
 from shared.server.door import CONNECT, ECHO, Door, TurnedAway
 from shared.system.descriptors import OUT_OF_THEM
 from shared.wire.frames import Opcode
@@ -42,8 +41,8 @@ from shared.wire.parser import FrameParser, Message
 from shared.wire.request import READ_BYTES
 from shared.wire.session import ECHO_LIMIT_BYTES
 
-if TYPE_CHECKING:
-    from backends.gevent_server.host import Host
+from .host import Host
+from .turns import Turns
 
 logger = logging.getLogger("tickbench")
 
@@ -238,7 +237,7 @@ class GameHandler(WebSocketHandler):
         self._is_new = True  # no request has come
 
     @property
-    def game(self) -> "Host":
+    def game(self) -> Host:
         """The server that this connection belongs to."""
         return self.server.game
 

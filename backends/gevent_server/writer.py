@@ -14,12 +14,13 @@ import gevent
 from gevent.event import Event
 from geventwebsocket.exceptions import WebSocketError
 
-from backends.gevent_server.connection import Connection
-from backends.gevent_server.host import Writer
 from shared.wire.errors import InvariantError
 from shared.wire.frames import TickFrame, server_frame
 from shared.wire.outbox import FRAME_TURN, LOW_WATER_BYTES, NO_LOW_WATER_BYTES, Outbox
 from shared.wire.session import Outgoing
+
+from .connection import Connection
+from .host import Writer
 
 STEP_S = 0.02
 """How often a closing connection is looked at."""

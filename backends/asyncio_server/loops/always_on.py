@@ -5,7 +5,7 @@ The article's example 3.1. Its loop slept after its work, so that its rate fell 
 While nobody is in the room it ticks, but the game stands still, so that it is the same game in every mode.
 """
 
-from backends.asyncio_server.loops.managed import ManagedLoop
+from .managed import ManagedLoop
 
 
 class AlwaysOnLoop(ManagedLoop):

@@ -8,24 +8,22 @@ measured.
 """
 
 import asyncio
-from typing import TYPE_CHECKING
 
-from backends.asyncio_server.fanout import SLICE
-from backends.asyncio_server.loops.managed import ManagedLoop
+from shared.rooms.audience import Audience
 from shared.wire.frames import TickFrame
+from shared.wire.parser import Message
 
-if TYPE_CHECKING:
-    from backends.asyncio_server.connection import Connection
-    from backends.asyncio_server.host import Host
-    from backends.asyncio_server.ticker import Ticker
-    from shared.rooms.audience import Audience
-    from shared.wire.parser import Message
+from ..connection import Connection
+from ..fanout import SLICE
+from ..host import Host
+from ..ticker import Ticker
+from .managed import ManagedLoop
 
 
 class ConditionLoop(ManagedLoop):
     """Owns the task of one room, which wakes the handlers instead of sending."""
 
-    def __init__(self, host: "Host", ticker: "Ticker") -> None:
+    def __init__(self, host: Host, ticker: Ticker) -> None:
         super().__init__(host, ticker)
         self._waits_for_peer = host.config.fanout == "naive"
         self._frame = TickFrame(b"[]")
@@ -35,7 +33,7 @@ class ConditionLoop(ManagedLoop):
         self._all_sent: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         ticker.fanout = self
 
-    async def send(self, audience: "Audience[Connection]", text: bytes) -> "list[Connection]":
+    async def send(self, audience: Audience[Connection], text: bytes) -> list[Connection]:
         """Wake every handler and wait until each has sent a frame with ``text``; return those who could not."""
         self._frame = TickFrame(text)
         members = list(audience.members)
@@ -54,7 +52,7 @@ class ConditionLoop(ManagedLoop):
             await self._all_sent
         return self._skipped
 
-    async def receive(self, connection: "Connection") -> "Message":
+    async def receive(self, connection: Connection) -> Message:
         """Wait for a connection's next message; until it comes, send the connection every tick."""
         message = asyncio.ensure_future(connection.ws.receive_message())
         try:
@@ -70,24 +68,24 @@ class ConditionLoop(ManagedLoop):
             message.cancel()
             del message  # it holds its error, which holds this frame: a circle
 
-    def leave(self, connection: "Connection") -> None:
+    def leave(self, connection: Connection) -> None:
         """Take a member out; it is owed nothing more."""
         self._settle(connection)
         super().leave(connection)
 
     # Private methods
 
-    def _takes(self, connection: "Connection") -> bool:
+    def _takes(self, connection: Connection) -> bool:
         return connection.session.is_open if self._waits_for_peer else connection.fd >= 0
 
-    async def _send(self, connection: "Connection") -> None:
+    async def _send(self, connection: Connection) -> None:
         if self._takes(connection):
             await connection.writer.send_tick(self._frame)
         elif not self._waits_for_peer:
             self._skipped.append(connection)
         self._settle(connection)
 
-    def _settle(self, connection: "Connection") -> None:
+    def _settle(self, connection: Connection) -> None:
         if connection in self._owed:
             self._owed.discard(connection)
             if not self._owed and not self._all_sent.done():

@@ -5,20 +5,18 @@ The article's example 3.3. Its task is cancelled and awaited, and what it raises
 """
 
 import asyncio
-from typing import TYPE_CHECKING
 
-from backends.asyncio_server.loops import RoomLoop
 from shared.loops.lifecycle import CLOSED, CRASHED, RUNNING, STOPPING, Event, Lifecycle, LoopState
 
-if TYPE_CHECKING:
-    from backends.asyncio_server.host import Host
-    from backends.asyncio_server.ticker import Ticker
+from ..host import Host
+from ..ticker import Ticker
+from . import RoomLoop
 
 
 class ManagedLoop(RoomLoop):
     """Owns the task of one room."""
 
-    def __init__(self, host: "Host", ticker: "Ticker") -> None:
+    def __init__(self, host: Host, ticker: Ticker) -> None:
         super().__init__(host, ticker)
         self._lifecycle = Lifecycle()
         self._occupied = False

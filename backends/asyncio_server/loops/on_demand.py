@@ -6,8 +6,9 @@ for ever when it had failed; here the table of states does. An abandoned loop wa
 comes back by then finds it running.
 """
 
-from backends.asyncio_server.loops.managed import ManagedLoop
 from shared.loops.lifecycle import RUNNING, STOPPING, Event, LoopState
+
+from .managed import ManagedLoop
 
 
 class OnDemandLoop(ManagedLoop):

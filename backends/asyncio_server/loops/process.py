@@ -7,12 +7,13 @@ answers, such as a welcome, waits until the frame before it is sent.
 """
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
-from backends.asyncio_server.loops.managed import ManagedLoop
 from shared.loops.answers import Answers
 from shared.loops.lifecycle import CLOSED, CRASHED, LoopState
+from shared.loops.schedule import DueTick
+from shared.rooms.game import Newcomer, Stepped
 from shared.rooms.remote import (
     Answer,
     Did,
@@ -28,20 +29,16 @@ from shared.rooms.remote import (
 )
 from shared.server.workers import MOST_PENDING
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from backends.asyncio_server.connection import Connection
-    from backends.asyncio_server.host import Host
-    from backends.asyncio_server.ticker import Ticker
-    from shared.loops.schedule import DueTick
-    from shared.rooms.game import Newcomer, Stepped
+from ..connection import Connection
+from ..host import Host
+from ..ticker import Ticker
+from .managed import ManagedLoop
 
 
 class ProcessLoop(ManagedLoop):
     """Owns the task of one room, whose game is in a child."""
 
-    def __init__(self, host: "Host", ticker: "Ticker") -> None:
+    def __init__(self, host: Host, ticker: Ticker) -> None:
         super().__init__(host, ticker)
         self._answers = Answers()
         self._pending = 0  # steps that were asked for and whose frames are not sent yet
@@ -53,7 +50,7 @@ class ProcessLoop(ManagedLoop):
         self._worker.mourners.add(self._fail)
         self._ask(Open(self._game_id, ticker.room.setup), lambda _: None)
 
-    async def let_in(self, connection: "Connection", newcomer: "Newcomer") -> None:
+    async def let_in(self, connection: Connection, newcomer: Newcomer) -> None:
         """Let a newcomer in as soon as the child has welcomed it."""
         entered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._entering.add(entered)
@@ -84,7 +81,7 @@ class ProcessLoop(ManagedLoop):
                 await self._sent.wait()
             self._ask_for_step(await self.ticker.wait())
 
-    def _ask_for_step(self, due: "DueTick") -> None:
+    def _ask_for_step(self, due: DueTick) -> None:
         """Ask for one step, and before it for the field after the last one if somebody has missed a frame."""
         self._pending += 1
         if self.ticker.is_waited_for():
@@ -95,13 +92,13 @@ class ProcessLoop(ManagedLoop):
         if isinstance(answer, Text):
             self._field = answer.commands
 
-    def _stepped(self, due: "DueTick", answer: Answer) -> None:
+    def _stepped(self, due: DueTick, answer: Answer) -> None:
         if isinstance(answer, Did) and not self.is_over():
             field, self._field = self._field, None
             self._answers.hold()
             self._host.own(self._fan_out, due, field, answer.step)
 
-    async def _fan_out(self, due: "DueTick", field: bytes | None, step: "Stepped") -> None:
+    async def _fan_out(self, due: DueTick, field: bytes | None, step: Stepped) -> None:
         try:
             if field is not None:
                 await self.ticker.catch_up(field)
@@ -114,17 +111,17 @@ class ProcessLoop(ManagedLoop):
             self._answers.release()
 
     def _enter(
-        self, connection: "Connection", newcomer: "Newcomer", entered: "asyncio.Future[None]", answer: Answer
+        self, connection: Connection, newcomer: Newcomer, entered: "asyncio.Future[None]", answer: Answer
     ) -> None:
         if isinstance(answer, Text) and not self.is_over():
             self.ticker.room.enter(connection, newcomer, answer.commands, self._host.clock.now_us())
         if not entered.done():
             entered.set_result(None)
 
-    def _ask(self, request: Request, callback: "Callable[[Answer], None]") -> None:
+    def _ask(self, request: Request, callback: Callable[[Answer], None]) -> None:
         self._worker.ask(request, lambda answer: self._answers.take(partial(self._take, callback, answer)))
 
-    def _take(self, callback: "Callable[[Answer], None]", answer: Answer) -> None:
+    def _take(self, callback: Callable[[Answer], None], answer: Answer) -> None:
         if isinstance(answer, Failed):
             if not self.is_over():
                 self._fail(GameFailedError(f"\n{answer.traceback.rstrip()}"))

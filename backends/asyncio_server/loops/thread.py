@@ -8,29 +8,26 @@ waits by itself, whatever ``--clock`` says.
 
 import asyncio
 import threading
+from collections.abc import Callable
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING
 
-from backends.asyncio_server.loops.managed import ManagedLoop
 from shared.loops.answers import Answers
 from shared.loops.lifecycle import CLOSED, CRASHED, RUNNING, STOPPING, Event, LoopState
+from shared.loops.schedule import DueTick
+from shared.rooms.game import Newcomer, Stepped
+from shared.wire.messages import ClientMessage
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from backends.asyncio_server.connection import Connection
-    from backends.asyncio_server.host import Host
-    from backends.asyncio_server.ticker import Ticker
-    from shared.loops.schedule import DueTick
-    from shared.rooms.game import Newcomer, Stepped
-    from shared.wire.messages import ClientMessage
+from ..connection import Connection
+from ..host import Host
+from ..ticker import Ticker
+from .managed import ManagedLoop
 
 
 class Visit:
     """A newcomer that waits for its welcome."""
 
-    def __init__(self, connection: "Connection", newcomer: "Newcomer") -> None:
+    def __init__(self, connection: Connection, newcomer: Newcomer) -> None:
         self.connection = connection
         self.newcomer = newcomer
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -44,7 +41,7 @@ class Visit:
 class ThreadLoop(ManagedLoop):
     """Owns the thread of one room."""
 
-    def __init__(self, host: "Host", ticker: "Ticker") -> None:
+    def __init__(self, host: Host, ticker: Ticker) -> None:
         super().__init__(host, ticker)
         self._event_loop = asyncio.get_running_loop()
         self._answers = Answers()
@@ -57,14 +54,14 @@ class ThreadLoop(ManagedLoop):
 
     # On the event loop
 
-    async def take(self, connection: "Connection", message: "ClientMessage") -> None:
+    async def take(self, connection: Connection, message: ClientMessage) -> None:
         """Take what a member has said; of a newcomer, return when it is in."""
         with self._lock:
             newcomer = self.ticker.room.receive(connection, message)
         if newcomer and not self.is_over():
             await self.let_in(connection, newcomer)
 
-    async def let_in(self, connection: "Connection", newcomer: "Newcomer") -> None:
+    async def let_in(self, connection: Connection, newcomer: Newcomer) -> None:
         """Let a newcomer in as soon as the thread has welcomed it."""
         visit = Visit(connection, newcomer)
         self._visits.append(visit)
@@ -77,7 +74,7 @@ class ThreadLoop(ManagedLoop):
             self._visits.remove(visit)
             self.update()
 
-    def leave(self, connection: "Connection") -> None:
+    def leave(self, connection: Connection) -> None:
         """Take a member out."""
         with self._lock:
             self.ticker.room.leave(connection)
@@ -115,11 +112,11 @@ class ThreadLoop(ManagedLoop):
             for visit in self._visits:
                 visit.end()
 
-    def _stepped(self, due: "DueTick", field: bytes | None, step: "Stepped") -> None:
+    def _stepped(self, due: DueTick, field: bytes | None, step: Stepped) -> None:
         self._answers.hold()
         self._host.own(self._fan_out, due, field, step)
 
-    async def _fan_out(self, due: "DueTick", field: bytes | None, step: "Stepped") -> None:
+    async def _fan_out(self, due: DueTick, field: bytes | None, step: Stepped) -> None:
         try:
             if field is not None:
                 await self.ticker.catch_up(field)
@@ -145,7 +142,7 @@ class ThreadLoop(ManagedLoop):
 
     # In the thread
 
-    def _run_thread(self, requests: "SimpleQueue[Callable[[], None] | None]") -> None:
+    def _run_thread(self, requests: SimpleQueue[Callable[[], None] | None]) -> None:
         error = None
         try:
             self._turn(requests)
@@ -153,7 +150,7 @@ class ThreadLoop(ManagedLoop):
             error = caught
         self._event_loop.call_soon_threadsafe(self._thread_ended, error)
 
-    def _turn(self, requests: "SimpleQueue[Callable[[], None] | None]") -> None:
+    def _turn(self, requests: SimpleQueue[Callable[[], None] | None]) -> None:
         schedule, clock = self.ticker.schedule, self._host.clock
         self.ticker.resume()
         while True:
@@ -184,5 +181,5 @@ class ThreadLoop(ManagedLoop):
     def _go_on(self) -> None:
         self._may_step = True
 
-    def _hand_back(self, answer: "Callable[[], None]") -> None:
+    def _hand_back(self, answer: Callable[[], None]) -> None:
         self._event_loop.call_soon_threadsafe(self._answers.take, answer)

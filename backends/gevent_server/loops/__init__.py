@@ -3,16 +3,14 @@
 from abc import ABC, abstractmethod
 from functools import cached_property
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 from shared.rooms.game import Game, Newcomer
+from shared.wire.messages import ClientMessage
+from shared.wire.parser import Message
 
-if TYPE_CHECKING:
-    from backends.gevent_server.connection import Connection
-    from backends.gevent_server.host import Host
-    from backends.gevent_server.ticker import Ticker
-    from shared.wire.messages import ClientMessage
-    from shared.wire.parser import Message
+from ..connection import Connection
+from ..host import Host
+from ..ticker import Ticker
 
 LOOP_MODES = {
     "managed": "backends.gevent_server.loops.managed:ManagedLoop",
@@ -27,7 +25,7 @@ LOOP_MODES = {
 class RoomLoop(ABC):
     """The loop of one room, whose game is here unless a design says otherwise."""
 
-    def __init__(self, host: "Host", ticker: "Ticker") -> None:
+    def __init__(self, host: Host, ticker: Ticker) -> None:
         self.ticker = ticker
         self.room = ticker.room
         self.audience = ticker.audience
@@ -38,17 +36,17 @@ class RoomLoop(ABC):
         """The room's game, made when it is first asked for."""
         return Game(self.ticker.room.setup)
 
-    def receive(self, connection: "Connection") -> "Message":
+    def receive(self, connection: Connection) -> Message:
         """Wait for a connection's next message."""
         return connection.ws.receive_message()
 
-    def take(self, connection: "Connection", message: "ClientMessage") -> None:
+    def take(self, connection: Connection, message: ClientMessage) -> None:
         """Take what a member has said; of a newcomer, return when it is in."""
         newcomer = self.ticker.room.receive(connection, message)
         if newcomer and not self.is_over():
             self.let_in(connection, newcomer)
 
-    def let_in(self, connection: "Connection", newcomer: Newcomer) -> None:
+    def let_in(self, connection: Connection, newcomer: Newcomer) -> None:
         """Let a newcomer in, welcomed; if the rules raise at that, the room ends."""
         try:
             welcome = self.game.welcome(newcomer)
@@ -58,7 +56,7 @@ class RoomLoop(ABC):
         self.ticker.room.enter(connection, newcomer, welcome, self._host.clock.now_us())
         self.update()
 
-    def leave(self, connection: "Connection") -> None:
+    def leave(self, connection: Connection) -> None:
         """Take a member out."""
         self.ticker.room.leave(connection)
         self.update()
@@ -80,7 +78,7 @@ class RoomLoop(ABC):
         """End the room because of ``error`` (None: it is logged already), once."""
 
 
-def load_loop_mode(name: str) -> "type[RoomLoop]":
+def load_loop_mode(name: str) -> type[RoomLoop]:
     """Return the class of a loop design."""
     module, _, attribute = LOOP_MODES[name].partition(":")
     loop: type[RoomLoop] = getattr(import_module(module), attribute)

@@ -7,24 +7,21 @@ room, in slices. The loop goes on when everybody has written, so that a tick cos
 measured.
 """
 
-from typing import TYPE_CHECKING
-
 import gevent
 from gevent.event import Event
 
-from backends.gevent_server.clock import give_turn
-from backends.gevent_server.fanout import SLICE
-from backends.gevent_server.loops.managed import ManagedLoop
-from backends.gevent_server.websocket import ConnectionEndedError
+from shared.rooms.audience import Audience
 from shared.wire.errors import ProtocolError
 from shared.wire.frames import TickFrame
+from shared.wire.parser import Message
 
-if TYPE_CHECKING:
-    from backends.gevent_server.connection import Connection
-    from backends.gevent_server.host import Host
-    from backends.gevent_server.ticker import Ticker
-    from shared.rooms.audience import Audience
-    from shared.wire.parser import Message
+from ..clock import give_turn
+from ..connection import Connection
+from ..fanout import SLICE
+from ..host import Host
+from ..ticker import Ticker
+from ..websocket import ConnectionEndedError
+from .managed import ManagedLoop
 
 HANDLE_US = 100
 """About what a handler makes of a message, later than the turn in which that was read."""
@@ -33,7 +30,7 @@ HANDLE_US = 100
 class ConditionLoop(ManagedLoop):
     """Owns the greenlet of one room, which wakes the handlers instead of sending."""
 
-    def __init__(self, host: "Host", ticker: "Ticker") -> None:
+    def __init__(self, host: Host, ticker: Ticker) -> None:
         super().__init__(host, ticker)
         self._waits_for_peer = host.config.fanout == "naive"
         self._frame = TickFrame(b"[]")
@@ -44,7 +41,7 @@ class ConditionLoop(ManagedLoop):
         self._all_sent = Event()
         ticker.fanout = self
 
-    def send(self, audience: "Audience[Connection]", text: bytes) -> "list[Connection]":
+    def send(self, audience: Audience[Connection], text: bytes) -> list[Connection]:
         """Wake every handler and wait until each has sent a frame with ``text``; return those who could not."""
         self._frame = TickFrame(text)
         members = list(audience.members)
@@ -66,7 +63,7 @@ class ConditionLoop(ManagedLoop):
             self._last = None
         return self._skipped
 
-    def receive(self, connection: "Connection") -> "Message":
+    def receive(self, connection: Connection) -> Message:
         """Wait for a connection's next message; until it comes, send the connection every tick."""
         message, outcome = gevent.spawn(read, connection), None
         try:
@@ -85,17 +82,17 @@ class ConditionLoop(ManagedLoop):
             message.kill()
             del message, outcome  # an error that is raised holds this frame: a circle
 
-    def leave(self, connection: "Connection") -> None:
+    def leave(self, connection: Connection) -> None:
         """Take a member out; it is owed nothing more."""
         self._settle(connection)
         super().leave(connection)
 
     # Private methods
 
-    def _takes(self, connection: "Connection") -> bool:
+    def _takes(self, connection: Connection) -> bool:
         return connection.session.is_open if self._waits_for_peer else connection.fd >= 0
 
-    def _send(self, connection: "Connection") -> None:
+    def _send(self, connection: Connection) -> None:
         if self._takes(connection):
             connection.writer.send_tick(self._frame)
             self._last = connection
@@ -103,14 +100,14 @@ class ConditionLoop(ManagedLoop):
             self._skipped.append(connection)
         self._settle(connection)
 
-    def _settle(self, connection: "Connection") -> None:
+    def _settle(self, connection: Connection) -> None:
         if connection in self._owed:
             self._owed.discard(connection)
             if not self._owed:
                 self._all_sent.set()
 
 
-def read(connection: "Connection") -> "Message | Exception":
+def read(connection: Connection) -> Message | Exception:
     """Return a connection's next message, or why there is none: what a greenlet raises is printed."""
     try:
         return connection.ws.receive_message()

@@ -4,22 +4,19 @@ Managed: the loop runs while somebody is in the room, and somebody owns it.
 The article's example 3.3. Its greenlet is killed and joined, and what it raises ends the room, never in silence.
 """
 
-from typing import TYPE_CHECKING
-
 import gevent
 
-from backends.gevent_server.loops import RoomLoop
 from shared.loops.lifecycle import CLOSED, CRASHED, RUNNING, STOPPING, Event, Lifecycle, LoopState
 
-if TYPE_CHECKING:
-    from backends.gevent_server.host import Host
-    from backends.gevent_server.ticker import Ticker
+from ..host import Host
+from ..ticker import Ticker
+from . import RoomLoop
 
 
 class ManagedLoop(RoomLoop):
     """Owns the greenlet of one room."""
 
-    def __init__(self, host: "Host", ticker: "Ticker") -> None:
+    def __init__(self, host: Host, ticker: Ticker) -> None:
         super().__init__(host, ticker)
         self._lifecycle = Lifecycle()
         self._occupied = False

@@ -6,13 +6,11 @@ for ever when it had failed; here the table of states does. An abandoned loop wa
 comes back by then finds it running.
 """
 
-from typing import TYPE_CHECKING
+import gevent
 
-from backends.gevent_server.loops.managed import ManagedLoop
 from shared.loops.lifecycle import RUNNING, STOPPING, Event, LoopState
 
-if TYPE_CHECKING:
-    import gevent
+from .managed import ManagedLoop
 
 
 class OnDemandLoop(ManagedLoop):

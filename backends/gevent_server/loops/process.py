@@ -6,14 +6,15 @@ the members have asked for, though it may be at the step before yet, and answers
 answers, such as a welcome, waits until the frame before it is sent.
 """
 
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
 from gevent.event import AsyncResult, Event
 
-from backends.gevent_server.loops.managed import ManagedLoop
 from shared.loops.answers import Answers
 from shared.loops.lifecycle import CLOSED, CRASHED, LoopState
+from shared.loops.schedule import DueTick
+from shared.rooms.game import Newcomer, Stepped
 from shared.rooms.remote import (
     Answer,
     Did,
@@ -29,20 +30,16 @@ from shared.rooms.remote import (
 )
 from shared.server.workers import MOST_PENDING
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from backends.gevent_server.connection import Connection
-    from backends.gevent_server.host import Host
-    from backends.gevent_server.ticker import Ticker
-    from shared.loops.schedule import DueTick
-    from shared.rooms.game import Newcomer, Stepped
+from ..connection import Connection
+from ..host import Host
+from ..ticker import Ticker
+from .managed import ManagedLoop
 
 
 class ProcessLoop(ManagedLoop):
     """Owns the greenlet of one room, whose game is in a child."""
 
-    def __init__(self, host: "Host", ticker: "Ticker") -> None:
+    def __init__(self, host: Host, ticker: Ticker) -> None:
         super().__init__(host, ticker)
         self._answers = Answers()
         self._pending = 0  # steps that were asked for and whose frames are not sent yet
@@ -54,7 +51,7 @@ class ProcessLoop(ManagedLoop):
         self._worker.mourners.add(self._fail)
         self._ask(Open(self._game_id, ticker.room.setup), lambda _: None)
 
-    def let_in(self, connection: "Connection", newcomer: "Newcomer") -> None:
+    def let_in(self, connection: Connection, newcomer: Newcomer) -> None:
         """Let a newcomer in as soon as the child has welcomed it."""
         entered: AsyncResult[None] = AsyncResult()
         self._entering.add(entered)
@@ -85,7 +82,7 @@ class ProcessLoop(ManagedLoop):
                 self._sent.wait()
             self._ask_for_step(self.ticker.wait())
 
-    def _ask_for_step(self, due: "DueTick") -> None:
+    def _ask_for_step(self, due: DueTick) -> None:
         """Ask for one step, and before it for the field after the last one if somebody has missed a frame."""
         self._pending += 1
         if self.ticker.is_waited_for():
@@ -96,13 +93,13 @@ class ProcessLoop(ManagedLoop):
         if isinstance(answer, Text):
             self._field = answer.commands
 
-    def _stepped(self, due: "DueTick", answer: Answer) -> None:
+    def _stepped(self, due: DueTick, answer: Answer) -> None:
         if isinstance(answer, Did) and not self.is_over():
             field, self._field = self._field, None
             self._answers.hold()
             self._host.own(self._fan_out, due, field, answer.step)
 
-    def _fan_out(self, due: "DueTick", field: bytes | None, step: "Stepped") -> None:
+    def _fan_out(self, due: DueTick, field: bytes | None, step: Stepped) -> None:
         try:
             if field is not None:
                 self.ticker.catch_up(field)
@@ -114,18 +111,16 @@ class ProcessLoop(ManagedLoop):
             self._sent.set()
             self._answers.release()
 
-    def _enter(
-        self, connection: "Connection", newcomer: "Newcomer", entered: "AsyncResult[None]", answer: Answer
-    ) -> None:
+    def _enter(self, connection: Connection, newcomer: Newcomer, entered: AsyncResult[None], answer: Answer) -> None:
         if isinstance(answer, Text) and not self.is_over():
             self.ticker.room.enter(connection, newcomer, answer.commands, self._host.clock.now_us())
         if not entered.ready():
             entered.set(None)
 
-    def _ask(self, request: Request, callback: "Callable[[Answer], None]") -> None:
+    def _ask(self, request: Request, callback: Callable[[Answer], None]) -> None:
         self._worker.ask(request, lambda answer: self._answers.take(partial(self._take, callback, answer)))
 
-    def _take(self, callback: "Callable[[Answer], None]", answer: Answer) -> None:
+    def _take(self, callback: Callable[[Answer], None], answer: Answer) -> None:
         if isinstance(answer, Failed):
             if not self.is_over():
                 self._fail(GameFailedError(f"\n{answer.traceback.rstrip()}"))

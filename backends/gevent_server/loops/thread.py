@@ -6,26 +6,24 @@ thread's alone: it waits for the due time and for requests at once, and begins n
 waits by itself, whatever ``--clock`` says.
 """
 
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gevent
 from gevent import monkey
 from gevent.event import Event as Flag
 
-from backends.gevent_server.loops.managed import ManagedLoop
 from shared.loops.answers import Answers
 from shared.loops.lifecycle import CLOSED, CRASHED, RUNNING, STOPPING, Event, LoopState
+from shared.loops.schedule import DueTick
+from shared.rooms.game import Newcomer, Stepped
+from shared.wire.messages import ClientMessage
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from backends.gevent_server.connection import Connection
-    from backends.gevent_server.host import Host
-    from backends.gevent_server.ticker import Ticker
-    from shared.loops.schedule import DueTick
-    from shared.rooms.game import Newcomer, Stepped
-    from shared.wire.messages import ClientMessage
+from ..connection import Connection
+from ..host import Host
+from ..ticker import Ticker
+from .managed import ManagedLoop
 
 # The patched ones would wait on a hub of the thread's own.
 allocate_lock = monkey.get_original("_thread", "allocate_lock")
@@ -36,7 +34,7 @@ SimpleQueue, Empty = monkey.get_original("queue", "SimpleQueue"), monkey.get_ori
 class Visit:
     """A newcomer that waits for its welcome."""
 
-    def __init__(self, connection: "Connection", newcomer: "Newcomer") -> None:
+    def __init__(self, connection: Connection, newcomer: Newcomer) -> None:
         self.connection = connection
         self.newcomer = newcomer
         self.over = Flag()
@@ -49,7 +47,7 @@ class Visit:
 class ThreadLoop(ManagedLoop):
     """Owns the thread of one room."""
 
-    def __init__(self, host: "Host", ticker: "Ticker") -> None:
+    def __init__(self, host: Host, ticker: Ticker) -> None:
         super().__init__(host, ticker)
         self._event_loop: Any = gevent.get_hub().loop
         self._answers = Answers()
@@ -61,14 +59,14 @@ class ThreadLoop(ManagedLoop):
 
     # On the event loop
 
-    def take(self, connection: "Connection", message: "ClientMessage") -> None:
+    def take(self, connection: Connection, message: ClientMessage) -> None:
         """Take what a member has said; of a newcomer, return when it is in."""
         with self._lock:
             newcomer = self.ticker.room.receive(connection, message)
         if newcomer and not self.is_over():
             self.let_in(connection, newcomer)
 
-    def let_in(self, connection: "Connection", newcomer: "Newcomer") -> None:
+    def let_in(self, connection: Connection, newcomer: Newcomer) -> None:
         """Let a newcomer in as soon as the thread has welcomed it."""
         visit = Visit(connection, newcomer)
         self._visits.append(visit)
@@ -81,7 +79,7 @@ class ThreadLoop(ManagedLoop):
             self._visits.remove(visit)
             self.update()
 
-    def leave(self, connection: "Connection") -> None:
+    def leave(self, connection: Connection) -> None:
         """Take a member out."""
         with self._lock:
             self.ticker.room.leave(connection)
@@ -118,11 +116,11 @@ class ThreadLoop(ManagedLoop):
             for visit in self._visits:
                 visit.end()
 
-    def _stepped(self, due: "DueTick", field: bytes | None, step: "Stepped") -> None:
+    def _stepped(self, due: DueTick, field: bytes | None, step: Stepped) -> None:
         self._answers.hold()
         self._host.own(self._fan_out, due, field, step)
 
-    def _fan_out(self, due: "DueTick", field: bytes | None, step: "Stepped") -> None:
+    def _fan_out(self, due: DueTick, field: bytes | None, step: Stepped) -> None:
         try:
             if field is not None:
                 self.ticker.catch_up(field)
@@ -187,5 +185,5 @@ class ThreadLoop(ManagedLoop):
     def _go_on(self) -> None:
         self._may_step = True
 
-    def _hand_back(self, answer: "Callable[[], None]") -> None:
+    def _hand_back(self, answer: Callable[[], None]) -> None:
         self._event_loop.run_callback_threadsafe(self._answers.take, answer)
