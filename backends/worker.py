@@ -5,7 +5,6 @@ The child process of the ``process`` loops: it keeps games and answers what is a
 when its peer is gone; on Linux at once, whatever it is at. Knows nothing of members, connections and due times.
 """
 
-import ctypes
 import os
 import signal
 import socket
@@ -16,8 +15,7 @@ import traceback
 from shared.rooms.remote import READ_BYTES, Failed, Forget, Games, MessageReader, decode_request, encode_message
 from shared.system.heap import Heap, settle_heap
 from shared.system.logs import let_nobody_keep_us
-
-PR_SET_PDEATHSIG = 1
+from shared.system.parent import die_with_parent
 
 
 def serve(sock: socket.socket, heap: Heap) -> None:
@@ -42,8 +40,7 @@ def main() -> None:
     os.nice(int(sys.argv[2]))
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # its parent's to act on, which may have something to say yet
-    if prctl := getattr(ctypes.CDLL(None), "prctl", None):
-        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # a step that never ends would never see the end of the socket
+    die_with_parent()  # a step that never ends would never see the end of the socket
     settle_heap()
     with socket.socket(fileno=int(sys.argv[1])) as sock:
         sock.setblocking(True)  # noqa: FBT003 # whatever its parent has made of it

@@ -28,7 +28,7 @@ HEAD_BYTES: Final = 66
 _HEAD: Final = re.compile(rb'\[\["tick",(\d{1,18}),(\d{1,18}),(\d{1,18})\]')
 
 
-class SeenTick(NamedTuple):
+class ArrivedTick(NamedTuple):
     """The arguments of a ``tick`` command, and how long the text is that it begins."""
 
     n: int
@@ -99,7 +99,7 @@ class ArrivalLog:
         """What the ticks of the first room said."""
         self._latest: dict[str, Latest] = {}
         self._fresh: list[Latest] = []
-        self._frames: list[SeenTick] = []
+        self._frames: list[ArrivedTick] = []
         self._coalesced: list[int] = []
         self._slow_parse: list[int] = []
         self._unstamped: list[int] = []
@@ -148,14 +148,14 @@ class ArrivalLog:
         if match is None:
             return None
         n, due_us, sent_us = match.groups()
-        return self.add(SeenTick(int(n), int(due_us), int(sent_us), size_bytes))
+        return self.add(ArrivedTick(int(n), int(due_us), int(sent_us), size_bytes))
 
-    def add(self, frame: SeenTick) -> int:
+    def add(self, frame: ArrivedTick) -> int:
         """Give the next number to a frame."""
         self._frames.append(frame)
         return len(self._frames) - 1
 
-    def frame(self, number: int) -> SeenTick:
+    def frame(self, number: int) -> ArrivedTick:
         """Return a frame by its number."""
         return self._frames[number]
 

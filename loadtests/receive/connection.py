@@ -11,14 +11,13 @@ from __future__ import annotations
 import _socket  # the C type: what Python and gevent lay over it costs more than the read itself
 import errno
 import os
-import resource
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import gevent
 import msgspec
 from gevent.event import Event
 
-from loadtests.receive.arrivals import HEAD_BYTES, SeenTick, is_utf8
+from loadtests.receive.arrivals import HEAD_BYTES, ArrivedTick, is_utf8
 from loadtests.receive.endings import Ending, Fate
 from loadtests.receive.frames import (
     CLOSE,
@@ -34,6 +33,7 @@ from loadtests.receive.frames import (
     masked_frame,
 )
 from loadtests.receive.stamps import ANCILLARY_BYTES, ask_for_stamps, now_us, stamp_of, stamp_us
+from shared.system.descriptors import descriptor_limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -201,7 +201,7 @@ class Connection:
         """Connect, send the handshake and wait for the first tick frame or the end."""
         family, address = self._address
         self._socket = connection = _socket.socket(family, _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK)
-        if connection.fileno() >= resource.getrlimit(resource.RLIMIT_NOFILE)[0] - RESERVED_DESCRIPTORS:
+        if connection.fileno() >= descriptor_limits()[0] - RESERVED_DESCRIPTORS:
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         connection.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
         ask_for_stamps(connection)
@@ -429,7 +429,7 @@ class Connection:
             case ["tick", int(n), int(due_us), int(sent_us)] if (
                 0 <= n < 10**18 and max(abs(due_us), abs(sent_us)) < 10**18
             ):
-                return self._log.add(SeenTick(n, due_us, sent_us, len(text)))
+                return self._log.add(ArrivedTick(n, due_us, sent_us, len(text)))
             case ["pong", int(sent_us), int(server_us)] if max(abs(sent_us), abs(server_us)) < 10**18:
                 self._witness.ponged(sent_us, server_us, stamp_us(stamp))
             case ["error", str(why)]:

@@ -18,11 +18,12 @@ from loadtests.account.connections import ConnectionRecord
 from loadtests.account.recorder import Recorder
 from loadtests.account.worker_record import Figures, WorkerRecord
 from loadtests.receive.stamps import now_us
-from loadtests.surroundings.clocks import OffsetWatch, ServerClock, boot_id, is_here
+from loadtests.surroundings.clocks import OffsetWatch, ServerClock, is_here
 from loadtests.surroundings.cores import own_cpus, own_pid, sample_machine
 from loadtests.surroundings.hub_lag import HubLag
 from shared.measure.histogram import Histogram
 from shared.measure.quota import Quota, throttled_between
+from shared.system.boot import boot_id
 from shared.system.quotas import read_quotas
 
 if TYPE_CHECKING:

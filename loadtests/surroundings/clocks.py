@@ -13,8 +13,9 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+
+from shared.system.boot import boot_id
 
 if TYPE_CHECKING:
     from loadtests.surroundings.server_stats import ServerStats
@@ -27,14 +28,6 @@ PING_MEMORY_US = 10_000_000
 """How old a ping may be that the other host's clock is estimated from: two clocks drift apart by 20 us a second."""
 
 ReadNs = Callable[[], int]
-
-
-def boot_id() -> str | None:
-    """Return this host's boot id, None where the system has none."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return None
 
 
 def is_here(stats: ServerStats, offset_us: int) -> bool:

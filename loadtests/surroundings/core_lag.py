@@ -9,7 +9,6 @@ that the core was away, with the hypervisor or in interrupts. In the way it is n
 
 from __future__ import annotations
 
-import ctypes
 import os
 import select
 import signal
@@ -20,6 +19,7 @@ from typing import Final
 import msgspec
 
 from shared.measure.histogram import Histogram, HistogramSummary
+from shared.system.parent import die_with_parent
 from shared.system.timerfd import MONOTONIC, create_timer, set_timer
 
 PERIOD_NS: Final = 10_000_000
@@ -29,8 +29,6 @@ the probe takes about 0.8 % of the core, which is known and no foreign CPU.
 """
 BATCH: Final = 64
 """How many wake-ups are put into the histogram at once: some 50 us of the core, every 0.6 s."""
-PR_SET_PDEATHSIG: Final = 1
-"""From linux/prctl.h."""
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -130,7 +128,7 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write("usage: python -m loadtests.surroundings.core_lag CPU\n")
         return 2
     cpu = int(arguments[0])
-    _die_with_parent()
+    die_with_parent()  # of one that ended before the kernel was asked, the end of stdin tells
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for our parent, who ends us
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # nobody reads us any more: end without a traceback
     try:
@@ -146,11 +144,6 @@ def main(arguments: list[str]) -> int:
 
 def _say(line: bytes) -> None:
     os.write(1, line + b"\n")
-
-
-def _die_with_parent() -> None:
-    # Of a parent that ended before the kernel was asked, the end of stdin tells.
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def _claim_core() -> str:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from shared.system.core_ticks import PROC, core_ticks
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-PROC = Path("/proc")
 KTHREADD = 2
 """The pid of the parent of the kernel's threads, where all processes of the machine can be seen."""
 DELIVERY = "ksoftirqd/"
@@ -82,20 +83,15 @@ def own_cpus() -> list[int]:
 
 
 def sample_machine(proc: Path = PROC) -> MachineSample | None:
-    """Return the state of all cores, None where the system has no /proc/stat; some 20 us a process."""
-    try:
-        lines = (proc / "stat").read_text("ascii").splitlines()
-    except OSError:
+    """Return the state of all cores, None where the system does not tell it; some 20 us a process."""
+    if not (cores := core_ticks(proc)):
         return None
-    ticks_a_second = os.sysconf("SC_CLK_TCK")
-    cores = {}
-    for line in lines:
-        name, *fields = line.split()
-        if name.startswith("cpu") and name != "cpu":
-            _, _, _, idle, iowait, _, _, steal, *_ = (int(field) / ticks_a_second for field in fields)
-            cores[int(name[3:])] = CoreTimes(idle + iowait, steal)
+    a_second = os.sysconf("SC_CLK_TCK")
+    times = {
+        core: CoreTimes((ticks.idle + ticks.iowait) / a_second, ticks.steal / a_second) for core, ticks in cores.items()
+    }
     at_s = time.monotonic()
-    return MachineSample(at_s, cores, _process_cpu_s(proc, ticks_a_second))
+    return MachineSample(at_s, times, _process_cpu_s(proc, a_second))
 
 
 def use_between(before: MachineSample, after: MachineSample, cpus: list[int], known: Known | None) -> CoreUse | None:

@@ -13,7 +13,8 @@ from shared.measure.prometheus import render_metrics
 from shared.measure.ticks import TickStatistics
 from shared.rooms.lobby import Lobby
 from shared.server.config import ServerConfig
-from shared.system.process import OwnProcess, boot_id
+from shared.system.boot import boot_id
+from shared.system.process import OwnProcess
 from shared.wire.allowance import Allowance
 
 PAGES_SHARE = 0.1
@@ -75,7 +76,7 @@ class Reporter:
             "backend": config.backend,
             "arm": config.arm,
             "version": version("tickbench"),
-            "boot_id": boot_id(),
+            "boot_id": boot_id() or "",
             "clock_offset_us": clock_offset_us,
             "started_us": started_us,
         }

@@ -18,9 +18,14 @@ OUT_OF_THEM = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM
 """Why the kernel does not hand over a connection that is there."""
 
 
+def descriptor_limits() -> tuple[int, int]:
+    """Return the soft limit and the hard one."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)
+
+
 def allow_many_descriptors() -> int:
     """Raise the soft limit to the hard one, as every connection takes a descriptor; return it."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _, hard = descriptor_limits()
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return hard
 
@@ -62,7 +67,7 @@ class ShortageFilter(logging.Filter):
 
 
 def _limit() -> int:
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft, _ = descriptor_limits()
     return sys.maxsize if soft == resource.RLIM_INFINITY else soft
 
 

@@ -6,20 +6,12 @@ import resource
 from collections.abc import Iterable
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 import psutil
 
 from shared.measure.process import ProcessReport
 from shared.measure.quota import Quota
 from shared.system.quotas import read_quotas
-
-
-def boot_id() -> str:
-    """Return the host's boot id, "" where it has none: two processes with the same one share their monotonic clock."""
-    with suppress(OSError):
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    return ""
 
 
 class OwnProcess:

@@ -10,7 +10,7 @@ from loadtests.account.counts import MAIN, Accounts
 from loadtests.account.presence import NEVER
 from loadtests.account.recorder import Recorder
 from loadtests.account.room_ticks import ServerSkips
-from loadtests.receive.arrivals import ArrivalLog, SeenTick
+from loadtests.receive.arrivals import ArrivalLog, ArrivedTick
 from shared.measure.histogram import Histogram
 from tests.loadtests.account.test_counts import travelled
 from tests.loadtests.receive.test_arrivals import stamp
@@ -116,7 +116,7 @@ class Story:
             for arrival in take:
                 if arrival.member in indexes:
                     n = arrival.n
-                    frame = log.add(SeenTick(n, self.stated_due(n), sent(n), 100))
+                    frame = log.add(ArrivedTick(n, self.stated_due(n), sent(n), 100))
                     log.append(indexes[arrival.member], frame, stamp(arrival.at_us - CORRECTION_US))
             recorder.take(log.drain(), CORRECTION_US)
         return recorder

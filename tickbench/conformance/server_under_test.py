@@ -10,12 +10,12 @@ import socket
 import time
 from collections.abc import Mapping
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import msgspec
 from websocket import WebSocket, WebSocketBadStatusException, WebSocketException, WebSocketTimeoutException
 
+from shared.system.boot import boot_id
 from shared.wire.target import Target
 from tickbench.conformance.asking import HttpAnswer, ask, upgrade_headers
 from tickbench.conformance.first_offenders import FirstOffenders
@@ -33,7 +33,6 @@ SHORT_PAUSE_S = 0.1
 DYING_LOOKS, DYING_PAUSE_S = 20, 0.05
 MOST_UNANSWERED = 3
 DEFAULT_RATE_HZ = 20.0
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class ServerUnderTest:
@@ -86,8 +85,8 @@ class ServerUnderTest:
 
     def learn(self, stats: Mapping[str, Any]) -> None:
         """Take from ``/stats`` the clock and the rate of ticks, where it tells them."""
-        offset_us, boot_id = stats.get("clock_offset_us"), stats.get("boot_id")
-        if isinstance(offset_us, int) and BOOT_ID.is_file() and BOOT_ID.read_text().strip() == boot_id:
+        offset_us, our_boot = stats.get("clock_offset_us"), boot_id()
+        if isinstance(offset_us, int) and our_boot and stats.get("boot_id") == our_boot:
             self._offset_us = offset_us
         rate = stats.get("tick_rate_hz")
         if isinstance(rate, int | float) and not isinstance(rate, bool) and rate > 0:

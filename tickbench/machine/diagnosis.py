@@ -3,6 +3,7 @@
 import os
 import sys
 
+from shared.system.descriptors import descriptor_limits
 from shared.system.quotas import read_quotas
 from tickbench.machine import environment, fitness, system
 from tickbench.machine.fitness import MachineCheck
@@ -17,7 +18,7 @@ def examine_machine() -> list[MachineCheck]:
     return [
         fitness.judge_cores(len(cores)),
         fitness.judge_quotas(read_quotas(), len(cores)),
-        fitness.judge_descriptors(system.descriptor_limits()[1]),
+        fitness.judge_descriptors(descriptor_limits()[1]),
         fitness.judge_clock_source(system.clock_source()),
         fitness.judge_steal(system.steal_percent(WATCH_S)),
         fitness.judge_governors({system.governor(core) for core in cores}),

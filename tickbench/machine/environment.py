@@ -15,6 +15,8 @@ import psutil
 from msgspec import Struct
 
 from shared.measure.quota import Quota
+from shared.system.boot import boot_id
+from shared.system.descriptors import descriptor_limits
 from shared.system.quotas import read_quotas
 from tickbench.machine import system
 from tickbench.machine.pinning import Pinning
@@ -179,12 +181,12 @@ def _machine(pinning: Pinning) -> Machine:
         governors={str(core): system.governor(core) for core in cores},
         clock_source=system.clock_source(),
         memory_bytes=psutil.virtual_memory().total,
-        descriptor_limits=system.descriptor_limits(),
+        descriptor_limits=descriptor_limits(),
         ephemeral_ports=system.ephemeral_ports(),
         load_average=os.getloadavg(),
         steal_percent=round(system.steal_percent(during_s=0.5), 2),
         cpu_quotas=read_quotas(),
-        boot_id=system.boot_id(),
+        boot_id=boot_id(),
         machine_id=system.machine_id(),
     )
 

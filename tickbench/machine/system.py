@@ -8,7 +8,6 @@ import hmac
 import os
 import platform
 import re
-import resource
 import socket
 import struct
 import time
@@ -17,12 +16,13 @@ from typing import NamedTuple
 
 import psutil
 
+from shared.system.core_ticks import core_ticks
+
 SO_TIMESTAMPING = 37
 """From asm-generic/socket.h; the socket module has no name for it."""
 RX_SOFTWARE_STAMPS = 1 << 3 | 1 << 4
 """SOF_TIMESTAMPING_RX_SOFTWARE and SOF_TIMESTAMPING_SOFTWARE, linux/net_tstamp.h."""
 _CPU = "/sys/devices/system/cpu"
-_CORE = re.compile(r"cpu\d+")
 
 
 def usable_cores() -> list[int]:
@@ -44,11 +44,6 @@ def governor(core: int) -> str | None:
 def clock_source() -> str | None:
     """Return what the kernel's clocks are read from."""
     return _read("/sys/devices/system/clocksource/clocksource0/current_clocksource")
-
-
-def boot_id() -> str | None:
-    """Return the id of this boot of the machine."""
-    return _read("/proc/sys/kernel/random/boot_id")
 
 
 def machine_id() -> str | None:
@@ -82,11 +77,6 @@ def cpu_model() -> str:
     return platform.processor() or platform.machine()
 
 
-def descriptor_limits() -> tuple[int, int]:
-    """Return the soft and the hard limit of open files."""
-    return resource.getrlimit(resource.RLIMIT_NOFILE)
-
-
 def steal_percent(during_s: float) -> float:
     """Watch for ``during_s``: how much of the cores' time the hypervisor gave to others, in percent."""
     before = psutil.cpu_times()
@@ -107,9 +97,7 @@ class CoreTimes(NamedTuple):
 
 def core_times() -> dict[int, CoreTimes]:
     """Return the times of each core by its number; nothing where the system does not say (proc_stat(5))."""
-    lines = [line.split() for line in (_read("/proc/stat") or "").splitlines()]
-    fields = {int(name[3:]): [int(value) for value in values[:8]] for name, *values in lines if _CORE.fullmatch(name)}
-    return {core: CoreTimes(sum(values), values[3] + values[4]) for core, values in fields.items() if len(values) == 8}
+    return {core: CoreTimes(sum(ticks), ticks.idle + ticks.iowait) for core, ticks in core_ticks().items()}
 
 
 STAMP_TRIES, STAMP_PAUSE_S = 20, 0.01

@@ -7,7 +7,7 @@ import pytest
 from loadtests.account.connections import ConnectionRecord
 from loadtests.account.counts import MAIN
 from loadtests.account.recorder import Recorder
-from loadtests.receive.arrivals import SeenTick
+from loadtests.receive.arrivals import ArrivedTick
 from loadtests.receive.endings import Ending, Fate
 from loadtests.surroundings.clocks import OffsetWatch, ServerClock
 from tests.loadtests.receive.test_arrivals import stamp
@@ -40,7 +40,7 @@ def due(n: int) -> int:
 def took(ledger: ConnectionRecord, recorder: Recorder, index: int, *numbers: int) -> None:
     """Take tick frames that were sent 10 us after they were due and arrived 100 us later, by the server's clock."""
     for n in numbers:
-        number = ledger.log.add(SeenTick(n, due(n), due(n) + 10, 100))
+        number = ledger.log.add(ArrivedTick(n, due(n), due(n) + 10, 100))
         ledger.log.append(index, number, stamp(due(n) + 110 - AHEAD_US))
     recorder.take(ledger.log.drain(), AHEAD_US)
 

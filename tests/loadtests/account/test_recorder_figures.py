@@ -8,7 +8,7 @@ from loadtests.account.counts import MAIN, Accounts
 from loadtests.account.presence import NEVER
 from loadtests.account.recorder import Recorder
 from loadtests.account.room_ticks import ServerSkips
-from loadtests.receive.arrivals import ArrivalLog, SeenTick
+from loadtests.receive.arrivals import ArrivalLog, ArrivedTick
 from shared.measure.histogram import HIGHEST_US
 from tests.loadtests.receive.test_arrivals import stamp
 from tests.support.stories import (
@@ -85,7 +85,7 @@ def test_without_a_period_an_interval_is_compared_with_the_due_times() -> None:
     log = ArrivalLog()
     for n, due_us in enumerate((START_US, START_US + 700, START_US + 1000)):
         recorder.expect(0, n, due_us, due_us)
-        log.append(0, log.add(SeenTick(n, due_us, due_us, 50)), stamp(due_us + 100 * n))
+        log.append(0, log.add(ArrivedTick(n, due_us, due_us, 50)), stamp(due_us + 100 * n))
     recorder.take(log.drain(), 0)
     recorder.settle(END_US)
     assert recorder.groups[MAIN].interval_error.count == 2
@@ -98,7 +98,7 @@ def test_a_period_that_nobody_told_is_learnt_from_the_due_times() -> None:
     recorder.add_connection("main")
     log = ArrivalLog()
     for n in range(3):
-        log.append(0, log.add(SeenTick(n, due(n), sent(n), 50)), stamp(due(n)))
+        log.append(0, log.add(ArrivedTick(n, due(n), sent(n), 50)), stamp(due(n)))
     recorder.take(log.drain(), 0)
     assert recorder.period_us == PERIOD_US
     recorder.close()
@@ -177,7 +177,7 @@ def test_the_first_end_counts() -> None:
     log = ArrivalLog()
     for n in range(6):
         for who in (index, other) if n < 1 else (other,):
-            log.append(who, log.add(SeenTick(n, due(n), sent(n), 50)), stamp(sent(n)))
+            log.append(who, log.add(ArrivedTick(n, due(n), sent(n), 50)), stamp(sent(n)))
     recorder.take(log.drain(), 0)
     recorder.settle(END_US)
     assert recorder.groups[MAIN].missing == 1
@@ -222,7 +222,7 @@ def test_only_the_first_welcome_counts() -> None:
     recorder.measure(range(START_US, due(4)))
     log = ArrivalLog()
     for index, n in ((1, 0), (1, 1), (1, 2), (1, 3), (0, 2), (0, 3)):
-        log.append(index, log.add(SeenTick(n, due(n), sent(n), 50)), stamp(sent(n)))
+        log.append(index, log.add(ArrivedTick(n, due(n), sent(n), 50)), stamp(sent(n)))
     recorder.take(log.drain(), 0)
     recorder.settle(END_US)
     assert counts(recorder.groups[MAIN]) == (6, 1, 0, 0)
@@ -285,7 +285,7 @@ def test_before_anything_is_measured_nothing_counts() -> None:
     recorder = Recorder(PERIOD_US)
     recorder.add_connection("main")
     log = ArrivalLog()
-    log.append(0, log.add(SeenTick(0, due(0), sent(0), 50)), stamp(due(0)))
+    log.append(0, log.add(ArrivedTick(0, due(0), sent(0), 50)), stamp(due(0)))
     recorder.take(log.drain(), 0)
     assert counts(recorder.groups[MAIN]) == (0, 0, 0, 0)
     assert recorder.latest_lateness.count == 1, "but it shows in a table of what is going on"
@@ -349,7 +349,7 @@ def test_a_rate_that_the_due_times_do_not_have_is_not_gone_by(stated_us: float) 
     recorder.add_connection("main")
     log = ArrivalLog()
     for n in range(20):
-        log.append(0, log.add(SeenTick(n, due(n), sent(n), 50)), stamp(sent(n)))
+        log.append(0, log.add(ArrivedTick(n, due(n), sent(n), 50)), stamp(sent(n)))
         if n == 9:
             recorder.take(log.drain(), 0)
             recorder.measure(range(due(10), due(20)))

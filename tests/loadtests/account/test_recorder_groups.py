@@ -6,7 +6,7 @@ import pytest
 
 from loadtests.account.counts import MAIN
 from loadtests.account.recorder import STRETCH_US, Recorder
-from loadtests.receive.arrivals import ArrivalLog, SeenTick
+from loadtests.receive.arrivals import ArrivalLog, ArrivedTick
 from tests.loadtests.receive.test_arrivals import stamp
 from tests.support.stories import (
     END_US,
@@ -40,7 +40,7 @@ def test_marks_are_counted_in_the_window() -> None:
     recorder.measure(range(due(1), due(3)))
     log = ArrivalLog()
     for n in range(3):
-        log.append(0, log.add(SeenTick(n, due(n), sent(n), 40)), b"" if n < 2 else stamp(sent(n)))
+        log.append(0, log.add(ArrivedTick(n, due(n), sent(n), 40)), b"" if n < 2 else stamp(sent(n)))
         log.mark_coalesced()
         log.mark_slow_parse()
     recorder.take(log.drain(), 0)
@@ -82,7 +82,7 @@ def test_stretches_begin_two_seconds_before_the_window() -> None:
     for n in range(12):
         due_us = START_US + n * period_us
         for index in (0, 1):
-            log.append(index, log.add(SeenTick(n, due_us, due_us, 50)), stamp(due_us + 10 * n + 1000 * index))
+            log.append(index, log.add(ArrivedTick(n, due_us, due_us, 50)), stamp(due_us + 10 * n + 1000 * index))
     recorder.take(log.drain(), 0)
     recorder.close()
     # Two ticks each: the last two of the warm-up first; what is due earlier or later is in none.

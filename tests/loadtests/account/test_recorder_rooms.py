@@ -9,7 +9,7 @@ import pytest
 from loadtests.account.counts import MAIN, Accounts
 from loadtests.account.recorder import Recorder
 from loadtests.account.room_ticks import ServerSkips
-from loadtests.receive.arrivals import ArrivalLog, SeenTick
+from loadtests.receive.arrivals import ArrivalLog, ArrivedTick
 from tests.loadtests.receive.test_arrivals import stamp
 from tests.support.stories import (
     END_US,
@@ -36,7 +36,7 @@ def test_an_echo_room_has_the_ticks_that_it_is_told_of() -> None:
     for n in range(8):
         recorder.expect(0, n, due(n), sent(n))
     for n in (0, 1, 4):
-        log.append(0, log.add(SeenTick(n, due(n), sent(n), 50)), stamp(sent(n)))
+        log.append(0, log.add(ArrivedTick(n, due(n), sent(n), 50)), stamp(sent(n)))
     recorder.take(log.drain(), 0)
     recorder.settle(END_US)
     assert counts(recorder.groups[MAIN]) == (2, 2, 0, 0)
@@ -50,7 +50,7 @@ def test_an_echo_that_never_came_back_is_missed_to_the_end_but_none_that_was_not
     log = ArrivalLog()
     for n in range(4):
         recorder.expect(0, n, due(n), sent(n))
-    log.append(0, log.add(SeenTick(0, due(0), sent(0), 50)), stamp(sent(0)))
+    log.append(0, log.add(ArrivedTick(0, due(0), sent(0), 50)), stamp(sent(0)))
     recorder.take(log.drain(), 0)
     recorder.settle(END_US)
     assert counts(recorder.groups[MAIN]) == (1, 3, 0, 0)
@@ -67,7 +67,7 @@ def test_our_own_messages_are_forgotten_when_they_have_come_back(overtaken: bool
         recorder.expect(0, n, due(n), sent(n))
         came = [n] if n != 4000 else []
         for number in [*came, 4000] if overtaken and n == 4001 else came:
-            log.append(0, log.add(SeenTick(number, due(number), sent(number), 50)), stamp(sent(n)))
+            log.append(0, log.add(ArrivedTick(number, due(number), sent(number), 50)), stamp(sent(n)))
         if n % 100 == 99:
             recorder.take(log.drain(), 0)
     assert len(recorder.rooms["echo0"]) <= 1000
@@ -143,7 +143,7 @@ def test_a_lost_tick_behind_one_with_an_odd_due_time_is_missing() -> None:
 def test_a_leap_of_n_is_no_lost_tick() -> None:
     recorder = Story(ONE, ticks(0, 1), range(START_US, END_US)).recorded()
     log = ArrivalLog()
-    log.append(0, log.add(SeenTick(10**9, due(2), sent(2), 50)), stamp(sent(2)))
+    log.append(0, log.add(ArrivedTick(10**9, due(2), sent(2), 50)), stamp(sent(2)))
     recorder.take(log.drain(), 0)
     assert unseen(recorder) == 0
     assert lost_ticks(recorder) == {}
@@ -154,7 +154,7 @@ def test_due_times_of_a_room_that_was_empty_for_a_while_are_no_skipped_ticks() -
     recorder = Story(ONE, ticks(0, 1), range(START_US, due(20))).recorded()
     recorder.count_inside(0, 1)
     log = ArrivalLog()
-    log.append(0, log.add(SeenTick(9, due(9), sent(9), 50)), stamp(sent(9)))
+    log.append(0, log.add(ArrivedTick(9, due(9), sent(9), 50)), stamp(sent(9)))
     recorder.take(log.drain(), 0)
     assert unseen(recorder) == 7
     recorder.count_inside(0, -1)
@@ -191,7 +191,7 @@ def test_what_needs_no_common_clock_is_measured_without() -> None:
         recorder.measure(range(START_US, due(3)))
         for n, ahead_us in enumerate(estimates_us):
             log = ArrivalLog()
-            log.append(0, log.add(SeenTick(n, due(n), sent(n), 50)), stamp(due(n) + 1000 + 300 * n - 9))
+            log.append(0, log.add(ArrivedTick(n, due(n), sent(n), 50)), stamp(due(n) + 1000 + 300 * n - 9))
             recorder.take(log.drain(), 9, ahead_us)
         recorder.settle(END_US)
         return recorder.groups[MAIN]
@@ -210,8 +210,8 @@ def test_thousands_that_ended_early_cost_no_look_at_every_tick_behind() -> None:
     recorder.measure(range(START_US, due(20_000)))
     log = ArrivalLog()
     for n in range(20_000):
-        log.append(500, log.add(SeenTick(n, due(n), sent(n), 50)), stamp(sent(n)))
-    frame = log.add(SeenTick(0, due(0), sent(0), 50))
+        log.append(500, log.add(ArrivedTick(n, due(n), sent(n), 50)), stamp(sent(n)))
+    frame = log.add(ArrivedTick(0, due(0), sent(0), 50))
     for index in range(500):
         log.append(index, frame, stamp(sent(0)))
         recorder.end_connection(index, due(3))
@@ -251,7 +251,7 @@ def test_more_connections_than_there_was_room_for() -> None:
     assert indexes == list(range(3000))
     recorder.measure(range(START_US, END_US))
     log = ArrivalLog()
-    frame = log.add(SeenTick(0, due(0), sent(0), 1))
+    frame = log.add(ArrivedTick(0, due(0), sent(0), 1))
     for index in indexes:
         log.append(index, frame, stamp(due(0) + 5))
     recorder.take(log.drain(), 0)

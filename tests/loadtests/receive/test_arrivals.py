@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from loadtests.receive.arrivals import HEAD_BYTES, MAX_REMEMBERED_BYTES, ArrivalLog, Latest, SeenTick, is_utf8
+from loadtests.receive.arrivals import HEAD_BYTES, MAX_REMEMBERED_BYTES, ArrivalLog, ArrivedTick, Latest, is_utf8
 from loadtests.receive.stamps import STAMP_BYTES
 
 
@@ -26,7 +26,7 @@ def test_a_read_is_looked_at_once_and_then_known(pad: int) -> None:
     assert latest.size != len(read)
     assert log.learn(latest, read)
     assert (latest.read, latest.size, latest.number) == (read, len(read), 0)
-    assert log.frame(0) == SeenTick(42, 1700000000000000, 1700000000000123, len(text))
+    assert log.frame(0) == ArrivedTick(42, 1700000000000000, 1700000000000123, len(text))
 
 
 def test_each_room_has_its_own_latest_read() -> None:
@@ -114,7 +114,7 @@ def test_a_drain_hands_over_everything_once() -> None:
     log.append(5, latest.number, stamp(30))
     log.append(6, latest.number, stamp(1_700_000_000_999_999))
     log.mark_coalesced()
-    log.append(5, log.add(SeenTick(2, 40, 41, 90)), stamp(50))
+    log.append(5, log.add(ArrivedTick(2, 40, 41, 90)), stamp(50))
     log.mark_slow_parse()
     assert len(log) == 3
 
@@ -140,7 +140,7 @@ def test_a_drain_hands_over_everything_once() -> None:
 
 def test_an_arrival_without_a_stamp_is_now() -> None:
     log = ArrivalLog()
-    number = log.add(SeenTick(1, 2, 3, 4))
+    number = log.add(ArrivedTick(1, 2, 3, 4))
     before_us = time.time_ns() // 1000
     log.append(0, number, b"")
     after_us = time.time_ns() // 1000

@@ -1,4 +1,3 @@
-import re
 import subprocess
 import sys
 from itertools import count
@@ -7,7 +6,8 @@ import msgspec
 import pytest
 
 from loadtests.receive.stamps import now_us
-from loadtests.surroundings.clocks import PING_MEMORY_US, STEP_US, OffsetWatch, ServerClock, boot_id, is_here
+from loadtests.surroundings.clocks import PING_MEMORY_US, STEP_US, OffsetWatch, ServerClock, is_here
+from shared.system.boot import boot_id
 from tests.loadtests.surroundings.test_server_stats import decoded
 
 OFFSET_US = 1_700_000_000_000_000
@@ -119,15 +119,6 @@ def test_the_quickest_reading_counts(clocks: Clocks) -> None:
         return now
 
     assert OffsetWatch(wall_ns, clocks.monotonic_ns).offset_us == OFFSET_US
-
-
-def test_this_host_has_a_boot_id_or_none() -> None:
-    found = boot_id()
-    assert found is None or re.fullmatch(r"[0-9a-f-]{36}", found)
-    assert boot_id() == found
-
-
-# The server's, on this host
 
 
 def test_the_correction_makes_the_server_s_time_of_ours(watch: OffsetWatch) -> None:

@@ -1,0 +1,42 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+MIDDLE = """
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", sys.argv[1]], stdout=subprocess.PIPE, text=True)
+print(child.pid, child.stdout.readline().strip(), flush=True)
+sys.stdin.read()
+"""
+CHILD = """
+import time
+from shared.system.parent import die_with_parent
+die_with_parent()
+print("asked", flush=True)
+time.sleep(60)
+"""
+
+
+def ended(pid: int) -> bool:
+    """Whether a process is gone, or a zombie that nobody has waited for yet."""
+    try:
+        with open(f"/proc/{pid}/stat") as stat:  # noqa: PTH123 # as short as can be
+            return stat.read().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def test_a_child_ends_when_its_parent_is_killed() -> None:
+    command = [sys.executable, "-c", MIDDLE, CHILD]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout
+        pid, said = parent.stdout.readline().split()
+        assert said == "asked"
+        assert not ended(int(pid))
+        os.kill(parent.pid, signal.SIGKILL)
+        until = time.monotonic() + 10
+        while not ended(int(pid)) and time.monotonic() < until:
+            time.sleep(0.01)
+        assert ended(int(pid))
