@@ -1,1 +1,1 @@
-"""From arrivals to figures: what came, what did not, and how late it was."""
+"""From arrivals to figures: which frames came, which did not, and how late they were."""

@@ -1,4 +1,4 @@
-"""Takes down what becomes of the connections of a run, and when by the server's clock. Reads no clock itself."""
+"""Records how the connections of a run begin, fail and end, with all times converted to the server's clock."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class ConnectionRecord:
-    """The witness of all connections (:class:`~loadtests.receive.endings.ConnectionObserver`)."""
+    """The observer of all connections (:class:`~loadtests.receive.endings.ConnectionObserver`)."""
 
     def __init__(self, recorder: Recorder, clock: ServerClock) -> None:
         self.log = ArrivalLog()
@@ -38,7 +38,7 @@ class ConnectionRecord:
         return sum(accounts.connected for accounts in self._recorder.groups.values())
 
     def open_since(self, over: int) -> int:
-        """Return how many connections were open at some time since so many of them were over."""
+        """Return how many connections were open at some time since ``over`` of them had ended."""
         return sum(accounts.requested for accounts in self._recorder.groups.values()) - over
 
     @property
@@ -53,7 +53,7 @@ class ConnectionRecord:
         )
 
     def entered(self, index: int, arrival_us: int) -> None:
-        """Expect the ticks that are sent from now on."""
+        """Expect the ticks that are sent to a connection from now on."""
         self._recorder.enter_connection(index, arrival_us + self._clock.correction_us)
 
     def connected(self, index: int, started_us: int, arrival_us: int) -> None:
@@ -67,7 +67,7 @@ class ConnectionRecord:
         self._recorder.count_inside(index, 1)
 
     def _count_rush(self, started_us: int, connected_us: int) -> None:
-        """Count who comes while it is measured, on the server's clock."""
+        """Count a connection that was begun in the window; both times are on the server's clock."""
         if self._recorder.window.start <= started_us < self._recorder.window.stop:
             self.rush = self.rush.joined(JoinRate(1, started_us, connected_us))
 
@@ -94,6 +94,6 @@ class ConnectionRecord:
         count_text(self._recorder.group_of(index).told, error)
 
     def ponged(self, sent_us: int, server_us: int, arrival_us: int) -> None:
-        """Count a round trip, and learn of the server's clock."""
+        """Record a round trip, and what it says about the server's clock."""
         self.ping_rtt.record(arrival_us - sent_us)
         self._clock.learn(sent_us, server_us, arrival_us)

@@ -1,8 +1,7 @@
 """
-What is counted: for each group of connections, and of a whole run for each worker.
+The counters and histograms of a run: of each group of connections, and of each stage of the window.
 
-Parts of several workers add up exactly: every figure is a counter or a histogram. They travel as plain objects that
-msgpack can carry. Reads no clock, opens nothing.
+Those of several workers add up exactly. They travel between processes as plain objects that msgpack can carry.
 """
 
 from __future__ import annotations
@@ -22,14 +21,14 @@ MAIN = ""
 STALLED = "stalled"
 """The group of connections that stop reading by plan."""
 MAX_REASONS = 50
-"""Different texts that are told apart; a server can make up any number."""
+"""Different texts that are counted apart, as a server can make up any number."""
 
 NEVER_CONNECTED = (Fate.REFUSED, Fate.TIMED_OUT, Fate.OWN_LIMIT)
 
 
 @dataclass(slots=True)
 class Additive:
-    """Something made of numbers, histograms and counters that is added to another of its kind."""
+    """A dataclass of numbers, histograms and counters that can be added to another of its kind."""
 
     def add(self, other: Self) -> None:
         """Count all that ``other`` counted."""
@@ -48,7 +47,7 @@ class Additive:
 
     @classmethod
     def from_wire(cls, wire: dict[str, Any]) -> Self:
-        """Return what gave ``wire``; raise ValueError where it can't be."""
+        """Return the object whose :meth:`to_wire` gave ``wire``; raise ValueError where there is none."""
         blank = cls()
         for item in fields(cls):
             setattr(blank, item.name, _from_wire(getattr(blank, item.name), wire[item.name]))
@@ -69,7 +68,7 @@ def _from_wire(blank: Any, wire: Any) -> Any:
 
 @dataclass(slots=True)
 class Accounts(Additive):
-    """One group of connections."""
+    """The counts of one group of connections."""
 
     requested: int = 0
     """Connections that were begun."""
@@ -77,11 +76,11 @@ class Accounts(Additive):
     """Connections that got their first tick frame."""
     connect: Histogram = field(default_factory=Histogram)
     ends: Counter[str] = field(default_factory=Counter)
-    """By the value of the :class:`~loadtests.receive.endings.Fate`, a colon, a space and the reason in words."""
+    """By the :class:`~loadtests.receive.endings.Fate` and the reason in words, as ``refused: HTTP status 503``."""
     fates: Counter[str] = field(default_factory=Counter)
-    """By the value of the fate."""
+    """By the value of the fate alone."""
     close_codes: Counter[int] = field(default_factory=Counter)
-    """Of close frames that came before we wanted to leave."""
+    """Of the server's close frames that came before we began to close."""
     errors: Counter[str] = field(default_factory=Counter)
     """What the server sent that the WebSocket protocol forbids, in words."""
     told: Counter[str] = field(default_factory=Counter)
@@ -90,7 +89,7 @@ class Accounts(Additive):
     received: int = 0
     missing: int = 0
     skipped: int = 0
-    """Due times that were no tick for anybody, while a connection was in the room."""
+    """Due times for which nobody got a tick, while a connection was in the room."""
     absent: int = 0
     """Due times at which a connection should have been in the room, and was not: refused, or closed early."""
     longest_silence_us: int = 0
@@ -113,12 +112,12 @@ class Accounts(Additive):
 
     @property
     def expected(self) -> int:
-        """What should have been received; known when the accounts are settled."""
+        """Frames that should have been received; known when the accounts are settled."""
         return self.received + self.missing
 
     @property
     def due(self) -> int:
-        """All due times that those who were asked for should have seen, one for each of them; known as above."""
+        """Ticks that were due to all the connections that were asked for; known as above."""
         return self.expected + self.skipped + self.absent
 
     @property
@@ -150,7 +149,7 @@ class Accounts(Additive):
 
 @dataclass(slots=True)
 class StageAccounts(Additive):
-    """One stretch of the window (by due time), of the connections of the main group."""
+    """The counts of one stage of the window (by due time), for the connections of the main group."""
 
     received: int = 0
     missing: int = 0
@@ -159,7 +158,7 @@ class StageAccounts(Additive):
     tick_lateness: Histogram = field(default_factory=Histogram)
     interval_error: Histogram = field(default_factory=Histogram)
     connections: int = 0
-    """That were up when it ended."""
+    """Connections that were up when the stage ended."""
 
     @property
     def due(self) -> int:
@@ -168,6 +167,6 @@ class StageAccounts(Additive):
 
 
 def count_text(counts: Counter[str], text: str) -> None:
-    """Count a text that the other side may have made up; what is kept of it can be shown to anybody."""
+    """Count a text that the server may have made up; it is kept in a form that is safe to print."""
     text = plain(text)
     counts[text if text in counts or len(counts) < MAX_REASONS else "others"] += 1

@@ -1,8 +1,8 @@
 """
-Where deliveries wait until the end: delay variation is measured against a connection's least, which comes when it will.
+Keeps the delivery time of every frame on disk, to compute packet delay variation at the end of a run.
 
-They are kept on disk, 8 bytes a frame, so that a run of hours takes no more memory than one of seconds. Knows nothing
-of what the figures mean.
+The variation is measured against a connection's least delivery time, which is known only at the end. 8 bytes a frame
+on disk, and a run of hours takes no more memory than one of seconds.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Deliveries:
     def __init__(self) -> None:
         self._file: IO[bytes] | None = None
         self._rest = io.BytesIO()
-        """What comes behind the file, from where the disk is full or cannot be written at all."""
+        """The rows behind those in the file, once the disk is full or can't be written."""
         self._is_full = False
 
     def append(self, connection: NDArray[np.int64], delivery_us: NDArray[np.int64]) -> None:
@@ -55,11 +55,11 @@ class Deliveries:
         self._rest, self._is_full = io.BytesIO(), False
 
     def _keep(self, data: memoryview) -> None:
-        """Write to the file; from where that fails on, to memory: what was measured is not lost."""
+        """Write to the file or, once that has failed, to memory, so that no measurement is lost."""
         while data and not self._is_full:
             try:
                 if self._file is None:
-                    # No buffer: it is known what is on disk.
+                    # Unbuffered: so it is known how much is on disk.
                     self._file = tempfile.TemporaryFile(prefix="tickbench-", buffering=0)  # noqa: SIM115 - see close()
                 data = data[self._file.write(data) :]
             except OSError:

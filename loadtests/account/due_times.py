@@ -1,4 +1,4 @@
-"""All due times of a room in the window, whether anybody saw a tick for them or not. Knows nothing of who was there."""
+"""All due times of a room in the measured window: of ticks that somebody got, and of those that nobody got."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 
 
 class DueTimes(NamedTuple):
-    """Columns with a row a due time, in order of n. Times are microseconds of the server's clock."""
+    """Columns with one row per due time, in order of n. Times are microseconds of the server's clock."""
 
     n: Integers
     due_us: Integers
-    """As the tick states it."""
+    """As stated by the tick."""
     placed_us: Integers
-    """When it was due; of a tick that states a due time that is none, when it was sent."""
+    """When it was due or, where the stated due time is impossible, when it was sent."""
     sent_us: Integers
     seen: Booleans
-    """Somebody got a tick for it."""
+    """Whether somebody got a tick for it."""
 
 
 def due_times(room: RoomTicks, period_us: float, window: Window) -> DueTimes:
     """
     Return the due times of ``room`` in ``window``.
 
-    Those between two ticks that somebody saw, and before and behind them all, are reckoned by the period. A room that
-    nobody ever saw a tick of has its due times from the start of the window on, its n counted from 0: when they were,
-    nobody knows, but how many. Where the period is not known (0), only what was seen is.
+    Due times without a tick that somebody got are computed from the period. In a room where nobody ever got a tick they
+    begin at the start of the window with n = 0: their number is right, their times are a guess. Where the period is not
+    known (0), only those of received ticks are returned.
 
     """
     n, due_us, sent_us = room.columns()
@@ -58,18 +58,18 @@ def due_times(room: RoomTicks, period_us: float, window: Window) -> DueTimes:
 
 
 class _Seen:
-    """The ticks of a room that somebody saw, from which the due times of all others are reckoned."""
+    """The ticks of a room that somebody saw, from which the due times of all others are computed."""
 
     def __init__(self, n: Integers, due_us: Integers, placed_us: Integers, start_us: int) -> None:
         self.n, self.placed_us, self.start_us = n, placed_us, start_us
-        # Of ticks that state a due time that is none, the next before counts, or the first behind that states one.
+        # In place of a tick with an impossible due time: the last before it with a possible one, or the first behind.
         states = np.flatnonzero(placed_us == due_us)
         index = np.arange(len(n))
         self.anchor = np.maximum.accumulate(np.where(placed_us == due_us, index, -1))
         self.anchor[self.anchor < 0] = states[0] if len(states) else 0
 
     def by_period(self, n: Integers, period_us: float) -> Integers:
-        """Return when due times were, by the next tick before them, or the first of all."""
+        """Return the due times of ticks ``n``, each from the last seen tick before it, or the first seen of all."""
         if not len(n):
             return n
         if not len(self.n):
@@ -88,7 +88,7 @@ class _Seen:
         first_us, last_us = self.by_period(self.n[ends], period_us).tolist()
         last_n = int(self.n[-1])
         ranges = [range(last_n + 1, last_n + 2 + max(0, int((window.stop - last_us) // period_us)))]
-        if not room.announced:  # of our own messages each is known that was sent
+        if not room.announced:  # else every message that was sent is known: it is our own
             first_n = int(self.n[0])
             ranges.append(range(max(0, first_n - 1 - max(0, int((first_us - window.start) // period_us))), first_n))
             leaps = np.flatnonzero(np.diff(self.n) > 1)

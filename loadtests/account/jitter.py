@@ -1,4 +1,4 @@
-"""The interarrival jitter of RFC 3550 (6.4.1, appendix A.8), of many connections at a time. Reads no clock."""
+"""The interarrival jitter of RFC 3550 (6.4.1, appendix A.8), of many connections at a time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class JitterEstimators:
 
     @property
     def size(self) -> int:
-        """For how many connections there is room."""
+        """The number of connections that there is room for."""
         return len(self._estimate)
 
     def grow(self, size: int) -> None:

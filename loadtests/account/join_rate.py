@@ -1,4 +1,4 @@
-"""How many came in together and how long that took. Knows nothing of where the times come from."""
+"""The rate of new connections: how many were begun in the window, and how long until all had their first tick."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ US_A_SECOND = 1e6
 
 
 class JoinRate(NamedTuple):
-    """Connections that were begun while it was measured, and got their first tick frame; times in microseconds."""
+    """Connections that were begun in the window, and got their first tick frame; times in microseconds."""
 
     connected: int
     first_started_us: int
     last_connected_us: int
 
     def joined(self, other: Self) -> JoinRate:
-        """Return both as one."""
+        """Return the figures of both together."""
         if not self.connected or not other.connected:
             return self if self.connected else other
         return JoinRate(

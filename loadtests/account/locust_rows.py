@@ -1,5 +1,5 @@
 """
-The rows of Locust's table: what was counted so far, of a worker or of all. Knows nothing of Locust.
+The rows that Locust's statistics show during a run, of one worker or of all. Does not import Locust.
 
 A request is a frame that was due, a failure one that did not come, a response time how late it was.
 """
@@ -25,18 +25,18 @@ INTERVAL_ERROR = "interval error"
 
 @dataclass(slots=True)
 class Row(Additive):
-    """One of them."""
+    """One row of the table."""
 
     counts: Counter[int] = field(default_factory=Counter)
-    """How often each value was recorded, in microseconds, as :func:`rounded_us` has them."""
+    """How often each value was recorded: by microseconds, rounded by :func:`rounded_us`."""
     total_us: int = 0
     failed: int = 0
-    """Of those that are counted."""
+    """How many of the counted frames did not come."""
     bytes: int = 0
 
     @classmethod
     def of(cls, histogram: Histogram, failed: int = 0, bytes_: int = 0) -> Self:
-        """Return the row of a figure."""
+        """Return the row that shows a histogram in microseconds."""
         counts: Counter[int] = Counter()
         for us, count in histogram.values():
             counts[rounded_us(us)] += count
@@ -59,12 +59,12 @@ class Row(Additive):
 
 @dataclass(slots=True)
 class Rows:
-    """All of them, of one process or of several."""
+    """All rows of the table, of one worker or of several."""
 
     since_s: float
-    """The time since when they count, in seconds of the epoch."""
+    """When counting began, in seconds since the epoch."""
     in_window: bool
-    """Whether that is the window; else it is the beginning."""
+    """Whether it began with the window; else it began with the run."""
     by_name: dict[str, Row]
 
     def to_wire(self) -> dict[str, Any]:
@@ -74,7 +74,7 @@ class Rows:
 
     @classmethod
     def from_wire(cls, wire: dict[str, Any]) -> Self:
-        """Return what gave ``wire``."""
+        """Return the rows that gave ``wire``."""
         rows = {name: Row.from_wire(row) for name, row in wire["by_name"].items()}
         return cls(wire["since_s"], wire["in_window"], rows)
 
@@ -88,7 +88,7 @@ def rounded_us(us: int) -> int:
 
 
 def added(rows: Iterable[Rows]) -> Rows | None:
-    """Return the sum; those that do not count the window yet are left out if others do. None without any."""
+    """Return the sum, None without any; workers that do not count the window yet are left out if others do."""
     of_all = list(rows)
     in_window = any(of_one.in_window for of_one in of_all)
     chosen = [of_one for of_one in of_all if of_one.in_window == in_window]
@@ -102,7 +102,7 @@ def added(rows: Iterable[Rows]) -> Rows | None:
 
 
 def of_histograms(histograms: Mapping[str, Histogram]) -> dict[str, Row]:
-    """Return the rows of figures that lack nothing yet."""
+    """Return a row for each histogram, without failures."""
     return {name: Row.of(histogram) for name, histogram in histograms.items()}
 
 

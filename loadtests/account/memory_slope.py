@@ -1,9 +1,9 @@
 """
-What one connection more takes, from what a process held with more and more of them. Pure.
+Computes the memory per connection from the memory (RSS) of a process at growing numbers of connections.
 
-Never a quotient of growth and connections: what importing and compiling left free on a heap swallows the first
-connections, and what others left free who have gone swallows the next. So a slope is taken, and of the steps that it is
-made of those are left out that stand out: a table that doubles makes one step large, what is still free one small.
+It is no quotient of growth and connections: the first connections use what importing and compiling left free on the
+heap, the next what closed connections left free. It is the mean slope of several steps without the extreme ones: a
+table that doubles makes a step large, free heap makes one small.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
 STEPS = 10
 TRIMMED = 2
-"""Of the steps, at each end of their order: a fifth."""
+"""Steps that are left out at each end of their order: a fifth."""
 T_95_PERCENT = 2.571
 """Of Student's t with as many degrees of freedom as steps are left, less one: 5."""
 WIDEST_PERCENT = 10.0
 """
-Half of the interval, of the value, from which on it is not known.
+Half the 95 % interval in percent of the value; where it is wider, the value counts as not known.
 
-Our servers give 1 to 7 %, and about 10 % where 3,000 connections leave them no time (some steps have tables in them
-that double): there it is not known now and then. A heap that swallowed some of the steps gives 20 %.
+Our servers give 1 to 7 %, and about 10 % where 3,000 connections leave them no time (in some steps tables double):
+there the limit is passed now and then. Where free heap took in some of the steps it is 20 %.
 """
 
 
 class Plateau(NamedTuple):
-    """What was held when nobody came or went."""
+    """Connections and memory of a process while nobody came or went."""
 
     connections: int
     rss_bytes: int
@@ -69,7 +69,7 @@ def slope_of(plateaus: Sequence[Plateau]) -> Slope:
 def memory_figures(
     plateaus: Sequence[Plateau], why_not: str = "", widest_percent: float = WIDEST_PERCENT
 ) -> tuple[float | None, MemoryFigures]:
-    """Return bytes a connection and how they were found; None where they can't be, or where it is known why not."""
+    """Return bytes per connection, None if they can't be known or ``why_not`` says why not; and how they were found."""
     noted = [(plateau.connections, plateau.rss_bytes) for plateau in plateaus]
     if not why_not and len(plateaus) <= STEPS:
         why_not = "too few steps were made"

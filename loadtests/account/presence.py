@@ -1,4 +1,4 @@
-"""Who is in which room, since when and until when: columns with a row a connection. Knows nothing of what arrives."""
+"""Which connection was in which room, since when and until when: columns with one row per connection."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ FILLS = {
     "until_us": NEVER,
     "reads": 1,
 }
-"""The columns, and what stands in them of a connection of which nothing is known yet."""
+"""The columns, and their values for a connection of which nothing is known yet."""
 
 
 class Presences:
     """
-    The columns, each longer than there are connections. Times are microseconds of the server's clock.
+    The columns, with spare rows at the end. Times are microseconds of the server's clock.
 
-    But for ``last_arrival_us``, which is on a clock that goes on evenly: see :class:`~loadtests.account.recorder.Rows`.
+    Only ``last_arrival_us`` is on a steady clock: see :class:`~loadtests.account.recorder.ConnectionRows`.
 
     """
 
     room: NDArray[np.int64]
-    """The room's number, and that of the group."""
+    """The room's number; the next column has the group's."""
     group: NDArray[np.int64]
     asked_us: NDArray[np.int64]
     """When it began to connect."""
     entered_us: NDArray[np.int64]
-    """What is sent later is sent to it, too."""
+    """Since when all ticks are sent to it, too."""
     first_n: NDArray[np.int64]
-    """The first tick that came, -1 without any; so are the next four of the newest."""
+    """The first tick that came, -1 without any; the next four columns are of the newest tick."""
     last_n: NDArray[np.int64]
     last_arrival_us: NDArray[np.int64]
     last_due_us: NDArray[np.int64]
@@ -54,15 +54,15 @@ class Presences:
     silence_us: NDArray[np.int64]
     """The longest time in the window without a frame, so far."""
     ended_us: NDArray[np.int64]
-    """What is sent later does not reach it; -1 if what came last was all that was sent."""
+    """When it ended: what is sent later does not reach it; -1 if what came last was all that was sent."""
     until_us: NDArray[np.int64]
     """When it left by plan, or would have: until then it should have had ticks, whatever became of it."""
     reads: NDArray[np.int64]
-    """Whether what is sent to it is waited for."""
+    """1 if frames sent to it are waited for, 0 once it has stopped reading by plan."""
 
     def __init__(self) -> None:
         self.count = 0
-        """Of connections."""
+        """The number of connections."""
         for name in FILLS:
             setattr(self, name, np.zeros(0, dtype=np.int64))
 

@@ -1,8 +1,8 @@
 """
-The accounts of a run: every tick of a room, on every connection that was in it, is received or missing.
+Accounts for every tick that was due to every connection: whether it came, how late, and how evenly.
 
-Fed with :class:`~loadtests.receive.arrivals.Arrivals`, at any rate, in order; the definitions are those of
-docs/measuring.md. All times are microseconds of the server's epoch clock. Knows nothing of sockets or clocks.
+It is fed with :class:`~loadtests.receive.arrivals.Arrivals`, at any rate, in order; the definitions are those of
+docs/measuring.md. All times are microseconds of the server's epoch clock.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ NO_WINDOW = range(NEVER, NEVER)
 STRETCH_US = 2_000_000
 MANY_FRAMES = 500
 MANY_TICKS = 1000
-"""Of our own messages, from which on those that nobody asks for any more are forgotten."""
+"""Own messages (``echo``) of a connection that are kept before those that are not needed any more are dropped."""
 MAX_STRETCHES = 16
-"""As many pieces of the window as are compared with the end of the warm-up."""
+"""The most two-second pieces of the window that are compared with the end of the warm-up."""
 
 
 class Unseen(NamedTuple):
-    """Due times in the window that were no tick for anybody, by room."""
+    """How many due times in the window had no tick that anybody got, by room."""
 
     all: dict[str, int]
     lost: dict[str, int]
     """Of these, those that the server did not skip."""
     unexplained: dict[str, int]
-    """Of these, those of which it is not known whether it did."""
+    """Of these, those that the server may or may not have skipped."""
 
 
 class ConnectionRows(NamedTuple):
@@ -59,9 +59,9 @@ class ConnectionRows(NamedTuple):
     due_us: Integers
     sent_us: Integers
     arrival_us: Integers
-    """On a clock that goes on evenly, and that the server's is ahead of by what we know at the moment."""
+    """On a steady clock, see :meth:`Recorder.take`; the server's is ahead of it by the present estimate."""
     placed_us: Integers
-    """Where a tick is, in the window or not: see :func:`~loadtests.account.room_ticks.placed_us`."""
+    """The time that decides whether a tick is in the window: see :func:`~loadtests.account.room_ticks.placed_us`."""
     measured: Booleans
 
 
@@ -69,9 +69,9 @@ class Recorder:
     """
     Accounts for the arrivals of any number of connections.
 
-    Call :meth:`add_connection` for each, :meth:`take` for what arrived, :meth:`measure` to say what is to be measured
-    (by due time, and before it comes), and at last :meth:`settle`. ``period_us`` is the time between two due times
-    of a room: None if it is not known beforehand, 0 if there is none but what the due times say.
+    Call :meth:`add_connection` for each, :meth:`take` for what arrived, :meth:`measure` before the window begins, and
+    at last :meth:`settle`. ``period_us`` is the time between two due times of a room: None if it is to be found from
+    the due times, 0 if they have no fixed period.
 
     """
 
@@ -81,7 +81,7 @@ class Recorder:
         self.stretches: list[Histogram] = []
         """Lateness of the main group in the last two seconds of the warm-up, then in each two seconds of the window."""
         self.latest_lateness = Histogram()
-        """Of the main group since the beginning, measured or not; for a table of what is going on."""
+        """Of the main group since the run began, measured or not; for the table that is shown meanwhile."""
         self.latest_interval_error = Histogram()
         self.rooms: dict[str, RoomTicks] = {}
         self.window: Window = NO_WINDOW
@@ -112,7 +112,7 @@ class Recorder:
         return self._period_us
 
     def accounts(self, group: str) -> Accounts:
-        """Return the accounts of a group, which begin with this call if need be."""
+        """Return the accounts of a group; the first call for it creates them."""
         if group not in self.groups:
             self.groups[group] = Accounts()
             self._group_names.append(group)
@@ -170,14 +170,14 @@ class Recorder:
         """
         Say that a connection leaves by plan, so that nothing more is due to it.
 
-        ``at_us`` is when it would have left, of one that had come to an end before, or never got in.
+        ``at_us`` is when it would have left, of a connection that had ended before or never got in.
 
         """
         until_us = STAYED if at_us is None else at_us
         self._presences.until_us[index] = min(self._presences.until_us[index], until_us)
 
     def end_with_last(self, index: int) -> None:
-        """Say that a connection has got all that was ever sent to it: behind its last frame came the goodbye."""
+        """Say that a connection got all that was sent to it: the server's close frame followed its last frame."""
         self._presences.ended_us[index] = -1
 
     def expect(self, index: int, n: int, due_us: int, sent_us: int) -> None:
@@ -188,7 +188,7 @@ class Recorder:
         """
         Measure ticks that are due in ``window``.
 
-        ``stages`` are the starts of its parts, in microseconds after its own start, the first of them 0.
+        ``stages`` are the starts of its parts, in microseconds after the window's start, the first of them 0.
 
         """
         self._check_period()
@@ -199,7 +199,7 @@ class Recorder:
         self.stretches = [Histogram() for _ in range(1 + stretches)]
 
     def _check_period(self) -> None:
-        """Go by the due times where a server states a rate that they do not have."""
+        """Take the period from the due times where these contradict the rate that the server states."""
         seen_us = next((room.period_us for room in self._rooms if room.period_us and not room.announced), 0.0)
         if self._period_us and seen_us and is_another_rate(self._period_us, seen_us):
             self._period_us = None
@@ -213,8 +213,8 @@ class Recorder:
         """
         Account for what arrived since the last time.
 
-        ``steady_us`` is added to arrival times to make them times of a clock that nobody sets, ``ahead_us`` to make
-        these times of the server's clock. What needs no common clock is measured without the latter, which may be an
+        Arrival times plus ``steady_us`` are times of a steady clock, which nobody sets; these plus ``ahead_us`` are
+        times of the server's clock. What needs no common clock is measured without ``ahead_us``, which may be an
         estimate that changes.
 
         """
@@ -246,7 +246,7 @@ class Recorder:
         self._forget_announced()
 
     def caught_up(self) -> bool:
-        """Return whether all that are up and read have a tick from behind the window, and none in it can yet come."""
+        """Return whether each connection that is up and reads has a tick from behind the window, and all inside."""
         of = self._presences
         up = (of.last_n >= 0) & (of.ended_us == NEVER) & (of.reads != 0)
         if (self._presences.last_placed_us[up] < self.window.stop).any():
@@ -261,11 +261,11 @@ class Recorder:
 
     def explain_unseen(self, skips: dict[str, ServerSkips]) -> Unseen:
         """
-        Take due times that no connection of a room saw a tick for, and that its server did not skip, for sent ticks.
+        Count as sent the due times that the server did not skip, though no connection of the room got a tick for them.
 
-        ``skips`` is what the server says of each room. It was asked a little before the window and after it: what
-        it says can be meant of due times outside, and then leaves it open what those inside were. Which of several
-        were sent is not known: the first, which are late by most. Call it before :meth:`settle`.
+        ``skips`` is what the server says of each room. It was asked shortly before the window and after it, so the
+        skips that it reports may lie outside the window; then it stays open which due times inside were skipped. Where
+        only some of several were sent, the first are taken: they are late by most. Call it before :meth:`settle`.
 
         """
         unseen = Unseen({}, {}, {})
@@ -276,7 +276,7 @@ class Recorder:
             lost = max(0, len(covered) - skipped)
             between = room.unseen_between(first_n, end_n)
             at_most = min(len(covered), max(0, len(between) - skipped))
-            # It says n of what it did behind the last tick that anybody saw, too, and may have skipped all of that.
+            # The server's n includes due times behind the last tick that anybody saw; it may have skipped all of them.
             behind = range(max(first_n, room.last_n + 1), min(end_n, room.last_n + MAX_LEAP) if room.period_us else 0)
             sent_behind = max(0, len(behind) - max(0, skipped - len(between)))
             counts = len(numbers), lost, at_most - lost + len(numbers) - len(covered)
@@ -316,7 +316,7 @@ class Recorder:
         self._deliveries.close()
 
     def _ticks_in(self, connection: int, gap: Gap) -> Iterable[tuple[int, int, int]]:
-        """Return n, due and sent time of the ticks of the window in a gap; what nobody saw, the server skipped."""
+        """Return n, due and sent time of the ticks of the window in a gap, without those that nobody saw."""
         room = self._rooms[int(self._presences.room[connection])]
         if gap.first == 0:
             return room.before(gap.end, int(self._presences.entered_us[connection]), self.window)
@@ -338,7 +338,7 @@ class Recorder:
         frames = int(arrivals.frame.max()) + 1
         room = self._presences.room[arrivals.connection]
         _, firsts = np.unique(room * frames + arrivals.frame, return_index=True)
-        if len(firsts) > MANY_FRAMES:  # a server that builds a frame for each connection: a tick is one all the same
+        if len(firsts) > MANY_FRAMES:  # the server builds a frame for each connection: keep one a tick
             firsts = firsts[np.lexsort((arrivals.n[firsts], room[firsts]))]
             changed = (np.diff(arrivals.n[firsts], prepend=-1) != 0) | (np.diff(room[firsts], prepend=-1) != 0)
             firsts = firsts[changed]
@@ -355,7 +355,7 @@ class Recorder:
             accounts.bytes += int(arrivals.size_bytes[of].sum())
 
     def _sort_out(self, rows: ConnectionRows) -> tuple[Booleans, Booleans]:
-        """Return which rows are ticks newer than all before, and which came late, into a gap; others are repeated."""
+        """Return which rows are newer than all before, and which came late, into a gap; the others are duplicates."""
         connection, n = rows.connection, rows.n
         new = np.ones(len(n), dtype=np.bool_)
         late = np.zeros(len(n), dtype=np.bool_)
@@ -406,7 +406,7 @@ class Recorder:
             accounts.delivery.record_array(delivery[of])
             accounts.negative_deliveries += int(np.count_nonzero(delivery[of] < 0))
             accounts.received += len(lateness[of])
-        drift_us = self._ahead_us - (self._first_ahead_us or 0)  # of the estimate: no delay varied by it
+        drift_us = self._ahead_us - (self._first_ahead_us or 0)  # the estimate changed by it, no delay did
         self._deliveries.append(rows.connection[measured], delivery[measured] - drift_us)
         for stage, of in self._by_stage(rows.placed_us, measured & main):
             stage.tick_lateness.record_array(lateness[of])
@@ -438,7 +438,7 @@ class Recorder:
         interval_us = arrival_us - previous_arrival_us
         due_apart_us = rows.due_us - previous_due_us
         period_us = self.period_us
-        # |a(n) - a(n-1) - T|; T is a constant, so that a due time that lies does not make jitter.
+        # |a(n) - a(n-1) - T|; T is a constant, so that a wrong due time makes no jitter.
         error_us = np.abs(interval_us - (round(period_us) if period_us else due_apart_us))
         consecutive = both & (n == previous_n + 1)
         for name, of in self._by_group(connection, consecutive):
@@ -459,7 +459,7 @@ class Recorder:
         self._presences.last_arrival_us[connection[last]] = arrival_us[last]
 
     def _note_silence(self, connection: Integers, arrival_us: Integers, before_us: Integers, first: Booleans) -> None:
-        """Keep how long each connection had no frame at most, in the window; ``before_us`` is when the last came."""
+        """Keep each connection's longest time without a frame in the window; ``before_us`` is when the last came."""
         of, start_us = self._presences, self.window.start - self._ahead_us
         welcomed_us = of.entered_us[connection] - self._ahead_us
         before_us = np.where(before_us < NEVER, before_us, welcomed_us)
@@ -479,7 +479,7 @@ class Recorder:
             self._gaps[int(rows.connection[row])].append(gap)
 
     def _forget_announced(self) -> None:
-        """Forget our own messages that came back: at a thousand a second they would fill the memory of any machine."""
+        """Forget our own messages that came back: at a thousand a second they would fill any memory."""
         for connection in self._announced:
             room = self._rooms[self._presences.room[connection]]
             if len(room) > MANY_TICKS:

@@ -1,4 +1,4 @@
-"""Which ticks a room had, as far as it is known. Knows nothing of who saw them, or when they arrived."""
+"""The ticks that the connections of a room got, and the due times among them for which nobody got one."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ Window = range
 """From when to when is measured, in microseconds of the server's clock."""
 
 MAX_LEAP = 100_000
-"""More due times than this without a tick are a leap of n, not skipped ones."""
+"""A longer gap in n is a jump of the counter, not skipped ticks."""
 
 
 RATE_PERCENT = 1.0
-"""How far a server's rate may be off what its due times have: it counts in whole microseconds."""
+"""How far the rate that a server states may be off its due times': these are whole microseconds."""
 
 
 def is_another_rate(stated: float, seen: float) -> bool:
-    """Return whether a rate, or a period, is not the one that was seen."""
+    """Return whether a stated rate, or period, differs by more than :data:`RATE_PERCENT` from the seen one."""
     return abs(seen / stated - 1) > RATE_PERCENT / 100
 
 
@@ -42,9 +42,9 @@ class ServerSkips(NamedTuple):
 
 def placed_us(due_us: int, sent_us: int) -> int:
     """
-    Return the time by which a tick is in the window or not: when it was due.
+    Return the time that decides whether a tick is in the window: when it was due.
 
-    A due time more than 60 s off places nothing: such a tick is where it was sent.
+    A due time more than 60 s off the sent time is taken for wrong; then it is the sent time.
 
     """
     return due_us if abs(sent_us - due_us) <= HIGHEST_US else sent_us
@@ -62,11 +62,11 @@ class RoomTicks:
     def __init__(self, *, announced: bool = False) -> None:
         self.announced = announced
         self.interrupted = False
-        """Nobody was in it for a while, so that due times without a tick mean nothing."""
+        """Nobody was in the room for a while, so that due times without a tick mean nothing."""
         self._n = array("q")
         self._due_us = array("q")
         self._sent_us = array("q")
-        self._period_us: float | None = None  # not known since the last tick was seen
+        self._period_us: float | None = None  # None: to be found anew
 
     def __len__(self) -> int:
         return len(self._n)
@@ -86,7 +86,7 @@ class RoomTicks:
     def _middle_period_us(self) -> float:
         if len(self._n) < 2:
             return 0.0
-        # Of up to a hundred pairs the middle one: a server may state a due time that is none.
+        # The middle one of up to a hundred: some due times may be wrong.
         step = max(1, (len(self._n) - 1) // 100)
         sampled = [i for i in range(0, len(self._n), step) if not self._is_odd(i)]
         periods = sorted((self._due_us[b] - self._due_us[a]) / (self._n[b] - self._n[a]) for a, b in pairwise(sampled))
@@ -123,7 +123,7 @@ class RoomTicks:
                 yield n, due_us, sent_us
 
     def unseen(self, window: Window) -> list[int]:
-        """Return the n of due times in the window, up to the last tick that was seen, that were no tick for anybody."""
+        """Return the n of due times in the window, up to the last tick seen, for which nobody got a tick."""
         placed = [self._placed(index) for index in range(len(self))]
         before = max((i for i, at_us in enumerate(placed) if at_us < window.start), default=0)
         behind = next((i for i in range(before, len(self)) if placed[i] >= window.stop), len(self) - 1)
@@ -139,7 +139,7 @@ class RoomTicks:
         ]
 
     def unseen_between(self, first_n: int, end_n: int) -> list[int]:
-        """Return which n from ``first_n`` to before ``end_n`` nobody saw, though they saw one before and one behind."""
+        """Return which n from ``first_n`` to before ``end_n`` nobody saw, of those between two that somebody saw."""
         if self.announced or self.interrupted:
             return []
         seen = self._n[max(0, bisect_left(self._n, first_n) - 1) : bisect_left(self._n, end_n) + 1]
@@ -147,7 +147,7 @@ class RoomTicks:
         return [n for first, end in leaps for n in range(max(first, first_n), min(end, end_n))]
 
     def see_unseen(self, numbers: Iterable[int]) -> None:
-        """Take due times that were no tick for anybody for ticks that were sent."""
+        """Count due times for which nobody got a tick as ticks that were sent."""
         period_us = self.period_us
         for n in numbers:
             due_us = self._due_by_period(bisect_left(self._n, n) - 1, n, period_us)
@@ -159,7 +159,7 @@ class RoomTicks:
         return n, due_us, sent_us
 
     def forget(self, end_n: int, but: Iterable[int] = ()) -> None:
-        """Forget the ticks before ``end_n``, which nobody asks for any more, ``but`` some."""
+        """Forget the ticks before ``end_n`` but those in ``but``."""
         first = bisect_left(self._n, end_n)
         kept = sorted(index for n in but if (index := bisect_left(self._n, n)) < first and self._n[index] == n)
         for column in (self._n, self._due_us, self._sent_us):
@@ -168,9 +168,9 @@ class RoomTicks:
     # Over the wire, between workers
 
     def to_wire(self, start_us: int) -> list[bytes]:
-        """Return the ticks from a time on, and two from before: three columns of 64-bit integers."""
+        """Return the ticks from a time on, and two before it, as three columns of 64-bit integers: n, due, sent."""
         first = next((i for i in range(len(self)) if self._placed(i) >= start_us), len(self))
-        first = max(0, first - 2)  # of a room that fell silent before it, the period and the last due time
+        first = max(0, first - 2)  # for the period and the last due time of a room that fell silent before
         return [column[first:].tobytes() for column in (self._n, self._due_us, self._sent_us)]
 
     def take_wire(self, columns: list[Any]) -> None:
@@ -183,12 +183,12 @@ class RoomTicks:
         return placed_us(self._due_us[index], self._sent_us[index])
 
     def _is_odd(self, index: int) -> bool:
-        """Return whether a tick states a due time that is none: see :func:`placed_us`."""
+        """Return whether a tick's due time is taken for wrong: see :func:`placed_us`."""
         return self._placed(index) != self._due_us[index]
 
     def _due_by_period(self, index: int, n: int, period_us: float) -> int:
         """
-        Return when tick ``n`` was due, by the last tick up to ``index`` that states a due time.
+        Return when tick ``n`` was due, by the last tick up to ``index`` whose due time is right.
 
         However far apart the two are, the server counted in equal periods.
 

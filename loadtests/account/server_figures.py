@@ -1,8 +1,8 @@
 """
-What two answers of a server's /stats say of the time between them, as far as it can be so.
+Computes what a server did between two answers of its /stats, and leaves out what it states and cannot be.
 
 All arithmetic on a server's numbers is done here: whatever it answers, no figure is below zero, and what is not
-believed is left out and named. Knows nothing of how the answers came.
+believed is named in words.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ CPU_PERCENT = 20.0
 CPU_S = 0.5
 """... and beside that."""
 MANY_CORES = 4096
-"""As many as a server may have that does not say which."""
+"""As many cores as a server may have that does not say which it has."""
 
 
 class Frames(NamedTuple):
@@ -37,15 +37,15 @@ class Frames(NamedTuple):
 
     per_second: float
     are_all: bool = True
-    """Nobody else got any."""
+    """Whether nobody else got any."""
     are_ticks: bool = True
-    """They are those that the server counts."""
+    """Whether they are those that the server counts."""
     at_least: int = 0
-    """So many came that were sent between the two answers."""
+    """How many, at least, were sent between the two answers."""
 
 
 class Between:
-    """The time from ``before`` to ``after``; call what is wanted, then see :attr:`doubts`."""
+    """The figures for the time from ``before`` to ``after``; see :attr:`doubts` after the calls."""
 
     def __init__(self, before: ServerStats, after: ServerStats) -> None:
         self.doubts: list[str] = []
@@ -57,10 +57,10 @@ class Between:
             pids = f"process {before.process.pid}, then {after.process.pid}"
             self.doubts.append(f"another process answers ({pids}): it was started anew, or there are several")
         self.elapsed_s = self._elapsed_s() if self.is_same_process else None
-        """By the server's own clock; None where that did not go as ours did."""
+        """By the server's own clock; None where that disagrees with ours."""
 
     def growth(self, name: str, before: float, after: float) -> float | None:
-        """Return how much a count that only goes up went up by; None where it went down, or is another process's."""
+        """Return the growth of a count that only goes up; None where it went down, or is another process's."""
         if not self.is_same_process:
             return None
         if after < before:
@@ -74,7 +74,7 @@ class Between:
         return None if grown is None else after - before
 
     def cpu_share(self) -> float | None:
-        """Return how much of a core the process took."""
+        """Return how many cores the process took, 1.0 being one; None where that is not known."""
         process = self._after.process
         cpu_s = self.growth("process.cpu_s", self._before.process.cpu_s, process.cpu_s)
         if cpu_s is None or self.elapsed_s is None:
@@ -102,14 +102,14 @@ class Between:
             return None
 
     def skips(self) -> dict[str, ServerSkips]:
-        """Return by room what the server says that it skipped; a room must have been there all the time."""
+        """Return what the server says that it skipped, for each room that was there all the time."""
         if not self.is_same_process:
             return {}
         earlier = {room.name: room for room in self._before.rooms}
         said = {
             room.name: ServerSkips(earlier[room.name].n, room.n, room.skipped_ticks - earlier[room.name].skipped_ticks)
             for room in self._after.rooms
-            # One that begins anew was disposed of in between.
+            # One whose counts went back was removed and created anew in between.
             if room.name in earlier
             and room.n >= earlier[room.name].n
             and room.skipped_ticks >= earlier[room.name].skipped_ticks
@@ -121,7 +121,7 @@ class Between:
         return said
 
     def frames_sent(self, frames: Frames) -> int | None:
-        """Return how many ticks' frames it sent, to whomever; None where it does not tell."""
+        """Return how many tick frames it sent to all its clients; None where it does not tell, or is not believed."""
         before, after = self._before.frames_sent, self._after.frames_sent
         sent = None if before is None or after is None else self.count("frames_sent", before, after)
         if sent is not None and sent < frames.at_least:
@@ -130,7 +130,7 @@ class Between:
         return sent
 
     def cpu_us_per_frame(self, cpu_share: float | None, sent: int | None, frames: Frames) -> float | None:
-        """Return the CPU time over all frames that it sent: over those that came only if there were no others."""
+        """Return CPU microseconds per frame sent or, if nobody else got any, per frame that came; None if not known."""
         if cpu_share is None or self.elapsed_s is None:
             return None
         if sent and frames.are_ticks:
@@ -138,7 +138,7 @@ class Between:
         return 1e6 * cpu_share / frames.per_second if frames.per_second and frames.are_all else None
 
     def skipped_ticks(self, rooms: Collection[str] | None) -> int | None:
-        """Return the due times that were skipped in ``rooms``, if each of them was there all the time, else in all."""
+        """Return the due times skipped in ``rooms``, if each of them was there all the time, else in all rooms."""
         old, new = self._before.ticks, self._after.ticks
         of_all = self.count("ticks.skipped_ticks", old.skipped_ticks, new.skipped_ticks)
         skips = self.skips()
@@ -147,7 +147,7 @@ class Between:
         return sum(skips[room].number for room in rooms)
 
     def throttled(self) -> list[Quota]:
-        """Return what the server says that quotas of CPU time held it back."""
+        """Return how far CPU quotas held the server back, as it says."""
         if not self.is_same_process:
             return []
         return throttled_between(self._before.process.quotas, self._after.process.quotas)

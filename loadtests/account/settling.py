@@ -1,11 +1,11 @@
 """
-What never came: each due time of a room that brought no frame to somebody who was there, or should have been.
+Counts the ticks that never came to a connection, and how late that makes them, at the end of a run.
 
-Of a connection's due times in the window, each is one of four: its frame was *received*; it is *missing* (the server
-sent it, to others at least); it was *skipped* (no tick for anybody, while the connection was in); or the connection
-was *absent* (refused, closed early by the server, or the server had died). All are late: as late as the next frame was
-or, where there was none, as late as the end of the run. So nothing is gained by what is left out (what Gil Tene calls
-coordinated omission). Reads no clock.
+Each due time of a connection in the window is one of four: its frame was *received*; it is *missing* (the server sent
+it, at least to others); it was *skipped* (nobody got a tick, while the connection was in); or the connection was
+*absent* (refused, closed early by the server, or the server had died). What did not come is as late as the next frame
+was or, where there was none, as the end of the run. So nothing is gained by what is left out (what Gil Tene calls
+coordinated omission).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Kind = Literal["missing", "skipped", "absent"]
 
 STAYED = -1
-"""In place of when a connection would have left: it was there until it left of its own."""
+"""In place of the time when a connection would have left: it stayed until it left by plan."""
 
 
 class Gap(NamedTuple):
@@ -41,18 +41,18 @@ class Gap(NamedTuple):
 
 
 class RoomDueTimes(NamedTuple):
-    """The due times of a room in the window, of those who are counted at the top."""
+    """The due times of a room in the window, for connections of the main group."""
 
     ticks: int
-    """For how many anybody got a tick."""
+    """How many of them anybody got a tick for."""
     missed: list[int]
-    """The n of those for which somebody got one, and somebody did not."""
+    """The n of those for which some got a tick, and some did not."""
     unseen: list[int]
-    """The n of those that were due to somebody, and for which nobody got a tick."""
+    """The n of those that were due to some, and for which nobody got a tick."""
 
     @classmethod
     def union(cls, of: Iterable[RoomDueTimes]) -> Self:
-        """Return what several know of one room."""
+        """Return what several workers know of one room, put together."""
         ticks, missed, unseen = zip(*of, strict=True)
         return cls(
             max(ticks), sorted({n for each in missed for n in each}), sorted({n for each in unseen for n in each})
@@ -70,7 +70,7 @@ class Settlement:
         stages: when each part of the window begins, and its accounts; none where it has no parts.
         period_us: between due times, for rooms that do not tell; 0 if nobody knows.
         end_us: when we stopped waiting, on the clock of arrivals.
-        ahead_us: what makes times of that clock times of the server's.
+        ahead_us: how far the server's clock is ahead of that clock.
 
     """
 
@@ -162,7 +162,7 @@ class Settlement:
     # Outside
 
     def _settle_outside(self, connection: int) -> None:
-        """Account for what was due to somebody who never got a tick."""
+        """Account for what was due to a connection that never got a tick."""
         due = self._due[self._of.room[connection]]
         begin_us = max(int(self._of.asked_us[connection]), self._window.start)
         end_us = min(int(self._of.until_us[connection]), self._window.stop)
@@ -180,7 +180,7 @@ class Settlement:
         accounts.longest_silence_us = max(accounts.longest_silence_us, silence_us)
 
     def _count(self, connection: int, kind: Kind, rows: NDArray[np.int64], until_us: int) -> None:
-        """Count due times that brought nothing to a connection, late as they are by ``until_us``."""
+        """Count due times that brought a connection no frame; ``until_us`` is up to when they are late."""
         if not len(rows):
             return
         number = self._of.room[connection]

@@ -1,4 +1,4 @@
-"""What one worker measured, as it travels to who makes the summary. Opens nothing."""
+"""What one worker measured, how it travels to the process that makes the summary, and the sum over all workers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Figures(Additive):
 
     ping_rtt: Histogram = field(default_factory=Histogram)
     lag: Histogram = field(default_factory=Histogram)
-    """Of the hubs."""
+    """How late the hubs were, in microseconds."""
     cpu_s: float = 0.0
     """CPU time of the processes in the window."""
 
@@ -45,13 +45,13 @@ class WorkerRecord:
     own_cpu_s: float
     """CPU time of this process between the two."""
     throttled: list[Quota]
-    """What quotas of CPU time held this process back from the opening of the window until all had come."""
+    """How far CPU quotas held this process back, from the opening of the window until all frames had come."""
     rss_bytes: int
     """When the window opened."""
     clock_step_us: int
     clock_uncertainty_us: int | None
     rooms: list[str]
-    """That its connections were in."""
+    """The rooms that its connections were in."""
     unseen: dict[str, int]
     """As :class:`~loadtests.account.recorder.Unseen`; so are the next two."""
     lost: dict[str, int]
@@ -97,7 +97,7 @@ class WorkerRecord:
 
     @classmethod
     def from_wire(cls, wire: dict[str, Any]) -> Self:
-        """Return what gave ``wire``."""
+        """Return the record that gave ``wire``."""
         return cls(
             **{name: wire[name] for name in _PLAIN},
             before=None if wire["before"] is None else MachineSample.from_wire(wire["before"]),
