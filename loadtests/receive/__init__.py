@@ -1,1 +1,1 @@
-"""From bytes to who got which tick when."""
+"""The receive path: from bytes on a socket to which connection got which tick when."""

@@ -1,8 +1,8 @@
 """
-Which tick frame arrived when: the raw log that the receive path appends to and the recorder drains.
+Logs which tick frame arrived when, on which connection: the receive path appends to it, the recorder drains it.
 
 Everything here is on the path of every frame, so it only appends integers and bytes; numpy does the rest, five times a
-second. Knows nothing of sockets, rooms or of what the figures mean.
+second.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     Integers = NDArray[np.int64]
 
 MAX_REMEMBERED_BYTES: Final = 4096
-"""Longer texts are parsed anew each time: reading them takes longer than that."""
+"""Longer texts are not remembered but parsed each time: to read them takes longer than to parse their heads."""
 HEAD_BYTES: Final = 66
-"""As long as the head of a tick frame can be: three numbers of 18 digits."""
+"""The longest head of a tick frame: three numbers of 18 digits."""
 
 _HEAD: Final = re.compile(rb'\[\["tick",(\d{1,18}),(\d{1,18}),(\d{1,18})\]')
 
 
 class ArrivedTick(NamedTuple):
-    """The arguments of a ``tick`` command, and how long the text is that it begins."""
+    """The arguments of a ``tick`` command, and the length of the text that begins with it."""
 
     n: int
     due_us: int
@@ -47,7 +47,7 @@ class Arrivals(NamedTuple):
     size_bytes: Integers
     arrival_us: Integers
     frame: Integers
-    """Which of the different frames of this drain it was."""
+    """The number of the frame among the different frames of this drain."""
     coalesced: NDArray[np.bool_]
     slow_parse: NDArray[np.bool_]
     unstamped: NDArray[np.bool_]
@@ -58,7 +58,7 @@ class Latest:
     """
     The last whole read of a room that was exactly one tick frame.
 
-    Many connections get the same bytes for the same tick: what is equal to it, to the last byte, needs no parsing.
+    Many connections get the same bytes for the same tick: a read that equals it needs no parsing.
 
     """
 
@@ -74,7 +74,7 @@ class Latest:
         self.read = b""
         self.size = -1
         self.number = 0
-        """Of the frame, in the log."""
+        """The frame's number in the log."""
 
 
 class ArrivalLog:
@@ -92,11 +92,11 @@ class ArrivalLog:
         """:data:`~loadtests.receive.stamps.STAMP_BYTES` for each arrival, as the kernel gave them."""
         self.numbers: dict[bytes, int] = {}
         """
-        The numbers of frames by their texts, for reads that are more or less than one frame: a generator that has
-        fallen behind gets many frames at once, and must not fall further behind for that.
+        Numbers of frames by text, for reads that are not exactly one frame: a generator that has fallen behind gets
+        many frames in one read, and must not fall further behind for that.
         """
         self.steps = StepLog()
-        """What the ticks of the first room said."""
+        """The digests of the first room's ticks."""
         self._latest: dict[str, Latest] = {}
         self._fresh: list[Latest] = []
         self._frames: list[ArrivedTick] = []
@@ -133,12 +133,12 @@ class ArrivalLog:
         return True
 
     def remember(self, text: bytes, number: int) -> None:
-        """Know a text by its bytes from now on."""
+        """Remember the number of a text, so that it is not parsed again."""
         if len(text) <= MAX_REMEMBERED_BYTES:
             self.numbers[text] = number
 
     def note_step(self, latest: Latest, number: int, text: bytes) -> None:
-        """Take down what a tick frame says, if it is one of the first room."""
+        """Take down the digest of a tick frame, if it is one of the first room."""
         if latest is next(iter(self._latest.values()), None):
             self.steps.take(self._frames[number].n, text)
 

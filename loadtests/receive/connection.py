@@ -1,9 +1,8 @@
 """
-One WebSocket connection of the load: a bare non-blocking socket whose frames are taken in by a watcher of the hub.
+One WebSocket connection of the load: a bare non-blocking socket that is read in callbacks of gevent's hub.
 
 No greenlet waits for a frame: the hub calls :meth:`Connection._on_readable`, which reads what there is, asks the
-kernel when it arrived and logs it. A greenlet waits only for the first tick and for the end. Knows nothing of Locust,
-of statistics or of the game.
+kernel when it arrived and logs it. A greenlet waits only for the first tick and for the end.
 """
 
 from __future__ import annotations
@@ -64,7 +63,7 @@ _begins_with: Final = _BUFFER.startswith
 
 _HANDSHAKE: Final = b'[["handshake",'
 _WELCOMES: Final = (_HANDSHAKE, b'[["world",')
-"""Large and of no interest to the instrument: not decoded."""
+"""Large, and nothing in them is measured: not decoded."""
 _BAD_JSON: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 _decode = msgspec.json.Decoder(list[list[Any]]).decode
@@ -75,8 +74,8 @@ class Connection:
     A connection to ``target``, whose resolved address is ``address``.
 
     Call :meth:`open` in a greenlet, then :meth:`send_text` and at last :meth:`close`. ``greeting`` gives the first
-    text message. ``on_text``, if it is set, is called in the hub with each text message, and must not block. Those
-    that get the same frames share ``latest``.
+    text message. ``on_text``, if it is set, is called in the hub with each text message, and must not block.
+    Connections that get the same frames share ``latest``.
 
     """
 
@@ -144,7 +143,7 @@ class Connection:
     # Public methods
 
     def open(self, timeout_s: float) -> bool:
-        """Connect, say who we are and wait for the first tick frame; return whether it came."""
+        """Connect, send the greeting and wait for the first tick frame; return whether it came."""
         self._started_us = now_us()
         try:
             gevent.with_timeout(timeout_s, self._connect, timeout_value=None)
@@ -170,7 +169,7 @@ class Connection:
             self._send(masked_frame(TEXT, text, os.urandom(4)))
 
     def ping(self) -> None:
-        """Ask the server for a pong; the witness is told of it."""
+        """Ask the server for a pong; the observer is told when it comes."""
         self.send_text(b'["ping",%d]' % now_us())
 
     def stop_reading(self) -> None:
@@ -179,13 +178,13 @@ class Connection:
             self._reader.stop()
 
     def read_on(self) -> None:
-        """Read again, first of all what has come meanwhile."""
+        """Read again, beginning with what has come meanwhile."""
         if self._reader is not None:
             callback, arguments = self._on_read()
             self._reader.start(callback, *arguments)
 
     def close(self) -> None:
-        """Leave: say goodbye, take what is still on its way, and let go at the latest :data:`CLOSE_TIMEOUT_S` later."""
+        """Leave: send a close frame, read what is still on its way, and end after :data:`CLOSE_TIMEOUT_S` at most."""
         if self._socket is None or self._leaving_us:
             return
         self._leaving_us = now_us()
@@ -223,7 +222,7 @@ class Connection:
             settled.wait()
 
     def _end(self, ending: Ending) -> None:
-        """Let go of everything; the first end counts."""
+        """Release the socket and tell the observer; only the first call counts."""
         if self._over.is_set():
             return
         self.ticking = self._plain = False
@@ -234,7 +233,7 @@ class Connection:
         if self._socket is not None:
             self._socket.close()
         self._socket = self._reader = self._writer = None
-        self._receive = _closed  # which would keep the descriptor
+        self._receive = _closed  # the socket's own method would keep the descriptor open
         self._over.set()
         self._settle()
         self._witness.ended(self.index, ending)
@@ -242,7 +241,7 @@ class Connection:
     def _lose(
         self, why: str, stamp: bytes = b"", close_code: int | None = None, *, broke_protocol: bool = False
     ) -> None:
-        """End what the server ended, or made impossible."""
+        """End a connection that the server ended, or made impossible to go on with."""
         if self._leaving_us:
             complete = close_code is not None
             why = why if broke_protocol else "left"
@@ -254,7 +253,7 @@ class Connection:
     def _settle(self) -> None:
         if self._settled is not None:
             self._settled.set()
-            self._settled = None  # thousands of them are memory
+            self._settled = None  # to free its memory: there are thousands
 
     # Sending
 
@@ -287,7 +286,7 @@ class Connection:
     # Receiving
 
     def _on_readable(self) -> None:
-        """Read what there is, whatever it is; :func:`_on_plain_readable` does the same where it can do with less."""
+        """Read whatever there is; :func:`_on_plain_readable` is the faster way where a tick frame is expected."""
         try:
             size, ancillary, _, _ = self._receive(_BUFFERS, ANCILLARY_BYTES)
         except BlockingIOError:
@@ -375,7 +374,7 @@ class Connection:
                 self._send(masked_frame(PONG, bytes(frame.payload), os.urandom(4)))
         elif frame.opcode != PONG:
             message = self._assembler.take(frame)
-            if message is not None and message[0] == TEXT:  # of binary messages the game has none
+            if message is not None and message[0] == TEXT:  # the game has no binary messages
                 self._take_text(message[1], stamp, coalesced=coalesced)
 
     def _take_close(self, payload: bytes, stamp: bytes) -> None:
@@ -439,10 +438,10 @@ class Connection:
 
 def _on_plain_readable(receive: Receive, latest: Latest, index: int, connection: Connection) -> None:
     """
-    Read what nearly always is one tick frame, to the last byte the same that somebody else in the room got.
+    Read what nearly always is one tick frame, with the same bytes as another connection of the room got.
 
-    Everything it needs comes as an argument or is shared by all: with thousands of connections each object that is
-    looked into is a cache miss, and these, not the instructions, are what a frame costs beside the system call.
+    Everything it needs is an argument or shared by all: with thousands of connections each object that is looked into
+    is a cache miss, and these, not the instructions, are what a frame costs beside the system call.
 
     """
     try:

@@ -1,4 +1,4 @@
-"""What a connection tells about itself, and to whom. No behaviour, only names."""
+"""How a connection can end, and the protocol of the observer that is told what becomes of connections."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Fate(Enum):
     OWN_LIMIT = "own limit"
     """For want of descriptors, ports or memory on our side."""
     CLOSED_EARLY = "closed early"
-    """By the server, or for an error of its, after its first tick frame."""
+    """By the server, or for an error of the server's, after its first tick frame."""
     LEFT = "left"
     """By us, on purpose."""
 
@@ -33,17 +33,17 @@ class Ending:
     why: str
     """In words that can be counted."""
     at_us: int
-    """What was sent later did not reach us, on CLOCK_REALTIME."""
+    """When, on CLOCK_REALTIME: what was sent later did not reach us."""
     close_code: int | None = None
     """Of the server's close frame, where it was the first to close."""
     broke_protocol: bool = False
     """The server sent what RFC 6455 or the wire protocol forbids: ``why`` says what."""
     complete: bool = False
-    """Behind the last frame that we got came the server's goodbye: it had sent us nothing else."""
+    """The server's close frame followed the last frame that we got: nothing that it sent is missing."""
 
 
 class ConnectionObserver(Protocol):
-    """Who is told what becomes of a connection; ``index`` is the connection's. Times are those of CLOCK_REALTIME."""
+    """Is told what becomes of each connection, by its ``index``. Times are microseconds of CLOCK_REALTIME."""
 
     log: ArrivalLog
 

@@ -1,8 +1,4 @@
-"""
-The client's side of RFC 6455 on bytes: the opening handshake, masked frames out, frames in.
-
-Knows nothing of sockets, of time or of what the messages mean.
-"""
+"""The client's side of RFC 6455 on bytes: the opening handshake, masked frames out, frames in."""
 
 from __future__ import annotations
 
@@ -92,7 +88,7 @@ class ClientHandshake:
         if words[1] != "101":
             raise PeerError(f"HTTP status {words[1]}")
         headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        digest = hashlib.sha1(self._key().encode("ascii") + _GUID).digest()  # noqa: S324 - what RFC 6455 asks for
+        digest = hashlib.sha1(self._key().encode("ascii") + _GUID).digest()  # noqa: S324 - RFC 6455 asks for it
         if headers.get("sec-websocket-accept") != base64.b64encode(digest).decode("ascii"):
             raise PeerError("the answer to the handshake has a wrong Sec-WebSocket-Accept")
 

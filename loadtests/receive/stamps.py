@@ -1,8 +1,4 @@
-"""
-The kernel's receive timestamps (Linux, Documentation/networking/timestamping.rst) of a TCP socket.
-
-Knows nothing of what is received.
-"""
+"""Kernel receive timestamps of a TCP socket (Linux, Documentation/networking/timestamping.rst): asked for and read."""
 
 from __future__ import annotations
 
@@ -25,7 +21,7 @@ STAMP_BYTES: Final = 3 * 16
 ANCILLARY_BYTES: Final = _socket.CMSG_SPACE(STAMP_BYTES)
 
 NO_STAMPS_VARIABLE: Final = "TICKBENCH_NO_STAMPS"
-"""Set to do without the kernel's stamps: to see what they are worth, and to test what happens where there are none."""
+"""If set, the kernel's stamps are not used: to see what they are worth, and to test how we do without."""
 
 _TIMESPEC: Final = struct.Struct("@qq")
 _REST: Final = bytes(STAMP_BYTES - _TIMESPEC.size)
@@ -67,5 +63,5 @@ def packed_now() -> bytes:
 
 
 def now_us() -> int:
-    """Return the same clock's time now."""
+    """Return the time now, in microseconds of CLOCK_REALTIME."""
     return time.time_ns() // 1000

@@ -1,8 +1,4 @@
-"""
-What the rules did, tick by tick, as a room's frames tell it: two servers that do the same work tell the same.
-
-Knows nothing of connections or of time.
-"""
+"""Digests of what a room's tick frames say, tick by tick: two servers that play the same game give the same ones."""
 
 from __future__ import annotations
 
@@ -15,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_STEPS: Final = 2_000
-"""As many ticks as are taken down: 100 s at 20 Hz. A soak must not grow by them."""
+"""The most ticks that are taken down, 100 s at 20 Hz, so that memory does not grow in a long run."""
 NONE_CAME: Final = "-"
 
 
@@ -24,9 +20,9 @@ class StepLog:
 
     def __init__(self) -> None:
         self.digests: dict[int, int] = {}
-        """By n, the first :data:`MAX_STEPS` of them."""
+        """CRC-32 by n, for the first :data:`MAX_STEPS` ticks."""
         self.conflicting = 0
-        """Frames that said something else than one before for the same n."""
+        """Frames that differ from an earlier one of the same n."""
 
     def take(self, n: int, text: bytes) -> None:
         """Take a tick frame: ``text`` begins with its ``tick`` command."""
