@@ -1,1 +1,1 @@
-"""The load: Locust users that are one WebSocket connection each, and the instrument that times what they receive."""
+"""The load generator: Locust users, each one WebSocket connection, and the code that times the frames they get."""

@@ -1,8 +1,8 @@
 """
-``python -m loadtests``: Locust with this load test, set by its arguments alone.
+Run Locust with this load test: ``python -m loadtests``, configured by its arguments alone.
 
-Locust itself takes settings from ``locust.conf`` and ``pyproject.toml`` where it is started, from ``~/.locust.conf``
-and from variables too, meant for whatever it is to load next. A run that a program asked for is what it asked for.
+Locust would also take settings from ``locust.conf`` and ``pyproject.toml`` in the working directory, from
+``~/.locust.conf`` and from environment variables, which may be meant for another load test.
 """
 
 import os
@@ -12,11 +12,11 @@ from typing import Any
 
 
 def main() -> None:
-    """Become Locust."""
+    """Run Locust in this process."""
     for variable in [name for name in os.environ if name.startswith("LOCUST_")]:
         del os.environ[variable]
 
-    from locust import argument_parser  # noqa: PLC0415 - it reads variables
+    from locust import argument_parser  # noqa: PLC0415 - it reads environment variables
     from locust.main import main as locust  # noqa: PLC0415 - as above
 
     class ArgumentsAlone(argument_parser.LocustArgumentParser):
@@ -29,7 +29,7 @@ def main() -> None:
         sys.exit(answer())
     argument_parser.LocustArgumentParser = ArgumentsAlone  # type: ignore[misc] # it is looked up where it is used
     sys.argv = ["locust", "-f", str(Path(__file__).with_name("locustfile.py")), *sys.argv[1:]]
-    locust()  # type: ignore[no-untyped-call] # Locust types it not
+    locust()  # type: ignore[no-untyped-call] # untyped in Locust
 
 
 if __name__ == "__main__":

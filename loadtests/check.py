@@ -1,8 +1,8 @@
 """
-``python -m loadtests --check``: says of command lines whether the load test would take them; loads nothing.
+Check command lines without starting a load: ``python -m loadtests --check`` says what is wrong with each.
 
-In: a JSON list of command lines, each a list of words, in one line of stdin; out: a list of complaints, null where
-there is none, in one.
+Reads one line from stdin: a JSON list of command lines, each a list of words. Writes one line: a JSON list with a
+complaint for each of them, null where there is none.
 """
 
 import io
@@ -22,7 +22,7 @@ def answer() -> int:
     """Read command lines, say what is wrong with each, and return the exit status."""
     scenarios = all_scenarios()
     parser = get_empty_argument_parser(default_config_files=())
-    setup_parser_arguments(parser)  # type: ignore[no-untyped-call] # Locust types it not
+    setup_parser_arguments(parser)  # type: ignore[no-untyped-call] # untyped in Locust
     add_arguments(parser, scenarios)
     lines = json.loads(sys.stdin.readline())
     sys.stdout.write(json.dumps([complaint(parser, scenarios, line) for line in lines]) + "\n")
@@ -30,7 +30,7 @@ def answer() -> int:
 
 
 def complaint(parser: LocustArgumentParser, scenarios: dict[str, Scenario], line: Sequence[str]) -> str | None:
-    """Return what is wrong with one command line; None if it would be taken."""
+    """Return what is wrong with one command line; None if it is accepted."""
     said = io.StringIO()
     try:
         with redirect_stderr(said), redirect_stdout(io.StringIO()):
@@ -38,7 +38,7 @@ def complaint(parser: LocustArgumentParser, scenarios: dict[str, Scenario], line
         check_locust(parsed, scenarios)
         read_options(parsed, parsed.num_users, scenarios)
     except SystemExit:
-        words = said.getvalue().rpartition("error: ")[2].split()  # argparse puts its program and its usage first
+        words = said.getvalue().rpartition("error: ")[2].split()  # argparse prints the program and its usage first
         return " ".join(words) or f"{' '.join(line)} loads nothing"
     except ValueError as error:
         return str(error)

@@ -1,4 +1,4 @@
-"""How a run hangs on Locust's events. :func:`install` is called once, by the locustfile."""
+"""The listeners on Locust's events that begin, feed and end a run. The locustfile calls :func:`install` once."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ WRONG_USAGE = 2
 LOOPBACK = "127.0.0.1"
 RUN_ARGUMENT = "tickbench_run"
 """
-Travels to the workers beside the arguments that are ours: which run orders and reports belong to, and those of Locust's
-own arguments that it keeps to the master.
+The parsed option in which the master sends its workers the id of the run, and those of Locust's own options that
+Locust does not send them.
 """
 
 
@@ -57,7 +57,7 @@ def install(events: Any, scenarios: Scenarios) -> None:
 
 
 class Hooks:
-    """What this process has of the run that is on: a conductor, a worker with users, or both."""
+    """The listeners, and what this process has of the current run: a conductor, a worker with users, or both."""
 
     def __init__(self, scenarios: Scenarios) -> None:
         self._scenarios = scenarios
@@ -71,20 +71,20 @@ class Hooks:
     def on_parser(self, parser: LocustArgumentParser, **_: Any) -> None:
         """Add our arguments; a master and the web UI listen on all interfaces only where that is asked for."""
         add_arguments(parser, self._scenarios)
-        # Locust's web UI asks nobody who he is, and loads whatever host is entered there.
+        # By default Locust's web UI has no login, and it loads whatever host is entered there.
         parser.set_defaults(master_bind_host=LOOPBACK, web_host=LOOPBACK)
         known, _ = parser.parse_known_args()
         self._foreign = foreign_settings(parser)
         if known.processes and (known.master_bind_host, known.master_bind_port) == (LOOPBACK, known.master_port):
-            # Workers of this process's own: those of another run must not come to the same door.
+            # A port of its own, so that workers of another run on this machine don't connect to this master.
             self._port = self._port or free_port()
             parser.set_defaults(master_bind_port=self._port, master_port=self._port)
 
     def on_init(self, environment: Environment, **_: Any) -> None:
-        """Refuse, before anything is started, what can't be done."""
+        """Refuse options that can't work, before anything is started, and prepare the runner."""
         parsed: Any = environment.parsed_options
         allow_many_descriptors()
-        # Python itself raises it in whatever happens to run, which may be something that takes it for its own end.
+        # Python would raise it in whichever greenlet is running, which may take it for its own end.
         gevent.signal_handler(signal.SIGINT, gevent.kill, gevent.getcurrent(), KeyboardInterrupt)
         environment.dispatcher_class = _dispatcher_of(environment)
         if parsed.headless and parsed.out:
@@ -121,7 +121,7 @@ class Hooks:
             return
         except (ValueError, NoServerError) as error:
             why = str(error)
-        except Exception as error:  # a fault of ours must not leave whoever waits hanging
+        except Exception as error:  # a bug of ours must not leave the caller waiting
             logger.exception("the run can't begin")
             why = f"the load generator failed: {error!r}"
         self._cannot_begin(environment, why)
@@ -159,7 +159,7 @@ class Hooks:
             self._worker.stop()
 
     def on_quitting(self, **_: Any) -> None:
-        """Say so if a run has come to nothing."""
+        """Report a run that ends without a result."""
         if self._run is not None:
             self._run.quit()
 
@@ -169,7 +169,7 @@ class Hooks:
             data[REPORT] = self._member.report()
 
     def on_worker_report(self, client_id: str, data: dict[str, Any], **_: Any) -> None:
-        """Take a worker's report out of Locust's."""
+        """Take our report out of a worker's report to Locust."""
         report = data.pop(REPORT, None)
         if self._crew is not None and report is not None:
             self._crew.take_report(client_id, report)
@@ -197,7 +197,7 @@ class Hooks:
 
 
 def _dispatcher_of(environment: Environment) -> type[UsersDispatcher]:
-    """Return a dispatcher that sends only users of the scenario that is chosen when a run begins."""
+    """Return a dispatcher that starts only users of the scenario that is chosen when a run begins."""
 
     class ScenarioDispatcher(UsersDispatcher):
         def __init__(self, worker_nodes: list[Any], user_classes: list[type[User]]) -> None:

@@ -1,17 +1,16 @@
 """
-Who comes to the game, and what they do there.
+The file that Locust loads: it gives Locust the user class of each scenario.
 
     locust -f loadtests/locustfile.py --host ws://127.0.0.1:8000
 
-Which of them come is the scenario's choice (``--scenario``): each is a story in ``loadtests/scenarios``. They know
-nothing of how frames are timed.
+``--scenario`` chooses one; each is a module in ``loadtests/scenarios``.
 """
 
 import sys
 from pathlib import Path
 
-# Locust puts the folder that it was started in first on the path, where a numpy.py or a folder "shared" of somebody's
-# would come before those that are meant. What is needed stands beside this folder, or is installed.
+# Locust puts its working directory first on the path, where somebody's numpy.py or folder "shared" would be imported
+# instead of ours. All that is needed is beside this folder, or installed.
 sys.path[:] = [str(Path(__file__).resolve().parents[1]) if folder == str(Path.cwd()) else folder for folder in sys.path]
 
 from locust import events
@@ -24,5 +23,5 @@ with needed_by("the load test", "load"):
 
 install(events, all_scenarios())
 
-# Locust takes for a user class what it finds in this module by its name.
+# Locust looks for user classes among the names of this module.
 globals().update({scenario.user.__name__: scenario.user for scenario in all_scenarios().values()})

@@ -1,4 +1,4 @@
-"""The command line's arguments of a load run, beside Locust's own; they appear in its web UI as well."""
+"""The options that the load test adds to Locust's, on the command line and in its web UI, and how they are checked."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from locust.argument_parser import LocustArgumentParser
 
 DEFAULT_SPAWN_RATE = 500
-"""Users a second: what a listen backlog of 128 bears, as they are spread evenly over the second."""
+"""Users a second; spread evenly over it, they fit into a listen backlog of 128."""
 DEFAULT_HOST = "ws://127.0.0.1:8000"
 MAX_ECHO_BYTES = 1024 * 1024
 LEAST_GUESTS = 100
-"""In ten steps: what fewer take is no more than a few pages."""
+"""They come in ten steps, and fewer than ten connections take no more than a few pages of memory."""
 
 RUN_TIME_IS_OURS = "a run ends by itself; right would be --duration, the seconds that are measured"
 
@@ -31,7 +31,7 @@ Scenarios = Mapping[str, Scenario]
 
 @dataclass(frozen=True, slots=True)
 class LoadOptions:
-    """What is asked of a run."""
+    """The options of one run."""
 
     target: Target
     scenario_name: str
@@ -42,36 +42,36 @@ class LoadOptions:
     duration_s: float
     connect_timeout_s: float
     room_size: int
-    """0: everybody is in the room of the target."""
+    """0: all connections are in the room of the target."""
     share_percent: float
     echo_rate_hz: float
-    """0: a closed loop."""
+    """Messages a second; 0: a closed loop, in which each is sent when the last came back."""
     echo_bytes: int
     out: Path | None
     guests: int = 0
-    """How many more come when the window is over, so that memory a connection is known; 0: nobody."""
+    """Connections made after the measured window, to weigh the memory of one; 0: none."""
 
 
 def add_arguments(parser: LocustArgumentParser, scenarios: Scenarios) -> None:
-    """Add ours to Locust's."""
+    """Add our arguments to Locust's parser."""
     about = "; ".join(f"{name}: {scenario.about}" for name, scenario in scenarios.items())
     parser.set_defaults(host=DEFAULT_HOST, spawn_rate=DEFAULT_SPAWN_RATE)
-    # On the parser itself: what stands in a group does not appear in the web UI.
+    # On the parser itself: the web UI does not show arguments of a group.
     parser.add_argument("--scenario", choices=list(scenarios), default="steady", help=about)
     numbers: tuple[tuple[str, type, float, str, str], ...] = (
         ("--warm-up", float, 2.0, "SECONDS", "seconds after the ramp that are not measured"),
         ("--duration", float, 10.0, "SECONDS", "seconds after the warm-up that are measured"),
         ("--connect-timeout", float, 10.0, "SECONDS", "seconds in which a connection must get its first tick frame"),
         ("--room-size", int, -1, "N", "connections a room; 0: all in the room of the URL; -1: as the scenario has it"),
-        ("--share", float, 10.0, "PERCENT", "of the users that stall, or that come and go"),
-        ("--echo-rate", float, 20.0, "HZ", "messages a second of an echo user; 0: the next when the last came back"),
+        ("--share", float, 10.0, "PERCENT", "percent of the users that stall, or that come and go"),
+        ("--echo-rate", float, 20.0, "HZ", "messages a second of an echo user; 0: each when the last came back"),
         ("--echo-bytes", int, 430, "BYTES", "length of an echo message"),
         (
             "--memory",
             int,
             0,
             "CONNECTIONS",
-            "that come when all is measured, to see what one takes; 0: none, 1000: well",
+            "made after the measured window, to weigh the memory of one; 0: none, 1000: a good number",
         ),
     )
     for flag, kind, default, unit, words in numbers:
@@ -82,7 +82,7 @@ def add_arguments(parser: LocustArgumentParser, scenarios: Scenarios) -> None:
 
 
 def foreign_settings(parser: LocustArgumentParser) -> list[str]:
-    """Return in words what the last parsing took from files and variables, a line for each of them."""
+    """Return in words what the last parse took from files and environment variables, a line for each source."""
     sources: dict[str, dict[str, tuple[Any, Any]]] = parser.get_source_to_settings_dict()
     names = {source: source.partition("|")[2] or "variables" for source in sources}
     return [
@@ -94,10 +94,10 @@ def foreign_settings(parser: LocustArgumentParser) -> list[str]:
 
 def check_locust(parsed: Namespace, scenarios: Scenarios) -> None:
     """
-    Look at those of Locust's own arguments that would change what a run is.
+    Refuse arguments of Locust's own that would change what a run is.
 
     Raises:
-        ValueError: there is one; the message says what would be right.
+        ValueError: one is given; the message says what would be right.
 
     """
     if parsed.run_time:
@@ -115,10 +115,10 @@ def check_locust(parsed: Namespace, scenarios: Scenarios) -> None:
 
 def read_options(parsed: Namespace, users: int | str, scenarios: Scenarios) -> LoadOptions:
     """
-    Return what was asked for, by the command line or by the form of the web UI.
+    Return the options of a run, from the command line or from the form of the web UI.
 
     Raises:
-        ValueError: it can't be done; the message says what would be right.
+        ValueError: one can't be used; the message says what would be right.
 
     """
     scenario = _scenario(parsed.scenario, scenarios)

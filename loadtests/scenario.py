@@ -1,4 +1,4 @@
-"""What a scenario says of itself beside its story. Knows nothing of Locust or of connections."""
+"""The description of a scenario: its user class, help text, room size, stages and other settings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Scenario:
     settled: bool = True
     """Whether the load is the same at the end of the warm-up and in the first two seconds of the window."""
     pings: bool = True
-    """Whether connections ask for pongs, 50 a second in all."""
+    """Whether connections send pings, 50 a second in all."""
 
     def stage_starts_us(self, window_us: int) -> list[int]:
         """Return when the stages of a window begin, in microseconds after its own start."""
@@ -31,5 +31,5 @@ class Scenario:
 
 
 def is_among(number: int, percent: float) -> bool:
-    """Return whether the ``number``-th of all belongs to ``percent`` of them, who are spread evenly."""
+    """Return whether user ``number``, from 0, is one of ``percent`` of all users, chosen at even distances."""
     return int((number + 1) * percent / 100 + 1e-9) > int(number * percent / 100 + 1e-9)
