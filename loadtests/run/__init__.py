@@ -1,1 +1,1 @@
-"""The life of a load run: who says when, and who does it."""
+"""The life of a load run: the conductor says when each phase begins, the workers carry it out."""

@@ -1,7 +1,7 @@
 """
-The life of one run: ramp, warm-up, window, and a summary at the end.
+Conducts one run: waits for the ramp, warms up, has the window measured, and makes the summary.
 
-It says when, and asks the server and the machine for their figures; what was measured comes from the workers.
+It orders the workers, and asks the server and the machine for their figures; what was measured comes from the workers.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ logger = logging.getLogger("tickbench.load")
 
 POLL_S = 0.05
 STATS_LEAD_S = 0.3
-"""Before the window opens, so that what /stats costs the server is over by then."""
+"""How long before the window /stats is asked for, so that what it costs the server is over by then."""
 SHOW_S = 1.0
-"""How often it is shown what came so far."""
+"""How often the display shows what came so far."""
 WAIT_S = 20.0
 """How long a worker may take for a step that takes no time by itself."""
 
@@ -56,19 +56,19 @@ VALID, FAILED, NOT_VALID = 0, 1, 3
 
 
 class FailedRunError(Exception):
-    """The run came to nothing; its text is one line for a person."""
+    """The run failed; its text is one line for a person."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerEdge:
-    """What the server and its host had done by one end of the window, or shortly before or after it."""
+    """The server's /stats and its host's cores at one end of the window, or shortly before or after it."""
 
     machine: MachineSample | None
     stats: ServerStats | None
     open: int = 0
     """Our connections that were open, or may have been for the server."""
     doubt: str = ""
-    """Why what it answered is no /stats of ours, where it did answer."""
+    """Why the server's answer is no /stats of ours, where it did answer."""
     why_none: str = ""
     """Why the server did not answer, if it did not."""
 
@@ -85,18 +85,18 @@ class Outcome:
 
 
 class Display(Protocol):
-    """Who is told how a run goes."""
+    """Is told how a run goes."""
 
     def show(self, rows: Rows) -> None:
         """Take what came so far."""
 
     def end(self, outcome: Outcome) -> None:
-        """Take what became of it. The conductor ends with this call: whatever else is to stop is the onlooker's."""
+        """Take the outcome. This is the conductor's last call: the display stops whatever else has to stop."""
 
 
 class Conductor:
     """
-    Conducts one run of ``crew``, and tells ``onlooker`` how it goes.
+    Conducts one run of the workers ``crew``, and tells ``onlooker`` how it goes.
 
     ``base`` is the /stats of the server at ``address`` before the first connection; ``why_unknown`` says why it has
     none.
@@ -114,18 +114,18 @@ class Conductor:
     ) -> None:
         self.options = options
         self.over = False
-        """It has come to an end of its own, good or bad."""
+        """Whether the run has ended by itself, well or not."""
         self.phase = "connecting"
-        """What is going on, in words."""
+        """What is going on, in words for a person."""
         self._onlooker = onlooker
         self._address = address
         self._base = base
         self._why_unknown = why_unknown
         self._base_at_s = time.monotonic()
         self._is_here = base is not None and is_here(base, OffsetWatch().offset_us)
-        """The server is on this host."""
+        """Whether the server is on this host."""
         self._server_pid: int | None = None
-        """By our numbers; None where it can't be told which process it is."""
+        """As seen from here; None where it can't be told which process it is."""
         self._crew = crew
         self._probes = CoreLags()
         self._greenlet: gevent.Greenlet[[], None] | None = None
@@ -138,7 +138,7 @@ class Conductor:
         self._showing = gevent.spawn(self._show)
 
     def stop(self) -> None:
-        """End all that was begun."""
+        """End all that :meth:`start` began."""
         if self._greenlet is not None and self._greenlet is not gevent.getcurrent():
             self._greenlet.kill(block=False)
         self._let_go()
@@ -155,7 +155,7 @@ class Conductor:
             outcome = self._report(summary)
         except (FailedRunError, OSError, ValueError) as error:
             outcome = Outcome(FAILED, str(error))
-        except Exception as error:  # a fault of ours must not leave users, and whoever waits, hanging
+        except Exception as error:  # a bug of ours must not leave users and the caller waiting
             logger.exception("the conductor of the run failed")
             outcome = Outcome(FAILED, f"the load generator failed: {error!r}")
         finally:
@@ -166,7 +166,7 @@ class Conductor:
         self._onlooker.end(outcome)
 
     def _let_go(self) -> None:
-        """End what was begun beside the run."""
+        """End the greenlets and probes that were started beside the run."""
         for greenlet in (self._showing, self._asking):
             if greenlet is not None:
                 greenlet.kill(block=False)
@@ -178,7 +178,7 @@ class Conductor:
             if (rows := added(self._crew.rows())) is not None:
                 self._onlooker.show(rows)
 
-    # Its parts
+    # The parts of a run
 
     def _ramp(self) -> None:
         requested = self.options.users
@@ -207,7 +207,7 @@ class Conductor:
         window = range(start_us, start_us + round(options.duration_s * 1e6))
         self._crew.measure(window.start, window.stop)
         self._sleep_until(started_s + warm_up_s - STATS_LEAD_S)
-        # Beside the rest: a server whose ticks starve it of everything else may take its time to answer.
+        # In a greenlet of its own: a server that is busy with its ticks may take long to answer.
         self._asking = gevent.spawn(self._edge)
         self._sleep_until(started_s + warm_up_s)
         self._probes.reset()
@@ -274,7 +274,7 @@ class Conductor:
     # Waiting and asking
 
     def _wait_until(self, condition: Callable[[], bool], limit_s: float) -> None:
-        """Wait until ``condition`` holds, at most ``limit_s``; raise where no worker can bring it about."""
+        """Wait until ``condition`` holds, at most ``limit_s``; raise if a worker failed or all are gone."""
         deadline_s = time.monotonic() + limit_s
         while not condition() and time.monotonic() < deadline_s:
             if why := self._crew.failed():
@@ -287,17 +287,17 @@ class Conductor:
         gevent.sleep(max(0.0, at_s - time.monotonic()))
 
     def _server_quotas(self) -> list[Quota]:
-        """Return the quotas of the server's process, with all that surround it, where they can be seen from here."""
+        """Return the CPU quotas of the server's process and the groups around it, where they can be seen from here."""
         return [] if self._server_pid is None else read_quotas(self._server_pid)
 
     def _server_now_us(self) -> int:
-        """Return the server's time, to a few milliseconds: workers wait for the window by their own, better ones."""
+        """Return the server's time in us, good to a few ms: workers wait for the window by better clocks."""
         if self._base is None:
             return now_us()
         return self._base.now_us + round((time.monotonic() - self._base_at_s) * 1e6)
 
     def _edge(self) -> ServerEdge:
-        """Ask the server and look at its cores at the same moment, so that its CPU and theirs are of the same time."""
+        """Ask for /stats and sample the cores at the same moment, so that the server's CPU time fits its cores'."""
         stats, doubt, why_none = None, "", ""
         if self._base is not None:
             try:
@@ -312,7 +312,7 @@ class Conductor:
 
 
 def in_a_line(summary: LoadSummary) -> str:
-    """Sum a run up, for a log."""
+    """Sum a run up in one line, for a log."""
     frames, lateness = summary.frames, summary.tick_lateness_ms
     figures = ", ".join(
         f"{name} {value:.2f} ms"

@@ -1,7 +1,7 @@
 """
-Connections that come when all is measured, so that it can be seen what one more takes.
+Connections made after the measured window ("guests"), by which the memory of one is weighed.
 
-They watch, as the spectators of ``steady`` do, and count in no account: they have a witness of their own.
+They watch, as the spectators of ``steady`` do, and count in no account: they have an observer of their own.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
     from loadtests.receive.endings import ConnectionObserver, Ending
 
 LEAVE_S = 3.0
-"""How long they may take to say goodbye; what is left then is cut off."""
+"""How long they may take to close; those that are left then are cut off."""
 
 
 class Guests:
     """
-    Those of one worker.
+    The guests of one worker, and the observer of their connections.
 
-    ``new_connection`` returns one that tells the witness that it is given, not yet opened. They come evenly over the
-    second, ``per_second`` of them, and have ``timeout_s`` to get their first tick frame.
+    ``new_connection`` returns an unopened connection for an observer and a number. They connect evenly spread,
+    ``per_second`` of them, and have ``timeout_s`` to get their first tick frame.
 
     """
 
     have_left: ClassVar[bool] = False
-    """Some had come to this process before, and what they took is free on its heap."""
+    """Whether this process has had guests before: the memory they took is free on its heap."""
 
     def __init__(
         self, new_connection: Callable[[ConnectionObserver, int], Connection], per_second: float, timeout_s: float
@@ -42,7 +42,7 @@ class Guests:
         self.log = ArrivalLog()
         self.up = 0
         self.settled = 0
-        """How many are up, or were, or have failed to get in."""
+        """How many are or were up, or have failed to connect."""
         self._new_connection = new_connection
         self._per_second = per_second
         self._timeout_s = timeout_s
@@ -52,22 +52,22 @@ class Guests:
         self._greenlets = Group()
 
     def bring(self, total: int) -> None:
-        """Have as many more come as are missing of ``total``."""
+        """Start as many more as are missing of ``total``."""
         for turn, number in enumerate(range(len(self._connections), total)):
             connection = self._new_connection(self, number)
             self._connections.append(connection)
             self._greenlets.spawn(self._visit, connection, turn / self._per_second)
 
     def why_not(self) -> str:
-        """Say why some are not up."""
+        """Say why some are not up; empty if all are."""
         return ", ".join(f"{count} x {why}" for why, count in self._why_not.most_common(3))
 
     def forget_frames(self) -> None:
-        """Forget what they got; call it now and then."""
+        """Drop the log of the frames they got; call it now and then."""
         self.log.drain()
 
     def leave(self) -> None:
-        """Have all leave."""
+        """Close all of them; takes at most :data:`LEAVE_S`."""
         if not self._connections:
             return
         Guests.have_left = True
@@ -84,7 +84,7 @@ class Guests:
     def entered(self, index: int, arrival_us: int) -> None:
         """Take no note: nothing is expected."""
 
-    def connected(self, index: int, started_us: int, arrival_us: int) -> None:  # noqa: ARG002 - as a witness is told
+    def connected(self, index: int, started_us: int, arrival_us: int) -> None:  # noqa: ARG002 - as an observer
         """Count who is in."""
         self._inside.add(index)
         self.up += 1
@@ -108,4 +108,4 @@ class Guests:
     def _visit(self, connection: Connection, wait_s: float) -> None:
         gevent.sleep(wait_s)
         connection.open(self._timeout_s)
-        connection.wait_end()  # as a Locust user does: its greenlet is a part of what a connection takes
+        connection.wait_end()  # as a Locust user does: its greenlet's memory is part of a connection's

@@ -1,5 +1,5 @@
 """
-The run that is on in this Locust, or the last one: what Locust shows of it, how it ends, and with which exit status.
+The current or last run of this Locust process: what Locust shows of it, how it ends, and with which exit status.
 
 Importing this imports Locust, which patches the process.
 """
@@ -30,24 +30,24 @@ IS_ON = "a run is on, and the number of its users can't be changed; stop it firs
 
 
 class LocustRun:
-    """Is told by its conductor how a run goes; this process has one such object, and at most one run at a time."""
+    """The display of the conductor; a process has one such object, and at most one run at a time."""
 
     def __init__(self, environment: Environment, runner: Any) -> None:
         self.conductor: Conductor | None = None
         """Of the run that is on."""
         self.outcome: Outcome | None = None
         """Of the last run."""
-        self._is_ending = False  # it is over, and Locust has its users yet
+        self._is_ending = False  # the run is over, but Locust has not stopped its users yet
         self._environment = environment
         self._runner = runner
         self._table: Table | None = None
         self._start = runner.start
         runner.start = self._start_unless_on
 
-    # How it goes
+    # The course of a run
 
     def begin(self, conductor: Conductor) -> None:
-        """Begin the run that a conductor is to conduct."""
+        """Begin the run that ``conductor`` is to conduct."""
         self.conductor, self.outcome = conductor, None
         self._environment.process_exit_code = FAILED  # until it is over
         self._table = Table(self._runner.stats)
@@ -59,7 +59,7 @@ class LocustRun:
             self._table.show(rows)
 
     def end(self, outcome: Outcome) -> None:
-        """Show what became of it, and have Locust stop."""
+        """Show the outcome, and stop Locust."""
         if self._table is not None and outcome.summary is not None:
             self._table.finish(outcome.summary, datetime.fromisoformat(outcome.summary.started_at).timestamp())
         self.conductor, self.outcome, self._is_ending = None, outcome, True
@@ -68,18 +68,18 @@ class LocustRun:
         gevent.spawn(self._stop_locust)
 
     def cannot_begin(self, why: str) -> None:
-        """Say why there is no run, and end as after one."""
+        """Say why no run can begin, and end as after one."""
         sys.stderr.write(f"{why}\n")
         self.end(Outcome(FAILED, why))
 
     def break_off(self) -> None:
-        """End a run that is on, as somebody stopped it."""
+        """End the current run, if there is one, because somebody stopped it."""
         if self.conductor is not None:
             self.conductor.stop()
             self.conductor, self.outcome = None, Outcome(FAILED, BROKEN_OFF)
 
     def quit(self) -> None:
-        """Say so where a run that was asked for has come to nothing: this process is about to end."""
+        """Report a run that was asked for and has no result: this process is about to end."""
         asked = self._environment.web_ui is None
         self.break_off()
         if self.outcome is None and asked:
@@ -87,7 +87,7 @@ class LocustRun:
         if self.outcome is not None and self.outcome.why == BROKEN_OFF:
             sys.stderr.write(f"{BROKEN_OFF}\n")
 
-    # How it stands
+    # Its state
 
     @property
     def words(self) -> str:
@@ -107,7 +107,7 @@ class LocustRun:
         return "no worker has connected yet" if self._runner.worker_count < 1 else ""
 
     def _start_unless_on(self, user_count: int, spawn_rate: float, *more: Any, **named: Any) -> None:
-        """Start a run. Locust would change the number of users of one that is on, by a form, a key, a lost worker."""
+        """Start a run, unless one is on: then Locust would change its number of users (form, key, lost worker)."""
         if self.conductor is not None or self._is_ending:
             logger.warning(IS_ON)
             return
@@ -115,7 +115,7 @@ class LocustRun:
 
     def _stop_locust(self) -> None:
         parsed: Any = self._environment.parsed_options
-        if parsed.csv_prefix:  # it is written again and again, but not at the end
+        if parsed.csv_prefix:  # Locust writes the files periodically, but not at the end
             gevent.sleep(1.5 * locust_stats.CSV_STATS_INTERVAL_SEC)
         web_ui: Any = self._environment.web_ui
         if web_ui is None:

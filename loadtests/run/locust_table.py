@@ -1,7 +1,7 @@
 """
-Locust's table of statistics, filled with ours: what it, its charts, its CSV files and its HTML report show.
+Fills Locust's statistics with our figures: its table, its charts, its CSV files and its HTML report show them.
 
-Locust counts events, one a request, and rounds to whole milliseconds. Here each row is set to what was counted so far,
+Locust would count single requests, and round to whole milliseconds. Here each row is set to what was counted so far,
 and at the end to what the summary says. Importing this imports Locust, which patches the process.
 """
 
@@ -29,17 +29,17 @@ WHY_FAILED = "frames that were due and did not come"
 
 
 class Entry(StatsEntry):
-    """One row of Locust's, which shows one of ours."""
+    """A row of Locust's table that shows one of our rows."""
 
     def __init__(self, stats: RequestStats, name: str, method: str) -> None:
         self._row = Row()
         self._percentiles: dict[float, float] = {}
-        # What was new when; that of the first came before what is recent.
+        # When each batch of new values was shown; the first only marks where the recent ones begin.
         self._recent: deque[tuple[float, Counter[int]]] = deque()
         super().__init__(stats, name, method, use_response_times_cache=True)
 
     def show(self, row: Row, since_s: float, until_s: float, *, goes_on: bool) -> None:
-        """Show what was counted in that time, in seconds of the epoch; ``goes_on`` if it contains what was before."""
+        """Show what was counted in that time, in epoch seconds; ``goes_on`` if it includes what was shown before."""
         if not goes_on:
             self.reset()
         new = Counter(row.counts)
@@ -61,17 +61,17 @@ class Entry(StatsEntry):
 
     @property
     def avg_response_time(self) -> float:
-        """The mean."""
+        """The mean, in milliseconds."""
         return self.total_response_time / self.num_requests if self.num_requests else 0.0
 
     @property
     def avg_content_length(self) -> float:
-        """The mean length of what came."""
+        """The mean length of the frames that came, in bytes."""
         return self.total_content_length / max(1, self.num_requests - self.num_failures)
 
     @property
     def median_response_time(self) -> float:
-        """The p50."""
+        """The p50, in milliseconds."""
         return self.get_response_time_percentile(0.5)
 
     def get_response_time_percentile(self, percent: float) -> float:
@@ -81,7 +81,7 @@ class Entry(StatsEntry):
         return self._percentiles[percent]
 
     def get_current_response_time_percentile(self, percent: float) -> float | None:
-        """Return the same of the last ten seconds; None if nothing came in them."""
+        """Return the same for the last ten seconds; None if nothing came in them."""
         recent = Row(sum((counts for _, counts in islice(self._recent, 1, None)), Counter()))
         return _ms(recent.percentile_us(100 * percent)) if recent.count else None
 
@@ -94,7 +94,7 @@ class Entry(StatsEntry):
         return sum(counts.total() for _, counts in later) / max(later[-1][0] - began_s, 0.001)
 
     def to_dict(self, escape_string_values: bool = False) -> dict[str, Any]:
-        """Return the row for the web UI, as fine as it is."""
+        """Return the row for the web UI, without rounding minimum and maximum."""
         extremes = {"min_response_time": self.min_response_time, "max_response_time": self.max_response_time}
         return super().to_dict(escape_string_values) | extremes
 
@@ -138,7 +138,7 @@ class Table:
         stats.clear_all()
         for name in (ours.LATENESS, ours.INTERVAL_ERROR):
             stats.entries[name, METHOD] = Entry(stats, name, METHOD)
-        # Of both together nothing can be said: they tell of the same frames. The last line and the charts are lateness.
+        # Both rows are about the same frames, so they have no total: the last line and the charts show lateness.
         stats.total = Entry(stats, "Aggregated", "")
 
     def show(self, rows: Rows) -> None:
@@ -147,8 +147,8 @@ class Table:
         self._show(rows.by_name, rows.since_s, time.time(), goes_on=goes_on)
 
     def finish(self, summary: LoadSummary, began_s: float) -> None:
-        """Show what came of it: the window began then, in seconds of the epoch."""
-        # Not as what goes on: Locust's "current" is all of the window then, and so are its charts' last points.
+        """Show the result of a run whose window began at ``began_s``, in epoch seconds."""
+        # Not as a continuation: then Locust's "current" and the last points of its charts are about the whole window.
         self._show(ours.of_summary(summary), began_s, began_s + summary.duration_s, goes_on=False)
         self._stats.errors.clear()
         if failed := self._stats.total.num_failures:
@@ -170,13 +170,13 @@ class Table:
 
 
 def show_finer() -> None:
-    """Have Locust's charts show the percentiles that are looked at here, and its CSV files not round them."""
+    """Have Locust chart the p50 and p99, and not round percentiles in its CSV files."""
     locust_stats.PERCENTILES_TO_CHART[:] = CHARTED
     locust_stats.StatsCSV._percentile_fields = _percentile_fields  # noqa: SLF001 - no other way
 
 
 def _percentile_fields(writer: StatsCSV, entry: StatsEntry, use_current: bool = False) -> list[Any]:
-    """Stand in for the method of :class:`~locust.stats.StatsCSV`, which cuts each off to whole milliseconds."""
+    """Replace the method of :class:`~locust.stats.StatsCSV`, which cuts each off to whole milliseconds."""
     if not entry.num_requests:
         return writer.percentiles_na
     percentile = entry.get_current_response_time_percentile if use_current else entry.get_response_time_percentile

@@ -1,8 +1,7 @@
 """
-The measuring side of one worker while a run lasts: the clocks, the accounts, and what is sampled at both ends.
+What one worker measures during a run: clocks, accounts of connections, and samples at both ends of the window.
 
-Knows nothing of Locust: :mod:`loadtests.run.worker` says when, :mod:`loadtests.verdict.summary` makes a summary of what
-it gives.
+:mod:`loadtests.run.worker` says when; :mod:`loadtests.verdict.summary` makes a summary of the result.
 """
 
 from __future__ import annotations
@@ -33,14 +32,14 @@ if TYPE_CHECKING:
     from loadtests.surroundings.server_stats import ServerStats
 
 OPEN_BEATS = 15
-"""Of so many beats, 3 s, connections that have ended count as open for the server."""
+"""For so many beats, 3 s, a connection that has ended counts as one that the server may still have open."""
 CLOCKS_S = 1.0
 """How often the clocks are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """One end of the measured window."""
+    """A sample of this process at one end of the measured window."""
 
     at_s: float
     """On the monotonic clock."""
@@ -63,21 +62,21 @@ class Measurement:
         self.boot_id = boot_id()
         self.offsets = OffsetWatch()
         self.same_host = base is None or is_here(base, self.offsets.offset_us)
-        """A server that does not say is taken for one on this host."""
+        """Whether the server is on this host; without /stats it is taken to be."""
         offset_us = self.offsets.offset_us if base is None else base.clock_offset_us
         self.clock = ServerClock(self.offsets, offset_us if self.same_host else None)
-        if base is not None:  # where nobody pings, it is all that tells of another host's clock
+        if base is not None:  # without pings this is all that is known of another host's clock
             self.clock.learn(base.asked_us, base.now_us, base.answered_us)
             self.clock.update()
         self.recorder = Recorder(period_us)
         self.ledger = ConnectionRecord(self.recorder, self.clock)
         self.drift = HubLag()
         self.is_open = False
-        """The window is."""
+        """Whether the window is open."""
         self._clocks_due_s = 0.0
         self._over: deque[int] = deque([0], OPEN_BEATS)
         self._opened = self._closed = self._edge()
-        # Of the machine, outside the window: with hundreds of processes it takes milliseconds.
+        # Sampled outside the window: with hundreds of processes it takes milliseconds.
         self._before = self._after = sample_machine()
         self._own_cpu_s = 0.0
         self._quotas: list[Quota] = []
@@ -92,11 +91,11 @@ class Measurement:
 
     @property
     def open_lately(self) -> int:
-        """How many connections are open, or were a moment ago: the server may not have noticed yet."""
+        """How many connections are open, or were 3 s ago: the server may not have noticed their end yet."""
         return self.ledger.open_since(self._over[0])
 
     def server_now_us(self) -> int:
-        """Return the time on the server's clock, as well as we know it."""
+        """Return the time on the server's clock in microseconds, as well as it is known."""
         return self.clock.now_us(now_us())
 
     def measure(self, window: Window, stages: Sequence[int]) -> None:
@@ -114,18 +113,18 @@ class Measurement:
         self._opened = self._edge()
 
     def close_window(self) -> None:
-        """Stop measuring what this worker does; ticks that were due before are still taken."""
+        """Stop measuring this process; ticks that were due in the window are still accounted for."""
         self._closed = self._edge()
         self.is_open = False
 
     def end(self) -> None:
-        """Say that what was measured has come, or is not waited for any more."""
+        """Sample the machine again, when all ticks of the window have come or are not waited for any more."""
         self._after, self._own_cpu_s = sample_machine(), time.process_time() - self._own_cpu_s
         self._quotas = throttled_between(self._quotas, read_quotas())
 
     def settle(self, ticks: Mapping[str, list[Any]], skips: dict[str, ServerSkips]) -> None:
         """
-        Say that nothing is expected any more.
+        Settle the accounts: nothing is expected any more.
 
         Args:
             ticks: what other workers saw of our rooms, as
@@ -172,7 +171,7 @@ class Measurement:
         )
 
     def close(self) -> None:
-        """Let go of timers and files."""
+        """Release timers and files."""
         self.drift.stop()
         self.recorder.close()
 

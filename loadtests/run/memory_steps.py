@@ -1,7 +1,7 @@
 """
-What a connection weighs: when the window is over, more come in steps, and server and workers say what they hold.
+Weighs a connection: after the window more connect in steps, and server and workers say what memory they hold.
 
-Nothing else is measured then, so it disturbs nothing. Where it can't be known what one more takes, it says why.
+Nothing else is measured then, so it disturbs nothing. Where no weight can be found, the summary says why.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ if TYPE_CHECKING:
 
 POLL_S = 0.05
 SETTLE_S = 0.3
-"""After the last of a step has got its first tick frame: several ticks at 20 Hz."""
+"""How long to wait when all of a step have got their first tick frame: several ticks at 20 Hz."""
 LIMIT_S = 45.0
-"""As long as all of it may take."""
+"""How long all the steps together may take."""
 FEW = 50
 """
-Who may have come and gone before the run: what they left free is half of a step, and such steps are trimmed. Of more it
-can't be told how much of it the users of this run have swallowed.
+So many connections may have come and gone before the run: the memory that they left free is half of a step, and such
+steps are trimmed. Of more it can't be told how much of it the users of this run took in.
 """
 
 GENERATOR_PERCENT = 25.0
-"""As :data:`~loadtests.account.memory_slope.WIDEST_PERCENT`, of the workers: logs come and go with every frame."""
+"""As :data:`~loadtests.account.memory_slope.WIDEST_PERCENT`, for the workers: frames' logs come and go."""
 
 NOT_TOLD = "the server has no /stats that tell its memory"
 
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """Bytes a connection, None where they can't be known, and how that was found."""
+    """Bytes per connection, None where they can't be known, and how they were found."""
 
     value: float | None
     figures: MemoryFigures
@@ -56,12 +56,12 @@ def weigh(
     ask: Callable[[], ServerStats | None],
 ) -> LoadSummary:
     """
-    Return the summary with what a connection weighs; takes :data:`LIMIT_S` at most, and leaves nobody behind.
+    Return the summary with the memory of a connection; takes :data:`LIMIT_S` at most, and closes all guests.
 
     Args:
-        options: :attr:`~loadtests.options.LoadOptions.guests` of them come, at its spawn rate.
-        base: what the server said before the first connection.
-        ask: returns what it says now, None where it does not.
+        options: says how many guests connect, and at which spawn rate.
+        base: the server's /stats before the first connection, None if it has none.
+        ask: returns its /stats now, None where it does not answer.
 
     """
     visit = _Visit(options, crew, base, ask)
@@ -75,7 +75,7 @@ def weigh(
 
 
 def with_weights(summary: LoadSummary, of_server: Weight, of_generator: Weight) -> LoadSummary:
-    """Return the summary with both."""
+    """Return the summary with both weights."""
     changes = {
         name: replace(figures, rss_per_connection_bytes=weight.value, memory=weight.figures)
         for name, figures, weight in (
@@ -100,7 +100,7 @@ class _Visit:
         self._users_up = sum(progress.up for progress in crew.progress())
 
     def why_not_begin(self) -> str:
-        """Look at what there is before the first step; return why there is no use in one, empty where there is."""
+        """Take the first plateau; return why steps would be of no use, empty where they are of use."""
         if self._options.scenario.path is not None:
             return f"connections of the scenario {self._options.scenario_name} are no spectators"
         if self._base is None:
@@ -108,7 +108,7 @@ class _Visit:
         return self._look() or self._why_not_fresh()
 
     def make_steps(self) -> str:
-        """Let guests come, step by step; return why that came to nothing, empty where it did not."""
+        """Let guests connect, step by step; return why that failed, empty where it did not."""
         for step in range(1, STEPS + 1):
             guests = self._options.guests * step // STEPS
             self._crew.bring_guests(guests)
@@ -128,13 +128,13 @@ class _Visit:
         return ""
 
     def why_not_generator(self) -> str:
-        """Return why it is not known what a connection takes of the workers."""
+        """Return why the memory of a connection in the workers can't be known, empty where it can."""
         if any(progress.had_guests for progress in self._crew.progress()):
             return "this generator has had another run before"
         return ""
 
     def _look(self) -> str:
-        """Take a plateau down; return why that can't be."""
+        """Take down a plateau; return why that can't be done, empty where it can."""
         now = self._ask()
         if now is None or self._base is None:
             return "the server did not answer GET /stats"
@@ -148,7 +148,7 @@ class _Visit:
         return ""
 
     def _why_not_fresh(self) -> str:
-        """Say who has left memory behind, if it is more than one step takes."""
+        """Say which closed connections left more memory free than a step takes, empty where none did."""
         base, up = self._base, self.server[0].connections
         assert base is not None  # noqa: S101 - there is a plateau
         if base.accepted is None and (base.connections or base.ticks.count):

@@ -1,8 +1,7 @@
 """
-Sends at due times: one timer of the kernel's for all who send at a rate of their own.
+Calls senders at exact due times: one kernel timer for all connections that send at a fixed rate.
 
-``gevent.sleep`` would round to whole milliseconds, and a greenlet a sender would cost more than what it sends. Knows
-nothing of what is sent.
+``gevent.sleep`` would round to whole milliseconds, and a greenlet per sender would cost more than the sending.
 """
 
 from __future__ import annotations
@@ -20,20 +19,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     Send = Callable[[int], bool]
-    """Takes when it is due, on CLOCK_REALTIME; returns whether there is a next time."""
+    """Takes the due time in microseconds of CLOCK_REALTIME; returns whether to call it again."""
 
 
 class Pacer:
     """Calls senders at their due times, in the hub, until :meth:`stop`."""
 
     def __init__(self) -> None:
-        self._due: list[tuple[int, int, int, Send]] = []  # due time, order of coming, period, whom to call
+        self._due: list[tuple[int, int, int, Send]] = []  # due time, order of registration, period, sender
         self._senders = 0
         self._timer = -1
         self._watcher: Any = None
 
     def pace(self, first_due_us: int, period_us: int, send: Send) -> None:
-        """Call ``send`` at ``first_due_us``, and every ``period_us`` from then on until it returns False."""
+        """Call ``send`` at ``first_due_us`` and every ``period_us`` after, until it returns False."""
         if self._timer < 0:
             self._timer = create_timer(REALTIME)
             if self._timer < 0:
@@ -46,7 +45,7 @@ class Pacer:
             self._arm()
 
     def stop(self) -> None:
-        """Call nobody any more."""
+        """Forget all senders, and release the timer."""
         if self._timer >= 0:
             self._watcher.stop()
             self._watcher.close()
@@ -56,7 +55,7 @@ class Pacer:
 
     def _on_time(self) -> None:
         expirations(self._timer)
-        # What becomes due meanwhile is for the next time: whoever is behind must let the hub read, too.
+        # What becomes due meanwhile waits for the next expiry: the hub must get to read, even if we are behind.
         until_us = now_us()
         while self._due and self._due[0][0] <= until_us:
             due_us, order, period_us, send = heapq.heappop(self._due)

@@ -1,5 +1,5 @@
 """
-Our part of Locust's web UI: what became of a run, above all else, and what is wrong with what was entered in the form.
+Our part of Locust's web UI: a panel with the state and result of a run, and the check of what the form sends.
 
 Importing this imports Locust, which patches the process.
 """
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 ROOT_TAG = '<div id="root"></div>'
-"""Where Locust's own page is built."""
+"""Where Locust builds its own page."""
 
 
 def install(web_ui: Any, parsed: Namespace, run: LocustRun, scenarios: Scenarios) -> None:
-    """Add the panel to a web UI of Locust's, and look at what its form sends before Locust does."""
+    """Add the panel to Locust's web UI, and check what its form sends before Locust takes it."""
     frame = (HERE / "panel_frame.html").read_text("utf-8")
     template = Environment(autoescape=True).from_string((HERE / "panel.html.j2").read_text("utf-8"))
     pages = Blueprint("tickbench", __name__, url_prefix=f"{parsed.web_base_path or ''}/tickbench")
 
     @pages.route("/panel")
-    @web_ui.auth_required_if_enabled  # type: ignore[untyped-decorator] # Locust types it not
+    @web_ui.auth_required_if_enabled  # type: ignore[untyped-decorator] # untyped in Locust
     def panel() -> str:
         summary = run.outcome.summary if run.outcome is not None else None
         return template.render(
@@ -75,7 +75,7 @@ def install(web_ui: Any, parsed: Namespace, run: LocustRun, scenarios: Scenarios
 
 
 def complaint(form: Mapping[str, str], parsed: Namespace, scenarios: Scenarios) -> str:
-    """Say what is wrong with what was entered, and what would be right; nothing if it can be done."""
+    """Say what is wrong with what was entered, and what would be right; empty if nothing is."""
     if form.get("run_time"):
         return f"run time {form['run_time']}: {RUN_TIME_IS_OURS}"
     if "host" in form and not form["host"].strip():
@@ -105,11 +105,11 @@ class Shown(NamedTuple):
     name: str
     value: str
     spoiled: bool
-    """A reason against the run is one against this figure."""
+    """Whether a reason against the run spoils this figure."""
 
 
 def key_figures(summary: LoadSummary) -> list[Shown]:
-    """Return the figures that are looked at first."""
+    """Return the most important figures."""
     connections, frames, lateness = summary.connections, summary.frames, summary.tick_lateness_ms
     figures = (
         ("connected", f"{connections.connected} of {connections.requested}", "connections.connected"),
@@ -132,5 +132,5 @@ def _in_words(value: float | None, words: str) -> str:
 
 
 def _percent(ratio: float | None) -> str:
-    """Return a ratio as it is shown: nothing but all of it is 100 %."""
+    """Return a ratio (0..1) in percent, rounded down: only 1 is shown as 100 %."""
     return _in_words(None if ratio is None else math.floor(10_000 * ratio) / 100, "{:.2f} %")

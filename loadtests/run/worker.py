@@ -1,8 +1,8 @@
 """
-A process that has users: what they ask it for, and what the conductor of the run tells it to do.
+One process's share of a run: what its users ask it for, and what the conductor of the run tells it to do.
 
 Locust starts and stops the users; how frames are timed is in :mod:`loadtests.run.measurement`. A run has one such
-worker, or, with ``--processes`` or ``--master``, several that know nothing of each other.
+worker or, with ``--processes`` or ``--master``, several that don't talk to each other.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ logger = logging.getLogger("tickbench.load")
 BEAT_S = 0.2
 PINGS_A_SECOND = 50
 CLOCKS_AGREE_S = 60.0
-"""So much later than asked for, at most, a window may begin."""
+"""How much later than the warm-up ends, at most, the window may begin."""
 STATS_MARGIN_US = 2_000_000
-"""The server is asked what it skipped so long before the window, at most."""
+"""How long before the window, at most, the server is asked how much it skipped."""
 DRAIN_S = 1.0
-"""How long we wait for what was due in the window; two periods and a half, if that is longer, up to the next."""
+"""How long to wait for frames due in the window; two and a half periods if that is longer, up to the next."""
 MAX_DRAIN_S = 10.0
 DEFAULT_TICK_RATE_HZ = 20.0
 
@@ -55,28 +55,28 @@ Phase = Literal["coming", "measuring", "drained", "settled"]
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a worker is."""
+    """How far a worker has got."""
 
     phase: Phase
     users: int
-    """That Locust has started."""
+    """Users that Locust has started."""
     settled: int
-    """Users that are connected, or have failed to, or wait for their cue."""
+    """Users that have connected, have failed to, or wait for a stage of the window."""
     up: int
     """Connections that got a tick frame."""
     why_none: str
-    """Why others did not."""
+    """Why others did not get one."""
     failed: str = ""
     """Why the worker can't go on, in one line; empty as long as it can."""
     rss_bytes: int = 0
     guests: int = 0
-    """That are up, as all that follows of :class:`~loadtests.run.guests.Guests`."""
+    """Guests that are up; this and the next three are of :class:`~loadtests.run.guests.Guests`."""
     guests_settled: int = 0
     why_no_guests: str = ""
     had_guests: bool = False
-    """In a run before."""
+    """Whether this process had guests in a run before."""
     open: int = 0
-    """Connections that are open, or may still be for the server."""
+    """Connections that are open, or that the server may still have open."""
 
     def to_wire(self) -> dict[str, Any]:
         """Return it as plain objects."""
@@ -84,7 +84,7 @@ class Progress:
 
 
 class LoadWorker:
-    """One process's share of one run. Its users call :meth:`connection`; the conductor all that follows ``measure``."""
+    """Users call all up to :meth:`record_input`, the conductor calls the rest from :meth:`start` on."""
 
     def __init__(self, options: LoadOptions, address: Address, base: ServerStats | None, index: int | None) -> None:
         self.options = options
@@ -105,7 +105,7 @@ class LoadWorker:
         self._had_guests = Guests.have_left
         self._guests = Guests(self._guest, options.spawn_rate, options.connect_timeout_s)
         self._stage_starts_us: list[int] = []
-        self._since_s = time.time()  # of what the rows show
+        self._since_s = time.time()  # when the rows began to count
         self._hub: Any = gevent.get_hub()
         self._process = psutil.Process()
         self._rss_bytes = 0
@@ -114,25 +114,25 @@ class LoadWorker:
 
     @property
     def tick_rate_hz(self) -> float:
-        """The server's, or what servers have by default."""
+        """The server's tick rate, or the default where it is not known."""
         return DEFAULT_TICK_RATE_HZ if self.base is None else self.base.tick_rate_hz
 
     @property
     def speed(self) -> float:
-        """A snake's, in cells a second."""
+        """A snake's speed, in cells a second."""
         told = None if self.base is None else self.base.settings.speed
         return self.tick_rate_hz if told is None else told
 
     def new_user(self) -> int:
-        """Return the number of one more user."""
+        """Count one more user, and return its number, from 0."""
         self._users += 1
         return self._users - 1
 
     def room_of(self, user: int) -> str | None:
-        """Return the room that a user plays in, None for that of the URL."""
+        """Return the room that a user plays in, None for the room of the URL."""
         if not self.options.room_size:
             return None
-        # Each worker has rooms of its own, which therefore are as large as was asked for.
+        # Each worker has rooms of its own, so that none gets larger than was asked for.
         return f"{self._prefix()}r{user // self.options.room_size}"
 
     def name_of(self, user: int) -> str:
@@ -167,13 +167,13 @@ class LoadWorker:
         return connection
 
     def wait_turn(self) -> None:
-        """Wait until one more connection keeps to the ramp: Locust starts a second's worth of users at once."""
+        """Wait for this connection's turn in the ramp: Locust starts a second's worth of users at once."""
         now_s = time.monotonic()
         self._next_turn_s = max(now_s, self._next_turn_s + 1 / self.options.spawn_rate)
         gevent.sleep(self._next_turn_s - now_s)
 
     def wait_for_stage(self, stage: int, *, outside: bool) -> None:
-        """Wait until a stage of the window begins; ``outside``, without a connection, one does not hold up the ramp."""
+        """Wait until a stage of the window begins; the ramp does not wait for users ``outside`` (not connected)."""
         self._waiting += outside
         try:
             self.opened.wait()
@@ -186,7 +186,7 @@ class LoadWorker:
         """
         Say that message ``n`` is sent, which will come back as a tick.
 
-        Return its two times on the server's clock, as it shall state them: arrivals are put on that clock, too.
+        Return both times on the server's clock, for the message to state: arrivals are converted to that clock, too.
 
         """
         add_us = self._measurement.clock.correction_us
@@ -194,23 +194,23 @@ class LoadWorker:
         return due_us + add_us, sent_us + add_us
 
     def stop_reading(self, connection: Connection) -> None:
-        """Leave everything that the server sends to a connection in the buffers, and do not wait for it."""
+        """Stop reading from a connection: the server's frames stay in the buffers, and are not waited for."""
         connection.stop_reading()
         self._measurement.recorder.stop_reading(connection.index)
 
     def excuse(self, connection: Connection) -> None:
-        """Say that a connection would have left by now, whatever had become of it: no more ticks are due to it."""
+        """Say that a connection leaves by plan, or would have if it still were: no more ticks are due to it."""
         self._measurement.recorder.leave(connection.index, self.server_now_us())
 
     def record_input(self, connection: Connection, us: int) -> None:
-        """Record how long it took from a key to the frame that shows the turn."""
+        """Record how many microseconds it took from a key to the frame that shows the turn, inside the window."""
         if self._measurement.is_open:
             self._measurement.recorder.group_of(connection.index).input.record(us)
 
     # For the conductor
 
     def start(self) -> None:
-        """Begin."""
+        """Begin to measure the hub, to account for arrivals, and to ping."""
         self._hub.handle_error = self._take_error
         self._measurement.drift.start()
         self._spawn(self._beat)
@@ -218,7 +218,7 @@ class LoadWorker:
             self._spawn(self._ping)
 
     def stop(self) -> None:
-        """End all that was begun."""
+        """End all that :meth:`start` began, and the guests."""
         self._hub.__dict__.pop("handle_error", None)
         gc.unfreeze()
         self._greenlets.kill(block=False)
@@ -227,11 +227,11 @@ class LoadWorker:
         self._measurement.close()
 
     def server_now_us(self) -> int:
-        """Return the time on the server's clock."""
+        """Return the time on the server's clock, in microseconds."""
         return self._measurement.server_now_us()
 
     def progress(self) -> Progress:
-        """Return how far we are."""
+        """Return how far this worker has got."""
         ledger = self._measurement.ledger
         settled = ledger.settled + self._waiting
         return Progress(
@@ -250,7 +250,7 @@ class LoadWorker:
         )
 
     def rows(self) -> Rows:
-        """Return what came so far: since the window opened or, before that, at all."""
+        """Return what came so far: since the window opened or, before that, since the run began."""
         recorder, in_window = self._measurement.recorder, self.opened.is_set()
         lateness, error = recorder.latest_lateness, recorder.latest_interval_error
         if in_window:
@@ -261,7 +261,7 @@ class LoadWorker:
     def measure(self, start_us: int, end_us: int) -> None:
         """Say when the window opens and closes, on the server's clock, before it does."""
         ahead_s = (start_us - self.server_now_us()) / 1e6
-        if abs(ahead_s) > self.options.warm_up_s + CLOCKS_AGREE_S:  # for ever, for a window of another clock
+        if abs(ahead_s) > self.options.warm_up_s + CLOCKS_AGREE_S:  # it would wait for ever: another clock
             self._failed = (
                 f"the window would begin in {ahead_s:,.0f} s by the server's clock as we have it: what its /stats say "
                 "(now_us) and what its pongs say are two clocks"
@@ -285,24 +285,24 @@ class LoadWorker:
         return {name: room.to_wire(start_us) for name, room in recorder.rooms.items() if not room.announced}
 
     def settle(self, ticks: Mapping[str, list[Any]], skips: dict[str, ServerSkips]) -> None:
-        """Settle the accounts; as :meth:`Measurement.settle`. The :meth:`part` is ready then."""
+        """Settle the accounts, as :meth:`Measurement.settle`; then :meth:`part` is ready."""
         if self.phase == "drained":
             self._measurement.settle(ticks, skips)
             self.phase = "settled"
 
     def part(self) -> WorkerRecord:
-        """Return our share of the result."""
+        """Return this worker's share of the result."""
         return self._measurement.part(self._index or 0)
 
     def bring_guests(self, total: int) -> None:
-        """Have as many come, in all, who watch and count in no account."""
+        """Have ``total`` guests connected in all; they watch, and count in no account."""
         self._guests.bring(total)
 
     def dismiss_guests(self) -> None:
-        """Have them leave."""
+        """Have the guests leave."""
         self._spawn(self._guests.leave)
 
-    # Its life
+    # The phases
 
     def _guest(self, witness: ConnectionObserver, number: int) -> Connection:
         user = self.new_user()
@@ -313,7 +313,7 @@ class LoadWorker:
         return Connection(target, self._address, number, witness, lambda: text, witness.log.latest(room or target.room))
 
     def _spawn(self, work: Callable[[], None]) -> None:
-        """Do something beside the users; a run does not go on without it."""
+        """Run ``work`` in a greenlet beside the users; if it raises, the run fails."""
 
         def note(greenlet: Any) -> None:
             self._failed = f"the load generator failed: {greenlet.exception!r}"
@@ -321,9 +321,9 @@ class LoadWorker:
         self._greenlets.spawn(work).link_exception(note)  # gevent prints the traceback
 
     def _take_error(self, context: Any, kind: Any, value: Any, traceback: Any) -> None:
-        """Have gevent print an error that nobody caught; one in a callback of the hub is the generator's own fault."""
+        """Have gevent print an error that nobody caught; one in a callback of the hub also fails the run."""
         type(self._hub).handle_error(self._hub, context, kind, value, traceback)
-        # What was raised in a thread of gevent's pool (its context is a tuple), or in a greenlet, others hear of.
+        # Errors in a thread of gevent's pool (context: a tuple) or in a greenlet reach whoever waits for them.
         if not isinstance(context, gevent.Greenlet | tuple) and issubclass(kind, Exception):
             self._failed = self._failed or f"the load generator failed: {value!r}"
 
@@ -336,7 +336,7 @@ class LoadWorker:
         return "" if self._index is None else f"w{self._index}"
 
     def _measure(self, window: range) -> None:
-        # What the ramp left behind is collected now, and what stays is never looked at again.
+        # Collect the ramp's garbage now; what is left is frozen, so that later collections skip it.
         gc.collect()
         gc.freeze()
         self._sleep_until(window.start)
@@ -358,17 +358,17 @@ class LoadWorker:
         while (wait_us := server_us - self._measurement.server_now_us()) > 0:
             gevent.sleep(min(1.0, wait_us / 1e6))  # in pieces: the clock may be corrected meanwhile
 
-    # Beside it
+    # Periodic work
 
     def _beat(self) -> None:
         while True:
             gevent.sleep(BEAT_S)
             self._measurement.beat()
             self._guests.forget_frames()
-            self._rss_bytes = self._process.memory_info().rss  # now: what had arrived since the last beat is gone
+            self._rss_bytes = self._process.memory_info().rss  # now, as the log of arrivals has just been emptied
 
     def _ping(self) -> None:
-        """Ask for pongs, evenly over the second, of one connection after the other."""
+        """Ping one connection after the other, evenly spread over the second."""
         while True:
             gevent.sleep(1 / PINGS_A_SECOND)
             for _ in range(min(len(self._to_ping), 10)):  # look for one that is up, but not for ever

@@ -1,5 +1,5 @@
 """
-The workers of a run, wherever they are: in this process, or behind Locust's messages.
+How the conductor reaches the workers of a run: in this process, or over Locust's messages in others.
 
 A worker's reports travel with Locust's own (``report_to_master``), orders by messages of ours. Several workers that
 share a room tell each other, through the master, which ticks they saw of it: only all of them together know what
@@ -26,22 +26,22 @@ logger = logging.getLogger("tickbench.load")
 ORDER = "tickbench_order"
 """The type of the messages from master to worker."""
 REPORT = "tickbench"
-"""Where our report stands in Locust's."""
+"""The key of our report in Locust's."""
 REPORT_INTERVAL_S = 0.5
 STATE_MISSING = "missing"
 """Locust's word for a worker that gives no sign of life; importing it would monkey-patch whoever imports this."""
 
 
 class Workers(Protocol):
-    """All workers of one run."""
+    """All workers of one run, as the conductor sees them."""
 
     order_takes_s: float
-    """How long before the window an order must be given."""
+    """How many seconds before the window the order to measure must be given."""
     knocks: int
-    """Connections that its workers make before the first user's, to see who is there."""
+    """Connections that the workers make before the first user's, to see that the server is there."""
 
     def progress(self) -> list[Progress]:
-        """Return how far each worker is; those that said nothing yet, or are gone, are left out."""
+        """Return how far each worker has got; those that have not reported yet, or are gone, are left out."""
 
     def rows(self) -> list[Rows]:
         """Return what each counted so far, for a table."""
@@ -50,7 +50,7 @@ class Workers(Protocol):
         """Return the workers that are gone."""
 
     def silent(self) -> list[str]:
-        """Return the workers of which there is no part; at the end, all that they measured is lost."""
+        """Return the workers whose part has not come; at the end of a run, what they measured is lost."""
 
     def failed(self) -> str:
         """Return why a worker could not begin, or go on, in one line; empty where all could."""
@@ -65,10 +65,10 @@ class Workers(Protocol):
         """Return what each worker measured; those that have not settled are left out."""
 
     def bring_guests(self, total: int) -> None:
-        """Have as many guests come, of all workers together, in all."""
+        """Have ``total`` guests connected, those of all workers together."""
 
     def dismiss_guests(self) -> None:
-        """Have them leave."""
+        """Have the guests leave."""
 
 
 class LocalWorkers:
@@ -81,7 +81,7 @@ class LocalWorkers:
         self._worker = worker
 
     def progress(self) -> list[Progress]:
-        """Return how far it is."""
+        """Return how far it has got."""
         return [self._worker.progress()]
 
     def rows(self) -> list[Rows]:
@@ -89,11 +89,11 @@ class LocalWorkers:
         return [self._worker.rows()]
 
     def lost(self) -> list[str]:
-        """Return nobody."""
+        """Return no worker."""
         return []
 
     def silent(self) -> list[str]:
-        """Return nobody: without it there is no run."""
+        """Return no worker: without it there is no run."""
         return []
 
     def failed(self) -> str:
@@ -113,11 +113,11 @@ class LocalWorkers:
         return [self._worker.part()] if self._worker.phase == "settled" else []
 
     def bring_guests(self, total: int) -> None:
-        """Have it bring them."""
+        """Have it connect them."""
         self._worker.bring_guests(total)
 
     def dismiss_guests(self) -> None:
-        """Have them leave."""
+        """Have the guests leave."""
         self._worker.dismiss_guests()
 
 
@@ -135,24 +135,24 @@ class RemoteWorkers:
         self._parts: dict[str, WorkerRecord] = {}
 
     def take_report(self, client_id: str, report: dict[str, Any]) -> None:
-        """Take what a worker says of itself."""
+        """Take a worker's report."""
         if report.get("run") == self._run and client_id in self._members:
             self._reports[client_id] = report
             if "part" in report:
                 self._parts[client_id] = WorkerRecord.from_wire(report["part"])
 
     def progress(self) -> list[Progress]:
-        """Return how far each is that has said something and is not gone."""
+        """Return how far each worker has got that has reported and is not gone."""
         gone = self.lost()
         reports = [report for client, report in self._reports.items() if client not in gone]
         return [Progress(**report["progress"]) for report in reports if "progress" in report]
 
     def rows(self) -> list[Rows]:
-        """Return what each said last that it counted, gone or not."""
+        """Return the latest counts of each worker, gone or not."""
         return [Rows.from_wire(report["rows"]) for report in self._reports.values() if "rows" in report]
 
     def lost(self) -> list[str]:
-        """Return those that are gone, or send no signs of life (Locust's own count: 3 s)."""
+        """Return the workers that are gone, or have sent no heartbeat (by Locust's own count: 3 s)."""
         clients = self._runner.clients
         return [
             member
@@ -161,11 +161,11 @@ class RemoteWorkers:
         ]
 
     def silent(self) -> list[str]:
-        """Return those whose part has not come, gone or not."""
+        """Return the workers whose part has not come, gone or not."""
         return [member for member in self._members if member not in self._parts]
 
     def failed(self) -> str:
-        """Return why the first of those could not begin, or go on, that could not."""
+        """Return why the first worker that failed could not begin, or go on; empty where none failed."""
         failed = [report["failed"] for report in self._reports.values() if "failed" in report]
         failed += [report["progress"]["failed"] for report in self._reports.values() if "progress" in report]
         return next((why for why in failed if why), "")
@@ -175,7 +175,7 @@ class RemoteWorkers:
         self._order({"do": "measure", "start_us": start_us, "end_us": end_us})
 
     def settle(self, skips: dict[str, ServerSkips]) -> None:
-        """Tell each what the others saw, and have it settle its accounts."""
+        """Tell each worker which ticks the others saw, and have it settle its accounts."""
         seen = {client: report.get("seen", {}) for client, report in self._reports.items()}
         for client in seen:
             ticks: dict[str, list[Any]] = {}
@@ -187,18 +187,18 @@ class RemoteWorkers:
             self._order({"do": "settle", "ticks": ticks, "skips": skips}, client)
 
     def parts(self) -> list[WorkerRecord]:
-        """Return what was measured by those that have settled, in order of their numbers."""
+        """Return what the workers that have settled measured, in order of their numbers."""
         return sorted(self._parts.values(), key=lambda part: part.worker)
 
     def bring_guests(self, total: int) -> None:
-        """Have each bring its share."""
+        """Have each worker connect its share of the guests."""
         there = [member for member in self._members if member not in self.lost()]
         for place, client in enumerate(there):
             share = total * (place + 1) // len(there) - total * place // len(there)
             self._order({"do": "bring", "total": share}, client)
 
     def dismiss_guests(self) -> None:
-        """Have them leave."""
+        """Have the guests leave."""
         self._order({"do": "dismiss"})
 
     def _order(self, order: dict[str, Any], client_id: str | None = None) -> None:
@@ -206,7 +206,7 @@ class RemoteWorkers:
 
 
 class MasterLink:
-    """A worker's end of the line to the master, for one run."""
+    """A worker's side of the exchange with the master, for one run."""
 
     def __init__(self, run: str, worker: LoadWorker | None, failed: str = "") -> None:
         self._run = run
@@ -215,7 +215,7 @@ class MasterLink:
         self._part_told = False
 
     def report(self) -> dict[str, Any]:
-        """Return what the master shall know by now."""
+        """Return the report for the master."""
         report: dict[str, Any] = {"run": self._run}
         if self._worker is None:
             return report | {"failed": self._failed}
@@ -223,7 +223,7 @@ class MasterLink:
         report["rows"] = self._worker.rows().to_wire()
         if self._worker.phase == "drained":
             report["seen"] = self._worker.ticks_seen()
-        if self._worker.phase == "settled" and not self._part_told:  # it is large
+        if self._worker.phase == "settled" and not self._part_told:  # only once: it is large
             self._part_told = True
             report["part"] = self._worker.part().to_wire()
         return report
