@@ -1,7 +1,7 @@
 """
-What can be played: each module here is a scenario of its name, a story with a few lines about who takes part.
+The scenarios that ``--scenario`` chooses from: each module here is one, by its name, with a Locust user class.
 
-To add one, add a file with a user class and a ``SCENARIO``.
+To add one, add a module with a user class and a ``SCENARIO``.
 """
 
 from importlib import import_module

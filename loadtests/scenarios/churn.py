@@ -1,4 +1,4 @@
-"""Most watch in peace, while a share comes and goes: a second or two inside, a moment outside."""
+"""Most users watch, while a share comes and goes: one or two seconds connected, then up to half a second away."""
 
 import random
 
@@ -9,11 +9,11 @@ from loadtests.users.game_users import SnakeUser
 
 
 class Guest(SnakeUser):
-    """Stays, or is one of those that come and go and are counted apart."""
+    """Watches, or is one of those that come and go, which are counted apart."""
 
     @task
     def visit(self) -> None:
-        """Come in and stay, or come and go until the end."""
+        """Connect and stay, or connect and leave again and again until the end."""
         if not self.is_among(self.options.share_percent):
             self.enter()
             self.stay()

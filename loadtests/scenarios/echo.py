@@ -1,4 +1,4 @@
-"""The server's /echo: messages at a rate of our own (an open loop), or each when the last came back (a closed one)."""
+"""Messages to the server's /echo and back, at a fixed rate (open loop) or when the last came back (closed loop)."""
 
 from locust import task
 
@@ -8,11 +8,11 @@ from loadtests.users.game_users import EchoUser
 
 
 class Caller(EchoUser):
-    """Calls, and listens to the echo."""
+    """Sends messages, and gets them back."""
 
     @task
     def call(self) -> None:
-        """Come in, and call until the end."""
+        """Connect, and send until the end."""
         if self.enter():
             self.keep_sending()
         self.stay()

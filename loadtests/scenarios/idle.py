@@ -1,4 +1,4 @@
-"""Many come in, and nobody ever says a word again: what a connection costs that does nothing."""
+"""All users connect and then never send anything, not even a ping: what an idle connection costs."""
 
 from locust import task
 
@@ -7,11 +7,11 @@ from loadtests.users.game_users import SnakeUser
 
 
 class Sleeper(SnakeUser):
-    """Is there, and that is all."""
+    """Connects, and only receives."""
 
     @task
     def sleep(self) -> None:
-        """Come in and stay."""
+        """Connect and stay."""
         self.enter()
         self.stay()
 

@@ -1,4 +1,4 @@
-"""Everybody plays, in rooms of ten: keys at a human rate, and a new snake when one has died."""
+"""All users play, in rooms of ten: they press keys at a human rate, and ask for a new snake when theirs has died."""
 
 from locust import between, task
 
@@ -7,18 +7,18 @@ from loadtests.users.game_users import SnakePlayer
 
 
 class Player(SnakePlayer):
-    """Steers a snake, as long as it lives, and then another."""
+    """Steers a snake as long as it lives, and then the next one."""
 
     wait_time = between(0.1, 0.25)
 
     def on_start(self) -> None:
-        """Come in."""
+        """Connect."""
         super().on_start()
         self.enter()
 
     @task
     def play(self) -> None:
-        """Look at the board; press a key if it takes one to stay alive, and now and then for the fun of it."""
+        """Press a key if the snake needs one to stay alive, and now and then at random."""
         if self.connection is None or not self.connection.ticking:
             self.go_home()
         if not self.is_alive():

@@ -1,4 +1,4 @@
-"""Of all kinds a few, for as long as you like: what grows, leaks or slows down with the hours."""
+"""A mix of watchers, players and users that come and go, for hours: what grows, leaks or slows down with time."""
 
 import random
 
@@ -9,7 +9,7 @@ from loadtests.users.game_users import SnakePlayer
 
 
 class Inhabitant(SnakePlayer):
-    """Watches; one in ten plays, another one in ten comes and goes and is counted apart."""
+    """Watches; one in ten plays, another one in ten comes and goes, and is counted apart."""
 
     @task
     def live(self) -> None:
@@ -22,11 +22,11 @@ class Inhabitant(SnakePlayer):
         self.stay()
 
     def listens(self) -> bool:
-        """Return whether this one looks at the board."""
+        """Return whether this user plays, and so looks at the board."""
         return self.number % 10 == 0
 
     def play(self) -> None:
-        """Steer a snake, as long as it lives, and then another."""
+        """Steer a snake as long as it lives, and then the next one."""
         while self.connection is not None and self.connection.ticking:
             if not self.is_alive():
                 self.join()
@@ -35,7 +35,7 @@ class Inhabitant(SnakePlayer):
             self.rest(random.uniform(0.1, 0.25))
 
     def come_and_go(self) -> None:
-        """Be a guest, again and again."""
+        """Connect and leave, again and again."""
         self.wait_for_stage()
         while True:
             self.enter(group="leavers", at_once=True)

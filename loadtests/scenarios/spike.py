@@ -1,4 +1,4 @@
-"""A fifth watches; for the middle third of the time all the others come too, at once, and go again."""
+"""A fifth watches; all the others connect at once for the middle third of the window, and leave again."""
 
 from locust import task
 
@@ -7,11 +7,11 @@ from loadtests.users.game_users import SnakeUser
 
 
 class Passerby(SnakeUser):
-    """Stays all the time, one in five, or comes for the spike."""
+    """Stays all the time (one in five), or comes for the spike."""
 
     @task
     def drop_in(self) -> None:
-        """Come in and stay, or come with the crowd and go with it."""
+        """Connect and stay, or connect and leave with all the others of the spike."""
         if self.is_among(percent=20):
             self.enter()
             self.stay()

@@ -1,4 +1,4 @@
-"""A fifth is there when the measuring begins; another comes with each of its four later stages, until it hurts."""
+"""A fifth is connected when the window opens, another fifth comes with each of its four later stages."""
 
 from locust import task
 
@@ -9,11 +9,11 @@ STAGES = 5
 
 
 class Climber(SnakeUser):
-    """Comes with one of the stages, and stays."""
+    """Connects with one of the stages, and stays."""
 
     @task
     def climb(self) -> None:
-        """Wait for the stage, come in and stay."""
+        """Wait for the stage, connect and stay."""
         stage = self.number % STAGES
         if stage:
             self.wait_for_stage(stage)

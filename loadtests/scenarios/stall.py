@@ -1,4 +1,4 @@
-"""A share stops reading when the measuring begins, and the others should not notice."""
+"""A share stops reading when the window opens; the others should not notice."""
 
 from locust import task
 
@@ -8,11 +8,11 @@ from loadtests.users.game_users import SnakeUser
 
 
 class Onlooker(SnakeUser):
-    """Watches, or is one of those that fall asleep and are counted apart."""
+    """Watches, or is one of those that stop reading, which are counted apart."""
 
     @task
     def watch(self) -> None:
-        """Come in and stay, awake or not."""
+        """Connect and stay, reading or not."""
         if not self.is_among(self.options.share_percent):
             self.enter()
             self.stay()

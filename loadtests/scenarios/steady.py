@@ -1,4 +1,4 @@
-"""Everybody comes in, sits down and watches the same game."""
+"""All users connect before the window, and watch the same game until its end."""
 
 from locust import task
 
@@ -7,11 +7,11 @@ from loadtests.users.game_users import SnakeUser
 
 
 class Spectator(SnakeUser):
-    """Watches until the lights go out."""
+    """Watches until the end."""
 
     @task
     def watch(self) -> None:
-        """Come in and stay."""
+        """Connect and stay."""
         self.enter()
         self.stay()
 

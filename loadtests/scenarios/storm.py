@@ -1,4 +1,4 @@
-"""A tenth is there already when all the others come at the same moment: what a rush costs those inside."""
+"""A tenth is connected when all the others connect at the same moment: what a rush costs those who are in."""
 
 from locust import task
 
@@ -7,11 +7,11 @@ from loadtests.users.game_users import SnakeUser
 
 
 class Crowd(SnakeUser):
-    """Comes early, one in ten, or with all the others."""
+    """Connects early (one in ten), or with all the others."""
 
     @task
     def rush_in(self) -> None:
-        """Come in and stay."""
+        """Connect and stay."""
         if self.is_among(percent=10):
             self.enter()
         else:
