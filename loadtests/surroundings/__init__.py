@@ -1,1 +1,1 @@
-"""What else was going on: the server's own word, its cores and ours, the clocks."""
+"""What is sampled around a load: the server's /stats and process, the cores of the machine, the clocks."""

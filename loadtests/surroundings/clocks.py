@@ -1,11 +1,11 @@
 """
-Our clock and the server's.
+Converts times of our clock to the server's clock, and notices when our clock is stepped.
 
 A tick's times are on the server's epoch clock: its monotonic clock plus an offset that it took at its start and gives
 as ``clock_offset_us``. Arrivals are on CLOCK_REALTIME. On one host both have the same monotonic clock, so what must be
 added to an arrival is the difference of the two offsets; ours changes only when somebody steps the clock. On two hosts
 the difference is estimated from pings: of the latest, the one with the least round trip counts (Cristian, 1989). Until
-one is answered, that of the server's /stats before the first connection does.
+one is answered, the server's /stats from before the first connection stand in for a ping.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 STEP_US = 100
 """A smaller change of the offset is the error of reading two clocks one after the other."""
 SAME_US = 1000
-"""Within which, beside the time that an answer took, two clocks are taken for one."""
+"""Two clocks that differ by less, beside the time that an answer took, are taken for one."""
 PING_MEMORY_US = 10_000_000
 """How old a ping may be that the other host's clock is estimated from: two clocks drift apart by 20 us a second."""
 
@@ -34,8 +34,8 @@ def is_here(stats: ServerStats, offset_us: int) -> bool:
     """
     Return whether a server is on this host and has its monotonic clock, whose offset is ``offset_us``.
 
-    The boot id alone does not say so: in a time namespace (time_namespaces(7)), and on a machine that was cloned while
-    it ran, the clock is another one. Then what it says its time is does not fit between our question and its answer.
+    The same boot id is not enough: in a time namespace (time_namespaces(7)), and on a machine that was cloned while it
+    ran, the clock is another one. Then the time that it states does not lie between our question and its answer.
 
     """
     if stats.boot_id != boot_id():
@@ -74,7 +74,7 @@ class OffsetWatch:
 
 
 class Estimate(NamedTuple):
-    """Of a ping: how far the server's clock is ahead of our steady one, give or take half the round trip."""
+    """From one ping: how far the server's clock is ahead of our steady one, plus or minus half the round trip."""
 
     rtt_us: int
     ahead_us: int
@@ -83,29 +83,29 @@ class Estimate(NamedTuple):
 
 class ServerClock:
     """
-    What to add to our clock to have the server's.
+    Tells what to add to our clock, CLOCK_REALTIME, to have the server's.
 
     ``offset_us`` is the ``clock_offset_us`` of a server on this host, or ours where it gives none and its clock is
-    taken for ours; None for a server on another host: then :meth:`learn` estimates.
+    taken for ours; None for a server on another host, whose clock is estimated from the pings given to :meth:`learn`.
 
     """
 
     def __init__(self, watch: OffsetWatch, offset_us: int | None) -> None:
         self.steady_us = 0
-        """What to add to our clock to have one that goes on evenly, whoever sets ours."""
+        """What to add to our clock to have a steady one, which goes on evenly even if ours is set."""
         self.ahead_us = 0
-        """How far the server's is ahead of that; on another host an estimate that changes."""
+        """How far the server's clock is ahead of the steady one; on another host an estimate that changes."""
         self._watch = watch
         self._first_offset_us = watch.offset_us
         self._offset_us = offset_us
         self._pings: deque[Estimate] = deque()
         self.uncertainty_us: int | None = None if self.is_estimated else 0
-        """Half the round trip of the best ping, the worst so far; None until one was answered."""
+        """Half the round trip of the best ping, at its largest so far; None until one was answered."""
         self.update()
 
     @property
     def correction_us(self) -> int:
-        """What to add to our clock to have the server's."""
+        """What to add to our clock to have the server's, in microseconds."""
         return self.steady_us + self.ahead_us
 
     @property
@@ -114,7 +114,7 @@ class ServerClock:
         return self._offset_us is None
 
     def update(self) -> None:
-        """Look at the clocks; call it once a second."""
+        """Read the clocks, and renew the estimate; call it once a second."""
         self._watch.sample()
         if self._offset_us is not None:
             self.steady_us = self._offset_us - self._watch.offset_us
@@ -135,17 +135,17 @@ class ServerClock:
             self._pings.popleft()
 
     def _was_stepped(self) -> bool:
-        """Return whether our clock was set since it was last looked at: who knows by which one a ping was sent."""
+        """Return whether our clock was stepped since it was last read: a ping may have been sent before that."""
         offset_us = self._watch.offset_us
         self._watch.sample()
         self.steady_us = self._first_offset_us - self._watch.offset_us
         return abs(self._watch.offset_us - offset_us) > STEP_US
 
     def begin(self) -> None:
-        """Forget what was uncertain before the window."""
+        """Begin the window: forget the uncertainty before it."""
         if self._pings:
             self.uncertainty_us = min(self._pings).rtt_us // 2 + 1
 
     def now_us(self, own_us: int) -> int:
-        """Return a time of ours on the server's clock."""
+        """Convert a time of our clock to the server's."""
         return own_us + self.correction_us

@@ -1,10 +1,10 @@
 """
-A drift probe on a core: a small process that wakes every 10 ms and takes down how late it was.
+A drift probe: a small process on one core that wakes every 10 ms and records how late it was.
 
-``python -m loadtests.surroundings.core_lag CPU``. On the server's core it sees what the server can't tell of itself:
-that the core was away, with the hypervisor or in interrupts. In the way it is not: it has the highest claim to the core
-(where the system lets it: SCHED_FIFO) and takes it for a moment. It prints ``ready``, then obeys lines on stdin:
-``reset`` forgets what was recorded, ``report`` writes one line of JSON, the end of stdin ends it.
+``python -m loadtests.surroundings.core_lag CPU``. On the server's core it sees what the server can't know of itself:
+that the core was taken away, by the hypervisor or for interrupts. It has the highest priority there (SCHED_FIFO,
+where the system permits it) but needs it only for moments. It prints ``ready``, then obeys lines on stdin: ``reset``
+forgets what was recorded, ``report`` writes one line of JSON, the end of stdin ends it.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from shared.system.timerfd import MONOTONIC, create_timer, set_timer
 
 PERIOD_NS: Final = 10_000_000
 """
-A gap is seen to less than a period short. A wake-up costs 70 to 110 us of CPU in a virtual machine (30 in C), so that
-the probe takes about 0.8 % of the core, which is known and no foreign CPU.
+A gap may be longer than is seen, by less than a period. A wake-up costs 70 to 110 us of CPU in a virtual machine (30 in
+C): about 0.8 % of the core, which are known, and not counted as foreign CPU.
 """
 BATCH: Final = 64
 """How many wake-ups are put into the histogram at once: some 50 us of the core, every 0.6 s."""
@@ -38,11 +38,11 @@ class Report(msgspec.Struct, frozen=True):
     scheduling: str
     """``fifo``, ``nice`` or ``normal``."""
     max_gap_us: int
-    """The longest that it had to wait for its core."""
+    """The longest that the probe had to wait for its core."""
     lateness: HistogramSummary
-    """Of all wake-ups; a long one counts in each period."""
+    """Of all wake-ups; a gap of several periods counts once in each."""
     cpu_s: float
-    """What it took itself."""
+    """CPU time of the probe itself."""
 
 
 class CoreLag:
@@ -53,9 +53,9 @@ class CoreLag:
         self.scheduling = scheduling
         self._lateness = Histogram()
         self._late_ns: list[int] = []
-        """Taken down, and not yet in the histogram."""
+        """Recorded, and not yet in the histogram."""
         self._orders = b""
-        """Of a line whose end has not come."""
+        """The beginning of a line whose end has not come."""
         self._cpu_s = time.process_time()
         self._timer = create_timer(MONOTONIC)
         if self._timer < 0:
@@ -68,8 +68,8 @@ class CoreLag:
         poll = select.poll()
         poll.register(self._timer, select.POLLIN)
         poll.register(0, select.POLLIN)
-        # By every wake-up the caches have gone cold, and each function that is called costs microseconds of the
-        # server's core: the usual way round calls none of ours, and the histogram is filled in batches.
+        # The caches are cold at every wake-up, so each function that is called costs microseconds of the server's core.
+        # The usual turn of this loop calls none of ours, and the histogram is filled in batches.
         wait, read, now_ns, late_ns = poll.poll, os.read, time.monotonic_ns, self._late_ns
         timer, only_timer, once = self._timer, [(self._timer, select.POLLIN)], (1).to_bytes(8, sys.byteorder)
         while True:
@@ -90,7 +90,7 @@ class CoreLag:
             self._obey(orders)
 
     def _count_missed(self, missed: int) -> None:
-        """Count a long gap in each of its periods; the first has been."""
+        """Count a long gap in each of its periods but the first, which has been counted."""
         for _ in range(missed):
             self._late_ns.append(self._late_ns[-1] - PERIOD_NS)
         self._due_ns += missed * PERIOD_NS
@@ -128,7 +128,7 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write("usage: python -m loadtests.surroundings.core_lag CPU\n")
         return 2
     cpu = int(arguments[0])
-    die_with_parent()  # of one that ended before the kernel was asked, the end of stdin tells
+    die_with_parent()  # if it had ended before this call, the end of stdin ends us
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for our parent, who ends us
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # nobody reads us any more: end without a traceback
     try:
@@ -147,7 +147,7 @@ def _say(line: bytes) -> None:
 
 
 def _claim_core() -> str:
-    """Get as high a claim to the core as the system allows; return its name."""
+    """Get the highest priority on the core that the system permits; return its name."""
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
     except OSError:

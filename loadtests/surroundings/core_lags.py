@@ -1,4 +1,4 @@
-"""The drift probes on the server's cores, and who starts and ends them. Knows nothing of the load."""
+"""Starts, asks and ends the drift probes (:mod:`loadtests.surroundings.core_lag`) on the server's cores."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class CoreLags:
     """
     Owns a child process for each of the first :data:`MAX_PROBES` cores.
 
-    For a process that gevent has patched as well as for a plain one: all waits are cooperative, and all have a bound.
+    It works with gevent's patches and without: all waits are cooperative, and all have a timeout.
     A probe lives no longer than the thread that started it (see PR_SET_PDEATHSIG in prctl(2)).
 
     """
@@ -64,12 +64,12 @@ class CoreLags:
             raise
 
     def reset(self) -> None:
-        """Have all forget what they saw."""
+        """Have all probes forget what they saw."""
         for child in self._children:
             _tell(child, b"reset\n")
 
     def report(self) -> list[CoreGap]:
-        """Return what each saw since it was reset; those that do not answer are left out, and ended."""
+        """Return what each probe saw since it was reset; those that do not answer are left out, and ended."""
         asked = list(self._children)
         for child in asked:
             _tell(child, b"report\n")
@@ -80,7 +80,7 @@ class CoreLags:
         return [gap for gap in answers if gap is not None]
 
     def stop(self) -> None:
-        """End them all."""
+        """End all probes."""
         children, self._children = self._children, []
         _end(children, END_WAIT_S)
 
@@ -90,7 +90,7 @@ class CoreLags:
 
 
 def _spawn(cpu: int) -> _Child:
-    # It finds the modules where this process does: -P keeps the working directory out, unless that is in our path.
+    # With our module path: -P keeps the working directory out, unless it is in that path.
     path = os.pathsep.join(os.path.abspath(folder) for folder in sys.path)  # noqa: PTH100 - "" is the working directory
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "loadtests.surroundings.core_lag", str(cpu)],
@@ -103,7 +103,7 @@ def _spawn(cpu: int) -> _Child:
 
 
 def _end(children: list[_Child], patience_s: float) -> None:
-    """Ask them to end, kill those that do not, and let go of all that is theirs."""
+    """Ask the children to end, kill those that do not, and close their pipes."""
     for child in children:
         if child.stdin is not None:
             child.stdin.close()
@@ -114,7 +114,7 @@ def _end(children: list[_Child], patience_s: float) -> None:
                 child.wait(max(0.0, deadline_s - time.monotonic()))
     finally:
         for child in children:
-            child.kill()  # nothing to one that has been waited for
+            child.kill()  # does nothing if it has been waited for
             with suppress(subprocess.TimeoutExpired):
                 child.wait(END_WAIT_S)
             if child.stdout is not None:
@@ -122,7 +122,7 @@ def _end(children: list[_Child], patience_s: float) -> None:
 
 
 def _tell(child: _Child, order: bytes) -> None:
-    """Send an order; one that has died shows by not answering."""
+    """Send an order; a child that has died will not answer."""
     if child.stdin is not None:
         with suppress(OSError):
             child.stdin.write(order)

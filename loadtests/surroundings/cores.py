@@ -1,4 +1,4 @@
-"""What the measured cores did besides the server and the generator. Reads /proc; knows nothing of the load."""
+"""Samples the cores of this machine from /proc, and computes what others than the server and the generator took."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 KTHREADD = 2
 """The pid of the parent of the kernel's threads, where all processes of the machine can be seen."""
 DELIVERY = "ksoftirqd/"
-"""Threads of the kernel that take in what was sent when there is much of it: the work of who sends and receives."""
+"""Kernel threads that process packets under load; their work belongs to the sender and the receiver."""
 
 
 @dataclass(frozen=True, slots=True)
 class CoreTimes:
-    """One core's clock at a moment, in seconds since boot: idle, and taken by the hypervisor."""
+    """One core's idle time, and the time that the hypervisor took, in seconds since boot."""
 
     idle_s: float
     steal_s: float
@@ -54,9 +54,9 @@ class CoreUse:
     steal_percent: float
     """Of the core that had most of it."""
     foreign_percent: float | None
-    """CPU of all processes but those that were known, over these cores; None where these are not known."""
+    """CPU of all processes but the known ones, over these cores; None where the known ones' CPU is not known."""
     is_bound: bool = False
-    """That is all that is not theirs, which is more: what nobody is charged with is in it."""
+    """``foreign_percent`` is an upper bound: all that is not theirs, even time that no process is charged with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +64,13 @@ class Known:
     """The processes that belong on some cores."""
 
     cpu_s: float
-    """What they took of them between two samples."""
+    """CPU time that they took on these cores between two samples."""
     pids: Collection[int] | None = ()
     """Their pids, and those of all others of the run, wherever they are; None where one of them is not known."""
 
 
 def own_pid(proc: Path = PROC) -> int:
-    """Return the number of this process as /proc has it, which may be that of another namespace than ours."""
+    """Return the pid of this process as /proc has it, which may be that of another namespace than ours."""
     try:
         return int(str((proc / "self").readlink()))
     except (OSError, ValueError):
@@ -83,7 +83,7 @@ def own_cpus() -> list[int]:
 
 
 def sample_machine(proc: Path = PROC) -> MachineSample | None:
-    """Return the state of all cores, None where the system does not tell it; some 20 us a process."""
+    """Return the state of all cores, None where the system does not tell it; takes some 20 us per process."""
     if not (cores := core_ticks(proc)):
         return None
     a_second = os.sysconf("SC_CLK_TCK")
@@ -98,10 +98,10 @@ def use_between(before: MachineSample, after: MachineSample, cpus: list[int], kn
     """
     Return what ``cpus`` did, of which ``known`` is what belongs there.
 
-    What others took is at most what these cores were busy for beside it, and at most what all other processes took
-    anywhere; of the two, the less. Busy is what was neither idle nor stolen: a tickless kernel keeps these two
-    exactly, while its user and system times are samples taken every 10 ms, which a server that wakes every 50 ms can
-    hit always or never. It contains what nobody is charged with, such as waking up from idling.
+    What others took is at most the time that these cores were busy for something else, and at most what all other
+    processes took anywhere; the smaller one counts. Busy is what was neither idle nor stolen: a tickless kernel keeps
+    these two exactly, while its user and system times are samples taken every 10 ms, which a server that wakes every
+    50 ms can hit always or never. Busy time includes what no process is charged with, such as waking up from idling.
 
     """
     elapsed_s = after.at_s - before.at_s
@@ -124,7 +124,7 @@ def use_between(before: MachineSample, after: MachineSample, cpus: list[int], kn
 
 
 def _others_cpu_s(before: dict[int, float], after: dict[int, float], pids: Collection[int]) -> float:
-    # Of one that has ended meanwhile its parent tells.
+    # A process that has ended meanwhile is in the times of its parent.
     return sum(max(0.0, cpu_s - before.get(pid, 0.0)) for pid, cpu_s in after.items() if pid not in pids)
 
 

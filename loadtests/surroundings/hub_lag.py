@@ -1,7 +1,7 @@
 """
-How late the hub gets round to things: a timer of the kernel's whose every due time is compared with the clock.
+Measures how late gevent's hub gets to its callbacks, by a kernel timer whose due times are compared with the clock.
 
-Knows nothing of the load. Linux only, as is timerfd; ``gevent.sleep`` would add its own rounding to whole milliseconds.
+Linux only, as is timerfd; ``gevent.sleep`` would add its own rounding to whole milliseconds.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PERIOD_NS: Final = 20_000_000
 
 
 class HubLag:
-    """Records the lag of the hub every 20 ms, from :meth:`start` to :meth:`stop`; a long one counts in each period."""
+    """Records the hub's lag every 20 ms in us, from :meth:`start` to :meth:`stop`; a long one counts in each period."""
 
     def __init__(self) -> None:
         self.lag = Histogram()
@@ -43,7 +43,7 @@ class HubLag:
         self.lag = Histogram()
 
     def stop(self) -> None:
-        """Let go of the timer."""
+        """Release the timer."""
         if self._timer >= 0:
             self._watcher.stop()
             self._watcher.close()

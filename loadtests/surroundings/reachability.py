@@ -1,4 +1,4 @@
-"""Whether there is a server at all, before a load is sent to it."""
+"""Checks before a load that a WebSocket server answers at its target, by one handshake."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from shared.wire.target import Target
 
 TIMEOUT_S = 5.0
-"""For the whole handshake, however its answer comes."""
+"""For the whole handshake, even if the answer comes in pieces."""
 MAX_ADDRESSES = 4
 ECHO_PATH = "/echo"
 
 
 class NoServerError(Exception):
-    """There is nothing to load; its text is one line for a person."""
+    """There is no server to load; the text is one line for a person."""
 
 
 def resolve(target: Target) -> list[Address]:
@@ -34,7 +34,7 @@ def resolve(target: Target) -> list[Address]:
     """
     try:
         found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:  # the latter for a name that is none
+    except (OSError, UnicodeError) as error:  # UnicodeError: the name is not valid
         raise NoServerError(f"no such host: {target.host}") from error
     return [(family, address) for family, _, _, _, address in found]
 

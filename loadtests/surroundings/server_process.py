@@ -1,8 +1,8 @@
 """
-Which of the processes that we see is the server that tells of itself in /stats.
+Finds the process of the server among those of this machine, by what its /stats say of it.
 
-In a container it goes by a number of its own (pid_namespaces(7)): the one it states is another process here, or none.
-It is known by its number in its own namespace, its CPU time and its memory together. Reads /proc.
+In a container it has another pid (pid_namespaces(7)): the one that it states is another process here, or none. So it is
+recognised by its pid in its own namespace, its CPU time and its memory together. Reads /proc.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PROC = Path("/proc")
 CPU_S = 0.2
-"""What it may state more, or less, than /proc: it was asked a moment before."""
+"""How far the stated CPU time may be off /proc's: the server was asked a moment before."""
 RSS_BYTES = 8 * 2**20
 RSS_PERCENT = 25.0
 
@@ -29,17 +29,17 @@ RSS_PERCENT = 25.0
 class _Process:
     parent: int
     cpu_s: float
-    """Its own."""
+    """CPU time of its own."""
     cpu_with_ended_s: float
-    """With that of the children that it has waited for."""
+    """With that of the ended children that it has waited for."""
     rss_bytes: int
 
 
 def find_process(stated: ProcessStats, age_s: float = 0.0, proc: Path = PROC) -> int | None:
     """
-    Return our number of the process that said ``stated`` ``age_s`` ago; None where it can't be told for certain.
+    Return the pid, as seen from here, of the process that said ``stated`` ``age_s`` ago; None where it is not certain.
 
-    Looks at every process, some 50 us each.
+    Reads every process, some 50 us each.
 
     """
     processes = _processes(proc)
@@ -49,12 +49,12 @@ def find_process(stated: ProcessStats, age_s: float = 0.0, proc: Path = PROC) ->
 
 
 def family_of(pid: int, proc: Path = PROC) -> set[int]:
-    """Return a process and all that come from it."""
+    """Return the pids of a process and all its descendants."""
     return set(_family(pid, _processes(proc)))
 
 
 def _fits(stated: ProcessStats, age_s: float, pid: int, processes: dict[int, _Process]) -> bool:
-    """Say whether a process may have said ``stated``; children it may have counted or not."""
+    """Return whether a process may have said ``stated``, with its children counted or not."""
     own, family = processes[pid], [processes[each] for each in _family(pid, processes)]
     most_cpu_s = sum(each.cpu_with_ended_s for each in family)
     most_rss_bytes = sum(each.rss_bytes for each in family)
@@ -95,7 +95,7 @@ def _processes(proc: Path) -> dict[int, _Process]:
 
 
 def _own_number(pid: int, proc: Path) -> int | None:
-    """Return the number of a process in its innermost namespace."""
+    """Return the pid of a process in its innermost namespace."""
     try:
         status = (proc / str(pid) / "status").read_text("utf-8", "replace")
     except OSError:
@@ -104,4 +104,4 @@ def _own_number(pid: int, proc: Path) -> int | None:
         name, _, numbers = line.partition(":")
         if name == "NSpid":
             return int(numbers.split()[-1])
-    return pid  # a kernel without namespaces of numbers
+    return pid  # a kernel without pid namespaces

@@ -1,8 +1,8 @@
 """
-What the server says of itself in /stats. A server that has no such page is loaded all the same.
+Fetches and checks the server's /stats. A server that has no such page is loaded all the same.
 
-Whoever answers may be anybody's server: an answer takes bounded time and room, and what can't be so is not taken in.
-What follows from two answers is :mod:`loadtests.account.server_figures`'s to work out.
+Any server may answer: so time and size of an answer are limited, and one with impossible values is rejected.
+:mod:`loadtests.account.server_figures` computes figures from two answers.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
     from shared.wire.target import Target
 
 TIMEOUT_S = 10.0
-"""For the whole answer, however it comes."""
+"""For the whole answer, even if it comes in pieces."""
 MAX_BYTES = 4 * 1024 * 1024
-"""Of the whole answer; 1,000 rooms take 0.2 MB."""
+"""Limit of the whole answer; 1,000 rooms take 0.2 MB."""
 PIECE_BYTES = 64 * 1024
 MAX_WORDS = 160
-"""How much is told of what is wrong with an answer."""
+"""Length limit of what is told about a wrong answer."""
 
 _EXACT = 2**53
-"""Beyond it a JSON number is no exact integer for everybody; in microseconds it is 285 years."""
+"""Larger JSON numbers are not exact integers in every language; in microseconds it is 285 years."""
 Count = Annotated[int, msgspec.Meta(ge=0, le=_EXACT)]
 Moment = Annotated[int, msgspec.Meta(ge=0, le=_EXACT)]
 """Microseconds since the epoch."""
@@ -44,7 +44,7 @@ Name = Annotated[str, msgspec.Meta(max_length=200)]
 
 
 class RoomStats(msgspec.Struct, frozen=True):
-    """One of ``rooms``."""
+    """One element of ``rooms``."""
 
     name: str
     n: Count = 0
@@ -53,7 +53,7 @@ class RoomStats(msgspec.Struct, frozen=True):
 
 
 class TickStats(msgspec.Struct, frozen=True):
-    """``ticks``."""
+    """The object ``ticks``."""
 
     count: Count
     skipped_ticks: Count
@@ -64,7 +64,7 @@ class TickStats(msgspec.Struct, frozen=True):
 
 
 class ProcessStats(msgspec.Struct, frozen=True):
-    """``process``."""
+    """The object ``process``."""
 
     pid: Count
     cpu_s: Annotated[float, msgspec.Meta(ge=0, le=1e12)]
@@ -75,7 +75,7 @@ class ProcessStats(msgspec.Struct, frozen=True):
 
 
 class SettingsStats(msgspec.Struct, frozen=True):
-    """``settings``."""
+    """The object ``settings``."""
 
     speed: Annotated[float, msgspec.Meta(gt=0, le=1_000_000)] | None = None
     """In cells a second; None: a snake moves with every tick."""
@@ -83,7 +83,7 @@ class SettingsStats(msgspec.Struct, frozen=True):
 
 
 class ServerStats(msgspec.Struct, frozen=True):
-    """As much of /stats as the generator has a use for."""
+    """The part of /stats that the generator uses."""
 
     boot_id: Name
     clock_offset_us: Annotated[int, msgspec.Meta(ge=-_EXACT, le=_EXACT)]
@@ -97,11 +97,11 @@ class ServerStats(msgspec.Struct, frozen=True):
     slow_skips: Count = 0
     slow_closed: Count = 0
     accepted: Count | None = None
-    """Upgrades, since the start of the server; None where it does not tell."""
+    """WebSocket upgrades since the start of the server; None where it does not tell."""
     frames_sent: Count | None = None
-    """Ticks' frames, to whomever; None where it does not tell."""
+    """Tick frames sent to all clients; None where it does not tell."""
     asked_us: int = 0
-    """When we asked, on our CLOCK_REALTIME; as the next three, not from the page."""
+    """When we asked, on our CLOCK_REALTIME; this and the next three are not from the page."""
     answered_us: int = 0
     asked_s: float = 0.0
     """The same on our monotonic clock."""
@@ -109,7 +109,7 @@ class ServerStats(msgspec.Struct, frozen=True):
 
 
 class NotOursError(Exception):
-    """What was answered is no /stats of ours; its text says in a few words what is wrong with it."""
+    """The answer is no /stats of ours; the text says in a few words what is wrong with it."""
 
 
 def fetch_stats(target: Target, address: Address) -> ServerStats:
@@ -117,12 +117,12 @@ def fetch_stats(target: Target, address: Address) -> ServerStats:
     Return what the server of ``target`` at ``address`` says; takes at most :data:`TIMEOUT_S`.
 
     Raises:
-        NotOursError: it has no /stats of ours, or says there what cannot be.
+        NotOursError: it has no /stats of ours, or states impossible values there.
         OSError: it can't be reached, or does not answer in time.
 
     """
     family, where = address
-    # Not whichever address its name has by now.
+    # To this address, not to whichever its name has by now.
     with socket.socket(family, socket.SOCK_STREAM) as connection:
         reader = _BoundedReader(connection, time.monotonic() + TIMEOUT_S)
         reader.connect(where)
@@ -138,24 +138,24 @@ def fetch_stats(target: Target, address: Address) -> ServerStats:
 
 def decode_stats(body: bytes) -> ServerStats:
     """
-    Return what a page says; every number of it is in a range in which it can be reckoned with.
+    Return what a page says; all its numbers are in a range that is safe to compute with.
 
     Raises:
-        NotOursError: it is none of ours, or says what cannot be.
+        NotOursError: it is none of ours, or states impossible values.
 
     """
     try:
         page = msgspec.json.decode(body, type=ServerStats)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise NotOursError(plain(str(error), MAX_WORDS)) from error
-    # The only words of it that are ever told.
+    # The only texts of it that are ever shown.
     quotas = [msgspec.structs.replace(quota, group=plain(quota.group)) for quota in page.process.quotas]
     return msgspec.structs.replace(page, process=msgspec.structs.replace(page.process, quotas=quotas))
 
 
 def find_server(target: Target) -> tuple[Address, ServerStats | None, str]:
     """
-    Return where the server is that the load is for, and its /stats: None where it has none of ours, and why not.
+    Return the server's address, its /stats (None where it has none of ours) and why it has none.
 
     Raises:
         NoServerError: there is no server.
@@ -215,14 +215,14 @@ def _read_page(reader: _BoundedReader) -> tuple[bytes, int, float]:
         answered_us, answered_s = now_us(), time.monotonic()
         if response.status != http.HTTPStatus.OK:
             raise NotOursError(f"HTTP status {response.status}")
-        # In pieces: whoever says that there are terabytes to come would have room made for them.
+        # In pieces: read() would allocate as many bytes as the server says that it will send.
         pieces = iter(lambda: response.read(PIECE_BYTES), b"")
         return b"".join(pieces), answered_us, answered_s
     except http.client.RemoteDisconnected:
-        raise  # an OSError, too: it may answer another time
+        raise  # it is an OSError, too: the server may answer another time
     except http.client.HTTPException as error:
         raise NotOursError(plain(f"no HTTP: {error!r}", MAX_WORDS)) from error
-    except ValueError as error:  # of a length, or the size of a chunk, that is none
+    except ValueError as error:  # an invalid length, or size of a chunk
         raise NotOursError(plain(f"no HTTP: {error}", MAX_WORDS)) from error
     finally:
         response.close()
