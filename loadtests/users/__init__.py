@@ -1,1 +1,1 @@
-"""Who comes to the game, and what they know of it."""
+"""The Locust users: what they can do in the game, and what they know of its field."""

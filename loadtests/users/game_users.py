@@ -1,4 +1,4 @@
-"""Who can come to the game: what all users of the load can do. The scenarios tell what they do."""
+"""The base classes of all Locust users: watchers, players and echo users. The scenarios say what they do when."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 
 class SnakeUser(User):
-    """Is one connection at a time, which :meth:`enter` opens."""
+    """Has one connection at a time, which :meth:`enter` opens."""
 
     abstract = True
     worker: ClassVar[LoadWorker]
-    """Of the run that is on."""
+    """The worker of the current run."""
     is_off: ClassVar[bool] = False
-    """There is no run in this process: whoever is sent here goes home."""
+    """There is no run in this process: each user that Locust starts stops at once."""
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
@@ -43,21 +43,21 @@ class SnakeUser(User):
             self.room = self.worker.room_of(self.number)
 
     def on_start(self) -> None:
-        """Go home if there is no run."""
+        """Stop at once if there is no run."""
         if self.is_off:
             self.go_home()
 
     @property
     def options(self) -> LoadOptions:
-        """What is asked of the run."""
+        """The options of the run."""
         return self.worker.options
 
     def is_among(self, percent: float) -> bool:
-        """Return whether this user belongs to ``percent`` of all, who are spread evenly."""
+        """Return whether this user is one of ``percent`` of all, chosen at even distances."""
         return is_among(self.number, percent)
 
     def enter(self, group: str = MAIN, *, at_once: bool = False) -> bool:
-        """Connect, when it is one's turn or ``at_once``, and wait for the first tick; return whether it came."""
+        """Connect, ``at_once`` or in turn in the ramp, and wait for the first tick; return whether it came."""
         if not at_once:
             self.worker.wait_turn()
         self.connection = self.worker.connection(
@@ -66,20 +66,20 @@ class SnakeUser(User):
         return self.connection.open(self.options.connect_timeout_s)
 
     def stay(self, seconds: float | None = None) -> None:
-        """Stay connected, to the end or for a while; go home if the connection ends before."""
+        """Stay connected for some seconds, or to the end; stop this user if the connection ends before."""
         if self.connection is not None:
             self.connection.wait_end(seconds)
         if seconds is None or self.connection is None or self.connection.is_over:
             self.go_home()
 
     def leave(self) -> None:
-        """Say goodbye, as planned: from now on nothing is due to this user, even if the connection had failed."""
+        """Close the connection by plan: from now on no ticks are due to this user, even if it had failed before."""
         if self.connection is not None:
             self.connection.close()
             self.worker.excuse(self.connection)
 
     def go_home(self) -> NoReturn:
-        """End this user's part in the run."""
+        """Stop this user."""
         raise StopUser
 
     def rest(self, seconds: float) -> None:
@@ -87,7 +87,7 @@ class SnakeUser(User):
         gevent.sleep(seconds)
 
     def stop_reading(self) -> None:
-        """Leave everything that the server sends in the buffers."""
+        """Stop reading: what the server sends stays in the buffers."""
         if self.connection is not None:
             self.worker.stop_reading(self.connection)
 
@@ -96,28 +96,28 @@ class SnakeUser(User):
         self.worker.wait_for_stage(stage, outside=self.connection is None)
 
     def greeting(self) -> bytes:
-        """Return the first message: who we are."""
+        """Return the first message, which tells the server this user's name."""
         return msgspec.json.encode(["new_player", self.worker.name_of(self.number)])
 
     def listens(self) -> bool:
-        """Return whether this kind of user looks into the messages it gets."""
+        """Return whether :meth:`on_text` is to be called with this user's messages."""
         return False
 
     def on_text(self, n: int, text: bytes, arrival_us: int) -> None:
-        """Look into a message: that of tick ``n``, or (n is -1) another. Called in the hub: never wait here."""
+        """Handle a message: that of tick ``n``, or (n is -1) another. Called in the hub, so it must not wait."""
 
     def on_stop(self) -> None:
-        """Close the connection, when Locust says so, or the user has gone home: what was due to it before still is."""
+        """Close the connection, when Locust or the user itself stops: ticks due to it before still are."""
         if self.connection is not None:
             self.connection.close()
 
 
 class SnakePlayer(SnakeUser):
-    """Sees the field, and has a snake on it now and then."""
+    """Sees the field, and can have a snake on it."""
 
     abstract = True
     boards: ClassVar[defaultdict[str | None, Board]] = defaultdict(Board)
-    """One a room: all in it see the same."""
+    """One board per room, as all in it see the same."""
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
@@ -128,13 +128,13 @@ class SnakePlayer(SnakeUser):
             self._keys = KeyWatch(self.worker.speed)
 
     def join(self) -> None:
-        """Ask for a snake, at most once a second: a game that is full says so each time."""
+        """Ask for a snake, at most once a second: a full game answers each time with an error."""
         if self.connection is not None and now_us() - self._asked_us > 1_000_000:
             self._asked_us = now_us()
             self.connection.send_text(b'["join"]')
 
     def press(self, key: int) -> None:
-        """Press a key, by its code; how long it takes until the turn is seen is measured."""
+        """Press a key, by its code, and measure how long it takes until the turn is seen."""
         if self.connection is None:
             return
         self._keys.press(DIRECTIONS[key], now_us(), self.board.last_n)
@@ -145,7 +145,7 @@ class SnakePlayer(SnakeUser):
         return self.player_id in self.board.heads
 
     def way_on(self, seconds: float, whim: float) -> int | None:
-        """Return the key to press so that the snake lives ``seconds`` longer, or on a ``whim`` (0 to 1), or None."""
+        """Return the key that the snake needs to live ``seconds`` longer, or one with probability ``whim``, or None."""
         if self.player_id is None:
             return None
         cells = math.ceil((seconds + 2 / self.worker.tick_rate_hz) * self.worker.speed)  # a key takes a tick or two
@@ -155,11 +155,11 @@ class SnakePlayer(SnakeUser):
         return key
 
     def listens(self) -> bool:
-        """Return True: players look where they are going."""
+        """Return True: players need the field."""
         return True
 
     def on_text(self, n: int, text: bytes, arrival_us: int) -> None:
-        """Learn who one is, what the field looks like, and whether the snake has turned."""
+        """Find out the player's id, what the field looks like, and whether the snake has turned."""
         if n < 0 and self.player_id is None:
             self.player_id = _player_id(text)
         self.board.take(n, text)
@@ -177,7 +177,7 @@ class EchoUser(SnakeUser):
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        self.room = f"echo{self.number}"  # a room of ours, whose ticks are what this user sends
+        self.room = f"echo{self.number}"  # a room in our accounts only, whose ticks are this user's messages
         self._n = 0
         self._period_us = round(1e6 / self.options.echo_rate_hz) if self.options.echo_rate_hz else 0
         self._pad = "." * max(0, self.options.echo_bytes - ECHO_HEAD_BYTES)
@@ -193,9 +193,9 @@ class EchoUser(SnakeUser):
         return self.connection.open(self.options.connect_timeout_s)
 
     def keep_sending(self) -> None:
-        """Send at the rate that was asked for, whatever comes back (an open loop); or when the last came back."""
+        """Send at the rate that was asked for, whatever comes back (open loop), or each when the last came back."""
         if self._period_us and self.connection is not None:
-            # Spread over the period by the golden ratio, as the server's rooms are.
+            # Users are spread over the period by the golden ratio, as the server's rooms are.
             phase_us = int(self._period_us * (self.number * 0.6180339887498949 % 1))
             self.worker.pacer.pace(now_us() + phase_us, self._period_us, self._send)
         elif self.connection is not None:
@@ -238,5 +238,5 @@ def _player_id(text: bytes) -> int | None:
 
 
 def forget_boards(**_: Any) -> None:
-    """Begin a new run: rooms of the last one are gone."""
+    """Forget the boards of the last run, whose rooms are gone."""
     SnakePlayer.boards.clear()

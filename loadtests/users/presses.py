@@ -1,8 +1,8 @@
 """
-From a key to the turn that it makes: which turn belongs to which key.
+Measures the time from a key to the turn that it causes: tells which turn belongs to which key.
 
-A turn is taken with the snake's next move, so one that was asked for before may come first; and the rules drop keys
-(two that wait already, something in the way). Knows nothing of connections or clocks.
+A snake turns with its next move, so the turn of an earlier key may come first; and the server's rules drop keys (two
+are waiting already, something is in the way).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from loadtests.users.board import Direction, Head
 
 LOST_KEY_US, LOST_KEY_MOVES = 2_000_000, 4
-"""A key that shows no turn for so long, and for so many moves, was dropped."""
+"""A key without a turn for so many microseconds, and so many moves, was dropped."""
 
 
 class KeyWatch:
@@ -21,13 +21,13 @@ class KeyWatch:
 
     def __init__(self, speed: float) -> None:
         self._lost_us = max(LOST_KEY_US, 1_000_000 * LOST_KEY_MOVES / speed)
-        self._pressed_us = 0  # 0: no key on its way
-        self._seen_n = 0  # up to this tick no turn can be that key's
+        self._pressed_us = 0  # 0: no key waits for its turn
+        self._seen_n = 0  # turns up to this tick can't be that key's
         self._wanted: Direction = (0, 0)
-        self._others = 0  # turns that came first
+        self._others = 0  # other turns that came first
 
     def press(self, direction: Direction, now_us: int, n: int) -> None:
-        """Note a key that is pressed now, behind tick ``n``; unless another is on its way."""
+        """Note a key that is pressed now, after tick ``n``, unless another one waits for its turn."""
         if not self._pressed_us or now_us - self._pressed_us > self._lost_us:
             self._pressed_us, self._seen_n, self._wanted, self._others = now_us, n, direction, 0
 
@@ -40,7 +40,7 @@ class KeyWatch:
         elif self._seen_n < head.turned_n <= n:
             self._seen_n = head.turned_n
             took_us, is_it = arrival_us - self._pressed_us, head.direction == self._wanted
-            # One turn may have waited before it. Behind two that are not it, it was dropped: a later key's is not its.
+            # One earlier turn may come first. After two others the key was dropped: such a turn later is another key's.
             if is_it or self._others:
                 self._pressed_us = 0
             self._others += 1
