@@ -1,8 +1,4 @@
-"""
-Who else had the cores of a run, and what quotas held it back, from what was sampled at both ends of its window.
-
-Reads nothing itself.
-"""
+"""Computes what others took of a run's cores, and how far CPU quotas held it back, from samples around its window."""
 
 from __future__ import annotations
 
@@ -34,27 +30,27 @@ class CoreUses:
 
 
 def throttled(run: MeasuredRun, whole: WorkerRecord) -> dict[Literal["server", "generator"], list[Quota]]:
-    """Return what quotas held back; what of the server can't be seen from here it says itself."""
+    """Return the quotas that held the server and the generator back; the server's own word where we can't see."""
     server = run.server_throttled
     if not server and run.before is not None and run.after is not None:
         server = Between(run.before, run.after).throttled()
-    # Workers in one group are held back together: of each group the worker that saw most of it.
+    # Workers in one group are held back together: take the one that saw most of it.
     generator = {quota.group: quota for quota in sorted(whole.throttled, key=lambda quota: quota.throttled_us)}
     return {"server": server, "generator": list(generator.values())}
 
 
 def foreign_percent(use: CoreUse | None) -> float | None:
-    """Return what others took of some cores; None where it is not known whether they did."""
+    """Return the percentage of some cores that others took; None where it is not known."""
     return None if use is None or is_open(use) else use.foreign_percent
 
 
 def is_open(use: CoreUse) -> bool:
-    """Return whether what is nobody's that is known may be others' or what nobody is charged with."""
+    """Return whether unassigned CPU time may be others', or only what no process is charged with."""
     return use.is_bound and LIMITS.foreign_percent < (use.foreign_percent or 0) <= LIMITS.uncharged_percent
 
 
 def core_uses(run: MeasuredRun, server: ServerFigures) -> CoreUses:
-    """Return what the measured cores did besides; a host's workers are known to each other's cores."""
+    """Return what the measured cores did besides; all workers of a host count as known on each of its cores."""
     its = set(run.server_cpus or ())
     its_s = None if server.cpu_percent is None else server.cpu_percent / 100
     here = run.base.boot_id if run.base is not None and run.server_is_here else None
@@ -80,20 +76,20 @@ def core_uses(run: MeasuredRun, server: ServerFigures) -> CoreUses:
     known = None
     if its_s is not None:
         beside_s = sum(part.figures.cpu_s for part in run.parts if part.boot_id == here and set(part.cpus) & its)
-        # What was sampled over the window alone was done at the same rate shortly before and after it.
+        # Known for the window only, and taken to be at the same rate between the samples around it.
         share = its_s + _probes_s(run, its) + beside_s / run.duration_s
         known = Known((run.closed.at_s - run.opened.at_s) * share, _pids(run, here))
     return CoreUses(use_between(run.opened, run.closed, sorted(its), known), generator)
 
 
 def _probes_s(run: MeasuredRun, cpus: set[int]) -> float:
-    """Return how much of a second the drift probes on some cores took."""
+    """Return how many CPU seconds per second the drift probes on some cores took."""
     return sum(gap.cpu_s for gap in run.gaps if gap.cpu in cpus) / run.duration_s
 
 
 def _pids(run: MeasuredRun, boot_id: str | None) -> set[int] | None:
     """
-    Return the processes of the run on a host; of the conductor's only where the server is there, too.
+    Return the pids of the run's processes on a host; the conductor's only where the server is there, too.
 
     None where the server is one of them, and it is not known which.
 

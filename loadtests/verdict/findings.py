@@ -13,38 +13,38 @@ class ValidityLimits:
     """All thresholds, in one place; every report prints them."""
 
     steal_percent: float = 5.0
-    """Of one measured core."""
+    """Time that the hypervisor took, of one measured core."""
     foreign_percent: float = 3.0
     """CPU of others on the server's cores (a reason) or on the generator's (a warning)."""
     uncharged_percent: float = 10.0
-    """Where not all processes can be told: the work of others, when more of the server's cores is not the server's."""
+    """Where not all processes can be seen: if more of the server's cores is not the server's, it counts as others'."""
     clock_step_us: int = 1000
     coalesced_percent: float = 1.0
     coalesced_frames: int = 2
-    """As many may be chance, however few frames there were."""
+    """So many may be chance, however few frames there were."""
     generator_percent: float = 80.0
-    """Of one core."""
+    """CPU of the busiest worker, of one core."""
     lag_ms: float = 1.0
     """p99 of the hub's lag where a frame's time is that of its read."""
     lag_periods: float = 0.5
     """p99 of the hub's lag in periods, where the kernel stamps: then lag is no error, until frames pile up."""
     warm_up_percent: float = 20.0
-    """How far the p50 at the end of the warm-up may be off that of the run's first two seconds; more if the run's own
-    changes by more from two seconds to the next in its second half."""
+    """How far the p50 at the end of the warm-up may be off that of the window's first two seconds; more if the window's
+    own changes by more from two seconds to the next in its second half."""
     warm_up_large_percent: float = 50.0
-    """A difference of less counts if the first two seconds are as far off the middle of the rest, the same way."""
+    """A smaller difference counts only if it goes on, from the first two seconds to the middle of the rest."""
     warm_up_floor_us: int = 200
     """Below this the difference is the machine's own and no sign of a cold server."""
     unstamped_percent: float = 0.1
-    """Frames that the kernel did not stamp, up to which we call all stamped."""
+    """Up to so many frames without a kernel timestamp, all count as stamped."""
     gapped_percent: float = 5.0
-    """Of the due times: gaps of the server's core that can have touched no more leave the middle of the times alone."""
+    """Share of due times: gaps of the server's core that touched no more do not move the p50s."""
     core_gap_periods: float = 0.5
     """The longest wait of a drift probe on the server's cores, in periods."""
     beyond_times: float = 1.5
-    """Times the time that was taken from the server's core, beyond which ticks that did not come are its own fault."""
+    """Ticks that did not come beyond so many times the time taken from the server's core are the server's fault."""
     beyond_percent: float = 2.0
-    """And so many more, of the ticks: the last of a stretch that was taken is late by part of a period."""
+    """And so many more, in percent of the ticks: the last of a stretch that was taken is late by part of a period."""
     concurrency_percent: float = 10.0
     """How far a closed loop may be off Little's law."""
 
@@ -61,30 +61,30 @@ class Findings:
     received: int
     missing: int
     expected: int
-    """Of all groups."""
+    """Frames that should have been received, of all groups."""
     coalesced: int
     generator_cpu_percent: float
-    """Of the worker that took most."""
+    """CPU of the worker that took most, of one core."""
     lag_p99_ms: float | None
-    """Of the worker whose hub lagged most."""
+    """The hub's lag in the worker where it was largest."""
     steal_percent: float | None
     core_gap_ms: float | None
     """The longest that a drift probe on one of the server's cores had to wait."""
     gapped_percent: float = 100.0
-    """Of the due times: those that gaps of more than half a period can have touched, at most."""
+    """Share of the due times that gaps of more than half a period can have touched, at most."""
     core_gap_outranks: bool = True
-    """The probe comes before whatever the server does there: it is no arm's fault that it waited."""
+    """The probes had a higher priority than the server: it is not the server's fault if they waited."""
     unwatched_cpus: list[int]
     """Cores that the server may run on and that no drift probe watched, though they are ours."""
     foreign_server_percent: float | None
     foreign_generator_percent: float | None
     unassigned_percent: float | None = None
-    """What of the server's cores was not the server's by its own count, where it is not known whose it was, or
+    """The part of the server's cores that was not the server's by its own count, where it is not known whose it was, or
     whether it was anybody's."""
     others: str = ""
     """Connections of the server that are not the run's, in words; empty without any."""
     throttled: str = ""
-    """Whom quotas of CPU time held back in the window, and for how long, in words; empty where they did not."""
+    """Who was held back by CPU quotas in the window, and for how long, in words; empty if nobody was."""
     shared_cpus: list[int]
     """Cores that both the server and the generator may run on."""
     clock_step_us: int
@@ -96,24 +96,24 @@ class Findings:
     not_started: int
     """Users that were asked for, and that Locust did not start."""
     left_early: int
-    """Connections of users that Locust stopped before the end, though their story goes on."""
+    """Connections of users that Locust stopped before the end of their scenario."""
     lost_workers: list[str]
     stretch_p50_us: list[int]
     """p50 lateness of the last two seconds of the warm-up, then of each two seconds of the window; empty where the
     scenario changes the load when the window opens."""
     server_unknown: bool
-    """It has no /stats of ours."""
+    """The server has no /stats of ours."""
     why_unknown: str = ""
-    """What is wrong with what it has, in a few words."""
+    """What is wrong with its /stats, in a few words."""
     doubts: str = ""
-    """What it says in /stats that is not believed, in words; empty without any."""
+    """What it states in /stats and is not believed, in words; empty without any."""
     stats_lost: bool
-    """It had, and did not answer for them after the window."""
+    """The server had /stats, and did not answer for them before or after the window."""
     stats_late_ms: float
-    """How far into the window its first answer was."""
+    """How far into the window the answer for its start was given, 0 if before."""
     same_host: bool
     same_boot: bool = False
-    """It states our boot id."""
+    """The server states our boot id."""
     clock_uncertainty_us: int | None
     negative_deliveries: int
     concurrency: tuple[float, float] | None
@@ -129,17 +129,17 @@ class Findings:
     told: str
     """Texts of ``error`` commands."""
     bots: int = 0
-    """Of the server's own in each room, as it says."""
+    """The server's own players in each room, as it says."""
     due: int = 0
-    """Due times of all who were asked for, as :attr:`~loadtests.account.counts.Accounts.due`; none in old evidence."""
+    """As :attr:`~loadtests.account.counts.Accounts.due` of the main group; 0 in old evidence."""
     not_come: str = ""
-    """What became of those that brought nothing, in words; empty without any."""
+    """Why ticks of these did not come, in words; empty without any."""
     not_come_percent: float = 0.0
     longest_silence_ms: float = 0.0
     taken_percent: float | None = None
-    """Of the server's core in the window: stolen, or taken by other processes, as far as is known."""
+    """Share of the server's core that was stolen or taken by other processes, as far as is known."""
     stats_lost_why: str = ""
-    """What kept the server from answering for them."""
+    """Why the server did not answer for its /stats."""
 
     @classmethod
     def from_evidence(cls, evidence: dict[str, Any]) -> Self:

@@ -1,4 +1,4 @@
-"""A run that is over, as it is summarised: what was asked for, what the server told, what each worker measured."""
+"""All that is known of a run that is over, for its summary: its options, the server's /stats, each worker's record."""
 
 from __future__ import annotations
 
@@ -34,36 +34,36 @@ class MeasuredRun:
     doubts: list[str] = field(default_factory=list)
     """What else the server answered that is no /stats of ours."""
     server_is_here: bool
+    """Whether it is on the conductor's host, whose cores can be seen."""
     server_pids: set[int] | None
-    """Its process, and all that come from it, by our numbers; None where it can't be told which it is."""
+    """The pids, as seen from here, of the server and its descendants; None where it is not known which they are."""
     own_pids: set[int]
-    """The conductor's process, and all that come from it: workers in it or beside it, drift probes."""
+    """The pids of the conductor and its descendants: workers and drift probes."""
     server_throttled: list[Quota]
-    """What quotas of CPU time held back of that process in the window, as far as it shows from outside."""
-    """On the conductor's host, whose cores are known."""
+    """How far CPU quotas held the server's process back in the window, as far as can be seen from here."""
     open_before: int
-    """Our connections that may have been open for the server when it answered for ``before``, as the next."""
+    """Our connections that the server may have had open when it answered for ``before``; next, for ``after``."""
     open_after: int
     knocks: int
-    """Connections of ours behind ``base`` that were no user's."""
+    """Connections of ours after ``base`` that were no user's."""
     opened: MachineSample | None
     closed: MachineSample | None
     gaps: list[CoreGap]
     parts: list[WorkerRecord]
     users: int
-    """That were started."""
+    """Users that were started."""
     lost_workers: list[str]
     stats_lost_why: str = ""
     """Why the server did not answer for ``before`` or ``after``."""
 
     @property
     def duration_s(self) -> float:
-        """How long the window was."""
+        """The length of the window."""
         return len(self.window) / US_A_SECOND
 
     @property
     def server_is_known(self) -> bool:
-        """Its /stats tell what it did in the window."""
+        """Whether its /stats tell what it did in the window."""
         return self.before is not None and self.after is not None
 
     @property

@@ -1,7 +1,7 @@
 """
-Who else was on the server: connections that are not this run's, as far as the server counts all and we count ours.
+Counts the connections on the server that are not this run's: all that the server counts, less our own.
 
-Never more than there were: of ours, those count that may still be open for the server.
+The result is never too high: each of ours that the server may still have open is taken off.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def others_of(run: MeasuredRun, whole: WorkerRecord) -> OtherConnections | None:
-    """Return the others; None where the server does not tell."""
+    """Return the connections of others; None where the server does not tell."""
     base, before, after = run.base, run.before, run.after
     if base is None or before is None or after is None or run.lost_workers:
         return None
@@ -37,7 +37,7 @@ def _came(base: ServerStats, after: ServerStats, ours: int) -> int | None:
 
 
 def others_in_words(others: OtherConnections | None, server: ServerFigures) -> str:
-    """Say who they were, and which figures are theirs, too; empty without any."""
+    """Say how many there were, and which figures include them; empty without any."""
     if others is None or not (others.before or others.after or others.came):
         return ""
     came = (

@@ -1,8 +1,8 @@
 """
-Which figures a reason against a run leaves alone: what stole the server's time did not change how much memory it took.
+The figures that stay good although a reason speaks against the run: stolen CPU time, say, does not change memory.
 
 One table, by the name of the check in :mod:`loadtests.verdict.validity`. A reason that is not here spoils every figure
-of the run, and so does every figure that no row names: new ones are doubted until somebody has thought about them.
+of the run, and a figure that no row names is spoiled by every reason: new figures are doubted until somebody decides.
 """
 
 COUNTS = (
@@ -14,21 +14,21 @@ COUNTS = (
     "connections.closed_early",
 )
 """
-Of what was sent, what came: a server that got its core late sends late, and all the same.
+What came of what was sent: a server that gets its core late sends late, but sends.
 
-Not among them is how many got in or how many ticks there were: a server that has no time skips due times, and with a
+How many connected, or how many ticks there were, is not among them: a server without time skips due times, and with a
 tick budget it refuses newcomers.
 """
 WEIGHED = ("server.rss_per_connection_bytes", "generator.rss_per_connection_bytes")
-"""By connections that come when the window is over."""
+"""Found after the window, by connections made for it."""
 MEMORY = ("server.rss_bytes", "generator.rss_bytes", *WEIGHED)
 CPU = ("server.cpu_percent", "server.cpu_us_per_frame", "generator.cpu_percent", "generator.us_per_frame")
-"""Spoiled by whatever shares a core, though not in time: caches are shared, and some kernels charge stolen time."""
+"""Whatever shares a core spoils them: caches are shared, and some kernels charge stolen time to the process."""
 SERVERS_OWN = ("server.skipped_ticks", "server.ticks")
-"""What the server says of its ticks."""
+"""What the server says of its own ticks."""
 
 BEYOND_THE_MACHINE = ("ticks_came", "longest_silence_ms")
-"""What no time that was taken from the server accounts for, where far more did not come than that."""
+"""Good where far more ticks did not come than the time that was taken from the server can account for."""
 THE_MIDDLE = (
     "tick_lateness_ms.p50",
     "delivery_ms.p50",
@@ -36,10 +36,10 @@ THE_MIDDLE = (
     "server.cpu_us_per_frame",
     "generator.us_per_frame",
 )
-"""What a gap or two do not move, that touched a few of the ticks: they decide tails, and how many ticks came."""
+"""Not moved by a gap or two that touched few of the ticks: gaps decide tails, and how many ticks came."""
 TIME_WAS_TAKEN = (*COUNTS, *MEMORY)
 READ_LATE = (*COUNTS, *MEMORY, *SERVERS_OWN, "ticks_came")
-"""The generator saw late what came in time. Its reads wake less often then, which saves the server CPU a frame."""
+"""The generator read late what came in time. It reads less often then, which saves the server CPU per frame."""
 
 SPARED: dict[str, tuple[str, ...]] = {
     "_throttled": TIME_WAS_TAKEN,

@@ -1,4 +1,4 @@
-"""From the parts of a run that is over to its summary and the verdict on it. Reads no clock, waits for nothing."""
+"""Makes the summary of a run that is over, with the verdict on it, from the records of its workers."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 
 def summarise(run: MeasuredRun) -> LoadSummary:
-    """Return everything that was measured."""
+    """Return the summary: everything that was measured, and whether it is valid."""
     whole = merged(run.parts)
     main = whole.main
     server, doubts = _server(run, whole)
@@ -90,14 +90,14 @@ def _iso(at_us: int) -> str:
 
 
 def _tick_rate_hz(run: MeasuredRun, whole: WorkerRecord) -> float | None:
-    """Return the server's rate, as it says or, where it does not or its due times have another, as these have it."""
+    """Return the rate that the server states; if it states none, or a wrong one, that of its due times."""
     if run.base is not None and run.options.scenario.path is None and not _rate_doubts(run, whole):
         return run.base.tick_rate_hz
     return round(US_A_SECOND / whole.period_us, 3) if whole.period_us else None
 
 
 def _rate_doubts(run: MeasuredRun, whole: WorkerRecord) -> list[str]:
-    """Return what is not believed of the rate that the server states."""
+    """Return why the rate that the server states is not believed, empty if it is."""
     if run.base is None or run.options.scenario.path is not None or not whole.period_us:
         return []
     stated_hz, seen_hz = run.base.tick_rate_hz, US_A_SECOND / whole.period_us
@@ -222,10 +222,10 @@ def _cpu_percent(part: WorkerRecord) -> float:
 def _server(run: MeasuredRun, whole: WorkerRecord) -> tuple[ServerFigures, list[str]]:
     """Return what the server says of itself, and what of it is not believed."""
     if run.base is None or run.before is None or run.after is None:
-        return ServerFigures(skipped_ticks=sum(whole.unseen.values())), []  # as far as it shows
+        return ServerFigures(skipped_ticks=sum(whole.unseen.values())), []  # as far as can be seen
     others = others_of(run, whole)
     alone = others is None or not (others.before or others.after or others.came)
-    is_echo = run.options.scenario.path is not None  # which are no ticks
+    is_echo = run.options.scenario.path is not None  # whose messages are no ticks
     embraced = run.before.now_us <= run.window.start and not is_echo
     at_least = whole.received if embraced else 0
     frames = Frames(whole.received / run.duration_s, are_all=alone, are_ticks=not is_echo, at_least=at_least)
@@ -341,20 +341,20 @@ def _findings(
 
 
 def _gapped_percent(run: MeasuredRun, rate_hz: float | None) -> float:
-    """Return how many of the due times the gaps of more than half a period on the server's cores can have touched."""
+    """Return the percentage of due times that gaps of over half a period on the server's cores can have touched."""
     if not rate_hz:
         return 100.0
     period_us = US_A_SECOND / rate_hz
     touched = 0
     for gap in run.gaps:
         (short,) = gap.lateness.counts_up_to([int(LIMITS.core_gap_periods * period_us)])
-        # Each was as long as the longest at most, and a tick that was due shortly before it may have been late by it.
+        # Each was at most as long as the longest, and also touched a tick that was due shortly before it.
         touched += (gap.lateness.count - short) * (math.ceil(gap.max_gap_us / period_us) + 1)
     return min(100.0, 100 * touched / (len(run.window) / period_us))
 
 
 def _taken_percent(run: MeasuredRun, uses: CoreUses) -> float | None:
-    """Return how much of the server's core others had, by what the system or a probe on it says: the more of both."""
+    """Return the percentage of the server's core that others had, by the system or by its probe: the larger one."""
     probes = [100 * gap.lateness.total_us / len(run.window) for gap in run.gaps]
     if uses.server is not None:
         probes.append(uses.server.steal_percent + (uses.server.foreign_percent or 0))
@@ -362,7 +362,7 @@ def _taken_percent(run: MeasuredRun, uses: CoreUses) -> float | None:
 
 
 def _not_come(main: Accounts) -> str:
-    """Say what became of the due times that brought nothing, in words; empty where all came."""
+    """Say in words why ticks that were due did not come; empty where all came."""
     parts = (
         (main.skipped, "at due times that the server skipped"),
         (main.missing, "sent, as far as is known, and missing"),
@@ -373,9 +373,9 @@ def _not_come(main: Accounts) -> str:
 
 def _slow_skips(server: ServerFigures, whole: WorkerRecord, others: list[Accounts]) -> int | None:
     """
-    Return how many frames the server skipped for ``others`` than those who stall by plan.
+    Return how many frames the server skipped for ``others``, the connections that do not stall by plan.
 
-    It does not say for whom; but what it skipped for one of them is missing there, beside the ticks that were lost.
+    It does not say for whom; but what it skipped for one of them is missing there, and lost ticks are taken off.
 
     """
     if server.slow_skips is None or STALLED not in whole.groups or not whole.groups[STALLED].connected:

@@ -1,8 +1,8 @@
 """
-The instrument doubts itself: whether the numbers of a run can be trusted, and why not, in words.
+Judges whether the numbers of a run can be trusted, and says in words why not.
 
 A reason says that they cannot; a warning names something that was found although they stand. What the server does
-(refuse, close, be late) is a result and never a reason. Knows only the findings that it is handed.
+(refuse, close, be late) is a result and never a reason.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from loadtests.verdict.spared import BEYOND_THE_MACHINE, SPARED, THE_MIDDLE
 from shared.measure.summary import Validity
 
 FULL = "Maximum players reached"
-"""What the protocol has a server say to whom it gives no snake."""
+"""The protocol's error text for a client that gets no snake."""
 
 Doubt = Callable[[Findings, ValidityLimits], str | None]
 """
-Returns what it objects to, None where all is well.
+A check: returns its objection in words, None where all is well.
 
-What a reason leaves alone stands in :mod:`loadtests.verdict.spared`.
+Which figures a reason leaves alone is in :mod:`loadtests.verdict.spared`.
 """
 
 
@@ -44,13 +44,13 @@ def judge(findings: Findings, limits: ValidityLimits = LIMITS) -> Validity:
 
 
 def is_saturated(findings: Findings, limits: ValidityLimits = LIMITS) -> bool:
-    """Return whether the generator itself was at its end."""
+    """Return whether the generator itself was saturated."""
     is_behind = _coalesced(findings) > limits.coalesced_percent and findings.coalesced > limits.coalesced_frames
     return findings.generator_cpu_percent > limits.generator_percent or is_behind
 
 
 def limits_in_words(limits: ValidityLimits = LIMITS) -> list[tuple[str, float]]:
-    """Return all thresholds by name."""
+    """Return the name and value of each threshold."""
     return [(limit.name, getattr(limits, limit.name)) for limit in fields(limits)]
 
 
@@ -274,13 +274,13 @@ def _cold(found: Findings, limits: ValidityLimits) -> str | None:
     if len(found.stretch_p50_us) < 2:
         return None
     warm_us, first_us, *later = found.stretch_p50_us
-    # Some arms change to and fro: what they do all the time is no sign of a cold start.
+    # Some servers go up and down all the time: that is no sign of a cold start.
     own = [first_us, *later][len(later) // 2 :]
     fluctuation_us = max((abs(new - old) for old, new in pairwise(own)), default=0)
     limit_us = max(limits.warm_up_floor_us, limits.warm_up_percent / 100 * first_us, fluctuation_us)
     if abs(warm_us - first_us) <= limit_us:
         return None
-    # A small difference may be the machine's: it counts if it goes on into the window.
+    # A small difference may be the machine's: it counts only if it goes on into the window.
     is_large = max(warm_us, first_us) > (1 + limits.warm_up_large_percent / 100) * min(warm_us, first_us)
     if later and not is_large and not _goes_on(warm_us - first_us, first_us - median(later), limit_us):
         return None
@@ -291,7 +291,7 @@ def _cold(found: Findings, limits: ValidityLimits) -> str | None:
 
 
 def _goes_on(change_us: float, next_us: float, limit_us: float) -> bool:
-    """Return whether the change behind the first two seconds is as large as the one before, and in its direction."""
+    """Return whether the change after the first two seconds is also large, and in the same direction."""
     return abs(next_us) > limit_us and (change_us > 0) == (next_us > 0)
 
 
@@ -393,13 +393,13 @@ def _told(found: Findings, _: ValidityLimits) -> str | None:
 
 
 MACHINE: tuple[Doubt, ...] = (_throttled, _steal, _core_gap, _foreign_on_server, _large_clock_step)
-"""What no server and no generator can cause: such a run may be made again."""
+"""Faults of the machine that no server and no generator can cause: such a run may be repeated."""
 
 GAPS: tuple[Doubt, ...] = (_core_gap, _core_gap_beside_the_server)
-"""Of which it is known how many ticks they can have touched."""
+"""Reasons of which it is known how many ticks they can have touched."""
 
 TAKES_TIME: tuple[Doubt, ...] = (_steal, _core_gap, _core_gap_beside_the_server, _foreign_on_server)
-"""Of which it is known how much time of the server's core they took."""
+"""Reasons of which it is known how much time of the server's core they took."""
 
 GENERATOR: tuple[Doubt, ...] = (
     _coalesced_frames,
@@ -412,7 +412,7 @@ GENERATOR: tuple[Doubt, ...] = (
     _left_early,
     _lost_workers,
 )
-"""What says that the instrument was at its end, whatever brought it there."""
+"""Signs that the generator was at its limit, whatever the cause."""
 
 REASONS: tuple[Doubt, ...] = (
     *MACHINE,
