@@ -68,7 +68,7 @@ def _from_wire(blank: Any, wire: Any) -> Any:
 
 @dataclass(slots=True)
 class Accounts(Additive):
-    """The counts of one group of connections."""
+    """The counts of one group of connections; all histograms are in microseconds."""
 
     requested: int = 0
     """Connections that were begun."""

@@ -312,7 +312,7 @@ class Recorder:
         self._deliveries.close()
 
     def close(self) -> None:
-        """Let go of what is kept on disk."""
+        """Delete what is kept on disk."""
         self._deliveries.close()
 
     def _ticks_in(self, connection: int, gap: Gap) -> Iterable[tuple[int, int, int]]:

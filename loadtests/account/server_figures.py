@@ -1,5 +1,5 @@
 """
-Computes what a server did between two answers of its /stats, and leaves out what it states and cannot be.
+Computes what a server did between two answers of its /stats, without values that are impossible.
 
 All arithmetic on a server's numbers is done here: whatever it answers, no figure is below zero, and what is not
 believed is named in words.

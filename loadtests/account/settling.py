@@ -68,7 +68,7 @@ class Settlement:
         rooms: by their number.
         accounts: of the groups, by their number.
         stages: when each part of the window begins, and its accounts; none where it has no parts.
-        period_us: between due times, for rooms that do not tell; 0 if nobody knows.
+        period_us: between due times, for rooms whose ticks do not show it; 0 if it is not known.
         end_us: when we stopped waiting, on the clock of arrivals.
         ahead_us: how far the server's clock is ahead of that clock.
 
@@ -118,7 +118,7 @@ class Settlement:
             for due, missed in zip(self._due, self._missed, strict=True)
         ]
 
-    # Inside
+    # Connections that got ticks
 
     def _settle_gap(self, connection: int, gap: Gap, late: Collection[int]) -> None:
         due = self._due[self._of.room[connection]]
@@ -159,7 +159,7 @@ class Settlement:
             silence_us = max(silence_us, quiet_us - max(last_us, self._window.start))
         self._keep_silence(connection, silence_us)
 
-    # Outside
+    # Connections that never got one
 
     def _settle_outside(self, connection: int) -> None:
         """Account for what was due to a connection that never got a tick."""
@@ -180,7 +180,7 @@ class Settlement:
         accounts.longest_silence_us = max(accounts.longest_silence_us, silence_us)
 
     def _count(self, connection: int, kind: Kind, rows: NDArray[np.int64], until_us: int) -> None:
-        """Count due times that brought a connection no frame; ``until_us`` is up to when they are late."""
+        """Count due times that brought a connection no frame, with their lateness at ``until_us``."""
         if not len(rows):
             return
         number = self._of.room[connection]

@@ -35,19 +35,19 @@ class WorkerRecord:
     pid: int
     boot_id: str | None
     same_host: bool
-    """The server is on this worker's host, or is taken to be."""
+    """Whether the server is on this worker's host, or is taken to be."""
     cpus: list[int]
     duration_s: float
     """Between the two samples of CPU."""
     before: MachineSample | None
-    """Taken before the window, as the next behind it."""
+    """Taken before the window; ``after`` is taken after it."""
     after: MachineSample | None
     own_cpu_s: float
     """CPU time of this process between the two."""
     throttled: list[Quota]
     """How far CPU quotas held this process back, from the opening of the window until all frames had come."""
     rss_bytes: int
-    """When the window opened."""
+    """Memory of this process when the window opened."""
     clock_step_us: int
     clock_uncertainty_us: int | None
     rooms: list[str]

@@ -118,7 +118,7 @@ class Connection:
         self.index = index
         self.on_text = on_text
         self.ticking = False
-        """The first tick frame has arrived, and neither side has begun to close."""
+        """Whether the first tick frame has arrived and neither side has begun to close."""
         self._handshake: ClientHandshake | None = ClientHandshake(target, os.urandom(16))
         self._address = address
         self._greeting = greeting
@@ -127,7 +127,7 @@ class Connection:
         self._latest = latest
         self._settled: Event | None = Event()  # the first tick frame, or the end
         self._over = Event()
-        self._leaving_us = 0  # since when we want to leave
+        self._leaving_us = 0  # when we began to close; 0 before
         self._upgraded = False
         self._plain = False  # what is read next begins a frame, and ticks have come before
         self._partial = bytearray()  # the beginning of a frame

@@ -31,7 +31,7 @@ class Ending:
 
     fate: Fate
     why: str
-    """In words that can be counted."""
+    """In words without variable parts, so that equal reasons can be counted."""
     at_us: int
     """When, on CLOCK_REALTIME: what was sent later did not reach us."""
     close_code: int | None = None

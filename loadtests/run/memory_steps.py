@@ -35,7 +35,7 @@ steps are trimmed. Of more it can't be told how much of it the users of this run
 """
 
 GENERATOR_PERCENT = 25.0
-"""As :data:`~loadtests.account.memory_slope.WIDEST_PERCENT`, for the workers: frames' logs come and go."""
+"""As :data:`~loadtests.account.memory_slope.WIDEST_PERCENT`, for the workers: their logs of frames come and go."""
 
 NOT_TOLD = "the server has no /stats that tell its memory"
 

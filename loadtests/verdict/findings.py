@@ -119,9 +119,9 @@ class Findings:
     concurrency: tuple[float, float] | None
     """Of a closed loop: its connections, and what Little's law makes of its throughput and mean answer time."""
     unexplained_ticks: int
-    """Due times that were no tick for anybody, where the server does not say whether it skipped them."""
+    """Due times for which nobody got a tick, where the server does not say whether it skipped them."""
     lost_ticks: str
-    """Ticks that came to nobody of a room and that its server did not skip, in words; empty without any."""
+    """Ticks that nobody in a room got, though its server did not skip them, in words; empty without any."""
     refused: str
     closed_early: str
     broken: str
