@@ -71,7 +71,7 @@ def add_arguments(parser: LocustArgumentParser, scenarios: Scenarios) -> None:
             int,
             0,
             "CONNECTIONS",
-            "made after the measured window, to weigh the memory of one; 0: none, 1000: a good number",
+            "connections made after the measured window, to weigh the memory of one; 0: none, 1000: a good number",
         ),
     )
     for flag, kind, default, unit, words in numbers:
