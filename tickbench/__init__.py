@@ -1,1 +1,1 @@
-"""The command line of tickbench: serves, loads, compares, reports. Starts the other packages, never imports them."""
+"""The command line: serve, load, compare, report. It starts servers and load tests as processes, never imports them."""

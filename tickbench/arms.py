@@ -1,9 +1,9 @@
 """
-Arms: what is compared, as people name it. Knows nothing of processes or of what a flag means.
+Read the names of arms, which are the servers that a comparison compares.
 
-``backend[:key=value,...]`` is a backend with what differs from the defaults of ``serve``, where a key is a flag of
-``serve`` without its dashes; ``url=ws://...`` is a server that runs already; any other name is a command line that the
-suite has in its ``[commands]``, with ``{port}`` where the port goes that it shall listen on.
+``backend[:key=value,...]`` is a backend with the settings that differ from the defaults of ``serve``, where a key is a
+flag of ``serve`` without its dashes; ``url=ws://...`` is a server that runs already; any other name is a command line in
+the suite's ``[commands]``, with ``{port}`` in place of the port that it shall listen on.
 """
 
 import re
@@ -18,7 +18,7 @@ from tickbench.target import target_of
 BACKENDS = {"asyncio": "backends.asyncio_server", "gevent": "backends.gevent_server"}
 """Name to module: ``python -m MODULE`` serves."""
 SET_BY_COMPARE = frozenset({"host", "port", "tick-budget", "bots", "seed", "tick-rate", "speed"})
-"""What must be alike in all arms, or belongs to the run: an arm cannot set it."""
+"""Flags that must be the same in all arms, or that the run sets: an arm cannot set them."""
 
 GRAMMAR = "an arm is BACKEND[:KEY=VALUE,...], for example gevent:fanout=naive, or url=ws://HOST:PORT/PATH"
 URL_PREFIX = "url="
@@ -34,9 +34,9 @@ class Arm(Struct, frozen=True):
     """One of :data:`BACKENDS`, or the name of a command, or empty for a URL."""
     settings: tuple[tuple[str, str], ...] = ()
     command: str | None = None
-    """What starts a server that is none of ours."""
+    """The command line that starts a server which is not one of ours."""
     url: str | None = None
-    """Where a server is that runs already."""
+    """The URL of a server that runs already."""
 
     @property
     def name(self) -> str:

@@ -1,5 +1,5 @@
 """
-The command line: finds the verb, and says what is wrong in one line. Knows nothing of what the verbs do.
+The command ``tickbench``: loads and runs the verb that is asked for, and reports what is wrong in one line.
 
 Exit status: 2 for wrong usage, 130 for Ctrl-C, else the verb's.
 """
@@ -32,9 +32,9 @@ VERBS = {
     "doctor": "tickbench.verbs.doctor:doctor",
     "lines": "tickbench.verbs.lines:lines",
 }
-"""Name to where the verb is: only the one that is asked for is imported."""
+"""Verb to ``module:attribute``; only the module of the verb that is asked for is imported."""
 EXTRAS = {"serve": "server", "load": "load", "conformance": "load", "doctor": "load"}
-"""Name to the extra of pyproject.toml that holds what the verb needs; the others need all of them."""
+"""Verb to the extra of pyproject.toml that it needs; the other verbs need :data:`ALL_EXTRAS`."""
 ALL_EXTRAS = "compare"
 USAGE_STATUS = 2
 INTERRUPTED_STATUS = 130
@@ -85,7 +85,7 @@ def main(arguments: list[str] | None = None, commands: Commands | None = None) -
 
 def _run(arguments: list[str] | None, commands: Commands) -> int:
     try:
-        os.getcwd()  # noqa: PTH109 # there is one
+        os.getcwd()  # noqa: PTH109 # raises if the folder is gone
     except OSError as error:
         return complain(f"the working folder is gone ({error.strerror}); cd to one that is there")
     try:
@@ -104,9 +104,9 @@ def _run(arguments: list[str] | None, commands: Commands) -> int:
 
 
 def _naming_variables(command: click.Command) -> click.Command:
-    """Return a verb that names the variables behind a value that is wrong: nobody sees them on the command line."""
+    """Return a verb whose errors name the environment variables that wrong values came from."""
     run = command.callback
-    assert run is not None  # noqa: S101 - a verb does something
+    assert run is not None  # noqa: S101 - every verb has one
 
     @functools.wraps(run)
     def naming(*given: Any, **named: Any) -> Any:
@@ -127,7 +127,7 @@ def complain(message: str) -> int:
 
 
 def _verb_that_lacks(name: str, words: str) -> click.Command:
-    """Return a verb that is listed with the others, and says what it lacks when it is asked for."""
+    """Return a stand-in for a verb whose packages are missing: it is listed, and fails with ``words``."""
 
     def say(**_: Any) -> None:
         raise InputError(words)

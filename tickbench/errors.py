@@ -1,4 +1,4 @@
-"""What can go wrong, by whose fault it is. Knows nothing of how it is shown."""
+"""The exceptions of tickbench: wrong input, a failed run, a failed server, an interrupt by the user."""
 
 
 class InputError(Exception):
@@ -15,14 +15,14 @@ class RunFailedError(Exception):
 
 
 class ServerFailedError(RunFailedError):
-    """The same, and it was the server that failed."""
+    """One run could not be finished because its server failed."""
 
 
 class InterruptedByUserError(BaseException):
     """
     The user asked to stop (``signum``): end the children, keep what is finished.
 
-    Like KeyboardInterrupt, it is no Exception: it can be raised anywhere, and no library shall swallow it.
+    Like KeyboardInterrupt, it is no Exception: it can be raised anywhere, and no ``except Exception`` may swallow it.
 
     """
 
@@ -32,5 +32,5 @@ class InterruptedByUserError(BaseException):
 
     @property
     def exit_status(self) -> int:
-        """The shell's convention for a process that was ended by a signal."""
+        """128 + signum, the shell's convention for a process that was ended by a signal."""
         return 128 + self.signum

@@ -1,4 +1,4 @@
-"""Files that a verb is told to write, and its temporary ones. Knows nothing of what is in them."""
+"""Check that a file can be written before minutes are spent on it, and make temporary folders."""
 
 import tempfile
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from tickbench.errors import InputError
 
 
 def check_file(name: str, file: Path | None) -> None:
-    """Raise :class:`InputError`, before minutes are spent on it, if the file of the flag ``name`` can't be written."""
+    """Raise :class:`InputError` if the file of the flag ``name`` can't be written; None is no file."""
     if file is not None:
         try:
             check_output(name, file)

@@ -1,4 +1,4 @@
-"""What may stand beside rich's markup: text that is none itself, and that no terminal obeys."""
+"""Escape text for rich: markup in it is not interpreted, and no terminal obeys control characters in it."""
 
 from rich.markup import escape as without_markup  # noqa: TID251 - here it is completed
 
@@ -6,5 +6,5 @@ from shared.plain import printable
 
 
 def escape(text: str) -> str:
-    """Return text that is shown as it is, whoever said it."""
+    """Return text that rich shows literally, whoever wrote it."""
     return without_markup(printable(text))

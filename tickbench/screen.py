@@ -1,4 +1,4 @@
-"""What the terminal shows: progress, tables, one line of an error. Knows nothing of what is run, or how."""
+"""What the terminal shows of load runs, comparisons and ``doctor``: progress, tables, objectives."""
 
 import math
 import time
@@ -26,7 +26,7 @@ from tickbench.verdict.counting import is_valid, validity_words
 LEVEL_STYLES = {"ok": "green", "warn": "yellow", "fail": "red"}
 SO_FAR = ("tick_lateness_ms.p50", "tick_lateness_ms.p99", "interval_error_ms.p99", "server.cpu_us_per_frame")
 REFRESH_PER_SECOND = 2
-"""Seldom: it runs on the generator's core."""
+"""Low, since drawing takes time on the generator's core."""
 
 
 class ProgressDisplay:
@@ -50,16 +50,16 @@ class ProgressDisplay:
         self.run_is_at("")
 
     def run_is_at(self, words: str) -> None:
-        """Show what it is about."""
+        """Show what the run is doing now; nothing if ``words`` is empty."""
         self.progress.update(self.task, description=escape(f"{self.now}: {words}" if words else self.now))
 
     def run_ended(self, run: Run) -> None:
-        """Print its figures and move on."""
+        """Print the figures of the run and move the progress on."""
         self.runs.append(run)
         words = f"{self.now or f'run {run.number}'}: {run_line(run)}"
         style = "dim" if run.load is not None and not is_valid(run) else None
         self._show_progress()
-        if not self.console.is_terminal and self.left_s:  # where nothing is shown below it
+        if not self.console.is_terminal and self.left_s:  # no progress is displayed that would say so
             words += f"; about {in_words(self.left_s)} left"
         self.console.print(escape(words), soft_wrap=True, style=style)
 
@@ -102,7 +102,7 @@ class ProgressDisplay:
 
 @contextmanager
 def progress_display(console: Console, suite: Suite, made: Sequence[Run]) -> Iterator[ProgressDisplay]:
-    """Show the progress of a comparison of which ``made`` is there already, until the end of the block."""
+    """Show the progress of a comparison whose runs ``made`` exist already, until the end of the block."""
     display = ProgressDisplay(console, suite, made)
     with Live(display, console=console, transient=True, refresh_per_second=REFRESH_PER_SECOND):
         yield display
@@ -112,7 +112,7 @@ def run_words(suite: Suite, planned: PlannedRun) -> str:
     """Say which run of how many it is, at which attempt, of which part, block and arm."""
     place = place_of(suite, planned)
     which = f"run {place[0]} of {place[1]}" if place is not None else f"run {planned.number}, a search"
-    # Those that ended in a stop do not count, so that there may be more than the suite allows.
+    # Attempts that ended in a stop do not count, so there may be more than the suite allows.
     of_all = f" of {suite.max_attempts}" if planned.attempt <= suite.max_attempts else ""
     attempt = f", attempt {planned.attempt}{of_all}" if planned.attempt > 1 else ""
     part = f"block {planned.block}" if planned.part == BLOCKS else planned.part
@@ -185,7 +185,7 @@ def dimmed(words: str, load: LoadSummary, figure: str) -> str:
 
 
 def group_words(group: GroupFigures) -> str:
-    """Sum up connections that stalled, or left, by plan."""
+    """Sum up a group of connections, such as those that stalled or left by plan."""
     words = f"{group.connections.connected:,} connections, lateness p99 {milliseconds(group.tick_lateness_ms.p99)}"
     return f"{words}{_share_words('ticks came', group.ticks_came)}{_share_words('reach', group.reach)}"
 
@@ -199,7 +199,7 @@ def stage_words(stage: StageFigures) -> str:
 
 
 def _share_words(name: str, share: float | None) -> str:
-    """Say a share after other words, never rounded up to all; nothing where it is not known."""
+    """Return a share (0..1) as words to append, rounded down so that only all is 100 %; empty if it is None."""
     return "" if share is None else f", {name} {math.floor(10_000 * share) / 100:.2f} %"
 
 

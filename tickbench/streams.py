@@ -1,7 +1,7 @@
 """
-A terminal's streams as they may be: closed, full, without a reader, not in UTF-8. Knows nothing of what is said.
+Keep a program going whose stdout or stderr is closed, full, without a reader, or not in UTF-8.
 
-What can't be written to stdout goes to stderr, behind one line that says so: figures that took minutes are not lost.
+What can't be written to stdout goes to stderr, after one line that says so: figures that took minutes are not lost.
 """
 
 import errno
@@ -16,18 +16,18 @@ CLOSED = OSError(errno.EBADF, "it is closed")
 
 
 class SteadyStream:
-    """A text stream that never fails; ``other`` takes what ``stream``, which is None where it is closed, does not."""
+    """A text stream that never fails: what ``stream`` (None if closed) does not take is written to ``other``."""
 
     def __init__(self, stream: TextIO | None, other: "TextIO | SteadyStream | None") -> None:
         self.failed = False
-        """Some of what was said could not be written; that nobody reads it any more is no failure."""
+        """Some of the output could not be written; that its reader has gone is no failure."""
         self._stream = stream
         self._other = other
         self._pending: list[str] = []
         self._is_gone = False
 
     def write(self, text: str) -> int:
-        """Write, here or there."""
+        """Write to the stream, or to ``other`` once it has failed; return the number of characters."""
         if self._is_gone:
             self._say_elsewhere(text)
             return len(text)
@@ -41,7 +41,7 @@ class SteadyStream:
             return len(text)
 
     def flush(self) -> None:
-        """Hand over what was written."""
+        """Flush the stream; if it fails, write what is lost to ``other``."""
         if self._is_gone or not self._pending:
             return
         try:
@@ -61,10 +61,10 @@ class SteadyStream:
         return getattr(self._stream or sys.__stderr__, name)
 
     def _give_up(self, error: OSError) -> None:
-        """Say what is the matter, and what was not written."""
+        """Switch to ``other``: say why, and repeat what was not flushed."""
         self._is_gone = True
         self._let_go()
-        if isinstance(error, BrokenPipeError):  # as head does it: its reader has enough
+        if isinstance(error, BrokenPipeError):  # the reader has closed its end, as head does
             self._other = None
             return
         self.failed = True
@@ -78,18 +78,18 @@ class SteadyStream:
                 self._other.flush()
 
     def _let_go(self) -> None:
-        """Have what is left in the stream's buffer go nowhere, or the interpreter complains of it at its end."""
+        """Redirect the stream's descriptor to nowhere: at exit the interpreter would complain of what is buffered."""
         with suppress(OSError, ValueError, AttributeError):
             lead_nowhere(self._stream.fileno())  # type: ignore[union-attr]
 
 
 @contextmanager
 def steady_streams() -> Iterator[SteadyStream]:
-    """Have stdout, which is yielded, and stderr never fail, whatever is said, until the end of the block."""
+    """Replace stdout, which is yielded, and stderr by streams that never fail, until the end of the block."""
     occupy_closed_streams()
     before: Any = sys.stdout, sys.stderr
     for stream in before:
-        with suppress(AttributeError):  # it is closed, or a test's
+        with suppress(AttributeError):  # closed, or a test's stand-in
             stream.reconfigure(errors="replace")
     stderr: Any = SteadyStream(sys.stderr, None)
     steady: Any = SteadyStream(sys.stdout, stderr)

@@ -1,4 +1,4 @@
-"""Where a URL leads, for every verb that takes one: the rules are the load test's."""
+"""Parse the URL of a server, for every verb that takes one: the rules are the load test's."""
 
 from shared.wire.target import Target, parse_target
 from tickbench.errors import InputError
