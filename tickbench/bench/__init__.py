@@ -1,1 +1,1 @@
-"""What one fan-out, one wait and one step cost, beside the bare system call and a peer."""
+"""Time one fan-out, one wait and one step of the game, beside the bare system call and another library."""

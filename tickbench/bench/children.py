@@ -1,4 +1,4 @@
-"""One bench in a process of its own and those who read from it in another. Knows nothing of what is asked of it."""
+"""Start a bench and the readers of its frames as two processes, and have it time one block after the other."""
 
 import re
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ LISTENS = re.compile(r"tickbench \w+ listening on http://([\d.]+):(\d+)$")
 
 class BenchChild:
     """
-    A bench whose room is full, on the server's core; its readers are on the other one.
+    A bench with a full room, on the server's core; its readers run on the generator's.
 
     Raises:
         RunFailedError: it does not start.

@@ -1,4 +1,4 @@
-"""What is timed beside what, in turns; and the figures that come of it. Knows nothing of how they are shown."""
+"""Time fan-outs and timers on all arms, in turns, and make figures and ratios of what was timed."""
 
 import itertools
 import statistics
@@ -17,7 +17,7 @@ from tickbench.children.processes import Nursery
 from tickbench.machine.pinning import Pinning
 
 TEXT_BYTES = 430
-"""Of a frame: what ten snakes make of it."""
+"""Length of a frame's text: that of ten snakes."""
 TICKS_A_BLOCK = 10
 
 PEER = "picows on uvloop"
@@ -28,7 +28,7 @@ ARMS: dict[str, tuple[str, ...]] = {
     "gevent:loop=libuv": ("backends.gevent_server.bench", "--loop", "libuv"),
     "gevent:fanout=library": ("backends.gevent_server.bench", "--fanout", "library"),
 }
-"""gevent's library writer has a greenlet a connection, so it is a server of its own."""
+"""Arm to its command. gevent's library writer has a greenlet a connection, so it is a server of its own."""
 FANOUT_WAYS: dict[str, tuple[str, ...]] = {
     "asyncio": ("raw", "frame-once", "library", "recording"),
     "asyncio:loop=uvloop": ("raw", "frame-once", "library"),
@@ -44,7 +44,7 @@ NEEDS = {
     "gevent:fanout=library": ("gevent", "geventwebsocket", "flask"),
     PEER: ("picows", "uvloop"),  # for developers only
 }
-"""The modules that an arm imports and others can do without."""
+"""The modules that an arm imports and that may not be installed."""
 CLOCK_ARMS = ["asyncio", "asyncio:loop=uvloop", "gevent", "gevent:loop=libuv"]
 CLOCK_WAYS = ["time.sleep", "timerfd", "loop"]
 CLOCK_RATES_HZ = (20, 60)
@@ -61,7 +61,7 @@ class FanoutFigure(Struct, frozen=True):
     arm: str
     way: str
     us: list[list[float]]
-    """Of each tick, by repeat."""
+    """Microseconds a connection of each tick, by repeat."""
     cost_us: Estimate
     to_raw: Estimate | None
     to_peer: Estimate | None
@@ -74,23 +74,23 @@ class ClockFigure(Struct, frozen=True):
     way: str
     rate_hz: float
     connections: int
-    """Who got a frame after each wait; 0: an idle process."""
+    """How many got a frame after each wait; 0: an idle process."""
     late_us: list[list[float]]
-    """Of each wait, by repeat."""
+    """Microseconds of each wait, by repeat."""
     p50_us: float
     p99_us: float
     p99_beyond_sleep_us: Estimate
 
 
 def lacking(parts: Sequence[str]) -> dict[str, str]:
-    """Return which arms of these parts cannot be timed, with the package that each lacks."""
+    """Return the arms of these parts that cannot be timed, each with the package that it lacks."""
     arms = [*ARMS, PEER] if "fanout" in parts else CLOCK_ARMS if "timer" in parts else []
     lacks = {arm: [package for package in NEEDS.get(arm, ()) if find_spec(package) is None] for arm in arms}
     return {arm: DISTRIBUTIONS.get(packages[0], packages[0]) for arm, packages in lacks.items() if packages}
 
 
 def fanout_arms() -> dict[str, tuple[str, ...]]:
-    """Return the arms whose fan-outs are timed, the peer among them, and how each is started."""
+    """Return the arms whose fan-outs are timed, picows among them, each with its command."""
     arms = {**ARMS, PEER: ("tickbench.bench.peer",)}
     return {arm: command for arm, command in arms.items() if arm not in lacking(["fanout"])}
 
@@ -99,7 +99,7 @@ def fanout_arms() -> dict[str, tuple[str, ...]]:
 def bench_children(
     arms: dict[str, tuple[str, ...]], pinning: Pinning, scratch: Path, readers: int
 ) -> Iterator[dict[str, BenchChild]]:
-    """Start a bench for each; end them all."""
+    """Start one bench for each arm; end them all with the block."""
     with Nursery() as nursery:
         yield {arm: BenchChild(nursery, pinning, scratch, bench, readers) for arm, bench in arms.items()}
 

@@ -1,4 +1,4 @@
-"""The figures of a bench: tables for the terminal, a chart in a file. Knows nothing of how they were measured."""
+"""Show the figures of a bench: tables for the terminal, a chart as an HTML page."""
 
 import plotly.graph_objects as go
 from rich.box import SIMPLE_HEAD
@@ -13,7 +13,7 @@ ROW_PIXELS = 34
 
 
 def fanout_table(figures: list[FanoutFigure]) -> Table:
-    """Lay the costs out: medians of the repeats, and the 95 % interval of the ratios."""
+    """Return a table of the costs: medians of the repeats, and the 95 % interval of the ratios."""
     table = _table("One connection's share of a fan-out: medians, [95 % interval]")
     for heading in ("arm", "way", "us", "to raw send", "to picows"):
         table.add_column(heading, justify="left" if heading in ("arm", "way") else "right", no_wrap=True)
@@ -25,7 +25,7 @@ def fanout_table(figures: list[FanoutFigure]) -> Table:
 
 
 def clock_table(figures: list[ClockFigure]) -> Table:
-    """Lay the lateness out."""
+    """Return a table of how late waits end, in milliseconds."""
     table = _table("How late a wait ends, ms; its p99 beyond that of time.sleep in between, [95 % interval]")
     for heading in ("arm", "Hz", "peers", "way", "p50", "p99", "beyond sleep"):
         table.add_column(heading, justify="left" if heading in ("arm", "way") else "right", no_wrap=True)
@@ -54,7 +54,7 @@ def words_ms(value: Estimate) -> str:
 
 
 def rules_table(blocks: dict[str, dict[str, list[RulesBlock]]]) -> Table:
-    """Lay the cost of the rules out: medians of the repeats, and the 95 % interval of the ratios."""
+    """Return a table of the rules' cost: medians of the repeats, and the 95 % interval of the ratios."""
     table = _table("Rules and encoding of one step, us a living snake: medians, [95 % interval]")
     for heading in ("players", "tickbench", "snakepit", "ratio"):
         table.add_column(heading, justify="right", no_wrap=True)

@@ -1,8 +1,8 @@
 """
-picows' own broadcast, timed block by block as a backend's bench is: the peer beside which our fan-outs stand.
+Time picows' own broadcast, block by block as a backend's bench does: our fan-outs are compared with it.
 
-``python -m tickbench.bench.peer CONNECTIONS``: a server on uvloop that says where it listens, says ``full`` when so
-many players have entered, answers each line of its stdin (:mod:`shared.measure.blocks`), and ends with it.
+``python -m tickbench.bench.peer CONNECTIONS``: a server on uvloop that prints where it listens, prints ``full`` when so
+many players have entered, answers each line of its stdin (:mod:`shared.measure.blocks`), and ends when stdin does.
 """
 
 import asyncio
@@ -17,10 +17,10 @@ from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest
 from shared.measure.blocks import FanoutBlock, Timed, one_line, read_blocks, turns
 
 PAUSE_S = 0.02
-"""As the backends' benches have between two ticks."""
+"""Between two ticks, as in the backends' benches."""
 
 HEADER_BYTES = 14
-"""What picows wants free before the payload of a buffer that it may write its header into."""
+"""Bytes that picows needs free before the payload, to write the frame's header there."""
 
 WELCOME = b'[["handshake","reader",1]]'
 
@@ -29,20 +29,20 @@ members: list[WSTransport] = []
 
 
 class Player(WSListener):
-    """One connection: it is in the room when it has said something."""
+    """One connection: its first frame brings it into the room."""
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:  # noqa: ARG002 # picows' signature
-        """Let it in."""
+        """Welcome the player and add it to the room."""
         transport.send(WSMsgType.TEXT, WELCOME)
         members.append(transport)
 
 
 async def main(connections: int) -> None:
-    """Serve, and time what is asked for."""
+    """Serve, and time the blocks that are asked for."""
     server = await ws_create_server(_player, "127.0.0.1", 0, backlog=1024)
     port = server.sockets[0].getsockname()[1]
     print(f"tickbench picows listening on http://127.0.0.1:{port}", flush=True)
-    while len(members) < connections:  # noqa: ASYNC110 # nobody tells
+    while len(members) < connections:  # noqa: ASYNC110 # picows has no event for it
         await asyncio.sleep(PAUSE_S)
     gc.collect()
     gc.freeze()
@@ -50,7 +50,7 @@ async def main(connections: int) -> None:
     for block in read_blocks(sys.stdin):
         assert isinstance(block, FanoutBlock)  # noqa: S101 # nothing else is asked of it
         print(one_line(await _fan_out(block)), end="", flush=True)
-    os._exit(0)  # its connections are nobody's concern
+    os._exit(0)  # no need to close the connections
 
 
 async def _fan_out(block: FanoutBlock) -> Timed:

@@ -1,4 +1,4 @@
-"""Medians of repeats and how far they can be trusted. Knows nothing of what was timed."""
+"""Estimate medians, ratios and differences of repeats, with confidence intervals."""
 
 import math
 import random
@@ -12,7 +12,7 @@ RESAMPLES = 1000
 
 
 class Estimate(Struct, frozen=True):
-    """A figure of some repeats, and the interval that holds that of all repeats in 95 of 100 such samples."""
+    """A figure over some repeats, with its 95 % confidence interval."""
 
     median: float
     low: float
@@ -21,7 +21,7 @@ class Estimate(Struct, frozen=True):
 
 def estimate(values: list[float]) -> Estimate:
     """
-    Estimate the median of what ``values``, six or more, are a sample of; with fewer the interval is their range.
+    Estimate the median of what ``values`` are a sample of; with fewer than six the interval is their range.
 
     The interval lies between order statistics, by the binomial law of how many values lie below the median
     (Conover, Practical Nonparametric Statistics, 3rd edition, section 3.2): nothing is assumed of their distribution.
@@ -32,7 +32,7 @@ def estimate(values: list[float]) -> Estimate:
 
 
 def ratios(ours: list[float], theirs: list[float]) -> list[float]:
-    """Return the ratio of each repeat: what both had in common, such as a noisy minute, falls out of it."""
+    """Return the ratio of each repeat: what slowed both, such as a noisy minute, cancels out."""
     return [our / their for our, their in zip(ours, theirs, strict=True)]
 
 
@@ -42,9 +42,9 @@ def estimate_difference(
     """
     Estimate how far a statistic of all values of ``ours`` lies above that of ``theirs``.
 
-    Each list holds one repeat; those of the same place were taken in turns. The interval is that of 95 % of 1,000
-    resamples of whole repeats, both sides' together (the percentile bootstrap: Efron and Tibshirani, An Introduction
-    to the Bootstrap, 1993, chapter 13), since what happened within a repeat is no independent sample.
+    Each list holds one repeat; those with the same index were taken in turns. The interval is that of 95 % of 1,000
+    resamples of whole repeats, of both sides together (the percentile bootstrap: Efron and Tibshirani, An Introduction
+    to the Bootstrap, 1993, chapter 13), since the values within a repeat are not independent.
     """
 
     def difference(places: Iterable[int]) -> float:

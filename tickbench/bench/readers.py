@@ -1,8 +1,8 @@
 """
-Many peers of a server that read and throw away: the other side of a bench. A program of its own.
+Open many connections to a server, and read and discard what it sends: the client side of a bench.
 
 ``python -m tickbench.bench.readers HOST PORT COUNT`` enters COUNT players into the room ``main``, says ``reading`` on
-stdout when each has had an answer to its request, and reads until its stdin ends. Knows nothing of what it reads.
+stdout when the server has answered each upgrade request, and reads until its stdin ends.
 """
 
 import select
@@ -18,7 +18,7 @@ OPENING_LIMIT_S = 10.0
 
 
 def request_bytes(host: str, port: int) -> bytes:
-    """Return an upgrade request and, behind it, what a player says first."""
+    """Return an upgrade request and the ``new_player`` that follows it."""
     head = (
         f"GET /connect HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGlja2JlbmNoIHJlYWRlcg==\r\n\r\n"
@@ -28,7 +28,7 @@ def request_bytes(host: str, port: int) -> bytes:
 
 def open_reader(host: str, port: int) -> socket.socket:
     """
-    Return a connection that has had an answer to its request.
+    Return a connection that the server has upgraded.
 
     Raises:
         ConnectionError: the server refused it.
@@ -50,7 +50,7 @@ def open_reader(host: str, port: int) -> socket.socket:
 
 
 def read_on(socks: list[socket.socket]) -> None:
-    """Read until stdin ends; whoever has come to its end is read no more."""
+    """Read and discard until stdin ends; a connection that has ended is read no more."""
     poll = select.epoll()
     readers = {sock.fileno(): sock for sock in socks}
     for number in (sys.stdin.fileno(), *readers):

@@ -1,7 +1,7 @@
 """
-The command lines of the children: servers, load runs, benches. Knows nothing of how they are run.
+Build the command lines of the child processes: servers, load runs, benches.
 
-Nothing is imported from what is started: a monkey-patched interpreter and an asyncio one never share a process.
+The programs are started, never imported: a monkey-patched interpreter and an asyncio one never share a process.
 """
 
 import contextlib
@@ -22,14 +22,14 @@ Settings = Mapping[str, str | int | float]
 HOME = str(Path(__file__).resolve().parents[2])
 """The folder that this package and its siblings are in."""
 LOAD_TEST = "loadtests"
-"""Module: ``python -m MODULE`` loads."""
+"""The module of the load test, for ``python -m``."""
 USUAL_SPAWN_RATE = 500.0
-"""Users a second: the load test's own, unless it is told another."""
+"""Users a second: the default of the load test's ``--spawn-rate``."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadRequest:
-    """One load run: who is loaded, by how many, for how long, and where the summary goes."""
+    """The parameters of one load run: the server, the load, the times, and the file for the summary."""
 
     url: str
     users: int
@@ -42,7 +42,7 @@ class LoadRequest:
 
 
 MEMORY_S = 7.0
-"""What ``--memory`` takes beside its own ramp, about: ten steps, each of which settles."""
+"""What ``--memory`` takes besides its own ramp, about: ten steps, each of which settles."""
 
 
 def ramp_s(users: int, more: Settings) -> float:
@@ -51,28 +51,28 @@ def ramp_s(users: int, more: Settings) -> float:
 
 
 def memory_s(more: Settings) -> float:
-    """Return how long it takes to see what a connection takes, in seconds; 0 where it is not asked for."""
+    """Return how long the measurement of memory a connection takes, in seconds; 0 where it is not asked for."""
     guests = int(more.get("memory", 0))
     return MEMORY_S + ramp_s(guests, more) if guests else 0.0
 
 
 def python_command(module: str) -> list[str]:
-    """Run a module with this interpreter; :func:`findable` has it find the module wherever it starts."""
+    """Return the command that runs a module with this interpreter, in the environment that :func:`findable` makes."""
     # Without -P, a folder of the user's that happens to be called "shared" would come before the installed one.
     return [sys.executable, "-P", "-m", module]
 
 
 def findable(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return a child's variables with a path on which it finds what this process does, whatever folder it starts in."""
+    """Return ``variables`` with a PYTHONPATH on which a child finds what this process does, wherever it starts."""
     given = [folder for folder in variables.get("PYTHONPATH", "").split(os.pathsep) if folder]
     path = [_absolute(folder) for folder in given]
-    if HOME not in sys.path[1:]:  # this process found it where it was started: in a checkout that nobody installed
+    if HOME not in sys.path[1:]:  # found through the folder of the start: a checkout that is not installed
         path = [HOME, *path]
     return {**variables, "PYTHONPATH": os.pathsep.join(path)} if path else dict(variables)
 
 
 def _absolute(folder: str) -> str:
-    # Where the working folder is gone, what is relative to it leads nowhere, and is left as it is.
+    # Without a working folder a relative path leads nowhere, and is left as it is.
     with contextlib.suppress(FileNotFoundError):
         return os.path.abspath(folder)  # noqa: PTH100 - a link stays one
     return folder
@@ -80,9 +80,9 @@ def _absolute(folder: str) -> str:
 
 def server_command(arm: Arm, settings: Settings, port: int | None = None) -> list[str]:
     """
-    Serve an arm on a free port; ``settings`` are flags of ``serve`` that hold unless the arm sets them.
+    Return the command that serves an arm on a free port; ``settings`` are flags of ``serve`` that the arm may override.
 
-    A server that is none of ours gets its command line with ``port`` in its place, and no settings.
+    A command of the suite gets ``port`` in place of ``{port}``, and no settings.
 
     """
     if arm.command is not None:
@@ -97,7 +97,7 @@ def server_flags(arm: Arm, settings: Settings) -> list[str]:
 
 
 def load_command(request: LoadRequest) -> list[str]:
-    """Run Locust headless on one URL, set by these arguments alone."""
+    """Return the command that runs Locust headless, configured by its arguments alone."""
     return [*python_command(LOAD_TEST), *load_flags(request)]
 
 
@@ -116,12 +116,12 @@ def load_flags(request: LoadRequest) -> list[str]:
 
 
 def check_command(module: str) -> list[str]:
-    """Have a backend, or the load test, say of command lines on its stdin whether it would take them."""
+    """Return the command with which a backend, or the load test, checks command lines from its stdin."""
     return [*python_command(module), "--check"]
 
 
 def bench_command(arguments: list[str]) -> list[str]:
-    """Time the pure parts; ``arguments`` are passed on."""
+    """Return the command that times the rules of the game; ``arguments`` are passed on."""
     return [*python_command("shared.bench"), *arguments]
 
 
@@ -129,14 +129,14 @@ def check_load_test() -> None:
     """Raise :class:`InputError` if what makes load is not installed, before minutes are spent on servers for it."""
     if importlib.util.find_spec("loadtests") is None:
         raise InputError("the package loadtests is not installed; install tickbench as a whole")
-    for package in ("locust", "gevent"):  # which is imported before there is anybody of ours to say so
+    for package in ("locust", "gevent"):  # imported before any code of ours could say so
         if importlib.util.find_spec(package) is None:
             words = f"which is not installed; {advice(package, 'load')}"
             raise InputError(f"a load run needs the package {package}, {words}")
 
 
 def undisturbed_environment() -> dict[str, str]:
-    """Return this process's variables without those that would change an arm behind its name's back."""
+    """Return this process's variables without TICKBENCH_ and LOCUST_ ones: they would change an arm unseen."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("TICKBENCH_", "LOCUST_"))}
 
 
@@ -147,7 +147,7 @@ class Commands:
     server: Callable[[Arm, Settings, int | None], list[str]] = server_command
     load: Callable[[LoadRequest], list[str]] = load_command
     check: Callable[[str], list[str]] | None = check_command
-    """None: nobody is asked, as stand-ins take whatever they get."""
+    """None: settings are not checked, as tests' stand-ins take whatever they get."""
 
 
 def _as_flags(flags: Mapping[str, object]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Ctrl-C and its kin, turned into one exception in the main thread. Knows nothing of what is interrupted."""
+"""Turn Ctrl-C, SIGTERM and SIGHUP into one exception in the main thread, or delay them."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -15,8 +15,8 @@ def interruptible() -> Iterator[Callable[[], None]]:
     """
     Raise :class:`InterruptedByUserError` at the first of :data:`SIGNALS`; those that follow are ignored.
 
-    Ending the children takes a few seconds at most, and an impatient second Ctrl-C would leave them behind. What it
-    yields raises it once more if it was raised: some libraries swallow whatever comes up where they close.
+    Ending the children takes a few seconds at most, and an impatient second Ctrl-C would leave them behind. The
+    function that it yields raises the exception again if it was raised: some libraries swallow it while they close.
 
     """
     noted: list[int] = []
@@ -42,7 +42,7 @@ def interruptible() -> Iterator[Callable[[], None]]:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Put an interrupt off until the end of the block: what is begun there gets its owner first."""
+    """Delay signals until the end of the block: first a child started there gets its owner, a run its file."""
     noted: list[int] = []
     before = {each: signal.signal(each, lambda signum, _: noted.append(signum)) for each in SIGNALS}
     try:

@@ -1,10 +1,10 @@
 """
-Become another command, as a child that tickbench can answer for.
+Turn a fresh process into a child of tickbench: pin it, raise its limits, tie it to its parent's life, exec the command.
 
 ``python -m tickbench.children.launch PARENT_PID CPUS COMMAND...`` takes the cores ``CPUS`` (``0,1``, or ``any``),
 allows itself as many descriptors as the system lets it, asks to be killed when PARENT_PID dies, and execs COMMAND. A
-fresh process does this to itself because Python's ``preexec_fn`` is not safe beside threads. Nothing is imported that
-takes long.
+fresh process does this to itself because Python's ``preexec_fn`` is not safe beside threads. Nothing that is slow to
+import is imported.
 """
 
 import os
@@ -17,10 +17,10 @@ ANY_CPU = "any"
 
 
 def main(arguments: list[str]) -> None:
-    """Set this process up and become the command."""
+    """Set this process up and exec the command."""
     parent_pid, cpus, *command = arguments
     die_with_parent()
-    if os.getppid() != int(parent_pid):  # it ended before the kernel was asked
+    if os.getppid() != int(parent_pid):  # the parent ended before the kernel was asked
         raise SystemExit(1)
     allow_many_descriptors()
     if cpus != ANY_CPU:

@@ -1,9 +1,8 @@
 """
-Child processes: start, wait with a bound, stop for certain. Knows nothing of what they do.
+Child processes: start them, wait for them with a timeout, stop them for certain.
 
 A child gets a session of its own, so that a Ctrl-C at the terminal reaches tickbench alone, which then ends its
-children in order; and the kernel kills it should tickbench die without having done so
-(see :mod:`tickbench.children.launch`).
+children in order. If tickbench dies before that, the kernel kills them (see :mod:`tickbench.children.launch`).
 """
 
 import contextlib
@@ -25,7 +24,7 @@ from tickbench.errors import RunFailedError
 
 POLL_S = 0.05
 LONGEST_LAST_LINE = 500
-"""Characters of what a child said last that are told."""
+"""Characters of a child's last line that an error message quotes."""
 KILL_WAIT_S = 10.0
 """How long a process that was killed may take to vanish: longer only in the kernel's uninterruptible sleep."""
 
@@ -96,7 +95,7 @@ class Child:
 
     def say(self, line: str) -> None:
         """
-        Write a line to its stdin.
+        Write a line, which ends in a newline, to its stdin.
 
         Raises:
             RunFailedError: it has ended.
@@ -111,10 +110,10 @@ class Child:
 
     def hear(self, timeout_s: float) -> str:
         """
-        Return the next line of its stdout, without its end.
+        Return the next line of its stdout, without the newline.
 
         Raises:
-            RunFailedError: none comes in time.
+            RunFailedError: none comes in time, or the child has ended.
 
         """
         assert self._process.stdout  # noqa: S101 # it talks
@@ -130,7 +129,7 @@ class Child:
 
     @property
     def has_ended(self) -> bool:
-        """Whether the child has ended. It stays a zombie, so its group's id is not given away."""
+        """Whether the child has ended. It stays a zombie until it is stopped, so its group's id is not reused."""
         if self.exit_status is not None:
             return True
         return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
@@ -145,10 +144,10 @@ class Child:
         return True
 
     def wait_for_line(self, pattern: re.Pattern[str], timeout_s: float) -> re.Match[str]:
-        """Wait for a line of the log; raise :class:`RunFailedError` if it does not come in time, or the child ends."""
+        """Return the match of a line of the log; raise :class:`RunFailedError` if none comes in time."""
         deadline = time.monotonic() + timeout_s
         while True:
-            ended = self.has_ended  # before the log is read: its last words count
+            ended = self.has_ended  # asked before the log is read, so that its last words count
             if match := pattern.search(self.log_text()):
                 return match
             if ended:
