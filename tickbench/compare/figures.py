@@ -1,4 +1,4 @@
-"""The figures of tables, verdicts and charts, by their names in a summary. Pure; knows nothing of runs or drawing."""
+"""The figures of tables, verdicts and charts: each one's name in the summary, title, unit and format."""
 
 import math
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from tickbench.compare.slo import read_figure
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure: ``key`` is its place in a summary, ``factor`` makes ``unit`` of what stands there."""
+    """One figure: ``key`` is its place in a summary, ``factor`` converts the value there to ``unit``."""
 
     key: str
     title: str
@@ -19,9 +19,9 @@ class Figure:
     meaning: str
     factor: float = 1.0
     better: Literal["lower"] | None = None
-    """Whether a ratio of two arms means something, and which is better."""
+    """None: no ratio of two arms is taken; else which of them is better."""
     rounds_down: bool = False
-    """99.996 % of the frames are not 100.00 %."""
+    """So that 99.996 % is not shown as 100.00 %."""
 
     def read(self, load: LoadSummary) -> float | None:
         """Return the value of a run in :attr:`unit`; None where it was not measured."""

@@ -1,5 +1,5 @@
 """
-What became of objectives: held, broken, or not to be judged, since the figure cannot be trusted. Pure.
+Judge objectives: held, broken, or not judged where the figure cannot be trusted.
 
 Judged figure by figure: what spoiled the times of a run may have left its counts alone (``Validity.spared``).
 """
@@ -16,24 +16,24 @@ from tickbench.compare.slo import BROKEN_STATUS, UNTRUSTED_STATUS, Objective, re
 
 Outcome = Literal["held", "broken", "not judged"]
 MISSED_BY = ("ticks_came", "reach")
-"""Figures that a tick lowers that did not come."""
+"""Figures that are lower by each tick that did not come."""
 LATE_BY = {"tick_lateness_ms": 1, "delivery_ms": 1, "interval_error_ms": 2}
-"""Figures that a late tick raises, and how many of their values are then its."""
+"""Histograms that a late tick raises, and how many values of each are from one such tick."""
 STYLES: dict[Outcome, str] = {"held": "green", "broken": "red", "not judged": "yellow"}
 
 
 class Judged(Struct, frozen=True):
-    """One objective, what the figure was, and what that makes of it."""
+    """One objective, the value of its figure (None: not measured), and the outcome."""
 
     objective: Objective
     value: float | None
     outcome: Outcome
     why: str = ""
-    """Why it could not be judged, where it is not that the run can't be trusted."""
+    """Why it was not judged; empty if judged, or if no run can be trusted."""
 
     @property
     def words(self) -> str:
-        """What it was, and what was asked for."""
+        """The value and the bound, as the end of a sentence about the outcome."""
         found = "unknown" if self.value is None else f"{self.value:.6g}"
         bound = f"{self.objective.operator} {self.objective.bound:g}"
         end = {
@@ -45,12 +45,12 @@ class Judged(Struct, frozen=True):
 
 
 def judge_run(slo: Sequence[Objective], load: LoadSummary) -> list[Judged]:
-    """Return what one run makes of each objective."""
+    """Judge each objective by one run."""
     return [judge_median(objective, [load]) for objective in slo]
 
 
 def judge_median(objective: Objective, loads: Sequence[LoadSummary]) -> Judged:
-    """Return what the median of several runs makes of an objective: of those in which its figure can be trusted."""
+    """Judge an objective by the median over the runs in which its figure can be trusted."""
     trusted = [load for load in loads if not load.validity.spoiled_by(objective.figure)]
     read = [read_figure(load, objective.figure) for load in trusted or loads]
     values = [value for value in read if value is not None]
@@ -69,10 +69,10 @@ def judge_median(objective: Objective, loads: Sequence[LoadSummary]) -> Judged:
 
 def rests_on_one_tick(objective: Objective, load: LoadSummary) -> bool:
     """
-    Return whether a run that breaks an objective does so by a single tick, however many got it late or not at all.
+    Return whether a run breaks an objective by a single tick, however many clients got it late or not at all.
 
-    Of 40 ticks a single late one is the p99, and a single one that did not come is 2.5 % of all. The greatest value is
-    what one asks for by name, so it is judged; so is what a run of an older schema does not tell.
+    Of 40 ticks a single late one is the p99, and a single one that did not come is 2.5 % of all. Never for the maximum,
+    which asks for the worst tick by name, nor for a run of an older schema, which does not count missed ticks.
 
     """
     due_times, missed = load.frames.due_times, load.frames.due_times_missed

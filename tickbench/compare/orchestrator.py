@@ -1,4 +1,4 @@
-"""Makes one run after the other, as the plan decides, and keeps each when it ends. Knows nothing of the screen."""
+"""Make the runs of a comparison one after the other, as the plan decides, and write each to disk when it ends."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -15,19 +15,19 @@ from tickbench.machine.quiet import wait_until_idle
 
 
 class Observer(Protocol):
-    """Whoever shows how far the comparison is."""
+    """What :func:`run_all` reports its progress to."""
 
     def run_began(self, planned: PlannedRun) -> None:
         """Hear that a run begins."""
 
     def run_is_at(self, words: str) -> None:
-        """Hear what the run is about now."""
+        """Hear what the run is doing now."""
 
     def run_ended(self, run: Run) -> None:
         """Hear what became of the run; it is on disk already."""
 
     def waits(self, runs: Sequence[Run], most_s: float) -> None:
-        """Hear that the machine is unfit, and for how long it is waited for at most."""
+        """Hear that the machine is unfit, and how many seconds it is waited for at most."""
 
 
 def run_all(
@@ -39,11 +39,11 @@ def run_all(
     observer: Observer,
 ) -> bool:
     """
-    Make every run that ``made`` lacks; return False where the machine was not able to.
+    Make every run that ``made`` lacks; return False if it stopped because the machine cannot measure.
 
-    A failed run is kept with its reason, and the next one is made. What comes next depends on nothing but the suite and
-    the runs before, as they are on disk. Where the last ones say that the machine cannot measure, it stops, or, where
-    much would be lost, waits once for a better minute: if the next runs are spoiled as well, it stops too.
+    A failed run is kept with its reason, and the next one is made. What comes next depends only on the suite and on the
+    runs that are on disk. Where the last runs show that the machine cannot measure, a short comparison stops; a long
+    one waits once for idle cores, and stops if the next runs are spoiled as well.
 
     """
     runs = list(made)
@@ -53,7 +53,7 @@ def run_all(
         while planned := next_run(suite, runs):
             observer.run_began(planned)
             run = trial.run(planned, quiet_wait_s(suite, runs))
-            with uninterrupted():  # what is measured is kept
+            with uninterrupted():  # an interrupt must not lose what was measured
                 folder.write_run(run, planned.slug)
             runs.append(run)
             observer.run_ended(run)

@@ -1,8 +1,8 @@
 """
-When a machine cannot measure: after how many spoiled runs a comparison stops, what it says, and what it makes again.
+Decide when a comparison stops since the machine spoils its runs, what it then says, and which runs are made again.
 
-Decided by the runs that were made and by nothing else, so that a comparison that stopped goes on as one does that was
-broken off. Pure: knows nothing of processes, clocks or the screen.
+Decided by the runs that were made and by nothing else, so that a comparison that stopped can be resumed like one that
+was interrupted.
 """
 
 import re
@@ -14,9 +14,9 @@ from tickbench.compare.results import Run
 from tickbench.compare.suite import Suite
 
 SHARE_TO_WAIT = 0.1
-"""Of what the whole comparison takes: so long it waits for a machine that has a bad minute."""
+"""Share of its whole time that a comparison may wait for a machine to become fit."""
 LEAST_WAIT_S, LONGEST_WAIT_S = 60.0, 600.0
-"""A comparison that may wait for less than the first stops at once: it is soon made anew."""
+"""Bounds of that wait; a comparison whose share is below the first stops at once, as it is soon made anew."""
 NUMBER = re.compile(r"\d[\d.,]*")
 ADVICE = {
     "stole": "Use a quieter host, dedicated cores, or another hour: the hypervisor gives its cores to others as well",
@@ -28,7 +28,7 @@ ADVICE = {
     "was away": "Use a quieter host or dedicated cores: what outranks every process here keeps {server} for itself",
     "clock": "Keep whatever sets the clock (ntpd, chronyd, the hypervisor's tools) from stepping it until the end",
 }
-"""What to do about a reason that has these words; that about the reason that there was most often is told."""
+"""Words of a reason to what to do about it; of several reasons, the most frequent one with advice counts."""
 NO_ADVICE = "tickbench doctor says what is known of this machine"
 
 
@@ -42,15 +42,15 @@ class Unfit(Struct, frozen=True):
 
 
 def is_spoiled(run: Run) -> bool:
-    """Whether the machine is to blame that the run cannot be trusted, whatever else there is against it."""
+    """Whether the machine is a reason that the run cannot be trusted, whatever else is wrong with it."""
     return run.load is not None and bool(run.load.validity.machine)
 
 
 def is_unfit(suite: Suite, runs: Sequence[Run]) -> bool:
     """
-    Whether the last runs say that the machine cannot measure: as many spoiled ones as the suite bears, or twice, ...
+    Whether the last runs show that the machine cannot measure: ``stop_after`` spoiled ones in a row, or a multiple.
 
-    Never for a suite that takes runs as they come, and makes none again.
+    Never for a suite that makes no run again (``max_attempts`` 1).
 
     """
     spoiled = _spoiled_at_end(_in_order(runs))
@@ -59,10 +59,9 @@ def is_unfit(suite: Suite, runs: Sequence[Run]) -> bool:
 
 def waived(suite: Suite, runs: Sequence[Run]) -> set[int]:
     """
-    Return the numbers of the runs that ended in a stop: they are no attempts.
+    Return the numbers of the runs that led to a stop: they do not count as attempts.
 
-    What was measured while the machine was unfit is kept, and made again as if it had not been tried: for the machine's
-    reasons, which do not depend on the arm.
+    They are kept, and made again as if they had not been tried: they were spoiled by the machine, whatever the arm.
 
     """
     found: set[int] = set()
@@ -78,7 +77,7 @@ def waived(suite: Suite, runs: Sequence[Run]) -> set[int]:
 
 
 def quiet_wait_s(suite: Suite, runs: Sequence[Run]) -> float:
-    """Return how long the next run waits for idle cores: half as long as the one before, where that waited in vain."""
+    """Return how many seconds the next run waits for idle cores: half as many after each wait in vain."""
     in_vain = 0
     for run in reversed(_in_order(runs)):
         if run.quiet is None or run.quiet.is_quiet:
@@ -88,18 +87,18 @@ def quiet_wait_s(suite: Suite, runs: Sequence[Run]) -> float:
 
 
 def wait_s(estimate_s: float) -> float:
-    """Return how long a comparison that takes so long in all may wait for a machine that is unfit; 0: it stops."""
+    """Return how many seconds a comparison of ``estimate_s`` in all may wait for an unfit machine; 0: it stops."""
     bound_s = min(LONGEST_WAIT_S, SHARE_TO_WAIT * estimate_s)
     return bound_s if bound_s >= LEAST_WAIT_S else 0.0
 
 
 def why_unfit(runs: Sequence[Run]) -> Unfit | None:
-    """Return what spoiled those of some runs that the machine spoiled, and what to do; None if it spoiled none."""
+    """Return how the machine spoiled some of these runs, and what to do; None if it spoiled none."""
     spoiled = [run for run in _in_order(runs) if is_spoiled(run)]
     reasons = [reason for run in spoiled if run.load is not None for reason in run.load.validity.machine]
     if not reasons:
         return None
-    # The same reason has other numbers in each run: the worst stands for all.
+    # The same reason has other numbers in each run: it is told once, with the worst of them.
     of_kind: dict[str, list[str]] = {}
     for reason in reasons:
         of_kind.setdefault(NUMBER.sub("#", reason), []).append(reason)

@@ -1,8 +1,7 @@
 """
-What to run next, in which order, and how long it takes: decided by the suite and by the runs that were made.
+Decide what to run next, in which order, and how long the rest takes, from the suite and the runs that were made.
 
-Nothing else is asked, so a comparison that was broken off goes on as if it had not been. Pure: knows nothing of
-processes or clocks.
+Nothing else counts, so a comparison that was interrupted goes on as if it had not been.
 """
 
 import random
@@ -21,10 +20,10 @@ from tickbench.compare.search import next_step, probes_of
 from tickbench.compare.suite import BLOCKS, CapacitySearch, Flags, Side, Suite
 
 OVERHEAD_S = 4.0
-"""What a run takes beside ramp, warm-up and measuring: two interpreters start, both stop (seen: 3.2 to 5)."""
+"""What a run takes besides ramp, warm-up and measuring: two interpreters start, both stop (seen: 3.2 to 5)."""
 LEAST_REPEATS = 3
 REPEATS_SHARE = 0.5
-"""Of the runs of blocks and sides: so many more may be made in place of spoiled ones."""
+"""How many runs may be made in place of spoiled ones, as a share of the runs of blocks and sides."""
 Slot = tuple[str, int, str, bool, int]
 
 
@@ -48,7 +47,7 @@ class PlannedRun(Struct, frozen=True):
 
     @property
     def slot(self) -> Slot:
-        """What it is a run of, whatever its number and attempt."""
+        """What identifies it, whatever its number and attempt."""
         return self.part, self.block, self.arm.name, self.again, self.connections
 
     @property
@@ -61,7 +60,7 @@ def next_run(suite: Suite, runs: Sequence[Run], parts: Collection[str] | None = 
     """
     Return the next run to make, None if all are made: blocks first, then sides, then searches.
 
-    ``parts``: of these alone.
+    With ``parts``, only runs of these are considered.
 
     """
     number = max((run.number for run in runs), default=0) + 1
@@ -89,25 +88,25 @@ def next_run(suite: Suite, runs: Sequence[Run], parts: Collection[str] | None = 
 
 
 def most_repeats(suite: Suite) -> int:
-    """Return how many runs that the machine spoiled are made again at most, so that it takes half as long again."""
+    """Return how many runs may be made again in all since the machine spoiled them."""
     return max(LEAST_REPEATS, ceil(REPEATS_SHARE * len(list(fixed_runs(suite)))))
 
 
 def _tries(suite: Suite, runs: Sequence[Run]) -> Counter[Slot]:
-    """Return how often each run was tried, without what was tried while the machine was unfit."""
+    """Return how often each run was tried, not counting the tries that led to a stop (:func:`waived`)."""
     left_out = waived(suite, runs)
     return Counter(slot_of(run) for run in runs if run.number not in left_out)
 
 
 def runs_of_search(suite: Suite, runs: Sequence[Run], search: CapacitySearch, block: int, arm: Arm) -> list[Run]:
-    """Return the runs of one search of one arm, without those that were made while the machine was unfit."""
+    """Return the runs of one search of one arm, without those that led to a stop (:func:`waived`)."""
     left_out = waived(suite, runs)
     own = [run for run in runs if (run.part, run.block, run.arm) == (search.name, block, arm.name)]
     return [run for run in own if run.number not in left_out]
 
 
 def slot_of(run: Run) -> Slot:
-    """Return what a run is a run of."""
+    """Return the slot of the planned run that ``run`` made."""
     return run.part, run.block, run.arm, run.again, run.connections
 
 
@@ -115,8 +114,8 @@ def fixed_runs(suite: Suite) -> Iterator[PlannedRun]:
     """
     Yield the runs of blocks and sides, in their order, without numbers.
 
-    Blocks are interleaved: A B C, C B A, and so on, so that a machine that drifts favours none. Every second one is
-    drawn from the suite's seed, the one after it is its mirror.
+    Blocks are interleaved: A B C, C B A, and so on, so that a machine that drifts favours no arm. The order of odd
+    blocks is drawn from the suite's seed; each even block mirrors the one before.
 
     """
     rng = random.Random(suite.seed)  # noqa: S311 - an order, not a secret
@@ -136,14 +135,14 @@ def fixed_runs(suite: Suite) -> Iterator[PlannedRun]:
 
 
 def estimate_s(suite: Suite, runs: Sequence[Run] = ()) -> float:
-    """How many seconds the runs that are left take, about: searches all that they may, and no run twice."""
+    """Estimate how many seconds the remaining runs take, if searches use their budgets and no run is repeated."""
     made = _tries(suite, runs)
     left_s = sum(run_estimate_s(planned) for planned in fixed_runs(suite) if not made[planned.slot])
     return left_s + _searches_estimate_s(suite, runs)
 
 
 def time_left_s(suite: Suite, runs: Sequence[Run]) -> float:
-    """Return the same by the pace up to now, with what was made again and the waits before runs."""
+    """Estimate the same by the pace so far, with repeated runs and the waits before runs."""
     plans = {planned.slot: run_estimate_s(planned) for planned in fixed_runs(suite)}
     own = [run for run in runs if slot_of(run) in plans]
     expected_s = sum(plans[slot] for slot in {slot_of(run) for run in own})
@@ -153,12 +152,12 @@ def time_left_s(suite: Suite, runs: Sequence[Run]) -> float:
     following = next_run(suite, runs)
     left_s = sum(estimate_s for slot, estimate_s in plans.items() if not made[slot])
     if following is not None and made[following.slot] and following.slot in plans:
-        left_s += plans[following.slot]  # once more
+        left_s += plans[following.slot]  # the next run repeats it
     return left_s * pace + _searches_estimate_s(suite, runs)
 
 
 def place_of(suite: Suite, planned: PlannedRun) -> tuple[int, int] | None:
-    """Return which run of how many it is, of those that are fixed before the start; None for one of a search."""
+    """Return the run's place and their number, among the runs fixed before the start; None for one of a search."""
     slots = [each.slot for each in fixed_runs(suite)]
     return (slots.index(planned.slot) + 1, len(slots)) if planned.slot in slots else None
 
@@ -174,7 +173,7 @@ def _searches_estimate_s(suite: Suite, runs: Sequence[Run]) -> float:
 
 
 def run_estimate_s(planned: PlannedRun) -> float:
-    """How many seconds one run takes, about."""
+    """Estimate how many seconds one run takes."""
     beside_s = OVERHEAD_S + ramp_s(planned.connections, planned.load) + memory_s(planned.load)
     return beside_s + planned.warm_up_s + planned.duration_s
 
@@ -206,7 +205,7 @@ def _fixed(
 
 
 def searches_of(suite: Suite) -> Iterator[tuple[CapacitySearch, int, Arm]]:
-    """Yield each search to make with its block and arm, the arms in an order of the seed."""
+    """Yield each search to make with its block and arm, the arms in an order drawn from the seed."""
     for search in suite.searches:
         rng = random.Random(f"{suite.seed}/{search.name}")  # noqa: S311 - an order, not a secret
         for block in range(1, search.repeats + 1):

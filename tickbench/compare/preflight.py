@@ -1,8 +1,7 @@
 """
-Looks at all that a suite would start, before its first run: a misspelt setting must not come out after minutes.
+Check all that a suite would start before its first run, so that a misspelt setting is found at once.
 
-Who knows what a flag means is asked: each backend and the load test say of command lines whether they would take them
-(``--check``), as children like any other. Knows no flag itself.
+No flag is known here: each backend and the load test check their own command lines (``--check``), as child processes.
 """
 
 import json
@@ -33,15 +32,15 @@ from tickbench.files import scratch_folder
 from tickbench.target import target_of
 
 LIMIT_S = 60.0
-"""In which a child must have answered: an interpreter starts, and imports what it would serve or load with."""
+"""In which a child must answer: an interpreter starts, and imports all that it needs to serve or load."""
 ENDING_WAIT_S = 5.0
 REACH_LIMIT_S = 3.0
 NOWHERE = "ws://127.0.0.1:1"
-"""In the place of a server's URL, which is known when it runs."""
+"""Stands for a server's URL, which is not known before the server runs."""
 
 
 class CommandLine(NamedTuple):
-    """What would be started: ``whose`` it is, in words, the module of the program, and its arguments."""
+    """A command line to check: ``whose`` it is, in words, the module of the program, and its arguments."""
 
     whose: str
     module: str
@@ -60,7 +59,7 @@ def check_settings(suite: Suite, commands: Commands) -> None:
 
 
 def command_lines(suite: Suite) -> Iterator[CommandLine]:
-    """Yield the command line of each server and load run of a suite, the same ones once."""
+    """Yield the command line of each server and load run of a suite, each only once."""
     seen: set[tuple[str, ...]] = set()
     lines = [
         CommandLine(f"{where}arm {arm.name!r}", BACKENDS[arm.backend], server_flags(arm, suite.server | part.server))
@@ -108,7 +107,7 @@ def _check_command_lines(lines: Sequence[CommandLine], check: Callable[[str], li
     for line in lines:
         by_module[line.module].append(line)
     with scratch_folder() as scratch, interruptible(), Nursery() as nursery:
-        asked = {  # together: each child is an interpreter that starts
+        asked = {  # in parallel: each child is an interpreter that starts
             module: _ask(nursery, check(module), own, scratch / f"{module}.log") for module, own in by_module.items()
         }
         answers = {module: iter(_hear(asked[module], own[0].whose)) for module, own in by_module.items()}
@@ -118,19 +117,19 @@ def _check_command_lines(lines: Sequence[CommandLine], check: Callable[[str], li
 
 
 def _ask(nursery: Nursery, command: list[str], lines: Sequence[CommandLine], log: Path) -> Child:
-    """Have a child say what is wrong with each of some command lines."""
+    """Start a child that checks command lines, and send it these."""
     child = nursery.start("check", command, log=log, environment=undisturbed_environment(), talks=True)
-    with suppress(RunFailedError):  # it has ended, and left a line on why, which is asked for next
+    with suppress(RunFailedError):  # it has ended; _hear tells why
         child.say(json.dumps([line.arguments for line in lines]) + "\n")
     return child
 
 
 def _hear(child: Child, whose: str) -> list[str | None]:
-    """Return what a child answered; raise :class:`InputError` with its last line if it ended instead."""
+    """Return what is wrong with each line, or None; raise :class:`InputError` with its last line if the child ended."""
     try:
         answers: list[str | None] = json.loads(child.hear(LIMIT_S))
     except RunFailedError as error:
-        child.wait(ENDING_WAIT_S)  # its last words come before its end
+        child.wait(ENDING_WAIT_S)  # only then its last line is whole
         last = child.last_words().partition("error: ")[2]
         raise InputError(f"{whose} cannot be started: {last or error}") from error
     return answers

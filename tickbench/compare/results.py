@@ -2,8 +2,8 @@
 Results on disk: one folder a comparison, written run by run, read back with every field checked.
 
 ``suite.json`` (what was to be run), ``environment.json`` (on what), ``runs/NNN-<arm>.json`` (what came out, one file a
-run, written at once), and the reports made of them. History of the schemas: 1, the first. A reader ignores fields it
-does not know; a field that is taken away or changes its meaning makes a new number. Knows nothing of how runs are made.
+run, written atomically), and the reports made of them. History of the schemas: 1, the first. A reader ignores fields it
+does not know; a field that is taken away or changes its meaning makes a new number.
 """
 
 import contextlib
@@ -29,11 +29,11 @@ from tickbench.machine.environment import Environment
 from tickbench.machine.quiet import Quiet
 
 LOCK = ".lock"
-"""Held by who makes runs."""
+"""Locked by the process that makes runs."""
 ROOM_BYTES = 16 * 2**20
-"""What a comparison may take: a page of 5 MiB, which is made beside the one before, and its runs."""
+"""What a comparison may take: its runs, and a page of 5 MiB beside the last one, which it replaces."""
 UNFINISHED = re.compile(r"\.[A-Za-z0-9_.-]+\.(json|csv|html|md)\.\d+")
-"""The name under which a file is written until it is whole."""
+"""Names of files that are being written."""
 
 
 class SuiteRecord(Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickbench.suite/1"):
@@ -43,7 +43,7 @@ class SuiteRecord(Struct, frozen=True, kw_only=True, tag_field="schema", tag="ti
     started_at: str
     """Local time with its offset, ISO 8601."""
     resumed_at: list[str] = []
-    """When it went on after it had been broken off."""
+    """When it was resumed, as ``started_at``."""
     suite: Suite
 
 
@@ -100,7 +100,7 @@ class Results(Struct, frozen=True, kw_only=True):
     runs: list[Run]
     """By number; those that were planned and are not here were never finished."""
     files: list[str]
-    """The file of each run, from the folder on."""
+    """The file of each run, relative to the folder."""
 
 
 class ResultFolder:
@@ -111,10 +111,10 @@ class ResultFolder:
 
     def hold(self) -> None:
         """
-        Keep others from writing runs to it, as long as this object lives.
+        Lock the folder, so that no other process writes runs to it, as long as this object lives.
 
         Raises:
-            InputError: another one does already, files cannot be locked there, or the disk is full.
+            InputError: another process holds it, files cannot be locked there, or the disk is full.
 
         """
         with self._told():
@@ -124,7 +124,7 @@ class ResultFolder:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise InputError(f"another tickbench makes runs for {self.path}; wait until it ends, or end it") from None
-        except OSError as error:  # ENOLCK, as NFS has it
+        except OSError as error:  # such as ENOLCK on NFS
             raise InputError(
                 f"files cannot be locked in {self.path} ({error.strerror}); give a folder on a local disk with --out"
             ) from error
@@ -159,11 +159,11 @@ class ResultFolder:
         raise InputError(f"{parent} has too many folders that begin with {name}; give another with --out")
 
     def write(self, name: str, record: Struct) -> None:
-        """Write one record at once: a reader finds all of it or none."""
+        """Write one record atomically: a reader finds all of it or none."""
         self.write_text(name, _as_text(record))
 
     def write_run(self, run: Run, slug: str) -> None:
-        """Write one run to a file of its own; where that fails, to another place, which the error names."""
+        """Write one run to a file of its own; if that fails, save it elsewhere and name the place in the error."""
         name = f"runs/{run.number:03}-{slug}.json"
         try:
             self.write(name, run)
@@ -173,13 +173,13 @@ class ResultFolder:
             raise InputError(f"{error}{more}") from error
 
     def forget_unfinished(self) -> None:
-        """Take away what a process that was killed had begun to write."""
+        """Delete the unfinished files of a process that was killed."""
         for unfinished in [*self.path.glob(".*.*"), *(self.path / "runs").glob(".*.*")]:
             if unfinished.is_file() and UNFINISHED.fullmatch(unfinished.name):
                 unfinished.unlink(missing_ok=True)
 
     def write_text(self, name: str, text: str) -> None:
-        """Write one file at once."""
+        """Write one file atomically."""
         path = self.path / name
         unfinished = path.with_name(f".{path.name}.{os.getpid()}")  # see UNFINISHED
         with self._told():
@@ -187,11 +187,11 @@ class ResultFolder:
                 unfinished.write_text(text, "utf-8")
                 unfinished.replace(path)
             except BaseException:
-                unfinished.unlink(missing_ok=True)  # on a full disk the part of it is in the way
+                unfinished.unlink(missing_ok=True)  # it takes space on a full disk
                 raise
 
     def point_latest_here(self) -> None:
-        """Have ``latest`` beside the folder lead to it; whatever else bears that name stays."""
+        """Make ``latest`` beside the folder a link to it; anything else of that name stays."""
         latest = self.path.parent / "latest"
         if latest.exists() and not latest.is_symlink():
             return
@@ -203,7 +203,7 @@ class ResultFolder:
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
-        """Say in one line why nothing can be written."""
+        """Turn an OSError into an :class:`InputError` of one line."""
         try:
             yield
         except OSError as error:
@@ -214,13 +214,13 @@ class ResultFolder:
 def _as_text(record: Struct) -> str:
     try:
         data = msgspec.json.encode(record)
-    except UnicodeEncodeError:  # a folder, or a variable, whose name is no text
+    except UnicodeEncodeError:  # a path or a variable that is not UTF-8
         data = msgspec.json.encode(_as_said(msgspec.to_builtins(record)))
     return msgspec.json.format(data, indent=1).decode() + "\n"
 
 
 def _as_said(value: Any) -> Any:
-    """Return plain objects in which every text can be written: a byte that is none as a question mark."""
+    """Return plain objects in which every text can be encoded: a byte that is not UTF-8 becomes a question mark."""
     match value:
         case str():
             return value.encode("utf-8", "replace").decode("utf-8")

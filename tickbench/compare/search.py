@@ -1,8 +1,8 @@
 """
-The search for capacity: which load to try next, and what is known when it is over. Pure; makes no run.
+The search for capacity: which load to try next, and what the result is when it is over.
 
-By doubling until an objective fails, by bisection (of the logarithm) in between, and what is found is confirmed twice.
-What could not be measured is told apart from what was too much: a generator at its end makes a lower bound.
+It doubles the load until an objective fails, bisects (the logarithm) in between, and confirms the result twice. A load
+that could not be measured is not one that failed: a generator at its limit makes the result a lower bound.
 """
 
 import math
@@ -21,12 +21,13 @@ from tickbench.compare.suite import CapacitySearch
 Limit = Literal["arm", "generator", "machine", "budget", "limit"]
 Outcome = Literal["held", "failed", "unclear", "generator", "lost", "spoiled"]
 """
-``unclear``: the figures cannot be trusted, or there are none, which the arm may have caused; or a single tick broke the
-objective, which may be chance. ``lost``: there are none, as the generator failed.
+What came of a load. ``unclear``: the figures cannot be trusted, or there are none, which the arm may have caused; or a
+single tick broke the objective, which may be chance. ``generator``: it was at its limit. ``lost``: there are no
+figures, since it failed. ``spoiled``: by the machine.
 """
 
 NEEDED_HOLDS = 3
-"""One that finds it, and two that confirm it."""
+"""A capacity holds once to be found, and twice more to be confirmed."""
 TRIES: dict[Outcome, tuple[int, Limit]] = {
     "failed": (1, "arm"),
     "unclear": (2, "arm"),
@@ -34,14 +35,14 @@ TRIES: dict[Outcome, tuple[int, Limit]] = {
     "lost": (2, "generator"),
     "spoiled": (3, "machine"),
 }
-"""So often a load ends this way before it is taken for too much (or for more than can be measured), and whose fault."""
+"""After so many runs with this outcome a load is too much (or can't be measured), and what then limits the search."""
 SAYING_NOTHING: tuple[Outcome, ...] = ("lost", "spoiled")
 OVERDRAFT = 2.0
-"""Times the budget at which a search ends, whatever is confirmed."""
+"""A search ends at so many times its budget, whatever is confirmed."""
 FULL_CORE_PERCENT = 97.0
-"""A server that takes so much of its one core is at its own end, whatever the generator was at."""
+"""A server that takes so much of its one core is at its limit, whatever the generator was at."""
 SKIPPED_PERCENT = 1.0
-"""The same of one that skips so many of its ticks: one alone may be a chance."""
+"""So is one that skips so many of its ticks; a single one may be chance."""
 
 
 class SearchStep(Struct, frozen=True):
@@ -61,9 +62,9 @@ class Capacity(Struct, frozen=True):
     failed_at: int | None
     """The least that did not hold, or could not be measured."""
     limited_by: Limit
-    """What ended it: only where it is the arm is the capacity known, else it is a lower bound."""
+    """What ended the search; unless it is the arm, the capacity is only a lower bound."""
     confirmations: int
-    """How often it held beside the first time."""
+    """How often it held besides the first time."""
 
     @property
     def figure(self) -> str:
@@ -87,12 +88,12 @@ class Capacity(Struct, frozen=True):
 
 
 def probes_of(search: CapacitySearch, runs: Sequence[Run]) -> list[SearchStep]:
-    """Return what came of the runs of one search, in their order."""
+    """Return what came of the runs of one search, by run number."""
     return [judge_probe(search, run) for run in sorted(runs, key=lambda run: run.number)]
 
 
 def judge_probe(search: CapacitySearch, run: Run) -> SearchStep:
-    """Say whether one run holds the objective, and if not, by whose fault."""
+    """Say whether one run held the objective, and if not, for what reason."""
     load = run.load
     if load is None:
         return SearchStep(
@@ -116,9 +117,9 @@ def judge_probe(search: CapacitySearch, run: Run) -> SearchStep:
 
 
 def is_at_its_end(load: LoadSummary) -> bool:
-    """Whether the server says of itself that it cannot keep up: what it says needs no generator."""
+    """Whether the server's own figures say that it cannot keep up: they do not depend on the generator."""
     ticks = load.server.ticks
-    if ticks is None:  # it does not tell
+    if ticks is None:  # it does not report them
         return False
     has_one_core = load.machine.cpus_server is not None and len(load.machine.cpus_server) == 1
     has_full_core = has_one_core and (load.server.cpu_percent or 0) >= FULL_CORE_PERCENT
@@ -143,7 +144,7 @@ def next_step(search: CapacitySearch, probes: Sequence[SearchStep], spent_s: flo
 
 
 def round_load(connections: float) -> int:
-    """Round to two digits: nobody needs to know more, and loads that are tried again are the same."""
+    """Round to two digits: more are of no use, and a load that is tried again is the same."""
     if connections < 10:
         return max(1, round(connections))
     unit = 10 ** (math.floor(math.log10(connections)) - 1)
@@ -151,7 +152,7 @@ def round_load(connections: float) -> int:
 
 
 def _reserve_s(probes: Sequence[SearchStep], spent_s: float) -> float:
-    """Return what the next load takes, and the confirmations of what it finds."""
+    """Estimate how many seconds the next load takes, with the confirmations of what it finds."""
     return NEEDED_HOLDS * spent_s / len(probes) if probes else 0.0
 
 
@@ -170,7 +171,7 @@ class _Bounds:
         self.low = max((load for load in self.holds if self.high is None or load < self.high), default=None)
 
     def to_repeat(self) -> int | None:
-        """Return the last load if nothing is known by it yet."""
+        """Return the last load if its runs have not decided it yet."""
         if self.last is None or self.last.connections in {*self.holds, *self.too_much}:
             return None
         return self.last.connections
@@ -181,7 +182,7 @@ class _Bounds:
         return self.low is None or self.holds[self.low] >= NEEDED_HOLDS
 
     def between(self) -> int | None:
-        """Return the next load above what held, None if it is near enough to what did not."""
+        """Return the next load above what held, None if that is near enough to what did not."""
         assert self.low is not None  # noqa: S101 - it is asked only then
         if self.high is None:
             doubled = min(2 * self.low, self.search.limit)
@@ -192,7 +193,7 @@ class _Bounds:
         return middle if self.low < middle < self.high else None
 
     def result(self) -> Capacity:
-        """Return what is known."""
+        """Return the result as it stands."""
         if self.high is None:
             limited_by: Limit = "limit" if self.low == self.search.limit else "budget"
         else:
@@ -206,7 +207,7 @@ class _Bounds:
     def _why_too_much(self, load: int) -> Limit | None:
         counts = self.counts[load]
         for outcome, (tries, limit) in TRIES.items():
-            # What held once is not undone by runs that say nothing: it is only not confirmed by them.
+            # Runs that say nothing do not undo a load that held once: they only fail to confirm it.
             if counts[outcome] >= tries and not (outcome in SAYING_NOTHING and counts["held"]):
                 return limit
         return None

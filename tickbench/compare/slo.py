@@ -1,8 +1,8 @@
 """
-Objectives for a load run, such as ``tick_lateness_ms.p99<25,ticks_came>=0.999``. Knows nothing of who asks for them.
+Parse objectives for a load run, such as ``tick_lateness_ms.p99<25,ticks_came>=0.999``, and check a run against them.
 
-A figure is named by its place in the summary (:mod:`shared.measure.summary`), dots between its parts. One word for
-one thing: the same names are the columns of ``runs.csv`` and what a suite draws verdicts on.
+A figure is named by its place in the summary (:mod:`shared.measure.summary`), dots between its parts. The same names
+are the columns of ``runs.csv`` and what a suite draws verdicts on.
 """
 
 import operator
@@ -25,9 +25,9 @@ OPERATORS: dict[str, Callable[[float, float], bool]] = {
 BROKEN_STATUS = 4
 """Exit status where an objective is broken."""
 UNTRUSTED_STATUS = 3
-"""Exit status where there are no figures that can be trusted: they neither hold an objective nor break it."""
+"""Exit status where no figure can be trusted, so that an objective is neither held nor broken."""
 EXAMPLE = "tick_lateness_ms.p99<25,reach>=0.999,ticks_came>=0.999"
-"""``reach`` does not see what was never sent; an objective needs both."""
+"""``reach`` does not count what was never sent, so an objective needs ``ticks_came`` as well."""
 GRAMMAR = f"an objective is FIGURE<NUMBER (or <=, >, >=), for example {EXAMPLE}"
 _OBJECTIVE = re.compile(r"([a-z][a-z0-9_.]*)\s*(<=|>=|<|>)\s*([0-9.eE+-]+)")
 
@@ -44,11 +44,11 @@ class Objective(Struct, frozen=True):
         return f"{self.figure}{self.operator}{self.bound:g}"
 
     def complaint(self, load: LoadSummary) -> str | None:
-        """Return what was found where a run does not hold it, None where it does."""
+        """Return in words how a run breaks it, None if it holds."""
         return self.complaint_of(read_figure(load, self.figure))
 
     def complaint_of(self, value: float | None) -> str | None:
-        """Return the same of a value; one that was not measured holds nothing."""
+        """Return in words how a value breaks it, None if it holds; a value that was not measured breaks it."""
         if value is not None and OPERATORS[self.operator](value, self.bound):
             return None
         return f"{self.figure} is {'unknown' if value is None else f'{value:.6g}'}, not {self.operator} {self.bound:g}"
@@ -60,12 +60,12 @@ def parse_slo(text: str) -> list[Objective]:
 
 
 def complaints(objectives: list[Objective], load: LoadSummary) -> list[str]:
-    """Return what a run does not hold, in words."""
+    """Return in words how a run breaks these objectives, one text each."""
     return [complaint for objective in objectives if (complaint := objective.complaint(load))]
 
 
 def read_figure(load: LoadSummary, figure: str) -> float | None:
-    """Return a figure of a summary by its name; None where it was not measured."""
+    """Return a figure of a summary by its name, in the summary's unit; None where it was not measured."""
     value: Any = load
     for part in figure.split("."):
         if value is None:

@@ -1,9 +1,9 @@
 """
-Suites: what one comparison runs, read from TOML. Knows nothing of processes, results or time.
+Read suites: the TOML files that say what a comparison runs.
 
 A suite is one of those in ``tickbench/suites``, by its name, or a file of the user's. It has three parts: blocks, in
-which every arm runs once at one load and which are repeated, since verdicts rest on them; sides, other scenarios beside
-them; and searches for the capacity of each arm.
+each of which every arm runs once at one load, and which are repeated since verdicts rest on them; sides, which are
+other scenarios; and searches for the capacity of each arm.
 """
 
 from importlib import resources
@@ -20,13 +20,13 @@ from tickbench.compare.slo import parse_slo
 from tickbench.errors import InputError
 
 BLOCKS = "blocks"
-"""What the part of a suite that is repeated is called; no side or search can be."""
+"""Name of the part of a suite that is repeated; no side or search can have it."""
 
 OWN_FLAGS = frozenset({"host", "port", "users", "scenario", "duration", "warm-up", "out", "headless", "json"})
 STOP_AFTER = 3
-"""Runs in a row that the machine spoiled, after which it is taken to be unfit to measure on."""
+"""After so many runs in a row that the machine spoiled, it is taken to be unfit to measure on."""
 LEAST_REPEATS = 3
-"""Of a search on which a verdict is to be drawn."""
+"""Repeats that a search needs for a verdict on it."""
 
 Name = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,40}$")]
 Count = Annotated[int, Meta(ge=1, le=100_000)]
@@ -68,11 +68,11 @@ class CapacitySearch(Struct, frozen=True):
     warm_up_s: WarmUp
     slo: str
     budget_s: Seconds
-    """As long as one search may take, roughly: when it is spent, what is found is confirmed, and no more is tried."""
+    """About as long as one search may take: then the result is confirmed, and no new load is tried."""
     start: Count = 500
     limit: Count = 20_000
     precision: Annotated[float, Meta(gt=1, le=4)] = 1.2
-    """Ratio of what fails to what holds at which it is near enough."""
+    """The search is done when what fails is at most so many times what holds."""
     repeats: Repeats = 1
     arms: list[str] = []
     load: Flags = {}
@@ -99,16 +99,16 @@ class Suite(Struct, frozen=True):
     again: str | None = None
     """The arm that runs twice in each block: how far it differs from itself is what noise looks like here."""
     compare: Annotated[list[str], Meta(max_length=2)] = []
-    """The two arms that verdicts are about; the first is what the others are set in relation to."""
+    """The two arms that verdicts are about; ratios of the others are to the first."""
     verdicts: Annotated[list[str], Meta(max_length=6)] = []
     """The figures that verdicts are drawn on."""
     quiet_wait_s: Annotated[float, Meta(ge=0, le=3_600)] = 20.0
-    """How long a run waits for a machine that is busy, at most; 0: it does not look."""
+    """How long a run waits at most for a machine that is busy; 0: it does not look."""
     max_attempts: Annotated[int, Meta(ge=1, le=10)] = 3
-    """How often a run is made, at most, where it is the machine that spoils it; 1: runs are taken as they come."""
+    """How often a run is made at most, if the machine spoils it; 1: it is not made again."""
     stop_after: Annotated[int, Meta(ge=0, le=100)] = 0
-    """After so many runs in a row that the machine spoiled the comparison stops; 0: it does not, as records of before
-    there was this key. A suite that does not say has :data:`STOP_AFTER`."""
+    """After so many runs in a row that the machine spoiled the comparison stops; 0: never, as in records older than
+    this key. A suite without it has :data:`STOP_AFTER`."""
     sides: list[Side] = []
     searches: list[CapacitySearch] = []
     commands: dict[str, str] = {}
@@ -173,7 +173,7 @@ class Suite(Struct, frozen=True):
 
 
 def _check_flags(flags: Flags) -> None:
-    """Raise :class:`InputError` for a flag that is the comparison's own to set, or that cannot be."""
+    """Raise :class:`InputError` for a flag that the comparison itself sets, or whose value cannot be."""
     for name, value in flags.items():
         if name in OWN_FLAGS:
             raise InputError(f"flag {name!r} is set by the comparison itself; leave it out")
@@ -211,7 +211,7 @@ def suite_names() -> list[str]:
 
 
 def _refuse_unknown(given: dict[str, Any]) -> None:
-    """Raise :class:`InputError` for a misspelt key; a record of a suite may have what a later tickbench has added."""
+    """Raise :class:`InputError` for an unknown key. A record may have some that a later tickbench has added."""
     tables: list[tuple[Any, type[Struct]]] = [(given, Suite)]
     parts: dict[str, type[Struct]] = {"sides": Side, "searches": CapacitySearch}
     for name, part in parts.items():

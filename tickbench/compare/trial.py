@@ -1,7 +1,7 @@
 """
-One run: a fresh server, a fresh generator, one summary. Knows nothing of other runs, of the screen or of the report.
+Make one run: start a fresh server and a fresh generator, and read the generator's summary.
 
-Whatever goes wrong comes out as a run that says so; only the user's interrupt goes through.
+Whatever goes wrong is returned as a run that says so; only the user's interrupt is raised.
 """
 
 import http.client
@@ -30,17 +30,17 @@ from tickbench.target import target_of
 READY_LINE = re.compile(r"^tickbench \w+ listening on (http://\S+)\n", re.MULTILINE)
 READY_WAIT_S = 20.0
 LOAD_SLACK_S = 60.0
-"""What a load run may take beside warm-up and measuring, before it is given up."""
+"""What a load run may take longer than estimated, before it is given up."""
 STOP_GRACE_S = 6.0
 """A server promises to stop within 5 s."""
 STATS_WAIT_S = 2.0
 MAX_STATS_BYTES = 1 << 20
 LOAD_HAS_SUMMARY = (0, 3)
-"""Exit status of a load run that measured: valid, not valid."""
+"""Exit status of a load run that wrote a summary: valid, not valid."""
 
 
 class Trial:
-    """Makes one run; ``tell`` hears what it is about."""
+    """Makes runs; ``tell`` is called with what the current one is doing."""
 
     def __init__(self, pinning: Pinning, commands: Commands, tell: Callable[[str], None]) -> None:
         self.pinning = pinning
@@ -48,7 +48,7 @@ class Trial:
         self.tell = tell
 
     def run(self, planned: PlannedRun, quiet_wait_s: float) -> Run:
-        """Make the run, when the cores are idle or were waited for; return it, finished or failed."""
+        """Wait ``quiet_wait_s`` at most for idle cores, then make the run; return it, finished or failed."""
         quiet = wait_until_quiet(self.measured_cores(), quiet_wait_s, self.tell)
         started_at, began = datetime.now(UTC), time.monotonic()
         outcome: dict[str, Any] = {}
@@ -136,7 +136,7 @@ def free_port() -> int:
 
 def wait_until_ready(server: Child, port: int | None) -> str:
     """
-    Return the URL of a server that was started: from its ready line, or when it accepts at the port that it was given.
+    Return the URL of a server that was started: from its ready line, or once it accepts connections on ``port``.
 
     Raises:
         RunFailedError: it ends before, or is not ready in time.
@@ -176,7 +176,7 @@ def wait_for_load(generator: Child, server: Child | None, timeout_s: float) -> N
 
 
 def server_settings(url: str) -> dict[str, Any] | None:
-    """Ask a server what it is set to; None if it does not say."""
+    """Return the settings that a server has in ``/stats``; None if it has none there."""
     target = target_of(url)
     connection = http.client.HTTPConnection(target.host, target.port, timeout=STATS_WAIT_S)
     with suppress(OSError, http.client.HTTPException, ValueError, RecursionError), _hung_up_in_time(connection):
@@ -189,7 +189,7 @@ def server_settings(url: str) -> dict[str, Any] | None:
 
 @contextmanager
 def _hung_up_in_time(connection: http.client.HTTPConnection) -> Iterator[None]:
-    """Connect, and hang up at the end, after :data:`STATS_WAIT_S` at the latest: an answer may drip for ever."""
+    """Connect, and hang up at the end, or after :data:`STATS_WAIT_S`: an answer may come byte by byte for ever."""
     connection.connect()
     connected = connection.sock
 
@@ -209,7 +209,7 @@ def _hung_up_in_time(connection: http.client.HTTPConnection) -> Iterator[None]:
 
 @contextmanager
 def _by_server() -> Iterator[None]:
-    """Say of whatever fails that it was the server."""
+    """Turn whatever fails into a :class:`ServerFailedError`."""
     try:
         yield
     except (RunFailedError, OSError) as error:
@@ -217,7 +217,7 @@ def _by_server() -> Iterator[None]:
 
 
 def _is_by_server(error: Exception, server: ChildRecord | None) -> bool:
-    """Whether the server failed: it is said, or it stopped in another way than it should."""
+    """Whether the server failed: the error says so, or its exit status is not 0."""
     return isinstance(error, ServerFailedError) or (server is not None and server.exit_status != 0)
 
 
