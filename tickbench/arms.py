@@ -2,8 +2,8 @@
 Read the names of arms, which are the servers that a comparison compares.
 
 ``backend[:key=value,...]`` is a backend with the settings that differ from the defaults of ``serve``, where a key is a
-flag of ``serve`` without its dashes; ``url=ws://...`` is a server that runs already; any other name is a command line in
-the suite's ``[commands]``, with ``{port}`` in place of the port that it shall listen on.
+flag of ``serve`` without its dashes; ``url=ws://...`` is a server that runs already; any other name is a command line
+in the suite's ``[commands]``, with ``{port}`` in place of the port that it shall listen on.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""``doctor``: looks at this machine and has each finding judged. Knows nothing of how findings are shown."""
+"""What ``tickbench doctor`` does: look at this machine and judge each finding."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ WATCH_S = 1.0
 
 
 def examine_machine() -> list[MachineCheck]:
-    """Look at everything; takes two seconds, to see the steal and who else computes."""
+    """Look at everything; takes two seconds, to measure the steal and what other processes take."""
     cores = system.usable_cores()
     return [
         fitness.judge_cores(len(cores)),

@@ -1,4 +1,4 @@
-"""What a comparison ran on, as it is kept beside its results. Knows nothing of the results."""
+"""Record what a comparison ran on (machine, kernel, interpreter, packages), and tell two such records apart."""
 
 import gc
 import hashlib
@@ -95,7 +95,7 @@ def collect_environment(pinning: Pinning) -> Environment:
 
 
 def differences(one: Environment, other: Environment) -> dict[str, tuple[str, str]]:
-    """Return in what two environments differ that figures can depend on, by name: what one has, what the other has."""
+    """Return the differences that figures can depend on: name to what one has and what the other has."""
     ids = one.machine.machine_id, other.machine.machine_id
     pairs: dict[str, tuple[object, object]] = {
         "machine": ids if all(ids) else (None, None),
@@ -193,7 +193,7 @@ def _machine(pinning: Pinning) -> Machine:
 
 def git_state(checkout: Path) -> tuple[str | None, bool | None, str | None]:
     """
-    Return the commit, whether nothing was changed since, and a digest of what was, new programs included.
+    Return the commit, whether tracked files are unchanged, and a digest of all changes, new Python files included.
 
     All None outside of a checkout, or without git.
 

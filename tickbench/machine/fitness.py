@@ -1,7 +1,7 @@
 """
-Whether a machine is fit to measure on, finding by finding, and what to do where it is not.
+Judge whether a machine is fit to measure on, finding by finding, and say what to do where it is not.
 
-Judges figures that are handed in. The thresholds stand here, at the top.
+The findings are arguments; the thresholds stand here, at the top.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ COMFORTABLE_DESCRIPTORS = 12_000
 """For 10,000 connections, which are so many descriptors on either side."""
 COMFORTABLE_PORTS = 12_000
 GOOD_CLOCK_SOURCES = ("tsc", "kvm-clock", "arch_sys_counter", "hyperv_clocksource_tsc_page")
-"""Those that a program reads without a system call, to the nanosecond."""
+"""Clock sources that a program reads without a system call, to the nanosecond."""
 QUIET_LOAD_PER_CORE = 0.5
 STEAL_WARNING_PERCENT = 1.0
 STEAL_LIMIT_PERCENT = 5.0
@@ -47,13 +47,13 @@ def judge_cores(usable: int) -> MachineCheck:
 
 
 def judge_quotas(quotas: list[Quota], usable: int) -> MachineCheck:
-    """Warn of quotas of CPU time: a process that is stopped until the next period is late by no stack's fault."""
+    """Warn of quotas of CPU time: they stop a process until the next period, and no stack can help being late then."""
     name = "cpu quota"
     limits = [quota for quota in quotas if quota.cores is not None]
     least = min(limits, key=lambda quota: quota.cores or 0, default=None)
     so_far = "; ".join(f"held back {in_words([quota])} so far" for quota in quotas if quota.throttled_periods)
     if least is None or least.cores is None:
-        # What was held back before the quota was taken away is past.
+        # What was throttled before the quota was taken away no longer matters.
         return MachineCheck(name, "ok", "none to be seen: no control group limits the CPU time")
     found = f"{quota_words(least)}: worth {least.cores:g} of {usable} usable cores"
     found = f"{found}; {so_far}" if so_far else found
@@ -67,7 +67,7 @@ def judge_quotas(quotas: list[Quota], usable: int) -> MachineCheck:
 
 
 def judge_descriptors(hard_limit: int) -> MachineCheck:
-    """Count connections in descriptors: each is one in the server and one in the generator."""
+    """Judge the limit of open files: each connection is one in the server and one in the generator."""
     name = "open files"
     if hard_limit < NEEDED_DESCRIPTORS:
         words = f"hard limit {hard_limit}: under 1,000 connections; raise it (ulimit -Hn, limits.conf, LimitNOFILE)"
@@ -79,7 +79,7 @@ def judge_descriptors(hard_limit: int) -> MachineCheck:
 
 
 def judge_clock_source(source: str | None) -> MachineCheck:
-    """Warn of a slow clock source: it costs a system call a reading."""
+    """Warn of a clock source that costs a system call a reading."""
     name = "clock source"
     if source is None:
         return MachineCheck(name, "warn", "the system does not say; read /sys/devices/system/clocksource on the host")
@@ -90,7 +90,7 @@ def judge_clock_source(source: str | None) -> MachineCheck:
 
 
 def judge_steal(percent: float) -> MachineCheck:
-    """Fail where the hypervisor takes the time: that is lateness that no stack caused."""
+    """Fail where the hypervisor takes time: that makes ticks late through no fault of a stack."""
     name, found = "steal", f"{percent:.1f} % in the last second"
     if percent > STEAL_LIMIT_PERCENT:
         words = f"{found}: runs would not be valid; use a quieter host or dedicated cores"
@@ -113,7 +113,7 @@ def judge_governors(governors: set[str | None]) -> MachineCheck:
 
 
 def judge_load(load_average: float, cores: int) -> MachineCheck:
-    """Warn of others that compute: they take the measured cores."""
+    """Warn of a high load average: other processes take the measured cores."""
     name, found = "load average", f"{load_average:.2f} over the last minute on {cores} cores"
     if load_average > QUIET_LOAD_PER_CORE * cores:
         return MachineCheck(name, "warn", f"{found}: something else is running; end it, or wait until it is done")
@@ -121,7 +121,7 @@ def judge_load(load_average: float, cores: int) -> MachineCheck:
 
 
 def judge_others(others: Sequence[Other]) -> MachineCheck:
-    """Warn of each process that takes as much of a core as spoils a run."""
+    """Warn of each process that takes so much of a core that it would spoil a run."""
     name = "other processes"
     busy = [other for other in others if other.percent > FOREIGN_LIMIT_PERCENT]
     if not busy:
@@ -138,7 +138,7 @@ def judge_others(others: Sequence[Other]) -> MachineCheck:
 
 
 def judge_ports(ports: int | None) -> MachineCheck:
-    """Count connections in local ports: from one address to one server, each needs one."""
+    """Judge the number of local ports: each connection from one address to one server needs one."""
     name = "local ports"
     if ports is None:
         return MachineCheck(
@@ -151,7 +151,7 @@ def judge_ports(ports: int | None) -> MachineCheck:
 
 
 def judge_timestamps(available: bool) -> MachineCheck:
-    """Warn where the kernel does not stamp: arrival is then when Python got round to reading."""
+    """Warn where the kernel gives no receive timestamps: arrival is then when Python reads."""
     name = "receive timestamps"
     if not available:
         words = "none from the kernel: arrival is the time of the read, a busy generator spoils the run; use Linux"
@@ -162,7 +162,7 @@ def judge_timestamps(available: bool) -> MachineCheck:
 def judge_python(
     version: tuple[int, int, int], implementation: str, is_debug_build: bool, has_gil: bool
 ) -> MachineCheck:
-    """Warn of builds whose costs are not those of the usual one."""
+    """Warn of builds of Python whose costs are not those of the usual one."""
     found = f"{implementation} {'.'.join(map(str, version))}"
     oddities = []
     if is_debug_build:

@@ -1,4 +1,4 @@
-"""Who else computes on this machine. Knows nothing of whether that disturbs."""
+"""Find the processes that take CPU time from what is measured."""
 
 import time
 from typing import NamedTuple
@@ -7,18 +7,18 @@ import psutil
 
 
 class Other(NamedTuple):
-    """A process that is none of ours."""
+    """A process other than this one."""
 
     name: str
     pid: int
     percent: float
     """Of one core."""
     core: int | None
-    """On which it ran last."""
+    """The one on which it ran last."""
 
 
 def busiest_others(during_s: float) -> list[Other]:
-    """Watch for ``during_s``: return the other processes that took CPU time, who took most first."""
+    """Watch for ``during_s``: return the other processes that took CPU time, the busiest first."""
     before = _cpu_seconds()
     began = time.monotonic()
     time.sleep(during_s)

@@ -1,4 +1,4 @@
-"""Which cores the server and the generator get. Knows nothing of processes other than this one."""
+"""Choose the cores of the server and the generator, and keep this process off the server's."""
 
 import os
 from collections.abc import Callable, Iterator

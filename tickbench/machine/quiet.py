@@ -1,7 +1,7 @@
 """
-Whether the machine is quiet enough to measure on, right before a run. Knows nothing of what is measured.
+Wait until the machine is quiet enough to measure on, before a run or after spoiled ones.
 
-A run that others disturb is found out by its own checks; this only keeps it from being begun in vain.
+A run that others disturb is found out by its own checks; this only avoids beginning one in vain.
 """
 
 import time
@@ -13,12 +13,12 @@ from tickbench.machine.system import CoreTimes, core_times
 
 LOOK_S = 0.3
 BUSY_PERCENT = 10.0
-"""Of one of the cores that are to be measured on: an idle one shows 0 to 3 in so short a time."""
+"""Limit for each core that is to be measured on: an idle one shows 0 to 3 in so short a time."""
 
 
 LONG_LOOK_S = 5.0
 IDLE_PERCENT = 3.0
-"""The same where runs were spoiled: as much as a run bears of foreign CPU."""
+"""The limit after spoiled runs: as much foreign CPU time as a valid run may have."""
 
 
 class Quiet(Struct, frozen=True):
@@ -26,12 +26,12 @@ class Quiet(Struct, frozen=True):
 
     is_quiet: bool
     busy_percent: float
-    """Of the core that was busiest in the last look, what the hypervisor took from it included."""
+    """Of the core that was busiest in the last look, with what the hypervisor took from it."""
     waited_s: float
 
 
 def busy_percent(cores: Sequence[int] | None, during_s: float) -> float:
-    """Watch for ``during_s``: return how busy the busiest of ``cores`` is, of all if None, with what was stolen."""
+    """Watch for ``during_s``: return how busy the busiest of ``cores`` (None: of all) is, with the steal."""
     before = core_times()
     time.sleep(during_s)
     after = core_times()
@@ -45,7 +45,7 @@ def wait_until_quiet(
     tell: Callable[[str], None] = lambda _: None,
     look: Callable[[Sequence[int] | None, float], float] = busy_percent,
 ) -> Quiet | None:
-    """Wait for the cores to be idle, ``wait_s`` at most; return how it was, None if it shall not look (0 s)."""
+    """Wait for idle cores, ``wait_s`` at most; return what was seen, None if ``wait_s`` is 0: then it does not look."""
     if wait_s <= 0:
         return None
     began = time.monotonic()

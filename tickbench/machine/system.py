@@ -1,7 +1,7 @@
 """
-What this machine is and how it is set, read from the system. Knows nothing of whether that is good.
+Read from the system what this machine is and how it is set.
 
-Linux; what another system does not tell is None.
+For Linux; what another system does not tell is None.
 """
 
 import hmac
@@ -90,7 +90,7 @@ class CoreTimes(NamedTuple):
     """What a core has done since the system started, in clock ticks."""
 
     total: int
-    """With what the hypervisor took."""
+    """With the steal."""
     idle: int
     """Waiting for a disk included."""
 
