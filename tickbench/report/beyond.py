@@ -1,8 +1,7 @@
 """
-What no measurement shows of the two stacks: what they depend on, which faults we mended, and what blocks them.
+Load what no measurement shows of the two stacks: what they depend on, which faults we mended, and what blocks them.
 
-Read from ``beyond.toml``, in which every sentence names its source. Knows nothing of HTML, of results or of what is
-installed here.
+Read from ``beyond.toml``, in which every sentence names its source.
 """
 
 from datetime import date
@@ -72,7 +71,7 @@ class Blocking(Statement, frozen=True, forbid_unknown_fields=True):
 
 
 class Beyond(Struct, frozen=True, forbid_unknown_fields=True):
-    """All of the file, each table in the order in which it is to be read."""
+    """The whole file, each table in the order in which it is to be read."""
 
     dependencies: tuple[Dependency, ...] = msgspec.field(name="dependency")
     faults: tuple[Fault, ...] = msgspec.field(name="fault")

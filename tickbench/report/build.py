@@ -1,4 +1,4 @@
-"""Makes the reports of a results folder, from its raw data alone."""
+"""Make the reports of a results folder (HTML, Markdown, CSV, JSON) from its raw data alone."""
 
 import csv
 import io
@@ -59,7 +59,7 @@ def _check_last_document(path: Path, results: Results) -> None:
     try:
         last = msgspec.json.decode(file.read_bytes(), type=_Numbers)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
-        return  # damaged behind its schema: it is made anew from the runs
+        return  # damaged after its schema tag: it is made anew from the runs
     if gone := {run.number for run in last.runs} - {run.number for run in results.runs}:
         raise InputError(
             f"{file} has run {min(gone)}, of which {path / 'runs'} has no file; the results folder is not whole"
@@ -76,10 +76,10 @@ class _Numbers(msgspec.Struct):
 
 def encode_document(document: Document) -> str:
     """
-    Return the document as it is written, after it was read back.
+    Return the document as JSON, after a check that it reads back unchanged.
 
     Raises:
-        ValueError: it would not come back as it is, such as for a number that is none (or msgspec's own error).
+        ValueError: it does not, such as for a NaN (or msgspec's own error).
 
     """
     text = msgspec.json.format(msgspec.json.encode(document), indent=1).decode() + "\n"

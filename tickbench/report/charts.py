@@ -1,7 +1,7 @@
 """
-The charts of the page: what the tables say, as curves.
+Draw the charts of the HTML page.
 
-Colors that belong to light or dark are left to the page's style sheet. Knows nothing of the page around it.
+Colors that differ between light and dark are left to the page's style sheet.
 """
 
 import html
@@ -22,10 +22,10 @@ from tickbench.report.shown import StallPoint
 from tickbench.report.words import SPOILED
 
 COLORS = {"asyncio": ("#2f7de1", "#15a0b5", "#7a6ff0"), "gevent": ("#e0731d", "#c93f7f", "#b58a00")}
-"""Of each backend, for its first arms; told apart with red-green blindness too, and legible on white and on black."""
+"""Colors of each backend's first arms; told apart with red-green blindness too, and legible on white and on black."""
 OTHER_COLORS = ("#7f8896", "#4c9a54", "#a0522d")
 SPOILED_COLOR = "#b3b9c2"
-"""Of what cannot be trusted, whatever arm it is of: on white and on black paler than any arm."""
+"""Color of what cannot be trusted, whatever the arm: paler than any arm, on white and on black."""
 DASHES = ("solid", "dash", "dot", "dashdot")
 LATENESS_TICKS_MS = [digit * 10**power for power in range(-3, 6) for digit in (1, 2, 5)]
 LOAD_TICKS = [digit * 10**power for power in range(6) for digit in (1, 2, 5)]
@@ -69,7 +69,7 @@ def all_charts(document: Document) -> list[Chart]:
 
 
 def marked(arm: str, is_spoiled: bool) -> str:
-    """Return an arm's name, and that what is drawn of it cannot be trusted."""
+    """Return an arm's name, with a mark where its figures cannot be trusted."""
     return f"{arm}{SPOILED}" if is_spoiled else arm
 
 
@@ -82,7 +82,7 @@ def faded(styles: dict[str, Style], arm: str, is_spoiled: bool) -> Style:
 def styles_of(arms: Sequence[Arm]) -> dict[str, Style]:
     """Return how each arm is drawn: the one of a backend with the fewest settings is solid."""
     styles = {}
-    for backend in (*COLORS, None):  # what is none of ours is told apart, too
+    for backend in (*COLORS, None):  # None: all arms that are not one of our backends
         colors = COLORS.get(backend or "", OTHER_COLORS)
         own = [arm for arm in arms if (arm.backend if arm.backend in COLORS else None) == backend]
         own.sort(key=lambda arm: len(arm.settings))
@@ -171,7 +171,7 @@ class _Draft(Struct):
 
 
 OUTCOMES: tuple[Outcome, ...] = ("held", "spoiled", "lost", "generator", "unclear", "failed")
-"""From good to bad."""
+"""From the best to the worst."""
 SPOILED_OUTCOMES: tuple[Outcome, ...] = ("spoiled", "lost", "generator", "unclear")
 SYMBOLS = {"held": "circle", "failed": "x", "unclear": "x"} | dict.fromkeys(
     ("generator", "lost", "spoiled"), "circle-open"
@@ -245,7 +245,7 @@ def _add_bound(draft: _Draft, search: CapacitySearch) -> None:
 
 
 def stall_chart(document: Document, styles: dict[str, Style]) -> Chart | None:
-    """Draw what those who read got while others had stopped reading, over the time of one run."""
+    """Draw the share of ticks that came to those who read while others had stopped, over the time of one run."""
     side = next((side for side in document.suite.sides if side.scenario == "stall"), None)
     if side is None:
         return None

@@ -1,4 +1,4 @@
-"""How many lines of code each loop design takes on each stack. Knows nothing of how fast any of them is."""
+"""Count the lines of code of each loop design on each stack."""
 
 import ast
 import importlib.util
@@ -48,7 +48,7 @@ def loop_files() -> dict[str, dict[str, Path]]:
 
 
 def mode_lines(backend: str, mode: str) -> int | None:
-    """Return the code lines of a loop design on one stack; None where it is none of ours."""
+    """Return the code lines of a loop design on one stack; None for a design or a stack that is not ours."""
     file = loop_files().get(mode, {}).get(backend)
     return None if file is None else code_lines(file.read_text("utf-8"))
 

@@ -1,8 +1,8 @@
 """
-The table that a stack is chosen by: one line a question, one column an arm. Pure; knows nothing of how it is drawn.
+Make the table by which a stack is chosen: one line a question, one column an arm.
 
 Lines from the blocks have the median and the range over the runs in which the figure can be trusted. Sides and searches
-may have run once: their figures stand there without an interval, and no verdict is drawn on them.
+may have run only once: their figures have no interval, and no verdict is drawn on them.
 """
 
 import statistics
@@ -80,7 +80,7 @@ class Line:
     """
     What a line reads from each run: one figure for the text, others for the detail.
 
-    ``figure`` is the name of the one from which it is made: whether it can be trusted is known by that.
+    ``figure`` is the name in the summary by which it is known whether what is read can be trusted.
 
     """
 
@@ -115,7 +115,7 @@ def decide(results: Results, comparisons: Comparisons) -> Decision:
 
 
 def style_of(arm: Arm) -> str:
-    """Return how an arm is meant: the naive fan-out is what tutorials do."""
+    """Return what kind of arm it is; the naive fan-out is what tutorials do."""
     if arm.url is not None or arm.command is not None:
         return ANOTHER
     return {"naive": AS_WRITTEN, "library": LIBRARY}.get(dict(arm.settings).get("fanout", ""), TUNED)
@@ -128,7 +128,7 @@ def side_runs(results: Results, side: Side, arm: str, connections: int) -> list[
 
 
 def side_lines(results: Results) -> list[SideLine]:
-    """Return every arm of every side, those that no question is about as well."""
+    """Return every arm of every side, also of sides that no question is about."""
     suite = results.record.suite
     return [
         _side_line(side, arm.name, connections, side_runs(results, side, arm.name, connections))
@@ -153,7 +153,7 @@ def _side_line(side: Side, arm: str, connections: int, runs: list[Run]) -> SideL
 
 
 def is_heavy(side: Side) -> bool:
-    """Whether a side has bots that search."""
+    """Whether a side has bots that search for a way, which makes ticks long."""
     return bool(side.server.get("bot-steps"))
 
 
@@ -177,7 +177,7 @@ BLOCK_FIGURES = (
 
 
 def _connected_percent(load: LoadSummary) -> float | None:
-    """Return how many of those who tried got in, in percent, where it is not all."""
+    """Return the percentage of connections that got in; None where all did."""
     counts = load.connections
     return 100 * counts.connected / counts.requested if counts.connected < counts.requested else None
 
@@ -282,11 +282,11 @@ def _side_questions(results: Results, scenario: str, lines: Sequence[Line]) -> l
 
 
 def _is_there(results: Results, part: str, flags: Flags, figure: str) -> bool:
-    """Whether a part of the suite, with those flags of the load test, has a figure: memory is for those who ask."""
+    """Whether a part of the suite has a figure: memory is only measured where ``flags`` of the load test ask for it."""
     if figure != MEMORY or flags.get("memory"):
         return True
     loads = [run.load for run in results.runs if run.part == part and run.load is not None]
-    return any(BY_KEY[MEMORY].read(load) is not None for load in loads)  # an older tickbench did not have to be asked
+    return any(BY_KEY[MEMORY].read(load) is not None for load in loads)  # an older tickbench always measured it
 
 
 def _heavy_questions(results: Results) -> list[Question]:

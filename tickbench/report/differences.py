@@ -1,8 +1,8 @@
 """
-What differs between two comparisons that were not made side by side. Pure; knows nothing of how it is shown.
+Find what differs between two comparisons that were not made side by side, for ``tickbench diff``.
 
-Two folders are two points in time: what the machine did in between is in every difference. So nothing is a verdict; a
-difference is only said to be more than the scatter of the runs, with all of them held to one level together (Holm).
+What changed on the machine in between is part of every difference, so none is a verdict. A difference is only said to
+be significant: more than the scatter of the runs, at one level for all differences together (Holm).
 """
 
 import statistics
@@ -27,9 +27,9 @@ MACHINE = (
     "governor",
     "clock source",
 )
-"""What makes it another machine; other versions are what one may want to compare."""
+"""Differences that make it another machine; other versions are what one may want to compare."""
 SUITE_FIELDS = ("scenario", "connections", "duration_s", "warm_up_s", "server", "load")
-"""What the blocks of both must have alike."""
+"""Fields of the suite that must be alike in both."""
 
 
 class Difference(Struct, frozen=True):
@@ -49,10 +49,10 @@ class Difference(Struct, frozen=True):
 
 
 class Diff(Struct, frozen=True):
-    """All that differs."""
+    """All differences between two documents."""
 
     machine: dict[str, tuple[str, str]]
-    """By name, what one is and what the other; empty on the same machine."""
+    """Name to what the first has and what the second has; empty on the same machine."""
     versions: dict[str, tuple[str, str]]
     suite: dict[str, tuple[str, str]]
     only_before: list[str]
@@ -113,7 +113,7 @@ def _values(document: Document, arm: str, figure: Figure) -> list[float]:
 
 
 def _is_trusted(run: RunLine, figure: Figure) -> bool:
-    # A document of an earlier tickbench does not say which figures of a run that is not valid stand all the same.
+    # A document of an earlier tickbench does not say which figures of a run that is not valid can be trusted.
     return run.mark == "valid" or (run.mark == "doubtful" and figure.key in run.trusted)
 
 

@@ -1,8 +1,8 @@
 """
-All that a comparison found, as one document: ``results.json``, of which alone page, tables and ``diff`` are made.
+Make ``results.json``: all that a comparison found, from which alone page, tables and ``diff`` are made.
 
 History of the schema: 1, the first. ``tickbench.results/1`` is generated from these types (docs/schemas); a reader
-ignores fields it does not know, and refuses another number. Knows nothing of how it is drawn.
+ignores fields it does not know, and refuses another number.
 """
 
 from typing import Literal

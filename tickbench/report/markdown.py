@@ -1,4 +1,4 @@
-"""The report for a pull request, as Markdown. Knows nothing of the HTML page."""
+"""Render the report as Markdown, for a pull request."""
 
 import re
 

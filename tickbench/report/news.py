@@ -1,5 +1,5 @@
 """
-The news of a comparison: what stands in the first line on the screen and on the page. Pure.
+Write the news of a comparison: the first line on the screen and on the page.
 
 First how many runs can be trusted, or that the machine could not measure, why, and what to do; then what is concluded.
 """

@@ -1,4 +1,4 @@
-"""The HTML page: one file that needs no network. Knows nothing of how results come about."""
+"""Render the report as an HTML page: one file that needs no network."""
 
 import re
 

@@ -1,7 +1,7 @@
 """
-What the page draws beside the tables, as figures: ``results.json`` has them, and charts are made of it alone. Pure.
+Compute what the page draws beside its tables; ``results.json`` has it, and charts are made of it alone.
 
-The runs are those that count, as everywhere: in which the figure can be trusted, or all if it can in none.
+As everywhere, only runs in which the figure can be trusted count, or all if there is none.
 """
 
 import statistics
@@ -35,9 +35,9 @@ class StallPoint(Struct, frozen=True):
     """A stretch of a run in which others had stopped reading."""
 
     at_s: float
-    """Its middle, after they did."""
+    """Its middle, in seconds since the others stopped reading."""
     came_percent: float
-    """Of the ticks that were due to those who read."""
+    """Of the ticks that were due to those who went on reading."""
 
 
 class Stall(Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""What a report says in sentences. Pure; knows nothing of HTML or Markdown."""
+"""Write the sentences and facts of a report, for the HTML page, the Markdown file and the screen."""
 
 from shared.measure.histogram import Histogram
 from shared.measure.quota import quota_words
@@ -13,7 +13,7 @@ STACK_PACKAGES = ("aiohttp", "gevent", "gevent-websocket", "flask", "greenlet", 
 
 
 def verdict_sentences(document: Document) -> list[str]:
-    """Return what came out, first what matters most: the news, and what they rest on."""
+    """Return what came out, first what matters most: the news, and what the news rest on."""
     return [document.news, basis_sentence(document)]
 
 
@@ -105,7 +105,7 @@ def percentile_rows(document: Document) -> list[tuple[str, list[str], bool]]:
 PERCENTILE_TITLES = ["ticks", "mean", "p50", "p90", "p99", "p99.9", "max"]
 TICKS_FOR_P999 = 10_000
 SPOILED = " (spoiled)"
-"""Behind what rests on runs in none of which the figure can be trusted."""
+"""Mark of a figure that can be trusted in none of the runs."""
 IN_ROOMS = ("players", "soak")
 """Scenarios that have many rooms unless they are told otherwise."""
 

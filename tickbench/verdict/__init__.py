@@ -1,1 +1,1 @@
-"""What results are worth: which runs count, what a difference is worth, objectives."""
+"""What results are worth: which runs count, what a difference is worth, and whether arms did the same work."""

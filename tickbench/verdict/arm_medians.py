@@ -1,8 +1,8 @@
 """
-The rows of the table: for each arm, the median of each figure over its runs in the blocks, and the range.
+Make the rows of the table: for each arm, the median of each figure over its runs in the blocks, and the range.
 
-Pure; knows nothing of how it is drawn. Of each figure only the runs count in which it can be trusted, where an arm has
-one; where it has none, all that finished do, and the cell says so.
+Only runs in which a figure can be trusted count for it; where an arm has none, all that finished do, and the cell says
+so.
 """
 
 import statistics
@@ -19,7 +19,7 @@ NO_FIGURE = "-"
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """The median of one figure over an arm's runs, and the least and the greatest; texts, empty range if alike."""
+    """The median of one figure over an arm's runs, and its range, as texts; the range is empty if all are alike."""
 
     median: str
     range: str = ""

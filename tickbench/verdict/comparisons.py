@@ -1,7 +1,7 @@
 """
-The comparisons of a suite: verdicts on the named ones, intervals of the others, and what noise looks like.
+Make the comparisons of a suite: verdicts on the named ones, intervals of the others, and the noise of the machine.
 
-Pure; knows nothing of how they are shown. What they are worth is decided in :mod:`tickbench.verdict.statistics`.
+Verdicts and intervals are computed in :mod:`tickbench.verdict.statistics`.
 """
 
 from msgspec import Struct
@@ -174,7 +174,7 @@ def _logs(results: Results, key: str, first: str, other: str) -> list[float]:
 
 
 def _values(results: Results, key: str, arm: str, *, again: bool | None = None) -> list[list[float]]:
-    """Return for each block the values to be trusted: of both runs where an arm ran twice, unless ``again`` says."""
+    """Return for each block the values to be trusted, of both runs where an arm ran twice, unless ``again`` selects."""
     wanted = [again] if again is not None else [False, True]
     runs = [run for each in wanted for run in block_runs(arm, results.runs, again=each) if is_trusted(run, key)]
     blocks: list[list[float]] = [[] for _ in range(results.record.suite.repeats)]
@@ -187,9 +187,9 @@ def _values(results: Results, key: str, arm: str, *, again: bool | None = None) 
 
 def _capacity_logs(searches: list[SearchResult], name: str, first: str, other: str) -> list[float]:
     """
-    Return the ratios of capacities; none at all if one is only known from below.
+    Return the logarithms of the ratios of capacities; none at all if one capacity is only a lower bound.
 
-    The better arm brings the generator to its end more often: the blocks that are left would be those where it did not.
+    To leave out only its block would be biased: the better arm brings the generator to its limit more often.
 
     """
     own = [each for each in searches if each.search == name and each.arm in (first, other)]

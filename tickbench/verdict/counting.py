@@ -1,4 +1,4 @@
-"""Which runs count, figure by figure, and what is said of one that does not."""
+"""Decide whether a run, or one figure of it, can be trusted, and say of a run why it can't."""
 
 from tickbench.compare.results import Run
 
@@ -9,7 +9,7 @@ def is_valid(run: Run) -> bool:
 
 
 def is_trusted(run: Run, figure: str) -> bool:
-    """Whether one figure of a run can be trusted, by its name in the summary: also of one that is not valid."""
+    """Whether one figure, by its name in the summary, can be trusted: also of a run that is not valid."""
     return run.load is not None and not run.load.validity.spoiled_by(figure)
 
 

@@ -1,5 +1,5 @@
 """
-Whether all arms did the same work: step by step, the same commands. Pure; knows nothing of how they were taken down.
+Check that all arms did the same work: that their servers sent the same commands, step by step.
 
 With bots alone and no input a room's commands depend on its seed only. A due time that a server skips is no step, so
 steps are counted and not due times.
@@ -18,16 +18,16 @@ NONE_CAME = "-"
 MAX_SHIFT = 10
 """Steps by which two runs are shifted against each other at most."""
 SCENARIOS = ("steady", "idle", "stall", "storm", "spike", "staircase", "churn")
-"""In which nobody sends what the rules listen to."""
+"""Scenarios in which no client sends anything that the rules react to."""
 
 
 class Work(Struct, frozen=True):
     """What was found."""
 
     steps: int
-    """As many were compared, over all pairs of runs."""
+    """How many were compared, over all pairs of runs."""
     different: dict[str, str]
-    """By arm: in how many of its steps it told something else than the first arm, in words."""
+    """By arm: in how many of its steps it sent something else than the first arm, in words."""
     unknown: list[str]
     """Arms of which no step could be compared; empty in a scenario in which steps need not be alike."""
 
@@ -67,13 +67,13 @@ def compare_work(suite: Suite, runs: Sequence[Run]) -> Work:
 
 
 def _steps(arm: str, runs: Sequence[Run]) -> list[StepDigests]:
-    """Return what the runs of an arm in the blocks told, of each the last attempt."""
+    """Return the digests of an arm's runs in the blocks, of each the last attempt."""
     own = [run for again in (False, True) for run in block_runs(arm, list(runs), again=again)]
     return [run.load.steps for run in own if run.load is not None and run.load.steps is not None]
 
 
 def steps_of(digests: StepDigests) -> list[str]:
-    """Return the digests of the steps, one after the other: what was skipped was none."""
+    """Return the digests of the steps in order, without the due times that were skipped."""
     return [word for word in digests.crc32.split(" ") if word != NONE_CAME]
 
 
@@ -81,8 +81,8 @@ def differing(one: Sequence[str], other: Sequence[str]) -> tuple[int, int]:
     """
     Return how many steps both have, and in how many of them they differ.
 
-    Whoever is first in a room may miss its first steps, and the first due times may be skipped, so that n does not tell
-    which step it was: they are laid beside each other where they agree best.
+    The first client of a room may miss its first steps, and the first due times may be skipped, so n does not tell
+    which step it was: the two are aligned where they agree best.
 
     """
     best = (0, 0)

@@ -1,8 +1,8 @@
 """
-What a difference between two arms is worth: ratios with intervals, and verdicts that noise does not earn.
+Judge the difference between two arms: ratios with intervals, and verdicts that guard against noise.
 
-The unit is the block, in which both arms ran once, shortly after one another: what the machine did in that minute it
-did to both, so the ratio of the two is what is averaged, as logarithms. Knows nothing of what the figures are of.
+The unit is the block, in which both arms ran once, shortly after one another: what the machine did in that minute
+affected both, so what is averaged is the ratio of the two, as logarithms.
 """
 
 import math
@@ -16,13 +16,13 @@ from scipy.special import stdtr, stdtrit  # Student's t; scipy.stats has the sam
 ALPHA = 0.05
 """How often all verdicts of a suite together may name a winner where there is none."""
 GUARD_ALPHA = 0.01
-"""How often an arm may be found to differ from itself where it does not: then a whole suite is in vain, so seldomer."""
+"""How often an arm may be found to differ from itself where it does not: rarer, since it voids a whole suite."""
 MARGIN = 1.10
 """Two arms whose ratio is surely nearer to 1 than this are equivalent, whichever is ahead."""
 LEAST_BLOCKS = 3
 """With fewer there is no verdict."""
 TINY = 1e-9
-"""Less than any figure means: what rounding leaves of nothing."""
+"""Differences of logarithms below this are rounding errors."""
 
 
 class Ratio(Struct, frozen=True):
