@@ -1,1 +1,1 @@
-"""What the verbs of the command line do, a file each, loaded when it is asked for."""
+"""The verbs of the command line, a module each, which is imported when its verb is asked for."""

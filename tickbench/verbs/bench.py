@@ -1,4 +1,4 @@
-"""``tickbench bench``: what a fan-out, a wait and a step cost. Knows nothing of how that is timed."""
+"""``tickbench bench``: time a fan-out, a wait and a step of the game, and show and save the figures."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,13 +25,13 @@ from tickbench.machine.system import core_siblings, usable_cores
 
 PARTS = ("fanout", "timer", "rules")
 TICKS_A_REPEAT = 40
-"""Of each way to wait."""
+"""How often each way to wait is timed in a repeat."""
 RULES_LIMIT_S = 1800.0
 FAILED = 1
 
 
 class BenchReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickbench.bench/3"):
-    """All raw numbers and what was made of them; a part that was not asked for is None."""
+    """All raw numbers and the figures made of them; a part that was not asked for is None."""
 
     environment: Environment
     fanout: list[FanoutFigure] | None = None
@@ -47,7 +47,7 @@ class BenchReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema",
     default=12,
     show_default=True,
     envvar="TICKBENCH_REPEATS",
-    help="Blocks of each way, in turns.",
+    help="How often each way is timed; all ways take turns.",
 )
 @click.option(
     "--connections",
@@ -55,13 +55,13 @@ class BenchReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema",
     default=1000,
     show_default=True,
     envvar="TICKBENCH_CONNECTIONS",
-    help="Of a fan-out.",
+    help="Connections that a fan-out sends to.",
 )
 @click.option(
     "--snakepit",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     envvar="TICKBENCH_SNAKEPIT",
-    help="Checkout of snakepit-game to measure the rules beside.",
+    help="Checkout of snakepit-game, whose rules are timed beside ours.",
 )
 @click.option(
     "--json",
@@ -161,10 +161,10 @@ def measure_rules(
     pinning: Pinning, scratch: Path, snakepit: Path | None, repeats: int
 ) -> dict[str, dict[str, list[RulesBlock]]]:
     """
-    Run the bench of the rules; return its raw numbers, by game, by the number of players.
+    Run the bench of the rules; return its raw numbers by the number of players, then by game.
 
     Raises:
-        RunFailedError: it failed.
+        RunFailedError: it failed, took too long, or wrote nothing that can be read.
 
     """
     file = scratch / "rules.json"

@@ -1,4 +1,4 @@
-"""``tickbench compare``: runs a suite and reports it. Knows nothing of how a run is made."""
+"""``tickbench compare``: run a suite, or go on with one, and report it."""
 
 import shlex
 from collections.abc import Sequence
@@ -98,7 +98,7 @@ def compare(
     console = Console(highlight=False)
     pinning = choose_cores(usable_cores(), core_siblings)
     with scratch_folder():
-        pass  # every run makes one
+        pass  # every run makes one: where none can be made, it is said now
     if resume is not None:
         given = [name for name in ("suite_name", "arms", "out") if _was_typed(ctx, name)]
         if given:
@@ -171,7 +171,7 @@ def reopen(path: Path, pinning: Pinning, commands: Commands) -> tuple[ResultFold
     begun = read_to_go_on(path)  # another may have made runs until just now
     folder.forget_unfinished()
     if next_run(begun.record.suite, begun.runs) is None:
-        return folder, begun  # it does not go on, so it is not said to have
+        return folder, begun  # nothing is left to run, so no resumption is recorded
     now = datetime.now().astimezone().isoformat(timespec="seconds")
     record = msgspec.structs.replace(begun.record, resumed_at=[*begun.record.resumed_at, now])
     folder.write("suite.json", record)
@@ -234,7 +234,7 @@ def show_without_report(folder: ResultFolder, console: Console) -> None:
 
 
 def tell_what_doctor_knows(console: Console) -> None:
-    """Print what is not as it should be on this machine."""
+    """Print the findings of ``tickbench doctor`` that are not ok."""
     if found := [check for check in examine_machine() if check.level != "ok"]:
         console.print("tickbench doctor says of this machine:")
         console.print(check_table(found))

@@ -1,4 +1,4 @@
-"""``tickbench conformance``: what a server does wrong, in the terminal and in a file. Knows nothing of the protocol."""
+"""``tickbench conformance``: check a server against the protocol, and show and save what it does wrong."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ CONFORMING, FAULTY = 0, 1
 
 @click.command()
 @click.argument("url", required=False)
-@click.option("--only", multiple=True, metavar="NAME", help="Make this check alone, or several.")
+@click.option("--only", multiple=True, metavar="NAME", help="Make only the check of this name. Can be repeated.")
 @click.option("--list", "lists", is_flag=True, help="List the checks with what they test.")
 @click.option(
     "--json",
@@ -77,7 +77,7 @@ def conformance(url: str | None, only: tuple[str, ...], *, lists: bool, json_fil
 
 
 def chosen(names: tuple[str, ...]) -> tuple[Check, ...]:
-    """Return the checks of these names, all without any."""
+    """Return the checks of these names, all if there are none; raise :class:`InputError` for an unknown name."""
     known = {check.name for check in CHECKS}
     for name in names:
         if name not in known:

@@ -1,4 +1,4 @@
-"""``tickbench diff``: sets two results folders beside each other. Knows nothing of how differences are found."""
+"""``tickbench diff``: compare two results folders."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""``tickbench lines``: how much code each loop design takes. Knows nothing of how it is counted."""
+"""``tickbench lines``: count the code of each loop design."""
 
 import click
 from rich.box import SIMPLE_HEAD

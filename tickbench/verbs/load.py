@@ -1,4 +1,4 @@
-"""``tickbench load``: one load run in a child process, its summary in words. Knows nothing of how load is made."""
+"""``tickbench load``: make one load run in a child process, and show and save its summary."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,7 +23,7 @@ from tickbench.target import target_of
 
 VALID, FAILED, WRONG_USAGE, NOT_VALID = 0, 1, 2, UNTRUSTED_STATUS
 SLACK_S = 120.0
-"""What a load run may take beside the ramp, warm-up and measuring."""
+"""What a load run may take longer than ramp, warm-up and measuring."""
 STOP_GRACE_S = 3.0
 
 
@@ -52,7 +52,7 @@ STOP_GRACE_S = 3.0
     default=2,
     show_default=True,
     envvar="TICKBENCH_WARM_UP",
-    help="Seconds before, not counted.",
+    help="Seconds before that, which are not measured.",
 )
 @click.option(
     "--workers",
@@ -92,7 +92,7 @@ STOP_GRACE_S = 3.0
     type=click.IntRange(0, 100_000),
     envvar="TICKBENCH_LOAD_MEMORY",
     metavar="CONNECTIONS",
-    help="So many more come when all is measured, to see what a connection takes: 1000 does; 0, the default: nobody.",
+    help="Connections to add after the window, to see what one takes in memory: 1000 is enough; 0, the default: none.",
 )
 @click.option(
     "--slo",
@@ -164,7 +164,7 @@ def time_limit_s(request: LoadRequest) -> float:
 
 
 def run_load(command: list[str], scratch: Path, request: LoadRequest) -> tuple[int, str]:
-    """Run the generator to its end; return its exit status and its last line."""
+    """Run the generator to its end; return its exit status and the last line that it printed."""
     console = Console(stderr=True, highlight=False)
     words = f"{request.users} connections, warm-up {request.warm_up_s:g} s, measuring {request.duration_s:g} s"
     with Nursery() as nursery, console.status(escape(words)):
@@ -180,7 +180,7 @@ def run_load(command: list[str], scratch: Path, request: LoadRequest) -> tuple[i
 
 
 def conclude(status: int, last_line: str, summary_file: Path, slo: list[Objective], out: Path | None) -> int:
-    """Write and print what came of it; return the exit status."""
+    """Print the summary and the objectives, write the summary to ``out``; return the exit status."""
     if status == WRONG_USAGE:
         raise InputError(last_line.partition("error: ")[2] or last_line)  # argparse puts its program first
     if status not in (VALID, NOT_VALID):

@@ -1,4 +1,4 @@
-"""``tickbench serve``: becomes a backend. Knows nothing of its flags."""
+"""``tickbench serve``: replace this process by a backend's server, which reads its own flags."""
 
 import os
 import sys
