@@ -1,4 +1,4 @@
-"""Where a URL leads, and plain HTTP requests to there, right or wrong. Knows nothing of WebSockets."""
+"""Send plain HTTP requests, right or wrong ones, to the server under test."""
 
 import base64
 import http.client
@@ -27,7 +27,7 @@ class HttpAnswer(NamedTuple):
 
 
 def knock(target: Target) -> None:
-    """Raise :class:`InputError` if nobody listens there."""
+    """Raise :class:`InputError` if nobody accepts connections there."""
     try:
         socket.create_connection((target.host, target.port), REACH_LIMIT_S).close()
     except OSError as error:

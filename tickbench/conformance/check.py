@@ -1,4 +1,4 @@
-"""What a check is: a name, the protocol's sentence that it tests, a function. Knows nothing of what that does."""
+"""The type of a check: its name, the sentence of the protocol that it tests, and the function that does."""
 
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from tickbench.conformance.server_under_test import ServerUnderTest
 from tickbench.conformance.verdict import FaultError
 
 MOST_FLAWS = 3
-"""Of one check that are told."""
+"""Flaws of one check that are reported."""
 
 
 class Check(NamedTuple):
@@ -19,12 +19,12 @@ class Check(NamedTuple):
     """
     Talks to the server. Returns a note, or None where all is as it should be.
 
-    Raises FaultError, NotTriedError; what else a connection raises is told as a fault, too.
+    Raises FaultError, NotTriedError; any other error of a connection is reported as a fault, too.
     """
 
 
 def raise_flaws(flaws: Iterable[str | None], right: str) -> None:
-    """Raise one fault of all that was wrong, if anything was."""
+    """Raise one FaultError of all that was wrong, if anything was; ``right`` is what would have been right."""
     found = [flaw for flaw in flaws if flaw]
     if not found:
         return

@@ -1,7 +1,7 @@
 """
-What a client draws from what it is told: cells, who lives, how snakes lie. Knows nothing of connections or time.
+The field of the game as a client draws it from the server's commands: its cells, and who lives.
 
-It takes what it can use and leaves the rest: whether commands are well made is asked elsewhere.
+Commands that are not well made are left out here; they are reported by checks of their own.
 """
 
 from dataclasses import dataclass, field
@@ -38,7 +38,7 @@ class Field:
     width: int = 0
     height: int = 0
     cells: dict[Cell, tuple[str, int]] = field(default_factory=dict)
-    """What is not here is empty."""
+    """A cell that is not here is empty."""
     living: dict[int, Living] = field(default_factory=dict)
 
     def apply(self, commands: Commands) -> None:
@@ -49,7 +49,7 @@ class Field:
                 draw(*command[1:])
 
     def find(self, char: str, color: int) -> list[Cell]:
-        """Return the cells that show this."""
+        """Return the cells that show ``char`` in ``color``."""
         return [cell for cell, shown in self.cells.items() if shown == (char, color)]
 
     def is_open(self, cell: Cell) -> bool:
@@ -88,6 +88,6 @@ class Field:
 
 
 def moved(cell: Cell, key: int, steps: int = 1) -> Cell:
-    """Return the cell that lies ``steps`` further that way."""
+    """Return the cell that lies ``steps`` further in the direction of ``key``."""
     dx, dy = STEPS[key]
     return cell[0] + dx * steps, cell[1] + dy * steps

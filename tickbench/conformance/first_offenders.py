@@ -1,8 +1,8 @@
 """
-Every message of a run is looked at, whatever check it came to: this keeps the first offender of each kind.
+Look at every message of a run, whichever check received it, and keep the first offender of each kind.
 
-So the checks of what all messages must be (JSON without white space, commands as the table has them) hold for whatever
-the other checks provoked. Knows nothing of connections.
+So the checks of what all messages must be (JSON without white space, commands as the table has them) cover whatever the
+other checks provoked.
 """
 
 from dataclasses import dataclass, field
@@ -13,13 +13,13 @@ from tickbench.conformance.verdict import quote
 
 @dataclass
 class FirstOffenders:
-    """What was seen so far; offenders are quoted."""
+    """The first offenders so far, quoted; None where there was none."""
 
     messages: int = 0
     not_commands: str | None = None
     spaced: str | None = None
     frame_flaw: str | None = None
-    """Of a frame, whatever it carried."""
+    """What was wrong with the frame itself, whatever it carried."""
     commands: dict[str, int] = field(default_factory=dict)
     """How often each known command came."""
     flaws: dict[str, str] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class FirstOffenders:
             self._note_command(command)
 
     def note_frame(self, flaw_of_it: str) -> None:
-        """Take note of a frame that is none of a server's."""
+        """Take note of a frame that a server must not send."""
         self.frame_flaw = self.frame_flaw or flaw_of_it
 
     def _note_command(self, command: list[object]) -> None:

@@ -1,8 +1,8 @@
 """
-One WebSocket to the server under test: it reads tolerantly, so that one fault is seen by the one check meant for it.
+A WebSocket client that reads tolerantly, so that a fault of the server is seen by the one check meant for it.
 
-Every wait has a bound. A command is found wherever in a message it stands; whether it may stand there is for the checks
-to say. Knows nothing of what the server promises.
+Every wait has a timeout. A command is found wherever in a message it stands; whether it may stand there is for the
+checks to say.
 """
 
 import itertools
@@ -53,7 +53,7 @@ class Message(NamedTuple):
 
     @property
     def is_error(self) -> bool:
-        """Whether it is an error text and nothing else, as a refusal is answered."""
+        """Whether it is one error with a text and nothing else, as a refused message is answered."""
         return len(self.commands) == 1 and self.commands[0][0] == "error" and self.commands[0][1:2] not in ([], [""])
 
 
@@ -122,18 +122,18 @@ class Peer:
     # What comes
 
     def fileno(self) -> int:
-        """Return what a select takes."""
+        """Return the socket's descriptor, for select."""
         return int(self.ws.sock.fileno())
 
     def next_frame(self, patience_s: float | None = None, what: str = "a message") -> ABNF:
         """
-        Return the next frame that is no ping, whole.
+        Return the next frame other than a ping; pings are answered.
 
         Raises:
             SilenceError: none came in time.
             ClosedError: a close frame came.
             EndedError: the connection ended.
-            FaultError: a server's frame is not like that.
+            WebSocketException: the frame is not one of RFC 6455.
 
         """
         patience_s = self.patience_s if patience_s is None else patience_s
@@ -148,7 +148,7 @@ class Peer:
                 return frame
 
     def next(self, patience_s: float | None = None, what: str = "a message") -> Message:
-        """Return the next text message; raises as :meth:`next_frame` does."""
+        """Return the next text message; raises as :meth:`next_frame`, and FaultError if it is not UTF-8."""
         while True:
             frame = self.next_frame(patience_s, what)
             if frame.opcode == Opcode.PONG:
@@ -167,7 +167,7 @@ class Peer:
                 return _bytes(frame.data)
 
     def messages(self, seconds: float) -> Iterator[Message]:
-        """Yield what comes in so many seconds."""
+        """Yield the messages that come in so many seconds."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             try:
@@ -198,7 +198,7 @@ class Peer:
         return self.until(lambda message: not message.tick, what, patience_s)
 
     def settle(self) -> list[Message]:
-        """Have all that was sent so far taken, as a pong tells; return what came up to it, and with it."""
+        """Wait until the server has taken all that was sent, as a pong tells; return what came, with the pong."""
         came: list[Message] = []
         self.send(["ping", next(_numbers)])
 
@@ -210,7 +210,7 @@ class Peer:
         return came
 
     def expect_close(self, right: str, what: str) -> ClosedError:
-        """Return the close that comes behind any messages; FaultError says what came instead."""
+        """Return the close frame that comes, after any messages; FaultError says what came instead."""
         until = time.monotonic() + self.patience_s
         last = ""
         try:
@@ -240,7 +240,7 @@ class Peer:
 
     def _answer_close(self, payload: bytes) -> None:
         if not self._has_closed:
-            with suppress(EndedError):  # it did not wait for the answer
+            with suppress(EndedError):  # the server did not wait for the answer
                 self.close(payload[:2])
         raise ClosedError(payload)
 
@@ -257,7 +257,7 @@ class Peer:
 
 
 def to_common_tick(ours: Peer, theirs: Peer) -> tuple[SeenTick, SeenTick] | None:
-    """Read on until both have read the frame of the same n, and return both; None if that does not come in time."""
+    """Read on until both have read the tick frame of the same n, and return both; None if that takes too long."""
     until = time.monotonic() + ours.patience_s
     mine, other = ours.next_tick().tick, theirs.next_tick().tick
     while mine and other and mine.n != other.n:
@@ -275,11 +275,11 @@ def client_frame(
 ) -> bytes:
     """Build a client's frame, right or wrong."""
     plain = ABNF(fin=1, opcode=ABNF.OPCODE_BINARY, mask_value=int(masked), data=payload).format()
-    return bytes([fin << 7 | reserved << 4 | opcode]) + plain[1:]  # the library builds no wrong ones
+    return bytes([fin << 7 | reserved << 4 | opcode]) + plain[1:]  # the library refuses to build wrong ones
 
 
 def declared_frame(length: int) -> bytes:
-    """Build the head of a text frame that declares so long a payload; none follows."""
+    """Build the head of a text frame that declares a payload of ``length`` bytes; none follows."""
     return struct.pack("!BBQ", 0x80 | Opcode.TEXT, 0x80 | 127, length) + os.urandom(4)
 
 

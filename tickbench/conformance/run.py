@@ -1,4 +1,4 @@
-"""One run: every check on one server, none of which ends the others. Knows nothing of what is checked, or shown."""
+"""Run every check on one server; one that fails or breaks off does not end the others."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -21,11 +21,11 @@ OPENED_EARLY: dict[str, Callable[[ServerUnderTest], object]] = {
     "new-player-limit": open_silent,
     "half-handshake": open_half_handshake,
 }
-"""Checks that wait long for something: it begins before all others do."""
+"""Checks that wait for a long timeout; what starts it is done before all other checks."""
 
 
 def examine(subject: ServerUnderTest, checks: Sequence[Check], tell: Callable[[CheckResult], None]) -> Conformance:
-    """Make all checks; ``tell`` is called behind each."""
+    """Make all checks; ``tell`` is called after each."""
     began, started_at = time.monotonic(), datetime.now().astimezone().isoformat(timespec="seconds")
     results = []
     try:
@@ -46,7 +46,7 @@ def examine(subject: ServerUnderTest, checks: Sequence[Check], tell: Callable[[C
 
 
 def make(subject: ServerUnderTest, check: Check) -> CheckResult:
-    """Make one check, and end what it has opened."""
+    """Make one check, and close the connections that it has opened."""
     began = time.monotonic()
     try:
         level, seen, right = _judge(subject, check)
@@ -75,7 +75,7 @@ def _judge(subject: ServerUnderTest, check: Check) -> tuple[Level, str | None, s
 
 
 def _begin(subject: ServerUnderTest, checks: Sequence[Check]) -> None:
-    """Learn what the server tells of itself, and begin what takes long."""
+    """Read what the server tells of itself, and start the long timeouts that checks wait for."""
     with suppress(FaultError, GoneError):
         subject.learn(subject.stats() or {})
     names = {check.name for check in checks}

@@ -1,7 +1,7 @@
 """
-The server under test: how it is reached, what it says of itself, and what was learnt of it so far.
+The server under test: connections to it, what it says of itself, and what was learnt of it so far.
 
-It hands out connections and ends them again behind each check. Knows nothing of what is right.
+Connections are ended after the check that opened them.
 """
 
 import http.client
@@ -24,12 +24,12 @@ from tickbench.conformance.ticks import SeenTick, rate_of
 from tickbench.conformance.verdict import FaultError, GoneError, NobodyGetsInError, NotTriedError
 
 PATIENCE_S = 3.0
-"""How long what must come at once is waited for; what must come with a tick, some periods longer."""
+"""How long an immediate answer is waited for; one that comes with a tick, some periods longer."""
 PATIENCE_TICKS = 4
 BUSY_PAUSE_S = 2.5
-"""After a 503, once: its Retry-After is two seconds, and a busy server is not a full one."""
+"""Pause after the first 503: its Retry-After is two seconds, and the server may be busy rather than full."""
 SHORT_PAUSE_S = 0.1
-"""After a later 503, where others had a place: until the server has seen that they have hung up."""
+"""Pause after a later 503, where there was a place before: the server has to notice that others hung up."""
 DYING_LOOKS, DYING_PAUSE_S = 20, 0.05
 MOST_UNANSWERED = 3
 DEFAULT_RATE_HZ = 20.0
@@ -49,7 +49,7 @@ class ServerUnderTest:
         self.gone = ""
         """Why nothing can be tried any more."""
         self.samples: dict[str, Any] = {}
-        """What checks have seen and others judge, too."""
+        """What a check has seen and others judge as well, by name."""
         self._patience_s = patience_s
         self._prefix = f"c{secrets.token_hex(4)}"
         self._rooms = 0
@@ -71,7 +71,7 @@ class ServerUnderTest:
 
     @property
     def patience_s(self) -> float:
-        """How long anything is waited for."""
+        """How long anything is waited for, in seconds."""
         return self._patience_s + PATIENCE_TICKS * self.period_s
 
     @property
@@ -80,7 +80,7 @@ class ServerUnderTest:
         return self.target.host in {"localhost", "::1"} or self.target.host.startswith("127.")
 
     def now_us(self) -> int:
-        """Return what the server's clock should be: its offset from our monotonic clock, if it tells, or the wall's."""
+        """Return the time by the server's clock: our monotonic one and the offset that it tells, else our wall clock's."""
         return time.time_ns() // 1000 if self._offset_us is None else time.monotonic_ns() // 1000 + self._offset_us
 
     def learn(self, stats: Mapping[str, Any]) -> None:
@@ -140,7 +140,7 @@ class ServerUnderTest:
         return f"{self._prefix}-{self._rooms}"
 
     def dial(self) -> socket.socket:
-        """Return a connection on which nothing was said yet."""
+        """Return a TCP connection on which nothing was sent yet; raise GoneError if there is none to be had."""
         try:
             return socket.create_connection((self.target.host, self.target.port), self._patience_s)
         except ConnectionRefusedError as error:
@@ -154,7 +154,7 @@ class ServerUnderTest:
 
     def connect_to(self, resource: str) -> Peer:
         """
-        Return a WebSocket in which nothing was said yet.
+        Return a WebSocket on which nothing was sent yet.
 
         Raises:
             NotTriedError: the server has no place, or is gone.
@@ -169,13 +169,13 @@ class ServerUnderTest:
         return peer
 
     def keep(self, what: str, connection: Peer | socket.socket) -> None:
-        """Let a connection of a sample live on when its check is over; it ends if others find no place."""
+        """Keep a sample's connection open when its check is over; it is closed if the server has no place left."""
         self._peers = [peer for peer in self._peers if peer is not connection]
         self._kept[what] = connection
 
     def enter(self, room: str | None = None, name: str = "conformance") -> Peer:
         """
-        Return somebody who is in the room and has read the welcome.
+        Return a client that has entered the room and read the welcome.
 
         Raises:
             NobodyGetsInError: no handshake came.
@@ -204,7 +204,7 @@ class ServerUnderTest:
         self._let_go()
 
     def is_there(self) -> bool:
-        """Whether somebody listens; one who is about to die resets connections, and is waited for a little."""
+        """Whether the server still answers; one that is about to die resets connections, and is asked again."""
         for _ in range(DYING_LOOKS):
             try:
                 ask(self.target, "GET", "/healthz", {}, self._patience_s)
@@ -215,7 +215,7 @@ class ServerUnderTest:
                 time.sleep(DYING_PAUSE_S)
                 continue
             except (OSError, http.client.HTTPException):
-                pass  # whatever it is, it is there
+                pass  # whatever it answers, it is there
             return True
         return True
 
@@ -285,7 +285,7 @@ class ServerUnderTest:
 
 
 def read_welcome(peer: Peer, name: str) -> None:
-    """Say who it is; take in all that belongs to the welcome, in however many messages it comes."""
+    """Send ``new_player`` and read the whole welcome, in however many messages it comes."""
     peer.send(["new_player", name])
     missing = {"handshake", "world", "top_scores"}
 

@@ -1,8 +1,8 @@
 """
-What each command of the server must look like, by itself. Knows nothing of connections, or of what came before.
+What each command of the server must look like by itself: its arguments and their types.
 
-It is the protocol's table of commands once more, on purpose: records that a server encodes with would agree with it
-about a fault.
+The protocol's table is written down here once more, on purpose: types that a server encodes with would share its
+faults.
 """
 
 import json
@@ -50,7 +50,7 @@ ARGUMENTS = {
     "pong": "t, server_us",
     "pad": "text",
 }
-"""The same, in the protocol's words."""
+"""The same, in the protocol's words, for what is reported."""
 
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 
@@ -82,7 +82,7 @@ def flaw(command: list[Any]) -> str | None:
 
 
 def is_sound(command: list[Any]) -> bool:
-    """Whether it is a known command with arguments that can be used: of a world the rows may differ."""
+    """Whether it is a known command with arguments that can be used; the rows of a world may differ in length."""
     return is_known(command[0]) and _type_flaw(command) is None
 
 

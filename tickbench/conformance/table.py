@@ -1,4 +1,4 @@
-"""The table of all checks, in the order in which they are made. Knows nothing of how."""
+"""The table of all checks, in the order in which they are made."""
 
 from tickbench.conformance.check import Check
 from tickbench.conformance.checks import entrance as entrance_checks
@@ -15,7 +15,7 @@ from tickbench.conformance.verdict import FaultError
 
 
 def check_alive(subject: ServerUnderTest) -> str | None:
-    """Look whether the server has lived through it all."""
+    """Check that the server still answers after all other checks."""
     if subject.gone or not subject.is_there():
         raise FaultError(subject.gone, "no client ends the server")
     return None
@@ -33,7 +33,7 @@ CHECKS: tuple[Check, ...] = (
     *room_checks.CHECKS,
     *refusal_checks.CHECKS,
     *frame_checks.CHECKS,
-    # These wait for a time-out that began when the run did, or judge all that was seen.
+    # These wait for a timeout that began when the run did, or judge all that was seen.
     *entrance_checks.LATE_CHECKS,
     *http_checks.LATE_CHECKS,
     *room_checks.LATE_CHECKS,

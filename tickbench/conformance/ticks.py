@@ -1,7 +1,7 @@
 """
-Whether a sequence of ticks is one: n, due times, times of sending. Judges numbers; knows nothing of connections.
+Judge a sequence of ticks: n, due times, times of sending.
 
-Each function returns what is wrong in a sentence, or None.
+Each function whose name ends in ``flaw`` returns what is wrong in a sentence, or None.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ from typing import NamedTuple
 LINE_TOLERANCE_US = 2
 """How far a due time may lie off a straight line through all of them: each is a whole number of microseconds."""
 EARLY_TOLERANCE_US = 2_000
-"""A host's wall clock is slewed, a server's offset is not: so much earlier than it was sent a frame may arrive."""
+"""How long before its sent_us a frame may arrive: a host's wall clock is slewed, a server's offset is not."""
 FAR_US = 1_000_000
 NO_CLOCK_US = 60_000_000
 SENT_RIGHT = "sent_us is microseconds since the Unix epoch, taken when the frame is built"
@@ -55,7 +55,7 @@ def jump_flaw(ticks: Sequence[SeenTick]) -> str | None:
 
 
 def is_seldom(ticks: Sequence[SeenTick]) -> bool:
-    """Whether more often than not due times behind a tick that was not late had no frame."""
+    """Whether most ticks that were not late had no frame for the due time after them."""
     rate_hz = rate_of(ticks)
     gaps = [before for before, after in pairwise(ticks) if after.n > before.n + 1]
     idle = [tick for tick in gaps if rate_hz and tick.sent_us - tick.due_us < 1e6 / rate_hz]
@@ -110,7 +110,7 @@ def sent_flaw(ticks: Iterable[SeenTick]) -> str | None:
 
 
 def arrival_flaw(ticks: Sequence[SeenTick], *, same_host: bool) -> str | None:
-    """Say if what the frames state as their time of sending can't be."""
+    """Say which frame's sent_us is impossible, given when it came."""
     nearest = min(ticks, key=lambda tick: tick.at_us - tick.sent_us)
     ahead_us = nearest.sent_us - nearest.at_us
     limit_us = FAR_US if same_host else NO_CLOCK_US
@@ -130,7 +130,7 @@ def arrival_note(ticks: Sequence[SeenTick]) -> str | None:
 
 
 def difference(ours: Sequence[SeenTick], theirs: Sequence[SeenTick]) -> tuple[SeenTick, SeenTick] | None:
-    """Return the first tick of which two connections got different bytes."""
+    """Return the first tick of which two connections got different bytes, as each got it; None if there is none."""
     for tick in ours:
         others = [other for other in theirs if other.n == tick.n]
         if others and all(other.text != tick.text for other in others):
@@ -139,5 +139,5 @@ def difference(ours: Sequence[SeenTick], theirs: Sequence[SeenTick]) -> tuple[Se
 
 
 def common_count(ours: Sequence[SeenTick], theirs: Sequence[SeenTick]) -> int:
-    """Return how many ticks came to both."""
+    """Return how many ticks both connections got."""
     return len({tick.n for tick in ours} & {tick.n for tick in theirs})

@@ -1,8 +1,8 @@
 """
-Somebody whose snake is in the field: where it went, and what it died of. Knows nothing of what is right.
+A player whose snake is followed across the field: where it went, and how it died.
 
-How fast snakes are is the server's own business: one move takes a tick or more. A machine may be busy and a wall near:
-what a ride shows may be nothing, and is then to be tried again elsewhere.
+How fast snakes are is up to the server: one move takes a tick or more. If the machine is busy or a wall is near, a ride
+may show nothing, and is then to be tried again in another room.
 """
 
 import time
@@ -15,13 +15,13 @@ from tickbench.conformance.shapes import is_sound
 from tickbench.conformance.verdict import FaultError, NotTriedError, quote
 
 TRIES = 8
-"""Rooms in which something is tried, until it shows anything."""
+"""Rooms in which an attempt is made, until one shows something."""
 SLOWEST_MOVE_S = 3.0
 """A snake that stands still for longer has something in its way."""
 
 
 class NothingShownError(NotTriedError):
-    """A wall, a stone or a busy machine came in between."""
+    """The attempt showed nothing: a wall, a stone or a busy machine came in between."""
 
 
 class TrackedPlayer:
@@ -31,14 +31,14 @@ class TrackedPlayer:
         self.peer = peer
         self.birth = birth
         self.moves: list[int] = []
-        """The key of the direction of each move. In most ticks there may be none."""
+        """The key of the direction of each move. Most ticks may bring no move."""
         self.errors: list[str] = []
         self.births = 0
-        """Of its own, after the first."""
+        """How often it was born again, after the first birth."""
         self.is_dead = False
         self._has_missed = False
         self.died_freely = False
-        """Though the cell ahead was free, and nobody else was there."""
+        """It died though the cell ahead was free, and nobody else was there."""
         self.color = peer.field.living[peer.player_id].color
         self.head, self.heading = self._lie()
         self._open_ways = self._look()
@@ -49,20 +49,20 @@ class TrackedPlayer:
             self.peer.send(self.key(way))
 
     def key(self, way: str | int) -> int:
-        """Return the code of a key that is named by how it lies to the first direction."""
+        """Return the code of a key that is named relative to the first direction; a code is returned as it is."""
         side = SIDE[self.heading]
         names = {"ahead": self.heading, "side": side, "back": BACK[self.heading], "other": BACK[side]}
         return names[way] if isinstance(way, str) else way
 
     def settle(self) -> int:
-        """Have all that was sent taken; return how many moves were seen by then."""
+        """Wait until the server has taken all that was sent; return how many moves were seen by then."""
         self.peer.send(["ping", 1])
         while not self.read().has("pong"):
             pass
         return len(self.moves)
 
     def ride(self, moves: int) -> None:
-        """Go on for so many moves, or to its death; NothingShownError if it stands still."""
+        """Read on for so many moves, or to its death; NothingShownError if it stands still."""
         wanted, until = len(self.moves) + moves, time.monotonic() + moves * SLOWEST_MOVE_S
         while len(self.moves) < wanted and not self.is_dead:
             if time.monotonic() > until:
@@ -74,20 +74,20 @@ class TrackedPlayer:
         message = self.peer.next(what="a tick frame")
         self.errors += [command[1] for command in message.named("error")]
         self.births += sum(born[1] == self.peer.player_id for born in message.named("p_joined"))
-        self._has_missed |= message.has("world")  # ticks were skipped for it
+        self._has_missed |= message.has("world")  # the server skipped ticks for it
         if message.tick and not self.is_dead:
             self._follow(message)
         return message
 
     def room_ahead(self, key: int) -> int:
-        """Return how many cells lie open that way."""
+        """Return how many cells in a row are open in that direction."""
         steps = 0
         while self.peer.field.is_open(moved(self.head, key, steps + 1)):
             steps += 1
         return steps
 
     def has_way(self, keys: Iterable[int]) -> bool:
-        """Whether the cells lie open that it would enter one after the other with these keys."""
+        """Whether the cells are open that it would enter one after the other with these keys."""
         cell = self.head
         for key in keys:
             cell = moved(cell, key)
@@ -98,7 +98,7 @@ class TrackedPlayer:
     # Private methods
 
     def _lie(self) -> tuple[Cell, int]:
-        """Return where its head is, and the key of its direction: the cells that follow its p_joined."""
+        """Return where its head is, and the key of its direction, from the renders that follow its p_joined."""
         names = iter(self.birth.commands)
         for command in names:
             if command[:2] == ["p_joined", self.peer.player_id]:
@@ -139,16 +139,16 @@ class TrackedPlayer:
 
 
 def join(subject: ServerUnderTest, room: str | None = None) -> TrackedPlayer:
-    """Return somebody new whose snake was just born; raises as :func:`ride_with` does."""
+    """Enter and join; return the player whose snake was born. Raises as :func:`ride_with` and ``enter`` do."""
     return ride_with(subject.enter(room))
 
 
 def ride_with(peer: Peer) -> TrackedPlayer:
     """
-    Join, and return who rides.
+    Join, and return the player whose snake was born.
 
     Raises:
-        NotTriedError: the game is full.
+        NotTriedError: the game is full, or no birth came.
 
     """
     peer.send(["join"])
@@ -167,7 +167,7 @@ def is_birth_of(message: Message, peer: Peer) -> bool:
 
 
 def try_often(attempt: Callable[[], None]) -> None:
-    """Try until it shows something; NotTriedError if it never does."""
+    """Try until an attempt shows something; NotTriedError if none of :data:`TRIES` does."""
     for _ in range(TRIES):
         try:
             attempt()

@@ -2,7 +2,7 @@
 What a check can find, and the record of a run: schema ``tickbench.conformance/1``.
 
 History: 1, the first. A reader ignores fields it does not know; a field that is taken away or changes its meaning makes
-a new number. Knows nothing of sockets, of the protocol, or of how a verdict is shown.
+a new number.
 """
 
 from typing import Literal
@@ -30,7 +30,7 @@ class NotTriedError(Exception):
 
 
 class NobodyGetsInError(NotTriedError):
-    """No ``new_player`` was answered by a handshake: there is a check for that, and the others need somebody inside."""
+    """No ``new_player`` was answered by a handshake: one check reports that, and the others cannot be made."""
 
 
 class GoneError(NotTriedError):
@@ -59,7 +59,7 @@ class Conformance(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema",
     """Local time with its offset, ISO 8601."""
     took_s: float
     tickbench: str
-    """The version that looked."""
+    """The version of tickbench that was run."""
     tick_rate_hz: float | None
     """From ``/stats``, else estimated; None if no check needed it, or nothing ticked."""
     checks: list[CheckResult]
@@ -70,16 +70,16 @@ class Conformance(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema",
 
     @property
     def says_little(self) -> bool:
-        """Whether more could not be tried than could: nobody was let in, say."""
+        """Whether most checks could not be tried, such as where nobody was let in."""
         return 2 * self.count("not tried") > len(self.checks)
 
     @property
     def is_conforming(self) -> bool:
-        """Whether nothing was wrong, and that means anything."""
+        """Whether nothing was wrong, and enough was tried for that to mean anything."""
         return not self.count("fault") and not self.says_little
 
 
 def quote(data: object) -> str:
-    """Return what was seen in one line, short enough to be shown."""
+    """Return ``data`` as one line that is short enough to be shown."""
     text = data if isinstance(data, str) else repr(data)
     return plain(text, LONGEST_QUOTE)

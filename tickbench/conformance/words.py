@@ -1,4 +1,4 @@
-"""What the terminal shows of a run: a line a check, more where something was seen, a last line that counts."""
+"""Print a run on the terminal: a line for each check, more where something was seen, a last line with the counts."""
 
 from rich.console import Console
 
@@ -11,7 +11,7 @@ LEVEL_WIDTH = max(len(level) for level in LEVELS)
 
 
 def show_result(console: Console, result: CheckResult, width: int) -> None:
-    """Print a check's line; ``width`` is that of the names."""
+    """Print a check's line; ``width`` is that of the column of names."""
     style = STYLES[result.level]
     head = f"[{style}]{result.level:{LEVEL_WIDTH}}[/{style}]  [bold]{escape(result.name)}[/bold]"
     if result.seen is None:
@@ -30,7 +30,7 @@ def show_sum(console: Console, conformance: Conformance) -> None:
 
 
 def sum_words(conformance: Conformance) -> str:
-    """Count; say it where that is no verdict."""
+    """Return how many checks came out how, and whether too little was tried for a verdict."""
     counts = ", ".join(
         f"{count} {level if count == 1 or level in ('ok', 'not tried') else f'{level}s'}"
         for level in LEVELS
@@ -44,7 +44,7 @@ def sum_words(conformance: Conformance) -> str:
 
 
 def show_list(console: Console, checks: tuple[Check, ...]) -> None:
-    """Print each check with its sentence."""
+    """Print each check with the sentence that it tests."""
     width = max(len(check.name) for check in checks)
     for check in checks:
         console.print(f"[bold]{check.name:{width}}[/bold]  {escape(check.promise)}", soft_wrap=True)

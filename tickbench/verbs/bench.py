@@ -47,7 +47,7 @@ class BenchReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema",
     default=12,
     show_default=True,
     envvar="TICKBENCH_REPEATS",
-    help="How often each way is timed; all ways take turns.",
+    help="How many blocks of each way are timed; all take turns.",
 )
 @click.option(
     "--connections",

@@ -1,1 +1,1 @@
-"""The checks, by what they are of."""
+"""The checks of a server, one module for each subject."""

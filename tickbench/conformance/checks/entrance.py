@@ -1,4 +1,4 @@
-"""Checks of how somebody gets in: the upgrade, what comes before ``new_player``, the welcome, names. Plays no game."""
+"""Checks of how a client enters: the upgrade, what comes before ``new_player``, the welcome, names."""
 
 import time
 
@@ -42,7 +42,7 @@ def check_upgrade(subject: ServerUnderTest) -> str | None:
 
 
 def check_new_player_first(subject: ServerUnderTest) -> str | None:
-    """Say something else first."""
+    """Send something else before ``new_player``."""
     flaws = []
     for pair in (TOO_EARLY[:2], TOO_EARLY[2:]):  # the third on one connection would close it
         peer = subject.connect()
@@ -61,7 +61,7 @@ def _flaw_of_answer(peer: Peer, text: str) -> str | None:
 
 
 def check_nothing_before(subject: ServerUnderTest) -> str | None:
-    """Listen to a room in which somebody is, without a word."""
+    """Listen to a room in which somebody is, without sending anything."""
     room = subject.fresh_room()
     member, stranger = subject.enter(room), subject.connect(room)
     member.next_tick()
@@ -74,7 +74,7 @@ def check_nothing_before(subject: ServerUnderTest) -> str | None:
 
 
 def check_new_player_limit(subject: ServerUnderTest) -> str | None:
-    """Never say who it is; the connection was opened when the run began, if it was told to."""
+    """Never send ``new_player``; in a whole run the connection was opened at its start."""
     peer, since = open_silent(subject)
     limit_s = NEW_PLAYER_LIMIT_S + NEW_PLAYER_SLACK_S
     peer.patience_s = max(0.01, since + limit_s - time.monotonic())
@@ -86,7 +86,7 @@ def check_new_player_limit(subject: ServerUnderTest) -> str | None:
 
 
 def open_silent(subject: ServerUnderTest) -> tuple[Peer, float]:
-    """Return a connection that says nothing, and since when; the same one if it was opened before."""
+    """Return a silent connection and when it was opened, on the monotonic clock; one that is open already is reused."""
     if "silent" not in subject.samples:
         peer, since = subject.connect(), time.monotonic()
         subject.samples["silent"] = (peer, since)
@@ -163,7 +163,7 @@ def check_top_scores(subject: ServerUnderTest) -> str | None:
 
 
 def check_player_ids(subject: ServerUnderTest) -> str | None:
-    """Look at the ids of two in a room."""
+    """Look at the ids of two players in a room."""
     room = subject.fresh_room()
     ids = [subject.enter(room, name).player_id for name in ("one", "two")]
     if ids[0] == ids[1]:
@@ -175,7 +175,7 @@ def check_player_ids(subject: ServerUnderTest) -> str | None:
 
 
 def check_names(subject: ServerUnderTest) -> str | None:
-    """Give names that have to be cleaned."""
+    """Send names that have to be cleaned."""
     flaws = []
     for asked, given in NAMES.items():
         peer = subject.connect()
@@ -188,7 +188,7 @@ def check_names(subject: ServerUnderTest) -> str | None:
 
 
 def check_bad_names(subject: ServerUnderTest) -> str | None:
-    """Give names of which nothing, or too much, is left; another try may follow."""
+    """Send names that are empty or too long when cleaned; another try may follow."""
     flaws = []
     for name in BAD_NAMES:
         peer = subject.connect()
@@ -203,7 +203,7 @@ def check_bad_names(subject: ServerUnderTest) -> str | None:
 
 
 def check_default_room(subject: ServerUnderTest) -> str | None:
-    """Enter without saying which room, and the room ``main``."""
+    """Enter without naming a room, and enter the room ``main``: it is the same one."""
     if subject.target.path != DEFAULT_PATH:
         raise NotTriedError(f"the URL has a path of its own, {subject.target.path}")
     stranger, member = subject.connect_to(DEFAULT_PATH), subject.enter(DEFAULT_ROOM)

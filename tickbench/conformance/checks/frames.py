@@ -1,4 +1,4 @@
-"""Checks of WebSocket frames themselves, RFC 6455: wrong ones, fragments, control frames. Knows nothing of the game."""
+"""Checks of WebSocket frames (RFC 6455): wrong ones, fragments, control frames."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -41,13 +41,13 @@ def check_unmasked(subject: ServerUnderTest) -> str | None:
 
 
 def check_reserved_bits(subject: ServerUnderTest) -> str | None:
-    """Set bits that no extension was agreed on for."""
+    """Set the reserved bits, for which no extension was agreed on."""
     _check_protocol_errors(subject, RESERVED_BITS)
     return None
 
 
 def check_reserved_opcodes(subject: ServerUnderTest) -> str | None:
-    """Send frames of kinds that there are not."""
+    """Send frames with reserved opcodes."""
     _check_protocol_errors(subject, RESERVED_OPCODES)
     return None
 

@@ -1,4 +1,4 @@
-"""Checks of what is said before there is a WebSocket: pages, refused upgrades. Knows nothing of the game."""
+"""Checks of HTTP before there is a WebSocket: pages, and upgrades that are refused."""
 
 import base64
 import socket
@@ -15,7 +15,7 @@ Headers = Mapping[str, str | None]
 
 LOST_WITHOUT_STATS = "the load test then knows neither its clock nor its CPU, memory, lateness and skipped ticks"
 STATS_WORDS = ("boot_id", "clock_offset_us", "now_us", "tick_rate_hz", "connections", "ticks", "process")
-"""What the load test has a use for, see loadtests/surroundings/server_stats.py."""
+"""Parts of /stats that the load test uses, see loadtests/surroundings/server_stats.py."""
 
 NOT_UPGRADES: dict[str, Headers] = {
     "no Upgrade": {"Upgrade": None, "Connection": None},
@@ -61,7 +61,7 @@ def check_stats(subject: ServerUnderTest) -> str | None:
 
 
 def check_unknown_path(subject: ServerUnderTest) -> str | None:
-    """Ask for paths that there are not."""
+    """Ask for paths that do not exist."""
     paths = ("/nowhere", f"{subject.target.path}/nowhere")
     raise_flaws((_flaw(f"GET {path}", subject.request(path), 404) for path in paths), "HTTP 404")
     return None
@@ -97,7 +97,7 @@ def check_upgrade_required(subject: ServerUnderTest) -> str | None:
 
 
 def check_key(subject: ServerUnderTest) -> str | None:
-    """Ask with keys that are none."""
+    """Ask with keys that are not valid."""
     raise_flaws(_refusals(subject, BAD_KEYS, 400), "HTTP 400")
     return None
 
@@ -109,7 +109,7 @@ def check_bad_request(subject: ServerUnderTest) -> str | None:
 
 
 def check_foreign_origin(subject: ServerUnderTest) -> str | None:
-    """Ask as pages of others do."""
+    """Ask as pages of other sites do."""
     origins = {f"Origin: {origin}": origin.format(host=subject.target.host) for origin in FOREIGN_ORIGINS}
     cases: dict[str, Headers] = {what: {"Origin": origin} for what, origin in origins.items()}
     raise_flaws(_refusals(subject, cases, 403), "HTTP 403, unless the server is told to allow all origins")
@@ -126,7 +126,7 @@ def check_own_origin(subject: ServerUnderTest) -> str | None:
 
 
 def check_room_name(subject: ServerUnderTest) -> str | None:
-    """Ask for rooms by names that are none, and by some that are unusual."""
+    """Ask for rooms by names that are not valid, and by unusual ones that are."""
     path = subject.target.path
     flaws = [_flaw(f"?room={name}", subject.upgrade(f"{path}?room={name}"), 404) for name in BAD_ROOMS]
     mine = subject.fresh_room()
@@ -154,7 +154,7 @@ def check_refusal_order(subject: ServerUnderTest) -> str | None:
 
 
 def check_half_handshake(subject: ServerUnderTest) -> str | None:
-    """Begin a request and say no more; the connection was opened when the run began, if it was told to."""
+    """Send half a request and wait for the end; in a whole run it was sent at its start."""
     sock, since = open_half_handshake(subject)
     limit_s = HALF_HANDSHAKE_S + HALF_HANDSHAKE_SLACK_S
     sock.settimeout(max(0.01, since + limit_s - time.monotonic()))
@@ -169,7 +169,7 @@ def check_half_handshake(subject: ServerUnderTest) -> str | None:
 
 
 def open_half_handshake(subject: ServerUnderTest) -> tuple[socket.socket, float]:
-    """Return a connection on which half a request was said, and since when; the same one if it was opened before."""
+    """Return a connection on which half a request was sent, and when (monotonic); an open one is reused."""
     if "half" in subject.samples:
         opened: tuple[socket.socket, float] = subject.samples["half"]
         return opened

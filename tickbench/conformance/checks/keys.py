@@ -1,4 +1,4 @@
-"""Checks of keys: which turn the snake, and which do nothing. Knows nothing of death."""
+"""Checks of keys: which turn the snake, and which do nothing."""
 
 from tickbench.conformance.check import Check
 from tickbench.conformance.peer import Peer
@@ -40,7 +40,7 @@ def check_turn_back(subject: ServerUnderTest) -> str | None:
 
 
 def check_same_direction(subject: ServerUnderTest) -> str | None:
-    """Press the key of the direction that it has."""
+    """Press the key of the direction in which the snake moves."""
     _check_straight(subject, ["ahead", "ahead"], "a key of the same direction is dropped")
     return None
 
@@ -94,7 +94,7 @@ def _press_early(peer: Peer, keys: tuple[int, ...], right: str) -> None:
 
 
 def check_waiting_turns(subject: ServerUnderTest) -> str | None:
-    """Send four keys between two moves: two wait, each measured against the last that waits."""
+    """Send four keys between two moves: two are queued, each compared with the last in the queue."""
     ways = ["side", "other", "back", "other"]
 
     def attempt() -> None:

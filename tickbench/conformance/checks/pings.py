@@ -1,4 +1,4 @@
-"""Checks of ``ping`` and ``pong``. Knows nothing of the game."""
+"""Checks of ``ping`` and ``pong``."""
 
 import json
 
@@ -10,13 +10,13 @@ from tickbench.conformance.verdict import FaultError, quote
 
 PINGS = 10
 MOST_PINGS = 40
-"""As many are tried on a machine that is too busy to answer one between two ticks."""
+"""So many are tried on a machine that is too busy to answer one between two ticks."""
 ECHOED = ("0", "-1", "1.5", "-0.25", "1e-7", "1700000000000.125", str(2**53 - 1), str(-(2**40)))
-"""t, as it is sent; every language has these numbers."""
+"""Values of t as they are sent; every language has these numbers."""
 
 
 def check_pong(subject: ServerUnderTest) -> str | None:
-    """Ping right behind tick frames: the answer comes before the next."""
+    """Ping right after tick frames: the answer comes before the next."""
     peer = subject.enter()
     prompt, answer, tried = 0, "", 0
     while tried < PINGS or (not prompt and not answer and tried < MOST_PINGS):

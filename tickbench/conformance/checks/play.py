@@ -1,4 +1,4 @@
-"""Checks of the game as a player sees it: birth, death, what a newcomer is told of it. Presses few keys."""
+"""Checks of the game as a player sees it: birth, death, what a newcomer is told of it."""
 
 import itertools
 import time
@@ -13,7 +13,7 @@ from tickbench.conformance.verdict import FaultError, NotTriedError, quote
 
 LONGEST_RIDE_S = 30.0
 LEAVE_TICKS = 2
-"""Within so many ticks of the answer to its close a leaver must be dead: the next may have been on its way."""
+"""Ticks after the answer to its close in which a leaver must die: the next tick may have been on its way."""
 MOST_PLAYERS = 10
 MAXIMUM = "Maximum players reached"
 GAME_OVER_RIGHT = '["p_gameover", player id] and, in the same frame, top_scores'
@@ -108,19 +108,19 @@ def _meet(subject: ServerUnderTest) -> tuple[Field, Field]:
 
 
 class Death(NamedTuple):
-    """How a game ended for somebody who then joined again."""
+    """How a player died, and what came of joining again."""
 
     message: Message
     was_alone: bool
     shows_game_over: bool
     births: list[Message]
-    """Behind the second join, up to its own."""
+    """Messages with a birth after the second join, up to its own."""
     refusal: Message | None
-    """Instead of its own birth, though nobody else lived."""
+    """The error in place of its own birth, though nobody else lived."""
 
 
 def take_death(subject: ServerUnderTest) -> Death:
-    """Ride against the nearest wall, then join again; the same death for all checks, for it takes a while."""
+    """Ride against the nearest wall, then join again; all checks share one death, as it takes a while."""
     if "death" not in subject.samples:
         subject.samples["death"] = _die(subject)
     death: Death = subject.samples["death"]
@@ -215,7 +215,7 @@ def check_leaver(subject: ServerUnderTest) -> str | None:
 
 
 def _turn_to_the_open(rider: TrackedPlayer) -> None:
-    """Have as long a way ahead as there is, so that no wall does what the leave should."""
+    """Turn to the longest open way, so that no wall kills the snake before the leave does."""
     way = max(("ahead", "side", "other"), key=lambda way: rider.room_ahead(rider.key(way)))
     rider.send_keys([way] if way != "ahead" else [])
     rider.settle()
@@ -223,7 +223,7 @@ def _turn_to_the_open(rider: TrackedPlayer) -> None:
 
 
 def check_maximum_players(subject: ServerUnderTest) -> str | None:
-    """Let one more join than may, all before the same tick; he is told so, as often as he asks, and not closed."""
+    """Let one more join than may, all before the same tick; each of its joins is refused, and it is not closed."""
     room = subject.fresh_room()
     *peers, last = (subject.enter(room) for _ in range(MOST_PLAYERS + 1))
     for peer in peers:

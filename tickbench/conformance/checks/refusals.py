@@ -1,4 +1,4 @@
-"""Checks of messages that are refused, and of those that are close to it and are not. Knows nothing of the game."""
+"""Checks of messages that are refused, and of similar ones that are not."""
 
 from shared.wire.frames import Opcode
 from tickbench.conformance.check import Check, raise_flaws
@@ -12,7 +12,7 @@ WRONG_ARGUMENTS = ('["join",1]', '["ping"]', '["ping","1"]', '["ping",1,2]')
 PING = client_frame(Opcode.TEXT, b'["ping",1]')
 ERROR = '[["error", why]]'
 GRACE_S = 0.5
-"""How much later than the answer to a later ping that to a fault may come."""
+"""How long after the answer to a later ping the answer to a fault may come."""
 LARGEST_BYTES = 4096
 HALF = b" " * 3000
 MOST_MESSAGES = 60
@@ -21,25 +21,25 @@ FLOOD = 300
 
 
 def check_not_json(subject: ServerUnderTest) -> str | None:
-    """Say what is no JSON."""
+    """Send what is not JSON."""
     _check_errors(subject, NOT_JSON)
     return None
 
 
 def check_unknown_command(subject: ServerUnderTest) -> str | None:
-    """Say what is no command."""
+    """Send what is not a command."""
     _check_errors(subject, UNKNOWN)
     return None
 
 
 def check_wrong_arguments(subject: ServerUnderTest) -> str | None:
-    """Say commands with arguments that they have not."""
+    """Send commands with wrong arguments."""
     _check_errors(subject, WRONG_ARGUMENTS)
     return None
 
 
 def check_second_new_player(subject: ServerUnderTest) -> str | None:
-    """Say who it is again."""
+    """Send ``new_player`` again."""
     _check_errors(subject, ('["new_player","again"]',))
     return None
 
@@ -64,7 +64,7 @@ def _flaw_of_answer(peer: Peer, text: str) -> str | None:
 
 
 def check_third_fault(subject: ServerUnderTest) -> str | None:
-    """Err three times: the first two are answered."""
+    """Send three faults: the first two are answered."""
     peer = subject.enter()
     for _ in range(2):
         peer.send_text("not json")
@@ -79,7 +79,7 @@ def check_third_fault(subject: ServerUnderTest) -> str | None:
 
 
 def check_too_large(subject: ServerUnderTest) -> str | None:
-    """Say a message over 4 KiB, in one frame and in two; and one that only declares it."""
+    """Send messages over 4 KiB, in one frame and in two; and a frame that only declares a length over it."""
     halves = client_frame(Opcode.TEXT, HALF, fin=False) + client_frame(Opcode.CONTINUATION, HALF)
     _check_close(subject.enter(), halves, 1009, "a message over 4 KiB in two frames")
     _check_close(subject.enter(), client_frame(Opcode.TEXT, b" " * LARGEST_BYTES + b"37"), 1009, "a message over 4 KiB")
@@ -88,7 +88,7 @@ def check_too_large(subject: ServerUnderTest) -> str | None:
 
 
 def check_large(subject: ServerUnderTest) -> str | None:
-    """Say a message of just 4 KiB."""
+    """Send a message of just 4 KiB."""
     peer = subject.enter()
     peer.send_text('["ping",1]'.ljust(LARGEST_BYTES))
     try:
@@ -99,20 +99,20 @@ def check_large(subject: ServerUnderTest) -> str | None:
 
 
 def check_binary(subject: ServerUnderTest) -> str | None:
-    """Say something in binary."""
+    """Send a binary message."""
     _check_close(subject.enter(), client_frame(Opcode.BINARY, b"37"), 1003, "a binary message")
     return None
 
 
 def check_flood(subject: ServerUnderTest) -> str | None:
-    """Say much more in a second than anybody may."""
+    """Send many more messages in a second than a client may."""
     _check_close(subject.enter(), PING * FLOOD, 1008, f"{FLOOD} messages at once")
     _check_close(subject.enter(), client_frame(Opcode.PING, b"x") * FLOOD, 1008, f"{FLOOD} control pings at once")
     return None
 
 
 def check_lively(subject: ServerUnderTest) -> str | None:
-    """Say as much in a second as anybody may."""
+    """Send about as many messages in a second as a client may."""
     peer = subject.enter()
     peer.send_raw(PING * LIVELY)
     try:
@@ -126,7 +126,7 @@ def check_lively(subject: ServerUnderTest) -> str | None:
 
 
 def check_utf8(subject: ServerUnderTest) -> str | None:
-    """Say text that is none."""
+    """Send text that is not UTF-8."""
     for text in (b'["new_player","\xff"]', b'"\xed\xa0\x80"', b'"\xc0\xaf"'):
         _check_close(subject.enter(), client_frame(Opcode.TEXT, text), 1007, f"invalid UTF-8 ({text!r})")
     return None

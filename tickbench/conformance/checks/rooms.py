@@ -1,4 +1,4 @@
-"""Checks of who hears what: two rooms, and messages that are for one alone; and of what all messages must be."""
+"""Checks of who gets which messages, in two rooms and in one; and of the form that all messages must have."""
 
 from tickbench.conformance.check import Check
 from tickbench.conformance.peer import Message
@@ -8,7 +8,7 @@ from tickbench.conformance.verdict import FaultError, quote
 
 LISTEN_TICKS = 3
 LOUD = "loud"
-"""The name of one whom another room shall not hear."""
+"""The name of a player whom another room must not hear."""
 PERSONAL = {"handshake", "error", "pong"}
 """Commands that are for one connection alone."""
 
@@ -95,7 +95,7 @@ def check_frames(subject: ServerUnderTest) -> str | None:
 
 
 def _provoke(subject: ServerUnderTest) -> None:
-    """See to it that there are messages to look at: what other checks provoked, and a short visit."""
+    """Make a short visit, once, so that there are messages to look at besides those that other checks provoked."""
     if "visit" in subject.samples:
         return
     peer = subject.enter()

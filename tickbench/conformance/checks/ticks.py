@@ -1,4 +1,4 @@
-"""Checks of the tick frames: two listen to a room, in which one plays later, and all checks judge what they got."""
+"""Checks of the tick frames: two clients listen to a room, one joins later, and all checks judge what they got."""
 
 import select
 import time
@@ -15,10 +15,10 @@ from tickbench.conformance.ticks import SeenTick
 from tickbench.conformance.verdict import FaultError, NotTriedError, quote
 
 IDLE_TICKS, SAMPLE_TICKS = 10, 20
-"""That each of the two is to get before one of them joins, and in all."""
+"""Ticks that each of the two is to get before one of them joins, and in all."""
 LONGEST_SAMPLE_S = 8.0
 EMPTY_PERIODS = 4
-"""For how long the room is left empty, to see that n and t0 go on."""
+"""How long the room is left empty, to see that n and t0 go on."""
 FEWEST = 3
 
 
@@ -43,7 +43,7 @@ def ticks_of(messages: Sequence[Message]) -> list[SeenTick]:
 
 def take_sample(subject: ServerUnderTest) -> Sample:
     """
-    Listen; the same sample for all checks.
+    Return what two clients got; they listen once, for all checks.
 
     Raises:
         NotTriedError: too few ticks came; there is a check for that.
@@ -88,7 +88,7 @@ def _take_one(peer: Peer, came: list[Message]) -> None:
 
 
 def check_every_tick(subject: ServerUnderTest) -> str | None:
-    """Count the frames, those of a room in which nobody plays above all."""
+    """Count the frames, above all those of a room in which nobody plays."""
     right = "one tick frame a room and tick, also when nothing changed"
     sample = _sample(subject)
     seen = sample.ticks
