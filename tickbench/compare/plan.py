@@ -25,6 +25,7 @@ LEAST_REPEATS = 3
 REPEATS_SHARE = 0.5
 """How many runs may be made in place of spoiled ones, as a share of the runs of blocks and sides."""
 Slot = tuple[str, int, str, bool, int]
+"""Part, block, arm, again, connections."""
 
 
 class PlannedRun(Struct, frozen=True):

@@ -80,7 +80,7 @@ class ServerUnderTest:
         return self.target.host in {"localhost", "::1"} or self.target.host.startswith("127.")
 
     def now_us(self) -> int:
-        """Return the time by the server's clock: our monotonic one and the offset that it tells, else our wall clock's."""
+        """Return what the server's clock should be: our monotonic one plus the offset it tells, else our wall clock."""
         return time.time_ns() // 1000 if self._offset_us is None else time.monotonic_ns() // 1000 + self._offset_us
 
     def learn(self, stats: Mapping[str, Any]) -> None:

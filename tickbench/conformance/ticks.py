@@ -14,7 +14,9 @@ LINE_TOLERANCE_US = 2
 EARLY_TOLERANCE_US = 2_000
 """How long before its sent_us a frame may arrive: a host's wall clock is slewed, a server's offset is not."""
 FAR_US = 1_000_000
+"""How far sent_us may lie from the arrival on the same host; between two hosts, more is worth a note."""
 NO_CLOCK_US = 60_000_000
+"""The same between two hosts: what is further off is no clock."""
 SENT_RIGHT = "sent_us is microseconds since the Unix epoch, taken when the frame is built"
 
 
@@ -25,7 +27,7 @@ class SeenTick(NamedTuple):
     due_us: int
     sent_us: int
     at_us: int
-    """When it came, on our clock; 0 where that was not looked at."""
+    """When it came, on what should be the server's clock; 0 where that was not looked at."""
     text: str = ""
     """The whole message."""
 
