@@ -139,7 +139,7 @@ def milliseconds(value: float | None) -> str:
 
 
 def arm_table(rows: list[ArmRow]) -> Table:
-    """Lay the figures out with the arms as columns: a terminal is rarely wide enough for them as rows."""
+    """Return the figures as a table, arms as columns: a terminal is rarely wide enough for them as rows."""
     title = "median over runs, and the range"
     table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=0, pad_edge=False)
     table.add_column("", no_wrap=True)
@@ -161,7 +161,7 @@ def _cell_words(cell: Cell, *, with_range: bool = True) -> str:
 
 
 def load_table(load: LoadSummary) -> Table:
-    """Lay one load run's summary out."""
+    """Return one load run's summary as a table."""
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold")
     table.add_column()
@@ -219,7 +219,7 @@ def print_objectives(judged: Sequence[Judged], console: Console, whose: str = ""
 
 
 def check_table(checks: list[MachineCheck]) -> Table:
-    """Lay the findings of ``doctor`` out."""
+    """Return the findings of ``doctor`` as a table."""
     table = Table(show_header=False, box=None, pad_edge=False)
     for check in checks:
         style = LEVEL_STYLES[check.level]

@@ -24,7 +24,7 @@ def news_of(results: Results, comparisons: Comparisons) -> str:
 
 
 def is_stopped(results: Results) -> bool:
-    """Whether the machine is why runs are missing: the last ones say that it cannot measure."""
+    """Whether runs are missing since the last ones show that the machine cannot measure."""
     return is_unfit(results.record.suite, results.runs) and next_run(results.record.suite, results.runs) is not None
 
 
@@ -47,7 +47,7 @@ def verdict_sentence(results: Results, comparisons: Comparisons) -> str:
 
 
 def listed(parts: Iterable[str]) -> str:
-    """Return parts as a list in a sentence."""
+    """Join parts as a list in a sentence, with "and" before the last."""
     *most, last = parts
     return f"{', '.join(most)} and {last}" if most else last
 

@@ -9,7 +9,7 @@ from tickbench.report.news import counted_words, listed
 from tickbench.verdict.comparisons import Comparisons
 
 STACK_PACKAGES = ("aiohttp", "gevent", "gevent-websocket", "flask", "greenlet", "locust", "msgspec", "tickbench")
-"""Those whose versions are worth a look before all others."""
+"""Packages whose versions are shown before all others."""
 
 
 def verdict_sentences(document: Document) -> list[str]:

@@ -200,7 +200,7 @@ def run_suite(begun: Results, pinning: Pinning, folder: ResultFolder, commands: 
 
 
 def conclude(folder: ResultFolder, console: Console, stopped: int) -> Report | None:
-    """Report the runs that ended, on disk and on the screen; return them, None if there is none."""
+    """Write the report of the runs that ended, and print its summary; return it, None if it cannot be made."""
     try:
         report = build_report(folder.path)
     except InputError as error:

@@ -63,7 +63,7 @@ def refuse_unlike(found: Diff, *, told_to: bool) -> None:
 
 
 def table_of(differences: list[Difference]) -> Table:
-    """Lay the differences out, a figure of an arm a row."""
+    """Return the differences as a table, a figure of an arm a row."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("arm")
     table.add_column("figure")

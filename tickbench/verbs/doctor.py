@@ -1,4 +1,4 @@
-"""``tickbench doctor``: says whether this machine is fit to measure on."""
+"""``tickbench doctor``: say whether this machine is fit to measure on."""
 
 import click
 from rich.console import Console

@@ -1,4 +1,4 @@
-"""``tickbench report``: rebuilds the report of a results folder."""
+"""``tickbench report``: rebuild the report of a results folder."""
 
 from pathlib import Path
 

@@ -52,7 +52,7 @@ class Verdict(Struct, frozen=True):
 
     @property
     def short_words(self) -> str:
-        """The same without interval, for where that stands beside it."""
+        """The verdict in words without its interval, for where that stands beside it."""
         if self.kind == "better" and self.ratio is not None:
             return f"better by {max(self.ratio.ratio, 1 / self.ratio.ratio):.3g} times"
         return f"equivalent within {100 * (MARGIN - 1):.0f} %" if self.kind == "equivalent" else self.kind
