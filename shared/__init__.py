@@ -1,1 +1,1 @@
-"""What the two servers have in common: pure code that knows nothing of sockets, threads or clocks."""
+"""What the two servers have in common; without sockets, threads or clocks, but for :mod:`shared.system`."""

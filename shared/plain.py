@@ -1,22 +1,22 @@
 """
-What strangers said, as it may be shown: a terminal obeys what it is sent, and a name can be a megabyte.
+Makes text from elsewhere safe to print: a terminal obeys control characters, and a name can be a megabyte.
 
-Knows nothing of the markup of any terminal, page or table: who shows something there escapes that as well.
+Knows nothing of markup: whoever prints to a table or a page has to escape that as well.
 """
 
 LONGEST = 200
-"""Characters of what somebody else said that are kept, where it is only told."""
+"""Characters that are kept of a text from elsewhere which is only quoted."""
 
 
 def printable(text: str) -> str:
-    """Return text in which each character shows itself: what is none, a line's end apart, is written as in Python."""
+    """Return text with its unprintable characters, except newlines, escaped as in Python."""
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() or char == "\n" else _escaped(char) for char in text)
 
 
 def plain(text: str, most: int = LONGEST) -> str:
-    """Return what somebody else said in one line of printable characters, cut behind the first ``most`` of them."""
+    """Return a text from elsewhere as one line of at most ``most`` printable characters."""
     # Cut first: what is thrown away need not be looked at. What is kept grows by what is escaped.
     words = printable(" ".join(text[: most + 1].split()))
     return words if len(words) <= most else f"{words[: most - 4]} ..."

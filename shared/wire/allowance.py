@@ -1,9 +1,9 @@
-"""How much of something a peer may have in a time: a token bucket. Reads no clock."""
+"""A token bucket: limits how much of something a peer may have in a time (requests, CPU time)."""
 
 
 class Allowance:
     """
-    Comes back by ``per_s`` a second, up to ``most``; what is taken may go into debt, and then has to come back first.
+    Refills by ``per_s`` a second, up to ``most``; to take more than is left makes a debt, which is refilled first.
 
     The unit is the caller's: requests, microseconds. Times are microseconds of any clock that never goes back.
     """
@@ -27,5 +27,5 @@ class Allowance:
         self._left -= amount
 
     def comes_back_s(self) -> float:
-        """Return in how many seconds there is some again, as seen from the last :meth:`has_some`."""
+        """Return the seconds from the last :meth:`has_some` until something is left again."""
         return max(0.0, -self._left / self._per_us / 1_000_000)

@@ -1,4 +1,4 @@
-"""Errors by whose fault they are."""
+"""The exceptions of the protocol: a client's fault, a fault of our own, broken WebSocket frames."""
 
 
 class ClientError(Exception):

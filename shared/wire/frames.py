@@ -1,8 +1,4 @@
-"""
-WebSocket frames from a server, RFC 6455: built once, the same bytes for everybody.
-
-Knows nothing of sockets or of what the payload means.
-"""
+"""Opcodes, close codes and the WebSocket frames that a server sends (RFC 6455), each built once for all connections."""
 
 import struct
 from enum import IntEnum
@@ -52,19 +48,19 @@ def server_frame(opcode: int, payload: bytes) -> bytes:
 
 
 class TickFrame:
-    """The frame of one tick with ``text``, in the form that each way of sending takes; each is made once, if at all."""
+    """One tick's frame with ``text``, in the form that each way of sending takes; a form is made at its first use."""
 
     def __init__(self, text: bytes) -> None:
         self._text = text
 
     @cached_property
     def text(self) -> str:
-        """What a library's send takes."""
+        """The text, for a library's send."""
         return self._text.decode()
 
     @cached_property
     def data(self) -> bytes:
-        """What a socket takes."""
+        """The whole frame, for a socket."""
         return server_frame(Opcode.TEXT, self._text)
 
 
@@ -76,7 +72,7 @@ def close_payload(code: int, reason: str = "") -> bytes:
 
 def echoed_close_code(code: int) -> int:
     """
-    Return the code that answers a peer's close frame with ``code`` (0: it had none).
+    Return the code that answers a peer's close frame with ``code`` (0: the frame had none).
 
     RFC 6455, section 7.4: 1004, 1005, 1006 and 1015 never travel, nor do codes below 1000 and unregistered ones below
     3000; they are answered with 1002.

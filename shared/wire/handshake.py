@@ -1,8 +1,7 @@
 """
-Which upgrade requests are refused, with which HTTP status, before a WebSocket exists.
+Decides which upgrade requests are refused, and with which HTTP status, before a WebSocket exists.
 
-All servers ask here, so that all give the same answers, of requests that are well-formed: what is none does not come
-past the door. Knows nothing of the library that parsed the request.
+Both servers ask here, so that they answer alike. Malformed requests end at the door (:mod:`shared.server.door`).
 """
 
 import base64
@@ -19,7 +18,7 @@ from shared.wire.hosts import header_host, parse_host, url_host
 ROOM_NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
 DEFAULT_ROOM = "main"
 MAX_QUERY_LENGTH = 1024
-"""A room's name, each of its characters escaped, takes 101; one of 8,000 would take two milliseconds to be parsed."""
+"""A room's name with each character escaped takes 101; to parse a query of 8,000 would take two milliseconds."""
 RETRY_AFTER_S = 2
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
@@ -34,12 +33,12 @@ class Refusal:
 
 
 def busy(text: str) -> Refusal:
-    """Refuse for now."""
+    """Return a refusal for now: 503 with Retry-After."""
     return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, text, (("Retry-After", str(RETRY_AFTER_S)),))
 
 
 def answer_bytes(refusal: Refusal, now_us: int | None = None, *, has_body: bool = True) -> bytes:
-    """Return a refusal as it is sent where no library answers; ``has_body``: the answer to a HEAD has none."""
+    """Return a refusal as an HTTP response, dated if ``now_us`` is given; ``has_body`` is False in answer to a HEAD."""
     body = f"{refusal.text}\n".encode()
     headers = [*refusal.headers, ("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
     if now_us is not None:
@@ -51,7 +50,7 @@ def answer_bytes(refusal: Refusal, now_us: int | None = None, *, has_body: bool 
 
 def check_upgrade(headers: Mapping[str, str], origins: Collection[str] = ()) -> Refusal | None:
     """
-    Check the headers of a GET request that the door let pass (:mod:`shared.server.door`); names in lower case.
+    Return why a GET request that passed the door is refused, None if it is not; names of ``headers`` are in lower case.
 
     ``origins`` are allowed beside the server's own host; ``*`` allows all.
     """
@@ -59,21 +58,21 @@ def check_upgrade(headers: Mapping[str, str], origins: Collection[str] = ()) -> 
 
 
 def room_name(query: str) -> str:
-    """Return the room that a URL's query asks for, unchecked; none has the name of one that is too long to look at."""
+    """Return the room that a URL's query asks for, unchecked; an empty name where the query is too long to parse."""
     if len(query) > MAX_QUERY_LENGTH:
         return ""
     return parse_qs(query, keep_blank_values=True).get("room", [DEFAULT_ROOM])[0]
 
 
 def check_room(name: str) -> Refusal | None:
-    """Check a room's name."""
+    """Return why a room's name is refused, None if it is not."""
     if ROOM_NAME.fullmatch(name):
         return None
     return Refusal(HTTPStatus.NOT_FOUND, "a room's name is 1 to 32 of A-Z a-z 0-9 _ -")
 
 
 def origin_allowed(origin: str | None, host: str, origins: Collection[str]) -> bool:
-    """Whether a page from ``origin`` may connect: the same host, none at all, or one of ``origins``."""
+    """Whether a page from ``origin`` may connect: there is no origin, it is our own host, or one of ``origins``."""
     if origin is None or "*" in origins or origin.lower() in origins:
         return True
     try:
@@ -84,7 +83,7 @@ def origin_allowed(origin: str | None, host: str, origins: Collection[str]) -> b
             _host(ours),
             ours.port or default_port,
         )
-    except ValueError:  # a port that is no number, or an address that is none
+    except ValueError:  # an invalid port or address
         return False
 
 
@@ -93,7 +92,7 @@ def parse_origin(text: str) -> str:
     Return an origin that is to be allowed, as browsers send it: ``http://name:port``, ``null``, or ``*`` for all.
 
     Raises:
-        ValueError: no browser sends such a one.
+        ValueError: it is no origin; the message says what would be right.
 
     """
     if text.lower() in {"*", "null"}:
@@ -111,13 +110,13 @@ def parse_origin(text: str) -> str:
 
 
 def _host(parts: SplitResult) -> str:
-    """Return the host of a page or of a Host header: an address in one of its spellings, without its interface."""
+    """Return the host of a page or of a Host header; an IPv6 address in its compressed form, without its zone."""
     name = parts.hostname or ""
     return header_host(parse_host(f"[{name}]")) if ":" in name else name
 
 
 def _check_protocol(headers: Mapping[str, str]) -> Refusal | None:
-    if headers.get("upgrade") != "websocket":  # which the door leaves where all that belongs to it is there
+    if headers.get("upgrade") != "websocket":  # the door passes it on only where the upgrade is complete
         return _upgrade_required("this is a WebSocket: Upgrade: websocket and Connection: Upgrade, over HTTP/1.1")
     if headers.get("sec-websocket-version") != "13":
         return _upgrade_required("WebSocket version 13 is spoken here")

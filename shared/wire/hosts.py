@@ -1,4 +1,4 @@
-"""The host of a URL, of a Host header and of ``--host``, in one spelling each. Looks nothing up."""
+"""Parses the hosts of URLs, of Host headers and of ``--host``, and spells them for each of these. Resolves nothing."""
 
 import ipaddress
 import re
@@ -17,10 +17,10 @@ def parse_host(text: str) -> str:
     """
     Return a host as a resolver takes it: an address without brackets, its zone behind a ``%``; or a name in ASCII.
 
-    In brackets it is as URLs have it, with ``%25`` before the zone (RFC 6874); browsers' names are in IDNA.
+    In brackets it is read as in a URL, with ``%25`` before the zone (RFC 6874). Names are converted to IDNA.
 
     Raises:
-        ValueError: it is none; the message says why.
+        ValueError: it is no host; the message says why.
 
     """
     text = as_typed(text)
@@ -29,7 +29,7 @@ def parse_host(text: str) -> str:
         return _parse_address(text[1:-1], is_escaped=True) if is_bracketed else _parse_address(text)
     try:
         name = text.encode("idna").decode("ascii").lower()
-    except UnicodeError:  # which names the codec, and that tells nobody anything
+    except UnicodeError:  # its message speaks of the codec only
         name = ""
     if not _NAME.fullmatch(name):
         raise ValueError(f"{text!r} is no name or address of a host")
@@ -37,12 +37,12 @@ def parse_host(text: str) -> str:
 
 
 def lacks_zone(host: str) -> bool:
-    """Whether a host is an address that every interface may have, so that it leads nowhere without one's name."""
+    """Whether a host is a link-local IPv6 address without its zone (the interface), which can't be reached."""
     return ":" in host and "%" not in host and ipaddress.IPv6Address(host).is_link_local
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine to itself (RFC 6761, section 6.3): an address, or a name that resolves to one."""
+    """Whether a host is a loopback address, or a name that stands for one (RFC 6761, section 6.3)."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
@@ -55,10 +55,10 @@ def is_loopback(host: str) -> bool:
 
 def authority_host(authority: str) -> str:
     """
-    Return the host of a Host header, parsed, with or without its port.
+    Return the parsed host of a Host header, which may have a port.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it has no valid host.
 
     """
     name, has_port, port = authority.rpartition(":")
@@ -67,18 +67,18 @@ def authority_host(authority: str) -> str:
 
 
 def url_host(host: str) -> str:
-    """Return a parsed host as URLs have it."""
+    """Return a parsed host as in a URL."""
     return f"[{host.replace('%', '%25')}]" if ":" in host else host
 
 
 def header_host(host: str) -> str:
-    """Return a parsed host as a Host header has it: whose interface is meant is nobody else's concern (RFC 6874, 4)."""
+    """Return a parsed host as in a Host header: without its zone, which only this machine knows (RFC 6874, 4)."""
     return url_host(host.partition("%")[0])
 
 
 def _parse_address(text: str, *, is_escaped: bool = False) -> str:
     address, has_zone, zone = text.partition("%")
-    if is_escaped and zone.startswith("25") and len(zone) > 2:  # a bare % is common, too
+    if is_escaped and zone.startswith("25") and len(zone) > 2:  # a % without the 25 is common, too
         zone = unquote(zone[2:])
     try:
         compressed = ipaddress.IPv6Address(address).compressed

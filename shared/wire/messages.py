@@ -1,8 +1,4 @@
-"""
-Messages from clients, decoded and checked; and commands to clients, encoded.
-
-Knows nothing of frames, connections or who is in which room.
-"""
+"""Decodes and checks the JSON messages of clients, and encodes the commands to them."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -17,13 +13,13 @@ from shared.wire.names import clean_name
 MAX_NUMBER_LENGTH = 32
 """Characters of a number in a message: doubles and integers of 64 bits take up to 24."""
 MAX_NAME_BYTES = 256
-"""Of a name as JSON, in its quotes: 15 characters, each escaped as a pair of surrogates, take 182."""
+"""Of a name as JSON, with its quotes: 15 characters, each escaped as a pair of surrogates, take 182."""
 _MAX_COMMAND_BYTES = 64
 """Of a command's name as JSON; each of its letters may be escaped."""
 _INTEGERS = range(-(2**63), 2**64)
 _INTEGER = re.compile("-?(?:0|[1-9][0-9]*+)")
 _WHITE_SPACE = " \t\n\r"
-"""That of JSON."""
+"""As JSON has it (RFC 8259, section 2)."""
 
 
 class NewPlayer(msgspec.Struct, frozen=True, gc=False):
@@ -37,7 +33,7 @@ class JoinRequest(msgspec.Struct, frozen=True, gc=False):
 
 
 class Key(msgspec.Struct, frozen=True, gc=False):
-    """A bare key code of an arrow key."""
+    """The key code of an arrow key: a bare integer."""
 
     code: int
 
@@ -126,7 +122,7 @@ def decode_client_message(text: str) -> ClientMessage:
     command, argument = bytes(array.command), bytes(array.argument)
     name = _decode_string(command) if command.startswith(b'"') and len(command) <= _MAX_COMMAND_BYTES else ""
     if bytes(array.more):
-        argument = b"[]"  # that suits none of them
+        argument = b"[]"  # which no command takes
     match name:
         case "new_player" if argument.startswith(b'"'):
             return NewPlayer(_name(argument))
@@ -180,7 +176,7 @@ def encode_world(cells: Iterable[CellChanged], width: int, height: int) -> bytes
     """
     Encode ``[["world", rows]]`` from the cells that are not empty.
 
-    Rows without such a cell cost one reference each, so a large field is quick to encode while it is young.
+    Rows without such a cell cost one reference each, so a large field is quick to encode while it is nearly empty.
     """
     empty = b'[" ",0]'
     empty_row = b"[" + b",".join([empty] * width) + b"]"

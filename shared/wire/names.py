@@ -1,7 +1,7 @@
 """
-Players' names, cleaned: what others can't see, or what would change how they see what is beside it, is taken out.
+Cleans players' names of characters that are invisible, or that change how the text beside them is displayed.
 
-Decided by Unicode's categories, as the interpreter knows them. Knows nothing of messages.
+It goes by the categories of the Unicode version that the interpreter has.
 """
 
 import unicodedata
@@ -10,14 +10,14 @@ from shared.wire.errors import ClientError
 
 MAX_NAME_LENGTH = 15
 MAX_MARKS = 3
-"""On one character: scripts that are written with marks have up to three, and more of them reach into other lines."""
+"""Combining marks on one character: scripts use up to three, and more of them reach into other lines."""
 
 _INVISIBLE = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 """Control, format (zero-width, direction), unassigned, private-use, surrogates, separators of lines, of paragraphs."""
 _BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0\U00013441\U00013442\U0001d159")
 """
-Letters and symbols by category, and nothing to be seen: fillers of Hangul, the empty cell of Braille, blanks of
-hieroglyphs, the note without a head.
+Letters and symbols by category that show nothing: fillers of Hangul, the empty cell of Braille, blanks of hieroglyphs,
+the note without a head.
 """
 _MARKS = frozenset({"Mn", "Me"})
 _JOINER = "\u200d"
@@ -28,14 +28,14 @@ def clean_name(name: str) -> str:
     """
     Return a name as it is shown.
 
-    Invisible characters are taken out, but for those that join emoji; every kind of space is the usual one, and those
-    around are trimmed; of marks on one character the first three stay; what is written in several ways has one (NFC).
+    Invisible characters are removed, except those that join emoji; every kind of space becomes the usual one, and the
+    name is trimmed; of the marks on one character the first three stay; the result is in NFC.
 
     Raises:
-        ClientError: 1 to 15 characters are not what is left.
+        ClientError: what is left has not 1 to 15 characters.
 
     """
-    # Twice: some characters come apart, and what is taken out brings others together.
+    # Twice: NFC takes some characters apart, and a removal may bring together two that it composes.
     cleaned = "".join(_limit_marks(_compose("".join(_visible(_compose(name))))))
     if not 1 <= len(cleaned) <= MAX_NAME_LENGTH:
         raise ClientError(f"a name has 1 to {MAX_NAME_LENGTH} characters")
@@ -62,12 +62,12 @@ def _visible(name: str) -> list[str]:
 
 
 def _is_symbol(char: str) -> bool:
-    """Whether an emoji may end with it: a symbol, a color of skin, or that it is to be shown as emoji."""
+    """Whether an emoji may end with it: a symbol, a skin tone, or the selector of the emoji presentation."""
     return char == _PRESENTATION or unicodedata.category(char) in ("So", "Sk")
 
 
 def _limit_marks(name: str) -> list[str]:
-    """Return its characters without the marks that are one too many or on nothing, and what stood on those."""
+    """Return its characters without marks beyond the limit or without a base, and without joiners that join nothing."""
     kept: list[str] = []
     marks = 0
     for char in name.strip():

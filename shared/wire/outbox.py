@@ -1,27 +1,27 @@
 """
-What one connection is still owed, bounded: messages of its own that wait for their turn, and since when it is slow.
+A bounded queue of one connection's own messages, and the time since when its peer has been too slow for the ticks.
 
-Knows nothing of sockets: a writer puts in what it can't hand over yet, and takes out when it can.
+A writer puts in what it can't hand to the kernel yet, and takes it out when it can.
 """
 
 from shared.wire.frames import Opcode
 from shared.wire.session import Outgoing
 
 MAX_MESSAGES = 16
-"""Of its own for a connection that does not read; one more and it is a slow consumer. The close frame has a seat."""
+"""For a connection that does not read; with one more it is a slow consumer. A close frame is always taken."""
 
 LOW_WATER_BYTES = 16_384
 """``TCP_NOTSENT_LOWAT``: what the kernel holds unsent for a peer that does not read, or a little more than that."""
 
 NO_LOW_WATER_BYTES = 2**31 - 1
-"""For a peer's last words, which nobody waits for."""
+"""For the last frames to a peer, for which nobody waits."""
 
 FRAME_TURN = Outgoing(Opcode.CONTINUATION, b"")
-"""Put in where a tick's frame that the writer itself holds has its turn; it is no message."""
+"""Marks the place of a tick's frame that the writer itself holds; it is no message."""
 
 
 class SlowConsumerError(Exception):
-    """A connection is owed more than it may be."""
+    """More messages wait for a connection than may."""
 
 
 class Outbox:
@@ -44,12 +44,12 @@ class Outbox:
 
     def put(self, outgoing: Outgoing, *, is_stuck: bool) -> None:
         """
-        Let a message wait: for the kernel if that ``is_stuck``, else for the writer's turn.
+        Queue a message; ``is_stuck`` says that the kernel has not taken all before it.
 
-        Who is stuck gets of all pongs the newest only (RFC 6455, section 5.5.3).
+        Then only the newest pong is kept (RFC 6455, section 5.5.3).
 
         Raises:
-            SlowConsumerError: it is stuck, and there are 16 already.
+            SlowConsumerError: it is stuck, and 16 messages wait already.
 
         """
         if not is_stuck:
@@ -62,11 +62,11 @@ class Outbox:
         self._waiting.append(outgoing)
 
     def take(self) -> Outgoing:
-        """Return the message whose turn it is, and forget it."""
+        """Remove and return the first message; IndexError where there is none."""
         return self._waiting.pop(0)
 
     def clear(self) -> None:
-        """Forget what waits."""
+        """Drop all messages."""
         self._waiting.clear()
 
     # How slow it is
@@ -82,11 +82,11 @@ class Outbox:
             self._begin_to_stall(unsent_bytes, now_us)
 
     def note_catch_up(self) -> None:
-        """Note that it is behind no more."""
+        """Note that it has caught up."""
         self._stalled_since_us = None
 
     def stalled_us(self, unsent_bytes: int, now_us: int) -> int:
-        """Return how long the kernel has taken nothing of what it should, counted from the first skipped tick."""
+        """Return for how many us the kernel has taken nothing, counted from the first skipped tick; 0 if not behind."""
         if self._stalled_since_us is None:
             return 0
         if unsent_bytes != self._unsent_bytes or not unsent_bytes:
@@ -95,7 +95,7 @@ class Outbox:
         return now_us - self._stalled_since_us
 
     def spare(self, since_us: int) -> bool:
-        """Count from ``since_us`` on instead, once until the kernel takes something; return whether it does."""
+        """Count from ``since_us`` on instead, but only once until the kernel takes something; return whether it did."""
         if self._is_spared:
             return False
         self._is_spared, self._stalled_since_us = True, since_us

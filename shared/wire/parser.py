@@ -1,7 +1,7 @@
 """
-WebSocket frames from clients, RFC 6455: parsed and put together to messages, or judged before a library parses them.
+Parses clients' WebSocket frames (RFC 6455) into messages, or checks them before a library parses them.
 
-For stacks whose library does not bound what a peer may send. Knows nothing of sockets.
+For stacks whose library does not bound what a peer may send.
 """
 
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ _OPCODES = frozenset(Opcode)
 
 MIN_FRAGMENTS = 64
 BYTES_A_FRAGMENT = 16
-"""More fragments than 64, and than one for each 16 bytes that a message may have, are a flood of empty ones."""
+"""More than 64 fragments, and more than one for each 16 bytes that a message may have, are a flood of empty ones."""
 
 FRAMES_A_CALL = 32
-"""So many are parsed before whoever asked has a chance to let others have a turn: a read may hold thousands."""
+"""Frames parsed in one call, after which the caller can let others run: one read may hold thousands."""
 
 SHORT_HEADER = 6
-"""Bytes, of a frame with at most ``MAX_SHORT`` more: two and the mask."""
+"""Bytes of the header of a frame with at most ``MAX_SHORT`` more: two and the mask."""
 
 MAX_SHORT = 125
 MASKED = 0x80
@@ -54,7 +54,7 @@ class _Frames:
 
     def __init__(self, max_message_bytes: int, *, deflate: bool = False) -> None:
         self.max_message_bytes = max_message_bytes
-        self._first_bits = 0x30 if deflate else 0x70  # those that a message's first frame must not have
+        self._first_bits = 0x30 if deflate else 0x70  # reserved bits that a message's first frame must not have
         self.needs_bytes = True  # nothing can be taken before more of them come
         self._buffer = bytearray()
         self._opcode: Opcode | None = None  # of the message that has begun and not ended
@@ -68,7 +68,7 @@ class _Frames:
         self.needs_bytes = False
 
     def _header(self, at: int) -> _Header | None:
-        """Parse and judge the header that begins there in the buffer, as soon as it is there."""
+        """Parse and check the header that begins at ``at`` in the buffer; None while it is not complete."""
         buffer = self._buffer
         if len(buffer) < at + 2:
             return None
@@ -98,12 +98,12 @@ class _Frames:
             raise ProtocolError(CloseCode.MESSAGE_TOO_BIG)
 
     def _payload(self, at: int, header: _Header) -> bytes:
-        """Return what the frame that begins there carries, unmasked."""
+        """Return the unmasked payload of the frame that begins at ``at``."""
         begin = at + header.size
         return unmask(self._buffer[begin : begin + header.length], self._buffer[begin - 4 : begin])
 
     def _take(self, header: _Header) -> Opcode | None:
-        """Count a frame of a message that is here as a whole; if it is the last one, return the message's opcode."""
+        """Count a complete frame of a message; if it is the last one, return the message's opcode, else None."""
         if self._opcode is None:
             self._opcode = Opcode(header.opcode)
         self._message_bytes += header.length
@@ -161,8 +161,8 @@ class FrameWalker(_Frames):
     """
     Feed it what was read; take the bytes of one message after the other until it :attr:`needs_bytes`.
 
-    They are for a library that parses them itself. It sees nothing that :class:`FrameParser` would refuse, texts that
-    are not UTF-8 apart, and no message before its last byte is here. ``deflate``: whether a message may be compressed
+    They are for a library that parses them itself. It sees nothing that :class:`FrameParser` would refuse, except texts
+    that are not UTF-8, and no message before its last byte is here. ``deflate``: whether a message may be compressed
     (RFC 7692, which marks its first frame).
     """
 
@@ -180,8 +180,8 @@ class FrameWalker(_Frames):
         """
         Return all frames up to the end of the next message, or None if it is not there yet, or not within a few frames.
 
-        A control frame is a message, though it may come between the fragments of another one, which it then brings
-        along.
+        A control frame counts as a message; if it comes between fragments of another one, those before it are returned
+        with it.
 
         Raises:
             ProtocolError: the peer broke the protocol; nothing more can be taken.
@@ -209,7 +209,7 @@ class FrameWalker(_Frames):
         return None
 
     def _is_one_short_message(self) -> bool:
-        """Say whether that is all that there is, as of nearly all that players send: it needs no closer look."""
+        """Say whether the buffer is one short message, as it nearly always is: it needs no further check."""
         buffer, size = self._buffer, len(self._buffer)
         return (
             SHORT_HEADER <= size <= SHORT_HEADER + min(MAX_SHORT, self.max_message_bytes)

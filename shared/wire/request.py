@@ -1,9 +1,8 @@
 """
-HTTP/1.x requests without their bodies, read as strictly as RFC 9112 and RFC 9110 let a server be.
+Parses the heads of HTTP/1.x requests, as strictly as RFC 9112 and RFC 9110 let a server be.
 
 What two parsers could read in two ways is refused, so that no proxy before us and no library behind us can take it for
-something else: behind the door (:mod:`shared.server.door`) a library sees a request only as :meth:`Request.head` writes
-it. Knows nothing of sockets.
+something else: behind :mod:`shared.server.door` a library sees a request only as :meth:`Request.head` writes it.
 """
 
 import re
@@ -31,7 +30,7 @@ PASSED_ON = {
     b"sec-websocket-protocol": b"Sec-WebSocket-Protocol",
     b"sec-websocket-extensions": b"Sec-WebSocket-Extensions",
 }
-"""The fields of a request that anybody behind the door reads, beside Host, Connection and Upgrade."""
+"""The fields that :meth:`Request.head` writes for the library, beside Host, Connection and Upgrade."""
 
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _REQUEST_LINE = re.compile(rb"(%b) ([\x21-\x7e]+) HTTP/1\.([01])\r\n" % _TOKEN)
@@ -49,7 +48,7 @@ _CODINGS = frozenset(("chunked", "compress", "deflate", "gzip", "x-compress", "x
 
 
 class RequestError(Exception):
-    """What came is no request that can be answered otherwise, nor can anything that follows it be read."""
+    """A request is answered with ``refusal``, and nothing that follows it can be read."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.text)
@@ -68,20 +67,20 @@ class Request:
     method: str
     path: str
     query: str | None
-    minor: int  # of its version
+    minor: int  # of its HTTP version
     host: str
     has_body: bool
     fields: Mapping[bytes, bytes]  # names in lower case
 
     @property
     def asks_to_upgrade(self) -> bool:
-        """Whether it wants to go on as a WebSocket; over HTTP/1.0 nobody can (RFC 9110, section 7.8)."""
+        """Whether it asks to become a WebSocket; HTTP/1.0 has no upgrades (RFC 9110, section 7.8)."""
         wants = self.minor > 0 and self.fields.get(b"upgrade", b"").lower() == b"websocket"
         return wants and b"upgrade" in self._connection()
 
     @property
     def expects(self) -> bool:
-        """Whether it waits for more than its answer; over HTTP/1.0 that is not heard (RFC 9110, section 10.1.1)."""
+        """Whether it has an Expect field, which is ignored over HTTP/1.0 (RFC 9110, section 10.1.1)."""
         return self.minor > 0 and b"expect" in self.fields
 
     @property
@@ -90,7 +89,7 @@ class Request:
         return not self.minor or b"close" in self._connection()
 
     def head(self, path: str, *, is_upgrade: bool) -> bytes:
-        """Return it for ``path`` in the one form that all libraries read alike: HTTP/1.1, no more than they need."""
+        """Return its head for ``path`` in a form that all libraries read alike: HTTP/1.1, only the fields they need."""
         target = path if self.query is None else f"{path}?{self.query}"
         lines = [f"{self.method} {target} HTTP/1.1\r\nHost: {self.host}".encode("ascii")]
         options = ([b"Upgrade"] if is_upgrade else []) + ([b"close"] if self.closes else [])
@@ -110,14 +109,14 @@ class HeadReader:
     Feed it what was read; take one request after the other.
 
     It keeps less than ``MAX_HEAD_BYTES + READ_BYTES`` if it is fed at most ``READ_BYTES`` at once, and only while it
-    :attr:`has_room`. What it says depends on the bytes alone, however they were split.
+    :attr:`has_room`. Its results depend on the bytes alone, however they were split.
     """
 
     __slots__ = ("_buffer", "_has_skipped", "_lines", "_scanned", "_start", "is_head")
 
     def __init__(self) -> None:
         self._buffer = bytearray()
-        self._start = self._scanned = 0  # of the line that is looked for; how far its end was
+        self._start = self._scanned = 0  # of the current line; up to where its end was looked for
         self._lines: list[bytes] = []  # of the request that has begun
         self._has_skipped = False  # an empty line before it
         self.is_head = False  # whether its method is HEAD, whose answer has no body
@@ -140,7 +139,7 @@ class HeadReader:
         self._buffer += data
 
     def take_rest(self) -> bytes:
-        """Give up what is behind the last request: it is of another protocol."""
+        """Remove and return the bytes behind the last request: they are of another protocol."""
         rest = bytes(self._buffer)
         self._buffer.clear()
         return rest
@@ -158,7 +157,7 @@ class HeadReader:
             self.is_head = False
         while buffer:
             if not self._lines and _NO_TOKEN.match(buffer, self._start):
-                raise bad_request("a request begins with a method")  # without waiting for the end of what is no line
+                raise bad_request("a request begins with a method")  # without waiting for the end of the line
             limit = min(self._start + MAX_LINE_BYTES + 2, MAX_HEAD_BYTES)
             end = buffer.find(b"\n", self._scanned, limit) + 1
             if not end:
@@ -212,20 +211,20 @@ class HeadReader:
 
 
 def bad_request(text: str) -> RequestError:
-    """Return what is raised for a request that is none."""
+    """Return the error for a malformed request: 400 with ``text``."""
     return RequestError(Refusal(HTTPStatus.BAD_REQUEST, text))
 
 
 def parse_request(lines: list[bytes]) -> Request:
     """
-    Put a request together from its lines, each of which is well-formed.
+    Build a request from its lines, each of which is well-formed.
 
     Raises:
-        RequestError: they do not fit together.
+        RequestError: they contradict one another, or the target or the host is invalid.
 
     """
     first = _REQUEST_LINE.fullmatch(lines[0])
-    assert first  # noqa: S101 # the reader has looked
+    assert first  # noqa: S101 # the reader has checked
     method, target, minor = first[1].decode("ascii"), first[2].decode("ascii"), int(first[3])
     fields: dict[bytes, bytes] = {}
     repeated = set()
@@ -248,7 +247,7 @@ def parse_request(lines: list[bytes]) -> Request:
 
 
 def _split_target(method: str, target: str) -> tuple[str, str | None, str]:
-    """Return a target's path, query and authority: all that RFC 9112, section 3.2, knows of."""
+    """Return the path, query and authority of a target, which has one of the forms of RFC 9112, section 3.2."""
     if match := _ORIGIN_FORM.fullmatch(target):
         return (match[1], match[2], "") if method != "CONNECT" else _no_target()
     if method == "CONNECT":
@@ -266,7 +265,7 @@ def _no_target() -> NoReturn:
 
 
 def _check_authority(text: str) -> tuple[str, str | None]:
-    """Return the host and the port of an authority, which is one or raises."""
+    """Return the host and the port of an authority; raise RequestError if it is invalid."""
     match = _AUTHORITY.fullmatch(text)
     if not match or int(match[2] or 0) > MAX_PORT:
         raise bad_request("a host is a name or an address, with or without a port")
@@ -279,7 +278,7 @@ def _check_authority(text: str) -> tuple[str, str | None]:
 
 
 def _declares_body(fields: Mapping[bytes, bytes], minor: int) -> bool:
-    """Say whether a body follows; raise where it can't be told beyond doubt where it ends (RFC 9112, section 6)."""
+    """Say whether a body follows; raise RequestError where its end is ambiguous (RFC 9112, section 6)."""
     length, transfer = fields.get(b"content-length"), fields.get(b"transfer-encoding")
     if length is not None and not length.isdigit():
         raise bad_request("Content-Length is a number of bytes")

@@ -1,8 +1,8 @@
 """
-One connection as a state machine: what it may say, how often, until when; and what it is to be told.
+One WebSocket connection as a state machine: rate limits, timeouts, pings, the close handshake.
 
-Feed it what arrived and what time it is; then send what :meth:`Session.take_outgoing` returns. Knows nothing of
-sockets, of clocks, or of what goes on in a room.
+Feed it what arrived and what time it is; then send what :meth:`Session.take_outgoing` returns. It does no input or
+output, and knows nothing of what goes on in a room.
 """
 
 from dataclasses import dataclass
@@ -25,17 +25,17 @@ from shared.wire.stalls import NO_STALLS, Stalls
 ECHO_LIMIT_BYTES = 2**20
 
 STOPPING = "the server is shutting down"
-CANT_OPEN = "the room can't be opened now"
 """Why a connection is closed with 1001."""
 
+CANT_OPEN = "the room can't be opened now"
 TOO_SLOW = "a slow consumer"
 """Why a connection is closed with 1013."""
 
 SPARED_S = 1.0
-"""Longer than it should, once, may take whose time is up when the server was held up: what it said may lie unread."""
+"""How much longer, once, a peer may take whose time is up when the server was held up: its message may lie unread."""
 
 CLOSING_PAUSE_S = 0.005
-"""Between two messages of a peer that is being closed: they are thrown away, and must not keep others waiting."""
+"""Between two messages of a peer that is being closed: they are dropped, and must not keep others waiting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class ConnectionLimits:
     max_faults: int = 3
     fault_window_s: float = 10.0
     new_player_limit_s: float = 10.0
-    max_unnamed: int = 500  # of a server; where more are without a name, nobody is for long
+    max_unnamed: int = 500  # of a server: of more connections without a name, the oldest are ended
     ping_interval_s: float = 20.0
     max_missed_pings: int = 2
     close_limit_s: float = 1.0
@@ -85,10 +85,10 @@ class Session:
 
     After every call, send what :meth:`take_outgoing` returns, in order; when :attr:`state` is ``ENDED``, end the
     transport, at once if :attr:`aborted`. Call :meth:`wake` at :attr:`deadline_us`. Times are microseconds of a clock;
-    ``stalls`` are those of the server, in which peers' time went on and nobody read what they said.
+    ``stalls`` are those of the server, in which it read nothing of what peers sent.
     """
 
-    # One of thousands: what a connection that says little weighs is mostly this.
+    # There are thousands, and of an idle connection this is most of its memory.
     __slots__ = (
         "_fault_times",
         "_is_spared",
@@ -114,16 +114,16 @@ class Session:
         self.player_id: int | None = None
         self.name = ""
         self.close_code: int | None = None  # the code that we sent
-        self.closed_by_peer = False  # whether that is the answer to a close frame, with a code that the peer chose
+        self.closed_by_peer = False  # whether that answers the peer's close frame, with the code that the peer chose
         self.aborted = False
         self.dead = False  # ended because it did not answer pings
         self._limits = limits
-        self._met_us = now_us  # it said nothing before
+        self._met_us = now_us  # nothing arrived before
         self._stalls = stalls
         self._is_spared = False
         self._wake_after(limits.new_player_limit_s, now_us)
         self._outgoing: list[Outgoing] = []
-        # When each of them can have arrived at the earliest, if what it is counted for was never done too often.
+        # The earliest time at which each can have arrived, if those before it kept the limit.
         self._message_times: list[int] = []  # the last max_messages of them
         self._fault_times: list[int] = []  # the last max_faults of them
         self._pings_sent = 0
@@ -136,7 +136,7 @@ class Session:
 
     @property
     def has_gone(self) -> bool:
-        """Whether it has ended, and nobody had to end it."""
+        """Whether it has ended without being aborted."""
         return self.state is ENDED and not self.aborted
 
     @property
@@ -149,7 +149,7 @@ class Session:
     # What arrives
 
     def receive(self, opcode: Opcode, data: str | bytes | int, now_us: int) -> ClientMessage | None:
-        """Take one message of any kind; return what the room has to know of it."""
+        """Take one message of any kind; return it decoded if it is for the room, else None."""
         match opcode, data:
             case Opcode.TEXT, str(text):
                 return self.receive_text(text, now_us)
@@ -166,7 +166,7 @@ class Session:
         return None
 
     def receive_text(self, text: str, now_us: int) -> ClientMessage | None:
-        """Take a text message; return what the room has to know of it."""
+        """Take a text message; return it decoded if it is for the room, else None."""
         if not self._admit_message(now_us):
             return None
         try:
@@ -203,14 +203,14 @@ class Session:
         self.state = ENDED
 
     def abort(self) -> None:
-        """End it at once, whatever is on its way."""
+        """End it at once, whatever is still to be sent."""
         self.state = ENDED
         self.aborted = True
 
     # What is to be told
 
     def send(self, payload: bytes) -> None:
-        """Tell this connection alone, as a text message."""
+        """Send a text message to this connection alone."""
         if self.is_open:
             self._outgoing.append(Outgoing(Opcode.TEXT, payload))
 
@@ -256,7 +256,7 @@ class Session:
             self._wake_after(self._limits.ping_interval_s, now_us)
 
     def spare(self, now_us: int) -> bool:
-        """Put its deadline off by a second if the server was held up, once; return whether it did."""
+        """Put its deadline off by a second, once, if the server was held up; return whether it did."""
         if self._is_spared or not self._stalls.is_recent(now_us):
             return False
         self._is_spared = True  # or a server that is held up again and again would never end anybody
@@ -291,14 +291,14 @@ class Session:
         return False
 
     def _fault(self, why: str, now_us: int) -> None:
-        # The one that closes is the last that is allowed, and not one more.
+        # The fault that reaches the limit closes, not the one after it.
         if self._note(self._fault_times, self._limits.max_faults - 1, self._limits.fault_window_s, now_us):
             self.send(encode_commands([ErrorText(why)]))
         else:
             self.close(CloseCode.POLICY_VIOLATION, why, now_us)
 
     def _note(self, times: list[int], most: int, window_s: float, now_us: int) -> bool:
-        """Note one of those of which there may be ``most`` within a time; return False where that is one too many."""
+        """Note an arrival, of which there may be ``most`` within ``window_s``; return False if it is one too many."""
         arrived_us = max(self._stalls.arrived_since(now_us), times[-1] if times else self._met_us)
         if len(times) == most:
             if not times or (arrived_us := max(arrived_us, times[0] + _us(window_s))) > now_us:

@@ -1,4 +1,4 @@
-"""Where a client goes: the address in a URL. Opens nothing."""
+"""Parses the URL of the WebSocket that a client is to connect to."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Target:
 
     @property
     def place(self) -> str:
-        """Host and port, as in a URL: with the interface, where it is needed to get there."""
+        """Host and port, as in a URL: with the zone (the interface) of a link-local address."""
         return f"{url_host(self.host)}:{self.port}"
 
     @property
@@ -99,5 +99,5 @@ def _host(text: str, shown: str, right: str, *, is_address: bool) -> str:
 
 
 def _in_ascii(text: str) -> str:
-    """Return a part of a URL as it is sent: what is no ASCII as UTF-8, percent-encoded (RFC 3987, 3.1)."""
+    """Return a part of a URL as it is sent: what is not ASCII is percent-encoded UTF-8 (RFC 3987, section 3.1)."""
     return re.sub(r"[^\x21-\x7e]+", lambda match: quote(match[0]), text)
