@@ -1,9 +1,9 @@
 """
-What the rules cost: one step and its encoding, a living snake, at 10 and at 100 players.
+Measures what the rules cost: the time of one step and its encoding for each living snake, at 10 and at 100 players.
 
-Beside it, in the same run and in turns, snakepit's own ``next_frame`` where a checkout of 7WebPages/snakepit-game is at
-hand. Both play with the same steering on the same field, and sockets are replaced by counters. Only ratios of one run
-mean something: the times are those of this machine in this minute.
+Given a checkout of 7WebPages/snakepit-game, it measures snakepit's own ``next_frame`` in turns with ours. Both play
+with the same steering on the same field, and sockets are replaced by counters. Only ratios of one run mean something:
+the times are those of this machine in this minute.
 """
 
 import importlib
@@ -34,11 +34,11 @@ PLAYERS = (10, 100)
 WIDTH, HEIGHT_PER_TEN = 50, 25
 GAMES_A_BLOCK = 10
 STEPS_A_GAME = 100
-"""A young field: later, snakepit lets snakes be born on top of what lies there, and we don't."""
+"""Few enough that the field is still empty: later, snakepit places snakes on top of what lies there, and we don't."""
 
 
 class CountingSocket:
-    """Stands where a connection would."""
+    """Counts what is sent to it, in place of a connection."""
 
     def __init__(self) -> None:
         self.frames = 0
@@ -84,7 +84,7 @@ class OurGame:
         return commands
 
     def play(self, steps: int) -> RulesBlock:
-        """Play, and time rules and encoding."""
+        """Play so many steps, and time the rules and the encoding."""
         elapsed_ns = snake_steps = 0
         sockets, clock = self.sockets, time.perf_counter_ns
         before = sockets[0].characters
@@ -131,7 +131,7 @@ class Snakepit:
                 player.keypress(key)
 
     def play(self, steps: int) -> RulesBlock:
-        """Play, and time ``next_frame``."""
+        """Play so many steps, and time ``next_frame``."""
         elapsed_ns = snake_steps = 0
         clock, before = time.perf_counter_ns, self.sockets[0].characters
         for _ in range(steps):
@@ -145,12 +145,12 @@ class Snakepit:
     def _is_open(self, x: int, y: int) -> bool:
         if not (0 <= x < self.settings.FIELD_SIZE_X and 0 <= y < self.settings.FIELD_SIZE_Y):
             return False
-        char: str = self.game._world[y][x].char  # noqa: SLF001 # it has no other way to look
+        char: str = self.game._world[y][x].char  # noqa: SLF001 # there is no public way
         return char == " " or char.isdigit()
 
 
 def measure(players: int, repeats: int, *, with_snakepit: bool) -> dict[str, list[RulesBlock]]:
-    """Play both games in turns; the order changes with every repeat."""
+    """Play both games in turns, in an order that changes with every repeat; return the blocks by game."""
     games: dict[str, type[OurGame | Snakepit]] = {"tickbench": OurGame}
     if with_snakepit:
         games["snakepit"] = Snakepit
@@ -164,7 +164,7 @@ def measure(players: int, repeats: int, *, with_snakepit: bool) -> dict[str, lis
 
 
 def play_block(kind: type[OurGame | Snakepit], players: int, repeat: int) -> RulesBlock:
-    """Play some games from their start; add up."""
+    """Play ``GAMES_A_BLOCK`` games from their start; return their sums."""
     seeds = range(repeat * GAMES_A_BLOCK, (repeat + 1) * GAMES_A_BLOCK)
     played = [kind(players, seed).play(STEPS_A_GAME) for seed in seeds]
     return RulesBlock(
@@ -175,7 +175,7 @@ def play_block(kind: type[OurGame | Snakepit], players: int, repeat: int) -> Rul
 
 
 def report(results: dict[int, dict[str, list[RulesBlock]]]) -> Table:
-    """Lay the figures out: medians over the repeats, and the middle half in brackets."""
+    """Make a table of the medians over the repeats, with the quartiles in brackets."""
     table = Table(title="Rules and encoding of one step, a living snake")
     for heading in ("players", "tickbench us", "snakepit us", "ratio"):
         table.add_column(heading, justify="right")

@@ -1,8 +1,8 @@
 """
-Snakes of the server's own: deterministic, they draw no random numbers.
+Bots: snakes that the server steers, without random numbers.
 
-They go for the nearest digit that their search finds (:mod:`shared.game.search`); else they avoid the next wall and
-wander.
+They go for the nearest digit that their search finds (:mod:`shared.game.search`); else they wander and avoid what is
+in their way.
 """
 
 from collections.abc import Container
@@ -12,11 +12,11 @@ from shared.game.search import PathSearch
 from shared.game.snake import KEYS, Direction, Position, Snake
 
 SIGHT = 6
-"""How many cells a bot looks to each side before it chooses one."""
+"""How many cells to each side a bot looks at before it turns."""
 
 
 class Bot:
-    """A player without a connection, that joins again whenever it has died."""
+    """A player without a connection, which joins again whenever its snake has died."""
 
     def __init__(self, player_id: int) -> None:
         self.player_id = player_id
@@ -29,7 +29,7 @@ class Bot:
         return Join(self.player_id, self.name)
 
     def steer(self, snake: Snake, is_open: "Openness", search: PathSearch) -> Command | None:
-        """Return the turn on the way to a digit; without one, that which avoids the next cell, or one to wander."""
+        """Return the turn on the way to a digit, else one that avoids the next cell or wanders; None to go straight."""
         self.steps += 1
         if move := search.first_move(snake.body[0], len(snake.body) + snake.growth):
             return None if move == snake.direction else Turn(self.player_id, KEYS[move])

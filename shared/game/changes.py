@@ -1,8 +1,8 @@
 """
-What a step of the rules changed, in the order in which it happened.
+The changes that a step of the rules can make, as the commands that tell clients of them.
 
 Each change is a frozen record whose array form is the command of the wire protocol (``["render", x, y, char, color]``),
-so that nobody translates one into the other on the tick path. Knows nothing of who is told.
+so that nothing has to be translated on the tick path.
 """
 
 import msgspec
@@ -42,7 +42,7 @@ class PlayerScored(Change, frozen=True, array_like=True, gc=False, tag="p_score"
 
 
 class PlayerDied(Change, frozen=True, array_like=True, gc=False, tag="p_gameover"):
-    """A snake died; it stays lying in the field for a while."""
+    """A snake died; its body stays in the field for a while."""
 
     player_id: int
 

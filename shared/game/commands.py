@@ -1,4 +1,4 @@
-"""What players ask of the rules. Knows nothing of messages or connections."""
+"""The commands of players to the rules: join, turn, leave."""
 
 import msgspec
 

@@ -1,4 +1,4 @@
-"""The best scores by name. Knows nothing of where they are kept."""
+"""The list of the best scores of a room, by name."""
 
 MAX_TOP_SCORES = 15
 

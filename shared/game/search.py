@@ -1,8 +1,8 @@
 """
-How a bot finds its way: breadth-first, around whatever is deadly, to the nearest digit that is no trap.
+The path search of bots: breadth-first, around whatever is deadly, to the nearest digit that is no trap.
 
-Deterministic, and bounded by a number of steps, each of which goes on from one cell: the work of a tick can be dialled.
-Knows nothing of snakes or rules.
+It is deterministic, and bounded by a number of steps, each of which visits one cell: so the CPU time that a tick needs
+can be set (``--bot-steps``).
 """
 
 from collections import deque
@@ -15,7 +15,7 @@ MOVES: tuple[Direction, ...] = tuple(DIRECTIONS.values())
 
 class PathSearch:
     """
-    One bot's search of a field, ``steps`` long at most.
+    One bot's search of a field, in at most ``steps`` steps.
 
     ``look`` returns the value of the digit in a cell, 0 if the cell is empty, or -1 where a head would die.
     """
@@ -28,7 +28,7 @@ class PathSearch:
         """
         Return where to go for the nearest digit from which ``room_needed`` cells can be reached; None if there is none.
 
-        What is left of the steps goes into looking behind the digit; a place that can't be seen to its end is no trap.
+        The steps that are left are spent on counting those cells; if they run out, the place counts as no trap.
         """
         for digit, move in self._digits(head):
             room = self._room(digit)

@@ -1,4 +1,4 @@
-"""A snake: where it lies, where it is heading, which turns wait. Knows nothing of the field or of other snakes."""
+"""One snake: its body, its direction, the turns that wait; and key codes and directions."""
 
 from collections import deque
 
@@ -54,10 +54,10 @@ class Snake:
 
     def turn(self, direction: Direction) -> None:
         """
-        Let a turn wait for its move.
+        Let a turn wait for its move; drop it if it is no turn, or if two wait already.
 
-        It is measured against the last waiting turn, else the current direction: so two keys between two moves
-        can't turn a snake into itself.
+        It is compared with the last waiting turn, else with the current direction: so two keys between two moves can't
+        turn a snake into itself.
         """
         last = self.turns[-1] if self.turns else self.direction
         same_line = (direction[0] == 0) == (last[0] == 0)

@@ -1,10 +1,10 @@
 """
-The field and one step of the rules, after snakepit's ``game.py`` with its faults mended.
+The rules: a room's field, and one step of its game, after snakepit's ``game.py`` with its faults mended.
 
 The field is sparse: only cells that are not empty are kept, so a step costs in proportion to what it changes, never to
 the field. A snake moves once a *beat*, which is one step or more; snakes move in different steps of it, so that each
-step has work. What comes by chance or goes by itself does so by beats, too. Random numbers come from the ``rng`` that
-is handed in, in an order that depends on commands alone. Knows nothing of connections, rooms, encodings or time.
+step has work. Stones appear and corpses vanish by beats, too. Random numbers come from the ``rng`` that is handed in,
+in an order that depends on commands alone. There is no time in here but steps.
 """
 
 import random
@@ -32,19 +32,19 @@ BORDER_DISTANCE = 5
 """A snake's tail is born at least this many cells from the border."""
 BIRTH_DRAWS = 20
 BIRTH_VIEW = 16
-"""Of a newborn, in cells: with as many free ahead any place is good; of places with fewer, that with the most."""
+"""Cells ahead of a newborn: a place with as many free is taken at once, else the one with the most."""
 SAFE_BEATS = 48
-"""In which nothing kills a newborn, unless it is a bot: what is in its way only stops it."""
+"""In which nothing kills a newborn that is no bot: what is in its way only stops it."""
 PATIENCE = 3
 """Moves for which a snake stands before what is in its way; if it does not turn away by then, it dies."""
 CORPSE_BEATS = 8
-"""For which a dead snake lies in the field."""
+"""For which a dead snake stays in the field."""
 CELLS_A_STONE = 50
-"""Of the field: where there are more stones, the oldest goes."""
+"""Of the field there is at most one stone for so many cells; of more, the oldest goes."""
 BIRTH_DIRECTIONS = tuple(DIRECTIONS.values())
 PLACE_DRAWS = 20
 SPAWN_CHANCE = 0.06
-"""Of a digit, a living snake and move; and of a stone, a beat."""
+"""Of a digit with each move of a snake, and of a stone with each beat."""
 GAME_OVER = " >>> GAME OVER <<< "
 MAX_PLAYERS_REACHED = "Maximum players reached"
 DIGITS = {str(value): value for value in range(1, 10)}
@@ -62,14 +62,14 @@ class Rules:
     height: int = 25
     max_players: int = 10
     bots: int = 0
-    bot_steps: int = 0  # that all bots together may search in a step; 0: they wander
+    bot_steps: int = 0  # of the search, for all bots together in one step of the game; 0: they wander
     moves: int = 1
     steps: int = 1
 
 
 @dataclass(slots=True)
 class Step:
-    """What one step did: ``changes`` for everybody, ``refused`` (player id, why) for one each."""
+    """What one step did: ``changes`` for everybody; ``refused`` (player id, why), each for that player alone."""
 
     changes: list[Change] = field(default_factory=list)
     refused: list[tuple[int, str]] = field(default_factory=list)
@@ -95,7 +95,7 @@ class World:
         self._beats = 0  # that have begun
         self._corpses: deque[tuple[int, list[CellChanged]]] = deque()  # the beat in which they go, and their cells
         self._stones: deque[CellChanged] = deque()
-        self._beat = 0  # how far it is, in parts of rules.steps: whole numbers, so that nothing drifts
+        self._beat = 0  # how far the current one is, in units of 1/rules.steps: integers, so that nothing drifts
         self._round_over = False
         self._bots = [Bot(player_id) for player_id in range(1, rules.bots + 1)]
         self._openness = Openness(rules.width, rules.height, BlockedCells(self.cells))
@@ -119,12 +119,12 @@ class World:
                 self._move(snake)
         if self._beat < self._moves and self.living:
             self._begin_beat()
-        # A step in which nobody plays is none of a beat: how many went by before a game began must not matter.
+        # A step without players moves no beat on: how many went by before a game began must not matter.
         self._beat = (self._beat + self._moves) % self._steps
         return step
 
     def players(self) -> Iterator[PlayerJoined]:
-        """Describe the living, as a newcomer is told of them."""
+        """Yield the snakes in the field, as a newcomer is told of them."""
         for snake in self.snakes.values():
             if snake.body:
                 yield PlayerJoined(snake.player_id, snake.name, snake.color, snake.score)
@@ -176,7 +176,7 @@ class World:
     # The rules
 
     def _move(self, snake: Snake) -> None:
-        # The one hot path of the rules, so it draws its cells itself: calls to _draw would cost it a quarter more.
+        # This is the hot path of the rules, so it draws its cells itself: calls to _draw would cost a quarter more.
         dx, dy = way = snake.turns[0] if snake.turns else snake.direction
         cells, changes, body, color = self.cells, self._step.changes, snake.body, snake.color
         neck_x, neck_y = neck = body[0]
@@ -214,14 +214,14 @@ class World:
             self._spawn_digit()
 
     def _stop(self, snake: Snake) -> None:
-        """Have a snake stand before what is in its way, and forget the turns that led there; kill it if it must die."""
+        """Stop a snake before what is in its way, and drop its waiting turns; kill it if it has stood for too long."""
         snake.stuck += 1
         if snake.stuck > PATIENCE and self._beats >= snake.safe_until:
             self._die(snake)
         snake.turns.clear()
 
     def _begin_beat(self) -> None:
-        """Take away what has lain long enough; a stone may come."""
+        """Remove the corpses whose time is over; perhaps put a stone in the field."""
         self._beats += 1
         while self._corpses and self._corpses[0][0] <= self._beats:
             for cell in self._corpses.popleft()[1]:
@@ -253,7 +253,7 @@ class World:
 
     def _find_birthplace(self, snake: Snake) -> bool:
         """
-        Lay the snake on three empty cells in a row, its way ahead free; give up, until the next step, after 20 draws.
+        Lay the snake on three empty cells in a row; return False where 20 draws find none: the next step tries again.
 
         The first place with BIRTH_VIEW free cells ahead is taken, else that with the most.
         """
@@ -324,9 +324,9 @@ class World:
 
     def _put_somewhere(self, char: str, color: int) -> CellChanged | None:
         """
-        Draw on an empty cell, and return it; do nothing if there is none.
+        Draw on a random empty cell, and return it; do nothing and return None if there is none.
 
-        Where 20 draws in a row find none, most of the field is taken, and the next empty cell in reading order is it.
+        Where 20 draws find none, most of the field is taken: then it is the next empty cell in reading order.
         """
         width, height = self.rules.width, self.rules.height
         draw, cells = self._rng.random, self.cells
@@ -343,7 +343,7 @@ class World:
 
 
 def list_top_scores(rows: list[tuple[str, int]]) -> TopScoresListed:
-    """List names and scores, best first, as everybody is told of them; the color is 1 + rank modulo 6."""
+    """Return names and scores, best first, as the command to clients; the color is 1 + rank modulo 6."""
     return TopScoresListed([(name, score, 1 + rank % len(COLORS)) for rank, (name, score) in enumerate(rows)])
 
 

@@ -1,1 +1,1 @@
-"""When to tick and when to stop: due times and life cycles as data. Stands alone."""
+"""When a room's loop ticks, starts and stops, and whose turn it is: without clocks, tasks or greenlets."""

@@ -1,7 +1,7 @@
 """
-What comes back from a game that is elsewhere, in order, and never while a frame is being sent. Knows nothing of games.
+Handles the answers of a game in a thread or in another process: in order, and never while a frame is being sent.
 
-A welcome that overtakes the frame of the step before it would let a newcomer see that step twice.
+A newcomer whose welcome overtook the frame of the step before it would see that step twice.
 """
 
 from collections import deque
@@ -9,25 +9,25 @@ from collections.abc import Callable
 
 
 class Answers:
-    """Calls what it is given, in order; between :meth:`hold` and :meth:`release` it keeps it."""
+    """Calls the functions that it is given, in order; between :meth:`hold` and :meth:`release` it keeps them."""
 
     def __init__(self) -> None:
         self.is_held = False  # a frame is being sent
         self._kept: deque[Callable[[], None]] = deque()
 
     def take(self, answer: Callable[[], None]) -> None:
-        """Call ``answer``, now or when it is its turn."""
+        """Call ``answer``, now or after the release."""
         if self.is_held:
             self._kept.append(answer)
         else:
             answer()
 
     def hold(self) -> None:
-        """Keep what comes."""
+        """Keep the answers that come from now on."""
         self.is_held = True
 
     def release(self) -> None:
-        """Call what was kept, until one of them holds the rest."""
+        """Call the answers that were kept, until one of them holds the rest."""
         self.is_held = False
         while self._kept and not self.is_held:
             self._kept.popleft()()

@@ -1,8 +1,8 @@
 """
-The life of a room's loop as a table. Knows nothing of tasks, greenlets or rooms.
+The states of a room's loop, and the events that lead from one to another, as a table.
 
-A shell holds a :class:`Lifecycle`, feeds it what happened, and acts on the state that it enters: it starts the loop on
-``RUNNING``, ends it on ``STOPPING`` (and feeds ``STOPPED`` when it has ended), and closes everybody on ``CRASHED``.
+A backend holds a :class:`Lifecycle`, feeds it what happened, and acts on the state that it enters: it starts the loop
+on ``RUNNING``, ends it on ``STOPPING`` (and feeds ``STOPPED`` when it has ended), and closes everybody on ``CRASHED``.
 """
 
 from enum import Enum, auto
@@ -15,8 +15,8 @@ class LoopState(Enum):
     RUNNING = auto()
     STOPPING = auto()  # told to end, has not ended yet
     RESTARTING = auto()  # as STOPPING, but somebody has come in the meantime
-    CRASHED = auto()  # its rules or its fan-out raised
-    CLOSED = auto()  # for good
+    CRASHED = auto()  # the rules or the fan-out raised
+    CLOSED = auto()  # ended for good
 
 
 class Event(Enum):
@@ -53,7 +53,7 @@ TRANSITIONS: dict[LoopState, dict[Event, LoopState]] = {
 
 
 class IllegalEventError(Exception):
-    """This can't happen in that state: our bug."""
+    """An event that can't happen in the current state: a bug of ours."""
 
 
 class Lifecycle:
@@ -64,7 +64,7 @@ class Lifecycle:
 
     def feed(self, event: Event) -> LoopState | None:
         """
-        Return the state that ``event`` leads to, or None where it changes nothing.
+        Enter and return the state that ``event`` leads to, or return None where it changes nothing.
 
         Raises:
             IllegalEventError: the table has no such row; the state stays.

@@ -1,7 +1,7 @@
 """
-Who waits for a turn: newcomers and all others, one of each in turns, both first come, first served.
+A queue for turns of the event loop: newcomers and all others alternate, each in the order in which they came.
 
-So whoever comes in waits for those who came in before, and not for thousands who are here and always want something.
+So a newcomer waits for those who came before it, and not for thousands of connections that always want something.
 """
 
 from collections import deque
@@ -12,12 +12,12 @@ T = TypeVar("T")
 
 
 class Line(Generic[T]):
-    """They wait in it; false while nobody does."""
+    """The queue; false while nobody waits in it."""
 
     __slots__ = ("_back", "_is_newcomers_turn", "_newcomers", "_others")
 
     def __init__(self) -> None:
-        self._back: deque[T] = deque()  # who had been called, and were put back
+        self._back: deque[T] = deque()  # taken out, and put back
         self._newcomers: deque[T] = deque()
         self._others: deque[T] = deque()
         self._is_newcomers_turn = True
@@ -26,20 +26,20 @@ class Line(Generic[T]):
         return bool(self._back or self._newcomers or self._others)
 
     def append(self, who: T, *, is_new: bool) -> None:
-        """Let somebody wait."""
+        """Let ``who`` wait, as a newcomer or as one of the others."""
         (self._newcomers if is_new else self._others).append(who)
 
     def put_back(self, who: Sequence[T]) -> None:
-        """Let those who had been called go first, in that order."""
+        """Put back those who were taken out: they are first, in this order."""
         self._back.extendleft(reversed(who))
 
     @property
     def first(self) -> T:
-        """Who is to be called next; IndexError where nobody waits."""
+        """Who is next; IndexError where nobody waits."""
         return self._next()[0]
 
     def popleft(self) -> T:
-        """Call the next; IndexError where nobody waits."""
+        """Take out and return who is next; IndexError where nobody waits."""
         line = self._next()
         if line is not self._back:
             self._is_newcomers_turn = line is self._others

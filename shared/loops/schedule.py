@@ -1,4 +1,4 @@
-"""Due times of ticks. Knows a period and a start; knows nothing of clocks, sleeping or rooms."""
+"""Computes when a room's ticks are due, from a start and a rate. Reads no clock and never sleeps."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -8,7 +8,7 @@ GOLDEN_RATIO = 0.6180339887498949
 
 @dataclass(frozen=True, slots=True)
 class DueTick:
-    """Tick ``n`` was due at ``due_us`` and began ``lateness_us`` later; ``skipped`` due times were missed behind it."""
+    """Tick ``n`` was due at ``due_us`` and began ``lateness_us`` later; ``skipped`` due times after it were missed."""
 
     n: int
     due_us: int
@@ -28,11 +28,11 @@ class TickSchedule:
         self.t0_us = t0_us
         self.tick_rate_hz = tick_rate_hz
         self.n = 0  # the tick that is waited for
-        self.skipped_ticks = 0  # due times that had passed before they could be served
+        self.skipped_ticks = 0  # due times that had passed before their tick could begin
 
     @property
     def period_us(self) -> float:
-        """The time from one tick to the next."""
+        """The time from one tick to the next, in us."""
         return 1_000_000 / float(self.tick_rate_hz)
 
     @property
@@ -45,7 +45,7 @@ class TickSchedule:
         return self.t0_us + n * 1_000_000 * self.tick_rate_hz.denominator // self.tick_rate_hz.numerator
 
     def resume(self, now_us: int) -> None:
-        """Wait for the first tick that is due from now on: due times while the loop stood still are no ticks."""
+        """Go on with the first tick that is due from now on: due times while the loop stood still are no ticks."""
         self.n = max(self.n, self._first_from(now_us))
 
     def begin(self, now_us: int) -> DueTick:

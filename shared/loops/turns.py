@@ -1,25 +1,25 @@
 """
-How much of one turn of an event loop goes to peers: the same on every stack. Knows nothing of clocks and event loops.
+Limits the time that one turn of the event loop spends on peers, so that ticks don't have to wait for long.
 
-A turn begins when the loop has looked at its sockets and timers, and ends when it does so again. A shell's ``Turns``
-holds a :class:`Turn`, asks it before anything that a peer makes us do, and lets wait for a later turn whoever finds it
-over, in a :class:`shared.loops.line.Line`.
+A turn begins when the loop has looked at its sockets and timers, and ends when it does so again. A backend's ``Turns``
+holds a :class:`Turn` and asks it before anything that a peer makes us do; what finds the turn over waits for a later
+one, in a :class:`shared.loops.line.Line`.
 """
 
 TURN_US = 1000
 """
-So long after it has begun to serve peers, one turn of the event loop serves no more of them.
+How long one turn of the event loop serves peers, from the first of them on.
 
-A tick that falls due meanwhile waits for what is left of that, and for the last of them. Less would make the loop look
-at its sockets more often than it reads from them.
+A tick that falls due meanwhile waits for the rest of this time, and for the last peer. Less would make the loop look at
+its sockets more often than it reads from them.
 """
 
 
 class Turn:
     """
-    What peers have had of this turn of the event loop: one of them at least, however late it is.
+    The current turn of the event loop: it serves one peer at least, however late it is.
 
-    Its time begins with the first of them, and what else is done in between counts: a tick, too, kept others waiting.
+    Its time begins with the first peer, and what else is done in between counts: a tick, too, kept others waiting.
     """
 
     __slots__ = ("_ends_us",)
@@ -32,7 +32,7 @@ class Turn:
         self._ends_us = None
 
     def spend(self, cost_us: int) -> None:
-        """Take off its time what will be done without asking, in this turn or a later one."""
+        """Subtract from its time what will be done without asking, in this turn or a later one."""
         if self._ends_us is not None:
             self._ends_us -= cost_us
 

@@ -1,8 +1,8 @@
 """
-Who is to be woken when, where one timer serves all. Knows nothing of clocks, timers or of how one waits.
+A priority queue of those who wait for due times, so that one timer serves all of them.
 
-A shell arms its timer for :attr:`Wakeups.next_due_us` whenever that changes, or looks now and then, and wakes whom
-:meth:`Wakeups.pop_due` returns.
+A backend arms its timer for :attr:`Wakeups.next_due_us` whenever that changes, or looks now and then, and wakes those
+that :meth:`Wakeups.pop_due` returns.
 """
 
 import heapq
@@ -12,10 +12,10 @@ from typing import Generic, TypeVar
 W = TypeVar("W")
 
 LEAD_US = 150
-"""How much earlier than it is due a process that sleeps is to be woken: by the time that it runs, that has passed."""
+"""How much earlier than it is due a sleeping process is to be woken: it takes about as long until it runs."""
 
 MIN_SLEEP_US = 50 * LEAD_US
-"""Who sleeps shorter is woken when it is due, so that what is left of the lead, which is spun away, is 2 % at most."""
+"""Who sleeps shorter is woken when it is due: so busy waiting for the rest of the lead takes 2 % at most."""
 
 
 def lead_us(due_us: int, now_us: int) -> int:
@@ -36,12 +36,12 @@ class Wakeups(Generic[W]):
         return self._waiting[0][0] if self._waiting else None
 
     def add(self, due_us: int, waiter: W) -> None:
-        """Let somebody wait; whoever gives up is woken in vain."""
+        """Add a waiter; one that gives up is not removed, but woken in vain."""
         self._added += 1
         heapq.heappush(self._waiting, (due_us, self._added, waiter))
 
     def pop_due(self, now_us: int, most: float = inf) -> list[W]:
-        """Return those who are due, at most so many, and forget them."""
+        """Remove and return those who are due, at most ``most``."""
         due: list[W] = []
         while self._waiting and self._waiting[0][0] <= now_us and len(due) < most:
             due.append(heapq.heappop(self._waiting)[2])
