@@ -1,1 +1,1 @@
-"""Histograms, tick statistics and what is reported of them. Stands alone."""
+"""Histograms, the figures of a server, and the formats in which they are reported. Imports nothing else of ours."""

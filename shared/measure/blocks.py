@@ -1,8 +1,7 @@
 """
-What a bench of a backend is asked for and answers: one line of JSON each, over its stdin and stdout.
+The requests to the benches of the backends, their answers (a line of JSON each), and the report of the rules' bench.
 
-A bench times one block a line, so that blocks of several processes can take turns. Knows nothing of how a block is
-timed, or of what its figures are compared with.
+A bench times one block of work for each line, so that blocks of several processes can take turns.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,7 +13,7 @@ W = TypeVar("W")
 
 
 class FanoutBlock(msgspec.Struct, frozen=True, tag="fanout"):
-    """Fan-outs of a frame with ``text_bytes`` of text, ``ticks`` by each of ``ways``, in turns tick by tick."""
+    """Asks for fan-outs of a frame with ``text_bytes`` of text, ``ticks`` by each of ``ways``, which alternate."""
 
     ways: list[str]
     ticks: int
@@ -23,7 +22,7 @@ class FanoutBlock(msgspec.Struct, frozen=True, tag="fanout"):
 
 class ClockBlock(msgspec.Struct, frozen=True, tag="clock"):
     """
-    Waits for due times at ``rate_hz``, ``ticks`` by each of ``ways``, in turns tick by tick.
+    Asks for waits for due times at ``rate_hz``, ``ticks`` by each of ``ways``, which alternate.
 
     After each there is a fan-out of ``text_bytes`` to the first ``connections``, none if that is 0.
     """
@@ -36,13 +35,13 @@ class ClockBlock(msgspec.Struct, frozen=True, tag="clock"):
 
 
 class Timed(msgspec.Struct, frozen=True):
-    """The answer, by way: microseconds a connection of each tick's fan-out; or how late each wait ended."""
+    """The answer, by way, in us: what each tick's fan-out took for each connection; or how late each wait ended."""
 
     us: dict[str, list[float]]
 
 
 class RulesBlock(msgspec.Struct, frozen=True):
-    """Some games' steps: how long they took, how many living snakes they moved in all, and what one player got."""
+    """The steps of some games: how long they took, the living snakes summed over them, what one player received."""
 
     elapsed_ns: int
     snake_steps: int
@@ -50,12 +49,12 @@ class RulesBlock(msgspec.Struct, frozen=True):
 
     @property
     def us_per_snake(self) -> float:
-        """Microseconds a living snake and step."""
+        """Microseconds for each living snake and step."""
         return self.elapsed_ns / 1000 / self.snake_steps
 
 
 class RulesReport(msgspec.Struct, frozen=True, tag_field="schema", tag="tickbench.rules/1"):
-    """What the bench of the rules writes: blocks by game, by the number of players."""
+    """What :mod:`shared.bench` writes: blocks by number of players, then by game."""
 
     python: str
     rules: dict[str, dict[str, list[RulesBlock]]]
@@ -65,7 +64,7 @@ Block = FanoutBlock | ClockBlock
 
 
 def turns(ways: list[W], ticks: int) -> Iterator[W]:
-    """Yield every way ``ticks`` times; the first of a round moves on by one."""
+    """Yield every way ``ticks`` times, in rounds; each round begins with the next way."""
     for n in range(ticks):
         first = n % len(ways)
         yield from ways[first:] + ways[:first]
@@ -75,7 +74,7 @@ _decoder = msgspec.json.Decoder(FanoutBlock | ClockBlock)
 
 
 def read_blocks(lines: Iterable[str]) -> Iterator[Block]:
-    """Yield what is asked for, line by line."""
+    """Yield the requests, line by line."""
     for line in lines:
         yield _decoder.decode(line)
 
@@ -90,7 +89,7 @@ def read_timed(line: str) -> Timed:
     Decode an answer.
 
     Raises:
-        msgspec.MsgspecError: it is none.
+        msgspec.MsgspecError: the line is none.
 
     """
     return msgspec.json.decode(line, type=Timed)

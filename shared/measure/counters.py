@@ -1,17 +1,17 @@
-"""What a server counts besides its ticks. Knows nothing of connections."""
+"""The counters of a server, apart from those of its ticks: connections, frames, closes, pages."""
 
 from collections import Counter
 from dataclasses import dataclass, field
 
 PAGES = ("/stats", "/metrics", "/scores")
-"""Whose making takes the event loop from the ticks."""
+"""The pages that take long enough to make to delay ticks."""
 
 
 @dataclass(slots=True)
 class Counters:
     """Since the start of the server."""
 
-    accepted: int = 0  # upgrades that were not refused; who has left since is among them
+    accepted: int = 0  # upgrades that were not refused, also of connections that have ended since
     frames_sent: int = 0  # a tick's frame to one connection; one that its peer had just left may be among them
     slow_skips: int = 0  # frames not sent to a connection whose last one was not handed over yet
     slow_closed: int = 0  # connections ended as slow consumers
@@ -21,12 +21,12 @@ class Counters:
     dead: int = 0  # connections ended because they did not answer pings
     crashed_rooms: int = 0
     closed: Counter[str] = field(default_factory=Counter)  # connections by the close code that the server sent
-    turned_away: Counter[int] = field(default_factory=Counter)  # requests that no library saw, by HTTP status
+    turned_away: Counter[int] = field(default_factory=Counter)  # requests that the door answered, by HTTP status
     pages: Counter[str] = field(default_factory=Counter)  # made, by path
     pages_us: Counter[str] = field(default_factory=Counter)  # for which making them held the event loop, by path
 
     def count_end(self, close_label: str | None, *, dead: bool) -> None:
-        """Count a connection that has ended; ``close_label`` is the code that we sent, of which there must be few."""
+        """Count a connection that has ended; ``close_label`` is :attr:`Session.close_label`, one of few values."""
         self.dead += dead
         if close_label is not None:
             self.closed[close_label] += 1
@@ -37,7 +37,7 @@ class Counters:
         self.pages_us[path] += us
 
     def report(self) -> dict[str, object]:
-        """Return them as they stand in ``/stats``."""
+        """Return the counters as they are in ``/stats``."""
         return {
             "accepted": self.accepted,
             "frames_sent": self.frames_sent,

@@ -2,8 +2,7 @@
 HDR histograms of durations: 1 us to 60 s, 3 significant digits, exact when merged.
 
 The only module that touches ``hdrh``, which carries no types, drops values out of range in silence and
-records slowly. Its encoding and its counters are used; the recording is done here. Knows nothing of clocks,
-sockets or what the durations are of.
+records slowly. Its encoding and its counters are used; the recording is done here.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ _HALF_COUNT: Final = 1 << _HALF_BITS
 
 _LAYOUT: Final = (LOWEST_US, HIGHEST_US, SIGNIFICANT_DIGITS)
 _BLOCK: Final = 256
-"""Counters that are summed up at once where only their sum matters: far cheaper than one after the other."""
+"""So many counters are summed up at once where only their sum matters: far cheaper than one after the other."""
 _OUTER_HEADER_BYTES: Final = 8
 _MAX_UNPACKED_BYTES: Final = 1 << 18
 """More than a header and a 9-byte number for each of the 17,408 counters (HdrHistogram's V2 encoding)."""
@@ -53,7 +52,7 @@ _NO_HISTOGRAM: Final = (
     TypeError,
     ValueError,
 )
-"""What the library raises, each for some kind of bytes that are none."""
+"""What the library raises for bytes that are no histogram."""
 
 
 class HistogramSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,7 +79,7 @@ class HistogramSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Histogram:
-    """Counts durations in microseconds; loses none: :attr:`count` is how many were recorded, always."""
+    """Counts durations in microseconds; none is lost: :attr:`count` is always how many were recorded."""
 
     def __init__(self) -> None:
         self._hdr: Any = HdrHistogram(LOWEST_US, HIGHEST_US, SIGNIFICANT_DIGITS)
@@ -137,12 +136,12 @@ class Histogram:
 
     def since(self, earlier: Histogram) -> Histogram:
         """
-        Return what was recorded after ``earlier``, a former state of this histogram.
+        Return what was recorded after ``earlier``, an earlier state of this histogram.
 
         Its maximum is known to the histogram's 3 digits only.
 
         Raises:
-            ValueError: ``earlier`` counts something that this histogram does not, or more of it in all.
+            ValueError: ``earlier`` counts something that this histogram does not, so it is no earlier state of it.
 
         """
         later = Histogram()
@@ -172,9 +171,8 @@ class Histogram:
         """
         Return for each bound how many values do not exceed it; a bound is 0 or more.
 
-        To the resolution of the histogram: a value that shares the bound's counter counts as within it. So up to
-        2,047 us these are exact; above, a value that exceeds its bound by less than 0.1 % may be counted, and none
-        that does not exceed it is left out.
+        A value that shares the bound's counter counts as within it. So up to 2,047 us these are exact; above, a value
+        that exceeds its bound by less than 0.1 % may be counted, and none that does not exceed it is left out.
 
         """
         counts = self._used_counts()
@@ -186,7 +184,7 @@ class Histogram:
         return [up_to[_index_of(bound_us) + 1] for bound_us in bounds_us]
 
     def values(self) -> Iterator[tuple[int, int]]:
-        """Yield each value with how often it was recorded, upwards; a value is as in :meth:`percentile_us`."""
+        """Yield each value in us with how often it was recorded, upwards; as exact as :meth:`percentile_us`."""
         for index, count in enumerate(self._used_counts()):
             if count:
                 yield min(_highest_of(index), self.max_us), count
@@ -279,7 +277,7 @@ def _highest_of(index: int) -> int:
 
 
 def _check_figures(summary: HistogramSummary) -> None:
-    """Raise ValueError where a figure that is taken over can be none: a summary may come from anybody's server."""
+    """Raise ValueError where a figure is impossible: a summary may come from anybody's server."""
     for name, ms in (("mean", summary.mean), ("max", summary.max)):
         if ms is not None and not 0 <= ms <= HIGHEST_US / 1000:  # which NaN is not, either
             raise ValueError(f"a histogram of 1 us to 60 s says {name} {ms:g} ms")

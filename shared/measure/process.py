@@ -1,4 +1,4 @@
-"""What ``/stats`` tells of a server's process."""
+"""The type of what ``/stats`` tells of a server's process: CPU, memory, descriptors, versions, quotas."""
 
 from typing import TypedDict
 
@@ -10,7 +10,7 @@ class ProcessReport(TypedDict):
 
     pid: int
     children: list[int]
-    """The pids of child processes that are its own, and in ``cpu_s`` and ``rss_bytes``."""
+    """The pids of its child processes, which ``cpu_s`` and ``rss_bytes`` include."""
     cpu_s: float
     rss_bytes: int
     threads: int
@@ -21,6 +21,6 @@ class ProcessReport(TypedDict):
     gc_thresholds: tuple[int, int, int]
     gc_frozen: int
     quotas: list[Quota]
-    """Of CPU time, that hold for it."""
+    """Of CPU time, that apply to it."""
     not_read: str | None
-    """Why memory, threads, descriptors, cores and quotas are as they were when they could be read last; else None."""
+    """Why memory, threads, descriptors, cores and quotas are older values, as they could not be read now; else None."""

@@ -1,4 +1,4 @@
-"""``/metrics``: the figures of ``/stats`` in Prometheus' text format. Knows nothing of where they come from."""
+"""Renders ``/metrics``: the figures of ``/stats`` in Prometheus' text format."""
 
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
@@ -28,11 +28,11 @@ def render_metrics(
     process: ProcessReport,
 ) -> bytes:
     """
-    Render what ``/stats`` reports: the same objects, read now.
+    Return the body of ``/metrics``, from the same objects as ``/stats``.
 
     ``refused`` is by HTTP status. A bucket has what :meth:`Histogram.counts_up_to` counts: exact up to 2 ms, above that
-    a value within 0.1 % over a bound may count as within it. The sum is of the values as recorded, which is from 1 us
-    to 60 s.
+    a value within 0.1 % over a bound may count as within it. The sum is of the values as recorded, each from 1 us to
+    60 s.
     """
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Metrics([*_tick_metrics(ticks), *_other_metrics(connections, counters, refused, process)]))

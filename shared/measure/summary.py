@@ -2,8 +2,8 @@
 The summary of one load run: schema ``tickbench.load/1``, as written by the generator and read by the report.
 
 History: 1, the first. A reader ignores fields it does not know; a field that is taken away or changes its
-meaning makes a new number. (Memory a connection erred, and was mended: ``memory`` beside it says which of the two it
-is.) Knows nothing of how the figures come about.
+meaning makes a new number. (One exception: the memory of a connection was computed wrongly at first; where ``memory``
+stands beside it, it is right.)
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,26 +26,26 @@ class ConnectionCounts(msgspec.Struct, frozen=True, kw_only=True):
 
     requested: int
     connected: int
-    """Got its first tick frame (a 101 alone is not connected)."""
+    """Got their first tick frame (an HTTP 101 alone is not enough)."""
     refused: int
     """Ended before its first tick frame by the server: no listener, an HTTP status, a close or an error."""
     timed_out: int
     """No first tick frame in time."""
     rush_per_second: float | None = None
-    """Of those that were begun in the window: how many connected, over the time from the first connect(2) to the last
-    first tick frame; None without any."""
+    """Of those that were begun in the window: how many connected, divided by the time from the first connect(2) to when
+    the last of them got its first tick frame; None without any."""
     connecting: int = 0
-    """Had neither got their first tick frame nor failed when the run was over, or had left before."""
+    """Had neither got their first tick frame nor failed when the run was over, or left before either."""
     closed_early: int
     """Of the connected: ended by the server, or by an error, before the run was over."""
     connect_ms: HistogramSummary
     """From connect(2) to the first tick frame."""
     close_codes: dict[str, int] = {}
-    """Of the server's close frames, where it was the first to close."""
+    """How many connections the server was the first to close, by the code of its close frame."""
     reasons: dict[str, dict[str, int]] = {}
-    """By ``refused``, ``timed_out`` and ``closed_early``: why, in words, and how many."""
+    """By ``refused``, ``timed_out`` and ``closed_early``: how many connections, by the reason in words."""
     errors: dict[str, int] = {}
-    """What the server sent that a protocol forbids, in words, and on how many connections."""
+    """What the server sent against a protocol, in words, and on how many connections."""
     told: dict[str, int] = {}
     """The texts of ``error`` commands, and how many there were."""
 
@@ -55,32 +55,32 @@ class FrameCounts(msgspec.Struct, frozen=True, kw_only=True):
 
     expected: int
     received: int
-    """Different ticks that arrived; a duplicate is none."""
+    """Ticks that arrived, without duplicates."""
     missing: int
-    """Of those that the server sent, as far as is known."""
+    """Ticks that the server sent, as far as is known, and that did not arrive."""
     skipped: int = 0
     """Due times at which the server sent nothing to anybody, one for each connection that was in the room."""
     absent: int = 0
     """Due times of connections that should have been in the room, and were not: refused, closed early, server gone."""
     due: int | None = None
-    """All of received, missing, skipped and absent; as many values are in ``tick_lateness_ms``."""
+    """The sum of received, missing, skipped and absent; ``tick_lateness_ms`` has as many values."""
     due_times: int | None = None
     """Different due times, of all rooms."""
     due_times_missed: int | None = None
-    """Of these, those at which somebody got nothing."""
+    """Of these, those at which at least one connection got nothing."""
     duplicate: int
     out_of_order: int
     coalesced: int
-    """Arrived in one read with a later one, so that their time is an upper bound."""
+    """Arrived in one read with a later frame, so that their arrival time is an upper bound."""
     slow_parse: int
-    """Head not as the protocol writes it: the whole frame was decoded."""
+    """Did not begin as the protocol writes it, so that the whole frame had to be decoded."""
     per_second: float
     bytes: int
     """Payload bytes of the tick frames."""
 
 
 class JitterSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """The RFC 3550 estimate of each connection at its end, over the connections; None without any."""
+    """Over the connections: the RFC 3550 jitter estimate that each had at its end, in ms; None without any."""
 
     p50: float | None
     p99: float | None
@@ -109,10 +109,10 @@ class StageFigures(msgspec.Struct, frozen=True, kw_only=True):
     """One part of the measured window, of the connections that neither stalled nor left by plan."""
 
     start_s: float
-    """After the start of the window."""
+    """Counted from the start of the window."""
     duration_s: float
     connections: int
-    """That were up when it ended."""
+    """Those that were open when it ended."""
     received: int
     missing: int
     ticks_came: float | None = None
@@ -137,10 +137,10 @@ class WorkerFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 class MemoryFigures(msgspec.Struct, frozen=True, kw_only=True):
     """
-    How memory a connection was measured: when the window was over, more connections came in steps.
+    How the memory of a connection was measured: after the window more connections were opened, in steps.
 
-    It is what the resident memory grew by with each of them. Of the steps the two that grew most and the two that grew
-    least are left out (a table that doubles, memory that was free still), and the others averaged.
+    The value is the growth of the resident memory for each of them. Of the steps the two that grew most and the two
+    that grew least are left out (a table that doubles, memory that was still free), and the others averaged.
 
     """
 
@@ -154,21 +154,21 @@ class MemoryFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GeneratorFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """How hard the instrument itself worked."""
+    """How hard the load generator itself worked."""
 
     timestamps: Literal["kernel", "read"]
-    """Where arrival comes from: the kernel's receive timestamp, or the clock at the read."""
+    """Where arrival times come from: the kernel's receive timestamp, or the clock at the read."""
     workers: int
     cpu_percent: float
-    """Of one core, of the worker that took most."""
+    """Of one core, by the worker that took most."""
     us_per_frame: float | None
-    """CPU time of all workers a frame."""
+    """CPU time of all workers for each frame."""
     loop_lag_ms: HistogramSummary
     saturated: bool
     rss_bytes: int | None = None
     rss_per_connection_bytes: float | None = None
     """
-    What one connection more takes of the workers, one that only watches, and without Locust's user; None where
+    What one more connection takes in the workers, one that only watches, without Locust's user; None where
     :attr:`memory` says why.
     """
     memory: MemoryFigures | None = None
@@ -177,7 +177,7 @@ class GeneratorFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CoreGapFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """What a drift probe on one of the server's cores saw in the window."""
+    """What a drift probe on one of the server's cores measured in the window."""
 
     cpu: int
     scheduling: str
@@ -191,7 +191,7 @@ class ClockFigures(msgspec.Struct, frozen=True, kw_only=True):
 
     source: Literal["same host", "pings", "assumed"]
     uncertainty_ms: float | None
-    """Of every one-way figure; None where nothing is known of it."""
+    """Of every one-way figure; None where it is unknown."""
     step_ms: float
     """The largest step of the generator's clock during the run."""
 
@@ -213,9 +213,9 @@ class OtherConnections(msgspec.Struct, frozen=True, kw_only=True):
     before: int
     """Shortly before the window opened."""
     after: int
-    """When nothing was expected any more."""
+    """When no frame was expected any more."""
     came: int | None
-    """From before the run's first connection on, gone or not; None where the server does not count who comes."""
+    """All since before the run's first connection, ended or not; None where the server does not count them."""
 
 
 class ServerFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -225,8 +225,8 @@ class ServerFigures(msgspec.Struct, frozen=True, kw_only=True):
     rss_bytes: int | None = None
     rss_per_connection_bytes: float | None = None
     """
-    What one connection more takes; None where :attr:`memory` says why. Where it has a value and :attr:`memory` is None,
-    an older tickbench took it for the quotient of growth and connections, which errs by what was free on the heap.
+    What one more connection takes; None where :attr:`memory` says why. Where it has a value and :attr:`memory` is None,
+    an older tickbench divided the growth by the connections, which is wrong by what was free on the heap.
     """
     memory: MemoryFigures | None = None
     """None: it was not asked for."""
@@ -236,18 +236,18 @@ class ServerFigures(msgspec.Struct, frozen=True, kw_only=True):
     slow_skips: int | None = None
     slow_closed: int | None = None
     frames_sent: int | None = None
-    """Ticks' frames, to whomever; ``cpu_us_per_frame`` is over these where it tells."""
+    """Ticks' frames, to all connections; where it is known, ``cpu_us_per_frame`` is for each of these."""
     others: OtherConnections | None = None
-    """Whose the figures are, too; None where it does not tell."""
+    """Connections that these figures include though they were not the run's; None where the server does not tell."""
 
 
 class ThrottledFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """What a quota of CPU time (of a control group, such as a container's) held back in the window."""
+    """How a quota of CPU time (of a control group, such as a container's) stopped its processes in the window."""
 
     who: Literal["server", "generator"]
     group: str
     cores: float | None
-    """How many it is worth; None where it was taken away meanwhile."""
+    """How many it is worth; None where the quota has been removed."""
     periods: int
     """In how many of the quota's periods the group was stopped."""
     ms: float
@@ -275,14 +275,14 @@ class Validity(msgspec.Struct, frozen=True, kw_only=True):
     reasons: list[str]
     """Why they cannot; empty when ok."""
     warnings: list[str]
-    """What was found although the numbers stand."""
+    """What was found and does not spoil the numbers."""
     machine: list[str] = []
-    """Those of the reasons that no server can cause: the machine spoiled the run, and it may be made again."""
+    """Those of the reasons that no server can cause: the machine spoiled the run, and it may be repeated."""
     generator: list[str] = []
-    """Those of the reasons that say that the instrument itself was at its end."""
+    """Those of the reasons that say that the load generator itself was overloaded."""
     spared: dict[str, list[str]] = {}
-    """By reason: the figures, by their names or the beginnings of these, that stand all the same. A reason that is not
-    here spoils every figure."""
+    """By reason: the figures (names, or their beginnings) that it does not spoil. A reason that is not here spoils
+    every figure."""
 
     @classmethod
     def of(
@@ -294,7 +294,7 @@ class Validity(msgspec.Struct, frozen=True, kw_only=True):
         generator: Sequence[str] = (),
         spared: Mapping[str, Sequence[str]] | None = None,
     ) -> Self:
-        """Return the verdict: ok without a reason against it."""
+        """Return the verdict: ok if there are no reasons."""
         return cls(
             ok=not reasons,
             reasons=reasons,
@@ -330,11 +330,11 @@ class StepDigests(msgspec.Struct, frozen=True, kw_only=True):
     """For each n from ``first_n`` on 8 hex digits, zlib's CRC-32 of the commands behind ``tick`` as they were sent, or
     ``-`` where no tick came; with a space between."""
     conflicting: int = 0
-    """Frames whose commands differ from those that somebody else got for the same n."""
+    """Frames whose commands differ from those that another connection got for the same n."""
 
 
 class LoadSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """One load run, all of it; None for what this run did not measure."""
+    """Everything about one load run; None for what this run did not measure."""
 
     schema: Literal["tickbench.load/1"] = SCHEMA
     url: str
@@ -346,13 +346,13 @@ class LoadSummary(msgspec.Struct, frozen=True, kw_only=True):
     connections: ConnectionCounts
     frames: FrameCounts
     ticks_came: float | None = None
-    """Frames received / due times that all who were asked for should have seen, whoever's fault the others are."""
+    """Frames received / due times that all requested connections should have seen, whoever lost the others."""
     longest_silence_ms: float | None = None
     """The longest time in the window in which a connection that should have been in got no frame."""
     reach: float | None
     """Frames received / frames that the server sent to that connection's room while it was in."""
     tick_lateness_ms: HistogramSummary
-    """Of all that was due: what never came is as late as the next frame was or, without one, as the end of the run."""
+    """Of all that was due: a tick that never came is as late as the next frame or, without one, as the run's end."""
     delivery_ms: HistogramSummary
     interval_error_ms: HistogramSummary
     pdv_ms: HistogramSummary
@@ -367,7 +367,7 @@ class LoadSummary(msgspec.Struct, frozen=True, kw_only=True):
     machine: MachineFigures
     clock: ClockFigures | None = None
     evidence: dict[str, Any] = {}
-    """What the verdict rests on, as it was found: the checks give the same verdict on it again."""
+    """The data that the verdict rests on: checked again, they give the same verdict."""
     limits: dict[str, float] = {}
     """All thresholds of the verdict, by name."""
     validity: Validity

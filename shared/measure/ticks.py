@@ -1,4 +1,4 @@
-"""What a server knows of its own ticks: histograms and counters. Knows nothing of rooms or clocks."""
+"""The tick statistics of a server: histograms and counters, and the share of its time that ticks take."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from shared.measure.histogram import Histogram
 BUSY_WINDOW_US = 1_000_000
 
 MIN_FRAMES = 200
-"""Fewer, and what one costs is not known: a tick that was interrupted once would make it many times as dear."""
+"""With fewer the cost of one is unknown: a tick that was interrupted once would make it many times too high."""
 
 
 @dataclass(slots=True)
@@ -30,7 +30,7 @@ class TickStatistics:
         self.fanout = Histogram()
         self.skipped_ticks = 0
         self.overruns = 0
-        self._busy: deque[tuple[int, int]] = deque()  # end of the tick, how long it took alone
+        self._busy: deque[tuple[int, int]] = deque()  # end of each tick, and its time that no other tick overlaps
         self._busy_us = 0
         self._before: _Span | None = None
         self._span: _Span | None = None
@@ -50,7 +50,7 @@ class TickStatistics:
         Record one tick.
 
         It was due at ``due_us``, began ``lateness_us`` later, had its frame built at ``sent_us`` and fanned out to
-        ``recipients`` at ``ended_us``; ``skipped_ticks`` due times were missed behind it.
+        ``recipients`` at ``ended_us``; ``skipped_ticks`` due times after it were missed.
         """
         began_us = due_us + lateness_us
         self.start_lateness.record(lateness_us)
@@ -68,7 +68,7 @@ class TickStatistics:
 
     def load(self, now_us: int, period_us: float) -> float:
         """
-        Return the share of the last second (of the last period, if that is longer) that went into ticks.
+        Return the share, 0 to 1, of the last second (of the last period, if that is longer) that went into ticks.
 
         Of a tick that had begun before that, only the rest counts.
         """
@@ -82,10 +82,10 @@ class TickStatistics:
 
     def load_of(self, members: int, now_us: int, period_us: float) -> float:
         """
-        Return what share of the time will go into ticks with so many in all rooms, by what a frame has cost lately.
+        Return what share of the time ticks will take with ``members`` in all rooms, by what a frame has cost lately.
 
-        :meth:`load` knows that only when the last second was like that; meanwhile thousands may have come. Where few
-        frames were sent it is 0.
+        It may be above 1, and is 0 where few frames were sent. :meth:`load` lags behind by a second, in which thousands
+        may come.
         """
         spans = [span for span in (self._before, self._span) if span]
         frames = sum(span.frames for span in spans)
@@ -106,7 +106,7 @@ class TickStatistics:
         }
 
     def _span_of(self, ended_us: int, period_us: float) -> _Span:
-        """Return the span that a tick belongs to which ended then; after a pause what was before counts no more."""
+        """Return the span of a tick that ended at ``ended_us``; after a pause the spans before it are dropped."""
         paused = ended_us - self._ended_us > max(BUSY_WINDOW_US, 2 * period_us)
         self._ended_us = ended_us
         if self._span is None or paused:
@@ -117,9 +117,9 @@ class TickStatistics:
 
     def _add_busy(self, began_us: int, ended_us: int) -> int:
         """
-        Add a tick; return how much longer that makes the time that went into ticks.
+        Add a tick; return by how many us that prolongs the time that went into ticks.
 
-        While a large fan-out gives others a turn other rooms tick, and what is common counts once.
+        While a large fan-out gives others a turn, other rooms tick; the time that two ticks share counts once.
         """
         busy, before_us = self._busy, self._busy_us
         while busy and busy[-1][0] - busy[-1][1] >= began_us:
