@@ -1,1 +1,1 @@
-"""Rooms and the lobby: who is where, and what a tick tells them. No input or output."""
+"""Rooms and the lobby: who is in which room, who may come in, and what a tick sends to whom. No input or output."""

@@ -1,9 +1,9 @@
 """
-Who gets a room's next frame, their descriptors side by side. Opens and writes nothing.
+The members of a room who get its next frame, with their file descriptors in one array.
 
-To look at one of a thousand objects costs a few hundred nanoseconds, since nothing of it is in a cache by then: a
-twentieth of what the system call costs that sends it a frame. So the descriptors are kept in one array, from which a
-fan-out reads, and gathered anew only when one of them has changed.
+To read an attribute of one of a thousand objects takes a few hundred nanoseconds, as it is in no cache by then: a
+twentieth of the system call that sends the frame. So a fan-out reads the descriptors from one array, which is gathered
+anew only when one of them has changed.
 """
 
 from array import array
@@ -11,7 +11,7 @@ from typing import Generic, Protocol, TypeVar
 
 
 class Reachable(Protocol):
-    """One who can be written to by ``fd``, or, while that is -1, not now."""
+    """A connection that can be written to by ``fd``; while that is -1, it can't."""
 
     fd: int
 
@@ -32,7 +32,7 @@ class Audience(Generic[R]):
         self._fds = array("i")
 
     def seat(self, members: list[R]) -> None:
-        """Take these members, of whom the list is not changed any more; the same list costs nothing."""
+        """Take these members, a list that nobody changes any more; the same list again costs nothing."""
         if members is not self.members:
             self.members = members
             self.is_stale = True
@@ -41,7 +41,7 @@ class Audience(Generic[R]):
         """
         Return the descriptors of ``members[first:last]`` as they are now; they hold until the event loop has a turn.
 
-        The first slice of a tick gathers them all if one has changed; if one changes later, a slice gathers its own.
+        The first slice of a tick gathers all anew if one has changed; if one changes later, each slice gathers its own.
         """
         if self.is_stale:
             if first:

@@ -1,7 +1,8 @@
 """
-A room's game on its own: the rules, and what is told of them, encoded. Knows nothing of members, sessions or time.
+A room's game: applies the rules and encodes what clients are told.
 
-So it can be wherever a loop design puts it: on the event loop, in a thread, or in another process.
+It knows nothing of members, sessions or time, so a loop design can run it on the event loop, in a thread, or in another
+process.
 """
 
 import random
@@ -16,11 +17,11 @@ from shared.rooms.scores import Rows
 from shared.wire.messages import Handshake, encode_commands, encode_world, join_arrays
 
 News = PlayerJoined | PlayerScored | PlayerDied | TopScoresListed
-"""What somebody who missed a frame is still told; the field it gets as it is."""
+"""The changes that a client who missed a frame is still told; the field it gets as it is by then."""
 
 
 class GameSetup(msgspec.Struct, frozen=True, array_like=True):
-    """All that a game begins with: its random numbers come from ``seed`` and ``room`` alone."""
+    """All that a game begins with; its random numbers depend on ``seed`` and ``room`` alone."""
 
     room: str
     seed: str
@@ -29,7 +30,7 @@ class GameSetup(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Newcomer(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Somebody who is to be welcomed."""
+    """A player who is about to enter the room."""
 
     player_id: int
     name: str
@@ -39,8 +40,8 @@ class Stepped(msgspec.Struct, frozen=True, array_like=True):
     """
     What one step did.
 
-    ``commands`` are for everybody, encoded as one array; ``refused`` (player id, why) for one each. ``top_scores`` are
-    the rows, best first, where they have changed.
+    ``commands`` are for everybody, encoded as one array; ``refused`` (player id, why) each for that player alone.
+    ``top_scores`` are the rows, best first, or None if they have not changed.
     """
 
     commands: bytes
@@ -54,8 +55,7 @@ class Game:
     """
     One room's game.
 
-    What :meth:`welcome` and :meth:`look` return shows it after the last step; frames of the steps that follow go on
-    from there.
+    :meth:`welcome` and :meth:`look` return its state after the last step; the frames of later steps go on from there.
     """
 
     def __init__(self, setup: GameSetup) -> None:
@@ -83,7 +83,7 @@ class Game:
         return join_arrays(handshake, self.look(), rest)
 
     def look(self) -> bytes:
-        """Return the command that tells the whole field, encoded once for all who need it."""
+        """Return the whole field, encoded as an array of one command; once for all who need it."""
         if self._world_text is None:
             rules = self.world.rules
             self._world_text = encode_world(self.world.cells.values(), rules.width, rules.height)

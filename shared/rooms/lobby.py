@@ -1,7 +1,7 @@
 """
-The rooms by name, and who may come in.
+The rooms of a server by name, and who may come in: limits of connections, rooms and addresses.
 
-Knows nothing of sockets, tasks or clocks; a shell runs a loop for each room and tells when somebody comes and goes.
+A backend runs a loop for each room, and tells the lobby of who comes and goes.
 """
 
 from collections import Counter
@@ -19,10 +19,10 @@ BUSY = "the server is busy: its ticks take too long"
 """Why nobody gets in while the tick budget is spent."""
 
 RESERVED_SHARE = 8
-"""One room in eight is kept for addresses that hold few, so that nobody can take them all."""
+"""One room in eight is kept for addresses that hold few rooms, so that none can take all."""
 
 FEW_SHARE = 64
-"""Few are one in 64 of all, and one at least."""
+"""Few means one room in 64, and at least one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,8 @@ class LobbyLimits:
     """
     How many may come in; None is no limit.
 
-    An empty room is disposed of after ``room_linger_s`` seconds; at once if nobody has ever entered it, or if it is one
-    more than ``max_rooms``: those that have been empty longest give way.
+    An empty room is closed after ``room_linger_s`` seconds; at once if nobody has ever entered it, or if there are more
+    than ``max_rooms``: then those that have been empty longest are closed.
     """
 
     max_connections: int | None = None
@@ -79,7 +79,7 @@ class Lobby(Generic[M]):
         return None
 
     def release(self, room_name: str | None, address: str, now_us: int) -> None:
-        """Give a seat back."""
+        """Give a seat back that :meth:`admit` has taken."""
         self.connections -= 1
         _take_one(self._addresses, address)
         if room_name is None:
@@ -92,7 +92,7 @@ class Lobby(Generic[M]):
             self._empty_since_us[room_name] = now_us
 
     def room(self, name: str) -> Room[M]:
-        """Return the room of that name; open it if there is none. Call it only with a seat in that room."""
+        """Return the room of that name; open it if there is none. Somebody must have a seat in it."""
         if name not in self.rooms:
             self.rooms[name] = Room(name, self._opened_rooms, self._rules, self._seed, self._scores, self._pad_bytes)
             self._opened_rooms += 1
@@ -106,9 +106,9 @@ class Lobby(Generic[M]):
 
     def idle_rooms(self, now_us: int) -> list[Room[M]]:
         """
-        Return the rooms that nobody has a seat in and that are not kept: stop their loops, then :meth:`remove` them.
+        Return the rooms to be closed, in which nobody has a seat: stop their loops, and :meth:`remove` them.
 
-        Look ten times a second: until then there may be more than ``max_rooms``, but no more of them have seats.
+        Call it ten times a second: in between there may be more than ``max_rooms``, but not more with seats.
         """
         linger_us = self._limits.room_linger_s * 1_000_000
         idle = {
@@ -137,7 +137,7 @@ class Lobby(Generic[M]):
         return None
 
     def _why_no_room(self, room_name: str, address: str) -> str | None:
-        """Return why a room can't be opened; those count that somebody has a seat in, since empty ones give way."""
+        """Return why a room can't be opened, else None; only rooms with seats count, as empty ones give way."""
         if room_name in self._seats:
             return None
         max_rooms = self._limits.max_rooms

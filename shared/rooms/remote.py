@@ -1,5 +1,5 @@
 """
-Games in another process: what is asked of them and answered, as bytes. Knows nothing of sockets and processes.
+The protocol between a server and the child process that has its games: requests and answers as bytes.
 
 Each request is answered once, in order. A message is its length (four bytes, network order) and MessagePack. A game is
 named by its room's index: a room that is opened again has another game, whatever is still asked of the last one.
@@ -15,41 +15,41 @@ from shared.rooms.game import Game, GameSetup, Newcomer, Stepped
 
 LENGTH_BYTES = 4
 START_LIMIT_S = 20.0
-"""What another process has to start, on a machine that has other things to do."""
+"""The time that the child has to start, on a machine that is busy."""
 
 READ_BYTES = 262_144
-"""At most of a stream at once."""
+"""The most that is read of a stream at once."""
 
 
 class Open(msgspec.Struct, frozen=True, array_like=True, tag=True):
-    """Begin a game. Answered with nothing."""
+    """Begin a game. Answered with an empty :class:`Text`."""
 
     game: int
     setup: GameSetup
 
 
 class TakeStep(msgspec.Struct, frozen=True, array_like=True, tag=True):
-    """Apply one step. Answered with a :class:`~shared.rooms.game.Stepped`."""
+    """Apply one step. Answered with a :class:`Did`."""
 
     game: int
     inputs: list[Command]
 
 
 class Welcome(msgspec.Struct, frozen=True, array_like=True, tag=True):
-    """Tell what a newcomer is told. Answered with its bytes."""
+    """Get what a newcomer is told. Answered with a :class:`Text`."""
 
     game: int
     newcomer: Newcomer
 
 
 class Look(msgspec.Struct, frozen=True, array_like=True, tag=True):
-    """Tell the field. Answered with its bytes."""
+    """Get the whole field. Answered with a :class:`Text`."""
 
     game: int
 
 
 class Forget(msgspec.Struct, frozen=True, array_like=True, tag=True):
-    """Let go of a game. Answered with nothing."""
+    """Drop a game. Answered with an empty :class:`Text`."""
 
     game: int
 
@@ -67,7 +67,7 @@ class Did(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
 
 class Failed(msgspec.Struct, frozen=True, array_like=True, tag=True):
-    """The rules raised, and the game is of no use any more; or there is none. ``traceback`` says why."""
+    """The rules raised, so that the game can't go on, or there is no such game; ``traceback`` says which."""
 
     traceback: str
 
@@ -85,19 +85,19 @@ class GameFailedError(Exception):
 
 
 def encode_message(message: Request | Answer) -> bytes:
-    """Return a message as it travels."""
+    """Return a message's bytes, its length first."""
     body = _encode(message)
     return len(body).to_bytes(LENGTH_BYTES) + body
 
 
 def decode_request(body: bytes) -> Request:
-    """Decode what was asked."""
+    """Decode a request; msgspec.MsgspecError if it is none."""
     request: Request = _requests.decode(body)
     return request
 
 
 def decode_answer(body: bytes) -> Answer:
-    """Decode an answer."""
+    """Decode an answer; msgspec.MsgspecError if it is none."""
     answer: Answer = _answers.decode(body)
     return answer
 
@@ -109,7 +109,7 @@ class MessageReader:
         self._data = bytearray()
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Take what arrived; yield the bodies that are whole by now."""
+        """Take what arrived; yield the bodies that are complete."""
         self._data += data
         while len(self._data) >= LENGTH_BYTES:
             end = LENGTH_BYTES + int.from_bytes(self._data[:LENGTH_BYTES])
@@ -128,7 +128,7 @@ class Games:
 
     def answer(self, request: Request) -> Answer:
         """
-        Do what is asked.
+        Do what is asked, and return the answer.
 
         Raises:
             Exception: the rules raised, or there is no such game.
@@ -149,7 +149,7 @@ class Games:
 
 
 class Exchange:
-    """What another process was asked and has not answered yet."""
+    """The server's side: the requests that the child has not answered yet, and how long it has been silent."""
 
     def __init__(self) -> None:
         self._asked: deque[tuple[float, Callable[[Answer], None]]] = deque()
@@ -162,14 +162,14 @@ class Exchange:
         return encode_message(request)
 
     def take(self, data: bytes, now_s: float) -> None:
-        """Take what arrived, and hand out the answers in it."""
+        """Take what arrived, and call back with the answers in it."""
         self._answered_s = now_s
         for body in self._reader.feed(data):
             _, callback = self._asked.popleft()
             callback(decode_answer(body))
 
     def is_silent(self, now_s: float, limit_s: float) -> bool:
-        """Say whether an answer has been due for that long and nothing has come; the first may take a start longer."""
+        """Say whether an answer is due and none came for ``limit_s``; the first may take ``START_LIMIT_S`` longer."""
         if not self._asked:
             return False
         asked_s = self._asked[0][0]
@@ -178,5 +178,5 @@ class Exchange:
         return now_s - max(asked_s, self._answered_s) > limit_s
 
     def end(self) -> None:
-        """Wait for no answer any more."""
+        """Drop the callbacks: no answer is waited for any more."""
         self._asked.clear()

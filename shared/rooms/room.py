@@ -1,10 +1,10 @@
 """
-A room: who is in it, what they ask of its game, and what they are told.
+A room: its members, what they ask of its game, and what each is told.
 
 Feed it messages. For each tick hand :meth:`Room.take_inputs` to the game (:mod:`shared.rooms.game`), wherever that is,
-and what the step did to :meth:`Room.apply`; then hand :meth:`Room.frame` to all :meth:`Room.recipients`, and tell
-:meth:`Room.skip` who did not take it. Those are behind, until they are handed their :meth:`Room.catch_up` between two
-ticks. Knows nothing of sockets, tasks, clocks or due times.
+and what the step did to :meth:`Room.apply`; then send :meth:`Room.frame` to all :meth:`Room.recipients`, and tell
+:meth:`Room.skip` who did not take it. Those are behind, until they are sent their :meth:`Room.catch_up` between two
+ticks.
 """
 
 from collections import deque
@@ -31,15 +31,15 @@ from shared.wire.messages import (
 from shared.wire.session import Session
 
 TICKS_A_TURN = 10
-"""The first recipient of a frame moves on by one every so many ticks: fair, and no jitter of its own."""
+"""After so many ticks the next member is the first to get a frame: fair, and rarely enough to cause no jitter."""
 
 
 MAX_KEPT_COMMANDS = 1000
-"""For one who is behind; more and it is a slow consumer. Ten snakes make a few in a second."""
+"""For a member that is behind; with more it is a slow consumer. Ten snakes make a few in a second."""
 
 
 class Member(Protocol):
-    """Somebody in a room: a connection that holds its session."""
+    """A connection in a room, with its session."""
 
     session: Session
 
@@ -48,7 +48,7 @@ M = TypeVar("M", bound=Member)
 
 
 class Room(Generic[M]):
-    """Those who see one game. ``index`` counts the rooms that the server has opened so far."""
+    """The connections that play or watch one game. ``index`` counts the rooms that the server opened before."""
 
     def __init__(self, name: str, index: int, rules: Rules, seed: str, scores: ScoreStore, pad_bytes: int = 0) -> None:
         self.name = name
@@ -56,20 +56,20 @@ class Room(Generic[M]):
         self.setup = GameSetup(name, seed, rules, scores.load(name))
         self.top_scores: Rows = self.setup.top_scores
         self.members: dict[int, M] = {}  # by player id, in order of entering
-        self.was_entered = False  # by anybody so far
+        self.was_entered = False  # by anybody, ever
         self.steps = 0
         self.living = 0  # snakes in the field, after the last step
         self._scores = scores
         self._inputs: list[Command] = []
         self._players: set[int] = set()  # ids of those whose snake is in the game, or waits to be born
-        self._joins: deque[set[int]] = deque()  # who asked to join, by step; of steps that are not applied yet
+        self._joins: deque[set[int]] = deque()  # for each step that is not applied yet: who asked to join
         self._last_player_id = rules.bots  # the bots have the first ids
         self._commands = b"[]"  # for everybody, of the last step
         self._news: list[News] = []  # the same without the field
         self._kept: dict[int, list[News]] = {}  # by player id: what those who are behind have missed
         self._pad = encode_commands([Pad("." * pad_bytes)]) if pad_bytes else b"[]"
         self._recipients: list[M] = []
-        self._first: int | None = None  # of the members, in the order of recipients; None: they have changed
+        self._first: int | None = None  # the member that is the first recipient; None: members have changed
 
     # Who comes, speaks and goes
 
@@ -77,8 +77,8 @@ class Room(Generic[M]):
         """
         Take a message that the member's session let through.
 
-        Return whom the game is to welcome, if it is one; hand the welcome to :meth:`enter` before the member's next
-        message.
+        Return the newcomer that the game is to welcome, if the message makes one; hand the welcome to :meth:`enter`
+        before the member's next message.
         """
         session = member.session
         player_id = session.player_id
@@ -103,7 +103,7 @@ class Room(Generic[M]):
             self._first = None
 
     def leave(self, member: M) -> None:
-        """Take a member out, if it is in; its snake dies at the next step."""
+        """Remove a member, if it is one; its snake dies at the next step."""
         player_id = member.session.player_id
         if player_id is None or self.members.pop(player_id, None) is None:
             return
@@ -111,7 +111,7 @@ class Room(Generic[M]):
         if not self.members:
             self._recipients = []  # there may be no tick that gathers them anew
         self._kept.pop(player_id, None)
-        # What it asked for since the last step is void; so visitors who come and go between two steps leave nothing.
+        # What it asked for since the last step is dropped, so that who comes and goes between two steps leaves nothing.
         self._inputs = [command for command in self._inputs if command.player_id != player_id]
         if player_id in self._players:
             self._inputs.append(Leave(player_id))
@@ -133,10 +133,10 @@ class Room(Generic[M]):
         return inputs
 
     def apply(self, step: Stepped) -> list[M]:
-        """Take what a step of the game did; return the members who have something of their own to be told."""
+        """Take what a step of the game did; return the members whose sessions have something to send of their own."""
         self._commands, self._news, self.living = step.commands, step.news, step.living
         if step.top_scores is not None:
-            # Before the frame that shows the game over, so that nothing is lost that was shown.
+            # Before the frame that shows them, so that no score that was shown is lost.
             self.top_scores = step.top_scores
             self._scores.save(self.name, self.top_scores)
         self.steps += 1
@@ -144,7 +144,7 @@ class Room(Generic[M]):
             self._joins.popleft()
         gone = {change.player_id for change in step.news if isinstance(change, PlayerDied)}
         gone.update(player_id for player_id, _ in step.refused)
-        self._players -= gone.difference(*self._joins)  # who has asked again may be in with the next step
+        self._players -= gone.difference(*self._joins)  # who has asked again may have a snake after the next step
         refused = [(self.members[player_id], why) for player_id, why in step.refused if player_id in self.members]
         for member, why in refused:
             member.session.send(encode_commands([ErrorText(why)]))
@@ -155,7 +155,7 @@ class Room(Generic[M]):
         return join_arrays(encode_commands([Tick(n, due_us, sent_us)]), self._commands, self._pad)
 
     def recipients(self) -> list[M]:
-        """Return everybody in the room; another one comes first every 10 steps. The same list as long as it holds."""
+        """Return all members, another one first every 10 steps; the same list object until something changes."""
         first = self.steps // TICKS_A_TURN % max(1, len(self.members))
         if first != self._first:
             members = list(self.members.values())
@@ -166,9 +166,9 @@ class Room(Generic[M]):
 
     def skip(self, members: Iterable[M]) -> list[M]:
         """
-        Keep what the last step told, but for its cells, for members who did not take its frame; return them.
+        Keep the news of the last step for members who did not take its frame; return them.
 
-        Who is closing or has left is owed nothing.
+        Those who are closing or have left are left out.
         """
         skipped = [member for member in members if member.session.is_open and member.session.player_id in self.members]
         for member in skipped:
@@ -184,7 +184,7 @@ class Room(Generic[M]):
         return [self.members[player_id] for player_id in self._kept]
 
     def catch_up(self, member: M, field: bytes) -> bytes:
-        """Return what a member has missed, the ``field`` as it is now before all else; it is behind no more."""
+        """Return what a member has missed, after the ``field`` as it is now; it is behind no more."""
         return join_arrays(field, encode_commands(self._kept.pop(member.session.player_id or 0)))
 
     # Private methods
@@ -193,5 +193,5 @@ class Room(Generic[M]):
         owed = self._kept.setdefault(player_id, [])
         owed += self._news
         listed = [change for change in owed if isinstance(change, TopScoresListed)]
-        if len(listed) > 1:  # the newest only; a step lists them once a death
+        if len(listed) > 1:  # the newest only; a step lists them with each death
             owed[:] = [change for change in owed if not isinstance(change, TopScoresListed) or change is listed[-1]]

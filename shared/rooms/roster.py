@@ -1,7 +1,7 @@
 """
-Every connection of a server: who there is, when each is to be woken, and who does not take its frames.
+All connections of a server: when each is to be woken, which are too slow, and which have given no name yet.
 
-Knows nothing of sockets or clocks: the time comes in as an argument.
+The time comes in as an argument.
 """
 
 import itertools
@@ -10,17 +10,17 @@ from typing import Generic, Protocol, TypeVar
 from shared.wire.session import CONNECTED, Session
 
 MOST_WOKEN = 200
-"""At once: some milliseconds, and in a second more than have come in in one."""
+"""At once, which takes some milliseconds; ten times a second, which is more than can connect in one."""
 
 UNNAMED_US = 500_000
-"""Without a name everybody may sit for as long, however many do: a round trip to anywhere, and some time for a page."""
+"""A connection may be without a name for as long, however many are: a round trip to anywhere, and time for a page."""
 
 SLOT_US = 100_000
-"""As often as a server looks: who is to be woken within as much is kept together."""
+"""How often a server looks; connections to be woken within the same slot are kept together."""
 
 
 class Listed(Protocol):
-    """One of them: ``serial`` is its own for ever, ``wakes_us`` when it is to be woken."""
+    """A connection: ``serial`` is never given to another one, ``wakes_us`` is when it is to be woken."""
 
     serial: int
     wakes_us: int
@@ -34,7 +34,7 @@ class Roster(Generic[L]):
     """
     The connections of a server, by serial number; ``entered`` are in a room, ``slow`` are watched.
 
-    Of more than ``max_unnamed`` who have given no name yet, those who came first have had their time.
+    If more than ``max_unnamed`` have given no name yet, the oldest of them are to be ended (:meth:`pop_too_many`).
     """
 
     def __init__(self, max_unnamed: int) -> None:
@@ -44,8 +44,8 @@ class Roster(Generic[L]):
         self._max_unnamed = max_unnamed
         self._unnamed: dict[int, int] = {}  # when each came, in that order
         self._serials = itertools.count()
-        # Serials, in order, by when they are to be woken; a timer for each would take memory and time. No heap either:
-        # who has ended would be in it until its time, an object or two of thousands, each in a page of its own.
+        # Serials, in order, by the slot in which they are to be woken. A timer for each would take memory and time; in
+        # a heap those that have ended would stay until their time: an object or two each, scattered over memory pages.
         self._wakeups: dict[int, dict[int, None]] = {}
 
     def next_serial(self) -> int:
@@ -53,14 +53,14 @@ class Roster(Generic[L]):
         return next(self._serials)
 
     def add(self, connection: L, now_us: int) -> None:
-        """Begin to look after a connection."""
+        """Add a connection, and wake it at its session's deadline."""
         self.connections[connection.serial] = connection
         if connection.session.state is CONNECTED:
             self._unnamed[connection.serial] = now_us
         self.wake_at_deadline(connection)
 
     def enter(self, connection: L) -> None:
-        """Take note that a connection has given a name, and is about to be in a room."""
+        """Note that a connection has given a name, and is about to enter a room."""
         self.entered.add(connection.serial)
         self._unnamed.pop(connection.serial, None)
 
@@ -73,19 +73,19 @@ class Roster(Generic[L]):
         self.slow.discard(connection)
 
     def watch(self, connection: L) -> None:
-        """Take note that a connection does not take its frames, unless it has ended."""
+        """Note that a connection does not take its frames, unless it has ended."""
         if connection.serial in self.connections:
             self.slow.add(connection)
 
     def wake_at_deadline(self, connection: L) -> None:
-        """Let a connection be due when its session has something to do, and then only; never, if it has ended."""
+        """Have a connection woken at its session's deadline and at no other time; not if it has ended."""
         self._let_sleep(connection)
         connection.wakes_us = connection.session.deadline_us
         if connection.serial in self.connections:
             self._wakeups.setdefault(connection.wakes_us // SLOT_US, {})[connection.serial] = None
 
     def pop_due(self, now_us: int) -> list[L]:
-        """Return those who are to be woken now, once; of very many, who came at once, some the next time."""
+        """Return, once, those who are to be woken now: at most ``MOST_WOKEN``, the others the next time."""
         slots = sorted(slot for slot in self._wakeups if slot <= now_us // SLOT_US)
         waiting = (self.connections[serial] for slot in slots for serial in self._wakeups[slot])
         due = list(itertools.islice((each for each in waiting if each.wakes_us <= now_us), MOST_WOKEN))
@@ -94,7 +94,7 @@ class Roster(Generic[L]):
         return due
 
     def pop_too_many(self, now_us: int) -> list[L]:
-        """Return those without a name who are to make room, once; of very many some, and the others the next time."""
+        """Return, once, those without a name who are to be ended: at most ``MOST_WOKEN``, the others the next time."""
         if len(self._unnamed) <= self._max_unnamed:
             return []
         for serial in [serial for serial in self._unnamed if self.connections[serial].session.state is not CONNECTED]:
@@ -109,7 +109,7 @@ class Roster(Generic[L]):
     # Private methods
 
     def _let_sleep(self, connection: L) -> None:
-        """Forget when it is to be woken, if it is."""
+        """Have it woken no more."""
         slot = connection.wakes_us // SLOT_US
         if serials := self._wakeups.get(slot):
             serials.pop(connection.serial, None)

@@ -1,4 +1,4 @@
-"""The top scores of each room: what keeps them, and what does so in memory."""
+"""The interface of a store for the top scores of each room, and the store that keeps them in memory."""
 
 from typing import Protocol
 
@@ -12,20 +12,20 @@ class ScoreStore(Protocol):
         """Return a room's rows of name and score, best first."""
 
     def save(self, room: str, rows: Rows) -> None:
-        """Keep a room's rows; when this returns they outlive the process, if the store does."""
+        """Keep a room's rows; in a store that outlives the process they do so from when this returns."""
 
     def look(self, now_us: int) -> bool:
-        """Do what is to be done from time to time; return whether :meth:`checkpoint` is to be called in a thread."""
+        """Do periodic work, without blocking; return whether :meth:`checkpoint` is to be called in a thread."""
 
     def checkpoint(self) -> None:
-        """Wait for the disk, where that must not keep the ticks; raises nothing and logs nothing."""
+        """Do the work that waits for the disk, away from the ticks; raise nothing and log nothing."""
 
     def close(self) -> None:
-        """Let go of what is open."""
+        """Close what is open."""
 
 
 class MemoryScores:
-    """Keeps them as long as the server runs, of the last ``max_rooms`` rooms that scored."""
+    """Keeps the scores as long as the server runs, of the last ``max_rooms`` rooms that scored."""
 
     def __init__(self, max_rooms: int) -> None:
         self._max_rooms = max_rooms
