@@ -1,8 +1,7 @@
 """
 The settings of a server and its command line, the same for both backends.
 
-One word from flag to attribute: ``--tick-rate`` = ``TICKBENCH_TICK_RATE`` = :attr:`ServerConfig.tick_rate_hz`. Knows
-nothing of how a backend carries a setting out.
+One word from flag to attribute: ``--tick-rate`` = ``TICKBENCH_TICK_RATE`` = :attr:`ServerConfig.tick_rate_hz`.
 """
 
 import re
@@ -33,15 +32,15 @@ PREFIX = "TICKBENCH"
 DEFAULT_PORT = 8000
 FANOUTS = ("frame-once", "library", "naive")
 CLOCKS = ("timerfd", "loop") if has_timers() else ("loop",)
-"""What this system has, the default first."""
+"""Those that this system has, the default first."""
 LOOPS = {"asyncio": ("asyncio", "uvloop"), "gevent": ("libev", "libuv")}
 """The event loops of each backend, the default first."""
 
 BLOCKING_LIMIT_S = 0.05
-"""A tick's period at the usual rate: with ``--debug-blocking``, who keeps the event loop for longer is named."""
+"""A tick's period at the default rate; ``--debug-blocking`` names what blocks the event loop for longer."""
 
 LEAST_DESCRIPTORS = 64
-"""Of which a server takes some 20 for itself."""
+"""File descriptors, of which a server takes some 20 for itself."""
 MIN_FIELD, MAX_FIELD = (20, 11), (1000, 1000)
 MAX_TICK_RATE_HZ = 1000
 DEFAULT_SPEED = 4
@@ -82,7 +81,7 @@ class ServerConfig:
 
     @property
     def period_us(self) -> float:
-        """The time from one tick to the next."""
+        """The time from one tick to the next, in us."""
         return 1_000_000 / float(self.tick_rate_hz)
 
     @property
@@ -92,7 +91,7 @@ class ServerConfig:
 
     @property
     def arm(self) -> str:
-        """What it is called in a comparison: the backend, and what differs from the defaults in how it is built."""
+        """Its name in a comparison: the backend, and the settings of how it is built that are not the defaults."""
         defaults = {
             "mode": MODES[0],
             "workers": 1,
@@ -106,12 +105,12 @@ class ServerConfig:
         return f"{self.backend}:{','.join(differing)}" if differing else self.backend
 
     def ready_line(self, address: str, port: int) -> str:
-        """Return what a server prints as soon as it listens at ``address``: of a name's, it may be one of several."""
+        """Return what a server prints as soon as it listens at ``address``, which is shown if ``host`` is a name."""
         is_name = re.search("[^0-9.]", self.host) and ":" not in self.host
         return f"tickbench {self.backend} listening on http://{url_host(address if is_name else self.host)}:{port}"
 
     def announce(self, address: str, port: int) -> None:
-        """Print the ready line; where stdout can't be written, say it on stderr, and serve all the same."""
+        """Print the ready line; where stdout can't be written, print it with the reason on stderr."""
         line, why = self.ready_line(address, port), "it is closed"
         if sys.stdout is not None:  # as it is where it is closed
             try:
@@ -179,7 +178,7 @@ class FieldType(click.ParamType[tuple[int, int]]):
 
 
 class PortType(click.IntRange):
-    """A port; what Kubernetes sets in its place is told and left alone."""
+    """A port; the value that Kubernetes sets in ``TICKBENCH_PORT`` is reported and ignored."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Return the port."""
@@ -217,7 +216,7 @@ def parse_arguments(backend: str, argv: Sequence[str] | None = None) -> ServerCo
 
 
 def prepare_process(config: ServerConfig) -> None:
-    """Give it all descriptors that it may have, none of them for a closed stream, and a stderr that keeps nobody."""
+    """Allow all file descriptors, occupy those of closed streams, have stderr never block; exit if they are too few."""
     occupy_closed_streams()
     let_nobody_keep_us()
     least = LEAST_DESCRIPTORS + (config.workers if config.mode == "process" else 0)
@@ -226,7 +225,7 @@ def prepare_process(config: ServerConfig) -> None:
 
 
 def fail_usage(message: str) -> NoReturn:
-    """Say what is wrong in one line, with the variables that it comes from, and exit with status 2."""
+    """Say what is wrong in one line, with the environment variables that it comes from, and exit with status 2."""
     told = with_variables(message, click.get_current_context(silent=True))
     print("error: " + " ".join(told.split()), file=sys.stderr)  # noqa: T201 # the user is told
     sys.exit(2)
@@ -252,8 +251,20 @@ def _options(backend: str) -> list[Callable[[Any], Any]]:
             show_default=True,
             help="Child processes of --mode process.",
         ),
-        option("--worker-nice", type=click.IntRange(0, 19), default=0, show_default=True, help="How much they yield."),
-        option("--worker-limit", type=seconds, default=10, show_default=True, help="Seconds they may take to answer."),
+        option(
+            "--worker-nice",
+            type=click.IntRange(0, 19),
+            default=0,
+            show_default=True,
+            help="Added to the nice value of the child processes.",
+        ),
+        option(
+            "--worker-limit",
+            type=seconds,
+            default=10,
+            show_default=True,
+            help="Seconds a child process may take to answer.",
+        ),
         option(
             "--fanout", type=click.Choice(FANOUTS), default=FANOUTS[0], show_default=True, help="How a frame is sent."
         ),
@@ -266,7 +277,9 @@ def _options(backend: str) -> list[Callable[[Any], Any]]:
             help="Event loop.",
         ),
         option("--field", type=FieldType(), default="50x25", show_default=True, help="Size of the field in cells."),
-        option("--max-players", type=click.IntRange(1, 1000), default=10, show_default=True, help="Alive in a room."),
+        option(
+            "--max-players", type=click.IntRange(1, 1000), default=10, show_default=True, help="Most snakes in a room."
+        ),
         option(
             "--bots", type=click.IntRange(0, 1000), default=0, show_default=True, help="Snakes of the server's own."
         ),
@@ -275,14 +288,14 @@ def _options(backend: str) -> list[Callable[[Any], Any]]:
             type=click.IntRange(0, 10_000_000),
             default=0,
             show_default=True,
-            help="Steps, from one cell each, in which all bots together may search a tick for digits; 0: they wander.",
+            help="Cells that all bots together may visit in each tick's search for digits; 0: they wander.",
         ),
         option(
             "--pad",
             type=click.IntRange(0, MAX_PAD_BYTES),
             default=0,
             show_default=True,
-            help="Bytes of padding a tick frame.",
+            help="Bytes of padding in each tick's frame.",
         ),
         option("--seed", default="0", show_default=True, help="Seed of every room's random numbers."),
         option(
@@ -294,49 +307,95 @@ def _options(backend: str) -> list[Callable[[Any], Any]]:
             "origins",
             envvar="TICKBENCH_ORIGIN",
             multiple=True,
-            help="Whose pages may connect, beside the own host; on loopback, its host may be ours, too; * allows all.",
+            help="Origin whose pages may connect, beside our own; on loopback also accepted as Host; * allows all.",
         ),
-        option("--max-connections", type=count, help="More get 503."),
-        option("--max-per-address", type=count, help="More from one address get 503."),
-        option("--max-rooms", type=count, default=1000, show_default=True, help="More get 503."),
+        option("--max-connections", type=count, help="Connections beyond this get HTTP 503."),
+        option("--max-per-address", type=count, help="Connections from one address beyond this get HTTP 503."),
+        option(
+            "--max-rooms",
+            type=count,
+            default=1000,
+            show_default=True,
+            help="Rooms that may be in use at once; connections for more get HTTP 503.",
+        ),
         option(
             "--room-linger", type=seconds, default=60, show_default=True, help="How long an empty room is kept, in s."
         ),
-        option("--tick-budget", type=click.FloatRange(min=0), default=0.8, show_default=True, help="0 turns it off."),
         option(
-            "--max-message", type=click.IntRange(1, 2**24), default=4096, show_default=True, help="Bytes a message."
+            "--tick-budget",
+            type=click.FloatRange(min=0),
+            default=0.8,
+            show_default=True,
+            help="Share of the time that ticks may take before newcomers are refused; 0 turns it off.",
         ),
-        option("--max-messages", type=count, default=60, show_default=True, help="Messages a second."),
-        option("--max-faults", type=count, default=3, show_default=True, help="Faults within --fault-window."),
-        option("--fault-window", type=seconds, default=10, show_default=True, help="In seconds."),
-        option("--new-player-limit", type=seconds, default=10, show_default=True, help="Until new_player, in seconds."),
+        option(
+            "--max-message", type=click.IntRange(1, 2**24), default=4096, show_default=True, help="Bytes of a message."
+        ),
+        option(
+            "--max-messages", type=count, default=60, show_default=True, help="Messages a second from one connection."
+        ),
+        option(
+            "--max-faults",
+            type=count,
+            default=3,
+            show_default=True,
+            help="Bad messages within --fault-window that close a connection.",
+        ),
+        option("--fault-window", type=seconds, default=10, show_default=True, help="Seconds, see --max-faults."),
+        option(
+            "--new-player-limit",
+            type=seconds,
+            default=10,
+            show_default=True,
+            help="Seconds a connection has to send new_player.",
+        ),
         option(
             "--max-unnamed",
             type=count,
             default=500,
             show_default=True,
-            help="More without new_player: who came first is cut off.",
-        ),
-        option("--ping-interval", type=seconds, default=20, show_default=True, help="Between our pings, in seconds."),
-        option("--max-missed-pings", type=count, default=2, show_default=True, help="More and the peer is dead."),
-        option(
-            "--slow-limit", type=seconds, default=5, show_default=True, help="Of a peer that does not read, in seconds."
+            help="Connections without new_player; of more, the oldest are ended.",
         ),
         option(
-            "--handshake-limit", type=seconds, default=5, show_default=True, help="Of half a handshake, in seconds."
+            "--ping-interval", type=seconds, default=20, show_default=True, help="Seconds between the server's pings."
         ),
         option(
-            "--close-limit", type=seconds, default=1, show_default=True, help="Until a closing peer is aborted, in s."
+            "--max-missed-pings",
+            type=count,
+            default=2,
+            show_default=True,
+            help="Pings without an answer before a connection is ended.",
+        ),
+        option(
+            "--slow-limit",
+            type=seconds,
+            default=5,
+            show_default=True,
+            help="Seconds until a connection that does not read is closed.",
+        ),
+        option(
+            "--handshake-limit",
+            type=seconds,
+            default=5,
+            show_default=True,
+            help="Seconds a connection has to send a request, and to read the answer.",
+        ),
+        option(
+            "--close-limit",
+            type=seconds,
+            default=1,
+            show_default=True,
+            help="Seconds a connection has to answer a close frame.",
         ),
         option(
             "--stop-limit",
             type=seconds,
             default=3,
             show_default=True,
-            help="Until a stop ends who is left, in s, at most.",
+            help="Most seconds that a stopping server waits for connections to close.",
         ),
-        option("--backlog", type=count, default=1024, show_default=True, help="Of the listening socket."),
-        option("--debug-blocking", is_flag=True, help="Name on stderr who blocks the event loop; slows the server."),
+        option("--backlog", type=count, default=1024, show_default=True, help="Backlog of the listening socket."),
+        option("--debug-blocking", is_flag=True, help="Log what blocks the event loop; slows the server."),
     ]
 
 
