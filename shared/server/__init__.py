@@ -1,1 +1,1 @@
-"""What every backend's server holds, whatever serves HTTP and WebSocket on it."""
+"""The parts of a server that are the same on both backends: settings, admission, slow consumers, statistics, scores."""

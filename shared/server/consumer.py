@@ -1,7 +1,7 @@
 """
-What a connection does about a peer that does not take its frames, the same on every stack: skip, catch up, end.
+The part of a connection that is the same on both backends: above all, what happens when its peer reads too slowly.
 
-A backend's connection adds the reading and the waiting. Knows nothing of sockets, tasks or clocks.
+It skips frames, then catches up, or is ended. A backend's connection adds the reading and the waiting.
 """
 
 from abc import ABC, abstractmethod
@@ -18,7 +18,7 @@ from shared.wire.session import SPARED_S, TOO_SLOW, Outgoing, Session
 
 
 class Outlet(Protocol):
-    """What a connection's writer tells and takes without waiting."""
+    """What a consumer needs of its connection's writer; nothing of it waits."""
 
     outbox: Outbox
 
@@ -26,10 +26,10 @@ class Outlet(Protocol):
         """Whether the kernel has taken all."""
 
     def unsent_bytes(self) -> int:
-        """Return how much the kernel has not taken yet."""
+        """Return how many bytes the kernel has not taken yet."""
 
     def keep(self, rest: bytes) -> None:
-        """Send what the kernel did not take of a tick's frame that was written to the descriptor."""
+        """Send the ``rest`` of a tick's frame, which the kernel did not take when it was written to the descriptor."""
 
     def cut_off(self, last: list[Outgoing]) -> None:
         """Hand over the rest of what is on its way and ``last``, the close frame, and hang up; nothing more."""
@@ -37,7 +37,7 @@ class Outlet(Protocol):
 
 class Consumer(ABC):
     """
-    A member of a room, or on its way to become one; with no room, one of ``/echo``.
+    A connection that is a member of a room, or about to become one; one of ``/echo`` has no room.
 
     ``fd`` is its descriptor while a tick's frame may be written to it, else -1.
     """
@@ -59,10 +59,10 @@ class Consumer(ABC):
 
     @abstractmethod
     def abort(self) -> None:
-        """End it at once."""
+        """End the connection at once."""
 
     def hear(self, opcode: Opcode, data: str | bytes | int, now_us: int) -> ClientMessage | None:
-        """Take a message; return what the room has to know of it. Nobody enters whom the ticks have no time for."""
+        """Take a message; return it if it is for the room, else None; refuse a newcomer if ticks have no time left."""
         message = self.session.receive(opcode, data, now_us)
         if not isinstance(message, NewPlayer):
             return message
@@ -75,35 +75,35 @@ class Consumer(ABC):
         return message
 
     def offer(self, fd: int) -> None:
-        """Let ticks' frames be written to ``fd``, or, if that is -1, none."""
+        """Let ticks' frames be written to ``fd``; none if it is -1."""
         if fd != self.fd:
             self.fd = fd
             if self.audience:
                 self.audience.is_stale = True
 
     def let_go(self) -> None:
-        """Let a room that it left as the last one hold nobody: an empty room has no tick, and may stay for a while."""
+        """Empty the audience of a room that it was the last to leave: there is no tick left to do that."""
         if self.audience and self.room and not self.room.members:
             self.audience.seat([])
 
     def skip(self, now_us: int) -> None:
-        """Take note that a tick was skipped for it."""
+        """Note that a tick was skipped for it."""
         self.writer.outbox.note_skip(self.writer.unsent_bytes(), now_us)
         self.core.roster.watch(self)
 
     @property
     def is_ready(self) -> bool:
-        """Whether it has missed frames, and the kernel has taken all before them."""
+        """Whether it has missed frames, and can be sent what it missed: the kernel has taken all before."""
         return self.session.is_open and self.writer.outbox.is_behind and self.writer.is_drained()
 
     def take_missed(self, field: bytes) -> Outgoing:
-        """Return what it has missed, ``field`` as it is now before all else; it is behind no more."""
+        """Return what it has missed, after ``field`` as it is now; it is behind no more."""
         self.writer.outbox.note_catch_up()
         self.core.roster.slow.discard(self)
         return Outgoing(Opcode.TEXT, self.room.catch_up(self, field) if self.room else field)
 
     def watch(self, now_us: int) -> None:
-        """End it as a slow consumer if its time is up, or if it has not even taken that."""
+        """End it as a slow consumer if its time is up; abort it if it has not even taken its close frame in time."""
         if not self.session.is_open:
             if now_us >= self.session.deadline_us and not self.session.spare(now_us):
                 self.abort()
@@ -111,7 +111,7 @@ class Consumer(ABC):
             self.end_slow((), now_us)
 
     def end_slow(self, waiting: Iterable[Outgoing], now_us: int) -> None:
-        """End it: it gets the rest of its frame, a close frame, and no more of what is ``waiting``."""
+        """End it as a slow consumer: it gets the rest of its frame and a close frame, nothing else of ``waiting``."""
         self.core.counters.slow_closed += 1
         self.core.roster.watch(self)
         self.session.close(CloseCode.TRY_AGAIN_LATER, TOO_SLOW, now_us)
@@ -121,7 +121,7 @@ class Consumer(ABC):
     # Private methods
 
     def _has_stalled(self, now_us: int) -> bool:
-        """Whether its peer has taken nothing for too long, and the server was there to hand something over."""
+        """Whether its peer has taken nothing for too long, although the server was not held up."""
         outbox, limit_us = self.writer.outbox, round(self.core.config.limits.slow_limit_s * 1_000_000)
         if outbox.stalled_us(self.writer.unsent_bytes(), now_us) < limit_us:
             return False

@@ -1,7 +1,7 @@
 """
-What a server holds that is the same on every stack: its lobby, its due times, what it counts and reports.
+The state of a server that is the same on both backends: its lobby, connections, due times, counters and reports.
 
-A backend's server holds one and adds the waiting. Reads no clock: the time comes in as an argument.
+A backend's server holds one and adds the waiting. The time comes in as an argument.
 """
 
 from collections.abc import Callable, Mapping
@@ -30,7 +30,7 @@ class ServerCore(Generic[L]):
     """
     A server without its sockets and tasks.
 
-    ``packages`` are those that the stack consists of; ``children`` returns the pids of its child processes.
+    ``packages`` are those whose versions it reports; ``children`` returns the pids of its child processes.
 
     Raises:
         ValueError: the scores file can't be used.
@@ -62,10 +62,10 @@ class ServerCore(Generic[L]):
 
     def listens_at(self, address: str) -> None:
         """
-        Take note of where it listens.
+        Note the address at which the server listens.
 
-        On loopback it goes by no name that somebody else may have given this machine. A page that had its own name lead
-        here would read all that there is, as from its own server (DNS rebinding).
+        On loopback it answers only to names of its own. Else a page could have its own domain name resolve to this
+        machine, and read everything as if it came from its own server (DNS rebinding).
         """
         origins = self.config.origins
         if is_loopback(address) and "*" not in origins:
@@ -73,7 +73,7 @@ class ServerCore(Generic[L]):
             self.hosts = frozenset(host.removesuffix(".") for host in (self.config.host, *named) if host)
 
     def goes_by(self, authority: str) -> bool:
-        """Whether it answers to this Host; a request of HTTP/1.0 may be without one, which no browser's is."""
+        """Whether it answers to this Host; an HTTP/1.0 request may have none, but no browser sends such a one."""
         if self.hosts is None or not authority:
             return True
         try:
@@ -83,7 +83,7 @@ class ServerCore(Generic[L]):
         return is_loopback(host) or host in self.hosts
 
     def turn_away(self, descriptor: int) -> bytes | None:
-        """Return what a connection that has one of the last descriptors is told at once; None: it may ask."""
+        """Return the answer to a connection whose descriptor is among the last ones; None: its request may be read."""
         if descriptor < connections_end():
             return None
         refusal = busy(NO_DESCRIPTOR)
@@ -94,10 +94,10 @@ class ServerCore(Generic[L]):
         self, headers: Mapping[str, str], room_name: str | None, address: str, now_us: int, descriptor: int = -1
     ) -> Refusal | None:
         """
-        Take a seat for an upgrade request (``room_name`` None: in no room), or say why not.
+        Take a seat for an upgrade request (``room_name`` None: in no room), or return why not.
 
         ``descriptor`` is that of its connection. Header names are in lower case. If it returns None, :meth:`release`
-        must be called when the connection ended.
+        must be called when the connection has ended.
         """
         refusal = (check_room(room_name) if room_name is not None else None) or check_upgrade(
             headers, self.config.origins
@@ -113,14 +113,14 @@ class ServerCore(Generic[L]):
         return refusal
 
     def refuse_entry(self, now_us: int) -> str | None:
-        """Return why nobody may enter a room now: a seat costs no tick anything, but who is in a room does."""
+        """Return why nobody may enter a room now, else None: only connections in a room cost the ticks time."""
         return BUSY if self._is_overloaded(now_us) else None
 
     def crowd_out(self, now_us: int) -> list[L]:
         """
-        Return those who are to be aborted, as too many sit there and have given no name.
+        Return those who are to be aborted, as too many connections have given no name.
 
-        Where the server was held up they may have given it, and it lies unread: then they have a second more.
+        Where the server was held up their names may lie unread: then they have a second more.
         """
         gone = []
         for connection in self.roster.pop_too_many(now_us):
@@ -137,14 +137,14 @@ class ServerCore(Generic[L]):
         self.heap.note_end()
 
     def open_room(self, name: str, now_us: int) -> tuple[Room[L], TickSchedule]:
-        """Open a room and give it its due times, out of step with those of the other rooms."""
+        """Open a room and make its schedule, whose due times are not those of the other rooms."""
         room = self.lobby.room(name)
         t0_us = shifted_start_us(room.index, now_us, self.started_us, self.config.tick_rate_hz)
         self.schedules[name] = schedule = TickSchedule(t0_us, self.config.tick_rate_hz)
         return room, schedule
 
     def forget_room(self, room: Room[L]) -> None:
-        """Let go of a room that crashed or that nobody is in; the next one of that name is a new one."""
+        """Forget a room that crashed or that nobody is in; the next one of that name is a new one."""
         self.lobby.remove(room)
         self.schedules.pop(room.name, None)
         self.heap.note_end()

@@ -1,9 +1,8 @@
 """
-What stands between a connection and the library that serves it: the library sees one request at a time, and only such.
+Checks HTTP requests before the library (aiohttp, pywsgi) sees them, and hands them to it one at a time.
 
-Everything that a server answers alike whatever its framework is answered here, and its connection ends with it: what is
-no request, hosts, paths and methods that there aren't, bodies, expectations, too many requests. A shell adds the
-reading, the writing and the waiting.
+Requests that both servers refuse alike are answered here, and their connections end: malformed ones, unknown hosts,
+paths and methods, bodies, expectations, too many requests. A backend adds the reading, the writing and the waiting.
 """
 
 from http import HTTPStatus
@@ -22,7 +21,7 @@ PAGES = frozenset((*load_web_files(), "/healthz", *COSTLY))
 CONNECT, ECHO = "/connect", "/echo"
 
 MAX_REQUESTS = 50
-"""A second, of one connection: a page is three, whoever polls makes a few."""
+"""A second, on one connection: a page takes three, a client that polls a few."""
 
 NOT_OURS = Refusal(HTTPStatus.FORBIDDEN, "this Host is not served here: --origin http://HOST would allow it")
 NOT_FOUND = Refusal(HTTPStatus.NOT_FOUND, "Not Found")
@@ -33,7 +32,7 @@ NO_UPGRADE_BODY = Refusal(HTTPStatus.BAD_REQUEST, "an upgrade request has no bod
 
 
 def too_many(text: str, retry_after_s: float = 1) -> Refusal:
-    """Return the answer to one request more than there may be."""
+    """Return the answer to a request beyond a limit: 429 with Retry-After."""
     headers = (("Retry-After", str(max(1, ceil(retry_after_s)))),)
     return Refusal(HTTPStatus.TOO_MANY_REQUESTS, text, headers)
 
@@ -43,9 +42,9 @@ TOO_MANY = too_many(f"a connection has {MAX_REQUESTS} requests a second")
 
 class TurnedAway(Exception):  # noqa: N818 # it is what happened, and no error of ours
     """
-    A peer has its answer from the door: the connection ends with it.
+    The door answers a request itself, and the connection ends.
 
-    Write ``answer``, then let the peer read it: what still comes is thrown away, for a bounded time.
+    Write ``answer``, then give the peer a bounded time to read it, in which what still comes is dropped.
     """
 
     def __init__(self, answer: bytes) -> None:
@@ -55,11 +54,11 @@ class TurnedAway(Exception):  # noqa: N818 # it is what happened, and no error o
 
 class Door:
     """
-    One connection's. Feed it what was read, at most ``READ_BYTES`` at once and only while it :attr:`has_room`.
+    The door of one connection. Feed it what was read, at most ``READ_BYTES`` at once, only while it :attr:`has_room`.
 
-    Take a head, hand it to the library, say that it is :meth:`answered`, and take the next. What comes behind the head
-    of an upgrade is kept: take the :meth:`rest` as soon as the upgrade is made; where the library refused it, say that
-    it is answered, as of any other.
+    Take a head, hand it to the library, call :meth:`answered` when it is, and take the next. What comes behind the head
+    of an upgrade is kept: take the :meth:`rest` as soon as the upgrade is made; where the library refused it, call
+    :meth:`answered` as for any other request.
     """
 
     __slots__ = ("_allowance", "_core", "_is_answering", "_is_last", "_is_shut", "_is_upgrade", "_reader")
@@ -69,18 +68,18 @@ class Door:
         self._reader = HeadReader()
         self._allowance = Allowance(MAX_REQUESTS, MAX_REQUESTS)
         self._is_answering = False
-        self._is_last = False  # the request that is answered: its peer wants no other
-        self._is_upgrade = False  # it asks for one
-        self._is_shut = False  # nothing more that comes is read
+        self._is_last = False  # the connection ends with the request that is being answered
+        self._is_upgrade = False  # that request asks for an upgrade
+        self._is_shut = False  # nothing more is read
 
     @property
     def has_room(self) -> bool:
-        """Whether it may be fed; if not, let TCP hold the peer back."""
+        """Whether it may be fed; if not, stop reading, so that TCP holds the peer back."""
         return self._reader.has_room
 
     @property
     def is_shut(self) -> bool:
-        """Whether no head comes out any more, whatever comes in."""
+        """Whether there will be no further head, whatever is fed."""
         return self._is_shut
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
@@ -90,10 +89,10 @@ class Door:
 
     def next_head(self, now_us: int) -> bytes | None:
         """
-        Return the head of the request that the library may see next; None while there is none, or one is answered.
+        Return the head of the next request for the library; None while there is none, or one is being answered.
 
         Raises:
-            TurnedAway: the peer gets the answer that it holds, and nothing more.
+            TurnedAway: the peer is to get the answer in it, and nothing more.
 
         """
         if self._is_answering or self._is_shut:
@@ -114,13 +113,13 @@ class Door:
         return head
 
     def answered(self) -> None:
-        """Take note that the answer to the last request is written: that it is no upgrade, too."""
+        """Note that the last request has been answered, also where that refused an upgrade."""
         self._is_answering = self._is_upgrade = False
         if self._is_last:
             self._shut()
 
     def rest(self) -> bytes:
-        """Return what came behind the head of an upgrade; from here on the door is out of use."""
+        """Return what came behind the head of an upgrade; the door is of no use after that."""
         self._is_shut, self._is_upgrade = True, False
         return self._reader.take_rest()
 
@@ -129,13 +128,13 @@ class Door:
         self._reader.take_rest()
 
     def _pass(self, request: Request, now_us: int) -> bytes:
-        """Return the head that the library gets, or raise the answer that it is spared, RequestError."""
+        """Return the head that the library gets, or raise RequestError with the answer to a request that is refused."""
         if not self._allowance.has_some(now_us):
             raise RequestError(TOO_MANY)
         self._allowance.take(1)
         if not self._core.goes_by(request.host):
             raise RequestError(NOT_OURS)
-        path = unquote(request.path)  # of which the paths that there are leave nothing to be told apart
+        path = unquote(request.path)  # unambiguous: none of our paths has a character that must be quoted
         is_websocket = path == CONNECT or (path == ECHO and self._core.config.echo)
         if path and not is_websocket and path not in PAGES:
             raise RequestError(NOT_FOUND)

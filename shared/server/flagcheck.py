@@ -1,7 +1,7 @@
 """
-``python -m backends.X_server --check``: says of command lines whether the server would take them; serves nothing.
+``python -m backends.X_server --check``: checks whether the server would take some command lines, and serves nothing.
 
-A comparison asks before its first run, so that a misspelt setting does not come out after minutes. In: a JSON list of
+A comparison asks before its first run, so that a misspelt setting is not found only after minutes. In: a JSON list of
 command lines, each a list of words, in one line of stdin; out: a list of complaints, null where there is none, in one.
 """
 
@@ -22,7 +22,7 @@ def is_check(argv: Sequence[str]) -> bool:
 
 
 def answer(backend: str, choose_event_loop: Callable[[str], object]) -> int:
-    """Read command lines, say what is wrong with each, and return the exit status."""
+    """Read command lines from stdin, write what is wrong with each to stdout, and return the exit status."""
     lines: list[list[str]] = json.loads(sys.stdin.readline())
     complaints = [complaint(backend, line, choose_event_loop) for line in lines]
     sys.stdout.write(json.dumps(complaints) + "\n")

@@ -1,4 +1,4 @@
-"""The top scores of each room, kept in an SQLite file, without making any tick wait for the disk."""
+"""Keeps the top scores of each room in an SQLite file, without making any tick wait for the disk."""
 
 import fcntl
 import logging
@@ -17,20 +17,20 @@ from shared.wire.names import MAX_NAME_LENGTH, clean_name
 logger = logging.getLogger("tickbench")
 
 MAX_WAITING = 1000
-"""Rooms whose scores wait for a disk that has room."""
+"""Rooms whose scores wait in memory while the file can't be written."""
 AT_ONCE = 10
-"""As many of them are written in one tick."""
+"""How many of them are written in one tick."""
 LOOK_US = 1_000_000
-"""How often it is looked at what waits."""
+"""How often the waiting scores are tried again, and the file is checked."""
 SAVES_A_CHECKPOINT = 256
-"""After which the write-ahead log has some 1 to 3 MiB."""
+"""After so many saves the write-ahead log has some 1 to 3 MiB."""
 MAX_LOG_BYTES = 4 * 2**20
-"""To which the log is cut when it begins again, should it have grown beyond that."""
+"""To which the log is cut when it is written from its beginning again, if it has grown beyond that."""
 MAX_NAME_BYTES = 4 * MAX_NAME_LENGTH
 MAX_SCORE = 2**53
 """Beyond it a JSON number is no exact integer for everybody."""
 
-# Of a row that is none of ours not even its name is read whole.
+# A name that is too long to be one of ours is not read at all.
 _LOAD = """
     SELECT
         CASE WHEN typeof(name) = 'text' AND length(CAST(name AS BLOB)) <= ? THEN CAST(name AS BLOB) END,
@@ -41,7 +41,7 @@ _LOAD = """
 
 class FileScores:
     """
-    Keeps them in an SQLite file, one commit a :meth:`save`.
+    Keeps the scores in an SQLite file, with one commit for each :meth:`save`.
 
     WAL with synchronous NORMAL: a commit is one write and no fsync, so a killed process loses nothing. No other server
     may open the file meanwhile (flock). Where another program holds SQLite's own lock, or the disk is full or broken,
@@ -49,9 +49,9 @@ class FileScores:
     nothing here waits for anybody.
 
     What is written gathers in the write-ahead log. Copying it into the file, a checkpoint, takes an fsync or two, which
-    would be a pause of the tick: so it is made by a second connection, in a thread that :meth:`look` asks for, while
-    this one writes on; SQLite's passive checkpoint keeps no writer waiting. After one the log is written from its
-    beginning again, so that it stays at a few MiB. The last connection to close makes one, too.
+    would hold up the tick: so a second connection does it in a thread, when :meth:`look` asks for it, while this one
+    writes on; SQLite's passive checkpoint keeps no writer waiting. After one the log is written from its beginning
+    again, so that it stays at a few MiB. The last connection to close makes one, too.
 
     """
 
@@ -66,12 +66,12 @@ class FileScores:
         self._path = path
         self._place = f"{path.absolute().as_uri()}?mode=rw"
         self._log = SparingLog(logger)
-        self._waiting: dict[str, Rows] = {}  # by room, who has waited longest first
+        self._waiting: dict[str, Rows] = {}  # by room, the one that has waited longest first
         self._saves = 0
-        self._copied = 0  # of them; by the thread
+        self._copied = 0  # of these saves, by the thread
         self._is_copying = False
         self._fault = ""  # that the thread met
-        self._was_taken = False  # the file, from its place
+        self._was_taken = False  # the file was moved or deleted
         self._next_look_us = 0
         try:
             self._held = _hold(path)
@@ -89,8 +89,8 @@ class FileScores:
         """
         Return a room's rows.
 
-        A row that is no name with a score, whoever wrote it, is left out; it stays in the file until the room's next
-        save, which replaces all of them. If they can't be read at all, there are none.
+        A damaged row, whoever wrote it, is left out; it stays in the file until the next save of the room replaces all
+        rows. If they can't be read at all, there are none.
         """
         if room in self._waiting:
             return list(self._waiting[room])
@@ -106,12 +106,12 @@ class FileScores:
             best.setdefault(name, score)
         if len(best) < len(stored):
             bad = len(stored) - len(best)
-            # Sparingly: whoever has the room opened again and again has this read as often.
+            # Sparingly: anybody can have the room opened, and so this read, again and again.
             self._log.say("room %s begins without %d of its scores in %s, which are damaged", room, bad, self._path)
         return list(best.items())
 
     def save(self, room: str, rows: Rows) -> None:
-        """Replace a room's rows, in one transaction; where the disk does not take them, later."""
+        """Replace a room's rows, in one transaction; where that fails now, later."""
         self._waiting.pop(room, None)
         self._waiting[room] = list(rows)
         if len(self._waiting) > MAX_WAITING:
@@ -135,7 +135,7 @@ class FileScores:
 
     def checkpoint(self) -> None:
         """Copy what the write-ahead log has into the file; takes as long as the disk does."""
-        if self._is_copying:  # a thread that was asked for before came late
+        if self._is_copying:  # a thread that was asked for earlier has begun late
             return
         self._is_copying = True
         saves = self._saves
@@ -145,7 +145,7 @@ class FileScores:
                 _, pages, copied = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             if copied < pages:
                 self._fault = "another program is reading it"
-            elif self._saves == saves:  # else it can't begin again: there is something to copy yet
+            elif self._saves == saves:  # else the log does not begin again: it has more to copy
                 self._copied = saves
         except sqlite3.Error as error:
             self._fault = str(error)
@@ -153,29 +153,29 @@ class FileScores:
             self._is_copying = False
 
     def close(self) -> None:
-        """Close the file, after a last try."""
+        """Close the file, after a last try to write what waits."""
         with suppress(sqlite3.Error):
             self._write_waiting(list(self._waiting))
         self._connection.close()
-        if not self._is_copying:  # to close any descriptor of a file ends all locks that the process has on it
+        if not self._is_copying:  # closing a descriptor of a file ends all locks of the process on it
             os.close(self._held)
 
     # Private methods
 
     def _write_waiting(self, rooms: list[str]) -> None:
-        """Try to write what waits for some rooms; none of them keeps the others."""
+        """Try to write what waits for these rooms; a failure of one does not keep the others, unless all would fail."""
         if self._was_taken:
             return  # its write-ahead log would grow where nobody sees it
         for room in rooms:
             try:
                 self._write(room, self._waiting[room])
             except (sqlite3.ProgrammingError, sqlite3.InterfaceError):
-                del self._waiting[room]  # these rows will never do
+                del self._waiting[room]  # these rows can never be written
                 raise
             except sqlite3.DatabaseError as error:
                 self._log.say("no score is kept in %s (%s), but in memory until one can be", self._path, error)
                 if isinstance(error, sqlite3.OperationalError):
-                    return  # a full disk, say: the next one would fare no better
+                    return  # a full disk, say: the next room would fail, too
                 self._waiting[room] = self._waiting.pop(room)  # its part of the file is damaged: the others come first
             except BaseException:
                 del self._waiting[room]  # as above
@@ -199,7 +199,7 @@ class FileScores:
         self._saves += 1
 
     def _is_in_its_place(self) -> bool:
-        """Whether the file that is open is still the one of that name."""
+        """Whether the path still leads to the open file."""
         try:
             return os.path.samestat(self._path.stat(), os.fstat(self._held))
         except OSError:
@@ -208,10 +208,10 @@ class FileScores:
 
 def _hold(path: Path) -> int:
     """
-    Have no other server open the file as long as the descriptor that is returned is open.
+    Lock the file (flock) against other servers, as long as the returned descriptor is open.
 
     Raises:
-        OSError: one has it open (BlockingIOError), or the file can't be written.
+        OSError: another server has it open (BlockingIOError), or the file can't be written.
 
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -225,7 +225,7 @@ def _hold(path: Path) -> int:
 
 def _open(path: Path) -> sqlite3.Connection:
     """
-    Open the file and see that it is one of ours.
+    Open or create the database and check that it is one of ours.
 
     Raises:
         sqlite3.Error: it is not, or can't be written.
@@ -253,7 +253,7 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _checked(name: bytes | None, score: int | None) -> tuple[str, int] | None:
-    """Return a row as the game would have saved it; None if it can't have been."""
+    """Return a row as the game would have saved it; None if it is damaged."""
     if name is None or score is None or not 0 < score <= MAX_SCORE:
         return None
     try:

@@ -1,4 +1,4 @@
-"""What ``/stats``, ``/metrics`` and ``/scores`` report: one shape for both backends. Reads no clock, sends nothing."""
+"""Makes the bodies of ``/stats``, ``/metrics`` and ``/scores``, the same on both backends."""
 
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
@@ -18,19 +18,19 @@ from shared.system.process import OwnProcess
 from shared.wire.allowance import Allowance
 
 PAGES_SHARE = 0.1
-"""Of a core, on average, that making pages may take from the ticks; whoever asks for more is told to come again."""
+"""Of a core, on average, that making pages may take from the ticks; requests for more are answered with 429."""
 PAGES_SAVED_UP_US = 200_000
-"""What may be taken at once where nobody has asked for long: some hundred pages."""
+"""What may be taken at once after a time without requests: some hundred pages."""
 
 
 class Clock(Protocol):
-    """Of a server."""
+    """A server's clock, as far as it is needed here."""
 
     def now_us(self) -> int:
         """Return the time."""
 
     def cpu_us(self) -> int:
-        """Return the CPU time of this thread, which what others do on this machine leaves alone."""
+        """Return the CPU time of this thread, on which other processes have no influence."""
 
 
 class RoomReport(msgspec.Struct, frozen=True, gc=False):
@@ -48,9 +48,9 @@ class RoomReport(msgspec.Struct, frozen=True, gc=False):
 
 class Reporter:
     """
-    Reads the figures of a server; ``packages`` are those that its stack consists of.
+    Reads the figures of a server; ``packages`` are those whose versions it reports.
 
-    What stays as it is while the server runs is read here, once: a page is asked for while rooms tick.
+    What does not change while the server runs is read once, as it is made: pages are made while rooms tick.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Reporter:
         }
 
     def page(self, path: str, clock: Clock) -> bytes:
-        """Return the body of ``/stats``, ``/metrics`` or ``/scores``; note for how long it took the event loop."""
+        """Return the body of ``/stats``, ``/metrics`` or ``/scores``; count the time that it took."""
         began_us, began_cpu_us = clock.now_us(), clock.cpu_us()
         match path:
             case "/stats":
@@ -100,7 +100,7 @@ class Reporter:
         return body
 
     def stats(self, now_us: int) -> dict[str, object]:
-        """Return everything that the server knows of itself."""
+        """Return all figures, as in ``/stats``."""
         return {
             **self._identity,
             "now_us": now_us,

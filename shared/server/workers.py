@@ -1,5 +1,5 @@
 """
-The child processes in which the games of the ``process`` loops are: how one is started, and which has which room.
+The child processes that run the games in ``--mode process``: how one is started, and which has which room.
 
 A backend's worker adds the socket and the waiting. A child ends when its parent does, however that ended. While a
 server has children it asks the kernel for short time slices for itself (:mod:`shared.system.slices`).
@@ -13,19 +13,19 @@ from typing import Generic, Protocol, TypeVar
 from shared.system.slices import ask_for_slices
 
 MAX_UNSENT_BYTES = 2**20
-"""Of requests that a child has not taken; more and it is given up."""
+"""Of requests that a child has not read; with more it is killed."""
 
 MOST_PENDING = 2
-"""Of a room's steps at a time: the one that the child is at, and the next one if it is due before that is done."""
+"""Steps of a room that are asked for at a time: the one that the child is at, and the next one if that is due."""
 
 END_LIMIT_S = 1.0
-"""What a child has to end once its socket is closed."""
+"""The time that a child has to end once its socket is closed."""
 
 STEP_S = 0.02
 """How often a child that is to end is looked at."""
 
 PARENT_SLICE_NS = 100_000
-"""The time slices of a server that has children: it has little to do, and is to do it at once though they are busy."""
+"""The time slices of a server that has children: it has little to do, and should do it at once though they are busy."""
 
 COMMAND = (sys.executable, *(("-P",) if sys.flags.safe_path else ()), "-m", "backends.worker")
 
@@ -39,10 +39,10 @@ class Worker(Protocol):
 
     @property
     def is_gone(self) -> bool:
-        """Whether nothing is left of it to wait for."""
+        """Whether it has ended, and nothing of it is left to wait for."""
 
     def watch(self) -> None:
-        """Look whether it still answers."""
+        """Check whether it still answers; if not, kill it."""
 
 
 W = TypeVar("W", bound=Worker)
@@ -55,7 +55,7 @@ class Workers(Generic[W]):
         self._count = count
         self._start = start
         self._workers: list[W] = []
-        self._dead: list[W] = []  # of which something is left
+        self._dead: list[W] = []  # of which something may be left to wait for
 
     def open(self) -> None:
         """Start them."""
@@ -64,15 +64,15 @@ class Workers(Generic[W]):
             ask_for_slices(PARENT_SLICE_NS)
 
     def all(self) -> list[W]:
-        """Return those that have to be ended."""
+        """Return those that are to be closed when the server stops."""
         return self._workers + self._dead
 
     def pids(self) -> list[int]:
-        """Return those of the children that live."""
+        """Return the pids of the children that live."""
         return [worker.pid for worker in self._workers if not worker.is_over]
 
     def of_room(self, name: str) -> W:
-        """Return the child for the room of that name; if the last one has died, another one."""
+        """Return the child that has the room of that name; if it has died, start another one."""
         place = place_of_room(name, self._count)
         if self._workers[place].is_over:
             started = self._start()
@@ -81,7 +81,7 @@ class Workers(Generic[W]):
         return self._workers[place]
 
     def watch(self) -> None:
-        """Look whether they still answer."""
+        """Check whether they still answer; kill those that don't."""
         for worker in self._workers:
             worker.watch()
 
