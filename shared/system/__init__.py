@@ -1,1 +1,1 @@
-"""What talks to the kernel; all else in ``shared`` is pure."""
+"""Everything in ``shared`` that talks to the operating system: timers, descriptors, memory, quotas, files, logs."""

@@ -1,4 +1,4 @@
-"""Which start of this machine it is: two processes with the same boot id share their monotonic clock."""
+"""Reads the boot id of this machine: two processes with the same one share their monotonic clock."""
 
 from contextlib import suppress
 from pathlib import Path

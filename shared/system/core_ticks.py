@@ -1,4 +1,4 @@
-"""What each core has done since the system started (proc_stat(5))."""
+"""Reads how each core has spent its time since the system started (proc_stat(5))."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ _CORE = re.compile(r"cpu(\d+)")
 
 
 class CoreTicks(NamedTuple):
-    """In clock ticks, of which ``SC_CLK_TCK`` are a second."""
+    """The times of one core, in clock ticks, of which ``SC_CLK_TCK`` are a second."""
 
     user: int
     nice: int
@@ -24,7 +24,7 @@ class CoreTicks(NamedTuple):
 
 
 def core_ticks(proc: Path = PROC) -> dict[int, CoreTicks]:
-    """Return those of each core by its number; nothing where the system does not say."""
+    """Return the times of each core by its number; an empty dict where the system has none."""
     try:
         lines = (proc / "stat").read_text("ascii").splitlines()
     except OSError:

@@ -1,7 +1,7 @@
 """
-How many descriptors this process may have open (RLIMIT_NOFILE), and which of them are kept back.
+How many file descriptors this process may have open (RLIMIT_NOFILE), and how many are reserved.
 
-The kernel gives the lowest number that is free, so the number of a connection tells how near the end is.
+The kernel gives the lowest number that is free, so the number of a connection tells how near the limit is.
 """
 
 import errno
@@ -13,13 +13,13 @@ import sys
 from shared.system.logs import OnceAMinute
 
 KEPT = 64
-"""Of a large limit. Of the last ones, connections that are no player's take one half, our own files the other."""
+"""How many are reserved of a large limit: one half for connections of /stats and the like, one for our own files."""
 OUT_OF_THEM = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
-"""Why the kernel does not hand over a connection that is there."""
+"""Why accept(2) fails although there is a connection."""
 
 
 def descriptor_limits() -> tuple[int, int]:
-    """Return the soft limit and the hard one."""
+    """Return the soft limit and the hard limit."""
     return resource.getrlimit(resource.RLIMIT_NOFILE)
 
 
@@ -36,26 +36,26 @@ def open_descriptors() -> int:
 
 
 def seats_end() -> int:
-    """Return the first descriptor on which nobody is seated: who comes then is told so over HTTP."""
+    """Return the first descriptor that gets no seat: an upgrade request on it or above is refused over HTTP."""
     limit = _limit()
     return limit - _kept(limit)
 
 
 def connections_end() -> int:
-    """Return the first descriptor on which not even a request is read, so that /stats and the like have some left."""
+    """Return the first descriptor on which no request is read: those below it are enough for /stats and the like."""
     limit = _limit()
     return limit - _kept(limit) // 2
 
 
 class ShortageFilter(logging.Filter):
-    """Says in one line, once a minute, that a connection can't be accepted: libraries log a traceback each time."""
+    """Logs in one line, once a minute, that a connection can't be accepted: libraries log a traceback each time."""
 
     def __init__(self) -> None:
         super().__init__()
         self._gate = OnceAMinute()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Say whether a record is logged; make a line of one that tells of a shortage."""
+        """Say whether a record is logged; shorten one that tells of a shortage to a line."""
         error = record.exc_info[1] if record.exc_info else None
         if not isinstance(error, OSError) or error.errno not in OUT_OF_THEM:
             return True

@@ -1,17 +1,17 @@
 """
-The heap of a server: the same every time when it begins to serve, and looked through seldom from then on.
+Manages a server's memory: the same heap at every start, full garbage collections only when needed.
 
-What importing leaves free swallows the first connections, hundreds of them, and more after a start that had to compile
-its modules: what a connection weighs would depend on whether there were bytecode caches.
+The memory that importing leaves free is enough for the first hundreds of connections, and for more after a start that
+had to compile its modules: without a clean start, the memory of a connection would depend on bytecode caches.
 
-A full collection stops the server: it looks at every object of every connection, which is some 30 us each: 200 ms and
-more of 6,500. Python makes one whenever what it looks at has grown by a quarter, so it never does here. What a
-connection leaves to the collector is next to nothing, since nothing of ours holds itself in a circle: so it is called
-where there is more than connections and rooms account for, and beside thousands of them only where it is far more.
-How many young objects were looked at says nothing of that: the same few hundred come and go with every tick.
+A full collection stops the server, as it looks at every object of every connection: some 30 us for each, so 200 ms and
+more for 6,500. Python starts one whenever the objects have grown by a quarter; here it never does. Connections
+leave next to nothing to the collector, since nothing of ours is in reference cycles: so it is called where there is
+more than connections and rooms account for, and with thousands of them only where it is far more. The number of young
+objects says nothing about that: the same few hundred come and go with every tick.
 
-What is free is another matter: glibc keeps whatever lies below a block that is in use, and such blocks lie everywhere
-after a crowd. It gives the pages back when it is told to, which takes a millisecond or so for every ten MiB.
+glibc keeps free memory that lies below a block in use, and such blocks lie everywhere after a crowd. It returns these
+pages when it is told to, which takes a millisecond or so for every ten MiB.
 """
 
 import ctypes
@@ -23,27 +23,27 @@ from collections.abc import Callable
 from shared.system.descriptors import open_descriptors
 
 NEVER = 1_000_000_000
-"""As the threshold of full collections: of the young objects only, Python makes its own."""
+"""The threshold of full collections; Python goes on collecting young objects by itself."""
 
 LOOK_EVERY_US = 1_000_000
 LOOKS = 5
-"""Of so many, one after the other, each has to find it: what thousands held who are leaving now is no garbage."""
+"""So many in a row have to find garbage: what is left of thousands of connections that are just ending is none."""
 
 BLOCKS_EACH = 250
-"""Of Python's small objects, of a connection (155 to 175, and 60 more where it speaks as often as it may) or a room."""
+"""Small objects of a room or a connection, in Python's count: 155 to 175, and 60 more where it sends all it may."""
 
 LEAST_BLOCKS = 50_000
-"""Some megabytes; to look through as many takes about 10 ms."""
+"""The least garbage to collect: some megabytes; to look through as many takes about 10 ms."""
 
 ENDINGS = 100
-"""Of connections and rooms: some megabytes at most, which are worth a look."""
+"""Of connections and rooms, after which free memory is returned: some megabytes at most."""
 
 TRIM_EVERY_US = 1_000_000
-"""While thousands come and go: each look has little to give back, and takes as little time."""
+"""While thousands come and go: so each time there is little to return, which takes little time."""
 
 
 def settle_heap() -> None:
-    """Collect what importing left, give it back to the system where the C library can, and never look at the rest."""
+    """Collect the garbage of importing, return free memory to the system, and exempt what is left from collections."""
     gc.collect()
     trim()
     gc.freeze()
@@ -52,18 +52,18 @@ def settle_heap() -> None:
 
 
 def trim() -> None:
-    """Give what is free back to the system, where the C library can."""
-    # glibc's, whichever function frees; musl has none, and needs none: it gives back what is free by itself.
+    """Return free memory to the system, where the C library can."""
+    # Of glibc. musl has none and needs none: it returns free memory by itself.
     if malloc_trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
         malloc_trim(0)
 
 
 class Heap:
     """
-    What is looked at now and then while a server serves.
+    Collects garbage and returns free memory now and then while a server serves.
 
-    ``give_back`` is what gives free memory back to the system, ``collect`` what collects garbage; ``count_blocks`` and
-    ``count_descriptors`` say how many small objects there are, and how many connections and files.
+    ``give_back`` returns free memory to the system, ``collect`` collects garbage; ``count_blocks`` and
+    ``count_descriptors`` return how many small objects there are, and how many connections and files.
     """
 
     def __init__(
@@ -77,25 +77,25 @@ class Heap:
         self._collect = collect
         self._count_blocks = count_blocks
         self._count_descriptors = count_descriptors
-        self._endings = 0  # since it was last called
+        self._endings = 0  # since memory was last returned
         self._next_us = 0
         self._next_look_us = 0
         self._unexplained: deque[int] = deque(maxlen=LOOKS)  # blocks that no connection and no room accounts for
-        self._in_use: int | None = None  # of those, what is no garbage: what a collection left, or what was at first
+        self._in_use: int | None = None  # of those, what is no garbage: what the last collection, or the start, left
 
     def note_end(self) -> None:
-        """Take note that a connection or a room has ended, and what it held is free."""
+        """Note that a connection or a room has ended, so that its memory is free."""
         self._endings += 1
 
     def tidy(self, seats: int, rooms: int, now_us: int) -> None:
-        """Collect garbage where there is much beside what ``seats`` and ``rooms`` hold; give back what is free."""
+        """Collect garbage where there is much beside what ``seats`` and ``rooms`` hold; return free memory."""
         if now_us >= self._next_look_us:
             self._next_look_us = now_us + LOOK_EVERY_US
             self.collect_much(seats, rooms)
         self.give_back(now_us)
 
     def collect_much(self, seats: int, rooms: int) -> None:
-        """Look how much there is that nothing accounts for; collect all garbage if for some looks it was much."""
+        """Count what nothing accounts for; collect all garbage if that has been much in ``LOOKS`` calls in a row."""
         blocks, accounted = self._count_blocks(), BLOCKS_EACH * (seats + rooms)
         if self._in_use is None:
             self._in_use = blocks - accounted
@@ -109,7 +109,7 @@ class Heap:
             self._in_use = self._count_blocks() - accounted  # or what is no garbage would be looked through again
 
     def give_back(self, now_us: int) -> None:
-        """Give back what is free, if many have ended since the last time."""
+        """Return free memory, if many connections and rooms have ended since the last time."""
         if self._endings >= ENDINGS and now_us >= self._next_us:
             self._endings, self._next_us = 0, now_us + TRIM_EVERY_US
             self._give_back()

@@ -1,8 +1,8 @@
 """
-What a server says on stderr: what goes on and on once a minute, and nothing that it would have to wait to be rid of.
+Logging to stderr that never blocks a server, and that repeats the same message once a minute at most.
 
-A pipe that nobody reads, a terminal that is held (Ctrl-S) or a journal that is stuck would keep every tick, for ever.
-Knows nothing of what is said. The time is that of the log records.
+A pipe that nobody reads, a terminal that is held (Ctrl-S) or a journal that is stuck would hold up every tick, for
+ever. The time is that of the log records.
 """
 
 import ctypes
@@ -16,23 +16,23 @@ from math import inf
 from typing import Any
 
 QUIET_S = 60.0
-"""For as long a thing that was said is not said again."""
+"""For as long the same message is not repeated."""
 
 _PIECE_BYTES = 512
-"""Of what is written at once: whatever says that it takes something takes as much, POSIX's PIPE_BUF."""
+"""Written at once: whatever poll(2) says is writable takes as much (PIPE_BUF in POSIX)."""
 _POLLOUT = 4
 """<poll.h>"""
-_poll: Any = ctypes.CDLL(None).poll  # that of the select module may be gevent's, which lets others run meanwhile
+_poll: Any = ctypes.CDLL(None).poll  # that of the select module may be gevent's, which switches greenlets
 
 
 class OnceAMinute:
-    """Lets one through, and the next one a minute later."""
+    """Lets one event through, and the next one only a minute later."""
 
     def __init__(self) -> None:
         self._let_s = -inf
 
     def lets(self, at_s: float) -> bool:
-        """Say whether one at this time may pass; the clock may be set back meanwhile."""
+        """Say whether an event at this time may pass; the clock may have been set back."""
         if 0 <= at_s - self._let_s < QUIET_S:
             return False
         self._let_s = at_s
@@ -40,11 +40,11 @@ class OnceAMinute:
 
 
 class SparingLog:
-    """Says the same thing, whatever its details, once a minute."""
+    """Logs the same message, whatever its arguments, once a minute at most."""
 
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
-        self._things: dict[str, OnceAMinute] = {}  # by text; of few
+        self._things: dict[str, OnceAMinute] = {}  # by text, of which there are few
 
     def say(self, text: str, *arguments: object, exc_info: BaseException | None = None) -> None:
         """Log ``text % arguments``, unless the same text was logged within a minute."""
@@ -57,9 +57,9 @@ class SparingLog:
 
 class Unhurried(io.RawIOBase):
     """
-    Writes what a descriptor takes at once, and drops the rest of it; what comes then begins with how much is missing.
+    Writes what a descriptor takes at once and drops the rest; the next write begins with how many bytes are missing.
 
-    A file takes everything.
+    A regular file takes everything.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -70,7 +70,7 @@ class Unhurried(io.RawIOBase):
         self._is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
 
     def writable(self) -> bool:
-        """Say that it can be written."""
+        """Return True."""
         return True
 
     def fileno(self) -> int:
@@ -78,14 +78,14 @@ class Unhurried(io.RawIOBase):
         return self._descriptor
 
     def write(self, data: Any, /) -> int:
-        """Take all of ``data``, whatever becomes of it; it is never waited for."""
+        """Write or drop ``data``, without waiting; return its length."""
         view = memoryview(data).cast("B")
         if self._missing_bytes:
             words = f"\n[{self._missing_bytes} bytes are missing here: nobody read them]\n"
             if self._write(memoryview(words.encode())):
                 self._missing_bytes = 0
         if self._missing_bytes:
-            self._missing_bytes += len(view)  # a whole that is missing is better than many torn lines
+            self._missing_bytes += len(view)  # one large gap is better than many torn lines
             return len(view)
         self._missing_bytes = len(view) - self._write(view)
         return len(view)
@@ -93,7 +93,7 @@ class Unhurried(io.RawIOBase):
     def _write(self, view: memoryview) -> int:
         """Return how many bytes were taken."""
         taken = 0
-        with suppress(OSError):  # whoever read it is gone
+        with suppress(OSError):  # its reader is gone
             while taken < len(view) and (self._own is not None or self._is_file or _takes(self._descriptor)):
                 piece = view[taken:] if self._is_file else view[taken : taken + _PIECE_BYTES]
                 taken += os.write(self._descriptor if self._own is None else self._own, piece)
@@ -101,7 +101,7 @@ class Unhurried(io.RawIOBase):
 
 
 def let_nobody_keep_us() -> None:
-    """Have stderr drop what can't be written at once, from here on."""
+    """Have stderr drop what can't be written at once, from now on."""
     if sys.stderr is not None:  # as it is where it is closed
         sys.stderr.flush()
         raw = Unhurried(sys.stderr.fileno())
@@ -110,9 +110,9 @@ def let_nobody_keep_us() -> None:
 
 
 def _opened_anew(descriptor: int) -> int | None:
-    """Return a pipe's descriptor of our own that never waits; None: whether it takes something has to be asked."""
+    """Return a non-blocking descriptor of our own for a pipe; None: poll(2) has to be asked before each write."""
     if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
-        with suppress(OSError):  # not of the same file: O_NONBLOCK would be set for all who share that
+        with suppress(OSError):  # opened, not duplicated: O_NONBLOCK would be set for all who share the open file
             return os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     return None
 

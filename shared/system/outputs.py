@@ -1,8 +1,8 @@
 """
-Files that a user names for figures: whether they can be written, and how, so that no figure is lost.
+Checks and writes the files that a user names for results, so that no result is lost.
 
-A file is replaced at once, next to itself, or next to what a link leads to. What cannot be replaced (a device, a pipe,
-a file that is mounted, or whose folder is not ours) is written in place. Knows nothing of what is written.
+A file is replaced atomically, by one that is written next to it, or next to what a link leads to. What cannot be
+replaced (a device, a pipe, a file that is mounted, or whose folder is not ours) is written in place.
 """
 
 import errno
@@ -16,10 +16,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 ROOM_BYTES = 128 * 1024
-"""What a run leaves, amply: so much must fit before it is begun."""
+"""More than a run writes: so much must fit before it is begun."""
 MOUNTS = Path("/proc/self/mountinfo")
 _DESCRIPTORS = re.compile(r"/dev(/fd)?|/proc/[^/]+/fd")
-"""Folders of the system's in which nothing can be made anew."""
+"""Folders of the system in which no file can be created."""
 _CANNOT_REPLACE = frozenset((errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY, errno.EXDEV))
 
 
@@ -32,9 +32,9 @@ def check_output(name: str, path: Path, room_bytes: int = ROOM_BYTES) -> None:
     Try, before anything is measured for it, whether a file can be written; it stays as it is.
 
     Args:
-        name: whose value it is, such as ``--out``.
+        name: the flag whose value it is, such as ``--out``.
         path: the file.
-        room_bytes: how much must fit.
+        room_bytes: how many bytes must fit.
 
     Raises:
         ValueError: it can't be written; the message, one line, says why and what would be right.
@@ -57,7 +57,7 @@ def write_output(path: Path, data: bytes) -> None:
     Write a file: all of it or, where it can be replaced, nothing.
 
     Raises:
-        NotWrittenError: it can't be written; then ``data`` is in another place, if there is one.
+        NotWrittenError: it can't be written; then ``data`` is in another place, if one could be found.
 
     """
     try:
@@ -69,7 +69,7 @@ def write_output(path: Path, data: bytes) -> None:
 
 
 def keep_elsewhere(path: Path, data: bytes) -> Path | None:
-    """Write what can't be written to ``path`` wherever it can be, and return where; None if that is nowhere."""
+    """Write ``data``, which can't be written to ``path``, to the first place that takes it; return it, None if none."""
     for folder in _places():
         with suppress(OSError):
             place = Path(folder(), f"tickbench-{_chance()}-{path.name[-100:]}").absolute()
@@ -79,7 +79,7 @@ def keep_elsewhere(path: Path, data: bytes) -> Path | None:
 
 
 def is_stdout(path: Path) -> bool:
-    """Whether a path leads to where stdout goes, and somebody may read it there."""
+    """Whether a path leads to where stdout goes (except to ``/dev/null`` and other devices that are no terminals)."""
     return _own_descriptor(path) == 1
 
 
@@ -132,7 +132,7 @@ def _places() -> Iterator[Callable[[], str | Path]]:
 
 
 def _is_in_place(path: Path) -> bool:
-    """Whether it is no file that could be replaced: a device, a pipe, or what a descriptor of a process leads to."""
+    """Whether it can't be replaced as files can: a device, a pipe, or what a descriptor of a process leads to."""
     is_other = path.exists() and not path.is_file()
     return is_other or any(_DESCRIPTORS.fullmatch(str(link.absolute().parent)) for link in _links(path))
 
@@ -147,7 +147,7 @@ def _links(path: Path) -> Iterator[Path]:
 
 
 def _is_mounted(path: Path) -> bool:
-    """Whether a file is the place of a mount, as containers have them: it can be written and not replaced."""
+    """Whether a file is a mount point, as in containers: it can be written, but not replaced."""
     with suppress(OSError):
         escaped = re.sub(r"[ \t\n\\]", lambda match: f"\\{ord(match[0]):03o}", str(path))  # proc_pid_mountinfo(5)
         return any(line.split()[4] == escaped for line in MOUNTS.read_text("utf-8", "surrogateescape").splitlines())
@@ -156,7 +156,7 @@ def _is_mounted(path: Path) -> bool:
 
 @contextmanager
 def _part_of(target: Path) -> Iterator[Path]:
-    """Yield the name under which a file is written until it is whole; it is gone at the end of the block."""
+    """Yield the name under which a file is written until it is complete; remove it at the end of the block."""
     part = target.with_name(f".tickbench-{_chance()}.part")
     try:
         yield part
@@ -166,7 +166,7 @@ def _part_of(target: Path) -> Iterator[Path]:
 
 
 def occupy_closed_streams() -> None:
-    """Have stdin, stdout and stderr lead nowhere where they are closed, or the next socket is taken for one of them."""
+    """Open /dev/null for each of stdin, stdout, stderr that is closed; else the next socket would get its number."""
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
@@ -175,20 +175,20 @@ def occupy_closed_streams() -> None:
 
 
 def lead_nowhere(descriptor: int) -> None:
-    """Have what is still written to a descriptor, such as what a stream has in its buffer, go nowhere."""
+    """Redirect a descriptor to /dev/null, such as one whose stream has something in its buffer."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, descriptor)
     os.close(nowhere)
 
 
 def _make(path: Path, data: bytes) -> None:
-    """Write a file that is not there yet: where everybody can make files, somebody may have put a link in its place."""
+    """Write a new file; fail if there is one: in a shared folder somebody may have put a link in its place."""
     with path.open("xb") as file:
         try:
             file.write(data)
             file.flush()
         except OSError:
-            path.unlink(missing_ok=True)  # part of it is of no use
+            path.unlink(missing_ok=True)  # a part is of no use
             raise
 
 
@@ -197,11 +197,11 @@ def _chance() -> str:
 
 
 def _own_descriptor(path: Path) -> int | None:
-    """Return stdout or stderr, where a path leads to it: opened anew, a file would be written from its beginning."""
+    """Return 1 or 2 where a path leads to stdout or stderr: opened anew, a file would be written from its beginning."""
     for descriptor in (1, 2):
         with suppress(OSError):
             its = os.fstat(descriptor)
-            is_device = stat.S_ISCHR(its.st_mode) and not os.isatty(descriptor)  # /dev/null is whose it is
+            is_device = stat.S_ISCHR(its.st_mode) and not os.isatty(descriptor)  # /dev/null, which is nobody's own
             if _is_in_place(path) and not is_device and os.path.samestat(path.stat(), its):
                 return descriptor
     return None

@@ -1,5 +1,5 @@
 """
-A package that is missing, said in one line: its name, what needs it, and the extra of ours that holds it.
+Reports a missing package in one line: its name, what needs it, and how to install it.
 
 Imports nothing that gevent patches: the entry points use it before all else.
 """
@@ -16,12 +16,12 @@ DISTRIBUTIONS = {
     "prometheus_client": "prometheus-client",
     "websocket": "websocket-client",
 }
-"""What is installed for a module, where it has another name."""
+"""The packages whose names differ from those of their modules."""
 USAGE_STATUS = 2
 
 
 def missing_words(error: ImportError, what: str, extra: str | None = None) -> str | None:
-    """Say in one line what ``what``, for which there is ``extra``, lacks; None if it is a fault of our own."""
+    """Return in one line which package ``what`` lacks, and how to get it; None if the error is a bug of ours."""
     module = (error.name or "").partition(".")[0]
     if not module or (module in OURS and not isinstance(error, ModuleNotFoundError)):
         return None
@@ -33,7 +33,7 @@ def missing_words(error: ImportError, what: str, extra: str | None = None) -> st
 
 
 def advice(package: str, extra: str | None) -> str:
-    """Say how to get a package: with all else that is needed with it, where there is an extra for that."""
+    """Return how to install a package: by the extra, if there is one, as that has all else that is needed, too."""
     what = f"'tickbench[{extra}]'" if extra else package
     return f"pip install {what} would add it"
 
@@ -41,9 +41,9 @@ def advice(package: str, extra: str | None) -> str:
 @contextmanager
 def needed_by(what: str, extra: str | None = None) -> Iterator[None]:
     """
-    Where an import of the block fails for want of a package, say so in one line and exit with status 2.
+    If an import in the block fails for want of a package, say so in one line on stderr and exit with status 2.
 
-    ``extra`` is the one of pyproject.toml that holds all that ``what`` needs, None if every install of ours does.
+    ``extra`` is the one of pyproject.toml that has all that ``what`` needs; None if every installation has.
 
     """
     try:

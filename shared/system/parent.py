@@ -9,7 +9,7 @@ PR_SET_PDEATHSIG = 1
 
 def die_with_parent() -> None:
     """
-    Ask to be killed when the thread ends that started this process; of one that has ended before, nothing comes.
+    Ask to be killed when the thread that started this process ends; too late if it has ended already.
 
     Does nothing where the system has no such call.
     """

@@ -1,4 +1,4 @@
-"""What the operating system knows of this process."""
+"""Reads the figures of this process and its children: CPU time, memory, threads, descriptors, versions, quotas."""
 
 import gc
 import platform
@@ -16,9 +16,9 @@ from shared.system.quotas import read_quotas
 
 class OwnProcess:
     """
-    This process, whose figures are read again and again; ``packages`` are those of which it consists.
+    This process, whose figures are read again and again; ``packages`` are those whose versions are reported.
 
-    What can't change is read once: here, as reading it may take longer than a tick has.
+    What can't change is read only once, at the start, as that may take longer than a tick has.
     """
 
     def __init__(self, packages: Iterable[str]) -> None:
@@ -29,7 +29,7 @@ class OwnProcess:
         self._read = self._read_anew([])
 
     def report(self, children: Iterable[int] = ()) -> ProcessReport:
-        """Return its figures and those of ``children``: also where there is no descriptor left to read them by."""
+        """Return its figures and those of ``children`` (pids); older ones if no descriptor is left to read them."""
         pids = list(children)
         not_read = None
         try:
@@ -37,7 +37,7 @@ class OwnProcess:
         except OSError as error:
             not_read = str(error)
         cpu_s, rss_bytes, threads, fds, cpus, quotas = self._read
-        # Asks the kernel, and takes no descriptor. Children that have ended are in it, those that live are not.
+        # getrusage(2) takes no descriptor. It includes children that have ended, but not those that live.
         own = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
         return {
             "pid": self._process.pid,
@@ -57,7 +57,7 @@ class OwnProcess:
 
     def _read_anew(self, pids: list[int]) -> tuple[float, int, int, int, list[int], list[Quota]]:
         """
-        Return the children's CPU seconds; the resident bytes of all; own threads, descriptors, cores and quotas.
+        Return the children's CPU seconds; the resident bytes of all; the own threads, descriptors, cores and quotas.
 
         Raises:
             OSError: they can't be read now.
@@ -70,13 +70,13 @@ class OwnProcess:
         return sum(cpu_s for cpu_s, _ in use), rss_bytes, threads, fds, cpus, read_quotas()
 
     def _count_frozen(self) -> int:
-        """Return how many objects are frozen: counted once, as that takes half a millisecond; it is done once, too."""
+        """Return how many objects gc.freeze() has frozen; counted only once, as it takes half a millisecond."""
         self._frozen = self._frozen or gc.get_freeze_count()
         return self._frozen
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
-    """Return the versions of those of ``packages`` that are installed: what runs does not need the others."""
+    """Return the versions of those of ``packages`` that are installed; a running server does not need the others."""
     found = {}
     for package in packages:
         with suppress(PackageNotFoundError):

@@ -18,10 +18,10 @@ SYSTEM = Path("/")
 
 def read_quotas(pid: int | str = "self", system: Path = SYSTEM) -> list[Quota]:
     """
-    Return the quotas that hold for a process, the innermost group's first; none where nothing is to be seen.
+    Return the quotas that apply to a process, the innermost group's first; an empty list where none can be seen.
 
-    ``system`` is the root of the file system. What surrounds a container is hidden from its processes. All is read
-    anew each time: a quota can be changed, and a process be put into another group, while it runs.
+    ``system`` is the root of the file system. The groups around a container are hidden from its processes. All is read
+    anew each time: a quota can be changed, and a process be moved to another group, while it runs.
 
     """
     try:
@@ -41,14 +41,14 @@ class _Place(NamedTuple):
     group: str
 
 
-@lru_cache(maxsize=8)  # who asks again is told the same, but for what it asks about
+@lru_cache(maxsize=8)  # parsed once for each different text
 def _places(mountinfo: str, groups: str, system: Path) -> tuple[_Place, ...]:
-    """Return where the groups of a process are, the innermost first, by what /proc says of mounts and of it."""
+    """Return where the groups of a process are, the innermost first, from its texts in /proc."""
     return tuple(place for mount in _mounts(mountinfo) for place in _places_below(mount, groups, system))
 
 
 class _Mount(NamedTuple):
-    """Where groups are seen: ``root`` is the one that ``folder`` shows."""
+    """A mounted hierarchy of groups: ``folder`` is where its group ``root`` is mounted."""
 
     version: int
     root: PurePosixPath
@@ -56,7 +56,7 @@ class _Mount(NamedTuple):
 
 
 def _mounts(mountinfo: str) -> Iterator[_Mount]:
-    """Return where groups of CPU time are mounted (proc_pid_mountinfo(5))."""
+    """Yield where groups of CPU time are mounted (proc_pid_mountinfo(5))."""
     for line in mountinfo.splitlines():
         fields, _, rest = line.partition(" - ")
         kind, _, options = rest.partition(" ")
@@ -84,7 +84,7 @@ def _places_below(mount: _Mount, groups: str, system: Path) -> Iterator[_Place]:
 
 
 def _path_of(mount: _Mount, groups: str) -> PurePosixPath | None:
-    """Return where below a mount the process's group is (proc_pid_cgroup(5)), None where it isn't."""
+    """Return the path of the process's group below a mount (proc_pid_cgroup(5)), None where it isn't there."""
     for line in groups.splitlines():
         _, controllers, path = [*line.split(":", 2), "", ""][:3]
         if controllers == "" if mount.version == 2 else "cpu" in controllers.split(","):

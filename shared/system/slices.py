@@ -1,8 +1,8 @@
 """
-Asks the kernel for short time slices, so that whoever wakes up need not wait until a busy process has used up its own.
+Asks the kernel for short time slices, so that a process that wakes up need not wait until a busy one has had its own.
 
 Linux hands a core over when the running process has had its slice (some ms), however nice it is: a process that wants
-to be run at once asks for short slices for itself. Linux 6.12 and later, without privileges; others take no notice.
+to run at once asks for short slices for itself. Linux 6.12 and later, without privileges; older ones ignore it.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ class _Attributes(ctypes.Structure):
 
 def ask_for_slices(slice_ns: int) -> bool:
     """
-    Ask that this thread be given slices of ``slice_ns``; the kernel takes 100,000 for less.
+    Ask for slices of ``slice_ns`` for this thread; the kernel takes less as 100,000.
 
     Its children and its other threads, new ones too, have the usual slices, and no nice level below 0. Return False
-    where it can't be asked for: the thread has another policy than the usual one, or the system has no such call.
+    where that is impossible: the thread's scheduling policy is not the usual one, or the system has no such call.
     """
     number = _NUMBERS.get(platform.machine())
     if number is None or os.sched_getscheduler(0) != os.SCHED_OTHER:

@@ -1,8 +1,7 @@
 """
-Absolute timers of the kernel's as readable descriptors (Linux, timerfd_create(2)), which don't round to milliseconds.
+The kernel's absolute timers as readable descriptors (Linux, timerfd_create(2)), which don't round to milliseconds.
 
-By the standard library where it has them (Python 3.13), else the same system calls by ctypes. Knows nothing of event
-loops, and reads no clock.
+From the standard library where it has them (Python 3.13), else by the same system calls through ctypes.
 """
 
 from __future__ import annotations

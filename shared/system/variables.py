@@ -1,7 +1,7 @@
 """
-Which variables of the environment stand behind what is wrong: a message names them, and not only the flag.
+Adds to an error about a flag the environment variable that set it.
 
-A value that nobody typed is looked for in vain on the command line. Knows nothing of what the flags mean.
+Else a user would look in vain for that value on the command line.
 """
 
 import re
@@ -11,13 +11,13 @@ from click.core import ParameterSource
 
 SERVICE_PORT = re.compile(r"(tcp|udp|sctp)://\S+")
 """
-What Kubernetes sets ``<NAME>_PORT`` to in each container beside a service of that name (its documentation, "Environment
-variables" of services): nobody's choice of a port.
+What Kubernetes sets ``<NAME>_PORT`` to in containers beside a service of that name (its documentation, "Environment
+variables" of services): nobody has chosen that as a port.
 """
 
 
 def with_variables(message: str, context: click.Context | None) -> str:
-    """Return a message with the variables whose flags or values it speaks of."""
+    """Return a message with the variables whose flags or values it mentions."""
     if context is None:
         return message
     named = [
@@ -31,7 +31,7 @@ def with_variables(message: str, context: click.Context | None) -> str:
 
 
 def _variable_of(parameter: click.Parameter, context: click.Context) -> tuple[str, str] | None:
-    """Return the variable that a parameter has its value from and its text, None if it was typed or is the default."""
+    """Return the variable that set a parameter, and its text; None if the value was typed or is the default."""
     name = parameter.name or ""
     if context.get_parameter_source(name) is not ParameterSource.ENVIRONMENT:
         return None
@@ -43,7 +43,7 @@ def _variable_of(parameter: click.Parameter, context: click.Context) -> tuple[st
 
 
 def variables_of(parameter: click.Parameter, prefix: str | None) -> list[str]:
-    """Return the variables that a parameter may have its value from."""
+    """Return the variables that can set a parameter."""
     if isinstance(parameter.envvar, str):
         return [parameter.envvar]
     if parameter.envvar:

@@ -1,4 +1,4 @@
-"""The page, as the files that both servers send unchanged."""
+"""Loads the files of the web page, which both servers send unchanged, and states the headers that go with them."""
 
 from dataclasses import dataclass
 from importlib.resources import files
@@ -10,7 +10,7 @@ POLICY = (
 HEADERS = (
     ("Cache-Control", "no-cache"),
     ("Content-Security-Policy", POLICY),
-    # Isolated from other origins, the page gets a clock of microseconds, which its chart of jitter wants.
+    # Isolated from other origins, the page gets a clock of microseconds, which its jitter chart needs.
     ("Cross-Origin-Opener-Policy", "same-origin"),
     ("Cross-Origin-Embedder-Policy", "require-corp"),
     ("X-Content-Type-Options", "nosniff"),

@@ -3,8 +3,8 @@
 /*
  * The browser's side of the game: one WebSocket in, a field, two lists and a chart of tick arrival out.
  *
- * Knows the wire protocol and the page's elements. Knows nothing of the rules (the server says which cells change), and of
- * the server only what it is called. Names and error texts come from strangers: they are only ever set as text, never as HTML.
+ * It speaks the wire protocol and has none of the rules: the server says which cells change. Names and error texts come
+ * from strangers: they are only ever set as text, never as HTML.
  *
  * From top to bottom: clock and ticks (numbers only), the field (cells only), two painters, the link, the game, the page.
  */
