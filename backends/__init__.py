@@ -1,1 +1,1 @@
-"""The servers: one folder a stack, the same files in both."""
+"""The two servers, one in each folder, with the same files; and the child process that both use."""

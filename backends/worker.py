@@ -1,8 +1,8 @@
 """
-The child process of the ``process`` loops: it keeps games and answers what is asked of them. No event loop.
+The child process of the ``process`` loops: it holds games and answers requests for them, without an event loop.
 
-``python -m backends.worker FD NICE`` speaks over the socket that it inherits as FD, yields to others by NICE, and ends
-when its peer is gone; on Linux at once, whatever it is at. Knows nothing of members, connections and due times.
+``python -m backends.worker FD NICE`` talks over the socket that it inherits as FD, adds NICE to its niceness, and ends
+when its parent is gone; on Linux at once, whatever it is doing.
 """
 
 import os
@@ -23,7 +23,7 @@ def serve(sock: socket.socket, heap: Heap) -> None:
     games, reader = Games(), MessageReader()
     while data := sock.recv(READ_BYTES):
         for body in reader.feed(data):
-            try:  # to decode it, too: what can't be read of one room is no fault of the others
+            try:  # to decode it, too: a request of one room that can't be decoded must not end the others
                 request = decode_request(body)
                 answer = games.answer(request)
                 if isinstance(request, Forget):
@@ -39,11 +39,11 @@ def main() -> None:
     let_nobody_keep_us()
     os.nice(int(sys.argv[2]))
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # its parent's to act on, which may have something to say yet
+        signal.signal(number, signal.SIG_IGN)  # its parent acts on them, and may need it until it has stopped
     die_with_parent()  # a step that never ends would never see the end of the socket
     settle_heap()
     with socket.socket(fileno=int(sys.argv[1])) as sock:
-        sock.setblocking(True)  # noqa: FBT003 # whatever its parent has made of it
+        sock.setblocking(True)  # noqa: FBT003 # its parent may have made it non-blocking
         try:
             serve(sock, Heap())
         except ConnectionError:

@@ -1,4 +1,4 @@
-"""The HTTP side: which path answers what. Knows nothing of what goes on in a connection."""
+"""The HTTP routes: the page, the figures, and the WebSocket upgrade."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -21,20 +21,20 @@ HOST: "web.AppKey[Host]" = web.AppKey("host")
 
 
 class Answer(web.Response):
-    """An answer that is given up when its peer does not take it, where aiohttp would wait for ever; its end is told."""
+    """An answer whose sending has a time limit, which aiohttp lacks, and that tells the doorkeeper when it is sent."""
 
     _host: Host | None = None
     _transport: asyncio.Transport | None = None
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        """Note whose limit it is."""
+        """Note the server and the transport."""
         if isinstance(request, web.Request):
             self._host = request.app[HOST]
             self._transport = request.transport
         return await super().prepare(request)
 
     async def write_eof(self, data: bytes = b"") -> None:
-        """Send the rest, within the time that a handshake may take."""
+        """Send the rest within ``--handshake-limit``, or abort the connection."""
         if self._host is None:
             await super().write_eof(data)
             return
@@ -64,7 +64,7 @@ def create_app(host: Host) -> web.Application:
 
 
 async def hide_versions(_: web.Request, answer: web.StreamResponse) -> None:
-    """Leave out what aiohttp would say of itself and of the interpreter."""
+    """Remove the header in which aiohttp tells its version and the interpreter's."""
     answer.headers.pop("Server", None)
 
 
@@ -79,7 +79,7 @@ def page_file(file: WebFile) -> Handler:
 
 
 async def healthz(request: web.Request) -> web.StreamResponse:
-    """Say whether newcomers are taken."""
+    """Answer whether the server takes newcomers: 200, or 503 while it stops."""
     if request.app[HOST].core.lobby.open:
         return Answer(text="ok\n")
     return Answer(text="stopping\n", status=503)
@@ -93,7 +93,7 @@ async def stats(request: web.Request) -> web.StreamResponse:
 
 
 async def metrics(request: web.Request) -> web.StreamResponse:
-    """Send all figures as Prometheus reads them."""
+    """Send all figures in Prometheus' format."""
     host = request.app[HOST]
     body = host.core.reporter.page("/metrics", host.clock)
     return Answer(body=body, headers={"Content-Type": CONTENT_TYPE})
@@ -116,7 +116,7 @@ async def upgrade(request: web.Request) -> web.StreamResponse:
     if refusal := host.core.admit(request_headers(request), room, address, host.clock.now_us(), descriptor):
         headers = dict(refusal.headers)
         if "Connection" in headers and not request.keep_alive:
-            headers["Connection"] += ", close"  # which aiohttp says only where nothing else is said
+            headers["Connection"] += ", close"  # which aiohttp adds only where there is no Connection header
         return Answer(status=refusal.status, text=f"{refusal.text}\n", headers=headers)
     naive = host.config.fanout == "naive"
     ws = GameWebSocket(

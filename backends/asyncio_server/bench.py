@@ -1,8 +1,8 @@
 """
 Times this stack's fan-out and clocks beside the bare system calls, block by block (:mod:`shared.measure.blocks`).
 
-``python -m backends.asyncio_server.bench CONNECTIONS [flags of the server]`` serves, says ``full`` when so many are in
-the room ``main``, and ends when its stdin does. Knows nothing of what its figures are compared with.
+``python -m backends.asyncio_server.bench CONNECTIONS [flags of the server]`` serves, prints ``full`` once the room
+``main`` has so many members, and ends when its stdin does.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ PAUSE_S = 0.02
 """Between two ticks."""
 
 SETTLE_PAUSES = 250
-"""After which readers that have not read are given up."""
+"""After so many pauses readers that have not read are too slow for a bench."""
 
 
 class Bench:
@@ -45,7 +45,7 @@ class Bench:
     async def run(self) -> None:
         """Wait until the room is full, answer what is asked, and stop the server."""
         lobby = self._server.core.lobby
-        # Nobody tells when a room is full.
+        # There is no event for a full room.
         while "main" not in lobby.rooms or len(lobby.rooms["main"].members) < self._connections:  # noqa: ASYNC110
             await asyncio.sleep(PAUSE_S)
         self._audience = self._server.room_loop("main").ticker.audience
@@ -86,7 +86,7 @@ class Bench:
             await FANOUTS[way]().send(self._audience, text)
 
     async def _settle(self) -> None:
-        """Wait until the readers have read, and sleep, as they do in a real period."""
+        """Wait until the readers have read all and sleep, as they do in a real period."""
         for _ in range(SETTLE_PAUSES):
             await asyncio.sleep(PAUSE_S)
             if all(member.fd >= 0 for member in self._members):

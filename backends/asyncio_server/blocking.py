@@ -1,4 +1,4 @@
-"""Names on stderr who blocks the event loop: ``--debug-blocking``. Knows nothing of what the loop runs."""
+"""Logs the stack of what blocks the event loop, with ``--debug-blocking``."""
 
 import asyncio
 import logging
@@ -12,18 +12,18 @@ from shared.server.config import BLOCKING_LIMIT_S
 logger = logging.getLogger("tickbench")
 
 BEAT_S = 0.01
-"""How often the event loop shows, while it is watched, that it turns."""
+"""How often the event loop, while it is watched, notes that it runs."""
 
 
 class BlockingWatch:
     """
-    A thread of our own that looks, between :meth:`open` and :meth:`close`, where an event loop that does not turn is.
+    A thread that, between :meth:`open` and :meth:`close`, logs the stack of an event loop that is blocked.
 
-    It says so for as long as that lasts: never within ``BLOCKING_LIMIT_S``, and surely after twice that and a beat.
-    A stack that ends where the loop waits says that the machine kept the thread, not the code.
+    It does so as long as that lasts: never within ``BLOCKING_LIMIT_S``, and surely after twice that and a beat.
+    A stack that ends where the loop waits for events means that the machine held up the thread, not the code.
 
-    asyncio's debug mode does not serve: its report, like uvloop's, names the task and where that waits afterwards, not
-    who blocked; and it makes a callback cost 11 to 22 times as much, so that it watches another server.
+    asyncio's debug mode is of no use: its report, like uvloop's, names the task and where that waits afterwards, not
+    what blocked; and a callback takes 11 to 22 times as long, so that it watches a different server.
     """
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class BlockingWatch:
 
     def _watch(self, thread: int) -> None:
         while not self._closing.wait(BLOCKING_LIMIT_S):
-            # By time, and not by a count of beats: while a C function holds the interpreter, we don't get to count.
+            # By time, and not by a count of beats: while a C function holds the GIL, this thread can't count.
             blocked_s = time.monotonic() - self._beat_at_s - BEAT_S
             if blocked_s > BLOCKING_LIMIT_S:
                 stack = "".join(traceback.format_stack(sys._current_frames()[thread]))  # noqa: SLF001 # no other way

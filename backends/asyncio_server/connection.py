@@ -1,7 +1,7 @@
 """
-One connection: it reads for its session and room, and says what its writer is to send.
+One connection's life: it reads messages for its session and room, and has its writer send the answers.
 
-What may be said, and what is answered, is the session's to decide (:mod:`shared.wire.session`).
+Which messages are allowed, and how they are answered, is decided by :mod:`shared.wire.session`.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from .websocket import ConnectionEndedError, GameWebSocket
 
 
 class Connection(Consumer):
-    """A consumer that reads, too; :meth:`run` is its life. ``loop`` is that of its room."""
+    """A consumer that reads, too, from the beginning of :meth:`run` to its end. ``loop`` is that of its room."""
 
     __slots__ = ("__weakref__", "host", "loop", "ws")
 
@@ -57,7 +57,7 @@ class Connection(Consumer):
             await self.writer.finish(0 if session.aborted else host.config.limits.close_limit_s)
 
     async def flush(self) -> None:
-        """Send what the session has for this connection alone."""
+        """Send the session's messages."""
         waiting = self.session.take_outgoing()
         if self.session.deadline_us < self.wakes_us:
             self.core.roster.wake_at_deadline(self)
@@ -68,7 +68,7 @@ class Connection(Consumer):
             self.end_slow(waiting, self.host.clock.now_us())
 
     async def wake(self, now_us: int) -> None:
-        """Do what is due."""
+        """Do what is due at the session's deadline."""
         session = self.session
         session.wake(now_us)
         await self.flush()
@@ -78,12 +78,12 @@ class Connection(Consumer):
             self.core.roster.wake_at_deadline(self)
 
     def abort(self) -> None:
-        """End it at once."""
+        """End the connection at once."""
         self.session.abort()
         self.ws.abort()
 
     async def catch_up(self, field: bytes) -> None:
-        """Send what it has missed; ``field`` is that after the last step."""
+        """Send what it has missed; ``field`` is the encoded field after the last step."""
         await self.writer.send(self.take_missed(field))
 
     # Private methods
@@ -106,7 +106,7 @@ class Connection(Consumer):
             await self._see_off()
 
     async def _see_off(self) -> None:
-        """Wait until a peer that can't be read any more has taken our close frame, or has had time to."""
+        """Wait until a peer from which nothing can be read any more has taken our close frame, or has had time to."""
         await self.flush()
         await self.writer.finish(self.host.config.limits.close_limit_s)
         await self.ws.linger(self.host.config.limits.close_limit_s)

@@ -1,4 +1,4 @@
-"""Handing one tick's frame to every connection of a room: the ways that ``--fanout`` names. Knows nothing of rooms."""
+"""The ways of ``--fanout`` to send one tick's frame to every connection of a room."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ SLICE = 256
 
 
 class Fanout(Protocol):
-    """A way to send."""
+    """A way to send a tick's frame."""
 
     async def send(self, audience: Audience[Connection], text: bytes) -> list[Connection]:
         """Send a frame with ``text`` to each; return those who did not take it."""
@@ -33,7 +33,7 @@ class NaiveFanout:
 
 
 class LibraryFanout:
-    """The library's own send, only where the last frame has been handed to the kernel: the tick waits for nobody."""
+    """The library's own send, to those whose last frame the kernel has taken: the tick waits for nobody."""
 
     async def send(self, audience: Audience[Connection], text: bytes) -> list[Connection]:
         """Send to those who take it, in slices."""
@@ -51,7 +51,7 @@ class LibraryFanout:
 
 
 class FrameOnceFanout:
-    """The frame is built once; the same bytes are written to each descriptor, which never waits."""
+    """The frame is built once; the same bytes are written to each descriptor, without waiting."""
 
     async def send(self, audience: Audience[Connection], text: bytes) -> list[Connection]:
         """Send to those who take it, in slices."""

@@ -1,7 +1,7 @@
 """
-The server, as it is seen by what it holds; and what a connection asks of its room's loop and of its writer.
+The interfaces between a server's parts: the server, a room's loop, a connection's writer.
 
-A server makes connections, tickers and loops, so it imports them all. They know it by these names alone.
+A server makes connections, tickers and loops, so it imports them all. They import these interfaces instead of it.
 """
 
 from collections.abc import Callable, Coroutine
@@ -39,14 +39,14 @@ class Writer(Outlet, Protocol):
         """Send a tick's frame."""
 
     async def send_tick(self, frame: TickFrame) -> None:
-        """Send a tick's frame as this writer does; only while ``connection.fd`` says so."""
+        """Send a tick's frame in the form that this writer takes; only while ``connection.fd`` is not -1."""
 
     async def finish(self, limit_s: float) -> None:
-        """Wait until all is handed to the kernel, at most ``limit_s``; what is left then is dropped."""
+        """Wait until all is handed to the kernel, at most ``limit_s`` seconds; what is left then is dropped."""
 
 
 class TransportListener(Protocol):
-    """Who is told what a transport takes; its end, before its descriptor is closed."""
+    """Gets a transport's flow control, and its end before the descriptor is closed."""
 
     def pause_writing(self) -> None:
         """Take note that the kernel has not taken all."""
@@ -68,10 +68,10 @@ class MembersLoop(Protocol):
         """Wait for a connection's next message."""
 
     async def take(self, connection: Any, message: ClientMessage) -> None:
-        """Take what a member has said; of a newcomer, return when it is in."""
+        """Take a member's message; if it is a newcomer's, return when it is in the room."""
 
     def leave(self, connection: Any) -> None:
-        """Take a member out."""
+        """Remove a member."""
 
 
 class Host(Protocol):
@@ -85,13 +85,13 @@ class Host(Protocol):
     read_buffer: bytearray  # of whoever is read from, for as long as that takes
 
     def own(self, act: Callable[..., Coroutine[None, None, None]], *arguments: Any) -> None:
-        """Do something that is the server's to end, beside what goes on."""
+        """Run something in the background, which the server ends if it has not ended before."""
 
     def new_writer(self, connection: Any) -> Writer:
         """Return the writer of a connection."""
 
     def find_loop(self, room_name: str | None, session: Session) -> MembersLoop | None:
-        """Return the loop of the room that a connection is for; send it away where that can't be opened."""
+        """Return the loop of a connection's room, None without one; close the session where it can't be opened."""
 
     def room_crashed(self, loop: Any, error: BaseException | None) -> None:
-        """End the room of a loop that raised, and nothing else; say why, once (None: that is said already)."""
+        """End the room of a loop that raised, and nothing else; log the error (None: that is logged already)."""

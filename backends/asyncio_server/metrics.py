@@ -1,4 +1,4 @@
-"""What this stack consists of. Knows nothing of the figures themselves (:mod:`shared.server.stats`)."""
+"""The packages whose versions this stack reports in ``/stats``."""
 
 PACKAGES = ("aiohttp", "uvloop", "msgspec")
 """Whose versions every result must name."""

@@ -1,4 +1,4 @@
-"""The life of a server: start, serve, stop. Owns every connection, every loop and the listening socket."""
+"""Starts, runs and stops a server, which owns every connection, every room's loop and the listening socket."""
 
 import asyncio
 import errno
@@ -42,30 +42,30 @@ from .writer import new_writer
 logger = logging.getLogger("tickbench")
 
 EVENT_LOOPS = {"asyncio": "backends.asyncio_server.turns", "uvloop": "uvloop"}
-"""What ``--loop`` names, as the module is called whose ``new_event_loop`` makes it."""
+"""For each ``--loop`` the module whose ``new_event_loop`` makes it."""
 
 ACCEPTS_A_TURN = 1
-"""Of the event loop. asyncio's own number, the backlog, puts a thousand handshakes before the next tick."""
+"""In a turn of the event loop; asyncio's default, the backlog, puts a thousand handshakes before the next tick."""
 
 NOT_HERE = frozenset((errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT))
-"""An address of another machine, or of a family that this one does without: a name may have others."""
+"""This machine does not have the address, or its family; the name may have other addresses."""
 
 FOREVER_S = 1e9
-"""The doorkeeper keeps the time."""
+"""Turns off aiohttp's timeout: the doorkeeper has its own."""
 
 ANSWERS_S = 0.1
-"""For what is being answered at a stop."""
+"""For requests that are being answered when the server stops."""
 
 HOUSEKEEPING_S = 0.1
 STEP_S = 0.02
-"""How often connections that are to end are looked at."""
+"""How often a stopping server checks which connections have ended."""
 
 GONE_LIMIT_S = 1.5
-"""For those who were told to go, or aborted, to be gone: of 8,000 it takes half of it."""
+"""For connections that were closed or aborted to give their seats back: 8,000 take half of it."""
 
 
 class Server:
-    """Everything that one server process holds."""
+    """One server process, with everything in it."""
 
     def __init__(self, config: ServerConfig) -> None:
         self.config = config
@@ -102,7 +102,7 @@ class Server:
         return self.loops[name]
 
     def find_loop(self, room_name: str | None, session: Session) -> RoomLoop | None:
-        """Return the loop of the room that a connection is for; send it away where that can't be opened."""
+        """Return the loop of a connection's room, None without one; close the session where it can't be opened."""
         if room_name is None:
             return None
         try:
@@ -113,7 +113,7 @@ class Server:
             return None
 
     def room_crashed(self, loop: RoomLoop, error: BaseException | None) -> None:
-        """End the room of a loop that raised, and nothing else; say why, once (None: that is said already)."""
+        """End the room of a loop that raised, and nothing else; log the error (None: that is logged already)."""
         if error:
             logger.error("room %s crashed", loop.ticker.room.name, exc_info=error)
         self.core.counters.crashed_rooms += 1
@@ -152,7 +152,7 @@ class Server:
             await self._stopping.wait()
             self.core.lobby.open = False
             if self.config.loop == "asyncio":
-                # Who is accepted already is to be attached before asyncio's server closes, or 3.13 prints a traceback.
+                # Accepted connections must be attached before asyncio's server closes, or 3.13 prints a traceback.
                 asyncio.get_running_loop().remove_reader(listener.fileno())
                 await asyncio.sleep(0)
             site.close()
@@ -165,7 +165,7 @@ class Server:
             self.core.scores.close()
 
     async def _stop(self) -> None:
-        """Send everybody away, see them gone, then end what runs."""
+        """Close all connections, wait until they have ended, then end everything that runs."""
         await self._close(list(self.core.roster.connections.values()), CloseCode.GOING_AWAY, STOPPING)
         await self._see_gone()
         await asyncio.gather(*(loop.stop() for loop in self.loops.values()))
@@ -188,7 +188,7 @@ class Server:
                 self.log.say("a fault while keeping house", exc_info=error)
 
     async def _look_around(self, now_us: int) -> None:
-        """Wake connections that something is due for; end slow consumers and rooms that are not kept."""
+        """Wake connections for which something is due; end slow consumers; close empty rooms; tidy up."""
         self.core.stalls.note_turn(now_us)
         for connection in self.core.roster.pop_due(now_us):
             self.own(connection.wake, now_us)
@@ -205,7 +205,7 @@ class Server:
             self.own(loop.stop)
 
     def own(self, act: Callable[..., Coroutine[None, None, None]], *arguments: Any) -> None:
-        """Run a task of the server's until it ends, or the server does."""
+        """Run a background task until it ends, or the server does."""
         task = asyncio.create_task(act(*arguments))
         self._tasks.add(task)
         task.add_done_callback(self._disown)
@@ -219,7 +219,7 @@ class Server:
             self.core.forget_room(room)
 
     async def _close(self, connections: Iterable[Connection], code: int, reason: str) -> None:
-        """Close connections from our side; wait until they have ended, then abort who is left."""
+        """Close connections from our side; wait until they have ended, then abort those that have not."""
         closing = set(connections)
         for connection in closing:
             connection.session.close(code, reason, self.clock.now_us())
@@ -238,7 +238,7 @@ class Server:
         await asyncio.gather(*flushes, return_exceptions=True)
 
     async def _see_gone(self) -> None:
-        """Wait until whoever had a seat has given it back, which takes each a turn of the event loop."""
+        """Wait until all seats have been given back, which takes a turn of the event loop for each."""
         for _ in range(int(GONE_LIMIT_S / STEP_S)):
             if not self.core.lobby.connections:
                 break
@@ -246,12 +246,12 @@ class Server:
 
     async def _end_requests(self, library: web.Server) -> None:
         """
-        See that no request is being answered any more when aiohttp cleans up.
+        Wait until no request is being answered, or cancel the rest, before aiohttp cleans up.
 
-        It waits for each itself, but one that ends just when its time is over fails and is logged, with a traceback
-        (3.14: it sets a future that was cancelled). As it does, answers get ``ANSWERS_S`` to be taken.
+        aiohttp waits for each itself, but one that ends just when its time is over fails, with a traceback in the log
+        (3.14: it sets a future that was cancelled). As in aiohttp, answers get ``ANSWERS_S`` to be sent.
         """
-        library.pre_shutdown()  # who has asked for nothing goes
+        library.pre_shutdown()  # closes idle connections
         await self._await_requests()
         for handler in library.connections:
             if handler.transport:
@@ -277,10 +277,10 @@ class Server:
 
 def listen(host: str, port: int, backlog: int) -> socket.socket:
     """
-    Open the listening socket, at the first of the host's addresses that this machine has; at ``::`` for IPv4 too.
+    Open the listening socket, at the first of the host's addresses that this machine has; ``::`` is for IPv4, too.
 
     Raises:
-        OSError: there is no such address, or it is taken.
+        OSError: this machine has none of the addresses, or the port is taken.
 
     """
     why = OSError(f"{host} has no address")
@@ -296,13 +296,13 @@ def listen(host: str, port: int, backlog: int) -> socket.socket:
 
 
 def stop_signals() -> list[int]:
-    """Return those that a server ends at; a hang-up that nohup has us ignore stays ignored."""
+    """Return the signals that stop a server; SIGHUP is not among them where nohup has us ignore it."""
     is_kept = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     return [signal.SIGTERM, signal.SIGINT] if is_kept else [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
 
 
 def choose_event_loop(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
-    """Return what makes this loop."""
+    """Return the function that makes an event loop of this ``--loop``."""
     with needed_by(f"--loop {name}", "server"):
         make: Callable[[], asyncio.AbstractEventLoop] = import_module(EVENT_LOOPS[name]).new_event_loop
     return make

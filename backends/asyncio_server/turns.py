@@ -1,8 +1,4 @@
-"""
-Turns of the event loop: what peers make us do is done for a bounded time in each, so that no tick waits for long.
-
-Knows nothing of peers and messages.
-"""
+"""Bounds the time that peers get in each turn of the event loop, so that no tick waits for long."""
 
 import asyncio
 import select
@@ -18,14 +14,14 @@ from shared.wire.stalls import Stalls
 from .clock import Clock
 
 MOST_EVENTS = 128
-"""That asyncio's loop takes from the kernel at once: some 2 ms of reading. By itself it takes all that there are."""
+"""The most that asyncio's loop takes from the kernel at once: some 2 ms of reading. By itself it takes all."""
 
 MOST_WOKEN = 32
-"""At once, of those who wait: a task that is woken goes on in the next turn, and may find that over, too."""
+"""Waiting tasks woken at once: they go on in the next turn, and may find that it is over, too."""
 
 
 class Turns:
-    """Lets tasks go on for one turn of the event loop, about as long as its ``TURN_US`` says, and has others wait."""
+    """Lets tasks go on for about ``TURN_US`` in each turn of the event loop, and has the others wait for the next."""
 
     def __init__(self, clock: Clock, stalls: Stalls) -> None:
         self._clock = clock
@@ -33,14 +29,14 @@ class Turns:
         self._turn = Turn()
         self._is_next_asked_for = False
         self._waiting: Line[asyncio.Future[None] | Callable[[], None]] = Line()  # tasks, and acts
-        self._woken = 0  # who have yet to go on
-        self._first: list[asyncio.Future[None]] = []  # who have, and found the turn over
+        self._woken = 0  # tasks that were woken and have yet to go on
+        self._first: list[asyncio.Future[None]] = []  # tasks that went on and found the turn over
 
     async def take(self, *, is_new: bool = False) -> None:
         """
-        Wait until there is time for something that a peer makes us do; mostly there is, and nobody waits.
+        Wait until there is time for something that a peer makes us do; mostly there is, and this returns at once.
 
-        ``is_new``: it is the first that this peer does.
+        ``is_new``: it is the first thing that this peer does.
         """
         if self._is_free():
             return
@@ -66,7 +62,7 @@ class Turns:
             self._waiting.append(partial(self._act_late, act, self._clock.now_us()), is_new=is_new)
 
     def spend(self, cost_us: int) -> None:
-        """Take off this turn's time what will be done later on without asking."""
+        """Subtract from this turn's time what will be done later without asking."""
         self._turn.spend(cost_us)
 
     # Private methods
@@ -96,7 +92,7 @@ class Turns:
         self._first.clear()
         while self._waiting and self._woken < MOST_WOKEN and self._has_time():
             if self._woken and not isinstance(self._waiting.first, asyncio.Future):
-                break  # it would overtake them
+                break  # an act would run now, before tasks that were woken earlier
             first = self._waiting.popleft()
             if not isinstance(first, asyncio.Future):
                 first()
@@ -113,7 +109,7 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
 
 
 class FewAtOnce(selectors.EpollSelector):
-    """A selector that leaves to the next turns what is ready beyond ``MOST_EVENTS``; the kernel goes on from there."""
+    """A selector that returns at most ``MOST_EVENTS`` at once; the kernel goes on from there the next time."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -121,7 +117,7 @@ class FewAtOnce(selectors.EpollSelector):
 
 
 class _Epoll:
-    """The kernel's, as the selector uses it."""
+    """An epoll object as the selector uses it, with a bound on its events."""
 
     def __init__(self, epoll: select.epoll) -> None:
         self._poll = epoll.poll
@@ -129,5 +125,5 @@ class _Epoll:
         self.fileno, self.close = epoll.fileno, epoll.close
 
     def poll(self, timeout: float, most: int) -> list[tuple[int, int]]:
-        """Return what is ready."""
+        """Return what is ready, at most ``MOST_EVENTS``."""
         return self._poll(timeout, min(most, MOST_EVENTS))

@@ -1,13 +1,13 @@
 """
-aiohttp's WebSocket with what it lacks for a public server. Knows nothing of the game.
+aiohttp's WebSocket, with what it lacks for a public server.
 
 Mended here:
 
-- It reads whatever a peer sends, as fast as it comes: a :class:`Doorkeeper` in front of it gives out one request, and
-  one message, after the other, each judged by us before.
-- ``close()`` waits for a peer that may never read; the session keeps the time instead (:mod:`shared.wire.session`).
-- A broken frame ends the transport at once, and the reset that follows can eat the close frame: we linger.
-- Its defaults (compression, 4 MiB messages, answers of its own) are set to those of the protocol.
+- It reads whatever a peer sends, as fast as it comes: a :class:`Doorkeeper` in front of it hands out one request, and
+  later one message, at a time, each checked by us before.
+- ``close()`` waits for a peer that may never read; the session has the timeout instead (:mod:`shared.wire.session`).
+- A broken frame ends the transport at once, and the reset that follows can discard the close frame: we linger.
+- Its defaults (compression, 4 MiB messages, answers of its own) are replaced by those of the protocol.
 """
 
 import asyncio
@@ -36,16 +36,16 @@ NEVER_WAIT_BYTES = 2**30
 """As ``writer_limit``: we look at the transport's buffer ourselves before we send."""
 
 STEP_S = 0.02
-"""How often a closing connection is looked at."""
+"""How often a closing connection is checked."""
 
 REQUEST_US = 250
-"""What aiohttp takes for a request, all in all, in turns of the event loop that come after ours."""
+"""What aiohttp takes for a request in all, in turns of the event loop after the one that gives it out."""
 
 HANDLE_US = 50
-"""About what is made of a message, in the turn that comes after ours."""
+"""About what it takes to handle a message, in the turn after the one that gives it out."""
 
 BYTES_A_US = 256
-"""Of a message, that are taken and sent back."""
+"""Of a message, which are received and sent back."""
 
 
 class ConnectionEndedError(Exception):
@@ -56,10 +56,10 @@ class Doorkeeper(asyncio.BufferedProtocol):
     """
     Stands between a transport and aiohttp, and gives it one request, and after an upgrade one message, at a time.
 
-    Whoever is turned away gets the door's answer; whoever takes too long to say what he wants is hung up on.
+    A peer that is turned away gets the door's answer; a peer that takes too long to send a request is disconnected.
     """
 
-    # One of thousands, as the frames and the session are.
+    # There are thousands of them, as of frames and sessions.
     __slots__ = (
         "_door",
         "_frames",
@@ -81,28 +81,28 @@ class Doorkeeper(asyncio.BufferedProtocol):
     )
 
     def __init__(self, host: "Host", serve: Callable[[], asyncio.Protocol]) -> None:
-        self.is_lost = False  # the descriptor may be a stranger's
-        self.writer: TransportListener | None = None  # is told what the transport takes, instead of the library
+        self.is_lost = False  # the descriptor may belong to another connection
+        self.writer: TransportListener | None = None  # gets the transport's flow control, instead of the library
         self._host = host
         self._serve = serve
         self._transport: asyncio.Transport
         self._library: asyncio.Protocol | None = None
         self._door: Door | None = Door(host.core)  # until an upgrade
         self._frames: FrameWalker | None = None  # from then on
-        self._reader: WebSocketDataQueue | None = None  # of the library, where messages are waited for
-        self._wants_message = False  # somebody waits there
-        self._is_asking = False  # for a turn, to give out a request or a message
-        self._is_answering = False  # the library is, the last one
+        self._reader: WebSocketDataQueue | None = None  # the library's queue of messages
+        self._wants_message = False  # the connection waits for one there
+        self._is_asking = False  # it waits for a turn, to give out a request or a message
+        self._is_answering = False  # the library has not answered the last request yet
         self._is_new = True  # no request has been given out, or, after an upgrade, no message
         self._is_paused = False
-        self._is_websocket = False  # that answers its peer, and ends by itself
+        self._is_websocket = False  # the session answers the peer, and ends the connection
         self._has_ended = False  # the peer sends nothing more
         self._timer: asyncio.TimerHandle | None = None
 
     # What the transport tells
 
     def connection_made(self, transport: Any) -> None:
-        """Look whether there is a descriptor for it; uvloop's transports have asyncio's methods, not its types."""
+        """Serve the connection, unless too few descriptors are left; uvloop's transports are not of asyncio's types."""
         self._transport = transport
         if answer := self._host.core.turn_away(transport.get_extra_info("socket").fileno()):
             self._door = None
@@ -114,7 +114,7 @@ class Doorkeeper(asyncio.BufferedProtocol):
         self._set_timer(self._host.config.handshake_limit_s, self._give_up)
 
     def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 # the transport's signature
-        """Return where to read to: one place for all, as what was read is taken at once."""
+        """Return where to read to: one buffer for all, as what was read is taken at once."""
         return self._host.read_buffer
 
     def buffer_updated(self, nbytes: int) -> None:
@@ -134,24 +134,24 @@ class Doorkeeper(asyncio.BufferedProtocol):
             self._throw_away()
 
     def eof_received(self) -> bool:
-        """Take note that the peer sends nothing more; what it has sent is dealt with before it is hung up on."""
+        """Note that the peer sends nothing more; what it has sent is handled before the connection is closed."""
         self._has_ended = True
         if self._frames is not None and self._wants_message:
             self.ask_for_message()
         return self._is_websocket or self._is_asking or self._is_answering
 
     def pause_writing(self) -> None:
-        """Tell who writes that the kernel has not taken all."""
+        """Tell the writer that the kernel has not taken all."""
         if listener := self.writer or self._library:
             listener.pause_writing()
 
     def resume_writing(self) -> None:
-        """Tell who writes that it has."""
+        """Tell the writer that the kernel has taken all."""
         if listener := self.writer or self._library:
             listener.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell all; the descriptor is closed next."""
+        """Tell the writer and the library; the descriptor is closed next."""
         self.is_lost = self._has_ended = True
         if self._timer:
             self._timer.cancel()
@@ -160,20 +160,20 @@ class Doorkeeper(asyncio.BufferedProtocol):
         if self._library:
             self._library.connection_lost(exc)
         self._end_messages()
-        # They hold it in turn: who comes and goes by the thousand would lie about until the garbage is collected.
+        # Reference cycles: thousands of ended connections would stay in memory until the garbage is collected.
         self.writer = self._library = self._reader = self._timer = None
-        if hasattr(self._transport, "_read_ready_cb"):  # asyncio's holds itself by how it reads, which it does no more
+        if hasattr(self._transport, "_read_ready_cb"):  # by this method asyncio's transport refers to itself
             self._transport._read_ready_cb = None  # noqa: SLF001 # nothing else says so; uvloop's has none
 
     def abort(self) -> None:
         """End the connection at once."""
-        if not self.is_lost:  # asyncio's transports fail when they are told so then
+        if not self.is_lost:  # else asyncio's transports raise
             self._transport.abort()
 
     # Requests
 
     def answered(self) -> None:
-        """Take note that the answer to a request is written; the next one has its turn."""
+        """Note that the answer to a request is written; go on with the next one."""
         self._is_answering = False
         if self._door and not self.is_lost:
             self._door.answered()
@@ -214,19 +214,19 @@ class Doorkeeper(asyncio.BufferedProtocol):
 
     def _throw_away(self) -> None:
         """
-        Let a peer that was turned away go on, slowly: it reads no answer before it has sent what it wants to.
+        Drop, slowly, what a peer that was turned away still sends: it may read the answer only after that.
 
-        Were it held back for good, nobody would hear that it has hung up, and all that it has here would stay for
-        ``close_limit_s``: of one who comes back as soon as it was turned away, that is fifty connections and more.
+        If we stopped reading for good, we would not notice that it hung up, and the connection would stay for
+        ``close_limit_s``: a peer that connects again each time would have fifty of them and more.
         """
         self._pause()
         asyncio.get_running_loop().call_later(STEP_S, self._resume)
 
     def _give_up(self) -> None:
-        """Hang up on a peer that has not said in time what it wants, though we have looked."""
+        """Close the connection of a peer that sent no request in time; a little later if we were held up."""
         if self._door and not self._is_answering:
             if self._host.core.stalls.is_recent(self._host.clock.now_us()):
-                self._set_timer(SPARED_S, self._hang_up)  # what it said may lie unread
+                self._set_timer(SPARED_S, self._hang_up)  # its request may lie unread
             else:
                 self._hang_up()
 
@@ -242,7 +242,7 @@ class Doorkeeper(asyncio.BufferedProtocol):
     # Messages
 
     def open_websocket(self, reader: "WebSocketDataQueue", max_message_bytes: int, *, deflate: bool) -> None:
-        """Go over to frames: what comes from here on is given out when :meth:`ask_for_message` asks for it."""
+        """Read frames from now on, of which each message is given out when :meth:`ask_for_message` asks for it."""
         assert self._door  # noqa: S101 # it is opened once
         self._is_answering = False
         self._is_new = self._is_websocket = True
@@ -251,15 +251,15 @@ class Doorkeeper(asyncio.BufferedProtocol):
         self._frames.feed(self._door.rest())
         self._door = None
         if self._timer:
-            self._timer.cancel()  # from here on the session keeps the time
+            self._timer.cancel()  # from here on the session has the timeouts
             self._timer = None
         self._resume()
 
     def ask_for_message(self) -> None:
         """
-        Have the library given the next message, when it is here and there is time for it.
+        Have the library get the next message, when it is here and there is a turn for it.
 
-        A frame that breaks the protocol gives it an error, and the end of the stream its end.
+        A frame that breaks the protocol makes it an error, and the end of the stream the end of the messages.
         """
         self._wants_message = True
         if self._frames is None or self.is_lost:
@@ -277,7 +277,7 @@ class Doorkeeper(asyncio.BufferedProtocol):
             self._host.turns.call(self._give_message, is_new=self._is_new)
 
     def _give_message(self) -> None:
-        """Give the library the next message, if it is here as a whole."""
+        """Give the library the next message, if it is complete."""
         self._is_asking = False
         if self._frames is None or self._library is None or self._reader is None:  # it was lost meanwhile
             return
@@ -294,7 +294,7 @@ class Doorkeeper(asyncio.BufferedProtocol):
             self._host.turns.spend(HANDLE_US + len(frames) // BYTES_A_US)
         elif self._frames.needs_bytes:
             self.ask_for_message()
-        else:  # there are fragments without end, perhaps
+        else:  # perhaps there are endless fragments
             asyncio.get_running_loop().call_soon(self._ask_for_turn)
 
     def _end_messages(self) -> None:
@@ -303,11 +303,11 @@ class Doorkeeper(asyncio.BufferedProtocol):
 
     @property
     def has_ended(self) -> bool:
-        """Whether the peer has hung up, though messages of it may be left to give out."""
+        """Whether the peer has hung up; messages of it may be left to give out."""
         return self._has_ended or self._transport.is_closing()
 
     def see_off(self) -> None:
-        """Say that no more will be said, and throw away what comes: the peer is to read what it was told."""
+        """End our side of the stream and drop what comes, so that the peer can read what was sent."""
         self._stop_reading()
         with suppress(OSError):  # the peer may have hung up already
             if not self._transport.is_closing():
@@ -321,7 +321,7 @@ class Doorkeeper(asyncio.BufferedProtocol):
 
     def _pause(self) -> None:
         self._is_paused = True
-        self._transport.pause_reading()  # again, as the library may have let it go on
+        self._transport.pause_reading()  # also when paused before, as the library may have resumed it
 
     def _resume(self) -> None:
         if self._is_paused:
@@ -334,7 +334,7 @@ class GameWebSocket(web.WebSocketResponse):
     """
     One WebSocket, read and written by one :class:`~backends.asyncio_server.connection.Connection`.
 
-    ``waits_for_peer``: a send waits while the peer does not read, as the library does by default.
+    ``waits_for_peer``: a send waits while the peer does not read, which is the library's default.
     """
 
     def __init__(self, max_message_bytes: int, *, compress: bool, waits_for_peer: bool) -> None:
@@ -366,7 +366,7 @@ class GameWebSocket(web.WebSocketResponse):
 
     async def receive_message(self) -> Message:
         """
-        Return the next message, when there is time for it.
+        Wait for the next message, and for a turn to handle it.
 
         Raises:
             ProtocolError: the peer broke the protocol; nothing more can be read.
@@ -384,19 +384,19 @@ class GameWebSocket(web.WebSocketResponse):
             case WSMsgType.ERROR if code := getattr(message.data, "code", None):
                 raise ProtocolError(int(code))
             case WSMsgType.ERROR if isinstance(message.data, zlib.error):
-                raise ProtocolError(CloseCode.INVALID_TEXT)  # compressed, and it does not come apart
+                raise ProtocolError(CloseCode.INVALID_TEXT)  # it can't be decompressed
         raise ConnectionEndedError
 
     async def close(self, *, code: int = 0, message: bytes = b"", drain: bool = True) -> bool:  # noqa: ARG002 # the library's signature
-        """Do nothing: the library calls this where the session has its own close frame to send, or none."""
+        """Do nothing: the library calls this, but close frames are the session's to send."""
         return False
 
     def has_ended(self) -> bool:
-        """Whether the peer has hung up, though messages of it may be left to receive."""
+        """Whether the peer has hung up; messages of it may be left to receive."""
         return self.door.has_ended
 
     async def linger(self, limit_s: float) -> None:
-        """Let a peer that can't be read any more take our close frame: wait until it hangs up, at most ``limit_s``."""
+        """Give a peer that is not read any more time to take the close frame: until it hangs up, or ``limit_s``."""
         self.door.see_off()
         for _ in range(int(limit_s / STEP_S)):
             if self.has_ended():
@@ -405,9 +405,9 @@ class GameWebSocket(web.WebSocketResponse):
         self.abort()
 
     def abort(self) -> None:
-        """End the connection at once, with a reset: a close would send what the kernel holds, a torn frame perhaps."""
-        if not self.door.is_lost:  # or the descriptor may be a stranger's
-            with suppress(OSError):  # the peer was quicker
+        """End the connection at once, with a reset: a close would send what the kernel holds, perhaps half a frame."""
+        if not self.door.is_lost:  # else the descriptor may belong to another connection
+            with suppress(OSError):  # the peer was faster
                 self.transport.get_extra_info("socket").setsockopt(
                     socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
                 )
@@ -415,7 +415,7 @@ class GameWebSocket(web.WebSocketResponse):
 
 
 def doorkeeper(transport: asyncio.BaseTransport) -> Doorkeeper:
-    """Return who stands behind a transport of this server's."""
+    """Return the doorkeeper of a transport of this server."""
     protocol = cast("asyncio.Transport", transport).get_protocol()
     assert isinstance(protocol, Doorkeeper)  # noqa: S101 # each of ours has one
     return protocol

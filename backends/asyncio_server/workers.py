@@ -1,4 +1,4 @@
-"""One child process of the ``process`` loops, and the socket to it. Knows nothing of games and rooms."""
+"""Starts, asks, watches and ends one child process of the ``process`` loops, over a socket."""
 
 import asyncio
 import logging
@@ -17,9 +17,9 @@ logger = logging.getLogger("tickbench")
 
 class Worker(asyncio.Protocol):
     """
-    One child. Every request is answered once, in order, unless it dies: then ``mourners`` are called.
+    One child. Every request is answered once, in order, unless the child dies: then the ``mourners`` are called.
 
-    It yields to others by ``nice``; if it owes an answer for ``limit_s`` seconds it is killed.
+    ``nice`` is added to its nice value; if an answer is due for ``limit_s`` seconds it is killed.
     """
 
     def __init__(self, nice: int, limit_s: float) -> None:
@@ -28,7 +28,7 @@ class Worker(asyncio.Protocol):
         self._limit_s = limit_s
         self._exchange = Exchange()
         self._is_silent = False
-        self._why: str | None = None  # it was given up
+        self._why: str | None = None  # why it was killed
         self._transport: asyncio.Transport | None = None
         self._unsent = bytearray()  # asked before the socket had its transport
         ours, theirs = socket.socketpair()
@@ -47,11 +47,11 @@ class Worker(asyncio.Protocol):
 
     @property
     def is_gone(self) -> bool:
-        """Whether nothing is left of it to wait for."""
+        """Whether it has ended, and nothing of it is left to wait for."""
         return self._telling is not None and self._telling.done()
 
     def ask(self, request: Request, callback: Callable[[Answer], None]) -> None:
-        """Ask for something; ``callback`` gets the answer, if there is one."""
+        """Send a request; ``callback`` gets the answer, if one comes."""
         if self.is_over:
             return
         data = self._exchange.ask(request, callback, time.monotonic())
@@ -63,9 +63,9 @@ class Worker(asyncio.Protocol):
         self._transport.write(data)
 
     def watch(self) -> None:
-        """Look whether it still answers."""
+        """Check whether it still answers; if not, kill it."""
         was_silent, self._is_silent = self._is_silent, self._exchange.is_silent(time.monotonic(), self._limit_s)
-        # At two looks: what it has answered may lie unread for as long as we have been kept from running ourselves.
+        # Twice in a row: its answer may lie unread if we have been kept from running ourselves.
         if was_silent and self._is_silent and not self.is_over:
             self._give_up(f"has not answered for {self._limit_s:g} s")
 
@@ -90,7 +90,7 @@ class Worker(asyncio.Protocol):
         self._exchange.take(data, time.monotonic())
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 # it does not say why
-        """Take note that the child has died, unless it was told to end."""
+        """Tell the mourners that the child has died, unless it was told to end."""
         self._exchange.end()
         if not self.is_over:
             self.is_over = True
@@ -105,7 +105,7 @@ class Worker(asyncio.Protocol):
         self._process.kill()
 
     async def _tell(self) -> None:
-        """Say why it has died."""
+        """Log why it has died."""
         status = await self._wait()
         logger.error("worker process %d %s: its rooms end", self.pid, self._why or how_it_ended(status))
 

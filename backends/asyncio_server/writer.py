@@ -1,5 +1,5 @@
 """
-The one writer of a socket: whatever goes to a peer goes through it, in order. Knows nothing of what is said, or why.
+Writes to one connection's socket: everything for its peer goes through one writer, in order.
 
 :class:`WaitingWriter` is the tutorials' way: it waits for its peer. The other two never do: while the kernel has not
 taken all, messages wait in the outbox and ``connection.fd``, by which a fan-out knows who takes a frame, is -1.
@@ -22,13 +22,13 @@ from .connection import Connection
 from .host import Writer
 
 STEP_S = 0.02
-"""How often a closing connection is looked at."""
+"""How often a closing connection is checked."""
 
 NO_POLICY = "a writer that waits skips nobody"
 
 
 class WaitingWriter:
-    """Writes with the library's own send, each waited for, its defaults untouched."""
+    """Writes with the library's own send and its defaults, and waits for each."""
 
     def __init__(self, connection: Connection) -> None:
         self.outbox = Outbox()  # always empty
@@ -39,7 +39,7 @@ class WaitingWriter:
         self._has_closed = False
 
     async def send(self, outgoing: Outgoing) -> None:
-        """Hand a message to the kernel; wait until it has taken it, but not for ever."""
+        """Hand a message to the kernel; wait until it has taken it, or abort the connection."""
         connection = self._connection
         assert self._lock  # noqa: S101 # it waits
         try:
@@ -58,7 +58,7 @@ class WaitingWriter:
                 await self._send_text(text)
 
     async def send_tick(self, frame: TickFrame) -> None:
-        """Send a tick's frame as this writer does."""
+        """Send a tick's frame as text."""
         await self.send_text(frame.text)
 
     def is_drained(self) -> bool:
@@ -66,15 +66,15 @@ class WaitingWriter:
         return not self.unsent_bytes()
 
     def unsent_bytes(self) -> int:
-        """Return how much the kernel has not taken yet."""
+        """Return how many bytes the kernel has not taken yet."""
         return self._transport.get_write_buffer_size()
 
     def keep(self, rest: bytes) -> None:  # noqa: ARG002 # there is no rest
-        """There is never a rest."""
+        """Raise: there is never a rest."""
         raise InvariantError(NO_POLICY)
 
     def cut_off(self, last: list[Outgoing]) -> None:  # noqa: ARG002 # nobody is cut off
-        """Nobody is too slow."""
+        """Raise: nobody is too slow."""
         raise InvariantError(NO_POLICY)
 
     async def finish(self, limit_s: float) -> None:
@@ -89,7 +89,7 @@ class WaitingWriter:
 
     @property
     def _connection(self) -> Connection:
-        """Whose it is; held weakly, or both would be left to the garbage collector when the connection has ended."""
+        """The writer's connection; held weakly, as a reference cycle would leave both to the garbage collector."""
         connection = self._weak_connection()
         if connection is None:
             raise ReferenceError("the connection has ended")
@@ -107,10 +107,10 @@ class WaitingWriter:
 
 class LibraryWriter(WaitingWriter):
     """
-    Writes with the library's own send, to a transport that has handed over all before.
+    Writes with the library's own send, but only when the transport has handed all before to the kernel.
 
-    The doorkeeper tells it instead of the library when the kernel has taken all, and that the connection is lost before
-    its descriptor is closed.
+    The doorkeeper tells it, instead of the library, when the kernel has taken all, and when the connection is lost,
+    before the descriptor is closed.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -126,22 +126,22 @@ class LibraryWriter(WaitingWriter):
     # What the transport tells
 
     def pause_writing(self) -> None:
-        """Take note that the kernel has not taken all."""
-        # The library isn't told: once in a GiB it would let a send wait.
+        """Note that the kernel has not taken all."""
+        # The library isn't told: once in a GiB it would have a send wait.
         self._is_free = False
         self._connection.offer(-1)
 
     def resume_writing(self) -> None:
-        """Take note that it has; go on with what waits."""
+        """Note that the kernel has taken all; go on with what waits."""
         self._is_free = True
         if self.outbox:
-            # Not now: who aborts a transport from in here has it report its loss twice.
+            # Not now: a transport that is aborted from in here reports its loss twice.
             asyncio.get_running_loop().call_soon(self._go_on_if_open)
         else:
             self._update()
 
     def connection_lost(self) -> None:
-        """Write no more: the descriptor is closed next, and may be a stranger's then."""
+        """Write no more: the descriptor is closed next, and may then belong to another connection."""
         self._is_free = False
         self._connection.offer(-1)
         self.outbox.clear()
@@ -160,7 +160,7 @@ class LibraryWriter(WaitingWriter):
         await self._send_waiting(self._connection)
 
     async def send_text(self, text: str) -> None:
-        """Hand a tick's frame over; only while ``connection.fd`` says so, and so it never waits."""
+        """Hand a tick's frame over; only while ``connection.fd`` is not -1, so it never waits."""
         await self._send_text(text)
 
     def keep(self, rest: bytes) -> None:
@@ -172,7 +172,7 @@ class LibraryWriter(WaitingWriter):
         return self._is_free and not self.outbox
 
     def cut_off(self, last: list[Outgoing]) -> None:
-        """Hand over the rest of what is on its way and ``last``, the close frame, and hang up; nothing more."""
+        """Drop what waits, hand over the rest of the current frame and ``last``, the close frame, and hang up."""
         self._connection.offer(-1)
         self.outbox.clear()
         if self._connection.ws.door.is_lost:
@@ -221,7 +221,7 @@ class LibraryWriter(WaitingWriter):
 
 
 class FrameWriter(LibraryWriter):
-    """Writes frames that are built already: to the descriptor at once, and what it does not take by the transport."""
+    """Writes frames that are already built: to the descriptor at once, and what that does not take by the transport."""
 
     async def send(self, outgoing: Outgoing) -> None:
         """
@@ -262,5 +262,5 @@ WRITERS: dict[str, type[WaitingWriter]] = {"naive": WaitingWriter, "library": Li
 
 
 def new_writer(connection: Connection) -> Writer:
-    """Return the writer of a connection: as the server is set, but one that waits where its WebSocket does."""
+    """Return a connection's writer: that of ``--fanout``, but one that waits if the connection's WebSocket does."""
     return WRITERS["naive" if connection.ws.waits_for_peer else connection.host.config.fanout](connection)

@@ -1,4 +1,4 @@
-"""The HTTP side: which path answers what. Knows nothing of what goes on in a connection."""
+"""The HTTP routes: the page, the figures, and the WebSocket upgrade."""
 
 from collections.abc import Callable
 
@@ -41,7 +41,7 @@ def page_file(file: WebFile) -> Callable[[], Response]:
 
 
 def healthz() -> Response:
-    """Say whether newcomers are taken."""
+    """Answer whether the server takes newcomers: 200, or 503 while it stops."""
     if this_host().core.lobby.open:
         return Response("ok\n", content_type="text/plain; charset=utf-8")
     return Response("stopping\n", status=503, content_type="text/plain; charset=utf-8")
@@ -55,7 +55,7 @@ def stats() -> Response:
 
 
 def metrics() -> Response:
-    """Send all figures as Prometheus reads them."""
+    """Send all figures in Prometheus' format."""
     host = this_host()
     body = host.core.reporter.page("/metrics", host.clock)
     return Response(body, content_type=CONTENT_TYPE)

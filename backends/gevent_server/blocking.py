@@ -1,4 +1,4 @@
-"""Names on stderr who blocks the event loop: ``--debug-blocking``. Knows nothing of what the loop runs."""
+"""Logs the stack of what blocks the event loop, with ``--debug-blocking``."""
 
 from gevent import config, events, get_hub
 
@@ -7,13 +7,13 @@ from shared.server.config import BLOCKING_LIMIT_S
 
 class BlockingWatch:
     """
-    gevent's own thread that looks, between :meth:`open` and :meth:`close`, where a greenlet that does not switch is.
+    gevent's own thread that, between :meth:`open` and :meth:`close`, logs the stack of a greenlet that does not switch.
 
-    It says so for as long as that lasts: never within ``BLOCKING_LIMIT_S``, and surely after twice that. Two things it
-    does not see: what runs in the hub itself, the callbacks of watchers, which it takes for waiting; and one C function
-    that holds the interpreter all the time, since it counts switches and does not get to count meanwhile.
+    It does so as long as that lasts: never within ``BLOCKING_LIMIT_S``, and surely after twice that. Two things it does
+    not notice: what runs in the hub itself, the callbacks of watchers, which it takes for waiting; and C code that
+    holds the GIL all the time, since it counts switches and can't count meanwhile.
 
-    It is not quick: before we cut its report down, it has written down all greenlets (40 ms for 600 of them).
+    It is slow: before we shorten its report, it has formatted the stacks of all greenlets (40 ms for 600 of them).
     """
 
     def open(self) -> None:
@@ -30,6 +30,6 @@ class BlockingWatch:
 
 
 def _shorten(event: object) -> None:
-    """Leave the greenlet and its stack in a report, and all other threads and greenlets out: gevent lets us edit it."""
+    """Remove all but the blocking greenlet and its stack from a report, which gevent lets us edit."""
     if isinstance(event, events.EventLoopBlocked) and isinstance(event.info, list) and "Info:" in event.info:
         del event.info[event.info.index("Info:") :]

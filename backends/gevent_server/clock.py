@@ -1,4 +1,4 @@
-"""The server's clock, and waiting for a due time on the event loop: what ``--clock`` names. Knows nothing of ticks."""
+"""The server's clock, and the ways of ``--clock`` to wait on the event loop for a due time."""
 
 import os
 import time
@@ -16,20 +16,20 @@ class Clock:
     Microseconds since the Unix epoch, from the monotonic clock plus an offset that is taken once.
 
     ``timerfd``: one timer of the kernel's wakes all who wait, between :meth:`open` and :meth:`close`. ``loop``: the
-    event loop's own timers do, which round to its own measure.
+    event loop's own timers do, with the resolution that they have.
     """
 
     def __init__(self, kind: str) -> None:
         self._offset_ns = time.time_ns() - time.monotonic_ns()
         self._kind = kind
         self._timer = -1
-        self._lead_us = 0  # of the time at which the timer is set to expire
+        self._lead_us = 0  # how much earlier than the due time the timer is set to expire
         self._watcher: Any = None
         self._wakeups: Wakeups[Event] = Wakeups()
 
     @property
     def offset_us(self) -> int:
-        """This clock minus the monotonic one."""
+        """This clock minus the monotonic one, in us."""
         return self._offset_ns // 1000
 
     def now_us(self) -> int:
@@ -48,7 +48,7 @@ class Clock:
             self._watcher.start(self._on_expired)
 
     def close(self) -> None:
-        """Let go of the timer; who still waits waits for ever."""
+        """Close the timer; whoever still waits is not woken any more."""
         if self._timer >= 0:
             self._watcher.stop()
             self._watcher.close()
@@ -57,9 +57,9 @@ class Clock:
 
     def sleep_until(self, due_us: int) -> None:
         """
-        Wait until ``due_us`` is over, though we may be woken early: 0 us late is early to a histogram.
+        Wait until ``due_us`` is over, though the timer may wake us early: 0 us late is early to a histogram.
 
-        Whoever is late already gives others a turn, or a loop that always is would keep everybody from running.
+        A caller that is late already gives others a turn, or a loop that is always late would let nothing else run.
         """
         if due_us < self.now_us():
             give_turn()

@@ -1,4 +1,4 @@
-"""Handing one tick's frame to every connection of a room: the ways that ``--fanout`` names. Knows nothing of rooms."""
+"""The ways of ``--fanout`` to send one tick's frame to every connection of a room."""
 
 import os
 from typing import Protocol
@@ -14,7 +14,7 @@ SLICE = 256
 
 
 class Fanout(Protocol):
-    """A way to send."""
+    """A way to send a tick's frame."""
 
     def send(self, audience: Audience[Connection], text: bytes) -> list[Connection]:
         """Send a frame with ``text`` to each; return those who did not take it."""
@@ -33,7 +33,7 @@ class NaiveFanout:
 
 
 class LibraryFanout:
-    """The library's own send, only where the last frame has been handed to the kernel: the tick waits for nobody."""
+    """The library's own send, to those whose last frame the kernel has taken: the tick waits for nobody."""
 
     def send(self, audience: Audience[Connection], text: bytes) -> list[Connection]:
         """Send to those who take it, in slices."""
@@ -47,17 +47,17 @@ class LibraryFanout:
                 if connection.fd < 0:
                     skipped.append(connection)
                 else:
-                    connection.writer.send_text(decoded)  # never waits: its writer does
+                    connection.writer.send_text(decoded)  # never waits: the writer's greenlet does
                     last = connection
-        # Writers have their turns in the order in which they were woken, but no more of them at once than 5 ms' worth;
-        # the next tick of a busy server would find the others with their frame still in hand.
+        # Writers run in the order in which they were woken, but at most for 5 ms at a time; the next tick of a busy
+        # server would find the others with this frame still to be sent.
         while last and last.session.is_open and last.writer.awaits_turn():
             give_turn()
         return skipped
 
 
 class FrameOnceFanout:
-    """The frame is built once; the same bytes are written to each descriptor, which never waits."""
+    """The frame is built once; the same bytes are written to each descriptor, without waiting."""
 
     def send(self, audience: Audience[Connection], text: bytes) -> list[Connection]:
         """Send to those who take it, in slices."""

@@ -1,4 +1,4 @@
-"""The life of a server: start, serve, stop. Owns every connection, every loop and the listening socket."""
+"""Starts, runs and stops a server, which owns every connection, every room's loop and the listening socket."""
 
 import errno
 import logging
@@ -41,21 +41,21 @@ from .writer import new_writer
 logger = logging.getLogger("tickbench")
 
 EVENT_LOOPS = {"libev": "libev-cext", "libuv": "libuv-cffi"}
-"""What ``--loop`` names, as gevent calls it."""
+"""For each ``--loop`` gevent's name of it."""
 
 NOT_HERE = frozenset((errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT))
-"""An address of another machine, or of a family that this one does without: a name may have others."""
+"""This machine does not have the address, or its family; the name may have other addresses."""
 
 HOUSEKEEPING_S = 0.1
 STEP_S = 0.02
-"""How often connections that are to end are looked at."""
+"""How often a stopping server checks which connections have ended."""
 
 GONE_LIMIT_S = 1.5
-"""For those who were told to go, or aborted, to be gone: of 8,000 it takes half of it."""
+"""For connections that were closed or aborted to give their seats back: 8,000 take half of it."""
 
 
 class Server:
-    """Everything that one server process holds."""
+    """One server process, with everything in it."""
 
     def __init__(self, config: ServerConfig) -> None:
         self.config = config
@@ -91,7 +91,7 @@ class Server:
         return self.loops[name]
 
     def find_loop(self, room_name: str | None, session: Session) -> RoomLoop | None:
-        """Return the loop of the room that a connection is for; send it away where that can't be opened."""
+        """Return the loop of a connection's room, None without one; close the session where it can't be opened."""
         if room_name is None:
             return None
         try:
@@ -102,7 +102,7 @@ class Server:
             return None
 
     def room_crashed(self, loop: RoomLoop, error: BaseException | None) -> None:
-        """End the room of a loop that raised, and nothing else; say why, once (None: that is said already)."""
+        """End the room of a loop that raised, and nothing else; log the error (None: that is logged already)."""
         if error:
             logger.error("room %s crashed", loop.ticker.room.name, exc_info=error)
         self.core.counters.crashed_rooms += 1
@@ -148,7 +148,7 @@ class Server:
             self.core.scores.close()
 
     def _stop(self) -> None:
-        """Send everybody away, see them gone, then end what runs."""
+        """Close all connections, wait until they have ended, then end everything that runs."""
         self._close(list(self.core.roster.connections.values()), CloseCode.GOING_AWAY, STOPPING)
         self._see_gone()
         gevent.joinall([gevent.spawn(loop.stop) for loop in self.loops.values()])
@@ -169,7 +169,7 @@ class Server:
                 self.log.say("a fault while keeping house", exc_info=error)
 
     def _look_around(self, now_us: int) -> None:
-        """Wake connections that something is due for; end slow consumers and rooms that are not kept."""
+        """Wake connections for which something is due; end slow consumers; close empty rooms; tidy up."""
         self.core.stalls.note_turn(now_us)
         for connection in self.core.roster.pop_due(now_us):
             self.own(connection.wake, now_us)
@@ -186,7 +186,7 @@ class Server:
             self.own(loop.stop)
 
     def own(self, act: Callable[..., object], *arguments: Any) -> None:
-        """Run a greenlet of the server's until it ends, or the server does."""
+        """Run a background greenlet until it ends, or the server does."""
         greenlet = gevent.spawn(act, *arguments)
         self._greenlets.add(greenlet)
         greenlet.link(self._greenlets.discard)
@@ -200,7 +200,7 @@ class Server:
             self.core.forget_room(room)
 
     def _close(self, connections: Iterable[Connection], code: int, reason: str) -> None:
-        """Close connections from our side; wait until they have ended, then abort who is left."""
+        """Close connections from our side; wait until they have ended, then abort those that have not."""
         closing = set(connections)
         for connection in closing:
             connection.session.close(code, reason, self.clock.now_us())
@@ -217,7 +217,7 @@ class Server:
         gevent.killall(flushes)
 
     def _see_gone(self) -> None:
-        """Wait until whoever had a seat has given it back, which takes each a turn of the event loop."""
+        """Wait until all seats have been given back, which takes a turn of the event loop for each."""
         for _ in range(int(GONE_LIMIT_S / STEP_S)):
             if not self.core.lobby.connections:
                 break
@@ -226,10 +226,10 @@ class Server:
 
 def listen(host: str, port: int, backlog: int) -> socket.socket:
     """
-    Open the listening socket, at the first of the host's addresses that this machine has; at ``::`` for IPv4 too.
+    Open the listening socket, at the first of the host's addresses that this machine has; ``::`` is for IPv4, too.
 
     Raises:
-        OSError: there is no such address, or it is taken.
+        OSError: this machine has none of the addresses, or the port is taken.
 
     """
     why = OSError(f"{host} has no address")
@@ -245,16 +245,16 @@ def listen(host: str, port: int, backlog: int) -> socket.socket:
 
 
 def stop_signals() -> list[int]:
-    """Return those that a server ends at; a hang-up that nohup has us ignore stays ignored."""
+    """Return the signals that stop a server; SIGHUP is not among them where nohup has us ignore it."""
     is_kept = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     return [signal.SIGTERM, signal.SIGINT] if is_kept else [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
 
 
 def choose_event_loop(name: str) -> None:
-    """Have the hub make this loop, once it is made itself."""
-    warnings.filterwarnings("ignore", "libuv only supports millisecond timer resolution")  # it waits a little longer
+    """Set the event loop that the hub makes when it is created."""
+    warnings.filterwarnings("ignore", "libuv only supports millisecond timer resolution")  # so it waits a little longer
     with needed_by(f"--loop {name}", "server"):
-        gevent.config.loop = EVENT_LOOPS[name]  # which imports it
+        gevent.config.loop = EVENT_LOOPS[name]  # this imports it
 
 
 def serve(config: ServerConfig) -> int:

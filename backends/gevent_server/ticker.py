@@ -1,4 +1,4 @@
-"""One room's ticks, measured: wait for the due time, step, fan out. Knows nothing of how a loop is started or ended."""
+"""Runs and measures one room's ticks: wait for the due time, step, fan out. The loop designs start and end them."""
 
 from shared.loops.schedule import DueTick, TickSchedule
 from shared.rooms.audience import Audience
@@ -32,7 +32,7 @@ class Ticker:
         return self.schedule.begin(clock.now_us())
 
     def tick(self, due: DueTick, game: Game) -> None:
-        """Apply one step of a game that is here, and tell everybody."""
+        """Apply one step of a game that runs on the event loop, and send the frame."""
         if self.is_waited_for():  # the field after the last step is what they are told, so before the next
             self.catch_up(game.look())
         step = game.step(self.room.take_inputs())
@@ -43,7 +43,7 @@ class Ticker:
         return any(member.is_ready for member in self.room.behind())
 
     def catch_up(self, field: bytes) -> None:
-        """Tell them what they have missed; ``field`` is that after the last step."""
+        """Send those who can take it what they have missed; ``field`` is the encoded field after the last step."""
         for number, member in enumerate(self.room.behind(), 1):
             if member.is_ready:
                 member.catch_up(field)
@@ -51,7 +51,7 @@ class Ticker:
                 give_turn()
 
     def fan_out(self, due: DueTick, told: list[Connection]) -> None:
-        """Send what the last step did; ``told`` have something of their own to be told before."""
+        """Send what the last step did; before that, send ``told`` the messages that their sessions have for them."""
         host, room = self._host, self.room
         self.audience.seat(room.recipients())  # those who come from here on are told of this step as they enter
         for member in told:

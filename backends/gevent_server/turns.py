@@ -1,8 +1,4 @@
-"""
-Turns of the event loop: what peers make us do is done for a bounded time in each, so that no tick waits for long.
-
-Knows nothing of peers and messages.
-"""
+"""Bounds the time that peers get in each turn of the event loop, so that no tick waits for long."""
 
 from typing import Any
 
@@ -18,19 +14,19 @@ from .clock import Clock
 
 class Turns:
     """
-    Lets greenlets go on for one turn of the event loop, about as long as its ``TURN_US`` says, and has others wait.
+    Lets greenlets go on for about ``TURN_US`` in each turn of the event loop, and has the others wait for the next.
 
-    Between :meth:`open` and :meth:`close` it notices each time that the hub has looked at its sockets: no
-    ``gevent.sleep(0)`` makes it do that, which runs whatever is ready again and again.
+    Between :meth:`open` and :meth:`close` it notices each time that the hub has looked at its sockets.
+    ``gevent.sleep(0)`` does not make the hub do that: it runs whatever is ready, again and again.
     """
 
     def __init__(self, clock: Clock, stalls: Stalls) -> None:
         self._clock = clock
         self._stalls = stalls
         self._turn = Turn()
-        self._waiting: Line[Any] = Line()  # a waiter whose greenlet was killed is there yet, and wakes nobody
-        self._looked: Any = None  # watches for the hub to have looked
-        self._haste: Any = None  # has it look at once, and not wait for something to happen
+        self._waiting: Line[Any] = Line()  # a waiter whose greenlet was killed stays in it, and wakes nobody
+        self._looked: Any = None  # a watcher that is called when the hub has looked at its sockets
+        self._haste: Any = None  # a watcher that has the hub look at once, without waiting for an event
 
     def open(self) -> None:
         """Begin to notice turns."""
@@ -40,22 +36,22 @@ class Turns:
         self._looked.start(self._begin)
 
     def close(self) -> None:
-        """Notice no more of them; who still waits waits for ever."""
+        """Stop noticing turns; whoever still waits is not woken any more."""
         for watcher in (self._looked, self._haste):
             watcher.stop()
             watcher.close()
 
     def take(self, *, is_new: bool = False) -> None:
         """
-        Wait until there is time for something that a peer makes us do; mostly there is, and nobody waits.
+        Wait until there is time for something that a peer makes us do; mostly there is, and this returns at once.
 
-        ``is_new``: it is the first that this peer does.
+        ``is_new``: it is the first thing that this peer does.
         """
         if self._waiting or self._turn.is_over(self._clock.now_us()):
             self._wait(is_new=is_new)
 
     def spend(self, cost_us: int) -> None:
-        """Take off this turn's time what will be done later on without asking."""
+        """Subtract from this turn's time what will be done later without asking."""
         self._turn.spend(cost_us)
 
     # Private methods
@@ -80,4 +76,4 @@ class Turns:
 
 
 def _do_nothing() -> None:
-    """Be called by a watcher that is there for what else it does."""
+    """Be the callback of a watcher that needs none."""

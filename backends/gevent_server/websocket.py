@@ -1,17 +1,17 @@
 """
-gevent-websocket's WebSocket with what it lacks for a public server. Knows nothing of the game.
+pywsgi's HTTP and gevent-websocket's WebSocket, with what they lack for a public server.
 
-Mended here, each a fault of gevent-websocket 0.10.1:
+Mended here, the faults of gevent-websocket 0.10.1 and, at the end, of pywsgi:
 
 - ``close(code, reason)`` never sends the code; ``__del__`` calls it. The session sends its own close frame instead.
 - No bound on messages or fragments, unmasked frames are taken, pongs are dropped, unmasking and UTF-8 checks are loops
   over bytes: frames are read by :mod:`shared.wire.parser`.
 - Reads have no time-out, and end, close and error look alike: :meth:`GameWebSocket.receive_message` tells them apart.
-- Two greenlets that send at once raise ``ConcurrentObjectUseError``: where there are two, their sends take turns.
+- Two greenlets that send at once raise ``ConcurrentObjectUseError``: where there are two, a lock is around their sends.
 - A refusal of the handshake crashes on Python 3 (its body is a str), a bad key is a 500, and 101 is sent before the
   route is known: :class:`GameHandler` refuses before the upgrade.
-- pywsgi gives half a handshake all the time in the world, reads bodies without end, takes what is no HTTP, and sends an
-  answer in two packets, the second of which waits: :class:`GameHandler` reads for :mod:`shared.server.door` instead.
+- pywsgi has no timeout for requests and no bound on bodies, accepts malformed HTTP, and sends an answer in two packets,
+  the second of which is delayed: :class:`GameHandler` reads for :mod:`shared.server.door` instead.
 """
 
 import base64
@@ -62,13 +62,13 @@ GONE = frozenset(
     )
 )
 """
-Why there is no connection though one was announced: what accept(2) says of one that has ended already, or is forbidden.
+The errors of accept(2) for a connection that has ended already, or is forbidden.
 
-EBADF is gevent's word for a new connection whose descriptor libuv has not let go of since it was another's.
+EBADF is gevent's, for a new connection whose descriptor libuv still watches for the connection that had it before.
 """
 
 STEP_S = 0.02
-"""How often a closing connection is looked at."""
+"""How often a closing connection is checked."""
 
 
 class ConnectionEndedError(Exception):
@@ -76,7 +76,7 @@ class ConnectionEndedError(Exception):
 
 
 class GameStream:
-    """As the library's ``Stream``: what a WebSocket reads from and writes to; if ``shared``, its writers take turns."""
+    """Replaces the library's ``Stream``, which a WebSocket reads and writes; ``shared``: writes are under a lock."""
 
     def __init__(self, handler: "GameHandler", *, shared: bool) -> None:
         self.handler = handler
@@ -87,7 +87,7 @@ class GameStream:
         self._has_closed = False
 
     def write(self, data: bytes) -> None:
-        """Write all of it; a method, as one that it held would hold it."""
+        """Write all of ``data``; a method, as a function in an attribute would make a reference cycle."""
         if self._lock:
             with self._lock:
                 if not self._has_closed:  # nothing follows a close frame
@@ -106,7 +106,7 @@ class GameWebSocket(WebSocket):
     """
     One WebSocket, read and written by one :class:`~backends.gevent_server.connection.Connection`.
 
-    ``waits_for_peer``: a send waits while the peer does not read, as the library does by default.
+    ``waits_for_peer``: a send waits while the peer does not read, which is the library's default.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class GameWebSocket(WebSocket):
         self._parser = FrameParser(max_message_bytes)
         self._parser.feed(early_data)
         self._turns = handler.game.turns
-        self._is_new = True  # no message has come
+        self._is_new = True  # no message has come yet
         self._read_bytes = min(max_message_bytes, READ_BYTES)
         self.socket: socket.socket = handler.socket
 
@@ -126,7 +126,7 @@ class GameWebSocket(WebSocket):
 
     def receive_message(self) -> Message:
         """
-        Return the next message, when there is time for it.
+        Wait for the next message, and for a turn to handle it.
 
         Raises:
             ProtocolError: the peer broke the protocol; nothing more can be read.
@@ -157,24 +157,24 @@ class GameWebSocket(WebSocket):
             raise ConnectionResetError from error
 
     def close(self, code: int = 0, message: bytes = b"") -> None:  # noqa: ARG002 # the library's signature
-        """Send nothing: the library calls this where the session has its own close frame to send, or none."""
+        """Send nothing: the library calls this, but close frames are the session's to send."""
         self.closed = True
 
     def linger(self, limit_s: float) -> None:
-        """Let a peer that can't be read any more take our close frame: wait until it hangs up, about ``limit_s``."""
+        """Give a peer that is not read any more time to take the close frame: until it hangs up, or ``limit_s``."""
         del self._parser  # and what it holds
         see_off(self.socket, limit_s)
         self.abort()
 
     def hang_up(self) -> None:
-        """Hang up behind all that the kernel has taken."""
+        """Close the connection after what the kernel has taken."""
         with suppress(OSError):  # it has ended already
             self.socket.shutdown(socket.SHUT_RDWR)
 
     def abort(self) -> None:
-        """End the connection at once: its reader is woken; what the kernel has not sent when it closes is dropped."""
-        # Shutting down both ways would put a FIN behind half a frame, where the peer is to get a reset; but only that
-        # wakes whoever waits in a send.
+        """End the connection at once: its reader is woken; what the kernel has not sent when it is closed is lost."""
+        # To shut down both directions would send a FIN behind half a frame, where the peer is to get a reset; but only
+        # that wakes a greenlet that waits in a send.
         how = socket.SHUT_RDWR if self.waits_for_peer else socket.SHUT_RD
         with suppress(OSError):  # it has ended already
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -191,15 +191,15 @@ class GameWebSocket(WebSocket):
 
 
 class GameWSGIServer(WSGIServer):
-    """pywsgi's server, that knows whose it is."""
+    """pywsgi's server, with the game's server, and with errors of accept(2) handled."""
 
     game: "Host"
 
     max_accept = 1
-    """A turn of the hub. The library's 100 put as many handshakes before the next tick, again and again in a rush."""
+    """Accepts in a turn of the hub. The library's 100 put as many handshakes before the next tick when many connect."""
 
     def do_read(self) -> Any:
-        """Accept a connection; where there is no descriptor for one, have the library try again a little later."""
+        """Accept a connection; if there is no descriptor for it, have the library try again a little later."""
         try:
             return super().do_read()
         except OSError as error:
@@ -208,12 +208,12 @@ class GameWSGIServer(WSGIServer):
             if error.errno not in OUT_OF_THEM:
                 raise
             logger.error("no descriptor", exc_info=error)  # noqa: TRY400 # a filter makes one line of it
-            raise gevent.GreenletExit from None  # which the hub does not print, with a traceback, as any other
+            raise gevent.GreenletExit from None  # any other exception the hub would print, with a traceback
 
     def do_handle(self, sock: socket.socket, address: Any) -> None:
         """Serve a connection in a greenlet of its own, or turn it away."""
         if answer := self.game.core.turn_away(sock.fileno()):
-            with suppress(OSError):  # it has gone by itself
+            with suppress(OSError):  # its peer has gone
                 os.write(sock.fileno(), answer)  # a greenlet may wait in a send, the hub may not
             sock.close()
         else:
@@ -222,19 +222,19 @@ class GameWSGIServer(WSGIServer):
 
 class GameHandler(WebSocketHandler):
     """
-    One HTTP connection: it reads for the door, and has the library answer one request after the other that comes out.
+    One HTTP connection: it reads for the door, and has the library answer the requests that the door lets pass.
 
-    An upgrade it refuses, or makes and lets the application run the WebSocket.
+    It refuses an upgrade, or makes it and has the application run the WebSocket.
     """
 
     server: GameWSGIServer
     _seat: tuple[str | None, str] | None = None  # room and address, once taken
-    _unsent: bytearray | None = None  # of an answer of which the rest is to come at once
+    _unsent: bytearray | None = None  # the head of an answer, until its body is there, too
 
     def __init__(self, sock: socket.socket, address: Any, server: GameWSGIServer) -> None:
-        super().__init__(sock, address, server, rfile=BytesIO())  # it sees only what it is given
+        super().__init__(sock, address, server, rfile=BytesIO())  # it reads only the heads that the door lets pass
         self._door = Door(server.game.core)
-        self._is_new = True  # no request has come
+        self._is_new = True  # no request has come yet
 
     @property
     def game(self) -> Host:
@@ -243,10 +243,10 @@ class GameHandler(WebSocketHandler):
 
     def handle(self) -> None:
         """
-        Serve one connection; that its peer hangs up in the middle of an answer is no error of ours.
+        Serve one connection; a peer that hangs up in the middle of an answer is no error.
 
-        The library's own closes the descriptor before its watchers, and the next connection can be given both: on
-        libuv its accept fails then. Who calls this closes the socket, in the order that is right.
+        The library's own method closes the descriptor before its watchers, and the next connection can get both: on
+        libuv its accept fails then. The caller closes the socket, in the right order.
         """
         with suppress(OSError):
             while self.handle_one_request():
@@ -271,7 +271,7 @@ class GameHandler(WebSocketHandler):
         return True
 
     def run_application(self) -> None:
-        """Answer one request; whatever happened in between, give the seat back."""
+        """Answer one request; whatever happens, give the seat back."""
         try:
             super().run_application()
         finally:
@@ -280,14 +280,14 @@ class GameHandler(WebSocketHandler):
                 self._seat = None
 
     def run_websocket(self) -> None:
-        """Let the application run the WebSocket; the library's list of clients fails when a peer's port is reused."""
+        """Have the application run the WebSocket, without the library's list of clients: it fails for reused ports."""
         try:
             list(self.application(self.environ, lambda *_: None))
         finally:
             del self.environ["wsgi.websocket"], self.websocket
 
     def finalize_headers(self) -> None:
-        """Say that the connection ends with this answer, if it does."""
+        """Add ``Connection: close`` if the connection ends with this answer."""
         super().finalize_headers()
         if self.close_connection and not self.connection_upgraded:
             options = [value for name, value in self.response_headers if name == b"Connection"]
@@ -295,7 +295,7 @@ class GameHandler(WebSocketHandler):
             self.response_headers.append((b"Connection", b", ".join([*options, b"close"])))
 
     def handle_error(self, kind: Any, error: Any, traceback: Any) -> None:
-        """Log what is ours; that an answer is not taken is its peer's fault."""
+        """Log errors, except that a peer did not read its answer in time."""
         if isinstance(error, TimeoutError):
             self.close_connection = True
         else:
@@ -312,7 +312,7 @@ class GameHandler(WebSocketHandler):
         headers = request_headers(self.environ)
         descriptor = self.socket.fileno()
         if refusal := self.game.core.admit(headers, room, address, self.game.clock.now_us(), descriptor):
-            self.close_connection |= "close" in headers.get("connection", "")  # beside an upgrade the library misses it
+            self.close_connection |= "close" in headers.get("connection", "")  # which the library misses in an upgrade
             fields = [*refusal.headers, ("Content-Type", "text/plain; charset=utf-8")]
             self.start_response(f"{refusal.status.value} {refusal.status.phrase}", fields)
             return [f"{refusal.text}\n".encode()]
@@ -339,7 +339,7 @@ class GameHandler(WebSocketHandler):
         return head
 
     def _read(self, deadline_us: int) -> bytes:
-        """Wait for bytes; return none at their end, and where none came in time, as late as we may look."""
+        """Wait for bytes; return b"" at the end of the stream, or if none came in time, though we may look late."""
         for wait_us in (max(0, deadline_us - self.game.clock.now_us()), 0):
             with suppress(TimeoutError):
                 return read_in_turn(self.socket, READ_BYTES, self.game.turns, wait_us / 1_000_000, is_new=self._is_new)
@@ -360,8 +360,8 @@ class GameHandler(WebSocketHandler):
         accept = base64.b64encode(hashlib.sha1((key + self.GUID).encode("latin-1")).digest()).decode()  # noqa: S324 # RFC 6455
         headers = [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept)]
         self.start_response("101 Switching Protocols", headers)
-        self.socket.settimeout(None)  # from here on the session keeps the time
-        del self._door  # of a thousand players, a thousand of them
+        self.socket.settimeout(None)  # from here on the session has the timeouts
+        del self._door  # to save memory: there are thousands of connections
 
     def _send_error_response_if_possible(self, status: int) -> None:
         if self.headers_sent:  # the library asserts that they are not
@@ -371,10 +371,10 @@ class GameHandler(WebSocketHandler):
 
     def _write_with_headers(self, data: bytes) -> None:
         """
-        Send head and body at once, as the library does not.
+        Send head and body at once, unlike the library.
 
-        Nagle's algorithm holds the second of two packets back until the first one is acknowledged, for which a peer
-        takes its time: 40 ms.
+        Nagle's algorithm holds the second of two packets back until the first one is acknowledged, which a peer may
+        delay by 40 ms.
         """
         self._unsent = bytearray()
         super()._write_with_headers(data)
@@ -396,10 +396,9 @@ def request_headers(environ: dict[str, Any]) -> dict[str, str]:
 
 def read_in_turn(sock: Any, size: int, turns: Turns, limit_s: float | None = None, *, is_new: bool) -> bytes:
     """
-    Read up to ``size`` bytes, or none at their end, when there are some and there is time for what is made of them.
+    Read up to ``size`` bytes, b"" at the end of the stream, when there are some and there is a turn to handle them.
 
-    The socket's own ``recv`` reads as soon as they are there: where thousands speak at once that alone keeps ticks
-    waiting.
+    The socket's own ``recv`` reads as soon as they are there: when thousands send at once, that alone delays ticks.
 
     Raises:
         OSError: the connection is lost.
@@ -422,9 +421,9 @@ def read_in_turn(sock: Any, size: int, turns: Turns, limit_s: float | None = Non
 
 def see_off(sock: socket.socket, limit_s: float) -> None:
     """
-    Let a peer read what it was told last: wait until it hangs up, about ``limit_s``, and throw away what it sends.
+    Give a peer time to read what was sent last: until it hangs up, or ``limit_s``; drop what it sends meanwhile.
 
-    Bytes that nobody has read would make a reset of our hanging up, which takes from it what it has not read yet.
+    With unread bytes our close would be a reset, and the peer would lose what it has not read yet.
     """
     with suppress(OSError), gevent.Timeout(limit_s, TimeoutError):
         sock.shutdown(socket.SHUT_WR)

@@ -1,4 +1,4 @@
-"""One child process of the ``process`` loops, and the socket to it. Knows nothing of games and rooms."""
+"""Starts, asks, watches and ends one child process of the ``process`` loops, over a socket."""
 
 import logging
 import os
@@ -19,9 +19,9 @@ logger = logging.getLogger("tickbench")
 
 class Worker:
     """
-    One child. Every request is answered once, in order, unless it dies: then ``mourners`` are called.
+    One child. Every request is answered once, in order, unless the child dies: then the ``mourners`` are called.
 
-    It yields to others by ``nice``; if it owes an answer for ``limit_s`` seconds it is killed.
+    ``nice`` is added to its nice value; if an answer is due for ``limit_s`` seconds it is killed.
     """
 
     def __init__(self, nice: int, limit_s: float) -> None:
@@ -30,7 +30,7 @@ class Worker:
         self._limit_s = limit_s
         self._exchange = Exchange()
         self._is_silent = False
-        self._why: str | None = None  # it was given up
+        self._why: str | None = None  # why it was killed
         self._unsent = bytearray()
         self._wake = Event()
         self._has_ended = False
@@ -48,11 +48,11 @@ class Worker:
 
     @property
     def is_gone(self) -> bool:
-        """Whether nothing is left of it to wait for."""
+        """Whether it has ended, and nothing of it is left to wait for."""
         return self._reader.dead
 
     def ask(self, request: Request, callback: Callable[[Answer], None]) -> None:
-        """Ask for something; ``callback`` gets the answer, if there is one."""
+        """Send a request; ``callback`` gets the answer, if one comes."""
         if self.is_over:
             return
         if len(self._unsent) > MAX_UNSENT_BYTES:  # before this, which was never offered to it
@@ -61,9 +61,9 @@ class Worker:
         self._wake.set()
 
     def watch(self) -> None:
-        """Look whether it still answers."""
+        """Check whether it still answers; if not, kill it."""
         was_silent, self._is_silent = self._is_silent, self._exchange.is_silent(time.monotonic(), self._limit_s)
-        # At two looks: what it has answered may lie unread for as long as we have been kept from running ourselves.
+        # Twice in a row: its answer may lie unread if we have been kept from running ourselves.
         if was_silent and self._is_silent and not self.is_over:
             self._give_up(f"has not answered for {self._limit_s:g} s")
 
@@ -98,7 +98,7 @@ class Worker:
                     del self._unsent[: self._socket.send(self._unsent)]
 
     def _mourn(self) -> None:
-        """Take note that the child has died, unless it was told to end."""
+        """Tell the mourners that the child has died, unless it was told to end."""
         self._exchange.end()
         if not self.is_over:
             self.is_over = True
@@ -113,7 +113,7 @@ class Worker:
         self._kill()
 
     def _tell(self) -> None:
-        """Say why it has died."""
+        """Log why it has died."""
         status = self._wait()
         logger.error("worker process %d %s: its rooms end", self.pid, self._why or how_it_ended(status))
 

@@ -1,5 +1,5 @@
 """
-The one writer of a socket: whatever goes to a peer goes through it, in order. Knows nothing of what is said, or why.
+Writes to one connection's socket: everything for its peer goes through one writer, in order.
 
 :class:`WaitingWriter` is the tutorials' way: it waits for its peer. The other two never do: while the kernel has not
 taken all, messages wait in the outbox and ``connection.fd``, by which a fan-out knows who takes a frame, is -1.
@@ -23,26 +23,26 @@ from .connection import Connection
 from .host import Writer
 
 STEP_S = 0.02
-"""How often a closing connection is looked at."""
+"""How often a closing connection is checked."""
 
 ABORT_LIMIT_S = 1.0
-"""What those who wait in a send have to notice that it is shut down."""
+"""The time that greenlets in a send have to notice that the socket is shut down."""
 
 NO_POLICY = "a writer that waits skips nobody"
 
 
 class WaitingWriter:
-    """Writes with the library's own send, each waited for, its defaults untouched."""
+    """Writes with the library's own send and its defaults, and waits for each."""
 
     def __init__(self, connection: Connection) -> None:
         self.outbox = Outbox()  # always empty
-        # What an ended connection holds is let go of at once, and not when it is collected as a circle.
+        # A weak reference: in a cycle, an ended connection would stay until the garbage is collected.
         self._connection: Connection = proxy(connection)
         self._socket: socket.socket = connection.ws.socket
         self._waiting = 0  # greenlets in a send
 
     def send(self, outgoing: Outgoing) -> None:
-        """Hand a message to the kernel; wait until it has taken it, but not for ever."""
+        """Hand a message to the kernel; wait until it has taken it, or abort the connection."""
         connection = self._connection
         self._waiting += 1
         try:
@@ -64,34 +64,34 @@ class WaitingWriter:
             self._waiting -= 1
 
     def send_tick(self, frame: TickFrame) -> None:
-        """Send a tick's frame as this writer does."""
+        """Send a tick's frame as text."""
         self.send_text(frame.text)
 
     def awaits_turn(self) -> bool:
         """Whether a greenlet of its own has yet to begin to send a tick's frame."""
-        return False  # whoever sends does it
+        return False  # the caller's greenlet sends
 
     def is_drained(self) -> bool:
         """Whether the kernel has taken all."""
-        return True  # who sends has waited for it
+        return True  # each send has waited for it
 
     def unsent_bytes(self) -> int:
-        """Return how much the kernel has not taken yet."""
+        """Return how many bytes the kernel has not taken yet."""
         return 0
 
     def keep(self, rest: bytes) -> None:  # noqa: ARG002 # there is no rest
-        """There is never a rest."""
+        """Raise: there is never a rest."""
         raise InvariantError(NO_POLICY)
 
     def cut_off(self, last: list[Outgoing]) -> None:  # noqa: ARG002 # nobody is cut off
-        """Nobody is too slow."""
+        """Raise: nobody is too slow."""
         raise InvariantError(NO_POLICY)
 
     def finish(self, limit_s: float) -> None:
         """
-        Wait until nobody is in a send any more, at most ``limit_s``; then have them end it.
+        Wait until no greenlet is in a send, at most ``limit_s`` seconds; then abort the connection, which ends it.
 
-        A descriptor that is closed while somebody waits for it ends the whole process (libev asserts).
+        A descriptor that is closed while a greenlet waits for it ends the whole process (libev asserts).
         """
         for _ in range(int(limit_s / STEP_S)):
             if not self._waiting:
@@ -105,11 +105,11 @@ class WaitingWriter:
 
 
 class LibraryWriter(WaitingWriter):
-    """Writes with the library's own send, which waits: so it has a greenlet, with room for one tick's frame."""
+    """Writes with the library's own send in a greenlet, as that waits, and holds at most one tick's frame."""
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
-        self._text: str | None = None  # the tick's frame, from when it is put in until it is written
+        self._text: str | None = None  # the tick's frame, until it is written
         self._is_writing = False
         self._hangs_up = False
         self._is_over = False
@@ -135,7 +135,7 @@ class LibraryWriter(WaitingWriter):
         self._update()
 
     def send_text(self, text: str) -> None:
-        """Let a tick's frame have its turn; only while ``connection.fd`` says so."""
+        """Queue a tick's frame; only while ``connection.fd`` is not -1."""
         self._text = text
         self.send(FRAME_TURN)
 
@@ -148,12 +148,12 @@ class LibraryWriter(WaitingWriter):
         return not self._is_writing and not self.outbox
 
     def unsent_bytes(self) -> int:
-        """Return how much the kernel has not taken yet."""
+        """Return how many bytes the kernel has not taken yet."""
         unsent_bytes: int = self._connection.ws.stream.unsent_bytes
         return unsent_bytes
 
     def cut_off(self, last: list[Outgoing]) -> None:
-        """Hand over the rest of what is on its way and ``last``, the close frame, and hang up; nothing more."""
+        """Drop what waits, hand over the rest of the current frame and ``last``, the close frame, and hang up."""
         self.outbox.clear()
         with suppress(OSError):  # it may be lost already
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NO_LOW_WATER_BYTES)
@@ -169,7 +169,7 @@ class LibraryWriter(WaitingWriter):
                 break
             gevent.sleep(STEP_S)
         if self.is_drained():
-            self._is_over = True  # it ends by itself: one that is killed holds how, and so itself, in a circle
+            self._is_over = True  # it ends by itself: a greenlet that is killed is left in a reference cycle
             self._wake.set()
         else:
             self._connection.abort()
@@ -214,7 +214,7 @@ class LibraryWriter(WaitingWriter):
 
 
 class FrameWriter(LibraryWriter):
-    """Writes frames that are built already: to the descriptor at once, and what it does not take by a greenlet."""
+    """Writes frames that are already built: to the descriptor at once, and what that does not take by a greenlet."""
 
     def __init__(self, connection: Connection) -> None:
         self._rest = memoryview(b"")
@@ -238,7 +238,7 @@ class FrameWriter(LibraryWriter):
         return not self._rest and not self.outbox
 
     def unsent_bytes(self) -> int:
-        """Return how much the kernel has not taken yet."""
+        """Return how many bytes the kernel has not taken yet."""
         return len(self._rest)
 
     def keep(self, rest: bytes) -> None:
@@ -257,7 +257,7 @@ class FrameWriter(LibraryWriter):
         return self.is_drained()
 
     def _open(self) -> None:
-        """Start nothing: there is a greenlet only while there is a rest."""
+        """Do nothing: there is a greenlet only while there is a rest."""
 
     def _run(self) -> None:
         try:
@@ -292,5 +292,5 @@ WRITERS: dict[str, type[WaitingWriter]] = {"naive": WaitingWriter, "library": Li
 
 
 def new_writer(connection: Connection) -> Writer:
-    """Return the writer of a connection: as the server is set, but one that waits where its WebSocket does."""
+    """Return a connection's writer: that of ``--fanout``, but one that waits if the connection's WebSocket does."""
     return WRITERS["naive" if connection.ws.waits_for_peer else connection.host.config.fanout](connection)

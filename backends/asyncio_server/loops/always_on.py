@@ -1,5 +1,5 @@
 """
-Always on: the loop runs from when a room is first entered until that is disposed of, whether somebody is in it or not.
+Always on: the loop runs from when somebody first enters the room until the room is closed, also while it is empty.
 
 The article's example 3.1. Its loop slept after its work, so that its rate fell with its load; this one keeps due times.
 While nobody is in the room it ticks, but the game stands still, so that it is the same game in every mode.

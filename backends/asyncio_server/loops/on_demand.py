@@ -1,9 +1,9 @@
 """
-On demand: the loop starts with the first one in the room, and ends by itself when it finds nobody there.
+On demand: the loop starts when the first player enters the room, and ends by itself when it finds the room empty.
 
-The article's example 3.2. Its flag said that a loop runs once that had begun, so two who came at once started two, and
-for ever when it had failed; here the table of states does. An abandoned loop waits on until its next tick is due: who
-comes back by then finds it running.
+The article's example 3.2. Its flag was set only when the loop had begun, so that two who came at once started two, and
+stayed set when the loop had failed; here the table of states replaces it. The loop of an empty room waits until its
+next tick is due: who comes back by then finds it running.
 """
 
 from shared.loops.lifecycle import RUNNING, STOPPING, Event, LoopState

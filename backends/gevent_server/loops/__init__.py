@@ -23,7 +23,7 @@ LOOP_MODES = {
 
 
 class RoomLoop(ABC):
-    """The loop of one room, whose game is here unless a design says otherwise."""
+    """The loop of one room, whose game runs on the event loop unless a design says otherwise."""
 
     def __init__(self, host: Host, ticker: Ticker) -> None:
         self.ticker = ticker
@@ -41,13 +41,13 @@ class RoomLoop(ABC):
         return connection.ws.receive_message()
 
     def take(self, connection: Connection, message: ClientMessage) -> None:
-        """Take what a member has said; of a newcomer, return when it is in."""
+        """Take a member's message; if it is a newcomer's, return when it is in the room."""
         newcomer = self.ticker.room.receive(connection, message)
         if newcomer and not self.is_over():
             self.let_in(connection, newcomer)
 
     def let_in(self, connection: Connection, newcomer: Newcomer) -> None:
-        """Let a newcomer in, welcomed; if the rules raise at that, the room ends."""
+        """Welcome a newcomer and let it in; if the rules raise, the room ends."""
         try:
             welcome = self.game.welcome(newcomer)
         except Exception as error:  # noqa: BLE001 # whatever it is, it ends this room and is logged with its traceback
@@ -57,7 +57,7 @@ class RoomLoop(ABC):
         self.update()
 
     def leave(self, connection: Connection) -> None:
-        """Take a member out."""
+        """Remove a member."""
         self.ticker.room.leave(connection)
         self.update()
 

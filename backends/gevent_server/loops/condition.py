@@ -1,10 +1,10 @@
 """
-Condition: nobody holds a list of sockets; each handler waits for its own message or for the tick, whichever is first.
+Condition: each connection's handler waits for its own message or for the tick, whichever is first, and sends the frame.
 
 The article's example 3.4. Its handlers missed a tick that came while they were busy, took the condition's lock one by
-one, and left a task behind at their end; here who is still owed a tick is known, and they are woken in the order of the
-room, in slices. The loop goes on when everybody has written, so that a tick costs what it costs in the other modes, as
-measured.
+one, and left a task behind at their end; here the loop knows who is still to get a tick, and wakes the handlers in the
+order of the room, in slices. It goes on when everybody has written, so that the cost of a tick can be compared with the
+other modes.
 """
 
 import gevent

@@ -1,9 +1,9 @@
 """
-Process: the rules and the encoding are in a child process; the parent keeps the clock and the connections.
+Process: the rules and the encoding run in a child process; the parent keeps the clock and the connections.
 
-The article's example 3.6. Its worker had no end and its queue no bound. Here, when a tick is due, the child gets what
-the members have asked for, though it may be at the step before yet, and answers with what the step did. What else it
-answers, such as a welcome, waits until the frame before it is sent.
+The article's example 3.6. Its worker never ended and its queue had no bound. Here, when a tick is due, the child gets
+what the members have asked for, even while it is still at the step before, and answers with what the step did. Its
+other answers, such as a welcome, wait until the frame before them has been sent.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,8 @@
 """
-Thread: the loop and the rules have a native thread of their own; what a step did is handed back to the event loop.
+Thread: the loop and the rules run in a native thread of their own; what a step did is handed back to the event loop.
 
-The article's example 3.5. Nobody ended its thread, and when a tick failed it ended in silence. Here the game is the
-thread's alone: it waits for the due time and for requests at once, and begins no step until the last frame is sent. It
+The article's example 3.5. Nobody ended its thread, and when a tick failed it ended in silence. Here only the thread
+uses the game: it waits for the due time and for requests at once, and begins no step until the last frame is sent. It
 waits by itself, whatever ``--clock`` says.
 """
 
