@@ -1,4 +1,4 @@
-"""Entry point: ``python -m backends.asyncio_server``."""
+"""Starts the asyncio server: ``python -m backends.asyncio_server``."""
 
 import sys
 

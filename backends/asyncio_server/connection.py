@@ -35,7 +35,7 @@ class Connection(Consumer):
         """Read until the connection has ended."""
         session, host = self.session, self.host
         host.core.roster.add(self, host.clock.now_us())
-        if not host.core.lobby.open:  # it came in while the others were being sent away
+        if not host.core.lobby.open:  # it connected while the server was already closing the others
             session.close(CloseCode.GOING_AWAY, STOPPING, host.clock.now_us())
         try:
             while session.state is not ENDED:
@@ -43,7 +43,7 @@ class Connection(Consumer):
                 await self.flush()
                 if session.state is CLOSING:
                     await asyncio.sleep(CLOSING_PAUSE_S)
-                    if self.ws.has_ended():  # what it still holds would be thrown away, too
+                    if self.ws.has_ended():  # messages that are left would be dropped, too
                         session.receive_eof()
         finally:
             self.offer(-1)
@@ -93,7 +93,7 @@ class Connection(Consumer):
         try:
             opcode, data = await (self.loop.receive(self) if self.loop else self.ws.receive_message())
         except ConnectionEndedError:
-            await self.host.turns.take()  # thousands may go at once
+            await self.host.turns.take()  # thousands may end at once
             session.receive_eof()
         except ProtocolError as error:
             session.close(error.code, str(error), clock.now_us())
@@ -102,7 +102,7 @@ class Connection(Consumer):
             if message is not None and self.loop:
                 await self.loop.take(self, message)
             return
-        if session.state is not ENDED:  # not where the error is caught: it holds every frame that it went through
+        if session.state is not ENDED:  # not where the error is caught: its traceback keeps frames in memory
             await self._see_off()
 
     async def _see_off(self) -> None:

@@ -70,7 +70,7 @@ class FrameOnceFanout:
                 except BlockingIOError:
                     sent = 0
                 except OSError:
-                    audience.members[place].session.receive_eof()  # its reader ends it: one leaver never ends a tick
+                    audience.members[place].session.receive_eof()  # its reader ends it: a lost peer must not end a tick
                     continue
                 if sent != size:
                     audience.members[place].writer.keep(frame[sent:])

@@ -49,10 +49,10 @@ class TransportListener(Protocol):
     """Gets a transport's flow control, and its end before the descriptor is closed."""
 
     def pause_writing(self) -> None:
-        """Take note that the kernel has not taken all."""
+        """Note that the kernel has not taken all."""
 
     def resume_writing(self) -> None:
-        """Take note that it has."""
+        """Note that the kernel has taken all."""
 
     def connection_lost(self) -> None:
         """Write no more."""

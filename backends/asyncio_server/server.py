@@ -147,7 +147,7 @@ class Server:
                 self.workers.open()
             settle_heap()
             if self.config.debug_blocking:
-                self.watch.open()  # now: the collection blocks, and is nobody's fault
+                self.watch.open()  # only now: to settle the heap blocks the loop, too
             self.config.announce(*listener.getsockname()[:2])
             await self._stopping.wait()
             self.core.lobby.open = False
@@ -184,7 +184,7 @@ class Server:
             await asyncio.sleep(HOUSEKEEPING_S)
             try:
                 await self._look_around(self.clock.now_us())
-            except Exception as error:  # noqa: BLE001 # whatever it is, the others are looked after all the same
+            except Exception as error:  # noqa: BLE001 # whatever it is, the next round must come
                 self.log.say("a fault while keeping house", exc_info=error)
 
     async def _look_around(self, now_us: int) -> None:
@@ -224,7 +224,7 @@ class Server:
         for connection in closing:
             connection.session.close(code, reason, self.clock.now_us())
         flushes = [asyncio.create_task(connection.flush()) for connection in closing]
-        await asyncio.sleep(0)  # they are told now
+        await asyncio.sleep(0)  # the flushes run now
         patience = Patience(self.config.limits.close_limit_s, self.config.stop_limit_s, self.clock.now_us())
         while not closing.isdisjoint(self.core.roster.connections.values()):
             left = len(closing) - sum(connection.session.has_gone for connection in closing)

@@ -17,7 +17,7 @@ logger = logging.getLogger("tickbench")
 
 class Worker(asyncio.Protocol):
     """
-    One child. Every request is answered once, in order, unless the child dies: then the ``mourners`` are called.
+    One child. Every request is answered once, in order, unless the child dies: then ``mourners`` are called.
 
     ``nice`` is added to its nice value; if an answer is due for ``limit_s`` seconds it is killed.
     """
@@ -30,11 +30,11 @@ class Worker(asyncio.Protocol):
         self._is_silent = False
         self._why: str | None = None  # why it was killed
         self._transport: asyncio.Transport | None = None
-        self._unsent = bytearray()  # asked before the socket had its transport
+        self._unsent = bytearray()  # requests from before the socket had its transport
         ours, theirs = socket.socketpair()
         with theirs, ExitStack() as undone:
             undone.callback(ours.close)
-            # A process group of its own: a Ctrl-C in the terminal is its parent's to act on.
+            # A process group of its own: only its parent is to get a Ctrl-C from the terminal.
             self._process = subprocess.Popen(
                 worker_command(theirs.fileno(), nice), pass_fds=[theirs.fileno()], process_group=0
             )
@@ -58,7 +58,7 @@ class Worker(asyncio.Protocol):
         if self._transport is None:
             self._unsent += data
             return
-        if self._transport.get_write_buffer_size() > MAX_UNSENT_BYTES:  # before this, which was never offered to it
+        if self._transport.get_write_buffer_size() > MAX_UNSENT_BYTES:  # without this request
             self._give_up("took nothing any more")
         self._transport.write(data)
 
@@ -90,7 +90,7 @@ class Worker(asyncio.Protocol):
         self._exchange.take(data, time.monotonic())
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 # it does not say why
-        """Tell the mourners that the child has died, unless it was told to end."""
+        """Call ``mourners``, as the child has died, unless it was told to end."""
         self._exchange.end()
         if not self.is_over:
             self.is_over = True

@@ -99,7 +99,7 @@ class WaitingWriter:
         try:
             await self._connection.ws.send_str(text)
         except ConnectionError:
-            self._connection.session.receive_eof()  # its reader ends it: one leaver never ends a tick
+            self._connection.session.receive_eof()  # its reader ends it: a lost peer must not end a tick
 
     def _is_finished(self) -> bool:
         return self.is_drained()

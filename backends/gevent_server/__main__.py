@@ -1,4 +1,4 @@
-"""Entry point: ``python -m backends.gevent_server``."""
+"""Starts the gevent server: ``python -m backends.gevent_server``."""
 
 import sys
 

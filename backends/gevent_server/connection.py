@@ -35,7 +35,7 @@ class Connection(Consumer):
         """Read until the connection has ended."""
         session, host = self.session, self.host
         host.core.roster.add(self, host.clock.now_us())
-        if not host.core.lobby.open:  # it came in while the others were being sent away
+        if not host.core.lobby.open:  # it connected while the server was already closing the others
             session.close(CloseCode.GOING_AWAY, STOPPING, host.clock.now_us())
         try:
             while session.state is not ENDED:
@@ -91,7 +91,7 @@ class Connection(Consumer):
         try:
             opcode, data = self.loop.receive(self) if self.loop else self.ws.receive_message()
         except ConnectionEndedError:
-            session.receive_eof()  # in the turn that was taken to read it: thousands may go at once
+            session.receive_eof()  # in the turn that was taken to read: thousands may end at once
         except ProtocolError as error:
             session.close(error.code, str(error), clock.now_us())
         else:
@@ -99,7 +99,7 @@ class Connection(Consumer):
             if message is not None and self.loop:
                 self.loop.take(self, message)
             return
-        if session.state is not ENDED:  # not where the error is caught: it holds every frame that it went through
+        if session.state is not ENDED:  # not where the error is caught: its traceback keeps frames in memory
             self._see_off()
 
     def _see_off(self) -> None:

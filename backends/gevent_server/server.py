@@ -134,7 +134,7 @@ class Server:
                 self.workers.open()
             settle_heap()
             if self.config.debug_blocking:
-                self.watch.open()  # now: the collection blocks, and is nobody's fault
+                self.watch.open()  # only now: to settle the heap blocks the loop, too
             self.config.announce(*listener.getsockname()[:2])
             self._stopping.wait()
             self.core.lobby.open = False
@@ -165,7 +165,7 @@ class Server:
             gevent.sleep(HOUSEKEEPING_S)
             try:
                 self._look_around(self.clock.now_us())
-            except Exception as error:  # noqa: BLE001 # whatever it is, the others are looked after all the same
+            except Exception as error:  # noqa: BLE001 # whatever it is, the next round must come
                 self.log.say("a fault while keeping house", exc_info=error)
 
     def _look_around(self, now_us: int) -> None:
@@ -205,7 +205,7 @@ class Server:
         for connection in closing:
             connection.session.close(code, reason, self.clock.now_us())
         flushes = [gevent.spawn(connection.flush) for connection in closing]
-        gevent.sleep(0)  # they are told now
+        gevent.sleep(0)  # the flushes run now
         patience = Patience(self.config.limits.close_limit_s, self.config.stop_limit_s, self.clock.now_us())
         while not closing.isdisjoint(self.core.roster.connections.values()):
             left = len(closing) - sum(connection.session.has_gone for connection in closing)

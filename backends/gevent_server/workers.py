@@ -19,7 +19,7 @@ logger = logging.getLogger("tickbench")
 
 class Worker:
     """
-    One child. Every request is answered once, in order, unless the child dies: then the ``mourners`` are called.
+    One child. Every request is answered once, in order, unless the child dies: then ``mourners`` are called.
 
     ``nice`` is added to its nice value; if an answer is due for ``limit_s`` seconds it is killed.
     """
@@ -40,8 +40,8 @@ class Worker:
             undone.callback(self._socket.close)
             os.set_inheritable(theirs.fileno(), True)  # noqa: FBT003 # as the library names it
             command = worker_command(theirs.fileno(), nice)
-            # A patched process must not be forked, which gevent's Popen does; and the plain one is out of order then.
-            # A process group of its own: a Ctrl-C in the terminal is its parent's to act on.
+            # A patched process must not be forked, as gevent's Popen does; and the standard one does not work in it.
+            # A process group of its own: only its parent is to get a Ctrl-C from the terminal.
             self.pid = os.posix_spawn(command[0], command, os.environ, setpgroup=0)
             undone.pop_all()
         self._reader, self._writer = gevent.spawn(self._read), gevent.spawn(self._write)
@@ -55,7 +55,7 @@ class Worker:
         """Send a request; ``callback`` gets the answer, if one comes."""
         if self.is_over:
             return
-        if len(self._unsent) > MAX_UNSENT_BYTES:  # before this, which was never offered to it
+        if len(self._unsent) > MAX_UNSENT_BYTES:  # without this request
             self._give_up("took nothing any more")
         self._unsent += self._exchange.ask(request, callback, time.monotonic())
         self._wake.set()
@@ -70,7 +70,7 @@ class Worker:
     def close(self) -> None:
         """End it, and wait until it has ended."""
         if self.is_over:
-            self._reader.join()  # it is about to say why
+            self._reader.join()  # it is about to log why
         self.is_over = True
         gevent.killall([self._reader, self._writer])
         self._socket.close()
@@ -83,7 +83,7 @@ class Worker:
             while data := self._socket.recv(READ_BYTES):
                 self._exchange.take(data, time.monotonic())
         except OSError:
-            pass  # what a child's death may look like, too
+            pass  # as also happens when a child dies
         except Exception:
             logger.exception("a fault in what worker process %d answered", self.pid)
         finally:
@@ -98,7 +98,7 @@ class Worker:
                     del self._unsent[: self._socket.send(self._unsent)]
 
     def _mourn(self) -> None:
-        """Tell the mourners that the child has died, unless it was told to end."""
+        """Call ``mourners``, as the child has died, unless it was told to end."""
         self._exchange.end()
         if not self.is_over:
             self.is_over = True
@@ -132,7 +132,7 @@ class Worker:
         if not self._has_ended:
             try:
                 pid, status = os.waitpid(self.pid, os.WNOHANG)
-            except ChildProcessError:  # whoever started us has children reaped by the system
+            except ChildProcessError:  # the system reaps our children, as SIGCHLD was ignored when we were started
                 self._has_ended = True
                 return True
             if pid:

@@ -59,7 +59,7 @@ class WaitingWriter:
         try:
             self._connection.ws.send(text)
         except (OSError, WebSocketError):
-            self._connection.session.receive_eof()  # its reader ends it: one leaver never ends a tick
+            self._connection.session.receive_eof()  # its reader ends it: a lost peer must not end a tick
         finally:
             self._waiting -= 1
 

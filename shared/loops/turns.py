@@ -28,7 +28,7 @@ class Turn:
         self._ends_us: int | None = None  # None: it has served nobody yet
 
     def begin(self) -> None:
-        """Take note that the event loop has looked at its sockets."""
+        """Note that the event loop has looked at its sockets."""
         self._ends_us = None
 
     def spend(self, cost_us: int) -> None:

@@ -36,7 +36,7 @@ class ClockEstimate {
     this.best = null;
   }
 
-  /** All three times in ms: our clock, our clock, the server's. */
+  /** All times in ms: the first two by our clock, the third by the server's. */
   add(sentAt, receivedAt, serverAt) {
     const roundTrip = receivedAt - sentAt;
     this.pings.push({ roundTrip, offset: serverAt - (sentAt + roundTrip / 2) });
@@ -60,7 +60,7 @@ class TickLog {
     this.periodMs = null;
   }
 
-  /** The next tick follows none: what was missed while not connected is not the server's skip. */
+  /** Forgets the last tick: the server did not skip what was missed while not connected. */
   breakSeries() {
     this.last = null;
     this.measuredFrom = null;
@@ -961,7 +961,7 @@ class Page {
     document.title = `${this.arm === null ? "" : `${this.arm} · `}${where} · tickbench`;
   }
 
-  /** Behind each new connection, too: another server may answer by then. */
+  /** After each new connection, too: another server may answer by then. */
   async learnArm() {
     this.arm = await askArm();
     this.showWhere();

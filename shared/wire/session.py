@@ -215,7 +215,7 @@ class Session:
             self._outgoing.append(Outgoing(Opcode.TEXT, payload))
 
     def enter(self, player_id: int, name: str, welcome: bytes, now_us: int) -> None:
-        """Take note that the room has accepted its ``new_player``."""
+        """Note that the room has accepted its ``new_player``."""
         self.player_id = player_id
         self.name = name
         self.state = IN_ROOM
@@ -259,7 +259,7 @@ class Session:
         """Put its deadline off by a second, once, if the server was held up; return whether it did."""
         if self._is_spared or not self._stalls.is_recent(now_us):
             return False
-        self._is_spared = True  # or a server that is held up again and again would never end anybody
+        self._is_spared = True  # once, or a server that is held up again and again would never end a connection
         self.deadline_us = now_us + _us(SPARED_S)
         return True
 
