@@ -1,4 +1,8 @@
-"""The loop designs, by the name that ``--mode`` gives them; only the chosen one is imported."""
+"""
+The loop designs, by the name that ``--mode`` gives them; only the chosen one is imported.
+
+The article whose examples they mend is named in docs/loop-designs/README.md.
+"""
 
 from abc import ABC, abstractmethod
 from functools import cached_property
