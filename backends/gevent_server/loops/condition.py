@@ -114,4 +114,4 @@ def read(connection: Connection) -> Message | Exception:
     except (ConnectionEndedError, ProtocolError) as error:
         return error
     finally:
-        connection.server.turns.spend(HANDLE_US)
+        connection.host.turns.spend(HANDLE_US)
