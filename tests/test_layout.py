@@ -31,6 +31,9 @@ ASYNCIO_ONLY = {
         "ANSWERS_S": "aiohttp waits for answers that are being taken when it ends, and fails when they aren't in time",
         "FOREVER_S": "aiohttp has its own time-out for requests, which is not to be asked; pywsgi has none",
     },
+    "host.py": {
+        "TransportListener": "a transport tells when the kernel does not take all; a gevent socket waits",
+    },
     "clock.py": {
         "Clock.look": "asyncio's loop looks at few sockets a turn, and the timer may be behind many of them",
     },
@@ -65,7 +68,10 @@ ASYNCIO_ONLY = {
 }
 GEVENT_ONLY = {
     "app.py": {
-        "this_server": "Flask has no typed keys on its application",
+        "this_host": "Flask has no typed keys on its application",
+    },
+    "host.py": {
+        "Writer.awaits_turn": "on asyncio whoever sends does it; a greenlet that is to do it has to be switched to",
     },
     "loops/condition.py": {
         "HANDLE_US": "whoever waits for a message or a tick is another greenlet than the one that has the turn",
@@ -87,9 +93,8 @@ GEVENT_ONLY = {
         "FrameWriter.is_drained": "a transport knows for both writers",
         "FrameWriter.unsent_bytes": "as is_drained",
         "FrameWriter.keep": "a transport takes the rest; on gevent a greenlet writes it",
-        "Writer.awaits_turn": "on asyncio whoever sends does it; a greenlet that is to do it has to be switched to",
-        "WaitingWriter.awaits_turn": "as Writer",
-        "LibraryWriter.awaits_turn": "as Writer",
+        "WaitingWriter.awaits_turn": "as Writer in host.py",
+        "LibraryWriter.awaits_turn": "as Writer in host.py",
         "LibraryWriter.unsent_bytes": "a transport knows for both writers",
     },
     "websocket.py": {

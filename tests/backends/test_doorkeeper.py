@@ -91,12 +91,12 @@ class Scene:
         config = parse_arguments("asyncio", ["--handshake-limit", str(handshake_limit_s), "--close-limit", "0.05"])
         core: ServerCore[Any] = ServerCore(config, (), clock.now_us(), clock.offset_us)
         core.stalls = stalls
-        server: Any = SimpleNamespace(
+        host: Any = SimpleNamespace(
             core=core, clock=clock, turns=Turns(clock, core.stalls), read_buffer=bytearray(READ_BYTES), config=config
         )
         self.transport, self.library = Transport(), Library()
         self.reader: Any = Reader()
-        self.keeper = Doorkeeper(server, lambda: self.library)
+        self.keeper = Doorkeeper(host, lambda: self.library)
         self.keeper.connection_made(self.transport)
 
     def say(self, data: bytes) -> None:
@@ -318,9 +318,9 @@ def test_a_lost_connection_is_not_aborted() -> None:
 def test_an_ended_connection_leaves_no_transport_to_the_garbage_collector(ends: str) -> None:
     async def story() -> None:
         ours, theirs = socket.socketpair()
-        server = Scene().keeper._server
+        host = Scene().keeper._host
         transport, keeper = await asyncio.get_running_loop().connect_accepted_socket(
-            lambda: Doorkeeper(server, Library), ours
+            lambda: Doorkeeper(host, Library), ours
         )
         ended = weakref.ref(transport)
         gc.disable()

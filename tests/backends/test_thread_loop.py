@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
@@ -48,6 +48,7 @@ class OpenRoom:
         self.name = "main"
         self.members: dict[int, Any] = {}
         self.room = self.schedule = self.clock = self
+        self.audience = None
         self.next_due_us = 0
         self.config = SimpleNamespace(stop_limit_s=3)
         self.is_sending = False
@@ -94,8 +95,8 @@ class AsyncioHouse(OpenRoom):
     def run(self, scenario: Coroutine[Any, Any, None]) -> None:
         asyncio.run(scenario)
 
-    def own(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        self.owned.append(asyncio.ensure_future(coroutine))
+    def own(self, act: Callable[..., Coroutine[Any, Any, None]], *arguments: Any) -> None:
+        self.owned.append(asyncio.ensure_future(act(*arguments)))
 
     async def fan_out(self, _due: int, _told: list[Any]) -> None:
         self.is_sending = True
@@ -126,8 +127,8 @@ class GeventHouse(OpenRoom):
             scenario.send(None)
         hub_is_awake.kill()
 
-    def own(self, greenlet: Any) -> None:
-        self.owned.append(greenlet)
+    def own(self, act: Callable[..., object], *arguments: Any) -> None:
+        self.owned.append(gevent.spawn(act, *arguments))
 
     def fan_out(self, _due: int, _told: list[Any]) -> None:
         self.is_sending = True

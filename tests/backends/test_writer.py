@@ -47,7 +47,7 @@ class SlowLibrary:
 
 def test_on_asyncio_a_close_frame_overtakes_no_text_and_ends_them() -> None:
     library = SlowLibrary()
-    connection: Any = Connection(ws=library, server=SimpleNamespace(config=SimpleNamespace(limits=ConnectionLimits())))
+    connection: Any = Connection(ws=library, host=SimpleNamespace(config=SimpleNamespace(limits=ConnectionLimits())))
 
     async def send() -> None:
         writer = WaitingWriter(connection)
