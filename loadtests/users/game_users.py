@@ -177,6 +177,8 @@ class EchoUser(SnakeUser):
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
+        if self.is_off:
+            return
         self.room = f"echo{self.number}"  # a room in our accounts only, whose ticks are this user's messages
         self._n = 0
         self._period_us = round(1e6 / self.options.echo_rate_hz) if self.options.echo_rate_hz else 0

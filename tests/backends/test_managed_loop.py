@@ -20,6 +20,7 @@ class Ticker:
 
     def __init__(self) -> None:
         self.room = SimpleNamespace(name="main", members={1: None}, setup=None)
+        self.audience = None
         self.held: list[weakref.ref[Held]] = []
 
     def hold(self) -> Held:

@@ -153,6 +153,8 @@ class Peer:
             frame = self.next_frame(patience_s, what)
             if frame.opcode == Opcode.PONG:
                 continue
+            if frame.opcode == Opcode.BINARY:
+                self.ledger.note_frame(f"a binary frame: {quote(_bytes(frame.data))}")
             self._parts.append(_bytes(frame.data))
             if frame.fin:
                 whole, self._parts = b"".join(self._parts), []

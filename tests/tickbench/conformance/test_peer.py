@@ -100,6 +100,12 @@ def test_what_is_no_server_frame_is_noted(line: Line) -> None:
     assert "masked" in str(line.peer.ledger.frame_flaw)
 
 
+def test_a_binary_message_is_read_and_noted(line: Line) -> None:
+    line.far.sendall(server_frame(Opcode.BINARY, b'[["pad",""]]'))
+    assert line.peer.next().has("pad")
+    assert "binary" in str(line.peer.ledger.frame_flaw)
+
+
 def test_what_is_no_text_is_a_fault(line: Line) -> None:
     line.far.sendall(server_frame(Opcode.TEXT, b"\xff"))
     with pytest.raises(FaultError, match="not UTF-8"):

@@ -90,7 +90,7 @@ def check_frames(subject: ServerUnderTest) -> str | None:
     """Look whether every frame so far was a server's."""
     _provoke(subject)
     if subject.ledger.frame_flaw:
-        raise FaultError(subject.ledger.frame_flaw, "a server's frames are not masked")
+        raise FaultError(subject.ledger.frame_flaw, "a server's frames are not masked, and its messages are text")
     return None
 
 
@@ -116,5 +116,5 @@ LATE_CHECKS = (
     Check("compact-json", "JSON comes without white space.", check_compact),
     Check("arguments", "Commands have the arguments of the protocol's table.", check_arguments),
     Check("known-commands", "A client ignores commands that it does not know.", check_known),
-    Check("server-frames", "A server's frames are not masked.", check_frames),
+    Check("server-frames", "A server's frames are not masked, and its messages are text.", check_frames),
 )
