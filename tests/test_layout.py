@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from shared.loops.modes import MODES
-from shared.server.config import FANOUTS
+from shared.server.frameworks import FANOUTS
 
 ROOT = Path(__file__).resolve().parent.parent
 ASYNCIO, GEVENT = ROOT / "backends" / "asyncio_server", ROOT / "backends" / "gevent_server"

@@ -4,6 +4,7 @@ The interfaces between a server's parts: the server, a room's loop, a connection
 A server makes connections, tickers and loops, so it imports them all. They import these interfaces instead of it.
 """
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
@@ -12,8 +13,9 @@ from shared.rooms.room import Room
 from shared.server.config import ServerConfig
 from shared.server.consumer import Outlet
 from shared.server.core import ServerCore
+from shared.server.gate import Seat
 from shared.server.workers import Workers
-from shared.wire.frames import TickFrame
+from shared.wire.frames import Opcode, TickFrame
 from shared.wire.messages import ClientMessage
 from shared.wire.parser import Message
 from shared.wire.session import Outgoing, Session
@@ -58,6 +60,59 @@ class TransportListener(Protocol):
         """Write no more."""
 
 
+class ConnectionEndedError(Exception):
+    """The stream has ended without a close frame."""
+
+
+class PlayerSocket(Protocol):
+    """
+    A WebSocket as its framework has it, whose upgrade is made.
+
+    Where ``waits_for_peer``, what is sent waits while the peer does not read, as libraries do by default.
+    """
+
+    transport: asyncio.Transport
+    waits_for_peer: bool
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the descriptor may belong to another connection by now."""
+
+    def tell(self, listener: TransportListener | None) -> None:
+        """Have the listener, instead of the framework, told what the transport takes."""
+
+    async def receive_message(self) -> Message:
+        """
+        Wait for the next message, and for a turn to handle it.
+
+        Raises:
+            ProtocolError: the peer broke the protocol; nothing more can be read.
+            ConnectionEndedError: the stream has ended.
+
+        """
+
+    async def send_text(self, text: str) -> None:
+        """
+        Send a text message the framework's own way.
+
+        Raises:
+            ConnectionError: the peer is gone.
+
+        """
+
+    async def send_message(self, opcode: Opcode, payload: bytes) -> None:
+        """Send a message of any kind; raises as :meth:`send_text`."""
+
+    def has_ended(self) -> bool:
+        """Whether the peer has hung up; messages of it may be left to receive."""
+
+    async def linger(self, limit_s: float) -> None:
+        """Give a peer that is not read any more time to take the close frame: until it hangs up, or ``limit_s``."""
+
+    def abort(self) -> None:
+        """End the connection at once."""
+
+
 class MembersLoop(Protocol):
     """The loop of a room, as its members see it; ``connection`` is one of them."""
 
@@ -82,6 +137,7 @@ class Host(Protocol):
     core: ServerCore[Any]
     turns: Turns
     workers: Workers[Worker]
+    tasks: set[asyncio.Task[None]]  # that the server owns
     read_buffer: bytearray  # of whoever is read from, for as long as that takes
 
     def own(self, act: Callable[..., Coroutine[None, None, None]], *arguments: Any) -> None:
@@ -92,6 +148,9 @@ class Host(Protocol):
 
     def find_loop(self, room_name: str | None, session: Session) -> MembersLoop | None:
         """Return the loop of a connection's room, None without one; close the session where it can't be opened."""
+
+    async def run_seat(self, seat: Seat, session: Session, socket: PlayerSocket) -> None:
+        """Run a connection to its end."""
 
     def room_crashed(self, loop: Any, error: BaseException | None) -> None:
         """End the room of a loop that raised, and nothing else; log the error (None: that is logged already)."""

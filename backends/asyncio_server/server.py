@@ -11,10 +11,10 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
-from aiohttp import web
-
 from shared.server.config import ServerConfig, fail_usage, prepare_process
 from shared.server.core import ServerCore
+from shared.server.frameworks import module_of
+from shared.server.gate import Gate, Seat
 from shared.server.workers import Workers
 from shared.system.descriptors import ShortageFilter
 from shared.system.heap import settle_heap
@@ -25,17 +25,14 @@ from shared.wire.patience import Patience
 from shared.wire.request import READ_BYTES
 from shared.wire.session import CANT_OPEN, STOPPING, Session
 
-from .app import create_app
 from .blocking import BlockingWatch
 from .clock import Clock
 from .connection import Connection
 from .fanout import FANOUTS
-from .host import Writer
+from .host import PlayerSocket, Writer
 from .loops import RoomLoop, load_loop_mode
-from .metrics import PACKAGES
 from .ticker import Ticker
 from .turns import Turns
-from .websocket import Doorkeeper, doorkeeper
 from .workers import Worker
 from .writer import new_writer
 
@@ -44,17 +41,8 @@ logger = logging.getLogger("tickbench")
 EVENT_LOOPS = {"asyncio": "backends.asyncio_server.turns", "uvloop": "uvloop"}
 """For each ``--loop`` the module whose ``new_event_loop`` makes it."""
 
-ACCEPTS_A_TURN = 1
-"""In a turn of the event loop; asyncio's default, the backlog, puts a thousand handshakes before the next tick."""
-
 NOT_HERE = frozenset((errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT))
 """This machine does not have the address, or its family; the name may have other addresses."""
-
-FOREVER_S = 1e9
-"""Turns off aiohttp's timeout: the doorkeeper has its own."""
-
-ANSWERS_S = 0.1
-"""For requests that are being answered when the server stops."""
 
 HOUSEKEEPING_S = 0.1
 STEP_S = 0.02
@@ -75,13 +63,13 @@ class Server:
         self.log = SparingLog(logger)
         self.workers = Workers(config.workers, partial(Worker, config.worker_nice, config.worker_limit_s))
         self.core: ServerCore[Connection] = ServerCore(
-            config, PACKAGES, self.clock.now_us(), self.clock.offset_us, self.workers.pids
+            config, self.clock.now_us(), self.clock.offset_us, self.workers.pids
         )
         self.turns = Turns(self.clock, self.core.stalls)
         self.loops: dict[str, RoomLoop] = {}  # by room
         self._fanout = FANOUTS[config.fanout]()
         self._loop_mode = load_loop_mode(config.mode)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
 
     # What it holds
@@ -121,6 +109,10 @@ class Server:
         members = [connection for connection in self.core.roster.connections.values() if connection.loop is loop]
         self.own(self._close, members, CloseCode.INTERNAL_ERROR, "the room crashed")
 
+    async def run_seat(self, seat: Seat, session: Session, socket: PlayerSocket) -> None:
+        """Run a connection to its end."""
+        await Connection(self, socket, session, self.find_loop(seat.room, session)).run()
+
     # Life
 
     async def run(self, listener: socket.socket) -> None:
@@ -128,20 +120,10 @@ class Server:
         for number in stop_signals():
             asyncio.get_running_loop().add_signal_handler(number, self._handle_signal, number)
         self.core.listens_at(listener.getsockname()[0])
-        runner = web.AppRunner(
-            create_app(self),
-            handle_signals=False,
-            access_log=None,
-            keepalive_timeout=FOREVER_S,
-            shutdown_timeout=ANSWERS_S,  # by then we have ended every connection ourselves
-        )
-        await runner.setup()
+        framework = load_framework(self.config)(Gate(self))
         self.clock.open()
         try:
-            assert runner.server  # noqa: S101 # it is set up
-            door = partial(Doorkeeper, self, runner.server)
-            site = await asyncio.get_running_loop().create_server(door, sock=listener, backlog=ACCEPTS_A_TURN)
-            listener.listen(self.config.backlog)  # asyncio takes one number for both
+            await framework.start(listener)
             self.own(self._keep_house)
             if self.config.mode == "process":
                 self.workers.open()
@@ -151,16 +133,11 @@ class Server:
             self.config.announce(*listener.getsockname()[:2])
             await self._stopping.wait()
             self.core.lobby.open = False
-            if self.config.loop == "asyncio":
-                # Accepted connections must be attached before asyncio's server closes, or 3.13 prints a traceback.
-                asyncio.get_running_loop().remove_reader(listener.fileno())
-                await asyncio.sleep(0)
-            site.close()
+            await framework.close()
             await self._stop()
-            await self._end_requests(runner.server)
+            await framework.stop()
         finally:
             self.watch.close()
-            await runner.cleanup()
             self.clock.close()
             self.core.scores.close()
 
@@ -170,9 +147,9 @@ class Server:
         await self._see_gone()
         await asyncio.gather(*(loop.stop() for loop in self.loops.values()))
         await asyncio.gather(*(worker.close() for worker in self.workers.all()))
-        for task in self._tasks:
+        for task in self.tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self.tasks, return_exceptions=True)
 
     def _handle_signal(self, number: int) -> None:
         if self._stopping.is_set():
@@ -207,7 +184,7 @@ class Server:
     def own(self, act: Callable[..., Coroutine[None, None, None]], *arguments: Any) -> None:
         """Run a background task until it ends, or the server does."""
         task = asyncio.create_task(act(*arguments))
-        self._tasks.add(task)
+        self.tasks.add(task)
         task.add_done_callback(self._disown)
 
     # Private methods
@@ -244,33 +221,8 @@ class Server:
                 break
             await asyncio.sleep(STEP_S)
 
-    async def _end_requests(self, library: web.Server) -> None:
-        """
-        Wait until no request is being answered, or cancel the rest, before aiohttp cleans up.
-
-        aiohttp waits for each itself, but one that ends just when its time is over fails, with a traceback in the log
-        (3.14: it sets a future that was cancelled). As in aiohttp, answers get ``ANSWERS_S`` to be sent.
-        """
-        library.pre_shutdown()  # closes idle connections
-        await self._await_requests()
-        for handler in library.connections:
-            if handler.transport:
-                doorkeeper(handler.transport).abort()
-        await self._await_requests()
-        for task in self._requests():
-            task.cancel()
-        await self._await_requests()
-
-    async def _await_requests(self) -> None:
-        if requests := self._requests():
-            await asyncio.wait(requests, timeout=ANSWERS_S)
-
-    def _requests(self) -> set[asyncio.Task[Any]]:
-        """Return aiohttp's tasks: all but ours."""
-        return asyncio.all_tasks() - self._tasks - {asyncio.current_task()}
-
     def _disown(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        self.tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
             self.log.say("a task of the server failed", exc_info=error)
 
@@ -299,6 +251,11 @@ def stop_signals() -> list[int]:
     """Return the signals that stop a server; SIGHUP is not among them where nohup has us ignore it."""
     is_kept = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     return [signal.SIGTERM, signal.SIGINT] if is_kept else [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
+
+
+def load_framework(config: ServerConfig) -> Any:
+    """Return the class of the framework that is chosen."""
+    return import_module(module_of(config.framework), __package__).Framework
 
 
 def choose_event_loop(name: str) -> Callable[[], asyncio.AbstractEventLoop]:

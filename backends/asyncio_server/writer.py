@@ -11,8 +11,6 @@ import socket
 import weakref
 from contextlib import suppress
 
-from aiohttp import WSMsgType
-
 from shared.wire.errors import InvariantError
 from shared.wire.frames import Opcode, TickFrame, server_frame
 from shared.wire.outbox import LOW_WATER_BYTES, NO_LOW_WATER_BYTES, Outbox
@@ -46,7 +44,7 @@ class WaitingWriter:
             async with asyncio.timeout(connection.host.config.limits.silence_limit_s), self._lock:
                 if not self._has_closed:
                     self._has_closed = outgoing.opcode is Opcode.CLOSE
-                    await connection.ws.send_frame(outgoing.payload, WSMsgType(outgoing.opcode))
+                    await connection.ws.send_message(outgoing.opcode, outgoing.payload)
         except (ConnectionError, TimeoutError):
             connection.abort()
 
@@ -97,7 +95,7 @@ class WaitingWriter:
 
     async def _send_text(self, text: str) -> None:
         try:
-            await self._connection.ws.send_str(text)
+            await self._connection.ws.send_text(text)
         except ConnectionError:
             self._connection.session.receive_eof()  # its reader ends it: a lost peer must not end a tick
 
@@ -120,7 +118,7 @@ class LibraryWriter(WaitingWriter):
         self._is_free = True  # the kernel has taken all
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, LOW_WATER_BYTES)
         transport.set_write_buffer_limits(high=0)  # so that pause and resume say when all is handed over
-        connection.ws.door.writer = self
+        connection.ws.tell(self)
         self._update()
 
     # What the transport tells
@@ -175,7 +173,7 @@ class LibraryWriter(WaitingWriter):
         """Drop what waits, hand over the rest of the current frame and ``last``, the close frame, and hang up."""
         self._connection.offer(-1)
         self.outbox.clear()
-        if self._connection.ws.door.is_lost:
+        if self._connection.ws.is_lost:
             return
         with suppress(OSError):  # its peer may have ended it already
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NO_LOW_WATER_BYTES)
@@ -186,14 +184,14 @@ class LibraryWriter(WaitingWriter):
     async def finish(self, limit_s: float) -> None:
         """Wait until all is handed to the kernel, at most ``limit_s``; what is left then is dropped."""
         self._connection.offer(-1)
-        if not self._connection.ws.door.is_lost:
+        if not self._connection.ws.is_lost:
             await super().finish(limit_s)
-        self._connection.ws.door.writer = None
+        self._connection.ws.tell(None)
 
     # Private methods
 
     def _is_finished(self) -> bool:
-        return self._connection.ws.door.is_lost or self.is_drained()
+        return self._connection.ws.is_lost or self.is_drained()
 
     def _go_on_if_open(self) -> None:
         with suppress(ReferenceError):
@@ -210,7 +208,7 @@ class LibraryWriter(WaitingWriter):
 
     async def _send_now(self, outgoing: Outgoing) -> None:
         try:
-            await self._connection.ws.send_frame(outgoing.payload, WSMsgType(outgoing.opcode))  # NEVER_WAIT_BYTES
+            await self._connection.ws.send_message(outgoing.opcode, outgoing.payload)  # NEVER_WAIT_BYTES
         except ConnectionError:
             self._connection.abort()
 

@@ -12,8 +12,7 @@ from shared.wire.frames import CloseCode
 from shared.wire.outbox import SlowConsumerError
 from shared.wire.session import CLOSING, CLOSING_PAUSE_S, ENDED, STOPPING, Session
 
-from .host import Host, MembersLoop, Writer
-from .websocket import ConnectionEndedError, GameWebSocket
+from .host import ConnectionEndedError, Host, MembersLoop, PlayerSocket, Writer
 
 
 class Connection(Consumer):
@@ -23,7 +22,7 @@ class Connection(Consumer):
 
     writer: Writer
 
-    def __init__(self, host: Host, ws: GameWebSocket, session: Session, loop: MembersLoop | None) -> None:
+    def __init__(self, host: Host, ws: PlayerSocket, session: Session, loop: MembersLoop | None) -> None:
         room, audience = (loop.room, loop.audience) if loop else (None, None)
         super().__init__(host.core, session, room, audience)
         self.host = host

@@ -4,6 +4,7 @@ The interfaces between a server's parts: the server, a room's loop, a connection
 A server makes connections, tickers and loops, so it imports them all. They import these interfaces instead of it.
 """
 
+import socket
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -12,8 +13,9 @@ from shared.rooms.room import Room
 from shared.server.config import ServerConfig
 from shared.server.consumer import Outlet
 from shared.server.core import ServerCore
+from shared.server.gate import Seat
 from shared.server.workers import Workers
-from shared.wire.frames import TickFrame
+from shared.wire.frames import Opcode, TickFrame
 from shared.wire.messages import ClientMessage
 from shared.wire.parser import Message
 from shared.wire.session import Outgoing, Session
@@ -46,6 +48,55 @@ class Writer(Outlet, Protocol):
 
     def finish(self, limit_s: float) -> None:
         """Wait until all is handed to the kernel, at most ``limit_s`` seconds; what is left then is dropped."""
+
+
+class ConnectionEndedError(Exception):
+    """The stream has ended without a close frame."""
+
+
+class PlayerSocket(Protocol):
+    """
+    A WebSocket as its framework has it, whose upgrade is made.
+
+    Where ``waits_for_peer``, what is sent waits while the peer does not read, as libraries do by default.
+    """
+
+    socket: socket.socket
+    waits_for_peer: bool
+
+    def receive_message(self) -> Message:
+        """
+        Wait for the next message, and for a turn to handle it.
+
+        Raises:
+            ProtocolError: the peer broke the protocol; nothing more can be read.
+            ConnectionEndedError: the stream has ended.
+
+        """
+
+    def send_text(self, text: str) -> None:
+        """
+        Send a text message the framework's own way.
+
+        Raises:
+            ConnectionError: the peer is gone.
+
+        """
+
+    def send_message(self, opcode: Opcode, payload: bytes) -> None:
+        """Send a message of any kind; raises as :meth:`send_text`."""
+
+    def unsent_bytes(self) -> int:
+        """Return how much of what is sent the kernel has not taken yet."""
+
+    def linger(self, limit_s: float) -> None:
+        """Give a peer that is not read any more time to take the close frame: until it hangs up, or ``limit_s``."""
+
+    def hang_up(self) -> None:
+        """Hang up behind all that the kernel has taken."""
+
+    def abort(self) -> None:
+        """End the connection at once."""
 
 
 class MembersLoop(Protocol):
@@ -81,6 +132,9 @@ class Host(Protocol):
 
     def find_loop(self, room_name: str | None, session: Session) -> MembersLoop | None:
         """Return the loop of a connection's room, None without one; close the session where it can't be opened."""
+
+    def run_seat(self, seat: Seat, session: Session, socket: PlayerSocket) -> None:
+        """Run a connection to its end."""
 
     def room_crashed(self, loop: Any, error: BaseException | None) -> None:
         """End the room of a loop that raised, and nothing else; log the error (None: that is logged already)."""

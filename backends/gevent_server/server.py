@@ -8,6 +8,7 @@ import socket
 import warnings
 from collections.abc import Callable, Iterable
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import gevent
@@ -15,6 +16,8 @@ from gevent.event import Event
 
 from shared.server.config import ServerConfig, fail_usage, prepare_process
 from shared.server.core import ServerCore
+from shared.server.frameworks import module_of
+from shared.server.gate import Gate, Seat
 from shared.server.workers import Workers
 from shared.system.descriptors import ShortageFilter
 from shared.system.heap import settle_heap
@@ -24,17 +27,14 @@ from shared.wire.frames import CloseCode
 from shared.wire.patience import Patience
 from shared.wire.session import CANT_OPEN, STOPPING, Session
 
-from .app import create_app
 from .blocking import BlockingWatch
 from .clock import Clock
 from .connection import Connection
 from .fanout import FANOUTS
-from .host import Writer
+from .host import PlayerSocket, Writer
 from .loops import RoomLoop, load_loop_mode
-from .metrics import PACKAGES
 from .ticker import Ticker
 from .turns import Turns
-from .websocket import GameHandler, GameWSGIServer
 from .workers import Worker
 from .writer import new_writer
 
@@ -64,7 +64,7 @@ class Server:
         self.log = SparingLog(logger)
         self.workers = Workers(config.workers, partial(Worker, config.worker_nice, config.worker_limit_s))
         self.core: ServerCore[Connection] = ServerCore(
-            config, PACKAGES, self.clock.now_us(), self.clock.offset_us, self.workers.pids
+            config, self.clock.now_us(), self.clock.offset_us, self.workers.pids
         )
         self.turns = Turns(self.clock, self.core.stalls)
         self.loops: dict[str, RoomLoop] = {}  # by room
@@ -110,6 +110,10 @@ class Server:
         members = [connection for connection in self.core.roster.connections.values() if connection.loop is loop]
         self.own(self._close, members, CloseCode.INTERNAL_ERROR, "the room crashed")
 
+    def run_seat(self, seat: Seat, session: Session, socket: PlayerSocket) -> None:
+        """Run a connection to its end."""
+        Connection(self, socket, session, self.find_loop(seat.room, session)).run()
+
     # Life
 
     def run(self, listener: socket.socket) -> None:
@@ -117,18 +121,11 @@ class Server:
         for number in stop_signals():
             gevent.signal_handler(number, self._handle_signal, number)
         self.core.listens_at(listener.getsockname()[0])
-        wsgi = GameWSGIServer(
-            listener,
-            create_app(self),
-            handler_class=GameHandler,
-            log=None,
-            error_log=None,  # pywsgi logs every bad request of a peer
-        )
-        wsgi.game = self
+        framework = load_framework(self.config)(Gate(self))
         self.clock.open()
         self.turns.open()
         try:
-            wsgi.start()
+            framework.start(listener)
             self.own(self._keep_house)
             if self.config.mode == "process":
                 self.workers.open()
@@ -138,11 +135,11 @@ class Server:
             self.config.announce(*listener.getsockname()[:2])
             self._stopping.wait()
             self.core.lobby.open = False
-            wsgi.close()
+            framework.close()
             self._stop()
+            framework.stop()
         finally:
             self.watch.close()
-            wsgi.stop(timeout=0.1)  # by then we have ended every connection ourselves
             self.turns.close()
             self.clock.close()
             self.core.scores.close()
@@ -248,6 +245,11 @@ def stop_signals() -> list[int]:
     """Return the signals that stop a server; SIGHUP is not among them where nohup has us ignore it."""
     is_kept = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     return [signal.SIGTERM, signal.SIGINT] if is_kept else [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
+
+
+def load_framework(config: ServerConfig) -> Any:
+    """Return the class of the framework that is chosen."""
+    return import_module(module_of(config.framework), __package__).Framework
 
 
 def choose_event_loop(name: str) -> None:

@@ -12,7 +12,6 @@ from weakref import proxy
 
 import gevent
 from gevent.event import Event
-from geventwebsocket.exceptions import WebSocketError
 
 from shared.wire.errors import InvariantError
 from shared.wire.frames import TickFrame, server_frame
@@ -57,8 +56,8 @@ class WaitingWriter:
         """Hand a tick's frame to the kernel; wait until it has taken it."""
         self._waiting += 1
         try:
-            self._connection.ws.send(text)
-        except (OSError, WebSocketError):
+            self._connection.ws.send_text(text)
+        except OSError:
             self._connection.session.receive_eof()  # its reader ends it: a lost peer must not end a tick
         finally:
             self._waiting -= 1
@@ -149,8 +148,7 @@ class LibraryWriter(WaitingWriter):
 
     def unsent_bytes(self) -> int:
         """Return how many bytes the kernel has not taken yet."""
-        unsent_bytes: int = self._connection.ws.stream.unsent_bytes
-        return unsent_bytes
+        return self._connection.ws.unsent_bytes()
 
     def cut_off(self, last: list[Outgoing]) -> None:
         """Drop what waits, hand over the rest of the current frame and ``last``, the close frame, and hang up."""

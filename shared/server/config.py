@@ -18,6 +18,7 @@ from click.core import ParameterSource
 from shared.game.world import Rules
 from shared.loops.modes import MODES
 from shared.rooms.lobby import LobbyLimits
+from shared.server.frameworks import FANOUTS, FRAMEWORKS, framework_of
 from shared.system.descriptors import allow_many_descriptors
 from shared.system.logs import let_nobody_keep_us
 from shared.system.outputs import lead_nowhere, occupy_closed_streams
@@ -30,7 +31,6 @@ from shared.wire.session import ConnectionLimits
 PREFIX = "TICKBENCH"
 """Of the variables: --tick-rate is TICKBENCH_TICK_RATE."""
 DEFAULT_PORT = 8000
-FANOUTS = ("frame-once", "library", "naive")
 CLOCKS = ("timerfd", "loop") if has_timers() else ("loop",)
 """Those that this system has, the default first."""
 LOOPS = {"asyncio": ("asyncio", "uvloop"), "gevent": ("libev", "libuv")}
@@ -62,6 +62,7 @@ class ServerConfig:
     workers: int  # child processes of the mode ``process``
     worker_nice: int
     worker_limit_s: float
+    framework: str
     fanout: str
     clock: str
     loop: str
@@ -96,6 +97,7 @@ class ServerConfig:
             "mode": MODES[0],
             "workers": 1,
             "worker_nice": 0,
+            "framework": next(iter(FRAMEWORKS[self.backend])),
             "fanout": FANOUTS[0],
             "clock": CLOCKS[0],
             "loop": LOOPS[self.backend][0],
@@ -127,6 +129,7 @@ class ServerConfig:
             "mode": self.mode,
             "workers": self.workers,
             "worker_nice": self.worker_nice,
+            "framework": self.framework,
             "fanout": self.fanout,
             "clock": self.clock,
             "loop": self.loop,
@@ -264,6 +267,13 @@ def _options(backend: str) -> list[Callable[[Any], Any]]:
             default=10,
             show_default=True,
             help="Seconds a child process may take to answer.",
+        ),
+        option(
+            "--framework",
+            type=click.Choice(tuple(FRAMEWORKS[backend])),
+            default=next(iter(FRAMEWORKS[backend])),
+            show_default=True,
+            help="Serves HTTP and WebSocket.",
         ),
         option(
             "--fanout", type=click.Choice(FANOUTS), default=FANOUTS[0], show_default=True, help="How a frame is sent."
@@ -407,6 +417,9 @@ def _checked(flag: str, parse: Callable[[str], str], value: str) -> str:
 
 
 def _build(backend: str, values: dict[str, Any]) -> ServerConfig:
+    if values["fanout"] not in framework_of(backend, values["framework"]).fanouts:
+        possible = ", ".join(framework_of(backend, values["framework"]).fanouts)
+        fail_usage(f"--framework {values['framework']} can't do --fanout {values['fanout']}, but {possible}")
     width, height = values["field"]
     if not values["host"]:
         fail_usage("--host '' is no address; 0.0.0.0 would listen on all of IPv4, :: on all of IPv6 and IPv4")
@@ -433,6 +446,7 @@ def _build(backend: str, values: dict[str, Any]) -> ServerConfig:
         workers=values["workers"],
         worker_nice=values["worker_nice"],
         worker_limit_s=values["worker_limit"],
+        framework=values["framework"],
         fanout=values["fanout"],
         clock=values["clock"],
         loop=values["loop"],

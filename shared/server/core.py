@@ -30,7 +30,7 @@ class ServerCore(Generic[L]):
     """
     A server without its sockets and tasks.
 
-    ``packages`` are those whose versions it reports; ``children`` returns the pids of its child processes.
+    ``children`` returns the pids of its child processes.
 
     Raises:
         ValueError: the scores file can't be used.
@@ -40,7 +40,6 @@ class ServerCore(Generic[L]):
     def __init__(
         self,
         config: ServerConfig,
-        packages: tuple[str, ...],
         now_us: int,
         clock_offset_us: int,
         children: Callable[[], list[int]] = list,
@@ -57,7 +56,7 @@ class ServerCore(Generic[L]):
         self.scores = open_scores(config.scores, config.lobby.max_rooms)
         self.lobby: Lobby[L] = Lobby(config.lobby, config.rules, config.seed, self.scores, config.pad_bytes)
         self.reporter = Reporter(
-            config, self.lobby, self.schedules, self.ticks, self.counters, packages, now_us, clock_offset_us, children
+            config, self.lobby, self.schedules, self.ticks, self.counters, now_us, clock_offset_us, children
         )
 
     def listens_at(self, address: str) -> None:

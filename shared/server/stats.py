@@ -13,6 +13,7 @@ from shared.measure.prometheus import render_metrics
 from shared.measure.ticks import TickStatistics
 from shared.rooms.lobby import Lobby
 from shared.server.config import ServerConfig
+from shared.server.frameworks import framework_of
 from shared.system.boot import boot_id
 from shared.system.process import OwnProcess
 from shared.wire.allowance import Allowance
@@ -48,7 +49,7 @@ class RoomReport(msgspec.Struct, frozen=True, gc=False):
 
 class Reporter:
     """
-    Reads the figures of a server; ``packages`` are those whose versions it reports.
+    Reads the figures of a server.
 
     What does not change while the server runs is read once, as it is made: pages are made while rooms tick.
     """
@@ -60,7 +61,6 @@ class Reporter:
         schedules: Mapping[str, TickSchedule],  # by room
         ticks: TickStatistics,
         counters: Counters,
-        packages: tuple[str, ...],
         started_us: int,
         clock_offset_us: int,
         children: Callable[[], list[int]],  # pids of child processes
@@ -71,7 +71,7 @@ class Reporter:
         self._ticks = ticks
         self._counters = counters
         self._children = children
-        self._process = OwnProcess(packages)
+        self._process = OwnProcess(framework_of(config.backend, config.framework).packages)
         self._identity: dict[str, object] = {
             "backend": config.backend,
             "arm": config.arm,

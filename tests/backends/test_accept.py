@@ -7,7 +7,6 @@ from typing import Any
 
 import gevent
 import pytest
-
 from backends.gevent_server.websocket import GameWSGIServer
 
 OF_THE_CONNECTION = [errno.ECONNABORTED, errno.EPROTO, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EPERM, errno.EBADF]

@@ -9,10 +9,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from backends.asyncio_server.websocket import HANDLE_US, STEP_S, Doorkeeper
 
 from backends.asyncio_server.clock import Clock
 from backends.asyncio_server.turns import Turns
-from backends.asyncio_server.websocket import HANDLE_US, STEP_S, Doorkeeper
 from shared.loops.turns import TURN_US
 from shared.server.config import parse_arguments
 from shared.server.core import ServerCore
@@ -89,7 +89,7 @@ class Scene:
     def __init__(self, handshake_limit_s: float = 5, stalls: Stalls = NO_STALLS) -> None:
         clock = Clock("loop")
         config = parse_arguments("asyncio", ["--handshake-limit", str(handshake_limit_s), "--close-limit", "0.05"])
-        core: ServerCore[Any] = ServerCore(config, (), clock.now_us(), clock.offset_us)
+        core: ServerCore[Any] = ServerCore(config, clock.now_us(), clock.offset_us)
         core.stalls = stalls
         host: Any = SimpleNamespace(
             core=core, clock=clock, turns=Turns(clock, core.stalls), read_buffer=bytearray(READ_BYTES), config=config

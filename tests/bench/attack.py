@@ -24,7 +24,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from shared.loops.modes import MODES
-from shared.server.config import FANOUTS, LOOPS
+from shared.server.config import LOOPS
+from shared.server.frameworks import FANOUTS
 from tests.support.attacks.bystanders import Figures
 from tests.support.attacks.engine import Attack
 from tests.support.attacks.kinds import ATTACKS, HARMFUL

@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from shared.server.config import FANOUTS
+from shared.server.frameworks import FANOUTS
 from tests.conftest import Serve
 from tests.support.bystander import undisturbed
 from tests.support.client import BINARY, Wire, parse_head, request_bytes

@@ -22,7 +22,7 @@ OWN = {"content-type": "text/plain; charset=utf-8", "connection": "close"}
 
 @pytest.fixture(scope="module")
 def core() -> Iterator[ServerCore[Visitor]]:
-    core: ServerCore[Visitor] = ServerCore(parse_arguments("gevent", ["--echo"]), (), 0, 0)
+    core: ServerCore[Visitor] = ServerCore(parse_arguments("gevent", ["--echo"]), 0, 0)
     core.listens_at("127.0.0.1")
     yield core
     core.scores.close()

@@ -18,9 +18,8 @@ from shared.wire.parser import Message
 from ..clock import give_turn
 from ..connection import Connection
 from ..fanout import SLICE
-from ..host import Host
+from ..host import ConnectionEndedError, Host
 from ..ticker import Ticker
-from ..websocket import ConnectionEndedError
 from .managed import ManagedLoop
 
 HANDLE_US = 100

@@ -24,6 +24,7 @@ DEFAULT = ServerConfig(
     workers=1,
     worker_nice=0,
     worker_limit_s=10.0,
+    framework="aiohttp",
     fanout="frame-once",
     clock="timerfd",
     loop="asyncio",
@@ -113,7 +114,7 @@ def test_the_defaults_are_those_of_the_protocol() -> None:
 
 def test_each_backend_has_its_loops() -> None:
     config = parse_arguments("gevent", [])
-    assert config == replace(DEFAULT, backend="gevent", loop="libev")
+    assert config == replace(DEFAULT, backend="gevent", framework="gevent-websocket", loop="libev")
     assert {backend: loops[0] for backend, loops in LOOPS.items()} == {"asyncio": "asyncio", "gevent": "libev"}
 
 

@@ -76,7 +76,7 @@ class Player(Consumer):
 
 @pytest.fixture
 def player() -> Iterator[Player]:
-    core: ServerCore[Player] = ServerCore(parse_arguments("asyncio", ["--bots", "10"]), (), START, 0)
+    core: ServerCore[Player] = ServerCore(parse_arguments("asyncio", ["--bots", "10"]), START, 0)
     yield Player(core)
     core.scores.close()
 
@@ -93,7 +93,7 @@ def test_another_descriptor_is_told_to_the_audience_and_the_same_is_not(player: 
 
 
 def test_an_empty_room_holds_nobody() -> None:
-    core: ServerCore[Player] = ServerCore(parse_arguments("asyncio", []), (), START, 0)
+    core: ServerCore[Player] = ServerCore(parse_arguments("asyncio", []), START, 0)
     player = Player(core)
     room, audience = player.room, player.audience
     assert room

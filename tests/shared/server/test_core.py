@@ -23,7 +23,7 @@ def core() -> Iterator[ServerCore[Visitor]]:
 
 
 def open_core(*arguments: str) -> ServerCore[Visitor]:
-    return ServerCore(parse_arguments("asyncio", list(arguments)), ("msgspec",), START, 5)
+    return ServerCore(parse_arguments("asyncio", list(arguments)), START, 5)
 
 
 def status(core: ServerCore[Visitor], room: str = "main", now_us: int = START, **headers: str) -> int:

@@ -26,7 +26,7 @@ def core() -> Iterator[ServerCore[Visitor]]:
 
 
 def open_core(*arguments: str) -> ServerCore[Visitor]:
-    return ServerCore(parse_arguments("asyncio", list(arguments)), ("msgspec",), NOW_US, 5)
+    return ServerCore(parse_arguments("asyncio", list(arguments)), NOW_US, 5)
 
 
 @pytest.fixture

@@ -1,45 +1,33 @@
 """
-aiohttp's WebSocket, with what it lacks for a public server.
+What stands between a transport and a library that serves it: it hands out requests and messages one at a time.
 
-Mended here:
-
-- It reads whatever a peer sends, as fast as it comes: a :class:`Doorkeeper` in front of it hands out one request, and
-  later one message, at a time, each checked by us before.
-- ``close()`` waits for a peer that may never read; the session has the timeout instead (:mod:`shared.wire.session`).
-- A broken frame ends the transport at once, and the reset that follows can discard the close frame: we linger.
-- Its defaults (compression, 4 MiB messages, answers of its own) are replaced by those of the protocol.
+A library reads whatever a peer sends, as fast as it comes. Here each request and each message is checked before, waits
+for its turn, and is kept back in the kernel until then; uvloop's transports and asyncio's alike.
 """
 
 import asyncio
 import socket
-import struct
-import zlib
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast
-
-from aiohttp import WSMessage, WSMsgType, web
+from functools import partial
+from typing import Any, Protocol, cast
 
 from shared.server.door import Door, TurnedAway
 from shared.wire.errors import ProtocolError
-from shared.wire.frames import CloseCode, Opcode
-from shared.wire.parser import FrameWalker, Message
+from shared.wire.parser import FrameWalker
 from shared.wire.request import READ_BYTES
 from shared.wire.session import SPARED_S
 
-if TYPE_CHECKING:
-    from aiohttp._websocket.reader import WebSocketDataQueue
+from ..host import Host, TransportListener
 
-    from .host import Host, TransportListener
-
-NEVER_WAIT_BYTES = 2**30
-"""As ``writer_limit``: we look at the transport's buffer ourselves before we send."""
+ACCEPTS_A_TURN = 1
+"""In a turn of the event loop; asyncio's default, the backlog, puts a thousand handshakes before the next tick."""
 
 STEP_S = 0.02
 """How often a closing connection is checked."""
 
 REQUEST_US = 250
-"""What aiohttp takes for a request in all, in turns of the event loop after the one that gives it out."""
+"""What a library takes for a request in all, in turns of the event loop after the one that gives it out."""
 
 HANDLE_US = 50
 """About what it takes to handle a message, in the turn after the one that gives it out."""
@@ -48,13 +36,19 @@ BYTES_A_US = 256
 """Of a message, which are received and sent back."""
 
 
-class ConnectionEndedError(Exception):
-    """The stream has ended without a close frame."""
+class MessageReader(Protocol):
+    """Where a library's messages are waited for."""
+
+    def fail(self, error: ProtocolError) -> None:
+        """Say to whoever waits that the peer broke the protocol."""
+
+    def end(self) -> None:
+        """Say that the stream has ended."""
 
 
 class Doorkeeper(asyncio.BufferedProtocol):
     """
-    Stands between a transport and aiohttp, and gives it one request, and after an upgrade one message, at a time.
+    Stands between a transport and a library, and gives it one request, and after an upgrade one message, at a time.
 
     A peer that is turned away gets the door's answer; a peer that takes too long to send a request is disconnected.
     """
@@ -80,7 +74,7 @@ class Doorkeeper(asyncio.BufferedProtocol):
         "writer",
     )
 
-    def __init__(self, host: "Host", serve: Callable[[], asyncio.Protocol]) -> None:
+    def __init__(self, host: Host, serve: Callable[[], asyncio.Protocol]) -> None:
         self.is_lost = False  # the descriptor may belong to another connection
         self.writer: TransportListener | None = None  # gets the transport's flow control, instead of the library
         self._host = host
@@ -89,7 +83,7 @@ class Doorkeeper(asyncio.BufferedProtocol):
         self._library: asyncio.Protocol | None = None
         self._door: Door | None = Door(host.core)  # until an upgrade
         self._frames: FrameWalker | None = None  # from then on
-        self._reader: WebSocketDataQueue | None = None  # the library's queue of messages
+        self._reader: MessageReader | None = None  # the library's queue of messages
         self._wants_message = False  # the connection waits for one there
         self._is_asking = False  # it waits for a turn, to give out a request or a message
         self._is_answering = False  # the library has not answered the last request yet
@@ -241,7 +235,7 @@ class Doorkeeper(asyncio.BufferedProtocol):
 
     # Messages
 
-    def open_websocket(self, reader: "WebSocketDataQueue", max_message_bytes: int, *, deflate: bool) -> None:
+    def open_websocket(self, reader: MessageReader, max_message_bytes: int, *, deflate: bool) -> None:
         """Read frames from now on, of which each message is given out when :meth:`ask_for_message` asks for it."""
         assert self._door  # noqa: S101 # it is opened once
         self._is_answering = False
@@ -285,7 +279,7 @@ class Doorkeeper(asyncio.BufferedProtocol):
             frames = self._frames.next_message()
         except ProtocolError as error:
             self._wants_message = False
-            self._reader.feed_data(WSMessage(WSMsgType.ERROR, error.with_traceback(None), None), 0)
+            self._reader.fail(error.with_traceback(None))
             self._stop_reading()
             return
         if frames is not None:
@@ -299,7 +293,7 @@ class Doorkeeper(asyncio.BufferedProtocol):
 
     def _end_messages(self) -> None:
         if self._reader is not None:
-            self._reader.feed_eof()
+            self._reader.end()
 
     @property
     def has_ended(self) -> bool:
@@ -330,92 +324,25 @@ class Doorkeeper(asyncio.BufferedProtocol):
                 self._transport.resume_reading()
 
 
-class GameWebSocket(web.WebSocketResponse):
-    """
-    One WebSocket, read and written by one :class:`~backends.asyncio_server.connection.Connection`.
-
-    ``waits_for_peer``: a send waits while the peer does not read, which is the library's default.
-    """
-
-    def __init__(self, max_message_bytes: int, *, compress: bool, waits_for_peer: bool) -> None:
-        # max_msg_size refuses a message of exactly that size.
-        tuning: dict[str, Any] = {"compress": compress, "max_msg_size": max_message_bytes + 1}
-        if not waits_for_peer:
-            tuning["writer_limit"] = NEVER_WAIT_BYTES
-        super().__init__(autoping=False, autoclose=False, **tuning)
-        self.waits_for_peer = waits_for_peer
-        self.transport: asyncio.Transport
-        self.door: Doorkeeper
-        self._max_message_bytes = max_message_bytes
-
-    async def open(self, request: web.Request) -> None:
-        """
-        Answer the upgrade request.
-
-        Raises:
-            ConnectionError: the peer is gone.
-
-        """
-        await self.prepare(request)
-        if request.transport is None:
-            raise ConnectionResetError("the peer is gone")
-        self.transport = request.transport
-        self.door = doorkeeper(request.transport)
-        assert self._reader  # noqa: S101 # the library has one from here on
-        self.door.open_websocket(self._reader, self._max_message_bytes, deflate=bool(self.compress))
-
-    async def receive_message(self) -> Message:
-        """
-        Wait for the next message, and for a turn to handle it.
-
-        Raises:
-            ProtocolError: the peer broke the protocol; nothing more can be read.
-            ConnectionEndedError: the stream has ended.
-
-        """
-        self.door.ask_for_message()
-        message = await self.receive()
-        match message.type:
-            case WSMsgType.TEXT | WSMsgType.BINARY | WSMsgType.PING | WSMsgType.PONG:
-                data = bytes(message.data) if isinstance(message.data, bytearray) else message.data
-                return Opcode(message.type), data
-            case WSMsgType.CLOSE:
-                return Opcode.CLOSE, int(message.data)
-            case WSMsgType.ERROR if code := getattr(message.data, "code", None):
-                raise ProtocolError(int(code))
-            case WSMsgType.ERROR if isinstance(message.data, zlib.error):
-                raise ProtocolError(CloseCode.INVALID_TEXT)  # it can't be decompressed
-        raise ConnectionEndedError
-
-    async def close(self, *, code: int = 0, message: bytes = b"", drain: bool = True) -> bool:  # noqa: ARG002 # the library's signature
-        """Do nothing: the library calls this, but close frames are the session's to send."""
-        return False
-
-    def has_ended(self) -> bool:
-        """Whether the peer has hung up; messages of it may be left to receive."""
-        return self.door.has_ended
-
-    async def linger(self, limit_s: float) -> None:
-        """Give a peer that is not read any more time to take the close frame: until it hangs up, or ``limit_s``."""
-        self.door.see_off()
-        for _ in range(int(limit_s / STEP_S)):
-            if self.has_ended():
-                return
-            await asyncio.sleep(STEP_S)
-        self.abort()
-
-    def abort(self) -> None:
-        """End the connection at once, with a reset: a close would send what the kernel holds, perhaps half a frame."""
-        if not self.door.is_lost:  # else the descriptor may belong to another connection
-            with suppress(OSError):  # the peer was faster
-                self.transport.get_extra_info("socket").setsockopt(
-                    socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
-                )
-        self.door.abort()
-
-
 def doorkeeper(transport: asyncio.BaseTransport) -> Doorkeeper:
     """Return the doorkeeper of a transport of this server."""
     protocol = cast("asyncio.Transport", transport).get_protocol()
     assert isinstance(protocol, Doorkeeper)  # noqa: S101 # each of ours has one
     return protocol
+
+
+async def open_doors(listener: socket.socket, host: Host, serve: Callable[[], asyncio.Protocol]) -> asyncio.Server:
+    """Accept connections, each with a doorkeeper before the library's protocol, which ``serve`` makes."""
+    loop = asyncio.get_running_loop()
+    site = await loop.create_server(partial(Doorkeeper, host, serve), sock=listener, backlog=ACCEPTS_A_TURN)
+    listener.listen(host.config.backlog)  # asyncio takes one number for both
+    return site
+
+
+async def close_doors(listener: socket.socket, host: Host, site: asyncio.Server) -> None:
+    """Accept no more connections."""
+    if host.config.loop == "asyncio":
+        # Accepted connections must be attached before asyncio's server closes, or 3.13 prints a traceback.
+        asyncio.get_running_loop().remove_reader(listener.fileno())
+        await asyncio.sleep(0)
+    site.close()

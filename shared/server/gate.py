@@ -1,0 +1,111 @@
+"""
+All that a framework may ask of a server: a page for a path, a seat or a refusal, and to run a seat to its end.
+
+Pure: a framework writes what it is given, and waits for what it is to wait for.
+"""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+
+from shared.measure.prometheus import CONTENT_TYPE
+from shared.server.config import ServerConfig
+from shared.server.core import ServerCore
+from shared.server.door import CONNECT, ECHO
+from shared.server.stats import Clock
+from shared.web import HEADERS, load_web_files
+from shared.wire.handshake import Refusal, room_name
+from shared.wire.session import ECHO_LIMIT_BYTES, EchoSession, Session
+
+PLAIN = "text/plain; charset=utf-8"
+
+
+class Page(NamedTuple):
+    """An answer to a request."""
+
+    status: HTTPStatus
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+class Seat(NamedTuple):
+    """What somebody has who was admitted, until :meth:`Gate.release`."""
+
+    room: str | None
+    """Its name; None of one of ``/echo``, who is in no room."""
+    address: str
+    max_message_bytes: int
+    waits_for_peer: bool
+    """Whether what is sent waits for a peer that does not read, as libraries do by default."""
+
+
+class GateHost(Protocol):
+    """What a gate asks of the server that it is of."""
+
+    config: ServerConfig
+    core: ServerCore[Any]
+
+    @property
+    def clock(self) -> Clock:
+        """The server's."""
+
+    def run_seat(self, seat: Seat, session: Session, socket: Any) -> Any:
+        """Run a connection to its end, or return what is to be awaited for that."""
+
+
+H = TypeVar("H", bound=GateHost)
+
+
+class Gate(Generic[H]):
+    """The gate of one server, ``host``."""
+
+    def __init__(self, host: H) -> None:
+        self.host = host
+        files = load_web_files()
+        self._files = {
+            path: Page(HTTPStatus.OK, (*HEADERS, ("Content-Type", f"{file.content_type}; charset=utf-8")), file.body)
+            for path, file in files.items()
+        }
+        data = {"/stats": "application/json", "/metrics": CONTENT_TYPE, "/scores": "application/json"}
+        self._kinds = {path: (("Content-Type", kind),) for path, kind in data.items()}
+        self.paths = (*files, "/healthz", *data)
+        """Those that :meth:`page` answers."""
+        self.upgrades = (CONNECT, ECHO) if host.config.echo else (CONNECT,)
+        """Those of which :meth:`admit` is asked."""
+
+    def page(self, path: str) -> Page:
+        """Return the page of one of :attr:`paths`."""
+        if path in self._files:
+            return self._files[path]
+        host = self.host
+        if path in self._kinds:
+            return Page(HTTPStatus.OK, self._kinds[path], host.core.reporter.page(path, host.clock))
+        if host.core.lobby.open:
+            return Page(HTTPStatus.OK, (("Content-Type", PLAIN),), b"ok\n")
+        return Page(HTTPStatus.SERVICE_UNAVAILABLE, (("Content-Type", PLAIN),), b"stopping\n")
+
+    def admit(
+        self, path: str, query: str, headers: Mapping[str, str], address: str, descriptor: int = -1
+    ) -> Seat | Refusal:
+        """
+        Take a seat for an upgrade request, or say why not.
+
+        Header names are in lower case; ``address`` is the peer's, ``descriptor`` its socket's. Whoever has a seat has
+        it run, or :meth:`release`.
+        """
+        host, limits = self.host, self.host.config.limits
+        is_echo, naive = path == ECHO, self.host.config.fanout == "naive"
+        room = None if is_echo else room_name(query)
+        if refusal := host.core.admit(headers, room, address, host.clock.now_us(), descriptor):
+            return refusal
+        return Seat(room, address, ECHO_LIMIT_BYTES if is_echo else limits.max_message_bytes, naive or is_echo)
+
+    def run(self, seat: Seat, socket: Any) -> Any:
+        """Run a seat whose upgrade is made; on asyncio, await what is returned."""
+        host = self.host
+        kind = EchoSession if seat.room is None else Session
+        return host.run_seat(seat, kind(host.config.limits, host.clock.now_us(), host.core.stalls), socket)
+
+    def release(self, seat: Seat) -> None:
+        """Give a seat back."""
+        self.host.core.release(seat.room, seat.address, self.host.clock.now_us())
