@@ -16,20 +16,9 @@ ROOT = Path(__file__).resolve().parent.parent
 ASYNCIO, GEVENT = ROOT / "backends" / "asyncio_server", ROOT / "backends" / "gevent_server"
 
 ASYNCIO_ONLY = {
-    "app.py": {
-        "Answer": "aiohttp waits for a peer that takes no answer; gevent's handler has one time-out for all",
-        "hide_versions": "aiohttp names itself and the interpreter in each answer, pywsgi neither",
-        "Handler": "aiohttp's routes are typed by it",
-        "request_headers": "read in the route; gevent's handler reads them before the route is asked",
-    },
     "blocking.py": {
         "logger": "gevent's monitor thread prints its report itself, and must not take a lock of the patched logging",
         "BEAT_S": "gevent sees its greenlets switch; an asyncio loop must be made to show that it turns",
-    },
-    "server.py": {
-        "ACCEPTS_A_TURN": "asyncio accepts a whole backlog at once by default; gevent is told in its WSGI server",
-        "ANSWERS_S": "aiohttp waits for answers that are being taken when it ends, and fails when they aren't in time",
-        "FOREVER_S": "aiohttp has its own time-out for requests, which is not to be asked; pywsgi has none",
     },
     "host.py": {
         "TransportListener": "a transport tells when the kernel does not take all; a gevent socket waits",
@@ -49,16 +38,6 @@ ASYNCIO_ONLY = {
         "Worker.data_received": "as connection_made",
         "Worker.connection_lost": "as connection_made",
     },
-    "websocket.py": {
-        "NEVER_WAIT_BYTES": "only aiohttp's writer has a limit at which it waits",
-        "Doorkeeper": "asyncio hands a connection to a protocol; on gevent the handler reads for itself",
-        "doorkeeper": "as Doorkeeper",
-        "REQUEST_US": "aiohttp answers in a task, later; pywsgi answers in the turn that is taken",
-        "HANDLE_US": "as REQUEST_US; on gevent only the condition loop has messages handled later",
-        "BYTES_A_US": "as HANDLE_US",
-        "GameWebSocket.open": "aiohttp answers the upgrade by its WebSocket, gevent by its handler",
-        "GameWebSocket.has_ended": "aiohttp reads ahead of its user, so the end is known before what was read is taken",
-    },
     "writer.py": {
         "LibraryWriter.pause_writing": "a transport tells when the kernel does not take all; a gevent socket waits",
         "LibraryWriter.resume_writing": "as pause_writing",
@@ -67,9 +46,6 @@ ASYNCIO_ONLY = {
     },
 }
 GEVENT_ONLY = {
-    "app.py": {
-        "this_host": "Flask has no typed keys on its application",
-    },
     "host.py": {
         "Writer.awaits_turn": "on asyncio whoever sends does it; a greenlet that is to do it has to be switched to",
     },
@@ -97,22 +73,17 @@ GEVENT_ONLY = {
         "LibraryWriter.awaits_turn": "as Writer in host.py",
         "LibraryWriter.unsent_bytes": "a transport knows for both writers",
     },
-    "websocket.py": {
-        "GameWebSocket.send_message": "gevent-websocket encodes text itself and raises an error of its own",
-        "GameWebSocket.hang_up": "a transport closes behind what it holds by itself",
-        "GameStream": "two greenlets that send on one socket break it",
-        "logger": "gevent's server is there that accepts; asyncio's loop logs by itself",
-        "GameWSGIServer": "pywsgi's handler finds the server only through its own server object",
-        "GameHandler": "gevent-websocket's handshake is mended here; aiohttp's needs no mending",
-        "request_headers": "WSGI hands headers over as CGI variables",
-        "read_in_turn": "a transport reads by itself; a greenlet reads when it has its turn",
-        "GONE": "asyncio's loop and uvloop take no notice of such connections by themselves",
-        "see_off": "aiohttp's own lingering does it for requests",
-    },
 }
 """Public names that only one of the two files has, and why."""
 
-FILES = sorted(str(path.relative_to(ASYNCIO)) for path in ASYNCIO.rglob("*.py"))
+
+def files_of(backend: Path) -> list[str]:
+    """Return the files of a backend, those of its frameworks apart."""
+    paths = [path.relative_to(backend) for path in backend.rglob("*.py")]
+    return sorted(str(path) for path in paths if path.parts[0] != "frameworks")
+
+
+FILES = files_of(ASYNCIO)
 
 
 def top_level_names(node: ast.stmt) -> list[str]:
@@ -140,7 +111,7 @@ def one_sided(path: Path, other: Path) -> set[str]:
 
 
 def test_both_backends_have_the_same_files() -> None:
-    assert sorted(str(path.relative_to(GEVENT)) for path in GEVENT.rglob("*.py")) == FILES
+    assert files_of(GEVENT) == FILES
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -203,7 +174,7 @@ def test_shared_draws_only_from_the_luck_that_is_handed_in(path: Path) -> None:
     assert set(drawn) <= {"Random"}
 
 
-PACKAGES = ("shared", "loadtests", "tickbench")
+PACKAGES = ("shared", "backends", "loadtests", "tickbench")
 MOST_BESIDE_ROOMS = {"loadtests": 6, "tickbench": 8}
 """Files that may lie beside the rooms of a house: what a stranger has to look at before he goes in."""
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import gevent
 import pytest
-from backends.gevent_server.websocket import GameWSGIServer
+
+from backends.gevent_server.frameworks.doorkeeper import DoorServer
 
 OF_THE_CONNECTION = [errno.ECONNABORTED, errno.EPROTO, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EPERM, errno.EBADF]
 OF_THE_LISTENER = [errno.EINVAL, errno.ENOTSOCK]
@@ -45,8 +46,9 @@ def serve(*numbers: int) -> tuple[Any, list[Any]]:
     served: list[Any] = []
     listener = socket.create_server(("127.0.0.1", 0))
     listener.settimeout(0)
-    server: Any = GameWSGIServer(listener, None)
-    server.game = SimpleNamespace(core=SimpleNamespace(turn_away=lambda _: None))
+    server: Any = DoorServer(listener, None)
+    core = SimpleNamespace(turn_away=lambda _: None)
+    server.gate = SimpleNamespace(host=SimpleNamespace(core=core))
     server.init_socket()
     server.socket = TroubledListener(server.socket, *numbers)
     server._handle = lambda sock, _: served.append(sock)

@@ -9,9 +9,9 @@ from typing import Any
 import gevent
 
 from backends.asyncio_server.loops.condition import ConditionLoop as AsyncioLoop
-from backends.asyncio_server.websocket import ConnectionEndedError as AsyncioEndedError
+from backends.asyncio_server.host import ConnectionEndedError as AsyncioEndedError
 from backends.gevent_server.loops.condition import ConditionLoop as GeventLoop
-from backends.gevent_server.websocket import ConnectionEndedError as GeventEndedError
+from backends.gevent_server.host import ConnectionEndedError as GeventEndedError
 
 SERVER: Any = SimpleNamespace(config=SimpleNamespace(fanout="frame-once"), turns=SimpleNamespace(spend=lambda _: None))
 TICKER: Any = SimpleNamespace(room=SimpleNamespace(members={}), audience=None)

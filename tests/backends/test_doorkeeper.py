@@ -9,9 +9,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from backends.asyncio_server.websocket import HANDLE_US, STEP_S, Doorkeeper
 
 from backends.asyncio_server.clock import Clock
+from backends.asyncio_server.frameworks.doorkeeper import HANDLE_US, STEP_S, Doorkeeper
 from backends.asyncio_server.turns import Turns
 from shared.loops.turns import TURN_US
 from shared.server.config import parse_arguments

@@ -12,7 +12,7 @@ import pytest
 from gevent.event import Event
 
 from backends.asyncio_server.writer import FrameWriter, LibraryWriter, WaitingWriter
-from backends.gevent_server.websocket import GameStream
+from backends.gevent_server.frameworks.gevent_websocket import Stream
 from backends.gevent_server.writer import FrameWriter as GeventFrameWriter
 from backends.gevent_server.writer import LibraryWriter as GeventLibraryWriter
 from backends.gevent_server.writer import WaitingWriter as GeventWaitingWriter
@@ -37,11 +37,11 @@ class SlowLibrary:
     def __init__(self) -> None:
         self.sent: list[str] = []
 
-    async def send_str(self, text: str) -> None:
+    async def send_text(self, text: str) -> None:
         await asyncio.sleep(0.01)
         self.sent.append(text)
 
-    async def send_frame(self, payload: bytes, opcode: int) -> None:  # noqa: ARG002 # as the library's
+    async def send_message(self, opcode: int, payload: bytes) -> None:  # noqa: ARG002 # as the library's
         self.sent.append(Opcode(opcode).name)
 
 
@@ -81,7 +81,7 @@ def test_on_asyncio_nothing_is_aborted_while_a_transport_tells_that_it_has_hande
     """Seen: asyncio's transport reports its loss twice then, and fails on the second."""
     aborted: list[bool] = []
     connection: Any = Connection(
-        ws=SimpleNamespace(transport=Transport(), waits_for_peer=False, door=SimpleNamespace(is_lost=False)),
+        ws=SimpleNamespace(transport=Transport(), waits_for_peer=False, is_lost=False, tell=lambda _: None),
         session=SimpleNamespace(is_open=True),
         offer=lambda _: None,
         abort=lambda: aborted.append(True),
@@ -109,7 +109,7 @@ def test_on_asyncio_a_writer_whose_connection_has_gone_goes_on_with_nothing() ->
     async def hand_over() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
         connection: Any = Connection(
-            ws=SimpleNamespace(transport=Transport(), waits_for_peer=False, door=SimpleNamespace(is_lost=False)),
+            ws=SimpleNamespace(transport=Transport(), waits_for_peer=False, is_lost=False, tell=lambda _: None),
             session=SimpleNamespace(is_open=True),
             offer=lambda _: None,
         )
@@ -142,7 +142,7 @@ class SlowSocket:
 def test_on_gevent_who_waits_for_its_turn_behind_a_close_frame_sends_nothing() -> None:
     sock = SlowSocket()
     handler: Any = SimpleNamespace(socket=sock)
-    stream = GameStream(handler, shared=True)
+    stream = Stream(handler, shared=True)
     senders = [gevent.spawn(stream.write, frame) for frame in (TEXT_FRAME, CLOSE_FRAME, TEXT_FRAME)]
     gevent.sleep(0.01)
     sock.takes.set()
@@ -155,7 +155,7 @@ class Held:
 
     def __init__(self, writer: type[GeventWaitingWriter]) -> None:
         sock = SimpleNamespace(setsockopt=lambda *_: None, fileno=lambda: 7, recv=None)
-        stream = GameStream(SimpleNamespace(socket=sock), shared=writer is GeventWaitingWriter)  # type: ignore[arg-type]
+        stream = Stream(SimpleNamespace(socket=sock), shared=writer is GeventWaitingWriter)  # type: ignore[arg-type]
         self.ws = SimpleNamespace(socket=sock, stream=stream, hang_up=None)
         self.session = SimpleNamespace(is_open=True)
         self.writer = writer(self)  # type: ignore[arg-type]
