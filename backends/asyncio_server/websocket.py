@@ -163,8 +163,9 @@ class Doorkeeper(asyncio.BufferedProtocol):
         self._end_messages()
         # They hold it in turn: who comes and goes by the thousand would lie about until the garbage is collected.
         self.writer = self._library = self._reader = self._timer = None
-        if hasattr(self._transport, "_read_ready_cb"):  # asyncio's holds itself by how it reads, which it does no more
-            self._transport._read_ready_cb = None  # noqa: SLF001 # nothing else says so; uvloop's has none
+        # asyncio's transport (not uvloop's) holds itself by how it reads and, from 3.12 on, writes: it does neither now.
+        held = getattr(self._transport, "__dict__", {})
+        held.update(dict.fromkeys({"_read_ready_cb", "_write_ready"} & held.keys()))
 
     def abort(self) -> None:
         """End the connection at once."""
