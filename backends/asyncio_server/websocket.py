@@ -163,7 +163,7 @@ class Doorkeeper(asyncio.BufferedProtocol):
         self._end_messages()
         # They hold it in turn: who comes and goes by the thousand would lie about until the garbage is collected.
         self.writer = self._library = self._reader = self._timer = None
-        # asyncio's transport (not uvloop's) holds itself by how it reads and, from 3.12 on, writes: it does neither now.
+        # asyncio's transport (not uvloop's) holds itself by how it reads and, from 3.12 on, writes; it does neither now
         held = getattr(self._transport, "__dict__", {})
         held.update(dict.fromkeys({"_read_ready_cb", "_write_ready"} & held.keys()))
 
