@@ -12,9 +12,12 @@ from backends.asyncio_server.loops.condition import ConditionLoop as AsyncioLoop
 from backends.asyncio_server.websocket import ConnectionEndedError as AsyncioEndedError
 from backends.gevent_server.loops.condition import ConditionLoop as GeventLoop
 from backends.gevent_server.websocket import ConnectionEndedError as GeventEndedError
+from shared.wire.session import IN_ROOM
 
 SERVER: Any = SimpleNamespace(config=SimpleNamespace(fanout="frame-once"), turns=SimpleNamespace(spend=lambda _: None))
 TICKER: Any = SimpleNamespace(room=SimpleNamespace(members={}), audience=None)
+
+SESSION: Any = SimpleNamespace(state=IN_ROOM)
 
 
 class Connection(SimpleNamespace):
@@ -31,7 +34,7 @@ def test_what_ended_while_its_message_was_waited_for_is_no_garbage_on_asyncio() 
 
     async def story() -> weakref.ref[Connection]:
         loop = AsyncioLoop(SERVER, TICKER)
-        connection: Any = Connection(ws=SimpleNamespace(receive_message=hang_up), server=SERVER)
+        connection: Any = Connection(ws=SimpleNamespace(receive_message=hang_up), session=SESSION, server=SERVER)
         try:
             await loop.receive(connection)
         except AsyncioEndedError:
@@ -53,7 +56,7 @@ def test_what_ended_while_its_message_was_waited_for_is_no_garbage_on_gevent() -
 
     def story() -> weakref.ref[Connection]:
         loop = GeventLoop(SERVER, TICKER)
-        connection: Any = Connection(ws=SimpleNamespace(receive_message=hang_up), server=SERVER)
+        connection: Any = Connection(ws=SimpleNamespace(receive_message=hang_up), session=SESSION, server=SERVER)
         try:
             loop.receive(connection)
         except GeventEndedError:

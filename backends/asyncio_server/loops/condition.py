@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from backends.asyncio_server.fanout import SLICE
 from backends.asyncio_server.loops.managed import ManagedLoop
 from shared.wire.frames import TickFrame
+from shared.wire.session import CONNECTED
 
 if TYPE_CHECKING:
     from backends.asyncio_server.connection import Connection
@@ -56,6 +57,8 @@ class ConditionLoop(ManagedLoop):
 
     async def receive(self, connection: "Connection") -> "Message":
         """Wait for a connection's next message; until it comes, send the connection every tick."""
+        if connection.session.state is CONNECTED:
+            return await super().receive(connection)  # it is in no room, and owed no tick
         message = asyncio.ensure_future(connection.ws.receive_message())
         try:
             while True:

@@ -18,6 +18,7 @@ from backends.gevent_server.loops.managed import ManagedLoop
 from backends.gevent_server.websocket import ConnectionEndedError
 from shared.wire.errors import ProtocolError
 from shared.wire.frames import TickFrame
+from shared.wire.session import CONNECTED
 
 if TYPE_CHECKING:
     from backends.gevent_server.connection import Connection
@@ -68,6 +69,8 @@ class ConditionLoop(ManagedLoop):
 
     def receive(self, connection: "Connection") -> "Message":
         """Wait for a connection's next message; until it comes, send the connection every tick."""
+        if connection.session.state is CONNECTED:
+            return super().receive(connection)  # it is in no room, and owed no tick
         message, outcome = gevent.spawn(read, connection), None
         try:
             while True:
