@@ -15,9 +15,7 @@ class Counters:
     frames_sent: int = 0  # a tick's frame to one connection; one that its peer had just left may be among them
     slow_skips: int = 0  # frames not sent to a connection whose last one was not handed over yet
     slow_closed: int = 0  # connections ended as slow consumers
-    busy_closed: int = (
-        0  # connections ended because the ticks had no time for one more in a room, or too many were in none
-    )
+    busy_closed: int = 0  # connections ended as ticks had no time for one more in a room, or too many had no name
     dead: int = 0  # connections ended because they did not answer pings
     crashed_rooms: int = 0
     closed: Counter[str] = field(default_factory=Counter)  # connections by the close code that the server sent

@@ -14,6 +14,8 @@ MAX_NUMBER_LENGTH = 32
 """Characters of a number in a message: doubles and integers of 64 bits take up to 24."""
 MAX_NAME_BYTES = 256
 """Of a name as JSON, with its quotes: 15 characters, each escaped as a pair of surrogates, take 182."""
+MAX_BRACKETS = 64
+"""Opened in a message, in its strings too: how deep a decoder goes into the others is the interpreter's own limit."""
 _MAX_COMMAND_BYTES = 64
 """Of a command's name as JSON; each of its letters may be escaped."""
 _INTEGERS = range(-(2**63), 2**64)
@@ -108,6 +110,7 @@ def decode_client_message(text: str) -> ClientMessage:
 
     """
     text = text.strip(_WHITE_SPACE)
+    _check_depth(text)
     if _INTEGER.fullmatch(text):
         return _key(text)
     try:
@@ -133,6 +136,11 @@ def decode_client_message(text: str) -> ClientMessage:
         case "new_player" | "join" | "ping":
             raise ClientError(f"wrong arguments for {name}")
     raise ClientError("unknown command")
+
+
+def _check_depth(text: str) -> None:
+    if len(text) > MAX_BRACKETS < text.count("[") + text.count("{"):
+        raise ClientError(f"a message has at most {MAX_BRACKETS} brackets")
 
 
 def _key(digits: str) -> Key | Ignored:

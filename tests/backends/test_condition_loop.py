@@ -8,13 +8,16 @@ from typing import Any
 
 import gevent
 
-from backends.asyncio_server.loops.condition import ConditionLoop as AsyncioLoop
 from backends.asyncio_server.host import ConnectionEndedError as AsyncioEndedError
-from backends.gevent_server.loops.condition import ConditionLoop as GeventLoop
+from backends.asyncio_server.loops.condition import ConditionLoop as AsyncioLoop
 from backends.gevent_server.host import ConnectionEndedError as GeventEndedError
+from backends.gevent_server.loops.condition import ConditionLoop as GeventLoop
+from shared.wire.session import IN_ROOM
 
-SERVER: Any = SimpleNamespace(config=SimpleNamespace(fanout="frame-once"), turns=SimpleNamespace(spend=lambda _: None))
+HOST: Any = SimpleNamespace(config=SimpleNamespace(fanout="frame-once"), turns=SimpleNamespace(spend=lambda _: None))
 TICKER: Any = SimpleNamespace(room=SimpleNamespace(members={}), audience=None)
+
+SESSION: Any = SimpleNamespace(state=IN_ROOM)
 
 
 class Connection(SimpleNamespace):
@@ -30,8 +33,8 @@ def test_what_ended_while_its_message_was_waited_for_is_no_garbage_on_asyncio() 
         raise AsyncioEndedError
 
     async def story() -> weakref.ref[Connection]:
-        loop = AsyncioLoop(SERVER, TICKER)
-        connection: Any = Connection(ws=SimpleNamespace(receive_message=hang_up), server=SERVER)
+        loop = AsyncioLoop(HOST, TICKER)
+        connection: Any = Connection(ws=SimpleNamespace(receive_message=hang_up), session=SESSION, host=HOST)
         try:
             await loop.receive(connection)
         except AsyncioEndedError:
@@ -52,8 +55,8 @@ def test_what_ended_while_its_message_was_waited_for_is_no_garbage_on_gevent() -
         raise GeventEndedError
 
     def story() -> weakref.ref[Connection]:
-        loop = GeventLoop(SERVER, TICKER)
-        connection: Any = Connection(ws=SimpleNamespace(receive_message=hang_up), server=SERVER)
+        loop = GeventLoop(HOST, TICKER)
+        connection: Any = Connection(ws=SimpleNamespace(receive_message=hang_up), session=SESSION, host=HOST)
         try:
             loop.receive(connection)
         except GeventEndedError:

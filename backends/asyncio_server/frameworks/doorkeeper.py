@@ -156,8 +156,9 @@ class Doorkeeper(asyncio.BufferedProtocol):
         self._end_messages()
         # Reference cycles: thousands of ended connections would stay in memory until the garbage is collected.
         self.writer = self._library = self._reader = self._timer = None
-        if hasattr(self._transport, "_read_ready_cb"):  # by this method asyncio's transport refers to itself
-            self._transport._read_ready_cb = None  # noqa: SLF001 # nothing else says so; uvloop's has none
+        # asyncio's transport (not uvloop's) holds itself by how it reads and, from 3.12 on, writes; it does neither now
+        held = getattr(self._transport, "__dict__", {})
+        held.update(dict.fromkeys({"_read_ready_cb", "_write_ready"} & held.keys()))
 
     def abort(self) -> None:
         """End the connection at once."""

@@ -12,6 +12,7 @@ import asyncio
 from shared.rooms.audience import Audience
 from shared.wire.frames import TickFrame
 from shared.wire.parser import Message
+from shared.wire.session import CONNECTED
 
 from ..connection import Connection
 from ..fanout import SLICE
@@ -54,6 +55,8 @@ class ConditionLoop(ManagedLoop):
 
     async def receive(self, connection: Connection) -> Message:
         """Wait for a connection's next message; until it comes, send the connection every tick."""
+        if connection.session.state is CONNECTED:
+            return await super().receive(connection)  # it is in no room, and owed no tick
         message = asyncio.ensure_future(connection.ws.receive_message())
         try:
             while True:

@@ -14,6 +14,7 @@ from shared.rooms.audience import Audience
 from shared.wire.errors import ProtocolError
 from shared.wire.frames import TickFrame
 from shared.wire.parser import Message
+from shared.wire.session import CONNECTED
 
 from ..clock import give_turn
 from ..connection import Connection
@@ -64,6 +65,8 @@ class ConditionLoop(ManagedLoop):
 
     def receive(self, connection: Connection) -> Message:
         """Wait for a connection's next message; until it comes, send the connection every tick."""
+        if connection.session.state is CONNECTED:
+            return super().receive(connection)  # it is in no room, and owed no tick
         message, outcome = gevent.spawn(read, connection), None
         try:
             while True:

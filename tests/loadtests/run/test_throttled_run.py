@@ -21,7 +21,7 @@ PATIENCE_S = 60
 @pytest.mark.parametrize("backend", ["asyncio", "gevent"])
 def test_a_server_that_a_quota_holds_back_is_the_machine_s_fault(backend: str, tmp_path: Path) -> None:
     out = tmp_path / "out.json"
-    command = [sys.executable, "-m", "tickbench", "load", "--users", str(USERS), "--warm-up", "1", "--duration", "1"]
+    command = [sys.executable, "-m", "tickbench", "load", "--users", str(USERS), "--warm-up", "1", "--duration", "3"]
     command += ["--slo", EXAMPLE, "--out", str(out)]
     with group() as folder, run_server(backend, "--bots", "10") as server:
         (folder / "cgroup.procs").write_text(str(server.process.pid), "ascii")
