@@ -184,7 +184,7 @@ class Server:
 
     def own(self, act: Callable[..., object], *arguments: Any) -> None:
         """Run a background greenlet until it ends, or the server does."""
-        greenlet = gevent.spawn(act, *arguments)
+        greenlet: gevent.Greenlet[..., Any] = gevent.spawn(act, *arguments)
         self._greenlets.add(greenlet)
         greenlet.link(self._greenlets.discard)
 

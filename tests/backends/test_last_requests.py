@@ -1,6 +1,7 @@
 """A stop of the asyncio server leaves nothing for aiohttp to wait for, whose own way to do so can fail."""
 
 import asyncio
+import os
 import signal
 import socket
 from typing import Any
@@ -8,8 +9,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from backends.asyncio_server import app
 from backends.asyncio_server import server as module
+from backends.asyncio_server.frameworks import aiohttp as framework
 from shared.server.config import parse_arguments
 
 GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -40,14 +41,14 @@ def test_a_request_that_ends_just_when_aiohttp_would_give_it_up_fails_nowhere(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def late(request: web.Request) -> web.StreamResponse:
-        request.app[app.SERVER]._handle_signal(signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
         protocol: Any = request.protocol
         while True:
             await asyncio.sleep(0)
             if protocol._handler_waiter and protocol._handler_waiter.cancelled():
-                return app.Answer(text="late\n")
+                return framework.Answer(text="late\n")
 
-    monkeypatch.setattr(app, "healthz", late)
+    monkeypatch.setattr(framework, "page", late)
     run()
     assert not caplog.records
 
@@ -56,15 +57,15 @@ def test_nobody_is_being_answered_when_aiohttp_cleans_up(monkeypatch: pytest.Mon
     busy: list[int] = []
     left: list[list[int]] = []
 
-    async def slow(request: web.Request) -> web.StreamResponse:
+    async def slow(_: web.Request) -> web.StreamResponse:
         busy.append(1)
         if len(busy) == 2:
-            request.app[app.SERVER]._handle_signal(signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGTERM)
         try:
             await asyncio.sleep(60)
         finally:
             busy.pop()
-        return app.Answer(text="slow\n")
+        return framework.Answer(text="slow\n")
 
     async def cleanup(runner: web.AppRunner) -> None:
         left.append(list(busy))
@@ -72,6 +73,6 @@ def test_nobody_is_being_answered_when_aiohttp_cleans_up(monkeypatch: pytest.Mon
 
     clean_up = web.AppRunner.cleanup
     monkeypatch.setattr(web.AppRunner, "cleanup", cleanup)
-    monkeypatch.setattr(app, "healthz", slow)
+    monkeypatch.setattr(framework, "page", slow)
     run(number=2)
     assert left == [[]]

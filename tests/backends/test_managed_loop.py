@@ -57,8 +57,9 @@ def assert_left_nothing(ticker: Ticker) -> None:
 def test_an_empty_room_holds_nothing_of_what_its_task_was_at() -> None:
     async def scenario() -> None:
         ticker: Any = AsyncioTicker()
-        loop = AsyncioLoop(SimpleNamespace(), ticker)  # type: ignore[arg-type] # it asks it nothing
-        loop.game = SimpleNamespace()  # type: ignore[assignment] # as above
+        host: Any = SimpleNamespace()  # it is asked nothing
+        loop: Any = AsyncioLoop(host, ticker)
+        loop.game = SimpleNamespace()
         loop.update()
         await asyncio.sleep(0)
         ticker.room.members.clear()
@@ -73,8 +74,9 @@ def test_an_empty_room_holds_nothing_of_what_its_task_was_at() -> None:
 
 def test_an_empty_room_holds_nothing_of_what_its_greenlet_was_at() -> None:
     ticker: Any = GeventTicker()
-    loop = GeventLoop(SimpleNamespace(), ticker)  # type: ignore[arg-type] # it asks it nothing
-    loop.game = SimpleNamespace()  # type: ignore[assignment] # as above
+    host: Any = SimpleNamespace()  # it is asked nothing
+    loop: Any = GeventLoop(host, ticker)
+    loop.game = SimpleNamespace()
     loop.update()
     gevent.sleep(0.001)
     ticker.room.members.clear()

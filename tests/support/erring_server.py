@@ -14,12 +14,12 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
-from backends.asyncio_server import app, writer
+from backends.asyncio_server import writer
 from shared.game import snake, world
 from shared.game.changes import TopScoresListed, WorldReset
 from shared.game.commands import Join, Turn
 from shared.rooms import game, lobby, room
-from shared.server import core, door
+from shared.server import core, door, gate
 from shared.wire import handshake, messages, session
 from shared.wire.errors import ClientError
 from shared.wire.messages import Handshake, Ignored, JoinRequest, NewPlayer, Ping, Pong, encode_commands
@@ -315,7 +315,7 @@ PLANTS: dict[str, Plant] = {
     "404 for every method": replacing(door, "NOT_ALLOWED", door.NOT_FOUND),
     "any room name": replacing(core, "check_room", lambda _: None),
     "no origin is good": replacing(handshake, "origin_allowed", lambda origin, *_: origin is None),
-    "main is another": replacing(app, "room_name", lambda query: handshake.room_name(query) if query else "lobby"),
+    "main is another": replacing(gate, "room_name", lambda query: handshake.room_name(query) if query else "lobby"),
     "busy for ever": replacing(lobby, "busy", lambda text: handshake.Refusal(HTTPStatus.SERVICE_UNAVAILABLE, text)),
     "pongs in seconds": replacing(session.Session, "_judge", judge_in_seconds),
     "a greeting": replacing(session.Session, "enter", enter_with_a_greeting),

@@ -14,7 +14,7 @@ from io import BytesIO
 from typing import Any
 
 import gevent
-from gevent.pywsgi import WSGIHandler, WSGIServer
+from gevent import pywsgi
 from gevent.socket import wait
 
 from shared.server.door import Door, TurnedAway
@@ -51,8 +51,11 @@ EBADF is gevent's, for a new connection whose descriptor libuv still watches for
 STEP_S = 0.02
 """How often a closing connection is checked."""
 
+LibraryHandler: Any = pywsgi.WSGIHandler
+"""pywsgi's, without its types, which leave out the methods that are mended here."""
 
-class DoorServer(WSGIServer):
+
+class DoorServer(pywsgi.WSGIServer):
     """pywsgi's server, with a gate, and with errors of accept(2) handled."""
 
     gate: Gate[Host]
@@ -82,7 +85,7 @@ class DoorServer(WSGIServer):
             super().do_handle(sock, address)
 
 
-class DoorHandler(WSGIHandler):
+class DoorHandler(LibraryHandler):
     """
     One HTTP connection: it reads for the door, and has the library answer the requests that the door lets pass.
 

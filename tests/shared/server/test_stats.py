@@ -21,9 +21,7 @@ START = 9_000_000_000
 @pytest.fixture
 def core() -> ServerCore[Visitor]:
     """A server on which ann plays, after 3 ticks of her room."""
-    core: ServerCore[Visitor] = ServerCore(
-        parse_arguments("gevent", ["--tick-rate", "0.5"]), ("msgspec", "gevent"), START, 77
-    )
+    core: ServerCore[Visitor] = ServerCore(parse_arguments("gevent", ["--tick-rate", "0.5"]), START, 77, list)
     assert core.admit(GOOD, "den", "::1", START) is None
     assert core.admit(GOOD, "no room", "::1", START) is not None
     room, schedule = core.open_room("den", START)
