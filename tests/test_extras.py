@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
+from importlib.util import resolve_name
 from pathlib import Path
 
 import pytest
@@ -65,19 +66,20 @@ def is_for_types(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
-def imports(node: ast.AST) -> set[str]:
-    """Return what a piece of source imports when it runs, anywhere in it."""
+def imports(node: ast.AST, home: str) -> set[str]:
+    """Return what a piece of source in the package ``home`` imports when it runs, anywhere in it."""
     if isinstance(node, ast.Import):
         return {alias.name for alias in node.names}
-    if isinstance(node, ast.ImportFrom) and node.module:
-        return {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    if isinstance(node, ast.ImportFrom):
+        module = resolve_name("." * node.level + (node.module or ""), home)
+        return {module, *(f"{module}.{alias.name}" for alias in node.names)}
     children = [] if is_for_types(node) else ast.iter_child_nodes(node)
-    return set().union(*map(imports, children))
+    return set().union(*(imports(child, home) for child in children))
 
 
 @cache
 def imports_of(file: Path) -> set[str]:
-    return imports(ast.parse(file.read_text("utf-8")))
+    return imports(ast.parse(file.read_text("utf-8")), ".".join(file.relative_to(ROOT).parent.parts))
 
 
 def third_parties(*modules: str) -> set[str]:

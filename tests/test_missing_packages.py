@@ -41,10 +41,10 @@ def test_a_server_runs_without_the_loop_that_nobody_asked_for(monkeypatch: pytes
     [
         ("server", "uvloop", ["backends.asyncio_server", "--loop", "uvloop"], "--loop uvloop needs the package uvloop"),
         ("server", "_cffi_backend", ["backends.gevent_server", "--loop", "libuv"], "loop libuv needs the package cffi"),
-        ("server", "aiohttp", ["tickbench", "serve", "asyncio"], "the backend asyncio needs the package aiohttp"),
+        ("server", "aiohttp", ["tickbench", "serve", "asyncio"], "--framework aiohttp needs the package aiohttp"),
         ("server", "gevent", ["tickbench", "serve", "gevent"], "the backend gevent needs the package gevent"),
-        ("server", "flask", ["backends.gevent_server"], "the backend gevent needs the package flask"),
-        ("server", "geventwebsocket", ["backends.gevent_server"], "backend gevent needs the package gevent-websocket"),
+        ("server", "flask", ["backends.gevent_server"], "--framework gevent-websocket needs the package flask"),
+        ("server", "geventwebsocket", ["backends.gevent_server"], "websocket needs the package gevent-websocket"),
         ("load", "websocket", ["tickbench", "conformance", "ws://x"], "conformance needs the package websocket-client"),
         ("compare", "plotly", ["tickbench", "report", "results"], "tickbench report needs the package plotly"),
         ("compare", "scipy", ["tickbench", "compare", "--suite", "quick"], "tickbench compare needs the package scipy"),

@@ -126,5 +126,5 @@ async def run(connections: int, flags: list[str]) -> None:
 
 if __name__ == "__main__":
     flags = ["--port", "0", "--tick-rate", "0.0001", "--ping-interval", "86400", *sys.argv[2:]]
-    with asyncio.Runner(loop_factory=choose_event_loop(parse_arguments("asyncio", flags).loop)) as runner:
+    with asyncio.Runner(loop_factory=choose_event_loop(parse_arguments("asyncio", flags))) as runner:
         runner.run(run(int(sys.argv[1]), flags))

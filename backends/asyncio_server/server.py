@@ -255,20 +255,21 @@ def stop_signals() -> list[int]:
 
 def load_framework(config: ServerConfig) -> Any:
     """Return the class of the framework that is chosen."""
-    return import_module(module_of(config.framework), __package__).Framework
+    with needed_by(f"--framework {config.framework}", "server"):
+        return import_module(module_of(config.framework), __package__).Framework
 
 
-def choose_event_loop(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
-    """Return the function that makes an event loop of this ``--loop``."""
-    with needed_by(f"--loop {name}", "server"):
-        make: Callable[[], asyncio.AbstractEventLoop] = import_module(EVENT_LOOPS[name]).new_event_loop
+def choose_event_loop(config: ServerConfig) -> Callable[[], asyncio.AbstractEventLoop]:
+    """Return the function that makes an event loop of the ``--loop`` that is chosen."""
+    with needed_by(f"--loop {config.loop}", "server"):
+        make: Callable[[], asyncio.AbstractEventLoop] = import_module(EVENT_LOOPS[config.loop]).new_event_loop
     return make
 
 
 def serve(config: ServerConfig) -> int:
     """Run a server; return the exit status."""
     prepare_process(config)
-    with asyncio.Runner(loop_factory=choose_event_loop(config.loop)) as runner:
+    with asyncio.Runner(loop_factory=choose_event_loop(config)) as runner:
         return runner.run(_serve(config))
 
 

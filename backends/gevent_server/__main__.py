@@ -13,10 +13,10 @@ with needed_by("the backend gevent", "server"):
     from shared.server import flagcheck
     from shared.server.config import parse_arguments
 
-    from .server import choose_event_loop, serve
+    from .server import choose_event_loop, load_framework, serve
 
 if __name__ == "__main__":
     if flagcheck.is_check(sys.argv[1:]):
-        raise SystemExit(flagcheck.answer("gevent", choose_event_loop))
+        raise SystemExit(flagcheck.answer("gevent", choose_event_loop, load_framework))
     config = parse_arguments("gevent")
     raise SystemExit(serve(config))

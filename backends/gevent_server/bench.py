@@ -127,7 +127,7 @@ class Bench:
 def run(connections: int, flags: list[str]) -> None:
     """Serve, and time what is asked for."""
     config = parse_arguments("gevent", flags)
-    choose_event_loop(config.loop)
+    choose_event_loop(config)
     server = Server(config)
     server.own(Bench(server, connections).run)
     server.run(listen(config.host, config.port, config.backlog))

@@ -249,20 +249,21 @@ def stop_signals() -> list[int]:
 
 def load_framework(config: ServerConfig) -> Any:
     """Return the class of the framework that is chosen."""
-    return import_module(module_of(config.framework), __package__).Framework
+    with needed_by(f"--framework {config.framework}", "server"):
+        return import_module(module_of(config.framework), __package__).Framework
 
 
-def choose_event_loop(name: str) -> None:
+def choose_event_loop(config: ServerConfig) -> None:
     """Set the event loop that the hub makes when it is created."""
     warnings.filterwarnings("ignore", "libuv only supports millisecond timer resolution")  # so it waits a little longer
-    with needed_by(f"--loop {name}", "server"):
-        gevent.config.loop = EVENT_LOOPS[name]  # this imports it
+    with needed_by(f"--loop {config.loop}", "server"):
+        gevent.config.loop = EVENT_LOOPS[config.loop]  # this imports it
 
 
 def serve(config: ServerConfig) -> int:
     """Run a server; return the exit status."""
     prepare_process(config)
-    choose_event_loop(config.loop)
+    choose_event_loop(config)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logger.addFilter(ShortageFilter())
     try:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 
-from shared.server.config import parse_arguments
+from shared.server.config import ServerConfig, parse_arguments
 
 FLAG = "--check"
 
@@ -21,20 +21,26 @@ def is_check(argv: Sequence[str]) -> bool:
     return list(argv) == [FLAG]
 
 
-def answer(backend: str, choose_event_loop: Callable[[str], object]) -> int:
-    """Read command lines from stdin, write what is wrong with each to stdout, and return the exit status."""
+def answer(backend: str, *load: Callable[[ServerConfig], object]) -> int:
+    """
+    Read command lines from stdin, write what is wrong with each to stdout, and return the exit status.
+
+    ``load`` imports what a command line chooses, or exits.
+    """
     lines: list[list[str]] = json.loads(sys.stdin.readline())
-    complaints = [complaint(backend, line, choose_event_loop) for line in lines]
+    complaints = [complaint(backend, line, load) for line in lines]
     sys.stdout.write(json.dumps(complaints) + "\n")
     return 0
 
 
-def complaint(backend: str, line: Sequence[str], choose_event_loop: Callable[[str], object]) -> str | None:
+def complaint(backend: str, line: Sequence[str], load: Sequence[Callable[[ServerConfig], object]]) -> str | None:
     """Return what is wrong with one command line of a server; None if it would be taken."""
     said = io.StringIO()
     try:
         with redirect_stderr(said), redirect_stdout(io.StringIO()):
-            choose_event_loop(parse_arguments(backend, line).loop)
+            config = parse_arguments(backend, line)
+            for part in load:
+                part(config)
     except SystemExit as exited:
         return said.getvalue().removeprefix("error: ").strip() if exited.code else f"{' '.join(line)} serves nothing"
     return None

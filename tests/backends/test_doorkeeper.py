@@ -16,6 +16,7 @@ from backends.asyncio_server.turns import Turns
 from shared.loops.turns import TURN_US
 from shared.server.config import parse_arguments
 from shared.server.core import ServerCore
+from shared.wire.errors import ProtocolError
 from shared.wire.frames import Opcode
 from shared.wire.request import READ_BYTES
 from shared.wire.session import SPARED_S
@@ -46,10 +47,10 @@ class Reader:
     def __init__(self) -> None:
         self.told: list[object] = []
 
-    def feed_data(self, message: Any, _: int) -> None:
-        self.told.append(message.data)
+    def fail(self, error: ProtocolError) -> None:
+        self.told.append(error)
 
-    def feed_eof(self) -> None:
+    def end(self) -> None:
         self.told.append("end")
 
 

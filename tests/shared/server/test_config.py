@@ -97,6 +97,7 @@ FLAGS: dict[str, tuple[str, Change]] = {
     "slow-limit": ("1.5", within("limits", slow_limit_s=1.5)),
     "close-limit": ("1.5", within("limits", close_limit_s=1.5)),
     "stop-limit": ("1.5", plain(stop_limit_s=1.5)),
+    "framework": ("aiohttp", plain()),
     "backlog": ("16", plain(backlog=16)),
     "origin": ("http://A.example", plain(origins=frozenset({"http://a.example"}))),
     "echo": ("1", plain(echo=True)),
@@ -185,7 +186,7 @@ def test_help_lists_every_flag_with_its_default(capsys: pytest.CaptureFixture[st
     listed = {word.removeprefix("--").rstrip(",") for word in out.split() if word.startswith("--")}
     assert {word for word in listed if word in FLAGS or word == "help"} == {*FLAGS, "help"}
     assert "python -m backends.gevent_server" in out
-    assert "[default: 1024" in out
+    assert "[default: 1024" in " ".join(out.split())
     assert err == ""
 
 
@@ -317,6 +318,7 @@ def test_the_settings_name_what_an_arm_may_change() -> None:
         "mode": "managed",
         "workers": 1,
         "worker_nice": 0,
+        "framework": "aiohttp",
         "fanout": "frame-once",
         "clock": "timerfd",
         "loop": "asyncio",

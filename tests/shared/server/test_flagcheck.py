@@ -6,11 +6,12 @@ import sys
 
 import pytest
 
+from shared.server.config import ServerConfig
 from shared.server.flagcheck import answer, complaint, is_check
 
 
-def take(_: str) -> None:
-    """Choose any event loop."""
+def take(_: ServerConfig) -> None:
+    """Load whatever is chosen."""
 
 
 @pytest.mark.parametrize(
@@ -23,7 +24,7 @@ def take(_: str) -> None:
     ],
 )
 def test_what_is_wrong_with_a_command_line_is_said_in_one(line: list[str], words: list[str]) -> None:
-    said = complaint("asyncio", line, take)
+    said = complaint("asyncio", line, [take])
     assert said is not None
     assert [word for word in words if word not in said] == []
     assert "\n" not in said
@@ -31,15 +32,15 @@ def test_what_is_wrong_with_a_command_line_is_said_in_one(line: list[str], words
 
 
 def test_what_would_be_served_is_not_complained_of() -> None:
-    assert complaint("gevent", ["--port", "0", "--fanout", "naive", "--bots", "10"], take) is None
+    assert complaint("gevent", ["--port", "0", "--fanout", "naive", "--bots", "10"], [take]) is None
 
 
 def test_an_event_loop_that_is_not_installed_is_said() -> None:
-    def lacking(name: str) -> None:
-        sys.stderr.write(f"error: --loop {name} needs the package uvloop, which is not installed\n")
+    def lacking(config: ServerConfig) -> None:
+        sys.stderr.write(f"error: --loop {config.loop} needs the package uvloop, which is not installed\n")
         sys.exit(2)
 
-    assert complaint("asyncio", ["--loop", "uvloop"], lacking) == (
+    assert complaint("asyncio", ["--loop", "uvloop"], [take, lacking]) == (
         "--loop uvloop needs the package uvloop, which is not installed"
     )
 

@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from shared.measure.histogram import HistogramSummary
 from shared.server.config import parse_arguments
 from shared.server.core import ServerCore
+from shared.server.frameworks import framework_of
 from shared.server.stats import PAGES_SAVED_UP_US
 from tests.shared.rooms.visitor import Visitor, step
 from tests.shared.wire.test_handshake import GOOD
@@ -71,7 +72,8 @@ def test_stats_has_what_the_protocol_promises(core: ServerCore[Visitor]) -> None
     assert stats["settings"]["loop"] == "libev"
     assert stats["connections"] == 1
     assert (stats["closed"], stats["refused"]) == ({"1008": 1}, {"404": 1})
-    assert stats["process"]["packages"] == {"msgspec": version("msgspec"), "gevent": version("gevent")}
+    packages = stats["process"]["packages"]
+    assert packages == {name: version(name) for name in framework_of("gevent", "gevent-websocket").packages}
 
 
 def test_a_room_reports_who_is_in_and_how_it_ticks(core: ServerCore[Visitor]) -> None:
