@@ -1,0 +1,32 @@
+"""The table of frameworks: each is a file of its backend's, with fan-outs and packages that exist."""
+
+from pathlib import Path
+
+import pytest
+
+from shared.server.frameworks import FANOUTS, FRAMEWORKS, framework_of, module_of
+
+BACKENDS = Path(__file__).resolve().parents[3] / "backends"
+BESIDE = {"__init__", "doorkeeper"}
+"""Files that are no framework."""
+
+
+@pytest.mark.parametrize("backend", FRAMEWORKS)
+def test_each_framework_is_a_file_and_each_file_a_framework(backend: str) -> None:
+    files = {path.stem for path in (BACKENDS / f"{backend}_server" / "frameworks").glob("*.py")} - BESIDE
+    assert {module_of(name) for name in FRAMEWORKS[backend]} == {f".frameworks.{file}" for file in files}
+
+
+@pytest.mark.parametrize("backend", FRAMEWORKS)
+def test_the_default_can_do_every_fan_out_and_every_one_some(backend: str) -> None:
+    first, *others = FRAMEWORKS[backend]
+    assert framework_of(backend, first).fanouts == FANOUTS
+    for name in others:
+        assert set(framework_of(backend, name).fanouts) <= set(FANOUTS)
+        assert framework_of(backend, name).fanouts
+
+
+@pytest.mark.parametrize("backend", FRAMEWORKS)
+def test_each_names_the_packages_that_a_result_states(backend: str) -> None:
+    for name in FRAMEWORKS[backend]:
+        assert "msgspec" in framework_of(backend, name).packages

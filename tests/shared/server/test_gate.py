@@ -1,0 +1,104 @@
+"""What a framework may ask of a server: pages, seats, and to run them."""
+
+import json
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+
+from shared.server.config import parse_arguments
+from shared.server.core import ServerCore
+from shared.server.gate import Gate, Seat
+from shared.wire.handshake import Refusal
+from shared.wire.session import ECHO_LIMIT_BYTES, EchoSession, Session
+from tests.shared.wire.test_handshake import GOOD
+
+
+class Clock:
+    """A clock that stands still."""
+
+    offset_us = 0
+
+    def now_us(self) -> int:
+        return 1_000_000
+
+    def cpu_us(self) -> int:
+        return 0
+
+
+class Host:
+    """As much of a server; it notes what it is to run."""
+
+    def __init__(self, *flags: str) -> None:
+        self.config = parse_arguments("asyncio", flags)
+        self.clock = Clock()
+        self.core: ServerCore[Any] = ServerCore(self.config, self.clock.now_us(), 0)
+        self.ran: list[tuple[Seat, Session, Any]] = []
+
+    def run_seat(self, seat: Seat, session: Session, socket: Any) -> str:
+        self.ran.append((seat, session, socket))
+        return "to be awaited"
+
+
+def admitted(gate: Gate[Host], path: str = "/connect", query: str = "") -> Seat:
+    seat = gate.admit(path, query, GOOD, "::1")
+    assert isinstance(seat, Seat)
+    return seat
+
+
+def test_every_path_has_its_page_and_its_type() -> None:
+    gate = Gate(Host())
+    types = {path: dict(gate.page(path).headers)["Content-Type"] for path in gate.paths}
+    assert {path: types[path] for path in ("/", "/healthz", "/stats", "/scores")} == {
+        "/": "text/html; charset=utf-8",
+        "/healthz": "text/plain; charset=utf-8",
+        "/stats": "application/json",
+        "/scores": "application/json",
+    }
+    assert types["/metrics"].startswith("text/plain; version=")
+    assert json.loads(gate.page("/stats").body)["backend"] == "asyncio"
+
+
+def test_a_stopping_server_says_so() -> None:
+    gate = Gate(Host())
+    assert gate.page("/healthz")[::2] == (HTTPStatus.OK, b"ok\n")
+    gate.host.core.lobby.open = False
+    assert gate.page("/healthz")[::2] == (HTTPStatus.SERVICE_UNAVAILABLE, b"stopping\n")
+
+
+def test_only_who_serves_echoes_is_asked_for_one() -> None:
+    assert Gate(Host()).upgrades == ("/connect",)
+    assert Gate(Host("--echo")).upgrades == ("/connect", "/echo")
+
+
+@pytest.mark.parametrize(
+    ("flags", "path", "query", "seat"),
+    [
+        ([], "/connect", "", Seat("main", "::1", 4096, waits_for_peer=False)),
+        ([], "/connect", "room=den", Seat("den", "::1", 4096, waits_for_peer=False)),
+        (["--fanout", "naive"], "/connect", "", Seat("main", "::1", 4096, waits_for_peer=True)),
+        (["--echo"], "/echo", "room=den", Seat(None, "::1", ECHO_LIMIT_BYTES, waits_for_peer=True)),
+    ],
+)
+def test_who_is_admitted_has_a_seat_until_it_is_given_back(flags: list[str], path: str, query: str, seat: Seat) -> None:
+    gate = Gate(Host(*flags))
+    assert admitted(gate, path, query) == seat
+    assert gate.host.core.lobby.connections == 1
+    gate.release(seat)
+    assert gate.host.core.lobby.connections == 0
+
+
+def test_who_is_refused_has_none() -> None:
+    gate = Gate(Host())
+    refusal = gate.admit("/connect", "room=not+this", GOOD, "::1")
+    assert isinstance(refusal, Refusal)
+    assert refusal.status == HTTPStatus.NOT_FOUND
+    assert gate.host.core.lobby.connections == 0
+
+
+def test_a_seat_is_run_with_a_session_of_its_kind() -> None:
+    gate = Gate(Host("--echo"))
+    assert gate.run(admitted(gate), "a socket") == "to be awaited"
+    gate.run(admitted(gate, "/echo"), "another")
+    (_, player, socket), (_, echo, _) = gate.host.ran
+    assert (type(player), socket, type(echo)) == (Session, "a socket", EchoSession)
