@@ -7,14 +7,12 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from tickbench.report import words
-from tickbench.report.beyond import load_beyond
 from tickbench.report.charts import SPOILED_OUTCOMES, all_charts
 from tickbench.report.document import Document
 from tickbench.verdict.comparisons import Comparison
 from tickbench.verdict.statistics import interval_words
 
 TEMPLATE = "page.html.j2"
-STACKS = ("asyncio", "gevent")
 
 
 def render_page(document: Document) -> str:
@@ -42,8 +40,6 @@ def render_page(document: Document) -> str:
         safe=Markup,  # of the charts: plotly's own, and the arms' names in it are escaped
         percentile_titles=words.PERCENTILE_TITLES,
         percentile_rows=words.percentile_rows(document),
-        beyond=load_beyond(),
-        stacks=STACKS,
         spoiled_outcomes=SPOILED_OUTCOMES,
         arrival=document.arrival,
         limits=words.limit_facts(document),
