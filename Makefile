@@ -20,7 +20,7 @@ export UV_REQUIRE_BUILD_HASHES := 1
 export UV_PREVIEW_FEATURES := build-dependency-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compare test test-modes test-loops lint format serve-asyncio serve-gevent bench doctor coverage figures figures-load figures-servers figures-modes figures-memory bench-load bench-modes bench-pages schemas power attack clean
+.PHONY: help setup compare test test-modes test-loops lint format serve-asyncio serve-gevent bench doctor coverage figures figures-load figures-servers figures-modes figures-memory bench-load bench-modes bench-pages schema power attack clean
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -97,8 +97,8 @@ bench-modes: setup  ## measure the loop designs: a light tick for 1,000 connecti
 bench-pages: setup  ## measure what a scrape of /stats and /metrics costs the ticks, at 1 and 1,000 rooms (a minute)
 	$(RUN) python -m tests.bench.pages
 
-schemas: setup  ## write the JSON schema of results.json anew, from the types
-	$(RUN) python -c 'from tickbench.report.document import schema_text; print(schema_text(), end="")' > docs/schemas/results-1.json
+schema: setup  ## print the JSON schema of results.json, made of the types (make -s, for a file)
+	@$(RUN) python -c 'from tickbench.report.document import schema_text; print(schema_text(), end="")'
 
 power: setup  ## simulate what a suite can find, by how much runs scatter (three minutes)
 	$(RUN) python -m tests.bench.power

@@ -1,8 +1,8 @@
 """
 Make ``results.json``: all that a comparison found, from which alone page, tables and ``diff`` are made.
 
-History of the schema: 1, the first. ``tickbench.results/1`` is generated from these types (docs/schemas); a reader
-ignores fields it does not know, and refuses another number.
+History of the schema: 1, the first. Its JSON schema is generated from these types (``make schema``); a reader ignores
+fields it does not know, and refuses another number.
 """
 
 from typing import Literal

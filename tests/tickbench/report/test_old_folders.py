@@ -1,0 +1,60 @@
+"""What an earlier tickbench wrote opens: a results folder of the first schemas, and the document made of it."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from shared.measure.summary import StageFigures
+from tests.support.first_schemas import make_first
+from tickbench.compare.plan import PlannedRun
+from tickbench.compare.suite import Suite
+from tickbench.report.build import build_report, encode_document, read_document
+from tickbench.report.markdown import render_markdown
+from tickbench.report.page import render_page
+
+MakeResults = Callable[..., Path]
+
+
+def test_a_folder_of_the_first_schemas_is_reported(
+    make_results: MakeResults, suite: Suite, tickbench: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    folder = make_results(suite, lambda planned: {"tick_lateness_ms__p99": 10.0 + planned.number})
+    before = build_report(folder).document
+    make_first(folder)
+    (folder / "results.json").unlink()
+    done = tickbench("report", folder)
+    assert done.returncode == 0, done.stderr
+    after = read_document(folder)
+    assert [run.figures["tick_lateness_ms.p99"] for run in after.runs] == [11.0, 12.0, 13.0, 14.0]
+    assert [(run.arm, run.mark) for run in after.runs] == [(run.arm, run.mark) for run in before.runs]
+    assert [(each.figure, each.ratio) for each in after.comparisons.primary] == [
+        (each.figure, each.ratio) for each in before.comparisons.primary
+    ]
+    assert (folder / "report.html").stat().st_size > 1_000_000, "with the charts"
+
+
+def test_its_document_is_read_shown_and_compared(
+    make_results: MakeResults,
+    whole_suite: Suite,
+    stages: list[StageFigures],
+    tmp_path: Path,
+    tickbench: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    def figures(planned: PlannedRun) -> dict[str, Any]:
+        return {"stages": stages} if planned.part == "stall" else {}
+
+    folder = make_results(whole_suite, figures)
+    now = build_report(folder).document
+    make_first(folder)
+    old = read_document(folder)
+    assert [run.figures for run in old.runs] == [run.figures for run in now.runs]
+    assert (old.comparisons, old.decision, old.curves) == (now.comparisons, now.decision, now.curves)
+    assert old.news == ""
+    assert render_page(old)
+    assert render_markdown(old)
+    new = tmp_path / "new"
+    new.mkdir()
+    (new / "results.json").write_bytes(encode_document(now).encode())
+    done = tickbench("diff", folder, new)
+    assert done.returncode == 0, done.stderr
