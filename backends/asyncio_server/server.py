@@ -57,6 +57,7 @@ class Server:
 
     def __init__(self, config: ServerConfig) -> None:
         self.config = config
+        self._framework = load_framework(config)  # before all that has a time: to import it takes a while
         self.clock = Clock(config.clock)
         self.read_buffer = bytearray(READ_BYTES)  # of whoever is read from, for as long as that takes
         self.watch = BlockingWatch()
@@ -120,7 +121,7 @@ class Server:
         for number in stop_signals():
             asyncio.get_running_loop().add_signal_handler(number, self._handle_signal, number)
         self.core.listens_at(listener.getsockname()[0])
-        framework = load_framework(self.config)(Gate(self))
+        framework = self._framework(Gate(self))
         self.clock.open()
         try:
             await framework.start(listener)

@@ -59,6 +59,7 @@ class Server:
 
     def __init__(self, config: ServerConfig) -> None:
         self.config = config
+        self._framework = load_framework(config)  # before all that has a time: to import it takes a while
         self.clock = Clock(config.clock)
         self.watch = BlockingWatch()
         self.log = SparingLog(logger)
@@ -121,7 +122,7 @@ class Server:
         for number in stop_signals():
             gevent.signal_handler(number, self._handle_signal, number)
         self.core.listens_at(listener.getsockname()[0])
-        framework = load_framework(self.config)(Gate(self))
+        framework = self._framework(Gate(self))
         self.clock.open()
         self.turns.open()
         try:

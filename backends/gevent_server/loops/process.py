@@ -111,7 +111,7 @@ class ProcessLoop(ManagedLoop):
             self._sent.set()
             self._answers.release()
 
-    def _enter(self, connection: Connection, newcomer: Newcomer, entered: AsyncResult[None], answer: Answer) -> None:
+    def _enter(self, connection: Connection, newcomer: Newcomer, entered: "AsyncResult[None]", answer: Answer) -> None:
         if isinstance(answer, Text) and not self.is_over():
             self.ticker.room.enter(connection, newcomer, answer.commands, self._host.clock.now_us())
         if not entered.ready():
