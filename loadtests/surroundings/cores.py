@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from shared.system.core_ticks import PROC, core_ticks
+from shared.system.proc_stat import PROC, core_ticks, process_uses
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from pathlib import Path
 
 KTHREADD = 2
 """The pid of the parent of the kernel's threads, where all processes of the machine can be seen."""
@@ -87,11 +87,9 @@ def sample_machine(proc: Path = PROC) -> MachineSample | None:
     if not (cores := core_ticks(proc)):
         return None
     a_second = os.sysconf("SC_CLK_TCK")
-    times = {
-        core: CoreTimes((ticks.idle + ticks.iowait) / a_second, ticks.steal / a_second) for core, ticks in cores.items()
-    }
+    times = {core: CoreTimes(ticks.waited / a_second, ticks.steal / a_second) for core, ticks in cores.items()}
     at_s = time.monotonic()
-    return MachineSample(at_s, times, _process_cpu_s(proc, a_second))
+    return MachineSample(at_s, times, _process_cpu_s(proc))
 
 
 def use_between(before: MachineSample, after: MachineSample, cpus: list[int], known: Known | None) -> CoreUse | None:
@@ -128,21 +126,9 @@ def _others_cpu_s(before: dict[int, float], after: dict[int, float], pids: Colle
     return sum(max(0.0, cpu_s - before.get(pid, 0.0)) for pid, cpu_s in after.items() if pid not in pids)
 
 
-def _process_cpu_s(proc: Path, ticks_a_second: int) -> dict[int, float] | None:
+def _process_cpu_s(proc: Path) -> dict[int, float] | None:
     """Return the CPU time of all processes; None inside a container, or where processes are hidden."""
-    found: dict[int, float] = {}
-    sees_all = False
-    for entry in os.scandir(proc):
-        if not entry.name.isdecimal():
-            continue
-        try:
-            stat = Path(entry.path, "stat").read_text("utf-8", "replace")
-        except OSError:  # it has ended
-            continue
-        start, _, rest = stat.rpartition(")")
-        name = start.partition("(")[2]
-        sees_all |= int(entry.name) == KTHREADD and name == "kthreadd"
-        if not name.startswith(DELIVERY):
-            # utime, stime, cutime, cstime: fields 14 to 17 of proc_pid_stat(5), the rest begins with the third.
-            found[int(entry.name)] = sum(map(int, rest.split()[11:15])) / ticks_a_second
-    return found if sees_all else None
+    uses = process_uses(proc)
+    if KTHREADD not in uses or uses[KTHREADD].name != "kthreadd":
+        return None
+    return {pid: use.cpu_with_ended_s for pid, use in uses.items() if not use.name.startswith(DELIVERY)}

@@ -9,30 +9,20 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from shared.system.proc_stat import PROC, ProcessUse, process_uses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from loadtests.surroundings.server_stats import ProcessStats
 
-PROC = Path("/proc")
 CPU_S = 0.2
 """How far the stated CPU time may be off /proc's: the server was asked a moment before."""
 RSS_BYTES = 8 * 2**20
 RSS_PERCENT = 25.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Process:
-    parent: int
-    cpu_s: float
-    """CPU time of its own."""
-    cpu_with_ended_s: float
-    """With that of the ended children that it has waited for."""
-    rss_bytes: int
 
 
 def find_process(stated: ProcessStats, age_s: float = 0.0, proc: Path = PROC) -> int | None:
@@ -42,7 +32,7 @@ def find_process(stated: ProcessStats, age_s: float = 0.0, proc: Path = PROC) ->
     Reads every process, some 50 us each.
 
     """
-    processes = _processes(proc)
+    processes = process_uses(proc)
     namesakes = [pid for pid in processes if _own_number(pid, proc) == stated.pid]
     fitting = [pid for pid in namesakes if _fits(stated, age_s, pid, processes)]
     return fitting[0] if len(fitting) == 1 else None
@@ -50,10 +40,10 @@ def find_process(stated: ProcessStats, age_s: float = 0.0, proc: Path = PROC) ->
 
 def family_of(pid: int, proc: Path = PROC) -> set[int]:
     """Return the pids of a process and all its descendants."""
-    return set(_family(pid, _processes(proc)))
+    return set(_family(pid, process_uses(proc)))
 
 
-def _fits(stated: ProcessStats, age_s: float, pid: int, processes: dict[int, _Process]) -> bool:
+def _fits(stated: ProcessStats, age_s: float, pid: int, processes: dict[int, ProcessUse]) -> bool:
     """Return whether a process may have said ``stated``, with its children counted or not."""
     own, family = processes[pid], [processes[each] for each in _family(pid, processes)]
     most_cpu_s = sum(each.cpu_with_ended_s for each in family)
@@ -67,30 +57,13 @@ def _fits(stated: ProcessStats, age_s: float, pid: int, processes: dict[int, _Pr
     )
 
 
-def _family(pid: int, processes: dict[int, _Process]) -> Iterable[int]:
+def _family(pid: int, processes: dict[int, ProcessUse]) -> Iterable[int]:
     children = defaultdict(list)
     for each, process in processes.items():
         children[process.parent].append(each)
     found = [pid]
     for each in found:
         found += children[each]
-    return found
-
-
-def _processes(proc: Path) -> dict[int, _Process]:
-    ticks_a_second, page_bytes = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
-    found = {}
-    for entry in os.scandir(proc):
-        if not entry.name.isdecimal():
-            continue
-        try:
-            stat = Path(entry.path, "stat").read_text("utf-8", "replace")
-        except OSError:  # it has ended
-            continue
-        # The rest begins with the third field of proc_pid_stat(5).
-        rest = stat.rpartition(")")[2].split()
-        own, ended = (sum(map(int, rest[first : first + 2])) / ticks_a_second for first in (11, 13))
-        found[int(entry.name)] = _Process(int(rest[1]), own, own + ended, int(rest[21]) * page_bytes)
     return found
 
 

@@ -6,11 +6,12 @@ tests/bench/generator.py runs it beside ours to show what of a frame's cost is t
 """
 
 import json
-import resource
 import select
 import socket
 import sys
 import time
+
+from shared.system.descriptors import allow_many_descriptors
 
 UPGRADE = (
     b"GET /connect HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -35,8 +36,7 @@ def connect(address: tuple[str, int]) -> socket.socket:
 
 def main() -> None:
     host, port, users, seconds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    allow_many_descriptors()
     connections = [connect((host, port)) for _ in range(users)]
     epoll = select.epoll()
     receive = {}

@@ -3,9 +3,11 @@
 import json
 import os
 import time
-from pathlib import Path
 from typing import Any
 
+import psutil
+
+from shared.system.boot import boot_id
 from tests.support.planted_law import Law
 from tests.support.planted_record import Meta
 from tests.support.planted_wire import commands
@@ -26,7 +28,7 @@ def stats(law: Law, meta: Meta, connections: int, rooms: list[dict[str, Any]], o
     if law.claim_skipped_ticks:
         rooms = [room | {"skipped_ticks": skipped} for room in rooms]
     page = {
-        "boot_id": law.boot_id or Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip(),
+        "boot_id": law.boot_id or boot_id(),
         "clock_offset_us": offset_us,
         "now_us": now_us + law.clock_shift_us,
         "tick_rate_hz": law.tick_rate_hz,
@@ -40,8 +42,7 @@ def stats(law: Law, meta: Meta, connections: int, rooms: list[dict[str, Any]], o
         "process": {
             "pid": os.getpid(),
             "cpu_s": 0.0 if claims and law.counts_back else time.process_time(),
-            "rss_bytes": int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-            * os.sysconf("SC_PAGE_SIZE"),
+            "rss_bytes": psutil.Process().memory_info().rss,
             "cpus": sorted(os.sched_getaffinity(0)),
             "quotas": [
                 {

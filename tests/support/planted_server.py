@@ -10,7 +10,6 @@ the system call and the two readings of the clock around it.
 
 import gc
 import json
-import resource
 import select
 import signal
 import socket
@@ -18,6 +17,7 @@ import sys
 import time
 from pathlib import Path
 
+from shared.system.descriptors import allow_many_descriptors
 from tests.support.planted_door import Door
 from tests.support.planted_law import Law
 from tests.support.planted_peers import Outbox, Peer, Room, Write
@@ -226,8 +226,7 @@ def now_us() -> int:
 def main() -> None:
     law, path = Law(**json.loads(sys.argv[1])), Path(sys.argv[2])
     port = int(sys.argv[3]) if len(sys.argv) > 3 else 0
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    allow_many_descriptors()
     waker, wakes = socket.socketpair()
     wakes.setblocking(False)  # noqa: FBT003 - socket's own
     signal.set_wakeup_fd(wakes.fileno())

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-from tickbench.machine.system import CoreTimes, core_times
+from shared.system.proc_stat import CoreTicks, core_ticks
 
 LOOK_S = 0.3
 BUSY_PERCENT = 10.0
@@ -32,9 +32,9 @@ class Quiet(Struct, frozen=True):
 
 def busy_percent(cores: Sequence[int] | None, during_s: float) -> float:
     """Watch for ``during_s``: return how busy the busiest of ``cores`` (None: of all) is, with the steal."""
-    before = core_times()
+    before = core_ticks()
     time.sleep(during_s)
-    after = core_times()
+    after = core_ticks()
     chosen = before.keys() & after.keys() & (before.keys() if cores is None else set(cores))
     return max((_busy_percent(before[core], after[core]) for core in chosen), default=0.0)
 
@@ -73,6 +73,6 @@ def wait_until_idle(
     return False
 
 
-def _busy_percent(before: CoreTimes, after: CoreTimes) -> float:
-    total = after.total - before.total
-    return 100 * (1 - (after.idle - before.idle) / total) if total > 0 else 0.0
+def _busy_percent(before: CoreTicks, after: CoreTicks) -> float:
+    total = sum(after) - sum(before)
+    return 100 * (1 - (after.waited - before.waited) / total) if total > 0 else 0.0

@@ -12,11 +12,8 @@ import socket
 import struct
 import time
 from pathlib import Path
-from typing import NamedTuple
 
 import psutil
-
-from shared.system.core_ticks import core_ticks
 
 SO_TIMESTAMPING = 37
 """From asm-generic/socket.h; the socket module has no name for it."""
@@ -84,20 +81,6 @@ def steal_percent(during_s: float) -> float:
     after = psutil.cpu_times()
     total = sum(after) - sum(before)
     return 100 * (after.steal - before.steal) / total if total else 0.0
-
-
-class CoreTimes(NamedTuple):
-    """What a core has done since the system started, in clock ticks."""
-
-    total: int
-    """With the steal."""
-    idle: int
-    """Waiting for a disk included."""
-
-
-def core_times() -> dict[int, CoreTimes]:
-    """Return the times of each core by its number; nothing where the system does not say (proc_stat(5))."""
-    return {core: CoreTimes(sum(ticks), ticks.idle + ticks.iowait) for core, ticks in core_ticks().items()}
 
 
 STAMP_TRIES, STAMP_PAUSE_S = 20, 0.01

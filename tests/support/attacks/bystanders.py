@@ -11,7 +11,6 @@ count as arrived when the server says that it sent them, so that our own latenes
 import json
 import os
 import random
-import resource
 import select
 import sys
 import time
@@ -20,6 +19,7 @@ from dataclasses import asdict, dataclass, field
 from typing import NamedTuple
 
 from loadtests.receive.stamps import ANCILLARY_BYTES, ask_for_stamps, now_us, stamp_of, stamp_us
+from shared.system.descriptors import allow_many_descriptors
 from tests.support.client import CLOSE, TEXT, Frame, client_frame
 from tests.support.swarm import TICK, Swarm, Visitor
 
@@ -227,8 +227,7 @@ def main() -> None:
     port, players = int(sys.argv[1]), int(sys.argv[2])
     with suppress(OSError):  # whoever may
         os.setpriority(os.PRIO_PROCESS, 0, -10)
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    allow_many_descriptors()
     bystanders = Bystanders(port, players)
     try:
         bystanders.enter()

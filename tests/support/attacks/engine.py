@@ -8,7 +8,6 @@ game, and nothing of what the server ought to make of it.
 import errno
 import heapq
 import os
-import resource
 import select
 import socket
 import struct
@@ -18,6 +17,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from shared.system.descriptors import allow_many_descriptors
 
 ATTACKER_HOST = "127.0.0.2"
 """Where attacks come from: an address of this host that is not that of the good players."""
@@ -144,8 +145,7 @@ class Siege:
 
     def run(self) -> Told:
         """Do it all; return what came of it."""
-        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        allow_many_descriptors()
         self._began_s = now = time.monotonic()
         until = now + self._seconds + self._more_s
         for peer in self._peers:
