@@ -19,7 +19,7 @@ class LoopState(Enum):
     CLOSED = auto()  # ended for good
 
 
-class Event(Enum):
+class LoopEvent(Enum):
     """What happens to a loop."""
 
     OCCUPIED = auto()  # the first connection entered
@@ -31,24 +31,24 @@ class Event(Enum):
 
 IDLE, RUNNING, STOPPING, RESTARTING, CRASHED, CLOSED = LoopState
 
-TRANSITIONS: dict[LoopState, dict[Event, LoopState]] = {
-    IDLE: {Event.OCCUPIED: RUNNING, Event.FAILED: CRASHED, Event.CLOSE: CLOSED},
-    RUNNING: {Event.VACATED: STOPPING, Event.FAILED: CRASHED, Event.CLOSE: CLOSED},
+TRANSITIONS: dict[LoopState, dict[LoopEvent, LoopState]] = {
+    IDLE: {LoopEvent.OCCUPIED: RUNNING, LoopEvent.FAILED: CRASHED, LoopEvent.CLOSE: CLOSED},
+    RUNNING: {LoopEvent.VACATED: STOPPING, LoopEvent.FAILED: CRASHED, LoopEvent.CLOSE: CLOSED},
     STOPPING: {
-        Event.OCCUPIED: RESTARTING,
-        Event.STOPPED: IDLE,
-        Event.FAILED: CRASHED,
-        Event.CLOSE: CLOSED,
+        LoopEvent.OCCUPIED: RESTARTING,
+        LoopEvent.STOPPED: IDLE,
+        LoopEvent.FAILED: CRASHED,
+        LoopEvent.CLOSE: CLOSED,
     },
     RESTARTING: {
-        Event.VACATED: STOPPING,
-        Event.STOPPED: RUNNING,
-        Event.FAILED: CRASHED,
-        Event.CLOSE: CLOSED,
+        LoopEvent.VACATED: STOPPING,
+        LoopEvent.STOPPED: RUNNING,
+        LoopEvent.FAILED: CRASHED,
+        LoopEvent.CLOSE: CLOSED,
     },
     # A crashed or closed room ends its connections: that they leave, and that the loop ends, changes nothing more.
-    CRASHED: {Event.VACATED: CRASHED, Event.STOPPED: CRASHED, Event.CLOSE: CLOSED},
-    CLOSED: {Event.VACATED: CLOSED, Event.STOPPED: CLOSED, Event.FAILED: CLOSED, Event.CLOSE: CLOSED},
+    CRASHED: {LoopEvent.VACATED: CRASHED, LoopEvent.STOPPED: CRASHED, LoopEvent.CLOSE: CLOSED},
+    CLOSED: {LoopEvent.VACATED: CLOSED, LoopEvent.STOPPED: CLOSED, LoopEvent.FAILED: CLOSED, LoopEvent.CLOSE: CLOSED},
 }
 
 
@@ -62,7 +62,7 @@ class Lifecycle:
     def __init__(self) -> None:
         self.state = IDLE
 
-    def feed(self, event: Event) -> LoopState | None:
+    def feed(self, event: LoopEvent) -> LoopState | None:
         """
         Enter and return the state that ``event`` leads to, or return None where it changes nothing.
 

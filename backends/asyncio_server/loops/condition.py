@@ -8,6 +8,7 @@ other modes.
 """
 
 import asyncio
+from asyncio import Event
 
 from shared.rooms.audience import Audience
 from shared.wire.frames import TickFrame
@@ -22,7 +23,7 @@ from .managed import ManagedLoop
 
 
 class ConditionLoop(ManagedLoop):
-    """Owns the task of one room, which wakes the handlers instead of sending."""
+    """Owns what runs one room, which wakes the handlers instead of sending."""
 
     def __init__(self, host: Host, ticker: Ticker) -> None:
         super().__init__(host, ticker)
@@ -30,8 +31,8 @@ class ConditionLoop(ManagedLoop):
         self._frame = TickFrame(b"[]")
         self._owed: set[Connection] = set()  # handlers that have not sent this tick's frame yet
         self._skipped: list[Connection] = []
-        self._ticked: dict[Connection, asyncio.Future[None]] = {}  # what each of them waits for, beside a message
-        self._all_sent: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._woken: dict[Connection, Event] = {}  # what each of them waits for: a message or the tick
+        self._all_sent = Event()
         ticker.fanout = self
 
     async def send(self, audience: Audience[Connection], text: bytes) -> list[Connection]:
@@ -43,31 +44,32 @@ class ConditionLoop(ManagedLoop):
         if not self._waits_for_peer:
             self._skipped = [connection for connection in members if connection not in self._owed]
         if self._owed:
-            self._all_sent = asyncio.get_running_loop().create_future()
+            self._all_sent.clear()
             for number, connection in enumerate(members, 1):
-                ticked = self._ticked.get(connection)
-                if ticked and not ticked.done():
-                    ticked.set_result(None)
+                if woken := self._woken.get(connection):
+                    woken.set()
                 if number % SLICE == 0:
                     await asyncio.sleep(0)
-            await self._all_sent
+            await self._all_sent.wait()
         return self._skipped
 
     async def receive(self, connection: Connection) -> Message:
         """Wait for a connection's next message; until it comes, send the connection every tick."""
         if connection.session.state is CONNECTED:
             return await super().receive(connection)  # it is in no room, and owed no tick
+        woken = self._woken[connection] = Event()
         message = asyncio.ensure_future(connection.ws.receive_message())
+        message.add_done_callback(lambda _: woken.set())
         try:
             while True:
                 if connection in self._owed:
                     await self._send(connection)
                 if message.done():
                     return message.result()
-                ticked = self._ticked[connection] = asyncio.get_running_loop().create_future()
-                await asyncio.wait((message, ticked), return_when=asyncio.FIRST_COMPLETED)
+                await woken.wait()
+                woken.clear()
         finally:
-            self._ticked.pop(connection, None)
+            del self._woken[connection]
             message.cancel()
             del message  # it holds its error, which holds this frame: a circle
 
@@ -91,5 +93,5 @@ class ConditionLoop(ManagedLoop):
     def _settle(self, connection: Connection) -> None:
         if connection in self._owed:
             self._owed.discard(connection)
-            if not self._owed and not self._all_sent.done():
-                self._all_sent.set_result(None)
+            if not self._owed:
+                self._all_sent.set()

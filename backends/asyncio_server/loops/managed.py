@@ -1,12 +1,12 @@
 """
 Managed: the loop runs while somebody is in the room, and somebody owns it.
 
-The article's example 3.3. Its task is cancelled and awaited, and what it raises ends the room, never in silence.
+The article's example 3.3. What runs it is ended and waited for, and what that raises ends the room, never in silence.
 """
 
 import asyncio
 
-from shared.loops.lifecycle import CLOSED, CRASHED, RUNNING, STOPPING, Event, Lifecycle, LoopState
+from shared.loops.lifecycle import CLOSED, CRASHED, RUNNING, STOPPING, Lifecycle, LoopEvent, LoopState
 
 from ..host import Host
 from ..ticker import Ticker
@@ -14,13 +14,13 @@ from . import RoomLoop
 
 
 class ManagedLoop(RoomLoop):
-    """Owns the task of one room."""
+    """Owns what runs one room."""
 
     def __init__(self, host: Host, ticker: Ticker) -> None:
         super().__init__(host, ticker)
         self._lifecycle = Lifecycle()
         self._occupied = False
-        self._task: asyncio.Task[None] | None = None
+        self._running: asyncio.Task[None] | None = None
 
     def is_over(self) -> bool:
         """Say whether nobody is let in any more."""
@@ -31,45 +31,45 @@ class ManagedLoop(RoomLoop):
         occupied = self._is_occupied()
         if occupied != self._occupied:
             self._occupied = occupied
-            self._feed(Event.OCCUPIED if occupied else Event.VACATED)
+            self._feed(LoopEvent.OCCUPIED if occupied else LoopEvent.VACATED)
 
     async def stop(self) -> None:
         """End the loop for good and wait until it has ended."""
-        self._feed(Event.CLOSE)
-        if self._task:
-            await asyncio.wait([self._task])
+        self._feed(LoopEvent.CLOSE)
+        if self._running:
+            await asyncio.wait([self._running])
 
     # Private methods
 
     def _is_occupied(self) -> bool:
         return bool(self.ticker.room.members)
 
-    def _feed(self, event: Event) -> None:
+    def _feed(self, event: LoopEvent) -> None:
         self._act(self._lifecycle.feed(event))
 
     def _act(self, state: LoopState | None) -> None:
         """Do what entering a state asks for."""
         if state is RUNNING:
-            self._task = asyncio.create_task(self._run(), name=f"room {self.ticker.room.name}")
-            self._task.add_done_callback(self._ended)
-        elif state in (STOPPING, CLOSED, CRASHED) and self._task:
-            self._task.cancel()
+            self._running = asyncio.create_task(self._run(), name=f"room {self.ticker.room.name}")
+            self._running.add_done_callback(self._ended)
+        elif state in (STOPPING, CLOSED, CRASHED) and self._running:
+            self._running.cancel()
 
     async def _run(self) -> None:
         self.ticker.resume()
         while True:
             await self.ticker.tick(await self.ticker.wait(), self.game)
 
-    def _ended(self, task: "asyncio.Task[None]") -> None:
-        if task is self._task:
-            self._task = None  # an empty room need not hold what ended it, and where that was
-        if task.cancelled():
-            self._feed(Event.STOPPED)
-        elif error := task.exception():
+    def _ended(self, ended: "asyncio.Task[None]") -> None:
+        if ended is self._running:
+            self._running = None  # an empty room need not hold what ended it, and where that was
+        if ended.cancelled():
+            self._feed(LoopEvent.STOPPED)
+        elif error := ended.exception():
             self._fail(error)
 
     def _fail(self, error: BaseException | None = None) -> None:
         """End the room; what fails in one that has crashed already is no cause of it."""
         if self._lifecycle.state is not CRASHED:
-            self._feed(Event.FAILED)
+            self._feed(LoopEvent.FAILED)
             self._host.room_crashed(self, error)

@@ -6,13 +6,13 @@ stayed set when the loop had failed; here the table of states replaces it. The l
 next tick is due: who comes back by then finds it running.
 """
 
-from shared.loops.lifecycle import RUNNING, STOPPING, Event, LoopState
+from shared.loops.lifecycle import RUNNING, STOPPING, LoopEvent, LoopState
 
 from .managed import ManagedLoop
 
 
 class OnDemandLoop(ManagedLoop):
-    """Lets a task look after one room until nobody is there."""
+    """Owns what runs one room until nobody is there."""
 
     # Private methods
 
@@ -24,6 +24,6 @@ class OnDemandLoop(ManagedLoop):
         self.ticker.resume()
         while True:
             due = await self.ticker.wait()
-            if self._lifecycle.state is not RUNNING and self._lifecycle.feed(Event.STOPPED) is not RUNNING:
+            if self._lifecycle.state is not RUNNING and self._lifecycle.feed(LoopEvent.STOPPED) is not RUNNING:
                 return
             await self.ticker.tick(due, self.game)

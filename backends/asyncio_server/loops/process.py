@@ -6,7 +6,7 @@ what the members have asked for, even while it is still at the step before, and 
 other answers, such as a welcome, wait until the frame before them has been sent.
 """
 
-import asyncio
+from asyncio import Event
 from collections.abc import Callable
 from functools import partial
 
@@ -36,15 +36,15 @@ from .managed import ManagedLoop
 
 
 class ProcessLoop(ManagedLoop):
-    """Owns the task of one room, whose game is in a child."""
+    """Owns what runs one room, whose game is in a child."""
 
     def __init__(self, host: Host, ticker: Ticker) -> None:
         super().__init__(host, ticker)
         self._answers = Answers()
         self._pending = 0  # steps that were asked for and whose frames are not sent yet
-        self._sent = asyncio.Event()
+        self._sent = Event()
         self._field: bytes | None = None  # for those who have missed a frame, before the next one
-        self._entering: set[asyncio.Future[None]] = set()
+        self._entering: set[Event] = set()
         self._game_id = ticker.room.index  # another one when the room is opened again
         self._worker = host.workers.of_room(ticker.room.name)
         self._worker.mourners.add(self._fail)
@@ -52,13 +52,13 @@ class ProcessLoop(ManagedLoop):
 
     async def let_in(self, connection: Connection, newcomer: Newcomer) -> None:
         """Let a newcomer in as soon as the child has welcomed it."""
-        entered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        entered = Event()
         self._entering.add(entered)
         self.update()
         request = Welcome(self._game_id, newcomer)
         self._ask(request, partial(self._enter, connection, newcomer, entered))
         try:
-            await entered
+            await entered.wait()
         finally:
             self._entering.discard(entered)
             self.update()
@@ -110,13 +110,10 @@ class ProcessLoop(ManagedLoop):
             self._sent.set()
             self._answers.release()
 
-    def _enter(
-        self, connection: Connection, newcomer: Newcomer, entered: "asyncio.Future[None]", answer: Answer
-    ) -> None:
+    def _enter(self, connection: Connection, newcomer: Newcomer, entered: Event, answer: Answer) -> None:
         if isinstance(answer, Text) and not self.is_over():
             self.ticker.room.enter(connection, newcomer, answer.commands, self._host.clock.now_us())
-        if not entered.done():
-            entered.set_result(None)
+        entered.set()
 
     def _ask(self, request: Request, callback: Callable[[Answer], None]) -> None:
         self._worker.ask(request, lambda answer: self._answers.take(partial(self._take, callback, answer)))
@@ -135,5 +132,4 @@ class ProcessLoop(ManagedLoop):
         self._worker.mourners.discard(self._fail)
         self._worker.ask(Forget(self._game_id), lambda _: None)
         for entered in self._entering:
-            if not entered.done():
-                entered.set_result(None)
+            entered.set()

@@ -7,13 +7,16 @@ waits by itself, whatever ``--clock`` says.
 """
 
 import asyncio
-import threading
+from asyncio import Event
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
 from queue import Empty, SimpleQueue
+from threading import Lock, Thread
 
 from shared.loops.answers import Answers
-from shared.loops.lifecycle import CLOSED, CRASHED, RUNNING, STOPPING, Event, LoopState
+from shared.loops.lifecycle import CLOSED, CRASHED, RUNNING, STOPPING, LoopEvent, LoopState
 from shared.loops.schedule import DueTick
 from shared.rooms.game import Newcomer, Stepped
 from shared.wire.messages import ClientMessage
@@ -24,18 +27,13 @@ from ..ticker import Ticker
 from .managed import ManagedLoop
 
 
+@dataclass(eq=False, slots=True)
 class Visit:
     """A newcomer that waits for its welcome."""
 
-    def __init__(self, connection: Connection, newcomer: Newcomer) -> None:
-        self.connection = connection
-        self.newcomer = newcomer
-        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def end(self) -> None:
-        """Let it wait no longer."""
-        if not self.over.done():
-            self.over.set_result(None)
+    connection: Connection
+    newcomer: Newcomer
+    over: Event = field(default_factory=Event)
 
 
 class ThreadLoop(ManagedLoop):
@@ -46,10 +44,10 @@ class ThreadLoop(ManagedLoop):
         self._event_loop = asyncio.get_running_loop()
         self._answers = Answers()
         self._visits: list[Visit] = []
-        self._lock = threading.Lock()  # around what the members ask for, for microseconds
-        # Of the thread that runs; None ends it.
-        self._requests: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._over: asyncio.Future[None] | None = None  # when it has ended
+        self._lock = Lock()  # around what the members ask for, for microseconds
+        self._requests: SimpleQueue[Callable[[], None] | None] = SimpleQueue()  # of the thread that runs; None ends it
+        self._over = Event()  # no thread runs
+        self._over.set()
         self._may_step = False  # the thread's
 
     # On the event loop
@@ -69,7 +67,7 @@ class ThreadLoop(ManagedLoop):
             self._requests.put(partial(self._welcome, visit))
         self.update()  # which may start a thread, with all visits
         try:
-            await visit.over
+            await visit.over.wait()
         finally:
             self._visits.remove(visit)
             self.update()
@@ -82,9 +80,9 @@ class ThreadLoop(ManagedLoop):
 
     async def stop(self) -> None:
         """End the loop for good and wait until it has ended."""
-        self._feed(Event.CLOSE)
-        if self._over:
-            await asyncio.wait([self._over], timeout=self._host.config.stop_limit_s)  # nobody can end the rules
+        self._feed(LoopEvent.CLOSE)
+        with suppress(TimeoutError):  # nobody can end the rules
+            await asyncio.wait_for(self._over.wait(), self._host.config.stop_limit_s)
 
     # Private methods
 
@@ -99,18 +97,17 @@ class ThreadLoop(ManagedLoop):
                 self._requests.put(partial(self._welcome, visit))
             if not self._answers.is_held:  # else the last frame is being sent yet, and whoever sends it does this
                 self._requests.put(self._go_on)  # behind the welcomes: no step before them
-            name = f"room {self.ticker.room.name}"
             try:
-                threading.Thread(target=self._run_thread, args=(self._requests,), name=name, daemon=True).start()
+                Thread(target=self._run_thread, name=f"room {self.ticker.room.name}", daemon=True).start()
             except RuntimeError as error:  # the system has no more of them
                 self._fail(error)
                 return
-            self._over = self._event_loop.create_future()
+            self._over.clear()
         elif state in (STOPPING, CLOSED, CRASHED):
             self._requests.put(None)
         if state in (CLOSED, CRASHED):
             for visit in self._visits:
-                visit.end()
+                visit.over.set()
 
     def _stepped(self, due: DueTick, field: bytes | None, step: Stepped) -> None:
         self._answers.hold()
@@ -130,28 +127,27 @@ class ThreadLoop(ManagedLoop):
     def _enter(self, visit: Visit, welcome: bytes) -> None:
         if not self.is_over():
             self.ticker.room.enter(visit.connection, visit.newcomer, welcome, self._host.clock.now_us())
-        visit.end()
+        visit.over.set()
 
     def _thread_ended(self, error: BaseException | None) -> None:
-        if self._over and not self._over.done():
-            self._over.set_result(None)
+        self._over.set()
         if error:
             self._fail(error)
         else:
-            self._feed(Event.STOPPED)
+            self._feed(LoopEvent.STOPPED)
 
     # In the thread
 
-    def _run_thread(self, requests: SimpleQueue[Callable[[], None] | None]) -> None:
+    def _run_thread(self) -> None:
         error = None
         try:
-            self._turn(requests)
+            self._turn()
         except Exception as caught:  # noqa: BLE001 # as above
             error = caught
         self._event_loop.call_soon_threadsafe(self._thread_ended, error)
 
-    def _turn(self, requests: SimpleQueue[Callable[[], None] | None]) -> None:
-        schedule, clock = self.ticker.schedule, self._host.clock
+    def _turn(self) -> None:
+        schedule, clock, requests = self.ticker.schedule, self._host.clock, self._requests
         self.ticker.resume()
         while True:
             wait_s = (schedule.next_due_us - clock.now_us()) / 1_000_000

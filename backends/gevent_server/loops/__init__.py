@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from functools import cached_property
 from importlib import import_module
 
+from shared.loops.modes import LOOP_CLASSES, module_of
 from shared.rooms.game import Game, Newcomer
 from shared.wire.messages import ClientMessage
 from shared.wire.parser import Message
@@ -15,15 +16,6 @@ from shared.wire.parser import Message
 from ..connection import Connection
 from ..host import Host
 from ..ticker import Ticker
-
-LOOP_MODES = {
-    "managed": "backends.gevent_server.loops.managed:ManagedLoop",
-    "always-on": "backends.gevent_server.loops.always_on:AlwaysOnLoop",
-    "on-demand": "backends.gevent_server.loops.on_demand:OnDemandLoop",
-    "condition": "backends.gevent_server.loops.condition:ConditionLoop",
-    "thread": "backends.gevent_server.loops.thread:ThreadLoop",
-    "process": "backends.gevent_server.loops.process:ProcessLoop",
-}
 
 
 class RoomLoop(ABC):
@@ -84,6 +76,5 @@ class RoomLoop(ABC):
 
 def load_loop_mode(name: str) -> type[RoomLoop]:
     """Return the class of a loop design."""
-    module, _, attribute = LOOP_MODES[name].partition(":")
-    loop: type[RoomLoop] = getattr(import_module(module), attribute)
+    loop: type[RoomLoop] = getattr(import_module(f".{module_of(name)}", __package__), LOOP_CLASSES[name])
     return loop

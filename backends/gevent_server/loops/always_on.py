@@ -9,7 +9,7 @@ from .managed import ManagedLoop
 
 
 class AlwaysOnLoop(ManagedLoop):
-    """Owns the greenlet of one room, as long as the room is there."""
+    """Owns what runs one room, as long as the room is there."""
 
     # Private methods
 

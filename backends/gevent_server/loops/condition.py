@@ -28,7 +28,7 @@ HANDLE_US = 100
 
 
 class ConditionLoop(ManagedLoop):
-    """Owns the greenlet of one room, which wakes the handlers instead of sending."""
+    """Owns what runs one room, which wakes the handlers instead of sending."""
 
     def __init__(self, host: Host, ticker: Ticker) -> None:
         super().__init__(host, ticker)
@@ -37,7 +37,7 @@ class ConditionLoop(ManagedLoop):
         self._owed: set[Connection] = set()  # handlers that have not sent this tick's frame yet
         self._skipped: list[Connection] = []
         self._last: Connection | None = None  # who has sent
-        self._ticked: dict[Connection, Event] = {}  # what each of them waits for, beside a message
+        self._woken: dict[Connection, Event] = {}  # what each of them waits for: a message or the tick
         self._all_sent = Event()
         ticker.fanout = self
 
@@ -52,9 +52,8 @@ class ConditionLoop(ManagedLoop):
         if self._owed:
             self._all_sent.clear()
             for number, connection in enumerate(members, 1):
-                ticked = self._ticked.get(connection)
-                if ticked:
-                    ticked.set()
+                if woken := self._woken.get(connection):
+                    woken.set()
                 if number % SLICE == 0:
                     give_turn()
             self._all_sent.wait()
@@ -67,7 +66,9 @@ class ConditionLoop(ManagedLoop):
         """Wait for a connection's next message; until it comes, send the connection every tick."""
         if connection.session.state is CONNECTED:
             return super().receive(connection)  # it is in no room, and owed no tick
+        woken = self._woken[connection] = Event()
         message, outcome = gevent.spawn(read, connection), None
+        message.rawlink(lambda _: woken.set())
         try:
             while True:
                 if connection in self._owed:
@@ -77,10 +78,10 @@ class ConditionLoop(ManagedLoop):
                     if isinstance(outcome, Exception):
                         raise outcome
                     return outcome
-                ticked = self._ticked[connection] = Event()
-                gevent.wait((message, ticked), count=1)
+                woken.wait()
+                woken.clear()
         finally:
-            self._ticked.pop(connection, None)
+            del self._woken[connection]
             message.kill()
             del message, outcome  # an error that is raised holds this frame: a circle
 

@@ -1,12 +1,12 @@
 """
 Managed: the loop runs while somebody is in the room, and somebody owns it.
 
-The article's example 3.3. Its greenlet is killed and joined, and what it raises ends the room, never in silence.
+The article's example 3.3. What runs it is ended and waited for, and what that raises ends the room, never in silence.
 """
 
 import gevent
 
-from shared.loops.lifecycle import CLOSED, CRASHED, RUNNING, STOPPING, Event, Lifecycle, LoopState
+from shared.loops.lifecycle import CLOSED, CRASHED, RUNNING, STOPPING, Lifecycle, LoopEvent, LoopState
 
 from ..host import Host
 from ..ticker import Ticker
@@ -14,13 +14,13 @@ from . import RoomLoop
 
 
 class ManagedLoop(RoomLoop):
-    """Owns the greenlet of one room."""
+    """Owns what runs one room."""
 
     def __init__(self, host: Host, ticker: Ticker) -> None:
         super().__init__(host, ticker)
         self._lifecycle = Lifecycle()
         self._occupied = False
-        self._greenlet: gevent.Greenlet[..., None] | None = None
+        self._running: gevent.Greenlet[..., None] | None = None
 
     def is_over(self) -> bool:
         """Say whether nobody is let in any more."""
@@ -31,29 +31,29 @@ class ManagedLoop(RoomLoop):
         occupied = self._is_occupied()
         if occupied != self._occupied:
             self._occupied = occupied
-            self._feed(Event.OCCUPIED if occupied else Event.VACATED)
+            self._feed(LoopEvent.OCCUPIED if occupied else LoopEvent.VACATED)
 
     def stop(self) -> None:
         """End the loop for good and wait until it has ended."""
-        self._feed(Event.CLOSE)
-        if self._greenlet:
-            self._greenlet.join()
+        self._feed(LoopEvent.CLOSE)
+        if self._running:
+            self._running.join()
 
     # Private methods
 
     def _is_occupied(self) -> bool:
         return bool(self.ticker.room.members)
 
-    def _feed(self, event: Event) -> None:
+    def _feed(self, event: LoopEvent) -> None:
         self._act(self._lifecycle.feed(event))
 
     def _act(self, state: LoopState | None) -> None:
         """Do what entering a state asks for."""
         if state is RUNNING:
-            self._greenlet = gevent.spawn(self._run_to_its_end)
-            self._greenlet.link(self._ended)
-        elif state in (STOPPING, CLOSED, CRASHED) and self._greenlet:
-            self._greenlet.kill(block=False)
+            self._running = gevent.spawn(self._run_to_its_end)
+            self._running.link(self._ended)
+        elif state in (STOPPING, CLOSED, CRASHED) and self._running:
+            self._running.kill(block=False)
 
     def _run_to_its_end(self) -> None:
         try:
@@ -66,13 +66,14 @@ class ManagedLoop(RoomLoop):
         while True:
             self.ticker.tick(self.ticker.wait(), self.game)
 
-    def _ended(self, greenlet: "gevent.Greenlet[..., None]") -> None:
-        if greenlet is self._greenlet:
-            self._greenlet = None  # an empty room need not hold what ended it, and where that was
-        self._feed(Event.STOPPED)
+    def _ended(self, ended: "gevent.Greenlet[..., None]") -> None:
+        if ended is self._running:
+            self._running = None  # an empty room need not hold what ended it, and where that was
+        if isinstance(ended.value, gevent.GreenletExit):
+            self._feed(LoopEvent.STOPPED)
 
     def _fail(self, error: BaseException | None = None) -> None:
         """End the room; what fails in one that has crashed already is no cause of it."""
         if self._lifecycle.state is not CRASHED:
-            self._feed(Event.FAILED)
+            self._feed(LoopEvent.FAILED)
             self._host.room_crashed(self, error)

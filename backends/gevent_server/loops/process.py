@@ -9,7 +9,7 @@ other answers, such as a welcome, wait until the frame before them has been sent
 from collections.abc import Callable
 from functools import partial
 
-from gevent.event import AsyncResult, Event
+from gevent.event import Event
 
 from shared.loops.answers import Answers
 from shared.loops.lifecycle import CLOSED, CRASHED, LoopState
@@ -37,7 +37,7 @@ from .managed import ManagedLoop
 
 
 class ProcessLoop(ManagedLoop):
-    """Owns the greenlet of one room, whose game is in a child."""
+    """Owns what runs one room, whose game is in a child."""
 
     def __init__(self, host: Host, ticker: Ticker) -> None:
         super().__init__(host, ticker)
@@ -45,7 +45,7 @@ class ProcessLoop(ManagedLoop):
         self._pending = 0  # steps that were asked for and whose frames are not sent yet
         self._sent = Event()
         self._field: bytes | None = None  # for those who have missed a frame, before the next one
-        self._entering: set[AsyncResult[None]] = set()
+        self._entering: set[Event] = set()
         self._game_id = ticker.room.index  # another one when the room is opened again
         self._worker = host.workers.of_room(ticker.room.name)
         self._worker.mourners.add(self._fail)
@@ -53,13 +53,13 @@ class ProcessLoop(ManagedLoop):
 
     def let_in(self, connection: Connection, newcomer: Newcomer) -> None:
         """Let a newcomer in as soon as the child has welcomed it."""
-        entered: AsyncResult[None] = AsyncResult()
+        entered = Event()
         self._entering.add(entered)
         self.update()
         request = Welcome(self._game_id, newcomer)
         self._ask(request, partial(self._enter, connection, newcomer, entered))
         try:
-            entered.get()
+            entered.wait()
         finally:
             self._entering.discard(entered)
             self.update()
@@ -111,11 +111,10 @@ class ProcessLoop(ManagedLoop):
             self._sent.set()
             self._answers.release()
 
-    def _enter(self, connection: Connection, newcomer: Newcomer, entered: "AsyncResult[None]", answer: Answer) -> None:
+    def _enter(self, connection: Connection, newcomer: Newcomer, entered: Event, answer: Answer) -> None:
         if isinstance(answer, Text) and not self.is_over():
             self.ticker.room.enter(connection, newcomer, answer.commands, self._host.clock.now_us())
-        if not entered.ready():
-            entered.set(None)
+        entered.set()
 
     def _ask(self, request: Request, callback: Callable[[Answer], None]) -> None:
         self._worker.ask(request, lambda answer: self._answers.take(partial(self._take, callback, answer)))
@@ -134,5 +133,4 @@ class ProcessLoop(ManagedLoop):
         self._worker.mourners.discard(self._fail)
         self._worker.ask(Forget(self._game_id), lambda _: None)
         for entered in self._entering:
-            if not entered.ready():
-                entered.set(None)
+            entered.set()

@@ -7,15 +7,16 @@ waits by itself, whatever ``--clock`` says.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import gevent
 from gevent import monkey
-from gevent.event import Event as Flag
+from gevent.event import Event
 
 from shared.loops.answers import Answers
-from shared.loops.lifecycle import CLOSED, CRASHED, RUNNING, STOPPING, Event, LoopState
+from shared.loops.lifecycle import CLOSED, CRASHED, RUNNING, STOPPING, LoopEvent, LoopState
 from shared.loops.schedule import DueTick
 from shared.rooms.game import Newcomer, Stepped
 from shared.wire.messages import ClientMessage
@@ -26,22 +27,18 @@ from ..ticker import Ticker
 from .managed import ManagedLoop
 
 # The patched ones would wait on a hub of the thread's own.
-allocate_lock = monkey.get_original("_thread", "allocate_lock")
+Lock = monkey.get_original("_thread", "allocate_lock")
 start_new_thread = monkey.get_original("_thread", "start_new_thread")
 SimpleQueue, Empty = monkey.get_original("queue", "SimpleQueue"), monkey.get_original("queue", "Empty")
 
 
+@dataclass(eq=False, slots=True)
 class Visit:
     """A newcomer that waits for its welcome."""
 
-    def __init__(self, connection: Connection, newcomer: Newcomer) -> None:
-        self.connection = connection
-        self.newcomer = newcomer
-        self.over = Flag()
-
-    def end(self) -> None:
-        """Let it wait no longer."""
-        self.over.set()
+    connection: Connection
+    newcomer: Newcomer
+    over: Event = field(default_factory=Event)
 
 
 class ThreadLoop(ManagedLoop):
@@ -52,9 +49,10 @@ class ThreadLoop(ManagedLoop):
         self._event_loop: Any = gevent.get_hub().loop
         self._answers = Answers()
         self._visits: list[Visit] = []
-        self._lock = allocate_lock()  # around what the members ask for, for microseconds
+        self._lock = Lock()  # around what the members ask for, for microseconds
         self._requests: Any = SimpleQueue()  # of the thread that runs; None ends it
-        self._over: Flag | None = None  # when it has ended
+        self._over = Event()  # no thread runs
+        self._over.set()
         self._may_step = False  # the thread's
 
     # On the event loop
@@ -87,9 +85,8 @@ class ThreadLoop(ManagedLoop):
 
     def stop(self) -> None:
         """End the loop for good and wait until it has ended."""
-        self._feed(Event.CLOSE)
-        if self._over:
-            self._over.wait(self._host.config.stop_limit_s)  # nobody can end the rules
+        self._feed(LoopEvent.CLOSE)
+        self._over.wait(self._host.config.stop_limit_s)  # nobody can end the rules
 
     # Private methods
 
@@ -105,16 +102,16 @@ class ThreadLoop(ManagedLoop):
             if not self._answers.is_held:  # else the last frame is being sent yet, and whoever sends it does this
                 self._requests.put(self._go_on)  # behind the welcomes: no step before them
             try:
-                start_new_thread(self._run_thread, (self._requests,))
+                start_new_thread(self._run_thread, ())
             except RuntimeError as error:  # the system has no more of them
                 self._fail(error)
                 return
-            self._over = Flag()
+            self._over.clear()
         elif state in (STOPPING, CLOSED, CRASHED):
             self._requests.put(None)
         if state in (CLOSED, CRASHED):
             for visit in self._visits:
-                visit.end()
+                visit.over.set()
 
     def _stepped(self, due: DueTick, field: bytes | None, step: Stepped) -> None:
         self._answers.hold()
@@ -134,28 +131,28 @@ class ThreadLoop(ManagedLoop):
     def _enter(self, visit: Visit, welcome: bytes) -> None:
         if not self.is_over():
             self.ticker.room.enter(visit.connection, visit.newcomer, welcome, self._host.clock.now_us())
-        visit.end()
+        visit.over.set()
 
     def _thread_ended(self, error: BaseException | None) -> None:
-        if self._over:
-            self._over.set()
+        self._over.set()
         if error:
-            self._host.own(self._fail, error)  # the hub, where we are, can't wait for the log
+            self._fail(error)
         else:
-            self._host.own(self._feed, Event.STOPPED)  # as above: it may fail to start another thread
+            self._feed(LoopEvent.STOPPED)
 
     # In the thread
 
-    def _run_thread(self, requests: Any) -> None:
+    def _run_thread(self) -> None:
         error = None
         try:
-            self._turn(requests)
+            self._turn()
         except Exception as caught:  # noqa: BLE001 # as above
             error = caught
-        self._event_loop.run_callback_threadsafe(self._thread_ended, error)
+        # Owned, as it may have to wait for the log, and the hub that calls it can't.
+        self._event_loop.run_callback_threadsafe(self._host.own, self._thread_ended, error)
 
-    def _turn(self, requests: Any) -> None:
-        schedule, clock = self.ticker.schedule, self._host.clock
+    def _turn(self) -> None:
+        schedule, clock, requests = self.ticker.schedule, self._host.clock, self._requests
         self.ticker.resume()
         while True:
             wait_s = (schedule.next_due_us - clock.now_us()) / 1_000_000

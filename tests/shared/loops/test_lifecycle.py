@@ -12,13 +12,13 @@ from shared.loops.lifecycle import (
     RUNNING,
     STOPPING,
     TRANSITIONS,
-    Event,
     IllegalEventError,
     Lifecycle,
+    LoopEvent,
     LoopState,
 )
 
-OCCUPIED, VACATED, STOPPED, FAILED, CLOSE = Event
+OCCUPIED, VACATED, STOPPED, FAILED, CLOSE = LoopEvent
 
 TABLE = {
     (IDLE, OCCUPIED): RUNNING,
@@ -68,18 +68,18 @@ def test_a_loop_begins_idle() -> None:
 
 
 @pytest.mark.parametrize(("state", "event"), TABLE, ids=lambda member: member.name)
-def test_a_row_of_the_table(state: LoopState, event: Event) -> None:
+def test_a_row_of_the_table(state: LoopState, event: LoopEvent) -> None:
     lifecycle = lifecycle_in(state)
     following = TABLE[state, event]
     assert lifecycle.feed(event) is (None if following is state else following)
     assert lifecycle.state is following
 
 
-ILLEGAL = [(state, event) for state in LoopState for event in Event if (state, event) not in TABLE]
+ILLEGAL = [(state, event) for state in LoopState for event in LoopEvent if (state, event) not in TABLE]
 
 
 @pytest.mark.parametrize(("state", "event"), ILLEGAL, ids=lambda member: member.name)
-def test_an_illegal_event_raises_and_changes_nothing(state: LoopState, event: Event) -> None:
+def test_an_illegal_event_raises_and_changes_nothing(state: LoopState, event: LoopEvent) -> None:
     lifecycle = lifecycle_in(state)
     with pytest.raises(IllegalEventError, match=f"^{event.name} while {state.name}$"):
         lifecycle.feed(event)
@@ -92,8 +92,8 @@ def test_the_table_has_no_other_rows() -> None:
     assert set(TRANSITIONS) == set(LoopState)
 
 
-@given(st.lists(st.sampled_from(Event), max_size=40))
-def test_a_loop_is_started_only_when_none_runs(events: list[Event]) -> None:
+@given(st.lists(st.sampled_from(LoopEvent), max_size=40))
+def test_a_loop_is_started_only_when_none_runs(events: list[LoopEvent]) -> None:
     """A shell starts a loop on RUNNING: between two such starts the first must have ended."""
     lifecycle, runs = Lifecycle(), False
     for event in events:
