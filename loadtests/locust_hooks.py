@@ -10,6 +10,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import gevent
+import msgspec
 from locust import User, runners
 from locust.dispatch import UsersDispatcher
 from locust.runners import MasterRunner, WorkerRunner
@@ -19,9 +20,10 @@ from loadtests.run import webui
 from loadtests.run.conductor import FAILED, Conductor
 from loadtests.run.locust_run import LocustRun
 from loadtests.run.locust_table import show_finer
+from loadtests.run.messages import RunStart
 from loadtests.run.worker import LoadWorker
-from loadtests.run.workers import REPORT, REPORT_INTERVAL_S, LocalWorkers, MasterLink, RemoteWorkers, listen_for_orders
-from loadtests.surroundings.reachability import NoServerError, knock
+from loadtests.run.workers import ORDER, REPORT, REPORT_INTERVAL_S, MasterLink, RemoteWorker, Workers
+from loadtests.surroundings.reachability import NoServerError, check_server
 from loadtests.surroundings.server_stats import find_server
 from loadtests.users.game_users import SnakeUser, forget_boards
 from shared.system.descriptors import allow_many_descriptors
@@ -37,10 +39,8 @@ logger = logging.getLogger("tickbench.load")
 WRONG_USAGE = 2
 LOOPBACK = "127.0.0.1"
 RUN_ARGUMENT = "tickbench_run"
-"""
-The parsed option in which the master sends its workers the id of the run, and those of Locust's own options that
-Locust does not send them.
-"""
+"""The parsed option in which the master sends its workers a :class:`~loadtests.run.messages.RunStart`."""
+REMOTE_ORDER_TAKES_S = 1.5
 
 
 def install(events: Any, scenarios: Scenarios) -> None:
@@ -62,9 +62,9 @@ class Hooks:
     def __init__(self, scenarios: Scenarios) -> None:
         self._scenarios = scenarios
         self._run: LocustRun | None = None  # a worker has none
-        self._crew: RemoteWorkers | None = None
+        self._remote: dict[str, RemoteWorker] = {}  # the workers of a master
         self._worker: LoadWorker | None = None
-        self._member: MasterLink | None = None
+        self._master: MasterLink | None = None  # of a worker
         self._port = 0
         self._foreign: list[str] = []
 
@@ -97,7 +97,9 @@ class Hooks:
         try:
             check_locust(parsed, self._scenarios)
             if not isinstance(runner, WorkerRunner) and (parsed.headless or parsed.autostart):
-                knock(read_options(parsed, 1 if parsed.num_users is None else parsed.num_users, self._scenarios).target)
+                check_server(
+                    read_options(parsed, 1 if parsed.num_users is None else parsed.num_users, self._scenarios).target
+                )
                 environment.process_exit_code = FAILED  # until a run is over
         except ValueError as error:
             _leave(environment, str(error), WRONG_USAGE)
@@ -105,7 +107,7 @@ class Hooks:
             _leave(environment, str(error), FAILED)
         if isinstance(runner, WorkerRunner):
             runners.WORKER_REPORT_INTERVAL = REPORT_INTERVAL_S
-            listen_for_orders(runner, self._take_order)
+            runner.register_message(ORDER, self.on_order)
         else:
             self._run = LocustRun(environment, runner)
             if isinstance(runner, MasterRunner) and not parsed.processes and runner.master_bind_host == LOOPBACK:
@@ -129,9 +131,10 @@ class Hooks:
     def _begin(self, environment: Environment) -> None:
         runner: Any = environment.runner
         parsed: Any = environment.parsed_options
-        order: dict[str, Any] = getattr(parsed, RUN_ARGUMENT, {})
+        start = RunStart("", "", 0.0)
         if self._run is None:
-            parsed.host, parsed.spawn_rate = order["host"], order["spawn_rate"]
+            start = _start_of(parsed)
+            parsed.host, parsed.spawn_rate = start.host, start.spawn_rate
             parsed.out = ""  # the master writes it, on its own host
         users = runner.target_user_count if self._run is not None else max(1, runner.target_user_count)
         options = read_options(parsed, users, self._scenarios)
@@ -139,17 +142,18 @@ class Hooks:
         forget_boards()
         if self._run is None:
             self._start_worker(LoadWorker(options, address, base, runner.worker_index))
-            self._member = MasterLink(order["run"], self._worker)
+            self._master = MasterLink(start.run, self._worker)
         elif isinstance(runner, MasterRunner):
             run = uuid.uuid4().hex
             share = options.spawn_rate / max(1, runner.worker_count)
-            setattr(parsed, RUN_ARGUMENT, {"run": run, "host": options.target.url, "spawn_rate": share})
-            self._crew = RemoteWorkers(runner, run)
-            self._run.begin(Conductor(self._run, options, address, base, self._crew, why_unknown))
+            setattr(parsed, RUN_ARGUMENT, msgspec.to_builtins(RunStart(run, options.target.url, share)))
+            self._remote = {client.id: RemoteWorker(runner, run, client.id) for client in runner.clients.all}
+            workers = Workers(self._remote, REMOTE_ORDER_TAKES_S, server_checks=len(self._remote))
+            self._run.begin(Conductor(self._run, options, address, base, workers, why_unknown))
         else:
             worker = LoadWorker(options, address, base, None)
             self._start_worker(worker)
-            self._run.begin(Conductor(self._run, options, address, base, LocalWorkers(worker), why_unknown))
+            self._run.begin(Conductor(self._run, options, address, base, Workers({"": worker}), why_unknown))
 
     def on_test_stop(self, **_: Any) -> None:
         """End a run."""
@@ -165,18 +169,19 @@ class Hooks:
 
     def on_report_to_master(self, data: dict[str, Any], **_: Any) -> None:
         """Send our report along with Locust's."""
-        if self._member is not None:
-            data[REPORT] = self._member.report()
+        if self._master is not None:
+            data[REPORT] = self._master.report()
 
     def on_worker_report(self, client_id: str, data: dict[str, Any], **_: Any) -> None:
         """Take our report out of a worker's report to Locust."""
         report = data.pop(REPORT, None)
-        if self._crew is not None and report is not None:
-            self._crew.take_report(client_id, report)
+        if report is not None and client_id in self._remote:
+            self._remote[client_id].take_report(report)
 
-    def _take_order(self, order: dict[str, Any]) -> None:
-        if self._member is not None:
-            self._member.take_order(order)
+    def on_order(self, msg: Any, **_: Any) -> None:
+        """Do what the master says."""
+        if self._master is not None:
+            self._master.take_order(msg.data)
 
     def _start_worker(self, worker: LoadWorker) -> None:
         if self._worker is not None:
@@ -188,12 +193,20 @@ class Hooks:
     def _cannot_begin(self, environment: Environment, why: str) -> None:
         """Say why there is no run; a worker says it to its master."""
         if self._run is None:
-            order: dict[str, Any] = getattr(environment.parsed_options, RUN_ARGUMENT)
-            self._member = MasterLink(order["run"], None, why)
+            given = getattr(environment.parsed_options, RUN_ARGUMENT, None)
+            self._master = MasterLink(given["run"] if isinstance(given, dict) else "", None, why)
             SnakeUser.is_off = True
             return
         self._run.cannot_begin(why)
         raise gevent.GreenletExit  # ends Locust's greenlet, before it starts any user, without a traceback
+
+
+def _start_of(parsed: Any) -> RunStart:
+    """Return what the master says of a run; raise ValueError where it says nothing of the kind."""
+    try:
+        return msgspec.convert(getattr(parsed, RUN_ARGUMENT, None), RunStart)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"the master began no run of this load test: {error}") from error
 
 
 def _dispatcher_of(environment: Environment) -> type[UsersDispatcher]:

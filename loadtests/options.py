@@ -21,7 +21,7 @@ DEFAULT_SPAWN_RATE = 500
 """Users a second; spread evenly over it, they fit into a listen backlog of 128."""
 DEFAULT_HOST = "ws://127.0.0.1:8000"
 MAX_ECHO_BYTES = 1024 * 1024
-LEAST_GUESTS = 100
+LEAST_EXTRA = 100
 """They come in ten steps, and fewer than ten connections take no more than a few pages of memory."""
 
 RUN_TIME_IS_OURS = "a run ends by itself; right would be --duration, the seconds that are measured"
@@ -48,7 +48,7 @@ class LoadOptions:
     """Messages a second; 0: a closed loop, in which each is sent when the last came back."""
     echo_bytes: int
     out: Path | None
-    guests: int = 0
+    extra_connections: int = 0
     """Connections made after the measured window, to weigh the memory of one; 0: none."""
 
 
@@ -137,10 +137,10 @@ def read_options(parsed: Namespace, users: int | str, scenarios: Scenarios) -> L
         echo_rate_hz=_number("--echo-rate", parsed.echo_rate, 0, 10_000),
         echo_bytes=int(_number("--echo-bytes", parsed.echo_bytes, 0, MAX_ECHO_BYTES)),
         out=Path(parsed.out) if parsed.out else None,
-        guests=int(_number("--memory", parsed.memory, 0, 100_000)),
+        extra_connections=int(_number("--memory", parsed.memory, 0, 100_000)),
     )
-    if 0 < options.guests < LEAST_GUESTS:
-        raise ValueError(f"--memory {options.guests}: right would be 0, or {LEAST_GUESTS} and more")
+    if 0 < options.extra_connections < LEAST_EXTRA:
+        raise ValueError(f"--memory {options.extra_connections}: right would be 0, or {LEAST_EXTRA} and more")
     if options.out is not None:
         check_output("--out", options.out)
     return options

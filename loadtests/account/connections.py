@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from loadtests.account.counts import MAIN, NEVER_CONNECTED, count_text
-from loadtests.account.join_rate import NO_RUSH, JoinRate
+from loadtests.account.join_rate import NO_JOINS, JoinRate
 from loadtests.receive.arrivals import ArrivalLog
 from loadtests.receive.endings import Fate
 from shared.measure.histogram import Histogram
@@ -22,7 +22,7 @@ class ConnectionRecord:
     def __init__(self, recorder: Recorder, clock: ServerClock) -> None:
         self.log = ArrivalLog()
         self.ping_rtt = Histogram()
-        self.rush = NO_RUSH
+        self.join_rate = NO_JOINS
         self._recorder = recorder
         self._clock = clock
         self._inside: set[int] = set()
@@ -62,14 +62,14 @@ class ConnectionRecord:
         accounts.connected += 1
         accounts.connect.record(arrival_us - started_us)
         if accounts is self._recorder.groups[MAIN]:
-            self._count_rush(started_us + self._clock.correction_us, arrival_us + self._clock.correction_us)
+            self._count_join(started_us + self._clock.correction_us, arrival_us + self._clock.correction_us)
         self._inside.add(index)
         self._recorder.count_inside(index, 1)
 
-    def _count_rush(self, started_us: int, connected_us: int) -> None:
+    def _count_join(self, started_us: int, connected_us: int) -> None:
         """Count a connection that was begun in the window; both times are on the server's clock."""
         if self._recorder.window.start <= started_us < self._recorder.window.stop:
-            self.rush = self.rush.joined(JoinRate(1, started_us, connected_us))
+            self.join_rate = self.join_rate.joined(JoinRate(1, started_us, connected_us))
 
     def ended(self, index: int, ending: Ending) -> None:
         """Count an end."""

@@ -1,20 +1,22 @@
 """
 The counters and histograms of a run: of each group of connections, and of each stage of the window.
 
-Those of several workers add up exactly. They travel between processes as plain objects that msgpack can carry.
+Those of several workers add up exactly.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, fields
-from typing import Any, Self
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
-import msgspec
+from msgspec import Struct, field
 
 from loadtests.receive.endings import Fate
-from shared.measure.histogram import Histogram, HistogramSummary
+from shared.measure.histogram import Histogram
 from shared.plain import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 MAIN = ""
 """The group of all connections that neither stall nor leave by plan: the figures at the top of a summary."""
@@ -26,47 +28,40 @@ MAX_REASONS = 50
 NEVER_CONNECTED = (Fate.REFUSED, Fate.TIMED_OUT, Fate.OWN_LIMIT)
 
 
-@dataclass(slots=True)
-class Additive:
-    """A dataclass of numbers, histograms and counters that can be added to another of its kind."""
+class CanAdd(Protocol):
+    """A histogram, or what is made of numbers, histograms and counters."""
 
     def add(self, other: Self) -> None:
         """Count all that ``other`` counted."""
-        for item in fields(self):
-            mine, its = getattr(self, item.name), getattr(other, item.name)
+
+
+Counts = TypeVar("Counts", bound=CanAdd)
+
+
+def total(of: Iterable[Counts]) -> Counts:
+    """Return a new sum of one or more of a kind, which stay as they are."""
+    first, *others = of
+    whole = type(first)()
+    for each in (first, *others):
+        whole.add(each)
+    return whole
+
+
+class Additive(Struct):
+    """Numbers, histograms and counters that can be added to those of another of its kind."""
+
+    def add(self, other: Self) -> None:
+        """Count all that ``other`` counted."""
+        for name in self.__struct_fields__:
+            mine, its = getattr(self, name), getattr(other, name)
             if isinstance(mine, Histogram):
                 mine.add(its)
             elif isinstance(mine, Counter):
                 mine.update(its)
             else:
-                setattr(self, item.name, mine + its)
-
-    def to_wire(self) -> dict[str, Any]:
-        """Return it as plain objects."""
-        return {item.name: _to_wire(getattr(self, item.name)) for item in fields(self)}
-
-    @classmethod
-    def from_wire(cls, wire: dict[str, Any]) -> Self:
-        """Return the object whose :meth:`to_wire` gave ``wire``; raise ValueError where there is none."""
-        blank = cls()
-        for item in fields(cls):
-            setattr(blank, item.name, _from_wire(getattr(blank, item.name), wire[item.name]))
-        return blank
+                setattr(self, name, mine + its)
 
 
-def _to_wire(value: Any) -> Any:
-    if isinstance(value, Histogram):
-        return msgspec.to_builtins(value.summary())
-    return list(value.items()) if isinstance(value, Counter) else value
-
-
-def _from_wire(blank: Any, wire: Any) -> Any:
-    if isinstance(blank, Histogram):
-        return Histogram.from_summary(msgspec.convert(wire, HistogramSummary))
-    return Counter(dict(wire)) if isinstance(blank, Counter) else wire
-
-
-@dataclass(slots=True)
 class Accounts(Additive):
     """The counts of one group of connections; all histograms are in microseconds."""
 
@@ -147,7 +142,6 @@ class Accounts(Additive):
         return ", ".join(f"{count} x {why}" for why, count in reasons.most_common(5))
 
 
-@dataclass(slots=True)
 class StageAccounts(Additive):
     """The counts of one stage of the window (by due time), for the connections of the main group."""
 

@@ -31,4 +31,4 @@ class JoinRate(NamedTuple):
         return self.connected * US_A_SECOND / took_us if self.connected and took_us > 0 else None
 
 
-NO_RUSH = JoinRate(0, 0, 0)
+NO_JOINS = JoinRate(0, 0, 0)

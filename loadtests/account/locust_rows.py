@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
-from loadtests.account.counts import Additive
+from msgspec import Struct, field
+
+from loadtests.account.counts import Additive, total
 from shared.measure.histogram import Histogram
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ LATENESS = "tick lateness"
 INTERVAL_ERROR = "interval error"
 
 
-@dataclass(slots=True)
 class Row(Additive):
     """One row of the table."""
 
@@ -57,8 +57,7 @@ class Row(Additive):
         return 0
 
 
-@dataclass(slots=True)
-class Rows:
+class Rows(Struct):
     """All rows of the table, of one worker or of several."""
 
     since_s: float
@@ -66,17 +65,6 @@ class Rows:
     in_window: bool
     """Whether it began with the window; else it began with the run."""
     by_name: dict[str, Row]
-
-    def to_wire(self) -> dict[str, Any]:
-        """Return it as plain objects."""
-        rows = {name: row.to_wire() for name, row in self.by_name.items()}
-        return {"since_s": self.since_s, "in_window": self.in_window, "by_name": rows}
-
-    @classmethod
-    def from_wire(cls, wire: dict[str, Any]) -> Self:
-        """Return the rows that gave ``wire``."""
-        rows = {name: Row.from_wire(row) for name, row in wire["by_name"].items()}
-        return cls(wire["since_s"], wire["in_window"], rows)
 
 
 def rounded_us(us: int) -> int:
@@ -94,10 +82,7 @@ def added(rows: Iterable[Rows]) -> Rows | None:
     chosen = [of_one for of_one in of_all if of_one.in_window == in_window]
     if not chosen:
         return None
-    by_name: dict[str, Row] = {}
-    for of_one in chosen:
-        for name, row in of_one.by_name.items():
-            by_name.setdefault(name, Row()).add(row)
+    by_name = {name: total(of_one.by_name[name] for of_one in chosen) for name in chosen[0].by_name}
     return Rows(min(of_one.since_s for of_one in chosen), in_window, by_name)
 
 

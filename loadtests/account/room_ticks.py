@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -38,6 +38,14 @@ class ServerSkips(NamedTuple):
     first_n: int
     end_n: int
     number: int
+
+
+class TickColumns(NamedTuple):
+    """Ticks as they travel from worker to worker: three columns of 64-bit integers."""
+
+    n: bytes
+    due_us: bytes
+    sent_us: bytes
 
 
 def placed_us(due_us: int, sent_us: int) -> int:
@@ -165,15 +173,15 @@ class RoomTicks:
         for column in (self._n, self._due_us, self._sent_us):
             column[:first] = array("q", [column[index] for index in kept])
 
-    # Over the wire, between workers
+    # Between workers
 
-    def to_wire(self, start_us: int) -> list[bytes]:
-        """Return the ticks from a time on, and two before it, as three columns of 64-bit integers: n, due, sent."""
+    def since(self, start_us: int) -> TickColumns:
+        """Return the ticks from a time on, and two before it."""
         first = next((i for i in range(len(self)) if self._placed(i) >= start_us), len(self))
         first = max(0, first - 2)  # for the period and the last due time of a room that fell silent before
-        return [column[first:].tobytes() for column in (self._n, self._due_us, self._sent_us)]
+        return TickColumns(*(column[first:].tobytes() for column in (self._n, self._due_us, self._sent_us)))
 
-    def take_wire(self, columns: list[Any]) -> None:
+    def take_columns(self, columns: TickColumns) -> None:
         """Take note of the ticks that another worker saw."""
         n, due_us, sent_us = (array("q", column) for column in columns)
         for tick in zip(n, due_us, sent_us, strict=True):

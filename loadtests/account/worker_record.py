@@ -1,22 +1,18 @@
-"""What one worker measured, how it travels to the process that makes the summary, and the sum over all workers."""
+"""What one worker measured, and the sum over all workers."""
 
-from __future__ import annotations
-
-from dataclasses import asdict, dataclass, field
 from functools import reduce
-from typing import Any, Self
 
-import msgspec
+from msgspec import Struct, field
 
-from loadtests.account.counts import MAIN, Accounts, Additive, StageAccounts
+from loadtests.account.counts import MAIN, Accounts, Additive, StageAccounts, total
 from loadtests.account.join_rate import JoinRate
+from loadtests.account.recorder import Unseen
 from loadtests.account.settling import RoomDueTimes
 from loadtests.surroundings.cores import MachineSample
 from shared.measure.histogram import Histogram
 from shared.measure.quota import Quota
 
 
-@dataclass(slots=True)
 class Figures(Additive):
     """What is added up over workers, beside the accounts of connections."""
 
@@ -27,8 +23,7 @@ class Figures(Additive):
     """CPU time of the processes in the window."""
 
 
-@dataclass(slots=True, kw_only=True)
-class WorkerRecord:
+class WorkerRecord(Struct, kw_only=True):
     """One worker's share of a run, settled."""
 
     worker: int
@@ -52,14 +47,11 @@ class WorkerRecord:
     clock_uncertainty_us: int | None
     rooms: list[str]
     """The rooms that its connections were in."""
-    unseen: dict[str, int]
-    """As :class:`~loadtests.account.recorder.Unseen`; so are the next two."""
-    lost: dict[str, int]
-    unexplained: dict[str, int]
+    unseen: Unseen
     due_times: dict[str, RoomDueTimes]
     """Of the main group, by room."""
     period_us: float
-    rush: JoinRate
+    join_rate: JoinRate
     """Of the main group."""
     steps: dict[int, int]
     """As :attr:`~loadtests.receive.steps.StepLog.digests`, of the worker's first room."""
@@ -79,117 +71,45 @@ class WorkerRecord:
         """Frames of all groups."""
         return sum(accounts.received for accounts in self.groups.values())
 
-    def to_wire(self) -> dict[str, Any]:
-        """Return it as plain objects."""
-        wire = {name: getattr(self, name) for name in _PLAIN}
-        return wire | {
-            "rush": list(self.rush),
-            "due_times": {name: list(of) for name, of in self.due_times.items()},
-            "before": None if self.before is None else asdict(self.before),
-            "after": None if self.after is None else asdict(self.after),
-            "throttled": msgspec.to_builtins(self.throttled),
-            "steps": list(self.steps.items()),
-            "figures": self.figures.to_wire(),
-            "groups": {name: accounts.to_wire() for name, accounts in self.groups.items()},
-            "stages": [stage.to_wire() for stage in self.stages],
-            "stretches": [_Stretch(histogram).to_wire() for histogram in self.stretches],
-        }
 
-    @classmethod
-    def from_wire(cls, wire: dict[str, Any]) -> Self:
-        """Return the record that gave ``wire``."""
-        return cls(
-            **{name: wire[name] for name in _PLAIN},
-            before=None if wire["before"] is None else MachineSample.from_wire(wire["before"]),
-            after=None if wire["after"] is None else MachineSample.from_wire(wire["after"]),
-            throttled=msgspec.convert(wire["throttled"], list[Quota]),
-            rush=JoinRate(*wire["rush"]),
-            due_times={name: RoomDueTimes(*of) for name, of in wire["due_times"].items()},
-            steps=dict(wire["steps"]),
-            figures=Figures.from_wire(wire["figures"]),
-            groups={name: Accounts.from_wire(accounts) for name, accounts in wire["groups"].items()},
-            stages=[StageAccounts.from_wire(stage) for stage in wire["stages"]],
-            stretches=[_Stretch.from_wire(stretch).lateness for stretch in wire["stretches"]],
-        )
-
-
-_PLAIN = (
-    "worker",
-    "pid",
-    "boot_id",
-    "same_host",
-    "cpus",
-    "duration_s",
-    "own_cpu_s",
-    "rss_bytes",
-    "clock_step_us",
-    "clock_uncertainty_us",
-    "rooms",
-    "unseen",
-    "lost",
-    "unexplained",
-    "period_us",
-    "conflicting_steps",
-)
-
-
-@dataclass(slots=True)
-class _Stretch(Additive):
-    lateness: Histogram = field(default_factory=Histogram)
-
-
-def merged(parts: list[WorkerRecord]) -> WorkerRecord:
-    """Return the sum of all parts, as if one worker had had all connections; the parts stay as they are."""
-    groups: dict[str, Accounts] = {}
-    stages = [StageAccounts() for _ in parts[0].stages]
-    stretches = [Histogram() for _ in parts[0].stretches]
-    figures = Figures()
-    for part in parts:
-        figures.add(part.figures)
-        for name, accounts in part.groups.items():
-            groups.setdefault(name, Accounts()).add(accounts)
-        for mine, stage in zip(stages, part.stages, strict=True):
-            mine.add(stage)
-        for mine_too, stretch in zip(stretches, part.stretches, strict=True):
-            mine_too.add(stretch)
-    uncertainties = [part.clock_uncertainty_us for part in parts]
+def merged(records: list[WorkerRecord]) -> WorkerRecord:
+    """Return the sum of all records, as if one worker had had all connections; the records stay as they are."""
+    first = records[0]
+    uncertainties = [record.clock_uncertainty_us for record in records]
+    groups = dict.fromkeys(name for record in records for name in record.groups)
     return WorkerRecord(
         worker=-1,
         pid=-1,
-        boot_id=parts[0].boot_id,
-        same_host=all(part.same_host for part in parts),
-        cpus=sorted({cpu for part in parts for cpu in part.cpus}),
-        duration_s=parts[0].duration_s,
-        before=parts[0].before,
-        after=parts[0].after,
-        own_cpu_s=sum(part.own_cpu_s for part in parts),
-        throttled=[quota for part in parts for quota in part.throttled],
-        rss_bytes=sum(part.rss_bytes for part in parts),
-        clock_step_us=max(part.clock_step_us for part in parts),
-        clock_uncertainty_us=None if None in uncertainties else max(u for u in uncertainties if u is not None),
-        rooms=sorted({room for part in parts for room in part.rooms}),
-        unseen=_greatest([part.unseen for part in parts]),
-        lost=_greatest([part.lost for part in parts]),
-        unexplained=_greatest([part.unexplained for part in parts]),
-        due_times=_all_due_times([part.due_times for part in parts]),
-        period_us=max(part.period_us for part in parts),
-        rush=reduce(JoinRate.joined, (part.rush for part in parts)),
-        steps=parts[0].steps,  # of one room: other workers may be in another
-        conflicting_steps=parts[0].conflicting_steps,
-        figures=figures,
-        groups=groups,
-        stages=stages,
-        stretches=stretches,
+        boot_id=first.boot_id,
+        same_host=all(record.same_host for record in records),
+        cpus=sorted({cpu for record in records for cpu in record.cpus}),
+        duration_s=first.duration_s,
+        before=first.before,
+        after=first.after,
+        own_cpu_s=sum(record.own_cpu_s for record in records),
+        throttled=[quota for record in records for quota in record.throttled],
+        rss_bytes=sum(record.rss_bytes for record in records),
+        clock_step_us=max(record.clock_step_us for record in records),
+        clock_uncertainty_us=None if None in uncertainties else max(us for us in uncertainties if us is not None),
+        rooms=sorted({room for record in records for room in record.rooms}),
+        unseen=Unseen(*map(_greatest, zip(*(record.unseen for record in records), strict=True))),
+        # Workers that share a room know of the same ticks, but others missed them.
+        due_times={
+            room: RoomDueTimes.union(record.due_times[room] for record in records if room in record.due_times)
+            for room in sorted({room for record in records for room in record.due_times})
+        },
+        period_us=max(record.period_us for record in records),
+        join_rate=reduce(JoinRate.joined, (record.join_rate for record in records)),
+        steps=first.steps,  # of one room: other workers may be in another
+        conflicting_steps=first.conflicting_steps,
+        figures=total(record.figures for record in records),
+        groups={name: total(record.groups[name] for record in records if name in record.groups) for name in groups},
+        stages=[total(stages) for stages in zip(*(record.stages for record in records), strict=True)],
+        stretches=[total(stretches) for stretches in zip(*(record.stretches for record in records), strict=True)],
     )
 
 
-def _greatest(counts: list[dict[str, int]]) -> dict[str, int]:
+def _greatest(counts: tuple[dict[str, int], ...]) -> dict[str, int]:
     """Return the greatest count of each room: workers that share one count the same ticks."""
     rooms = {room for count in counts for room in count}
     return {room: max(count.get(room, 0) for count in counts) for room in sorted(rooms)}
-
-
-def _all_due_times(of: list[dict[str, RoomDueTimes]]) -> dict[str, RoomDueTimes]:
-    """Return the due times of each room: workers that share one know of the same ticks, but others missed them."""
-    rooms = {room for due_times in of for room in due_times}
-    return {room: RoomDueTimes.union(each[room] for each in of if room in each) for room in sorted(rooms)}

@@ -88,6 +88,7 @@ class Connection:
         "_leaving_us",
         "_log",
         "_needed_bytes",
+        "_observer",
         "_over",
         "_partial",
         "_plain",
@@ -98,7 +99,6 @@ class Connection:
         "_started_us",
         "_unsent",
         "_upgraded",
-        "_witness",
         "_writer",
         "index",
         "on_text",
@@ -110,7 +110,7 @@ class Connection:
         target: Target,
         address: Address,
         index: int,
-        witness: ConnectionObserver,
+        observer: ConnectionObserver,
         greeting: Callable[[], bytes],
         latest: Latest,
         on_text: Listener | None = None,
@@ -122,8 +122,8 @@ class Connection:
         self._handshake: ClientHandshake | None = ClientHandshake(target, os.urandom(16))
         self._address = address
         self._greeting = greeting
-        self._witness = witness
-        self._log = witness.log
+        self._observer = observer
+        self._log = observer.log
         self._latest = latest
         self._settled: Event | None = Event()  # the first tick frame, or the end
         self._over = Event()
@@ -236,7 +236,7 @@ class Connection:
         self._receive = _closed  # the socket's own method would keep the descriptor open
         self._over.set()
         self._settle()
-        self._witness.ended(self.index, ending)
+        self._observer.ended(self.index, ending)
 
     def _lose(
         self, why: str, stamp: bytes = b"", close_code: int | None = None, *, broke_protocol: bool = False
@@ -411,14 +411,14 @@ class Connection:
     def _tick_came(self, stamp: bytes) -> None:
         if self._settled is not None and not self._leaving_us:
             self.ticking = True
-            self._witness.connected(self.index, self._started_us, stamp_us(stamp))
+            self._observer.connected(self.index, self._started_us, stamp_us(stamp))
             self._settle()
 
     def _take_commands(self, text: bytes, stamp: bytes) -> int | None:
         """Take a message whose head is not that of a tick frame; if it is one all the same, give it a number."""
         if text.startswith(_WELCOMES):
             if text.startswith(_HANDSHAKE):
-                self._witness.entered(self.index, stamp_us(stamp))
+                self._observer.entered(self.index, stamp_us(stamp))
             return None
         try:
             commands = _decode(text)
@@ -430,9 +430,9 @@ class Connection:
             ):
                 return self._log.add(ArrivedTick(n, due_us, sent_us, len(text)))
             case ["pong", int(sent_us), int(server_us)] if max(abs(sent_us), abs(server_us)) < 10**18:
-                self._witness.ponged(sent_us, server_us, stamp_us(stamp))
+                self._observer.ponged(sent_us, server_us, stamp_us(stamp))
             case ["error", str(why)]:
-                self._witness.told(self.index, why)
+                self._observer.told(self.index, why)
         return None
 
 

@@ -96,7 +96,7 @@ class Display(Protocol):
 
 class Conductor:
     """
-    Conducts one run of the workers ``crew``, and tells ``onlooker`` how it goes.
+    Conducts one run of ``workers``, and has ``display`` show how it goes.
 
     ``base`` is the /stats of the server at ``address`` before the first connection; ``why_unknown`` says why it has
     none.
@@ -105,11 +105,11 @@ class Conductor:
 
     def __init__(
         self,
-        onlooker: Display,
+        display: Display,
         options: LoadOptions,
         address: Address,
         base: ServerStats | None,
-        crew: Workers,
+        workers: Workers,
         why_unknown: str = "",
     ) -> None:
         self.options = options
@@ -117,7 +117,7 @@ class Conductor:
         """Whether the run has ended by itself, well or not."""
         self.phase = "connecting"
         """What is going on, in words for a person."""
-        self._onlooker = onlooker
+        self._display = display
         self._address = address
         self._base = base
         self._why_unknown = why_unknown
@@ -126,7 +126,7 @@ class Conductor:
         """Whether the server is on this host."""
         self._server_pid: int | None = None
         """As seen from here; None where it can't be told which process it is."""
-        self._crew = crew
+        self._workers = workers
         self._probes = CoreLags()
         self._greenlet: gevent.Greenlet[[], None] | None = None
         self._showing: gevent.Greenlet[[], None] | None = None
@@ -150,8 +150,8 @@ class Conductor:
                 self._probes.start(self._base.process.cpus or [])
             self._ramp()
             summary = summarise(self._measure())
-            if self.options.guests:
-                summary = weigh(summary, self.options, self._crew, self._base, lambda: self._edge().stats)
+            if self.options.extra_connections:
+                summary = weigh(summary, self.options, self._workers, self._base, lambda: self._edge().stats)
             outcome = self._report(summary)
         except (FailedRunError, OSError, ValueError) as error:
             outcome = Outcome(FAILED, str(error))
@@ -163,7 +163,7 @@ class Conductor:
         if outcome.why:
             sys.stderr.write(f"{outcome.why}\n")
         self.over = True
-        self._onlooker.end(outcome)
+        self._display.end(outcome)
 
     def _let_go(self) -> None:
         """End the greenlets and probes that were started beside the run."""
@@ -175,8 +175,8 @@ class Conductor:
     def _show(self) -> None:
         while True:
             gevent.sleep(SHOW_S)
-            if (rows := added(self._crew.rows())) is not None:
-                self._onlooker.show(rows)
+            if (rows := added(self._workers.rows())) is not None:
+                self._display.show(rows)
 
     # The parts of a run
 
@@ -186,10 +186,10 @@ class Conductor:
         patience_s = ramp_s + self.options.connect_timeout_s + 30
 
         def all_settled() -> bool:
-            return sum(progress.settled for progress in self._crew.progress()) >= requested
+            return sum(progress.settled for progress in self._workers.progress()) >= requested
 
         self._wait_until(all_settled, patience_s)
-        progress = self._crew.progress()
+        progress = self._workers.progress()
         up = sum(worker.up for worker in progress)
         why = "; ".join(worker.why_none for worker in progress if worker.why_none)
         if not up and why:
@@ -200,12 +200,12 @@ class Conductor:
 
     def _measure(self) -> MeasuredRun:
         options = self.options
-        warm_up_s = max(options.warm_up_s, self._crew.order_takes_s)
+        warm_up_s = max(options.warm_up_s, self._workers.order_takes_s)
         self.phase = f"warming up for {warm_up_s:g} s"
         started_s = time.monotonic()
         start_us = self._server_now_us() + round(warm_up_s * 1e6)
         window = range(start_us, start_us + round(options.duration_s * 1e6))
-        self._crew.measure(window.start, window.stop)
+        self._workers.measure(window.start, window.stop)
         self._sleep_until(started_s + warm_up_s - STATS_LEAD_S)
         # In a greenlet of its own: a server that is busy with its ticks may take long to answer.
         self._asking = gevent.spawn(self._edge)
@@ -220,8 +220,8 @@ class Conductor:
         opened = self._asking.get()
         closed = self._edge()
         throttled = throttled_between(quotas, self._server_quotas())
-        parts = self._settle(opened.stats, closed.stats)
-        if why := self._crew.failed():
+        records = self._settle(opened.stats, closed.stats)
+        if why := self._workers.failed():
             raise FailedRunError(why)
         return MeasuredRun(
             options=options,
@@ -237,26 +237,26 @@ class Conductor:
             server_throttled=throttled,
             open_before=opened.open,
             open_after=closed.open,
-            knocks=self._crew.knocks,
+            server_checks=self._workers.server_checks,
             opened=opened.machine,
             closed=closed.machine,
             gaps=gaps,
-            parts=parts,
-            users=sum(progress.users for progress in self._crew.progress()),
-            lost_workers=self._crew.silent(),
+            records=records,
+            users=sum(progress.users for progress in self._workers.progress()),
+            lost_workers=self._workers.silent(),
             stats_lost_why=opened.why_none or closed.why_none,
         )
 
     def _drained(self) -> bool:
-        return all(progress.phase in {"drained", "settled"} for progress in self._crew.progress())
+        return all(progress.phase in {"drained", "settled"} for progress in self._workers.progress())
 
     def _settle(self, before: ServerStats | None, after: ServerStats | None) -> list[WorkerRecord]:
-        self._crew.settle({} if before is None or after is None else Between(before, after).skips())
-        self._wait_until(lambda: len(self._crew.parts()) >= len(self._crew.progress()), WAIT_S)
-        parts = self._crew.parts()
-        if not parts:
+        self._workers.settle({} if before is None or after is None else Between(before, after).skips())
+        self._wait_until(lambda: len(self._workers.records()) >= len(self._workers.progress()), WAIT_S)
+        records = self._workers.records()
+        if not records:
             raise FailedRunError("no worker told what it had measured")
-        return parts
+        return records
 
     def _report(self, summary: LoadSummary) -> Outcome:
         logger.info("%s", in_a_line(summary))
@@ -277,9 +277,9 @@ class Conductor:
         """Wait until ``condition`` holds, at most ``limit_s``; raise if a worker failed or all are gone."""
         deadline_s = time.monotonic() + limit_s
         while not condition() and time.monotonic() < deadline_s:
-            if why := self._crew.failed():
+            if why := self._workers.failed():
                 raise FailedRunError(why)
-            if (lost := self._crew.lost()) and not self._crew.progress():
+            if (lost := self._workers.lost()) and not self._workers.progress():
                 raise FailedRunError(f"all workers are gone: {', '.join(lost)}")
             gevent.sleep(POLL_S)
 
@@ -307,7 +307,7 @@ class Conductor:
             except OSError as error:
                 why_none = reason_of(error)
                 logger.warning("the server does not answer GET /stats: %s", why_none)
-        ours = sum(progress.open for progress in self._crew.progress())
+        ours = sum(progress.open for progress in self._workers.progress())
         return ServerEdge(sample_machine(), stats, ours, doubt, why_none)
 
 

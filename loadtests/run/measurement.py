@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psutil
 
@@ -28,7 +28,7 @@ from shared.system.quotas import read_quotas
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from loadtests.account.room_ticks import ServerSkips, Window
+    from loadtests.account.room_ticks import ServerSkips, TickColumns, Window
     from loadtests.surroundings.server_stats import ServerStats
 
 OPEN_BEATS = 15
@@ -69,8 +69,8 @@ class Measurement:
             self.clock.learn(base.asked_us, base.now_us, base.answered_us)
             self.clock.update()
         self.recorder = Recorder(period_us)
-        self.ledger = ConnectionRecord(self.recorder, self.clock)
-        self.drift = HubLag()
+        self.connections = ConnectionRecord(self.recorder, self.clock)
+        self.hub_lag = HubLag()
         self.is_open = False
         """Whether the window is open."""
         self._clocks_due_s = 0.0
@@ -86,13 +86,13 @@ class Measurement:
         if time.monotonic() >= self._clocks_due_s:
             self._clocks_due_s = time.monotonic() + CLOCKS_S
             self.clock.update()
-        self._over.append(self.ledger.over)
-        self.recorder.take(self.ledger.log.drain(), self.clock.steady_us, self.clock.ahead_us)
+        self._over.append(self.connections.over)
+        self.recorder.take(self.connections.log.drain(), self.clock.steady_us, self.clock.ahead_us)
 
     @property
     def open_lately(self) -> int:
         """How many connections are open, or were 3 s ago: the server may not have noticed their end yet."""
-        return self.ledger.open_since(self._over[0])
+        return self.connections.open_since(self._over[0])
 
     def server_now_us(self) -> int:
         """Return the time on the server's clock in microseconds, as well as it is known."""
@@ -105,8 +105,8 @@ class Measurement:
 
     def open_window(self) -> None:
         """Begin to measure."""
-        self.ledger.ping_rtt = Histogram()
-        self.drift.reset()
+        self.connections.ping_rtt = Histogram()
+        self.hub_lag.reset()
         self.clock.begin()
         self.is_open = True
         self._quotas = read_quotas()
@@ -122,24 +122,23 @@ class Measurement:
         self._after, self._own_cpu_s = sample_machine(), time.process_time() - self._own_cpu_s
         self._quotas = throttled_between(self._quotas, read_quotas())
 
-    def settle(self, ticks: Mapping[str, list[Any]], skips: dict[str, ServerSkips]) -> None:
+    def settle(self, ticks: Mapping[str, Sequence[TickColumns]], skips: dict[str, ServerSkips]) -> None:
         """
         Settle the accounts: nothing is expected any more.
 
         Args:
-            ticks: what other workers saw of our rooms, as
-                :meth:`~loadtests.account.room_ticks.RoomTicks.to_wire` gives it.
+            ticks: what other workers saw, by room.
             skips: the due times that the server says it skipped, by room; nothing where it does not say.
 
         """
         self.beat()
-        for name, columns in ticks.items():
-            if name in self.recorder.rooms:
-                self.recorder.rooms[name].take_wire(columns)
+        for name, seen in ticks.items():
+            for columns in seen if name in self.recorder.rooms else ():
+                self.recorder.rooms[name].take_columns(columns)
         self._unseen = self.recorder.explain_unseen(skips)
         self.recorder.settle(self.server_now_us())
 
-    def part(self, worker: int) -> WorkerRecord:
+    def record(self, worker: int) -> WorkerRecord:
         """Return what was measured; call it after :meth:`settle`."""
         return WorkerRecord(
             worker=worker,
@@ -156,15 +155,13 @@ class Measurement:
             clock_step_us=self.offsets.step_us,
             clock_uncertainty_us=self.clock.uncertainty_us,
             rooms=list(self.recorder.rooms),
-            unseen=self._unseen.all,
-            lost=self._unseen.lost,
-            unexplained=self._unseen.unexplained,
+            unseen=self._unseen,
             due_times=self.recorder.due_times,
             period_us=self.recorder.period_us,
-            rush=self.ledger.rush,
-            steps=self.ledger.log.steps.digests,
-            conflicting_steps=self.ledger.log.steps.conflicting,
-            figures=Figures(self.ledger.ping_rtt, self.drift.lag, self._closed.cpu_s - self._opened.cpu_s),
+            join_rate=self.connections.join_rate,
+            steps=self.connections.log.steps.digests,
+            conflicting_steps=self.connections.log.steps.conflicting,
+            figures=Figures(self.connections.ping_rtt, self.hub_lag.lag, self._closed.cpu_s - self._opened.cpu_s),
             groups=self.recorder.groups,
             stages=self.recorder.stages,
             stretches=self.recorder.stretches,
@@ -172,7 +169,7 @@ class Measurement:
 
     def close(self) -> None:
         """Release timers and files."""
-        self.drift.stop()
+        self.hub_lag.stop()
         self.recorder.close()
 
     def _edge(self) -> Edge:

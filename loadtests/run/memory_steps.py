@@ -51,26 +51,26 @@ class Weight:
 def weigh(
     summary: LoadSummary,
     options: LoadOptions,
-    crew: Workers,
+    workers: Workers,
     base: ServerStats | None,
     ask: Callable[[], ServerStats | None],
 ) -> LoadSummary:
     """
-    Return the summary with the memory of a connection; takes :data:`LIMIT_S` at most, and closes all guests.
+    Return the summary with the memory of a connection; takes :data:`LIMIT_S` at most, and closes all extra connections.
 
     Args:
-        options: says how many guests connect, and at which spawn rate.
+        options: says how many extra connections come, and at which spawn rate.
         base: the server's /stats before the first connection, None if it has none.
         ask: returns its /stats now, None where it does not answer.
 
     """
-    visit = _Visit(options, crew, base, ask)
+    steps = _Steps(options, workers, base, ask)
     try:
-        why_not = visit.why_not_begin() or visit.make_steps()
+        why_not = steps.why_not_begin() or steps.make_steps()
     finally:
-        crew.dismiss_guests()
-    of_server = Weight(*memory_figures(visit.server, why_not))
-    of_generator = Weight(*memory_figures(visit.generator, why_not or visit.why_not_generator(), GENERATOR_PERCENT))
+        workers.dismiss()
+    of_server = Weight(*memory_figures(steps.server, why_not))
+    of_generator = Weight(*memory_figures(steps.generator, why_not or steps.why_not_generator(), GENERATOR_PERCENT))
     return with_weights(summary, of_server, of_generator)
 
 
@@ -86,18 +86,18 @@ def with_weights(summary: LoadSummary, of_server: Weight, of_generator: Weight) 
     return replace(summary, **changes)
 
 
-class _Visit:
+class _Steps:
     def __init__(
-        self, options: LoadOptions, crew: Workers, base: ServerStats | None, ask: Callable[[], ServerStats | None]
+        self, options: LoadOptions, workers: Workers, base: ServerStats | None, ask: Callable[[], ServerStats | None]
     ) -> None:
         self.server: list[Plateau] = []
         self.generator: list[Plateau] = []
         self._options = options
-        self._crew = crew
+        self._workers = workers
         self._base = base
         self._ask = ask
         self._deadline_s = time.monotonic() + LIMIT_S
-        self._users_up = sum(progress.up for progress in crew.progress())
+        self._users_up = sum(progress.up for progress in workers.progress())
 
     def why_not_begin(self) -> str:
         """Take the first plateau; return why steps would be of no use, empty where they are of use."""
@@ -108,20 +108,20 @@ class _Visit:
         return self._look() or self._why_not_fresh()
 
     def make_steps(self) -> str:
-        """Let guests connect, step by step; return why that failed, empty where it did not."""
+        """Let extra connections come, step by step; return why that failed, empty where it did not."""
         for step in range(1, STEPS + 1):
-            guests = self._options.guests * step // STEPS
-            self._crew.bring_guests(guests)
-            while sum(progress.guests_settled for progress in self._crew.progress()) < guests:
+            wanted = self._options.extra_connections * step // STEPS
+            self._workers.bring(wanted)
+            while sum(progress.extra_settled for progress in self._workers.progress()) < wanted:
                 if time.monotonic() > self._deadline_s:
-                    return f"to let in {self._options.guests} more took longer than {LIMIT_S:g} s"
-                if why := self._crew.failed():
+                    return f"to let in {self._options.extra_connections} more took longer than {LIMIT_S:g} s"
+                if why := self._workers.failed():
                     return why
                 gevent.sleep(POLL_S)
-            up = sum(progress.guests for progress in self._crew.progress())
-            if up < guests:
-                why = "; ".join(words for progress in self._crew.progress() if (words := progress.why_no_guests))
-                return f"of {guests} more {up} are in: {why}"
+            up = sum(progress.extra_up for progress in self._workers.progress())
+            if up < wanted:
+                why = "; ".join(words for progress in self._workers.progress() if (words := progress.why_no_extra))
+                return f"of {wanted} more {up} are in: {why}"
             gevent.sleep(SETTLE_S)
             if why := self._look():
                 return why
@@ -129,7 +129,7 @@ class _Visit:
 
     def why_not_generator(self) -> str:
         """Return why the memory of a connection in the workers can't be known, empty where it can."""
-        if any(progress.had_guests for progress in self._crew.progress()):
+        if any(progress.had_extra for progress in self._workers.progress()):
             return "this generator has had another run before"
         return ""
 
@@ -142,8 +142,8 @@ class _Visit:
             return f"process {self._base.process.pid} answered before the run, and now {now.process.pid}"
         self._accepted = now.accepted
         self.server.append(Plateau(now.connections, now.process.rss_bytes))
-        progress = self._crew.progress()
-        mine = self._users_up + sum(worker.guests for worker in progress)
+        progress = self._workers.progress()
+        mine = self._users_up + sum(worker.extra_up for worker in progress)
         self.generator.append(Plateau(mine, sum(worker.rss_bytes for worker in progress)))
         return ""
 
@@ -161,6 +161,6 @@ class _Visit:
             )
         came = self._users_up if self._accepted is None or base.accepted is None else self._accepted - base.accepted
         gone = base.connections + came - up
-        if gone > self._options.guests / STEPS:
+        if gone > self._options.extra_connections / STEPS:
             return f"{gone} have left in this run, and what they left free takes in the next"
         return ""

@@ -16,7 +16,7 @@ from flask_login import current_user
 from jinja2 import Environment
 
 from loadtests.options import RUN_TIME_IS_OURS, read_options
-from loadtests.surroundings.reachability import NoServerError, knock
+from loadtests.surroundings.reachability import NoServerError, check_server
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,7 +82,7 @@ def complaint(form: Mapping[str, str], parsed: Namespace, scenarios: Scenarios) 
         return "host: which server is to be loaded is missing; right would be one like ws://127.0.0.1:8000"
     known = {name: value for name, value in form.items() if name in parsed}
     try:
-        knock(read_options(Namespace(**(vars(parsed) | known)), form.get("user_count", ""), scenarios).target)
+        check_server(read_options(Namespace(**(vars(parsed) | known)), form.get("user_count", ""), scenarios).target)
     except (ValueError, NoServerError) as error:
         return str(error).removeprefix("--")
     for name, text in known.items():

@@ -11,8 +11,7 @@ import gc
 import logging
 import time
 from collections import deque
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import gevent
 import msgspec
@@ -23,18 +22,20 @@ from gevent.pool import Group
 from loadtests.account.counts import MAIN
 from loadtests.account.locust_rows import INTERVAL_ERROR, LATENESS, Rows, of_histograms
 from loadtests.receive.connection import Connection
-from loadtests.run.guests import Guests
+from loadtests.run.extra_connections import ExtraConnections
 from loadtests.run.measurement import Measurement
+from loadtests.run.messages import Bring, Dismiss, Measure, Phase, Progress, Settle
 from loadtests.run.pacer import Pacer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-    from loadtests.account.room_ticks import ServerSkips
+    from loadtests.account.room_ticks import TickColumns
     from loadtests.account.worker_record import WorkerRecord
     from loadtests.options import LoadOptions
     from loadtests.receive.connection import Address, Listener
     from loadtests.receive.endings import ConnectionObserver
+    from loadtests.run.messages import Order
     from loadtests.surroundings.server_stats import ServerStats
 
 logger = logging.getLogger("tickbench.load")
@@ -50,41 +51,11 @@ DRAIN_S = 1.0
 MAX_DRAIN_S = 10.0
 DEFAULT_TICK_RATE_HZ = 20.0
 
-Phase = Literal["coming", "measuring", "drained", "settled"]
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a worker has got."""
-
-    phase: Phase
-    users: int
-    """Users that Locust has started."""
-    settled: int
-    """Users that have connected, have failed to, or wait for a stage of the window."""
-    up: int
-    """Connections that got a tick frame."""
-    why_none: str
-    """Why others did not get one."""
-    failed: str = ""
-    """Why the worker can't go on, in one line; empty as long as it can."""
-    rss_bytes: int = 0
-    guests: int = 0
-    """Guests that are up; this and the next three are of :class:`~loadtests.run.guests.Guests`."""
-    guests_settled: int = 0
-    why_no_guests: str = ""
-    had_guests: bool = False
-    """Whether this process had guests in a run before."""
-    open: int = 0
-    """Connections that are open, or that the server may still have open."""
-
-    def to_wire(self) -> dict[str, Any]:
-        """Return it as plain objects."""
-        return asdict(self)
-
 
 class LoadWorker:
     """Users call all up to :meth:`record_input`, the conductor calls the rest from :meth:`start` on."""
+
+    is_gone = False
 
     def __init__(self, options: LoadOptions, address: Address, base: ServerStats | None, index: int | None) -> None:
         self.options = options
@@ -96,14 +67,16 @@ class LoadWorker:
         self._index = index
         self._measurement = Measurement(base, self._period_us())
         self._address = address
-        self._failed = ""
+        self.failed = ""
+        """Why it can't go on, in one line; empty as long as it can."""
+        self._record: WorkerRecord | None = None
         self._to_ping: deque[Connection] = deque()
         self._users = 0
         self._waiting = 0
         self._next_turn_s = 0.0
         self._greenlets = Group()
-        self._had_guests = Guests.have_left
-        self._guests = Guests(self._guest, options.spawn_rate, options.connect_timeout_s)
+        self._had_extra = ExtraConnections.have_left
+        self._extra = ExtraConnections(self._extra_connection, options.spawn_rate, options.connect_timeout_s)
         self._stage_starts_us: list[int] = []
         self._since_s = time.time()  # when the rows began to count
         self._hub: Any = gevent.get_hub()
@@ -159,9 +132,11 @@ class LoadWorker:
         index = self._measurement.recorder.add_connection(
             room or target.room, group, announced=announced, asked_us=self.server_now_us()
         )
-        ledger = self._measurement.ledger
-        latest = ledger.log.latest(room or target.room)
-        connection = Connection(target, self._address, index, ledger, lambda: greeting(connection), latest, on_text)
+        connections = self._measurement.connections
+        latest = connections.log.latest(room or target.room)
+        connection = Connection(
+            target, self._address, index, connections, lambda: greeting(connection), latest, on_text
+        )
         if self.options.scenario.pings:
             self._to_ping.append(connection)
         return connection
@@ -212,17 +187,17 @@ class LoadWorker:
     def start(self) -> None:
         """Begin to measure the hub, to account for arrivals, and to ping."""
         self._hub.handle_error = self._take_error
-        self._measurement.drift.start()
+        self._measurement.hub_lag.start()
         self._spawn(self._beat)
         if self.options.scenario.pings:
             self._spawn(self._ping)
 
     def stop(self) -> None:
-        """End all that :meth:`start` began, and the guests."""
+        """End all that :meth:`start` began, and the extra connections."""
         self._hub.__dict__.pop("handle_error", None)
         gc.unfreeze()
         self._greenlets.kill(block=False)
-        self._guests.leave()
+        self._extra.leave()
         self.pacer.stop()
         self._measurement.close()
 
@@ -232,21 +207,20 @@ class LoadWorker:
 
     def progress(self) -> Progress:
         """Return how far this worker has got."""
-        ledger = self._measurement.ledger
-        settled = ledger.settled + self._waiting
+        connections = self._measurement.connections
+        settled = connections.settled + self._waiting
         return Progress(
             phase=self.phase,
             users=self._users,
             settled=settled,
-            up=ledger.up,
-            why_none=ledger.why_none(),
-            failed=self._failed,
+            up=connections.up,
+            why_none=connections.why_none(),
             rss_bytes=self._rss_bytes,
-            guests=self._guests.up,
-            guests_settled=self._guests.settled,
-            why_no_guests=self._guests.why_not(),
-            had_guests=self._had_guests,
             open=self._measurement.open_lately,
+            extra_up=self._extra.up,
+            extra_settled=self._extra.settled,
+            why_no_extra=self._extra.why_not(),
+            had_extra=self._had_extra,
         )
 
     def rows(self) -> Rows:
@@ -258,17 +232,44 @@ class LoadWorker:
             lateness, error = main.tick_lateness, main.interval_error
         return Rows(self._since_s, in_window, of_histograms({LATENESS: lateness, INTERVAL_ERROR: error}))
 
-    def measure(self, start_us: int, end_us: int) -> None:
-        """Say when the window opens and closes, on the server's clock, before it does."""
+    def ticks_seen(self) -> dict[str, TickColumns]:
+        """Return the ticks that were seen of the rooms that other workers may share, when all have come."""
+        recorder = self._measurement.recorder
+        if self.phase != "drained" or self._index is None or self.options.room_size:
+            return {}
+        start_us = recorder.window.start - STATS_MARGIN_US
+        return {name: room.since(start_us) for name, room in recorder.rooms.items() if not room.announced}
+
+    def record(self) -> WorkerRecord | None:
+        """Return this worker's share of the result, None until its accounts are settled."""
+        return self._record
+
+    def obey(self, order: Order) -> None:
+        """Do what the conductor says."""
+        match order:
+            case Measure(start_us, end_us):
+                self._begin_window(start_us, end_us)
+            case Settle(ticks, skips) if self.phase == "drained":
+                self._measurement.settle(ticks, skips)
+                self._record = self._measurement.record(self._index or 0)
+                self.phase = "settled"
+            case Bring(total):
+                self._extra.bring(total)
+            case Dismiss():
+                self._spawn(self._extra.leave)
+
+    # The phases
+
+    def _begin_window(self, start_us: int, end_us: int) -> None:
         ahead_s = (start_us - self.server_now_us()) / 1e6
         if abs(ahead_s) > self.options.warm_up_s + CLOCKS_AGREE_S:  # it would wait for ever: another clock
-            self._failed = (
+            self.failed = (
                 f"the window would begin in {ahead_s:,.0f} s by the server's clock as we have it: what its /stats say "
                 "(now_us) and what its pongs say are two clocks"
             )
             return
         if ahead_s <= 0:  # the first ticks of the window may be in the accounts already
-            self._failed = "the order to measure came when the window had opened: this worker, or the master, is late"
+            self.failed = "the order to measure came when the window had opened: this worker, or the master, is late"
             return
         self.phase = "measuring"
         window = range(start_us, end_us)
@@ -276,47 +277,20 @@ class LoadWorker:
         self._measurement.measure(window, self._stage_starts_us)
         self._spawn(lambda: self._measure(window))
 
-    def ticks_seen(self) -> dict[str, list[bytes]]:
-        """Return the ticks that were seen of the rooms that other workers may share."""
-        recorder = self._measurement.recorder
-        if self._index is None or self.options.room_size:
-            return {}
-        start_us = recorder.window.start - STATS_MARGIN_US
-        return {name: room.to_wire(start_us) for name, room in recorder.rooms.items() if not room.announced}
-
-    def settle(self, ticks: Mapping[str, list[Any]], skips: dict[str, ServerSkips]) -> None:
-        """Settle the accounts, as :meth:`Measurement.settle`; then :meth:`part` is ready."""
-        if self.phase == "drained":
-            self._measurement.settle(ticks, skips)
-            self.phase = "settled"
-
-    def part(self) -> WorkerRecord:
-        """Return this worker's share of the result."""
-        return self._measurement.part(self._index or 0)
-
-    def bring_guests(self, total: int) -> None:
-        """Have ``total`` guests connected in all; they watch, and count in no account."""
-        self._guests.bring(total)
-
-    def dismiss_guests(self) -> None:
-        """Have the guests leave."""
-        self._spawn(self._guests.leave)
-
-    # The phases
-
-    def _guest(self, witness: ConnectionObserver, number: int) -> Connection:
+    def _extra_connection(self, observer: ConnectionObserver, number: int) -> Connection:
         user = self.new_user()
         room, target = self.room_of(user), self.options.target
         if room is not None:
             target = target.in_room(room)
         text = msgspec.json.encode(["new_player", self.name_of(user)])
-        return Connection(target, self._address, number, witness, lambda: text, witness.log.latest(room or target.room))
+        latest = observer.log.latest(room or target.room)
+        return Connection(target, self._address, number, observer, lambda: text, latest)
 
     def _spawn(self, work: Callable[[], None]) -> None:
         """Run ``work`` in a greenlet beside the users; if it raises, the run fails."""
 
         def note(greenlet: Any) -> None:
-            self._failed = f"the load generator failed: {greenlet.exception!r}"
+            self.failed = f"the load generator failed: {greenlet.exception!r}"
 
         self._greenlets.spawn(work).link_exception(note)  # gevent prints the traceback
 
@@ -325,7 +299,7 @@ class LoadWorker:
         type(self._hub).handle_error(self._hub, context, kind, value, traceback)
         # Errors in a thread of gevent's pool (context: a tuple) or in a greenlet reach whoever waits for them.
         if not isinstance(context, gevent.Greenlet | tuple) and issubclass(kind, Exception):
-            self._failed = self._failed or f"the load generator failed: {value!r}"
+            self.failed = self.failed or f"the load generator failed: {value!r}"
 
     def _period_us(self) -> float | None:
         if self.options.scenario.path is not None:  # an echo of our own messages
@@ -364,7 +338,7 @@ class LoadWorker:
         while True:
             gevent.sleep(BEAT_S)
             self._measurement.beat()
-            self._guests.forget_frames()
+            self._extra.forget_frames()
             self._rss_bytes = self._process.memory_info().rss  # now, as the log of arrivals has just been emptied
 
     def _ping(self) -> None:

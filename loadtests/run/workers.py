@@ -1,27 +1,20 @@
-"""
-How the conductor reaches the workers of a run: in this process, or over Locust's messages in others.
-
-A worker's reports travel with Locust's own (``report_to_master``), orders by messages of ours. Several workers that
-share a room tell each other, through the master, which ticks they saw of it: only all of them together know what
-each should have received.
-"""
+"""The workers of a run, as its conductor sees them: the one in this process, or others that Locust's messages reach."""
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any, Protocol
 
-from loadtests.account.locust_rows import Rows
-from loadtests.account.room_ticks import ServerSkips
-from loadtests.account.worker_record import WorkerRecord
-from loadtests.run.worker import Progress
+from loadtests.run.messages import Bring, Dismiss, Measure, MessageError, Orders, Report, Settle, decode, encode
 
 if TYPE_CHECKING:
-    from locust.runners import MasterRunner, WorkerRunner
+    from collections.abc import Mapping
 
-    from loadtests.run.worker import LoadWorker
+    from locust.runners import MasterRunner
 
-logger = logging.getLogger("tickbench.load")
+    from loadtests.account.locust_rows import Rows
+    from loadtests.account.room_ticks import ServerSkips, TickColumns
+    from loadtests.account.worker_record import WorkerRecord
+    from loadtests.run.messages import Order, Progress
 
 ORDER = "tickbench_order"
 """The type of the messages from master to worker."""
@@ -32,217 +25,177 @@ STATE_MISSING = "missing"
 """Locust's word for a worker that gives no sign of life; importing it would monkey-patch whoever imports this."""
 
 
-class Workers(Protocol):
-    """All workers of one run, as the conductor sees them."""
+class Worker(Protocol):
+    """One worker: a :class:`~loadtests.run.worker.LoadWorker`, or the :class:`RemoteWorker` that stands for one."""
 
-    order_takes_s: float
-    """How many seconds before the window the order to measure must be given."""
-    knocks: int
-    """Connections that the workers make before the first user's, to see that the server is there."""
+    @property
+    def failed(self) -> str:
+        """Why it could not begin, or go on, in one line; empty where it could."""
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether nothing more is to be expected of it."""
+
+    def progress(self) -> Progress | None:
+        """Return how far it has got; None before it has said anything."""
+
+    def rows(self) -> Rows | None:
+        """Return what it counted so far, for a table."""
+
+    def ticks_seen(self) -> dict[str, TickColumns]:
+        """Return the ticks that it saw of the rooms that others may share, once it has drained."""
+
+    def record(self) -> WorkerRecord | None:
+        """Return what it measured; None until it has settled its accounts."""
+
+    def obey(self, order: Order) -> None:
+        """Do what the conductor says."""
+
+
+class Workers:
+    """
+    All workers of one run, by name.
+
+    ``order_takes_s``: how many seconds before the window the order to measure must be given. ``server_checks``: how
+    many connections they make before the first user's, to see that the server is there.
+
+    """
+
+    def __init__(self, workers: Mapping[str, Worker], order_takes_s: float = 0.3, server_checks: int = 0) -> None:
+        self._workers = workers
+        self.order_takes_s = order_takes_s
+        self.server_checks = server_checks
 
     def progress(self) -> list[Progress]:
         """Return how far each worker has got; those that have not reported yet, or are gone, are left out."""
+        lost = self.lost()
+        told = [worker.progress() for name, worker in self._workers.items() if name not in lost]
+        return [progress for progress in told if progress is not None]
 
     def rows(self) -> list[Rows]:
-        """Return what each counted so far, for a table."""
+        """Return the latest counts of each, gone or not."""
+        return [rows for worker in self._workers.values() if (rows := worker.rows()) is not None]
 
     def lost(self) -> list[str]:
-        """Return the workers that are gone."""
+        """Return the workers that are gone without a record."""
+        return [name for name in self.silent() if self._workers[name].is_gone]
 
     def silent(self) -> list[str]:
-        """Return the workers whose part has not come; at the end of a run, what they measured is lost."""
-
-    def failed(self) -> str:
-        """Return why a worker could not begin, or go on, in one line; empty where all could."""
-
-    def measure(self, start_us: int, end_us: int) -> None:
-        """Have all measure from when to when, on the server's clock."""
-
-    def settle(self, skips: dict[str, ServerSkips]) -> None:
-        """Have all settle their accounts."""
-
-    def parts(self) -> list[WorkerRecord]:
-        """Return what each worker measured; those that have not settled are left out."""
-
-    def bring_guests(self, total: int) -> None:
-        """Have ``total`` guests connected, those of all workers together."""
-
-    def dismiss_guests(self) -> None:
-        """Have the guests leave."""
-
-
-class LocalWorkers:
-    """The one worker in this process."""
-
-    order_takes_s = 0.3
-    knocks = 0
-
-    def __init__(self, worker: LoadWorker) -> None:
-        self._worker = worker
-
-    def progress(self) -> list[Progress]:
-        """Return how far it has got."""
-        return [self._worker.progress()]
-
-    def rows(self) -> list[Rows]:
-        """Return what it counted so far."""
-        return [self._worker.rows()]
-
-    def lost(self) -> list[str]:
-        """Return no worker."""
-        return []
-
-    def silent(self) -> list[str]:
-        """Return no worker: without it there is no run."""
-        return []
-
-    def failed(self) -> str:
-        """Return why it can't go on."""
-        return self._worker.progress().failed
-
-    def measure(self, start_us: int, end_us: int) -> None:
-        """Have it measure."""
-        self._worker.measure(start_us, end_us)
-
-    def settle(self, skips: dict[str, ServerSkips]) -> None:
-        """Have it settle its accounts."""
-        self._worker.settle({}, skips)
-
-    def parts(self) -> list[WorkerRecord]:
-        """Return what it measured."""
-        return [self._worker.part()] if self._worker.phase == "settled" else []
-
-    def bring_guests(self, total: int) -> None:
-        """Have it connect them."""
-        self._worker.bring_guests(total)
-
-    def dismiss_guests(self) -> None:
-        """Have the guests leave."""
-        self._worker.dismiss_guests()
-
-
-class RemoteWorkers:
-    """The workers that are connected to this master when a run begins; ``run`` tells its reports from others'."""
-
-    order_takes_s = 1.5
-
-    def __init__(self, runner: MasterRunner, run: str) -> None:
-        self._runner = runner
-        self._run = run
-        self._members = [client.id for client in runner.clients.all]
-        self.knocks = len(self._members)
-        self._reports: dict[str, dict[str, Any]] = {}
-        self._parts: dict[str, WorkerRecord] = {}
-
-    def take_report(self, client_id: str, report: dict[str, Any]) -> None:
-        """Take a worker's report."""
-        if report.get("run") == self._run and client_id in self._members:
-            self._reports[client_id] = report
-            if "part" in report:
-                self._parts[client_id] = WorkerRecord.from_wire(report["part"])
-
-    def progress(self) -> list[Progress]:
-        """Return how far each worker has got that has reported and is not gone."""
-        gone = self.lost()
-        reports = [report for client, report in self._reports.items() if client not in gone]
-        return [Progress(**report["progress"]) for report in reports if "progress" in report]
-
-    def rows(self) -> list[Rows]:
-        """Return the latest counts of each worker, gone or not."""
-        return [Rows.from_wire(report["rows"]) for report in self._reports.values() if "rows" in report]
-
-    def lost(self) -> list[str]:
-        """Return the workers that are gone, or have sent no heartbeat (by Locust's own count: 3 s)."""
-        clients = self._runner.clients
-        return [
-            member
-            for member in self._members
-            if member not in self._parts and (member not in clients or clients[member].state == STATE_MISSING)
-        ]
-
-    def silent(self) -> list[str]:
-        """Return the workers whose part has not come, gone or not."""
-        return [member for member in self._members if member not in self._parts]
+        """Return the workers whose record has not come; at the end of a run, what they measured is lost."""
+        return [name for name, worker in self._workers.items() if worker.record() is None]
 
     def failed(self) -> str:
         """Return why the first worker that failed could not begin, or go on; empty where none failed."""
-        failed = [report["failed"] for report in self._reports.values() if "failed" in report]
-        failed += [report["progress"]["failed"] for report in self._reports.values() if "progress" in report]
-        return next((why for why in failed if why), "")
+        return next((worker.failed for worker in self._workers.values() if worker.failed), "")
 
     def measure(self, start_us: int, end_us: int) -> None:
-        """Have all measure."""
-        self._order({"do": "measure", "start_us": start_us, "end_us": end_us})
+        """Have all measure from when to when, on the server's clock."""
+        for worker in self._workers.values():
+            worker.obey(Measure(start_us, end_us))
 
     def settle(self, skips: dict[str, ServerSkips]) -> None:
         """Tell each worker which ticks the others saw, and have it settle its accounts."""
-        seen = {client: report.get("seen", {}) for client, report in self._reports.items()}
-        for client in seen:
-            ticks: dict[str, list[Any]] = {}
+        seen = {name: worker.ticks_seen() for name, worker in self._workers.items()}
+        for name, worker in self._workers.items():
+            ticks: dict[str, list[TickColumns]] = {}
             for other, rooms in seen.items():
-                if other != client:
-                    for name, columns in rooms.items():
-                        mine = ticks.setdefault(name, [b"", b"", b""])
-                        ticks[name] = [old + bytes(new) for old, new in zip(mine, columns, strict=True)]
-            self._order({"do": "settle", "ticks": ticks, "skips": skips}, client)
+                for room, columns in rooms.items() if other != name else ():
+                    ticks.setdefault(room, []).append(columns)
+            worker.obey(Settle(ticks, skips))
 
-    def parts(self) -> list[WorkerRecord]:
+    def records(self) -> list[WorkerRecord]:
         """Return what the workers that have settled measured, in order of their numbers."""
-        return sorted(self._parts.values(), key=lambda part: part.worker)
+        records = [record for worker in self._workers.values() if (record := worker.record()) is not None]
+        return sorted(records, key=lambda record: record.worker)
 
-    def bring_guests(self, total: int) -> None:
-        """Have each worker connect its share of the guests."""
-        there = [member for member in self._members if member not in self.lost()]
-        for place, client in enumerate(there):
-            share = total * (place + 1) // len(there) - total * place // len(there)
-            self._order({"do": "bring", "total": share}, client)
+    def bring(self, total: int) -> None:
+        """Have ``total`` extra connections, each worker its share of them."""
+        lost = self.lost()
+        there = [worker for name, worker in self._workers.items() if name not in lost]
+        for place, worker in enumerate(there):
+            worker.obey(Bring(total * (place + 1) // len(there) - total * place // len(there)))
 
-    def dismiss_guests(self) -> None:
-        """Have the guests leave."""
-        self._order({"do": "dismiss"})
+    def dismiss(self) -> None:
+        """Have the extra connections leave."""
+        for worker in self._workers.values():
+            worker.obey(Dismiss())
 
-    def _order(self, order: dict[str, Any], client_id: str | None = None) -> None:
-        self._runner.send_message(ORDER, {"run": self._run, **order}, client_id)
+
+class RemoteWorker:
+    """A worker in another process, as its reports on the run with the id ``run`` have it."""
+
+    def __init__(self, runner: MasterRunner, run: str, name: str) -> None:
+        self.failed = ""
+        self._runner: Any = runner  # its types know of messages that are dicts
+        self._run = run
+        self._name = name
+        self._latest = Report(run)
+        self._record: WorkerRecord | None = None
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it has left, or has sent no heartbeat (by Locust's own count: 3 s)."""
+        clients = self._runner.clients
+        return self._name not in clients or clients[self._name].state == STATE_MISSING
+
+    def take_report(self, data: object) -> None:
+        """Take a report; one that can't be read fails the run."""
+        try:
+            report = decode(data, Report)
+        except MessageError as error:
+            self.failed = f"worker {self._name} sent {error}"
+            return
+        if report.run == self._run:
+            self._latest = report
+            self.failed = self.failed or report.failed
+            self._record = self._record or report.record
+
+    def progress(self) -> Progress | None:
+        """Return how far it had got at its last report."""
+        return self._latest.progress
+
+    def rows(self) -> Rows | None:
+        """Return what it had counted."""
+        return self._latest.rows
+
+    def ticks_seen(self) -> dict[str, TickColumns]:
+        """Return the ticks that it has told of."""
+        return self._latest.seen
+
+    def record(self) -> WorkerRecord | None:
+        """Return its record, once that has come."""
+        return self._record
+
+    def obey(self, order: Order) -> None:
+        """Send it an order."""
+        self._runner.send_message(ORDER, encode(Orders(self._run, order)), self._name)
 
 
 class MasterLink:
-    """A worker's side of the exchange with the master, for one run."""
+    """A worker's side of the exchange with the master, for one run; ``worker`` is None where it could not begin."""
 
-    def __init__(self, run: str, worker: LoadWorker | None, failed: str = "") -> None:
+    def __init__(self, run: str, worker: Worker | None, failed: str = "") -> None:
         self._run = run
         self._worker = worker
         self._failed = failed
-        self._part_told = False
+        self._record_told = False
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> bytes:
         """Return the report for the master."""
-        report: dict[str, Any] = {"run": self._run}
-        if self._worker is None:
-            return report | {"failed": self._failed}
-        report["progress"] = self._worker.progress().to_wire()
-        report["rows"] = self._worker.rows().to_wire()
-        if self._worker.phase == "drained":
-            report["seen"] = self._worker.ticks_seen()
-        if self._worker.phase == "settled" and not self._part_told:  # only once: it is large
-            self._part_told = True
-            report["part"] = self._worker.part().to_wire()
-        return report
+        worker = self._worker
+        if worker is None:
+            return encode(Report(self._run, self._failed))
+        record = None if self._record_told else worker.record()
+        self._record_told |= record is not None
+        failed = self._failed or worker.failed
+        return encode(Report(self._run, failed, worker.progress(), worker.rows(), worker.ticks_seen(), record))
 
-    def take_order(self, order: dict[str, Any]) -> None:
-        """Do what the master says."""
-        if order.get("run") != self._run or self._worker is None:
+    def take_order(self, data: object) -> None:
+        """Do what the master says; an order that can't be read fails the run."""
+        try:
+            orders = decode(data, Orders)
+        except MessageError as error:
+            self._failed = f"the master sent {error}"
             return
-        if order["do"] == "measure":
-            self._worker.measure(order["start_us"], order["end_us"])
-        elif order["do"] == "settle":
-            skips = {room: ServerSkips(*of) for room, of in order["skips"].items()}
-            self._worker.settle(order["ticks"], skips)
-        elif order["do"] == "bring":
-            self._worker.bring_guests(order["total"])
-        elif order["do"] == "dismiss":
-            self._worker.dismiss_guests()
-
-
-def listen_for_orders(runner: WorkerRunner, take: Any) -> None:
-    """Hand the master's orders to ``take`` as they come."""
-    runner.register_message(ORDER, lambda environment, msg: take(msg.data))  # noqa: ARG005 - Locust passes both by name
+        if orders.run == self._run and self._worker is not None:
+            self._worker.obey(orders.order)

@@ -8,7 +8,7 @@ from loadtests.scenario import Scenario
 from loadtests.users.game_users import SnakeUser
 
 
-class Guest(SnakeUser):
+class Visitor(SnakeUser):
     """Watches, or is one of those that come and go, which are counted apart."""
 
     @task
@@ -25,4 +25,4 @@ class Guest(SnakeUser):
             self.rest(random.uniform(0.1, 0.5))
 
 
-SCENARIO = Scenario("a share comes and goes all the time (--share), the others watch", user=Guest, settled=False)
+SCENARIO = Scenario("a share comes and goes all the time (--share), the others watch", user=Visitor, settled=False)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from shared.system.proc_stat import PROC, core_ticks, process_uses
 
@@ -35,16 +36,6 @@ class MachineSample:
     cores: dict[int, CoreTimes]
     process_cpu_s: dict[int, float] | None = None
     """CPU time of each process by its pid, that of its ended children included; None where not all can be seen."""
-
-    @classmethod
-    def from_wire(cls, wire: dict[str, Any]) -> Self:
-        """Return what ``dataclasses.asdict`` made plain objects of."""
-        cores, processes = wire["cores"], wire["process_cpu_s"]
-        return cls(
-            wire["at_s"],
-            {int(cpu): CoreTimes(**times) for cpu, times in cores.items()},
-            None if processes is None else {int(pid): cpu_s for pid, cpu_s in processes.items()},
-        )
 
 
 @dataclass(frozen=True, slots=True)

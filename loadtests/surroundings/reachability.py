@@ -39,7 +39,7 @@ def resolve(target: Target) -> list[Address]:
     return [(family, address) for family, _, _, _, address in found]
 
 
-def knock(target: Target) -> Address:
+def check_server(target: Target) -> Address:
     """
     Do one WebSocket handshake with the target, and leave; return the first of its addresses where somebody listens.
 

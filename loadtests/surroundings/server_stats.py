@@ -17,7 +17,7 @@ import msgspec
 
 from loadtests.receive.connection import reason_of
 from loadtests.receive.stamps import now_us
-from loadtests.surroundings.reachability import NoServerError, knock
+from loadtests.surroundings.reachability import NoServerError, check_server
 from shared.measure.histogram import HistogramSummary  # noqa: TC001 - msgspec reads the annotations
 from shared.measure.quota import Quota  # noqa: TC001 - as above
 from shared.plain import plain
@@ -161,7 +161,7 @@ def find_server(target: Target) -> tuple[Address, ServerStats | None, str]:
         NoServerError: there is no server.
 
     """
-    address = knock(target)
+    address = check_server(target)
     try:
         return address, fetch_stats(target, address), ""
     except NotOursError as error:

@@ -55,13 +55,13 @@ def core_uses(run: MeasuredRun, server: ServerFigures) -> CoreUses:
     its_s = None if server.cpu_percent is None else server.cpu_percent / 100
     here = run.base.boot_id if run.base is not None and run.server_is_here else None
     uses: list[CoreUse] = []
-    hosts = {part.boot_id: [other for other in run.parts if other.boot_id == part.boot_id] for part in run.parts}
-    for boot_id, parts in hosts.items():
-        before, after = parts[0].before, parts[0].after
+    for boot_id in dict.fromkeys(record.boot_id for record in run.records):
+        records = [record for record in run.records if record.boot_id == boot_id]
+        before, after = records[0].before, records[0].after
         if before is None or after is None:
             continue
-        cpus = sorted({cpu for part in parts for cpu in part.cpus})
-        cpu_s: float | None = sum(part.own_cpu_s for part in parts)
+        cpus = sorted({cpu for record in records for cpu in record.cpus})
+        cpu_s: float | None = sum(record.own_cpu_s for record in records)
         if boot_id == here and its & set(cpus):
             elapsed_s = after.at_s - before.at_s
             cpu_s = None if its_s is None else (cpu_s or 0) + elapsed_s * (its_s + _probes_s(run, set(cpus)))
@@ -75,9 +75,9 @@ def core_uses(run: MeasuredRun, server: ServerFigures) -> CoreUses:
         return CoreUses(None, generator)
     known = None
     if its_s is not None:
-        beside_s = sum(part.figures.cpu_s for part in run.parts if part.boot_id == here and set(part.cpus) & its)
+        beside = [record for record in run.records if record.boot_id == here and set(record.cpus) & its]
         # Known for the window only, and taken to be at the same rate between the samples around it.
-        share = its_s + _probes_s(run, its) + beside_s / run.duration_s
+        share = its_s + _probes_s(run, its) + sum(record.figures.cpu_s for record in beside) / run.duration_s
         known = Known((run.closed.at_s - run.opened.at_s) * share, _pids(run, here))
     return CoreUses(use_between(run.opened, run.closed, sorted(its), known), generator)
 
@@ -94,7 +94,7 @@ def _pids(run: MeasuredRun, boot_id: str | None) -> set[int] | None:
     None where the server is one of them, and it is not known which.
 
     """
-    pids = {part.pid for part in run.parts if part.boot_id == boot_id}
+    pids = {record.pid for record in run.records if record.boot_id == boot_id}
     if run.base is None or not run.server_is_here or run.base.boot_id != boot_id:
         return pids
     return None if run.server_pids is None else pids | run.server_pids | run.own_pids

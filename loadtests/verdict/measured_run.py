@@ -44,12 +44,12 @@ class MeasuredRun:
     open_before: int
     """Our connections that the server may have had open when it answered for ``before``; next, for ``after``."""
     open_after: int
-    knocks: int
+    server_checks: int
     """Connections of ours after ``base`` that were no user's."""
     opened: MachineSample | None
     closed: MachineSample | None
     gaps: list[CoreGap]
-    parts: list[WorkerRecord]
+    records: list[WorkerRecord]
     users: int
     """Users that were started."""
     lost_workers: list[str]

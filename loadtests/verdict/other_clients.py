@@ -22,7 +22,7 @@ def others_of(run: MeasuredRun, whole: WorkerRecord) -> OtherConnections | None:
     base, before, after = run.base, run.before, run.after
     if base is None or before is None or after is None or run.lost_workers:
         return None
-    ours = sum(accounts.requested for accounts in whole.groups.values()) + run.knocks
+    ours = sum(accounts.requested for accounts in whole.groups.values()) + run.server_checks
     return OtherConnections(
         before=max(0, before.connections - run.open_before),
         after=max(0, after.connections - run.open_after),

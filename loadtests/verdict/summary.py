@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 def summarise(run: MeasuredRun) -> LoadSummary:
     """Return the summary: everything that was measured, and whether it is valid."""
-    whole = merged(run.parts)
+    whole = merged(run.records)
     main = whole.main
     server, doubts = _server(run, whole)
     uses = core_uses(run, server)
@@ -57,7 +57,7 @@ def summarise(run: MeasuredRun) -> LoadSummary:
         started_at=_iso(run.window.start),
         duration_s=run.duration_s,
         tick_rate_hz=_tick_rate_hz(run, whole),
-        connections=replace(_connections(main), rush_per_second=whole.rush.per_second),
+        connections=replace(_connections(main), rush_per_second=whole.join_rate.per_second),
         frames=_with_due_times(_frames(main, run.duration_s), whole),
         ticks_came=_share(main.received, main.due),
         longest_silence_ms=main.longest_silence_us / 1000 if main.due else None,
@@ -194,7 +194,7 @@ def _stages(run: MeasuredRun, whole: WorkerRecord) -> list[StageFigures]:
 def _generator(run: MeasuredRun, whole: WorkerRecord, findings: Findings) -> GeneratorFigures:
     return GeneratorFigures(
         timestamps=findings.timestamps,
-        workers=len(run.parts),
+        workers=len(run.records),
         cpu_percent=findings.generator_cpu_percent,
         us_per_frame=US_A_SECOND * whole.figures.cpu_s / whole.received if whole.received else None,
         loop_lag_ms=whole.figures.lag.summary(),
@@ -202,27 +202,27 @@ def _generator(run: MeasuredRun, whole: WorkerRecord, findings: Findings) -> Gen
         rss_bytes=whole.rss_bytes,
         parts=[
             WorkerFigures(
-                worker=part.worker,
-                connected=sum(accounts.connected for accounts in part.groups.values()),
-                received=part.received,
-                cpu_percent=_cpu_percent(part),
-                cpus=part.cpus,
-                loop_lag_ms=part.figures.lag.summary(),
-                tick_lateness_ms=part.main.tick_lateness.summary(),
+                worker=record.worker,
+                connected=sum(accounts.connected for accounts in record.groups.values()),
+                received=record.received,
+                cpu_percent=_cpu_percent(record),
+                cpus=record.cpus,
+                loop_lag_ms=record.figures.lag.summary(),
+                tick_lateness_ms=record.main.tick_lateness.summary(),
             )
-            for part in run.parts
+            for record in run.records
         ],
     )
 
 
-def _cpu_percent(part: WorkerRecord) -> float:
-    return 100 * part.figures.cpu_s / part.duration_s
+def _cpu_percent(record: WorkerRecord) -> float:
+    return 100 * record.figures.cpu_s / record.duration_s
 
 
 def _server(run: MeasuredRun, whole: WorkerRecord) -> tuple[ServerFigures, list[str]]:
     """Return what the server says of itself, and what of it is not believed."""
     if run.base is None or run.before is None or run.after is None:
-        return ServerFigures(skipped_ticks=sum(whole.unseen.values())), []  # as far as can be seen
+        return ServerFigures(skipped_ticks=sum(whole.unseen.all.values())), []  # as far as can be seen
     others = others_of(run, whole)
     alone = others is None or not (others.before or others.after or others.came)
     is_echo = run.options.scenario.path is not None  # whose messages are no ticks
@@ -284,7 +284,7 @@ def _findings(
 ) -> Findings:
     main, everybody = whole.main, list(whole.groups.values())
     others = [accounts for name, accounts in whole.groups.items() if name != STALLED]
-    lags = [part.figures.lag.percentile_us(99) / 1000 for part in run.parts if part.figures.lag.count]
+    lags = [record.figures.lag.percentile_us(99) / 1000 for record in run.records if record.figures.lag.count]
     rate_hz = _tick_rate_hz(run, whole)
     return Findings(
         timestamps=_timestamps(whole),
@@ -293,7 +293,7 @@ def _findings(
         missing=main.missing,
         expected=sum(accounts.expected for accounts in everybody),
         coalesced=main.coalesced,
-        generator_cpu_percent=max(_cpu_percent(part) for part in run.parts),
+        generator_cpu_percent=max(_cpu_percent(record) for record in run.records),
         lag_p99_ms=max(lags, default=None),
         steal_percent=uses.steal_percent,
         core_gap_ms=max((gap.max_gap_us / 1000 for gap in run.gaps), default=None),
@@ -305,7 +305,7 @@ def _findings(
         unassigned_percent=uses.server.foreign_percent if uses.server is not None and is_open(uses.server) else None,
         others=others_in_words(server.others, server),
         throttled="; ".join(f"the {who} {in_words(of)}" for who, of in throttled(run, whole).items() if of),
-        shared_cpus=sorted(set(run.server_cpus or ()) & {cpu for part in run.parts for cpu in part.cpus}),
+        shared_cpus=sorted(set(run.server_cpus or ()) & {cpu for record in run.records for cpu in record.cpus}),
         clock_step_us=whole.clock_step_us,
         slow_skips=_slow_skips(server, whole, others),
         own_limits=_in_words(everybody, Fate.OWN_LIMIT),
@@ -320,12 +320,12 @@ def _findings(
         stats_lost=run.base is not None and not run.server_is_known and not run.doubts,
         stats_late_ms=max(0.0, (run.before.now_us - run.window.start) / 1000) if run.before is not None else 0.0,
         same_host=whole.same_host,
-        same_boot=run.base is not None and all(part.boot_id == run.base.boot_id for part in run.parts),
+        same_boot=run.base is not None and all(record.boot_id == run.base.boot_id for record in run.records),
         clock_uncertainty_us=whole.clock_uncertainty_us,
         negative_deliveries=sum(accounts.negative_deliveries for accounts in everybody),
         concurrency=_concurrency(run, main),
-        unexplained_ticks=sum(whole.unexplained.values()),
-        lost_ticks=", ".join(f"{count} in room {room}" for room, count in list(whole.lost.items())[:5]),
+        unexplained_ticks=sum(whole.unseen.unexplained.values()),
+        lost_ticks=", ".join(f"{count} in room {room}" for room, count in list(whole.unseen.lost.items())[:5]),
         due=main.due,
         not_come=_not_come(main),
         not_come_percent=100 * (1 - (_share(main.received, main.due) or 0)) if main.due else 0.0,
@@ -380,7 +380,7 @@ def _slow_skips(server: ServerFigures, whole: WorkerRecord, others: list[Account
     """
     if server.slow_skips is None or STALLED not in whole.groups or not whole.groups[STALLED].connected:
         return server.slow_skips
-    lost = sum(whole.lost.values()) * sum(accounts.connected for accounts in others)
+    lost = sum(whole.unseen.lost.values()) * sum(accounts.connected for accounts in others)
     return min(server.slow_skips, max(0, sum(accounts.missing for accounts in others) - lost))
 
 

@@ -91,7 +91,7 @@ def test_every_argument_is_a_word_of_the_options(parser: Parser, tmp_path: Path)
     asked = read_options(parser.parse_args(flags.split()), 1, SCENARIOS)
     assert (asked.scenario_name, asked.warm_up_s, asked.duration_s, asked.connect_timeout_s) == ("echo", 1, 4, 5)
     assert (asked.room_size, asked.share_percent, asked.echo_rate_hz, asked.echo_bytes) == (7, 25.5, 0, 100)
-    assert (asked.guests, asked.out) == (500, tmp_path / "out.json")
+    assert (asked.extra_connections, asked.out) == (500, tmp_path / "out.json")
 
 
 def test_the_help_tells_what_the_scenarios_are(parser: Parser) -> None:
@@ -184,7 +184,7 @@ def test_what_cannot_be_done(changes: dict[str, object], why: str) -> None:
 def test_the_bounds_themselves_can_be_done(changes: dict[str, float]) -> None:
     asked = options(**changes)
     names = {"duration": "duration_s", "warm_up": "warm_up_s", "connect_timeout": "connect_timeout_s"}
-    names |= {"share": "share_percent", "echo_rate": "echo_rate_hz", "memory": "guests"}
+    names |= {"share": "share_percent", "echo_rate": "echo_rate_hz", "memory": "extra_connections"}
     for name, value in changes.items():
         assert getattr(asked, names.get(name, name)) == value
 

@@ -1,5 +1,5 @@
 """
-A server that does to a connection of the load test what a script says, and a witness of what becomes of the connection.
+A server that does to a connection of the load test what a script says, and an observer of what becomes of it.
 
 Server and connection share a process: a script is called in a thread of its own, the connection reads on gevent's hub.
 """
@@ -35,7 +35,7 @@ Listener = Callable[[int, bytes, int], None]
 
 
 @dataclass
-class Witnessed:
+class Observered:
     """Who is told what becomes of connections, and remembers."""
 
     log: ArrivalLog = field(default_factory=ArrivalLog)
@@ -119,7 +119,7 @@ def unread_bytes(connection: Connection) -> int:
 @contextmanager
 def servers(
     *scripts: Script, rooms: tuple[str, ...] = ("main",) * 9, on_text: Listener | None = None
-) -> Iterator[tuple[list[Connection], Witnessed]]:
+) -> Iterator[tuple[list[Connection], Observered]]:
     """Serve a connection each in a thread, in order of coming; a script goes on where the first message was read."""
     failures: list[BaseException] = []
 
@@ -149,16 +149,16 @@ def servers(
         port = listener.getsockname()[1]
         doorman = threading.Thread(target=serve_all)
         doorman.start()
-        witness = Witnessed()
+        observer = Observered()
         target, address = parse_target(f"ws://127.0.0.1:{port}"), (socket.AF_INET, ("127.0.0.1", port))
         greeting = b'["new_player","load0"]'
         connections = [
-            Connection(target, address, index, witness, lambda: greeting, witness.log.latest(room), on_text)
+            Connection(target, address, index, observer, lambda: greeting, observer.log.latest(room), on_text)
             for index, (_, room) in enumerate(zip(scripts, rooms, strict=False))
         ]
         UNDER_TEST.extend(connections)
         try:
-            yield connections, witness
+            yield connections, observer
         finally:
             for connection in connections:
                 connection.close()
@@ -169,10 +169,10 @@ def servers(
 
 
 @contextmanager
-def server(script: Script, on_text: Listener | None = None) -> Iterator[tuple[Connection, Witnessed]]:
+def server(script: Script, on_text: Listener | None = None) -> Iterator[tuple[Connection, Observered]]:
     """Serve one connection."""
-    with servers(script, on_text=on_text) as ((connection,), witness):
-        yield connection, witness
+    with servers(script, on_text=on_text) as ((connection,), observer):
+        yield connection, observer
 
 
 def until(condition: Callable[[], object]) -> None:
@@ -185,17 +185,17 @@ def until(condition: Callable[[], object]) -> None:
 
 def logged(script: Script, count: int) -> Arrivals:
     """Return what a connection logged whose server sends ``count`` tick frames by ``script``."""
-    with server(script) as (connection, witness):
+    with server(script) as (connection, observer):
         assert connection.open(PATIENCE_S)
-        until(lambda: len(witness.log) >= count)
-        assert witness.first_ticks == [0]
+        until(lambda: len(observer.log) >= count)
+        assert observer.first_ticks == [0]
         assert connection.ticking
         assert not connection.is_over
     assert connection.is_over
     assert not connection.ticking
-    assert witness.ends == [(Fate.LEFT, "left")]
-    assert len(witness.log) == count
-    return witness.log.drain()
+    assert observer.ends == [(Fate.LEFT, "left")]
+    assert len(observer.log) == count
+    return observer.log.drain()
 
 
 def expect_goodbye(sock: socket.socket) -> None:

@@ -278,14 +278,14 @@ def lost_ticks(recorder: Recorder, skipped: int = 0, first_n: int = 0, end_n: in
 def shared_out(*recorders: Recorder) -> None:
     """Tell each what the others saw, as workers do."""
     seen = [
-        travelled({name: room.to_wire(recorder.window.start - 3 * PERIOD_US) for name, room in recorder.rooms.items()})
+        {name: travelled(room.since(recorder.window.start - 3 * PERIOD_US)) for name, room in recorder.rooms.items()}
         for recorder in recorders
     ]
     for number, recorder in enumerate(recorders):
-        for other, wire in enumerate(seen):
-            for name, columns in wire.items():
+        for other, rooms in enumerate(seen):
+            for name, columns in rooms.items():
                 if other != number and name in recorder.rooms:
-                    recorder.rooms[name].take_wire(columns)
+                    recorder.rooms[name].take_columns(columns)
 
 
 def steady(*delays_us: int, member: int = 0) -> list[Arrival]:

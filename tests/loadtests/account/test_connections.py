@@ -28,7 +28,7 @@ def recorder() -> Iterator[Recorder]:
 
 
 @pytest.fixture
-def ledger(recorder: Recorder) -> ConnectionRecord:
+def connections(recorder: Recorder) -> ConnectionRecord:
     watch = OffsetWatch(lambda: 5_000_000, lambda: 5_000_000)
     return ConnectionRecord(recorder, ServerClock(watch, AHEAD_US))
 
@@ -37,32 +37,32 @@ def due(n: int) -> int:
     return START_US + n * PERIOD_US
 
 
-def took(ledger: ConnectionRecord, recorder: Recorder, index: int, *numbers: int) -> None:
+def took(connections: ConnectionRecord, recorder: Recorder, index: int, *numbers: int) -> None:
     """Take tick frames that were sent 10 us after they were due and arrived 100 us later, by the server's clock."""
     for n in numbers:
-        number = ledger.log.add(ArrivedTick(n, due(n), due(n) + 10, 100))
-        ledger.log.append(index, number, stamp(due(n) + 110 - AHEAD_US))
-    recorder.take(ledger.log.drain(), AHEAD_US)
+        number = connections.log.add(ArrivedTick(n, due(n), due(n) + 10, 100))
+        connections.log.append(index, number, stamp(due(n) + 110 - AHEAD_US))
+    recorder.take(connections.log.drain(), AHEAD_US)
 
 
 def left(at_us: int, *, complete: bool = False) -> Ending:
     return Ending(Fate.LEFT, "left", at_us - AHEAD_US, complete=complete)
 
 
-def test_who_is_connected_and_how_long_it_took(ledger: ConnectionRecord, recorder: Recorder) -> None:
+def test_who_is_connected_and_how_long_it_took(connections: ConnectionRecord, recorder: Recorder) -> None:
     for group in (MAIN, "stalled", MAIN):
         recorder.add_connection("main", group)
-    ledger.connected(0, 1000, 3500)
-    ledger.connected(1, 1000, 9000)
+    connections.connected(0, 1000, 3500)
+    connections.connected(1, 1000, 9000)
     assert [recorder.groups[group].connected for group in (MAIN, "stalled")] == [1, 1]
     assert [recorder.groups[group].connect.max_us for group in (MAIN, "stalled")] == [2500, 8000]
-    assert (ledger.up, ledger.settled) == (2, 2)
-    ledger.ended(2, Ending(Fate.REFUSED, "HTTP status 503", 5))
-    assert (ledger.up, ledger.settled) == (2, 3)
+    assert (connections.up, connections.settled) == (2, 2)
+    connections.ended(2, Ending(Fate.REFUSED, "HTTP status 503", 5))
+    assert (connections.up, connections.settled) == (2, 3)
 
 
-def test_why_nobody_came(ledger: ConnectionRecord, recorder: Recorder) -> None:
-    assert ledger.why_none() == ""
+def test_why_nobody_came(connections: ConnectionRecord, recorder: Recorder) -> None:
+    assert connections.why_none() == ""
     for index, (group, fate, why) in enumerate(
         [
             (MAIN, Fate.REFUSED, "close 1013"),
@@ -73,11 +73,11 @@ def test_why_nobody_came(ledger: ConnectionRecord, recorder: Recorder) -> None:
         ]
     ):
         recorder.add_connection("main", group)
-        ledger.ended(index, Ending(fate, why, 5))
-    assert ledger.why_none() == "2 x close 1013, 1 x no tick frame in time, 1 x too many open files"
+        connections.ended(index, Ending(fate, why, 5))
+    assert connections.why_none() == "2 x close 1013, 1 x no tick frame in time, 1 x too many open files"
 
 
-def test_ends_codes_and_errors(ledger: ConnectionRecord, recorder: Recorder) -> None:
+def test_ends_codes_and_errors(connections: ConnectionRecord, recorder: Recorder) -> None:
     for index, ending in enumerate(
         [
             Ending(Fate.CLOSED_EARLY, "close 1013", 5, close_code=1013),
@@ -88,7 +88,7 @@ def test_ends_codes_and_errors(ledger: ConnectionRecord, recorder: Recorder) -> 
         ]
     ):
         recorder.add_connection("main")
-        ledger.ended(index, ending)
+        connections.ended(index, ending)
     main = recorder.groups[MAIN]
     assert main.close_codes == {1013: 2}
     assert main.errors == {"a masked frame": 2}
@@ -96,20 +96,20 @@ def test_ends_codes_and_errors(ledger: ConnectionRecord, recorder: Recorder) -> 
     assert main.reasons(Fate.CLOSED_EARLY) == {"close 1013": 1, "a masked frame": 1}
 
 
-def test_what_the_server_tells_is_counted_by_group(ledger: ConnectionRecord, recorder: Recorder) -> None:
+def test_what_the_server_tells_is_counted_by_group(connections: ConnectionRecord, recorder: Recorder) -> None:
     recorder.add_connection("main")
     recorder.add_connection("main", "left")
     for index, error in ((0, "full"), (1, "full"), (1, "slow")):
-        ledger.told(index, error)
+        connections.told(index, error)
     assert recorder.groups[MAIN].told == {"full": 1}
     assert recorder.groups["left"].told == {"full": 1, "slow": 1}
 
 
 def test_a_pong_is_a_round_trip_and_tells_of_another_host_s_clock(recorder: Recorder) -> None:
     clock = ServerClock(OffsetWatch(), None)
-    ledger = ConnectionRecord(recorder, clock)
-    ledger.ponged(1000, 7100, 1200)
-    assert (ledger.ping_rtt.count, ledger.ping_rtt.max_us) == (1, 200)
+    connections = ConnectionRecord(recorder, clock)
+    connections.ponged(1000, 7100, 1200)
+    assert (connections.ping_rtt.count, connections.ping_rtt.max_us) == (1, 200)
     clock.update()
     assert clock.correction_us == 6000
 
@@ -117,35 +117,35 @@ def test_a_pong_is_a_round_trip_and_tells_of_another_host_s_clock(recorder: Reco
 # By the server's clock
 
 
-def test_an_end_is_by_the_server_s_clock(ledger: ConnectionRecord, recorder: Recorder) -> None:
+def test_an_end_is_by_the_server_s_clock(connections: ConnectionRecord, recorder: Recorder) -> None:
     for at_us, missing in ((due(2) + 11, 2), (due(2) + 10, 1)):
         index = recorder.add_connection(f"r{missing}")
         other = recorder.add_connection(f"r{missing}", "others")
-        ledger.connected(index, 0, 0)
-        took(ledger, recorder, other, 0, 1, 2, 3)
-        took(ledger, recorder, index, 0)
-        ledger.ended(index, left(at_us))
+        connections.connected(index, 0, 0)
+        took(connections, recorder, other, 0, 1, 2, 3)
+        took(connections, recorder, index, 0)
+        connections.ended(index, left(at_us))
     recorder.settle(due(200))
     assert recorder.groups[MAIN].missing == 3
     assert recorder.groups[MAIN].delivery.max_us == 100
 
 
-def test_behind_the_server_s_goodbye_nothing_is_missing(ledger: ConnectionRecord, recorder: Recorder) -> None:
+def test_behind_the_server_s_goodbye_nothing_is_missing(connections: ConnectionRecord, recorder: Recorder) -> None:
     index, other = recorder.add_connection("main"), recorder.add_connection("main", "others")
-    ledger.connected(index, 0, 0)
-    took(ledger, recorder, other, 0, 1, 2, 3)
-    took(ledger, recorder, index, 0)
-    ledger.ended(index, left(due(3), complete=True))
+    connections.connected(index, 0, 0)
+    took(connections, recorder, other, 0, 1, 2, 3)
+    took(connections, recorder, index, 0)
+    connections.ended(index, left(due(3), complete=True))
     recorder.settle(due(200))
     assert recorder.groups[MAIN].missing == 0
 
 
-def test_from_the_welcome_on_ticks_are_expected(ledger: ConnectionRecord, recorder: Recorder) -> None:
+def test_from_the_welcome_on_ticks_are_expected(connections: ConnectionRecord, recorder: Recorder) -> None:
     index, other = recorder.add_connection("main"), recorder.add_connection("main", "others")
-    ledger.entered(index, due(1) - AHEAD_US)
-    took(ledger, recorder, other, 0, 1, 2, 3)
-    took(ledger, recorder, index, 3)
-    ledger.ended(index, left(due(3), complete=True))
+    connections.entered(index, due(1) - AHEAD_US)
+    took(connections, recorder, other, 0, 1, 2, 3)
+    took(connections, recorder, index, 3)
+    connections.ended(index, left(due(3), complete=True))
     recorder.settle(due(200))
     assert recorder.groups[MAIN].missing == 2
 
@@ -153,34 +153,34 @@ def test_from_the_welcome_on_ticks_are_expected(ledger: ConnectionRecord, record
 # Who is in a room
 
 
-def test_a_room_that_was_empty_for_a_while_is_interrupted(ledger: ConnectionRecord, recorder: Recorder) -> None:
+def test_a_room_that_was_empty_for_a_while_is_interrupted(connections: ConnectionRecord, recorder: Recorder) -> None:
     room = recorder.add_connection("main"), recorder.add_connection("main")
     for index in room:
-        ledger.connected(index, 0, 0)
-    ledger.ended(room[0], Ending(Fate.CLOSED_EARLY, "close 1013", 5))
+        connections.connected(index, 0, 0)
+    connections.ended(room[0], Ending(Fate.CLOSED_EARLY, "close 1013", 5))
     assert not recorder.rooms["main"].interrupted
-    ledger.ended(room[1], left(due(0)))
+    connections.ended(room[1], left(due(0)))
     assert recorder.rooms["main"].interrupted
 
 
 @pytest.mark.parametrize("fate", [Fate.REFUSED, Fate.TIMED_OUT, Fate.OWN_LIMIT, Fate.LEFT])
 def test_who_never_got_a_tick_does_not_leave_a_room_empty(
-    ledger: ConnectionRecord, recorder: Recorder, fate: Fate
+    connections: ConnectionRecord, recorder: Recorder, fate: Fate
 ) -> None:
     inside, outside = recorder.add_connection("main"), recorder.add_connection("main")
-    ledger.connected(inside, 0, 0)
-    ledger.ended(outside, Ending(fate, "", 5))
+    connections.connected(inside, 0, 0)
+    connections.ended(outside, Ending(fate, "", 5))
     assert not recorder.rooms["main"].interrupted
-    ledger.ended(inside, left(due(0)))
+    connections.ended(inside, left(due(0)))
     assert recorder.rooms["main"].interrupted
 
 
-def test_those_that_come_while_it_is_measured_are_a_rush(ledger: ConnectionRecord, recorder: Recorder) -> None:
+def test_those_that_come_while_it_is_measured_are_a_rush(connections: ConnectionRecord, recorder: Recorder) -> None:
     for group in (MAIN, MAIN, MAIN, "stalled"):
         recorder.add_connection("main", group)
-    ledger.connected(0, START_US - AHEAD_US - 1, START_US - AHEAD_US + 40)  # begun before
-    ledger.connected(1, START_US - AHEAD_US + 10, START_US - AHEAD_US + 500)
-    ledger.connected(2, START_US - AHEAD_US + 20, START_US - AHEAD_US + 2_010)
-    ledger.connected(3, START_US - AHEAD_US + 20, START_US - AHEAD_US + 9_000)  # not one of the main group
-    assert ledger.rush.connected == 2
-    assert ledger.rush.per_second == pytest.approx(1000)
+    connections.connected(0, START_US - AHEAD_US - 1, START_US - AHEAD_US + 40)  # begun before
+    connections.connected(1, START_US - AHEAD_US + 10, START_US - AHEAD_US + 500)
+    connections.connected(2, START_US - AHEAD_US + 20, START_US - AHEAD_US + 2_010)
+    connections.connected(3, START_US - AHEAD_US + 20, START_US - AHEAD_US + 9_000)  # not one of the main group
+    assert connections.join_rate.connected == 2
+    assert connections.join_rate.per_second == pytest.approx(1000)

@@ -1,19 +1,20 @@
-from dataclasses import fields
 from typing import Any
 
 import msgpack  # type: ignore[import-untyped] # Locust's, and as it comes
+import msgspec
 import pytest
 
 from loadtests.account.counts import MAX_REASONS, Accounts, Additive, StageAccounts, count_text
 from loadtests.account.worker_record import Figures
 from loadtests.receive.endings import Fate
+from loadtests.run.messages import MessageError, decode, encode
 from shared.measure.histogram import Histogram
 
 
 def filled(kind: type[Any], seed: int) -> Any:
     """Return accounts of which every figure is another number."""
     accounts = kind()
-    for number, item in enumerate(fields(kind), start=1):
+    for number, item in enumerate(msgspec.structs.fields(kind), start=1):
         value = getattr(accounts, item.name)
         if isinstance(value, Histogram):
             for us in (0, seed * number, 1000 * seed * number, 70_000_000):
@@ -26,39 +27,36 @@ def filled(kind: type[Any], seed: int) -> Any:
     return accounts
 
 
-def travelled(plain: Any) -> Any:
-    """Return what arrives when Locust sends plain objects from one process to another."""
-    return msgpack.loads(msgpack.dumps(plain), raw=False, strict_map_key=False)
-
-
-def over_the_wire(accounts: Additive) -> Any:
-    return type(accounts).from_wire(travelled(accounts.to_wire()))
+def travelled(sent: Any, kind: Any = None) -> Any:
+    """Return what arrives when a message, or a part of one, is sent from one process to another, as Locust does."""
+    arrived = msgpack.loads(msgpack.dumps(encode(sent)), raw=False, strict_map_key=False)
+    return decode(arrived, kind or type(sent))
 
 
 @pytest.mark.parametrize("kind", [Accounts, StageAccounts, Figures])
 def test_they_travel_without_loss(kind: type[Additive]) -> None:
     for accounts in (kind(), filled(kind, 3)):
-        again = over_the_wire(accounts)
+        again = travelled(accounts)
         assert type(again) is kind
-        assert again.to_wire() == accounts.to_wire()
+        assert encode(again) == encode(accounts)
 
 
 def test_what_came_over_the_wire_counts_on() -> None:
-    accounts, again = filled(Accounts, 3), over_the_wire(filled(Accounts, 3))
+    accounts, again = filled(Accounts, 3), travelled(filled(Accounts, 3))
     for each in (accounts, again):
         each.count_end(Fate.REFUSED, "why 3")
         each.close_codes[1003] += 1
         each.tick_lateness.record(5)
-    assert again.to_wire() == accounts.to_wire()
+    assert encode(again) == encode(accounts)
 
 
 @pytest.mark.parametrize("kind", [Accounts, StageAccounts, Figures])
 def test_adding_counts_all_that_both_counted(kind: type[Additive]) -> None:
     one, other = filled(kind, 1), filled(kind, 2)
-    before = other.to_wire()
+    before = encode(other)
     one.add(other)
-    assert other.to_wire() == before, "the other stays as it is"
-    for number, item in enumerate(fields(kind), start=1):
+    assert encode(other) == before, "the other stays as it is"
+    for number, item in enumerate(msgspec.structs.fields(kind), start=1):
         value = getattr(one, item.name)
         if isinstance(value, Histogram):
             both = Histogram()
@@ -76,10 +74,10 @@ def test_adding_counts_all_that_both_counted(kind: type[Additive]) -> None:
 
 
 def test_a_histogram_that_was_mangled_on_the_way_is_refused() -> None:
-    wire = Accounts().to_wire()
-    wire["pdv"]["hdr"] = "????"
-    with pytest.raises(ValueError, match="not an HDR histogram"):
-        Accounts.from_wire(wire)
+    sent = msgspec.msgpack.decode(encode(Accounts()))
+    sent["pdv"]["hdr"] = "????"
+    with pytest.raises(MessageError, match="no Accounts of this load test: not an HDR histogram"):
+        decode(msgspec.msgpack.encode(sent), Accounts)
 
 
 def test_ends_are_counted_by_fate_and_by_reason() -> None:

@@ -183,5 +183,5 @@ def test_two_rooms_do_not_mix(tmp_path: Path) -> None:
         done = load("--host", server.url, "--users", USERS, "--room-size", 7, "--out", out, *TIMES)
     assert done.returncode in {0, 3}, done.stderr
     run = PlantedRun(done.returncode, done.stderr, read_summary(out.read_bytes()), server)
-    assert len(set(run.meta.rooms) - {"main"}) == -(-USERS // 7)  # main is where the generator knocks first
+    assert len(set(run.meta.rooms) - {"main"}) == -(-USERS // 7)  # main is where the generator looks first
     assert assert_counts_are_true(run).missing > 0

@@ -38,7 +38,7 @@ def test_a_tick_is_where_it_was_due_unless_that_cannot_be() -> None:
 def test_an_empty_room() -> None:
     empty = RoomTicks()
     assert (len(empty), empty.last_n, empty.period_us, empty.unseen(ALWAYS)) == (0, -1, 0.0, [])
-    assert [len(column) for column in empty.to_wire(0)] == [0, 0, 0]
+    assert [len(column) for column in empty.since(0)] == [0, 0, 0]
 
 
 @settings(deadline=None, derandomize=True, database=None)
@@ -153,7 +153,7 @@ def test_some_of_what_is_forgotten_may_be_kept() -> None:
 
 
 def sent_over(ticks: RoomTicks, window: range, to: RoomTicks) -> None:
-    to.take_wire(travelled(ticks.to_wire(window.start)))
+    to.take_columns(travelled(ticks.since(window.start)))
 
 
 @settings(deadline=None, derandomize=True, database=None)
@@ -163,9 +163,9 @@ def test_two_rooms_that_told_each_other_are_the_same_in_the_window(
 ) -> None:
     window = range(due(start), due(start + length))
     rooms = room(*one), room(*other)
-    wires = [ticks.to_wire(window.start) for ticks in rooms]
-    rooms[0].take_wire(wires[1])
-    rooms[1].take_wire(wires[0])
+    columns = [ticks.since(window.start) for ticks in rooms]
+    rooms[0].take_columns(columns[1])
+    rooms[1].take_columns(columns[0])
     both = room(*(one | other))
     for ticks in rooms:
         assert list(ticks.between(0, 99, window)) == list(both.between(0, 99, window))
@@ -183,14 +183,14 @@ def test_of_the_time_before_the_window_only_two_ticks_travel() -> None:
     assert (ticks_of(silent), silent.period_us) == ([8, 9], PERIOD_US), "which says when the next are due"
 
 
-def test_several_columns_may_be_put_together() -> None:
-    wires = [room(5, 7).to_wire(0), room(1, 6).to_wire(0)]
+def test_what_several_workers_saw_is_put_together() -> None:
     there = RoomTicks()
-    there.take_wire([first + second for first, second in zip(*wires, strict=True)])
+    for columns in (room(5, 7).since(0), room(1, 6).since(0)):
+        there.take_columns(columns)
     assert list(there.between(0, 99, ALWAYS)) == [(n, due(n), due(n)) for n in (1, 5, 6, 7)]
 
 
 def test_columns_of_different_lengths_are_refused() -> None:
-    n, due_us, sent_us = room(1, 2).to_wire(0)
+    seen = room(1, 2).since(0)
     with pytest.raises(ValueError, match="shorter"):
-        RoomTicks().take_wire([n, due_us, sent_us[:8]])
+        RoomTicks().take_columns(seen._replace(sent_us=seen.sent_us[:8]))

@@ -23,7 +23,7 @@ def ended(first: bytes, data: bytes) -> tuple[Ending, bool]:
         sock.shutdown(socket.SHUT_WR)
         until_hung_up(sock)
 
-    with server(script) as (connection, witness):
+    with server(script) as (connection, observer):
         was_open = connection.open(PATIENCE_S)
         connection.wait_end(PATIENCE_S)
         assert connection.is_over
@@ -31,7 +31,7 @@ def ended(first: bytes, data: bytes) -> tuple[Ending, bool]:
         connection.send_text(b"nobody hears that")
         connection.stop_reading()
         connection.read_on()
-    (ending,) = witness.endings
+    (ending,) = observer.endings
     return ending, was_open
 
 
@@ -92,11 +92,11 @@ def test_a_close_frame_is_answered_with_its_code() -> None:
         answers.append(unmasked(sock))
 
     answers: list[tuple[int, bytes]] = []
-    with server(script) as (connection, witness):
+    with server(script) as (connection, observer):
         assert connection.open(PATIENCE_S)
         connection.wait_end(PATIENCE_S)
     assert answers == [(8, b"\x03\xf0")]
-    assert witness.log.drain().n.tolist() == [0, 1], "what follows a close frame is none of ours"
+    assert observer.log.drain().n.tolist() == [0, 1], "what follows a close frame is none of ours"
 
 
 def test_a_reset_is_an_early_end() -> None:
@@ -106,10 +106,10 @@ def test_a_reset_is_an_early_end() -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         sock.close()
 
-    with server(script) as (connection, witness):
+    with server(script) as (connection, observer):
         assert connection.open(PATIENCE_S)
         connection.wait_end(PATIENCE_S)
-    assert witness.ends == [(Fate.CLOSED_EARLY, "connection reset by peer")]
+    assert observer.ends == [(Fate.CLOSED_EARLY, "connection reset by peer")]
 
 
 def test_frames_that_come_before_the_end_are_logged() -> None:
@@ -123,10 +123,10 @@ def test_frames_that_come_before_the_end_are_logged() -> None:
             sock.shutdown(socket.SHUT_WR)
             until_hung_up(sock)
 
-        with server(script) as (connection, witness):
+        with server(script) as (connection, observer):
             assert connection.open(PATIENCE_S)
             connection.wait_end(PATIENCE_S)
-        assert witness.log.drain().n.tolist() == [0, 1, 2, 3]
+        assert observer.log.drain().n.tolist() == [0, 1, 2, 3]
 
 
 def test_reasons_can_be_counted() -> None:

@@ -31,12 +31,12 @@ def test_connections_that_read_the_same_frame_share_it() -> None:
         expect_goodbye(sock)
 
     turn[0].set()
-    with servers(script, script) as (connections, witness):
+    with servers(script, script) as (connections, observer):
         assert all(connection.open(PATIENCE_S) for connection in connections)
         for n in (1, 2):
             turn[n].set()
-            until(lambda: len(witness.log) == 2 * (n + 1))  # noqa: B023 - it is called at once
-    arrivals = witness.log.drain()
+            until(lambda: len(observer.log) == 2 * (n + 1))  # noqa: B023 - it is called at once
+    arrivals = observer.log.drain()
     if arrivals.unstamped.any():
         pytest.skip("without stamps every read is parsed")
     assert arrivals.n.tolist() == [0, 0, 1, 1, 2, 2]
@@ -56,10 +56,10 @@ def test_rooms_do_not_mix() -> None:
 
         return script
 
-    with servers(script_of(0), script_of(5), rooms=("main", "r1")) as (connections, witness):
+    with servers(script_of(0), script_of(5), rooms=("main", "r1")) as (connections, observer):
         assert all(connection.open(PATIENCE_S) for connection in connections)
-        until(lambda: len(witness.log) == 8)
-    arrivals = witness.log.drain()
+        until(lambda: len(observer.log) == 8)
+    arrivals = observer.log.drain()
     for index, first in ((0, 0), (1, 5)):
         assert arrivals.n[arrivals.connection == index].tolist() == list(range(first, first + 4))
 
@@ -91,12 +91,12 @@ def test_equal_but_for_a_last_byte_that_is_no_utf8_is_an_error() -> None:
             pause()
         until_hung_up(sock)
 
-    with server(script) as (connection, witness):
+    with server(script) as (connection, observer):
         assert connection.open(PATIENCE_S)
         connection.wait_end(PATIENCE_S)
-        assert len(witness.log) == 3
-    assert witness.ends == [(Fate.CLOSED_EARLY, "a text that is not UTF-8")]
-    assert witness.endings[0].broke_protocol
+        assert len(observer.log) == 3
+    assert observer.ends == [(Fate.CLOSED_EARLY, "a text that is not UTF-8")]
+    assert observer.endings[0].broke_protocol
 
 
 def test_a_long_read_that_begins_like_the_latest_is_two_frames() -> None:
@@ -117,8 +117,8 @@ def test_in_the_middle_of_a_message_a_read_that_looks_like_a_tick_is_none() -> N
         sock.sendall(tick(1))
         until_hung_up(sock)
 
-    with server(script) as (connection, witness):
+    with server(script) as (connection, observer):
         assert connection.open(PATIENCE_S)
         connection.wait_end(PATIENCE_S)
-        assert len(witness.log) == 2
-    assert witness.ends == [(Fate.CLOSED_EARLY, "a message inside another")]
+        assert len(observer.log) == 2
+    assert observer.ends == [(Fate.CLOSED_EARLY, "a message inside another")]

@@ -56,12 +56,12 @@ def test_the_time_of_a_frame_is_when_it_came_and_not_when_it_was_read() -> None:
         expect_goodbye(sock)
 
     times: list[int] = []
-    with server(script) as (connection, witness):
+    with server(script) as (connection, observer):
         assert connection.open(PATIENCE_S)
         assert came.wait(PATIENCE_S), "the hub does nothing meanwhile"
         time.sleep(0.1)
-        until(lambda: len(witness.log) == 2)
-    arrivals = witness.log.drain()
+        until(lambda: len(observer.log) == 2)
+    arrivals = observer.log.drain()
     if arrivals.unstamped.any():
         pytest.skip("the kernel stamps nothing here")
     assert arrivals.arrival_us[1] <= times[0]
@@ -174,17 +174,17 @@ def test_who_stops_reading_takes_nothing_until_it_reads_on() -> None:
         expect_goodbye(sock)
 
     times: list[int] = []
-    with server(script) as (connection, witness):
+    with server(script) as (connection, observer):
         assert connection.open(PATIENCE_S)
         connection.stop_reading()
         connection.send_text(b"now")
         until(sent.is_set)
         gevent.sleep(0.05)
-        assert len(witness.log) == 1
+        assert len(observer.log) == 1
         assert connection.ticking
         connection.read_on()
-        until(lambda: len(witness.log) == 4)
-    arrivals = witness.log.drain()
+        until(lambda: len(observer.log) == 4)
+    arrivals = observer.log.drain()
     assert arrivals.n.tolist() == [0, 1, 2, 3]
     assert arrivals.coalesced.tolist() == [False, True, True, False]
     if not arrivals.unstamped.any():

@@ -25,15 +25,15 @@ def test_what_is_on_its_way_when_we_leave_is_logged() -> None:
         assert sock.recv(100) == b"", "nothing may follow a close frame"
 
     heard: list[int] = []
-    with server(script, lambda n, *_: heard.append(n)) as (connection, witness):
+    with server(script, lambda n, *_: heard.append(n)) as (connection, observer):
         assert connection.open(PATIENCE_S)
         before_us = time.time_ns() // 1000
         connection.close()
         assert connection.is_over
         assert not connection.ticking
-    assert witness.log.drain().n.tolist() == [0, 1, 2, 3]
+    assert observer.log.drain().n.tolist() == [0, 1, 2, 3]
     assert heard == [0], "nobody listens any more"
-    (ending,) = witness.endings
+    (ending,) = observer.endings
     assert (ending.fate, ending.why, ending.complete, ending.close_code) == (Fate.LEFT, "left", True, None)
     assert before_us <= ending.at_us <= time.time_ns() // 1000
 
@@ -43,12 +43,12 @@ def test_a_goodbye_that_is_not_answered_leaves_it_open_what_was_sent() -> None:
         sock.sendall(tick(0))
         assert unmasked(sock) == GOODBYE
 
-    with server(script) as (connection, witness):
+    with server(script) as (connection, observer):
         assert connection.open(PATIENCE_S)
         connection.close()
         connection.close()
-    assert witness.ends == [(Fate.LEFT, "left")]
-    assert not witness.endings[0].complete
+    assert observer.ends == [(Fate.LEFT, "left")]
+    assert not observer.endings[0].complete
 
 
 def test_who_never_says_goodbye_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,13 +59,13 @@ def test_who_never_says_goodbye_is_let_go(monkeypatch: pytest.MonkeyPatch) -> No
         sock.sendall(tick(0))
         assert done.wait(PATIENCE_S)
 
-    with server(script) as (connection, witness):
+    with server(script) as (connection, observer):
         assert connection.open(PATIENCE_S)
         connection.close()
         assert connection.is_over
         done.set()
-    assert witness.ends == [(Fate.LEFT, "left")]
-    assert not witness.endings[0].complete
+    assert observer.ends == [(Fate.LEFT, "left")]
+    assert not observer.endings[0].complete
 
 
 def test_an_error_while_we_leave_is_named() -> None:
@@ -76,12 +76,12 @@ def test_an_error_while_we_leave_is_named() -> None:
         while sock.recv(4096):
             pass
 
-    with server(script) as (connection, witness):
+    with server(script) as (connection, observer):
         assert connection.open(PATIENCE_S)
         connection.close()
-    assert witness.ends == [(Fate.LEFT, "a masked frame")]
-    assert witness.endings[0].broke_protocol
-    assert not witness.endings[0].complete
+    assert observer.ends == [(Fate.LEFT, "a masked frame")]
+    assert observer.endings[0].broke_protocol
+    assert not observer.endings[0].complete
 
 
 def test_who_leaves_says_nothing_more() -> None:

@@ -32,16 +32,16 @@ def test_pings_pongs_and_errors_are_told() -> None:
         assert unmasked(sock) == (10, b"hello")
         expect_goodbye(sock)
 
-    with server(script) as (connection, witness):
+    with server(script) as (connection, observer):
         assert connection.open(PATIENCE_S)
         before_us = time.time_ns() // 1000
         connection.ping()
-        until(lambda: witness.pongs and witness.errors)
+        until(lambda: observer.pongs and observer.errors)
         gevent.sleep(0.05)
-    ((sent_us, server_us, arrival_us),) = witness.pongs
+    ((sent_us, server_us, arrival_us),) = observer.pongs
     assert before_us <= sent_us <= arrival_us <= time.time_ns() // 1000
     assert server_us == 1700000000000000
-    assert witness.errors == [(0, "Maximum players reached")]
+    assert observer.errors == [(0, "Maximum players reached")]
 
 
 def test_the_welcome_is_told_before_the_first_tick() -> None:
@@ -53,10 +53,10 @@ def test_the_welcome_is_told_before_the_first_tick() -> None:
         expect_goodbye(sock)
 
     times: list[int] = []
-    with server(script) as (connection, witness):
+    with server(script) as (connection, observer):
         before_us = time.time_ns() // 1000
         assert connection.open(PATIENCE_S)
-        ((index, arrival_us),) = witness.welcomes
+        ((index, arrival_us),) = observer.welcomes
     assert index == 0
     assert before_us <= arrival_us <= times[0]
 

@@ -11,7 +11,7 @@ from loadtests.receive.connection import Connection
 from loadtests.receive.endings import Ending, Fate
 from shared.wire.target import parse_target
 from tests.support.client import PATIENCE_S
-from tests.support.scripted_server import Witnessed, server
+from tests.support.scripted_server import Observered, server
 
 
 def test_a_server_that_sends_no_tick_is_given_up() -> None:
@@ -19,10 +19,10 @@ def test_a_server_that_sends_no_tick_is_given_up() -> None:
         while sock.recv(4096):
             pass
 
-    with server(script) as (connection, witness):
+    with server(script) as (connection, observer):
         assert not connection.open(0.2)
         assert connection.is_over
-    assert witness.ends == [(Fate.TIMED_OUT, "no tick frame in time")]
+    assert observer.ends == [(Fate.TIMED_OUT, "no tick frame in time")]
 
 
 def unserved(answer: bytes | None) -> list[Ending]:
@@ -35,13 +35,13 @@ def unserved(answer: bytes | None) -> list[Ending]:
             sock.recv(4096)
             sock.sendall(answer or b"")
 
-    witness = Witnessed()
+    observer = Observered()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(PATIENCE_S)
         port = listener.getsockname()[1]
         target = parse_target(f"ws://127.0.0.1:{port}")
         address = (socket.AF_INET, ("127.0.0.1", port))
-        connection = Connection(target, address, 0, witness, bytes, witness.log.latest("main"))
+        connection = Connection(target, address, 0, observer, bytes, observer.log.latest("main"))
         if answer is None:
             listener.close()
             assert not connection.open(PATIENCE_S)
@@ -51,7 +51,7 @@ def unserved(answer: bytes | None) -> list[Ending]:
             assert not connection.open(PATIENCE_S)
             thread.join(PATIENCE_S)
     assert connection.is_over
-    return witness.endings
+    return observer.endings
 
 
 def test_nobody_listens() -> None:
@@ -82,9 +82,9 @@ def test_our_own_limits_are_told_apart(number: int, monkeypatch: pytest.MonkeyPa
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr("loadtests.receive.connection._socket.socket", nothing_left)
-    witness = Witnessed()
+    observer = Observered()
     target = parse_target("ws://127.0.0.1:9")
     address = (socket.AF_INET, ("127.0.0.1", 9))
-    connection = Connection(target, address, 0, witness, bytes, witness.log.latest("main"))
+    connection = Connection(target, address, 0, observer, bytes, observer.log.latest("main"))
     assert not connection.open(PATIENCE_S)
-    assert witness.ends == [(Fate.OWN_LIMIT, os.strerror(number).lower())]
+    assert observer.ends == [(Fate.OWN_LIMIT, os.strerror(number).lower())]

@@ -22,14 +22,14 @@ def test_a_server_that_does_not_read_is_given_up() -> None:
         sock.sendall(tick(0))
         assert done.wait(PATIENCE_S)
 
-    with server(script) as (connection, witness):
+    with server(script) as (connection, observer):
         assert connection.open(PATIENCE_S)
         for _ in range(20_000):
             connection.send_text(b"x" * 1000)
-            if witness.ends:
+            if observer.ends:
                 break
         done.set()
-    assert witness.ends == [(Fate.CLOSED_EARLY, "the server does not read")]
+    assert observer.ends == [(Fate.CLOSED_EARLY, "the server does not read")]
 
 
 def test_what_could_not_be_sent_at_once_is_sent_later() -> None:
@@ -43,10 +43,10 @@ def test_what_could_not_be_sent_at_once_is_sent_later() -> None:
         assert opcode == 8
         sock.sendall(b"\x88\x02\x03\xe8")
 
-    with server(script) as (connection, witness):
+    with server(script) as (connection, observer):
         assert connection.open(PATIENCE_S)
         count = 0
-        while not connection._unsent and not witness.ends:
+        while not connection._unsent and not observer.ends:
             connection.send_text(b"y" * 100)
             count += 1
         until(lambda: not connection._unsent)
@@ -65,11 +65,11 @@ def test_one_message_may_be_larger_than_what_a_server_may_owe() -> None:
         sizes.append(len(unmasked(sock)[1]))
         expect_goodbye(sock)
 
-    with server(script) as (connection, witness):
+    with server(script) as (connection, observer):
         assert connection.open(PATIENCE_S)
         connection.send_text(b"z" * LARGE_BYTES)
         assert len(connection._unsent) > MAX_UNSENT_BYTES
-        assert witness.ends == []
+        assert observer.ends == []
         until(lambda: not connection._unsent)
         connection.send_text(b"zzz")
     assert sizes == [3], "it begins where the large one ended"

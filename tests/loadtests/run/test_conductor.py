@@ -8,17 +8,17 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import gevent
+import pytest
 
 from loadtests.run.conductor import FAILED, Conductor, Outcome
-from loadtests.run.worker import Progress
-from loadtests.run.workers import RemoteWorkers
+from loadtests.run.messages import Progress, Report, encode
+from loadtests.run.workers import MasterLink, RemoteWorker
+from loadtests.run.workers import Workers as AllWorkers
 from shared.measure.summary import read_summary
-from tests.loadtests.account.test_worker_record import part
+from tests.loadtests.account.test_worker_record import record
 from tests.loadtests.run.test_worker import ADDRESS, OPTIONS
 
 if TYPE_CHECKING:
-    import pytest
-
     from loadtests.account.locust_rows import Rows
     from loadtests.account.room_ticks import ServerSkips
     from loadtests.account.worker_record import WorkerRecord
@@ -37,7 +37,7 @@ class Workers:
         self.why = failed
 
     def progress(self) -> list[Progress]:
-        return [Progress("coming", users=1, settled=1, up=1, why_none="")]
+        return [Progress(phase="coming", users=1, settled=1, up=1, why_none="")]
 
     def rows(self) -> list[Rows]:
         return []
@@ -57,11 +57,11 @@ class Workers:
 
     def settle(self, skips: dict[str, ServerSkips]) -> None: ...
 
-    def parts(self) -> list[WorkerRecord]:
+    def records(self) -> list[WorkerRecord]:
         return []
 
 
-class Onlooker:
+class Screen:
     """Notes what it is told."""
 
     def __init__(self) -> None:
@@ -75,17 +75,17 @@ class Onlooker:
         self.outcomes.append(outcome)
 
 
-def conducted(crew: Any) -> Outcome:
-    """Let a crew be conducted to its end; return what became of it."""
-    onlooker = Onlooker()
-    conductor = Conductor(onlooker, OPTIONS, ADDRESS, None, crew)
+def conducted(workers: Any) -> Outcome:
+    """Let workers be conducted to the end; return what became of it."""
+    screen = Screen()
+    conductor = Conductor(screen, OPTIONS, ADDRESS, None, workers)
     conductor.start()
     for _ in range(200):
-        if onlooker.outcomes:
+        if screen.outcomes:
             break
         gevent.sleep(0.01)
     conductor.stop()
-    (outcome,) = onlooker.outcomes
+    (outcome,) = screen.outcomes
     return outcome
 
 
@@ -111,16 +111,35 @@ class Clients(dict[str, Any]):
         return list(self.values())
 
 
-def test_a_worker_without_a_part_is_lost_gone_or_not() -> None:
+def test_a_worker_without_a_record_is_lost_gone_or_not() -> None:
     clients = Clients({name: SimpleNamespace(id=name, state="running") for name in ("a", "b", "c")})
     runner: Any = SimpleNamespace(clients=clients)
-    crew = RemoteWorkers(runner, "run")
-    assert (crew.lost(), crew.silent()) == ([], ["a", "b", "c"])
-    crew.take_report("a", {"run": "run", "part": part().to_wire()})
+    remote = {name: RemoteWorker(runner, "run", name) for name in clients}
+    workers = AllWorkers(remote)
+    assert (workers.lost(), workers.silent()) == ([], ["a", "b", "c"])
+    remote["a"].take_report(encode(Report("run", record=record())))
+    remote["b"].take_report(encode(Report("another run", record=record())))
     del clients["b"]
-    assert crew.lost() == ["b"]
-    assert crew.silent() == ["b", "c"]
-    assert [part.worker for part in crew.parts()] == [part().worker]
+    assert workers.lost() == ["b"]
+    assert workers.silent() == ["b", "c"]
+    assert [of.worker for of in workers.records()] == [record().worker]
+
+
+@pytest.mark.parametrize("sent", [None, {"run": "run"}, b"", encode(["run"]), encode(Report("run"))[:-1]])
+def test_a_report_that_is_none_fails_the_run_and_says_whose_it_was(sent: object) -> None:
+    worker = RemoteWorker(cast("Any", None), "run", "a")
+    worker.take_report(sent)
+    assert worker.failed.startswith("worker a sent no Report of this load test: ")
+    assert AllWorkers({"a": worker}).failed() == worker.failed
+
+
+@pytest.mark.parametrize("sent", [None, {"do": "measure"}, b"", encode(Report("run"))])
+def test_an_order_that_is_none_fails_the_run(sent: object) -> None:
+    worker = RemoteWorker(cast("Any", None), "run", "a")
+    master = MasterLink("run", worker)
+    master.take_order(sent)
+    worker.take_report(master.report())
+    assert worker.failed.startswith("the master sent no Orders of this load test: ")
 
 
 def test_a_summary_that_cannot_be_written_is_kept_and_the_run_has_failed(
@@ -130,7 +149,7 @@ def test_a_summary_that_cannot_be_written_is_kept_and_the_run_has_failed(
     recorded = ROOT / "tests" / "tickbench" / "fakes" / "summary.json"
     summary = read_summary(recorded.read_bytes())
     options = replace(OPTIONS, out=Path("/dev/full"))
-    outcome = Conductor(Onlooker(), options, ADDRESS, None, cast("Any", Workers()))._report(summary)
+    outcome = Conductor(Screen(), options, ADDRESS, None, cast("Any", Workers()))._report(summary)
     (kept,) = tmp_path.iterdir()
     assert outcome.status == FAILED
     assert outcome.summary == summary, "the panel of the web UI shows it"

@@ -10,7 +10,7 @@ import pytest
 from loadtests.account.memory_slope import STEPS
 from loadtests.run import memory_steps as weighing
 from loadtests.run.memory_steps import weigh
-from loadtests.run.worker import Progress
+from loadtests.run.messages import Progress
 from loadtests.scenario import Scenario
 from loadtests.verdict.summary import summarise
 from tests.loadtests.run.test_worker import OPTIONS
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from loadtests.surroundings.server_stats import ServerStats
     from shared.measure.summary import LoadSummary
 
-GAME = replace(OPTIONS, scenario=Scenario("", user=object), scenario_name="steady", users=300, guests=1000)
+GAME = replace(OPTIONS, scenario=Scenario("", user=object), scenario_name="steady", users=300, extra_connections=1000)
 KIB = 1024
 EACH = 20 * KIB
 OWN = 10 * KIB
@@ -44,8 +44,8 @@ class Served:
         self.room_for = 10**6
         self.has_stats = True
         self.dismissed = False
-        self.had_guests = False
-        self.guests = 0
+        self.had_extra = False
+        self.extra = 0
         self.wanted = 0
         self.base = self.stats(0)
         if self.accepted is not None:
@@ -54,45 +54,45 @@ class Served:
     def stats(self, connections: int) -> ServerStats:
         held = max(EACH * connections, self.free_bytes)
         process = {"pid": self.pid, "cpu_s": 1.0, "rss_bytes": 45 * 2**20 + held, "cpus": [0]}
-        accepted = None if self.accepted is None else self.accepted + self.guests
+        accepted = None if self.accepted is None else self.accepted + self.extra
         return decoded(connections=connections, process=process, accepted=accepted)
 
     def ask(self) -> ServerStats | None:
-        return self.stats(self.up + self.guests) if self.has_stats else None
+        return self.stats(self.up + self.extra) if self.has_stats else None
 
-    # The crew's
+    # The workers'
 
     order_takes_s = 0.0
 
     def progress(self) -> list[Progress]:
         return [
             Progress(
-                "settled",
+                phase="settled",
                 users=GAME.users,
                 settled=GAME.users,
                 up=GAME.users,
                 why_none="",
-                rss_bytes=60 * 2**20 + OWN * (GAME.users + self.guests),
-                guests=self.guests,
-                guests_settled=self.wanted,
-                why_no_guests="" if self.guests == self.wanted else f"{self.wanted - self.guests} x HTTP status 503",
-                had_guests=self.had_guests,
+                rss_bytes=60 * 2**20 + OWN * (GAME.users + self.extra),
+                extra_up=self.extra,
+                extra_settled=self.wanted,
+                why_no_extra="" if self.extra == self.wanted else f"{self.wanted - self.extra} x HTTP status 503",
+                had_extra=self.had_extra,
             )
         ]
 
-    def bring_guests(self, total: int) -> None:
+    def bring(self, total: int) -> None:
         self.wanted = total
-        self.guests = min(total, self.room_for)
+        self.extra = min(total, self.room_for)
 
-    def dismiss_guests(self) -> None:
+    def dismiss(self) -> None:
         self.dismissed = True
 
     def failed(self) -> str:
         return ""
 
     def weighed(self, **options: Any) -> LoadSummary:
-        crew: Any = self
-        summary = weigh(summarise(run()), replace(GAME, **options), crew, self.base, self.ask)
+        workers: Any = self
+        summary = weigh(summarise(run()), replace(GAME, **options), workers, self.base, self.ask)
         assert self.dismissed, "whatever happened"
         return summary
 
@@ -121,7 +121,7 @@ def test_it_is_the_same_whatever_importing_left_free(users: int, free_bytes: int
 def test_after_a_load_of_the_same_process_it_is_not_known() -> None:
     served = Served(earlier=1300)
     assert served.why_not().startswith("1300 connections had come and gone before this run")
-    assert served.guests == 0, "there was no use in it"
+    assert served.extra == 0, "there was no use in it"
 
 
 def test_after_a_smaller_load_it_is_not_known_either() -> None:
@@ -168,8 +168,8 @@ def test_a_server_that_falls_silent_or_never_told() -> None:
     served.has_stats = False
     assert served.why_not() == "the server did not answer GET /stats"
     served = Served()
-    crew: Any = served
-    summary = weigh(summarise(run()), GAME, crew, None, served.ask)
+    workers: Any = served
+    summary = weigh(summarise(run()), GAME, workers, None, served.ask)
     assert summary.server.memory is not None
     assert summary.server.memory.why_not == weighing.NOT_TOLD
 
@@ -181,13 +181,13 @@ def test_echo_connections_are_no_spectators() -> None:
 def test_a_server_that_lets_nobody_in_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weighing, "LIMIT_S", 0)
     served = Served()
-    monkeypatch.setattr(served, "bring_guests", lambda _: None)
+    monkeypatch.setattr(served, "bring", lambda _: None)
     assert served.why_not() == "to let in 1000 more took longer than 0 s"
 
 
 def test_a_generator_that_had_another_run_does_not_know_its_own() -> None:
     served = Served()
-    served.had_guests = True
+    served.had_extra = True
     summary = served.weighed()
     assert summary.server.rss_per_connection_bytes == pytest.approx(EACH)
     assert summary.generator.rss_per_connection_bytes is None
@@ -197,7 +197,7 @@ def test_a_generator_that_had_another_run_does_not_know_its_own() -> None:
 
 def test_all_ten_steps_are_made_of_any_number() -> None:
     assert STEPS == 10
-    summary = Served().weighed(guests=105)
+    summary = Served().weighed(extra_connections=105)
     assert summary.server.memory is not None
     assert len(summary.server.memory.plateaus) == STEPS + 1
     assert summary.server.rss_per_connection_bytes == pytest.approx(EACH)

@@ -12,6 +12,7 @@ import pytest
 from loadtests.account.counts import MAIN
 from loadtests.options import LoadOptions
 from loadtests.receive.stamps import now_us
+from loadtests.run.messages import Measure
 from loadtests.run.worker import LoadWorker
 from loadtests.scenario import Scenario
 from loadtests.surroundings.server_stats import ServerStats
@@ -49,7 +50,7 @@ def worker() -> Iterator[LoadWorker]:
 @pytest.mark.parametrize("ahead_us", [0, 3_000_000, -3_000_000])
 def test_an_echo_is_as_late_as_it_is_by_our_clock_wherever_the_server_s_is(worker: LoadWorker, ahead_us: int) -> None:
     measurement: Any = worker._measurement
-    clock, recorder, log = measurement.clock, measurement.recorder, measurement.ledger.log
+    clock, recorder, log = measurement.clock, measurement.recorder, measurement.connections.log
     clock.update()
     clock.steady_us, clock.ahead_us = 0, ahead_us  # two readings of the same clocks may differ by a microsecond
     connection = worker.connection("echo0", MAIN, lambda _: b"", announced=True)
@@ -88,20 +89,18 @@ def test_workers_have_rooms_and_names_of_their_own(
 
 
 def test_an_order_to_measure_that_comes_too_late_is_no_run(worker: LoadWorker) -> None:
-    worker.measure(now_us() - 1, now_us() + 1_000_000)
-    progress = worker.progress()
-    assert progress.phase == "coming"
-    assert "came when the window had opened" in progress.failed
+    worker.obey(Measure(now_us() - 1, now_us() + 1_000_000))
+    assert worker.phase == "coming"
+    assert "came when the window had opened" in worker.failed
 
 
 @pytest.mark.parametrize("off_s", [-86_400, 86_400])
 def test_a_window_of_another_clock_than_the_pongs_is_no_run(worker: LoadWorker, off_s: int) -> None:
     """It would be waited for for ever, or be over before it began."""
     start_us = now_us() + off_s * 1_000_000
-    worker.measure(start_us, start_us + 1_000_000)
-    progress = worker.progress()
-    assert progress.phase == "coming"
-    assert "are two clocks" in progress.failed
+    worker.obey(Measure(start_us, start_us + 1_000_000))
+    assert worker.phase == "coming"
+    assert "are two clocks" in worker.failed
 
 
 def test_only_who_is_to_ask_for_pongs_is_remembered() -> None:
@@ -122,13 +121,13 @@ def test_a_fault_in_a_callback_of_the_hub_fails_the_run(worker: LoadWorker, capf
     worker.start()
     gevent.get_hub().loop.run_callback(fault)
     gevent.sleep(0.01)
-    assert "ZeroDivisionError" in worker.progress().failed
+    assert "ZeroDivisionError" in worker.failed
     assert "ZeroDivisionError" in capfd.readouterr().err, "gevent prints it all the same"
     worker.stop()
     again = LoadWorker(OPTIONS, ADDRESS, base=None, index=None)
     gevent.get_hub().loop.run_callback(fault)
     gevent.sleep(0.01)
-    assert again.progress().failed == ""
+    assert again.failed == ""
     again.stop()
     capfd.readouterr()
 
@@ -139,7 +138,7 @@ def test_an_error_in_a_thread_of_the_pool_is_for_who_waits_for_it(
     worker.start()
     with pytest.raises(ZeroDivisionError):
         gevent.get_hub().threadpool.apply(fault)
-    assert worker.progress().failed == ""
+    assert worker.failed == ""
     worker.stop()
     capfd.readouterr()
 

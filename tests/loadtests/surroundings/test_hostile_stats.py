@@ -11,7 +11,7 @@ import pytest
 
 from loadtests.surroundings import reachability as probe
 from loadtests.surroundings import server_stats as stats
-from loadtests.surroundings.reachability import NoServerError, knock
+from loadtests.surroundings.reachability import NoServerError, check_server
 from loadtests.surroundings.server_stats import NotOursError, fetch_stats
 from shared.wire.target import parse_target
 from tests.loadtests.surroundings.test_server_stats import stats as page_of
@@ -140,5 +140,5 @@ def test_a_handshake_that_drips_is_given_up_in_time() -> None:
     with answering(drip(b"HTTP/1.1 101 Switching Protocols" + 500 * b" ")) as url:
         started_s = time.monotonic()
         with pytest.raises(NoServerError, match=r"does not answer within 0\.5 s"):
-            knock(parse_target(url))
+            check_server(parse_target(url))
         assert time.monotonic() - started_s < PATIENCE_S

@@ -16,7 +16,7 @@ import pytest
 from loadtests.account.server_figures import Frames, figures_between
 from loadtests.receive.stamps import now_us
 from loadtests.surroundings import server_stats as stats_module
-from loadtests.surroundings.reachability import NoServerError, knock, resolve
+from loadtests.surroundings.reachability import NoServerError, check_server, resolve
 from loadtests.surroundings.server_stats import NotOursError, ServerStats, fetch_stats, find_server
 from shared.measure.histogram import Histogram
 from shared.wire.target import parse_target
@@ -172,12 +172,12 @@ def test_nobody_is_there() -> None:
     with page(404, b"") as url:
         pass
     with pytest.raises(NoServerError, match=r"no server at 127\.0\.0\.1:.*: connection refused"):
-        knock(parse_target(url))
+        check_server(parse_target(url))
 
 
 def test_a_web_server_is_no_game() -> None:
     with page(200, b"") as url, pytest.raises(NoServerError, match=r"no WebSocket at ws://.*/connect: HTTP status 404"):
-        knock(parse_target(url))
+        check_server(parse_target(url))
 
 
 def test_no_such_host() -> None:
@@ -246,10 +246,10 @@ def test_of_several_addresses_the_first_that_answers_counts(monkeypatch: pytest.
         port = parse_target(url).port
         found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address) for address in (refusing, ("127.0.0.1", port))]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
-        assert knock(parse_target("ws://many.example:9")) == (socket.AF_INET, ("127.0.0.1", port))
+        assert check_server(parse_target("ws://many.example:9")) == (socket.AF_INET, ("127.0.0.1", port))
         found.pop()
         with pytest.raises(NoServerError, match=r"no server at many\.example:9: connection refused"):
-            knock(parse_target("ws://many.example:9"))
+            check_server(parse_target("ws://many.example:9"))
 
 
 def test_an_address_family_that_this_host_lacks_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,7 +274,7 @@ def test_an_address_family_that_this_host_lacks_is_passed_over(monkeypatch: pyte
 
 def test_a_server_without_echo_is_told_apart() -> None:
     with page(404, b"") as url, pytest.raises(NoServerError, match=r"404 .*started with --echo"):
-        knock(parse_target(f"{url}/echo"))
+        check_server(parse_target(f"{url}/echo"))
 
 
 def test_no_server_is_none_to_load() -> None:

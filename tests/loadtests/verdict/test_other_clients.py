@@ -10,7 +10,7 @@ from loadtests.verdict.measured_run import MeasuredRun
 from loadtests.verdict.summary import summarise
 from shared.measure.summary import LoadSummary, OtherConnections
 from tests.loadtests.surroundings.test_server_stats import decoded
-from tests.loadtests.verdict.test_summary import GAME, accounts, part, run
+from tests.loadtests.verdict.test_summary import GAME, accounts, record, run
 
 PROCESS = {"pid": 1, "rss_bytes": 1000, "cpus": [0]}
 
@@ -74,8 +74,8 @@ def test_echoes_are_no_frames_that_the_server_counts() -> None:
 
 def test_ours_are_never_called_others() -> None:
     churned: Accounts = accounts(requested=90, connected=90)
-    of = part({MAIN: churned})
-    ours = {"parts": [of], "open_before": 31, "open_after": 32, "knocks": 2}
+    of = record({MAIN: churned})
+    ours = {"records": [of], "open_before": 31, "open_after": 32, "server_checks": 2}
     summary = summarise(beside(30, 30, accepted=(0, 92), **ours))
     assert summary.server.others == OtherConnections(before=0, after=0, came=0)
     assert summarise(beside(30, 30, lost_workers=["w"])).server.others is None

@@ -1,4 +1,4 @@
-"""What is made of the parts of a run, and that everything in it is somewhere."""
+"""What is made of the records of a run, and that everything in it is somewhere."""
 
 from dataclasses import replace
 from typing import Any
@@ -8,6 +8,7 @@ import pytest
 
 from loadtests.account.counts import MAIN, STALLED, Accounts
 from loadtests.account.join_rate import JoinRate
+from loadtests.account.recorder import Unseen
 from loadtests.account.settling import RoomDueTimes
 from loadtests.account.worker_record import Figures, WorkerRecord
 from loadtests.receive.endings import Fate
@@ -29,7 +30,7 @@ def accounts(*, requested: int = 10, connected: int = 10, received: int = 2000, 
     return Accounts(requested=requested, connected=connected, received=received, missing=missing)
 
 
-def part(
+def record(
     groups: dict[str, Accounts] | None = None, *, cpu_s: float = 1.0, boot_id: str = "b", cpus: tuple[int, ...] = (1,)
 ) -> WorkerRecord:
     return WorkerRecord(
@@ -47,12 +48,10 @@ def part(
         clock_step_us=0,
         clock_uncertainty_us=0,
         rooms=["main"],
-        unseen={},
-        lost={},
-        unexplained={},
+        unseen=Unseen({}, {}, {}),
         due_times={"main": RoomDueTimes(200, [], [])},
         period_us=50_000,
-        rush=JoinRate(30, 1_000_000, 1_500_000),
+        join_rate=JoinRate(30, 1_000_000, 1_500_000),
         steps={3: 0xAB, 5: 0xCD},
         conflicting_steps=1,
         figures=Figures(cpu_s=cpu_s),
@@ -73,7 +72,7 @@ def machine(at_s: float, busy_s: float, steal_s: float = 0.0, *, sees_all: bool 
     return MachineSample(at_s, cores, {9: busy_s} if sees_all else None)
 
 
-def run(*parts: WorkerRecord, server_cpu_s: float = 2.4, **changes: Any) -> MeasuredRun:
+def run(*records: WorkerRecord, server_cpu_s: float = 2.4, **changes: Any) -> MeasuredRun:
     """Return a run of 10 s, for 12 s of which the server was watched, with core 0 busy for 3 s of them."""
     process = {"pid": 1, "rss_bytes": 1000, "cpus": [0]}
     known: dict[str, Any] = {
@@ -88,11 +87,11 @@ def run(*parts: WorkerRecord, server_cpu_s: float = 2.4, **changes: Any) -> Meas
         "server_throttled": [],
         "open_before": 10,
         "open_after": 10,
-        "knocks": 0,
+        "server_checks": 0,
         "opened": machine(0.0, 0.0),
         "closed": machine(12.0, 3.0),
         "gaps": [],
-        "parts": list(parts) or [part()],
+        "records": list(records) or [record()],
         "users": GAME.users,
         "lost_workers": [],
     }
@@ -103,7 +102,7 @@ def test_every_connection_is_in_one_place() -> None:
     main = accounts(requested=10, connected=6)
     for fate in (Fate.REFUSED, Fate.REFUSED, Fate.TIMED_OUT, Fate.CLOSED_EARLY):
         main.count_end(fate, "so")
-    of = summarise(run(part({MAIN: main}))).connections
+    of = summarise(run(record({MAIN: main}))).connections
     assert (of.refused, of.timed_out, of.closed_early, of.connecting) == (2, 1, 1, 1)
     assert of.requested == of.connected + of.refused + of.timed_out + of.connecting
 
@@ -123,14 +122,14 @@ def test_what_the_server_took_is_not_foreign() -> None:
 
 
 def test_what_workers_took_of_the_server_s_core_in_the_window_they_took_all_the_time() -> None:
-    figures = summarise(run(part(cpu_s=0.5, cpus=(0, 1)), server_cpu_s=2.4)).machine
+    figures = summarise(run(record(cpu_s=0.5, cpus=(0, 1)), server_cpu_s=2.4)).machine
     assert figures.foreign_cpu_percent == pytest.approx(0)
     # Of their two cores together, 4 s in 10: 0.5 s theirs, 2 s the server's.
     assert figures.foreign_cpu_generator_percent == pytest.approx(100 * 1.5 / 20)
 
 
 def test_a_worker_on_another_host_takes_nothing_of_the_server_s_core() -> None:
-    figures = summarise(run(part(cpu_s=0.5, boot_id="another", cpus=(0,)), server_cpu_s=2.4)).machine
+    figures = summarise(run(record(cpu_s=0.5, boot_id="another", cpus=(0,)), server_cpu_s=2.4)).machine
     assert figures.foreign_cpu_percent == pytest.approx(5)
     assert figures.foreign_cpu_generator_percent == pytest.approx(15)
 
@@ -140,7 +139,7 @@ def test_without_the_server_s_last_word_its_own_figures_are_not_known() -> None:
     assert (summary.server.cpu_percent, summary.machine.foreign_cpu_percent) == (None, None)
     assert summary.machine.foreign_cpu_generator_percent == pytest.approx(10)
     assert any("did not answer GET /stats" in words for words in summary.validity.warnings)
-    beside = summarise(run(part(cpus=(0, 1)), after=None)).machine
+    beside = summarise(run(record(cpus=(0, 1)), after=None)).machine
     assert beside.foreign_cpu_generator_percent is None
 
 
@@ -181,8 +180,8 @@ def test_what_may_be_the_server_s_own_is_not_called_foreign(
 def test_what_a_quota_held_back_is_said_of_the_server_and_of_the_generator() -> None:
     mine = [Quota("/gen", 1.0, 2, 9_000), Quota("/pod", 1.5, 1, 400)]
     other = [Quota("/gen", 1.0, 2, 9_500)]
-    parts = [replace(part(), throttled=mine), replace(part(), throttled=other)]
-    summary = summarise(run(*parts, server_throttled=[Quota("/srv", 0.5, 27, 812_000)]))
+    records = [msgspec.structs.replace(record(), throttled=mine), msgspec.structs.replace(record(), throttled=other)]
+    summary = summarise(run(*records, server_throttled=[Quota("/srv", 0.5, 27, 812_000)]))
     reason = summary.validity.reasons[0]
     assert (
         "held back the server for 812.0 ms in 27 periods (quota of 0.5 cores, group /srv); the generator for" in reason
@@ -221,7 +220,7 @@ def test_a_server_whose_process_is_not_to_be_seen_says_itself_what_held_it_back(
 )
 def test_frames_that_are_skipped_for_those_who_stall_by_plan(groups: dict[str, Accounts], words: str) -> None:
     after = decoded(now_us=13_000_000, slow_skips=40, process=stats()["process"] | {"cpu_s": 3.4})
-    reasons = [reason for reason in summarise(run(part(groups), after=after)).validity.reasons if "slow" in reason]
+    reasons = [reason for reason in summarise(run(record(groups), after=after)).validity.reasons if "slow" in reason]
     assert len(reasons) == bool(words)
     assert all(words in reason for reason in reasons)
 
@@ -229,7 +228,7 @@ def test_frames_that_are_skipped_for_those_who_stall_by_plan(groups: dict[str, A
 def test_ticks_that_were_lost_for_everybody_were_not_skipped_for_slow_consumers() -> None:
     groups = {STALLED: accounts(received=0, missing=200), MAIN: accounts(connected=10, missing=20)}
     after = decoded(now_us=13_000_000, slow_skips=40, process=stats()["process"] | {"cpu_s": 3.4})
-    of = replace(part(groups), lost={"main": 2})
+    of = msgspec.structs.replace(record(groups), unseen=Unseen({}, {"main": 2}, {}))
     assert not any("slow" in reason for reason in summarise(run(of, after=after)).validity.reasons)
 
 
@@ -237,16 +236,16 @@ def test_ticks_that_were_lost_for_everybody_were_not_skipped_for_slow_consumers(
 
 
 def test_without_stats_nobody_knows_why_a_due_time_was_no_tick() -> None:
-    of = replace(part(), unseen={"main": 6}, unexplained={"main": 4})
+    of = msgspec.structs.replace(record(), unseen=Unseen({"main": 6}, {}, {"main": 4}))
     summary = summarise(run(of, base=None, before=None, after=None))
     assert any("4 due times were no tick for anybody" in warning for warning in summary.validity.warnings)
     assert summary.server.skipped_ticks == 6
 
 
 def test_a_window_in_which_no_tick_was_due_is_not_valid() -> None:
-    silent = part({MAIN: accounts(received=0)})
+    silent = record({MAIN: accounts(received=0)})
     assert "no tick was due in the window: nothing was measured" in summarise(run(silent)).validity.reasons
-    lost = part({MAIN: accounts(received=0, missing=5)})
+    lost = record({MAIN: accounts(received=0, missing=5)})
     assert not any("nothing was measured" in reason for reason in summarise(run(lost)).validity.reasons)
 
 

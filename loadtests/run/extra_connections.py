@@ -1,5 +1,5 @@
 """
-Connections made after the measured window ("guests"), by which the memory of one is weighed.
+Extra connections, made after the measured window, by which the memory of one is weighed.
 
 They watch, as the spectators of ``steady`` do, and count in no account: they have an observer of their own.
 """
@@ -24,9 +24,9 @@ LEAVE_S = 3.0
 """How long they may take to close; those that are left then are cut off."""
 
 
-class Guests:
+class ExtraConnections:
     """
-    The guests of one worker, and the observer of their connections.
+    Those of one worker, and their observer.
 
     ``new_connection`` returns an unopened connection for an observer and a number. They connect evenly spread,
     ``per_second`` of them, and have ``timeout_s`` to get their first tick frame.
@@ -34,7 +34,7 @@ class Guests:
     """
 
     have_left: ClassVar[bool] = False
-    """Whether this process has had guests before: the memory they took is free on its heap."""
+    """Whether this process has had any before: the memory they took is free on its heap."""
 
     def __init__(
         self, new_connection: Callable[[ConnectionObserver, int], Connection], per_second: float, timeout_s: float
@@ -70,7 +70,7 @@ class Guests:
         """Close all of them; takes at most :data:`LEAVE_S`."""
         if not self._connections:
             return
-        Guests.have_left = True
+        ExtraConnections.have_left = True
         leaving = Group()
         for connection in self._connections:
             leaving.spawn(connection.close)

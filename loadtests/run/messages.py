@@ -1,0 +1,139 @@
+"""
+What the processes of one run tell each other: orders from the conductor, reports from its workers.
+
+Locust's messages carry them as msgpack. A report travels with Locust's own (``report_to_master``).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from loadtests.account.locust_rows import Rows  # noqa: TC001 - msgspec reads the annotations
+from loadtests.account.room_ticks import ServerSkips, TickColumns  # noqa: TC001 - as above
+from loadtests.account.worker_record import WorkerRecord  # noqa: TC001 - as above
+from shared.measure.histogram import Histogram, HistogramSummary
+
+Phase = Literal["coming", "measuring", "drained", "settled"]
+Kind = TypeVar("Kind")
+
+
+class MessageError(ValueError):
+    """What came is no such message of this load test."""
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a worker has got."""
+
+    phase: Phase
+    users: int
+    """Users that Locust has started."""
+    settled: int
+    """Users that have connected, have failed to, or wait for a stage of the window."""
+    up: int
+    """Connections that got a tick frame."""
+    why_none: str
+    """Why others did not get one."""
+    rss_bytes: int = 0
+    open: int = 0
+    """Connections that are open, or that the server may still have open."""
+    extra_up: int = 0
+    """This and the next three are of :class:`~loadtests.run.extra_connections.ExtraConnections`."""
+    extra_settled: int = 0
+    why_no_extra: str = ""
+    had_extra: bool = False
+    """Whether this process had extra connections in a run before."""
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What a worker tells its master, again and again."""
+
+    run: str
+    """The run's id: reports on another one are ignored."""
+    failed: str = ""
+    """Why the worker could not begin, or can't go on, in one line; empty as long as it can."""
+    progress: Progress | None = None
+    rows: Rows | None = None
+    """What came so far, for a table."""
+    seen: dict[str, TickColumns] = {}
+    """Once drained: the ticks that it saw of the rooms that other workers may share."""
+    record: WorkerRecord | None = None
+    """Once settled, in one report only, as it is large."""
+
+
+class Measure(msgspec.Struct, frozen=True, tag=True):
+    """The window begins and ends, in microseconds of the server's clock."""
+
+    start_us: int
+    end_us: int
+
+
+class Settle(msgspec.Struct, frozen=True, tag=True):
+    """Nothing is expected any more."""
+
+    ticks: dict[str, list[TickColumns]]
+    """What other workers saw of each room: only all of them together know what each should have received."""
+    skips: dict[str, ServerSkips]
+    """What the server says that it skipped, by room; nothing where it does not say."""
+
+
+class Bring(msgspec.Struct, frozen=True, tag=True):
+    """There shall be so many extra connections in all."""
+
+    total: int
+
+
+class Dismiss(msgspec.Struct, frozen=True, tag=True):
+    """The extra connections shall leave."""
+
+
+Order = Measure | Settle | Bring | Dismiss
+
+
+class Orders(msgspec.Struct, frozen=True):
+    """An order to a worker of a run."""
+
+    run: str
+    order: Order
+
+
+class RunStart(msgspec.Struct, frozen=True):
+    """What a worker must know to begin, beside the options that Locust sends it."""
+
+    run: str
+    host: str
+    spawn_rate: float
+    """This worker's share of it, in users a second."""
+
+
+def encode(message: Any) -> bytes:
+    """Return a message, or a part of one, as msgpack."""
+    return msgspec.msgpack.encode(message, enc_hook=_plain)
+
+
+def decode(data: Any, kind: type[Kind]) -> Kind:
+    """
+    Return the message that :meth:`encode` gave ``data``.
+
+    Raises:
+        MessageError: it is none of that kind; the text says why in one line.
+
+    """
+    try:
+        return msgspec.msgpack.decode(data, type=kind, dec_hook=_rebuilt)
+    except (msgspec.MsgspecError, ValueError, TypeError) as error:
+        raise MessageError(f"no {kind.__name__} of this load test: {error}") from error
+
+
+def _plain(value: Any) -> HistogramSummary:
+    if isinstance(value, Histogram):
+        return value.summary()
+    raise NotImplementedError
+
+
+def _rebuilt(kind: type, value: Any) -> Histogram | Counter[Any]:
+    if kind is Histogram:
+        return Histogram.from_summary(msgspec.convert(value, HistogramSummary))
+    return Counter(value)
