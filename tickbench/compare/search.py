@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from shared.measure.summary import LoadSummary
 from tickbench.compare.objectives import rests_on_one_tick
-from tickbench.compare.results import Run
+from tickbench.compare.runs import Run
 from tickbench.compare.slo import complaints, parse_slo
 from tickbench.compare.suite import CapacitySearch
 

@@ -5,14 +5,13 @@ History of the schema: 1, the first. Its JSON schema is generated from these typ
 fields it does not know, and refuses another number.
 """
 
-from typing import Literal
-
 import msgspec
 from msgspec import Struct
 
 from tickbench.compare.figures import FIGURES
-from tickbench.compare.plan import next_run, slot_of
-from tickbench.compare.results import Results, Run
+from tickbench.compare.plan import next_run
+from tickbench.compare.results import Results
+from tickbench.compare.runs import Mark, Run, RunIndex
 from tickbench.compare.search import Outcome, probes_of
 from tickbench.compare.slo import read_figure
 from tickbench.compare.suite import Suite
@@ -30,9 +29,6 @@ from tickbench.report.shown import (
     stalls_of,
 )
 from tickbench.verdict.comparisons import Comparisons, compare_all
-from tickbench.verdict.counting import is_trusted, is_valid, validity_words
-
-Mark = Literal["valid", "doubtful", "failed", "superseded"]
 
 
 class RunLine(Struct, frozen=True):
@@ -104,39 +100,30 @@ class Document(Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickb
 
 def make_document(results: Results) -> Document:
     """Return the document of a results folder."""
-    record = results.record
-    comparisons = compare_all(results)
+    record, index = results.record, results.index
+    comparisons = compare_all(index)
     return Document(
         id=record.id,
         started_at=record.started_at,
         resumed_at=record.resumed_at,
-        is_complete=next_run(record.suite, results.runs) is None,
-        news=news_of(results, comparisons),
+        is_complete=next_run(index) is None,
+        news=news_of(index, comparisons),
         suite=record.suite,
         environment=results.environment,
         comparisons=comparisons,
-        decision=decide(results, comparisons),
-        sides=side_lines(results),
-        curves=_curves(results),
-        lateness=lateness_of(results),
-        stalls=stalls_of(results),
-        loop_pings=loop_pings_of(results),
-        limits=limits_of(results),
-        arrival=arrival_sentence(results),
-        runs=_run_lines(results),
+        decision=decide(index, comparisons),
+        sides=side_lines(index),
+        curves=_curves(index),
+        lateness=lateness_of(index),
+        stalls=stalls_of(index),
+        loop_pings=loop_pings_of(index),
+        limits=limits_of(index),
+        arrival=arrival_sentence(index),
+        runs=[_run_line(index, run, file) for run, file in zip(results.runs, results.files, strict=True)],
     )
 
 
-def _run_lines(results: Results) -> list[RunLine]:
-    last = {slot_of(run): run.number for run in results.runs}
-    searched = {search.name for search in results.record.suite.searches}
-    pairs = zip(results.runs, results.files, strict=True)
-    return [
-        _run_line(run, file, is_last=run.part in searched or last[slot_of(run)] == run.number) for run, file in pairs
-    ]
-
-
-def _run_line(run: Run, file: str, *, is_last: bool) -> RunLine:
+def _run_line(index: RunIndex, run: Run, file: str) -> RunLine:
     figures = {each.key: None if run.load is None else read_figure(run.load, each.key) for each in FIGURES}
     return RunLine(
         number=run.number,
@@ -147,8 +134,8 @@ def _run_line(run: Run, file: str, *, is_last: bool) -> RunLine:
         attempt=run.attempt,
         scenario=run.scenario,
         connections=run.connections,
-        mark=_mark(run) if is_last else "superseded",
-        words=validity_words(run),
+        mark=index.mark(run),
+        words=run.words,
         started_at=run.started_at,
         took_s=run.took_s,
         file=file,
@@ -156,20 +143,14 @@ def _run_line(run: Run, file: str, *, is_last: bool) -> RunLine:
         why_none={}
         if run.load is None
         else {each.key: words for each in FIGURES if figures[each.key] is None and (words := each.why_none(run.load))},
-        trusted=[key for key in figures if is_trusted(run, key)],
+        trusted=[key for key in figures if run.is_trusted(key)],
     )
 
 
-def _mark(run: Run) -> Mark:
-    if run.load is None:
-        return "failed"
-    return "valid" if is_valid(run) else "doubtful"
-
-
-def _curves(results: Results) -> list[CurvePoint]:
+def _curves(index: RunIndex) -> list[CurvePoint]:
     points = []
-    for search in results.record.suite.searches:
-        runs = [run for run in results.runs if run.part == search.name]
+    for search in index.suite.searches:
+        runs = [run for run in index.runs if run.part == search.name]
         points += [
             CurvePoint(
                 search=search.name,
@@ -182,7 +163,7 @@ def _curves(results: Results) -> list[CurvePoint]:
                 lateness_p99_ms=run.load.tick_lateness_ms.p99 if run.load else None,
                 cpu_percent=run.load.server.cpu_percent if run.load else None,
             )
-            for run, probe in zip(sorted(runs, key=lambda run: run.number), probes_of(search, runs), strict=True)
+            for run, probe in zip(runs, probes_of(search, runs), strict=True)
         ]
     return points
 

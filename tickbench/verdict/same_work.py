@@ -10,9 +10,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from shared.measure.summary import StepDigests
-from tickbench.compare.results import Run
-from tickbench.compare.suite import Suite
-from tickbench.verdict.arm_medians import block_runs
+from tickbench.compare.runs import RunIndex
 
 NONE_CAME = "-"
 MAX_SHIFT = 10
@@ -43,12 +41,13 @@ class Work(Struct, frozen=True):
         return f"The arms did not do the same work: {found}."
 
 
-def compare_work(suite: Suite, runs: Sequence[Run]) -> Work:
+def compare_work(index: RunIndex) -> Work:
     """Compare the steps of all runs in the blocks with those of a run of the first arm that is compared."""
+    suite = index.suite
     first = suite.compare[0] if suite.compare else suite.arms[0]
     if suite.scenario not in SCENARIOS:
         return Work(0, {}, [])
-    told = [(arm, steps) for arm in suite.arms for steps in _steps(arm, runs)]
+    told = [(arm, steps) for arm in suite.arms for steps in _steps(index, arm)]
     reference = next((steps for arm, steps in told if arm == first), None)
     if reference is None:
         return Work(0, {}, list(suite.arms))
@@ -66,9 +65,9 @@ def compare_work(suite: Suite, runs: Sequence[Run]) -> Work:
     return Work(sum(compared for compared, _ in counts.values()), different, unknown)
 
 
-def _steps(arm: str, runs: Sequence[Run]) -> list[StepDigests]:
-    """Return the digests of an arm's runs in the blocks, of each the last attempt."""
-    own = [run for again in (False, True) for run in block_runs(arm, list(runs), again=again)]
+def _steps(index: RunIndex, arm: str) -> list[StepDigests]:
+    """Return the digests of an arm's runs in the blocks."""
+    own = [*index.block_runs(arm), *index.block_runs(arm, again=True)]
     return [run.load.steps for run in own if run.load is not None and run.load.steps is not None]
 
 

@@ -43,7 +43,7 @@ def figures(planned: PlannedRun) -> dict[str, Any]:
 
 def decided(folder: Path) -> Decision:
     results = read_results(folder)
-    return decide(results, compare_all(results))
+    return decide(results.index, compare_all(results.index))
 
 
 @pytest.fixture
@@ -163,7 +163,7 @@ def test_other_styles(arm: str, style: str) -> None:
 def test_every_side_is_a_line_even_of_arms_that_the_suite_has_not(
     make_results: MakeResults, whole_suite: Suite
 ) -> None:
-    lines = side_lines(read_results(make_results(whole_suite, figures)))
+    lines = side_lines(read_results(make_results(whole_suite, figures)).index)
     assert len(lines) == 3 + 3 + 2 * 3 + 3 + 3
     process = next(each for each in lines if each.arm == "asyncio:mode=process")
     assert (process.side, process.runs, process.is_doubtful) == ("heavy", "1 of 1", False)

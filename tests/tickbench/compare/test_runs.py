@@ -1,0 +1,44 @@
+from collections.abc import Callable
+
+from tickbench.compare.runs import ChildRecord, Run, RunIndex
+from tickbench.compare.suite import Suite
+from tickbench.machine.quiet import Quiet
+
+
+def test_a_run_is_judged_in_words(make_run: Callable[..., Run]) -> None:
+    assert make_run(1, "gevent").words == "valid"
+    assert make_run(1, "gevent", "steal of 7 %").words == "not valid: steal of 7 %"
+    failed = make_run(1, "gevent", outcome="failed", reason="the server ended", load=None)
+    assert failed.words == "failed: the server ended"
+
+
+def test_a_server_that_had_to_be_killed_is_said(make_run: Callable[..., Run]) -> None:
+    record = ChildRecord(command=[], exit_status=-9, was_killed=True, log_tail=[])
+    assert make_run(1, "gevent", server=record).words == (
+        "valid, with a warning: the server did not stop when asked to and was killed"
+    )
+
+
+def test_a_run_that_began_on_a_busy_machine_says_so(make_run: Callable[..., Run]) -> None:
+    busy = make_run(1, "gevent", quiet=Quiet(is_quiet=False, busy_percent=41.6, waited_s=20.1))
+    assert busy.words.endswith("it began with a core 42 % busy, after 20 s of waiting")
+    calm = make_run(1, "gevent", quiet=Quiet(is_quiet=True, busy_percent=1.0, waited_s=0.3))
+    assert calm.words == "valid"
+
+
+def test_of_a_run_that_was_made_again_only_the_last_attempt_counts(suite: Suite, make_run: Callable[..., Run]) -> None:
+    runs = [make_run(1, "gevent", "steal"), make_run(2, "gevent", attempt=2), make_run(3, "gevent", block=2)]
+    index = RunIndex(suite, runs[::-1])
+    assert [run.number for run in index.block_runs("gevent")] == [2, 3]
+    assert [index.mark(run) for run in runs] == ["superseded", "valid", "valid"]
+    assert (index.last(runs[0].slot), index.tries(runs[0].slot)) == (runs[1], 2)
+    assert runs[0].words == "not valid: steal"
+
+
+def test_second_runs_of_a_block_and_other_parts_are_not_the_arms(suite: Suite, make_run: Callable[..., Run]) -> None:
+    runs = [make_run(1, "gevent"), make_run(2, "gevent", again=True), make_run(3, "gevent", part="stall")]
+    index = RunIndex(suite, runs)
+    assert index.block_runs("gevent") == runs[:1]
+    assert index.block_runs("gevent", again=True) == runs[1:2]
+    assert index.side_runs("stall", "gevent", runs[2].connections) == runs[2:]
+    assert index.all_block_runs() == runs[:2]

@@ -1,0 +1,197 @@
+"""
+A run as it is kept, and which runs of a comparison count: of each that was planned the last attempt, of a search all.
+
+What was tried before is kept, and :attr:`Run.words` says of each attempt what was wrong with it. The last one counts,
+whether its figures please or not.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+from msgspec import Struct
+
+from shared.measure.summary import LoadSummary
+from tickbench.compare.suite import BLOCKS, Suite
+from tickbench.machine.quiet import Quiet
+
+Mark = Literal["valid", "doubtful", "failed", "superseded"]
+Slot = tuple[str, int, str, bool, int]
+"""What identifies a run that was planned, whatever its number and attempt: part, block, arm, again, connections."""
+
+
+class ChildRecord(Struct, frozen=True, kw_only=True):
+    """A process of a run: how it was started and how it ended."""
+
+    command: list[str]
+    exit_status: int | None
+    """Negative if a signal ended it."""
+    was_killed: bool
+    """It did not end in time when asked to."""
+    log_tail: list[str]
+
+
+class Run(Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickbench.run/1"):
+    """One run: finished, with the summary of its load, or failed, with the reason."""
+
+    number: int
+    part: str = BLOCKS
+    """``blocks``, or the name of a side or a search."""
+    block: int
+    """The round in which every arm of its part runs once."""
+    arm: str
+    again: bool = False
+    """It is the second run of its arm in the block: with the first it shows what noise looks like."""
+    attempt: int = 1
+    """More than 1: the machine spoiled the one before."""
+    scenario: str = ""
+    connections: int = 0
+    """As many as were asked for."""
+    quiet: Quiet | None = None
+    """How busy the machine was right before."""
+    outcome: Literal["finished", "failed"]
+    reason: str | None = None
+    """Why it failed, in one sentence."""
+    fault: Literal["server", "generator"] | None = None
+    """Who failed; None if nobody did."""
+    started_at: str
+    took_s: float
+    cpus_server: list[int] | None
+    cpus_generator: list[int] | None
+    server: ChildRecord | None = None
+    generator: ChildRecord | None = None
+    server_settings: dict[str, Any] | None = None
+    """What the server says it was set to, in ``/stats``."""
+    load: LoadSummary | None = None
+
+    @property
+    def slot(self) -> Slot:
+        """Which of the planned runs it is."""
+        return self.part, self.block, self.arm, self.again, self.connections
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether its numbers can be trusted."""
+        return self.load is not None and self.load.validity.ok
+
+    @property
+    def is_spoiled(self) -> bool:
+        """Whether the machine is a reason that it cannot be trusted, whatever else is wrong with it."""
+        return self.load is not None and bool(self.load.validity.machine)
+
+    def is_trusted(self, figure: str) -> bool:
+        """Whether one figure, by its name in the summary, can be trusted: also of a run that is not valid."""
+        return self.load is not None and not self.load.validity.spoiled_by(figure)
+
+    @property
+    def words(self) -> str:
+        """Valid, with which warnings, not valid and why, or failed and why."""
+        if self.load is None:
+            return f"failed: {self.reason or 'no reason was kept'}"
+        validity = self.load.validity
+        notes = "; ".join([*validity.warnings, *self._notes()])
+        if not validity.ok:
+            warnings = f"; warning: {notes}" if notes else ""
+            return f"not valid: {'; '.join(validity.reasons) or 'no reason was given'}{warnings}"
+        return f"valid, with a warning: {notes}" if notes else "valid"
+
+    def _notes(self) -> Iterator[str]:
+        if self.quiet is not None and not self.quiet.is_quiet:
+            busy, waited_s = self.quiet.busy_percent, self.quiet.waited_s
+            yield f"it began with a core {busy:.0f} % busy, after {waited_s:.0f} s of waiting"
+        if self.server is not None and self.server.was_killed:
+            yield "the server did not stop when asked to and was killed"
+        elif self.server is not None and self.server.exit_status != 0:
+            yield f"the server stopped with exit status {self.server.exit_status}"
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a figure rests on: the runs in which it can be trusted, or all that finished if it can in none."""
+
+    loads: list[LoadSummary]
+    is_doubtful: bool
+    """It can be trusted in none of them."""
+
+    @classmethod
+    def of(cls, runs: Sequence[Run], figure: str) -> Self:
+        """Choose among runs by the name that a figure has in the summary."""
+        trusted = [run.load for run in runs if run.load is not None and run.is_trusted(figure)]
+        finished = [run.load for run in runs if run.load is not None]
+        return cls(trusted or finished, is_doubtful=bool(finished) and not trusted)
+
+
+class RunIndex:
+    """The runs of a suite that were made, and which of them count."""
+
+    def __init__(self, suite: Suite, runs: Sequence[Run] = ()) -> None:
+        self.suite = suite
+        self.runs = sorted(runs, key=lambda run: run.number)
+        """All of them, by number."""
+        self.waived = self._find_waived()
+        """
+        The numbers of the runs that led to a stop: they do not count as attempts.
+
+        They are kept, and made again as if they had not been tried: they were spoiled by the machine, whatever the arm.
+        """
+        self._attempts: dict[Slot, list[Run]] = {}
+        for run in self.runs:
+            self._attempts.setdefault(run.slot, []).append(run)
+
+    def adding(self, run: Run) -> "RunIndex":
+        """Return the index with one run more."""
+        return RunIndex(self.suite, [*self.runs, run])
+
+    def last(self, slot: Slot) -> Run | None:
+        """Return the attempt at a planned run that counts, which is the last; None if there is none."""
+        attempts = self._attempts.get(slot)
+        return attempts[-1] if attempts else None
+
+    def tries(self, slot: Slot) -> int:
+        """Return how often a planned run was tried."""
+        return sum(run.number not in self.waived for run in self._attempts.get(slot, ()))
+
+    def block_runs(self, arm: str, *, again: bool = False) -> list[Run]:
+        """Return the runs of an arm in the blocks that count, one a block."""
+        return [run for run in self._counted(BLOCKS) if (run.arm, run.again) == (arm, again)]
+
+    def all_block_runs(self) -> list[Run]:
+        """Return the runs of all arms in the blocks that count."""
+        return self._counted(BLOCKS)
+
+    def side_runs(self, side: str, arm: str, connections: int) -> list[Run]:
+        """Return the runs of an arm in a side at one load that count, one a block."""
+        return [run for run in self._counted(side) if (run.arm, run.connections) == (arm, connections)]
+
+    def search_runs(self, search: str, block: int, arm: str) -> list[Run]:
+        """Return the runs of one search of one arm, by number."""
+        own = [run for run in self.runs if (run.part, run.block, run.arm) == (search, block, arm)]
+        return [run for run in own if run.number not in self.waived]
+
+    def mark(self, run: Run) -> Mark:
+        """Say whether a run counts, and what it is worth; ``superseded``: it was made again."""
+        if run is not self.last(run.slot) and run.part not in {search.name for search in self.suite.searches}:
+            return "superseded"
+        if run.load is None:
+            return "failed"
+        return "valid" if run.is_valid else "doubtful"
+
+    @property
+    def is_unfit(self) -> bool:
+        """Whether the last runs show that the machine cannot measure: they led to a stop."""
+        return bool(self.runs) and self.runs[-1].number in self.waived
+
+    def _counted(self, part: str) -> list[Run]:
+        return [attempts[-1] for slot, attempts in self._attempts.items() if slot[0] == part]
+
+    def _find_waived(self) -> set[int]:
+        """Return the numbers of ``stop_after`` spoiled runs in a row, or a multiple; none if no run is made again."""
+        found: set[int] = set()
+        streak: list[int] = []
+        if not self.suite.stop_after or self.suite.max_attempts == 1:
+            return found
+        for run in self.runs:
+            streak = [*streak, run.number] if run.is_spoiled else []
+            if len(streak) % self.suite.stop_after == 0:
+                found.update(streak)
+        return found
