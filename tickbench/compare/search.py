@@ -55,7 +55,7 @@ class SearchStep(Struct, frozen=True):
 
 
 class Capacity(Struct, frozen=True):
-    """What a search found."""
+    """The most connections at which an objective held, and what ended the search for more."""
 
     connections: int | None
     """The most that held; None if none did."""

@@ -28,7 +28,7 @@ Read = Callable[[LoadSummary], float | None]
 
 
 class DecisionLine(Struct, frozen=True):
-    """One cell: what is to be read at a glance, and what is beside it."""
+    """One cell of the table: what is to be read at a glance, and what is beside it."""
 
     text: str
     detail: str = ""
@@ -37,7 +37,7 @@ class DecisionLine(Struct, frozen=True):
 
 
 class Question(Struct, frozen=True):
-    """One line."""
+    """One row of the table: a question, and what each arm answers."""
 
     title: str
     unit: str
@@ -65,7 +65,7 @@ class SideLine(Struct, frozen=True):
 
 
 class Decision(Struct, frozen=True):
-    """The table."""
+    """The table by which a stack is chosen: a question a row, an arm a column."""
 
     arms: list[str]
     styles: list[str]
@@ -219,7 +219,7 @@ STALL = [
         "ticks that came beside stalled clients",
         "% of those due",
         "what those who read got while some had stopped reading for good; higher is better",
-        "frames.received",
+        "ticks_came",
         BY_KEY["ticks_came"].read,
         1,
         (

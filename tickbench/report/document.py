@@ -57,7 +57,7 @@ class RunLine(Struct, frozen=True):
 
 
 class CurvePoint(Struct, frozen=True):
-    """One load that a search tried."""
+    """One load that a search tried, and what came of it."""
 
     search: str
     arm: str
@@ -73,7 +73,7 @@ class CurvePoint(Struct, frozen=True):
 
 
 class Document(Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickbench.results/1"):
-    """All of it."""
+    """What a comparison found: what was run, on which machine, every run, and what is concluded of them."""
 
     id: str
     started_at: str

@@ -38,7 +38,7 @@ class Comparison(Struct, frozen=True):
 
 
 class SearchResult(Struct, frozen=True):
-    """What one search of one arm found."""
+    """What one search found of one arm, as far as it is."""
 
     search: str
     arm: str
@@ -50,7 +50,7 @@ class SearchResult(Struct, frozen=True):
 
 
 class Comparisons(Struct, frozen=True):
-    """All of a suite."""
+    """All that is compared in a suite: pairs of arms, figure by figure, and the results of its searches."""
 
     primary: list[Comparison]
     """Those that the suite names, with their verdicts, unless these are suppressed."""

@@ -20,7 +20,7 @@ SCENARIOS = ("steady", "idle", "stall", "storm", "spike", "staircase", "churn")
 
 
 class Work(Struct, frozen=True):
-    """What was found."""
+    """Whether the servers of all arms sent the same commands, step by step."""
 
     steps: int
     """How many were compared, over all pairs of runs."""

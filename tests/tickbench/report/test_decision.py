@@ -135,6 +135,16 @@ def test_what_rests_on_no_valid_run_is_marked(make_results: MakeResults, whole_s
     assert [each.is_doubtful for each in lateness.answers] == [False, False, True]
 
 
+def test_ticks_that_came_beside_stalled_clients_count_where_a_reason_spared_them(
+    make_results: MakeResults, whole_suite: Suite
+) -> None:
+    def read_late(planned: PlannedRun) -> dict[str, Any]:
+        return figures(planned) | {"reasons": ["the generator read late"], "spared": ("ticks_came",)}
+
+    came = line(decided(make_results(whole_suite, read_late)), "ticks that came beside stalled clients")
+    assert not any(each.is_doubtful for each in came.answers)
+
+
 def test_what_was_not_run_is_said(make_results: MakeResults, whole_suite: Suite) -> None:
     table = decided(make_results(whole_suite, figures, most=16))
     assert [(each.text, each.detail) for each in line(table, "connects a second").answers] == [("-", "not run")] * 3
