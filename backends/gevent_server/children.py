@@ -1,0 +1,55 @@
+"""Talks with one child process of the ``process`` loops over a socket, and waits for its end."""
+
+import socket
+import time
+from contextlib import ExitStack, suppress
+
+import gevent
+from gevent.event import Event
+
+from shared.rooms.remote import READ_BYTES
+from shared.server.children import Child, child_command
+from shared.system.child_process import ChildProcess
+
+
+class GameChild(Child):
+    """One child, from its start to its end; ``nice`` is added to its nice value."""
+
+    def __init__(self, nice: int, limit_s: float) -> None:
+        self._socket, theirs = socket.socketpair()
+        with theirs, ExitStack() as undone:
+            undone.callback(self._socket.close)
+            process = ChildProcess(child_command(theirs.fileno(), nice), theirs.fileno())
+            undone.pop_all()
+        super().__init__(process, limit_s, time.monotonic)
+        self._is_asked = Event()
+        self._reader, self._writer = gevent.spawn(self._read), gevent.spawn(self._write)
+
+    def close(self) -> None:
+        """End it, and wait until it has ended."""
+        self.is_over = True
+        with suppress(OSError):  # it is closed already
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._reader.join()
+
+    # Private methods
+
+    def _send(self) -> None:
+        self._is_asked.set()
+
+    def _write(self) -> None:
+        with suppress(OSError):  # its reader ends it
+            while True:
+                self._is_asked.wait()
+                self._is_asked.clear()
+                while self._unsent:
+                    del self._unsent[: self._socket.send(self._unsent)]
+
+    def _read(self) -> None:
+        with suppress(OSError):  # as also happens when a child dies
+            while self._take(self._socket.recv(READ_BYTES)):
+                pass
+        self._writer.kill(block=False)
+        self._socket.close()
+        for pause_s in self._see_off():
+            gevent.sleep(pause_s)

@@ -1,0 +1,41 @@
+"""Starts a child process that inherits one descriptor, looks whether it has ended, and kills it."""
+
+import os
+import signal
+from contextlib import suppress
+
+
+class ChildProcess:
+    """
+    A child in a process group of its own: only its parent is to get a Ctrl-C from the terminal.
+
+    Raises:
+        OSError: the system has no process or no memory left for it.
+
+    """
+
+    def __init__(self, command: list[str], fd: int) -> None:
+        os.set_inheritable(fd, True)  # noqa: FBT003 # as the library names it
+        # A process that gevent has patched must not be forked, as gevent's Popen does; and subprocess fails in it.
+        self.pid = os.posix_spawn(command[0], command, os.environ, setpgroup=0)
+        self.status: int | None = None
+        """Its exit status (minus the signal that ended it), once it has ended; None, too, where that is not known."""
+        self._has_ended = False
+
+    def has_ended(self) -> bool:
+        """Say whether it has ended; nothing of it is left to wait for then."""
+        if not self._has_ended:
+            try:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+            except ChildProcessError:  # the system reaps our children, as SIGCHLD was ignored when we were started
+                self._has_ended = True
+            else:
+                if pid:
+                    self._has_ended, self.status = True, os.waitstatus_to_exitcode(status)
+        return self._has_ended
+
+    def kill(self) -> None:
+        """End it at once; :meth:`has_ended` notices a moment later."""
+        if not self._has_ended:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)

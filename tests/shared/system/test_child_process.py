@@ -1,0 +1,50 @@
+import os
+import signal
+import socket
+import sys
+import time
+
+import pytest
+
+from shared.system.child_process import ChildProcess
+
+ECHO = "import socket, sys; sock = socket.socket(fileno=int(sys.argv[1])); sock.sendall(sock.recv(9)); sock.recv(9)"
+
+
+def wait_for_its_end(child: ChildProcess) -> None:
+    for _ in range(1000):
+        if child.has_ended():
+            return
+        time.sleep(0.01)
+    pytest.fail("it does not end")
+
+
+def test_a_child_has_the_descriptor_and_a_group_of_its_own() -> None:
+    ours, theirs = socket.socketpair()
+    with ours:
+        with theirs:
+            child = ChildProcess([sys.executable, "-c", ECHO, str(theirs.fileno())], theirs.fileno())
+        ours.settimeout(10)
+        ours.sendall(b"hello")
+        assert ours.recv(9) == b"hello"
+        assert os.getpgid(child.pid) == child.pid
+        assert not child.has_ended()
+        assert child.status is None
+    wait_for_its_end(child)
+    assert child.status == 0
+    child.kill()
+    assert child.has_ended()
+
+
+def test_a_child_that_is_killed_has_that_for_its_status() -> None:
+    child = ChildProcess([sys.executable, "-c", "import time; time.sleep(60)"], 0)
+    child.kill()
+    wait_for_its_end(child)
+    assert child.status == -signal.SIGKILL
+
+
+def test_a_child_that_somebody_else_has_waited_for_has_no_status() -> None:
+    child = ChildProcess([sys.executable, "-c", ""], 0)
+    os.waitpid(child.pid, 0)
+    assert child.has_ended()
+    assert child.status is None
