@@ -141,6 +141,16 @@ class Findings:
     stats_lost_why: str = ""
     """Why the server did not answer for its /stats."""
 
+    @property
+    def coalesced_percent(self) -> float:
+        """Of the frames that came."""
+        return 100 * self.coalesced / self.received if self.received else 0.0
+
+    @property
+    def is_stamped(self) -> bool:
+        """Whether the kernel stamped what arrived."""
+        return self.timestamps == "kernel"
+
     @classmethod
     def from_evidence(cls, evidence: dict[str, Any]) -> Self:
         """Return what a summary has kept as its ``evidence``."""

@@ -16,11 +16,12 @@ from loadtests.account.server_figures import Frames, figures_between
 from loadtests.account.worker_record import merged
 from loadtests.receive.endings import Fate
 from loadtests.receive.steps import summary_of
+from loadtests.verdict.checks import is_saturated
 from loadtests.verdict.core_use import CoreUses, core_uses, foreign_percent, is_open, throttled
 from loadtests.verdict.findings import LIMITS, Findings
 from loadtests.verdict.measured_run import US_A_SECOND, MeasuredRun
 from loadtests.verdict.other_clients import others_in_words, others_of
-from loadtests.verdict.validity import is_saturated, judge, limits_in_words
+from loadtests.verdict.validity import judge
 from shared.measure.quota import in_words
 from shared.measure.summary import (
     ClockFigures,
@@ -77,7 +78,7 @@ def summarise(run: MeasuredRun) -> LoadSummary:
         machine=_machine(run, whole, uses),
         clock=_clock(run, whole),
         evidence=asdict(findings),
-        limits=dict(limits_in_words()),
+        limits=asdict(LIMITS),
         validity=judge(findings),
     )
 
@@ -198,7 +199,7 @@ def _generator(run: MeasuredRun, whole: WorkerRecord, findings: Findings) -> Gen
         cpu_percent=findings.generator_cpu_percent,
         us_per_frame=US_A_SECOND * whole.figures.cpu_s / whole.received if whole.received else None,
         loop_lag_ms=whole.figures.lag.summary(),
-        saturated=is_saturated(findings),
+        saturated=is_saturated(findings, LIMITS),
         rss_bytes=whole.rss_bytes,
         parts=[
             WorkerFigures(

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from loadtests.verdict.findings import Findings
-from loadtests.verdict.validity import is_saturated, judge
+from loadtests.verdict.checks import is_saturated
+from loadtests.verdict.findings import LIMITS, Findings
+from loadtests.verdict.validity import judge
 
 TRACES: list[dict[str, Any]] = json.loads((Path(__file__).parent / "fixtures" / "quiet_traces.json").read_text())
 
@@ -26,4 +27,4 @@ def test_a_quiet_run_raises_no_alarm(trace: dict[str, Any]) -> None:
     findings = Findings.from_evidence(trace["evidence"])
     verdict = judge(findings)
     assert (verdict.reasons, verdict.warnings) == ([], [])
-    assert not is_saturated(findings)
+    assert not is_saturated(findings, LIMITS)

@@ -20,7 +20,7 @@ import psutil
 import pytest
 
 from loadtests.receive.stamps import NO_STAMPS_VARIABLE
-from loadtests.verdict.validity import REASONS, WARNINGS
+from loadtests.verdict.checks import REASONS, WARNINGS
 from shared.measure.summary import LoadSummary, read_summary
 from tests.loadtests.conftest import FULL_SIZE, PATIENCE_S, Planted, busy, cores, load_command, planted, window_us
 from tests.support.planted_law import Law
@@ -45,7 +45,7 @@ def about(*checks: str) -> Callable[[Test], Test]:
     """Say which checks a test provokes."""
 
     def mark(test: Test) -> Test:
-        PROVOKED.update(f"_{check}" for check in checks)
+        PROVOKED.update(checks)
         return test
 
     return mark
@@ -188,7 +188,7 @@ def test_the_server_s_core_was_away(tmp_path: Path) -> None:
     assert max(gap.max_gap_ms for gap in summary.machine.core_gaps) > 250
 
 
-@about("unwatched")
+@about("unwatched_cpus")
 def test_a_core_that_nobody_watches(tmp_path: Path) -> None:
     with planted(stats_law(), tmp_path, pinned=True) as server:
         with generator(server.url, tmp_path, "--users", USERS, *SHORT) as process:
@@ -236,7 +236,7 @@ def test_clock_steps(tmp_path: Path) -> None:
     assert 0.2 < small.clock.step_ms < 0.4
 
 
-@about("shared_cores")
+@about("shared_cpus")
 def test_server_and_generator_on_the_same_cores(tmp_path: Path) -> None:
     with planted(stats_law(), tmp_path, pinned=False) as server:
         assert_warning(load(server, tmp_path, pinned=False), "may run on the same cores")
@@ -289,7 +289,7 @@ def test_a_hub_that_lags(tmp_path: Path) -> None:
         assert_warning(summary_of(process, tmp_path), "the generator's loop lagged")
 
 
-@about("slow_consumer")
+@about("slow_skips")
 def test_a_generator_that_is_a_slow_consumer(tmp_path: Path) -> None:
     law = stats_law(claim_slow_skips=7, claim_after_s=1.5)
     assert_reason(load_planted(law, tmp_path, "--duration", 2), "the server skipped 7 frames")
@@ -443,7 +443,7 @@ def test_others_on_the_server_are_named(tmp_path: Path) -> None:
     assert summary.server.others.came == 0
 
 
-@about("doubted")
+@about("doubts")
 def test_stats_that_run_backwards(tmp_path: Path) -> None:
     summary = load_planted(stats_law(counts_back=True, claim_after_s=1.5), tmp_path, "--duration", 2)
     assert_warning(summary, "the server's /stats is not believed, and what follows from it is left out: process.cpu_s")
@@ -451,7 +451,7 @@ def test_stats_that_run_backwards(tmp_path: Path) -> None:
     assert summary.server.slow_skips == 0
 
 
-@about("stats_late")
+@about("stats_late_ms")
 def test_stats_that_come_when_the_window_is_open(tmp_path: Path) -> None:
     summary = load_planted(stats_law(), tmp_path, tamper="slow stats")
     assert_warning(summary, "answered GET /stats only")
@@ -465,7 +465,7 @@ def test_skipped_or_lost_without_stats(tmp_path: Path) -> None:
     assert summary.server.skipped_ticks in {2, 3, 4}  # of thirty
 
 
-@about("clocks_differ")
+@about("negative_deliveries")
 def test_frames_that_arrive_before_they_are_sent(tmp_path: Path) -> None:
     summary = load_planted(Law(tick_rate_hz=20, clock_shift_us=5000), tmp_path)
     assert_warning(summary, "arrived before they were sent")
@@ -551,7 +551,7 @@ if FULL_SIZE:  # beside other tests the cores are not quiet
 
 
 def test_every_check_is_provoked() -> None:
-    checks = {check.__name__ for check in (*REASONS, *WARNINGS)}
+    checks = {check.name for check in (*REASONS, *WARNINGS)}
     # Locust can't be made to start fewer users than it was asked for, nor a probe of root's be kept from its priority,
     # nor a generator be late for exactly one frame, or at its end and still connecting.
-    assert checks - {"_not_started", "_core_gap_beside_the_server", "_few_coalesced_frames", "_timed_out"} == PROVOKED
+    assert checks - {"not_started", "core_gap_beside_the_server", "few_coalesced_frames", "timed_out"} == PROVOKED
