@@ -6,14 +6,10 @@ Mended here:
 - ``close()`` waits for a peer that may never read; the session has the timeout instead (:mod:`shared.wire.session`).
 - A broken frame ends the transport at once, and the reset that follows can discard the close frame: we linger.
 - Its defaults (compression, 4 MiB messages, answers of its own) are replaced by those of the protocol.
-- It waits for ever for a peer that does not take an answer.
 """
 
-import asyncio
 import socket
-import struct
 import zlib
-from contextlib import suppress
 from typing import Any
 
 from aiohttp import WSMessage, WSMsgType, web
@@ -25,8 +21,9 @@ from shared.wire.frames import CloseCode, Opcode
 from shared.wire.handshake import Refusal
 from shared.wire.parser import Message
 
-from ..host import ConnectionEndedError, Host, TransportListener
-from .doorkeeper import STEP_S, Doorkeeper, close_doors, doorkeeper, open_doors
+from ..host import ConnectionEndedError, Host
+from .base import ANSWERS_S, BaseFramework, BaseSocket
+from .doorkeeper import Doorkeeper, doorkeeper
 
 GATE: web.AppKey[Gate[Host]] = web.AppKey("gate")
 
@@ -36,11 +33,8 @@ NEVER_WAIT_BYTES = 2**30
 FOREVER_S = 1e9
 """Turns off aiohttp's timeout: the doorkeeper has its own."""
 
-ANSWERS_S = 0.1
-"""For requests that are being answered when the server stops."""
 
-
-class AiohttpSocket(web.WebSocketResponse):
+class AiohttpSocket(BaseSocket, web.WebSocketResponse):
     """
     One WebSocket, read and written by one :class:`~backends.asyncio_server.connection.Connection`.
 
@@ -54,8 +48,6 @@ class AiohttpSocket(web.WebSocketResponse):
             tuning["writer_limit"] = NEVER_WAIT_BYTES
         super().__init__(autoping=False, autoclose=False, **tuning)
         self.waits_for_peer = waits_for_peer
-        self.transport: asyncio.Transport
-        self._door: Doorkeeper
         self._max_message_bytes = max_message_bytes
 
     async def open(self, request: web.Request) -> None:
@@ -69,9 +61,7 @@ class AiohttpSocket(web.WebSocketResponse):
         await self.prepare(request)
         if request.transport is None:
             raise ConnectionResetError("the peer is gone")
-        self.transport = request.transport
-        self._door = doorkeeper(request.transport)
-        self._door.open_websocket(self, self._max_message_bytes, deflate=bool(self.compress))
+        self.pass_door(doorkeeper(request.transport), self, self._max_message_bytes, deflate=bool(self.compress))
 
     # What the doorkeeper tells
 
@@ -96,7 +86,7 @@ class AiohttpSocket(web.WebSocketResponse):
             ConnectionEndedError: the stream has ended.
 
         """
-        self._door.ask_for_message()
+        self.door.ask_for_message()
         message = await self.receive()
         match message.type:
             case WSMsgType.TEXT | WSMsgType.BINARY | WSMsgType.PING | WSMsgType.PONG:
@@ -128,65 +118,23 @@ class AiohttpSocket(web.WebSocketResponse):
         """Send a message of any kind; raises as :meth:`send_text`."""
         await self.send_frame(payload, WSMsgType(opcode))
 
-    @property
-    def is_lost(self) -> bool:
-        """Whether the descriptor may belong to another connection by now."""
-        return self._door.is_lost
-
-    def tell(self, listener: TransportListener | None) -> None:
-        """Have the listener, instead of the library, told what the transport takes."""
-        self._door.writer = listener
-
-    def has_ended(self) -> bool:
-        """Whether the peer has hung up; messages of it may be left to receive."""
-        return self._door.has_ended
-
-    async def linger(self, limit_s: float) -> None:
-        """Give a peer that is not read any more time to take the close frame: until it hangs up, or ``limit_s``."""
-        self._door.see_off()
-        for _ in range(int(limit_s / STEP_S)):
-            if self.has_ended():
-                return
-            await asyncio.sleep(STEP_S)
-        self.abort()
-
-    def abort(self) -> None:
-        """End the connection at once, with a reset: a close would send what the kernel holds, perhaps half a frame."""
-        if not self._door.is_lost:  # else the descriptor may belong to another connection
-            with suppress(OSError):  # the peer was faster
-                self.transport.get_extra_info("socket").setsockopt(
-                    socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
-                )
-        self._door.abort()
-
 
 class Answer(web.Response):
-    """An answer whose sending has a time limit, which aiohttp lacks, and that tells the doorkeeper when it is sent."""
+    """An answer that tells the doorkeeper when it is sent."""
 
-    _host: Host | None = None
-    _transport: asyncio.Transport | None = None
+    _door: Doorkeeper | None = None
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        """Note the server and the transport."""
-        if isinstance(request, web.Request):
-            self._host = request.app[GATE].host
-            self._transport = request.transport
+        """Note the doorkeeper."""
+        if request.transport:
+            self._door = doorkeeper(request.transport)
         return await super().prepare(request)
 
     async def write_eof(self, data: bytes = b"") -> None:
-        """Send the rest within ``--handshake-limit``, or abort the connection."""
-        if self._host is None:
-            await super().write_eof(data)
-            return
-        try:
-            async with asyncio.timeout(self._host.config.handshake_limit_s):
-                await super().write_eof(data)
-        except TimeoutError:
-            if self._transport:
-                doorkeeper(self._transport).abort()
-            raise ConnectionResetError from None
-        if self._transport:
-            doorkeeper(self._transport).answered()
+        """Send the rest, and say so."""
+        await super().write_eof(data)
+        if self._door:
+            self._door.answered()
 
 
 async def hide_versions(_: web.Request, answer: web.StreamResponse) -> None:
@@ -233,14 +181,10 @@ def request_headers(request: web.Request) -> dict[str, str]:
     return {name.lower(): ",".join(request.headers.getall(name)) for name in request.headers}
 
 
-class Framework:
+class Framework(BaseFramework):
     """aiohttp as it serves a gate."""
 
-    def __init__(self, gate: Gate[Host]) -> None:
-        self._gate = gate
-        self._runner: web.AppRunner
-        self._site: asyncio.Server
-        self._listener: socket.socket
+    _runner: web.AppRunner
 
     async def start(self, listener: socket.socket) -> None:
         """Accept connections."""
@@ -260,39 +204,16 @@ class Framework:
         )
         await self._runner.setup()
         assert self._runner.server  # noqa: S101 # it is set up
-        self._listener = listener
-        self._site = await open_doors(listener, self._gate.host, self._runner.server)
-
-    async def close(self) -> None:
-        """Accept no more connections."""
-        await close_doors(self._listener, self._gate.host, self._site)
+        await self._open_doors(listener, self._runner.server)
 
     async def stop(self) -> None:
         """
-        See that no request is being answered any more, and end.
+        End every request, then the library.
 
         aiohttp waits for each itself, but one that ends just when its time is over fails and is logged, with a
-        traceback (3.14: it sets a future that was cancelled). As it does, answers get ``ANSWERS_S`` to be taken.
+        traceback (3.14: it sets a future that was cancelled).
         """
         library = self._runner.server
         assert library  # noqa: S101 # it was started
-        library.pre_shutdown()  # who has asked for nothing goes
-        await self._await_requests()
-        for handler in library.connections:
-            if handler.transport:
-                doorkeeper(handler.transport).abort()
-        await self._await_requests()
-        for task in self._requests():
-            task.cancel()
-        await self._await_requests()
+        await self._end_requests(lambda: library.connections)
         await self._runner.cleanup()
-
-    # Private methods
-
-    async def _await_requests(self) -> None:
-        if requests := self._requests():
-            await asyncio.wait(requests, timeout=ANSWERS_S)
-
-    def _requests(self) -> set[asyncio.Task[Any]]:
-        """Return aiohttp's tasks: all but ours."""
-        return asyncio.all_tasks() - self._gate.host.tasks - {asyncio.current_task()}

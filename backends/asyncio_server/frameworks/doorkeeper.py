@@ -6,10 +6,8 @@ for its turn, and is kept back in the kernel until then; uvloop's transports and
 """
 
 import asyncio
-import socket
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from typing import Any, Protocol, cast
 
 from shared.server.door import Door, TurnedAway
@@ -19,9 +17,6 @@ from shared.wire.request import READ_BYTES
 from shared.wire.session import SPARED_S
 
 from ..host import Host, TransportListener
-
-ACCEPTS_A_TURN = 1
-"""In a turn of the event loop; asyncio's default, the backlog, puts a thousand handshakes before the next tick."""
 
 STEP_S = 0.02
 """How often a closing connection is checked."""
@@ -50,7 +45,8 @@ class Doorkeeper(asyncio.BufferedProtocol):
     """
     Stands between a transport and a library, and gives it one request, and after an upgrade one message, at a time.
 
-    A peer that is turned away gets the door's answer; a peer that takes too long to send a request is disconnected.
+    A peer that is turned away gets the door's answer; one that takes too long to send a request, or to take the answer,
+    is disconnected.
     """
 
     # There are thousands of them, as of frames and sessions.
@@ -61,32 +57,36 @@ class Doorkeeper(asyncio.BufferedProtocol):
         "_host",
         "_is_answering",
         "_is_asking",
+        "_is_full",
         "_is_new",
         "_is_paused",
         "_is_websocket",
-        "_library",
+        "_is_written",
         "_reader",
         "_serve",
         "_timer",
-        "_transport",
         "_wants_message",
         "is_lost",
+        "library",
+        "transport",
         "writer",
     )
 
     def __init__(self, host: Host, serve: Callable[[], asyncio.Protocol]) -> None:
         self.is_lost = False  # the descriptor may belong to another connection
         self.writer: TransportListener | None = None  # gets the transport's flow control, instead of the library
+        self.transport: asyncio.Transport
+        self.library: asyncio.Protocol | None = None
         self._host = host
         self._serve = serve
-        self._transport: asyncio.Transport
-        self._library: asyncio.Protocol | None = None
         self._door: Door | None = Door(host.core)  # until an upgrade
         self._frames: FrameWalker | None = None  # from then on
         self._reader: MessageReader | None = None  # the library's queue of messages
         self._wants_message = False  # the connection waits for one there
         self._is_asking = False  # it waits for a turn, to give out a request or a message
         self._is_answering = False  # the library has not answered the last request yet
+        self._is_written = False  # it has, but the peer has yet to take the answer
+        self._is_full = False  # the transport holds more than it should
         self._is_new = True  # no request has been given out, or, after an upgrade, no message
         self._is_paused = False
         self._is_websocket = False  # the session answers the peer, and ends the connection
@@ -97,15 +97,15 @@ class Doorkeeper(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: Any) -> None:
         """Serve the connection, unless too few descriptors are left; uvloop's transports are not of asyncio's types."""
-        self._transport = transport
+        self.transport = transport
         if answer := self._host.core.turn_away(transport.get_extra_info("socket").fileno()):
             self._door = None
             transport.write(answer)
             transport.close()
             return
-        self._library = self._serve()
-        self._library.connection_made(transport)
-        self._set_timer(self._host.config.handshake_limit_s, self._give_up)
+        self.library = self._serve()
+        self.library.connection_made(transport)
+        self._set_timer(self._host.config.handshake_limit_s, self.hang_up)
 
     def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 # the transport's signature
         """Return where to read to: one buffer for all, as what was read is taken at once."""
@@ -136,13 +136,19 @@ class Doorkeeper(asyncio.BufferedProtocol):
 
     def pause_writing(self) -> None:
         """Tell the writer that the kernel has not taken all."""
-        if listener := self.writer or self._library:
+        self._is_full = True
+        if self._is_answering:
+            self._set_timer(self._host.config.handshake_limit_s, self.abort)
+        if listener := self.writer or self.library:
             listener.pause_writing()
 
     def resume_writing(self) -> None:
         """Tell the writer that the kernel has taken all."""
-        if listener := self.writer or self._library:
+        self._is_full = False
+        if listener := self.writer or self.library:
             listener.resume_writing()
+        if self._is_written:
+            self.answered()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the writer and the library; the descriptor is closed next."""
@@ -151,28 +157,31 @@ class Doorkeeper(asyncio.BufferedProtocol):
             self._timer.cancel()
         if self.writer:
             self.writer.connection_lost()
-        if self._library:
-            self._library.connection_lost(exc)
+        if self.library:
+            self.library.connection_lost(exc)
         self._end_messages()
         # Reference cycles: thousands of ended connections would stay in memory until the garbage is collected.
-        self.writer = self._library = self._reader = self._timer = None
+        self.writer = self.library = self._reader = self._timer = None
         # asyncio's transport (not uvloop's) holds itself by how it reads and, from 3.12 on, writes; it does neither now
-        held = getattr(self._transport, "__dict__", {})
+        held = getattr(self.transport, "__dict__", {})
         held.update(dict.fromkeys({"_read_ready_cb", "_write_ready"} & held.keys()))
 
     def abort(self) -> None:
         """End the connection at once."""
         if not self.is_lost:  # else asyncio's transports raise
-            self._transport.abort()
+            self.transport.abort()
 
     # Requests
 
     def answered(self) -> None:
-        """Note that the answer to a request is written; go on with the next one."""
+        """Note that the answer to a request is written; go on with the next one as soon as the peer has taken it."""
+        self._is_written = self._is_full
+        if self._is_written:
+            return
         self._is_answering = False
         if self._door and not self.is_lost:
             self._door.answered()
-            self._set_timer(self._host.config.handshake_limit_s, self._give_up)
+            self._set_timer(self._host.config.handshake_limit_s, self.hang_up)
             self._ask_for_head()
 
     def _ask_for_head(self) -> None:
@@ -183,27 +192,27 @@ class Doorkeeper(asyncio.BufferedProtocol):
     def _give_head(self) -> None:
         """Give the library the next request, if it is here."""
         self._is_asking = False
-        if not self._door or self._transport.is_closing():
+        if not self._door or self.transport.is_closing():
             return
         try:
             head = self._door.next_head(self._host.clock.now_us())
         except TurnedAway as answer:
             self._turn_away(answer.answer)
             return
-        if head and self._library:
+        if head and self.library:
             self._is_answering = True
             self._is_new = False
-            self._library.data_received(head)
+            self.library.data_received(head)
             self._host.turns.spend(REQUEST_US)
         elif self._has_ended:
-            self._transport.close()
+            self.transport.close()
         if self._door.has_room:
             self._resume()
 
     def _turn_away(self, answer: bytes) -> None:
         """Write an answer and hang up, once the peer has had time to read it."""
         self._door = None
-        self._transport.write(answer)
+        self.transport.write(answer)
         self.see_off()
         self._set_timer(self._host.config.limits.close_limit_s, self.abort)
 
@@ -217,22 +226,22 @@ class Doorkeeper(asyncio.BufferedProtocol):
         self._pause()
         asyncio.get_running_loop().call_later(STEP_S, self._resume)
 
-    def _give_up(self) -> None:
-        """Close the connection of a peer that sent no request in time; a little later if we were held up."""
+    def hang_up(self) -> None:
+        """Close the connection if no request of it is being answered."""
         if self._door and not self._is_answering:
-            if self._host.core.stalls.is_recent(self._host.clock.now_us()):
-                self._set_timer(SPARED_S, self._hang_up)  # its request may lie unread
-            else:
-                self._hang_up()
-
-    def _hang_up(self) -> None:
-        if self._door and not self._is_answering:
-            self._transport.close()
+            self.transport.close()
 
     def _set_timer(self, delay_s: float, act: Callable[[], None]) -> None:
         if self._timer:
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(delay_s, act)
+        self._timer = asyncio.get_running_loop().call_later(delay_s, self._run_out, act)
+
+    def _run_out(self, act: Callable[[], None]) -> None:
+        """End a peer whose time is up; a little later if we were held up: what it sent may lie unread."""
+        if self._host.core.stalls.is_recent(self._host.clock.now_us()):
+            self._timer = asyncio.get_running_loop().call_later(SPARED_S, act)
+        else:
+            act()
 
     # Messages
 
@@ -274,7 +283,7 @@ class Doorkeeper(asyncio.BufferedProtocol):
     def _give_message(self) -> None:
         """Give the library the next message, if it is complete."""
         self._is_asking = False
-        if self._frames is None or self._library is None or self._reader is None:  # it was lost meanwhile
+        if self._frames is None or self.library is None or self._reader is None:  # it was lost meanwhile
             return
         try:
             frames = self._frames.next_message()
@@ -285,7 +294,7 @@ class Doorkeeper(asyncio.BufferedProtocol):
             return
         if frames is not None:
             self._wants_message = self._is_new = False
-            self._library.data_received(frames)
+            self.library.data_received(frames)
             self._host.turns.spend(HANDLE_US + len(frames) // BYTES_A_US)
         elif self._frames.needs_bytes:
             self.ask_for_message()
@@ -299,14 +308,14 @@ class Doorkeeper(asyncio.BufferedProtocol):
     @property
     def has_ended(self) -> bool:
         """Whether the peer has hung up; messages of it may be left to give out."""
-        return self._has_ended or self._transport.is_closing()
+        return self._has_ended or self.transport.is_closing()
 
     def see_off(self) -> None:
         """End our side of the stream and drop what comes, so that the peer can read what was sent."""
         self._stop_reading()
         with suppress(OSError):  # the peer may have hung up already
-            if not self._transport.is_closing():
-                self._transport.write_eof()
+            if not self.transport.is_closing():
+                self.transport.write_eof()
 
     def _stop_reading(self) -> None:
         self._frames = None
@@ -316,13 +325,13 @@ class Doorkeeper(asyncio.BufferedProtocol):
 
     def _pause(self) -> None:
         self._is_paused = True
-        self._transport.pause_reading()  # also when paused before, as the library may have resumed it
+        self.transport.pause_reading()  # also when paused before, as the library may have resumed it
 
     def _resume(self) -> None:
         if self._is_paused:
             self._is_paused = False
-            if not self._transport.is_closing():
-                self._transport.resume_reading()
+            if not self.transport.is_closing():
+                self.transport.resume_reading()
 
 
 def doorkeeper(transport: asyncio.BaseTransport) -> Doorkeeper:
@@ -330,20 +339,3 @@ def doorkeeper(transport: asyncio.BaseTransport) -> Doorkeeper:
     protocol = cast("asyncio.Transport", transport).get_protocol()
     assert isinstance(protocol, Doorkeeper)  # noqa: S101 # each of ours has one
     return protocol
-
-
-async def open_doors(listener: socket.socket, host: Host, serve: Callable[[], asyncio.Protocol]) -> asyncio.Server:
-    """Accept connections, each with a doorkeeper before the library's protocol, which ``serve`` makes."""
-    loop = asyncio.get_running_loop()
-    site = await loop.create_server(partial(Doorkeeper, host, serve), sock=listener, backlog=ACCEPTS_A_TURN)
-    listener.listen(host.config.backlog)  # asyncio takes one number for both
-    return site
-
-
-async def close_doors(listener: socket.socket, host: Host, site: asyncio.Server) -> None:
-    """Accept no more connections."""
-    if host.config.loop == "asyncio":
-        # Accepted connections must be attached before asyncio's server closes, or 3.13 prints a traceback.
-        asyncio.get_running_loop().remove_reader(listener.fileno())
-        await asyncio.sleep(0)
-    site.close()

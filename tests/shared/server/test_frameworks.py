@@ -7,7 +7,7 @@ import pytest
 from shared.server.frameworks import FANOUTS, FRAMEWORKS, framework_of, module_of
 
 BACKENDS = Path(__file__).resolve().parents[3] / "backends"
-BESIDE = {"__init__", "doorkeeper"}
+BESIDE = {"__init__", "base", "doorkeeper"}
 """Files that are no framework."""
 
 
