@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import psutil
 import pytest
 
-from shared.server.children import place_of_room
+from shared.server.workers import place_of_room
 from tests.conftest import Serve
 from tests.support.client import PATIENCE_S, Wire, request_bytes
 from tests.support.player import Player

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from shared.server.children import place_of_room
+from shared.server.workers import place_of_room
 from tests.conftest import FULL_SIZE, Arm, Serve
 from tests.support.bystander import undisturbed
 from tests.support.client import CLOSE, client_frame

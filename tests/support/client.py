@@ -194,10 +194,19 @@ def pop_frame(buffer: bytearray) -> Frame | None:
 
 
 def parse_head(head: bytes) -> Response:
-    """Return an HTTP answer without its body."""
+    """Return an HTTP answer without its body; a field that comes twice is one list (RFC 9110, section 5.3)."""
     first, *lines = head.decode("latin-1").rstrip().split("\r\n")
-    pairs = [line.partition(":") for line in lines]
-    return Response(int(first.split()[1]), {name.strip().lower(): value.strip() for name, _, value in pairs}, b"")
+    headers: dict[str, str] = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        name, value = name.strip().lower(), value.strip()
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return Response(int(first.split()[1]), headers, b"")
+
+
+def connection_options(answer: Response) -> set[str]:
+    """Return what an answer says of its connection: a list whose order and case mean nothing."""
+    return set(answer.headers.get("connection", "").lower().split(", ")) - {""}
 
 
 def client_frame(
