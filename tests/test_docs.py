@@ -17,7 +17,6 @@ from shared.server.config import parse_arguments
 from tickbench.arms import BACKENDS
 from tickbench.cli import VERBS, tickbench
 from tickbench.compare.plan import estimate_s
-from tickbench.compare.runs import RunIndex
 from tickbench.compare.suite import load_suite, suite_names
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -117,7 +116,7 @@ def test_suites_take_about_as_long_as_it_says() -> None:
     for name in suite_names():
         parts = re.findall(r"(\d+) (h|min|s)\b", said[name])
         seconds = sum(int(number) * {"h": 3600, "min": 60, "s": 1}[unit] for number, unit in parts)
-        assert seconds == pytest.approx(estimate_s(RunIndex(load_suite(name))), rel=0.1), name
+        assert seconds == pytest.approx(estimate_s(load_suite(name)), rel=0.1), name
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

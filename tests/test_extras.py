@@ -33,6 +33,7 @@ COMES_WITH = {"werkzeug": "flask", "flask-login": "locust", "markupsafe": "jinja
 BY_NAME = {
     "uvloop": "--loop uvloop imports it by its name",
     "cffi": "gevent's libuv imports it",
+    "h11": "uvicorn's HTTP server imports it",
 }
 NOT_BY_SERVERS = {
     "numpy": "shared.measure.histogram imports it where many values are recorded at once",

@@ -36,6 +36,11 @@ ASYNCIO_ONLY = {
         "MOST_WOKEN": "a task that is woken goes on in the next turn; a greenlet is switched to",
         "Turns.call": "a protocol is called, and can't wait",
     },
+    "workers.py": {
+        "Worker.connection_made": "a transport calls its protocol; on gevent a greenlet reads",
+        "Worker.data_received": "as connection_made",
+        "Worker.connection_lost": "as connection_made",
+    },
     "writer.py": {
         "LibraryWriter.pause_writing": "a transport tells when the kernel does not take all; a gevent socket waits",
         "LibraryWriter.resume_writing": "as pause_writing",

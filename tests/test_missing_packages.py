@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.server import run_server
 
+STARLETTE = ["tickbench", "serve", "asyncio", "--framework", "starlette"]
 ROOT = Path(__file__).resolve().parent.parent
 LACKING = ROOT / "tests" / "support" / "lacking"
 
@@ -42,6 +43,10 @@ def test_a_server_runs_without_the_loop_that_nobody_asked_for(monkeypatch: pytes
         ("server", "uvloop", ["backends.asyncio_server", "--loop", "uvloop"], "--loop uvloop needs the package uvloop"),
         ("server", "_cffi_backend", ["backends.gevent_server", "--loop", "libuv"], "loop libuv needs the package cffi"),
         ("server", "aiohttp", ["tickbench", "serve", "asyncio"], "--framework aiohttp needs the package aiohttp"),
+        ("server", "uvicorn", STARLETTE, "--framework starlette needs the package uvicorn"),
+        ("server", "starlette", STARLETTE, "--framework starlette needs the package starlette"),
+        ("server", "websockets", STARLETTE, "--framework starlette needs the package websockets"),
+        ("server", "h11", STARLETTE, "--framework starlette needs the package h11"),
         ("server", "gevent", ["tickbench", "serve", "gevent"], "the backend gevent needs the package gevent"),
         ("server", "flask", ["backends.gevent_server"], "--framework gevent-websocket needs the package flask"),
         ("server", "geventwebsocket", ["backends.gevent_server"], "websocket needs the package gevent-websocket"),

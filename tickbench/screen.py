@@ -16,11 +16,12 @@ from tickbench.compare.figures import BY_KEY, FIGURES, MEMORY
 from tickbench.compare.objectives import STYLES, Judged
 from tickbench.compare.patience import why_unfit
 from tickbench.compare.plan import PlannedRun, place_of, time_left_s
-from tickbench.compare.runs import Run, RunIndex
+from tickbench.compare.results import Run
 from tickbench.compare.suite import BLOCKS, Suite
 from tickbench.machine.fitness import MachineCheck
 from tickbench.markup import escape
-from tickbench.verdict.arm_medians import NO_FIGURE, ArmRow, Cell, cell
+from tickbench.verdict.arm_medians import NO_FIGURE, ArmRow, Cell, block_runs, cell
+from tickbench.verdict.counting import is_valid, validity_words
 
 LEVEL_STYLES = {"ok": "green", "warn": "yellow", "fail": "red"}
 SO_FAR = ("tick_lateness_ms.p50", "tick_lateness_ms.p99", "interval_error_ms.p99", "server.cpu_us_per_frame")
@@ -31,10 +32,10 @@ REFRESH_PER_SECOND = 2
 class ProgressDisplay:
     """Shows how far the comparison is, what runs now, and the figures so far; and prints a line for each run."""
 
-    def __init__(self, console: Console, index: RunIndex) -> None:
+    def __init__(self, console: Console, suite: Suite, made: Sequence[Run]) -> None:
         self.console = console
-        self.suite = index.suite
-        self.index = index
+        self.suite = suite
+        self.runs = list(made)
         self.progress = Progress(
             SpinnerColumn(), BarColumn(24), TextColumn("{task.fields[left]}"), TextColumn("{task.description}")
         )
@@ -54,17 +55,17 @@ class ProgressDisplay:
 
     def run_ended(self, run: Run) -> None:
         """Print the figures of the run and move the progress on."""
-        self.index = self.index.adding(run)
+        self.runs.append(run)
         words = f"{self.now or f'run {run.number}'}: {run_line(run)}"
-        style = "dim" if run.load is not None and not run.is_valid else None
+        style = "dim" if run.load is not None and not is_valid(run) else None
         self._show_progress()
         if not self.console.is_terminal and self.left_s:  # no progress is displayed that would say so
             words += f"; about {in_words(self.left_s)} left"
         self.console.print(escape(words), soft_wrap=True, style=style)
 
-    def waits(self, most_s: float) -> None:
+    def waits(self, runs: Sequence[Run], most_s: float) -> None:
         """Say why nothing is run for a while."""
-        unfit = why_unfit(self.index.runs[-self.suite.stop_after :])
+        unfit = why_unfit(runs[-self.suite.stop_after :])
         happened = unfit.happened if unfit is not None else "the machine is unfit"
         words = f"waiting up to {in_words(most_s)} for a machine that can measure: {happened}"
         self.console.print(f"[yellow]{escape(words)}[/yellow]", soft_wrap=True)
@@ -85,24 +86,24 @@ class ProgressDisplay:
         for figure in figures:
             table.add_column(figure.name, justify="right")
         for arm in self.suite.arms:
-            runs = self.index.block_runs(arm)
+            runs = block_runs(arm, self.runs)
             table.add_row(
                 escape(arm),
-                f"{sum(run.is_valid for run in runs)}",
+                f"{sum(map(is_valid, runs))}",
                 *(_cell_words(cell(each, runs), with_range=False) for each in figures),
             )
         return table
 
     def _show_progress(self) -> None:
-        spent_s = sum(run.took_s for run in self.index.runs)
-        self.left_s, self.left_since = time_left_s(self.index), time.monotonic()
+        spent_s = sum(run.took_s for run in self.runs)
+        self.left_s, self.left_since = time_left_s(self.suite, self.runs), time.monotonic()
         self.progress.update(self.task, completed=spent_s, total=spent_s + self.left_s)
 
 
 @contextmanager
-def progress_display(console: Console, index: RunIndex) -> Iterator[ProgressDisplay]:
-    """Show the progress of a comparison, some of whose runs may be made already, until the end of the block."""
-    display = ProgressDisplay(console, index)
+def progress_display(console: Console, suite: Suite, made: Sequence[Run]) -> Iterator[ProgressDisplay]:
+    """Show the progress of a comparison whose runs ``made`` exist already, until the end of the block."""
+    display = ProgressDisplay(console, suite, made)
     with Live(display, console=console, transient=True, refresh_per_second=REFRESH_PER_SECOND):
         yield display
 
@@ -125,10 +126,11 @@ def in_words(seconds: float) -> str:
 
 def run_line(run: Run) -> str:
     """Sum one run up in a line."""
+    words = validity_words(run)
     if run.load is None:
-        return run.words
+        return words
     lateness = run.load.tick_lateness_ms
-    return f"lateness p50 {milliseconds(lateness.p50)}, p99 {milliseconds(lateness.p99)}; {run.words}"
+    return f"lateness p50 {milliseconds(lateness.p50)}, p99 {milliseconds(lateness.p99)}; {words}"
 
 
 def milliseconds(value: float | None) -> str:

@@ -10,19 +10,19 @@ from typing import Any, Protocol
 
 from shared.rooms.audience import Audience
 from shared.rooms.room import Room
-from shared.server.children import GameChildren
 from shared.server.config import ServerConfig
 from shared.server.consumer import Outlet
 from shared.server.core import ServerCore
 from shared.server.gate import Seat
+from shared.server.workers import Workers
 from shared.wire.frames import Opcode, TickFrame
 from shared.wire.messages import ClientMessage
 from shared.wire.parser import Message
 from shared.wire.session import Outgoing, Session
 
-from .children import GameChild
 from .clock import Clock
 from .turns import Turns
+from .workers import Worker
 
 
 class Writer(Outlet, Protocol):
@@ -136,7 +136,7 @@ class Host(Protocol):
     clock: Clock
     core: ServerCore[Any]
     turns: Turns
-    children: GameChildren[GameChild]
+    workers: Workers[Worker]
     tasks: set[asyncio.Task[None]]  # that the server owns
     read_buffer: bytearray  # of whoever is read from, for as long as that takes
 

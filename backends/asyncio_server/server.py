@@ -11,11 +11,11 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
-from shared.server.children import GameChildren
 from shared.server.config import ServerConfig, fail_usage, prepare_process
 from shared.server.core import ServerCore
 from shared.server.frameworks import module_of
 from shared.server.gate import Gate, Seat
+from shared.server.workers import Workers
 from shared.system.descriptors import ShortageFilter
 from shared.system.heap import settle_heap
 from shared.system.logs import SparingLog
@@ -26,7 +26,6 @@ from shared.wire.request import READ_BYTES
 from shared.wire.session import CANT_OPEN, STOPPING, Session
 
 from .blocking import BlockingWatch
-from .children import GameChild
 from .clock import Clock
 from .connection import Connection
 from .fanout import FANOUTS
@@ -34,6 +33,7 @@ from .host import PlayerSocket, Writer
 from .loops import RoomLoop, load_loop_mode
 from .ticker import Ticker
 from .turns import Turns
+from .workers import Worker
 from .writer import new_writer
 
 logger = logging.getLogger("tickbench")
@@ -62,9 +62,9 @@ class Server:
         self.read_buffer = bytearray(READ_BYTES)  # of whoever is read from, for as long as that takes
         self.watch = BlockingWatch()
         self.log = SparingLog(logger)
-        self.children = GameChildren(config.workers, partial(GameChild, config.worker_nice, config.worker_limit_s))
+        self.workers = Workers(config.workers, partial(Worker, config.worker_nice, config.worker_limit_s))
         self.core: ServerCore[Connection] = ServerCore(
-            config, self.clock.now_us(), self.clock.offset_us, self.children.pids
+            config, self.clock.now_us(), self.clock.offset_us, self.workers.pids
         )
         self.turns = Turns(self.clock, self.core.stalls)
         self.loops: dict[str, RoomLoop] = {}  # by room
@@ -127,7 +127,7 @@ class Server:
             await framework.start(listener)
             self.own(self._keep_house)
             if self.config.mode == "process":
-                self.children.open()
+                self.workers.open()
             settle_heap()
             if self.config.debug_blocking:
                 self.watch.open()  # only now: to settle the heap blocks the loop, too
@@ -147,7 +147,7 @@ class Server:
         await self._close(list(self.core.roster.connections.values()), CloseCode.GOING_AWAY, STOPPING)
         await self._see_gone()
         await asyncio.gather(*(loop.stop() for loop in self.loops.values()))
-        await asyncio.gather(*(child.close() for child in self.children.all()))
+        await asyncio.gather(*(worker.close() for worker in self.workers.all()))
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
@@ -174,7 +174,7 @@ class Server:
             connection.abort()
         for connection in list(self.core.roster.slow):
             connection.watch(now_us)
-        self.children.watch()
+        self.workers.watch()
         self.core.heap.tidy(self.core.lobby.connections, len(self.core.lobby.rooms), now_us)
         if self.core.scores.look(now_us):
             self.own(asyncio.to_thread, self.core.scores.checkpoint)

@@ -14,11 +14,11 @@ from typing import Any
 import gevent
 from gevent.event import Event
 
-from shared.server.children import GameChildren
 from shared.server.config import ServerConfig, fail_usage, prepare_process
 from shared.server.core import ServerCore
 from shared.server.frameworks import module_of
 from shared.server.gate import Gate, Seat
+from shared.server.workers import Workers
 from shared.system.descriptors import ShortageFilter
 from shared.system.heap import settle_heap
 from shared.system.logs import SparingLog
@@ -28,7 +28,6 @@ from shared.wire.patience import Patience
 from shared.wire.session import CANT_OPEN, STOPPING, Session
 
 from .blocking import BlockingWatch
-from .children import GameChild
 from .clock import Clock
 from .connection import Connection
 from .fanout import FANOUTS
@@ -36,6 +35,7 @@ from .host import PlayerSocket, Writer
 from .loops import RoomLoop, load_loop_mode
 from .ticker import Ticker
 from .turns import Turns
+from .workers import Worker
 from .writer import new_writer
 
 logger = logging.getLogger("tickbench")
@@ -63,9 +63,9 @@ class Server:
         self.clock = Clock(config.clock)
         self.watch = BlockingWatch()
         self.log = SparingLog(logger)
-        self.children = GameChildren(config.workers, partial(GameChild, config.worker_nice, config.worker_limit_s))
+        self.workers = Workers(config.workers, partial(Worker, config.worker_nice, config.worker_limit_s))
         self.core: ServerCore[Connection] = ServerCore(
-            config, self.clock.now_us(), self.clock.offset_us, self.children.pids
+            config, self.clock.now_us(), self.clock.offset_us, self.workers.pids
         )
         self.turns = Turns(self.clock, self.core.stalls)
         self.loops: dict[str, RoomLoop] = {}  # by room
@@ -129,7 +129,7 @@ class Server:
             framework.start(listener)
             self.own(self._keep_house)
             if self.config.mode == "process":
-                self.children.open()
+                self.workers.open()
             settle_heap()
             if self.config.debug_blocking:
                 self.watch.open()  # only now: to settle the heap blocks the loop, too
@@ -150,7 +150,7 @@ class Server:
         self._close(list(self.core.roster.connections.values()), CloseCode.GOING_AWAY, STOPPING)
         self._see_gone()
         gevent.joinall([gevent.spawn(loop.stop) for loop in self.loops.values()])
-        gevent.joinall([gevent.spawn(child.close) for child in self.children.all()])
+        gevent.joinall([gevent.spawn(worker.close) for worker in self.workers.all()])
         gevent.killall(list(self._greenlets))
 
     def _handle_signal(self, number: int) -> None:
@@ -175,7 +175,7 @@ class Server:
             connection.abort()
         for connection in list(self.core.roster.slow):
             connection.watch(now_us)
-        self.children.watch()
+        self.workers.watch()
         self.core.heap.tidy(self.core.lobby.connections, len(self.core.lobby.rooms), now_us)
         if self.core.scores.look(now_us):
             self.own(gevent.get_hub().threadpool.apply, self.core.scores.checkpoint)

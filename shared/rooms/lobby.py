@@ -37,7 +37,7 @@ class LobbyLimits:
     max_connections: int | None = None
     max_rooms: int = 1000
     max_per_address: int | None = None
-    room_linger_s: float = 60
+    room_linger_s: float = 60.0
 
 
 class Lobby(Generic[M]):

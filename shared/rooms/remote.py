@@ -5,7 +5,8 @@ Each request is answered once, in order. A message is its length (four bytes, ne
 named by its room's index: a room that is opened again has another game, whatever is still asked of the last one.
 """
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -13,6 +14,9 @@ from shared.game.commands import Command
 from shared.rooms.game import Game, GameSetup, Newcomer, Stepped
 
 LENGTH_BYTES = 4
+START_LIMIT_S = 20.0
+"""The time that the child has to start, on a machine that is busy."""
+
 READ_BYTES = 262_144
 """The most that is read of a stream at once."""
 
@@ -142,3 +146,37 @@ class Games:
             case Look(game):
                 return Text(self._games[game].look())
         return Text()
+
+
+class Exchange:
+    """The server's side: the requests that the child has not answered yet, and how long it has been silent."""
+
+    def __init__(self) -> None:
+        self._asked: deque[tuple[float, Callable[[Answer], None]]] = deque()
+        self._answered_s: float | None = None
+        self._reader = MessageReader()
+
+    def ask(self, request: Request, callback: Callable[[Answer], None], now_s: float) -> bytes:
+        """Return what is to be sent; ``callback`` gets the answer."""
+        self._asked.append((now_s, callback))
+        return encode_message(request)
+
+    def take(self, data: bytes, now_s: float) -> None:
+        """Take what arrived, and call back with the answers in it."""
+        self._answered_s = now_s
+        for body in self._reader.feed(data):
+            _, callback = self._asked.popleft()
+            callback(decode_answer(body))
+
+    def is_silent(self, now_s: float, limit_s: float) -> bool:
+        """Say whether an answer is due and none came for ``limit_s``; the first may take ``START_LIMIT_S`` longer."""
+        if not self._asked:
+            return False
+        asked_s = self._asked[0][0]
+        if self._answered_s is None:
+            return now_s - asked_s > limit_s + START_LIMIT_S
+        return now_s - max(asked_s, self._answered_s) > limit_s
+
+    def end(self) -> None:
+        """Drop the callbacks: no answer is waited for any more."""
+        self._asked.clear()

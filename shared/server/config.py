@@ -7,10 +7,10 @@ One word from flag to attribute: ``--tick-rate`` = ``TICKBENCH_TICK_RATE`` = :at
 import re
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 import click
 from click.core import ParameterSource
@@ -47,8 +47,6 @@ DEFAULT_SPEED = 4
 """In cells a second: a field of 50 cells is crossed in 12 s, on a phone, too. 7WebPages/snakepit-game has 2.3."""
 MAX_PAD_BYTES = 15_000_000
 """So that a frame stays under the 16 MiB that clients take."""
-
-R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +93,17 @@ class ServerConfig:
     @property
     def arm(self) -> str:
         """Its name in a comparison: the backend, and the settings of how it is built that are not the defaults."""
-        built, usual = self._built(), _usually_built(self.backend)
-        differing = [f"{name.replace('_', '-')}={value}" for name, value in built.items() if value != usual[name]]
+        defaults = {
+            "mode": MODES[0],
+            "workers": 1,
+            "worker_nice": 0,
+            "framework": next(iter(FRAMEWORKS[self.backend])),
+            "fanout": FANOUTS[0],
+            "clock": CLOCKS[0],
+            "loop": LOOPS[self.backend][0],
+        }
+        settings = {name.replace("_", "-"): getattr(self, name) for name in defaults}
+        differing = [f"{key}={value}" for key, value in settings.items() if value != defaults[key.replace("-", "_")]]
         return f"{self.backend}:{','.join(differing)}" if differing else self.backend
 
     def ready_line(self, address: str, port: int) -> str:
@@ -119,7 +126,13 @@ class ServerConfig:
     def settings(self) -> dict[str, object]:
         """Return what ``/stats`` tells of the settings."""
         return {
-            **self._built(),
+            "mode": self.mode,
+            "workers": self.workers,
+            "worker_nice": self.worker_nice,
+            "framework": self.framework,
+            "fanout": self.fanout,
+            "clock": self.clock,
+            "loop": self.loop,
             "speed": float(self.speed),
             "field": f"{self.rules.width}x{self.rules.height}",
             "max_players": self.rules.max_players,
@@ -133,22 +146,6 @@ class ServerConfig:
             "backlog": self.backlog,
             "debug_blocking": self.debug_blocking,
         }
-
-    def _built(self) -> dict[str, object]:
-        return {name: getattr(self, name) for name in _usually_built(self.backend)}
-
-
-def _usually_built(backend: str) -> dict[str, object]:
-    """Return the settings of how a server is built, which name an arm, with their defaults."""
-    return {
-        "mode": MODES[0],
-        "workers": 1,
-        "worker_nice": 0,
-        "framework": next(iter(FRAMEWORKS[backend])),
-        "fanout": FANOUTS[0],
-        "clock": CLOCKS[0],
-        "loop": LOOPS[backend][0],
-    }
 
 
 class RateType(click.ParamType[Fraction]):
@@ -237,50 +234,80 @@ def fail_usage(message: str) -> NoReturn:
     sys.exit(2)
 
 
-def _flag_of(field: str) -> str:
-    """Return the name of the flag that a field has its value from: without the unit."""
-    return re.sub(r"_(s|hz|bytes)$", "", field)
-
-
 def _options(backend: str) -> list[Callable[[Any], Any]]:
-    """Return the flags; a default that is not here is that of the field which takes the value, or of the arms."""
-    choice, whole, count = click.Choice, click.IntRange, click.IntRange(min=1)
-    seconds = click.FloatRange(min=0.01, max=86_400)
-    records = (*fields(Rules), *fields(ConnectionLimits), *fields(LobbyLimits))
-    defaults: dict[str, Any] = _usually_built(backend) | {_flag_of(each.name): each.default for each in records}
-
-    def option(flag: str, *names: str, **attributes: Any) -> Callable[[Any], Any]:
-        name = flag.removeprefix("--").replace("-", "_")
-        default = {"default": defaults[name]} if name in defaults else {}
-        return click.option(flag, *names, **default, **attributes, show_default=True)
-
+    option = click.option
+    seconds, count = click.FloatRange(min=0.01, max=86_400), click.IntRange(min=1)
     return [
-        option("--host", default="127.0.0.1", help="Address to listen on."),
-        option("--port", type=PortType(0, 65535), default=DEFAULT_PORT, help="0 takes a free one."),
-        option("--tick-rate", type=RateType("ticks"), default="20", help="Ticks a second."),
+        option("--host", default="127.0.0.1", show_default=True, help="Address to listen on."),
+        option("--port", type=PortType(0, 65535), default=DEFAULT_PORT, show_default=True, help="0 takes a free one."),
+        option("--tick-rate", type=RateType("ticks"), default="20", show_default=True, help="Ticks a second."),
         option(
             "--speed",
             type=RateType("cells"),
             help=f"Cells a second that a snake goes; by default {DEFAULT_SPEED}, or the tick rate if that is less.",
         ),
-        option("--mode", type=choice(MODES), help="Game-loop design."),
-        option("--workers", type=whole(1, 64), help="Child processes of --mode process."),
-        option("--worker-nice", type=whole(0, 19), help="Added to the nice value of the child processes."),
-        option("--worker-limit", type=seconds, default=10, help="Seconds a child process may take to answer."),
-        option("--framework", type=choice(tuple(FRAMEWORKS[backend])), help="Serves HTTP and WebSocket."),
-        option("--fanout", type=choice(FANOUTS), help="How a frame is sent."),
-        option("--clock", type=choice(CLOCKS), help="What wakes the tick."),
-        option("--loop", type=choice(LOOPS[backend]), help="Event loop."),
-        option("--field", type=FieldType(), default="50x25", help="Size of the field in cells."),
-        option("--max-players", type=whole(1, 1000), help="Most snakes in a room."),
-        option("--bots", type=whole(0, 1000), help="Snakes of the server's own."),
+        option("--mode", type=click.Choice(MODES), default=MODES[0], show_default=True, help="Game-loop design."),
+        option(
+            "--workers",
+            type=click.IntRange(1, 64),
+            default=1,
+            show_default=True,
+            help="Child processes of --mode process.",
+        ),
+        option(
+            "--worker-nice",
+            type=click.IntRange(0, 19),
+            default=0,
+            show_default=True,
+            help="Added to the nice value of the child processes.",
+        ),
+        option(
+            "--worker-limit",
+            type=seconds,
+            default=10,
+            show_default=True,
+            help="Seconds a child process may take to answer.",
+        ),
+        option(
+            "--framework",
+            type=click.Choice(tuple(FRAMEWORKS[backend])),
+            default=next(iter(FRAMEWORKS[backend])),
+            show_default=True,
+            help="Serves HTTP and WebSocket.",
+        ),
+        option(
+            "--fanout", type=click.Choice(FANOUTS), default=FANOUTS[0], show_default=True, help="How a frame is sent."
+        ),
+        option("--clock", type=click.Choice(CLOCKS), default=CLOCKS[0], show_default=True, help="What wakes the tick."),
+        option(
+            "--loop",
+            type=click.Choice(LOOPS[backend]),
+            default=LOOPS[backend][0],
+            show_default=True,
+            help="Event loop.",
+        ),
+        option("--field", type=FieldType(), default="50x25", show_default=True, help="Size of the field in cells."),
+        option(
+            "--max-players", type=click.IntRange(1, 1000), default=10, show_default=True, help="Most snakes in a room."
+        ),
+        option(
+            "--bots", type=click.IntRange(0, 1000), default=0, show_default=True, help="Snakes of the server's own."
+        ),
         option(
             "--bot-steps",
-            type=whole(0, 10_000_000),
+            type=click.IntRange(0, 10_000_000),
+            default=0,
+            show_default=True,
             help="Cells that all bots together may visit in each tick's search for digits; 0: they wander.",
         ),
-        option("--pad", type=whole(0, MAX_PAD_BYTES), default=0, help="Bytes of padding in each tick's frame."),
-        option("--seed", default="0", help="Seed of every room's random numbers."),
+        option(
+            "--pad",
+            type=click.IntRange(0, MAX_PAD_BYTES),
+            default=0,
+            show_default=True,
+            help="Bytes of padding in each tick's frame.",
+        ),
+        option("--seed", default="0", show_default=True, help="Seed of every room's random numbers."),
         option(
             "--scores", type=click.Path(dir_okay=False, path_type=Path), help="SQLite file that keeps the top scores."
         ),
@@ -294,37 +321,90 @@ def _options(backend: str) -> list[Callable[[Any], Any]]:
         ),
         option("--max-connections", type=count, help="Connections beyond this get HTTP 503."),
         option("--max-per-address", type=count, help="Connections from one address beyond this get HTTP 503."),
-        option("--max-rooms", type=count, help="Rooms that may be in use at once; connections for more get HTTP 503."),
-        option("--room-linger", type=seconds, help="How long an empty room is kept, in s."),
+        option(
+            "--max-rooms",
+            type=count,
+            default=1000,
+            show_default=True,
+            help="Rooms that may be in use at once; connections for more get HTTP 503.",
+        ),
+        option(
+            "--room-linger", type=seconds, default=60, show_default=True, help="How long an empty room is kept, in s."
+        ),
         option(
             "--tick-budget",
             type=click.FloatRange(min=0),
             default=0.8,
+            show_default=True,
             help="Share of the time that ticks may take before newcomers are refused; 0 turns it off.",
         ),
-        option("--max-message", type=whole(1, 2**24), help="Bytes of a message."),
-        option("--max-messages", type=count, help="Messages a second from one connection."),
-        option("--max-faults", type=count, help="Bad messages within --fault-window that close a connection."),
-        option("--fault-window", type=seconds, help="Seconds, see --max-faults."),
-        option("--new-player-limit", type=seconds, help="Seconds a connection has to send new_player."),
-        option("--max-unnamed", type=count, help="Connections without new_player; of more, the oldest are ended."),
-        option("--ping-interval", type=seconds, help="Seconds between the server's pings."),
-        option("--max-missed-pings", type=count, help="Pings without an answer before a connection is ended."),
-        option("--slow-limit", type=seconds, help="Seconds until a connection that does not read is closed."),
+        option(
+            "--max-message", type=click.IntRange(1, 2**24), default=4096, show_default=True, help="Bytes of a message."
+        ),
+        option(
+            "--max-messages", type=count, default=60, show_default=True, help="Messages a second from one connection."
+        ),
+        option(
+            "--max-faults",
+            type=count,
+            default=3,
+            show_default=True,
+            help="Bad messages within --fault-window that close a connection.",
+        ),
+        option("--fault-window", type=seconds, default=10, show_default=True, help="Seconds, see --max-faults."),
+        option(
+            "--new-player-limit",
+            type=seconds,
+            default=10,
+            show_default=True,
+            help="Seconds a connection has to send new_player.",
+        ),
+        option(
+            "--max-unnamed",
+            type=count,
+            default=500,
+            show_default=True,
+            help="Connections without new_player; of more, the oldest are ended.",
+        ),
+        option(
+            "--ping-interval", type=seconds, default=20, show_default=True, help="Seconds between the server's pings."
+        ),
+        option(
+            "--max-missed-pings",
+            type=count,
+            default=2,
+            show_default=True,
+            help="Pings without an answer before a connection is ended.",
+        ),
+        option(
+            "--slow-limit",
+            type=seconds,
+            default=5,
+            show_default=True,
+            help="Seconds until a connection that does not read is closed.",
+        ),
         option(
             "--handshake-limit",
             type=seconds,
             default=5,
+            show_default=True,
             help="Seconds a connection has to send a request, and to read the answer.",
         ),
-        option("--close-limit", type=seconds, help="Seconds a connection has to answer a close frame."),
+        option(
+            "--close-limit",
+            type=seconds,
+            default=1,
+            show_default=True,
+            help="Seconds a connection has to answer a close frame.",
+        ),
         option(
             "--stop-limit",
             type=seconds,
             default=3,
+            show_default=True,
             help="Most seconds that a stopping server waits for connections to close.",
         ),
-        option("--backlog", type=count, default=1024, help="Backlog of the listening socket."),
+        option("--backlog", type=count, default=1024, show_default=True, help="Backlog of the listening socket."),
         option("--debug-blocking", is_flag=True, help="Log what blocks the event loop; slows the server."),
     ]
 
@@ -356,20 +436,55 @@ def _build(backend: str, values: dict[str, Any]) -> ServerConfig:
             f"most, so {float(tick_rate):g} or less would be right"
         )
     pace = speed / tick_rate
-    return _filled(
-        ServerConfig,
-        values,
+    return ServerConfig(
         backend=backend,
         host=host,
+        port=values["port"],
+        tick_rate_hz=tick_rate,
         speed=speed,
-        rules=_filled(Rules, values, width=width, height=height, moves=pace.numerator, steps=pace.denominator),
-        limits=_filled(ConnectionLimits, values),
-        lobby=_filled(LobbyLimits, values),
+        mode=values["mode"],
+        workers=values["workers"],
+        worker_nice=values["worker_nice"],
+        worker_limit_s=values["worker_limit"],
+        framework=values["framework"],
+        fanout=values["fanout"],
+        clock=values["clock"],
+        loop=values["loop"],
+        rules=Rules(
+            width,
+            height,
+            values["max_players"],
+            values["bots"],
+            values["bot_steps"],
+            pace.numerator,
+            pace.denominator,
+        ),
+        limits=ConnectionLimits(
+            max_message_bytes=values["max_message"],
+            max_messages=values["max_messages"],
+            max_faults=values["max_faults"],
+            fault_window_s=values["fault_window"],
+            new_player_limit_s=values["new_player_limit"],
+            max_unnamed=values["max_unnamed"],
+            ping_interval_s=values["ping_interval"],
+            max_missed_pings=values["max_missed_pings"],
+            close_limit_s=values["close_limit"],
+            slow_limit_s=values["slow_limit"],
+        ),
+        lobby=LobbyLimits(
+            max_connections=values["max_connections"],
+            max_rooms=values["max_rooms"],
+            max_per_address=values["max_per_address"],
+            room_linger_s=values["room_linger"],
+        ),
+        pad_bytes=values["pad"],
+        seed=values["seed"],
+        scores=values["scores"],
+        echo=values["echo"],
         origins=frozenset(_checked("--origin", parse_origin, origin) for origin in values["origins"]),
+        tick_budget=values["tick_budget"],
+        handshake_limit_s=values["handshake_limit"],
+        stop_limit_s=values["stop_limit"],
+        backlog=values["backlog"],
+        debug_blocking=values["debug_blocking"],
     )
-
-
-def _filled(record: Callable[..., R], values: dict[str, Any], **given: Any) -> R:
-    """Return a record: what is not given has the value of the flag that is called as the field, its unit apart."""
-    rest = {name: values[_flag_of(name)] for name in record.__annotations__ if name not in given}
-    return record(**rest, **given)

@@ -28,6 +28,7 @@ class Framework:
 FRAMEWORKS: dict[str, dict[str, Framework]] = {
     "asyncio": {
         "aiohttp": Framework(("aiohttp", "uvloop", *OF_EVERY_STACK)),
+        "starlette": Framework(("starlette", "uvicorn", "websockets", "h11", "uvloop", *OF_EVERY_STACK)),
     },
     "gevent": {
         "gevent-websocket": Framework(

@@ -45,13 +45,13 @@ class ConnectionLimits:
     max_message_bytes: int = 4096
     max_messages: int = 60  # a second, control frames too
     max_faults: int = 3
-    fault_window_s: float = 10
-    new_player_limit_s: float = 10
+    fault_window_s: float = 10.0
+    new_player_limit_s: float = 10.0
     max_unnamed: int = 500  # of a server: of more connections without a name, the oldest are ended
-    ping_interval_s: float = 20
+    ping_interval_s: float = 20.0
     max_missed_pings: int = 2
-    close_limit_s: float = 1
-    slow_limit_s: float = 5
+    close_limit_s: float = 1.0
+    slow_limit_s: float = 5.0
 
     @property
     def silence_limit_s(self) -> float:

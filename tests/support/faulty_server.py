@@ -58,9 +58,9 @@ if BACKEND == "gevent":
     monkey.patch_all()
 
 plant()
-if BACKEND == "child":
-    runpy.run_module("backends.child", run_name="__main__", alter_sys=True)
+if BACKEND == "worker":
+    runpy.run_module("backends.worker", run_name="__main__", alter_sys=True)
 else:
-    children: Any = import_module("shared.server.children")
-    children.COMMAND = (sys.executable, __file__, "child")
+    workers: Any = import_module("shared.server.workers")
+    workers.COMMAND = (sys.executable, __file__, "worker")
     runpy.run_module(f"backends.{BACKEND}_server", run_name="__main__", alter_sys=True)

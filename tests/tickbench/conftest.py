@@ -16,8 +16,7 @@ from shared.measure.summary import LoadSummary, StageFigures, Validity, read_sum
 from tests.support.warm import python
 from tickbench.cli import VERBS
 from tickbench.compare.plan import PlannedRun, next_run
-from tickbench.compare.results import ResultFolder
-from tickbench.compare.runs import Run, RunIndex
+from tickbench.compare.results import ResultFolder, Run
 from tickbench.compare.suite import CapacitySearch, Side, Suite
 from tickbench.machine.environment import Environment, collect_environment
 from tickbench.machine.pinning import Pinning
@@ -263,7 +262,7 @@ def make_results(
         made = ResultFolder.create(tmp_path / "made", suite, datetime(2026, 11, 21, 14, 30, tzinfo=UTC))
         made.write("environment.json", environment)
         runs: list[Run] = []
-        while (planned := next_run(RunIndex(suite, runs))) and len(runs) < most:
+        while (planned := next_run(suite, runs)) and len(runs) < most:
             given = figures(planned)
             run = measured(planned, *given.pop("reasons", ()), **given)
             made.write_run(run, planned.slug)

@@ -15,8 +15,7 @@ from rich.console import Console
 from shared.measure.summary import read_summary
 from tests.support.shell import tickbench_line
 from tickbench import cli
-from tickbench.compare.results import ResultFolder, read_results
-from tickbench.compare.runs import Run
+from tickbench.compare.results import ResultFolder, Run, read_results
 from tickbench.compare.suite import Suite
 from tickbench.errors import InputError
 from tickbench.verbs import bench, compare

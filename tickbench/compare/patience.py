@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from tickbench.compare.runs import Run, RunIndex
+from tickbench.compare.results import Run
+from tickbench.compare.suite import Suite
 
 SHARE_TO_WAIT = 0.1
 """Share of its whole time that a comparison may wait for a machine to become fit."""
@@ -40,11 +41,49 @@ class Unfit(Struct, frozen=True):
     """What to do, in the imperative."""
 
 
-def quiet_wait_s(index: RunIndex) -> float:
+def is_spoiled(run: Run) -> bool:
+    """Whether the machine is a reason that the run cannot be trusted, whatever else is wrong with it."""
+    return run.load is not None and bool(run.load.validity.machine)
+
+
+def is_unfit(suite: Suite, runs: Sequence[Run]) -> bool:
+    """
+    Whether the last runs show that the machine cannot measure: ``stop_after`` spoiled ones in a row, or a multiple.
+
+    Never for a suite that makes no run again (``max_attempts`` 1).
+
+    """
+    spoiled = _spoiled_at_end(_in_order(runs))
+    return _stops(suite) and spoiled > 0 and spoiled % suite.stop_after == 0
+
+
+def waived(suite: Suite, runs: Sequence[Run]) -> set[int]:
+    """
+    Return the numbers of the runs that led to a stop: they do not count as attempts.
+
+    They are kept, and made again as if they had not been tried: they were spoiled by the machine, whatever the arm.
+
+    """
+    found: set[int] = set()
+    if not _stops(suite):
+        return found
+    streak: list[int] = []
+    for run in _in_order(runs):
+        streak = [*streak, run.number] if is_spoiled(run) else []
+        if len(streak) == suite.stop_after:
+            found.update(streak)
+            streak = []
+    return found
+
+
+def quiet_wait_s(suite: Suite, runs: Sequence[Run]) -> float:
     """Return how many seconds the next run waits for idle cores: half as many after each wait in vain."""
-    looks = [run.quiet is not None and not run.quiet.is_quiet for run in reversed(index.runs)]
-    in_vain = [*looks, False].index(False)
-    return index.suite.quiet_wait_s / 2.0**in_vain
+    in_vain = 0
+    for run in reversed(_in_order(runs)):
+        if run.quiet is None or run.quiet.is_quiet:
+            break
+        in_vain += 1
+    return suite.quiet_wait_s / 2.0**in_vain
 
 
 def wait_s(estimate_s: float) -> float:
@@ -54,8 +93,8 @@ def wait_s(estimate_s: float) -> float:
 
 
 def why_unfit(runs: Sequence[Run]) -> Unfit | None:
-    """Return how the machine spoiled some of these runs, which are by number, and what to do; None if it did not."""
-    spoiled = [run for run in runs if run.is_spoiled]
+    """Return how the machine spoiled some of these runs, and what to do; None if it spoiled none."""
+    spoiled = [run for run in _in_order(runs) if is_spoiled(run)]
     reasons = [reason for run in spoiled if run.load is not None for reason in run.load.validity.machine]
     if not reasons:
         return None
@@ -79,7 +118,22 @@ def _at_worst(reasons: Sequence[str]) -> str:
     return worst if len(set(reasons)) == 1 else NUMBER.sub(lambda number: f"up to {number.group()}", worst, count=1)
 
 
+def _stops(suite: Suite) -> bool:
+    return suite.stop_after > 0 and suite.max_attempts > 1
+
+
 def _advice(reasons: Sequence[str], cpus_server: Sequence[int] | None) -> str:
     server = f"core {cpus_server[0]}" if cpus_server is not None and len(cpus_server) == 1 else "the server's cores"
     words = (advice for reason in reasons for words, advice in ADVICE.items() if words in reason)
     return next(words, NO_ADVICE).format(server=server)
+
+
+def _in_order(runs: Sequence[Run]) -> list[Run]:
+    return sorted(runs, key=lambda run: run.number)
+
+
+def _spoiled_at_end(runs: Sequence[Run]) -> int:
+    for back, run in enumerate(reversed(runs)):
+        if not is_spoiled(run):
+            return back
+    return len(runs)

@@ -15,17 +15,18 @@ import weakref
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from shared.measure.histogram import Histogram
+from shared.measure.summary import LoadSummary
 from shared.system.outputs import keep_elsewhere
-from tickbench.compare.runs import Run, RunIndex
-from tickbench.compare.suite import Suite
+from tickbench.compare.suite import BLOCKS, Suite
 from tickbench.errors import InputError
 from tickbench.machine.environment import Environment
+from tickbench.machine.quiet import Quiet
 
 LOCK = ".lock"
 """Locked by the process that makes runs."""
@@ -46,6 +47,51 @@ class SuiteRecord(Struct, frozen=True, kw_only=True, tag_field="schema", tag="ti
     suite: Suite
 
 
+class ChildRecord(Struct, frozen=True, kw_only=True):
+    """A process of a run: how it was started and how it ended."""
+
+    command: list[str]
+    exit_status: int | None
+    """Negative if a signal ended it."""
+    was_killed: bool
+    """It did not end in time when asked to."""
+    log_tail: list[str]
+
+
+class Run(Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickbench.run/1"):
+    """One run: finished, with the summary of its load, or failed, with the reason."""
+
+    number: int
+    part: str = BLOCKS
+    """``blocks``, or the name of a side or a search."""
+    block: int
+    """The round in which every arm of its part runs once."""
+    arm: str
+    again: bool = False
+    """It is the second run of its arm in the block: with the first it shows what noise looks like."""
+    attempt: int = 1
+    """More than 1: the machine spoiled the one before."""
+    scenario: str = ""
+    connections: int = 0
+    """As many as were asked for."""
+    quiet: Quiet | None = None
+    """How busy the machine was right before."""
+    outcome: Literal["finished", "failed"]
+    reason: str | None = None
+    """Why it failed, in one sentence."""
+    fault: Literal["server", "generator"] | None = None
+    """Who failed; None if nobody did."""
+    started_at: str
+    took_s: float
+    cpus_server: list[int] | None
+    cpus_generator: list[int] | None
+    server: ChildRecord | None = None
+    generator: ChildRecord | None = None
+    server_settings: dict[str, Any] | None = None
+    """What the server says it was set to, in ``/stats``."""
+    load: LoadSummary | None = None
+
+
 class Results(Struct, frozen=True, kw_only=True):
     """A results folder, read."""
 
@@ -55,11 +101,6 @@ class Results(Struct, frozen=True, kw_only=True):
     """By number; those that were planned and are not here were never finished."""
     files: list[str]
     """The file of each run, relative to the folder."""
-
-    @property
-    def index(self) -> RunIndex:
-        """Which of the runs count."""
-        return RunIndex(self.record.suite, self.runs)
 
 
 class ResultFolder:

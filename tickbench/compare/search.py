@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from shared.measure.summary import LoadSummary
 from tickbench.compare.objectives import rests_on_one_tick
-from tickbench.compare.runs import Run
+from tickbench.compare.results import Run
 from tickbench.compare.slo import complaints, parse_slo
 from tickbench.compare.suite import CapacitySearch
 
@@ -55,7 +55,7 @@ class SearchStep(Struct, frozen=True):
 
 
 class Capacity(Struct, frozen=True):
-    """The most connections at which an objective held, and what ended the search for more."""
+    """What a search found."""
 
     connections: int | None
     """The most that held; None if none did."""

@@ -21,7 +21,7 @@ from shared.measure.summary import LoadSummary, read_summary
 from tickbench.children.commands import Commands, LoadRequest, undisturbed_environment
 from tickbench.children.processes import Child, Nursery
 from tickbench.compare.plan import PlannedRun, run_estimate_s
-from tickbench.compare.runs import ChildRecord, Run
+from tickbench.compare.results import ChildRecord, Run
 from tickbench.errors import RunFailedError, ServerFailedError
 from tickbench.machine.pinning import Pinning
 from tickbench.machine.quiet import wait_until_quiet

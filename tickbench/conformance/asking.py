@@ -14,9 +14,6 @@ from tickbench.errors import InputError
 REACH_LIMIT_S = 5.0
 MAX_BODY_BYTES = 16 * 1024 * 1024
 
-Headers = Mapping[str, str | None]
-"""By name; None leaves out a header that would be sent otherwise."""
-
 
 class HttpAnswer(NamedTuple):
     """An HTTP answer; header names in lower case."""
@@ -29,7 +26,7 @@ class HttpAnswer(NamedTuple):
         return f"HTTP {self.status} {quote(self.body.decode(errors='replace').strip())}".rstrip()
 
 
-def check_reachable(target: Target) -> None:
+def knock(target: Target) -> None:
     """Raise :class:`InputError` if nobody accepts connections there."""
     try:
         socket.create_connection((target.host, target.port), REACH_LIMIT_S).close()
@@ -37,9 +34,9 @@ def check_reachable(target: Target) -> None:
         raise InputError(f"nobody listens on {target.place} ({error.strerror or error}); start it first") from error
 
 
-def ask(server: Target, method: str, path: str, headers: Headers, limit_s: float) -> HttpAnswer:
+def ask(server: Target, method: str, path: str, headers: Mapping[str, str | None], limit_s: float) -> HttpAnswer:
     """
-    Make a request with these ``headers`` and a Host; return the answer.
+    Make a request with these ``headers`` and a Host (None leaves one out); return the answer.
 
     Raises:
         OSError: the server can't be reached, or does not answer in time.

@@ -1,58 +1,32 @@
-"""What a check is: the sentence of the protocol that it tests, and beside it the function that does."""
+"""The type of a check: its name, the sentence of the protocol that it tests, and the function that does."""
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from tickbench.conformance.peer import NoMessageError
-from tickbench.conformance.server_under_test import Kept, ServerUnderTest
+from tickbench.conformance.server_under_test import ServerUnderTest
 from tickbench.conformance.verdict import FaultError
 
 MOST_FLAWS = 3
 """Flaws of one check that are reported."""
 
-Run = Callable[[ServerUnderTest], str | None]
-
 
 class Check(NamedTuple):
-    """One check of a run."""
+    """One row of the table."""
 
     name: str
     promise: str
-    """The sentence of the protocol."""
-    run: Run
+    run: Callable[[ServerUnderTest], str | None]
     """
     Talks to the server. Returns a note, or None where all is as it should be.
 
-    Raises FaultError, NotTriedError, and NothingShownError to be run again; any other error of a connection is
-    reported as a fault, too.
+    Raises FaultError, NotTriedError; any other error of a connection is reported as a fault, too.
     """
-    right: str = ""
-    """What would have been right, of a fault that does not say so itself; the sentence if it is empty."""
-    waits_on: Callable[[ServerUnderTest], Kept] | None = None
-    """Opens a connection that the check waits on for long; a run opens it before all checks."""
 
 
-def check(
-    promise: str, right: str = "", waits_on: Callable[[ServerUnderTest], Kept] | None = None
-) -> Callable[[Run], Check]:
-    """Make a check of a function: of ``turn_back`` the check ``turn-back``; the arguments are fields of Check."""
-    return lambda run: Check(run.__name__.replace("_", "-"), promise, run, right, waits_on)
-
-
-def raise_flaws(flaws: Iterable[str | None], right: str = "") -> None:
-    """Raise one FaultError of all that was wrong, if anything was."""
+def raise_flaws(flaws: Iterable[str | None], right: str) -> None:
+    """Raise one FaultError of all that was wrong, if anything was; ``right`` is what would have been right."""
     found = [flaw for flaw in flaws if flaw]
     if not found:
         return
     more = f"; and {len(found) - MOST_FLAWS} more" if len(found) > MOST_FLAWS else ""
     raise FaultError("; ".join(found[:MOST_FLAWS]) + more, right)
-
-
-@contextmanager
-def about(case: str) -> Iterator[None]:
-    """Raise a FaultError that names the case where no message comes."""
-    try:
-        yield
-    except NoMessageError as error:
-        raise FaultError(f"{case}: {error}") from error

@@ -5,16 +5,16 @@ Every wait has a timeout. A command is found wherever in a message it stands; wh
 checks to say.
 """
 
+import itertools
 import json
 import os
 import struct
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from websocket import ABNF, WebSocketConnectionClosedException, WebSocketException, WebSocketTimeoutException
+from websocket import ABNF, WebSocketConnectionClosedException, WebSocketTimeoutException
 
 from shared.wire.frames import Opcode
 from tickbench.conformance.field import Field
@@ -23,8 +23,7 @@ from tickbench.conformance.shapes import Commands, decode, is_sound
 from tickbench.conformance.ticks import SeenTick
 from tickbench.conformance.verdict import FaultError, quote
 
-GRACE_S = 0.5
-"""How long after the answer to a later ping the answer to a fault may come."""
+_numbers = itertools.count(1000)
 
 
 class Message(NamedTuple):
@@ -43,10 +42,6 @@ class Message(NamedTuple):
         """Whether a command of that name is in it, sound or not."""
         return any(command[0] == name for command in self.commands)
 
-    def tells_of(self, name: str, player_id: int) -> bool:
-        """Whether a sound command of that name is about that player: ``p_joined``, ``p_gameover``."""
-        return any(command[1] == player_id for command in self.named(name))
-
     @property
     def tick(self) -> SeenTick | None:
         """What the message says of its tick, wherever in it that stands; None if it is no tick frame."""
@@ -62,11 +57,7 @@ class Message(NamedTuple):
         return len(self.commands) == 1 and self.commands[0][0] == "error" and self.commands[0][1:2] not in ([], [""])
 
 
-class NoMessageError(Exception):
-    """No message comes; the kinds of it say why."""
-
-
-class ClosedError(NoMessageError):
+class ClosedError(Exception):
     """The server has sent a close frame."""
 
     def __init__(self, payload: bytes) -> None:
@@ -76,29 +67,24 @@ class ClosedError(NoMessageError):
         super().__init__(f"the server closed with {self.code or 'no code'}{self.reason and f' ({self.reason})'}")
 
 
-class EndedError(NoMessageError):
+class EndedError(Exception):
     """The connection has ended without a close frame."""
 
 
-class SilenceError(NoMessageError):
+class SilenceError(Exception):
     """What was waited for did not come in time."""
-
-
-class BadFrameError(NoMessageError):
-    """What came is no frame of RFC 6455."""
 
 
 class Peer:
     """
     A connection that was upgraded; ``clock`` tells the time in microseconds, ``patience_s`` is how long it waits.
 
-    Pings of the server are answered while something is read. What reads raises FaultError for text that is not UTF-8,
-    and NoMessageError.
+    Pings of the server are answered while something is read.
     """
 
-    def __init__(self, ws: Any, offenders: FirstOffenders, clock: Callable[[], int], patience_s: float) -> None:
+    def __init__(self, ws: Any, ledger: FirstOffenders, clock: Callable[[], int], patience_s: float) -> None:
         self.ws = ws
-        self.offenders = offenders
+        self.ledger = ledger
         self.patience_s = patience_s
         self.field = Field()
         self.welcome: list[Message] = []
@@ -139,96 +125,108 @@ class Peer:
         """Return the socket's descriptor, for select."""
         return int(self.ws.sock.fileno())
 
-    def until(self, wanted: Callable[[Message], object], what: str, patience_s: float | None = None) -> Message:
-        """Return the first message that is ``wanted``; SilenceError says that ``what`` did not come."""
+    def next_frame(self, patience_s: float | None = None, what: str = "a message") -> ABNF:
+        """
+        Return the next frame other than a ping; pings are answered.
+
+        Raises:
+            SilenceError: none came in time.
+            ClosedError: a close frame came.
+            EndedError: the connection ended.
+            WebSocketException: the frame is not one of RFC 6455.
+
+        """
         patience_s = self.patience_s if patience_s is None else patience_s
-        deadline = time.monotonic() + patience_s
+        until = time.monotonic() + patience_s
         while True:
-            frame = self._next_frame(deadline, f"{what} did not come in {patience_s:.1f} s")
-            if frame.opcode != Opcode.PONG and (message := self._take(frame)) and wanted(message):
-                return message
+            frame = self._read_frame(max(0.001, until - time.monotonic()), f"{what} did not come in {patience_s:.1f} s")
+            if frame.opcode == Opcode.PING:
+                self.send_raw(client_frame(Opcode.PONG, _bytes(frame.data)))
+            elif frame.opcode == Opcode.CLOSE:
+                self._answer_close(_bytes(frame.data))
+            else:
+                return frame
 
-    def next(self, what: str = "a message", patience_s: float | None = None) -> Message:
-        """Return the next message."""
-        return self.until(lambda _: True, what, patience_s)
+    def next(self, patience_s: float | None = None, what: str = "a message") -> Message:
+        """Return the next text message; raises as :meth:`next_frame`, and FaultError if it is not UTF-8."""
+        while True:
+            frame = self.next_frame(patience_s, what)
+            if frame.opcode == Opcode.PONG:
+                continue
+            if frame.opcode == Opcode.BINARY:
+                self.ledger.note_frame(f"a binary frame: {quote(_bytes(frame.data))}")
+            self._parts.append(_bytes(frame.data))
+            if frame.fin:
+                whole, self._parts = b"".join(self._parts), []
+                return self._take(whole)
 
-    def next_tick(self) -> Message:
-        """Return the next tick frame."""
-        return self.until(lambda message: message.tick, "a tick frame")
-
-    def next_with(self, name: str, what: str) -> Message:
-        """Return the next message that has a command of that name."""
-        return self.until(lambda message: message.has(name), what)
-
-    def next_personal(self, what: str, patience_s: float | None = None) -> Message:
-        """Return the next message that is no tick frame."""
-        return self.until(lambda message: not message.tick, what, patience_s)
-
-    def next_pong_frame(self) -> bytes:
+    def next_pong(self) -> bytes:
         """Return what the next pong frame carries; messages before it are thrown away."""
-        deadline = time.monotonic() + self.patience_s
+        until = time.monotonic() + self.patience_s
         while True:
-            frame = self._next_frame(deadline, f"a pong frame did not come in {self.patience_s:.1f} s")
+            frame = self.next_frame(max(0.001, until - time.monotonic()), "a pong frame")
             if frame.opcode == Opcode.PONG:
                 return _bytes(frame.data)
 
     def messages(self, seconds: float) -> Iterator[Message]:
         """Yield the messages that come in so many seconds."""
         until = time.monotonic() + seconds
-        with suppress(SilenceError):
-            while (left := until - time.monotonic()) > 0:
-                yield self.next(patience_s=left)
+        while (left := until - time.monotonic()) > 0:
+            try:
+                yield self.next(left)
+            except SilenceError:
+                return
+
+    def until(self, wanted: Callable[[Message], object], what: str, patience_s: float | None = None) -> Message:
+        """Return the first message that is ``wanted``; SilenceError says that ``what`` did not come."""
+        patience_s = self.patience_s if patience_s is None else patience_s
+        until = time.monotonic() + patience_s
+        while True:
+            if (left := until - time.monotonic()) <= 0:
+                raise SilenceError(f"{what} did not come in {patience_s:.1f} s")
+            try:
+                message = self.next(left, what)
+            except SilenceError:
+                raise SilenceError(f"{what} did not come in {patience_s:.1f} s") from None
+            if wanted(message):
+                return message
+
+    def next_tick(self) -> Message:
+        """Return the next tick frame."""
+        return self.until(lambda message: message.tick, "a tick frame")
+
+    def next_personal(self, what: str, patience_s: float | None = None) -> Message:
+        """Return the next message that is no tick frame."""
+        return self.until(lambda message: not message.tick, what, patience_s)
 
     def settle(self) -> list[Message]:
         """Wait until the server has taken all that was sent, as a pong tells; return what came, with the pong."""
-        self.send(["ping", 1])
         came: list[Message] = []
-        for message in self.messages(self.patience_s):
+        self.send(["ping", next(_numbers)])
+
+        def is_answer(message: Message) -> bool:
             came.append(message)
-            if message.has("pong"):
-                return came
-        raise SilenceError(f"the answer to a ping did not come in {self.patience_s:.1f} s")
+            return message.has("pong")
 
-    def error_flaw(self, text: str, what: str) -> str | None:
-        """Send a text that is to be refused; say what came of it in place of an error."""
-        self.send_text(text)
-        try:
-            # Before it has entered, a ping to see whether all was taken would be refused as well.
-            came = [message for message in self.settle() if not message.has("pong")] if self.welcome else []
-            came = [message for message in came if not message.tick]
-            answer = came[0] if came else self.next_personal("an answer", GRACE_S if self.welcome else None)
-        except NoMessageError as error:
-            return f"{what}: {error}"
-        return None if answer.is_error else f"{what} was answered by {quote(answer.text)}"
+        self.until(is_answer, "the answer to a ping")
+        return came
 
-    def close_flaw(self, what: str, *codes: int | None) -> str | None:
-        """Say what came of ``what`` in place of a close frame; with one of ``codes`` if any are given, None is none."""
+    def expect_close(self, right: str, what: str) -> ClosedError:
+        """Return the close frame that comes, after any messages; FaultError says what came instead."""
+        until = time.monotonic() + self.patience_s
+        last = ""
         try:
-            last = deque(self.messages(self.patience_s), maxlen=1)
+            while time.monotonic() < until:
+                last = self.next(max(0.001, until - time.monotonic())).text
         except ClosedError as closed:
-            return None if not codes or closed.code in codes else f"{what}: {closed}"
-        except NoMessageError as error:
-            return f"{what}: {error}"
-        came = quote(last[0].text) if last else "nothing"
-        return f"{what}: no close in {self.patience_s:.1f} s, last came {came}"
+            return closed
+        except EndedError as ended:
+            raise FaultError(f"{what}: {ended}", right) from ended
+        except SilenceError:
+            pass
+        raise FaultError(f"{what}: no close in {self.patience_s:.1f} s, last came {quote(last) or 'nothing'}", right)
 
     # Private methods
-
-    def _next_frame(self, deadline: float, silence: str) -> ABNF:
-        """Return the next frame that is neither a ping, which is answered, nor a close frame."""
-        while (left := deadline - time.monotonic()) > 0:
-            frame = self._read_frame(left, silence)
-            if frame.opcode == Opcode.PING:
-                self.send_raw(client_frame(Opcode.PONG, _bytes(frame.data)))
-            elif frame.opcode == Opcode.CLOSE:
-                payload = _bytes(frame.data)
-                if not self._has_closed:
-                    with suppress(EndedError):  # the server did not wait for the answer
-                        self.close(payload[:2])
-                raise ClosedError(payload)
-            else:
-                return frame
-        raise SilenceError(silence)
 
     def _read_frame(self, patience_s: float, silence: str) -> ABNF:
         try:
@@ -238,26 +236,23 @@ class Peer:
             raise SilenceError(silence) from None
         except (OSError, WebSocketConnectionClosedException, AttributeError) as error:
             raise EndedError("the connection ended without a close frame") from error
-        except WebSocketException as error:
-            raise BadFrameError(f"what came is no frame of RFC 6455: {error}") from error
         if frame.mask_value:
-            self.offenders.note_frame(f"a masked frame: {quote(_bytes(frame.data))}")
+            self.ledger.note_frame(f"a masked frame: {quote(_bytes(frame.data))}")
         return frame
 
-    def _take(self, frame: ABNF) -> Message | None:
-        """Return the message that ends with this frame, if one does."""
-        if frame.opcode == Opcode.BINARY:
-            self.offenders.note_frame(f"a binary frame: {quote(_bytes(frame.data))}")
-        self._parts.append(_bytes(frame.data))
-        if not frame.fin:
-            return None
-        data, self._parts = b"".join(self._parts), []
+    def _answer_close(self, payload: bytes) -> None:
+        if not self._has_closed:
+            with suppress(EndedError):  # the server did not wait for the answer
+                self.close(payload[:2])
+        raise ClosedError(payload)
+
+    def _take(self, data: bytes) -> Message:
         try:
             text = data.decode()
         except UnicodeDecodeError:
             raise FaultError(f"a message that is not UTF-8: {quote(data)}", "text is UTF-8") from None
         commands = decode(text)
-        self.offenders.note_text(text, commands)
+        self.ledger.note_text(text, commands)
         message = Message(text, commands or [], self._clock())
         self.field.apply(message.commands)
         return message
@@ -267,14 +262,14 @@ def to_common_tick(ours: Peer, theirs: Peer) -> tuple[SeenTick, SeenTick] | None
     """Read on until both have read the tick frame of the same n, and return both; None if that takes too long."""
     until = time.monotonic() + ours.patience_s
     mine, other = ours.next_tick().tick, theirs.next_tick().tick
-    while mine and other and time.monotonic() < until:
-        if mine.n == other.n:
-            return mine, other
+    while mine and other and mine.n != other.n:
+        if time.monotonic() > until:
+            return None
         if mine.n < other.n:
             mine = ours.next_tick().tick
         else:
             other = theirs.next_tick().tick
-    return None
+    return (mine, other) if mine and other else None
 
 
 def client_frame(

@@ -8,19 +8,18 @@ import http.client
 import secrets
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from fractions import Fraction
-from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from websocket import WebSocket, WebSocketBadStatusException, WebSocketException, WebSocketTimeoutException
 
 from shared.system.boot import boot_id
 from shared.wire.target import Target
-from tickbench.conformance.asking import Headers, HttpAnswer, ask, upgrade_headers
+from tickbench.conformance.asking import HttpAnswer, ask, upgrade_headers
 from tickbench.conformance.first_offenders import FirstOffenders
-from tickbench.conformance.peer import Message, NoMessageError, Peer
+from tickbench.conformance.peer import ClosedError, EndedError, Message, Peer, SilenceError
 from tickbench.conformance.ticks import SeenTick, rate_of
 from tickbench.conformance.verdict import FaultError, GoneError, NobodyGetsInError, NotTriedError
 
@@ -35,17 +34,13 @@ DYING_LOOKS, DYING_PAUSE_S = 20, 0.05
 MOST_UNANSWERED = 3
 DEFAULT_RATE_HZ = 20.0
 
-Kept = Peer | socket.socket
-KeptT = TypeVar("KeptT", bound=Kept)
-SampleT = TypeVar("SampleT")
-
 
 class ServerUnderTest:
     """The server behind ``target``."""
 
     def __init__(self, target: Target, *, patience_s: float = PATIENCE_S) -> None:
         self.target = target
-        self.offenders = FirstOffenders()
+        self.ledger = FirstOffenders()
         self.rate_hz: float | None = None
         self.told_rate_hz: Fraction | None = None
         """As ``/stats`` has it; rate_hz may be an estimate."""
@@ -53,17 +48,18 @@ class ServerUnderTest:
         """The first 503."""
         self.gone = ""
         """Why nothing can be tried any more."""
+        self.samples: dict[str, Any] = {}
+        """What a check has seen and others judge as well, by name."""
         self._patience_s = patience_s
         self._prefix = f"c{secrets.token_hex(4)}"
         self._rooms = 0
         self._peers: list[Peer] = []
-        self._samples: dict[Any, Any] = {}
-        self._kept: dict[Any, tuple[Any, float]] = {}
+        self._kept: dict[str, Peer | socket.socket] = {}
         self._unanswered = 0
         self._shut_out = 0
         self._failed_upgrades = 0
-        self._pause_s = BUSY_PAUSE_S
-        """How long to wait at the next 503; 0 where there was no place behind the last pause."""
+        self._has_waited = False
+        self._had_place = False
         self._offset_us: int | None = None
 
     # What is known of it
@@ -101,16 +97,9 @@ class ServerUnderTest:
         if self.rate_hz is None and ticks:
             self.rate_hz = rate_of(ticks)
 
-    def once(self, take: Callable[["ServerUnderTest"], SampleT]) -> SampleT:
-        """Return the sample that was taken of it; several checks judge the same one."""
-        if take not in self._samples:
-            self._samples[take] = take(self)
-        sample: SampleT = self._samples[take]
-        return sample
-
     # HTTP
 
-    def request(self, target: str, headers: Headers | None = None, method: str = "GET") -> HttpAnswer:
+    def request(self, target: str, headers: Mapping[str, str | None] | None = None, method: str = "GET") -> HttpAnswer:
         """
         Make a request; return the answer.
 
@@ -130,7 +119,7 @@ class ServerUnderTest:
         self._unanswered = 0
         return self._note_busy(answer)
 
-    def upgrade(self, target: str, headers: Headers | None = None, method: str = "GET") -> HttpAnswer:
+    def upgrade(self, target: str, headers: Mapping[str, str | None] | None = None, method: str = "GET") -> HttpAnswer:
         """Ask for an upgrade with ``headers`` changed (None leaves one out) and hang up; return the answer."""
         return self.request(target, {**upgrade_headers(), **(headers or {})}, method)
 
@@ -141,9 +130,9 @@ class ServerUnderTest:
             page = msgspec.json.decode(answer.body)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None
-        return page if answer.status == HTTPStatus.OK and isinstance(page, dict) else None
+        return page if answer.status == 200 and isinstance(page, dict) else None
 
-    # Connections
+    # WebSockets
 
     def fresh_room(self) -> str:
         """Return the name of a room that nobody knows."""
@@ -154,10 +143,10 @@ class ServerUnderTest:
         """Return a TCP connection on which nothing was sent yet; raise GoneError if there is none to be had."""
         try:
             return socket.create_connection((self.target.host, self.target.port), self._patience_s)
+        except ConnectionRefusedError as error:
+            raise self._is_gone("nobody listens any more") from error
         except OSError as error:
-            refused = isinstance(error, ConnectionRefusedError)
-            why = "nobody listens any more" if refused else f"it can't be reached any more ({error})"
-            raise self._is_gone(why) from error
+            raise self._is_gone(f"it can't be reached any more ({error})") from error
 
     def connect(self, room: str | None = None) -> Peer:
         """Return a WebSocket as :meth:`connect_to` does, in a room of its own if none is given."""
@@ -165,42 +154,24 @@ class ServerUnderTest:
 
     def connect_to(self, resource: str) -> Peer:
         """
-        Return a WebSocket on which nothing was sent yet; after the first 503, another try follows.
+        Return a WebSocket on which nothing was sent yet.
 
         Raises:
             NotTriedError: the server has no place, or is gone.
             FaultError: the upgrade is not as RFC 6455 has it.
 
         """
-        if self.gone:
-            raise GoneError(self.gone)
         if self._failed_upgrades > 1:
             raise NobodyGetsInError("no upgrade succeeds; see upgrade")
-        self._failed_upgrades += 1
-        ws = self._upgraded(resource)
-        if isinstance(ws, HttpAnswer) and self._pause_s:
-            self._let_go()
-            time.sleep(self._pause_s)
-            self._pause_s = 0.0
-            ws = self._upgraded(resource)
-        self._failed_upgrades = 0
-        if isinstance(ws, HttpAnswer):
-            raise NotTriedError(f"the server has no place: {ws}")
-        self._pause_s = self._pause_s or SHORT_PAUSE_S
-        self._peers.append(Peer(ws, self.offenders, self.now_us, self.patience_s))
-        return self._peers[-1]
+        peer = Peer(self._upgraded(resource), self.ledger, self.now_us, self.patience_s)
+        self._failed_upgrades, self._had_place = 0, True
+        self._peers.append(peer)
+        return peer
 
-    def opened(self, connect: Callable[["ServerUnderTest"], KeptT]) -> tuple[KeptT, float]:
-        """
-        Return a connection that is kept open when a check is over, and since when it is open, on the monotonic clock.
-
-        It is closed if the server has no place left, and opened anew by the next call.
-        """
-        if connect not in self._kept:
-            connection = connect(self)
-            self._peers = [peer for peer in self._peers if peer is not connection]
-            self._kept[connect] = connection, time.monotonic()
-        return self._kept[connect]
+    def keep(self, what: str, connection: Peer | socket.socket) -> None:
+        """Keep a sample's connection open when its check is over; it is closed if the server has no place left."""
+        self._peers = [peer for peer in self._peers if peer is not connection]
+        self._kept[what] = connection
 
     def enter(self, room: str | None = None, name: str = "conformance") -> Peer:
         """
@@ -215,7 +186,7 @@ class ServerUnderTest:
         peer = self.connect(room)
         try:
             read_welcome(peer, name)
-        except NoMessageError as error:
+        except (SilenceError, ClosedError, EndedError) as error:
             self._shut_out += 1
             raise NobodyGetsInError(f"new_player was not answered by a handshake: {error}") from error
         self._shut_out = 0
@@ -251,13 +222,14 @@ class ServerUnderTest:
     # Private methods
 
     def _let_go(self) -> None:
-        for connection, _ in self._kept.values():
+        for what, connection in self._kept.items():
             connection.close() if isinstance(connection, socket.socket) else connection.hang_up()
+            del self.samples[what]
         self._kept.clear()
 
-    def _upgraded(self, resource: str) -> Any:
-        """Return the library's WebSocket, or the answer if that is 503."""
-        what = f"GET {resource} with upgrade headers"
+    def _upgraded(self, resource: str, *, is_last: bool = False) -> Any:
+        if self.gone:
+            raise GoneError(self.gone)
         sock = self.dial()
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         ws: Any = WebSocket()
@@ -266,22 +238,35 @@ class ServerUnderTest:
             ws.connect(url, socket=sock, suppress_origin=True, redirect_limit=0, timeout=self._patience_s)
         except WebSocketBadStatusException as error:
             sock.close()
-            headers = {str(name).lower(): str(value) for name, value in (error.resp_headers or {}).items()}
-            answer = self._note_busy(HttpAnswer(error.status_code, headers, error.resp_body or b""))
-            if answer.status != HTTPStatus.SERVICE_UNAVAILABLE:
-                raise FaultError(f"{what}: {answer}", "HTTP 101") from error
-            return answer
-        except (TimeoutError, WebSocketTimeoutException) as error:
-            sock.close()
-            raise self._is_unanswered(what) from error
+            return self._refused(resource, error, is_last=is_last)
         except (OSError, WebSocketException) as error:
             sock.close()
-            raise FaultError(f"{what}: {error}", "HTTP 101 as RFC 6455 has it") from error
+            raise self._not_upgraded(resource, error) from error
         self._unanswered = 0
-        if ws.status != HTTPStatus.SWITCHING_PROTOCOLS:
+        if ws.status != http.HTTPStatus.SWITCHING_PROTOCOLS:
+            self._failed_upgrades += 1
             ws.shutdown()
-            raise FaultError(f"{what}: HTTP {ws.status}", "HTTP 101")
+            raise FaultError(f"GET {resource} with upgrade headers: HTTP {ws.status}", "HTTP 101")
         return ws
+
+    def _refused(self, resource: str, error: WebSocketBadStatusException, *, is_last: bool) -> Any:
+        headers = {str(name).lower(): str(value) for name, value in (error.resp_headers or {}).items()}
+        answer = self._note_busy(HttpAnswer(error.status_code, headers, error.resp_body or b""))
+        if answer.status != http.HTTPStatus.SERVICE_UNAVAILABLE:
+            self._failed_upgrades += 1
+            raise FaultError(f"GET {resource} with upgrade headers: {answer}", "HTTP 101")
+        if is_last or (self._has_waited and not self._had_place):
+            raise NotTriedError(f"the server has no place: {answer}")
+        self._let_go()
+        time.sleep(SHORT_PAUSE_S if self._has_waited else BUSY_PAUSE_S)
+        self._has_waited, self._had_place = True, False
+        return self._upgraded(resource, is_last=True)
+
+    def _not_upgraded(self, resource: str, error: Exception) -> Exception:
+        self._failed_upgrades += 1
+        if isinstance(error, TimeoutError | WebSocketTimeoutException):
+            return self._is_unanswered(f"GET {resource} with upgrade headers")
+        return FaultError(f"GET {resource} with upgrade headers: {error}", "HTTP 101 as RFC 6455 has it")
 
     def _is_unanswered(self, what: str) -> Exception:
         self._unanswered += 1
@@ -290,7 +275,7 @@ class ServerUnderTest:
         return FaultError(f"{what} was not answered in {self._patience_s:g} s")
 
     def _note_busy(self, answer: HttpAnswer) -> HttpAnswer:
-        if answer.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        if answer.status == http.HTTPStatus.SERVICE_UNAVAILABLE:
             self.busy = self.busy or answer
         return answer
 
@@ -310,4 +295,5 @@ def read_welcome(peer: Peer, name: str) -> None:
         return not missing or (message.tick is not None and "handshake" not in missing)
 
     peer.until(ends_it, "a handshake")
-    peer.player_id = next((shake[2] for message in peer.welcome for shake in message.named("handshake")), 0)
+    handshakes = [shake for message in peer.welcome for shake in message.named("handshake")]
+    peer.player_id = handshakes[0][2] if handshakes else 0

@@ -1,22 +1,27 @@
 """
 A player whose snake is followed across the field: where it went, and how it died.
 
-How fast snakes are is up to the server: one move takes a tick or more. If the machine is busy or a wall is near, a try
-may show nothing, and is then to be made again in another room.
+How fast snakes are is up to the server: one move takes a tick or more. If the machine is busy or a wall is near, a ride
+may show nothing, and is then to be tried again in another room.
 """
 
 import time
-from collections.abc import Iterable
-from itertools import dropwhile
+from collections.abc import Callable, Iterable
 
 from tickbench.conformance.field import BACK, BODY, HEAD, SIDE, STEPS, Cell, moved
 from tickbench.conformance.peer import Message, Peer, SilenceError
 from tickbench.conformance.server_under_test import ServerUnderTest
 from tickbench.conformance.shapes import is_sound
-from tickbench.conformance.verdict import FaultError, NothingShownError, NotTriedError, quote
+from tickbench.conformance.verdict import FaultError, NotTriedError, quote
 
+TRIES = 8
+"""Rooms in which an attempt is made, until one shows something."""
 SLOWEST_MOVE_S = 3.0
 """A snake that stands still for longer has something in its way."""
+
+
+class NothingShownError(NotTriedError):
+    """The attempt showed nothing: a wall, a stone or a busy machine came in between."""
 
 
 class TrackedPlayer:
@@ -24,27 +29,24 @@ class TrackedPlayer:
 
     def __init__(self, peer: Peer, birth: Message) -> None:
         self.peer = peer
+        self.birth = birth
         self.moves: list[int] = []
         """The key of the direction of each move. Most ticks may bring no move."""
         self.errors: list[str] = []
         self.births = 0
         """How often it was born again, after the first birth."""
         self.is_dead = False
+        self._has_missed = False
         self.died_freely = False
         """It died though the cell ahead was free, and nobody else was there."""
-        self._has_missed = False
-        self._color = peer.field.living[peer.player_id].color
-        self.head, self.heading = self._lie(birth)
+        self.color = peer.field.living[peer.player_id].color
+        self.head, self.heading = self._lie()
         self._open_ways = self._look()
 
     def send_keys(self, ways: Iterable[str | int]) -> None:
         """Send keys: codes, or ``ahead``, ``side``, ``back``, ``other`` (the other side)."""
         for way in ways:
             self.peer.send(self.key(way))
-
-    def turn(self, way: str) -> None:
-        """Send the key of a way, unless the snake heads there already."""
-        self.send_keys([way] if way != "ahead" else [])
 
     def key(self, way: str | int) -> int:
         """Return the code of a key that is named relative to the first direction; a code is returned as it is."""
@@ -55,10 +57,8 @@ class TrackedPlayer:
     def settle(self) -> int:
         """Wait until the server has taken all that was sent; return how many moves were seen by then."""
         self.peer.send(["ping", 1])
-        until = time.monotonic() + self.peer.patience_s
         while not self.read().has("pong"):
-            if time.monotonic() > until:
-                raise SilenceError("the answer to a ping did not come")
+            pass
         return len(self.moves)
 
     def ride(self, moves: int) -> None:
@@ -71,22 +71,17 @@ class TrackedPlayer:
 
     def read(self) -> Message:
         """Take the next message in."""
-        message = self.peer.next("a tick frame")
+        message = self.peer.next(what="a tick frame")
         self.errors += [command[1] for command in message.named("error")]
-        self.births += message.tells_of("p_joined", self.peer.player_id)
+        self.births += sum(born[1] == self.peer.player_id for born in message.named("p_joined"))
         self._has_missed |= message.has("world")  # the server skipped ticks for it
         if message.tick and not self.is_dead:
             self._follow(message)
         return message
 
-    def need_life(self) -> None:
-        """Raise NothingShownError if it has died."""
-        if self.is_dead:
-            raise NothingShownError("the snake died too early")
-
-    def cells_ahead(self, way: str) -> int:
+    def room_ahead(self, key: int) -> int:
         """Return how many cells in a row are open in that direction."""
-        steps, key = 0, self.key(way)
+        steps = 0
         while self.peer.field.is_open(moved(self.head, key, steps + 1)):
             steps += 1
         return steps
@@ -102,12 +97,17 @@ class TrackedPlayer:
 
     # Private methods
 
-    def _lie(self, birth: Message) -> tuple[Cell, int]:
+    def _lie(self) -> tuple[Cell, int]:
         """Return where its head is, and the key of its direction, from the renders that follow its p_joined."""
-        born = dropwhile(lambda command: command[:2] != ["p_joined", self.peer.player_id], birth.commands)
-        renders = [command[1:] for command in born if command[0] == "render" and is_sound(command)]
-        cells = {(char, color): (x, y) for x, y, char, color in reversed(renders)}
-        head, neck = cells.get((HEAD, self._color)), cells.get((BODY, self._color))
+        names = iter(self.birth.commands)
+        for command in names:
+            if command[:2] == ["p_joined", self.peer.player_id]:
+                break
+        renders = [command[1:] for command in names if command[0] == "render" and is_sound(command)]
+        head, neck = (
+            next(((x, y) for x, y, char, color in renders if (char, color) == (wanted, self.color)), None)
+            for wanted in (HEAD, BODY)
+        )
         keys = [key for key in STEPS if head and neck and moved(neck, key) == head]
         if head is None or not keys:
             raise NotTriedError("where the snake lies can't be told; see join")
@@ -117,44 +117,62 @@ class TrackedPlayer:
         return {key for key in STEPS if self.peer.field.is_open(moved(self.head, key))}
 
     def _follow(self, message: Message) -> None:
-        if message.tells_of("p_gameover", self.peer.player_id):
+        if [gone for gone in message.named("p_gameover") if gone[1] == self.peer.player_id]:
             self.is_dead = True
             ahead = self.moves[-1] if self.moves else self.heading
             self.died_freely = ahead in self._open_ways and not self.peer.field.living
             return
-        cells, drawn = self.peer.field.cells, (HEAD, self._color)
-        ways = [key for key in STEPS if cells.get(moved(self.head, key)) == drawn]
-        if len(ways) > 1 or (not ways and self._has_missed and cells.get(self.head) != drawn):
+        drawn = (HEAD, self.color)
+        ways = [key for key in STEPS if self.peer.field.cells.get(moved(self.head, key)) == drawn]
+        if self.peer.field.cells.get(self.head) == drawn and not ways:
+            self._open_ways = self._look()
+            return  # it does not move with every tick
+        if len(ways) > 1 or (not ways and self._has_missed):
             raise NothingShownError("where the snake went can't be told")
-        if ways:
-            self.moves.append(ways[0])
-            self.head = moved(self.head, ways[0])
-        elif cells.get(self.head) != drawn:
-            seen = f"its head, at {self.head}, is not drawn beside that: {quote(message.text)}"
-            raise FaultError(seen, "one cell on")
-        # Else it stood still: it does not move with every tick.
+        if not ways:
+            raise FaultError(
+                f"its head, at {self.head}, is not drawn beside that: {quote(message.text)}", "one cell on"
+            )
+        self.moves.append(ways[0])
+        self.head = moved(self.head, ways[0])
         self._open_ways = self._look()
 
 
-def play(server: ServerUnderTest, room: str | None = None) -> TrackedPlayer:
-    """Enter and join; return the player whose snake was born. Raises as :func:`play_with` and ``enter`` do."""
-    return play_with(server.enter(room))
+def join(subject: ServerUnderTest, room: str | None = None) -> TrackedPlayer:
+    """Enter and join; return the player whose snake was born. Raises as :func:`ride_with` and ``enter`` do."""
+    return ride_with(subject.enter(room))
 
 
-def play_with(peer: Peer) -> TrackedPlayer:
-    """Join; return the player whose snake was born. NotTriedError if the game is full, or no birth comes."""
+def ride_with(peer: Peer) -> TrackedPlayer:
+    """
+    Join, and return the player whose snake was born.
+
+    Raises:
+        NotTriedError: the game is full, or no birth came.
+
+    """
+    peer.send(["join"])
     try:
-        return TrackedPlayer(peer, await_birth(peer))
+        birth = peer.until(lambda message: is_birth_of(message, peer) or message.is_error, "a p_joined behind a join")
     except SilenceError as error:
         raise NotTriedError(f"{error}; see join") from error
-
-
-def await_birth(peer: Peer) -> Message:
-    """Join, and return the message that tells of the birth; NotTriedError if an error comes in its place."""
-    peer.send(["join"])
-    birth = peer.until(
-        lambda message: message.tells_of("p_joined", peer.player_id) or message.is_error, "its p_joined behind a join"
-    )
     if birth.is_error:
         raise NotTriedError(f"join was answered by {birth.text}")
-    return birth
+    return TrackedPlayer(peer, birth)
+
+
+def is_birth_of(message: Message, peer: Peer) -> bool:
+    """Whether it says that the snake of ``peer`` was born."""
+    return any(born[1] == peer.player_id for born in message.named("p_joined"))
+
+
+def try_often(attempt: Callable[[], None]) -> None:
+    """Try until an attempt shows something; NotTriedError if none of :data:`TRIES` does."""
+    for _ in range(TRIES):
+        try:
+            attempt()
+        except NothingShownError as error:
+            why = str(error)
+        else:
+            return
+    raise NotTriedError(f"{TRIES} tries showed nothing: {why}")

@@ -29,10 +29,6 @@ class NotTriedError(Exception):
     """A check can't be made here; the message says why."""
 
 
-class NothingShownError(NotTriedError):
-    """This try of a check showed nothing (a wall, a stone or a busy machine came in between); another may."""
-
-
 class NobodyGetsInError(NotTriedError):
     """No ``new_player`` was answered by a handshake: one check reports that, and the others cannot be made."""
 

@@ -65,7 +65,7 @@ class Machine(Struct, frozen=True, kw_only=True):
 
 
 class Environment(Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickbench.environment/1"):
-    """What a comparison ran on: the interpreter, the machine, the packages, and the checkout."""
+    """All of it."""
 
     recorded_at: str
     python: PythonBuild

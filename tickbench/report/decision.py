@@ -14,11 +14,13 @@ from msgspec import Struct
 from shared.measure.summary import LoadSummary
 from tickbench.arms import Arm
 from tickbench.compare.figures import BY_KEY, MEMORY, Figure
-from tickbench.compare.runs import Basis, Run, RunIndex
+from tickbench.compare.plan import slot_of
+from tickbench.compare.results import Results, Run
 from tickbench.compare.suite import BLOCKS, Flags, Side, Suite
 from tickbench.report.code_lines import backend_lines, mode_lines
-from tickbench.verdict.arm_medians import NO_FIGURE, cell
+from tickbench.verdict.arm_medians import NO_FIGURE, block_runs, cell, counted, is_doubtful
 from tickbench.verdict.comparisons import Comparisons, SearchResult
+from tickbench.verdict.counting import is_valid
 
 AS_WRITTEN = "as people write it"
 TUNED = "tuned"
@@ -28,7 +30,7 @@ Read = Callable[[LoadSummary], float | None]
 
 
 class DecisionLine(Struct, frozen=True):
-    """One cell of the table: what is to be read at a glance, and what is beside it."""
+    """One cell: what is to be read at a glance, and what is beside it."""
 
     text: str
     detail: str = ""
@@ -37,7 +39,7 @@ class DecisionLine(Struct, frozen=True):
 
 
 class Question(Struct, frozen=True):
-    """One row of the table: a question, and what each arm answers."""
+    """One line."""
 
     title: str
     unit: str
@@ -65,7 +67,7 @@ class SideLine(Struct, frozen=True):
 
 
 class Decision(Struct, frozen=True):
-    """The table by which a stack is chosen: a question a row, an arm a column."""
+    """The table."""
 
     arms: list[str]
     styles: list[str]
@@ -91,18 +93,22 @@ class Line:
     detail: tuple[tuple[str, Read, int], ...] = ()
 
 
-def decide(index: RunIndex, comparisons: Comparisons) -> Decision:
+def decide(results: Results, comparisons: Comparisons) -> Decision:
     """Return the table of a results folder; lines of which the suite has no part are left out."""
-    suite = index.suite
+    suite = results.record.suite
     arms = suite.parsed_arms()
     questions = [
         *_capacity_questions(suite, comparisons.searches),
-        *_side_questions(index, "storm", STORM),
-        *(_block_question(index, BY_KEY[key]) for key in BLOCK_FIGURES if _is_there(index, BLOCKS, suite.load, key)),
-        *_side_questions(index, "players", PLAYERS),
-        *_side_questions(index, "idle", IDLE),
-        *_side_questions(index, "stall", STALL),
-        *_heavy_questions(index),
+        *_side_questions(results, "storm", STORM),
+        *(
+            _block_question(results, BY_KEY[key])
+            for key in BLOCK_FIGURES
+            if _is_there(results, BLOCKS, suite.load, key)
+        ),
+        *_side_questions(results, "players", PLAYERS),
+        *_side_questions(results, "idle", IDLE),
+        *_side_questions(results, "stall", STALL),
+        *_heavy_questions(results),
         _code_question(arms),
     ]
     return Decision([arm.name for arm in arms], [style_of(arm) for arm in arms], questions)
@@ -115,18 +121,25 @@ def style_of(arm: Arm) -> str:
     return {"naive": AS_WRITTEN, "library": LIBRARY}.get(dict(arm.settings).get("fanout", ""), TUNED)
 
 
-def side_lines(index: RunIndex) -> list[SideLine]:
+def side_runs(results: Results, side: Side, arm: str, connections: int) -> list[Run]:
+    """Return the runs of an arm in a side at one load, of each only the last attempt."""
+    own = [run for run in results.runs if (run.part, run.arm, run.connections) == (side.name, arm, connections)]
+    return list({slot_of(run): run for run in own}.values())
+
+
+def side_lines(results: Results) -> list[SideLine]:
     """Return every arm of every side, also of sides that no question is about."""
+    suite = results.record.suite
     return [
-        _side_line(side, arm.name, connections, index.side_runs(side.name, arm.name, connections))
-        for side in index.suite.sides
+        _side_line(side, arm.name, connections, side_runs(results, side, arm.name, connections))
+        for side in suite.sides
         for connections in side.loads
-        for arm in index.suite.arms_of(side)
+        for arm in suite.arms_of(side)
     ]
 
 
 def _side_line(side: Side, arm: str, connections: int, runs: list[Run]) -> SideLine:
-    valid = sum(run.is_valid for run in runs)
+    valid = sum(map(is_valid, runs))
     figures = [BY_KEY[key] for key in SIDE_FIGURES]
     return SideLine(
         side=side.name,
@@ -219,7 +232,7 @@ STALL = [
         "ticks that came beside stalled clients",
         "% of those due",
         "what those who read got while some had stopped reading for good; higher is better",
-        "ticks_came",
+        "frames.received",
         BY_KEY["ticks_came"].read,
         1,
         (
@@ -247,38 +260,41 @@ HEAVY = [
 ]
 
 
-def _block_question(index: RunIndex, figure: Figure) -> Question:
-    suite = index.suite
-    answers = [_answer(index.block_runs(arm), figure.key, figure.read, figure.digits) for arm in suite.arms]
+def _block_question(results: Results, figure: Figure) -> Question:
+    suite = results.record.suite
+    answers = []
+    for arm in suite.arms:
+        runs = block_runs(arm, results.runs)
+        answers.append(_answer(runs, figure.key, figure.read, figure.digits))
     source = f"{suite.repeats} blocks, {suite.connections:,} connections: median (range)"
     return Question(figure.title, figure.unit, source, figure.meaning, answers)
 
 
-def _side_questions(index: RunIndex, scenario: str, lines: Sequence[Line]) -> list[Question]:
-    sides = [side for side in index.suite.sides if side.scenario == scenario and not is_heavy(side)]
+def _side_questions(results: Results, scenario: str, lines: Sequence[Line]) -> list[Question]:
+    sides = [side for side in results.record.suite.sides if side.scenario == scenario and not is_heavy(side)]
     return [
         question
         for side in sides
         for line in lines
-        if _is_there(index, side.name, side.load, line.figure)
-        for question in _of_side(index, side, line)
+        if _is_there(results, side.name, side.load, line.figure)
+        for question in _of_side(results, side, line)
     ]
 
 
-def _is_there(index: RunIndex, part: str, flags: Flags, figure: str) -> bool:
+def _is_there(results: Results, part: str, flags: Flags, figure: str) -> bool:
     """Whether a part of the suite has a figure: memory is only measured where ``flags`` of the load test ask for it."""
     if figure != MEMORY or flags.get("memory"):
         return True
-    loads = [run.load for run in index.runs if run.part == part and run.load is not None]
+    loads = [run.load for run in results.runs if run.part == part and run.load is not None]
     return any(BY_KEY[MEMORY].read(load) is not None for load in loads)  # an older tickbench always measured it
 
 
-def _heavy_questions(index: RunIndex) -> list[Question]:
-    sides = [side for side in index.suite.sides if side.scenario == "steady" and is_heavy(side)]
-    return [question for side in sides for line in HEAVY for question in _of_side(index, side, line)]
+def _heavy_questions(results: Results) -> list[Question]:
+    sides = [side for side in results.record.suite.sides if side.scenario == "steady" and is_heavy(side)]
+    return [question for side in sides for line in HEAVY for question in _of_side(results, side, line)]
 
 
-def _of_side(index: RunIndex, side: Side, line: Line) -> list[Question]:
+def _of_side(results: Results, side: Side, line: Line) -> list[Question]:
     return [
         Question(
             line.title,
@@ -286,8 +302,8 @@ def _of_side(index: RunIndex, side: Side, line: Line) -> list[Question]:
             f"{side.name}, {connections:,} connections: {_times(side.repeats)}",
             line.meaning,
             [
-                _answer(index.side_runs(side.name, arm, connections), line.figure, line.read, line.digits, line.detail)
-                for arm in index.suite.arms
+                _answer(side_runs(results, side, arm, connections), line.figure, line.read, line.digits, line.detail)
+                for arm in results.record.suite.arms
             ],
         )
         for connections in side.loads
@@ -297,17 +313,17 @@ def _of_side(index: RunIndex, side: Side, line: Line) -> list[Question]:
 def _answer(
     runs: list[Run], figure: str, read: Read, digits: int, detail: tuple[tuple[str, Read, int], ...] = ()
 ) -> DecisionLine:
-    basis = Basis.of(runs, figure)
-    values = [value for load in basis.loads if (value := read(load)) is not None]
+    loads = counted(runs, figure)
+    values = [value for load in loads if (value := read(load)) is not None]
     if not values:
         return DecisionLine(NO_FIGURE, _why_none(runs, figure))
     low, high = f"{min(values):,.{digits}f}", f"{max(values):,.{digits}f}"
     parts = [f"{low}\N{EN DASH}{high}"] if low != high else []
     for title, read_more, more_digits in detail:
-        more = [value for load in basis.loads if (value := read_more(load)) is not None]
+        more = [value for load in loads if (value := read_more(load)) is not None]
         if more:
             parts.append(f"{title} {statistics.median(more):,.{more_digits}f}")
-    return DecisionLine(f"{statistics.median(values):,.{digits}f}", ", ".join(parts), basis.is_doubtful)
+    return DecisionLine(f"{statistics.median(values):,.{digits}f}", ", ".join(parts), is_doubtful(runs, figure))
 
 
 def _why_none(runs: list[Run], figure: str) -> str:

@@ -5,13 +5,14 @@ History of the schema: 1, the first. Its JSON schema is generated from these typ
 fields it does not know, and refuses another number.
 """
 
+from typing import Literal
+
 import msgspec
 from msgspec import Struct
 
 from tickbench.compare.figures import FIGURES
-from tickbench.compare.plan import next_run
-from tickbench.compare.results import Results
-from tickbench.compare.runs import Mark, Run, RunIndex
+from tickbench.compare.plan import next_run, slot_of
+from tickbench.compare.results import Results, Run
 from tickbench.compare.search import Outcome, probes_of
 from tickbench.compare.slo import read_figure
 from tickbench.compare.suite import Suite
@@ -29,6 +30,9 @@ from tickbench.report.shown import (
     stalls_of,
 )
 from tickbench.verdict.comparisons import Comparisons, compare_all
+from tickbench.verdict.counting import is_trusted, is_valid, validity_words
+
+Mark = Literal["valid", "doubtful", "failed", "superseded"]
 
 
 class RunLine(Struct, frozen=True):
@@ -57,7 +61,7 @@ class RunLine(Struct, frozen=True):
 
 
 class CurvePoint(Struct, frozen=True):
-    """One load that a search tried, and what came of it."""
+    """One load that a search tried."""
 
     search: str
     arm: str
@@ -73,7 +77,7 @@ class CurvePoint(Struct, frozen=True):
 
 
 class Document(Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickbench.results/1"):
-    """What a comparison found: what was run, on which machine, every run, and what is concluded of them."""
+    """All of it."""
 
     id: str
     started_at: str
@@ -100,30 +104,39 @@ class Document(Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickb
 
 def make_document(results: Results) -> Document:
     """Return the document of a results folder."""
-    record, index = results.record, results.index
-    comparisons = compare_all(index)
+    record = results.record
+    comparisons = compare_all(results)
     return Document(
         id=record.id,
         started_at=record.started_at,
         resumed_at=record.resumed_at,
-        is_complete=next_run(index) is None,
-        news=news_of(index, comparisons),
+        is_complete=next_run(record.suite, results.runs) is None,
+        news=news_of(results, comparisons),
         suite=record.suite,
         environment=results.environment,
         comparisons=comparisons,
-        decision=decide(index, comparisons),
-        sides=side_lines(index),
-        curves=_curves(index),
-        lateness=lateness_of(index),
-        stalls=stalls_of(index),
-        loop_pings=loop_pings_of(index),
-        limits=limits_of(index),
-        arrival=arrival_sentence(index),
-        runs=[_run_line(index, run, file) for run, file in zip(results.runs, results.files, strict=True)],
+        decision=decide(results, comparisons),
+        sides=side_lines(results),
+        curves=_curves(results),
+        lateness=lateness_of(results),
+        stalls=stalls_of(results),
+        loop_pings=loop_pings_of(results),
+        limits=limits_of(results),
+        arrival=arrival_sentence(results),
+        runs=_run_lines(results),
     )
 
 
-def _run_line(index: RunIndex, run: Run, file: str) -> RunLine:
+def _run_lines(results: Results) -> list[RunLine]:
+    last = {slot_of(run): run.number for run in results.runs}
+    searched = {search.name for search in results.record.suite.searches}
+    pairs = zip(results.runs, results.files, strict=True)
+    return [
+        _run_line(run, file, is_last=run.part in searched or last[slot_of(run)] == run.number) for run, file in pairs
+    ]
+
+
+def _run_line(run: Run, file: str, *, is_last: bool) -> RunLine:
     figures = {each.key: None if run.load is None else read_figure(run.load, each.key) for each in FIGURES}
     return RunLine(
         number=run.number,
@@ -134,8 +147,8 @@ def _run_line(index: RunIndex, run: Run, file: str) -> RunLine:
         attempt=run.attempt,
         scenario=run.scenario,
         connections=run.connections,
-        mark=index.mark(run),
-        words=run.words,
+        mark=_mark(run) if is_last else "superseded",
+        words=validity_words(run),
         started_at=run.started_at,
         took_s=run.took_s,
         file=file,
@@ -143,14 +156,20 @@ def _run_line(index: RunIndex, run: Run, file: str) -> RunLine:
         why_none={}
         if run.load is None
         else {each.key: words for each in FIGURES if figures[each.key] is None and (words := each.why_none(run.load))},
-        trusted=[key for key in figures if run.is_trusted(key)],
+        trusted=[key for key in figures if is_trusted(run, key)],
     )
 
 
-def _curves(index: RunIndex) -> list[CurvePoint]:
+def _mark(run: Run) -> Mark:
+    if run.load is None:
+        return "failed"
+    return "valid" if is_valid(run) else "doubtful"
+
+
+def _curves(results: Results) -> list[CurvePoint]:
     points = []
-    for search in index.suite.searches:
-        runs = [run for run in index.runs if run.part == search.name]
+    for search in results.record.suite.searches:
+        runs = [run for run in results.runs if run.part == search.name]
         points += [
             CurvePoint(
                 search=search.name,
@@ -163,7 +182,7 @@ def _curves(index: RunIndex) -> list[CurvePoint]:
                 lateness_p99_ms=run.load.tick_lateness_ms.p99 if run.load else None,
                 cpu_percent=run.load.server.cpu_percent if run.load else None,
             )
-            for run, probe in zip(runs, probes_of(search, runs), strict=True)
+            for run, probe in zip(sorted(runs, key=lambda run: run.number), probes_of(search, runs), strict=True)
         ]
     return points
 

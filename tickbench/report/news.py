@@ -6,32 +6,33 @@ First how many runs can be trusted, or that the machine could not measure, why, 
 
 from collections.abc import Iterable
 
-from tickbench.compare.patience import why_unfit
-from tickbench.compare.plan import fixed_runs, next_run
-from tickbench.compare.runs import Run, RunIndex
+from tickbench.compare.patience import is_unfit, why_unfit
+from tickbench.compare.plan import fixed_runs, next_run, slot_of
+from tickbench.compare.results import Results, Run
 from tickbench.compare.suite import BLOCKS
 from tickbench.verdict.comparisons import Comparison, Comparisons
+from tickbench.verdict.counting import is_valid
 from tickbench.verdict.statistics import MARGIN
 
 
-def news_of(index: RunIndex, comparisons: Comparisons) -> str:
+def news_of(results: Results, comparisons: Comparisons) -> str:
     """Return the news of a results folder."""
-    lead = _why_stopped(index) if is_stopped(index) else _how_many(index)
-    if is_stopped(index) and not any(run.is_valid for run in index.runs):
+    lead = _why_stopped(results) if is_stopped(results) else _how_many(results)
+    if is_stopped(results) and not any(map(is_valid, results.runs)):
         return f"{lead} Nothing can be concluded."
-    return f"{lead} {verdict_sentence(index, comparisons)}"
+    return f"{lead} {verdict_sentence(results, comparisons)}"
 
 
-def is_stopped(index: RunIndex) -> bool:
+def is_stopped(results: Results) -> bool:
     """Whether runs are missing since the last ones show that the machine cannot measure."""
-    return index.is_unfit and next_run(index) is not None
+    return is_unfit(results.record.suite, results.runs) and next_run(results.record.suite, results.runs) is not None
 
 
-def verdict_sentence(index: RunIndex, comparisons: Comparisons) -> str:
+def verdict_sentence(results: Results, comparisons: Comparisons) -> str:
     """Say which arm is better in what, or that no verdict is drawn, and why."""
     if comparisons.suppressed is not None:
         return f"No verdict: {comparisons.suppressed[:1].lower()}{comparisons.suppressed[1:]}"
-    first, other = index.suite.compare
+    first, other = results.record.suite.compare
     parts = [
         f"{arm} is better in {listed(_better(each) for each in comparisons.primary if each.winner == arm)}"
         for arm in (first, other)
@@ -56,17 +57,18 @@ def counted_words(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _why_stopped(index: RunIndex) -> str:
-    valid, planned, which = _counts(index)
-    why = _what_to_do(index.runs[-index.suite.stop_after :])
+def _why_stopped(results: Results) -> str:
+    ordered = sorted(results.runs, key=lambda run: run.number)
+    valid, planned, which = _counts(results)
+    why = _what_to_do(ordered[-results.record.suite.stop_after :])
     return f"Stopped, as this machine cannot measure now: {why} {valid} of {planned} {which} valid."
 
 
-def _how_many(index: RunIndex) -> str:
-    valid, planned, which = _counts(index)
+def _how_many(results: Results) -> str:
+    valid, planned, which = _counts(results)
     if valid == planned:
-        return f"All {planned} {which} valid.{_sides(index)}"
-    last = sorted(index.all_block_runs(), key=lambda run: run.number)
+        return f"All {planned} {which} valid.{_sides(results)}"
+    last = _last_attempts(results)
     lead = f"{valid} of {planned} {which} valid"
     if why := _what_to_do(last):
         return f"{lead}: {why}"
@@ -85,19 +87,26 @@ def _what_to_do(runs: list[Run]) -> str:
     return f"{unfit.happened}. {unfit.advice}." if unfit is not None else ""
 
 
-def _counts(index: RunIndex) -> tuple[int, int, str]:
+def _counts(results: Results) -> tuple[int, int, str]:
     """Return how many runs of the blocks are valid, how many there are to be, and what they are called."""
-    suite = index.suite
+    suite = results.record.suite
     planned = sum(each.part == BLOCKS for each in fixed_runs(suite))
     which = "runs of the blocks are" if suite.sides or suite.searches else "runs are"
-    return sum(run.is_valid for run in index.all_block_runs()), planned, which
+    return sum(map(is_valid, _last_attempts(results))), planned, which
 
 
-def _sides(index: RunIndex) -> str:
+def _sides(results: Results) -> str:
     """Say how many runs of the sides are valid, where it is not all."""
-    last = [index.last(each.slot) for each in fixed_runs(index.suite) if each.part != BLOCKS]
-    valid = sum(run is not None and run.is_valid for run in last)
-    return f" In the sides {valid} of {len(last)} are." if valid < len(last) else ""
+    made = {each.slot for each in fixed_runs(results.record.suite) if each.part != BLOCKS}
+    ordered = sorted(results.runs, key=lambda run: run.number)
+    last = {slot_of(run): run for run in ordered if slot_of(run) in made}
+    valid = sum(map(is_valid, last.values()))
+    return f" In the sides {valid} of {len(made)} are." if valid < len(made) else ""
+
+
+def _last_attempts(results: Results) -> list[Run]:
+    ordered = sorted(results.runs, key=lambda run: run.number)
+    return list({slot_of(run): run for run in ordered if run.part == BLOCKS}.values())
 
 
 def _better(comparison: Comparison) -> str:

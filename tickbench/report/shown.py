@@ -12,9 +12,10 @@ from msgspec import Struct
 from shared.measure.histogram import Histogram, HistogramSummary
 from shared.measure.summary import LoadSummary
 from tickbench.arms import BACKENDS, Arm
-from tickbench.compare.runs import Basis, RunIndex
-from tickbench.report.decision import is_heavy
+from tickbench.compare.results import Results
+from tickbench.report.decision import is_heavy, side_runs
 from tickbench.report.news import counted_words
+from tickbench.verdict.arm_medians import block_runs, counted, is_doubtful
 
 LATENESS = "tick_lateness_ms"
 STAGES = "stages"
@@ -59,27 +60,27 @@ class LoopPing(Struct, frozen=True):
     """The median over the runs."""
 
 
-def lateness_of(index: RunIndex) -> list[Lateness]:
+def lateness_of(results: Results) -> list[Lateness]:
     """Return the lateness of each arm, in the suite's order; one without a run has a count of 0."""
     found = []
-    for arm in index.suite.parsed_arms():
-        basis, pooled = Basis.of(index.block_runs(arm.name), LATENESS), Histogram()
-        for load in basis.loads:
+    for arm in results.record.suite.parsed_arms():
+        runs, pooled = block_runs(arm.name, results.runs), Histogram()
+        for load in counted(runs, LATENESS):
             pooled.add(Histogram.from_summary(load.tick_lateness_ms))
-        found.append(Lateness(arm.name, basis.is_doubtful, pooled.summary()))
+        found.append(Lateness(arm.name, is_doubtful(runs, LATENESS), pooled.summary()))
     return found
 
 
-def stalls_of(index: RunIndex) -> list[Stall]:
+def stalls_of(results: Results) -> list[Stall]:
     """Return the time lines of the first side with stalled clients, one an arm."""
-    suite, found = index.suite, []
+    suite, found = results.record.suite, []
     sides = [side for side in suite.sides if side.scenario == "stall"][:1]
     for side, arm in product(sides, suite.arms):
-        basis = Basis.of(index.side_runs(side.name, arm, side.loads[0]), STAGES)
-        load = next((load for load in basis.loads if load.stages), None)
+        runs = side_runs(results, side, arm, side.loads[0])
+        load = next((load for load in counted(runs, STAGES) if load.stages), None)
         if load is not None and load.tick_rate_hz:
             points = _stall_points(load, load.tick_rate_hz)
-            found.append(Stall(side.name, arm, basis.is_doubtful, points))
+            found.append(Stall(side.name, arm, is_doubtful(runs, STAGES), points))
     return found
 
 
@@ -93,15 +94,16 @@ def _stall_points(load: LoadSummary, rate_hz: float) -> list[StallPoint]:
     ]
 
 
-def loop_pings_of(index: RunIndex) -> list[LoopPing]:
+def loop_pings_of(results: Results) -> list[LoopPing]:
     """Return the pings of the first side with heavy ticks, by loop design."""
-    suite, found = index.suite, []
+    suite, found = results.record.suite, []
     heavy = [side for side in suite.sides if is_heavy(side)][:1]
     for side, arm in [(each, arm) for each in heavy for arm in suite.arms_of(each)]:
-        basis, mode = Basis.of(index.side_runs(side.name, arm.name, side.loads[0]), PINGS), _mode_of(arm)
-        pings = [load.ping_rtt_ms.p99 for load in basis.loads if load.ping_rtt_ms.p99 is not None]
+        runs, mode = side_runs(results, side, arm.name, side.loads[0]), _mode_of(arm)
+        pings = [load.ping_rtt_ms.p99 for load in counted(runs, PINGS) if load.ping_rtt_ms.p99 is not None]
         if mode is not None and pings:
-            found.append(LoopPing(side.name, arm.backend, mode, basis.is_doubtful, statistics.median(pings)))
+            is_spoiled = is_doubtful(runs, PINGS)
+            found.append(LoopPing(side.name, arm.backend, mode, is_spoiled, statistics.median(pings)))
     return found
 
 
@@ -113,17 +115,17 @@ def _mode_of(arm: Arm) -> str | None:
     return None if settings or arm.backend not in BACKENDS else mode
 
 
-def limits_of(index: RunIndex) -> dict[str, float]:
+def limits_of(results: Results) -> dict[str, float]:
     """Return the thresholds that a run is held to, as its generator kept them."""
-    return next((run.load.limits for run in index.runs if run.load is not None and run.load.limits), {})
+    return next((run.load.limits for run in results.runs if run.load is not None and run.load.limits), {})
 
 
-def arrival_sentence(index: RunIndex) -> str:
+def arrival_sentence(results: Results) -> str:
     """Say where the time of a frame's arrival comes from."""
-    read = [run.number for run in index.runs if run.load is not None and run.load.generator.timestamps == "read"]
+    read = [run.number for run in results.runs if run.load is not None and run.load.generator.timestamps == "read"]
     if not read:
         return "A frame's arrival is the kernel's receive timestamp."
-    if len(read) == sum(run.load is not None for run in index.runs):
+    if len(read) == sum(run.load is not None for run in results.runs):
         return "A frame's arrival is when the generator read it: the system gave no receive timestamps."
     return (
         "A frame's arrival is the kernel's receive timestamp; but when the generator read it in "

@@ -19,7 +19,6 @@ from tickbench.compare.orchestrator import run_all
 from tickbench.compare.plan import estimate_s, fixed_runs, next_run
 from tickbench.compare.preflight import check_settings
 from tickbench.compare.results import ResultFolder, Results, read_results, read_unfinished
-from tickbench.compare.runs import RunIndex
 from tickbench.compare.slo import EXAMPLE, UNTRUSTED_STATUS, Objective, parse_slo
 from tickbench.compare.suite import Suite, load_suite
 from tickbench.errors import InputError, InterruptedByUserError
@@ -33,7 +32,7 @@ from tickbench.report.build import PAGE, Report, build_report, read_to_go_on
 from tickbench.report.news import is_stopped
 from tickbench.report.words import verdict_sentences
 from tickbench.screen import arm_table, check_table, in_words, print_objectives, progress_display
-from tickbench.verdict.arm_medians import arm_rows
+from tickbench.verdict.arm_medians import arm_rows, block_runs
 
 DEFAULT_SUITE = "quick"
 FAILED = 1
@@ -113,15 +112,15 @@ def compare(
             )
     except InterruptedByUserError as interrupt:
         return interrupt.exit_status
-    stopped = run_suite(begun.index, pinning, folder, commands, console)
+    stopped = run_suite(begun, pinning, folder, commands, console)
     report = conclude(folder, console, stopped)
     if stopped:
         if slo:
             console.print("[yellow]objectives not judged:[/yellow] the comparison was stopped before its end")
         return stopped
-    if report is None or not all(row.finished for row in arm_rows(report.results.index)):
+    if report is None or not all(row.finished for row in arm_rows(report.results)):
         return FAILED
-    return tell_objectives(slo, report.results.index, console)
+    return tell_objectives(slo, report.results, console)
 
 
 def begin(
@@ -165,13 +164,13 @@ def reopen(path: Path, pinning: Pinning, commands: Commands) -> tuple[ResultFold
     if changed:
         words = "; ".join(f"{name} was {before}, is {now}" for name, (before, now) in changed.items())
         raise InputError(f"{path} cannot go on: {words}; its runs would not be comparable, begin a new comparison")
-    if next_run(begun.index) is not None:
+    if next_run(begun.record.suite, begun.runs) is not None:
         check_settings(begun.record.suite, commands)
     folder = ResultFolder(path)
     folder.hold()
     begun = read_to_go_on(path)  # another may have made runs until just now
     folder.forget_unfinished()
-    if next_run(begun.index) is None:
+    if next_run(begun.record.suite, begun.runs) is None:
         return folder, begun  # nothing is left to run, so no resumption is recorded
     now = datetime.now().astimezone().isoformat(timespec="seconds")
     record = msgspec.structs.replace(begun.record, resumed_at=[*begun.record.resumed_at, now])
@@ -179,17 +178,18 @@ def reopen(path: Path, pinning: Pinning, commands: Commands) -> tuple[ResultFold
     return folder, begun
 
 
-def run_suite(index: RunIndex, pinning: Pinning, folder: ResultFolder, commands: Commands, console: Console) -> int:
+def run_suite(begun: Results, pinning: Pinning, folder: ResultFolder, commands: Commands, console: Console) -> int:
     """Make the runs, showing how far they are; return 0, or the exit status if the user or the machine stopped them."""
-    if next_run(index) is None:
-        console.print(f"nothing to do: every run is there already ({len(index.runs)})", soft_wrap=True)
+    suite = begun.record.suite
+    if next_run(suite, begun.runs) is None:
+        console.print(f"nothing to do: every run is there already ({len(begun.runs)})", soft_wrap=True)
         return 0
-    console.print(escape(announcement(index.suite, len(index.runs))), soft_wrap=True)
+    console.print(escape(announcement(suite, len(begun.runs))), soft_wrap=True)
     if pinning.warning:
         console.print(f"[yellow]warning:[/yellow] {escape(pinning.warning)}")
     try:
-        with interruptible(), progress_display(console, index) as display:
-            is_whole = run_all(index, pinning, folder, commands, display)
+        with interruptible(), progress_display(console, suite, begun.runs) as display:
+            is_whole = run_all(suite, begun.runs, pinning, folder, commands, display)
     except InputError as error:
         click.echo(error_line(error), err=True)
         return FAILED
@@ -212,9 +212,9 @@ def conclude(folder: ResultFolder, console: Console, stopped: int) -> Report | N
     folder.point_latest_here()
     news, basis = verdict_sentences(report.document)
     console.print(f"[bold]{escape(news)}[/bold]")
-    console.print(arm_table(arm_rows(report.results.index)))
+    console.print(arm_table(arm_rows(report.results)))
     console.print(escape(basis))
-    if is_stopped(report.results.index):
+    if is_stopped(report.results):
         tell_what_doctor_knows(console)
     console.print(f"report: {escape(str(folder.path / PAGE))}", soft_wrap=True)
     if stopped:
@@ -230,7 +230,7 @@ def tell_how_to_go_on(folder: ResultFolder, console: Console) -> None:
 def show_without_report(folder: ResultFolder, console: Console) -> None:
     """Print the figures of the runs that are there."""
     with suppress(InputError):
-        console.print(arm_table(arm_rows(read_results(folder.path).index)))
+        console.print(arm_table(arm_rows(read_results(folder.path))))
 
 
 def tell_what_doctor_knows(console: Console) -> None:
@@ -249,15 +249,15 @@ def announcement(suite: Suite, made: int) -> str:
         words += f"; {', '.join(side.name for side in suite.sides)} beside them"
     if suite.searches:
         words += f"; then searches: {', '.join(search.name for search in suite.searches)}"
-    words += f"; about {in_words(estimate_s(RunIndex(suite)))}, or half as long again where the machine spoils runs"
+    words += f"; about {in_words(estimate_s(suite))}, or half as long again where the machine spoils runs"
     return f"{words}; {made} runs are there already" if made else words
 
 
-def tell_objectives(slo: list[Objective], index: RunIndex, console: Console) -> int:
+def tell_objectives(slo: list[Objective], results: Results, console: Console) -> int:
     """Say of each arm whether the median of its runs holds each objective; return the exit status."""
     judged: list[Judged] = []
-    for arm in index.suite.arms if slo else []:
-        loads = [run.load for run in index.block_runs(arm) if run.load is not None]
+    for arm in results.record.suite.arms if slo else []:
+        loads = [run.load for run in block_runs(arm, results.runs) if run.load is not None]
         own = [judge_median(objective, loads) for objective in slo]
         print_objectives(own, console, arm)
         judged += own

@@ -9,7 +9,7 @@ from rich.console import Console
 from shared.plain import error_line
 from shared.system.outputs import NotWrittenError, is_stdout, write_output
 from tickbench.children.interrupts import interruptible
-from tickbench.conformance.asking import check_reachable
+from tickbench.conformance.asking import knock
 from tickbench.conformance.check import Check
 from tickbench.conformance.run import examine
 from tickbench.conformance.server_under_test import ServerUnderTest
@@ -52,7 +52,7 @@ def conformance(url: str | None, only: tuple[str, ...], *, lists: bool, json_fil
         raise InputError("no URL; give one like http://127.0.0.1:8000")
     check_file("--json", json_file)
     target = target_of(url)
-    check_reachable(target)
+    knock(target)
     width = max(len(check.name) for check in checks)
     try:
         with interruptible() as insist:

@@ -4,16 +4,16 @@ Make the comparisons of a suite: verdicts on the named ones, intervals of the ot
 Verdicts and intervals are computed in :mod:`tickbench.verdict.statistics`.
 """
 
-from collections.abc import Sequence
-
 from msgspec import Struct
 
 from tickbench.compare.figures import BY_KEY, FIGURES
-from tickbench.compare.plan import next_run, searches_of
-from tickbench.compare.runs import RunIndex
-from tickbench.compare.search import Capacity
+from tickbench.compare.plan import next_run, runs_of_search, searches_of
+from tickbench.compare.results import Results
+from tickbench.compare.search import Capacity, next_step, probes_of
 from tickbench.compare.slo import read_figure
 from tickbench.compare.suite import BLOCKS, Suite
+from tickbench.verdict.arm_medians import block_runs
+from tickbench.verdict.counting import is_trusted
 from tickbench.verdict.same_work import Work, compare_work
 from tickbench.verdict.statistics import GUARD_ALPHA, LEAST_BLOCKS, Ratio, Verdict, judge, log_ratios, paired_ratio
 
@@ -38,7 +38,7 @@ class Comparison(Struct, frozen=True):
 
 
 class SearchResult(Struct, frozen=True):
-    """What one search found of one arm, as far as it is."""
+    """What one search of one arm found."""
 
     search: str
     arm: str
@@ -50,7 +50,7 @@ class SearchResult(Struct, frozen=True):
 
 
 class Comparisons(Struct, frozen=True):
-    """All that is compared in a suite: pairs of arms, figure by figure, and the results of its searches."""
+    """All of a suite."""
 
     primary: list[Comparison]
     """Those that the suite names, with their verdicts, unless these are suppressed."""
@@ -64,39 +64,36 @@ class Comparisons(Struct, frozen=True):
     searches: list[SearchResult]
 
 
-def compare_all(index: RunIndex) -> Comparisons:
+def compare_all(results: Results) -> Comparisons:
     """Return all comparisons of a results folder."""
-    floor, work, searches = _floor(index), compare_work(index), search_results(index)
-    primary = _primary(index, searches)
-    suppressed = _why_suppressed(index, primary, floor, work)
+    floor, work, searches = _floor(results), compare_work(results.record.suite, results.runs), search_results(results)
+    primary = _primary(results, searches)
+    suppressed = _why_suppressed(results, primary, floor, work)
     if suppressed is not None:
         primary = [Comparison(each.figure, each.title, each.first, each.other, each.ratio) for each in primary]
-    return Comparisons(primary, suppressed, floor, _others(index), work, searches)
+    return Comparisons(primary, suppressed, floor, _others(results), work, searches)
 
 
-def search_results(index: RunIndex) -> list[SearchResult]:
+def search_results(results: Results) -> list[SearchResult]:
     """Return what each search that was begun found."""
-    return [
-        SearchResult(
-            search=state.search.name,
-            arm=state.arm.name,
-            block=state.block,
-            capacity=state.step if isinstance(state.step, Capacity) else None,
-            runs=len(state.runs),
-            took_s=round(state.spent_s, 1),
-        )
-        for state in searches_of(index)
-        if state.runs
-    ]
+    suite, found = results.record.suite, []
+    for search, block, arm in searches_of(suite):
+        runs = runs_of_search(suite, results.runs, search, block, arm)
+        took_s = sum(run.took_s for run in runs)
+        step = next_step(search, probes_of(search, runs), took_s)
+        capacity = step if isinstance(step, Capacity) else None
+        if runs:
+            found.append(SearchResult(search.name, arm.name, block, capacity, len(runs), round(took_s, 1)))
+    return found
 
 
-def _primary(index: RunIndex, searches: list[SearchResult]) -> list[Comparison]:
-    suite = index.suite
+def _primary(results: Results, searches: list[SearchResult]) -> list[Comparison]:
+    suite = results.record.suite
     if not suite.verdicts:
         return []
     first, other = suite.compare
     logs = [
-        _logs(index, key, first, other) if key in BY_KEY else _capacity_logs(searches, key, first, other)
+        _logs(results, key, first, other) if key in BY_KEY else _capacity_logs(searches, key, first, other)
         for key in suite.verdicts
     ]
     verdicts = judge(
@@ -110,13 +107,14 @@ def _primary(index: RunIndex, searches: list[SearchResult]) -> list[Comparison]:
     ]
 
 
-def _floor(index: RunIndex) -> list[Comparison]:
-    suite = index.suite
+def _floor(results: Results) -> list[Comparison]:
+    suite = results.record.suite
     if suite.again is None:
         return []
     keys = [key for key in suite.verdicts if key in BY_KEY] or _comparable()
     logs = [
-        log_ratios(_values(index, key, suite.again, [False]), _values(index, key, suite.again, [True])) for key in keys
+        log_ratios(_values(results, key, suite.again, again=False), _values(results, key, suite.again, again=True))
+        for key in keys
     ]
     return [
         Comparison(key, _title(key), suite.again, suite.again, paired_ratio(each), verdict)
@@ -124,22 +122,22 @@ def _floor(index: RunIndex) -> list[Comparison]:
     ]
 
 
-def _others(index: RunIndex) -> list[Comparison]:
-    suite = index.suite
+def _others(results: Results) -> list[Comparison]:
+    suite = results.record.suite
     first = suite.compare[0] if suite.compare else suite.arms[0]
     return [
-        Comparison(key, _title(key), first, other, paired_ratio(_logs(index, key, first, other)))
+        Comparison(key, _title(key), first, other, paired_ratio(_logs(results, key, first, other)))
         for other in suite.arms
         if other != first
         for key in _comparable()
     ]
 
 
-def _why_suppressed(index: RunIndex, primary: list[Comparison], floor: list[Comparison], work: Work) -> str | None:
-    suite = index.suite
+def _why_suppressed(results: Results, primary: list[Comparison], floor: list[Comparison], work: Work) -> str | None:
+    suite = results.record.suite
     if not suite.verdicts:
         return f"The suite {suite.name} names no comparison to draw a verdict on: a difference may be noise."
-    if next_run(index, {BLOCKS, *suite.verdicts}) is not None:
+    if next_run(suite, results.runs, {BLOCKS, *suite.verdicts}) is not None:
         return (
             "Runs that verdicts rest on are not made yet. How many there are is fixed before the start: whoever looks "
             "before, and stops when the verdict pleases, finds what noise makes."
@@ -171,15 +169,17 @@ def _why_not_by_work(suite: Suite, work: Work) -> str | None:
     return None
 
 
-def _logs(index: RunIndex, key: str, first: str, other: str) -> list[float]:
-    return log_ratios(_values(index, key, first), _values(index, key, other))
+def _logs(results: Results, key: str, first: str, other: str) -> list[float]:
+    return log_ratios(_values(results, key, first), _values(results, key, other))
 
 
-def _values(index: RunIndex, key: str, arm: str, which: Sequence[bool] = (False, True)) -> list[list[float]]:
-    """Return for each block the values to be trusted, of both runs where an arm ran twice, unless one is chosen."""
-    blocks: list[list[float]] = [[] for _ in range(index.suite.repeats)]
-    for run in (run for again in which for run in index.block_runs(arm, again=again)):
-        value = None if run.load is None or not run.is_trusted(key) else read_figure(run.load, key)
+def _values(results: Results, key: str, arm: str, *, again: bool | None = None) -> list[list[float]]:
+    """Return for each block the values to be trusted, of both runs where an arm ran twice, unless ``again`` selects."""
+    wanted = [again] if again is not None else [False, True]
+    runs = [run for each in wanted for run in block_runs(arm, results.runs, again=each) if is_trusted(run, key)]
+    blocks: list[list[float]] = [[] for _ in range(results.record.suite.repeats)]
+    for run in runs:
+        value = None if run.load is None else read_figure(run.load, key)
         if value is not None and run.block <= len(blocks):
             blocks[run.block - 1].append(value)
     return blocks

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from shared.measure.summary import StepDigests
-from tickbench.compare.runs import RunIndex
+from tickbench.compare.results import Run
+from tickbench.compare.suite import Suite
+from tickbench.verdict.arm_medians import block_runs
 
 NONE_CAME = "-"
 MAX_SHIFT = 10
@@ -20,7 +22,7 @@ SCENARIOS = ("steady", "idle", "stall", "storm", "spike", "staircase", "churn")
 
 
 class Work(Struct, frozen=True):
-    """Whether the servers of all arms sent the same commands, step by step."""
+    """What was found."""
 
     steps: int
     """How many were compared, over all pairs of runs."""
@@ -41,13 +43,12 @@ class Work(Struct, frozen=True):
         return f"The arms did not do the same work: {found}."
 
 
-def compare_work(index: RunIndex) -> Work:
+def compare_work(suite: Suite, runs: Sequence[Run]) -> Work:
     """Compare the steps of all runs in the blocks with those of a run of the first arm that is compared."""
-    suite = index.suite
     first = suite.compare[0] if suite.compare else suite.arms[0]
     if suite.scenario not in SCENARIOS:
         return Work(0, {}, [])
-    told = [(arm, steps) for arm in suite.arms for steps in _steps(index, arm)]
+    told = [(arm, steps) for arm in suite.arms for steps in _steps(arm, runs)]
     reference = next((steps for arm, steps in told if arm == first), None)
     if reference is None:
         return Work(0, {}, list(suite.arms))
@@ -65,9 +66,9 @@ def compare_work(index: RunIndex) -> Work:
     return Work(sum(compared for compared, _ in counts.values()), different, unknown)
 
 
-def _steps(index: RunIndex, arm: str) -> list[StepDigests]:
-    """Return the digests of an arm's runs in the blocks."""
-    own = [*index.block_runs(arm), *index.block_runs(arm, again=True)]
+def _steps(arm: str, runs: Sequence[Run]) -> list[StepDigests]:
+    """Return the digests of an arm's runs in the blocks, of each the last attempt."""
+    own = [run for again in (False, True) for run in block_runs(arm, list(runs), again=again)]
     return [run.load.steps for run in own if run.load is not None and run.load.steps is not None]
 
 

@@ -40,7 +40,7 @@ class Ratio(Struct, frozen=True):
 
 
 class Verdict(Struct, frozen=True):
-    """Which of two arms is better in a figure, if either surely is, or that they are as good as equal."""
+    """What is said of one comparison."""
 
     kind: Literal["better", "equivalent", "inconclusive"]
     winner: Literal["first", "other"] | None

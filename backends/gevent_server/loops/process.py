@@ -1,7 +1,7 @@
 """
 Process: the rules and the encoding run in a child process; the parent keeps the clock and the connections.
 
-The article's example 3.6. Its process never ended and its queue had no bound. Here, when a tick is due, the child gets
+The article's example 3.6. Its worker never ended and its queue had no bound. Here, when a tick is due, the child gets
 what the members have asked for, even while it is still at the step before, and answers with what the step did. Its
 other answers, such as a welcome, wait until the frame before them has been sent.
 """
@@ -28,7 +28,7 @@ from shared.rooms.remote import (
     Text,
     Welcome,
 )
-from shared.server.children import MOST_PENDING
+from shared.server.workers import MOST_PENDING
 
 from ..connection import Connection
 from ..host import Host
@@ -47,8 +47,8 @@ class ProcessLoop(ManagedLoop):
         self._field: bytes | None = None  # for those who have missed a frame, before the next one
         self._entering: set[Event] = set()
         self._game_id = ticker.room.index  # another one when the room is opened again
-        self._child = host.children.of_room(ticker.room.name)
-        self._child.mourners.add(self._fail)
+        self._worker = host.workers.of_room(ticker.room.name)
+        self._worker.mourners.add(self._fail)
         self._ask(Open(self._game_id, ticker.room.setup), lambda _: None)
 
     def let_in(self, connection: Connection, newcomer: Newcomer) -> None:
@@ -117,7 +117,7 @@ class ProcessLoop(ManagedLoop):
         entered.set()
 
     def _ask(self, request: Request, callback: Callable[[Answer], None]) -> None:
-        self._child.ask(request, lambda answer: self._answers.take(partial(self._take, callback, answer)))
+        self._worker.ask(request, lambda answer: self._answers.take(partial(self._take, callback, answer)))
 
     def _take(self, callback: Callable[[Answer], None], answer: Answer) -> None:
         if isinstance(answer, Failed):
@@ -130,7 +130,7 @@ class ProcessLoop(ManagedLoop):
             self._fail(error)
 
     def _let_go(self) -> None:
-        self._child.mourners.discard(self._fail)
-        self._child.ask(Forget(self._game_id), lambda _: None)
+        self._worker.mourners.discard(self._fail)
+        self._worker.ask(Forget(self._game_id), lambda _: None)
         for entered in self._entering:
             entered.set()

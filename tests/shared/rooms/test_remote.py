@@ -8,7 +8,9 @@ from shared.game.commands import Join, Leave, Turn
 from shared.game.world import Rules
 from shared.rooms.game import Game, GameSetup, Newcomer
 from shared.rooms.remote import (
+    Answer,
     Did,
+    Exchange,
     Failed,
     Forget,
     Games,
@@ -84,3 +86,33 @@ def test_a_room_that_is_opened_again_has_a_game_of_its_own() -> None:
     assert games.answer(Look(7)) != empty
     games.answer(Forget(7))  # which may come late
     assert games.answer(Look(8)) == empty
+
+
+def test_answers_go_to_those_who_asked_in_order() -> None:
+    exchange = Exchange()
+    taken: list[tuple[str, Answer]] = []
+    sent = exchange.ask(Look(7), lambda answer: taken.append(("first", answer)), 1.0)
+    sent += exchange.ask(Forget(7), lambda answer: taken.append(("second", answer)), 2.0)
+    assert [decode_request(body) for body in MessageReader().feed(sent)] == [Look(7), Forget(7)]
+    answers = encode_message(Text(b"[1]")) + encode_message(Text())
+    exchange.take(answers[:-1], 3.0)
+    assert taken == [("first", Text(b"[1]"))]
+    exchange.take(answers[-1:], 3.0)
+    assert taken[1:] == [("second", Text())]
+
+
+def test_the_silence_of_one_who_owes_an_answer() -> None:
+    exchange = Exchange()
+    assert not exchange.is_silent(100.0, limit_s=3)
+    exchange.ask(Look(7), lambda _: None, 100.0)
+    exchange.ask(Look(7), lambda _: None, 101.0)
+    assert not exchange.is_silent(104.0, limit_s=3), "it is starting yet"
+    assert exchange.is_silent(123.5, limit_s=3)
+    exchange.take(encode_message(Text()), 124.0)
+    assert not exchange.is_silent(127.0, limit_s=3), "it has answered meanwhile, if not this one"
+    assert exchange.is_silent(127.5, limit_s=3)
+    exchange.ask(Look(7), lambda _: None, 128.0)
+    exchange.take(encode_message(Text()), 128.0)
+    assert not exchange.is_silent(131.0, limit_s=3)
+    exchange.end()
+    assert not exchange.is_silent(200.0, limit_s=3)

@@ -195,11 +195,9 @@ def test_a_query_with_more_than_a_room_is_looked_at() -> None:
     assert room_name("x=" + "y" * 1000 + "&room=den") == "den"
 
 
-@pytest.mark.parametrize(
-    "key", ["A" * 8000, "A" * 7998 + "==", "A" * 24, "A" * 22, "A" * 21 + "-==", "A" * 22 + "==\n"]
-)
-def test_a_key_is_22_characters_and_two_signs_of_equality(key: str) -> None:
-    assert status(sec_websocket_key=key) == 400
+def test_a_key_that_is_too_long_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handshake, "base64", None)
+    assert status(sec_websocket_key="A" * 8000) == 400
 
 
 @pytest.mark.parametrize("name", ["main", "a", "Z-9_", "x" * 32])

@@ -1,7 +1,7 @@
 """A machine that cannot measure is found out soon, said in the first line, and costs a comparison nothing."""
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,9 @@ from loadtests.verdict.validity import MACHINE, judge
 from shared.measure.summary import Validity
 from tests.loadtests.verdict.test_validity import QUIET
 from tickbench.compare.orchestrator import run_all
-from tickbench.compare.patience import NO_ADVICE, quiet_wait_s, wait_s, why_unfit
-from tickbench.compare.plan import PlannedRun, fixed_runs, most_repeats, next_run, place_of, time_left_s
-from tickbench.compare.results import ResultFolder, read_results
-from tickbench.compare.runs import Run, RunIndex
+from tickbench.compare.patience import NO_ADVICE, is_unfit, quiet_wait_s, wait_s, waived, why_unfit
+from tickbench.compare.plan import PlannedRun, fixed_runs, most_repeats, next_run, place_of, slot_of, time_left_s
+from tickbench.compare.results import ResultFolder, Run, read_results
 from tickbench.compare.suite import STOP_AFTER, CapacitySearch, Suite, load_suite
 from tickbench.machine.pinning import Pinning
 from tickbench.machine.quiet import Quiet, wait_until_idle
@@ -63,7 +62,7 @@ def story(suite: Suite, make: Callable[..., Run], spoiled: str) -> list[Run]:
     """Make a run for each letter: ``x`` is one that the machine spoiled."""
     runs: list[Run] = []
     for letter in spoiled:
-        planned = next_run(RunIndex(suite, runs))
+        planned = next_run(suite, runs)
         assert planned is not None, f"nothing is left to make after {len(runs)} runs"
         runs.append(make(planned, *([FOREIGN.format(11)] if letter == "x" else [])))
     return runs
@@ -76,7 +75,7 @@ def story(suite: Suite, make: Callable[..., Run], spoiled: str) -> list[Run]:
 def test_three_spoiled_runs_in_a_row_say_that_the_machine_cannot_measure(
     suite: Suite, make: Callable[..., Run], spoiled: str, unfit: bool
 ) -> None:
-    assert RunIndex(suite, story(suite, make, spoiled)).is_unfit is unfit
+    assert is_unfit(suite, story(suite, make, spoiled)) is unfit
 
 
 def test_a_folder_of_before_goes_on_and_is_reported_as_it_was(
@@ -84,7 +83,7 @@ def test_a_folder_of_before_goes_on_and_is_reported_as_it_was(
 ) -> None:
     before = msgspec.json.decode(msgspec.json.encode(msgspec.structs.replace(suite, stop_after=0)), type=Suite)
     runs = story(before, make, "xxx...")
-    assert next_run(RunIndex(before, runs)) is None, "its first run has had its three attempts"
+    assert next_run(before, runs) is None, "its first run has had its three attempts"
     assert load_suite("quick").stop_after == STOP_AFTER
     assert load_suite(str(suite_file("gevent"))).stop_after == STOP_AFTER
     assert load_suite(str(suite_file("gevent", more="stop_after = 0\n"))).stop_after == 0
@@ -93,22 +92,22 @@ def test_a_folder_of_before_goes_on_and_is_reported_as_it_was(
 def test_a_suite_that_makes_no_run_again_takes_them_as_they_come(suite: Suite, make: Callable[..., Run]) -> None:
     once = msgspec.structs.replace(suite, max_attempts=1)
     runs = story(once, make, "xxxx")
-    assert not RunIndex(once, runs[:3]).is_unfit
-    assert RunIndex(once, runs).waived == set()
-    assert next_run(RunIndex(once, runs)) is None
+    assert not is_unfit(once, runs[:3])
+    assert waived(once, runs) == set()
+    assert next_run(once, runs) is None
 
 
 def test_what_was_tried_while_it_could_not_is_made_again_as_if_it_had_not_been(
     suite: Suite, make: Callable[..., Run]
 ) -> None:
     runs = story(suite, make, "xxx")
-    assert RunIndex(suite, runs).waived == {1, 2, 3}
-    following = next_run(RunIndex(suite, runs))
+    assert waived(suite, runs) == {1, 2, 3}
+    following = next_run(suite, runs)
     assert following is not None
-    assert (following.slot, following.number, following.attempt) == (runs[0].slot, 4, 4)
+    assert (following.slot, following.number, following.attempt) == (slot_of(runs[0]), 4, 4)
     runs = story(suite, make, "xxxxx")
-    assert {run.slot for run in runs} == {runs[0].slot}, "as many attempts as it has"
-    assert story(suite, make, "xxx....")[-1].slot == list(fixed_runs(suite))[-1].slot
+    assert {slot_of(run) for run in runs} == {slot_of(runs[0])}, "as many attempts as it has"
+    assert slot_of(story(suite, make, "xxx....")[-1]) == list(fixed_runs(suite))[-1].slot
 
 
 def test_a_search_goes_on_with_the_load_that_could_not_be_measured(suite: Suite, make: Callable[..., Run]) -> None:
@@ -116,7 +115,7 @@ def test_a_search_goes_on_with_the_load_that_could_not_be_measured(suite: Suite,
     whole = msgspec.structs.replace(suite, searches=[search])
     runs = story(whole, make, "....xxx")
     assert [run.connections for run in runs[4:]] == [100] * 3
-    following = next_run(RunIndex(whole, runs))
+    following = next_run(whole, runs)
     assert following is not None
     assert (following.part, following.connections) == ("arena", 100)
 
@@ -124,7 +123,7 @@ def test_a_search_goes_on_with_the_load_that_could_not_be_measured(suite: Suite,
 def test_spoiled_runs_make_a_comparison_half_as_long_again_at_most(suite: Suite, make: Callable[..., Run]) -> None:
     suite = msgspec.structs.replace(suite, repeats=6)  # twelve runs
     runs: list[Run] = []
-    while planned := next_run(RunIndex(suite, runs)):
+    while planned := next_run(suite, runs):
         # Two of three first attempts are spoiled, and never three runs in a row.
         place = place_of(suite, planned)
         is_spoiled = planned.attempt == 1 and place is not None and place[0] % 3
@@ -141,7 +140,7 @@ def test_a_short_comparison_stops_at_once_and_a_long_one_waits_a_bounded_time() 
 
 
 def test_it_says_what_happened_in_how_many_runs_and_what_to_do(suite: Suite, make: Callable[..., Run]) -> None:
-    planned = next_run(RunIndex(suite))
+    planned = next_run(suite, [])
     assert planned is not None
     runs = [make(planned, FOREIGN.format(11.3)), make(planned, FOREIGN.format(12.9)), make(planned)]
     unfit = why_unfit(runs)
@@ -177,7 +176,7 @@ def test_there_is_advice_for_each_reason_of_the_machine(
     suite: Suite, make: Callable[..., Run], findings: Findings
 ) -> None:
     (reason,) = judge(findings).machine
-    planned = next_run(RunIndex(suite))
+    planned = next_run(suite, [])
     assert planned is not None
     unfit = why_unfit([make(planned, reason)])
     assert unfit is not None
@@ -192,9 +191,7 @@ def test_whoever_waited_for_quiet_in_vain_waits_half_as_long_the_next_time(
     runs = story(patient, make, "...")
     waits = [
         quiet_wait_s(
-            RunIndex(
-                patient, [msgspec.structs.replace(run, quiet=quiet) for run, quiet in zip(runs, quiets, strict=False)]
-            )
+            patient, [msgspec.structs.replace(run, quiet=quiet) for run, quiet in zip(runs, quiets, strict=False)]
         )
         for quiets in ([], [BUSY], [BUSY, BUSY], [BUSY, IDLE], [None])
     ]
@@ -215,7 +212,7 @@ class Listener:
     def run_ended(self, run: Run) -> None:  # noqa: ARG002 - as the observer is called
         self.made += 1
 
-    def waits(self, most_s: float) -> None:
+    def waits(self, runs: Sequence[Run], most_s: float) -> None:  # noqa: ARG002 - as above
         self.waited.append(most_s)
 
 
@@ -256,7 +253,7 @@ def test_one_bad_minute_does_not_end_a_long_comparison(
     monkeypatch.setattr("tickbench.compare.orchestrator.wait_until_idle", lambda *_: gets_idle)
     monkeypatch.setattr(ResultFolder, "write_run", lambda *_: None)
     listener = Listener()
-    is_whole = run_all(RunIndex(suite), Pinning(None, None), ResultFolder(folder), Any, listener)  # type: ignore[arg-type]
+    is_whole = run_all(suite, [], Pinning(None, None), ResultFolder(folder), Any, listener)  # type: ignore[arg-type]
     assert (listener.made, len(listener.waited)) == (made, waits)
     assert is_whole is (made > 2 * repeats)
 
@@ -272,12 +269,12 @@ def test_a_machine_is_waited_for_until_others_leave_its_cores_alone() -> None:
 
 def test_progress_says_which_run_of_how_many_at_which_attempt(suite: Suite, make: Callable[..., Run]) -> None:
     runs = story(suite, make, ".x")
-    planned = next_run(RunIndex(suite, runs))
+    planned = next_run(suite, runs)
     assert planned is not None
     assert run_words(suite, planned) == f"run 2 of 4, attempt 2 of 3: block 1, {planned.arm.name}, 300"
     assert place_of(suite, planned) == (2, 4)
     search = CapacitySearch("arena", "steady", 2, 1, "tick_lateness_ms.p99<=25", budget_s=100, start=100, limit=400)
-    probe = next_run(RunIndex(msgspec.structs.replace(suite, searches=[search]), story(suite, make, "....")))
+    probe = next_run(msgspec.structs.replace(suite, searches=[search]), story(suite, make, "...."))
     assert probe is not None
     assert run_words(suite, probe) == f"run 5, a search: arena, {probe.arm.name}, 100"
 
@@ -285,21 +282,21 @@ def test_progress_says_which_run_of_how_many_at_which_attempt(suite: Suite, make
 def test_the_time_left_is_told_by_what_runs_took_and_counts_what_is_made_again(
     suite: Suite, make: Callable[..., Run]
 ) -> None:
-    a_run_s = time_left_s(RunIndex(suite)) / 4
+    a_run_s = time_left_s(suite, []) / 4
     runs = story(suite, make, ".")
     at_pace = [msgspec.structs.replace(run, took_s=a_run_s) for run in runs]
-    assert time_left_s(RunIndex(suite, at_pace)) == pytest.approx(3 * a_run_s)
+    assert time_left_s(suite, at_pace) == pytest.approx(3 * a_run_s)
     slow = [msgspec.structs.replace(run, took_s=2 * a_run_s) for run in runs]
-    assert time_left_s(RunIndex(suite, slow)) == pytest.approx(6 * a_run_s)
+    assert time_left_s(suite, slow) == pytest.approx(6 * a_run_s)
     spoiled = [msgspec.structs.replace(run, took_s=a_run_s) for run in story(suite, make, "x")]
-    assert time_left_s(RunIndex(suite, spoiled)) == pytest.approx(4 * a_run_s)
-    assert time_left_s(RunIndex(suite, story(suite, make, "...."))) == 0
+    assert time_left_s(suite, spoiled) == pytest.approx(4 * a_run_s)
+    assert time_left_s(suite, story(suite, make, "....")) == 0
 
 
 def test_where_no_progress_can_be_shown_each_run_s_line_says_how_long_it_takes(
     suite: Suite, make: Callable[..., Run], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    display = ProgressDisplay(Console(width=300), RunIndex(suite))
+    display = ProgressDisplay(Console(width=300), suite, [])
     for run in story(suite, make, "...."):
         display.run_ended(run)
     *others, last = capsys.readouterr().out.splitlines()
@@ -310,7 +307,7 @@ def test_where_no_progress_can_be_shown_each_run_s_line_says_how_long_it_takes(
 
 def test_spoiled_runs_are_dim_on_the_screen(suite: Suite, make: Callable[..., Run]) -> None:
     console = Console(force_terminal=True, width=200)
-    display = ProgressDisplay(console, RunIndex(suite))
+    display = ProgressDisplay(console, suite, [])
     with console.capture() as capture:
         for run in story(suite, make, "x."):
             display.run_ended(run)

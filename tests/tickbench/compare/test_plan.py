@@ -5,9 +5,9 @@ import msgspec
 import pytest
 
 from tickbench.children.commands import MEMORY_S
-from tickbench.compare.plan import PlannedRun, estimate_s, fixed_runs, next_run, searches_of
-from tickbench.compare.runs import Run, RunIndex
-from tickbench.compare.search import Capacity
+from tickbench.compare.plan import PlannedRun, estimate_s, fixed_runs, next_run, searches_of, slot_of
+from tickbench.compare.results import Run
+from tickbench.compare.search import Capacity, next_step, probes_of
 from tickbench.compare.suite import BLOCKS, CapacitySearch, Side, Suite, load_suite
 
 MakeRun = Callable[..., Run]
@@ -27,7 +27,7 @@ def made(planned: PlannedRun, make_run: MakeRun, **fields: object) -> Run:
 def all_runs(suite: Suite, make_run: MakeRun, before: Sequence[Run] = ()) -> list[Run]:
     """Make every run of a suite, as if each had ended at once."""
     runs = list(before)
-    while planned := next_run(RunIndex(suite, runs)):
+    while planned := next_run(suite, runs):
         runs.append(made(planned, make_run))
         assert len(runs) < 500
     return runs
@@ -68,7 +68,7 @@ def test_sides_run_at_each_of_their_loads_with_their_own_flags(suite: Suite) -> 
 def test_runs_are_numbered_as_they_are_made_and_none_is_made_twice(suite: Suite, make_run: MakeRun) -> None:
     runs = all_runs(msgspec.structs.replace(suite, sides=[SIDE]), make_run)
     assert [run.number for run in runs] == list(range(1, 13))
-    assert len({run.slot for run in runs}) == 12
+    assert len({slot_of(run) for run in runs}) == 12
     assert [run.part for run in runs] == [BLOCKS] * 4 + ["stall"] * 8
 
 
@@ -82,26 +82,26 @@ def test_what_was_broken_off_goes_on_with_the_same_runs(suite: Suite, make_run: 
 
 def test_a_run_that_the_machine_spoiled_is_made_again_up_to_a_bound(suite: Suite, make_run: MakeRun) -> None:
     runs: list[Run] = []
-    first = next_run(RunIndex(suite, runs))
+    first = next_run(suite, runs)
     assert first is not None
     suite = msgspec.structs.replace(suite, max_attempts=2)
     for attempt in range(1, suite.max_attempts + 1):
-        planned = next_run(RunIndex(suite, runs))
+        planned = next_run(suite, runs)
         assert planned is not None
         assert (planned.number, planned.attempt) == (attempt, attempt)
         runs.append(made(planned, make_run, load=spoiled(make_run)))
-    following = next_run(RunIndex(suite, runs))
+    following = next_run(suite, runs)
     assert following is not None
     assert following.attempt == 1
     assert following.slot != first.slot
-    assert {run.slot for run in runs} == {first.slot}
+    assert {slot_of(run) for run in runs} == {first.slot}
 
 
 def test_a_run_that_its_arm_spoiled_or_that_failed_is_not(suite: Suite, make_run: MakeRun) -> None:
-    first = next_run(RunIndex(suite, []))
+    first = next_run(suite, [])
     assert first is not None
     for run in (made(first, make_run, outcome="failed", load=None), made_invalid(first, make_run)):
-        following = next_run(RunIndex(suite, [run]))
+        following = next_run(suite, [run])
         assert following is not None
         assert (following.attempt, following.slot == first.slot) == (1, False)
 
@@ -120,15 +120,16 @@ def made_invalid(planned: PlannedRun, make_run: MakeRun) -> Run:
 def test_each_arm_is_searched_until_it_is_known(suite: Suite, make_run: MakeRun) -> None:
     whole = msgspec.structs.replace(suite, searches=[SEARCH])
     runs = all_runs(whole, make_run)
-    for state in searches_of(RunIndex(whole, runs)):
-        assert [run.connections for run in state.runs] == [100, 200, 400, 400, 400]
-        assert state.step == Capacity(400, None, "limit", 2)
+    for search, block, arm in searches_of(whole):
+        own = [run for run in runs if (run.part, run.block, run.arm) == ("arena", block, arm.name)]
+        assert [run.connections for run in own] == [100, 200, 400, 400, 400]
+        assert next_step(search, probes_of(search, own), 0) == Capacity(400, None, "limit", 2)
 
 
 def test_the_estimate_shrinks_with_what_is_made(suite: Suite, make_run: MakeRun) -> None:
     whole = msgspec.structs.replace(suite, sides=[SIDE], searches=[SEARCH])
     runs = all_runs(whole, make_run)
-    estimates = [estimate_s(RunIndex(whole, runs[:count])) for count in range(len(runs) + 1)]
+    estimates = [estimate_s(whole, runs[:count]) for count in range(len(runs) + 1)]
     assert estimates == sorted(estimates, reverse=True)
     assert estimates[0] > 4 * 7 + 8 * 7 + 2 * 100
     assert estimates[-1] == 0
@@ -137,8 +138,8 @@ def test_the_estimate_shrinks_with_what_is_made(suite: Suite, make_run: MakeRun)
 def test_what_a_connection_weighs_takes_its_time(suite: Suite) -> None:
     weighed = msgspec.structs.replace(suite, load={"memory": 1000, "spawn-rate": 500})
     runs = len(list(fixed_runs(suite)))
-    assert estimate_s(RunIndex(weighed)) == pytest.approx(estimate_s(RunIndex(suite)) + runs * (MEMORY_S + 2))
+    assert estimate_s(weighed) == pytest.approx(estimate_s(suite) + runs * (MEMORY_S + 2))
 
 
 def test_quick_is_estimated_under_its_ninety_seconds() -> None:
-    assert estimate_s(RunIndex(load_suite("quick"))) < 90
+    assert estimate_s(load_suite("quick")) < 90

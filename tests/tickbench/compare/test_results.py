@@ -8,8 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tickbench.compare.results import ResultFolder, read_results, read_unfinished
-from tickbench.compare.runs import ChildRecord, Run
+from tickbench.compare.results import ChildRecord, ResultFolder, Run, read_results, read_unfinished
 from tickbench.compare.suite import Suite
 from tickbench.errors import InputError
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.measure.summary import LoadSummary, ServerFigures, ServerTicks, Validity
-from tickbench.compare.runs import Run
+from tickbench.compare.results import Run
 from tickbench.compare.search import NEEDED_HOLDS, Capacity, Outcome, SearchStep, judge_probe, next_step, round_load
 from tickbench.compare.suite import CapacitySearch
 

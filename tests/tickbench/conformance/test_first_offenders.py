@@ -3,28 +3,28 @@ from tickbench.conformance.shapes import decode
 
 
 def seen(*texts: str) -> FirstOffenders:
-    offenders = FirstOffenders()
+    ledger = FirstOffenders()
     for text in texts:
-        offenders.note_text(text, decode(text))
-    return offenders
+        ledger.note_text(text, decode(text))
+    return ledger
 
 
 def test_sound_messages_leave_counts_only() -> None:
-    offenders = seen('[["tick",1,2,3]]', '[["tick",2,3,4],["reset_world"]]')
-    assert offenders == FirstOffenders(messages=2, commands={"tick": 2, "reset_world": 1})
+    ledger = seen('[["tick",1,2,3]]', '[["tick",2,3,4],["reset_world"]]')
+    assert ledger == FirstOffenders(messages=2, commands={"tick": 2, "reset_world": 1})
 
 
 def test_the_first_offender_of_each_kind_is_kept() -> None:
-    offenders = seen("hello", "world", '[["pad", "x"]]', '[["tick",1]]', '[["tick",2]]', '[["hello",1]]')
-    assert offenders.not_commands == "hello"
-    assert offenders.spaced == '[["pad", "x"]]'
-    assert offenders.flaws.keys() == {"tick"}
-    assert offenders.flaws["tick"].startswith("['tick', 1]: ")
-    assert offenders.unknown == {"hello": "['hello', 1]"}
+    ledger = seen("hello", "world", '[["pad", "x"]]', '[["tick",1]]', '[["tick",2]]', '[["hello",1]]')
+    assert ledger.not_commands == "hello"
+    assert ledger.spaced == '[["pad", "x"]]'
+    assert ledger.flaws.keys() == {"tick"}
+    assert ledger.flaws["tick"].startswith("['tick', 1]: ")
+    assert ledger.unknown == {"hello": "['hello', 1]"}
 
 
 def test_a_frame_is_blamed_once() -> None:
-    offenders = FirstOffenders()
-    offenders.note_frame("a masked frame")
-    offenders.note_frame("another")
-    assert offenders.frame_flaw == "a masked frame"
+    ledger = FirstOffenders()
+    ledger.note_frame("a masked frame")
+    ledger.note_frame("another")
+    assert ledger.frame_flaw == "a masked frame"

@@ -9,7 +9,6 @@ from websocket import WebSocket
 
 from shared.wire.frames import Opcode, close_payload, server_frame
 from tests.support.client import client_frame as independent_frame
-from tickbench.conformance.check import about
 from tickbench.conformance.first_offenders import FirstOffenders
 from tickbench.conformance.peer import (
     ClosedError,
@@ -98,13 +97,13 @@ def test_fragments_are_one_message_and_pings_are_answered(line: Line) -> None:
 def test_what_is_no_server_frame_is_noted(line: Line) -> None:
     line.far.sendall(client_frame(Opcode.TEXT, b'[["pad",""]]'))
     assert line.peer.next().has("pad")
-    assert "masked" in str(line.peer.offenders.frame_flaw)
+    assert "masked" in str(line.peer.ledger.frame_flaw)
 
 
 def test_a_binary_message_is_read_and_noted(line: Line) -> None:
     line.far.sendall(server_frame(Opcode.BINARY, b'[["pad",""]]'))
     assert line.peer.next().has("pad")
-    assert "binary" in str(line.peer.offenders.frame_flaw)
+    assert "binary" in str(line.peer.ledger.frame_flaw)
 
 
 def test_what_is_no_text_is_a_fault(line: Line) -> None:
@@ -116,39 +115,17 @@ def test_what_is_no_text_is_a_fault(line: Line) -> None:
 def test_every_wait_ends(line: Line) -> None:
     with pytest.raises(SilenceError, match=r"a pong did not come in 0\.1 s"):
         line.peer.until(lambda message: message.has("pong"), "a pong", 0.1)
-    assert line.peer.close_flaw("a fault", 1008) == "a fault: no close in 0.2 s, last came nothing"
+    with pytest.raises(FaultError, match=r"a fault: no close in 0\.2 s, last came nothing"):
+        line.peer.expect_close("close 1008", "a fault")
 
 
 def test_a_close_is_answered_and_told(line: Line) -> None:
     line.say(["pad", ""])
     line.far.sendall(server_frame(Opcode.CLOSE, close_payload(1008, "too many")))
-    assert line.peer.close_flaw("a flood", 1009) == "a flood: the server closed with 1008 (too many)"
+    closed = line.peer.expect_close("close 1009", "a flood")
+    assert (closed.code, closed.reason) == (1008, "too many")
+    assert str(closed) == "the server closed with 1008 (too many)"
     assert line.far.recv(2) == b"\x88\x82"
-
-
-@pytest.mark.parametrize(
-    ("codes", "payload", "wrong"),
-    [
-        ((1008,), close_payload(1008), None),
-        ((1000, None), b"", None),
-        ((1000,), b"", "a flood: the server closed with no code"),
-        ((), close_payload(1011), None),
-    ],
-)
-def test_any_of_some_codes_is_right(line: Line, codes: tuple[int, ...], payload: bytes, wrong: str | None) -> None:
-    line.far.sendall(server_frame(Opcode.CLOSE, payload))
-    assert line.peer.close_flaw("a flood", *codes) == wrong
-
-
-@pytest.mark.parametrize("frame", [b"\xc1\x00", b"\x83\x00", b"\x09\x00", b"\x88\x01x"])
-def test_what_is_no_frame_is_told_with_the_case(line: Line, frame: bytes) -> None:
-    line.far.sendall(frame)
-    assert "a flood: what came is no frame of RFC 6455: " in str(line.peer.close_flaw("a flood", 1008))
-    line.far.sendall(frame)
-    assert "a typo: what came is no frame of RFC 6455: " in str(line.peer.error_flaw("typo", "a typo"))
-    line.far.sendall(frame)
-    with pytest.raises(FaultError, match="a ping: what came is no frame of RFC 6455: "), about("a ping"):
-        line.peer.next()
 
 
 def test_a_close_of_our_own_is_not_answered_twice(line: Line) -> None:

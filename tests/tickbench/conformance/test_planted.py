@@ -5,7 +5,8 @@ from typing import NamedTuple
 import pytest
 
 from tests.support.server import RunningServer, run_server
-from tickbench.conformance.checks import last
+from tickbench.conformance.checks import entrance as entrance_checks
+from tickbench.conformance.checks import http as http_checks
 from tickbench.conformance.run import examine
 from tickbench.conformance.server_under_test import ServerUnderTest
 from tickbench.conformance.table import CHECKS
@@ -125,8 +126,8 @@ AT_ONCE: dict[str, dict[str, Case]] = {
 @pytest.mark.parametrize("plant", CASES)
 def test_a_planted_fault_is_named(plant: str, monkeypatch: pytest.MonkeyPatch) -> None:
     meant, related, flags = CASES[plant]
-    monkeypatch.setattr(last, "NEW_PLAYER_LIMIT_S", 0.0)
-    monkeypatch.setattr(last, "HALF_HANDSHAKE_S", 0.0)
+    monkeypatch.setattr(entrance_checks, "NEW_PLAYER_LIMIT_S", 0.0)
+    monkeypatch.setattr(http_checks, "HALF_HANDSHAKE_S", 0.0)
     with run_server("asyncio", *FLAGS, *flags, plant="nothing" if flags else plant) as running:
         found = look_at(running)
         if "alive" in related:

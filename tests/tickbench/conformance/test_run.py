@@ -5,11 +5,10 @@ import pytest
 
 from shared.wire.target import Target
 from tickbench.conformance.check import Check, raise_flaws
-from tickbench.conformance.checks.last import alive
 from tickbench.conformance.peer import ClosedError, EndedError, SilenceError
 from tickbench.conformance.run import examine
 from tickbench.conformance.server_under_test import ServerUnderTest
-from tickbench.conformance.table import CHECKS
+from tickbench.conformance.table import ALIVE, CHECKS
 from tickbench.conformance.verdict import FaultError, GoneError, NotTriedError
 
 
@@ -66,7 +65,7 @@ def test_who_is_gone_is_asked_no_more(subject: ServerUnderTest) -> None:
         of.gone = "nobody listens any more"
         raise GoneError(of.gone)
 
-    checks = [Check("first", "It is so.", leave), Check("second", "It is so, too.", lambda _: None), alive]
+    checks = [Check("first", "It is so.", leave), Check("second", "It is so, too.", lambda _: None), ALIVE]
     levels = [result.level for result in examine(subject, checks, lambda _: None).checks]
     assert levels == ["not tried", "not tried", "fault"]
 
@@ -83,4 +82,4 @@ def test_the_table_names_each_check_once_with_a_sentence() -> None:
     for check in CHECKS:
         assert check.name == check.name.lower().replace(" ", "-").replace("_", "-")
         assert check.promise.endswith(".")
-    assert CHECKS[-1] is alive
+    assert CHECKS[-1] is ALIVE

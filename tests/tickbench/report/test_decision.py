@@ -43,7 +43,7 @@ def figures(planned: PlannedRun) -> dict[str, Any]:
 
 def decided(folder: Path) -> Decision:
     results = read_results(folder)
-    return decide(results.index, compare_all(results.index))
+    return decide(results, compare_all(results))
 
 
 @pytest.fixture
@@ -135,16 +135,6 @@ def test_what_rests_on_no_valid_run_is_marked(make_results: MakeResults, whole_s
     assert [each.is_doubtful for each in lateness.answers] == [False, False, True]
 
 
-def test_ticks_that_came_beside_stalled_clients_count_where_a_reason_spared_them(
-    make_results: MakeResults, whole_suite: Suite
-) -> None:
-    def read_late(planned: PlannedRun) -> dict[str, Any]:
-        return figures(planned) | {"reasons": ["the generator read late"], "spared": ("ticks_came",)}
-
-    came = line(decided(make_results(whole_suite, read_late)), "ticks that came beside stalled clients")
-    assert not any(each.is_doubtful for each in came.answers)
-
-
 def test_what_was_not_run_is_said(make_results: MakeResults, whole_suite: Suite) -> None:
     table = decided(make_results(whole_suite, figures, most=16))
     assert [(each.text, each.detail) for each in line(table, "connects a second").answers] == [("-", "not run")] * 3
@@ -173,7 +163,7 @@ def test_other_styles(arm: str, style: str) -> None:
 def test_every_side_is_a_line_even_of_arms_that_the_suite_has_not(
     make_results: MakeResults, whole_suite: Suite
 ) -> None:
-    lines = side_lines(read_results(make_results(whole_suite, figures)).index)
+    lines = side_lines(read_results(make_results(whole_suite, figures)))
     assert len(lines) == 3 + 3 + 2 * 3 + 3 + 3
     process = next(each for each in lines if each.arm == "asyncio:mode=process")
     assert (process.side, process.runs, process.is_doubtful) == ("heavy", "1 of 1", False)

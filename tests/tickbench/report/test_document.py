@@ -8,8 +8,7 @@ import pytest
 
 from shared.measure.summary import StageFigures
 from tickbench.compare.plan import PlannedRun
-from tickbench.compare.results import read_results
-from tickbench.compare.runs import Run
+from tickbench.compare.results import Run, read_results
 from tickbench.compare.suite import Suite
 from tickbench.report.build import build_report, read_document
 from tickbench.report.document import Document, make_document, schema_text

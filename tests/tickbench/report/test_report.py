@@ -9,8 +9,7 @@ import msgspec
 import pytest
 
 from shared.measure.summary import Validity
-from tickbench.compare.results import ResultFolder, read_results
-from tickbench.compare.runs import Run
+from tickbench.compare.results import ResultFolder, Run, read_results
 from tickbench.report.build import build_report, encode_document, read_document
 from tickbench.report.charts import SPOILED_COLOR, TICKS_BEYOND, percentile_points
 from tickbench.report.document import make_document

@@ -8,8 +8,7 @@ import pytest
 from shared.measure.summary import LoadSummary
 from tests.tickbench.conftest import with_figure
 from tickbench.compare.plan import PlannedRun
-from tickbench.compare.results import read_results
-from tickbench.compare.runs import Run
+from tickbench.compare.results import Run, read_results
 from tickbench.compare.suite import Suite
 from tickbench.report.document import Document, make_document
 from tickbench.report.shown import arrival_sentence
@@ -94,4 +93,4 @@ def test_where_the_times_come_from_is_said(
         make_run(number, "gevent", load=with_figure(summary, "generator.timestamps", source))
         for number, source in enumerate(sources, start=1)
     ]
-    assert words in arrival_sentence(msgspec.structs.replace(results, runs=runs).index)
+    assert words in arrival_sentence(msgspec.structs.replace(results, runs=runs))

@@ -32,7 +32,7 @@ def lateness(factors: Factors, again: float = 1.0, spread: float = 0.02) -> Call
 
 
 def compared(folder: Path) -> Comparisons:
-    return compare_all(read_results(folder).index)
+    return compare_all(read_results(folder))
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from shared.measure.summary import StepDigests
-from tickbench.compare.runs import Run, RunIndex
+from tickbench.compare.results import Run
 from tickbench.compare.suite import Suite
 from tickbench.verdict.same_work import compare_work, differing, steps_of
 
@@ -26,16 +26,14 @@ def same_suite(suite: Suite) -> Suite:
 
 def test_arms_that_do_the_same_say_the_same(same_suite: Suite, make_run: MakeRun) -> None:
     runs = [telling(make_run, 1, "asyncio", STEPS), telling(make_run, 2, "gevent", STEPS[:80])]
-    found = compare_work(RunIndex(same_suite, runs))
+    found = compare_work(same_suite, runs)
     assert (found.steps, found.different, found.unknown) == (80, {}, [])
     assert found.words == "All arms sent the same commands, step by step, in 80 compared steps."
 
 
 def test_an_arm_that_does_something_else_is_named(same_suite: Suite, make_run: MakeRun) -> None:
     wrong = [*STEPS[:50], "00000000", *STEPS[51:]]
-    found = compare_work(
-        RunIndex(same_suite, [telling(make_run, 1, "asyncio", STEPS), telling(make_run, 2, "gevent", wrong)])
-    )
+    found = compare_work(same_suite, [telling(make_run, 1, "asyncio", STEPS), telling(make_run, 2, "gevent", wrong)])
     assert list(found.different) == ["gevent"]
     assert "1 of 100 steps say something else than those of asyncio" in found.words
 
@@ -56,16 +54,16 @@ def test_a_step_that_was_left_out_is_seen() -> None:
 
 def test_two_connections_that_got_something_else_are_a_difference(same_suite: Suite, make_run: MakeRun) -> None:
     runs = [telling(make_run, 1, "asyncio", STEPS), telling(make_run, 2, "gevent", STEPS, conflicting=3)]
-    assert list(compare_work(RunIndex(same_suite, runs)).different) == ["gevent"]
+    assert list(compare_work(same_suite, runs).different) == ["gevent"]
 
 
 def test_what_is_not_known_is_said(same_suite: Suite, make_run: MakeRun) -> None:
     runs = [telling(make_run, 1, "asyncio", STEPS), telling(make_run, 2, "gevent", None)]
-    assert compare_work(RunIndex(same_suite, runs)).words == "Whether all arms did the same work was not compared."
-    assert compare_work(RunIndex(same_suite, runs)).unknown == ["gevent"]
+    assert compare_work(same_suite, runs).words == "Whether all arms did the same work was not compared."
+    assert compare_work(same_suite, runs).unknown == ["gevent"]
     second = telling(make_run, 3, "asyncio", STEPS)
     more = [*runs, msgspec.structs.replace(second, block=2)]
-    assert "(not known of gevent)" in compare_work(RunIndex(same_suite, more)).words
+    assert "(not known of gevent)" in compare_work(same_suite, more).words
 
 
 @pytest.mark.parametrize("order", [("mine", "asyncio", "gevent"), ("gevent", "mine", "asyncio")])
@@ -77,9 +75,9 @@ def test_one_that_does_something_else_does_not_make_the_others_differ(
     )
     steps = {"asyncio": STEPS, "gevent": STEPS, "mine": STEPS[::-1]}
     runs = [telling(make_run, number, arm, steps[arm]) for number, arm in enumerate(order, start=1)]
-    assert list(compare_work(RunIndex(suite, runs)).different) == ["mine"]
+    assert list(compare_work(suite, runs).different) == ["mine"]
 
 
 def test_where_people_play_the_work_is_theirs(same_suite: Suite, make_run: MakeRun) -> None:
     runs = [telling(make_run, 1, "asyncio", STEPS), telling(make_run, 2, "gevent", STEPS[::-1])]
-    assert compare_work(RunIndex(msgspec.structs.replace(same_suite, scenario="players"), runs)).steps == 0
+    assert compare_work(msgspec.structs.replace(same_suite, scenario="players"), runs).steps == 0

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from shared.wire.frames import CloseCode, Opcode, close_payload
-from tickbench.conformance.check import about, check, raise_flaws
-from tickbench.conformance.peer import ClosedError, EndedError, Peer, client_frame
+from tickbench.conformance.check import Check, raise_flaws
+from tickbench.conformance.peer import ClosedError, EndedError, Peer, SilenceError, client_frame
 from tickbench.conformance.server_under_test import ServerUnderTest
 from tickbench.conformance.verdict import FaultError, quote
 
@@ -27,108 +27,155 @@ ECHOED_CODES = (1000, 1001, 3000, 4999)
 BAD_CODES = (0, 999, 1005, 1006, 1015, 2999, 5000)
 
 
-@check("An unmasked frame: close 1002 (or it is taken).", "close 1002, or to take it")
-def unmasked(server: ServerUnderTest) -> str | None:
-    data = client_frame(Opcode.TEXT, PING_TEXT, masked=False)
-    taken = _closed_or_taken(server.enter(), data, "an unmasked frame", CloseCode.PROTOCOL_ERROR)
-    return "an unmasked frame is taken; RFC 6455 has a server close with 1002" if taken else None
+def check_unmasked(subject: ServerUnderTest) -> str | None:
+    """Send a frame that is not masked; a server may take it, since aiohttp's reader does."""
+    peer = subject.enter()
+    peer.send_raw(client_frame(Opcode.TEXT, PING_TEXT, masked=False))
+    try:
+        peer.until(lambda message: message.has("pong"), "an answer to an unmasked ping")
+    except ClosedError as closed:
+        if closed.code != CloseCode.PROTOCOL_ERROR:
+            raise FaultError(f"an unmasked frame: {closed}", "close 1002, or to take it") from closed
+        return None
+    return "an unmasked frame is taken; RFC 6455 has a server close with 1002"
 
 
-@check("A reserved bit is a protocol error: close 1002.", "close 1002")
-def reserved_bits(server: ServerUnderTest) -> None:
-    _need_protocol_errors(server, RESERVED_BITS)
+def check_reserved_bits(subject: ServerUnderTest) -> str | None:
+    """Set the reserved bits, for which no extension was agreed on."""
+    _check_protocol_errors(subject, RESERVED_BITS)
+    return None
 
 
-@check("A reserved opcode is a protocol error: close 1002.", "close 1002")
-def reserved_opcodes(server: ServerUnderTest) -> None:
-    _need_protocol_errors(server, RESERVED_OPCODES)
+def check_reserved_opcodes(subject: ServerUnderTest) -> str | None:
+    """Send frames with reserved opcodes."""
+    _check_protocol_errors(subject, RESERVED_OPCODES)
+    return None
 
 
-@check("A control frame in fragments or over 125 bytes: close 1002.", "close 1002")
-def control_frames(server: ServerUnderTest) -> None:
-    _need_protocol_errors(server, BAD_CONTROLS)
+def check_bad_controls(subject: ServerUnderTest) -> str | None:
+    """Send control frames in fragments, or too long."""
+    _check_protocol_errors(subject, BAD_CONTROLS)
+    return None
 
 
-@check("A fragment that belongs to nothing: close 1002.", "close 1002")
-def continuations(server: ServerUnderTest) -> None:
-    _need_protocol_errors(server, BAD_FRAGMENTS)
+def check_bad_fragments(subject: ServerUnderTest) -> str | None:
+    """Send fragments that belong to nothing."""
+    _check_protocol_errors(subject, BAD_FRAGMENTS)
+    return None
 
 
-def _need_protocol_errors(server: ServerUnderTest, cases: Mapping[str, bytes]) -> None:
-    flaws = []
+def _check_protocol_errors(subject: ServerUnderTest, cases: Mapping[str, bytes]) -> None:
+    right = "close 1002"
+    flaws: list[str | None] = []
     for what, data in cases.items():
-        peer = server.enter()
+        peer = subject.enter()
         peer.send_raw(data)
-        flaws.append(peer.close_flaw(what, CloseCode.PROTOCOL_ERROR))
-    raise_flaws(flaws)
+        try:
+            closed = peer.expect_close(right, what)
+        except FaultError as fault:
+            flaws.append(fault.seen)
+        else:
+            flaws.append(None if closed.code == CloseCode.PROTOCOL_ERROR else f"{what}: {closed}")
+    raise_flaws(flaws, right)
 
 
-@check("A message in fragments is a message, whatever control frames come amid.", "a pong")
-def fragments(server: ServerUnderTest) -> None:
-    peer = server.enter()
-    peer.send_raw(client_frame(Opcode.TEXT, PING_TEXT[:3], fin=False) + client_frame(Opcode.PING, b"amid"))
-    peer.send_raw(client_frame(Opcode.CONTINUATION, PING_TEXT[3:6], fin=False))
-    peer.send_raw(client_frame(Opcode.CONTINUATION, PING_TEXT[6:]))
-    _need_answer(peer, "a ping in three fragments, a control ping amid")
+def check_fragments(subject: ServerUnderTest) -> str | None:
+    """Send a message in three fragments with a ping in between."""
+    peer = subject.enter()
+    parts = [PING_TEXT[:3], PING_TEXT[3:6], PING_TEXT[6:]]
+    data = client_frame(Opcode.TEXT, parts[0], fin=False) + client_frame(Opcode.PING, b"amid")
+    data += client_frame(Opcode.CONTINUATION, parts[1], fin=False) + client_frame(Opcode.CONTINUATION, parts[2])
+    _send_for_pong(peer, data, "a ping in three fragments, a control ping amid")
+    return None
 
 
-@check("A frame that comes byte by byte is a frame.", "a pong")
-def pieces(server: ServerUnderTest) -> None:
-    peer = server.enter()
-    for byte in client_frame(Opcode.TEXT, PING_TEXT):
+def check_pieces(subject: ServerUnderTest) -> str | None:
+    """Send a frame byte by byte."""
+    peer = subject.enter()
+    data = client_frame(Opcode.TEXT, PING_TEXT)
+    for byte in data[:-1]:
         peer.send_raw(bytes([byte]))
-    _need_answer(peer, "a ping sent byte by byte")
+    _send_for_pong(peer, data[-1:], "a ping sent byte by byte")
+    return None
 
 
-def _need_answer(peer: Peer, what: str) -> None:
-    with about(what):
+def _send_for_pong(peer: Peer, data: bytes, what: str) -> None:
+    peer.send_raw(data)
+    try:
         peer.until(lambda message: message.has("pong") or message.is_error, "an answer")
+    except (SilenceError, ClosedError, EndedError) as error:
+        raise FaultError(f"{what}: {error}", "a pong") from error
 
 
-@check("More than 256 fragments of a message: close 1008 (or they are taken).", "close 1008, or to take them")
-def many_fragments(server: ServerUnderTest) -> str | None:
+def check_many_fragments(subject: ServerUnderTest) -> str | None:
+    """Send a message in very many fragments; a server may take it, since aiohttp's reader does."""
+    peer = subject.enter()
     middle = client_frame(Opcode.CONTINUATION, b" ", fin=False) * MANY_FRAGMENTS
     data = client_frame(Opcode.TEXT, b"", fin=False) + middle + client_frame(Opcode.CONTINUATION, PING_TEXT)
-    taken = _closed_or_taken(server.enter(), data, f"{MANY_FRAGMENTS} fragments", CloseCode.POLICY_VIOLATION)
-    return f"a message in {MANY_FRAGMENTS} fragments is taken" if taken else None
-
-
-def _closed_or_taken(peer: Peer, ping: bytes, what: str, code: int) -> bool:
-    """Return whether a ping that a server may close for is answered; aiohttp's reader takes it."""
     with suppress(EndedError):
-        peer.send_raw(ping)
+        peer.send_raw(data)
     try:
-        peer.next_with("pong", f"an answer to {what}")
+        peer.until(lambda message: message.has("pong"), f"an answer to {MANY_FRAGMENTS} fragments")
     except ClosedError as closed:
-        if closed.code != code:
-            raise FaultError(f"{what}: {closed}") from closed
-        return False
-    return True
+        if closed.code != CloseCode.POLICY_VIOLATION:
+            raise FaultError(f"{MANY_FRAGMENTS} fragments: {closed}", "close 1008, or to take them") from closed
+        return None
+    return f"a message in {MANY_FRAGMENTS} fragments is taken"
 
 
-@check("A close frame is answered by one with the same code.", "the same code, 1000 where there was none")
-def close_echo(server: ServerUnderTest) -> None:
-    flaws = [_close_flaw(server.enter(), close_payload(code, "bye"), code) for code in ECHOED_CODES]
-    raise_flaws([*flaws, _close_flaw(server.enter(), b"", CloseCode.NORMAL, None)])
+def check_close_echo(subject: ServerUnderTest) -> str | None:
+    """Close with codes that may be used."""
+    cases = {code: close_payload(code, "bye") for code in ECHOED_CODES}
+    flaws = [_flaw_of_close(subject.enter(), payload, code) for code, payload in cases.items()]
+    flaws.append(_flaw_of_close(subject.enter(), b"", CloseCode.NORMAL))
+    raise_flaws(flaws, "the same code, 1000 where there was none")
+    return None
 
 
-@check("A close code that must not be used is answered by 1002.", "close 1002")
-def close_code(server: ServerUnderTest) -> None:
-    raise_flaws(_close_flaw(server.enter(), close_payload(code), CloseCode.PROTOCOL_ERROR) for code in BAD_CODES)
+def check_close_code(subject: ServerUnderTest) -> str | None:
+    """Close with codes that must not be used."""
+    flaws = (_flaw_of_close(subject.enter(), close_payload(code), CloseCode.PROTOCOL_ERROR) for code in BAD_CODES)
+    raise_flaws(flaws, "close 1002")
+    return None
 
 
-def _close_flaw(peer: Peer, payload: bytes, *codes: int | None) -> str | None:
+def _flaw_of_close(peer: Peer, payload: bytes, code: int) -> str | None:
+    what = f"a close with {int.from_bytes(payload[:2]) if payload else 'no code'}"
     peer.close(payload)
-    return peer.close_flaw(f"a close with {int.from_bytes(payload[:2]) if payload else 'no code'}", *codes)
+    try:
+        closed = peer.expect_close("", what)
+    except FaultError as fault:
+        return fault.seen
+    answered = code if closed.code is None and not payload else closed.code
+    return None if answered == code else f"{what}: {closed}"
 
 
-@check("A ping frame is answered by a pong frame with the same payload.", "a pong frame with the same payload")
-def control_ping(server: ServerUnderTest) -> None:
-    peer = server.enter()
-    raise_flaws([_ping_flaw(peer, payload) for payload in (b"tickbench", b"", b"\x00\xff" * 62)])
+def check_control_ping(subject: ServerUnderTest) -> str | None:
+    """Send a ping frame."""
+    peer = subject.enter()
+    flaws = [_flaw_of_pong(peer, payload) for payload in (b"tickbench", b"", b"\x00\xff" * 62)]
+    raise_flaws(flaws, "a pong frame with the same payload")
+    return None
 
 
-def _ping_flaw(peer: Peer, payload: bytes) -> str | None:
+def _flaw_of_pong(peer: Peer, payload: bytes) -> str | None:
     peer.send_raw(client_frame(Opcode.PING, payload))
-    answer = peer.next_pong_frame()
-    return None if answer == payload else f"a ping frame with {quote(payload)} was answered by {quote(answer)}"
+    frame = peer.next_pong()
+    return None if frame == payload else f"a ping frame with {quote(payload)} was answered by {quote(frame)}"
+
+
+CHECKS = (
+    Check("unmasked", "An unmasked frame: close 1002 (or it is taken).", check_unmasked),
+    Check("reserved-bits", "A reserved bit is a protocol error: close 1002.", check_reserved_bits),
+    Check("reserved-opcodes", "A reserved opcode is a protocol error: close 1002.", check_reserved_opcodes),
+    Check("control-frames", "A control frame in fragments or over 125 bytes: close 1002.", check_bad_controls),
+    Check("continuations", "A fragment that belongs to nothing: close 1002.", check_bad_fragments),
+    Check("fragments", "A message in fragments is a message, whatever control frames come amid.", check_fragments),
+    Check("pieces", "A frame that comes byte by byte is a frame.", check_pieces),
+    Check(
+        "many-fragments", "More than 256 fragments of a message: close 1008 (or they are taken).", check_many_fragments
+    ),
+    Check("close-echo", "A close frame is answered by one with the same code.", check_close_echo),
+    Check("close-code", "A close code that must not be used is answered by 1002.", check_close_code),
+    Check("control-ping", "A ping frame is answered by a pong frame with the same payload.", check_control_ping),
+)

@@ -2,7 +2,7 @@
 
 import json
 
-from tickbench.conformance.check import check, raise_flaws
+from tickbench.conformance.check import Check, raise_flaws
 from tickbench.conformance.peer import Peer
 from tickbench.conformance.server_under_test import ServerUnderTest
 from tickbench.conformance.ticks import FAR_US, NO_CLOCK_US
@@ -15,50 +15,63 @@ ECHOED = ("0", "-1", "1.5", "-0.25", "1e-7", "1700000000000.125", str(2**53 - 1)
 """Values of t as they are sent; every language has these numbers."""
 
 
-@check("ping is answered at once, between ticks, by pong.", '[["pong", t, server_us]] at once, between ticks')
-def pong(server: ServerUnderTest) -> str | None:
-    peer = server.enter()
-    prompt, tried = 0, 0
-    while tried < PINGS or (not prompt and tried < MOST_PINGS):
+def check_pong(subject: ServerUnderTest) -> str | None:
+    """Ping right after tick frames: the answer comes before the next."""
+    peer = subject.enter()
+    prompt, answer, tried = 0, "", 0
+    while tried < PINGS or (not prompt and not answer and tried < MOST_PINGS):
         tried += 1
         peer.next_tick()
         peer.send(["ping", tried])
         message = peer.until(lambda message: message.tick or message.has("pong"), "the answer to a ping")
-        if message.tick and message.has("pong"):
-            raise FaultError(f"a pong came within a tick frame: {quote(message.text)}")
-        if message.tick:
-            peer.next_with("pong", "the answer to a ping")
-        else:
-            prompt += 1
+        prompt += message.tick is None
+        answer = answer or (message.text if message.tick and message.has("pong") else "")
+        if not message.has("pong"):
+            peer.until(lambda message: message.has("pong"), "the answer to a ping")
+    right = '[["pong", t, server_us]] at once, between ticks'
+    if answer:
+        raise FaultError(f"a pong came within a tick frame: {quote(answer)}", right)
     if not prompt:
-        raise FaultError(f"of {tried} pings, each sent behind a tick frame, none was answered before the next")
+        raise FaultError(f"of {tried} pings, each sent behind a tick frame, none was answered before the next", right)
     return None if prompt > tried // 2 else f"{tried - prompt} of {tried} pings were answered behind the next tick only"
 
 
-@check("pong carries t as it was: an integer or not, negative or not.", "t comes back as it was")
-def pong_echo(server: ServerUnderTest) -> None:
-    peer = server.enter()
-    raise_flaws([_echo_flaw(peer, t) for t in ECHOED])
+def check_pong_echo(subject: ServerUnderTest) -> str | None:
+    """Ping with all kinds of numbers."""
+    peer = subject.enter()
+    raise_flaws((_echo_flaw(peer, t) for t in ECHOED), "t comes back as it was")
+    return None
 
 
 def _echo_flaw(peer: Peer, t: str) -> str | None:
     peer.send_text(f'["ping",{t}]')
-    message = peer.next_with("pong", f"the answer to a ping with t = {t}")
-    answer = next(command for command in message.commands if command[0] == "pong")
-    is_same = len(answer) > 1 and not isinstance(answer[1], bool | str) and answer[1] == json.loads(t)
-    return None if is_same else f"t = {t} came back as {quote(answer)}"
+    message = peer.until(lambda message: message.has("pong"), f"the answer to a ping with t = {t}")
+    pong = next(command for command in message.commands if command[0] == "pong")
+    is_same = len(pong) > 1 and not isinstance(pong[1], bool | str) and pong[1] == json.loads(t)
+    return None if is_same else f"t = {t} came back as {quote(pong)}"
 
 
-@check("server_us is microseconds since the Unix epoch.", "microseconds since the Unix epoch")
-def pong_time(server: ServerUnderTest) -> None:
-    peer = server.enter()
-    before_us = server.now_us()
+def check_pong_time(subject: ServerUnderTest) -> str | None:
+    """Compare the server's clock with ours while it answers."""
+    peer = subject.enter()
+    before_us = subject.now_us()
     peer.send(["ping", 1])
-    message = peer.next_with("pong", "the answer to a ping")
+    message = peer.until(lambda message: message.has("pong"), "the answer to a ping")
     sound = message.named("pong")
     if not sound:
         raise FaultError(quote(message.text), '["pong", t, server_us]')
     server_us = sound[0][2]
     off_us = max(before_us - server_us, server_us - message.at_us)
-    if off_us > (FAR_US if server.is_on_this_host else NO_CLOCK_US):
-        raise FaultError(f"{quote(message.text)}: server_us is {off_us / 1e6:.3f} s off this host's clock")
+    if off_us > (FAR_US if subject.is_on_this_host else NO_CLOCK_US):
+        raise FaultError(
+            f"{quote(message.text)}: server_us is {off_us / 1e6:.3f} s off this host's clock",
+            "microseconds since the Unix epoch",
+        )
+    return None
+
+
+CHECKS = (
+    Check("pong", "ping is answered at once, between ticks, by pong.", check_pong),
+    Check("pong-echo", "pong carries t as it was: an integer or not, negative or not.", check_pong_echo),
+    Check("pong-time", "server_us is microseconds since the Unix epoch.", check_pong_time),
+)

@@ -1,7 +1,7 @@
 """
 The child process of the ``process`` loops: it holds games and answers requests for them, without an event loop.
 
-``python -m backends.child FD NICE`` talks over the socket that it inherits as FD, adds NICE to its niceness, and ends
+``python -m backends.worker FD NICE`` talks over the socket that it inherits as FD, adds NICE to its niceness, and ends
 when its parent is gone; on Linux at once, whatever it is doing.
 """
 

@@ -1,7 +1,7 @@
 import socket
 import threading
 
-from backends.child import serve
+from backends.worker import serve
 from shared.game.world import Rules
 from shared.rooms.game import GameSetup, Stepped
 from shared.rooms.remote import (
