@@ -1,0 +1,112 @@
+"""
+The program of a backend's bench: it times fan-outs and waits for due times, block by block.
+
+It is a generator of what has to be waited for, so that a backend adds no more than the waiting.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from shared.measure.blocks import ClockBlock, FanoutBlock, Timed, one_line, read_blocks, turns
+from shared.rooms.audience import Audience
+from shared.server.core import ServerCore
+from shared.system.heap import settle_heap
+from shared.wire.frames import Opcode, server_frame
+
+FLAGS = ("--port", "0", "--tick-rate", "0.0001", "--ping-interval", "86400")
+"""Of the server that is timed: no room of it ticks by itself."""
+
+ROOM = "main"
+
+PAUSE_S = 0.02
+"""Between two ticks."""
+
+SETTLE_PAUSES = 250
+"""After so many pauses readers that have not read are too slow for a bench."""
+
+Act = Callable[[], Any]
+"""What is to be called, and awaited if it is a coroutine's function."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Times a server whose room has ``connections``, with ``socket`` and ``sleep`` as the system has them."""
+
+    core: ServerCore[Any]
+    audience_of: Callable[[str], Audience[Any]]  # of the room of that name
+    fanouts: dict[str, Any]
+    clocks: dict[str, Callable[[int], Any]]  # what waits for a due time
+    now_us: Callable[[], int]
+    now_ns: Callable[[], int]
+    pause: Act
+    socket: Any
+    sleep: Callable[[float], None]
+    connections: int
+
+    def program(self, requests: Iterable[str]) -> Iterator[Act]:
+        """Yield what is to be done until the room is full, which is said, and for each request, which is answered."""
+        rooms = self.core.lobby.rooms
+        while ROOM not in rooms or len(rooms[ROOM].members) < self.connections:  # there is no event for a full room
+            yield self.pause
+        members = rooms[ROOM].recipients()
+        sockets = [self.socket(fileno=member.fd) for member in members]
+        settle_heap()
+        print("full", flush=True)  # noqa: T201 # whoever asks waits for it
+        try:
+            for block in read_blocks(requests):  # nothing else goes on meanwhile, and nothing should
+                us: dict[str, list[float]] = {way: [] for way in block.ways}
+                if isinstance(block, FanoutBlock):
+                    yield from self._fan_out(block, members, sockets, us)
+                else:
+                    yield from self._wait(block, members[: block.connections], us)
+                print(one_line(Timed(us)), end="", flush=True)  # noqa: T201 # the answer
+        finally:
+            for sock in sockets:
+                sock.detach()  # the descriptor is the connection's
+
+    # Private methods
+
+    def _fan_out(
+        self, block: FanoutBlock, members: list[Any], sockets: list[Any], us: dict[str, list[float]]
+    ) -> Iterator[Act]:
+        audience, text = self.audience_of(ROOM), b"x" * block.text_bytes
+        for way in turns(block.ways, block.ticks):
+            yield from self._settle(members)
+            began_ns = self.now_ns()
+            if way == "raw":
+                frame = server_frame(Opcode.TEXT, text)
+                for sock in sockets:
+                    if sock.send(frame) < len(frame):
+                        raise RuntimeError("the kernel did not take all of a frame")
+            elif way == "recording":  # what /stats and /metrics know of a tick
+                now_us = self.now_us()
+                self.core.ticks.record(now_us - 5000, 250, 0, now_us - 4000, self.now_us(), 50_000)
+            else:
+                audience.seat(members)
+                yield partial(self.fanouts[way]().send, audience, text)
+            us[way].append((self.now_ns() - began_ns) / 1000 / len(members))
+
+    def _settle(self, members: list[Any]) -> Iterator[Act]:
+        """Wait until the readers have read all and sleep, as they do in a real period."""
+        for _ in range(SETTLE_PAUSES):
+            yield self.pause
+            if all(member.fd >= 0 for member in members):
+                return
+        raise RuntimeError("the readers are too slow")
+
+    def _wait(self, block: ClockBlock, members: list[Any], us: dict[str, list[float]]) -> Iterator[Act]:
+        audience, text = self.audience_of(ROOM), b"x" * block.text_bytes
+        t0_us = self.now_us()
+        for n, way in enumerate(turns(block.ways, block.ticks), 1):
+            due_us = t0_us + int(n * 1_000_000 / block.rate_hz)
+            if way == "time.sleep":
+                while (wait_us := due_us - self.now_us()) > 0:
+                    self.sleep(wait_us / 1_000_000)  # the bare call, which blocks the event loop
+            else:
+                yield partial(self.clocks[way], due_us)
+            us[way].append(self.now_us() - due_us)
+            if members:
+                audience.seat(members)
+                yield partial(self.fanouts["frame-once"]().send, audience, text)
