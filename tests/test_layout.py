@@ -16,10 +16,6 @@ ROOT = Path(__file__).resolve().parent.parent
 ASYNCIO, GEVENT = ROOT / "backends" / "asyncio_server", ROOT / "backends" / "gevent_server"
 
 ASYNCIO_ONLY = {
-    "blocking.py": {
-        "logger": "gevent's monitor thread prints its report itself, and must not take a lock of the patched logging",
-        "BEAT_S": "gevent sees its greenlets switch; an asyncio loop must be made to show that it turns",
-    },
     "host.py": {
         "TransportListener": "a transport tells when the kernel does not take all; a gevent socket waits",
         "PlayerSocket.is_lost": "a transport closes its descriptor by itself; a gevent socket when we do",
@@ -56,9 +52,6 @@ GEVENT_ONLY = {
     "loops/thread.py": {
         "Lock": "the patched one would wait on a hub of the thread's own",
         "start_new_thread": "as Lock",
-    },
-    "clock.py": {
-        "give_turn": "gevent.sleep(0) looks at no socket; asyncio.sleep(0) does",
     },
     "turns.py": {
         "Turns.open": "a hub is watched to see when it has looked at its sockets; asyncio calls back when it has",

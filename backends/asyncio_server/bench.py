@@ -15,10 +15,11 @@ from functools import partial
 
 from shared.server.benchmark import FLAGS, PAUSE_S, Bench
 from shared.server.config import parse_arguments
+from shared.system.listener import listen
 
 from .clock import Clock
 from .fanout import FANOUTS
-from .server import Server, choose_event_loop, listen
+from .server import Server, choose_event_loop
 
 
 async def run(connections: int, flags: list[str]) -> None:

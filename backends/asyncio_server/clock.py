@@ -1,58 +1,33 @@
 """The server's clock, and the ways of ``--clock`` to wait on the event loop for a due time."""
 
 import asyncio
-import os
-import time
 
-from shared.loops.wakeups import Wakeups, lead_us
-from shared.system.timerfd import MONOTONIC, create_timer, expirations, set_timer
+from shared.system.clock import DueClock
 
 
-class Clock:
+class Clock(DueClock["asyncio.Future[None]"]):
     """
-    Microseconds since the Unix epoch, from the monotonic clock plus an offset that is taken once.
+    The clock, with the waiting.
 
     ``timerfd``: one timer of the kernel's wakes all who wait, between :meth:`open` and :meth:`close`. ``loop``: the
     event loop's own timers do, with the resolution that they have.
     """
 
-    def __init__(self, kind: str) -> None:
-        self._offset_ns = time.time_ns() - time.monotonic_ns()
-        self._kind = kind
-        self._timer = -1
-        self._lead_us = 0  # how much earlier than the due time the timer is set to expire
-        self._wakeups: Wakeups[asyncio.Future[None]] = Wakeups()
-
-    @property
-    def offset_us(self) -> int:
-        """This clock minus the monotonic one, in us."""
-        return self._offset_ns // 1000
-
-    def now_us(self) -> int:
-        """Return the time."""
-        return (time.monotonic_ns() + self._offset_ns) // 1000
-
-    def cpu_us(self) -> int:
-        """Return the CPU time of this thread so far."""
-        return time.thread_time_ns() // 1000
-
     def open(self) -> None:
         """Begin to watch the timer."""
-        if self._kind == "timerfd":
-            self._timer = create_timer(MONOTONIC)
-            asyncio.get_running_loop().add_reader(self._timer, self._on_expired)
+        if self.open_timer():
+            asyncio.get_running_loop().add_reader(self.timer, self._wake_due)
 
     def look(self) -> None:
         """Wake those who are due already: the timer may have to wait until very many sockets have been handled."""
-        if self._timer >= 0 and (due_us := self._wakeups.next_due_us) is not None and due_us <= self.now_us():
+        if self.timer >= 0 and self.is_due():
             self._wake_due()
 
     def close(self) -> None:
         """Close the timer; whoever still waits is not woken any more."""
-        if self._timer >= 0:
-            asyncio.get_running_loop().remove_reader(self._timer)
-            os.close(self._timer)
-            self._timer = -1
+        if self.timer >= 0:
+            asyncio.get_running_loop().remove_reader(self.timer)
+            self.close_timer()
 
     async def sleep_until(self, due_us: int) -> None:
         """
@@ -61,36 +36,26 @@ class Clock:
         A caller that is late already gives others a turn, or a loop that is always late would let nothing else run.
         """
         if due_us < self.now_us():
-            await asyncio.sleep(0)
+            await give_turn()
             return
-        if self._timer < 0:
+        if self.timer < 0:
             while (wait_us := due_us - self.now_us()) >= 0:  # noqa: ASYNC110 # the loop wakes us early at times
                 await asyncio.sleep(wait_us / 1_000_000)
             return
-        await self._wait_for_timer(due_us)
+        woken = asyncio.get_running_loop().create_future()
+        self.add(due_us, woken)
+        await woken
         while due_us >= self.now_us():
             pass  # what is left of the lead, for at most LEAD_US
 
     # Private methods
 
-    async def _wait_for_timer(self, due_us: int) -> None:
-        woken = asyncio.get_running_loop().create_future()
-        self._wakeups.add(due_us, woken)
-        if self._wakeups.next_due_us == due_us:
-            self._arm(due_us)
-        await woken
-
-    def _arm(self, due_us: int) -> None:
-        self._lead_us = lead_us(due_us, self.now_us())
-        set_timer(self._timer, (due_us - self._lead_us) * 1000 - self._offset_ns)
-
-    def _on_expired(self) -> None:
-        expirations(self._timer)
-        self._wake_due()
-
     def _wake_due(self) -> None:
-        for woken in self._wakeups.pop_due(self.now_us() + self._lead_us):
+        for woken in self.pop_due():
             if not woken.done():  # whose room has been stopped meanwhile
                 woken.set_result(None)
-        if (due_us := self._wakeups.next_due_us) is not None:
-            self._arm(due_us)
+
+
+async def give_turn() -> None:
+    """Let the event loop look at its sockets once."""
+    await asyncio.sleep(0)

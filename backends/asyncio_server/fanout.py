@@ -1,12 +1,12 @@
 """The ways of ``--fanout`` to send one tick's frame to every connection of a room."""
 
-import asyncio
 import os
 from typing import Protocol
 
 from shared.rooms.audience import Audience
 from shared.wire.frames import Opcode, server_frame
 
+from .clock import give_turn
 from .connection import Connection
 
 SLICE = 256
@@ -41,7 +41,7 @@ class LibraryFanout:
         skipped = []
         for first in range(0, len(audience.members), SLICE):
             if first:
-                await asyncio.sleep(0)
+                await give_turn()
             for connection in audience.members[first : first + SLICE]:
                 if connection.fd < 0:
                     skipped.append(connection)
@@ -60,7 +60,7 @@ class FrameOnceFanout:
         skipped = []
         for first in range(0, len(audience.members), SLICE):
             if first:
-                await asyncio.sleep(0)
+                await give_turn()
             for place, fd in enumerate(audience.fds(first, first + SLICE), first):
                 if fd < 0:
                     skipped.append(audience.members[place])

@@ -6,7 +6,7 @@ A server makes connections, tickers and loops, so it imports them all. They impo
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from shared.rooms.audience import Audience
 from shared.rooms.room import Room
@@ -24,11 +24,15 @@ from .children import GameChild
 from .clock import Clock
 from .turns import Turns
 
+T = TypeVar("T")
+Soon = Coroutine[Any, Any, T]
+"""What something that waits returns: a coroutine, to be awaited."""
+
 
 class Writer(Outlet, Protocol):
     """What a connection and a fan-out write with."""
 
-    async def send(self, outgoing: Outgoing) -> None:
+    def send(self, outgoing: Outgoing) -> Soon[None]:
         """
         Send a message of the connection's own.
 
@@ -37,13 +41,13 @@ class Writer(Outlet, Protocol):
 
         """
 
-    async def send_text(self, text: str) -> None:
+    def send_text(self, text: str) -> Soon[None]:
         """Send a tick's frame."""
 
-    async def send_tick(self, frame: TickFrame) -> None:
+    def send_tick(self, frame: TickFrame) -> Soon[None]:
         """Send a tick's frame in the form that this writer takes; only while ``connection.fd`` is not -1."""
 
-    async def finish(self, limit_s: float) -> None:
+    def finish(self, limit_s: float) -> Soon[None]:
         """Wait until all is handed to the kernel, at most ``limit_s`` seconds; what is left then is dropped."""
 
 
@@ -81,7 +85,7 @@ class PlayerSocket(Protocol):
     def tell(self, listener: TransportListener | None) -> None:
         """Have the listener, instead of the framework, told what the transport takes."""
 
-    async def receive_message(self) -> Message:
+    def receive_message(self) -> Soon[Message]:
         """
         Wait for the next message, and for a turn to handle it.
 
@@ -91,7 +95,7 @@ class PlayerSocket(Protocol):
 
         """
 
-    async def send_text(self, text: str) -> None:
+    def send_text(self, text: str) -> Soon[None]:
         """
         Send a text message the framework's own way.
 
@@ -100,13 +104,13 @@ class PlayerSocket(Protocol):
 
         """
 
-    async def send_message(self, opcode: Opcode, payload: bytes) -> None:
+    def send_message(self, opcode: Opcode, payload: bytes) -> Soon[None]:
         """Send a message of any kind; raises as :meth:`send_text`."""
 
     def has_ended(self) -> bool:
         """Whether the peer has hung up; messages of it may be left to receive."""
 
-    async def linger(self, limit_s: float) -> None:
+    def linger(self, limit_s: float) -> Soon[None]:
         """Give a peer that is not read any more time to take the close frame: until it hangs up, or ``limit_s``."""
 
     def abort(self) -> None:
@@ -119,10 +123,10 @@ class MembersLoop(Protocol):
     room: Room[Any]
     audience: Audience[Any]
 
-    async def receive(self, connection: Any) -> Message:
+    def receive(self, connection: Any) -> Soon[Message]:
         """Wait for a connection's next message."""
 
-    async def take(self, connection: Any, message: ClientMessage) -> None:
+    def take(self, connection: Any, message: ClientMessage) -> Soon[None]:
         """Take a member's message; if it is a newcomer's, return when it is in the room."""
 
     def leave(self, connection: Any) -> None:
@@ -137,10 +141,9 @@ class Host(Protocol):
     core: ServerCore[Any]
     turns: Turns
     children: GameChildren[GameChild]
-    tasks: set[asyncio.Task[None]]  # that the server owns
-    read_buffer: bytearray  # of whoever is read from, for as long as that takes
+    tasks: set[asyncio.Task[Any]]  # that the server owns
 
-    def own(self, act: Callable[..., Coroutine[None, None, None]], *arguments: Any) -> None:
+    def own(self, act: Callable[..., Soon[object]], *arguments: Any) -> None:
         """Run something in the background, which the server ends if it has not ended before."""
 
     def new_writer(self, connection: Any) -> Writer:
@@ -149,7 +152,7 @@ class Host(Protocol):
     def find_loop(self, room_name: str | None, session: Session) -> MembersLoop | None:
         """Return the loop of a connection's room, None without one; close the session where it can't be opened."""
 
-    async def run_seat(self, seat: Seat, session: Session, socket: PlayerSocket) -> None:
+    def run_seat(self, seat: Seat, session: Session, socket: PlayerSocket) -> Soon[None]:
         """Run a connection to its end."""
 
     def room_crashed(self, loop: Any, error: BaseException | None) -> None:

@@ -1,12 +1,11 @@
 """Runs and measures one room's ticks: wait for the due time, step, fan out. The loop designs start and end them."""
 
-import asyncio
-
 from shared.loops.schedule import DueTick, TickSchedule
 from shared.rooms.audience import Audience
 from shared.rooms.game import Game
 from shared.rooms.room import Room
 
+from .clock import give_turn
 from .connection import Connection
 from .fanout import SLICE, Fanout
 from .host import Host
@@ -49,7 +48,7 @@ class Ticker:
             if member.is_ready:
                 await member.catch_up(field)
             if number % SLICE == 0:
-                await asyncio.sleep(0)
+                await give_turn()
 
     async def fan_out(self, due: DueTick, told: list[Connection]) -> None:
         """Send what the last step did; before that, send ``told`` the messages that their sessions have for them."""

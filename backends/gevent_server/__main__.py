@@ -1,6 +1,4 @@
-"""Starts the gevent server: ``python -m backends.gevent_server``."""
-
-import sys
+"""Starts this backend's server: ``python -m backends.gevent_server``."""
 
 from shared.system.packages import needed_by
 
@@ -11,12 +9,9 @@ with needed_by("the backend gevent", "server"):
     monkey.patch_all()
 
     from shared.server import flagcheck
-    from shared.server.config import parse_arguments
+    from shared.server.gate import load_framework
 
-    from .server import choose_event_loop, load_framework, serve
+    from .server import choose_event_loop, serve
 
 if __name__ == "__main__":
-    if flagcheck.is_check(sys.argv[1:]):
-        raise SystemExit(flagcheck.answer("gevent", choose_event_loop, load_framework))
-    config = parse_arguments("gevent")
-    raise SystemExit(serve(config))
+    raise SystemExit(flagcheck.run("gevent", serve, choose_event_loop, load_framework))

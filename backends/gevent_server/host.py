@@ -6,7 +6,7 @@ A server makes connections, tickers and loops, so it imports them all. They impo
 
 import socket
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol, TypeVar
 
 from shared.rooms.audience import Audience
 from shared.rooms.room import Room
@@ -24,11 +24,15 @@ from .children import GameChild
 from .clock import Clock
 from .turns import Turns
 
+T = TypeVar("T")
+Soon = Annotated[T, "now"]
+"""What something that waits returns: its result, as its greenlet has waited."""
+
 
 class Writer(Outlet, Protocol):
     """What a connection and a fan-out write with."""
 
-    def send(self, outgoing: Outgoing) -> None:
+    def send(self, outgoing: Outgoing) -> Soon[None]:
         """
         Send a message of the connection's own.
 
@@ -37,16 +41,16 @@ class Writer(Outlet, Protocol):
 
         """
 
-    def send_text(self, text: str) -> None:
+    def send_text(self, text: str) -> Soon[None]:
         """Send a tick's frame."""
 
-    def send_tick(self, frame: TickFrame) -> None:
+    def send_tick(self, frame: TickFrame) -> Soon[None]:
         """Send a tick's frame in the form that this writer takes; only while ``connection.fd`` is not -1."""
 
     def awaits_turn(self) -> bool:
         """Whether a greenlet of its own has yet to begin to send a tick's frame."""
 
-    def finish(self, limit_s: float) -> None:
+    def finish(self, limit_s: float) -> Soon[None]:
         """Wait until all is handed to the kernel, at most ``limit_s`` seconds; what is left then is dropped."""
 
 
@@ -64,7 +68,7 @@ class PlayerSocket(Protocol):
     socket: socket.socket
     waits_for_peer: bool
 
-    def receive_message(self) -> Message:
+    def receive_message(self) -> Soon[Message]:
         """
         Wait for the next message, and for a turn to handle it.
 
@@ -74,7 +78,7 @@ class PlayerSocket(Protocol):
 
         """
 
-    def send_text(self, text: str) -> None:
+    def send_text(self, text: str) -> Soon[None]:
         """
         Send a text message the framework's own way.
 
@@ -83,13 +87,13 @@ class PlayerSocket(Protocol):
 
         """
 
-    def send_message(self, opcode: Opcode, payload: bytes) -> None:
+    def send_message(self, opcode: Opcode, payload: bytes) -> Soon[None]:
         """Send a message of any kind; raises as :meth:`send_text`."""
 
     def unsent_bytes(self) -> int:
         """Return how much of what is sent the kernel has not taken yet."""
 
-    def linger(self, limit_s: float) -> None:
+    def linger(self, limit_s: float) -> Soon[None]:
         """Give a peer that is not read any more time to take the close frame: until it hangs up, or ``limit_s``."""
 
     def hang_up(self) -> None:
@@ -105,10 +109,10 @@ class MembersLoop(Protocol):
     room: Room[Any]
     audience: Audience[Any]
 
-    def receive(self, connection: Any) -> Message:
+    def receive(self, connection: Any) -> Soon[Message]:
         """Wait for a connection's next message."""
 
-    def take(self, connection: Any, message: ClientMessage) -> None:
+    def take(self, connection: Any, message: ClientMessage) -> Soon[None]:
         """Take a member's message; if it is a newcomer's, return when it is in the room."""
 
     def leave(self, connection: Any) -> None:
@@ -124,7 +128,7 @@ class Host(Protocol):
     turns: Turns
     children: GameChildren[GameChild]
 
-    def own(self, act: Callable[..., object], *arguments: Any) -> None:
+    def own(self, act: Callable[..., Soon[object]], *arguments: Any) -> None:
         """Run something in the background, which the server ends if it has not ended before."""
 
     def new_writer(self, connection: Any) -> Writer:
@@ -133,7 +137,7 @@ class Host(Protocol):
     def find_loop(self, room_name: str | None, session: Session) -> MembersLoop | None:
         """Return the loop of a connection's room, None without one; close the session where it can't be opened."""
 
-    def run_seat(self, seat: Seat, session: Session, socket: PlayerSocket) -> None:
+    def run_seat(self, seat: Seat, session: Session, socket: PlayerSocket) -> Soon[None]:
         """Run a connection to its end."""
 
     def room_crashed(self, loop: Any, error: BaseException | None) -> None:

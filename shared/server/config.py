@@ -4,6 +4,7 @@ The settings of a server and its command line, the same for both backends.
 One word from flag to attribute: ``--tick-rate`` = ``TICKBENCH_TICK_RATE`` = :attr:`ServerConfig.tick_rate_hz`.
 """
 
+import logging
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -19,7 +20,7 @@ from shared.game.world import Rules
 from shared.loops.modes import MODES
 from shared.rooms.lobby import LobbyLimits
 from shared.server.frameworks import FANOUTS, FRAMEWORKS, framework_of
-from shared.system.descriptors import allow_many_descriptors
+from shared.system.descriptors import ShortageFilter, allow_many_descriptors
 from shared.system.logs import let_nobody_keep_us
 from shared.system.outputs import lead_nowhere, occupy_closed_streams
 from shared.system.timerfd import has_timers
@@ -36,8 +37,8 @@ CLOCKS = ("timerfd", "loop") if has_timers() else ("loop",)
 LOOPS = {"asyncio": ("asyncio", "uvloop"), "gevent": ("libev", "libuv")}
 """The event loops of each backend, the default first."""
 
-BLOCKING_LIMIT_S = 0.05
-"""A tick's period at the default rate; ``--debug-blocking`` names what blocks the event loop for longer."""
+ACCEPT_LOGGERS = {"asyncio": "asyncio", "gevent": "tickbench.accept"}
+"""Where a backend logs that it can't accept a connection."""
 
 LEAST_DESCRIPTORS = 64
 """File descriptors, of which a server takes some 20 for itself."""
@@ -222,9 +223,11 @@ def parse_arguments(backend: str, argv: Sequence[str] | None = None) -> ServerCo
 
 
 def prepare_process(config: ServerConfig) -> None:
-    """Allow all file descriptors, occupy those of closed streams, have stderr never block; exit if they are too few."""
+    """Allow all file descriptors, occupy those of closed streams, log to a stderr that never blocks; or exit."""
     occupy_closed_streams()
     let_nobody_keep_us()
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger(ACCEPT_LOGGERS[config.backend]).addFilter(ShortageFilter())
     least = LEAST_DESCRIPTORS + (config.workers if config.mode == "process" else 0)
     if (limit := allow_many_descriptors()) < least:
         fail_usage(f"no more than {limit} files may be open here; a server needs {least}, see ulimit -n")

@@ -16,6 +16,11 @@ from shared.server.config import ServerConfig, parse_arguments
 FLAG = "--check"
 
 
+def run(backend: str, serve: Callable[[ServerConfig], int], *load: Callable[[ServerConfig], object]) -> int:
+    """Answer the check, with :func:`answer`, if this program is asked for it, else serve; return the exit status."""
+    return answer(backend, *load) if is_check(sys.argv[1:]) else serve(parse_arguments(backend))
+
+
 def is_check(argv: Sequence[str]) -> bool:
     """Whether these arguments of a program ask for the check."""
     return list(argv) == [FLAG]

@@ -44,6 +44,6 @@ def framework_of(backend: str, name: str) -> Framework:
     return FRAMEWORKS[backend][name]
 
 
-def module_of(name: str) -> str:
-    """Return the module of a framework, relative to its backend's package."""
-    return f".frameworks.{name.replace('-', '_')}"
+def module_of(backend: str, name: str) -> str:
+    """Return the module of a framework."""
+    return f"backends.{backend}_server.frameworks.{name.replace('-', '_')}"

@@ -6,13 +6,16 @@ Pure: a framework writes what it is given, and waits for what it is to wait for.
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from importlib import import_module
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from shared.measure.prometheus import CONTENT_TYPE
 from shared.server.config import ServerConfig
 from shared.server.core import ServerCore
 from shared.server.door import CONNECT, ECHO
+from shared.server.frameworks import module_of
 from shared.server.stats import Clock
+from shared.system.packages import needed_by
 from shared.web import HEADERS, load_web_files
 from shared.wire.handshake import Refusal, room_name
 from shared.wire.session import ECHO_LIMIT_BYTES, EchoSession, Session
@@ -109,3 +112,9 @@ class Gate(Generic[H]):
     def release(self, seat: Seat) -> None:
         """Give a seat back."""
         self.host.core.release(seat.room, seat.address, self.host.clock.now_us())
+
+
+def load_framework(config: ServerConfig) -> Any:
+    """Return the class of the framework that is chosen."""
+    with needed_by(f"--framework {config.framework}", "server"):
+        return import_module(module_of(config.backend, config.framework)).Framework

@@ -12,13 +12,14 @@ from aiohttp import web
 from backends.asyncio_server import server as module
 from backends.asyncio_server.frameworks import aiohttp as framework
 from shared.server.config import parse_arguments
+from shared.system.listener import listen
 
 GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 def run(*flags: str, number: int = 1) -> None:
     """Run a server that ``number`` connections ask for ``/healthz``; its handler is to stop it."""
-    with module.listen("127.0.0.1", 0, 8) as listener:
+    with listen("127.0.0.1", 0, 8) as listener:
         peers = [socket.create_connection(listener.getsockname()) for _ in range(number)]
         for peer in peers:
             peer.sendall(GET)

@@ -6,8 +6,6 @@ from contextlib import suppress
 
 import pytest
 
-from backends.asyncio_server import server as on_asyncio
-from backends.gevent_server import server as on_gevent
 from shared.wire.target import parse_target
 from tests.conftest import Serve
 from tests.support.client import Client
@@ -41,26 +39,3 @@ def test_all_of_ipv6_is_all_of_ipv4_too(serve: Serve, host: str) -> None:
             connection.request("GET", "/healthz")
             assert connection.getresponse().status == 200
             connection.close()
-
-
-def test_of_several_addresses_the_first_that_is_here_is_taken(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name with an address of another machine (RFC 5737) before that of this one."""
-    found = [
-        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 0)),
-        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0)),
-        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.2", 0)),
-    ]
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
-    listen = {"asyncio": on_asyncio.listen, "gevent": on_gevent.listen}[backend]
-    with listen("several.example", 0, 1) as listener:
-        assert listener.getsockname()[0] == "127.0.0.1"
-
-
-def test_an_address_that_is_taken_is_not_passed_over(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    listen = {"asyncio": on_asyncio.listen, "gevent": on_gevent.listen}[backend]
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
-        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port)) for host in ("127.0.0.1", "127.0.0.2")]
-        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
-        with pytest.raises(OSError, match="in use"):
-            listen("localhost", port, 1)

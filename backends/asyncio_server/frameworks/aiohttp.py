@@ -8,6 +8,7 @@ Mended here:
 - Its defaults (compression, 4 MiB messages, answers of its own) are replaced by those of the protocol.
 """
 
+import logging
 import socket
 import zlib
 from typing import Any
@@ -188,6 +189,7 @@ class Framework(BaseFramework):
 
     async def start(self, listener: socket.socket) -> None:
         """Accept connections."""
+        logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)  # it warns of subprotocols that a peer asks for
         app = web.Application()
         app[GATE] = self._gate
         app.on_response_prepare.append(hide_versions)

@@ -31,6 +31,10 @@ BYTES_A_US = 256
 """Of a message, which are received and sent back."""
 
 
+READ_BUFFER = bytearray(READ_BYTES)
+"""Of whoever is read from, for as long as that takes: what was read is taken at once."""
+
+
 class MessageReader(Protocol):
     """Where a library's messages are waited for."""
 
@@ -108,12 +112,12 @@ class Doorkeeper(asyncio.BufferedProtocol):
         self._set_timer(self._host.config.handshake_limit_s, self.hang_up)
 
     def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 # the transport's signature
-        """Return where to read to: one buffer for all, as what was read is taken at once."""
-        return self._host.read_buffer
+        """Return where to read to."""
+        return READ_BUFFER
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take what was read."""
-        data = self._host.read_buffer[:nbytes]
+        data = READ_BUFFER[:nbytes]
         if self._frames is not None:
             self._frames.feed(data)
             if len(self._frames) >= READ_BYTES:

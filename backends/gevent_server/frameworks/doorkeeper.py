@@ -25,7 +25,7 @@ from shared.wire.request import READ_BYTES
 from ..host import Host
 from ..turns import Turns
 
-logger = logging.getLogger("tickbench")
+logger = logging.getLogger("tickbench.accept")
 
 GONE = frozenset(
     (

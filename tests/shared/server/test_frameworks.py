@@ -14,7 +14,8 @@ BESIDE = {"__init__", "base", "doorkeeper"}
 @pytest.mark.parametrize("backend", FRAMEWORKS)
 def test_each_framework_is_a_file_and_each_file_a_framework(backend: str) -> None:
     files = {path.stem for path in (BACKENDS / f"{backend}_server" / "frameworks").glob("*.py")} - BESIDE
-    assert {module_of(name) for name in FRAMEWORKS[backend]} == {f".frameworks.{file}" for file in files}
+    modules = {module_of(backend, name) for name in FRAMEWORKS[backend]}
+    assert modules == {f"backends.{backend}_server.frameworks.{file}" for file in files}
 
 
 @pytest.mark.parametrize("backend", FRAMEWORKS)

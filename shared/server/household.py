@@ -1,0 +1,171 @@
+"""
+The part of a server that is the same on both backends: its rooms' loops, and what is done for all of its connections.
+
+A backend's server adds the waiting.
+"""
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Generic, Protocol, TypeVar
+
+from shared.loops.schedule import TickSchedule
+from shared.rooms.room import Room
+from shared.server.children import C, GameChildren
+from shared.server.config import ServerConfig
+from shared.server.core import ServerCore
+from shared.system.clock import DueClock
+from shared.system.logs import SparingLog
+from shared.wire.frames import CloseCode
+from shared.wire.patience import Patience
+from shared.wire.session import CANT_OPEN, STOPPING, Session
+
+logger = logging.getLogger("tickbench")
+
+STEP_S = 0.02
+"""How often a stopping server checks which connections have ended."""
+
+GONE_LIMIT_S = 1.5
+"""For connections that were closed or aborted to give their seats back: 8,000 take half of it."""
+
+
+class Loop(Protocol):
+    """The loop of a room, as far as it is needed here."""
+
+    room: Room[Any]
+
+    def stop(self) -> Any:
+        """End the loop for good and wait until it has ended."""
+
+
+RL = TypeVar("RL", bound=Loop)
+
+
+class Household(ABC, Generic[RL, C]):
+    """
+    A server but for its tasks or greenlets.
+
+    Raises:
+        ValueError: the scores file can't be used.
+
+    """
+
+    def __init__(self, config: ServerConfig, clock: DueClock[Any], children: GameChildren[C]) -> None:
+        self.config = config
+        self.children = children
+        self.log = SparingLog(logger)
+        self.core: ServerCore[Any] = ServerCore(config, clock.now_us(), clock.offset_us, children.pids)
+        self.loops: dict[str, RL] = {}  # by room
+        self._now_us = clock.now_us
+
+    # What a backend adds
+
+    @abstractmethod
+    def own(self, act: Callable[..., Any], *arguments: Any) -> None:
+        """Run something in the background, which the server ends if it has not ended before."""
+
+    @abstractmethod
+    def run_in_thread(self, act: Callable[[], None]) -> Any:
+        """Run something in a thread, and wait until it has ended."""
+
+    @abstractmethod
+    def wait_for_each(self, pauses: Iterator[float]) -> Any:
+        """Sleep for each of so many seconds."""
+
+    @abstractmethod
+    def make_loop(self, room: Room[Any], schedule: TickSchedule) -> RL:
+        """Return the loop of a new room."""
+
+    # Rooms
+
+    def room_loop(self, name: str) -> RL:
+        """Return the loop of the room of that name; open the room if there is none."""
+        if name not in self.loops:
+            room, schedule = self.core.open_room(name, self._now_us())
+            try:
+                self.loops[name] = self.make_loop(room, schedule)
+            except Exception:
+                self.core.forget_room(room)  # half a room would stay for ever
+                raise
+        return self.loops[name]
+
+    def find_loop(self, room_name: str | None, session: Session) -> RL | None:
+        """Return the loop of a connection's room, None without one; close the session where it can't be opened."""
+        if room_name is None:
+            return None
+        try:
+            return self.room_loop(room_name)
+        except OSError as error:  # there is no descriptor, or no process, for a child
+            self.log.say("newcomers are sent away: a room can't be opened (%s)", error)
+            session.close(CloseCode.TRY_AGAIN_LATER, CANT_OPEN, self._now_us())
+            return None
+
+    def room_crashed(self, loop: RL, error: BaseException | None) -> None:
+        """End the room of a loop that raised, and nothing else; log the error (None: that is logged already)."""
+        if error:
+            logger.error("room %s crashed", loop.room.name, exc_info=error)
+        self.core.counters.crashed_rooms += 1
+        self._forget(loop)
+        members = [connection for connection in self.core.roster.connections.values() if connection.loop is loop]
+        self.own(self.wait_for_each, self._close(members, CloseCode.INTERNAL_ERROR, "the room crashed"))
+
+    # All connections
+
+    def look_around(self) -> None:
+        """Wake connections for which something is due; end slow consumers; close empty rooms; tidy up."""
+        try:
+            self._look_around(self._now_us())
+        except Exception as error:  # noqa: BLE001 # whatever it is, the next round must come
+            self.log.say("a fault while keeping house", exc_info=error)
+
+    def see_off(self) -> Iterator[float]:
+        """
+        Close all connections, and see that they end; yield for how many seconds to wait each time.
+
+        In the end all seats have been given back, which takes a turn of the event loop for each.
+        """
+        yield from self._close(self.core.roster.connections.values(), CloseCode.GOING_AWAY, STOPPING)
+        for _ in range(int(GONE_LIMIT_S / STEP_S)):
+            if not self.core.lobby.connections:
+                break
+            yield STEP_S
+
+    # Private methods
+
+    def _look_around(self, now_us: int) -> None:
+        core = self.core
+        core.stalls.note_turn(now_us)
+        for connection in core.roster.pop_due(now_us):
+            self.own(connection.wake, now_us)
+        for connection in core.crowd_out(now_us):
+            connection.abort()
+        for connection in list(core.roster.slow):
+            connection.watch(now_us)
+        self.children.watch()
+        core.heap.tidy(core.lobby.connections, len(core.lobby.rooms), now_us)
+        if core.scores.look(now_us):
+            self.own(self.run_in_thread, core.scores.checkpoint)
+        for loop in [self.loops[room.name] for room in core.lobby.idle_rooms(now_us)]:
+            self._forget(loop)  # whoever comes now opens a new room
+            self.own(loop.stop)
+
+    def _forget(self, loop: RL) -> None:
+        if self.loops.get(loop.room.name) is loop:
+            del self.loops[loop.room.name]
+            self.core.forget_room(loop.room)
+
+    def _close(self, connections: Iterable[Any], code: int, reason: str) -> Iterator[float]:
+        """Close connections from our side; wait, as above, until they have ended, then abort those that have not."""
+        closing = set(connections)
+        for connection in closing:
+            connection.session.close(code, reason, self._now_us())
+            self.own(connection.flush)
+        yield 0  # they are flushed now
+        patience = Patience(self.config.limits.close_limit_s, self.config.stop_limit_s, self._now_us())
+        while not closing.isdisjoint(self.core.roster.connections.values()):
+            left = len(closing) - sum(connection.session.has_gone for connection in closing)
+            if not patience.lasts(left, self._now_us()):
+                break
+            yield STEP_S
+        for connection in closing.intersection(self.core.roster.connections.values()):
+            connection.abort()

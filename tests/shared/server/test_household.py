@@ -1,0 +1,155 @@
+"""What a server does for all of its rooms and connections, with a clock that a test sets and nothing that waits."""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from shared.loops.schedule import TickSchedule
+from shared.rooms.room import Room
+from shared.server.children import GameChildren
+from shared.server.config import parse_arguments
+from shared.server.household import STEP_S, Household
+from shared.system.clock import DueClock
+from shared.wire.frames import CloseCode
+from shared.wire.session import Session
+
+HOUSEKEEPING_US = 100_000
+
+
+class Clock(DueClock[Any]):
+    """Stands still."""
+
+    at_us = 5_000_000
+
+    def now_us(self) -> int:
+        return self.at_us
+
+
+class Peer:
+    """A connection whose peer answers nothing."""
+
+    wakes_us = 0
+
+    def __init__(self, house: "House", room: str) -> None:
+        self.loop = house.find_loop(room, session := Session(house.config.limits, house.clock.at_us))
+        self.session = session
+        self.serial = house.core.roster.next_serial()
+        self.did: list[str] = []
+        self.house = house
+        house.core.lobby.admit(room, "127.0.0.1", overloaded=False)
+        house.core.roster.add(self, house.clock.at_us)
+
+    def flush(self) -> None:
+        self.did.append("flush")
+
+    def wake(self, _: int) -> None:
+        self.did.append("wake")
+
+    def abort(self) -> None:
+        self.did.append("abort")
+        self.leave()
+
+    def leave(self) -> None:
+        self.house.core.roster.remove(self)
+        self.house.core.release("main", "127.0.0.1", self.house.clock.at_us)
+
+
+class House(Household[Any, Any]):
+    """A server whose waiting a test does."""
+
+    def __init__(self) -> None:
+        self.clock = Clock("loop")
+        super().__init__(parse_arguments("asyncio", []), self.clock, GameChildren(0, lambda: None))
+        self.fails: Exception | None = None
+        self.stopped: list[str] = []
+        self.slept_s: list[float] = []
+
+    def own(self, act: Callable[..., Any], *arguments: Any) -> None:
+        act(*arguments)
+
+    def run_in_thread(self, act: Callable[[], None]) -> None:
+        act()
+
+    def wait_for_each(self, pauses: Iterator[float]) -> None:
+        for pause_s in pauses:
+            self.slept_s.append(pause_s)
+            self.clock.at_us += round(pause_s * 1_000_000)
+
+    def make_loop(self, room: Room[Any], schedule: TickSchedule) -> Any:
+        assert schedule.tick_rate_hz == self.config.tick_rate_hz
+        if self.fails:
+            raise self.fails
+        return SimpleNamespace(room=room, stop=lambda: self.stopped.append(room.name))
+
+
+@pytest.fixture
+def house() -> Iterator[House]:
+    house = House()
+    yield house
+    house.core.scores.close()
+
+
+def test_a_room_has_one_loop_and_who_is_in_none_has_none(house: House) -> None:
+    assert house.room_loop("main") is house.room_loop("main")
+    assert house.find_loop(None, Session(house.config.limits, 0)) is None
+
+
+@pytest.mark.parametrize("error", [OSError("no process"), ValueError("a fault")])
+def test_of_a_room_that_can_not_be_opened_nothing_stays(house: House, error: Exception) -> None:
+    house.fails = error
+    session = Session(house.config.limits, house.clock.at_us)
+    with suppress(ValueError):
+        assert house.find_loop("main", session) is None
+    assert session.is_open == isinstance(error, ValueError), "without a descriptor, its newcomers are sent away"
+    assert not house.core.lobby.rooms
+    assert not house.core.schedules
+
+
+def test_a_crash_ends_the_members_of_its_room_and_of_no_other(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    mine, other = Peer(house, "main"), Peer(house, "other")
+    house.room_crashed(mine.loop, ZeroDivisionError("planted"))
+    assert "room main crashed" in caplog.text
+    assert mine.did == ["flush", "abort"], "its peer answered nothing"
+    assert mine.session.close_label == str(int(CloseCode.INTERNAL_ERROR))
+    assert (other.did, other.session.is_open) == ([], True)
+    assert list(house.loops) == ["other"]
+    assert house.room_loop("main") is not mine.loop
+
+
+def test_who_is_due_is_woken_and_an_empty_room_is_closed(house: House) -> None:
+    peer = Peer(house, "main")
+    house.clock.at_us = peer.wakes_us
+    house.look_around()
+    assert peer.did == ["wake"]
+    peer.leave()
+    house.clock.at_us += 3_600_000_000
+    house.look_around()
+    assert (house.stopped, house.loops) == (["main"], {})
+
+
+def test_a_fault_while_keeping_house_is_said_and_ends_nothing(
+    house: House, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(house.core, "crowd_out", fail)
+    house.look_around()
+    assert "a fault while keeping house" in caplog.text
+
+
+def test_a_stop_waits_for_those_who_answer_and_aborts_the_others(house: House) -> None:
+    peers = [Peer(house, "main") for _ in range(3)]
+    pauses = house.see_off()
+    assert next(pauses) == 0
+    assert [peer.did for peer in peers] == [["flush"]] * 3
+    assert next(pauses) == STEP_S
+    peers[0].leave()
+    house.wait_for_each(pauses)
+    assert [peer.did for peer in peers[1:]] == [["flush", "abort"]] * 2
+    waited_s = sum(house.slept_s)
+    assert house.config.limits.close_limit_s <= waited_s + STEP_S <= house.config.stop_limit_s
+    assert not house.core.lobby.connections

@@ -1,0 +1,35 @@
+"""A server listens at the first address of its host that this machine has."""
+
+import signal
+import socket
+
+import pytest
+
+from shared.system.listener import listen, stop_signals
+
+
+def test_of_several_addresses_the_first_that_is_here_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name with an address of another machine (RFC 5737) before that of this one."""
+    found = [
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 0)),
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0)),
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.2", 0)),
+    ]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    with listen("several.example", 0, 1) as listener:
+        assert listener.getsockname()[0] == "127.0.0.1"
+
+
+def test_an_address_that_is_taken_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port)) for host in ("127.0.0.1", "127.0.0.2")]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+        with pytest.raises(OSError, match="in use"):
+            listen("localhost", port, 1)
+
+
+def test_the_end_of_its_terminal_stops_a_server_but_not_under_nohup(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert stop_signals() == [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
+    monkeypatch.setattr(signal, "getsignal", lambda _: signal.SIG_IGN)
+    assert stop_signals() == [signal.SIGTERM, signal.SIGINT]
