@@ -93,7 +93,7 @@ class Scene:
         core: ServerCore[Any] = ServerCore(config, clock.now_us(), clock.offset_us)
         core.stalls = stalls
         host: Any = SimpleNamespace(
-            core=core, clock=clock, turns=Turns(clock, core.stalls), read_buffer=bytearray(READ_BYTES), config=config
+            core=core, clock=clock, turns=Turns(clock, core.stalls), config=config
         )
         self.transport, self.library = Transport(), Library()
         self.reader: Any = Reader()
