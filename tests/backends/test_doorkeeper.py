@@ -92,9 +92,7 @@ class Scene:
         config = parse_arguments("asyncio", ["--handshake-limit", str(handshake_limit_s), "--close-limit", "0.05"])
         core: ServerCore[Any] = ServerCore(config, clock.now_us(), clock.offset_us)
         core.stalls = stalls
-        host: Any = SimpleNamespace(
-            core=core, clock=clock, turns=Turns(clock, core.stalls), config=config
-        )
+        host: Any = SimpleNamespace(core=core, clock=clock, turns=Turns(clock, core.stalls), config=config)
         self.transport, self.library = Transport(), Library()
         self.reader: Any = Reader()
         self.keeper = Doorkeeper(host, lambda: self.library)
