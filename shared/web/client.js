@@ -132,18 +132,12 @@ function formatMs(value) {
 
 /* ------------------------------------------------------------------ the field */
 
-const EMPTY = " ";
-const HEAD = "%";
-const BODY = "@";
-const TAIL = "*";
-const STONE = "#";
-const DEAD_HEAD = "x";
-const DEAD_TAIL = "+";
+const [EMPTY, HEAD, BODY, TAIL, STONE, DEAD_HEAD, DEAD_TAIL] = " %@*#x+";
 
 /** The cells as the server last told them, which of them must be drawn again, and where each living head looks. */
 class Field {
-  constructor(columns, rows) {
-    this.allocate(columns, rows);
+  constructor() {
+    this.allocate(50, 25);
   }
 
   allocate(columns, rows) {
@@ -191,10 +185,6 @@ class Field {
     return DIRECTIONS
       .filter(([dx, dy]) => x + dx >= 0 && x + dx < this.columns && y + dy >= 0 && y + dy < this.rows)
       .map(([dx, dy]) => ({ index: index + dy * this.columns + dx, dx, dy }));
-  }
-
-  areNeighbours(one, other) {
-    return this.neighbours(one).some(({ index }) => index === other);
   }
 
   /** Call after the last change of a frame. Returns the heads that the frame drew, each with its color and what it did. */
@@ -334,131 +324,92 @@ class FieldPainter {
     this.context.fillStyle = this.palette.field[plain ? 0 : (column + row) % 2];
     this.context.fillRect(x, y, this.edge(across + 1) - x, this.edge(down + 1) - y);
     const char = this.field.charAt(index);
+    const color = this.field.colors[index];
+    const own = this.palette.snakes[color] ?? this.palette.snakes[0];
     if (char === EMPTY) return;
-    const shape = { index, char, color: this.field.colors[index], x, y };
-    if (plain) this.paintPlain(shape);
-    else this.painterOf(shape).call(this, shape);
+    if (plain) {
+      this.context.fillStyle = char === STONE ? this.palette.stone : own;
+      this.context.fillRect(x, y, this.cell, this.cell);
+    } else {
+      this.origin = [x, y];
+      this.paintShape(index, char, own, color === 0);
+    }
   }
 
-  painterOf({ char, color }) {
-    if (char >= "0" && char <= "9") return this.paintFood;
-    if (char === STONE) return this.paintStone;
-    if (char === HEAD) return this.paintHead;
-    if (char === BODY) return color === 0 ? this.paintDeadBody : this.paintBody;
-    if (char === TAIL) return this.paintTail;
-    if (char === DEAD_HEAD && color === 0) return this.paintDeadHead;
-    if (char === DEAD_TAIL && color === 0) return this.paintDeadBody;
-    return this.paintGlyph;
+  /* Lengths from here on are shares of the cell that begins at `origin`. */
+
+  paintShape(index, char, color, grey) {
+    const { palette } = this;
+    if (char >= "0" && char <= "9") {
+      this.disc(0.5, 0.5, 0.47, color);
+      this.text(char, 0.74, palette.field[0]);
+    } else if (char === STONE) {
+      this.square(0.02, 0.14, palette.stone);
+      this.square(0.2, 0.08, palette.stoneLight);
+    } else if (char === HEAD) {
+      this.square(0.01, 0.36, color);
+      if (index === this.field.ownHead) this.outline(0, 0.34, palette.ring);
+      this.paintEyes(this.field.heads.get(index)?.facing ?? [1, 0]);
+    } else if (grey && (char === BODY || char === DEAD_TAIL)) {
+      this.outline(char === BODY ? 0.1 : 0.22, 0.22, palette.dead);
+    } else if (char === BODY) {
+      this.square(0.05, 0.26, color, 0.78);
+    } else if (char === TAIL) {
+      this.disc(0.5, 0.5, 0.32, color, 0.78);
+    } else if (grey && char === DEAD_HEAD) {
+      this.square(0.03, 0.34, palette.dead);
+      this.text("×", 0.9, palette.field[0]);
+    } else {
+      this.text(char, 0.95, color);
+    }
   }
 
-  colorOf({ color }) {
-    return this.palette.snakes[color] ?? this.palette.snakes[0];
+  paintEyes([dx, dy]) {
+    for (const side of [-0.2, 0.2]) {
+      const x = 0.5 + 0.14 * dx + side * dy;
+      const y = 0.5 + 0.14 * dy + side * dx;
+      this.disc(x, y, 0.16, this.palette.eye);
+      this.disc(x + 0.05 * dx, y + 0.05 * dy, 0.085, this.palette.pupil);
+    }
   }
 
-  paintPlain(shape) {
-    this.context.fillStyle = shape.char === STONE ? this.palette.stone : this.colorOf(shape);
-    this.context.fillRect(shape.x, shape.y, this.cell, this.cell);
+  square(inset, radius, color, alpha = 1) {
+    this.path(inset, radius);
+    this.fill(color, alpha);
   }
 
-  /** The path of a rounded square, `inset` and `radius` as shares of the cell. */
-  square({ x, y }, inset, radius) {
+  outline(inset, radius, color) {
+    const width = Math.max(1, 0.1 * this.cell);
+    this.path(inset + width / 2 / this.cell, radius);
+    Object.assign(this.context, { strokeStyle: color, lineWidth: width });
+    this.context.stroke();
+  }
+
+  path(inset, radius) {
     const gap = Math.max(inset * this.cell, 0.5);
+    const [x, y] = this.origin;
     this.context.beginPath();
     this.context.roundRect(x + gap, y + gap, this.cell - 2 * gap, this.cell - 2 * gap, radius * this.cell);
   }
 
-  disc({ x, y }, centreX, centreY, radius) {
+  disc(centreX, centreY, radius, color, alpha = 1) {
+    const [x, y] = this.origin;
     this.context.beginPath();
     this.context.arc(x + centreX * this.cell, y + centreY * this.cell, radius * this.cell, 0, 2 * Math.PI);
+    this.fill(color, alpha);
   }
 
-  text({ x, y, char }, size, color) {
-    this.context.fillStyle = color;
+  fill(color, alpha) {
+    Object.assign(this.context, { fillStyle: color, globalAlpha: alpha });
+    this.context.fill();
+    this.context.globalAlpha = 1;
+  }
+
+  text(char, size, color) {
+    const [x, y] = this.origin;
+    Object.assign(this.context, { fillStyle: color, textAlign: "center", textBaseline: "alphabetic" });
     this.context.font = `700 ${Math.round(size * this.cell)}px system-ui, sans-serif`;
-    this.context.textAlign = "center";
-    this.context.textBaseline = "alphabetic";
     this.context.fillText(char, x + this.cell / 2, y + (0.5 + 0.36 * size) * this.cell);
-  }
-
-  paintFood(shape) {
-    this.context.fillStyle = this.colorOf(shape);
-    this.disc(shape, 0.5, 0.5, 0.47);
-    this.context.fill();
-    this.text(shape, 0.74, this.palette.field[0]);
-  }
-
-  paintStone(shape) {
-    this.context.fillStyle = this.palette.stone;
-    this.square(shape, 0.02, 0.14);
-    this.context.fill();
-    this.context.fillStyle = this.palette.stoneLight;
-    this.square(shape, 0.2, 0.08);
-    this.context.fill();
-  }
-
-  paintBody(shape) {
-    this.context.fillStyle = this.colorOf(shape);
-    this.context.globalAlpha = 0.78;
-    this.square(shape, 0.05, 0.26);
-    this.context.fill();
-    this.context.globalAlpha = 1;
-  }
-
-  paintTail(shape) {
-    this.context.fillStyle = this.colorOf(shape);
-    this.context.globalAlpha = 0.78;
-    this.disc(shape, 0.5, 0.5, 0.32);
-    this.context.fill();
-    this.context.globalAlpha = 1;
-  }
-
-  paintHead(shape) {
-    this.context.fillStyle = this.colorOf(shape);
-    this.square(shape, 0.01, 0.36);
-    this.context.fill();
-    if (shape.index === this.field.ownHead) this.paintRing(shape);
-    this.paintEyes(shape, this.field.heads.get(shape.index)?.facing ?? [1, 0]);
-  }
-
-  paintRing(shape) {
-    const width = Math.max(1, 0.1 * this.cell);
-    this.context.strokeStyle = this.palette.ring;
-    this.context.lineWidth = width;
-    this.square(shape, width / 2 / this.cell, 0.34);
-    this.context.stroke();
-  }
-
-  paintEyes(shape, [dx, dy]) {
-    for (const side of [-0.2, 0.2]) {
-      const x = 0.5 + 0.14 * dx + side * dy;
-      const y = 0.5 + 0.14 * dy + side * dx;
-      this.context.fillStyle = this.palette.eye;
-      this.disc(shape, x, y, 0.16);
-      this.context.fill();
-      this.context.fillStyle = this.palette.pupil;
-      this.disc(shape, x + 0.05 * dx, y + 0.05 * dy, 0.085);
-      this.context.fill();
-    }
-  }
-
-  paintDeadBody(shape) {
-    const width = Math.max(1, 0.1 * this.cell);
-    this.context.strokeStyle = this.palette.dead;
-    this.context.lineWidth = width;
-    const inset = shape.char === DEAD_TAIL ? 0.22 : 0.1;
-    this.square(shape, inset + width / 2 / this.cell, 0.22);
-    this.context.stroke();
-  }
-
-  paintDeadHead(shape) {
-    this.context.fillStyle = this.palette.dead;
-    this.square(shape, 0.03, 0.34);
-    this.context.fill();
-    this.text({ ...shape, char: "×" }, 0.9, this.palette.field[0]);
-  }
-
-  paintGlyph(shape) {
-    this.text(shape, 0.95, this.colorOf(shape));
   }
 }
 
@@ -504,6 +455,8 @@ class StripPainter {
     this.nowMs = nowMs;
     this.width = clientWidth - StripPainter.LEFT - 2;
     this.height = clientHeight - StripPainter.TOP - StripPainter.BOTTOM;
+    this.right = StripPainter.LEFT + this.width;
+    this.bottom = StripPainter.TOP + this.height;
     this.slot = (this.width * (this.ticks.periodMs ?? 50)) / TickLog.WINDOW_MS;
     this.offsetMs = this.clock.best?.offset ?? null;
     this.topMs = this.chooseTop();
@@ -531,16 +484,12 @@ class StripPainter {
   }
 
   label(text, x, y, align, color = this.palette.label) {
-    this.context.fillStyle = color;
-    this.context.font = "11px system-ui, sans-serif";
-    this.context.textAlign = align;
-    this.context.textBaseline = "middle";
+    Object.assign(this.context, { fillStyle: color, font: "11px system-ui, sans-serif", textAlign: align, textBaseline: "middle" });
     this.context.fillText(text, x, y);
   }
 
   line(x1, y1, x2, y2, color, dash = []) {
-    this.context.strokeStyle = color;
-    this.context.lineWidth = 1;
+    Object.assign(this.context, { strokeStyle: color, lineWidth: 1 });
     this.context.setLineDash(dash);
     this.context.beginPath();
     this.context.moveTo(x1, y1);
@@ -550,19 +499,17 @@ class StripPainter {
   }
 
   paintGrid() {
-    const right = StripPainter.LEFT + this.width;
-    const bottom = StripPainter.TOP + this.height;
     for (let decade = StripPainter.LOWEST_MS; decade < this.topMs * 1.01; decade *= 10) {
       const y = Math.round(this.y(decade)) + 0.5;
-      this.line(StripPainter.LEFT, y, right, y, this.palette.grid);
+      this.line(StripPainter.LEFT, y, this.right, y, this.palette.grid);
       const label = decade < 1000 ? String(Number(decade.toPrecision(1))) : `${Math.round(decade / 1000)} s`;
       this.label(label, StripPainter.LEFT - 6, y, "right");
     }
     for (let seconds = TickLog.WINDOW_MS / 1000; seconds >= 0; seconds -= 5) {
       const x = Math.round(this.x(this.nowMs - 1000 * seconds)) + 0.5;
-      this.line(x, bottom, x, bottom + 4, this.palette.label);
+      this.line(x, this.bottom, x, this.bottom + 4, this.palette.label);
       const align = seconds === 0 ? "right" : seconds === 20 ? "left" : "center";
-      this.label(seconds === 0 ? "now" : `−${seconds} s`, x, bottom + 11, align);
+      this.label(seconds === 0 ? "now" : `−${seconds} s`, x, this.bottom + 11, align);
     }
   }
 
@@ -570,19 +517,17 @@ class StripPainter {
     const { periodMs } = this.ticks;
     if (periodMs === null || periodMs > this.topMs) return;
     const y = Math.round(this.y(periodMs)) + 0.5;
-    this.line(StripPainter.LEFT, y, StripPainter.LEFT + this.width, y, this.palette.label, [2, 4]);
+    this.line(StripPainter.LEFT, y, this.right, y, this.palette.label, [2, 4]);
     this.label(`one period, ${Number(periodMs.toPrecision(3))} ms`, StripPainter.LEFT + 5, y + 8, "left");
   }
 
   paintIntervalErrors() {
     const barWidth = clamp(0.7 * this.slot, 1, 6);
-    const bottom = StripPainter.TOP + this.height;
-    this.context.fillStyle = this.palette.interval;
-    this.context.globalAlpha = 0.8;
+    Object.assign(this.context, { fillStyle: this.palette.interval, globalAlpha: 0.8 });
     for (const tick of this.ticks.ticks) {
       if (tick.intervalError === null) continue;
-      const height = Math.max(1, bottom - this.y(tick.intervalError));
-      this.context.fillRect(this.x(tick.arrivedMs) - barWidth / 2, bottom - height, barWidth, height);
+      const height = Math.max(1, this.bottom - this.y(tick.intervalError));
+      this.context.fillRect(this.x(tick.arrivedMs) - barWidth / 2, this.bottom - height, barWidth, height);
     }
     this.context.globalAlpha = 1;
   }
@@ -605,19 +550,18 @@ class StripPainter {
   }
 
   paintSkips() {
-    const bottom = StripPainter.TOP + this.height;
     for (const tick of this.ticks.ticks) {
       if (tick.skipped === 0) continue;
       const x = this.x(tick.arrivedMs);
-      this.line(x, StripPainter.TOP, x, bottom, this.palette.skipped, [4, 3]);
+      this.line(x, StripPainter.TOP, x, this.bottom, this.palette.skipped, [4, 3]);
       this.label(String(tick.skipped), x - 3, StripPainter.TOP + 5, "right", this.palette.skipped);
     }
   }
 
   paintSilence(silenceMs) {
     if (silenceMs === 0) return;
-    const right = StripPainter.LEFT + this.width - 6;
-    this.label(`no tick for ${(silenceMs / 1000).toFixed(1)} s`, right, StripPainter.TOP + 8, "right", this.palette.skipped);
+    const text = `no tick for ${(silenceMs / 1000).toFixed(1)} s`;
+    this.label(text, this.right - 6, StripPainter.TOP + 8, "right", this.palette.skipped);
   }
 }
 
@@ -807,26 +751,19 @@ class Game {
     const ours = drawn.filter((head) => head.color === this.me.color);
     const head = ownHead === null
       ? ours.find(({ newborn }) => newborn) ?? ours[0]
-      : ours.find(({ index }) => this.field.areNeighbours(index, ownHead));
+      : ours.find(({ index }) => this.field.neighbours(index).some((cell) => cell.index === ownHead));
     if (head !== undefined) this.field.ownHead = head.index;
   }
 }
 
 /* ------------------------------------------------------------------ the page */
 
-function storedName() {
+/** Storage may be forbidden; the name is then typed again. */
+function inStorage(action) {
   try {
-    return localStorage.getItem(NAME_KEY) ?? "";
+    return action(localStorage);
   } catch {
-    return ""; // storage may be forbidden; the name is then typed again
-  }
-}
-
-function storeName(name) {
-  try {
-    localStorage.setItem(NAME_KEY, name);
-  } catch {
-    // As above.
+    return null;
   }
 }
 
@@ -886,7 +823,7 @@ class Page {
   static STRIP_AT_LEAST_EVERY_MS = 100;
 
   constructor() {
-    this.field = new Field(50, 25);
+    this.field = new Field();
     this.link = new Link(this);
     const palette = readPalette();
     this.fieldPainter = new FieldPainter(element("field"), element("field-frame"), this.field, palette);
@@ -909,7 +846,7 @@ class Page {
   }
 
   prepareForm() {
-    element("name").value = storedName();
+    element("name").value = inStorage((storage) => storage.getItem(NAME_KEY)) ?? "";
     element("room").value = new URLSearchParams(location.search).get("room") ?? DEFAULT_ROOM;
     this.showWhere(location.host);
     element("name").focus();
@@ -942,7 +879,7 @@ class Page {
     }
     this.name = name;
     this.room = element("room").value;
-    storeName(name);
+    inStorage((storage) => storage.setItem(NAME_KEY, name));
     showRoomInAddress(this.room);
     this.freshMeasurements();
     this.field.allocate(50, 25);
