@@ -5,11 +5,9 @@ They go for the nearest digit that their search finds (:mod:`shared.game.search`
 in their way.
 """
 
-from collections.abc import Container
-
 from shared.game.commands import Command, Join, Turn
-from shared.game.search import PathSearch
-from shared.game.snake import KEYS, Direction, Position, Snake
+from shared.game.search import Look, PathSearch, open_run
+from shared.game.snake import KEYS, Snake
 
 SIGHT = 6
 """How many cells to each side a bot looks at before it turns."""
@@ -28,39 +26,23 @@ class Bot:
         """Ask for a snake."""
         return Join(self.player_id, self.name)
 
-    def steer(self, snake: Snake, is_open: "Openness", search: PathSearch) -> Command | None:
-        """Return the turn on the way to a digit, else one that avoids the next cell or wanders; None to go straight."""
+    def steer(self, snake: Snake, look: Look, steps: int) -> Command | None:
+        """
+        Return the turn on the way to a digit, else one that avoids the next cell or wanders; None to go straight.
+
+        It searches for a digit in at most ``steps`` steps.
+        """
         self.steps += 1
-        if move := search.first_move(snake.body[0], len(snake.body) + snake.growth):
+        if move := PathSearch(look, steps).first_move(snake.body[0], len(snake.body) + snake.growth):
             return None if move == snake.direction else Turn(self.player_id, KEYS[move])
-        ahead = is_open.run(snake.body[0], snake.direction, 1)
+        ahead = open_run(look, snake.body[0], snake.direction, 1)
         if ahead and self.steps % self.wander_every:
             return None
         dx, dy = snake.direction
         left, right = (dy, -dx), (-dy, dx)
-        left_run = is_open.run(snake.body[0], left, SIGHT)
-        right_run = is_open.run(snake.body[0], right, SIGHT)
+        left_run = open_run(look, snake.body[0], left, SIGHT)
+        right_run = open_run(look, snake.body[0], right, SIGHT)
         best = left if left_run > right_run or (left_run == right_run and self.player_id % 2) else right
         if ahead and max(left_run, right_run) < SIGHT:
             return None  # wander only where there is room
         return Turn(self.player_id, KEYS[best])
-
-
-class Openness:
-    """Which cells a head may enter: inside the field and empty, or food."""
-
-    def __init__(self, width: int, height: int, blocked: Container[Position]) -> None:
-        self.width = width
-        self.height = height
-        self.blocked = blocked
-
-    def run(self, start: Position, direction: Direction, most: int) -> int:
-        """Count the open cells in a row from ``start`` (not counted) on, up to ``most``."""
-        x, y = start
-        dx, dy = direction
-        for count in range(most):
-            x += dx
-            y += dy
-            if not (0 <= x < self.width and 0 <= y < self.height) or (x, y) in self.blocked:
-                return count
-        return most

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from shared.game.bots import Bot, Openness
+from shared.game.bots import Bot
 from shared.game.changes import (
     CellChanged,
     Change,
@@ -24,7 +24,7 @@ from shared.game.changes import (
 )
 from shared.game.commands import Command, Join, Leave, Turn
 from shared.game.scores import TopScores
-from shared.game.search import PathSearch
+from shared.game.search import open_run
 from shared.game.snake import DIRECTIONS, Position, Snake
 
 COLORS = range(1, 7)
@@ -98,7 +98,6 @@ class World:
         self._beat = 0  # how far the current one is, in units of 1/rules.steps: integers, so that nothing drifts
         self._round_over = False
         self._bots = [Bot(player_id) for player_id in range(1, rules.bots + 1)]
-        self._openness = Openness(rules.width, rules.height, BlockedCells(self.cells))
         self._step = Step()
 
     # Public methods
@@ -129,6 +128,14 @@ class World:
             if snake.body:
                 yield PlayerJoined(snake.player_id, snake.name, snake.color, snake.score)
 
+    def look(self, position: Position) -> int:
+        """Return the value of the digit there, 0 where nothing is, -1 where a head would die."""
+        cell = self.cells.get(position)
+        if cell is not None:
+            return DIGITS.get(cell.char, -1)
+        x, y = position
+        return 0 if 0 <= x < self._width and 0 <= y < self._height else -1
+
     # Commands
 
     def _apply(self, command: Command) -> None:
@@ -157,21 +164,13 @@ class World:
                 if len(self.snakes) < self.rules.max_players:
                     self._apply(bot.join())
             elif snake.body and self._is_due(snake):
-                turn = bot.steer(snake, self._openness, PathSearch(self._look, share))
+                turn = bot.steer(snake, self.look, share)
                 if turn is not None:
                     self._apply(turn)
 
     def _is_due(self, snake: Snake) -> bool:
         """Whether a snake moves in this step."""
         return (self._beat + snake.phase) % self._steps < self._moves
-
-    def _look(self, position: Position) -> int:
-        """Return the value of the digit there, 0 where nothing is, -1 where a head would die."""
-        cell = self.cells.get(position)
-        if cell is not None:
-            return DIGITS.get(cell.char, -1)
-        x, y = position
-        return 0 if 0 <= x < self._width and 0 <= y < self._height else -1
 
     # The rules
 
@@ -265,7 +264,7 @@ class World:
             dx, dy = direction = BIRTH_DIRECTIONS[int(draw() * 4)]
             middle, head = (x + dx, y + dy), (x + 2 * dx, y + 2 * dy)
             if tail not in cells and middle not in cells and head not in cells:
-                ahead = self._openness.run(head, direction, BIRTH_VIEW)
+                ahead = open_run(self.look, head, direction, BIRTH_VIEW)
                 if ahead > most:
                     most, snake.direction, place = ahead, direction, (head, middle, tail)
                 if ahead == BIRTH_VIEW:
@@ -345,14 +344,3 @@ class World:
 def list_top_scores(rows: list[tuple[str, int]]) -> TopScoresListed:
     """Return names and scores, best first, as the command to clients; the color is 1 + rank modulo 6."""
     return TopScoresListed([(name, score, 1 + rank % len(COLORS)) for rank, (name, score) in enumerate(rows)])
-
-
-class BlockedCells:
-    """The cells in which a head dies, as a container for :class:`~shared.game.bots.Openness`."""
-
-    def __init__(self, cells: dict[Position, CellChanged]) -> None:
-        self._cells = cells
-
-    def __contains__(self, position: object) -> bool:
-        cell = self._cells.get(position)  # type: ignore[call-overload] # containers are asked about any object
-        return cell is not None and cell.char not in DIGITS

@@ -3,38 +3,36 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.game.bots import SIGHT, Bot, Openness
+from shared.game.bots import SIGHT, Bot
 from shared.game.changes import PlayerDied
 from shared.game.commands import Join, Turn
-from shared.game.search import PathSearch
+from shared.game.search import Look, open_run
 from shared.game.snake import DIRECTIONS, KEYS, Direction, Snake
-from shared.game.world import BlockedCells, Rules, World
+from shared.game.world import Rules, World
 from tests.shared.game.scripted import DOWN, LEFT, RIGHT, UP, Game, ahead
-
-BLIND = PathSearch(lambda _: 0, 0)
-"""No steps: a bot that wanders."""
 
 ALL: tuple[Direction, ...] = tuple(DIRECTIONS.values())
 
 
-def bot_and_snake(game: Game, player_id: int = 1) -> tuple[Bot, Snake, Openness]:
-    rules = game.world.rules
-    openness = Openness(rules.width, rules.height, BlockedCells(game.world.cells))
-    return Bot(player_id), game.snake(1), openness
+def bot_and_snake(game: Game, player_id: int = 1) -> tuple[Bot, Snake, Look]:
+    """Return a bot that is to wander, as it gets no steps to search in, the snake, and what it sees."""
+    return Bot(player_id), game.snake(1), game.world.look
 
 
 def test_it_joins_under_its_own_name() -> None:
     assert Bot(3).join() == Join(3, "bot 3")
 
 
-def test_openness_counts_the_cells_up_to_a_border_or_an_obstacle() -> None:
-    openness = Openness(20, 11, {(8, 5)})
-    assert openness.run((5, 5), (1, 0), 6) == 2
-    assert openness.run((5, 5), (-1, 0), 6) == 5
-    assert openness.run((5, 5), (0, -1), 6) == 5
-    assert openness.run((5, 5), (0, 1), 3) == 3
-    assert openness.run((19, 10), (1, 0), 6) == 0
-    assert openness.run((19, 10), (0, 1), 6) == 0
+def test_a_run_goes_up_to_a_border_or_an_obstacle() -> None:
+    game = Game(rules=Rules(20, 11))
+    game.put("#", 8, 5)
+    look = game.world.look
+    assert open_run(look, (5, 5), (1, 0), 6) == 2
+    assert open_run(look, (5, 5), (-1, 0), 6) == 5
+    assert open_run(look, (5, 5), (0, -1), 6) == 5
+    assert open_run(look, (5, 5), (0, 1), 3) == 3
+    assert open_run(look, (19, 10), (1, 0), 6) == 0
+    assert open_run(look, (19, 10), (0, 1), 6) == 0
 
 
 def test_food_is_open_and_all_else_is_not() -> None:
@@ -42,24 +40,23 @@ def test_food_is_open_and_all_else_is_not() -> None:
     for x, char in enumerate("#x@+%*>G"):
         game.put(char, x, 0)
     game.put("19", 0, 1)
-    blocked = BlockedCells(game.world.cells)
-    assert all((x, 0) in blocked for x in range(8))
-    assert not any((x, 1) in blocked for x in range(3))
+    assert [game.world.look((x, 0)) for x in range(8)] == [-1] * 8
+    assert [game.world.look((x, 1)) for x in range(3)] == [1, 9, 0]
 
 
 def test_it_goes_straight_on_while_it_can() -> None:
-    bot, snake, openness = bot_and_snake(Game((10, 10, RIGHT)))
-    assert [bot.steer(snake, openness, BLIND) for _ in range(bot.wander_every - 1)] == [None] * (bot.wander_every - 1)
+    bot, snake, look = bot_and_snake(Game((10, 10, RIGHT)))
+    assert [bot.steer(snake, look, 0) for _ in range(bot.wander_every - 1)] == [None] * (bot.wander_every - 1)
 
 
 def test_it_turns_where_there_is_more_room() -> None:
     game = Game((10, 10, RIGHT))
     game.put("#", 13, 10)
     game.put("#", 12, 7)
-    bot, snake, openness = bot_and_snake(game)
-    assert bot.steer(snake, openness, BLIND) == Turn(1, DOWN)
+    bot, snake, look = bot_and_snake(game)
+    assert bot.steer(snake, look, 0) == Turn(1, DOWN)
     game.put("#", 12, 12)
-    assert bot.steer(snake, openness, BLIND) == Turn(1, UP)
+    assert bot.steer(snake, look, 0) == Turn(1, UP)
 
 
 def test_it_turns_into_a_lane_of_one_cell_rather_than_into_a_wall() -> None:
@@ -68,28 +65,26 @@ def test_it_turns_into_a_lane_of_one_cell_rather_than_into_a_wall() -> None:
     game.put("#", 9, 8)
     game.put("#", 12, 8)
     game.put("#", 10, 7)
-    bot, snake, openness = bot_and_snake(game)
-    assert bot.steer(snake, openness, BLIND) == Turn(1, RIGHT)
+    bot, snake, look = bot_and_snake(game)
+    assert bot.steer(snake, look, 0) == Turn(1, RIGHT)
 
 
 def test_where_both_sides_are_alike_odd_ones_go_left_and_even_ones_right() -> None:
     game = Game((25, 12, RIGHT))
     game.put("#", 28, 12)
-    turns = [
-        bot.steer(snake, openness, BLIND) for bot, snake, openness in (bot_and_snake(game, number) for number in (1, 2))
-    ]
+    turns = [bot.steer(snake, look, 0) for bot, snake, look in (bot_and_snake(game, number) for number in (1, 2))]
     assert turns == [Turn(1, UP), Turn(2, DOWN)]
 
 
 def test_it_wanders_now_and_then_but_only_where_there_is_room() -> None:
-    bot, snake, openness = bot_and_snake(Game((25, 12, RIGHT)))
-    turns = [bot.steer(snake, openness, BLIND) for _ in range(3 * bot.wander_every)]
+    bot, snake, look = bot_and_snake(Game((25, 12, RIGHT)))
+    turns = [bot.steer(snake, look, 0) for _ in range(3 * bot.wander_every)]
     assert [step % bot.wander_every for step, turn in enumerate(turns, 1) if turn] == [0, 0, 0]
     game = Game((25, 12, RIGHT))
     game.put("#", 27, 12 - SIGHT)
     game.put("#", 27, 12 + SIGHT)
-    bot, snake, openness = bot_and_snake(game)
-    assert [bot.steer(snake, openness, BLIND) for _ in range(20)] == [None] * 20
+    bot, snake, look = bot_and_snake(game)
+    assert [bot.steer(snake, look, 0) for _ in range(20)] == [None] * 20
 
 
 def test_bots_born_together_do_not_all_wander_at_once() -> None:
@@ -100,12 +95,11 @@ def test_bots_born_together_do_not_all_wander_at_once() -> None:
 @settings(max_examples=25)
 def test_a_bot_dies_only_where_it_had_no_way_out(seed: int, rules: Rules) -> None:
     world = World(rules, random.Random(seed))
-    openness = Openness(rules.width, rules.height, BlockedCells(world.cells))
     for _ in range(200):
         snakes = list(world.snakes.values())
         # Others may take a cell before one's own turn comes: only the first to move knows what it will find.
         first = next((snake for snake in snakes if snake.born), None)
-        ways = [openness.run(first.body[0], direction, 1) for direction in ALL] if first else []
+        ways = [open_run(world.look, first.body[0], direction, 1) for direction in ALL] if first else []
         changes = world.step().changes
         if first and PlayerDied(first.player_id) in changes:
             assert not any(ways)
@@ -119,7 +113,7 @@ def test_a_bot_never_turns_back() -> None:
         if snake and snake.born:
             bot = Bot(1)
             bot.steps = bot.wander_every - 1
-            turn = bot.steer(snake, world._openness, BLIND)
+            turn = bot.steer(snake, world.look, 0)
             assert turn is None or (isinstance(turn, Turn) and abs(turn.key - KEYS[snake.direction]) in (1, 3))
         world.step()
 

@@ -6,10 +6,11 @@ from collections import Counter
 
 import pytest
 
-from shared.game.bots import Bot, Openness
+from shared.game.bots import Bot
 from shared.game.changes import CellChanged, PlayerDied, PlayerJoined, PlayerScored, TopScoresListed, WorldReset
 from shared.game.commands import Join, Leave, Turn
 from shared.game.scores import TopScores
+from shared.game.search import open_run
 from shared.game.snake import DIRECTIONS
 from shared.game.world import (
     BIRTH_VIEW,
@@ -81,7 +82,7 @@ def test_a_newborn_has_a_free_way_ahead() -> None:
             world = World(rules, random.Random(seed))
             world.step([Join(1, "ann")])
             snake = world.snakes[1]
-            ways.append(Openness(rules.width, rules.height, {}).run(snake.body[0], snake.direction, 100))
+            ways.append(open_run(world.look, snake.body[0], snake.direction, 100))
     assert min(ways[:200]) >= BIRTH_VIEW
     assert min(ways[200:]) >= 6, "up and down there are but three"
 
@@ -695,7 +696,7 @@ def test_bots_look_when_they_move_and_share_the_steps_of_their_search(
     bots: int, each: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     searches: list[int] = []
-    monkeypatch.setattr(Bot, "steer", lambda _bot, _snake, _open, search: searches.append(search.steps))
+    monkeypatch.setattr(Bot, "steer", lambda _bot, _snake, _look, steps: searches.append(steps))
     world = World(Rules(200, 200, bots=bots, bot_steps=60, moves=1, steps=5), random.Random(1))
     for _ in range(6):
         world.step()
