@@ -4,13 +4,14 @@ Measures what the rules cost: the time of one step and its encoding for each liv
 Given a checkout of 7WebPages/snakepit-game, it measures snakepit's own ``next_frame`` in turns with ours. Both play
 with the same steering on the same field, and sockets are replaced by counters. Only ratios of one run mean something:
 the times are those of this machine in this minute.
+
+``python -m shared.bench FILE REPEATS [CHECKOUT]`` writes a :class:`RulesReport`; ``tickbench bench rules`` shows it.
 """
 
+import contextlib
 import importlib
-import os
 import platform
 import random
-import statistics
 import sys
 import tempfile
 import time
@@ -18,11 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import click
 import msgspec
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
 
 from shared.game.commands import Command, Join, Turn
 from shared.game.snake import KEYS, Direction, Position
@@ -157,7 +154,7 @@ def measure(players: int, repeats: int, *, with_snakepit: bool) -> dict[str, lis
     blocks: dict[str, list[RulesBlock]] = {name: [] for name in games}
     for game in games.values():
         play_block(game, players, 0)  # not counted: it fills caches
-    for repeat in track(range(repeats), f"{players} players", console=Console(stderr=True), transient=True):
+    for repeat in range(repeats):
         for name in list(games) if repeat % 2 else reversed(games):
             blocks[name].append(play_block(games[name], players, repeat))
     return blocks
@@ -174,66 +171,19 @@ def play_block(kind: type[OurGame | Snakepit], players: int, repeat: int) -> Rul
     )
 
 
-def report(results: dict[int, dict[str, list[RulesBlock]]]) -> Table:
-    """Make a table of the medians over the repeats, with the quartiles in brackets."""
-    table = Table(title="Rules and encoding of one step, a living snake")
-    for heading in ("players", "tickbench us", "snakepit us", "ratio"):
-        table.add_column(heading, justify="right")
-    for players, blocks in results.items():
-        ours = [block.us_per_snake for block in blocks["tickbench"]]
-        theirs = [block.us_per_snake for block in blocks.get("snakepit", ())]
-        ratios = [our / their for our, their in zip(ours, theirs, strict=True)] if theirs else []
-        table.add_row(str(players), middle(ours), middle(theirs), middle(ratios, 3))
-    return table
-
-
-def middle(values: list[float], digits: int = 2) -> str:
-    """Return the median and the quartiles; a dash where there is nothing."""
-    if not values:
-        return "-"
-    low, median, high = statistics.quantiles(values, n=4)
-    return f"{median:.{digits}f} [{low:.{digits}f} to {high:.{digits}f}]"
-
-
-@click.command()
-@click.option(
-    "--snakepit", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Checkout to measure beside."
-)
-@click.option("--repeats", type=click.IntRange(2, 1000), default=20, show_default=True, help="Blocks of each.")
-@click.option(
-    "--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the raw numbers here."
-)
-def bench(snakepit: Path | None, repeats: int, json_file: Path | None) -> None:
-    """Measure what the rules cost."""
-    if snakepit and not (snakepit / "game.py").is_file():
-        raise click.BadParameter(f"{snakepit} has no game.py; a checkout of 7WebPages/snakepit-game has")
-    target = json_file.resolve() if json_file else None
+def bench(repeats: int, snakepit: Path | None) -> RulesReport:
+    """Measure what the rules cost, beside those of a checkout of snakepit where one is given."""
     if snakepit:
         sys.path.insert(0, str(snakepit.resolve()))
-    home = Path.cwd()
-    with tempfile.TemporaryDirectory() as folder:  # snakepit writes its scores where it stands
-        os.chdir(folder)
-        try:
-            results = {n: measure(n, repeats, with_snakepit=snakepit is not None) for n in PLAYERS}
-        finally:
-            os.chdir(home)
-    Console().print(report(results))
-    if target:
-        raw = RulesReport(platform.python_version(), {str(players): blocks for players, blocks in results.items()})
-        target.write_bytes(msgspec.json.format(msgspec.json.encode(raw)))
-
-
-def main() -> int:
-    """Run the command; on bad input say so in one line."""
-    try:
-        bench.main(standalone_mode=False, prog_name="python -m shared.bench")
-    except click.UsageError as error:
-        print(f"error: {error.format_message()}", file=sys.stderr)
-        return 2
-    except click.Abort:
-        return 130
-    return 0
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        contextlib.chdir(folder),
+    ):  # snakepit writes its scores where it stands
+        blocks = {str(n): measure(n, repeats, with_snakepit=snakepit is not None) for n in PLAYERS}
+    return RulesReport(platform.python_version(), blocks)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    file, repeats, *checkout = sys.argv[1:]
+    report = bench(int(repeats), Path(checkout[0]) if checkout else None)
+    Path(file).write_bytes(msgspec.json.encode(report))

@@ -1,11 +1,10 @@
-import json
 import sys
 from pathlib import Path
 
 import pytest
 
 from shared import bench
-from shared.bench import CountingSocket, OurGame, main, middle, steer
+from shared.bench import CountingSocket, OurGame, steer
 from shared.measure.blocks import RulesBlock
 from tests.shared.game.scripted import DOWN, UP
 
@@ -52,15 +51,8 @@ def _short(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.chdir(tmp_path)
     for name in ("game", "settings"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-
-
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    monkeypatch.setattr("sys.argv", ["bench", *arguments])
-    status = main()
-    for name in ("game", "settings"):
-        sys.modules.pop(name, None)
-    return status
+        monkeypatch.setitem(sys.modules, name, None)  # so that what is imported instead is taken out again
+        del sys.modules[name]
 
 
 def test_a_player_turns_only_when_the_next_cell_is_deadly() -> None:
@@ -91,47 +83,19 @@ def test_a_socket_counts() -> None:
     assert (socket.frames, socket.characters) == (2, 5)
 
 
-def test_the_middle_is_the_median_and_the_quartiles() -> None:
-    assert middle([1.0, 2.0, 3.0]) == "2.00 [1.00 to 3.00]"
-    assert middle([]) == "-"
-
-
 @pytest.mark.usefixtures("_short")
-def test_it_prints_a_table_and_writes_the_raw_numbers(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    assert run(monkeypatch, "--repeats", "3", "--json", "raw.json") == 0
-    assert "tickbench us" in capsys.readouterr().out
-    raw = json.loads((tmp_path / "raw.json").read_text())
-    assert raw["schema"] == "tickbench.rules/1"
-    assert {name: len(blocks) for name, blocks in raw["rules"]["10"].items()} == {"tickbench": 3}
+def test_each_repeat_is_a_block(tmp_path: Path) -> None:
+    report = bench.bench(3, None)
+    assert {name: len(blocks) for name, blocks in report.rules["10"].items()} == {"tickbench": 3}
     assert Path.cwd() == tmp_path
 
 
 @pytest.mark.usefixtures("_short")
-def test_snakepit_is_measured_beside_where_it_is_at_hand(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_snakepit_is_measured_beside_where_it_is_at_hand(tmp_path: Path) -> None:
     checkout = tmp_path / "snakepit"
     checkout.mkdir()
     (checkout / "settings.py").write_text(SETTINGS)
     (checkout / "game.py").write_text(GAME)
-    assert run(monkeypatch, "--snakepit", "snakepit", "--repeats", "2", "--json", "raw.json") == 0
-    assert "ratio" in capsys.readouterr().out
-    (snakepit, *_) = json.loads((tmp_path / "raw.json").read_text())["rules"]["10"]["snakepit"]
-    assert snakepit["snake_steps"] == 10 * 2 * 8
-    assert snakepit["characters"] == 2 * 2 * 8
-
-
-@pytest.mark.parametrize(
-    ("arguments", "word"),
-    [(["--snakepit", "."], "game.py"), (["--snakepit", "nowhere"], "nowhere"), (["--repeats", "1"], "--repeats")],
-)
-@pytest.mark.usefixtures("_short")
-def test_bad_input_is_one_line_and_status_2(
-    arguments: list[str], word: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run(monkeypatch, *arguments) == 2
-    out, err = capsys.readouterr()
-    assert (out, err.count("\n")) == ("", 1)
-    assert word in err
+    (snakepit, *_) = bench.bench(2, Path("snakepit")).rules["10"]["snakepit"]
+    assert snakepit.snake_steps == 10 * 2 * 8
+    assert snakepit.characters == 2 * 2 * 8

@@ -120,9 +120,9 @@ def check_command(module: str) -> list[str]:
     return [*python_command(module), "--check"]
 
 
-def bench_command(arguments: list[str]) -> list[str]:
-    """Return the command that times the rules of the game; ``arguments`` are passed on."""
-    return [*python_command("shared.bench"), *arguments]
+def bench_command(file: Path, repeats: int, snakepit: Path | None) -> list[str]:
+    """Return the command that times the rules of the game, and writes what came out to ``file``."""
+    return [*python_command("shared.bench"), str(file), str(repeats), *([str(snakepit)] if snakepit else [])]
 
 
 def check_load_test() -> None:

@@ -92,13 +92,8 @@ def bench(
 
     Without a part, all three, in about twenty minutes. Only the ratios of one run mean something.
     """
-    for name, file in (("--json", json_file), ("--chart", chart_file)):
-        check_file(name, file)
-    if json_file is not None and chart_file is not None and json_file.resolve() == chart_file.resolve():
-        raise InputError(f"--json and --chart are both {json_file}; give each a file of its own")
     asked = parts or PARTS
-    if chart_file and "fanout" not in asked:
-        raise InputError("--chart draws the fan-outs, which are not timed; name the part fanout, or no part")
+    check_options(asked, snakepit, json_file, chart_file)
     pinning = choose_cores(usable_cores(), core_siblings)
     console = Console(highlight=False, stderr=json_file is not None and is_stdout(json_file))
     try:
@@ -122,6 +117,18 @@ def bench(
             click.echo(error_line(error), err=True)
             status = FAILED
     return status
+
+
+def check_options(parts: Sequence[str], snakepit: Path | None, json_file: Path | None, chart_file: Path | None) -> None:
+    """Raise :class:`InputError` if a file can't be written or read, before anything is measured for it."""
+    for name, file in (("--json", json_file), ("--chart", chart_file)):
+        check_file(name, file)
+    if json_file is not None and chart_file is not None and json_file.resolve() == chart_file.resolve():
+        raise InputError(f"--json and --chart are both {json_file}; give each a file of its own")
+    if snakepit is not None and not (snakepit / "game.py").is_file():
+        raise InputError(f"--snakepit {snakepit} has no game.py; a checkout of 7WebPages/snakepit-game has")
+    if chart_file and "fanout" not in parts:
+        raise InputError("--chart draws the fan-outs, which are not timed; name the part fanout, or no part")
 
 
 def measure(
@@ -168,11 +175,9 @@ def measure_rules(
 
     """
     file = scratch / "rules.json"
-    arguments = ["--json", str(file), "--repeats", str(repeats)] + (["--snakepit", str(snakepit)] if snakepit else [])
+    command = bench_command(file, repeats, snakepit)
     with Nursery() as nursery:
-        child = nursery.start(
-            "bench of the rules", bench_command(arguments), log=scratch / "rules", cpus=pinning.server
-        )
+        child = nursery.start("bench of the rules", command, log=scratch / "rules", cpus=pinning.server)
         ended = child.wait(RULES_LIMIT_S)
         child.stop(grace_s=0)
     if not ended or child.exit_status:

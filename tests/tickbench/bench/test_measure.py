@@ -77,6 +77,17 @@ def test_rules_are_passed_on(tmp_path: Path, capfd: pytest.CaptureFixture[str]) 
     assert "Rules and encoding" in capfd.readouterr().out
 
 
+@pytest.mark.parametrize(("folder", "word"), [(".", "game.py"), ("nowhere", "nowhere")])
+def test_what_is_no_checkout_of_snakepit_is_one_line(
+    folder: str, word: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["bench", "--snakepit", folder]) == 2
+    out, err = capfd.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert word in err
+
+
 def test_a_bench_that_breaks_off_is_one_line(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
