@@ -23,36 +23,20 @@ from tests.support.server import RunningServer, wait_until
 pytestmark = pytest.mark.differs()
 
 FAULTS = [
-    "",
     " ",
-    "not json",
-    "[1,2",
-    '["join"]]',
     "nan",
-    "'join'",
-    "null",
     "true",
     "37.0",
-    "37.5",
     '"37"',
-    "{}",
     '{"new_player":"x"}',
     "[]",
     "[37]",
     "[[]]",
     '[["join"]]',
-    '["JOIN"]',
-    '["leave"]',
-    '["tick",1,2,3]',
-    '["join",1]',
     '["join",null]',
-    '["ping"]',
-    '["ping","1"]',
     '["ping",null]',
     '["ping",true]',
     '["ping",[1]]',
-    '["ping",1,2]',
-    '["new_player","again"]',
     '["new_player"]',
     '["new_player",1]',
     '["new_player","a","b"]',
@@ -66,31 +50,16 @@ FAULTS = [
 ]
 
 BAD_FRAMES = {
-    "reserved bit 1": (1002, client_frame(TEXT, b"37", reserved=4)),
     "reserved bit 2": (1002, client_frame(TEXT, b"37", reserved=2)),
-    "reserved bit 3": (1002, client_frame(TEXT, b"37", reserved=1)),
-    "opcode 3": (1002, client_frame(3, b"37")),
     "opcode 7": (1002, client_frame(7)),
-    "opcode 11": (1002, client_frame(11)),
-    "opcode 15": (1002, client_frame(15, b"37")),
-    "a ping in fragments": (1002, client_frame(PING, b"x", fin=False)),
     "a close in fragments": (1002, client_frame(CLOSE, b"\x03\xe8", fin=False)),
-    "a ping of 126 bytes": (1002, client_frame(PING, b"x" * 126)),
     "a pong of 126 bytes": (1002, client_frame(PONG, b"x" * 126)),
-    "a close of 126 bytes": (1002, client_frame(CLOSE, b"\x03\xe8" + b"x" * 124)),
     "a ping of 65536 bytes, declared": (1002, client_frame(PING, declared_length=65536)),
-    "a continuation of nothing": (1002, client_frame(CONTINUATION, b"37")),
     "the first part of a continuation of nothing": (1002, client_frame(CONTINUATION, b"37", fin=False)),
-    "a text amid fragments": (1002, client_frame(TEXT, b"3", fin=False) + client_frame(TEXT, b"37")),
     "a binary amid fragments": (1002, client_frame(TEXT, b"3", fin=False) + client_frame(BINARY, b"7")),
-    "a close of one byte": (1002, client_frame(CLOSE, b"\x03")),
-    "binary": (1003, client_frame(BINARY, b"37")),
     "empty binary": (1003, client_frame(BINARY)),
     "binary in fragments": (1003, client_frame(BINARY, b"3", fin=False) + client_frame(CONTINUATION, b"7")),
-    "invalid UTF-8": (1007, client_frame(TEXT, b'["new_player","\xff"]')),
     "UTF-8 that is cut off": (1007, client_frame(TEXT, b'"\xe2\x82')),
-    "a surrogate in UTF-8": (1007, client_frame(TEXT, b'"\xed\xa0\x80"')),
-    "an overlong form": (1007, client_frame(TEXT, b'"\xc0\xaf"')),
     "invalid UTF-8 in fragments": (1007, client_frame(TEXT, b'"\xe2', fin=False) + client_frame(CONTINUATION, b'("')),
     "invalid UTF-8 as the reason of a close": (1007, client_frame(CLOSE, b"\x03\xe8\xff")),
 }
@@ -135,24 +104,13 @@ def test_a_fault_is_answered(server: RunningServer, room: str, text: str) -> Non
         player.ping()
 
 
-@pytest.mark.parametrize("text", ["37", '["join"]', '["ping",1]', "not json", '["leave"]'])
-def test_new_player_comes_first(server: RunningServer, room: str, text: str) -> None:
+def test_the_third_fault_closes_before_new_player_too(server: RunningServer, room: str) -> None:
     with undisturbed(server, room):
         player = server.connect(room)
         for _ in range(2):
-            player.send_text(text)
+            player.send_text("not json")
             assert [command[0] for command in player.receive_commands()] == ["error"]
-        player.send_text(text)
-        assert player.expect_close() == 1008
-
-
-def test_the_third_fault_closes(server: RunningServer, room: str) -> None:
-    with undisturbed(server, room):
-        player = server.enter(room)
-        for _ in range(2):
-            player.send(["leave"])
-            assert player.next_personal()[0][0] == "error"
-        player.send(["leave"])
+        player.send_text("not json")
         assert player.expect_close() == 1008
 
 
@@ -209,23 +167,14 @@ def test_what_does_not_come_apart_closes(serve: Serve) -> None:
         assert player.expect_close() == (1007 if compresses else 1002)
 
 
-def test_an_unmasked_frame(server: RunningServer, room: str) -> None:
-    with undisturbed(server, room):
-        player = server.enter(room)
-        player.send_frame(TEXT, b'["ping",1]', masked=False)
-        assert player.expect_close() == 1002
-
-
 @pytest.mark.parametrize(
     ("sent", "answered"),
-    [(None, 1000), (1000, 1000), (1001, 1001), (1011, 1011), (3000, 3000), (4999, 4999)]
-    + [(code, 1002) for code in (0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535)],
+    [(1011, 1011), (1004, 1002), (1016, 1002), (65535, 1002)],
 )
-def test_a_close_is_answered(server: RunningServer, room: str, sent: int | None, answered: int) -> None:
+def test_a_close_is_answered(server: RunningServer, room: str, sent: int, answered: int) -> None:
     with undisturbed(server, room):
         player = server.enter(room)
-        payload = b"" if sent is None else sent.to_bytes(2) + b"bye"
-        player.send_frame(CLOSE, payload)
+        player.send_frame(CLOSE, sent.to_bytes(2) + b"bye")
         player.send(["ping", 1])  # nothing that comes behind a close counts
         assert player.expect_close() == answered
 

@@ -1,13 +1,11 @@
 """Rooms: worlds of their own, that stand still while nobody is in them and are disposed of in the end."""
 
 import math
-from itertools import pairwise
 
 import pytest
 
 from tests.conftest import Serve, Share
 from tests.support.bystander import assert_every_tick_came
-from tests.support.player import Player
 from tests.support.server import RunningServer, wait_until
 
 PERIOD_US = 20_000
@@ -32,13 +30,6 @@ def test_worlds_are_separate(server: RunningServer, room: str) -> None:
 def test_player_ids_count_in_each_room(server: RunningServer, room: str) -> None:
     ids = [server.enter(f"{room}-{name}").player_id for name in "aabbab"]
     assert ids == [1, 2, 1, 2, 3, 3]
-
-
-def test_the_default_room_is_main(server: RunningServer) -> None:
-    plain = Player(server.dial())
-    assert plain.upgrade("/connect", {}).status == 101
-    plain.enter()
-    assert server.enter("main").player_id == plain.player_id + 1
 
 
 def test_a_room_that_is_left_stands_still(share: Share, room: str) -> None:
@@ -66,17 +57,6 @@ def test_a_room_that_is_left_stands_still(share: Share, room: str) -> None:
     # Its world as well: the leaver's snake dies at the next step.
     assert again.welcome[-1][:2] == ["p_joined", player.player_id]
     assert tick.named("p_gameover") == [["p_gameover", player.player_id]]
-
-
-def test_n_and_t0_go_on(server: RunningServer, room: str) -> None:
-    ticks = []
-    for _ in range(3):
-        player = server.enter(room)
-        ticks += [player.next_tick() for _ in range(3)]
-        player.hang_up()
-        wait_until(lambda: room_members(server, room) == 0)
-    assert len({t0_us(tick.n, tick.due_us) for tick in ticks}) == 1
-    assert all(later.n > earlier.n for earlier, later in pairwise(ticks))
 
 
 def test_one_who_stays_misses_nothing_when_others_come_and_go(server: RunningServer, room: str) -> None:

@@ -17,11 +17,10 @@ from tickbench.target import target_of
 HASTY = ("--new-player-limit", "1.5", "--handshake-limit", "1")
 FAST = ("--tick-rate", "50")
 FLAGS = [
-    ("--speed", "4"),
+    (*FAST, "--speed", "10"),
     ("--bots", "10"),
     (*FAST, "--bots", "1", "--max-players", "1"),
     (*FAST, "--fanout", "naive", "--pad", "1000"),
-    (*FAST, "--mode", "process"),
 ]
 ALLOWED_NOTES = {"unmasked", "many-fragments", "tick-numbers", "pong", "maximum-players"}
 """What aiohttp's reader takes, and what a busy machine does."""
