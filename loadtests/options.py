@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from locust.argument_parser import LocustArgumentParser
 
-DEFAULT_SPAWN_RATE = 500
-"""Users a second; spread evenly over it, they fit into a listen backlog of 128."""
 DEFAULT_HOST = "ws://127.0.0.1:8000"
 MAX_ECHO_BYTES = 1024 * 1024
 LEAST_EXTRA = 100
@@ -30,52 +28,86 @@ Scenarios = Mapping[str, Scenario]
 
 
 @dataclass(frozen=True, slots=True)
+class Number:
+    """A number that can be asked for: a whole one if its default is one."""
+
+    flag: str
+    default: float
+    unit: str
+    words: str
+    least: float = 0
+    most: float = 1e9
+
+    def read(self, text: Any) -> Any:
+        """Return the value, which may come from a form as text; raise ValueError where it can't be used."""
+        try:
+            value = float(text)
+        except (TypeError, ValueError):
+            value = math.nan
+        if not self.least <= value <= self.most:
+            bounds = f"of at least {self.least:g}" if self.most == 1e9 else f"from {self.least:g} to {self.most:g}"
+            raise ValueError(f"{self.flag} {text}: right would be a number {bounds}")
+        return type(self.default)(value)
+
+
+def _number(flag: str, default: float, unit: str, words: str, **bounds: float) -> Any:
+    """Return a field whose value is a :class:`Number` of the command line."""
+    return field(default=default, metadata={"number": Number(flag, default, unit, words, **bounds)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoadOptions:
     """The options of one run."""
 
     target: Target
     scenario_name: str
     scenario: Scenario
+    out: Path | None
     users: int
     spawn_rate: float
-    warm_up_s: float
-    duration_s: float
-    connect_timeout_s: float
-    room_size: int
-    """0: all connections are in the room of the target."""
-    share_percent: float
-    echo_rate_hz: float
-    """Messages a second; 0: a closed loop, in which each is sent when the last came back."""
-    echo_bytes: int
-    out: Path | None
-    extra_connections: int = 0
-    """Connections made after the measured window, to weigh the memory of one; 0: none."""
+    warm_up_s: float = _number("--warm-up", 2.0, "SECONDS", "seconds after the ramp that are not measured")
+    duration_s: float = _number("--duration", 10.0, "SECONDS", "seconds after the warm-up that are measured", least=1)
+    connect_timeout_s: float = _number(
+        "--connect-timeout", 10.0, "SECONDS", "seconds in which a connection must get its first tick frame", least=0.1
+    )
+    room_size: int = _number(
+        "--room-size",
+        -1,
+        "N",
+        "connections a room; 0: all in the room of the URL; -1: as the scenario has it",
+        least=-1,
+    )
+    share_percent: float = _number(
+        "--share", 10.0, "PERCENT", "percent of the users that stall, or that come and go", most=100
+    )
+    echo_rate_hz: float = _number(
+        "--echo-rate", 20.0, "HZ", "messages a second of an echo user; 0: each when the last came back", most=10_000
+    )
+    echo_bytes: int = _number("--echo-bytes", 430, "BYTES", "length of an echo message", most=MAX_ECHO_BYTES)
+    extra_connections: int = _number(
+        "--memory",
+        0,
+        "CONNECTIONS",
+        "connections made after the measured window, to weigh the memory of one; 0: none, 1000: a good number",
+        most=100_000,
+    )
+
+
+NUMBERS: dict[str, Number] = {of.name: of.metadata["number"] for of in fields(LoadOptions) if of.metadata}
+"""Those that are options of ours, by field."""
+USERS = Number("--users", 1, "N", "", least=1)
+SPAWN_RATE = Number("--spawn-rate", 500.0, "HZ", "", least=0.01)
+"""Users a second; spread evenly over it, the default fits into a listen backlog of 128. Both flags are Locust's own."""
 
 
 def add_arguments(parser: LocustArgumentParser, scenarios: Scenarios) -> None:
     """Add our arguments to Locust's parser."""
     about = "; ".join(f"{name}: {scenario.about}" for name, scenario in scenarios.items())
-    parser.set_defaults(host=DEFAULT_HOST, spawn_rate=DEFAULT_SPAWN_RATE)
+    parser.set_defaults(host=DEFAULT_HOST, spawn_rate=SPAWN_RATE.default)
     # On the parser itself: the web UI does not show arguments of a group.
     parser.add_argument("--scenario", choices=list(scenarios), default="steady", help=about)
-    numbers: tuple[tuple[str, type, float, str, str], ...] = (
-        ("--warm-up", float, 2.0, "SECONDS", "seconds after the ramp that are not measured"),
-        ("--duration", float, 10.0, "SECONDS", "seconds after the warm-up that are measured"),
-        ("--connect-timeout", float, 10.0, "SECONDS", "seconds in which a connection must get its first tick frame"),
-        ("--room-size", int, -1, "N", "connections a room; 0: all in the room of the URL; -1: as the scenario has it"),
-        ("--share", float, 10.0, "PERCENT", "percent of the users that stall, or that come and go"),
-        ("--echo-rate", float, 20.0, "HZ", "messages a second of an echo user; 0: each when the last came back"),
-        ("--echo-bytes", int, 430, "BYTES", "length of an echo message"),
-        (
-            "--memory",
-            int,
-            0,
-            "CONNECTIONS",
-            "connections made after the measured window, to weigh the memory of one; 0: none, 1000: a good number",
-        ),
-    )
-    for flag, kind, default, unit, words in numbers:
-        parser.add_argument(flag, type=kind, default=default, metavar=unit, help=words)
+    for of in NUMBERS.values():
+        parser.add_argument(of.flag, type=type(of.default), default=of.default, metavar=of.unit, help=of.words)
     parser.add_argument(
         "--out", default="", metavar="FILE", help="where the summary (JSON) is written", include_in_web_ui=False
     )
@@ -122,22 +154,17 @@ def read_options(parsed: Namespace, users: int | str, scenarios: Scenarios) -> L
 
     """
     scenario = _scenario(parsed.scenario, scenarios)
-    room_size = int(_number("--room-size", parsed.room_size, -1, 1e9))
+    numbers = {name: number.read(getattr(parsed, _destination(number.flag))) for name, number in NUMBERS.items()}
+    if numbers["room_size"] < 0:
+        numbers["room_size"] = scenario.room_size
     options = LoadOptions(
         target=_target(parsed.host or DEFAULT_HOST, scenario),
         scenario_name=parsed.scenario,
         scenario=scenario,
-        users=int(_number("--users", users, 1)),
-        spawn_rate=_number("--spawn-rate", parsed.spawn_rate or DEFAULT_SPAWN_RATE, 0.01),
-        warm_up_s=_number("--warm-up", parsed.warm_up, 0),
-        duration_s=_number("--duration", parsed.duration, 1),
-        connect_timeout_s=_number("--connect-timeout", parsed.connect_timeout, 0.1),
-        room_size=scenario.room_size if room_size < 0 else room_size,
-        share_percent=_number("--share", parsed.share, 0, 100),
-        echo_rate_hz=_number("--echo-rate", parsed.echo_rate, 0, 10_000),
-        echo_bytes=int(_number("--echo-bytes", parsed.echo_bytes, 0, MAX_ECHO_BYTES)),
         out=Path(parsed.out) if parsed.out else None,
-        extra_connections=int(_number("--memory", parsed.memory, 0, 100_000)),
+        users=USERS.read(users),
+        spawn_rate=SPAWN_RATE.read(parsed.spawn_rate or SPAWN_RATE.default),
+        **numbers,
     )
     if 0 < options.extra_connections < LEAST_EXTRA:
         raise ValueError(f"--memory {options.extra_connections}: right would be 0, or {LEAST_EXTRA} and more")
@@ -159,13 +186,6 @@ def _target(url: str, scenario: Scenario) -> Target:
     return target
 
 
-def _number(flag: str, text: Any, least: float, most: float = 1e9) -> float:
-    """Return a number that may have come from a form, as text."""
-    try:
-        value = float(text)
-    except (TypeError, ValueError):
-        value = math.nan
-    if not least <= value <= most:
-        bounds = f"a number of at least {least:g}" if most == 1e9 else f"a number from {least:g} to {most:g}"
-        raise ValueError(f"{flag} {text}: right would be {bounds}")
-    return value
+def _destination(flag: str) -> str:
+    """Return the name that a parser has for the value of a flag."""
+    return flag.removeprefix("--").replace("-", "_")

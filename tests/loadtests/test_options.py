@@ -7,8 +7,8 @@ import pytest
 
 from loadtests.options import (
     DEFAULT_HOST,
-    DEFAULT_SPAWN_RATE,
     MAX_ECHO_BYTES,
+    SPAWN_RATE,
     LoadOptions,
     add_arguments,
     check_locust,
@@ -70,7 +70,7 @@ def test_the_defaults_can_be_done(parser: Parser) -> None:
         scenario_name="steady",
         scenario=SCENARIOS["steady"],
         users=3,
-        spawn_rate=DEFAULT_SPAWN_RATE,
+        spawn_rate=SPAWN_RATE.default,
         warm_up_s=2.0,
         duration_s=10.0,
         connect_timeout_s=10.0,
@@ -115,7 +115,7 @@ def test_an_unknown_scenario_is_refused_at_once(parser: Parser) -> None:
 def test_what_was_asked_for(tmp_path: Path) -> None:
     asked = read_options(parsed(out=str(tmp_path / "out.json"), duration="3", host=None), 7, SCENARIOS)
     assert asked.target.url == "ws://127.0.0.1:8000/connect"
-    assert (asked.users, asked.spawn_rate, asked.duration_s) == (7, DEFAULT_SPAWN_RATE, 3.0)
+    assert (asked.users, asked.spawn_rate, asked.duration_s) == (7, SPAWN_RATE.default, 3.0)
     assert asked.out == tmp_path / "out.json"
     assert asked.scenario is SCENARIOS["steady"]
     assert options().out is None
