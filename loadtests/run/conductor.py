@@ -186,15 +186,15 @@ class Conductor:
         patience_s = ramp_s + self.options.connect_timeout_s + 30
 
         def all_settled() -> bool:
-            return sum(progress.settled for progress in self._workers.progress()) >= requested
+            return sum(report.settled for report in self._workers.reports()) >= requested
 
         self._wait_until(all_settled, patience_s)
-        progress = self._workers.progress()
-        up = sum(worker.up for worker in progress)
-        why = "; ".join(worker.why_none for worker in progress if worker.why_none)
+        reports = self._workers.reports()
+        up = sum(report.up for report in reports)
+        why = "; ".join(report.why_none for report in reports if report.why_none)
         if not up and why:
             raise FailedRunError(f"none of {requested} connections got a tick frame: {why}")
-        if not progress:
+        if not reports:
             raise FailedRunError("no worker said anything")
         logger.info("%d of %d connected", up, requested)
 
@@ -242,17 +242,17 @@ class Conductor:
             closed=closed.machine,
             gaps=gaps,
             records=records,
-            users=sum(progress.users for progress in self._workers.progress()),
+            users=sum(report.users for report in self._workers.reports()),
             lost_workers=self._workers.silent(),
             stats_lost_why=opened.why_none or closed.why_none,
         )
 
     def _drained(self) -> bool:
-        return all(progress.phase in {"drained", "settled"} for progress in self._workers.progress())
+        return all(report.phase in {"drained", "settled"} for report in self._workers.reports())
 
     def _settle(self, before: ServerStats | None, after: ServerStats | None) -> list[WorkerRecord]:
         self._workers.settle({} if before is None or after is None else Between(before, after).skips())
-        self._wait_until(lambda: len(self._workers.records()) >= len(self._workers.progress()), WAIT_S)
+        self._wait_until(lambda: len(self._workers.records()) >= len(self._workers.reports()), WAIT_S)
         records = self._workers.records()
         if not records:
             raise FailedRunError("no worker told what it had measured")
@@ -279,7 +279,7 @@ class Conductor:
         while not condition() and time.monotonic() < deadline_s:
             if why := self._workers.failed():
                 raise FailedRunError(why)
-            if (lost := self._workers.lost()) and not self._workers.progress():
+            if (lost := self._workers.lost()) and not self._workers.reports():
                 raise FailedRunError(f"all workers are gone: {', '.join(lost)}")
             gevent.sleep(POLL_S)
 
@@ -307,7 +307,7 @@ class Conductor:
             except OSError as error:
                 why_none = reason_of(error)
                 logger.warning("the server does not answer GET /stats: %s", why_none)
-        ours = sum(progress.open for progress in self._workers.progress())
+        ours = sum(report.open for report in self._workers.reports())
         return ServerEdge(sample_machine(), stats, ours, doubt, why_none)
 
 

@@ -97,7 +97,7 @@ class _Steps:
         self._base = base
         self._ask = ask
         self._deadline_s = time.monotonic() + LIMIT_S
-        self._users_up = sum(progress.up for progress in workers.progress())
+        self._users_up = sum(report.up for report in workers.reports())
 
     def why_not_begin(self) -> str:
         """Take the first plateau; return why steps would be of no use, empty where they are of use."""
@@ -112,15 +112,15 @@ class _Steps:
         for step in range(1, STEPS + 1):
             wanted = self._options.extra_connections * step // STEPS
             self._workers.bring(wanted)
-            while sum(progress.extra_settled for progress in self._workers.progress()) < wanted:
+            while sum(report.extra_settled for report in self._workers.reports()) < wanted:
                 if time.monotonic() > self._deadline_s:
                     return f"to let in {self._options.extra_connections} more took longer than {LIMIT_S:g} s"
                 if why := self._workers.failed():
                     return why
                 gevent.sleep(POLL_S)
-            up = sum(progress.extra_up for progress in self._workers.progress())
+            up = sum(report.extra_up for report in self._workers.reports())
             if up < wanted:
-                why = "; ".join(words for progress in self._workers.progress() if (words := progress.why_no_extra))
+                why = "; ".join(words for report in self._workers.reports() if (words := report.why_no_extra))
                 return f"of {wanted} more {up} are in: {why}"
             gevent.sleep(SETTLE_S)
             if why := self._look():
@@ -129,7 +129,7 @@ class _Steps:
 
     def why_not_generator(self) -> str:
         """Return why the memory of a connection in the workers can't be known, empty where it can."""
-        if any(progress.had_extra for progress in self._workers.progress()):
+        if any(report.had_extra for report in self._workers.reports()):
             return "this generator has had another run before"
         return ""
 
@@ -142,9 +142,9 @@ class _Steps:
             return f"process {self._base.process.pid} answered before the run, and now {now.process.pid}"
         self._accepted = now.accepted
         self.server.append(Plateau(now.connections, now.process.rss_bytes))
-        progress = self._workers.progress()
-        mine = self._users_up + sum(worker.extra_up for worker in progress)
-        self.generator.append(Plateau(mine, sum(worker.rss_bytes for worker in progress)))
+        reports = self._workers.reports()
+        mine = self._users_up + sum(report.extra_up for report in reports)
+        self.generator.append(Plateau(mine, sum(report.rss_bytes for report in reports)))
         return ""
 
     def _why_not_fresh(self) -> str:

@@ -7,7 +7,7 @@ Locust's messages carry them as msgpack. A report travels with Locust's own (``r
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
@@ -24,43 +24,35 @@ class MessageError(ValueError):
     """What came is no such message of this load test."""
 
 
-class Progress(msgspec.Struct, frozen=True, kw_only=True):
+class Report(msgspec.Struct, frozen=True, kw_only=True):
     """How far a worker has got."""
 
-    phase: Phase
-    users: int
+    failed: str = ""
+    """Why it could not begin, or can't go on, in one line; empty as long as it can."""
+    phase: Phase = "coming"
+    users: int = 0
     """Users that Locust has started."""
-    settled: int
+    settled: int = 0
     """Users that have connected, have failed to, or wait for a stage of the window."""
-    up: int
+    up: int = 0
     """Connections that got a tick frame."""
-    why_none: str
+    why_none: str = ""
     """Why others did not get one."""
-    rss_bytes: int = 0
     open: int = 0
     """Connections that are open, or that the server may still have open."""
+    rss_bytes: int = 0
     extra_up: int = 0
     """This and the next three are of :class:`~loadtests.run.extra_connections.ExtraConnections`."""
     extra_settled: int = 0
     why_no_extra: str = ""
     had_extra: bool = False
     """Whether this process had extra connections in a run before."""
-
-
-class Report(msgspec.Struct, frozen=True):
-    """What a worker tells its master, again and again."""
-
-    run: str
-    """The run's id: reports on another one are ignored."""
-    failed: str = ""
-    """Why the worker could not begin, or can't go on, in one line; empty as long as it can."""
-    progress: Progress | None = None
     rows: Rows | None = None
     """What came so far, for a table."""
     seen: dict[str, TickColumns] = {}
     """Once drained: the ticks that it saw of the rooms that other workers may share."""
     record: WorkerRecord | None = None
-    """Once settled, in one report only, as it is large."""
+    """What it measured, once its accounts are settled."""
 
 
 class Measure(msgspec.Struct, frozen=True, tag=True):
@@ -92,11 +84,11 @@ class Dismiss(msgspec.Struct, frozen=True, tag=True):
 Order = Measure | Settle | Bring | Dismiss
 
 
-class Orders(msgspec.Struct, frozen=True):
-    """An order to a worker of a run."""
+class Message(msgspec.Struct, Generic[Kind], frozen=True):
+    """A report or an order; one on another run than the current one is ignored."""
 
     run: str
-    order: Order
+    of: Kind
 
 
 class RunStart(msgspec.Struct, frozen=True):
@@ -124,7 +116,7 @@ def decode(data: Any, kind: type[Kind]) -> Kind:
     try:
         return msgspec.msgpack.decode(data, type=kind, dec_hook=_rebuilt)
     except (msgspec.MsgspecError, ValueError, TypeError) as error:
-        raise MessageError(f"no {kind.__name__} of this load test: {error}") from error
+        raise MessageError(f"no message of this load test: {error}") from error
 
 
 def _plain(value: Any) -> HistogramSummary:

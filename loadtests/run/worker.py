@@ -24,7 +24,7 @@ from loadtests.account.locust_rows import INTERVAL_ERROR, LATENESS, Rows, of_his
 from loadtests.receive.connection import Connection
 from loadtests.run.extra_connections import ExtraConnections
 from loadtests.run.measurement import Measurement
-from loadtests.run.messages import Bring, Dismiss, Measure, Phase, Progress, Settle
+from loadtests.run.messages import Bring, Dismiss, Measure, Phase, Report, Settle
 from loadtests.run.pacer import Pacer
 
 if TYPE_CHECKING:
@@ -205,44 +205,26 @@ class LoadWorker:
         """Return the time on the server's clock, in microseconds."""
         return self._measurement.server_now_us()
 
-    def progress(self) -> Progress:
-        """Return how far this worker has got."""
+    def report(self, *, with_rows: bool = False) -> Report:
+        """Return how far this worker has got; ``rows``, which take a millisecond, only where they are asked for."""
         connections = self._measurement.connections
-        settled = connections.settled + self._waiting
-        return Progress(
+        return Report(
+            failed=self.failed,
             phase=self.phase,
             users=self._users,
-            settled=settled,
+            settled=connections.settled + self._waiting,
             up=connections.up,
             why_none=connections.why_none(),
-            rss_bytes=self._rss_bytes,
             open=self._measurement.open_lately,
+            rss_bytes=self._rss_bytes,
             extra_up=self._extra.up,
             extra_settled=self._extra.settled,
             why_no_extra=self._extra.why_not(),
             had_extra=self._had_extra,
+            rows=self._rows() if with_rows else None,
+            seen=self._ticks_seen() if self.phase == "drained" else {},
+            record=self._record,
         )
-
-    def rows(self) -> Rows:
-        """Return what came so far: since the window opened or, before that, since the run began."""
-        recorder, in_window = self._measurement.recorder, self.opened.is_set()
-        lateness, error = recorder.latest_lateness, recorder.latest_interval_error
-        if in_window:
-            main = recorder.groups[MAIN]
-            lateness, error = main.tick_lateness, main.interval_error
-        return Rows(self._since_s, in_window, of_histograms({LATENESS: lateness, INTERVAL_ERROR: error}))
-
-    def ticks_seen(self) -> dict[str, TickColumns]:
-        """Return the ticks that were seen of the rooms that other workers may share, when all have come."""
-        recorder = self._measurement.recorder
-        if self.phase != "drained" or self._index is None or self.options.room_size:
-            return {}
-        start_us = recorder.window.start - STATS_MARGIN_US
-        return {name: room.since(start_us) for name, room in recorder.rooms.items() if not room.announced}
-
-    def record(self) -> WorkerRecord | None:
-        """Return this worker's share of the result, None until its accounts are settled."""
-        return self._record
 
     def obey(self, order: Order) -> None:
         """Do what the conductor says."""
@@ -257,6 +239,23 @@ class LoadWorker:
                 self._extra.bring(total)
             case Dismiss():
                 self._spawn(self._extra.leave)
+
+    def _rows(self) -> Rows:
+        """Return what came since the window opened or, before that, since the run began."""
+        recorder, in_window = self._measurement.recorder, self.opened.is_set()
+        lateness, error = recorder.latest_lateness, recorder.latest_interval_error
+        if in_window:
+            main = recorder.groups[MAIN]
+            lateness, error = main.tick_lateness, main.interval_error
+        return Rows(self._since_s, in_window, of_histograms({LATENESS: lateness, INTERVAL_ERROR: error}))
+
+    def _ticks_seen(self) -> dict[str, TickColumns]:
+        """Return the ticks that were seen of the rooms that other workers may share."""
+        recorder = self._measurement.recorder
+        if self._index is None or self.options.room_size:
+            return {}
+        start_us = recorder.window.start - STATS_MARGIN_US
+        return {name: room.since(start_us) for name, room in recorder.rooms.items() if not room.announced}
 
     # The phases
 

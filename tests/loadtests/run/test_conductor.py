@@ -11,7 +11,7 @@ import gevent
 import pytest
 
 from loadtests.run.conductor import FAILED, Conductor, Outcome
-from loadtests.run.messages import Progress, Report, encode
+from loadtests.run.messages import Message, Report, encode
 from loadtests.run.workers import MasterLink, RemoteWorker
 from loadtests.run.workers import Workers as AllWorkers
 from shared.measure.summary import read_summary
@@ -36,8 +36,8 @@ class Workers:
         self.error = error
         self.why = failed
 
-    def progress(self) -> list[Progress]:
-        return [Progress(phase="coming", users=1, settled=1, up=1, why_none="")]
+    def reports(self) -> list[Report]:
+        return [Report(phase="coming", users=1, settled=1, up=1, why_none="")]
 
     def rows(self) -> list[Rows]:
         return []
@@ -117,29 +117,28 @@ def test_a_worker_without_a_record_is_lost_gone_or_not() -> None:
     remote = {name: RemoteWorker(runner, "run", name) for name in clients}
     workers = AllWorkers(remote)
     assert (workers.lost(), workers.silent()) == ([], ["a", "b", "c"])
-    remote["a"].take_report(encode(Report("run", record=record())))
-    remote["b"].take_report(encode(Report("another run", record=record())))
+    remote["a"].take_report(encode(Message("run", Report(record=record()))))
+    remote["b"].take_report(encode(Message("another run", Report(record=record()))))
     del clients["b"]
     assert workers.lost() == ["b"]
     assert workers.silent() == ["b", "c"]
     assert [of.worker for of in workers.records()] == [record().worker]
 
 
-@pytest.mark.parametrize("sent", [None, {"run": "run"}, b"", encode(["run"]), encode(Report("run"))[:-1]])
+@pytest.mark.parametrize("sent", [None, {"run": "run"}, b"", encode(["run"]), encode(Message("run", Report()))[:-1]])
 def test_a_report_that_is_none_fails_the_run_and_says_whose_it_was(sent: object) -> None:
     worker = RemoteWorker(cast("Any", None), "run", "a")
     worker.take_report(sent)
-    assert worker.failed.startswith("worker a sent no Report of this load test: ")
-    assert AllWorkers({"a": worker}).failed() == worker.failed
+    assert AllWorkers({"a": worker}).failed().startswith("worker a sent no message of this load test: ")
 
 
-@pytest.mark.parametrize("sent", [None, {"do": "measure"}, b"", encode(Report("run"))])
+@pytest.mark.parametrize("sent", [None, {"do": "measure"}, b"", encode(Message("run", Report()))])
 def test_an_order_that_is_none_fails_the_run(sent: object) -> None:
     worker = RemoteWorker(cast("Any", None), "run", "a")
-    master = MasterLink("run", worker)
+    master = MasterLink("run", None)
     master.take_order(sent)
     worker.take_report(master.report())
-    assert worker.failed.startswith("the master sent no Orders of this load test: ")
+    assert AllWorkers({"a": worker}).failed().startswith("the master sent no message of this load test: ")
 
 
 def test_a_summary_that_cannot_be_written_is_kept_and_the_run_has_failed(
