@@ -1,21 +1,21 @@
 """The listeners on Locust's events that begin, feed and end a run. The locustfile calls :func:`install` once."""
 
-from __future__ import annotations
-
 import logging
 import signal
 import socket
 import sys
 import uuid
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import gevent
 import msgspec
 from locust import User, runners
+from locust.argument_parser import LocustArgumentParser
 from locust.dispatch import UsersDispatcher
+from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
-from loadtests.options import add_arguments, check_locust, foreign_settings, read_options
+from loadtests.options import Scenarios, add_arguments, check_locust, foreign_settings, read_options
 from loadtests.run import webui
 from loadtests.run.conductor import FAILED, Conductor
 from loadtests.run.locust_run import LocustRun
@@ -27,12 +27,6 @@ from loadtests.surroundings.reachability import NoServerError, check_server
 from loadtests.surroundings.server_stats import find_server
 from loadtests.users.game_users import SnakeUser, forget_boards
 from shared.system.descriptors import allow_many_descriptors
-
-if TYPE_CHECKING:
-    from locust.argument_parser import LocustArgumentParser
-    from locust.env import Environment
-
-    from loadtests.options import Scenarios
 
 logger = logging.getLogger("tickbench.load")
 

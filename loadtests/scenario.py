@@ -1,7 +1,5 @@
 """The description of a scenario: its user class, help text, room size, stages and other settings."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

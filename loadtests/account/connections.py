@@ -1,19 +1,12 @@
 """Records how the connections of a run begin, fail and end, with all times converted to the server's clock."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from loadtests.account.counts import MAIN, NEVER_CONNECTED, count_text
 from loadtests.account.join_rate import NO_JOINS, JoinRate
+from loadtests.account.recorder import Recorder
 from loadtests.receive.arrivals import ArrivalLog
-from loadtests.receive.endings import Fate
+from loadtests.receive.endings import Ending, Fate
+from loadtests.surroundings.clocks import ServerClock
 from shared.measure.histogram import Histogram
-
-if TYPE_CHECKING:
-    from loadtests.account.recorder import Recorder
-    from loadtests.receive.endings import Ending
-    from loadtests.surroundings.clocks import ServerClock
 
 
 class ConnectionRecord:

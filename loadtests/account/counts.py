@@ -4,19 +4,15 @@ The counters and histograms of a run: of each group of connections, and of each 
 Those of several workers add up exactly.
 """
 
-from __future__ import annotations
-
 from collections import Counter
-from typing import TYPE_CHECKING, Protocol, Self, TypeVar
+from collections.abc import Iterable
+from typing import Protocol, Self, TypeVar
 
 from msgspec import Struct, field
 
 from loadtests.receive.endings import Fate
 from shared.measure.histogram import Histogram
 from shared.plain import plain
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 MAIN = ""
 """The group of all connections that neither stall nor leave by plan: the figures at the top of a summary."""

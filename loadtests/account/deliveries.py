@@ -5,18 +5,13 @@ The variation is measured against a connection's least delivery time, which is k
 on disk, and a run of hours takes no more memory than one of seconds.
 """
 
-from __future__ import annotations
-
 import io
 import tempfile
-from typing import IO, TYPE_CHECKING
+from collections.abc import Iterator
+from typing import IO
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from numpy.typing import NDArray
+from numpy.typing import NDArray
 
 CHUNK_ROWS = 500_000
 ROW_BYTES = 8

@@ -1,21 +1,15 @@
 """All due times of a room in the measured window: of ticks that somebody got, and of those that nobody got."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from loadtests.account.room_ticks import MAX_LEAP
+from loadtests.account.room_ticks import MAX_LEAP, RoomTicks, Window
 from shared.measure.histogram import HIGHEST_US
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from loadtests.account.room_ticks import RoomTicks, Window
-
-    Integers = NDArray[np.int64]
-    Booleans = NDArray[np.bool_]
+Integers = NDArray[np.int64]
+Booleans = NDArray[np.bool_]
 
 
 class DueTimes(NamedTuple):

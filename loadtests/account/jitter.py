@@ -1,15 +1,9 @@
 """The interarrival jitter of RFC 3550 (6.4.1, appendix A.8), of many connections at a time."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 
 from shared.measure.histogram import Histogram
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 class JitterEstimators:

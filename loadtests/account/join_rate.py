@@ -1,7 +1,5 @@
 """The rate of new connections: how many were begun in the window, and how long until all had their first tick."""
 
-from __future__ import annotations
-
 from typing import NamedTuple, Self
 
 US_A_SECOND = 1e6
@@ -14,11 +12,11 @@ class JoinRate(NamedTuple):
     first_started_us: int
     last_connected_us: int
 
-    def joined(self, other: Self) -> JoinRate:
+    def joined(self, other: Self) -> Self:
         """Return the figures of both together."""
         if not self.connected or not other.connected:
             return self if self.connected else other
-        return JoinRate(
+        return type(self)(
             self.connected + other.connected,
             min(self.first_started_us, other.first_started_us),
             max(self.last_connected_us, other.last_connected_us),

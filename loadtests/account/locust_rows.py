@@ -4,21 +4,16 @@ The rows that Locust's statistics show during a run, of one worker or of all. Do
 A request is a frame that was due, a failure one that did not come, a response time how late it was.
 """
 
-from __future__ import annotations
-
 import math
 from collections import Counter
-from typing import TYPE_CHECKING, Self
+from collections.abc import Iterable, Mapping
+from typing import Self
 
 from msgspec import Struct, field
 
 from loadtests.account.counts import Additive, total
 from shared.measure.histogram import Histogram
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from shared.measure.summary import LoadSummary
+from shared.measure.summary import LoadSummary
 
 LATENESS = "tick lateness"
 INTERVAL_ERROR = "interval error"

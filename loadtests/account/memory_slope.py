@@ -6,17 +6,13 @@ heap, the next what closed connections left free. It is the mean slope of severa
 table that doubles makes a step large, free heap makes one small.
 """
 
-from __future__ import annotations
-
 import math
 import statistics
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from shared.measure.summary import MemoryFigures
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 STEPS = 10
 TRIMMED = 2

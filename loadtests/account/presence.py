@@ -1,13 +1,7 @@
 """Which connection was in which room, since when and until when: columns with one row per connection."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import numpy as np
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from numpy.typing import NDArray
 
 NEVER = 2**62
 """Later than any time."""

@@ -5,32 +5,24 @@ It is fed with :class:`~loadtests.receive.arrivals.Arrivals`, at any rate, in or
 docs/measuring.md. All times are microseconds of the server's epoch clock.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from loadtests.account.counts import MAIN, Accounts, StageAccounts
 from loadtests.account.deliveries import Deliveries
 from loadtests.account.jitter import JitterEstimators
 from loadtests.account.presence import NEVER, Presences
-from loadtests.account.room_ticks import MAX_LEAP, RoomTicks, is_another_rate
-from loadtests.account.settling import STAYED, Gap, Settlement
+from loadtests.account.room_ticks import MAX_LEAP, RoomTicks, ServerSkips, Window, is_another_rate
+from loadtests.account.settling import STAYED, Gap, RoomDueTimes, Settlement
+from loadtests.receive.arrivals import Arrivals
 from shared.measure.histogram import HIGHEST_US, Histogram
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from numpy.typing import NDArray
-
-    from loadtests.account.room_ticks import ServerSkips, Window
-    from loadtests.account.settling import RoomDueTimes
-    from loadtests.receive.arrivals import Arrivals
-
-    Integers = NDArray[np.int64]
-    Booleans = NDArray[np.bool_]
+Integers = NDArray[np.int64]
+Booleans = NDArray[np.bool_]
 
 NO_WINDOW = range(NEVER, NEVER)
 STRETCH_US = 2_000_000

@@ -1,27 +1,21 @@
 """The ticks that the connections of a room got, and the due times among them for which nobody got one."""
 
-from __future__ import annotations
-
 from array import array
 from bisect import bisect_left
+from collections.abc import Iterable
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shared.measure.histogram import HIGHEST_US
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from numpy.typing import NDArray
 
 Window = range
 """From when to when is measured, in microseconds of the server's clock."""
 
 MAX_LEAP = 100_000
 """A longer gap in n is a jump of the counter, not skipped ticks."""
-
 
 RATE_PERCENT = 1.0
 """How far the rate that a server states may be off its due times': these are whole microseconds."""

@@ -5,20 +5,14 @@ All arithmetic on a server's numbers is done here: whatever it answers, no figur
 believed is named in words.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Collection
+from typing import NamedTuple
 
 from loadtests.account.room_ticks import ServerSkips
+from loadtests.surroundings.server_stats import ServerStats, TickStats
 from shared.measure.histogram import Histogram, HistogramSummary
-from shared.measure.quota import throttled_between
+from shared.measure.quota import Quota, throttled_between
 from shared.measure.summary import ServerFigures, ServerTicks
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from loadtests.surroundings.server_stats import ServerStats, TickStats
-    from shared.measure.quota import Quota
 
 CLOCK_PERCENT = 1.0
 """How far the server's clock may be off ours, of the time between two answers ..."""

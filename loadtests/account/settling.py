@@ -8,23 +8,16 @@ was or, where there was none, as the end of the run. So nothing is gained by wha
 coordinated omission).
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Literal, NamedTuple, Self
+from collections.abc import Collection, Iterable, Sequence
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
+from loadtests.account.counts import Accounts, StageAccounts
 from loadtests.account.due_times import due_times
-from loadtests.account.presence import NEVER
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
-
-    from numpy.typing import NDArray
-
-    from loadtests.account.counts import Accounts, StageAccounts
-    from loadtests.account.presence import Presences
-    from loadtests.account.room_ticks import RoomTicks, Window
+from loadtests.account.presence import NEVER, Presences
+from loadtests.account.room_ticks import RoomTicks, Window
 
 Kind = Literal["missing", "skipped", "absent"]
 
@@ -51,7 +44,7 @@ class RoomDueTimes(NamedTuple):
     """The n of those that were due to some, and for which nobody got a tick."""
 
     @classmethod
-    def union(cls, of: Iterable[RoomDueTimes]) -> Self:
+    def union(cls, of: Iterable[Self]) -> Self:
         """Return what several workers know of one room, put together."""
         ticks, missed, unseen = zip(*of, strict=True)
         return cls(

@@ -5,20 +5,16 @@ Everything here is on the path of every frame, so it only appends integers and b
 second.
 """
 
-from __future__ import annotations
-
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from loadtests.receive.stamps import STAMP_BYTES, packed_now
 from loadtests.receive.steps import StepLog
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Integers = NDArray[np.int64]
+Integers = NDArray[np.int64]
 
 MAX_REMEMBERED_BYTES: Final = 4096
 """Longer texts are not remembered but parsed each time: to read them takes longer than to parse their heads."""

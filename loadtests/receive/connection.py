@@ -5,19 +5,18 @@ No greenlet waits for a frame: the hub calls :meth:`Connection._on_readable`, wh
 kernel when it arrived and logs it. A greenlet waits only for the first tick and for the end.
 """
 
-from __future__ import annotations
-
 import _socket  # the C type: what Python and gevent lay over it costs more than the read itself
 import errno
 import os
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from collections.abc import Callable
+from typing import Any, Final, NoReturn
 
 import gevent
 import msgspec
 from gevent.event import Event
 
-from loadtests.receive.arrivals import HEAD_BYTES, ArrivedTick, is_utf8
-from loadtests.receive.endings import Ending, Fate
+from loadtests.receive.arrivals import HEAD_BYTES, ArrivedTick, Latest, is_utf8
+from loadtests.receive.endings import ConnectionObserver, Ending, Fate
 from loadtests.receive.frames import (
     CLOSE,
     PING,
@@ -33,20 +32,14 @@ from loadtests.receive.frames import (
 )
 from loadtests.receive.stamps import ANCILLARY_BYTES, ask_for_stamps, now_us, stamp_of, stamp_us
 from shared.system.descriptors import descriptor_limits
+from shared.wire.target import Target
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from loadtests.receive.arrivals import Latest
-    from loadtests.receive.endings import ConnectionObserver
-    from shared.wire.target import Target
-
-    Address = tuple[int, tuple[Any, ...]]
-    """Family and socket address, as getaddrinfo gives them."""
-    Receive = Callable[..., tuple[int, list[tuple[int, int, bytes]], int, Any]]
-    """``recvmsg_into`` of a socket."""
-    Listener = Callable[[int, bytes, int], None]
-    """Takes the n of the tick (-1 for other messages), the text and when it arrived, on CLOCK_REALTIME."""
+Address = tuple[int, tuple[Any, ...]]
+"""Family and socket address, as getaddrinfo gives them."""
+Receive = Callable[..., tuple[int, list[tuple[int, int, bytes]], int, Any]]
+"""``recvmsg_into`` of a socket."""
+Listener = Callable[[int, bytes, int], None]
+"""Takes the n of the tick (-1 for other messages), the text and when it arrived, on CLOCK_REALTIME."""
 
 CLOSE_TIMEOUT_S: Final = 1.0
 READ, WRITE = 1, 2

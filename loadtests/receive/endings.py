@@ -1,13 +1,10 @@
 """How a connection can end, and the protocol of the observer that is told what becomes of connections."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from loadtests.receive.arrivals import ArrivalLog
+from loadtests.receive.arrivals import ArrivalLog
 
 
 class Fate(Enum):

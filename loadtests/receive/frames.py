@@ -1,17 +1,13 @@
 """The client's side of RFC 6455 on bytes: the opening handshake, masked frames out, frames in."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from shared.wire.target import Target
+from shared.wire.target import Target
 
 CONTINUATION: Final = 0
 TEXT: Final = 1

@@ -1,15 +1,11 @@
 """Kernel receive timestamps of a TCP socket (Linux, Documentation/networking/timestamping.rst): asked for and read."""
 
-from __future__ import annotations
-
 import _socket
 import os
 import struct
 import time
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from collections.abc import Callable
+from typing import Final
 
 # Python has no names for these before 3.14; the numbers are those of include/uapi on all but a few architectures.
 _SO_TIMESTAMPING: Final = 37

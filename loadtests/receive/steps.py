@@ -1,14 +1,10 @@
 """Digests of what a room's tick frames say, tick by tick: two servers that play the same game give the same ones."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from typing import Final
 from zlib import crc32
 
 from shared.measure.summary import StepDigests
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 MAX_STEPS: Final = 2_000
 """The most ticks that are taken down, 100 s at 20 Hz, so that memory does not grow in a long run."""

@@ -4,21 +4,23 @@ Conducts one run: waits for the ramp, warms up, has the window measured, and mak
 It orders the workers, and asks the server and the machine for their figures; what was measured comes from the workers.
 """
 
-from __future__ import annotations
-
 import logging
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import gevent
 
-from loadtests.account.locust_rows import added
+from loadtests.account.locust_rows import Rows, added
 from loadtests.account.server_figures import Between
-from loadtests.receive.connection import reason_of
+from loadtests.account.worker_record import WorkerRecord
+from loadtests.options import LoadOptions
+from loadtests.receive.connection import Address, reason_of
 from loadtests.receive.stamps import now_us
 from loadtests.run.memory_steps import weigh
+from loadtests.run.workers import Workers
 from loadtests.surroundings.clocks import OffsetWatch, is_here
 from loadtests.surroundings.core_lags import CoreLags
 from loadtests.surroundings.cores import MachineSample, own_pid, sample_machine
@@ -26,20 +28,10 @@ from loadtests.surroundings.server_process import family_of, find_process
 from loadtests.surroundings.server_stats import NotOursError, ServerStats, fetch_stats
 from loadtests.verdict.measured_run import MeasuredRun
 from loadtests.verdict.summary import summarise
-from shared.measure.quota import throttled_between
+from shared.measure.quota import Quota, throttled_between
+from shared.measure.summary import LoadSummary
 from shared.system.outputs import NotWrittenError, write_output
 from shared.system.quotas import read_quotas
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from loadtests.account.locust_rows import Rows
-    from loadtests.account.worker_record import WorkerRecord
-    from loadtests.options import LoadOptions
-    from loadtests.receive.connection import Address
-    from loadtests.run.workers import Workers
-    from shared.measure.quota import Quota
-    from shared.measure.summary import LoadSummary
 
 logger = logging.getLogger("tickbench.load")
 

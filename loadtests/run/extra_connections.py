@@ -4,21 +4,16 @@ Extra connections, made after the measured window, by which the memory of one is
 They watch, as the spectators of ``steady`` do, and count in no account: they have an observer of their own.
 """
 
-from __future__ import annotations
-
 from collections import Counter
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Callable
+from typing import ClassVar
 
 import gevent
 from gevent.pool import Group
 
 from loadtests.receive.arrivals import ArrivalLog
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from loadtests.receive.connection import Connection
-    from loadtests.receive.endings import ConnectionObserver, Ending
+from loadtests.receive.connection import Connection
+from loadtests.receive.endings import ConnectionObserver, Ending
 
 LEAVE_S = 3.0
 """How long they may take to close; those that are left then are cut off."""

@@ -4,24 +4,18 @@ The current or last run of this Locust process: what Locust shows of it, how it 
 Importing this imports Locust, which patches the process.
 """
 
-from __future__ import annotations
-
 import logging
 import sys
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gevent
 from locust import stats as locust_stats
+from locust.env import Environment
 
-from loadtests.run.conductor import FAILED, Outcome
+from loadtests.account.locust_rows import Rows
+from loadtests.run.conductor import FAILED, Conductor, Outcome
 from loadtests.run.locust_table import Table
-
-if TYPE_CHECKING:
-    from locust.env import Environment
-
-    from loadtests.account.locust_rows import Rows
-    from loadtests.run.conductor import Conductor
 
 logger = logging.getLogger("tickbench.load")
 

@@ -5,21 +5,17 @@ Locust would count single requests, and round to whole milliseconds. Here each r
 and at the end to what the summary says. Importing this imports Locust, which patches the process.
 """
 
-from __future__ import annotations
-
 import time
 from collections import Counter, deque
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from locust import stats as locust_stats
 from locust.stats import RequestStats, StatsCSV, StatsEntry, StatsError
 
 from loadtests.account import locust_rows as ours
 from loadtests.account.locust_rows import Row, Rows
-
-if TYPE_CHECKING:
-    from shared.measure.summary import LoadSummary
+from shared.measure.summary import LoadSummary
 
 METHOD = "frame"
 CHARTED = [0.5, 0.99]

@@ -4,32 +4,26 @@ What one worker measures during a run: clocks, accounts of connections, and samp
 :mod:`loadtests.run.worker` says when; :mod:`loadtests.verdict.summary` makes a summary of the result.
 """
 
-from __future__ import annotations
-
 import time
 from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import psutil
 
 from loadtests.account.connections import ConnectionRecord
 from loadtests.account.recorder import Recorder
+from loadtests.account.room_ticks import ServerSkips, TickColumns, Window
 from loadtests.account.worker_record import Figures, WorkerRecord
 from loadtests.receive.stamps import now_us
 from loadtests.surroundings.clocks import OffsetWatch, ServerClock, is_here
 from loadtests.surroundings.cores import own_cpus, own_pid, sample_machine
 from loadtests.surroundings.hub_lag import HubLag
+from loadtests.surroundings.server_stats import ServerStats
 from shared.measure.histogram import Histogram
 from shared.measure.quota import Quota, throttled_between
 from shared.system.boot import boot_id
 from shared.system.quotas import read_quotas
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from loadtests.account.room_ticks import ServerSkips, TickColumns, Window
-    from loadtests.surroundings.server_stats import ServerStats
 
 OPEN_BEATS = 15
 """For so many beats, 3 s, a connection that has ended counts as one that the server may still have open."""

@@ -4,24 +4,18 @@ Weighs a connection: after the window more connect in steps, and server and work
 Nothing else is measured then, so it disturbs nothing. Where no weight can be found, the summary says why.
 """
 
-from __future__ import annotations
-
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import gevent
 from msgspec.structs import replace
 
 from loadtests.account.memory_slope import STEPS, Plateau, memory_figures
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from loadtests.options import LoadOptions
-    from loadtests.run.workers import Workers
-    from loadtests.surroundings.server_stats import ServerStats
-    from shared.measure.summary import LoadSummary, MemoryFigures
+from loadtests.options import LoadOptions
+from loadtests.run.workers import Workers
+from loadtests.surroundings.server_stats import ServerStats
+from shared.measure.summary import LoadSummary, MemoryFigures
 
 POLL_S = 0.05
 SETTLE_S = 0.3

@@ -4,16 +4,14 @@ What the processes of one run tell each other: orders from the conductor, report
 Locust's messages carry them as msgpack. A report travels with Locust's own (``report_to_master``).
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
-from loadtests.account.locust_rows import Rows  # noqa: TC001 - msgspec reads the annotations
-from loadtests.account.room_ticks import ServerSkips, TickColumns  # noqa: TC001 - as above
-from loadtests.account.worker_record import WorkerRecord  # noqa: TC001 - as above
+from loadtests.account.locust_rows import Rows
+from loadtests.account.room_ticks import ServerSkips, TickColumns
+from loadtests.account.worker_record import WorkerRecord
 from shared.measure.histogram import Histogram, HistogramSummary
 
 Phase = Literal["coming", "measuring", "drained", "settled"]

@@ -4,22 +4,18 @@ Calls senders at exact due times: one kernel timer for all connections that send
 ``gevent.sleep`` would round to whole milliseconds, and a greenlet per sender would cost more than the sending.
 """
 
-from __future__ import annotations
-
 import heapq
 import os
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import gevent
 
 from loadtests.receive.stamps import now_us
 from shared.system.timerfd import REALTIME, create_timer, expirations, set_timer
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Send = Callable[[int], bool]
-    """Takes the due time in microseconds of CLOCK_REALTIME; returns whether to call it again."""
+Send = Callable[[int], bool]
+"""Takes the due time in microseconds of CLOCK_REALTIME; returns whether to call it again."""
 
 
 class Pacer:

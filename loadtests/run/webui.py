@@ -4,26 +4,20 @@ Our part of Locust's web UI: a panel with the state and result of a run, and the
 Importing this imports Locust, which patches the process.
 """
 
-from __future__ import annotations
-
 import math
 from argparse import Namespace
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from flask import Blueprint, Response, jsonify, request
 from flask_login import current_user
 from jinja2 import Environment
 
-from loadtests.options import RUN_TIME_IS_OURS, read_options
+from loadtests.options import RUN_TIME_IS_OURS, Scenarios, read_options
+from loadtests.run.locust_run import LocustRun
 from loadtests.surroundings.reachability import NoServerError, check_server
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from loadtests.options import Scenarios
-    from loadtests.run.locust_run import LocustRun
-    from shared.measure.summary import LoadSummary
+from shared.measure.summary import LoadSummary
 
 HERE = Path(__file__).parent
 ROOT_TAG = '<div id="root"></div>'

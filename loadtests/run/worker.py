@@ -5,13 +5,12 @@ Locust starts and stops the users; how frames are timed is in :mod:`loadtests.ru
 worker or, with ``--processes`` or ``--master``, several that don't talk to each other.
 """
 
-from __future__ import annotations
-
 import gc
 import logging
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import gevent
 import msgspec
@@ -21,22 +20,16 @@ from gevent.pool import Group
 
 from loadtests.account.counts import MAIN
 from loadtests.account.locust_rows import INTERVAL_ERROR, LATENESS, Rows, of_histograms
-from loadtests.receive.connection import Connection
+from loadtests.account.room_ticks import TickColumns
+from loadtests.account.worker_record import WorkerRecord
+from loadtests.options import LoadOptions
+from loadtests.receive.connection import Address, Connection, Listener
+from loadtests.receive.endings import ConnectionObserver
 from loadtests.run.extra_connections import ExtraConnections
 from loadtests.run.measurement import Measurement
-from loadtests.run.messages import Bring, Dismiss, Measure, Phase, Report, Settle
+from loadtests.run.messages import Bring, Dismiss, Measure, Order, Phase, Report, Settle
 from loadtests.run.pacer import Pacer
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from loadtests.account.room_ticks import TickColumns
-    from loadtests.account.worker_record import WorkerRecord
-    from loadtests.options import LoadOptions
-    from loadtests.receive.connection import Address, Listener
-    from loadtests.receive.endings import ConnectionObserver
-    from loadtests.run.messages import Order
-    from loadtests.surroundings.server_stats import ServerStats
+from loadtests.surroundings.server_stats import ServerStats
 
 logger = logging.getLogger("tickbench.load")
 

@@ -1,22 +1,15 @@
 """The workers of a run, as its conductor sees them: the one in this process, or others that Locust's messages reach."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from msgspec.structs import replace
 
+from loadtests.account.locust_rows import Rows
+from loadtests.account.room_ticks import ServerSkips, TickColumns
+from loadtests.account.worker_record import WorkerRecord
 from loadtests.run.messages import Bring, Dismiss, Measure, Message, MessageError, Order, Report, Settle, decode, encode
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from locust.runners import MasterRunner
-
-    from loadtests.account.locust_rows import Rows
-    from loadtests.account.room_ticks import ServerSkips, TickColumns
-    from loadtests.account.worker_record import WorkerRecord
-    from loadtests.run.worker import LoadWorker
+from loadtests.run.worker import LoadWorker
 
 ORDER = "tickbench_order"
 """The type of the messages from master to worker."""
@@ -30,8 +23,8 @@ STATE_MISSING = "missing"
 class RemoteWorker:
     """A worker in another process, as it has reported on the run with the id ``run``."""
 
-    def __init__(self, runner: MasterRunner, run: str, name: str) -> None:
-        self._runner: Any = runner  # its types know of messages that are dicts
+    def __init__(self, runner: Any, run: str, name: str) -> None:
+        self._runner = runner  # Locust's MasterRunner
         self._run = run
         self._name = name
         self._latest: Report | None = None

@@ -8,17 +8,13 @@ the difference is estimated from pings: of the latest, the one with the least ro
 one is answered, the server's /stats from before the first connection stand in for a ping.
 """
 
-from __future__ import annotations
-
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from loadtests.surroundings.server_stats import ServerStats
 from shared.system.boot import boot_id
-
-if TYPE_CHECKING:
-    from loadtests.surroundings.server_stats import ServerStats
 
 STEP_US = 100
 """A smaller change of the offset is the error of reading two clocks one after the other."""

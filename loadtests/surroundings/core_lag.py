@@ -7,8 +7,6 @@ where the system permits it) but needs it only for moments. It prints ``ready``,
 forgets what was recorded, ``report`` writes one line of JSON, the end of stdin ends it.
 """
 
-from __future__ import annotations
-
 import os
 import select
 import signal

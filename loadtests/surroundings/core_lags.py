@@ -1,7 +1,5 @@
 """Starts, asks and ends the drift probes (:mod:`loadtests.surroundings.core_lag`) on the server's cores."""
 
-from __future__ import annotations
-
 import os
 import select
 import subprocess

@@ -1,17 +1,12 @@
 """Samples the cores of this machine from /proc, and computes what others than the server and the generator took."""
 
-from __future__ import annotations
-
 import os
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from shared.system.proc_stat import PROC, core_ticks, process_uses
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
-    from pathlib import Path
 
 KTHREADD = 2
 """The pid of the parent of the kernel's threads, where all processes of the machine can be seen."""

@@ -4,8 +4,6 @@ Measures how late gevent's hub gets to its callbacks, by a kernel timer whose du
 Linux only, as is timerfd; ``gevent.sleep`` would add its own rounding to whole milliseconds.
 """
 
-from __future__ import annotations
-
 import os
 import time
 from typing import Any, Final

@@ -1,18 +1,12 @@
 """Checks before a load that a WebSocket server answers at its target, by one handshake."""
 
-from __future__ import annotations
-
 import os
 import socket
 import time
-from typing import TYPE_CHECKING
 
-from loadtests.receive.connection import reason_of
+from loadtests.receive.connection import Address, reason_of
 from loadtests.receive.frames import ClientHandshake, PeerError
-
-if TYPE_CHECKING:
-    from loadtests.receive.connection import Address
-    from shared.wire.target import Target
+from shared.wire.target import Target
 
 TIMEOUT_S = 5.0
 """For the whole handshake, even if the answer comes in pieces."""

@@ -5,19 +5,13 @@ In a container it has another pid (pid_namespaces(7)): the one that it states is
 recognised by its pid in its own namespace, its CPU time and its memory together. Reads /proc.
 """
 
-from __future__ import annotations
-
 import os
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from pathlib import Path
 
+from loadtests.surroundings.server_stats import ProcessStats
 from shared.system.proc_stat import PROC, ProcessUse, process_uses
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
-
-    from loadtests.surroundings.server_stats import ProcessStats
 
 CPU_S = 0.2
 """How far the stated CPU time may be off /proc's: the server was asked a moment before."""

@@ -5,26 +5,21 @@ Any server may answer: so time and size of an answer are limited, and one with i
 :mod:`loadtests.account.server_figures` computes figures from two answers.
 """
 
-from __future__ import annotations
-
 import http.client
 import io
 import socket
 import time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import msgspec
 
-from loadtests.receive.connection import reason_of
+from loadtests.receive.connection import Address, reason_of
 from loadtests.receive.stamps import now_us
 from loadtests.surroundings.reachability import NoServerError, check_server
-from shared.measure.histogram import HistogramSummary  # noqa: TC001 - msgspec reads the annotations
-from shared.measure.quota import Quota  # noqa: TC001 - as above
+from shared.measure.histogram import HistogramSummary
+from shared.measure.quota import Quota
 from shared.plain import plain
-
-if TYPE_CHECKING:
-    from loadtests.receive.connection import Address
-    from shared.wire.target import Target
+from shared.wire.target import Target
 
 TIMEOUT_S = 10.0
 """For the whole answer, even if it comes in pieces."""

@@ -4,8 +4,6 @@ The game field as a player sees it, kept up to date from the server's messages, 
 All players of a room share one board.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

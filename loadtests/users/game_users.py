@@ -1,29 +1,24 @@
 """The base classes of all Locust users: watchers, players and echo users. The scenarios say what they do when."""
 
-from __future__ import annotations
-
 import math
 import random
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import gevent
 import msgspec
 from locust import User
+from locust.env import Environment
 from locust.exception import StopUser
 
 from loadtests.account.counts import MAIN
+from loadtests.options import LoadOptions
+from loadtests.receive.connection import Connection
 from loadtests.receive.stamps import now_us
+from loadtests.run.worker import LoadWorker
 from loadtests.scenario import is_among
 from loadtests.users.board import DIRECTIONS, Board
 from loadtests.users.presses import KeyWatch
-
-if TYPE_CHECKING:
-    from locust.env import Environment
-
-    from loadtests.options import LoadOptions
-    from loadtests.receive.connection import Connection
-    from loadtests.run.worker import LoadWorker
 
 
 class SnakeUser(User):

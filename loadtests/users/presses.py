@@ -5,12 +5,7 @@ A snake turns with its next move, so the turn of an earlier key may come first; 
 are waiting already, something is in the way).
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from loadtests.users.board import Direction, Head
+from loadtests.users.board import Direction, Head
 
 LOST_KEY_US, LOST_KEY_MOVES = 2_000_000, 4
 """A key without a turn for so many microseconds, and so many moves, was dropped."""

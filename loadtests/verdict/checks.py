@@ -5,8 +5,6 @@ A reason says that the numbers cannot be trusted; a warning names something that
 server does (refuse, close, be late) is a result and never a reason. :mod:`loadtests.verdict.validity` judges by them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from itertools import pairwise
 from statistics import median

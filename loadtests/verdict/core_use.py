@@ -1,19 +1,15 @@
 """Computes what others took of a run's cores, and how far CPU quotas held it back, from samples around its window."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from loadtests.account.server_figures import Between
+from loadtests.account.worker_record import WorkerRecord
 from loadtests.surroundings.cores import CoreUse, Known, use_between
 from loadtests.verdict.findings import LIMITS
-
-if TYPE_CHECKING:
-    from loadtests.account.worker_record import WorkerRecord
-    from loadtests.verdict.measured_run import MeasuredRun
-    from shared.measure.quota import Quota
-    from shared.measure.summary import ServerFigures
+from loadtests.verdict.measured_run import MeasuredRun
+from shared.measure.quota import Quota
+from shared.measure.summary import ServerFigures
 
 
 @dataclass(frozen=True, slots=True)

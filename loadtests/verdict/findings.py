@@ -1,7 +1,5 @@
 """What a run found out about itself, and the limits that :mod:`loadtests.verdict.validity` holds it to."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 

@@ -1,17 +1,13 @@
 """All that is known of a run that is over, for its summary: its options, the server's /stats, each worker's record."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from loadtests.account.worker_record import WorkerRecord
-    from loadtests.options import LoadOptions
-    from loadtests.surroundings.core_lags import CoreGap
-    from loadtests.surroundings.cores import MachineSample
-    from loadtests.surroundings.server_stats import ServerStats
-    from shared.measure.quota import Quota
+from loadtests.account.worker_record import WorkerRecord
+from loadtests.options import LoadOptions
+from loadtests.surroundings.core_lags import CoreGap
+from loadtests.surroundings.cores import MachineSample
+from loadtests.surroundings.server_stats import ServerStats
+from shared.measure.quota import Quota
 
 US_A_SECOND = 1e6
 

@@ -4,17 +4,10 @@ Counts the connections on the server that are not this run's: all that the serve
 The result is never too high: each of ours that the server may still have open is taken off.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-from shared.measure.summary import OtherConnections
-
-if TYPE_CHECKING:
-    from loadtests.account.worker_record import WorkerRecord
-    from loadtests.surroundings.server_stats import ServerStats
-    from loadtests.verdict.measured_run import MeasuredRun
-    from shared.measure.summary import ServerFigures
+from loadtests.account.worker_record import WorkerRecord
+from loadtests.surroundings.server_stats import ServerStats
+from loadtests.verdict.measured_run import MeasuredRun
+from shared.measure.summary import OtherConnections, ServerFigures
 
 
 def others_of(run: MeasuredRun, whole: WorkerRecord) -> OtherConnections | None:

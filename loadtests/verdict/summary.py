@@ -1,19 +1,17 @@
 """Makes the summary of a run that is over, with the verdict on it, from the records of its workers."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from msgspec.structs import replace
 
-from loadtests.account.counts import MAIN, STALLED
+from loadtests.account.counts import MAIN, STALLED, Accounts
 from loadtests.account.room_ticks import is_another_rate
 from loadtests.account.server_figures import Frames, figures_between
-from loadtests.account.worker_record import merged
+from loadtests.account.worker_record import WorkerRecord, merged
 from loadtests.receive.endings import Fate
 from loadtests.receive.steps import summary_of
 from loadtests.verdict.checks import is_saturated
@@ -22,6 +20,7 @@ from loadtests.verdict.findings import LIMITS, Findings
 from loadtests.verdict.measured_run import US_A_SECOND, MeasuredRun
 from loadtests.verdict.other_clients import others_in_words, others_of
 from loadtests.verdict.validity import judge
+from shared.measure.histogram import Histogram
 from shared.measure.quota import in_words
 from shared.measure.summary import (
     ClockFigures,
@@ -38,11 +37,6 @@ from shared.measure.summary import (
     ThrottledFigures,
     WorkerFigures,
 )
-
-if TYPE_CHECKING:
-    from loadtests.account.counts import Accounts
-    from loadtests.account.worker_record import WorkerRecord
-    from shared.measure.histogram import Histogram
 
 
 def summarise(run: MeasuredRun) -> LoadSummary:

@@ -1,15 +1,8 @@
 """Judges whether the numbers of a run can be trusted, and says in words why not."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-from loadtests.verdict.checks import BEYOND_THE_MACHINE, REASONS, THE_MIDDLE, WARNINGS
+from loadtests.verdict.checks import BEYOND_THE_MACHINE, REASONS, THE_MIDDLE, WARNINGS, Check
 from loadtests.verdict.findings import LIMITS, Findings, ValidityLimits
 from shared.measure.summary import Validity
-
-if TYPE_CHECKING:
-    from loadtests.verdict.checks import Check
 
 
 def judge(findings: Findings, limits: ValidityLimits = LIMITS) -> Validity:

@@ -76,7 +76,7 @@ def test_adding_counts_all_that_both_counted(kind: type[Additive]) -> None:
 def test_a_histogram_that_was_mangled_on_the_way_is_refused() -> None:
     sent = msgspec.msgpack.decode(encode(Accounts()))
     sent["pdv"]["hdr"] = "????"
-    with pytest.raises(MessageError, match="no Accounts of this load test: not an HDR histogram"):
+    with pytest.raises(MessageError, match="no message of this load test: not an HDR histogram"):
         decode(msgspec.msgpack.encode(sent), Accounts)
 
 
