@@ -20,6 +20,7 @@ from shared.game.world import Rules
 from shared.loops.modes import MODES
 from shared.rooms.lobby import LobbyLimits
 from shared.server.frameworks import FANOUTS, FRAMEWORKS, framework_of
+from shared.system import variables
 from shared.system.descriptors import ShortageFilter, allow_many_descriptors
 from shared.system.logs import let_nobody_keep_us
 from shared.system.outputs import lead_nowhere, occupy_closed_streams
@@ -29,8 +30,6 @@ from shared.wire.handshake import parse_origin
 from shared.wire.hosts import lacks_zone, parse_host, url_host
 from shared.wire.session import ConnectionLimits
 
-PREFIX = "TICKBENCH"
-"""Of the variables: --tick-rate is TICKBENCH_TICK_RATE."""
 DEFAULT_PORT = 8000
 CLOCKS = ("timerfd", "loop") if has_timers() else ("loop",)
 """Those that this system has, the default first."""
@@ -212,7 +211,6 @@ def parse_arguments(backend: str, argv: Sequence[str] | None = None) -> ServerCo
         config = command.main(
             args=None if argv is None else list(argv),
             prog_name=f"python -m backends.{backend}_server",
-            auto_envvar_prefix=PREFIX,
             standalone_mode=False,
         )
     except click.UsageError as error:
@@ -255,7 +253,7 @@ def _options(backend: str) -> list[Callable[[Any], Any]]:
     def option(flag: str, *names: str, **attributes: Any) -> Callable[[Any], Any]:
         name = flag.removeprefix("--").replace("-", "_")
         default = {"default": defaults[name]} if name in defaults else {}
-        return click.option(flag, *names, **default, **attributes, show_default=True)
+        return variables.option(flag, *names, **default, **attributes)
 
     return [
         option("--host", default="127.0.0.1", help="Address to listen on."),
@@ -291,7 +289,6 @@ def _options(backend: str) -> list[Callable[[Any], Any]]:
         option(
             "--origin",
             "origins",
-            envvar="TICKBENCH_ORIGIN",
             multiple=True,
             help="Origin whose pages may connect, beside our own; on loopback also accepted as Host; * allows all.",
         ),

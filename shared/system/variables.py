@@ -1,10 +1,12 @@
 """
-Adds to an error about a flag the environment variable that set it.
+Gives each flag its environment variable, and adds to an error about a flag the variable that set it.
 
 Else a user would look in vain for that value on the command line.
 """
 
 import re
+from collections.abc import Callable
+from typing import Any
 
 import click
 from click.core import ParameterSource
@@ -14,6 +16,13 @@ SERVICE_PORT = re.compile(r"(tcp|udp|sctp)://\S+")
 What Kubernetes sets ``<NAME>_PORT`` to in containers beside a service of that name (its documentation, "Environment
 variables" of services): nobody has chosen that as a port.
 """
+
+
+def option(flag: str, *names: str, **attributes: Any) -> Callable[[Any], Any]:
+    """Return a click option that shows its default, and whose variable is its name: TICKBENCH_TICK_RATE."""
+    variable = f"TICKBENCH_{flag.removeprefix('--').replace('-', '_').upper()}"
+    usual: dict[str, Any] = {"envvar": variable, "show_default": True}
+    return click.option(flag, *names, **usual | attributes)
 
 
 def with_variables(message: str, context: click.Context | None) -> str:
@@ -32,24 +41,10 @@ def with_variables(message: str, context: click.Context | None) -> str:
 
 def _variable_of(parameter: click.Parameter, context: click.Context) -> tuple[str, str] | None:
     """Return the variable that set a parameter, and its text; None if the value was typed or is the default."""
-    name = parameter.name or ""
-    if context.get_parameter_source(name) is not ParameterSource.ENVIRONMENT:
+    if context.get_parameter_source(parameter.name or "") is not ParameterSource.ENVIRONMENT:
         return None
     text = parameter.resolve_envvar_value(context)
-    for variable in variables_of(parameter, context.auto_envvar_prefix):
-        if text is not None:
-            return variable, text
-    return None
-
-
-def variables_of(parameter: click.Parameter, prefix: str | None) -> list[str]:
-    """Return the variables that can set a parameter."""
-    if isinstance(parameter.envvar, str):
-        return [parameter.envvar]
-    if parameter.envvar:
-        return list(parameter.envvar)
-    is_automatic = prefix is not None and isinstance(parameter, click.Option) and parameter.allow_from_autoenv
-    return [f"{prefix}_{(parameter.name or '').upper()}"] if is_automatic else []
+    return None if text is None else (str(parameter.envvar), text)
 
 
 def _speaks_of(message: str, parameter: click.Parameter, text: str) -> bool:

@@ -12,6 +12,7 @@ from rich.progress import Progress
 from shared.measure.blocks import RulesBlock, RulesReport
 from shared.plain import error_line
 from shared.system.outputs import NotWrittenError, is_stdout, write_output
+from shared.system.variables import option
 from tickbench.bench.measure import ClockFigure, FanoutFigure, fanout_arms, lacking, measure_clocks, measure_fanout
 from tickbench.bench.page import chart_page, clock_table, fanout_table, rules_table
 from tickbench.children.commands import bench_command
@@ -28,6 +29,7 @@ TICKS_A_REPEAT = 40
 """How often each way to wait is timed in a repeat."""
 RULES_LIMIT_S = 1800.0
 FAILED = 1
+FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 class BenchReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickbench.bench/3"):
@@ -41,44 +43,20 @@ class BenchReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema",
 
 @click.command()
 @click.argument("parts", nargs=-1, type=click.Choice(PARTS), metavar="[fanout|timer|rules]...")
-@click.option(
+@option(
     "--repeats",
     type=click.IntRange(2, 1000),
     default=12,
-    show_default=True,
-    envvar="TICKBENCH_REPEATS",
     help="How many blocks of each way are timed; all take turns.",
 )
-@click.option(
-    "--connections",
-    type=click.IntRange(1, 5000),
-    default=1000,
-    show_default=True,
-    envvar="TICKBENCH_CONNECTIONS",
-    help="Connections that a fan-out sends to.",
-)
-@click.option(
+@option("--connections", type=click.IntRange(1, 5000), default=1000, help="Connections that a fan-out sends to.")
+@option(
     "--snakepit",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    envvar="TICKBENCH_SNAKEPIT",
     help="Checkout of snakepit-game, whose rules are timed beside ours.",
 )
-@click.option(
-    "--json",
-    "json_file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    envvar="TICKBENCH_JSON",
-    help="Where all raw numbers are written.",
-)
-@click.option(
-    "--chart",
-    "chart_file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    envvar="TICKBENCH_CHART",
-    help="Where a chart of the fan-outs is written, as HTML.",
-)
+@option("--json", "json_file", type=FILE, metavar="FILE", help="Where all raw numbers are written.")
+@option("--chart", "chart_file", type=FILE, metavar="FILE", help="Where a chart of the fan-outs is written, as HTML.")
 def bench(
     parts: tuple[str, ...],
     repeats: int,

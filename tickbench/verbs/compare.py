@@ -12,6 +12,7 @@ from click.core import ParameterSource
 from rich.console import Console
 
 from shared.plain import error_line
+from shared.system.variables import option
 from tickbench.children.commands import Commands, check_load_test
 from tickbench.children.interrupts import interruptible
 from tickbench.compare.objectives import Judged, judge_median, status_of
@@ -40,44 +41,39 @@ FAILED = 1
 
 
 @click.command()
-@click.option(
+@option(
     "--suite",
     "suite_name",
     default=DEFAULT_SUITE,
-    show_default=True,
     metavar="NAME|FILE.toml",
-    envvar="TICKBENCH_SUITE",
     help="What is compared: a suite that comes with tickbench, or a file.",
 )
-@click.option(
+@option(
     "--arm",
     "arms",
     multiple=True,
     metavar="ARM",
-    envvar="TICKBENCH_ARM",
     help="Instead of the suite's arms: BACKEND[:KEY=VALUE,...], such as gevent:fanout=naive, or url=ws://HOST:PORT. "
     "Can be repeated.",
 )
-@click.option(
+@option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     default="results",
-    show_default=True,
     metavar="DIR",
-    envvar="TICKBENCH_OUT",
     help="Where the folder with the results is made.",
 )
-@click.option(
+@option(
     "--resume",
     type=click.Path(path_type=Path),
     metavar="DIR",
+    envvar=None,
     help="Go on with a comparison that was broken off: make the runs that its folder lacks.",
 )
-@click.option(
+@option(
     "--slo",
     "slo_text",
     metavar="OBJECTIVES",
-    envvar="TICKBENCH_SLO",
     help=f"What every arm must hold, such as '{EXAMPLE}'; exit status 4 if one does not.",
 )
 @click.pass_context

@@ -7,33 +7,33 @@ import click
 import pytest
 
 import shared.server.config
-from shared.server.config import LOOPS, PREFIX, fail_usage, parse_arguments
-from shared.system.variables import variables_of, with_variables
+from shared.server.config import LOOPS, fail_usage, parse_arguments
+from shared.system.variables import with_variables
 from tickbench import cli
 
 MEANT_ALIKE = {"TICKBENCH_SLO": "objectives, of one run or of every arm"}
 """Variables that several verbs have, looked at: they mean the same."""
 
 
-def all_options() -> Iterator[tuple[str, click.Parameter, str | None]]:
-    """Yield each option with whose it is and the prefix of its automatic variable: of every verb and of the servers."""
+def all_options() -> Iterator[tuple[str, click.Parameter]]:
+    """Yield each option with whose it is: of every verb and of the servers."""
     for name, place in cli.VERBS.items():
         module, _, attribute = place.partition(":")
         for parameter in getattr(importlib.import_module(module), attribute).params:
-            yield f"tickbench {name}", parameter, None
+            yield f"tickbench {name}", parameter
     for backend in LOOPS:
         command = click.command(name=backend)(lambda **_: None)
         for option in shared.server.config._options(backend):
             option(command)
         for parameter in command.params:
-            yield "serve", parameter, PREFIX
+            yield "serve", parameter
 
 
 def test_a_variable_has_one_meaning() -> None:
     meanings: dict[str, set[tuple[str, str]]] = {}
-    for whose, parameter, prefix in all_options():
-        for variable in variables_of(parameter, prefix):
-            meanings.setdefault(variable, set()).add((whose, parameter.opts[0]))
+    for whose, parameter in all_options():
+        if isinstance(parameter.envvar, str):
+            meanings.setdefault(parameter.envvar, set()).add((whose, parameter.opts[0]))
     ambiguous = {variable: places for variable, places in meanings.items() if len(places) > 1}
     assert set(ambiguous) == set(MEANT_ALIKE), ambiguous
     assert ("serve", "--tick-rate") in meanings["TICKBENCH_TICK_RATE"]
