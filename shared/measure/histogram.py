@@ -33,7 +33,6 @@ SIGNIFICANT_DIGITS: Final = 3
 # See "sub-buckets" in HdrHistogram's AbstractHistogram; a test compares every index with the library's own.
 _SUB_BUCKET_BITS: Final = 11
 _HALF_BITS: Final = _SUB_BUCKET_BITS - 1
-_HALF_COUNT: Final = 1 << _HALF_BITS
 
 _LAYOUT: Final = (LOWEST_US, HIGHEST_US, SIGNIFICANT_DIGITS)
 _BLOCK: Final = 256

@@ -5,7 +5,7 @@ Each request is answered once, in order. A message is its length (four bytes, ne
 named by its room's index: a room that is opened again has another game, whatever is still asked of the last one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -71,8 +71,9 @@ class Failed(msgspec.Struct, frozen=True, array_like=True, tag=True):
 Request = Open | TakeStep | Welcome | Look | Forget
 Answer = Text | Did | Failed
 
-_requests = msgspec.msgpack.Decoder(Request)
-_answers = msgspec.msgpack.Decoder(Answer)
+decode_request: Callable[[bytes], Request] = msgspec.msgpack.Decoder(Request).decode
+decode_answer: Callable[[bytes], Answer] = msgspec.msgpack.Decoder(Answer).decode
+"""Both raise msgspec.MsgspecError if the bytes are none."""
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -84,18 +85,6 @@ def encode_message(message: Request | Answer) -> bytes:
     """Return a message's bytes, its length first."""
     body = _encode(message)
     return len(body).to_bytes(LENGTH_BYTES) + body
-
-
-def decode_request(body: bytes) -> Request:
-    """Decode a request; msgspec.MsgspecError if it is none."""
-    request: Request = _requests.decode(body)
-    return request
-
-
-def decode_answer(body: bytes) -> Answer:
-    """Decode an answer; msgspec.MsgspecError if it is none."""
-    answer: Answer = _answers.decode(body)
-    return answer
 
 
 class MessageReader:

@@ -88,16 +88,22 @@ class Reporter:
     def page(self, path: str, clock: Clock) -> bytes:
         """Return the body of ``/stats``, ``/metrics`` or ``/scores``; count the time that it took."""
         began_us, began_cpu_us = clock.now_us(), clock.cpu_us()
-        match path:
-            case "/stats":
-                body = self.stats_json(began_us)
-            case "/metrics":
-                body = self.metrics_text()
-            case _:
-                body = self.scores_json()
+        body = self.body(path, began_us)
         self.budget.take(clock.cpu_us() - began_cpu_us)
         self._counters.count_page(path, clock.now_us() - began_us)
         return body
+
+    def body(self, path: str, now_us: int) -> bytes:
+        """Return the body of a page; of ``/scores`` the top scores by room, as the ``top_scores`` command has them."""
+        match path:
+            case "/stats":
+                return msgspec.json.encode(self.stats(now_us))
+            case "/metrics":
+                process = self._process.report(self._children())
+                connections, refused = self._lobby.connections, self._lobby.refused
+                return render_metrics(connections, self._ticks, self._counters, refused, process)
+        rooms = self._lobby.rooms.values()
+        return msgspec.json.encode({"rooms": {room.name: list_top_scores(room.top_scores).rows for room in rooms}})
 
     def stats(self, now_us: int) -> dict[str, object]:
         """Return all figures, as in ``/stats``."""
@@ -112,20 +118,6 @@ class Reporter:
             "refused": {str(status): count for status, count in sorted(self._lobby.refused.items())},
             "process": self._process.report(self._children()),
         }
-
-    def stats_json(self, now_us: int) -> bytes:
-        """Return the body of ``/stats``."""
-        return msgspec.json.encode(self.stats(now_us))
-
-    def metrics_text(self) -> bytes:
-        """Return the body of ``/metrics``."""
-        process = self._process.report(self._children())
-        return render_metrics(self._lobby.connections, self._ticks, self._counters, self._lobby.refused, process)
-
-    def scores_json(self) -> bytes:
-        """Return the body of ``/scores``: the top scores by room, as the ``top_scores`` command lists them."""
-        rooms = self._lobby.rooms.values()
-        return msgspec.json.encode({"rooms": {room.name: list_top_scores(room.top_scores).rows for room in rooms}})
 
     def _rooms(self) -> list[RoomReport]:
         reports = []

@@ -39,7 +39,7 @@ def core() -> ServerCore[Visitor]:
 
 
 def test_stats_has_what_the_protocol_promises(core: ServerCore[Visitor]) -> None:
-    stats: dict[str, Any] = json.loads(core.reporter.stats_json(START + 5))
+    stats: dict[str, Any] = json.loads(core.reporter.body("/stats", START + 5))
     assert list(stats) == [
         "backend",
         "arm",
@@ -77,7 +77,7 @@ def test_stats_has_what_the_protocol_promises(core: ServerCore[Visitor]) -> None
 
 
 def test_a_room_reports_who_is_in_and_how_it_ticks(core: ServerCore[Visitor]) -> None:
-    (room,) = json.loads(core.reporter.stats_json(START))["rooms"]
+    (room,) = json.loads(core.reporter.body("/stats", START))["rooms"]
     assert room == {
         "name": "den",
         "n": 9,
@@ -90,7 +90,7 @@ def test_a_room_reports_who_is_in_and_how_it_ticks(core: ServerCore[Visitor]) ->
 
 
 def test_ticks_are_histograms_that_can_be_read_back(core: ServerCore[Visitor]) -> None:
-    ticks = json.loads(core.reporter.stats_json(START))["ticks"]
+    ticks = json.loads(core.reporter.body("/stats", START))["ticks"]
     assert (ticks["count"], ticks["skipped_ticks"], ticks["overruns"]) == (3, 6, 0)
     for name in ("start_lateness_ms", "compute_ms", "fanout_ms"):
         assert set(ticks[name]) == set(HistogramSummary.__struct_fields__)
@@ -99,12 +99,12 @@ def test_ticks_are_histograms_that_can_be_read_back(core: ServerCore[Visitor]) -
 
 def test_a_room_without_due_times_is_still_reported(core: ServerCore[Visitor]) -> None:
     core.schedules.clear()
-    (room,) = json.loads(core.reporter.stats_json(START))["rooms"]
+    (room,) = json.loads(core.reporter.body("/stats", START))["rooms"]
     assert (room["n"], room["t0_us"], room["skipped_ticks"]) == (0, None, 0)
 
 
 def test_metrics_say_the_same(core: ServerCore[Visitor]) -> None:
-    families = text_string_to_metric_families(core.reporter.metrics_text().decode())
+    families = text_string_to_metric_families(core.reporter.body("/metrics", START).decode())
     values = {sample.name: sample.value for family in families for sample in family.samples}
     assert (values["tickbench_connections"], values["tickbench_ticks_total"]) == (1, 3)
     assert (values["tickbench_skipped_ticks_total"], values["tickbench_closed_total"]) == (6, 1)
@@ -122,13 +122,13 @@ def test_what_can_t_change_is_read_once(core: ServerCore[Visitor], monkeypatch: 
 
     opener = io.open
     monkeypatch.setattr(gc, "get_freeze_count", lambda: 5)
-    core.reporter.stats_json(START)
+    core.reporter.body("/stats", START)
     monkeypatch.setattr(gc, "get_freeze_count", lambda: pytest.fail("it looks at every object that is frozen"))
     for module in (io, builtins):
         monkeypatch.setattr(module, "open", note)
-    core.reporter.stats_json(START)
-    core.reporter.metrics_text()
-    core.reporter.scores_json()
+    core.reporter.body("/stats", START)
+    core.reporter.body("/metrics", START)
+    core.reporter.body("/scores", START)
     assert opened
     assert not [file for file in opened if not file.startswith(("/proc/", "/sys/fs/cgroup/"))], "the disk is not read"
     assert "/proc/sys/kernel/random/boot_id" not in opened
@@ -160,7 +160,7 @@ def test_pages_tell_what_they_cost(core: ServerCore[Visitor]) -> None:
     clock = Ticking()
     for path in ("/stats", "/metrics", "/stats", "/scores"):
         body = core.reporter.page(path, clock)
-    assert body == core.reporter.scores_json()
+    assert body == core.reporter.body("/scores", START)
     stats = json.loads(core.reporter.page("/stats", clock))
     assert stats["now_us"] == START + 800, "the first reading of the clock"
     assert stats["pages"] == {
@@ -168,12 +168,12 @@ def test_pages_tell_what_they_cost(core: ServerCore[Visitor]) -> None:
         "/metrics": {"count": 1, "us": 100},
         "/scores": {"count": 1, "us": 100},
     }
-    assert b'tickbench_pages_total{page="/stats"} 3.0' in core.reporter.metrics_text()
-    assert b'tickbench_pages_seconds_total{page="/stats"} 0.0003' in core.reporter.metrics_text()
+    assert b'tickbench_pages_total{page="/stats"} 3.0' in core.reporter.body("/metrics", START)
+    assert b'tickbench_pages_seconds_total{page="/stats"} 0.0003' in core.reporter.body("/metrics", START)
 
 
 def test_scores_are_listed_by_room(core: ServerCore[Visitor]) -> None:
     room = core.lobby.rooms["den"]
     room.top_scores = [("ann", 7)]
     core.open_room("pit", START)
-    assert json.loads(core.reporter.scores_json()) == {"rooms": {"den": [["ann", 7, 1]], "pit": []}}
+    assert json.loads(core.reporter.body("/scores", START)) == {"rooms": {"den": [["ann", 7, 1]], "pit": []}}
