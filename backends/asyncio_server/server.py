@@ -25,7 +25,8 @@ from .clock import Clock
 from .connection import Connection
 from .fanout import FANOUTS
 from .host import PlayerSocket, Soon, Writer
-from .loops import RoomLoop, load_loop_mode
+from .loops import load_loop_mode
+from .loops.managed import ManagedLoop
 from .ticker import Ticker
 from .turns import Turns
 from .writer import new_writer
@@ -36,7 +37,7 @@ EVENT_LOOPS = {"asyncio": "backends.asyncio_server.turns", "uvloop": "uvloop"}
 HOUSEKEEPING_S = 0.1
 
 
-class Server(Household[RoomLoop, GameChild]):
+class Server(Household[ManagedLoop, GameChild]):
     """One server process, with everything in it."""
 
     def __init__(self, config: ServerConfig) -> None:
@@ -113,7 +114,7 @@ class Server(Household[RoomLoop, GameChild]):
         for pause_s in pauses:
             await asyncio.sleep(pause_s)
 
-    def make_loop(self, room: Room[Connection], schedule: TickSchedule) -> RoomLoop:
+    def make_loop(self, room: Room[Connection], schedule: TickSchedule) -> ManagedLoop:
         """Return the loop of a new room."""
         return self._loop_mode(self, Ticker(self, room, schedule, self._fanout))
 

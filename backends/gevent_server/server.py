@@ -27,7 +27,8 @@ from .clock import Clock
 from .connection import Connection
 from .fanout import FANOUTS
 from .host import PlayerSocket, Soon, Writer
-from .loops import RoomLoop, load_loop_mode
+from .loops import load_loop_mode
+from .loops.managed import ManagedLoop
 from .ticker import Ticker
 from .turns import Turns
 from .writer import new_writer
@@ -38,7 +39,7 @@ EVENT_LOOPS = {"libev": "libev-cext", "libuv": "libuv-cffi"}
 HOUSEKEEPING_S = 0.1
 
 
-class Server(Household[RoomLoop, GameChild]):
+class Server(Household[ManagedLoop, GameChild]):
     """One server process, with everything in it."""
 
     def __init__(self, config: ServerConfig) -> None:
@@ -115,7 +116,7 @@ class Server(Household[RoomLoop, GameChild]):
         for pause_s in pauses:
             gevent.sleep(pause_s)
 
-    def make_loop(self, room: Room[Connection], schedule: TickSchedule) -> RoomLoop:
+    def make_loop(self, room: Room[Connection], schedule: TickSchedule) -> ManagedLoop:
         """Return the loop of a new room."""
         return self._loop_mode(self, Ticker(self, room, schedule, self._fanout))
 

@@ -14,13 +14,13 @@ class AlwaysOnLoop(ManagedLoop):
     # Private methods
 
     def _is_occupied(self) -> bool:
-        return self.ticker.room.was_entered  # a room that nobody ever is in costs no tick
+        return self.room.was_entered  # a room that nobody ever is in costs no tick
 
     async def _run(self) -> None:
         self.ticker.resume()
         while True:
             due = await self.ticker.wait()
-            if self.ticker.room.members:
+            if self.room.members:
                 await self.ticker.tick(due, self.game)
             else:
                 await self.ticker.fan_out(due, [])

@@ -5,22 +5,59 @@ The article's example 3.3. What runs it is ended and waited for, and what that r
 """
 
 import asyncio
+from functools import cached_property
 
 from shared.loops.lifecycle import CLOSED, CRASHED, RUNNING, STOPPING, Lifecycle, LoopEvent, LoopState
+from shared.rooms.game import Game, Newcomer
+from shared.wire.messages import ClientMessage
+from shared.wire.parser import Message
 
+from ..connection import Connection
 from ..host import Host
 from ..ticker import Ticker
-from . import RoomLoop
 
 
-class ManagedLoop(RoomLoop):
-    """Owns what runs one room."""
+class ManagedLoop:
+    """Owns what runs one room. Every design builds on it; most have their game on the event loop, as it has."""
 
     def __init__(self, host: Host, ticker: Ticker) -> None:
-        super().__init__(host, ticker)
+        self.ticker = ticker
+        self.room = ticker.room
+        self.audience = ticker.audience
+        self._host = host
         self._lifecycle = Lifecycle()
         self._occupied = False
         self._running: asyncio.Task[None] | None = None
+
+    @cached_property
+    def game(self) -> Game:
+        """The room's game, made when it is first asked for."""
+        return Game(self.room.setup)
+
+    async def receive(self, connection: Connection) -> Message:
+        """Wait for a connection's next message."""
+        return await connection.ws.receive_message()
+
+    async def take(self, connection: Connection, message: ClientMessage) -> None:
+        """Take a member's message; if it is a newcomer's, return when it is in the room."""
+        newcomer = self.room.receive(connection, message)
+        if newcomer and not self.is_over():
+            await self.let_in(connection, newcomer)
+
+    async def let_in(self, connection: Connection, newcomer: Newcomer) -> None:
+        """Welcome a newcomer and let it in; if the rules raise, the room ends."""
+        try:
+            welcome = self.game.welcome(newcomer)
+        except Exception as error:  # noqa: BLE001 # whatever it is, it ends this room and is logged with its traceback
+            self._fail(error)
+            return
+        self.room.enter(connection, newcomer, welcome, self._host.clock.now_us())
+        self.update()
+
+    def leave(self, connection: Connection) -> None:
+        """Remove a member."""
+        self.room.leave(connection)
+        self.update()
 
     def is_over(self) -> bool:
         """Say whether nobody is let in any more."""
@@ -34,15 +71,15 @@ class ManagedLoop(RoomLoop):
             self._feed(LoopEvent.OCCUPIED if occupied else LoopEvent.VACATED)
 
     async def stop(self) -> None:
-        """End the loop for good and wait until it has ended."""
+        """End the loop for good and wait until it has ended; rules that do not end are left to themselves."""
         self._feed(LoopEvent.CLOSE)
         if self._running:
-            await asyncio.wait([self._running])
+            await asyncio.wait([self._running], timeout=self._host.config.stop_limit_s)
 
     # Private methods
 
     def _is_occupied(self) -> bool:
-        return bool(self.ticker.room.members)
+        return bool(self.room.members)
 
     def _feed(self, event: LoopEvent) -> None:
         self._act(self._lifecycle.feed(event))
@@ -50,9 +87,13 @@ class ManagedLoop(RoomLoop):
     def _act(self, state: LoopState | None) -> None:
         """Do what entering a state asks for."""
         if state is RUNNING:
-            self._running = asyncio.create_task(self._run(), name=f"room {self.ticker.room.name}")
+            self._running = asyncio.create_task(self._run(), name=f"room {self.room.name}")
             self._running.add_done_callback(self._ended)
-        elif state in (STOPPING, CLOSED, CRASHED) and self._running:
+        elif state in (STOPPING, CLOSED, CRASHED):
+            self._end()
+
+    def _end(self) -> None:
+        if self._running:
             self._running.cancel()
 
     async def _run(self) -> None:
@@ -69,7 +110,7 @@ class ManagedLoop(RoomLoop):
             self._fail(error)
 
     def _fail(self, error: BaseException | None = None) -> None:
-        """End the room; what fails in one that has crashed already is no cause of it."""
+        """End the room (``error`` None: it is logged already); what fails in a crashed one is no cause of it."""
         if self._lifecycle.state is not CRASHED:
             self._feed(LoopEvent.FAILED)
             self._host.room_crashed(self, error)

@@ -14,13 +14,13 @@ class AlwaysOnLoop(ManagedLoop):
     # Private methods
 
     def _is_occupied(self) -> bool:
-        return self.ticker.room.was_entered  # a room that nobody ever is in costs no tick
+        return self.room.was_entered  # a room that nobody ever is in costs no tick
 
     def _run(self) -> None:
         self.ticker.resume()
         while True:
             due = self.ticker.wait()
-            if self.ticker.room.members:
+            if self.room.members:
                 self.ticker.tick(due, self.game)
             else:
                 self.ticker.fan_out(due, [])

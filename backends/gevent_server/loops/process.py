@@ -11,10 +11,8 @@ from functools import partial
 
 from gevent.event import Event
 
-from shared.loops.answers import Answers
 from shared.loops.lifecycle import CLOSED, CRASHED, LoopState
 from shared.loops.schedule import DueTick
-from shared.rooms.game import Newcomer, Stepped
 from shared.rooms.remote import (
     Answer,
     Did,
@@ -30,56 +28,38 @@ from shared.rooms.remote import (
 )
 from shared.server.children import MOST_PENDING
 
-from ..connection import Connection
 from ..host import Host
 from ..ticker import Ticker
-from .managed import ManagedLoop
+from .elsewhere import ElsewhereLoop, Visit
 
 
-class ProcessLoop(ManagedLoop):
+class ProcessLoop(ElsewhereLoop):
     """Owns what runs one room, whose game is in a child."""
 
     def __init__(self, host: Host, ticker: Ticker) -> None:
         super().__init__(host, ticker)
-        self._answers = Answers()
         self._pending = 0  # steps that were asked for and whose frames are not sent yet
-        self._sent = Event()
+        self._is_less_pending = Event()
         self._field: bytes | None = None  # for those who have missed a frame, before the next one
-        self._entering: set[Event] = set()
-        self._game_id = ticker.room.index  # another one when the room is opened again
-        self._child = host.children.of_room(ticker.room.name)
+        self._game_id = self.room.index  # another one when the room is opened again
+        self._child = host.children.of_room(self.room.name)
         self._child.mourners.add(self._fail)
-        self._ask(Open(self._game_id, ticker.room.setup), lambda _: None)
-
-    def let_in(self, connection: Connection, newcomer: Newcomer) -> None:
-        """Let a newcomer in as soon as the child has welcomed it."""
-        entered = Event()
-        self._entering.add(entered)
-        self.update()
-        request = Welcome(self._game_id, newcomer)
-        self._ask(request, partial(self._enter, connection, newcomer, entered))
-        try:
-            entered.wait()
-        finally:
-            self._entering.discard(entered)
-            self.update()
+        self._ask(Open(self._game_id, self.room.setup), lambda _: None)
 
     # Private methods
 
-    def _is_occupied(self) -> bool:
-        return bool(self._entering) or super()._is_occupied()
-
     def _act(self, state: LoopState | None) -> None:
         super()._act(state)
-        if state in (CRASHED, CLOSED):
-            self._let_go()
+        if state in (CLOSED, CRASHED):
+            self._child.mourners.discard(self._fail)
+            self._child.ask(Forget(self._game_id), lambda _: None)
 
     def _run(self) -> None:
         self.ticker.resume()
         while True:
             while self._pending == MOST_PENDING:
-                self._sent.clear()
-                self._sent.wait()
+                self._is_less_pending.clear()
+                self._is_less_pending.wait()
             self._ask_for_step(self.ticker.wait())
 
     def _ask_for_step(self, due: DueTick) -> None:
@@ -87,7 +67,10 @@ class ProcessLoop(ManagedLoop):
         self._pending += 1
         if self.ticker.is_waited_for():
             self._ask(Look(self._game_id), self._looked)
-        self._ask(TakeStep(self._game_id, self.ticker.room.take_inputs()), partial(self._stepped, due))
+        self._ask(TakeStep(self._game_id, self.room.take_inputs()), partial(self._stepped, due))
+
+    def _ask_for_welcome(self, visit: Visit) -> None:
+        self._ask(Welcome(self._game_id, visit.newcomer), partial(self._welcomed, visit))
 
     def _looked(self, answer: Answer) -> None:
         if isinstance(answer, Text):
@@ -96,25 +79,15 @@ class ProcessLoop(ManagedLoop):
     def _stepped(self, due: DueTick, answer: Answer) -> None:
         if isinstance(answer, Did) and not self.is_over():
             field, self._field = self._field, None
-            self._answers.hold()
-            self._host.own(self._fan_out, due, field, answer.step)
+            self._send(due, field, answer.step)
 
-    def _fan_out(self, due: DueTick, field: bytes | None, step: Stepped) -> None:
-        try:
-            if field is not None:
-                self.ticker.catch_up(field)
-            self.ticker.fan_out(due, self.ticker.room.apply(step))
-        except Exception as error:  # noqa: BLE001 # whatever it is, it ends this room and is logged with its traceback
-            self._fail(error)
-        finally:
-            self._pending -= 1
-            self._sent.set()
-            self._answers.release()
+    def _sent(self) -> None:
+        self._pending -= 1
+        self._is_less_pending.set()
 
-    def _enter(self, connection: Connection, newcomer: Newcomer, entered: Event, answer: Answer) -> None:
-        if isinstance(answer, Text) and not self.is_over():
-            self.ticker.room.enter(connection, newcomer, answer.commands, self._host.clock.now_us())
-        entered.set()
+    def _welcomed(self, visit: Visit, answer: Answer) -> None:
+        if isinstance(answer, Text):
+            self._enter(visit, answer.commands)
 
     def _ask(self, request: Request, callback: Callable[[Answer], None]) -> None:
         self._child.ask(request, lambda answer: self._answers.take(partial(self._take, callback, answer)))
@@ -128,9 +101,3 @@ class ProcessLoop(ManagedLoop):
             callback(answer)
         except Exception as error:  # noqa: BLE001 # whatever it is, it ends this room and is logged with its traceback
             self._fail(error)
-
-    def _let_go(self) -> None:
-        self._child.mourners.discard(self._fail)
-        self._child.ask(Forget(self._game_id), lambda _: None)
-        for entered in self._entering:
-            entered.set()

@@ -7,7 +7,6 @@ waits by itself, whatever ``--clock`` says.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -15,16 +14,13 @@ import gevent
 from gevent import monkey
 from gevent.event import Event
 
-from shared.loops.answers import Answers
-from shared.loops.lifecycle import CLOSED, CRASHED, RUNNING, STOPPING, LoopEvent, LoopState
-from shared.loops.schedule import DueTick
-from shared.rooms.game import Newcomer, Stepped
+from shared.loops.lifecycle import RUNNING, LoopEvent
 from shared.wire.messages import ClientMessage
 
 from ..connection import Connection
 from ..host import Host
 from ..ticker import Ticker
-from .managed import ManagedLoop
+from .elsewhere import ElsewhereLoop, Visit
 
 # The patched ones would wait on a hub of the thread's own.
 Lock = monkey.get_original("_thread", "allocate_lock")
@@ -32,124 +28,68 @@ start_new_thread = monkey.get_original("_thread", "start_new_thread")
 SimpleQueue, Empty = monkey.get_original("queue", "SimpleQueue"), monkey.get_original("queue", "Empty")
 
 
-@dataclass(eq=False, slots=True)
-class Visit:
-    """A newcomer that waits for its welcome."""
-
-    connection: Connection
-    newcomer: Newcomer
-    over: Event = field(default_factory=Event)
-
-
-class ThreadLoop(ManagedLoop):
+class ThreadLoop(ElsewhereLoop):
     """Owns the thread of one room."""
 
     def __init__(self, host: Host, ticker: Ticker) -> None:
         super().__init__(host, ticker)
         self._event_loop: Any = gevent.get_hub().loop
-        self._answers = Answers()
-        self._visits: list[Visit] = []
         self._lock = Lock()  # around what the members ask for, for microseconds
         self._requests: Any = SimpleQueue()  # of the thread that runs; None ends it
-        self._over = Event()  # no thread runs
-        self._over.set()
         self._may_step = False  # the thread's
+        self._over = Event()  # the thread has ended
+        self._error: Exception | None = None  # which ended it
 
     # On the event loop
 
     def take(self, connection: Connection, message: ClientMessage) -> None:
         """Take what a member has said; of a newcomer, return when it is in."""
         with self._lock:
-            newcomer = self.ticker.room.receive(connection, message)
+            newcomer = self.room.receive(connection, message)
         if newcomer and not self.is_over():
             self.let_in(connection, newcomer)
-
-    def let_in(self, connection: Connection, newcomer: Newcomer) -> None:
-        """Let a newcomer in as soon as the thread has welcomed it."""
-        visit = Visit(connection, newcomer)
-        self._visits.append(visit)
-        if self._lifecycle.state is RUNNING:
-            self._requests.put(partial(self._welcome, visit))
-        self.update()  # which may start a thread, with all visits
-        try:
-            visit.over.wait()
-        finally:
-            self._visits.remove(visit)
-            self.update()
 
     def leave(self, connection: Connection) -> None:
         """Take a member out."""
         with self._lock:
-            self.ticker.room.leave(connection)
+            self.room.leave(connection)
         self.update()
-
-    def stop(self) -> None:
-        """End the loop for good and wait until it has ended."""
-        self._feed(LoopEvent.CLOSE)
-        self._over.wait(self._host.config.stop_limit_s)  # nobody can end the rules
 
     # Private methods
 
-    def _is_occupied(self) -> bool:
-        return bool(self._visits) or super()._is_occupied()
+    def _ask_for_welcome(self, visit: Visit) -> None:
+        self._requests.put(partial(self._welcome, visit))
 
-    def _act(self, state: LoopState | None) -> None:
-        if state is RUNNING:
+    def _sent(self) -> None:
+        self._requests.put(self._go_on)  # to the thread that there is by now
+
+    def _end(self) -> None:
+        self._requests.put(None)
+
+    def _run(self) -> None:
+        """Start a thread and wait for its end, unless the room was left at once."""
+        if self._lifecycle.state is RUNNING:
             self._requests = SimpleQueue()
             self._may_step = False  # no thread runs now, and the last one may have been told that it may
             for visit in self._visits:
-                self._requests.put(partial(self._welcome, visit))
+                self._ask_for_welcome(visit)
             if not self._answers.is_held:  # else the last frame is being sent yet, and whoever sends it does this
                 self._requests.put(self._go_on)  # behind the welcomes: no step before them
-            try:
-                start_new_thread(self._run_thread, ())
-            except RuntimeError as error:  # the system has no more of them
-                self._fail(error)
-                return
             self._over.clear()
-        elif state in (STOPPING, CLOSED, CRASHED):
-            self._requests.put(None)
-        if state in (CLOSED, CRASHED):
-            for visit in self._visits:
-                visit.over.set()
-
-    def _stepped(self, due: DueTick, field: bytes | None, step: Stepped) -> None:
-        self._answers.hold()
-        self._host.own(self._fan_out, due, field, step)
-
-    def _fan_out(self, due: DueTick, field: bytes | None, step: Stepped) -> None:
-        try:
-            if field is not None:
-                self.ticker.catch_up(field)
-            self.ticker.fan_out(due, self.ticker.room.apply(step))
-        except Exception as error:  # noqa: BLE001 # whatever it is, it ends this room and is logged with its traceback
-            self._fail(error)
-        finally:
-            self._answers.release()
-            self._requests.put(self._go_on)  # to the thread that there is by now
-
-    def _enter(self, visit: Visit, welcome: bytes) -> None:
-        if not self.is_over():
-            self.ticker.room.enter(visit.connection, visit.newcomer, welcome, self._host.clock.now_us())
-        visit.over.set()
-
-    def _thread_ended(self, error: BaseException | None) -> None:
-        self._over.set()
-        if error:
-            self._fail(error)
-        else:
-            self._feed(LoopEvent.STOPPED)
+            start_new_thread(self._run_thread, ())
+            self._over.wait()
+            if self._error:
+                raise self._error
+        self._feed(LoopEvent.STOPPED)
 
     # In the thread
 
     def _run_thread(self) -> None:
-        error = None
         try:
             self._turn()
-        except Exception as caught:  # noqa: BLE001 # as above
-            error = caught
-        # Owned, as it may have to wait for the log, and the hub that calls it can't.
-        self._event_loop.run_callback_threadsafe(self._host.own, self._thread_ended, error)
+        except Exception as error:  # noqa: BLE001 # it is raised where the thread is waited for
+            self._error = error
+        self._event_loop.run_callback_threadsafe(self._over.set)
 
     def _turn(self) -> None:
         schedule, clock, requests = self.ticker.schedule, self._host.clock, self._requests
@@ -172,9 +112,9 @@ class ThreadLoop(ManagedLoop):
         due = self.ticker.schedule.begin(self._host.clock.now_us())
         with self._lock:
             is_waited_for = self.ticker.is_waited_for()
-            inputs = self.ticker.room.take_inputs()
+            inputs = self.room.take_inputs()
         field = self.game.look() if is_waited_for else None
-        self._hand_back(partial(self._stepped, due, field, self.game.step(inputs)))
+        self._hand_back(partial(self._send, due, field, self.game.step(inputs)))
 
     def _welcome(self, visit: Visit) -> None:
         self._hand_back(partial(self._enter, visit, self.game.welcome(visit.newcomer)))
