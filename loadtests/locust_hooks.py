@@ -15,7 +15,7 @@ from locust.dispatch import UsersDispatcher
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
-from loadtests.options import Scenarios, add_arguments, check_locust, foreign_settings, read_options
+from loadtests.options import Scenarios, add_arguments, check_locust, foreign_settings, read_options, with_variables
 from loadtests.run import webui
 from loadtests.run.conductor import FAILED, Conductor
 from loadtests.run.locust_run import LocustRun
@@ -61,10 +61,12 @@ class Hooks:
         self._master: MasterLink | None = None  # of a worker
         self._port = 0
         self._foreign: list[str] = []
+        self._parser: LocustArgumentParser
 
     def on_parser(self, parser: LocustArgumentParser, **_: Any) -> None:
         """Add our arguments; a master and the web UI listen on all interfaces only where that is asked for."""
         add_arguments(parser, self._scenarios)
+        self._parser = parser
         # By default Locust's web UI has no login, and it loads whatever host is entered there.
         parser.set_defaults(master_bind_host=LOOPBACK, web_host=LOOPBACK)
         known, _ = parser.parse_known_args()
@@ -91,12 +93,10 @@ class Hooks:
         try:
             check_locust(parsed, self._scenarios)
             if not isinstance(runner, WorkerRunner) and (parsed.headless or parsed.autostart):
-                check_server(
-                    read_options(parsed, 1 if parsed.num_users is None else parsed.num_users, self._scenarios).target
-                )
+                self._check_run(parsed)
                 environment.process_exit_code = FAILED  # until a run is over
         except ValueError as error:
-            _leave(environment, str(error), WRONG_USAGE)
+            _leave(environment, with_variables(str(error), self._parser), WRONG_USAGE)
         except NoServerError as error:
             _leave(environment, str(error), FAILED)
         if isinstance(runner, WorkerRunner):
@@ -109,6 +109,13 @@ class Hooks:
                 logger.info(words, LOOPBACK, runner.master_bind_port)
             if environment.web_ui is not None:
                 webui.install(environment.web_ui, parsed, self._run, self._scenarios)
+
+    def _check_run(self, parsed: Any) -> None:
+        """Raise an error if a run would fail at once; tell whoever waits for its summary how long it takes."""
+        options = read_options(parsed, 1 if parsed.num_users is None else parsed.num_users, self._scenarios)
+        if parsed.headless and parsed.out:
+            print(options.announcement, file=sys.stderr, flush=True)  # noqa: T201 # tickbench load reads it
+        check_server(options.target)
 
     def on_test_start(self, environment: Environment, **_: Any) -> None:
         """Begin a run."""

@@ -1,14 +1,21 @@
-"""The options that the load test adds to Locust's, on the command line and in its web UI, and how they are checked."""
+"""
+The options of a load run: each one's flag, default, bounds, unit, help and variable, stated here alone.
+
+The load test adds them to Locust's, on the command line and in its web UI; ``tickbench load`` passes them on.
+"""
 
 from __future__ import annotations
 
 import math
+import re
+from argparse import SUPPRESS, ArgumentTypeError
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loadtests.scenario import Scenario
+from shared.measure.load_time import DEFAULT_SPAWN_RATE, load_time_s
 from shared.system.outputs import check_output
 from shared.wire.target import DEFAULT_PATH, Target, parse_target
 
@@ -18,7 +25,7 @@ if TYPE_CHECKING:
     from locust.argument_parser import LocustArgumentParser
 
 DEFAULT_HOST = "ws://127.0.0.1:8000"
-MAX_ECHO_BYTES = 1024 * 1024
+DAY_S = 86_400
 LEAST_EXTRA = 100
 """They come in ten steps, and fewer than ten connections take no more than a few pages of memory."""
 
@@ -29,14 +36,26 @@ Scenarios = Mapping[str, Scenario]
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number that can be asked for: a whole one if its default is one."""
+    """A number that can be asked for, a whole one if its default is one; ``unit`` and ``words`` are for the help."""
 
     flag: str
     default: float
     unit: str
     words: str
     least: float = 0
-    most: float = 1e9
+    most: float = DAY_S
+    given_variable: str = ""
+    """The environment variable that stands for it; empty: TICKBENCH_ and the flag."""
+
+    @property
+    def name(self) -> str:
+        """What a parser calls it."""
+        return self.flag.removeprefix("--").replace("-", "_")
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that stands for it."""
+        return self.given_variable or f"TICKBENCH_{self.name.upper()}"
 
     def read(self, text: Any) -> Any:
         """Return the value, which may come from a form as text; raise ValueError where it can't be used."""
@@ -45,14 +64,13 @@ class Number:
         except (TypeError, ValueError):
             value = math.nan
         if not self.least <= value <= self.most:
-            bounds = f"of at least {self.least:g}" if self.most == 1e9 else f"from {self.least:g} to {self.most:g}"
-            raise ValueError(f"{self.flag} {text}: right would be a number {bounds}")
+            raise ValueError(f"{self.flag} {text}: right would be a number from {self.least:g} to {self.most:g}")
         return type(self.default)(value)
 
 
-def _number(flag: str, default: float, unit: str, words: str, **bounds: float) -> Any:
+def _number(flag: str, default: float, unit: str, words: str, **more: Any) -> Any:
     """Return a field whose value is a :class:`Number` of the command line."""
-    return field(default=default, metadata={"number": Number(flag, default, unit, words, **bounds)})
+    return field(default=default, metadata={"number": Number(flag, default, unit, words, **more)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +94,7 @@ class LoadOptions:
         "N",
         "connections a room; 0: all in the room of the URL; -1: as the scenario has it",
         least=-1,
+        most=100_000,
     )
     share_percent: float = _number(
         "--share", 10.0, "PERCENT", "percent of the users that stall, or that come and go", most=100
@@ -83,21 +102,48 @@ class LoadOptions:
     echo_rate_hz: float = _number(
         "--echo-rate", 20.0, "HZ", "messages a second of an echo user; 0: each when the last came back", most=10_000
     )
-    echo_bytes: int = _number("--echo-bytes", 430, "BYTES", "length of an echo message", most=MAX_ECHO_BYTES)
+    echo_bytes: int = _number("--echo-bytes", 430, "BYTES", "length of an echo message", most=1024 * 1024)
     extra_connections: int = _number(
         "--memory",
         0,
         "CONNECTIONS",
         "connections made after the measured window, to weigh the memory of one; 0: none, 1000: a good number",
         most=100_000,
+        given_variable="TICKBENCH_LOAD_MEMORY",
     )
+
+    @property
+    def announcement(self) -> str:
+        """What is about to be run, and about how long that takes: ``tickbench load`` waits accordingly."""
+        takes_s = load_time_s(
+            self.users,
+            spawn_rate=self.spawn_rate,
+            warm_up_s=self.warm_up_s,
+            duration_s=self.duration_s,
+            extra_connections=self.extra_connections,
+        )
+        weighing = f", {self.extra_connections} more to be weighed" if self.extra_connections else ""
+        times = f"warm-up {self.warm_up_s:g} s, measuring {self.duration_s:g} s{weighing}"
+        return f"{self.users} connections, {times}, takes {takes_s:.0f} s"
 
 
 NUMBERS: dict[str, Number] = {of.name: of.metadata["number"] for of in fields(LoadOptions) if of.metadata}
 """Those that are options of ours, by field."""
-USERS = Number("--users", 1, "N", "", least=1)
-SPAWN_RATE = Number("--spawn-rate", 500.0, "HZ", "", least=0.01)
-"""Users a second; spread evenly over it, the default fits into a listen backlog of 128. Both flags are Locust's own."""
+USERS = Number("--users", 100, "N", "connections", least=1, most=100_000)
+SPAWN_RATE = Number("--spawn-rate", DEFAULT_SPAWN_RATE, "HZ", "connections begun a second", least=0.01, most=1e6)
+"""Both flags are Locust's own: their words are ours, and their defaults on our command line."""
+WORKERS = Number(
+    "--workers",
+    1,
+    "N",
+    "processes that share the connections; one carries some 3,000 at 20 Hz",
+    least=1,
+    most=64,
+    given_variable="TICKBENCH_LOAD_WORKERS",
+)
+VARIABLES = {of.flag: of.variable for of in (USERS, SPAWN_RATE, WORKERS, *NUMBERS.values())} | {
+    "--scenario": "TICKBENCH_SCENARIO"
+}
 
 
 def add_arguments(parser: LocustArgumentParser, scenarios: Scenarios) -> None:
@@ -108,6 +154,15 @@ def add_arguments(parser: LocustArgumentParser, scenarios: Scenarios) -> None:
     parser.add_argument("--scenario", choices=list(scenarios), default="steady", help=about)
     for of in NUMBERS.values():
         parser.add_argument(of.flag, type=type(of.default), default=of.default, metavar=of.unit, help=of.words)
+    parser.add_argument(
+        WORKERS.flag,
+        dest="processes",
+        type=_workers,
+        default=SUPPRESS,
+        metavar=WORKERS.unit,
+        help=WORKERS.words,
+        include_in_web_ui=False,
+    )
     parser.add_argument(
         "--out", default="", metavar="FILE", help="where the summary (JSON) is written", include_in_web_ui=False
     )
@@ -122,6 +177,17 @@ def foreign_settings(parser: LocustArgumentParser) -> list[str]:
         for source, settings in sources.items()
         if source.startswith(("config_file", "environment_variables")) and settings
     ]
+
+
+def with_variables(message: str, parser: LocustArgumentParser) -> str:
+    """Return a message with the environment variables of the last parse that set what it is about."""
+    given: dict[str, tuple[Any, Any]] = parser.get_source_to_settings_dict().get("environment_variables", {})
+    named = [
+        f"{variable}={text}"
+        for variable, (action, text) in given.items()
+        if any(re.search(rf"{flag}(?![\w-])", message) for flag in action.option_strings if flag.startswith("--"))
+    ]
+    return f"{message} (set by the variable {', '.join(named)})" if named else message
 
 
 def check_locust(parsed: Namespace, scenarios: Scenarios) -> None:
@@ -154,7 +220,7 @@ def read_options(parsed: Namespace, users: int | str, scenarios: Scenarios) -> L
 
     """
     scenario = _scenario(parsed.scenario, scenarios)
-    numbers = {name: number.read(getattr(parsed, _destination(number.flag))) for name, number in NUMBERS.items()}
+    numbers = {name: number.read(getattr(parsed, number.name)) for name, number in NUMBERS.items()}
     if numbers["room_size"] < 0:
         numbers["room_size"] = scenario.room_size
     options = LoadOptions(
@@ -186,6 +252,8 @@ def _target(url: str, scenario: Scenario) -> Target:
     return target
 
 
-def _destination(flag: str) -> str:
-    """Return the name that a parser has for the value of a flag."""
-    return flag.removeprefix("--").replace("-", "_")
+def _workers(text: str) -> int:
+    try:
+        return int(WORKERS.read(text))
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from error

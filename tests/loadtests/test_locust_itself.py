@@ -44,7 +44,7 @@ def test_locust_s_own_files_say_what_the_summary_says(tmp_path: Path, more: tupl
     ("arguments", "why"),
     [
         (["Sleeper"], "Sleeper: the scenario says who comes, no user class; right would be --scenario idle"),
-        (["--users", "0"], "--users 0: right would be a number of at least 1"),
+        (["--users", "0"], "--users 0: right would be a number from 1 to 100000"),
     ],
 )
 def test_what_would_be_another_run_is_refused_in_one_line(arguments: list[str], why: str, tmp_path: Path) -> None:

@@ -1,12 +1,16 @@
 import subprocess
+import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from shared.measure.summary import read_summary
-from tickbench.children.commands import LoadRequest
-from tickbench.verbs.load import SLACK_S, time_limit_s
+from tickbench import cli
+from tickbench.children.commands import python_command
+from tickbench.errors import RunFailedError
+from tickbench.verbs.load import run_load
 
 Tickbench = Callable[..., subprocess.CompletedProcess[str]]
 FAST = ["--duration", "1", "--warm-up", "0"]
@@ -38,10 +42,27 @@ def test_the_exit_status_says_what_became_of_the_run(
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize(("more", "ramp_s"), [({}, 20), ({"spawn-rate": 10.0}, 1000)])
-def test_a_slow_ramp_is_waited_for(more: dict[str, float], ramp_s: float) -> None:
-    request = LoadRequest("http://127.0.0.1:1", 10_000, "steady", 10, 2, Path("out.json"), more)
-    assert time_limit_s(request) == ramp_s + 12 + SLACK_S
+@pytest.mark.parametrize("takes_s", [0, 600])
+def test_a_load_run_is_waited_for_as_long_as_it_says_that_it_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, takes_s: int
+) -> None:
+    monkeypatch.setattr("tickbench.verbs.load.SLACK_S", 1.0)
+    says = f"import sys, time; print('9 connections, takes {takes_s} s', file=sys.stderr, flush=True); time.sleep(3)"
+    with nullcontext() if takes_s else pytest.raises(RunFailedError, match="not over after 1 s more"):
+        assert run_load([sys.executable, "-c", says], tmp_path, needs_weighing=False)[0] == 0
+
+
+def test_flags_are_passed_on_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+
+    def fake_run(command: list[str], *_: object, **__: object) -> tuple[int, str]:
+        asked.append(command)
+        return 1, ""
+
+    monkeypatch.setattr("tickbench.verbs.load.run_load", fake_run)
+    flags = ["--users=3", "-r", "9", "ws://127.0.0.1:1", "--loglevel", "ERROR"]
+    assert cli.main(["load", *flags, "--slo", "reach>0"]) == 1
+    assert asked[0][:-2] == [*python_command("loadtests"), "--headless", *flags]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import importlib.util
 import os
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,8 +23,6 @@ HOME = str(Path(__file__).resolve().parents[2])
 """The folder that this package and its siblings are in."""
 LOAD_TEST = "loadtests"
 """The module of the load test, for ``python -m``."""
-USUAL_SPAWN_RATE = 500.0
-"""Users a second: the default of the load test's ``--spawn-rate``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +37,6 @@ class LoadRequest:
     out: Path
     more: Settings = field(default_factory=dict)
     """Further arguments of the load test by their names, as ``python -m loadtests --help`` lists them."""
-
-
-MEMORY_S = 7.0
-"""What ``--memory`` takes besides its own ramp, about: ten steps, each of which settles."""
-
-
-def ramp_s(users: int, more: Settings) -> float:
-    """Return how long it takes until all users have begun to connect, in seconds."""
-    return users / float(more.get("spawn-rate", USUAL_SPAWN_RATE))
-
-
-def memory_s(more: Settings) -> float:
-    """Return how long the measurement of memory a connection takes, in seconds; 0 where it is not asked for."""
-    guests = int(more.get("memory", 0))
-    return MEMORY_S + ramp_s(guests, more) if guests else 0.0
 
 
 def python_command(module: str) -> list[str]:
@@ -96,9 +79,9 @@ def server_flags(arm: Arm, settings: Settings) -> list[str]:
     return ["--port", "0", *_as_flags(flags)]
 
 
-def load_command(request: LoadRequest) -> list[str]:
-    """Return the command that runs Locust headless, configured by its arguments alone."""
-    return [*python_command(LOAD_TEST), *load_flags(request)]
+def load_command(arguments: Sequence[str]) -> list[str]:
+    """Return the command that makes a load run; ``python -m loadtests --help`` lists the arguments."""
+    return [*python_command(LOAD_TEST), "--headless", *arguments]
 
 
 def load_flags(request: LoadRequest) -> list[str]:
@@ -112,7 +95,7 @@ def load_flags(request: LoadRequest) -> list[str]:
         "out": request.out,
         **request.more,
     }
-    return ["--headless", *_as_flags(flags)]
+    return _as_flags(flags)
 
 
 def check_command(module: str) -> list[str]:
@@ -145,7 +128,7 @@ class Commands:
     """How a comparison starts its children; tests put their own in place."""
 
     server: Callable[[Arm, Settings, int | None], list[str]] = server_command
-    load: Callable[[LoadRequest], list[str]] = load_command
+    load: Callable[[Sequence[str]], list[str]] = load_command
     check: Callable[[str], list[str]] | None = check_command
     """None: settings are not checked, as tests' stand-ins take whatever they get."""
 

@@ -11,8 +11,8 @@ from math import ceil
 import msgspec
 from msgspec import Struct
 
+from shared.measure.load_time import DEFAULT_SPAWN_RATE, load_time_s
 from tickbench.arms import Arm
-from tickbench.children.commands import memory_s, ramp_s
 from tickbench.compare.runs import Run, RunIndex, Slot
 from tickbench.compare.search import Capacity, next_step, probes_of
 from tickbench.compare.suite import BLOCKS, CapacitySearch, Flags, Side, Suite
@@ -156,8 +156,13 @@ def _searches_estimate_s(index: RunIndex) -> float:
 
 def run_estimate_s(planned: PlannedRun) -> float:
     """Estimate how many seconds one run takes."""
-    beside_s = OVERHEAD_S + ramp_s(planned.connections, planned.load) + memory_s(planned.load)
-    return beside_s + planned.warm_up_s + planned.duration_s
+    return OVERHEAD_S + load_time_s(
+        planned.connections,
+        spawn_rate=float(planned.load.get("spawn-rate", DEFAULT_SPAWN_RATE)),
+        warm_up_s=planned.warm_up_s,
+        duration_s=planned.duration_s,
+        extra_connections=int(planned.load.get("memory", 0)),
+    )
 
 
 def _next_order(order: list[tuple[Arm, bool]], block: int, rng: random.Random) -> list[tuple[Arm, bool]]:

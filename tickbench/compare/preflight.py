@@ -95,7 +95,7 @@ def _loads(suite: Suite) -> Iterator[tuple[str, list[str]]]:
         for users in part.loads if isinstance(part, Side) else [_first_load(part)]:
             out = Path(os.devnull)
             request = LoadRequest(NOWHERE, users, part.scenario, part.duration_s, part.warm_up_s, out, part.load)
-            yield _name(part), load_flags(request)
+            yield _name(part), ["--headless", *load_flags(request)]
 
 
 def _first_load(part: Suite | CapacitySearch) -> int:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.measure.summary import LoadSummary, read_summary
-from tickbench.children.commands import Commands, LoadRequest, undisturbed_environment
+from tickbench.children.commands import Commands, LoadRequest, load_flags, undisturbed_environment
 from tickbench.children.processes import Child, Nursery
 from tickbench.compare.plan import PlannedRun, run_estimate_s
 from tickbench.compare.runs import ChildRecord, Run
@@ -114,7 +114,7 @@ class Trial:
         request = LoadRequest(
             url, planned.connections, planned.scenario, planned.duration_s, planned.warm_up_s, out, planned.load
         )
-        command, environment = self.commands.load(request), undisturbed_environment()
+        command, environment = self.commands.load(load_flags(request)), undisturbed_environment()
         with Nursery() as nursery:
             generator = nursery.start(
                 "load run", command, log=log, cpus=self.pinning.generator, environment=environment, folder=scratch

@@ -114,11 +114,11 @@ def test_a_run_from_its_form_to_its_files(tmp_path: Path) -> None:
 
         # What is wrong is said in the form, and nothing begins.
         for form, why in (
-            ({"duration": "0.2"}, "duration 0.2: right would be a number of at least 1"),
-            ({"duration": "soon"}, "duration soon: right would be a number of at least 1"),
+            ({"duration": "0.2"}, "duration 0.2: right would be a number from 1 to 86400"),
+            ({"duration": "soon"}, "duration soon: right would be a number from 1 to 86400"),
             ({"scenario": "party"}, "scenario party: no such scenario; right would be one of"),
-            ({"user_count": "0"}, "users 0: right would be a number of at least 1"),
-            ({"user_count": "many"}, "users many: right would be a number of at least 1"),
+            ({"user_count": "0"}, "users 0: right would be a number from 1 to 100000"),
+            ({"user_count": "many"}, "users many: right would be a number from 1 to 100000"),
             ({"room_size": "2.5"}, "room-size 2.5: right would be a whole number"),
             ({"run_time": "5s"}, "run time 5s: a run ends by itself; right would be --duration"),
             ({"host": ""}, "host: which server is to be loaded is missing"),

@@ -7,6 +7,7 @@ import click
 import pytest
 
 import shared.server.config
+from loadtests.options import VARIABLES
 from shared.server.config import LOOPS, fail_usage, parse_arguments
 from shared.system.variables import with_variables
 from tickbench import cli
@@ -30,7 +31,7 @@ def all_options() -> Iterator[tuple[str, click.Parameter]]:
 
 
 def test_a_variable_has_one_meaning() -> None:
-    meanings: dict[str, set[tuple[str, str]]] = {}
+    meanings = {variable: {("load test", flag)} for flag, variable in VARIABLES.items()}
     for whose, parameter in all_options():
         if isinstance(parameter.envvar, str):
             meanings.setdefault(parameter.envvar, set()).add((whose, parameter.opts[0]))

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 import pytest
 
-from tickbench.children.commands import MEMORY_S
+from shared.measure.load_time import WEIGHING_S
 from tickbench.compare.plan import PlannedRun, estimate_s, fixed_runs, next_run, searches_of
 from tickbench.compare.runs import Run, RunIndex
 from tickbench.compare.search import Capacity
@@ -137,7 +137,7 @@ def test_the_estimate_shrinks_with_what_is_made(suite: Suite, make_run: MakeRun)
 def test_what_a_connection_weighs_takes_its_time(suite: Suite) -> None:
     weighed = msgspec.structs.replace(suite, load={"memory": 1000, "spawn-rate": 500})
     runs = len(list(fixed_runs(suite)))
-    assert estimate_s(RunIndex(weighed)) == pytest.approx(estimate_s(RunIndex(suite)) + runs * (MEMORY_S + 2))
+    assert estimate_s(RunIndex(weighed)) == pytest.approx(estimate_s(RunIndex(suite)) + runs * (WEIGHING_S + 2))
 
 
 def test_quick_is_estimated_under_its_ninety_seconds() -> None:

@@ -1,10 +1,11 @@
 """The command line of tickbench with the stand-ins for its children."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tickbench.arms import Arm
-from tickbench.children.commands import Commands, LoadRequest, Settings, server_command
+from tickbench.children.commands import Commands, Settings, server_command
 from tickbench.cli import main
 
 HERE = Path(__file__).parent
@@ -18,10 +19,8 @@ def fake_server(arm: Arm, settings: Settings, port: int | None) -> list[str]:
     return [sys.executable, str(HERE / "server.py"), *words]
 
 
-def fake_load(request: LoadRequest) -> list[str]:
-    seconds = str(request.warm_up_s + request.duration_s)
-    users = str(request.users)
-    return [sys.executable, str(HERE / "load.py"), request.url, str(request.out), request.scenario, seconds, users]
+def fake_load(arguments: Sequence[str]) -> list[str]:
+    return [sys.executable, str(HERE / "load.py"), *arguments]
 
 
 if __name__ == "__main__":
