@@ -56,16 +56,13 @@ class Style(Struct, frozen=True):
 def all_charts(document: Document) -> list[Chart]:
     """Return the charts for which the folder has something to draw."""
     styles = styles_of(document.suite.parsed_arms())
-    return [
-        chart
-        for chart in (
-            lateness_chart(document, styles),
-            *load_charts(document, styles),
-            stall_chart(document, styles),
-            loops_chart(document),
-        )
-        if chart is not None
-    ]
+    charts = (
+        lateness_chart(document, styles),
+        *load_charts(document, styles),
+        stall_chart(document, styles),
+        loops_chart(document),
+    )
+    return [chart for chart in charts if chart is not None]
 
 
 def marked(arm: str, is_spoiled: bool) -> str:
@@ -135,39 +132,22 @@ def _percentile_curve(arm: str, pooled: Histogram, style: Style) -> go.Scatter:
 # Over connections
 
 
-def load_charts(document: Document, styles: dict[str, Style]) -> Iterator[Chart]:
+def load_charts(document: Document, styles: dict[str, Style]) -> Iterator[Chart | None]:
     """Draw what each search saw: lateness and CPU over connections."""
     for search in document.suite.searches:
         points = [point for point in document.curves if point.search == search.name]
-        if chart := _over_load(
-            f"lateness-{search.name}",
-            f"Lateness over connections, {search.name}",
+        figure = _over_load(points, styles, lambda point: point.lateness_p99_ms)
+        _milliseconds(figure, "tick lateness p99, ms")
+        _add_bound(figure, search)
+        words = (
             f"p99 of tick lateness at every load that the search for capacity tried. {search.description} A cross did "
-            f"not hold ({search.slo}); an open circle could not be measured.",
-            "tick lateness p99, ms",
-            points,
-            styles,
-            lambda point: point.lateness_p99_ms,
-        ):
-            _add_bound(chart, search)
-            yield _finish(chart)
-        if chart := _over_load(
-            f"cpu-{search.name}",
-            f"CPU over connections, {search.name}",
-            "How much of its core the server process took, its children included.",
-            "server CPU, % of one core",
-            points,
-            styles,
-            lambda point: point.cpu_percent,
-        ):
-            yield _finish(chart)
-
-
-class _Draft(Struct):
-    name: str
-    title: str
-    words: str
-    figure: go.Figure
+            f"not hold ({search.slo}); an open circle could not be measured."
+        )
+        yield _chart(f"lateness-{search.name}", f"Lateness over connections, {search.name}", words, figure)
+        figure = _over_load(points, styles, lambda point: point.cpu_percent)
+        figure.update_yaxes(title="server CPU, % of one core", rangemode="tozero")
+        words = "How much of its core the server process took, its children included."
+        yield _chart(f"cpu-{search.name}", f"CPU over connections, {search.name}", words, figure)
 
 
 OUTCOMES: tuple[Outcome, ...] = ("held", "spoiled", "lost", "generator", "unclear", "failed")
@@ -179,14 +159,8 @@ SYMBOLS = {"held": "circle", "failed": "x", "unclear": "x"} | dict.fromkeys(
 
 
 def _over_load(
-    name: str,
-    title: str,
-    words: str,
-    axis: str,
-    points: list[CurvePoint],
-    styles: dict[str, Style],
-    read: Callable[[CurvePoint], float | None],
-) -> _Draft | None:
+    points: list[CurvePoint], styles: dict[str, Style], read: Callable[[CurvePoint], float | None]
+) -> go.Figure:
     figure = go.Figure()
     for arm, style in styles.items():
         own = [point for point in points if point.arm == arm and read(point) is not None]
@@ -195,11 +169,7 @@ def _over_load(
     figure.update_xaxes(
         type="log", title="connections", tickvals=LOAD_TICKS, ticktext=[f"{load:,}" for load in LOAD_TICKS]
     )
-    if axis.endswith("ms"):
-        _milliseconds(figure, axis)
-    else:
-        figure.update_yaxes(title=axis, rangemode="tozero")
-    return _Draft(name, title, words, figure) if figure.data else None
+    return figure
 
 
 def _load_curve(
@@ -225,20 +195,19 @@ def _load_curve(
     )
 
 
-def _add_bound(draft: _Draft, search: CapacitySearch) -> None:
-    loads = [load for trace in draft.figure.data for load in trace.x]
+def _add_bound(figure: go.Figure, search: CapacitySearch) -> None:
+    loads = [load for trace in figure.data for load in trace.x]
     for objective in parse_slo(search.slo):
-        if objective.figure == "tick_lateness_ms.p99":
-            draft.figure.add_trace(
-                go.Scatter(
-                    x=[min(loads), max(loads)],
-                    y=[objective.bound, objective.bound],
-                    name=f"objective, {objective.bound:g} ms",
-                    mode="lines",
-                    line={"dash": "dot", "color": "#888", "width": 1.5},
-                    hoverinfo="skip",
-                )
+        if loads and objective.figure == "tick_lateness_ms.p99":
+            bound = go.Scatter(
+                x=[min(loads), max(loads)],
+                y=[objective.bound, objective.bound],
+                name=f"objective, {objective.bound:g} ms",
+                mode="lines",
+                line={"dash": "dot", "color": "#888", "width": 1.5},
+                hoverinfo="skip",
             )
+            figure.add_trace(bound)
 
 
 # A run with a stall
@@ -259,7 +228,7 @@ def stall_chart(document: Document, styles: dict[str, Style]) -> Chart | None:
         f"The side {side.name}: {side.description} At the beginning of the window some stop reading for good. Shown is "
         "what the others got: a server that waits for the stalled ones sends nothing to anybody."
     )
-    return _chart("stall", "Time line of a run with stalled clients", words, figure) if figure.data else None
+    return _chart("stall", "Time line of a run with stalled clients", words, figure)
 
 
 def _stall_curve(arm: str, points: Sequence[StallPoint], style: Style) -> go.Scatter:
@@ -282,33 +251,25 @@ def loops_chart(document: Document) -> Chart | None:
     if side is None:
         return None
     figure = go.Figure()
-    bars: dict[str, dict[str, float]] = {}
-    for each in document.loop_pings:
-        bars.setdefault(each.backend, {})[each.mode] = each.ping_p99_ms
-    spoiled = {(each.backend, each.mode) for each in document.loop_pings if each.is_spoiled}
-    for backend, values in bars.items():
-        figure.add_trace(
-            go.Bar(
-                x=list(values),
-                y=list(values.values()),
-                name=backend,
-                marker={
-                    "color": [
-                        SPOILED_COLOR if (backend, mode) in spoiled else COLORS.get(backend, OTHER_COLORS)[0]
-                        for mode in values
-                    ]
-                },
-                text=[SPOILED.strip() if (backend, mode) in spoiled else "" for mode in values],
-                hovertemplate="%{x}: %{y:.1f} ms %{text}",
-            )
+    for backend in dict.fromkeys(each.backend for each in document.loop_pings):
+        own = {each.mode: each for each in document.loop_pings if each.backend == backend}
+        color = COLORS.get(backend, OTHER_COLORS)[0]
+        bars = go.Bar(
+            x=list(own),
+            y=[each.ping_p99_ms for each in own.values()],
+            name=backend,
+            marker={"color": [SPOILED_COLOR if each.is_spoiled else color for each in own.values()]},
+            text=[SPOILED.strip() if each.is_spoiled else "" for each in own.values()],
+            hovertemplate="%{x}: %{y:.1f} ms %{text}",
         )
+        figure.add_trace(bars)
     figure.update_layout(barmode="group")
     _milliseconds(figure, "ping p99, ms")
     words = (
         f"The side {side.name}: {side.description} A ping is answered between ticks, so it waits for the rules unless "
         "these run elsewhere. The median, and no verdict; docs/loop-designs has an essay on each."
     )
-    return _chart("loops", "Loop designs with a heavy tick", words, figure) if figure.data else None
+    return _chart("loops", "Loop designs with a heavy tick", words, figure)
 
 
 # Layout
@@ -320,11 +281,10 @@ def _milliseconds(figure: go.Figure, title: str) -> None:
 
 
 def _chart(name: str, title: str, words: str, figure: go.Figure) -> Chart | None:
-    return _finish(_Draft(name, title, words, figure)) if figure.data else None
-
-
-def _finish(draft: _Draft) -> Chart:
-    draft.figure.update_layout(
+    """Return a figure as a chart; None if nothing is drawn in it."""
+    if not figure.data:
+        return None
+    figure.update_layout(
         template="none",
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
@@ -335,10 +295,8 @@ def _finish(draft: _Draft) -> Chart:
         hovermode="closest",
         showlegend=True,
     )
-    draft.figure.update_xaxes(zeroline=False)
-    draft.figure.update_yaxes(zeroline=False)
+    figure.update_xaxes(zeroline=False)
+    figure.update_yaxes(zeroline=False)
     config = {"displayModeBar": False, "responsive": True}
-    fragment: str = draft.figure.to_html(
-        full_html=False, include_plotlyjs=False, config=config, div_id=f"chart-{draft.name}"
-    )
-    return Chart(draft.name, draft.title, draft.words, fragment)
+    fragment: str = figure.to_html(full_html=False, include_plotlyjs=False, config=config, div_id=f"chart-{name}")
+    return Chart(name, title, words, fragment)
