@@ -1,7 +1,7 @@
 """
 The child process of the ``process`` loops: it holds games and answers requests for them, without an event loop.
 
-``python -m backends.child FD NICE`` talks over the socket that it inherits as FD, adds NICE to its niceness, and ends
+``python -m backends.child NICE FD`` adds NICE to its niceness, talks over the socket that it inherits as FD, and ends
 when its parent is gone; on Linux at once, whatever it is doing.
 """
 
@@ -37,12 +37,12 @@ def serve(sock: socket.socket, heap: Heap) -> None:
 def main() -> None:
     """Serve the socket that was inherited."""
     let_nobody_keep_us()
-    os.nice(int(sys.argv[2]))
+    os.nice(int(sys.argv[1]))
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # its parent acts on them, and may need it until it has stopped
     die_with_parent()  # a step that never ends would never see the end of the socket
     settle_heap()
-    with socket.socket(fileno=int(sys.argv[1])) as sock:
+    with socket.socket(fileno=int(sys.argv[2])) as sock:
         sock.setblocking(True)  # noqa: FBT003 # its parent may have made it non-blocking
         try:
             serve(sock, Heap())

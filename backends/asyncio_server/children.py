@@ -1,9 +1,9 @@
 """Talks with one child process of the ``process`` loops over a socket, and waits for its end."""
 
 import asyncio
-import socket
 import time
-from contextlib import ExitStack, suppress
+from contextlib import suppress
+from socket import SHUT_RDWR
 
 from shared.rooms.remote import READ_BYTES
 from shared.server.children import Child, child_command
@@ -14,12 +14,8 @@ class GameChild(Child):
     """One child, from its start to its end; ``nice`` is added to its nice value."""
 
     def __init__(self, nice: int, limit_s: float) -> None:
-        self._socket, theirs = socket.socketpair()
-        with theirs, ExitStack() as undone:
-            undone.callback(self._socket.close)
-            process = ChildProcess(child_command(theirs.fileno(), nice), theirs.fileno())
-            undone.pop_all()
-        super().__init__(process, limit_s, time.monotonic)
+        super().__init__(ChildProcess(child_command(nice)), limit_s, time.monotonic)
+        self._socket = self.process.socket
         self._socket.setblocking(False)  # noqa: FBT003 # as the library names it
         self._loop = asyncio.get_running_loop()
         self._has_hung_up = asyncio.Event()
@@ -29,7 +25,7 @@ class GameChild(Child):
         """End it, and wait until it has ended."""
         self.is_over = True
         with suppress(OSError):  # it is closed already
-            self._socket.shutdown(socket.SHUT_RDWR)
+            self._socket.shutdown(SHUT_RDWR)
         await asyncio.wait([self._reader])
 
     # Private methods

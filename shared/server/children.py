@@ -178,9 +178,9 @@ class GameChildren(Generic[C]):
             child.watch()
 
 
-def child_command(fd: int, nice: int) -> list[str]:
-    """Return the command line of a child that inherits its socket as ``fd``."""
-    return [*COMMAND, str(fd), str(nice)]
+def child_command(nice: int) -> list[str]:
+    """Return the command line of a child, but for the descriptor of its socket."""
+    return [*COMMAND, str(nice)]
 
 
 def place_of_room(name: str, count: int) -> int:

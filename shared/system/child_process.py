@@ -1,23 +1,33 @@
-"""Starts a child process that inherits one descriptor, looks whether it has ended, and kills it."""
+"""Starts a child process with a socket to it, looks whether it has ended, and kills it."""
 
 import os
 import signal
+import socket
 from contextlib import suppress
 
 
 class ChildProcess:
     """
-    A child in a process group of its own: only its parent is to get a Ctrl-C from the terminal.
+    A child that inherits the other end of ``socket``, as the descriptor whose number is the last of its arguments.
+
+    It has a process group of its own: only its parent is to get a Ctrl-C from the terminal.
 
     Raises:
-        OSError: the system has no process or no memory left for it.
+        OSError: the system has no descriptor, no process or no memory left for it.
 
     """
 
-    def __init__(self, command: list[str], fd: int) -> None:
-        os.set_inheritable(fd, True)  # noqa: FBT003 # as the library names it
-        # A process that gevent has patched must not be forked, as gevent's Popen does; and subprocess fails in it.
-        self.pid = os.posix_spawn(command[0], command, os.environ, setpgroup=0)
+    def __init__(self, command: list[str]) -> None:
+        self.socket, theirs = socket.socketpair()
+        with theirs:
+            os.set_inheritable(theirs.fileno(), True)  # noqa: FBT003 # as the library names it
+            arguments = [*command, str(theirs.fileno())]
+            # A process that gevent has patched must not be forked, as gevent's Popen does; and subprocess fails in it.
+            try:
+                self.pid = os.posix_spawn(command[0], arguments, os.environ, setpgroup=0)
+            except OSError:
+                self.socket.close()
+                raise
         self.status: int | None = None
         """Its exit status (minus the signal that ended it), once it has ended; None, too, where that is not known."""
         self._has_ended = False

@@ -15,6 +15,7 @@ from shared.wire.frames import TickFrame
 from shared.wire.parser import Message
 from shared.wire.session import CONNECTED
 
+from ..clock import give_turn
 from ..connection import Connection
 from ..fanout import SLICE
 from ..host import Host
@@ -49,7 +50,7 @@ class ConditionLoop(ManagedLoop):
                 if woken := self._woken.get(connection):
                     woken.set()
                 if number % SLICE == 0:
-                    await asyncio.sleep(0)
+                    await give_turn()
             await self._all_sent.wait()
         return self._skipped
 

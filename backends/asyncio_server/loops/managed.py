@@ -13,7 +13,7 @@ from shared.wire.messages import ClientMessage
 from shared.wire.parser import Message
 
 from ..connection import Connection
-from ..host import Host
+from ..host import Host, Soon
 from ..ticker import Ticker
 
 
@@ -34,9 +34,9 @@ class ManagedLoop:
         """The room's game, made when it is first asked for."""
         return Game(self.room.setup)
 
-    async def receive(self, connection: Connection) -> Message:
+    def receive(self, connection: Connection) -> Soon[Message]:
         """Wait for a connection's next message."""
-        return await connection.ws.receive_message()
+        return connection.ws.receive_message()
 
     async def take(self, connection: Connection, message: ClientMessage) -> None:
         """Take a member's message; if it is a newcomer's, return when it is in the room."""

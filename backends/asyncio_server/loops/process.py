@@ -12,19 +12,7 @@ from functools import partial
 
 from shared.loops.lifecycle import CLOSED, CRASHED, LoopState
 from shared.loops.schedule import DueTick
-from shared.rooms.remote import (
-    Answer,
-    Did,
-    Failed,
-    Forget,
-    GameFailedError,
-    Look,
-    Open,
-    Request,
-    TakeStep,
-    Text,
-    Welcome,
-)
+from shared.rooms import remote
 from shared.server.children import MOST_PENDING
 
 from ..host import Host
@@ -43,7 +31,7 @@ class ProcessLoop(ElsewhereLoop):
         self._game_id = self.room.index  # another one when the room is opened again
         self._child = host.children.of_room(self.room.name)
         self._child.mourners.add(self._fail)
-        self._ask(Open(self._game_id, self.room.setup), lambda _: None)
+        self._ask(remote.Open(self._game_id, self.room.setup), lambda _: None)
 
     # Private methods
 
@@ -51,7 +39,7 @@ class ProcessLoop(ElsewhereLoop):
         super()._act(state)
         if state in (CLOSED, CRASHED):
             self._child.mourners.discard(self._fail)
-            self._child.ask(Forget(self._game_id), lambda _: None)
+            self._child.ask(remote.Forget(self._game_id), lambda _: None)
 
     async def _run(self) -> None:
         self.ticker.resume()
@@ -65,18 +53,18 @@ class ProcessLoop(ElsewhereLoop):
         """Ask for one step, and before it for the field after the last one if somebody has missed a frame."""
         self._pending += 1
         if self.ticker.is_waited_for():
-            self._ask(Look(self._game_id), self._looked)
-        self._ask(TakeStep(self._game_id, self.room.take_inputs()), partial(self._stepped, due))
+            self._ask(remote.Look(self._game_id), self._looked)
+        self._ask(remote.TakeStep(self._game_id, self.room.take_inputs()), partial(self._stepped, due))
 
     def _ask_for_welcome(self, visit: Visit) -> None:
-        self._ask(Welcome(self._game_id, visit.newcomer), partial(self._welcomed, visit))
+        self._ask(remote.Welcome(self._game_id, visit.newcomer), partial(self._welcomed, visit))
 
-    def _looked(self, answer: Answer) -> None:
-        if isinstance(answer, Text):
+    def _looked(self, answer: remote.Answer) -> None:
+        if isinstance(answer, remote.Text):
             self._field = answer.commands
 
-    def _stepped(self, due: DueTick, answer: Answer) -> None:
-        if isinstance(answer, Did) and not self.is_over():
+    def _stepped(self, due: DueTick, answer: remote.Answer) -> None:
+        if isinstance(answer, remote.Did) and not self.is_over():
             field, self._field = self._field, None
             self._send(due, field, answer.step)
 
@@ -84,17 +72,17 @@ class ProcessLoop(ElsewhereLoop):
         self._pending -= 1
         self._is_less_pending.set()
 
-    def _welcomed(self, visit: Visit, answer: Answer) -> None:
-        if isinstance(answer, Text):
+    def _welcomed(self, visit: Visit, answer: remote.Answer) -> None:
+        if isinstance(answer, remote.Text):
             self._enter(visit, answer.commands)
 
-    def _ask(self, request: Request, callback: Callable[[Answer], None]) -> None:
+    def _ask(self, request: remote.Request, callback: Callable[[remote.Answer], None]) -> None:
         self._child.ask(request, lambda answer: self._answers.take(partial(self._take, callback, answer)))
 
-    def _take(self, callback: Callable[[Answer], None], answer: Answer) -> None:
-        if isinstance(answer, Failed):
+    def _take(self, callback: Callable[[remote.Answer], None], answer: remote.Answer) -> None:
+        if isinstance(answer, remote.Failed):
             if not self.is_over():
-                self._fail(GameFailedError(f"\n{answer.traceback.rstrip()}"))
+                self._fail(remote.GameFailedError(f"\n{answer.traceback.rstrip()}"))
             return
         try:
             callback(answer)

@@ -14,7 +14,7 @@ from shared.wire.messages import ClientMessage
 from shared.wire.parser import Message
 
 from ..connection import Connection
-from ..host import Host
+from ..host import Host, Soon
 from ..ticker import Ticker
 
 
@@ -35,7 +35,7 @@ class ManagedLoop:
         """The room's game, made when it is first asked for."""
         return Game(self.room.setup)
 
-    def receive(self, connection: Connection) -> Message:
+    def receive(self, connection: Connection) -> Soon[Message]:
         """Wait for a connection's next message."""
         return connection.ws.receive_message()
 

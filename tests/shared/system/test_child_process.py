@@ -1,8 +1,8 @@
 import os
 import signal
-import socket
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -20,13 +20,11 @@ def wait_for_its_end(child: ChildProcess) -> None:
 
 
 def test_a_child_has_the_descriptor_and_a_group_of_its_own() -> None:
-    ours, theirs = socket.socketpair()
-    with ours:
-        with theirs:
-            child = ChildProcess([sys.executable, "-c", ECHO, str(theirs.fileno())], theirs.fileno())
-        ours.settimeout(10)
-        ours.sendall(b"hello")
-        assert ours.recv(9) == b"hello"
+    child = ChildProcess([sys.executable, "-c", ECHO])
+    with child.socket:
+        child.socket.settimeout(10)
+        child.socket.sendall(b"hello")
+        assert child.socket.recv(9) == b"hello"
         assert os.getpgid(child.pid) == child.pid
         assert not child.has_ended()
         assert child.status is None
@@ -37,14 +35,23 @@ def test_a_child_has_the_descriptor_and_a_group_of_its_own() -> None:
 
 
 def test_a_child_that_is_killed_has_that_for_its_status() -> None:
-    child = ChildProcess([sys.executable, "-c", "import time; time.sleep(60)"], 0)
+    child = ChildProcess([sys.executable, "-c", "import time; time.sleep(60)"])
+    child.socket.close()
     child.kill()
     wait_for_its_end(child)
     assert child.status == -signal.SIGKILL
 
 
 def test_a_child_that_somebody_else_has_waited_for_has_no_status() -> None:
-    child = ChildProcess([sys.executable, "-c", ""], 0)
+    child = ChildProcess([sys.executable, "-c", ""])
+    child.socket.close()
     os.waitpid(child.pid, 0)
     assert child.has_ended()
     assert child.status is None
+
+
+def test_one_that_can_t_be_started_leaves_no_descriptor() -> None:
+    before = list(Path("/proc/self/fd").iterdir())
+    with pytest.raises(FileNotFoundError):
+        ChildProcess(["/no/such/program"])
+    assert list(Path("/proc/self/fd").iterdir()) == before
