@@ -8,7 +8,7 @@ Mended here:
 - It answers pings, closes and faults itself, and hides them from the application: they are the session's to answer.
 - It reads as it sees fit, takes the transport for itself, and writes an answer in pieces: it gets a transport that
   leaves the first two to the doorkeeper, and puts the pieces together.
-- Its timer for the next request holds a connection that has ended: the doorkeeper has its own.
+- Its timer for the next request, and websockets' parser, hold a connection that has ended: they are ended with it.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ from .base import BaseFramework, BaseSocket
 from .doorkeeper import Doorkeeper, doorkeeper
 
 RECEIVED, ENDED = "websocket.receive", "websocket.disconnect"
-"""Types of ASGI's events; those of ours have what ASGI has no word for in an ``opcode`` or an ``error``."""
+"""Types of ASGI's events; those of ours have what ASGI has no word for in an ``opcode`` or a ``fault``."""
 
 
 class Transport:
@@ -132,9 +132,14 @@ class HttpProtocol(H11Protocol):
 class WebSocketProtocol(WebSocketsSansIOProtocol):
     """One WebSocket: whatever comes is queued for the application, which alone answers."""
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the parser, too."""
+        super().connection_lost(exc)
+        self.conn.parser.close()
+
     def fail(self, error: ProtocolError) -> None:
         """Have whoever waits for a message find the error."""
-        self._put(type=ENDED, error=error)
+        self._put(type=ENDED, fault=error.code)
 
     def end(self) -> None:
         """Have whoever waits for a message find the end."""
@@ -208,7 +213,7 @@ class StarletteSocket(BaseSocket):
         self.door.ask_for_message()
         event = await self._ws.receive()
         if event["type"] != RECEIVED:
-            raise event.get("error") or ConnectionEndedError
+            raise ProtocolError(event["fault"]) if "fault" in event else ConnectionEndedError
         opcode, data = event["opcode"], event["bytes"]
         if opcode is Opcode.CLOSE:
             return opcode, int.from_bytes(data[:2])
