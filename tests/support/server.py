@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import psutil
 
+from shared.server.frameworks import FRAMEWORKS, module_of
 from tests.support.client import PATIENCE_S, Client, Response, Wire, request_bytes, upgrade_headers
 from tests.support.player import Player
 from tests.support.warm import python
@@ -188,7 +189,7 @@ def run_server(
     entry = [str(ERRING_SERVER), plant] if plant else entry
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         log = stderr or Path(folder) / "stderr"
-        process = start(entry, flags, log, warm="" if cold or COLD else backend)
+        process = start(entry, flags, log, warm=() if cold or COLD else imported(backend, flags))
         stack.callback(_end, process)
         server = RunningServer(backend, process, _ready_url(process, backend, log), log)
         stack.callback(server.hang_up)
@@ -205,14 +206,22 @@ def with_speed(flags: Sequence[str]) -> tuple[str, ...]:
     return (*flags, "--speed", rate)
 
 
-def start(entry: Sequence[str], flags: Sequence[str], log: Path, warm: str = "") -> subprocess.Popen[bytes]:
-    """Start a server on a free port, stdout to a pipe, stderr to ``log``; ``warm``: the backend not to import anew."""
+def imported(backend: str, flags: Sequence[str]) -> tuple[str, ...]:
+    """Return the modules that a server imports in any case."""
+    framework = next(iter(FRAMEWORKS[backend]))
+    if "--framework" in flags:
+        framework = flags[flags.index("--framework") + 1]
+    return f"backends.{backend}_server.__main__", module_of(backend, framework)
+
+
+def start(entry: Sequence[str], flags: Sequence[str], log: Path, warm: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
+    """Start a server on a free port, stdout to a pipe, stderr to ``log``; ``warm``: the modules not to import anew."""
     root = Path(__file__).parents[2]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TICKBENCH_")}
     with log.open("wb") as stderr:
         process: subprocess.Popen[bytes] = python(
             [*entry, "--port", "0", *flags],
-            modules=(f"backends.{warm}_server.__main__",) if warm else None,
+            modules=warm or None,
             cwd=root,
             env=environment,
             stdin=subprocess.DEVNULL,
