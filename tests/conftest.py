@@ -1,4 +1,4 @@
-"""Fixtures of the contract tests: every promise runs on each backend and loop mode, against a real process."""
+"""Fixtures of the contract tests: every promise runs on each framework and loop mode, against a real process."""
 
 import functools
 import os
@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 
 from shared.loops.modes import MODES
+from shared.server.frameworks import FRAMEWORKS
 from tests.support.namespaces import can_unshare
 from tests.support.quotas import can_limit
 from tests.support.server import RunningServer, run_server
@@ -26,7 +27,7 @@ FULL_SIZE = bool(os.environ.get("TICKBENCH_FULL_SIZE"))
 ALL_ARMS = bool(os.environ.get("TICKBENCH_ALL_ARMS"))
 """Whether every contract test is run in every loop design."""
 
-BACKENDS = ("asyncio", "gevent")
+SERVERS = tuple((backend, framework) for backend, frameworks in FRAMEWORKS.items() for framework in frameworks)
 
 Serve = Callable[..., AbstractContextManager[RunningServer]]
 Share = Callable[..., RunningServer]
@@ -36,10 +37,28 @@ class Arm(NamedTuple):
     """A server that is to keep every promise."""
 
     backend: str
+    framework: str
     mode: str
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether its framework is the backend's default."""
+        return self.framework == next(iter(FRAMEWORKS[self.backend]))
 
-ARMS = tuple(Arm(backend, mode) for backend in BACKENDS for mode in MODES)
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Those that make a server of its backend this one."""
+        return "--framework", self.framework, "--mode", self.mode
+
+    @property
+    def name(self) -> str:
+        """How the ids of tests name it."""
+        return "-".join((self.backend, *([] if self.is_plain else [self.framework]), self.mode))
+
+
+EVERY_ARM = tuple(Arm(*server, mode) for server in SERVERS for mode in MODES)
+ARMS = EVERY_ARM if ALL_ARMS else tuple(arm for arm in EVERY_ARM if arm.is_plain or arm.mode == MODES[0])
+"""A loop design is the same whatever framework it has: other frameworks run in the default one."""
 
 
 def pytest_configure() -> None:
@@ -58,8 +77,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     What is only for a machine that does nothing else, or for one that lets a quota be set or a namespace be made; of
     tests that are marked with ``modes`` those of others, which have no such thing; and of tests that are marked with
-    ``differs`` those of designs that do here what the default one does, by the same code: they run with
-    TICKBENCH_ALL_ARMS.
+    ``differs`` those of designs that do here what the default one does, by the same code, and of those marked with
+    ``frameworks("default")`` those of other frameworks, which have no part in it: they run with TICKBENCH_ALL_ARMS.
     """
     left_out = [item for item in items if _is_unfit(item) or _is_other(item)]
     if left_out:
@@ -81,6 +100,9 @@ def _is_other(item: pytest.Item) -> bool:
     arm = callspec and callspec.params.get("arm")
     if not isinstance(arm, Arm):
         return False
+    frameworks = item.get_closest_marker("frameworks")
+    if frameworks and frameworks.args == ("default",) and not (arm.is_plain or ALL_ARMS):
+        return True
     mode = arm.mode
     differs = item.get_closest_marker("differs")
     if differs and not ALL_ARMS:
@@ -89,7 +111,7 @@ def _is_other(item: pytest.Item) -> bool:
     return bool(marker and mode not in marker.args)
 
 
-@pytest.fixture(scope="session", params=ARMS, ids="-".join)
+@pytest.fixture(scope="session", params=ARMS, ids=lambda arm: arm.name)
 def arm(request: pytest.FixtureRequest) -> Arm:
     arm: Arm = request.param
     return arm
@@ -106,7 +128,7 @@ def serve(arm: Arm, request: pytest.FixtureRequest) -> Serve:
     more = request.config.getoption("--serve-with").split()
 
     def serve_arm(*flags: str, faulty: bool = False, logs: bool = False) -> AbstractContextManager[RunningServer]:
-        return run_server(arm.backend, "--mode", arm.mode, *more, *flags, faulty=faulty, logs=logs)
+        return run_server(arm.backend, *arm.flags, *more, *flags, faulty=faulty, logs=logs)
 
     return serve_arm
 

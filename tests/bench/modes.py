@@ -117,7 +117,7 @@ def of(outcomes: list[Outcome], arm: Arm, steps: int, figure: Callable[[Outcome]
 
 def conclude_light(outcomes: list[Outcome], arms: list[Arm]) -> None:
     for arm in arms:
-        mine, base = (of(outcomes, a, 0, lambda it: it.lateness_ms) for a in (arm, Arm(arm.backend, MODES[0])))
+        mine, base = (of(outcomes, a, 0, lambda it: it.lateness_ms) for a in (arm, arm._replace(mode=MODES[0])))
         missing = sum(of(outcomes, arm, 0, lambda it: it.missing))
         expected = sum(of(outcomes, arm, 0, lambda it: it.expected))
         ratio, own = estimate(ratios(mine, base)), estimate(mine)
@@ -157,10 +157,11 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="where all runs are written")
     asked = parser.parse_args()
     is_heavy = asked.tick == "heavy"
-    arms = [arm for arm in ARMS if not asked.arms or "-".join(arm) in asked.arms.split(",")]
+    plain = [arm for arm in ARMS if arm.is_plain]
+    arms = [arm for arm in plain if not asked.arms or arm.name in asked.arms.split(",")]
     if not is_heavy:  # what the others are compared with
-        bases = {Arm(arm.backend, MODES[0]) for arm in arms}
-        arms = [arm for arm in ARMS if arm in {*arms, *bases}]
+        bases = {arm._replace(mode=MODES[0]) for arm in arms}
+        arms = [arm for arm in plain if arm in {*arms, *bases}]
     connections = asked.connections or (200 if is_heavy else 1000)
     outcomes: list[Outcome] = []
     for repeat in range(asked.repeats):

@@ -13,7 +13,7 @@ import pytest
 from shared.server.config import parse_arguments
 from tests.support.server import START_LIMIT_S, RunningServer, start
 
-pytestmark = pytest.mark.differs()
+pytestmark = [pytest.mark.differs(), pytest.mark.frameworks("default")]
 
 BAD = {
     "port out of range": ["--port", "65536"],

@@ -6,7 +6,11 @@ from shared.server.config import LOOPS
 from tests.conftest import Serve
 from tests.support.server import wait_until
 
-pytestmark = [pytest.mark.modes("managed", "always-on", "on-demand", "condition"), pytest.mark.differs()]
+pytestmark = [
+    pytest.mark.frameworks("default"),
+    pytest.mark.modes("managed", "always-on", "on-demand", "condition"),
+    pytest.mark.differs(),
+]
 """In the others the rules keep nobody's event loop."""
 
 PLANTED = "in planted_block"

@@ -47,14 +47,14 @@ def on_every_arm(run: Callable[[RunningServer], T], *flags: str) -> dict[Arm, T]
     """Return what ``run`` comes to on each server, one after the other."""
     outcomes = {}
     for arm in ARMS:
-        with run_server(arm.backend, "--mode", arm.mode, *flags, cold=True) as server:
+        with run_server(arm.backend, *arm.flags, *flags, cold=True) as server:
             outcomes[arm] = run(server)
     return outcomes
 
 
 def lockstep_outcome(arm: Arm) -> Outcome:
     for rate_hz in TICK_RATES_HZ:
-        flags = ["--mode", arm.mode, "--seed", "7", "--tick-rate", str(rate_hz), "--tick-budget", "0"]
+        flags = [*arm.flags, "--seed", "7", "--tick-rate", str(rate_hz), "--tick-budget", "0"]
         with run_server(arm.backend, *flags, cold=True) as server:
             try:
                 return Lockstep(server, STEPS).run()
@@ -97,7 +97,7 @@ def test_a_game_of_bots(arm: Arm, bot_steps: int, speed: int, first_of_all: Call
     """Without any input: what a spectator gets from the first birth on."""
     flags = ["--bots", "10", "--seed", "7", "--tick-rate", "100", "--tick-budget", "0"]
     flags += ["--bot-steps", str(bot_steps), "--speed", str(speed)]
-    with run_server(arm.backend, "--mode", arm.mode, *flags, cold=True) as server:
+    with run_server(arm.backend, *arm.flags, *flags, cold=True) as server:
         spectator = server.enter("main")
         told = [spectator.next_tick().text.partition("]")[2] for _ in range(120)]
     assert sum(map(len, told)) > 6_000

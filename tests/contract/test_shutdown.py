@@ -29,7 +29,7 @@ def test_everybody_gets_1001(serve: Serve, number: int) -> None:
 def test_a_hang_up_that_nohup_has_it_ignore_stays_ignored(arm: Arm) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # which what we start inherits
     try:
-        with run_server(arm.backend, "--mode", arm.mode, cold=True) as server:
+        with run_server(arm.backend, *arm.flags, cold=True) as server:
             signal.signal(signal.SIGHUP, before)
             player = server.enter("main")
             server.signal(signal.SIGHUP)

@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import Arm
 from tests.support.server import run_server
 
-pytestmark = pytest.mark.differs("process")
+pytestmark = [pytest.mark.differs("process"), pytest.mark.frameworks("default")]
 
 PIPE_BYTES = 4096
 
@@ -19,7 +19,7 @@ def test_a_log_that_nobody_reads_keeps_nobody(arm: Arm, tmp_path: Path) -> None:
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-    flags = ("--mode", arm.mode, "--tick-rate", "50", "--tick-budget", "0")
+    flags = (*arm.flags, "--tick-rate", "50", "--tick-budget", "0")
     try:
         with run_server(arm.backend, *flags, faulty=True, logs=True, stderr=pipe) as server:
             player = server.enter("main")

@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from tests.conftest import Serve
+from tests.conftest import Arm, Serve, Share
 from tests.support.bystander import undisturbed
 from tests.support.server import RunningServer, wait_until
 
@@ -31,6 +31,16 @@ def test_a_bad_handshake_is_refused(server: RunningServer, room: str, name: str)
             assert answer.headers["sec-websocket-version"] == "13"
         wait_until(lambda: server.stats()["connections"] == before["connections"])
         assert server.stats()["refused"][str(status)] == before["refused"].get(str(status), 0) + 1
+
+
+@pytest.mark.parametrize(("field", "flags"), [("Protocol", ()), ("Extensions", ("--fanout", "naive"))])
+def test_what_only_one_library_looks_at(share: Share, arm: Arm, field: str, flags: tuple[str, ...]) -> None:
+    """Its parser refuses what the others pass over, see docs/protocol.md; the seat is given back all the same."""
+    server = share("--tick-budget", "0", *flags)
+    answer = server.upgrade("/connect", {f"Sec-WebSocket-{field}": ";"})
+    assert answer.status == (400 if arm.framework == "starlette" else 101)
+    wait_until(lambda: server.stats()["connections"] == 0)
+    assert server.upgrade("/connect").status == 101
 
 
 @pytest.mark.parametrize("origin", ["HTTP://{}:{}", "https://{}:{}"])
