@@ -44,6 +44,10 @@ _ORIGIN_FORM = re.compile(rf"({_PATH})(?:\?({_QUERY}))?")
 _ABSOLUTE_FORM = re.compile(rf"(?i:https?)://([^/?]*)({_PATH})?(?:\?({_QUERY}))?")
 _AUTHORITY = re.compile(r"([A-Za-z0-9_.-]+|\[[A-Za-z0-9:.%_~-]+\])(?::([0-9]{0,5}))?")
 
+NO_METHOD = "a request begins with a method"
+NO_REQUEST_LINE = "a request line is METHOD TARGET HTTP/1.1, with one space between, and CR LF"
+NO_HOST = "a host is a name or an address, with or without a port"
+
 _CODINGS = frozenset(("chunked", "compress", "deflate", "gzip", "x-compress", "x-gzip"))
 
 
@@ -157,7 +161,7 @@ class HeadReader:
             self.is_head = False
         while buffer:
             if not self._lines and _NO_TOKEN.match(buffer, self._start):
-                raise bad_request("a request begins with a method")  # without waiting for the end of the line
+                raise _fault(NO_METHOD)  # without waiting for the end of the line
             limit = min(self._start + MAX_LINE_BYTES + 2, MAX_HEAD_BYTES)
             end = buffer.find(b"\n", self._scanned, limit) + 1
             if not end:
@@ -169,7 +173,7 @@ class HeadReader:
             self._start = self._scanned = end
             if line == b"\r\n" and not self._lines:
                 if self._has_skipped:
-                    raise bad_request("a request begins with a method")
+                    raise _fault(NO_METHOD)
                 self._has_skipped = True
             elif line == b"\r\n":
                 return self._finish()
@@ -180,15 +184,13 @@ class HeadReader:
     def _take_line(self, line: bytes) -> None:
         if self._lines:
             if len(self._lines) > MAX_FIELDS:
-                raise RequestError(
-                    Refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"a request has at most {MAX_FIELDS} fields")
-                )
+                raise _fault(f"a request has at most {MAX_FIELDS} fields", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
             if not _FIELD.fullmatch(line):
-                raise bad_request("a field is NAME: VALUE on one line that ends with CR LF")
+                raise _fault("a field is NAME: VALUE on one line that ends with CR LF")
         else:
             match = _REQUEST_LINE.fullmatch(line)
             if not match:
-                raise bad_request("a request line is METHOD TARGET HTTP/1.1, with one space between, and CR LF")
+                raise _fault(NO_REQUEST_LINE)
             self.is_head = match[1] == b"HEAD"
         self._lines.append(line)
 
@@ -202,17 +204,14 @@ class HeadReader:
     def _too_long(self) -> RequestError:
         if self._lines:
             text = f"a request has at most {MAX_HEAD_BYTES} bytes, and its lines {MAX_LINE_BYTES}"
-            return RequestError(Refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, text))
+            return _fault(text, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
         if not _METHOD.match(self._buffer, self._start, self._start + MAX_LINE_BYTES):
-            return bad_request("a request line is METHOD TARGET HTTP/1.1, with one space between, and CR LF")
-        return RequestError(
-            Refusal(HTTPStatus.REQUEST_URI_TOO_LONG, f"a request line has at most {MAX_LINE_BYTES} bytes")
-        )
+            return _fault(NO_REQUEST_LINE)
+        return _fault(f"a request line has at most {MAX_LINE_BYTES} bytes", HTTPStatus.REQUEST_URI_TOO_LONG)
 
 
-def bad_request(text: str) -> RequestError:
-    """Return the error for a malformed request: 400 with ``text``."""
-    return RequestError(Refusal(HTTPStatus.BAD_REQUEST, text))
+def _fault(text: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> RequestError:
+    return RequestError(Refusal(status, text))
 
 
 def parse_request(lines: list[bytes]) -> Request:
@@ -237,7 +236,7 @@ def parse_request(lines: list[bytes]) -> Request:
         else:
             fields[name] = value
     if b"host" in repeated or b"content-length" in repeated:
-        raise bad_request("a request has one Host, and no more than one Content-Length")
+        raise _fault("a request has one Host, and no more than one Content-Length")
     host = fields.get(b"host", b"").decode("latin-1")
     if minor or b"host" in fields:
         _check_authority(host)
@@ -261,19 +260,19 @@ def _split_target(method: str, target: str) -> tuple[str, str | None, str]:
 
 
 def _no_target() -> NoReturn:
-    raise bad_request("a request's target is a path, or a URL of http with one")
+    raise _fault("a request's target is a path, or a URL of http with one")
 
 
 def _check_authority(text: str) -> tuple[str, str | None]:
     """Return the host and the port of an authority; raise RequestError if it is invalid."""
     match = _AUTHORITY.fullmatch(text)
     if not match or int(match[2] or 0) > MAX_PORT:
-        raise bad_request("a host is a name or an address, with or without a port")
+        raise _fault(NO_HOST)
     if match[1].startswith("["):
         try:
             parse_host(match[1])
         except ValueError:
-            raise bad_request("a host is a name or an address, with or without a port") from None
+            raise _fault(NO_HOST) from None
     return match[1], match[2]
 
 
@@ -281,11 +280,11 @@ def _declares_body(fields: Mapping[bytes, bytes], minor: int) -> bool:
     """Say whether a body follows; raise RequestError where its end is ambiguous (RFC 9112, section 6)."""
     length, transfer = fields.get(b"content-length"), fields.get(b"transfer-encoding")
     if length is not None and not length.isdigit():
-        raise bad_request("Content-Length is a number of bytes")
+        raise _fault("Content-Length is a number of bytes")
     if transfer is None:
         return length is not None and length.strip(b"0") != b""
     codings = [coding.strip(" \t") for coding in transfer.decode("latin-1").lower().split(",")]
     is_chunked_last = codings[-1] == "chunked" and "chunked" not in codings[:-1]
     if length is not None or not minor or not is_chunked_last or not _CODINGS.issuperset(codings):
-        raise bad_request("Transfer-Encoding is of HTTP/1.1, ends with chunked, and Content-Length excludes it")
+        raise _fault("Transfer-Encoding is of HTTP/1.1, ends with chunked, and Content-Length excludes it")
     return True
