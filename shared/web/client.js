@@ -258,6 +258,7 @@ class FieldPainter {
     // Cells that are only a few pixels wide are drawn in whole pixels, and the browser shrinks the picture.
     this.pitch = shown < FieldPainter.PLAIN_BELOW ? Math.ceil(shown) : shown;
     this.cell = Math.floor(this.pitch);
+    this.plain = this.cell < FieldPainter.PLAIN_BELOW;
     this.view = {
       left: 0, top: 0,
       columns: windowed ? Math.min(columns, Math.floor(width / shown)) : columns,
@@ -305,11 +306,10 @@ class FieldPainter {
     const { left, top, columns, rows } = this.view;
     this.context.fillStyle = this.palette.field[0];
     this.context.fillRect(0, 0, this.canvas.width, this.canvas.height);
-    const plain = this.cell < FieldPainter.PLAIN_BELOW;
     for (let y = top; y < top + rows; y += 1) {
       for (let x = left; x < left + columns; x += 1) {
         const index = y * this.field.columns + x;
-        if (!plain || this.field.charAt(index) !== EMPTY) this.paintCell(index);
+        if (!this.plain || this.field.charAt(index) !== EMPTY) this.paintCell(index);
       }
     }
   }
@@ -319,15 +319,14 @@ class FieldPainter {
     const across = column - this.view.left;
     const down = row - this.view.top;
     if (across < 0 || down < 0 || across >= this.view.columns || down >= this.view.rows) return;
-    const plain = this.cell < FieldPainter.PLAIN_BELOW;
     const [x, y] = [this.edge(across), this.edge(down)];
-    this.context.fillStyle = this.palette.field[plain ? 0 : (column + row) % 2];
+    this.context.fillStyle = this.palette.field[this.plain ? 0 : (column + row) % 2];
     this.context.fillRect(x, y, this.edge(across + 1) - x, this.edge(down + 1) - y);
     const char = this.field.charAt(index);
     const color = this.field.colors[index];
     const own = this.palette.snakes[color] ?? this.palette.snakes[0];
     if (char === EMPTY) return;
-    if (plain) {
+    if (this.plain) {
       this.context.fillStyle = char === STONE ? this.palette.stone : own;
       this.context.fillRect(x, y, this.cell, this.cell);
     } else {
@@ -602,8 +601,6 @@ class Link {
   constructor(listener) {
     this.listener = listener;
     this.socket = null;
-    this.timer = null;
-    this.failures = 0;
   }
 
   start(url) {
@@ -615,13 +612,12 @@ class Link {
 
   stop() {
     clearTimeout(this.timer);
-    const socket = this.socket;
+    this.socket?.close(1000);
     this.socket = null;
-    if (socket !== null) socket.close(1000);
   }
 
   send(message) {
-    if (this.socket !== null && this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
   }
 
   connect() {
