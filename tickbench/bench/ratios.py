@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Callable, Iterable
 
 from msgspec import Struct
+from scipy.special import bdtrik  # of the binomial distribution; scipy.stats takes a second to import
 
 CONFIDENCE = 0.95
 RESAMPLES = 1000
@@ -27,7 +28,7 @@ def estimate(values: list[float]) -> Estimate:
     (Conover, Practical Nonparametric Statistics, 3rd edition, section 3.2): nothing is assumed of their distribution.
     """
     ordered = sorted(values)
-    outside = _values_outside(len(ordered))
+    outside = max(0, math.ceil(bdtrik((1 - CONFIDENCE) / 2, len(ordered), 0.5)) - 1)
     return Estimate(statistics.median(ordered), ordered[outside], ordered[-1 - outside])
 
 
@@ -57,14 +58,3 @@ def estimate_difference(
     resampled = sorted(difference(chance.choices(range(count), k=count)) for _ in range(RESAMPLES))
     outside = int(RESAMPLES * (1 - CONFIDENCE) / 2)
     return Estimate(difference(range(count)), resampled[outside], resampled[-1 - outside])
-
-
-def _values_outside(count: int) -> int:
-    """Return how many of ``count`` ordered values may lie outside of the interval, at each end."""
-    tail, outside = 0.0, 0
-    while outside < (count - 1) // 2:
-        tail += math.comb(count, outside) / 2**count  # the chance that at most `outside` values lie below the median
-        if 2 * tail > 1 - CONFIDENCE:
-            break
-        outside += 1
-    return max(0, outside - 1)
