@@ -41,10 +41,7 @@ def ask(server: Target, method: str, path: str, headers: Headers, limit_s: float
     """
     Make a request with these ``headers`` and a Host; return the answer.
 
-    Raises:
-        OSError: the server can't be reached, or does not answer in time.
-        http.client.HTTPException: it does not answer in HTTP.
-
+    OSError if the server can't be reached or does not answer in time, HTTPException if it does not answer in HTTP.
     """
     connection = http.client.HTTPConnection(server.host, server.port, timeout=limit_s)
     try:

@@ -1,13 +1,15 @@
 """What a check is: the sentence of the protocol that it tests, and beside it the function that does."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from tickbench.conformance.peer import NoMessageError
+from tickbench.conformance.peer import NoMessageError, Peer
 from tickbench.conformance.server_under_test import Kept, ServerUnderTest
 from tickbench.conformance.verdict import FaultError
 
+ERROR = '[["error", why]]'
+"""How a message is refused."""
 MOST_FLAWS = 3
 """Flaws of one check that are reported."""
 
@@ -56,3 +58,22 @@ def about(case: str) -> Iterator[None]:
         yield
     except NoMessageError as error:
         raise FaultError(f"{case}: {error}") from error
+
+
+def need_errors(connect: Callable[[], Peer], texts: Sequence[str], when: str = "") -> None:
+    """Send each text, two on a connection (the third would close it); each is to be answered by an error."""
+    flaws = []
+    for first in range(0, len(texts), 2):
+        peer = connect()
+        flaws += [peer.error_flaw(text, f"{text or 'an empty text'}{when}") for text in texts[first : first + 2]]
+    raise_flaws(flaws, ERROR)
+
+
+def need_close(server: ServerUnderTest, code: int, cases: Mapping[str, bytes]) -> None:
+    """Send the bytes of each case on a connection of their own; each is to be answered by this close code."""
+    flaws = []
+    for what, data in cases.items():
+        peer = server.enter()
+        peer.send_raw(data)
+        flaws.append(peer.close_flaw(what, code))
+    raise_flaws(flaws, f"close {code:d}")

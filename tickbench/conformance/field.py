@@ -5,7 +5,7 @@ Commands that are not well made are left out here; they are reported by checks o
 """
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tickbench.conformance.shapes import Commands, is_sound
 
@@ -43,10 +43,24 @@ class Field:
 
     def apply(self, commands: Commands) -> None:
         """Draw what the commands say."""
-        for command in commands:
-            draw = getattr(self, f"_{command[0]}", None)
-            if draw and is_sound(command):
-                draw(*command[1:])
+        for command in filter(is_sound, commands):
+            match command:
+                case ["world", rows]:
+                    self.height, self.width = len(rows), max(map(len, rows), default=0)
+                    cells = {(x, y): (char, color) for y, row in enumerate(rows) for x, (char, color) in enumerate(row)}
+                    self.cells = {cell: shown for cell, shown in cells.items() if shown[0] != " "}
+                case ["reset_world"]:
+                    self.cells.clear()
+                case ["render", x, y, " ", _]:
+                    self.cells.pop((x, y), None)
+                case ["render", x, y, char, color]:
+                    self.cells[x, y] = (char, color)
+                case ["p_joined", player_id, name, color, score]:
+                    self.living[player_id] = Living(name, color, score)
+                case ["p_score", player_id, score] if player_id in self.living:
+                    self.living[player_id] = self.living[player_id]._replace(score=score)
+                case ["p_gameover", player_id]:
+                    self.living.pop(player_id, None)
 
     def find(self, char: str, color: int) -> list[Cell]:
         """Return the cells that show ``char`` in ``color``."""
@@ -59,32 +73,6 @@ class Field:
     def is_inside(self, cell: Cell) -> bool:
         """Whether it is a cell of the field."""
         return 0 <= cell[0] < self.width and 0 <= cell[1] < self.height
-
-    # Commands
-
-    def _world(self, rows: list[list[list[Any]]]) -> None:
-        self.height, self.width = len(rows), max(map(len, rows), default=0)
-        cells = {(x, y): (char, color) for y, row in enumerate(rows) for x, (char, color) in enumerate(row)}
-        self.cells = {cell: shown for cell, shown in cells.items() if shown[0] != " "}
-
-    def _reset_world(self) -> None:
-        self.cells.clear()
-
-    def _render(self, x: int, y: int, char: str, color: int) -> None:
-        if char == " ":
-            self.cells.pop((x, y), None)
-        else:
-            self.cells[x, y] = (char, color)
-
-    def _p_joined(self, player_id: int, name: str, color: int, score: int) -> None:
-        self.living[player_id] = Living(name, color, score)
-
-    def _p_score(self, player_id: int, score: int) -> None:
-        if player_id in self.living:
-            self.living[player_id] = self.living[player_id]._replace(score=score)
-
-    def _p_gameover(self, player_id: int) -> None:
-        self.living.pop(player_id, None)
 
 
 def moved(cell: Cell, key: int, steps: int = 1) -> Cell:

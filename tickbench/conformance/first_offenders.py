@@ -7,7 +7,7 @@ other checks provoked.
 
 from dataclasses import dataclass, field
 
-from tickbench.conformance.shapes import Commands, flaw, has_white_space, is_known
+from tickbench.conformance.shapes import SHAPES, Commands, flaw, has_white_space
 from tickbench.conformance.verdict import quote
 
 
@@ -15,13 +15,12 @@ from tickbench.conformance.verdict import quote
 class FirstOffenders:
     """The first offenders so far, quoted; None where there was none."""
 
-    messages: int = 0
     not_commands: str | None = None
     spaced: str | None = None
     frame_flaw: str | None = None
     """What was wrong with the frame itself, whatever it carried."""
-    commands: dict[str, int] = field(default_factory=dict)
-    """How often each known command came."""
+    seen: set[str] = field(default_factory=set)
+    """Names of the known commands that came."""
     flaws: dict[str, str] = field(default_factory=dict)
     """Name of a known command to what was wrong with one."""
     unknown: dict[str, str] = field(default_factory=dict)
@@ -29,7 +28,6 @@ class FirstOffenders:
 
     def note_text(self, text: str, commands: Commands | None) -> None:
         """Look at a text message."""
-        self.messages += 1
         if commands is None:
             self.not_commands = self.not_commands or quote(text)
             return
@@ -44,9 +42,9 @@ class FirstOffenders:
 
     def _note_command(self, command: list[object]) -> None:
         name = str(command[0])
-        if not is_known(name):
+        if name not in SHAPES:
             self.unknown.setdefault(name, quote(command))
             return
-        self.commands[name] = self.commands.get(name, 0) + 1
+        self.seen.add(name)
         if name not in self.flaws and (wrong := flaw(command)):
             self.flaws[name] = f"{quote(command)}: {wrong}"

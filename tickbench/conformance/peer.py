@@ -48,18 +48,22 @@ class Message(NamedTuple):
         return any(command[1] == player_id for command in self.named(name))
 
     @property
-    def tick(self) -> SeenTick | None:
-        """What the message says of its tick, wherever in it that stands; None if it is no tick frame."""
-        ticks = self.named("tick")
-        if not ticks:
-            return None
-        _, n, due_us, sent_us = ticks[0]
-        return SeenTick(n, due_us, sent_us, self.at_us, self.text)
+    def ticks(self) -> list[SeenTick]:
+        """What the message says of its tick, wherever in it that stands; empty if it is no tick frame."""
+        return [SeenTick(n, due_us, sent_us, self.at_us, self.text) for _, n, due_us, sent_us in self.named("tick")]
 
     @property
     def is_error(self) -> bool:
         """Whether it is one error with a text and nothing else, as a refused message is answered."""
         return len(self.commands) == 1 and self.commands[0][0] == "error" and self.commands[0][1:2] not in ([], [""])
+
+
+class Frame(NamedTuple):
+    """A frame that came, its payload without a mask."""
+
+    opcode: int
+    data: bytes
+    is_final: bool
 
 
 class NoMessageError(Exception):
@@ -152,9 +156,9 @@ class Peer:
         """Return the next message."""
         return self.until(lambda _: True, what, patience_s)
 
-    def next_tick(self) -> Message:
-        """Return the next tick frame."""
-        return self.until(lambda message: message.tick, "a tick frame")
+    def next_tick(self) -> SeenTick:
+        """Return the tick of the next tick frame."""
+        return self.until(lambda message: message.ticks, "a tick frame").ticks[0]
 
     def next_with(self, name: str, what: str) -> Message:
         """Return the next message that has a command of that name."""
@@ -162,7 +166,7 @@ class Peer:
 
     def next_personal(self, what: str, patience_s: float | None = None) -> Message:
         """Return the next message that is no tick frame."""
-        return self.until(lambda message: not message.tick, what, patience_s)
+        return self.until(lambda message: not message.ticks, what, patience_s)
 
     def next_pong_frame(self) -> bytes:
         """Return what the next pong frame carries; messages before it are thrown away."""
@@ -170,7 +174,7 @@ class Peer:
         while True:
             frame = self._next_frame(deadline, f"a pong frame did not come in {self.patience_s:.1f} s")
             if frame.opcode == Opcode.PONG:
-                return _bytes(frame.data)
+                return frame.data
 
     def messages(self, seconds: float) -> Iterator[Message]:
         """Yield the messages that come in so many seconds."""
@@ -195,7 +199,7 @@ class Peer:
         try:
             # Before it has entered, a ping to see whether all was taken would be refused as well.
             came = [message for message in self.settle() if not message.has("pong")] if self.welcome else []
-            came = [message for message in came if not message.tick]
+            came = [message for message in came if not message.ticks]
             answer = came[0] if came else self.next_personal("an answer", GRACE_S if self.welcome else None)
         except NoMessageError as error:
             return f"{what}: {error}"
@@ -214,42 +218,42 @@ class Peer:
 
     # Private methods
 
-    def _next_frame(self, deadline: float, silence: str) -> ABNF:
+    def _next_frame(self, deadline: float, silence: str) -> Frame:
         """Return the next frame that is neither a ping, which is answered, nor a close frame."""
         while (left := deadline - time.monotonic()) > 0:
             frame = self._read_frame(left, silence)
             if frame.opcode == Opcode.PING:
-                self.send_raw(client_frame(Opcode.PONG, _bytes(frame.data)))
+                self.send_raw(client_frame(Opcode.PONG, frame.data))
             elif frame.opcode == Opcode.CLOSE:
-                payload = _bytes(frame.data)
                 if not self._has_closed:
                     with suppress(EndedError):  # the server did not wait for the answer
-                        self.close(payload[:2])
-                raise ClosedError(payload)
+                        self.close(frame.data[:2])
+                raise ClosedError(frame.data)
             else:
                 return frame
         raise SilenceError(silence)
 
-    def _read_frame(self, patience_s: float, silence: str) -> ABNF:
+    def _read_frame(self, patience_s: float, silence: str) -> Frame:
         try:
             self.ws.settimeout(patience_s)
-            frame: ABNF = self.ws.recv_frame()
+            abnf: ABNF = self.ws.recv_frame()
         except WebSocketTimeoutException:
             raise SilenceError(silence) from None
         except (OSError, WebSocketConnectionClosedException, AttributeError) as error:
             raise EndedError("the connection ended without a close frame") from error
         except WebSocketException as error:
             raise BadFrameError(f"what came is no frame of RFC 6455: {error}") from error
-        if frame.mask_value:
-            self.offenders.note_frame(f"a masked frame: {quote(_bytes(frame.data))}")
-        return frame
+        data = abnf.data if isinstance(abnf.data, bytes) else abnf.data.encode()
+        if abnf.mask_value:
+            self.offenders.note_frame(f"a masked frame: {quote(data)}")
+        return Frame(abnf.opcode, data, bool(abnf.fin))
 
-    def _take(self, frame: ABNF) -> Message | None:
+    def _take(self, frame: Frame) -> Message | None:
         """Return the message that ends with this frame, if one does."""
         if frame.opcode == Opcode.BINARY:
-            self.offenders.note_frame(f"a binary frame: {quote(_bytes(frame.data))}")
-        self._parts.append(_bytes(frame.data))
-        if not frame.fin:
+            self.offenders.note_frame(f"a binary frame: {quote(frame.data)}")
+        self._parts.append(frame.data)
+        if not frame.is_final:
             return None
         data, self._parts = b"".join(self._parts), []
         try:
@@ -266,15 +270,12 @@ class Peer:
 def to_common_tick(ours: Peer, theirs: Peer) -> tuple[SeenTick, SeenTick] | None:
     """Read on until both have read the tick frame of the same n, and return both; None if that takes too long."""
     until = time.monotonic() + ours.patience_s
-    mine, other = ours.next_tick().tick, theirs.next_tick().tick
-    while mine and other and time.monotonic() < until:
-        if mine.n == other.n:
-            return mine, other
-        if mine.n < other.n:
-            mine = ours.next_tick().tick
-        else:
-            other = theirs.next_tick().tick
-    return None
+    mine, other = ours.next_tick(), theirs.next_tick()
+    while mine.n != other.n:
+        if time.monotonic() > until:
+            return None
+        mine, other = (ours.next_tick(), other) if mine.n < other.n else (mine, theirs.next_tick())
+    return mine, other
 
 
 def client_frame(
@@ -288,7 +289,3 @@ def client_frame(
 def declared_frame(length: int) -> bytes:
     """Build the head of a text frame that declares a payload of ``length`` bytes; none follows."""
     return struct.pack("!BBQ", 0x80 | Opcode.TEXT, 0x80 | 127, length) + os.urandom(4)
-
-
-def _bytes(data: str | bytes) -> bytes:
-    return data if isinstance(data, bytes) else data.encode()

@@ -17,7 +17,6 @@ from tickbench.conformance.verdict import (
     CheckResult,
     Conformance,
     FaultError,
-    GoneError,
     Level,
     NothingShownError,
     NotTriedError,
@@ -50,7 +49,7 @@ def examine(server: ServerUnderTest, checks: Sequence[Check], tell: Callable[[Ch
 
 def _begin(server: ServerUnderTest, checks: Sequence[Check]) -> None:
     """Read what the server tells of itself, and start the long timeouts that checks wait for."""
-    with suppress(FaultError, GoneError):
+    with suppress(FaultError, NotTriedError):
         server.learn(server.stats() or {})
     for check in checks:
         if check.waits_on:

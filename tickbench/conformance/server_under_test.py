@@ -22,7 +22,7 @@ from tickbench.conformance.asking import Headers, HttpAnswer, ask, upgrade_heade
 from tickbench.conformance.first_offenders import FirstOffenders
 from tickbench.conformance.peer import Message, NoMessageError, Peer
 from tickbench.conformance.ticks import SeenTick, rate_of
-from tickbench.conformance.verdict import FaultError, GoneError, NobodyGetsInError, NotTriedError
+from tickbench.conformance.verdict import FaultError, NotTriedError
 
 PATIENCE_S = 3.0
 """How long an immediate answer is waited for; one that comes with a tick, some periods longer."""
@@ -98,8 +98,8 @@ class ServerUnderTest:
 
     def learn_rate(self, ticks: list[SeenTick]) -> None:
         """Estimate the rate of its ticks, if it has not told."""
-        if self.rate_hz is None and ticks:
-            self.rate_hz = rate_of(ticks)
+        if self.rate_hz is None and ticks and (rate_hz := rate_of(ticks)):
+            self.rate_hz = float(rate_hz)
 
     def once(self, take: Callable[["ServerUnderTest"], SampleT]) -> SampleT:
         """Return the sample that was taken of it; several checks judge the same one."""
@@ -111,14 +111,7 @@ class ServerUnderTest:
     # HTTP
 
     def request(self, target: str, headers: Headers | None = None, method: str = "GET") -> HttpAnswer:
-        """
-        Make a request; return the answer.
-
-        Raises:
-            GoneError: nobody listens.
-            FaultError: the answer is no HTTP, or does not come.
-
-        """
+        """Make a request; return the answer. NotTriedError if nobody listens, FaultError if no HTTP comes in time."""
         try:
             answer = ask(self.target, method, target, headers or {}, self._patience_s)
         except ConnectionRefusedError as error:
@@ -151,7 +144,7 @@ class ServerUnderTest:
         return f"{self._prefix}-{self._rooms}"
 
     def dial(self) -> socket.socket:
-        """Return a TCP connection on which nothing was sent yet; raise GoneError if there is none to be had."""
+        """Return a TCP connection on which nothing was sent yet; raise NotTriedError if there is none to be had."""
         try:
             return socket.create_connection((self.target.host, self.target.port), self._patience_s)
         except OSError as error:
@@ -165,17 +158,14 @@ class ServerUnderTest:
 
     def connect_to(self, resource: str) -> Peer:
         """
-        Return a WebSocket on which nothing was sent yet; after the first 503, another try follows.
+        Return a WebSocket on which nothing was sent yet, with a pause and another try behind a 503.
 
-        Raises:
-            NotTriedError: the server has no place, or is gone.
-            FaultError: the upgrade is not as RFC 6455 has it.
-
+        NotTriedError if the server has no place, or is gone; FaultError if the upgrade is not as RFC 6455 has it.
         """
         if self.gone:
-            raise GoneError(self.gone)
+            raise NotTriedError(self.gone)
         if self._failed_upgrades > 1:
-            raise NobodyGetsInError("no upgrade succeeds; see upgrade")
+            raise NotTriedError("no upgrade succeeds; see upgrade")
         self._failed_upgrades += 1
         ws = self._upgraded(resource)
         if isinstance(ws, HttpAnswer) and self._pause_s:
@@ -203,21 +193,15 @@ class ServerUnderTest:
         return self._kept[connect]
 
     def enter(self, room: str | None = None, name: str = "conformance") -> Peer:
-        """
-        Return a client that has entered the room and read the welcome.
-
-        Raises:
-            NobodyGetsInError: no handshake came.
-
-        """
+        """Return a client that has read the welcome of the room; NotTriedError if none came: one check reports that."""
         if self._shut_out > 1:
-            raise NobodyGetsInError("no new_player was answered by a handshake")
+            raise NotTriedError("no new_player was answered by a handshake")
         peer = self.connect(room)
         try:
             read_welcome(peer, name)
         except NoMessageError as error:
             self._shut_out += 1
-            raise NobodyGetsInError(f"new_player was not answered by a handshake: {error}") from error
+            raise NotTriedError(f"new_player was not answered by a handshake: {error}") from error
         self._shut_out = 0
         return peer
 
@@ -242,10 +226,10 @@ class ServerUnderTest:
                 return False
             except ConnectionError:
                 time.sleep(DYING_PAUSE_S)
-                continue
             except (OSError, http.client.HTTPException):
-                pass  # whatever it answers, it is there
-            return True
+                break  # whatever it answers, it is there
+            else:
+                break
         return True
 
     # Private methods
@@ -264,19 +248,17 @@ class ServerUnderTest:
         try:
             url = f"ws://{self.target.authority}{resource}"
             ws.connect(url, socket=sock, suppress_origin=True, redirect_limit=0, timeout=self._patience_s)
-        except WebSocketBadStatusException as error:
+        except (OSError, WebSocketException) as error:
             sock.close()
+            if isinstance(error, TimeoutError | WebSocketTimeoutException):
+                raise self._is_unanswered(what) from error
+            if not isinstance(error, WebSocketBadStatusException):
+                raise FaultError(f"{what}: {error}", "HTTP 101 as RFC 6455 has it") from error
             headers = {str(name).lower(): str(value) for name, value in (error.resp_headers or {}).items()}
             answer = self._note_busy(HttpAnswer(error.status_code, headers, error.resp_body or b""))
             if answer.status != HTTPStatus.SERVICE_UNAVAILABLE:
                 raise FaultError(f"{what}: {answer}", "HTTP 101") from error
             return answer
-        except (TimeoutError, WebSocketTimeoutException) as error:
-            sock.close()
-            raise self._is_unanswered(what) from error
-        except (OSError, WebSocketException) as error:
-            sock.close()
-            raise FaultError(f"{what}: {error}", "HTTP 101 as RFC 6455 has it") from error
         self._unanswered = 0
         if ws.status != HTTPStatus.SWITCHING_PROTOCOLS:
             ws.shutdown()
@@ -294,9 +276,9 @@ class ServerUnderTest:
             self.busy = self.busy or answer
         return answer
 
-    def _is_gone(self, why: str) -> GoneError:
+    def _is_gone(self, why: str) -> NotTriedError:
         self.gone = why
-        return GoneError(why)
+        return NotTriedError(why)
 
 
 def read_welcome(peer: Peer, name: str) -> None:
@@ -304,10 +286,10 @@ def read_welcome(peer: Peer, name: str) -> None:
     peer.send(["new_player", name])
     missing = {"handshake", "world", "top_scores"}
 
-    def ends_it(message: Message) -> bool:
+    def ends_it(message: Message) -> object:
         peer.welcome.append(message)
         missing.difference_update(command[0] for command in message.commands)
-        return not missing or (message.tick is not None and "handshake" not in missing)
+        return not missing or (message.ticks and "handshake" not in missing)
 
     peer.until(ends_it, "a handshake")
     peer.player_id = next((shake[2] for message in peer.welcome for shake in message.named("handshake")), 0)

@@ -7,7 +7,7 @@ faults.
 
 import json
 import re
-from typing import Annotated, Any, TypeGuard
+from typing import Annotated, Any
 
 import msgspec
 
@@ -20,37 +20,21 @@ Words = Annotated[str, msgspec.Meta(min_length=1)]
 Number = int | float
 Time = Annotated[int, msgspec.Meta(gt=0)]
 
-SHAPES: dict[str, Any] = {
-    "handshake": tuple[Name, int],
-    "world": tuple[list[list[tuple[Char, Natural]]]],
-    "reset_world": tuple[()],
-    "render": tuple[Natural, Natural, Char, Natural],
-    "p_joined": tuple[int, Name, Natural, Natural],
-    "p_score": tuple[int, Natural],
-    "p_gameover": tuple[int],
-    "top_scores": tuple[list[tuple[Name, Natural, Natural]]],
-    "error": tuple[Words],
-    "tick": tuple[Natural, Time, Time],
-    "pong": tuple[Number, Time],
-    "pad": tuple[str],
+SHAPES: dict[str, tuple[Any, str]] = {
+    "handshake": (tuple[Name, int], "name, player id"),
+    "world": (tuple[list[list[tuple[Char, Natural]]]], "rows of [char, color], all equally long"),
+    "reset_world": (tuple[()], "none"),
+    "render": (tuple[Natural, Natural, Char, Natural], "x, y, char, color"),
+    "p_joined": (tuple[int, Name, Natural, Natural], "player id, name, color, score"),
+    "p_score": (tuple[int, Natural], "player id, score"),
+    "p_gameover": (tuple[int], "player id"),
+    "top_scores": (tuple[list[tuple[Name, Natural, Natural]]], "a list of [name, score, color]"),
+    "error": (tuple[Words], "text"),
+    "tick": (tuple[Natural, Time, Time], "n, due_us, sent_us, all integers"),
+    "pong": (tuple[Number, Time], "t, server_us"),
+    "pad": (tuple[str], "text"),
 }
-"""Name of a command to its arguments."""
-
-ARGUMENTS = {
-    "handshake": "name, player id",
-    "world": "rows of [char, color], all equally long",
-    "reset_world": "none",
-    "render": "x, y, char, color",
-    "p_joined": "player id, name, color, score",
-    "p_score": "player id, score",
-    "p_gameover": "player id",
-    "top_scores": "a list of [name, score, color]",
-    "error": "text",
-    "tick": "n, due_us, sent_us, all integers",
-    "pong": "t, server_us",
-    "pad": "text",
-}
-"""The same, in the protocol's words, for what is reported."""
+"""Name of a command to its arguments, and to the protocol's words for them."""
 
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 
@@ -61,19 +45,10 @@ def decode(text: str) -> Commands | None:
         value = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return value if is_commands(value) else None
-
-
-def is_commands(value: object) -> TypeGuard[Commands]:
-    """Whether it is an array of commands, and not an empty one."""
     if not isinstance(value, list) or not value:
-        return False
-    return all(isinstance(command, list) and command and isinstance(command[0], str) for command in value)
-
-
-def is_known(name: str) -> bool:
-    """Whether the protocol has such a command."""
-    return name in SHAPES
+        return None
+    has_names = all(isinstance(command, list) and command and isinstance(command[0], str) for command in value)
+    return value if has_names else None
 
 
 def flaw(command: list[Any]) -> str | None:
@@ -83,7 +58,7 @@ def flaw(command: list[Any]) -> str | None:
 
 def is_sound(command: list[Any]) -> bool:
     """Whether it is a known command with arguments that can be used; the rows of a world may differ in length."""
-    return is_known(command[0]) and _type_flaw(command) is None
+    return command[0] in SHAPES and _type_flaw(command) is None
 
 
 def has_white_space(text: str) -> bool:
@@ -93,7 +68,7 @@ def has_white_space(text: str) -> bool:
 
 def _type_flaw(command: list[Any]) -> str | None:
     try:
-        msgspec.convert(command[1:], SHAPES[command[0]])
+        msgspec.convert(command[1:], SHAPES[command[0]][0])
     except msgspec.ValidationError as error:
         return str(error)
     return None

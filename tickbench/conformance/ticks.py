@@ -9,6 +9,8 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import NamedTuple
 
+from tickbench.conformance.verdict import quote
+
 LINE_TOLERANCE_US = 2
 """How far a due time may lie off a straight line through all of them: each is a whole number of microseconds."""
 EARLY_TOLERANCE_US = 2_000
@@ -17,7 +19,6 @@ FAR_US = 1_000_000
 """How far sent_us may lie from the arrival on the same host; between two hosts, more is worth a note."""
 NO_CLOCK_US = 60_000_000
 """The same between two hosts: what is further off is no clock."""
-SENT_RIGHT = "sent_us is microseconds since the Unix epoch, taken when the frame is built"
 
 
 class SeenTick(NamedTuple):
@@ -37,10 +38,7 @@ class SeenTick(NamedTuple):
 
 def numbers_flaw(ticks: Sequence[SeenTick]) -> str | None:
     """Say where n does not grow."""
-    for before, after in pairwise(ticks):
-        if after.n <= before.n:
-            return f"{after} came behind {before}"
-    return None
+    return next((f"{after} came behind {before}" for before, after in pairwise(ticks) if after.n <= before.n), None)
 
 
 def jump_flaw(ticks: Sequence[SeenTick]) -> str | None:
@@ -70,39 +68,26 @@ def skips(ticks: Sequence[SeenTick]) -> str | None:
     return f"{skipped} of {ticks[-1].n - ticks[0].n + 1} due times were skipped" if skipped > 0 else None
 
 
-def grid_flaw(ticks: Sequence[SeenTick], rate_hz: Fraction | None) -> str | None:
-    """Say which due time is not on the grid of periods; ``rate_hz`` is the server's own word, if it gave one."""
-    return _exact_flaw(ticks, rate_hz) if rate_hz is not None else _line_flaw(ticks)
-
-
-def _exact_flaw(ticks: Sequence[SeenTick], rate_hz: Fraction) -> str | None:
+def grid_flaw(ticks: Sequence[SeenTick], told_rate_hz: Fraction | None) -> str | None:
+    """Say which due time is not on the grid of periods: of the rate that the server told, else of their own."""
+    rate_hz, tolerance_us = (told_rate_hz, 0) if told_rate_hz else (rate_of(ticks), LINE_TOLERANCE_US)
+    if rate_hz is None:
+        return None
     first = ticks[0]
     t0_us = first.due_us - first.n * 1_000_000 // rate_hz
     for tick in ticks:
         off_us = tick.due_us - (t0_us + tick.n * 1_000_000 // rate_hz)
-        if off_us:
+        if abs(off_us) > tolerance_us:
             return f"{tick}: due_us is {off_us} us off the grid of {float(rate_hz):g} Hz that {first} is on"
     return None
 
 
-def _line_flaw(ticks: Sequence[SeenTick]) -> str | None:
-    first, last = ticks[0], ticks[-1]
-    if last.n == first.n:
-        return None
-    period_us = Fraction(last.due_us - first.due_us, last.n - first.n)
-    for tick in ticks:
-        off_us = float(tick.due_us - first.due_us - (tick.n - first.n) * period_us)
-        if abs(off_us) > LINE_TOLERANCE_US:
-            return f"{tick}: due_us is {off_us:.0f} us off a grid of {float(period_us):.1f} us from {first}"
-    return None
-
-
-def rate_of(ticks: Sequence[SeenTick]) -> float | None:
+def rate_of(ticks: Sequence[SeenTick]) -> Fraction | None:
     """Return the rate that due times and n state, None if they state none."""
     first, last = ticks[0], ticks[-1]
     if last.n <= first.n or last.due_us <= first.due_us:
         return None
-    return 1e6 * (last.n - first.n) / (last.due_us - first.due_us)
+    return Fraction(1_000_000 * (last.n - first.n), last.due_us - first.due_us)
 
 
 def sent_flaw(ticks: Iterable[SeenTick]) -> str | None:
@@ -131,15 +116,12 @@ def arrival_note(ticks: Sequence[SeenTick]) -> str | None:
     return f"the server's clock and this host's are {apart_us / 1e6:.1f} s apart; the load test estimates that"
 
 
-def difference(ours: Sequence[SeenTick], theirs: Sequence[SeenTick]) -> tuple[SeenTick, SeenTick] | None:
-    """Return the first tick of which two connections got different bytes, as each got it; None if there is none."""
-    for tick in ours:
-        others = [other for other in theirs if other.n == tick.n]
+def bytes_flaw(ours: Sequence[SeenTick], theirs: Sequence[SeenTick]) -> str | None:
+    """Say of which tick two connections got different bytes, or that none came to both."""
+    pairs = [(tick, [other for other in theirs if other.n == tick.n]) for tick in ours]
+    if not any(others for _, others in pairs):
+        return f"no tick came to both: {ours[0]}, {theirs[0] if theirs else 'nothing'}"
+    for tick, others in pairs:
         if others and all(other.text != tick.text for other in others):
-            return tick, others[0]
+            return f"{quote(tick.text)} and {quote(others[0].text)}"
     return None
-
-
-def common_count(ours: Sequence[SeenTick], theirs: Sequence[SeenTick]) -> int:
-    """Return how many ticks both connections got."""
-    return len({tick.n for tick in ours} & {tick.n for tick in theirs})

@@ -75,7 +75,7 @@ class TrackedPlayer:
         self.errors += [command[1] for command in message.named("error")]
         self.births += message.tells_of("p_joined", self.peer.player_id)
         self._has_missed |= message.has("world")  # the server skipped ticks for it
-        if message.tick and not self.is_dead:
+        if message.ticks and not self.is_dead:
             self._follow(message)
         return message
 

@@ -33,14 +33,6 @@ class NothingShownError(NotTriedError):
     """This try of a check showed nothing (a wall, a stone or a busy machine came in between); another may."""
 
 
-class NobodyGetsInError(NotTriedError):
-    """No ``new_player`` was answered by a handshake: one check reports that, and the others cannot be made."""
-
-
-class GoneError(NotTriedError):
-    """Nobody listens any more, or nobody answers."""
-
-
 class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     """What one check found."""
 

@@ -24,11 +24,6 @@ def show_result(console: Console, result: CheckResult, width: int) -> None:
         console.print(f"{margin}right would be: {escape(result.right or result.promise)}", soft_wrap=True)
 
 
-def show_sum(console: Console, conformance: Conformance) -> None:
-    """Print the last line."""
-    console.print(escape(sum_words(conformance)), soft_wrap=True)
-
-
 def sum_words(conformance: Conformance) -> str:
     """Return how many checks came out how, and whether too little was tried for a verdict."""
     counts = ", ".join(

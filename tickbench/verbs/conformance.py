@@ -15,9 +15,10 @@ from tickbench.conformance.run import examine
 from tickbench.conformance.server_under_test import ServerUnderTest
 from tickbench.conformance.table import CHECKS
 from tickbench.conformance.verdict import CheckResult
-from tickbench.conformance.words import show_list, show_result, show_sum
+from tickbench.conformance.words import show_list, show_result, sum_words
 from tickbench.errors import InputError, InterruptedByUserError
 from tickbench.files import check_file
+from tickbench.markup import escape
 from tickbench.target import target_of
 
 CONFORMING, FAULTY = 0, 1
@@ -65,7 +66,7 @@ def conformance(url: str | None, only: tuple[str, ...], *, lists: bool, json_fil
             insist()
     except InterruptedByUserError as interrupt:
         return interrupt.exit_status
-    show_sum(console, found)
+    console.print(escape(sum_words(found)), soft_wrap=True)
     if json_file is not None:
         text = msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n"
         try:

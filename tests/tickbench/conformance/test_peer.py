@@ -68,7 +68,7 @@ def test_a_length_can_be_declared_without_a_payload() -> None:
 def test_a_tick_is_found_wherever_it_stands(line: Line) -> None:
     line.say(["pad", "."], ["tick", 7, 1, 2])
     message = line.peer.next()
-    assert message.tick == (7, 1, 2, NOW_US, '[["pad","."],["tick",7,1,2]]')
+    assert message.ticks == [(7, 1, 2, NOW_US, '[["pad","."],["tick",7,1,2]]')]
     assert message.has("pad")
     assert not message.is_error
 

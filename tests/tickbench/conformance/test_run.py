@@ -10,11 +10,11 @@ from tickbench.conformance.peer import ClosedError, EndedError, SilenceError
 from tickbench.conformance.run import examine
 from tickbench.conformance.server_under_test import ServerUnderTest
 from tickbench.conformance.table import CHECKS
-from tickbench.conformance.verdict import FaultError, GoneError, NotTriedError
+from tickbench.conformance.verdict import FaultError, NotTriedError
 
 
 @pytest.fixture
-def subject() -> Iterator[ServerUnderTest]:
+def server() -> Iterator[ServerUnderTest]:
     """A server that is there, and refuses to say a word."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield ServerUnderTest(Target("127.0.0.1", server.getsockname()[1], "/connect"), patience_s=0.05)
@@ -43,31 +43,31 @@ OUTCOMES = [
 
 @pytest.mark.parametrize(("run", "level", "seen"), OUTCOMES)
 def test_what_a_check_finds(
-    subject: ServerUnderTest, run: Callable[[ServerUnderTest], str | None], level: str, seen: str | None
+    server: ServerUnderTest, run: Callable[[ServerUnderTest], str | None], level: str, seen: str | None
 ) -> None:
     told: list[str] = []
     checks = [Check("first", "It is so.", run), Check("second", "It is so, too.", lambda _: None)]
-    found = examine(subject, checks, lambda result: told.append(result.name))
+    found = examine(server, checks, lambda result: told.append(result.name))
     assert (found.checks[0].level, found.checks[0].seen) == (level, seen)
     assert found.checks[1].level == "ok"
     assert told == ["first", "second"]
 
 
-def test_an_interrupt_ends_it(subject: ServerUnderTest) -> None:
+def test_an_interrupt_ends_it(server: ServerUnderTest) -> None:
     def interrupt(_: ServerUnderTest) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        examine(subject, [Check("first", "It is so.", interrupt)], lambda _: None)
+        examine(server, [Check("first", "It is so.", interrupt)], lambda _: None)
 
 
-def test_who_is_gone_is_asked_no_more(subject: ServerUnderTest) -> None:
+def test_who_is_gone_is_asked_no_more(server: ServerUnderTest) -> None:
     def leave(of: ServerUnderTest) -> None:
         of.gone = "nobody listens any more"
-        raise GoneError(of.gone)
+        raise NotTriedError(of.gone)
 
     checks = [Check("first", "It is so.", leave), Check("second", "It is so, too.", lambda _: None), alive]
-    levels = [result.level for result in examine(subject, checks, lambda _: None).checks]
+    levels = [result.level for result in examine(server, checks, lambda _: None).checks]
     assert levels == ["not tried", "not tried", "fault"]
 
 

@@ -25,7 +25,7 @@ def test_a_sound_sequence_has_no_flaw() -> None:
     assert ticks.sent_flaw(seen) is None
     assert ticks.arrival_flaw(seen, same_host=True) is None
     assert ticks.arrival_note(seen) is None
-    assert ticks.difference(seen, seen) is None
+    assert ticks.bytes_flaw(seen, seen) is None
     assert not ticks.is_seldom(seen)
 
 
@@ -100,9 +100,10 @@ def test_clocks_that_are_apart_are_noted() -> None:
 
 def test_different_bytes_are_found_among_common_ticks() -> None:
     ours, theirs = sequence(1, 2, 3), sequence(2, 3, 4)
-    assert ticks.common_count(ours, theirs) == 2
+    assert ticks.bytes_flaw(ours, theirs) is None
     theirs[1] = theirs[1]._replace(text="other bytes")
-    assert ticks.difference(ours, theirs) == (ours[2], theirs[1])
+    assert ticks.bytes_flaw(ours, theirs) == "tick 3 and other bytes"
+    assert "no tick came to both" in str(ticks.bytes_flaw(ours, []))
 
 
 def test_frames_are_seldom_only_where_nothing_was_late() -> None:

@@ -4,7 +4,7 @@ import json
 
 from shared.wire.handshake import DEFAULT_ROOM
 from shared.wire.target import DEFAULT_PATH
-from tickbench.conformance.check import about, check, raise_flaws
+from tickbench.conformance.check import ERROR, about, check, need_errors, raise_flaws
 from tickbench.conformance.peer import to_common_tick
 from tickbench.conformance.server_under_test import ServerUnderTest, read_welcome
 from tickbench.conformance.shapes import flaw
@@ -35,13 +35,9 @@ def upgrade(server: ServerUnderTest) -> None:
 # Before new_player
 
 
-@check("Anything before new_player is answered by an error.", '[["error", why]]')
+@check("Anything before new_player is answered by an error.")
 def new_player_first(server: ServerUnderTest) -> None:
-    flaws = []
-    for pair in (TOO_EARLY[:2], TOO_EARLY[2:]):  # the third on one connection would close it
-        peer = server.connect()
-        flaws += [peer.error_flaw(text, f"{text} before new_player") for text in pair]
-    raise_flaws(flaws)
+    need_errors(server.connect, TOO_EARLY, " before new_player")
 
 
 @check("Before its accepted new_player a connection gets nothing but errors.", "nothing but errors")
@@ -73,9 +69,9 @@ def handshake_first(server: ServerUnderTest) -> None:
 def welcome_frame(server: ServerUnderTest) -> None:
     peer = server.enter()
     came = [*peer.welcome]
-    while not came[-1].tick:
+    while not came[-1].ticks:
         came.append(peer.next("a tick frame"))
-    personal = [message for message in came if not message.tick]
+    personal = [message for message in came if not message.ticks]
     if not personal:
         raise FaultError(f"the welcome came within a tick frame: {quote(came[0].text)}")
     names = [command[0] for command in personal[0].commands]
@@ -142,7 +138,7 @@ def names(server: ServerUnderTest) -> None:
     raise_flaws(flaws)
 
 
-@check("A bad name is answered by an error, and another may follow.", f'[["error", why]]: {NAME_RIGHT}')
+@check("A bad name is answered by an error, and another may follow.", f"{ERROR}: {NAME_RIGHT}")
 def bad_names(server: ServerUnderTest) -> None:
     flaws = []
     for name in BAD_NAMES:

@@ -1,10 +1,9 @@
 """Checks of WebSocket frames (RFC 6455): wrong ones, fragments, control frames."""
 
-from collections.abc import Mapping
 from contextlib import suppress
 
 from shared.wire.frames import CloseCode, Opcode, close_payload
-from tickbench.conformance.check import about, check, raise_flaws
+from tickbench.conformance.check import about, check, need_close, raise_flaws
 from tickbench.conformance.peer import ClosedError, EndedError, Peer, client_frame
 from tickbench.conformance.server_under_test import ServerUnderTest
 from tickbench.conformance.verdict import FaultError, quote
@@ -34,33 +33,24 @@ def unmasked(server: ServerUnderTest) -> str | None:
     return "an unmasked frame is taken; RFC 6455 has a server close with 1002" if taken else None
 
 
-@check("A reserved bit is a protocol error: close 1002.", "close 1002")
+@check("A reserved bit is a protocol error: close 1002.")
 def reserved_bits(server: ServerUnderTest) -> None:
-    _need_protocol_errors(server, RESERVED_BITS)
+    need_close(server, CloseCode.PROTOCOL_ERROR, RESERVED_BITS)
 
 
-@check("A reserved opcode is a protocol error: close 1002.", "close 1002")
+@check("A reserved opcode is a protocol error: close 1002.")
 def reserved_opcodes(server: ServerUnderTest) -> None:
-    _need_protocol_errors(server, RESERVED_OPCODES)
+    need_close(server, CloseCode.PROTOCOL_ERROR, RESERVED_OPCODES)
 
 
-@check("A control frame in fragments or over 125 bytes: close 1002.", "close 1002")
+@check("A control frame in fragments or over 125 bytes: close 1002.")
 def control_frames(server: ServerUnderTest) -> None:
-    _need_protocol_errors(server, BAD_CONTROLS)
+    need_close(server, CloseCode.PROTOCOL_ERROR, BAD_CONTROLS)
 
 
-@check("A fragment that belongs to nothing: close 1002.", "close 1002")
+@check("A fragment that belongs to nothing: close 1002.")
 def continuations(server: ServerUnderTest) -> None:
-    _need_protocol_errors(server, BAD_FRAGMENTS)
-
-
-def _need_protocol_errors(server: ServerUnderTest, cases: Mapping[str, bytes]) -> None:
-    flaws = []
-    for what, data in cases.items():
-        peer = server.enter()
-        peer.send_raw(data)
-        flaws.append(peer.close_flaw(what, CloseCode.PROTOCOL_ERROR))
-    raise_flaws(flaws)
+    need_close(server, CloseCode.PROTOCOL_ERROR, BAD_FRAGMENTS)
 
 
 @check("A message in fragments is a message, whatever control frames come amid.", "a pong")

@@ -1,7 +1,7 @@
 """Checks of HTTP before there is a WebSocket: pages, and upgrades that are refused."""
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from urllib.parse import quote as quote_url
 
 from tickbench.conformance.asking import Headers, HttpAnswer
@@ -50,17 +50,14 @@ def stats(server: ServerUnderTest) -> str | None:
 
 @check("An unknown path is HTTP 404.", "HTTP 404")
 def unknown_path(server: ServerUnderTest) -> None:
-    raise_flaws(_flaw(f"GET {path}", server.request(path), 404) for path in _unknown_paths(server))
+    paths = ("/nowhere", f"{server.target.path}/nowhere")
+    raise_flaws(_flaw(f"GET {path}", server.request(path), 404) for path in paths)
 
 
 @check("An unknown path is HTTP 404 with upgrade headers, too.", "HTTP 404")
 def unknown_path_upgrade(server: ServerUnderTest) -> None:
-    paths = _unknown_paths(server)
+    paths = ("/nowhere", f"{server.target.path}/nowhere")
     raise_flaws(_flaw(f"GET {path} with upgrade headers", server.upgrade(path), 404) for path in paths)
-
-
-def _unknown_paths(server: ServerUnderTest) -> tuple[str, str]:
-    return "/nowhere", f"{server.target.path}/nowhere"
 
 
 @check("Another method than GET is HTTP 405.", "HTTP 405")
@@ -86,12 +83,12 @@ def upgrade_required(server: ServerUnderTest) -> None:
 
 @check("A key that is missing or is not 16 bytes in base64 is HTTP 400.", "HTTP 400")
 def websocket_key(server: ServerUnderTest) -> None:
-    raise_flaws(_refusals(server, BAD_KEYS, 400))
+    _need_status(server, 400, BAD_KEYS)
 
 
 @check("No Host, or a request body, is HTTP 400.", "HTTP 400")
 def bad_request(server: ServerUnderTest) -> None:
-    raise_flaws(_refusals(server, BAD_REQUESTS, 400))
+    _need_status(server, 400, BAD_REQUESTS)
 
 
 @check(
@@ -100,14 +97,13 @@ def bad_request(server: ServerUnderTest) -> None:
 )
 def foreign_origin(server: ServerUnderTest) -> None:
     origins = {f"Origin: {origin}": origin.format(host=server.target.host) for origin in FOREIGN_ORIGINS}
-    raise_flaws(_refusals(server, {what: {"Origin": origin} for what, origin in origins.items()}, 403))
+    _need_status(server, 403, {what: {"Origin": origin} for what, origin in origins.items()})
 
 
 @check("The server's own host is a good origin.", "HTTP 101: it is the server's own host")
 def own_origin(server: ServerUnderTest) -> None:
     origin = f"http://{server.target.authority}"
-    resource = server.target.in_room(server.fresh_room()).resource
-    raise_flaws([_flaw(f"Origin: {origin}", server.upgrade(resource, {"Origin": origin}), 101)])
+    _need_status(server, 101, {f"Origin: {origin}": {"Origin": origin}})
 
 
 @check(
@@ -118,8 +114,8 @@ def room_name(server: ServerUnderTest) -> None:
     mine = server.fresh_room()
     good = (f"A-Z_a-z_0-9-{mine}"[:32], mine.ljust(32, "x"), quote_url(mine).replace("c", "%63", 1))
     cases = {**dict.fromkeys(BAD_ROOMS, 404), **dict.fromkeys(good, 101)}
-    upgrade = server.upgrade
-    raise_flaws([_flaw(f"?room={name}", upgrade(f"{server.target.path}?room={name}"), cases[name]) for name in cases])
+    answers = {name: server.upgrade(f"{server.target.path}?room={name}") for name in cases}
+    raise_flaws(_flaw(f"?room={name}", answers[name], status) for name, status in cases.items())
 
 
 @check(
@@ -140,9 +136,9 @@ def refusal_order(server: ServerUnderTest) -> None:
     )
 
 
-def _refusals(server: ServerUnderTest, cases: Mapping[str, Headers], status: int) -> Iterator[str | None]:
+def _need_status(server: ServerUnderTest, status: int, cases: Mapping[str, Headers]) -> None:
     resource = server.target.in_room(server.fresh_room()).resource
-    return (_flaw(what, server.upgrade(resource, headers), status) for what, headers in cases.items())
+    raise_flaws([_flaw(what, server.upgrade(resource, headers), status) for what, headers in cases.items()])
 
 
 def _flaw(what: str, answer: HttpAnswer, status: int) -> str | None:

@@ -8,7 +8,7 @@ from tickbench.conformance.check import check, raise_flaws
 from tickbench.conformance.first_offenders import FirstOffenders
 from tickbench.conformance.peer import Peer
 from tickbench.conformance.server_under_test import ServerUnderTest
-from tickbench.conformance.shapes import ARGUMENTS
+from tickbench.conformance.shapes import SHAPES
 from tickbench.conformance.verdict import FaultError, NotTriedError
 
 NEW_PLAYER_LIMIT_S = 10.0
@@ -79,8 +79,8 @@ def compact_json(server: ServerUnderTest) -> None:
 def arguments(server: ServerUnderTest) -> str | None:
     offenders = _offenders(server)
     if flaws := offenders.flaws:
-        raise FaultError("; ".join(flaws.values()), "; ".join(f"{name}: {ARGUMENTS[name]}" for name in flaws))
-    unseen = [name for name in ("handshake", "world", "tick", "pong", "error") if not offenders.commands.get(name)]
+        raise FaultError("; ".join(flaws.values()), "; ".join(f"{name}: {SHAPES[name][1]}" for name in flaws))
+    unseen = [name for name in ("handshake", "world", "tick", "pong", "error") if name not in offenders.seen]
     return f"never seen: {', '.join(unseen)}" if unseen else None
 
 

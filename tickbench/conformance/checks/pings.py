@@ -23,10 +23,10 @@ def pong(server: ServerUnderTest) -> str | None:
         tried += 1
         peer.next_tick()
         peer.send(["ping", tried])
-        message = peer.until(lambda message: message.tick or message.has("pong"), "the answer to a ping")
-        if message.tick and message.has("pong"):
+        message = peer.until(lambda message: message.ticks or message.has("pong"), "the answer to a ping")
+        if message.ticks and message.has("pong"):
             raise FaultError(f"a pong came within a tick frame: {quote(message.text)}")
-        if message.tick:
+        if message.ticks:
             peer.next_with("pong", "the answer to a ping")
         else:
             prompt += 1

@@ -1,7 +1,7 @@
 """Checks of messages that are refused, and of similar ones that are not."""
 
 from shared.wire.frames import CloseCode, Opcode
-from tickbench.conformance.check import about, check, raise_flaws
+from tickbench.conformance.check import ERROR, about, check, need_close, need_errors, raise_flaws
 from tickbench.conformance.peer import ClosedError, SilenceError, client_frame, declared_frame
 from tickbench.conformance.server_under_test import ServerUnderTest
 from tickbench.conformance.verdict import FaultError
@@ -11,41 +11,38 @@ UNKNOWN = ('["leave"]', "{}", '["JOIN"]', "null", "37.5", '["tick",1,2,3]')
 WRONG_ARGUMENTS = ('["join",1]', '["ping"]', '["ping","1"]', '["ping",1,2]')
 FAULT = client_frame(Opcode.TEXT, b"not json")
 PING = client_frame(Opcode.TEXT, b'["ping",1]')
-ERROR = '[["error", why]]'
 LARGEST_BYTES = 4096
 HALF = b" " * 3000
+TOO_LARGE = {
+    "a message over 4 KiB in two frames": client_frame(Opcode.TEXT, HALF, fin=False)
+    + client_frame(Opcode.CONTINUATION, HALF),
+    "a message over 4 KiB": client_frame(Opcode.TEXT, b" " * LARGEST_BYTES + b"37"),
+    "a frame that declares 1 TiB and brings nothing": declared_frame(2**40),
+}
 NOT_UTF8 = (b'["new_player","\xff"]', b'"\xed\xa0\x80"', b'"\xc0\xaf"')
 MOST_MESSAGES = 60
 LIVELY = 50
 FLOOD = 300
 
 
-@check("What is not JSON is answered by an error.", ERROR)
+@check("What is not JSON is answered by an error.")
 def not_json(server: ServerUnderTest) -> None:
-    _need_errors(server, NOT_JSON)
+    need_errors(server.enter, NOT_JSON)
 
 
-@check("An unknown command is answered by an error.", ERROR)
+@check("An unknown command is answered by an error.")
 def unknown_command(server: ServerUnderTest) -> None:
-    _need_errors(server, UNKNOWN)
+    need_errors(server.enter, UNKNOWN)
 
 
-@check("Wrong types or number of arguments are answered by an error.", ERROR)
+@check("Wrong types or number of arguments are answered by an error.")
 def wrong_arguments(server: ServerUnderTest) -> None:
-    _need_errors(server, WRONG_ARGUMENTS)
+    need_errors(server.enter, WRONG_ARGUMENTS)
 
 
-@check("A second new_player is answered by an error.", ERROR)
+@check("A second new_player is answered by an error.")
 def second_new_player(server: ServerUnderTest) -> None:
-    _need_errors(server, ('["new_player","again"]',))
-
-
-def _need_errors(server: ServerUnderTest, texts: tuple[str, ...]) -> None:
-    flaws = []
-    for first in range(0, len(texts), 2):  # the third on one connection would close it
-        peer = server.enter()
-        flaws += [peer.error_flaw(text, text or "an empty text") for text in texts[first : first + 2]]
-    raise_flaws(flaws)
+    need_errors(server.enter, ('["new_player","again"]',))
 
 
 @check("The third fault within 10 s closes with 1008.", "close 1008")
@@ -64,14 +61,9 @@ def third_fault(server: ServerUnderTest) -> None:
     raise_flaws([peer.close_flaw("three faults within 10 s", CloseCode.POLICY_VIOLATION)])
 
 
-@check("A message over 4 KiB: close 1009, as soon as its length is declared.", "close 1009")
+@check("A message over 4 KiB: close 1009, as soon as its length is declared.")
 def too_large(server: ServerUnderTest) -> None:
-    halves = client_frame(Opcode.TEXT, HALF, fin=False) + client_frame(Opcode.CONTINUATION, HALF)
-    whole = client_frame(Opcode.TEXT, b" " * LARGEST_BYTES + b"37")
-    _need_close(server, halves, CloseCode.MESSAGE_TOO_BIG, "a message over 4 KiB in two frames")
-    _need_close(server, whole, CloseCode.MESSAGE_TOO_BIG, "a message over 4 KiB")
-    what = "a frame that declares 1 TiB and brings nothing"
-    _need_close(server, declared_frame(2**40), CloseCode.MESSAGE_TOO_BIG, what)
+    need_close(server, CloseCode.MESSAGE_TOO_BIG, TOO_LARGE)
 
 
 @check("A message of 4 KiB is taken.", "a pong: only more than 4 KiB is refused")
@@ -82,16 +74,16 @@ def large(server: ServerUnderTest) -> None:
         peer.next_with("pong", "the answer to a ping")
 
 
-@check("A binary message: close 1003.", "close 1003")
+@check("A binary message: close 1003.")
 def binary(server: ServerUnderTest) -> None:
-    _need_close(server, client_frame(Opcode.BINARY, b"37"), CloseCode.UNSUPPORTED_DATA, "a binary message")
+    need_close(server, CloseCode.UNSUPPORTED_DATA, {"a binary message": client_frame(Opcode.BINARY, b"37")})
 
 
-@check("More than 60 messages a second, control frames among them: close 1008.", "close 1008")
+@check("More than 60 messages a second, control frames among them: close 1008.")
 def flood(server: ServerUnderTest) -> None:
-    _need_close(server, PING * FLOOD, CloseCode.POLICY_VIOLATION, f"{FLOOD} messages at once")
     pings = client_frame(Opcode.PING, b"x") * FLOOD
-    _need_close(server, pings, CloseCode.POLICY_VIOLATION, f"{FLOOD} control pings at once")
+    cases = {f"{FLOOD} messages at once": PING * FLOOD, f"{FLOOD} control pings at once": pings}
+    need_close(server, CloseCode.POLICY_VIOLATION, cases)
 
 
 @check("Up to 60 messages a second are taken.", f"only more than {MOST_MESSAGES} a second close")
@@ -103,13 +95,7 @@ def lively(server: ServerUnderTest) -> None:
             peer.next_with("pong", f"the answers to {LIVELY} pings at once")
 
 
-@check("Invalid UTF-8: close 1007.", "close 1007")
+@check("Invalid UTF-8: close 1007.")
 def invalid_utf8(server: ServerUnderTest) -> None:
-    for text in NOT_UTF8:
-        _need_close(server, client_frame(Opcode.TEXT, text), CloseCode.INVALID_TEXT, f"invalid UTF-8 ({text!r})")
-
-
-def _need_close(server: ServerUnderTest, data: bytes, code: int, what: str) -> None:
-    peer = server.enter()
-    peer.send_raw(data)
-    raise_flaws([peer.close_flaw(what, code)])
+    cases = {f"invalid UTF-8 ({text!r})": client_frame(Opcode.TEXT, text) for text in NOT_UTF8}
+    need_close(server, CloseCode.INVALID_TEXT, cases)
