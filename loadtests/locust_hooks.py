@@ -139,10 +139,10 @@ class Hooks:
             parsed.out = ""  # the master writes it, on its own host
         users = runner.target_user_count if self._run is not None else max(1, runner.target_user_count)
         options = read_options(parsed, users, self._scenarios)
-        address, base, why_unknown = find_server(options.target)
+        server = find_server(options.target)
         forget_boards()
         if self._run is None:
-            self._start_worker(LoadWorker(options, address, base, runner.worker_index))
+            self._start_worker(LoadWorker(options, server, runner.worker_index))
             self._master = MasterLink(start.run, self._worker)
         elif isinstance(runner, MasterRunner):
             run = uuid.uuid4().hex
@@ -150,11 +150,11 @@ class Hooks:
             setattr(parsed, RUN_ARGUMENT, msgspec.to_builtins(RunStart(run, options.target.url, share)))
             self._remote = {client.id: RemoteWorker(runner, run, client.id) for client in runner.clients.all}
             workers = Workers(self._remote, REMOTE_ORDER_TAKES_S, server_checks=len(self._remote))
-            self._run.begin(Conductor(self._run, options, address, base, workers, why_unknown))
+            self._run.begin(Conductor(self._run, options, server, workers))
         else:
-            worker = LoadWorker(options, address, base, None)
+            worker = LoadWorker(options, server, None)
             self._start_worker(worker)
-            self._run.begin(Conductor(self._run, options, address, base, Workers({"": worker}), why_unknown))
+            self._run.begin(Conductor(self._run, options, server, Workers({"": worker})))
 
     def on_test_stop(self, **_: Any) -> None:
         """End a run."""

@@ -3,17 +3,16 @@
 from loadtests.account.counts import MAIN, NEVER_CONNECTED, count_text
 from loadtests.account.join_rate import NO_JOINS, JoinRate
 from loadtests.account.recorder import Recorder
-from loadtests.receive.arrivals import ArrivalLog
-from loadtests.receive.endings import Ending, Fate
+from loadtests.receive.endings import ConnectionObserver, Ending, Fate
 from loadtests.surroundings.clocks import ServerClock
 from shared.measure.histogram import Histogram
 
 
-class ConnectionRecord:
-    """The observer of all connections (:class:`~loadtests.receive.endings.ConnectionObserver`)."""
+class ConnectionRecord(ConnectionObserver):
+    """The observer of all connections."""
 
     def __init__(self, recorder: Recorder, clock: ServerClock) -> None:
-        self.log = ArrivalLog()
+        super().__init__()
         self.ping_rtt = Histogram()
         self.join_rate = NO_JOINS
         self._recorder = recorder

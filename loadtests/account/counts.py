@@ -58,8 +58,41 @@ class Additive(Struct):
                 setattr(self, name, mine + its)
 
 
-class Accounts(Additive):
-    """The counts of one group of connections; all histograms are in microseconds."""
+class TickCounts(Additive):
+    """What became of the ticks that were due; all histograms are in microseconds."""
+
+    received: int = 0
+    missing: int = 0
+    skipped: int = 0
+    """Due times for which nobody got a tick, while a connection was in the room."""
+    absent: int = 0
+    """Due times at which a connection should have been in the room, and was not: refused, or closed early."""
+    tick_lateness: Histogram = field(default_factory=Histogram)
+    interval_error: Histogram = field(default_factory=Histogram)
+
+    @property
+    def expected(self) -> int:
+        """Frames that should have been received; known when the accounts are settled."""
+        return self.received + self.missing
+
+    @property
+    def due(self) -> int:
+        """Ticks that were due to all the connections that were asked for; known as above."""
+        return self.expected + self.skipped + self.absent
+
+    @property
+    def reach(self) -> float | None:
+        """Frames received of those expected; None without any."""
+        return self.received / self.expected if self.expected else None
+
+    @property
+    def ticks_came(self) -> float | None:
+        """Frames received of the ticks that were due; None without any."""
+        return self.received / self.due if self.due else None
+
+
+class Accounts(TickCounts):
+    """The counts of one group of connections."""
 
     requested: int = 0
     """Connections that were begun."""
@@ -76,13 +109,6 @@ class Accounts(Additive):
     """What the server sent that the WebSocket protocol forbids, in words."""
     told: Counter[str] = field(default_factory=Counter)
     """The texts of ``error`` commands."""
-
-    received: int = 0
-    missing: int = 0
-    skipped: int = 0
-    """Due times for which nobody got a tick, while a connection was in the room."""
-    absent: int = 0
-    """Due times at which a connection should have been in the room, and was not: refused, or closed early."""
     longest_silence_us: int = 0
     """The longest time in the window in which a connection got no frame, though it was there or should have been."""
     duplicate: int = 0
@@ -92,24 +118,12 @@ class Accounts(Additive):
     unstamped: int = 0
     bytes: int = 0
     negative_deliveries: int = 0
-    tick_lateness: Histogram = field(default_factory=Histogram)
     delivery: Histogram = field(default_factory=Histogram)
-    interval_error: Histogram = field(default_factory=Histogram)
     pdv: Histogram = field(default_factory=Histogram)
     jitter: Histogram = field(default_factory=Histogram)
     """One estimate a connection."""
     input: Histogram = field(default_factory=Histogram)
     """From a key to the tick frame that shows the turn."""
-
-    @property
-    def expected(self) -> int:
-        """Frames that should have been received; known when the accounts are settled."""
-        return self.received + self.missing
-
-    @property
-    def due(self) -> int:
-        """Ticks that were due to all the connections that were asked for; known as above."""
-        return self.expected + self.skipped + self.absent
 
     @property
     def settled(self) -> int:
@@ -138,22 +152,11 @@ class Accounts(Additive):
         return ", ".join(f"{count} x {why}" for why, count in reasons.most_common(5))
 
 
-class StageAccounts(Additive):
+class StageAccounts(TickCounts):
     """The counts of one stage of the window (by due time), for the connections of the main group."""
 
-    received: int = 0
-    missing: int = 0
-    skipped: int = 0
-    absent: int = 0
-    tick_lateness: Histogram = field(default_factory=Histogram)
-    interval_error: Histogram = field(default_factory=Histogram)
     connections: int = 0
     """Connections that were up when the stage ended."""
-
-    @property
-    def due(self) -> int:
-        """As :attr:`Accounts.due`."""
-        return self.received + self.missing + self.skipped + self.absent
 
 
 def count_text(counts: Counter[str], text: str) -> None:

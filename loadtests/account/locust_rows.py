@@ -6,7 +6,7 @@ A request is a frame that was due, a failure one that did not come, a response t
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Self
 
 from msgspec import Struct, field
@@ -79,11 +79,6 @@ def added(rows: Iterable[Rows]) -> Rows | None:
         return None
     by_name = {name: total(of_one.by_name[name] for of_one in chosen) for name in chosen[0].by_name}
     return Rows(min(of_one.since_s for of_one in chosen), in_window, by_name)
-
-
-def of_histograms(histograms: Mapping[str, Histogram]) -> dict[str, Row]:
-    """Return a row for each histogram, without failures."""
-    return {name: Row.of(histogram) for name, histogram in histograms.items()}
 
 
 def of_summary(summary: LoadSummary) -> dict[str, Row]:

@@ -35,6 +35,13 @@ class Plateau(NamedTuple):
     rss_bytes: int
 
 
+class Weight(NamedTuple):
+    """Bytes per connection, None where they can't be known, and how they were found."""
+
+    value: float | None
+    figures: MemoryFigures
+
+
 class Slope(NamedTuple):
     """Bytes a connection, with the 95 % interval."""
 
@@ -62,9 +69,7 @@ def slope_of(plateaus: Sequence[Plateau]) -> Slope:
     return Slope(mean, mean - half, mean + half)
 
 
-def memory_figures(
-    plateaus: Sequence[Plateau], why_not: str = "", widest_percent: float = WIDEST_PERCENT
-) -> tuple[float | None, MemoryFigures]:
+def memory_figures(plateaus: Sequence[Plateau], why_not: str = "", widest_percent: float = WIDEST_PERCENT) -> Weight:
     """Return bytes per connection, None if they can't be known or ``why_not`` says why not; and how they were found."""
     noted = [(plateau.connections, plateau.rss_bytes) for plateau in plateaus]
     if not why_not and len(plateaus) <= STEPS:
@@ -73,11 +78,11 @@ def memory_figures(
     if not why_not and any(after.connections <= before.connections for before, after in pairs):
         why_not = "as many left as came"
     if why_not:
-        return None, MemoryFigures(plateaus=noted, why_not=why_not)
+        return Weight(None, MemoryFigures(plateaus=noted, why_not=why_not))
     value, low, high = slope_of(plateaus)
     if value <= 0:
-        return None, MemoryFigures(plateaus=noted, why_not="the more came, the less memory was held")
+        return Weight(None, MemoryFigures(plateaus=noted, why_not="the more came, the less memory was held"))
     if high - value > value * widest_percent / 100:
         words = f"steps of memory that differ too much: {low / 1024:.1f} to {high / 1024:.1f} KiB a connection"
-        return None, MemoryFigures(plateaus=noted, why_not=words)
-    return value, MemoryFigures(low_bytes=low, high_bytes=high, plateaus=noted)
+        return Weight(None, MemoryFigures(plateaus=noted, why_not=words))
+    return Weight(value, MemoryFigures(low_bytes=low, high_bytes=high, plateaus=noted))

@@ -82,8 +82,6 @@ class Recorder:
         self._period_us = period_us
         self._stage_starts_us: list[int] = []
         self._rooms: list[RoomTicks] = []
-        self._room_indexes: dict[str, int] = {}
-        self._inside: list[int] = []  # connections by room
         self._group_names = [MAIN]
         self._presences = Presences()
         self._jitters = JitterEstimators()
@@ -124,12 +122,10 @@ class Recorder:
         index = self._presences.add()
         if self._jitters.size < len(self._presences.room):
             self._jitters.grow(len(self._presences.room))
-        if room not in self._room_indexes:
-            self._room_indexes[room] = len(self._rooms)
-            self.rooms[room] = RoomTicks(announced=announced)
+        if room not in self.rooms:
+            self.rooms[room] = RoomTicks(len(self._rooms), announced=announced)
             self._rooms.append(self.rooms[room])
-            self._inside.append(0)
-        self._presences.room[index] = self._room_indexes[room]
+        self._presences.room[index] = self.rooms[room].number
         self._presences.asked_us[index] = asked_us
         self.accounts(group).requested += 1
         self._presences.group[index] = self._group_names.index(group)
@@ -145,10 +141,10 @@ class Recorder:
 
     def count_inside(self, index: int, change: int) -> None:
         """Say that a connection got its first tick (1) or came to its end after that (-1)."""
-        room = self._presences.room[index]
-        self._inside[room] += change
-        if not self._inside[room] and self.window.start < NEVER:
-            self._rooms[room].interrupted = True
+        room = self._rooms[self._presences.room[index]]
+        room.inside += change
+        if not room.inside and self.window.start < NEVER:
+            room.interrupted = True
 
     def stop_reading(self, index: int) -> None:
         """Say that what is sent to a connection need not be waited for."""

@@ -61,8 +61,11 @@ class RoomTicks:
 
     """
 
-    def __init__(self, *, announced: bool = False) -> None:
+    def __init__(self, number: int = 0, *, announced: bool = False) -> None:
+        self.number = number
         self.announced = announced
+        self.inside = 0
+        """Connections that are in the room."""
         self.interrupted = False
         """Nobody was in the room for a while, so that due times without a tick mean nothing."""
         self._n = array("q")

@@ -6,11 +6,11 @@ believed is named in words.
 """
 
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from loadtests.account.room_ticks import ServerSkips
-from loadtests.surroundings.server_stats import ServerStats, TickStats
-from shared.measure.histogram import Histogram, HistogramSummary
+from loadtests.surroundings.server_stats import ServerStats
+from shared.measure.histogram import Histogram
 from shared.measure.quota import Quota, throttled_between
 from shared.measure.summary import ServerFigures, ServerTicks
 
@@ -24,6 +24,9 @@ CPU_S = 0.5
 """... and beside that."""
 MANY_CORES = 4096
 """As many cores as a server may have that does not say which it has."""
+
+
+Amount = TypeVar("Amount", int, float)
 
 
 class Frames(NamedTuple):
@@ -53,7 +56,7 @@ class Between:
         self.elapsed_s = self._elapsed_s() if self.is_same_process else None
         """By the server's own clock; None where that disagrees with ours."""
 
-    def growth(self, name: str, before: float, after: float) -> float | None:
+    def growth(self, name: str, before: Amount, after: Amount) -> Amount | None:
         """Return the growth of a count that only goes up; None where it went down, or is another process's."""
         if not self.is_same_process:
             return None
@@ -61,11 +64,6 @@ class Between:
             self.doubts.append(f"{name} went back from {before:g} to {after:g}")
             return None
         return after - before
-
-    def count(self, name: str, before: int, after: int) -> int | None:
-        """Return the same of whole numbers."""
-        grown = self.growth(name, before, after)
-        return None if grown is None else after - before
 
     def cpu_share(self) -> float | None:
         """Return how many cores the process took, 1.0 being one; None where that is not known."""
@@ -82,18 +80,20 @@ class Between:
     def ticks(self) -> ServerTicks | None:
         """Return the tick figures."""
         old, new = self._before.ticks, self._after.ticks
-        counts = [
-            self.count(f"ticks.{name}", getattr(old, name), getattr(new, name))
-            for name in ("count", "skipped_ticks", "overruns")
-        ]
-        if None in counts:
+        names = ("count", "skipped_ticks", "overruns")
+        figures: dict[str, Any] = {
+            name: self.growth(f"ticks.{name}", getattr(old, name), getattr(new, name)) for name in names
+        }
+        if None in figures.values():
             return None
-        count, skipped_ticks, overruns = (each or 0 for each in counts)
         try:
-            return _ticks(old, new, count, skipped_ticks, overruns)
+            for name in ("start_lateness_ms", "compute_ms", "fanout_ms"):
+                before, after = (Histogram.from_summary(getattr(ticks, name)) for ticks in (old, new))
+                figures[name] = after.since(before).summary()
         except ValueError as error:
             self.doubts.append(f"ticks: {error}")
             return None
+        return ServerTicks(**figures)
 
     def skips(self) -> dict[str, ServerSkips]:
         """Return what the server says that it skipped, for each room that was there all the time."""
@@ -117,7 +117,7 @@ class Between:
     def frames_sent(self, frames: Frames) -> int | None:
         """Return how many tick frames it sent to all its clients; None where it does not tell, or is not believed."""
         before, after = self._before.frames_sent, self._after.frames_sent
-        sent = None if before is None or after is None else self.count("frames_sent", before, after)
+        sent = None if before is None or after is None else self.growth("frames_sent", before, after)
         if sent is not None and sent < frames.at_least:
             self.doubts.append(f"frames_sent went up by {sent:,} while {frames.at_least:,} came")
             return None
@@ -134,7 +134,7 @@ class Between:
     def skipped_ticks(self, rooms: Collection[str] | None) -> int | None:
         """Return the due times skipped in ``rooms``, if each of them was there all the time, else in all rooms."""
         old, new = self._before.ticks, self._after.ticks
-        of_all = self.count("ticks.skipped_ticks", old.skipped_ticks, new.skipped_ticks)
+        of_all = self.growth("ticks.skipped_ticks", old.skipped_ticks, new.skipped_ticks)
         skips = self.skips()
         if not rooms or not skips.keys() >= set(rooms):
             return None if any(doubt.startswith("skipped_ticks") for doubt in self.doubts) else of_all
@@ -176,22 +176,8 @@ def figures_between(
         cpu_us_per_frame=between.cpu_us_per_frame(cpu_share, sent, frames),
         ticks=between.ticks(),
         skipped_ticks=between.skipped_ticks(rooms),
-        slow_skips=between.count("slow_skips", before.slow_skips, after.slow_skips),
-        slow_closed=between.count("slow_closed", before.slow_closed, after.slow_closed),
+        slow_skips=between.growth("slow_skips", before.slow_skips, after.slow_skips),
+        slow_closed=between.growth("slow_closed", before.slow_closed, after.slow_closed),
         frames_sent=sent,
     )
     return figures, list(dict.fromkeys(between.doubts))
-
-
-def _ticks(old: TickStats, new: TickStats, count: int, skipped_ticks: int, overruns: int) -> ServerTicks:
-    def later(before: HistogramSummary, after: HistogramSummary) -> HistogramSummary:
-        return Histogram.from_summary(after).since(Histogram.from_summary(before)).summary()
-
-    return ServerTicks(
-        count=count,
-        skipped_ticks=skipped_ticks,
-        overruns=overruns,
-        start_lateness_ms=later(old.start_lateness_ms, new.start_lateness_ms),
-        compute_ms=later(old.compute_ms, new.compute_ms),
-        fanout_ms=later(old.fanout_ms, new.fanout_ms),
-    )

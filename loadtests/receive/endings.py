@@ -1,8 +1,7 @@
-"""How a connection can end, and the protocol of the observer that is told what becomes of connections."""
+"""How a connection can end, and the observer that is told what becomes of connections."""
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
 
 from loadtests.receive.arrivals import ArrivalLog
 
@@ -39,10 +38,16 @@ class Ending:
     """The server's close frame followed the last frame that we got: nothing that it sent is missing."""
 
 
-class ConnectionObserver(Protocol):
-    """Is told what becomes of each connection, by its ``index``. Times are microseconds of CLOCK_REALTIME."""
+class ConnectionObserver:
+    """
+    Is told what becomes of each connection, by its ``index``; this one takes no note.
 
-    log: ArrivalLog
+    Times are microseconds of CLOCK_REALTIME.
+
+    """
+
+    def __init__(self) -> None:
+        self.log = ArrivalLog()
 
     def entered(self, index: int, arrival_us: int) -> None:
         """Take note that the server has said that all later ticks will come."""

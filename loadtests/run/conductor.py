@@ -17,16 +17,16 @@ from loadtests.account.locust_rows import Rows, added
 from loadtests.account.server_figures import Between
 from loadtests.account.worker_record import WorkerRecord
 from loadtests.options import LoadOptions
-from loadtests.receive.connection import Address, reason_of
+from loadtests.receive.connection import reason_of
 from loadtests.receive.stamps import now_us
 from loadtests.run.memory_steps import weigh
 from loadtests.run.workers import Workers
 from loadtests.surroundings.clocks import OffsetWatch, is_here
 from loadtests.surroundings.core_lags import CoreLags
-from loadtests.surroundings.cores import MachineSample, own_pid, sample_machine
+from loadtests.surroundings.cores import own_pid, sample_machine
 from loadtests.surroundings.server_process import family_of, find_process
-from loadtests.surroundings.server_stats import NotOursError, ServerStats, fetch_stats
-from loadtests.verdict.measured_run import MeasuredRun
+from loadtests.surroundings.server_stats import FoundServer, NotOursError, ServerStats, fetch_stats
+from loadtests.verdict.measured_run import MeasuredRun, ServerEdge
 from loadtests.verdict.summary import summarise
 from shared.measure.quota import Quota, throttled_between
 from shared.measure.summary import LoadSummary
@@ -52,20 +52,6 @@ class FailedRunError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class ServerEdge:
-    """The server's /stats and its host's cores at one end of the window, or shortly before or after it."""
-
-    machine: MachineSample | None
-    stats: ServerStats | None
-    open: int = 0
-    """Our connections that were open, or may have been for the server."""
-    doubt: str = ""
-    """Why the server's answer is no /stats of ours, where it did answer."""
-    why_none: str = ""
-    """Why the server did not answer, if it did not."""
-
-
-@dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of a run."""
 
@@ -87,32 +73,17 @@ class Display(Protocol):
 
 
 class Conductor:
-    """
-    Conducts one run of ``workers``, and has ``display`` show how it goes.
+    """Conducts one run of ``workers`` against ``server``, and has ``display`` show how it goes."""
 
-    ``base`` is the /stats of the server at ``address`` before the first connection; ``why_unknown`` says why it has
-    none.
-
-    """
-
-    def __init__(
-        self,
-        display: Display,
-        options: LoadOptions,
-        address: Address,
-        base: ServerStats | None,
-        workers: Workers,
-        why_unknown: str = "",
-    ) -> None:
+    def __init__(self, display: Display, options: LoadOptions, server: FoundServer, workers: Workers) -> None:
         self.options = options
         self.over = False
         """Whether the run has ended by itself, well or not."""
         self.phase = "connecting"
         """What is going on, in words for a person."""
         self._display = display
-        self._address = address
-        self._base = base
-        self._why_unknown = why_unknown
+        self._server = server
+        self._base = base = server.stats
         self._base_at_s = time.monotonic()
         self._is_here = base is not None and is_here(base, OffsetWatch().offset_us)
         """Whether the server is on this host."""
@@ -219,24 +190,18 @@ class Conductor:
             options=options,
             window=window,
             base=self._base,
-            before=opened.stats,
-            after=closed.stats,
-            why_unknown=self._why_unknown,
-            doubts=[edge.doubt for edge in (opened, closed) if edge.doubt],
+            opened=opened,
+            closed=closed,
+            why_unknown=self._server.why_none,
             server_is_here=self._is_here,
             server_pids=None if self._server_pid is None else family_of(self._server_pid),
             own_pids=family_of(own_pid()),
             server_throttled=throttled,
-            open_before=opened.open,
-            open_after=closed.open,
             server_checks=self._workers.server_checks,
-            opened=opened.machine,
-            closed=closed.machine,
             gaps=gaps,
             records=records,
             users=sum(report.users for report in self._workers.reports()),
             lost_workers=self._workers.silent(),
-            stats_lost_why=opened.why_none or closed.why_none,
         )
 
     def _drained(self) -> bool:
@@ -293,14 +258,14 @@ class Conductor:
         stats, doubt, why_none = None, "", ""
         if self._base is not None:
             try:
-                stats = fetch_stats(self.options.target, self._address)
+                stats = fetch_stats(self.options.target, self._server.address)
             except NotOursError as error:
                 doubt = str(error)
             except OSError as error:
                 why_none = reason_of(error)
                 logger.warning("the server does not answer GET /stats: %s", why_none)
         ours = sum(report.open for report in self._workers.reports())
-        return ServerEdge(sample_machine(), stats, ours, doubt, why_none)
+        return ServerEdge(stats, sample_machine(), ours, doubt, why_none)
 
 
 def in_a_line(summary: LoadSummary) -> str:

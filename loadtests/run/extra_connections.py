@@ -11,7 +11,6 @@ from typing import ClassVar
 import gevent
 from gevent.pool import Group
 
-from loadtests.receive.arrivals import ArrivalLog
 from loadtests.receive.connection import Connection
 from loadtests.receive.endings import ConnectionObserver, Ending
 
@@ -19,7 +18,7 @@ LEAVE_S = 3.0
 """How long they may take to close; those that are left then are cut off."""
 
 
-class ExtraConnections:
+class ExtraConnections(ConnectionObserver):
     """
     Those of one worker, and their observer.
 
@@ -34,7 +33,7 @@ class ExtraConnections:
     def __init__(
         self, new_connection: Callable[[ConnectionObserver, int], Connection], per_second: float, timeout_s: float
     ) -> None:
-        self.log = ArrivalLog()
+        super().__init__()
         self.up = 0
         self.settled = 0
         """How many are or were up, or have failed to connect."""
@@ -74,10 +73,7 @@ class ExtraConnections:
         self._greenlets.kill(block=False)
         self._connections.clear()
 
-    # What their connections tell (loadtests.receive.endings.ConnectionObserver)
-
-    def entered(self, index: int, arrival_us: int) -> None:
-        """Take no note: nothing is expected."""
+    # What their connections tell
 
     def connected(self, index: int, started_us: int, arrival_us: int) -> None:  # noqa: ARG002 - as an observer
         """Count who is in."""
@@ -93,12 +89,6 @@ class ExtraConnections:
             self.up -= 1
         else:
             self.settled += 1
-
-    def told(self, index: int, error: str) -> None:
-        """Take no note."""
-
-    def ponged(self, sent_us: int, server_us: int, arrival_us: int) -> None:
-        """Take no note: they do not ping."""
 
     def _visit(self, connection: Connection, wait_s: float) -> None:
         gevent.sleep(wait_s)

@@ -56,11 +56,6 @@ class Entry(StatsEntry):
     # What Locust asks of a row
 
     @property
-    def avg_response_time(self) -> float:
-        """The mean, in milliseconds."""
-        return self.total_response_time / self.num_requests if self.num_requests else 0.0
-
-    @property
     def avg_content_length(self) -> float:
         """The mean length of the frames that came, in bytes."""
         return self.total_content_length / max(1, self.num_requests - self.num_failures)

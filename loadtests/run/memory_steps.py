@@ -6,7 +6,6 @@ Nothing else is measured then, so it disturbs nothing. Where no weight can be fo
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import gevent
 from msgspec.structs import replace
@@ -15,7 +14,7 @@ from loadtests.account.memory_slope import STEPS, Plateau, memory_figures
 from loadtests.options import LoadOptions
 from loadtests.run.workers import Workers
 from loadtests.surroundings.server_stats import ServerStats
-from shared.measure.summary import LoadSummary, MemoryFigures
+from shared.measure.summary import LoadSummary
 
 POLL_S = 0.05
 SETTLE_S = 0.3
@@ -32,14 +31,6 @@ GENERATOR_PERCENT = 25.0
 """As :data:`~loadtests.account.memory_slope.WIDEST_PERCENT`, for the workers: their logs of frames come and go."""
 
 NOT_TOLD = "the server has no /stats that tell its memory"
-
-
-@dataclass(frozen=True, slots=True)
-class Weight:
-    """Bytes per connection, None where they can't be known, and how they were found."""
-
-    value: float | None
-    figures: MemoryFigures
 
 
 def weigh(
@@ -63,13 +54,8 @@ def weigh(
         why_not = steps.why_not_begin() or steps.make_steps()
     finally:
         workers.dismiss()
-    of_server = Weight(*memory_figures(steps.server, why_not))
-    of_generator = Weight(*memory_figures(steps.generator, why_not or steps.why_not_generator(), GENERATOR_PERCENT))
-    return with_weights(summary, of_server, of_generator)
-
-
-def with_weights(summary: LoadSummary, of_server: Weight, of_generator: Weight) -> LoadSummary:
-    """Return the summary with both weights."""
+    of_server = memory_figures(steps.server, why_not)
+    of_generator = memory_figures(steps.generator, why_not or steps.why_not_generator(), GENERATOR_PERCENT)
     changes = {
         name: replace(figures, rss_per_connection_bytes=weight.value, memory=weight.figures)
         for name, figures, weight in (

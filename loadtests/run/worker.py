@@ -19,17 +19,18 @@ from gevent.event import Event
 from gevent.pool import Group
 
 from loadtests.account.counts import MAIN
-from loadtests.account.locust_rows import INTERVAL_ERROR, LATENESS, Rows, of_histograms
+from loadtests.account.locust_rows import INTERVAL_ERROR, LATENESS, Row, Rows
 from loadtests.account.room_ticks import TickColumns
 from loadtests.account.worker_record import WorkerRecord
 from loadtests.options import LoadOptions
-from loadtests.receive.connection import Address, Connection, Listener
+from loadtests.receive.connection import Connection, Listener
 from loadtests.receive.endings import ConnectionObserver
 from loadtests.run.extra_connections import ExtraConnections
 from loadtests.run.measurement import Measurement
 from loadtests.run.messages import Bring, Dismiss, Measure, Order, Phase, Report, Settle
 from loadtests.run.pacer import Pacer
-from loadtests.surroundings.server_stats import ServerStats
+from loadtests.surroundings.server_stats import FoundServer
+from shared.wire.target import Target
 
 logger = logging.getLogger("tickbench.load")
 
@@ -50,16 +51,16 @@ class LoadWorker:
 
     is_gone = False
 
-    def __init__(self, options: LoadOptions, address: Address, base: ServerStats | None, index: int | None) -> None:
+    def __init__(self, options: LoadOptions, server: FoundServer, index: int | None) -> None:
         self.options = options
-        self.base = base
+        self.base = base = server.stats
         self.phase: Phase = "coming"
         self.opened = Event()
         """Set when the window opens."""
         self.pacer = Pacer()
         self._index = index
         self._measurement = Measurement(base, self._period_us())
-        self._address = address
+        self._address = server.address
         self.failed = ""
         """Why it can't go on, in one line; empty as long as it can."""
         self._record: WorkerRecord | None = None
@@ -119,9 +120,7 @@ class LoadWorker:
 
         ``announced`` as for :class:`~loadtests.account.room_ticks.RoomTicks`.
         """
-        target = self.options.target
-        if room is not None and not announced:
-            target = target.in_room(room)
+        target = self.options.target if announced else self._target_of(room)
         index = self._measurement.recorder.add_connection(
             room or target.room, group, announced=announced, asked_us=self.server_now_us()
         )
@@ -240,7 +239,7 @@ class LoadWorker:
         if in_window:
             main = recorder.groups[MAIN]
             lateness, error = main.tick_lateness, main.interval_error
-        return Rows(self._since_s, in_window, of_histograms({LATENESS: lateness, INTERVAL_ERROR: error}))
+        return Rows(self._since_s, in_window, {LATENESS: Row.of(lateness), INTERVAL_ERROR: Row.of(error)})
 
     def _ticks_seen(self) -> dict[str, TickColumns]:
         """Return the ticks that were seen of the rooms that other workers may share."""
@@ -271,12 +270,13 @@ class LoadWorker:
 
     def _extra_connection(self, observer: ConnectionObserver, number: int) -> Connection:
         user = self.new_user()
-        room, target = self.room_of(user), self.options.target
-        if room is not None:
-            target = target.in_room(room)
+        target = self._target_of(self.room_of(user))
         text = msgspec.json.encode(["new_player", self.name_of(user)])
-        latest = observer.log.latest(room or target.room)
+        latest = observer.log.latest(target.room)
         return Connection(target, self._address, number, observer, lambda: text, latest)
+
+    def _target_of(self, room: str | None) -> Target:
+        return self.options.target if room is None else self.options.target.in_room(room)
 
     def _spawn(self, work: Callable[[], None]) -> None:
         """Run ``work`` in a greenlet beside the users; if it raises, the run fails."""

@@ -29,15 +29,15 @@ BATCH: Final = 64
 """How many wake-ups are put into the histogram at once: some 50 us of the core, every 0.6 s."""
 
 
-class Report(msgspec.Struct, frozen=True):
-    """What a probe says when it is asked."""
+class CoreGap(msgspec.Struct, frozen=True):
+    """What a probe saw of its core: its answer to ``report``."""
 
     cpu: int
     scheduling: str
     """``fifo``, ``nice`` or ``normal``."""
     max_gap_us: int
     """The longest that the probe had to wait for its core."""
-    lateness: HistogramSummary
+    lateness_ms: HistogramSummary
     """Of all wake-ups; a gap of several periods counts once in each."""
     cpu_s: float
     """CPU time of the probe itself."""
@@ -108,14 +108,14 @@ class CoreLag:
             elif line == b"report":
                 _say(msgspec.json.encode(self._report()))
 
-    def _report(self) -> Report:
+    def _report(self) -> CoreGap:
         cpu_s = time.process_time() - self._cpu_s  # before the summary, which costs milliseconds
         self._sort_in()
-        return Report(
+        return CoreGap(
             cpu=self.cpu,
             scheduling=self.scheduling,
             max_gap_us=self._lateness.max_us,
-            lateness=self._lateness.summary(),
+            lateness_ms=self._lateness.summary(),
             cpu_s=cpu_s,
         )
 

@@ -6,11 +6,10 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 
 import msgspec
 
-from loadtests.surroundings.core_lag import Report
+from loadtests.surroundings.core_lag import CoreGap
 from shared.measure.histogram import Histogram
 
 MAX_PROBES = 4
@@ -19,17 +18,6 @@ ANSWER_WAIT_S = 2.0
 END_WAIT_S = 2.0
 
 _Child = subprocess.Popen[bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class CoreGap:
-    """What a probe saw of its core."""
-
-    cpu: int
-    scheduling: str
-    max_gap_us: int
-    lateness: Histogram
-    cpu_s: float
 
 
 class CoreLags:
@@ -128,11 +116,11 @@ def _tell(child: _Child, order: bytes) -> None:
 
 def _read_gap(child: _Child, deadline_s: float) -> CoreGap | None:
     try:
-        report = msgspec.json.decode(_read_line(child, deadline_s), type=Report)
-        lateness = Histogram.from_summary(report.lateness)
+        gap = msgspec.json.decode(_read_line(child, deadline_s), type=CoreGap)
+        Histogram.from_summary(gap.lateness_ms)  # it may be none
     except (msgspec.MsgspecError, ValueError):
         return None
-    return CoreGap(report.cpu, report.scheduling, report.max_gap_us, lateness, report.cpu_s)
+    return gap
 
 
 def _read_line(child: _Child, deadline_s: float) -> bytes:

@@ -9,15 +9,15 @@ import http.client
 import io
 import socket
 import time
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
 from loadtests.receive.connection import Address, reason_of
 from loadtests.receive.stamps import now_us
 from loadtests.surroundings.reachability import NoServerError, check_server
-from shared.measure.histogram import HistogramSummary
-from shared.measure.quota import Quota
+from shared.measure.quota import Count, Quota
+from shared.measure.summary import ServerTicks
 from shared.plain import plain
 from shared.wire.target import Target
 
@@ -31,7 +31,6 @@ MAX_WORDS = 160
 
 _EXACT = 2**53
 """Larger JSON numbers are not exact integers in every language; in microseconds it is 285 years."""
-Count = Annotated[int, msgspec.Meta(ge=0, le=_EXACT)]
 Moment = Annotated[int, msgspec.Meta(ge=0, le=_EXACT)]
 """Microseconds since the epoch."""
 Core = Annotated[int, msgspec.Meta(ge=0, lt=2**16)]
@@ -45,17 +44,6 @@ class RoomStats(msgspec.Struct, frozen=True):
     n: Count = 0
     """The tick that comes next."""
     skipped_ticks: Count = 0
-
-
-class TickStats(msgspec.Struct, frozen=True):
-    """The object ``ticks``."""
-
-    count: Count
-    skipped_ticks: Count
-    overruns: Count
-    start_lateness_ms: HistogramSummary
-    compute_ms: HistogramSummary
-    fanout_ms: HistogramSummary
 
 
 class ProcessStats(msgspec.Struct, frozen=True):
@@ -85,7 +73,7 @@ class ServerStats(msgspec.Struct, frozen=True):
     now_us: Moment
     tick_rate_hz: Annotated[float, msgspec.Meta(ge=0.001, le=1_000_000)]
     connections: Count
-    ticks: TickStats
+    ticks: ServerTicks
     process: ProcessStats
     rooms: list[RoomStats] = []
     settings: SettingsStats = SettingsStats()
@@ -148,9 +136,19 @@ def decode_stats(body: bytes) -> ServerStats:
     return msgspec.structs.replace(page, process=msgspec.structs.replace(page.process, quotas=quotas))
 
 
-def find_server(target: Target) -> tuple[Address, ServerStats | None, str]:
+class FoundServer(NamedTuple):
+    """A server before the first connection of a run."""
+
+    address: Address
+    stats: ServerStats | None = None
+    """None where it has no /stats of ours."""
+    why_none: str = ""
+    """Why not, in a few words."""
+
+
+def find_server(target: Target) -> FoundServer:
     """
-    Return the server's address, its /stats (None where it has none of ours) and why it has none.
+    Look for the server of a target.
 
     Raises:
         NoServerError: there is no server.
@@ -158,11 +156,11 @@ def find_server(target: Target) -> tuple[Address, ServerStats | None, str]:
     """
     address = check_server(target)
     try:
-        return address, fetch_stats(target, address), ""
+        return FoundServer(address, fetch_stats(target, address))
     except NotOursError as error:
-        return address, None, str(error)
+        return FoundServer(address, None, str(error))
     except http.client.RemoteDisconnected:
-        return address, None, "it hangs up"
+        return FoundServer(address, None, "it hangs up")
     except OSError as error:
         raise NoServerError(f"{target.place} does not answer GET /stats: {reason_of(error)}") from error
 

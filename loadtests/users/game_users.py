@@ -27,6 +27,8 @@ class SnakeUser(User):
     abstract = True
     worker: ClassVar[LoadWorker]
     """The worker of the current run."""
+    announced: ClassVar[bool] = False
+    """As for :class:`~loadtests.account.room_ticks.RoomTicks`."""
     is_off: ClassVar[bool] = False
     """There is no run in this process: each user that Locust starts stops at once."""
 
@@ -55,9 +57,8 @@ class SnakeUser(User):
         """Connect, ``at_once`` or in turn in the ramp, and wait for the first tick; return whether it came."""
         if not at_once:
             self.worker.wait_turn()
-        self.connection = self.worker.connection(
-            self.room, group, lambda _: self.greeting(), self.on_text if self.listens() else None
-        )
+        listener = self.on_text if self.listens() else None
+        self.connection = self.worker.connection(self.room, group, self.greeting, listener, announced=self.announced)
         return self.connection.open(self.options.connect_timeout_s)
 
     def stay(self, seconds: float | None = None) -> None:
@@ -90,8 +91,8 @@ class SnakeUser(User):
         """Wait until a stage of the measured window begins: 0 is its start."""
         self.worker.wait_for_stage(stage, outside=self.connection is None)
 
-    def greeting(self) -> bytes:
-        """Return the first message, which tells the server this user's name."""
+    def greeting(self, connection: Connection) -> bytes:  # noqa: ARG002 - others look at it
+        """Return the first message of a connection, which tells the server this user's name."""
         return msgspec.json.encode(["new_player", self.worker.name_of(self.number)])
 
     def listens(self) -> bool:
@@ -169,6 +170,7 @@ class EchoUser(SnakeUser):
     """Sends messages that look like tick frames, and gets them back."""
 
     abstract = True
+    announced = True
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
@@ -179,15 +181,13 @@ class EchoUser(SnakeUser):
         self._period_us = round(1e6 / self.options.echo_rate_hz) if self.options.echo_rate_hz else 0
         self._pad = "." * max(0, self.options.echo_bytes - ECHO_HEAD_BYTES)
 
-    def enter(self, group: str = MAIN, *, at_once: bool = False) -> bool:
-        """Connect, and wait until the first message comes back."""
-        if not at_once:
-            self.worker.wait_turn()
-        listener = None if self._period_us else self.on_text
-        self.connection = self.worker.connection(
-            self.room, group, lambda connection: self._message(connection, now_us()), listener, announced=True
-        )
-        return self.connection.open(self.options.connect_timeout_s)
+    def greeting(self, connection: Connection) -> bytes:
+        """Return the first message; a user is in when it has come back."""
+        return self._message(connection, now_us())
+
+    def listens(self) -> bool:
+        """Return whether the loop is closed."""
+        return not self._period_us
 
     def keep_sending(self) -> None:
         """Send at the rate that was asked for, whatever comes back (open loop), or each when the last came back."""

@@ -28,8 +28,8 @@ class CoreUses:
 def throttled(run: MeasuredRun, whole: WorkerRecord) -> dict[Literal["server", "generator"], list[Quota]]:
     """Return the quotas that held the server and the generator back; the server's own word where we can't see."""
     server = run.server_throttled
-    if not server and run.before is not None and run.after is not None:
-        server = Between(run.before, run.after).throttled()
+    if not server and run.opened.stats is not None and run.closed.stats is not None:
+        server = Between(run.opened.stats, run.closed.stats).throttled()
     # Workers in one group are held back together: take the one that saw most of it.
     generator = {quota.group: quota for quota in sorted(whole.throttled, key=lambda quota: quota.throttled_us)}
     return {"server": server, "generator": list(generator.values())}
@@ -67,15 +67,16 @@ def core_uses(run: MeasuredRun, server: ServerFigures) -> CoreUses:
     if uses:
         most = max(uses, key=lambda use: use.foreign_percent or 0)
         generator = replace(most, steal_percent=max(use.steal_percent for use in uses))
-    if run.opened is None or run.closed is None or not its:
+    opened, closed = run.opened.machine, run.closed.machine
+    if opened is None or closed is None or not its:
         return CoreUses(None, generator)
     known = None
     if its_s is not None:
         beside = [record for record in run.records if record.boot_id == here and set(record.cpus) & its]
         # Known for the window only, and taken to be at the same rate between the samples around it.
         share = its_s + _probes_s(run, its) + sum(record.figures.cpu_s for record in beside) / run.duration_s
-        known = Known((run.closed.at_s - run.opened.at_s) * share, _pids(run, here))
-    return CoreUses(use_between(run.opened, run.closed, sorted(its), known), generator)
+        known = Known((closed.at_s - opened.at_s) * share, _pids(run, here))
+    return CoreUses(use_between(opened, closed, sorted(its), known), generator)
 
 
 def _probes_s(run: MeasuredRun, cpus: set[int]) -> float:

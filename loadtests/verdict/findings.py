@@ -1,9 +1,7 @@
 """What a run found out about itself, and the limits that :mod:`loadtests.verdict.validity` holds it to."""
 
 from dataclasses import dataclass
-from typing import Any, Literal, Self
-
-import msgspec
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +146,3 @@ class Findings:
     def is_stamped(self) -> bool:
         """Whether the kernel stamped what arrived."""
         return self.timestamps == "kernel"
-
-    @classmethod
-    def from_evidence(cls, evidence: dict[str, Any]) -> Self:
-        """Return what a summary has kept as its ``evidence``."""
-        return msgspec.convert(evidence, cls)

@@ -1,15 +1,29 @@
 """All that is known of a run that is over, for its summary: its options, the server's /stats, each worker's record."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from loadtests.account.worker_record import WorkerRecord
 from loadtests.options import LoadOptions
-from loadtests.surroundings.core_lags import CoreGap
+from loadtests.surroundings.core_lag import CoreGap
 from loadtests.surroundings.cores import MachineSample
 from loadtests.surroundings.server_stats import ServerStats
 from shared.measure.quota import Quota
 
 US_A_SECOND = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class ServerEdge:
+    """The server's /stats and its host's cores at one end of the window, or shortly before or after it."""
+
+    stats: ServerStats | None
+    machine: MachineSample | None
+    open: int = 0
+    """Our connections that were open, or may have been for the server."""
+    doubt: str = ""
+    """Why the server's answer is no /stats of ours, where it did answer."""
+    why_none: str = ""
+    """Why the server did not answer, if it did not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,14 +35,12 @@ class MeasuredRun:
     """Microseconds of the server's clock."""
     base: ServerStats | None
     """The server's /stats before the first connection; None if it has none of ours."""
-    before: ServerStats | None
-    """The same shortly before the window opened."""
-    after: ServerStats | None
-    """The same when nothing was expected any more."""
+    opened: ServerEdge
+    """Shortly before the window opened."""
+    closed: ServerEdge
+    """When nothing was expected any more."""
     why_unknown: str = ""
     """Why there is no ``base``, in a few words."""
-    doubts: list[str] = field(default_factory=list)
-    """What else the server answered that is no /stats of ours."""
     server_is_here: bool
     """Whether it is on the conductor's host, whose cores can be seen."""
     server_pids: set[int] | None
@@ -37,30 +49,23 @@ class MeasuredRun:
     """The pids of the conductor and its descendants: workers and drift probes."""
     server_throttled: list[Quota]
     """How far CPU quotas held the server's process back in the window, as far as can be seen from here."""
-    open_before: int
-    """Our connections that the server may have had open when it answered for ``before``; next, for ``after``."""
-    open_after: int
     server_checks: int
     """Connections of ours after ``base`` that were no user's."""
-    opened: MachineSample | None
-    closed: MachineSample | None
     gaps: list[CoreGap]
     records: list[WorkerRecord]
     users: int
     """Users that were started."""
     lost_workers: list[str]
-    stats_lost_why: str = ""
-    """Why the server did not answer for ``before`` or ``after``."""
+
+    @property
+    def doubts(self) -> list[str]:
+        """What the server answered that is no /stats of ours."""
+        return [edge.doubt for edge in (self.opened, self.closed) if edge.doubt]
 
     @property
     def duration_s(self) -> float:
         """The length of the window."""
         return len(self.window) / US_A_SECOND
-
-    @property
-    def server_is_known(self) -> bool:
-        """Whether its /stats tell what it did in the window."""
-        return self.before is not None and self.after is not None
 
     @property
     def server_cpus(self) -> list[int] | None:

@@ -12,13 +12,13 @@ from shared.measure.summary import OtherConnections, ServerFigures
 
 def others_of(run: MeasuredRun, whole: WorkerRecord) -> OtherConnections | None:
     """Return the connections of others; None where the server does not tell."""
-    base, before, after = run.base, run.before, run.after
+    base, before, after = run.base, run.opened.stats, run.closed.stats
     if base is None or before is None or after is None or run.lost_workers:
         return None
     ours = sum(accounts.requested for accounts in whole.groups.values()) + run.server_checks
     return OtherConnections(
-        before=max(0, before.connections - run.open_before),
-        after=max(0, after.connections - run.open_after),
+        before=max(0, before.connections - run.opened.open),
+        after=max(0, after.connections - run.closed.open),
         came=_came(base, after, ours),
     )
 

@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec.structs import replace
 
@@ -53,17 +53,11 @@ def summarise(run: MeasuredRun) -> LoadSummary:
         duration_s=run.duration_s,
         tick_rate_hz=_tick_rate_hz(run, whole),
         connections=replace(_connections(main), rush_per_second=whole.join_rate.per_second),
+        **_same(main, "ticks_came reach tick_lateness_ms delivery_ms interval_error_ms pdv_ms input_ms"),
         frames=_with_due_times(_frames(main, run.duration_s), whole),
-        ticks_came=_share(main.received, main.due),
         longest_silence_ms=main.longest_silence_us / 1000 if main.due else None,
-        reach=_share(main.received, main.expected),
-        tick_lateness_ms=main.tick_lateness.summary(),
-        delivery_ms=main.delivery.summary(),
-        interval_error_ms=main.interval_error.summary(),
-        pdv_ms=main.pdv.summary(),
         jitter_rfc3550_ms=JitterSummary.of(main.jitter),
         ping_rtt_ms=whole.figures.ping_rtt.summary(),
-        input_ms=main.input.summary(),
         groups={name: _group(of, run.duration_s) for name, of in whole.groups.items() if name != MAIN},
         stages=_stages(run, whole),
         steps=summary_of(whole.steps, whole.conflicting_steps),
@@ -101,8 +95,12 @@ def _rate_doubts(run: MeasuredRun, whole: WorkerRecord) -> list[str]:
     return [f"tick_rate_hz is {stated_hz:g}, and the due times of its ticks have {seen_hz:.4g}"]
 
 
-def _share(received: int, of: int) -> float | None:
-    return received / of if of else None
+def _same(of: object, names: str) -> dict[str, Any]:
+    """Return figures that a summary has by the same name; of ``x_ms`` the summary of the histogram ``x``."""
+    return {
+        name: getattr(of, name.removesuffix("_ms")).summary() if name.endswith("_ms") else getattr(of, name)
+        for name in names.split()
+    }
 
 
 def _connections(accounts: Accounts) -> ConnectionCounts:
@@ -114,13 +112,11 @@ def _connections(accounts: Accounts) -> ConnectionCounts:
         "closed_early": accounts.reasons(Fate.CLOSED_EARLY),
     }
     return ConnectionCounts(
-        requested=accounts.requested,
-        connected=accounts.connected,
+        **_same(accounts, "requested connected connect_ms"),
         refused=fates[Fate.REFUSED.value],
         timed_out=fates[Fate.TIMED_OUT.value] + fates[Fate.OWN_LIMIT.value],
         connecting=accounts.requested - accounts.settled,
         closed_early=fates[Fate.CLOSED_EARLY.value],
-        connect_ms=accounts.connect.summary(),
         close_codes={str(code): count for code, count in sorted(accounts.close_codes.items())},
         reasons={kind: counts for kind, counts in reasons.items() if counts},
         errors=dict(accounts.errors.most_common()),
@@ -129,20 +125,8 @@ def _connections(accounts: Accounts) -> ConnectionCounts:
 
 
 def _frames(accounts: Accounts, duration_s: float) -> FrameCounts:
-    return FrameCounts(
-        expected=accounts.expected,
-        received=accounts.received,
-        missing=accounts.missing,
-        skipped=accounts.skipped,
-        absent=accounts.absent,
-        due=accounts.due,
-        duplicate=accounts.duplicate,
-        out_of_order=accounts.out_of_order,
-        coalesced=accounts.coalesced,
-        slow_parse=accounts.slow_parse,
-        per_second=accounts.received / duration_s,
-        bytes=accounts.bytes,
-    )
+    counts = "expected received missing skipped absent due duplicate out_of_order coalesced slow_parse bytes"
+    return FrameCounts(**_same(accounts, counts), per_second=accounts.received / duration_s)
 
 
 def _with_due_times(frames: FrameCounts, whole: WorkerRecord) -> FrameCounts:
@@ -158,11 +142,7 @@ def _group(accounts: Accounts, duration_s: float) -> GroupFigures:
     return GroupFigures(
         connections=_connections(accounts),
         frames=_frames(accounts, duration_s),
-        ticks_came=_share(accounts.received, accounts.due),
-        reach=_share(accounts.received, accounts.expected),
-        tick_lateness_ms=accounts.tick_lateness.summary(),
-        delivery_ms=accounts.delivery.summary(),
-        interval_error_ms=accounts.interval_error.summary(),
+        **_same(accounts, "ticks_came reach tick_lateness_ms delivery_ms interval_error_ms"),
     )
 
 
@@ -174,13 +154,7 @@ def _stages(run: MeasuredRun, whole: WorkerRecord) -> list[StageFigures]:
         StageFigures(
             start_s=starts_us[i] / US_A_SECOND,
             duration_s=(starts_us[i + 1] - starts_us[i]) / US_A_SECOND,
-            connections=stage.connections,
-            received=stage.received,
-            missing=stage.missing,
-            ticks_came=_share(stage.received, stage.due),
-            reach=_share(stage.received, stage.received + stage.missing),
-            tick_lateness_ms=stage.tick_lateness.summary(),
-            interval_error_ms=stage.interval_error.summary(),
+            **_same(stage, "connections received missing ticks_came reach tick_lateness_ms interval_error_ms"),
         )
         for i, stage in enumerate(whole.stages)
     ]
@@ -197,11 +171,9 @@ def _generator(run: MeasuredRun, whole: WorkerRecord, findings: Findings) -> Gen
         rss_bytes=whole.rss_bytes,
         parts=[
             WorkerFigures(
-                worker=record.worker,
+                **_same(record, "worker received cpus"),
                 connected=sum(accounts.connected for accounts in record.groups.values()),
-                received=record.received,
                 cpu_percent=_cpu_percent(record),
-                cpus=record.cpus,
                 loop_lag_ms=record.figures.lag.summary(),
                 tick_lateness_ms=record.main.tick_lateness.summary(),
             )
@@ -216,16 +188,17 @@ def _cpu_percent(record: WorkerRecord) -> float:
 
 def _server(run: MeasuredRun, whole: WorkerRecord) -> tuple[ServerFigures, list[str]]:
     """Return what the server says of itself, and what of it is not believed."""
-    if run.base is None or run.before is None or run.after is None:
+    before, after = run.opened.stats, run.closed.stats
+    if run.base is None or before is None or after is None:
         return ServerFigures(skipped_ticks=sum(whole.unseen.all.values())), []  # as far as can be seen
     others = others_of(run, whole)
     alone = others is None or not (others.before or others.after or others.came)
     is_echo = run.options.scenario.path is not None  # whose messages are no ticks
-    embraced = run.before.now_us <= run.window.start and not is_echo
+    embraced = before.now_us <= run.window.start and not is_echo
     at_least = whole.received if embraced else 0
     frames = Frames(whole.received / run.duration_s, are_all=alone, are_ticks=not is_echo, at_least=at_least)
     rooms = None if is_echo else whole.rooms
-    figures, doubts = figures_between(run.before, run.after, frames, rooms)
+    figures, doubts = figures_between(before, after, frames, rooms)
     return replace(figures, others=others), doubts
 
 
@@ -241,7 +214,7 @@ def _machine(run: MeasuredRun, whole: WorkerRecord, uses: CoreUses) -> MachineFi
                 cpu=gap.cpu,
                 scheduling=gap.scheduling,
                 max_gap_ms=gap.max_gap_us / 1000,
-                lateness_ms=gap.lateness.summary(),
+                lateness_ms=gap.lateness_ms,
             )
             for gap in run.gaps
         ],
@@ -281,6 +254,7 @@ def _findings(
     others = [accounts for name, accounts in whole.groups.items() if name != STALLED]
     lags = [record.figures.lag.percentile_us(99) / 1000 for record in run.records if record.figures.lag.count]
     rate_hz = _tick_rate_hz(run, whole)
+    before = run.opened.stats
     return Findings(
         timestamps=_timestamps(whole),
         period_ms=1000 / rate_hz if rate_hz else None,
@@ -312,8 +286,8 @@ def _findings(
         server_unknown=run.base is None,
         why_unknown=run.why_unknown,
         doubts="; ".join(dict.fromkeys(doubts)),
-        stats_lost=run.base is not None and not run.server_is_known and not run.doubts,
-        stats_late_ms=max(0.0, (run.before.now_us - run.window.start) / 1000) if run.before is not None else 0.0,
+        stats_lost=run.base is not None and not run.doubts and (before is None or run.closed.stats is None),
+        stats_late_ms=max(0.0, (before.now_us - run.window.start) / 1000) if before is not None else 0.0,
         same_host=whole.same_host,
         same_boot=run.base is not None and all(record.boot_id == run.base.boot_id for record in run.records),
         clock_uncertainty_us=whole.clock_uncertainty_us,
@@ -323,10 +297,10 @@ def _findings(
         lost_ticks=", ".join(f"{count} in room {room}" for room, count in list(whole.unseen.lost.items())[:5]),
         due=main.due,
         not_come=_not_come(main),
-        not_come_percent=100 * (1 - (_share(main.received, main.due) or 0)) if main.due else 0.0,
+        not_come_percent=0.0 if main.ticks_came is None else 100 * (1 - main.ticks_came),
         longest_silence_ms=main.longest_silence_us / 1000,
         taken_percent=_taken_percent(run, uses),
-        stats_lost_why=run.stats_lost_why,
+        stats_lost_why=run.opened.why_none or run.closed.why_none,
         refused=_in_words(everybody, Fate.REFUSED),
         closed_early=_in_words(everybody, Fate.CLOSED_EARLY),
         broken=_most(sum((accounts.errors for accounts in everybody), Counter[str]())),
@@ -342,15 +316,16 @@ def _gapped_percent(run: MeasuredRun, rate_hz: float | None) -> float:
     period_us = US_A_SECOND / rate_hz
     touched = 0
     for gap in run.gaps:
-        (short,) = gap.lateness.counts_up_to([int(LIMITS.core_gap_periods * period_us)])
+        lateness = Histogram.from_summary(gap.lateness_ms)
+        (short,) = lateness.counts_up_to([int(LIMITS.core_gap_periods * period_us)])
         # Each was at most as long as the longest, and also touched a tick that was due shortly before it.
-        touched += (gap.lateness.count - short) * (math.ceil(gap.max_gap_us / period_us) + 1)
+        touched += (lateness.count - short) * (math.ceil(gap.max_gap_us / period_us) + 1)
     return min(100.0, 100 * touched / (len(run.window) / period_us))
 
 
 def _taken_percent(run: MeasuredRun, uses: CoreUses) -> float | None:
     """Return the percentage of the server's core that others had, by the system or by its probe: the larger one."""
-    probes = [100 * gap.lateness.total_us / len(run.window) for gap in run.gaps]
+    probes = [100 * Histogram.from_summary(gap.lateness_ms).total_us / len(run.window) for gap in run.gaps]
     if uses.server is not None:
         probes.append(uses.server.steal_percent + (uses.server.foreign_percent or 0))
     return max(probes, default=None)

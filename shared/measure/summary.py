@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, Self
 import msgspec
 
 from shared.measure.histogram import Histogram, HistogramSummary
+from shared.measure.quota import Count
 
 SCHEMA: Final = "tickbench.load/1"
 
@@ -197,11 +198,11 @@ class ClockFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServerTicks(msgspec.Struct, frozen=True, kw_only=True):
-    """The server's own tick figures over the measured window."""
+    """The server's own tick figures: over the measured window or, in /stats, since it started."""
 
-    count: int
-    skipped_ticks: int
-    overruns: int
+    count: Count
+    skipped_ticks: Count
+    overruns: Count
     start_lateness_ms: HistogramSummary
     compute_ms: HistogramSummary
     fanout_ms: HistogramSummary

@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from loadtests.verdict.checks import is_saturated
@@ -24,7 +25,7 @@ def test_there_are_twenty_of_them() -> None:
 
 @pytest.mark.parametrize("trace", TRACES, ids=[trace["what"] for trace in TRACES])
 def test_a_quiet_run_raises_no_alarm(trace: dict[str, Any]) -> None:
-    findings = Findings.from_evidence(trace["evidence"])
+    findings = msgspec.convert(trace["evidence"], Findings)
     verdict = judge(findings)
     assert (verdict.reasons, verdict.warnings) == ([], [])
     assert not is_saturated(findings, LIMITS)

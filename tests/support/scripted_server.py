@@ -21,7 +21,7 @@ import pytest
 
 from loadtests.receive.arrivals import ArrivalLog, Arrivals
 from loadtests.receive.connection import Connection
-from loadtests.receive.endings import Ending, Fate
+from loadtests.receive.endings import ConnectionObserver, Ending, Fate
 from shared.wire.target import parse_target
 from tests.support.client import PATIENCE_S
 
@@ -35,7 +35,7 @@ Listener = Callable[[int, bytes, int], None]
 
 
 @dataclass
-class Observered:
+class Observed(ConnectionObserver):
     """Who is told what becomes of connections, and remembers."""
 
     log: ArrivalLog = field(default_factory=ArrivalLog)
@@ -119,7 +119,7 @@ def unread_bytes(connection: Connection) -> int:
 @contextmanager
 def servers(
     *scripts: Script, rooms: tuple[str, ...] = ("main",) * 9, on_text: Listener | None = None
-) -> Iterator[tuple[list[Connection], Observered]]:
+) -> Iterator[tuple[list[Connection], Observed]]:
     """Serve a connection each in a thread, in order of coming; a script goes on where the first message was read."""
     failures: list[BaseException] = []
 
@@ -149,7 +149,7 @@ def servers(
         port = listener.getsockname()[1]
         doorman = threading.Thread(target=serve_all)
         doorman.start()
-        observer = Observered()
+        observer = Observed()
         target, address = parse_target(f"ws://127.0.0.1:{port}"), (socket.AF_INET, ("127.0.0.1", port))
         greeting = b'["new_player","load0"]'
         connections = [
@@ -169,7 +169,7 @@ def servers(
 
 
 @contextmanager
-def server(script: Script, on_text: Listener | None = None) -> Iterator[tuple[Connection, Observered]]:
+def server(script: Script, on_text: Listener | None = None) -> Iterator[tuple[Connection, Observed]]:
     """Serve one connection."""
     with servers(script, on_text=on_text) as ((connection,), observer):
         yield connection, observer

@@ -11,7 +11,7 @@ from loadtests.receive.connection import Connection
 from loadtests.receive.endings import Ending, Fate
 from shared.wire.target import parse_target
 from tests.support.client import PATIENCE_S
-from tests.support.scripted_server import Observered, server
+from tests.support.scripted_server import Observed, server
 
 
 def test_a_server_that_sends_no_tick_is_given_up() -> None:
@@ -35,7 +35,7 @@ def unserved(answer: bytes | None) -> list[Ending]:
             sock.recv(4096)
             sock.sendall(answer or b"")
 
-    observer = Observered()
+    observer = Observed()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(PATIENCE_S)
         port = listener.getsockname()[1]
@@ -82,7 +82,7 @@ def test_our_own_limits_are_told_apart(number: int, monkeypatch: pytest.MonkeyPa
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr("loadtests.receive.connection._socket.socket", nothing_left)
-    observer = Observered()
+    observer = Observed()
     target = parse_target("ws://127.0.0.1:9")
     address = (socket.AF_INET, ("127.0.0.1", 9))
     connection = Connection(target, address, 0, observer, bytes, observer.log.latest("main"))

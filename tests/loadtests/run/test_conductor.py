@@ -16,7 +16,7 @@ from loadtests.run.workers import MasterLink, RemoteWorker
 from loadtests.run.workers import Workers as AllWorkers
 from shared.measure.summary import read_summary
 from tests.loadtests.account.test_worker_record import record
-from tests.loadtests.run.test_worker import ADDRESS, OPTIONS
+from tests.loadtests.run.test_worker import OPTIONS, SERVER
 
 if TYPE_CHECKING:
     from loadtests.account.locust_rows import Rows
@@ -78,7 +78,7 @@ class Screen:
 def conducted(workers: Any) -> Outcome:
     """Let workers be conducted to the end; return what became of it."""
     screen = Screen()
-    conductor = Conductor(screen, OPTIONS, ADDRESS, None, workers)
+    conductor = Conductor(screen, OPTIONS, SERVER, workers)
     conductor.start()
     for _ in range(200):
         if screen.outcomes:
@@ -148,7 +148,7 @@ def test_a_summary_that_cannot_be_written_is_kept_and_the_run_has_failed(
     recorded = ROOT / "tests" / "tickbench" / "fakes" / "summary.json"
     summary = read_summary(recorded.read_bytes())
     options = replace(OPTIONS, out=Path("/dev/full"))
-    outcome = Conductor(Screen(), options, ADDRESS, None, cast("Any", Workers()))._report(summary)
+    outcome = Conductor(Screen(), options, SERVER, cast("Any", Workers()))._report(summary)
     (kept,) = tmp_path.iterdir()
     assert outcome.status == FAILED
     assert outcome.summary == summary, "the panel of the web UI shows it"

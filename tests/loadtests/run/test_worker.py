@@ -15,7 +15,7 @@ from loadtests.receive.stamps import now_us
 from loadtests.run.messages import Measure
 from loadtests.run.worker import LoadWorker
 from loadtests.scenario import Scenario
-from loadtests.surroundings.server_stats import ServerStats
+from loadtests.surroundings.server_stats import FoundServer, ServerStats
 from shared.wire.target import parse_target
 from tests.loadtests.receive.test_arrivals import frame, stamp
 from tests.loadtests.surroundings.test_server_stats import decoded
@@ -37,12 +37,12 @@ OPTIONS = LoadOptions(
 )
 
 
-ADDRESS = (socket.AF_INET, ("127.0.0.1", 9))
+SERVER = FoundServer((socket.AF_INET, ("127.0.0.1", 9)))
 
 
 @pytest.fixture
 def worker() -> Iterator[LoadWorker]:
-    worker = LoadWorker(OPTIONS, ADDRESS, base=None, index=None)
+    worker = LoadWorker(OPTIONS, SERVER, index=None)
     yield worker
     worker.stop()
 
@@ -81,7 +81,7 @@ def test_an_echo_is_as_late_as_it_is_by_our_clock_wherever_the_server_s_is(worke
 def test_workers_have_rooms_and_names_of_their_own(
     index: int | None, room_size: int, rooms: list[str | None], name: str
 ) -> None:
-    worker = LoadWorker(replace(OPTIONS, room_size=room_size), ADDRESS, base=None, index=index)
+    worker = LoadWorker(replace(OPTIONS, room_size=room_size), SERVER, index=index)
     assert [worker.room_of(user) for user in (9, 10)] == rooms
     assert worker.name_of(11) == name
     assert [worker.new_user() for _ in range(3)] == [0, 1, 2]
@@ -106,7 +106,7 @@ def test_a_window_of_another_clock_than_the_pongs_is_no_run(worker: LoadWorker, 
 def test_only_who_is_to_ask_for_pongs_is_remembered() -> None:
     for pings in (False, True):
         options = replace(OPTIONS, scenario=replace(OPTIONS.scenario, pings=pings))
-        worker = LoadWorker(options, ADDRESS, base=None, index=None)
+        worker = LoadWorker(options, SERVER, index=None)
         for number in range(3):
             worker.connection(f"echo{number}", MAIN, lambda _: b"", announced=True)
         assert len(worker._to_ping) == 3 * pings
@@ -124,7 +124,7 @@ def test_a_fault_in_a_callback_of_the_hub_fails_the_run(worker: LoadWorker, capf
     assert "ZeroDivisionError" in worker.failed
     assert "ZeroDivisionError" in capfd.readouterr().err, "gevent prints it all the same"
     worker.stop()
-    again = LoadWorker(OPTIONS, ADDRESS, base=None, index=None)
+    again = LoadWorker(OPTIONS, SERVER, index=None)
     gevent.get_hub().loop.run_callback(fault)
     gevent.sleep(0.01)
     assert again.failed == ""
@@ -150,14 +150,14 @@ def stats_of_another_host(ahead_us: int) -> ServerStats:
 
 @pytest.mark.parametrize("ahead_us", [0, 40_000_000])
 def test_without_pings_another_host_s_clock_is_known_from_its_stats(ahead_us: int) -> None:
-    worker = LoadWorker(OPTIONS, ADDRESS, base=stats_of_another_host(ahead_us), index=None)
+    worker = LoadWorker(OPTIONS, SERVER._replace(stats=stats_of_another_host(ahead_us)), index=None)
     assert abs(worker.server_now_us() - now_us() - ahead_us) < 100_000
     assert worker._measurement.clock.uncertainty_us == 251
     worker.stop()
 
 
 def test_what_a_run_kept_from_the_collector_it_gives_back() -> None:
-    worker = LoadWorker(OPTIONS, ADDRESS, base=None, index=None)
+    worker = LoadWorker(OPTIONS, SERVER, index=None)
     gc.freeze()
     worker.stop()
     assert gc.get_freeze_count() == 0

@@ -12,9 +12,9 @@ from loadtests.account.recorder import Unseen
 from loadtests.account.settling import RoomDueTimes
 from loadtests.account.worker_record import Figures, WorkerRecord
 from loadtests.receive.endings import Fate
-from loadtests.surroundings.core_lags import CoreGap
+from loadtests.surroundings.core_lag import CoreGap
 from loadtests.surroundings.cores import CoreTimes, MachineSample
-from loadtests.verdict.measured_run import MeasuredRun
+from loadtests.verdict.measured_run import MeasuredRun, ServerEdge
 from loadtests.verdict.summary import summarise
 from shared.measure.histogram import Histogram
 from shared.measure.quota import Quota
@@ -79,22 +79,27 @@ def run(*records: WorkerRecord, server_cpu_s: float = 2.4, **changes: Any) -> Me
         "options": GAME,
         "window": WINDOW_US,
         "base": decoded(),
-        "before": decoded(now_us=1_000_000, process=process | {"cpu_s": 1.0}),
-        "after": decoded(now_us=13_000_000, process=process | {"cpu_s": 1.0 + server_cpu_s}),
         "server_is_here": True,
         "server_pids": {1},
         "own_pids": {70},
         "server_throttled": [],
-        "open_before": 10,
-        "open_after": 10,
         "server_checks": 0,
-        "opened": machine(0.0, 0.0),
-        "closed": machine(12.0, 3.0),
         "gaps": [],
         "records": list(records) or [record()],
         "users": GAME.users,
         "lost_workers": [],
     }
+    edges: dict[str, Any] = {
+        "before": decoded(now_us=1_000_000, process=process | {"cpu_s": 1.0}),
+        "after": decoded(now_us=13_000_000, process=process | {"cpu_s": 1.0 + server_cpu_s}),
+        "open_before": 10,
+        "open_after": 10,
+        "opened": machine(0.0, 0.0),
+        "closed": machine(12.0, 3.0),
+    }
+    edges |= {name: changes.pop(name) for name in edges if name in changes}
+    known["opened"] = ServerEdge(edges["before"], edges["opened"], edges["open_before"])
+    known["closed"] = ServerEdge(edges["after"], edges["closed"], edges["open_after"])
     return MeasuredRun(**(known | changes))
 
 
@@ -257,7 +262,7 @@ def test_the_rush_and_the_steps_are_told() -> None:
 
 @pytest.mark.parametrize(("scheduling", "outranks"), [("fifo", True), ("nice", True), ("normal", False)])
 def test_whether_a_probe_came_before_the_server_is_known(scheduling: str, outranks: bool) -> None:
-    gap = CoreGap(cpu=0, scheduling=scheduling, max_gap_us=30_000, lateness=Histogram(), cpu_s=0.0)
+    gap = CoreGap(cpu=0, scheduling=scheduling, max_gap_us=30_000, lateness_ms=Histogram().summary(), cpu_s=0.0)
     assert summarise(run(gaps=[gap])).evidence["core_gap_outranks"] is outranks
 
 
@@ -268,5 +273,5 @@ def test_a_gap_of_the_server_s_core_touches_so_many_ticks_at_most(gaps_us: list[
     lateness = Histogram()
     for us in (50, 90, *gaps_us):
         lateness.record(us)
-    gap = CoreGap(0, "fifo", max(gaps_us, default=0), lateness, 0.01)
+    gap = CoreGap(0, "fifo", max(gaps_us, default=0), lateness.summary(), 0.01)
     assert summarise(run(gaps=[gap])).evidence["gapped_percent"] == percent

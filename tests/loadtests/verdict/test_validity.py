@@ -277,7 +277,7 @@ def test_other_limits_can_be_asked_for() -> None:
 )
 def test_the_evidence_gives_the_same_verdict_again(findings: Findings) -> None:
     for wire in (json.loads(json.dumps(asdict(findings))), msgspec.json.decode(msgspec.json.encode(asdict(findings)))):
-        again = Findings.from_evidence(wire)
+        again = msgspec.convert(wire, Findings)
         assert again == findings
         assert judge(again) == judge(findings)
 
@@ -285,7 +285,7 @@ def test_the_evidence_gives_the_same_verdict_again(findings: Findings) -> None:
 @pytest.mark.parametrize("change", [{"received": "many"}, {"timestamps": "sundial"}, {"concurrency": [1]}])
 def test_no_evidence(change: dict[str, Any]) -> None:
     with pytest.raises(msgspec.ValidationError):
-        Findings.from_evidence(asdict(QUIET) | change)
+        msgspec.convert(asdict(QUIET) | change, Findings)
 
 
 @pytest.mark.parametrize(
