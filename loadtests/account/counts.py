@@ -149,7 +149,7 @@ class Accounts(TickCounts):
     def in_words(self, *fates: Fate) -> str:
         """Say why connections came to such ends, the most frequent reason first."""
         reasons = sum((Counter(self.reasons(fate)) for fate in fates), Counter[str]())
-        return ", ".join(f"{count} x {why}" for why, count in reasons.most_common(5))
+        return most_of(reasons)
 
 
 class StageAccounts(TickCounts):
@@ -157,6 +157,11 @@ class StageAccounts(TickCounts):
 
     connections: int = 0
     """Connections that were up when the stage ended."""
+
+
+def most_of(counts: Counter[str]) -> str:
+    """Say in words which were the most, and how many of each."""
+    return ", ".join(f"{count} x {text}" for text, count in counts.most_common(5))
 
 
 def count_text(counts: Counter[str], text: str) -> None:

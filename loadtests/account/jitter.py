@@ -13,14 +13,11 @@ class JitterEstimators:
         self._estimate = np.zeros(0)
         self._started = np.zeros(0, dtype=np.bool_)
 
-    @property
-    def size(self) -> int:
-        """The number of connections that there is room for."""
-        return len(self._estimate)
-
     def grow(self, size: int) -> None:
         """Make room for connections with an index below ``size``."""
         more = size - len(self._estimate)
+        if more <= 0:
+            return
         self._estimate = np.concatenate((self._estimate, np.zeros(more)))
         self._started = np.concatenate((self._started, np.zeros(more, dtype=np.bool_)))
 

@@ -6,22 +6,8 @@ from numpy.typing import NDArray
 NEVER = 2**62
 """Later than any time."""
 
-FILLS = {
-    "room": 0,
-    "group": 0,
-    "asked_us": 0,
-    "entered_us": NEVER,
-    "first_n": -1,
-    "last_n": -1,
-    "last_arrival_us": 0,
-    "last_due_us": 0,
-    "last_placed_us": 0,
-    "silence_us": 0,
-    "ended_us": NEVER,
-    "until_us": NEVER,
-    "reads": 1,
-}
-"""The columns, and their values for a connection of which nothing is known yet."""
+FILLS = {"entered_us": NEVER, "first_n": -1, "last_n": -1, "ended_us": NEVER, "until_us": NEVER, "reads": 1}
+"""The values of a connection of which nothing is known yet, in columns where it is not 0."""
 
 
 class Presences:
@@ -57,7 +43,7 @@ class Presences:
     def __init__(self) -> None:
         self.count = 0
         """The number of connections."""
-        for name in FILLS:
+        for name in type(self).__annotations__:
             setattr(self, name, np.zeros(0, dtype=np.int64))
 
     def add(self) -> int:
@@ -65,8 +51,8 @@ class Presences:
         size = len(self.room)
         if self.count == size:
             more = max(1024, size)
-            for name, fill in FILLS.items():
-                column = np.concatenate((getattr(self, name), np.full(more, fill, dtype=np.int64)))
+            for name in type(self).__annotations__:
+                column = np.concatenate((getattr(self, name), np.full(more, FILLS.get(name, 0), dtype=np.int64)))
                 setattr(self, name, column)
         self.count += 1
         return self.count - 1

@@ -101,13 +101,6 @@ class Recorder:
             return next((period for room in self._rooms if (period := room.period_us)), 0.0)
         return self._period_us
 
-    def accounts(self, group: str) -> Accounts:
-        """Return the accounts of a group; the first call for it creates them."""
-        if group not in self.groups:
-            self.groups[group] = Accounts()
-            self._group_names.append(group)
-        return self.groups[group]
-
     def group_of(self, index: int) -> Accounts:
         """Return the accounts that a connection counts in."""
         return self.groups[self._group_names[self._presences.group[index]]]
@@ -120,14 +113,16 @@ class Recorder:
 
         """
         index = self._presences.add()
-        if self._jitters.size < len(self._presences.room):
-            self._jitters.grow(len(self._presences.room))
+        self._jitters.grow(len(self._presences.room))
         if room not in self.rooms:
             self.rooms[room] = RoomTicks(len(self._rooms), announced=announced)
             self._rooms.append(self.rooms[room])
         self._presences.room[index] = self.rooms[room].number
         self._presences.asked_us[index] = asked_us
-        self.accounts(group).requested += 1
+        if group not in self.groups:
+            self.groups[group] = Accounts()
+            self._group_names.append(group)
+        self.groups[group].requested += 1
         self._presences.group[index] = self._group_names.index(group)
         if announced:
             self._announced.append(index)
@@ -135,9 +130,8 @@ class Recorder:
 
     def enter_connection(self, index: int, at_us: int) -> None:
         """Say that a connection gets the ticks that are sent after ``at_us``, though none may have come yet."""
-        self._presences.entered_us[index] = min(
-            self._presences.entered_us[index], at_us
-        )  # a server may welcome us again and again
+        # A server may welcome us again and again.
+        self._presences.entered_us[index] = min(self._presences.entered_us[index], at_us)
 
     def count_inside(self, index: int, change: int) -> None:
         """Say that a connection got its first tick (1) or came to its end after that (-1)."""

@@ -9,6 +9,7 @@ coordinated omission).
 """
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Literal, NamedTuple, Self
 
 import numpy as np
@@ -52,47 +53,32 @@ class RoomDueTimes(NamedTuple):
         )
 
 
+@dataclass
 class Settlement:
-    """
-    Settles the accounts of connections, one after the other, when nothing more is expected.
+    """Settles the accounts of connections, one after the other, when nothing more is expected."""
 
-    Args:
-        presences: of the connections.
-        rooms: by their number.
-        accounts: of the groups, by their number.
-        stages: when each part of the window begins, and its accounts; none where it has no parts.
-        period_us: between due times, for rooms whose ticks do not show it; 0 if it is not known.
-        end_us: when we stopped waiting, on the clock of arrivals.
-        ahead_us: how far the server's clock is ahead of that clock.
+    of: Presences
+    rooms: Sequence[RoomTicks]
+    """By their number."""
+    accounts: Sequence[Accounts]
+    """Of the groups, by their number."""
+    window: Window
+    stages: Sequence[tuple[int, StageAccounts]]
+    """When each part of the window begins, and its accounts; none where it has no parts."""
+    period_us: float
+    """Between due times, for rooms whose ticks do not show it; 0 if it is not known."""
+    end_us: int
+    """When we stopped waiting, on the clock of arrivals."""
+    ahead_us: int
+    """How far the server's clock is ahead of that clock."""
 
-    """
-
-    def __init__(
-        self,
-        presences: Presences,
-        rooms: Sequence[RoomTicks],
-        accounts: Sequence[Accounts],
-        window: Window,
-        stages: Sequence[tuple[int, StageAccounts]],
-        *,
-        period_us: float,
-        end_us: int,
-        ahead_us: int,
-    ) -> None:
-        self._of = presences
-        self._rooms = rooms
-        self._accounts = accounts
-        self._window = window
-        self._stage_starts_us = [start_us for start_us, _ in stages]
-        self._stages = [stage for _, stage in stages]
-        self._end_us = end_us
-        self._ahead_us = ahead_us
-        self._due = [due_times(room, room.period_us or period_us, window) for room in rooms]
+    def __post_init__(self) -> None:
+        self._due = [due_times(room, room.period_us or self.period_us, self.window) for room in self.rooms]
         self._missed = [np.zeros(len(due.n), dtype=np.bool_) for due in self._due]
 
     def settle(self, connection: int, gaps: Sequence[Gap], late: Collection[int]) -> None:
         """Account for what never came on a connection; ``late`` are the ticks that came into its gaps."""
-        if self._of.last_n[connection] < 0:
+        if self.of.last_n[connection] < 0:
             self._settle_outside(connection)
             return
         for gap in gaps:
@@ -114,59 +100,59 @@ class Settlement:
     # Connections that got ticks
 
     def _settle_gap(self, connection: int, gap: Gap, late: Collection[int]) -> None:
-        due = self._due[self._of.room[connection]]
+        due = self._due[self.of.room[connection]]
         rows = np.arange(*np.searchsorted(due.n, (gap.first, gap.end)))
         if late:
             rows = rows[~np.isin(due.n[rows], list(late))]
         if gap.first == 0:  # what was sent before the welcome was not for it
-            rows = rows[due.sent_us[rows] > self._of.entered_us[connection]]
+            rows = rows[due.sent_us[rows] > self.of.entered_us[connection]]
         seen = due.seen[rows]
         self._count(connection, "missing", rows[seen], gap.arrival_us)
         self._count(connection, "skipped", rows[~seen], gap.arrival_us)
 
     def _settle_tail(self, connection: int) -> None:
-        of, number = self._of, self._of.room[connection]
-        due, room = self._due[number], self._rooms[number]
+        of, number = self.of, self.of.room[connection]
+        due, room = self._due[number], self.rooms[number]
         rows = np.arange(np.searchsorted(due.n, of.last_n[connection], side="right"), len(due.n))
         if not len(rows):
             return
         ended_us, until_us = of.ended_us[connection], of.until_us[connection]
         inside = due.sent_us[rows] < ended_us
         sent = due.seen[rows]
-        self._count(connection, "missing", rows[inside & sent], self._end_us)
+        self._count(connection, "missing", rows[inside & sent], self.end_us)
         if not room.announced:
-            self._count(connection, "skipped", rows[inside & ~sent], self._end_us)
+            self._count(connection, "skipped", rows[inside & ~sent], self.end_us)
         if ended_us != NEVER and until_us != STAYED:
-            self._count(connection, "absent", rows[~inside & (due.placed_us[rows] < until_us)], self._end_us)
+            self._count(connection, "absent", rows[~inside & (due.placed_us[rows] < until_us)], self.end_us)
 
     def _settle_silence(self, connection: int) -> None:
-        of = self._of
+        of = self.of
         silence_us, ended_us, until_us = (
             int(column[connection]) for column in (of.silence_us, of.ended_us, of.until_us)
         )
-        last_us = int(of.last_arrival_us[connection]) + self._ahead_us
-        if last_us < self._window.stop and not (until_us == STAYED and ended_us < 0):
-            quiet_us = self._end_us + self._ahead_us
+        last_us = int(of.last_arrival_us[connection]) + self.ahead_us
+        if last_us < self.window.stop and not (until_us == STAYED and ended_us < 0):
+            quiet_us = self.end_us + self.ahead_us
             if ended_us != NEVER:
-                quiet_us = min(self._window.stop, ended_us if until_us == STAYED else until_us)
-            silence_us = max(silence_us, quiet_us - max(last_us, self._window.start))
+                quiet_us = min(self.window.stop, ended_us if until_us == STAYED else until_us)
+            silence_us = max(silence_us, quiet_us - max(last_us, self.window.start))
         self._keep_silence(connection, silence_us)
 
     # Connections that never got one
 
     def _settle_outside(self, connection: int) -> None:
         """Account for what was due to a connection that never got a tick."""
-        due = self._due[self._of.room[connection]]
-        begin_us = max(int(self._of.asked_us[connection]), self._window.start)
-        end_us = min(int(self._of.until_us[connection]), self._window.stop)
+        due = self._due[self.of.room[connection]]
+        begin_us = max(int(self.of.asked_us[connection]), self.window.start)
+        end_us = min(int(self.of.until_us[connection]), self.window.stop)
         rows = np.flatnonzero((due.placed_us >= begin_us) & (due.placed_us < end_us))
-        self._count(connection, "absent", rows, self._end_us)
+        self._count(connection, "absent", rows, self.end_us)
         self._keep_silence(connection, end_us - begin_us)
 
     # Counting
 
     def _accounts_of(self, connection: int) -> Accounts:
-        return self._accounts[int(self._of.group[connection])]
+        return self.accounts[int(self.of.group[connection])]
 
     def _keep_silence(self, connection: int, silence_us: int) -> None:
         accounts = self._accounts_of(connection)
@@ -176,20 +162,21 @@ class Settlement:
         """Count due times that brought a connection no frame, with their lateness at ``until_us``."""
         if not len(rows):
             return
-        number = self._of.room[connection]
+        number = self.of.room[connection]
         due = self._due[number]
         stated_us = due.due_us if kind == "missing" else due.placed_us
-        lateness_us = until_us + self._ahead_us - stated_us[rows]
+        lateness_us = until_us + self.ahead_us - stated_us[rows]
         accounts = self._accounts_of(connection)
         setattr(accounts, kind, getattr(accounts, kind) + len(rows))
         accounts.tick_lateness.record_array(lateness_us)
-        if self._of.group[connection]:
+        if self.of.group[connection]:
             return
         self._missed[number][rows] = True
-        if not self._stages:
+        if not self.stages:
             return
-        numbers = np.maximum(0, np.searchsorted(self._stage_starts_us, due.placed_us[rows], side="right") - 1)
+        starts_us = [start_us for start_us, _ in self.stages]
+        numbers = np.maximum(0, np.searchsorted(starts_us, due.placed_us[rows], side="right") - 1)
         for index in np.unique(numbers).tolist():
-            stage, of = self._stages[index], numbers == index
+            (_, stage), of = self.stages[index], numbers == index
             setattr(stage, kind, getattr(stage, kind) + int(np.count_nonzero(of)))
             stage.tick_lateness.record_array(lateness_us[of])

@@ -5,7 +5,7 @@ from functools import reduce
 from msgspec import Struct, field
 
 from loadtests.account.counts import MAIN, Accounts, Additive, StageAccounts, total
-from loadtests.account.join_rate import JoinRate
+from loadtests.account.join_rate import NO_JOINS, JoinRate
 from loadtests.account.recorder import Unseen
 from loadtests.account.settling import RoomDueTimes
 from loadtests.surroundings.cores import MachineSample
@@ -26,40 +26,40 @@ class Figures(Additive):
 class WorkerRecord(Struct, kw_only=True):
     """One worker's share of a run, settled."""
 
-    worker: int
     pid: int
     boot_id: str | None
     same_host: bool
-    """Whether the server is on this worker's host, or is taken to be."""
+    """Whether the server is on this worker's host, or without /stats is taken to be."""
     cpus: list[int]
-    duration_s: float
-    """Between the two samples of CPU."""
-    before: MachineSample | None
+    worker: int = 0
+    duration_s: float = 0.0
+    """The length of the window, as it was measured."""
+    before: MachineSample | None = None
     """Taken before the window; ``after`` is taken after it."""
-    after: MachineSample | None
-    own_cpu_s: float
+    after: MachineSample | None = None
+    own_cpu_s: float = 0.0
     """CPU time of this process between the two."""
-    throttled: list[Quota]
+    throttled: list[Quota] = []
     """How far CPU quotas held this process back, from the opening of the window until all frames had come."""
-    rss_bytes: int
+    rss_bytes: int = 0
     """Memory of this process when the window opened."""
-    clock_step_us: int
-    clock_uncertainty_us: int | None
-    rooms: list[str]
+    clock_step_us: int = 0
+    clock_uncertainty_us: int | None = None
+    rooms: list[str] = []
     """The rooms that its connections were in."""
-    unseen: Unseen
-    due_times: dict[str, RoomDueTimes]
+    unseen: Unseen = field(default_factory=lambda: Unseen({}, {}, {}))
+    due_times: dict[str, RoomDueTimes] = {}
     """Of the main group, by room."""
-    period_us: float
-    join_rate: JoinRate
+    period_us: float = 0.0
+    join_rate: JoinRate = NO_JOINS
     """Of the main group."""
-    steps: dict[int, int]
+    steps: dict[int, int] = {}
     """As :attr:`~loadtests.receive.steps.StepLog.digests`, of the worker's first room."""
-    conflicting_steps: int
-    figures: Figures
-    groups: dict[str, Accounts]
-    stages: list[StageAccounts]
-    stretches: list[Histogram]
+    conflicting_steps: int = 0
+    figures: Figures = field(default_factory=Figures)
+    groups: dict[str, Accounts] = field(default_factory=lambda: {MAIN: Accounts()})
+    stages: list[StageAccounts] = []
+    stretches: list[Histogram] = []
 
     @property
     def main(self) -> Accounts:

@@ -7,9 +7,9 @@ What one worker measures during a run: clocks, accounts of connections, and samp
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import psutil
+from msgspec.structs import replace
 
 from loadtests.account.connections import ConnectionRecord
 from loadtests.account.recorder import Recorder
@@ -21,7 +21,7 @@ from loadtests.surroundings.cores import own_cpus, own_pid, sample_machine
 from loadtests.surroundings.hub_lag import HubLag
 from loadtests.surroundings.server_stats import ServerStats
 from shared.measure.histogram import Histogram
-from shared.measure.quota import Quota, throttled_between
+from shared.measure.quota import throttled_between
 from shared.system.boot import boot_id
 from shared.system.quotas import read_quotas
 
@@ -29,17 +29,6 @@ OPEN_BEATS = 15
 """For so many beats, 3 s, a connection that has ended counts as one that the server may still have open."""
 CLOCKS_S = 1.0
 """How often the clocks are looked at."""
-
-
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """A sample of this process at one end of the measured window."""
-
-    at_s: float
-    """On the monotonic clock."""
-    cpu_s: float
-    """CPU time of this process."""
-    rss_bytes: int
 
 
 class Measurement:
@@ -53,12 +42,10 @@ class Measurement:
     """
 
     def __init__(self, base: ServerStats | None, period_us: float | None) -> None:
-        self.boot_id = boot_id()
         self.offsets = OffsetWatch()
-        self.same_host = base is None or is_here(base, self.offsets.offset_us)
-        """Whether the server is on this host; without /stats it is taken to be."""
+        same_host = base is None or is_here(base, self.offsets.offset_us)
         offset_us = self.offsets.offset_us if base is None else base.clock_offset_us
-        self.clock = ServerClock(self.offsets, offset_us if self.same_host else None)
+        self.clock = ServerClock(self.offsets, offset_us if same_host else None)
         if base is not None:  # without pings this is all that is known of another host's clock
             self.clock.learn(base.asked_us, base.now_us, base.answered_us)
             self.clock.update()
@@ -67,13 +54,9 @@ class Measurement:
         self.hub_lag = HubLag()
         self.is_open = False
         """Whether the window is open."""
-        self._clocks_due_s = 0.0
+        self._clocks_due_s = self._cpu_s = 0.0
         self._over: deque[int] = deque([0], OPEN_BEATS)
-        self._opened = self._closed = self._edge()
-        # Sampled outside the window: with hundreds of processes it takes milliseconds.
-        self._before = self._after = sample_machine()
-        self._own_cpu_s = 0.0
-        self._quotas: list[Quota] = []
+        self._record = WorkerRecord(pid=own_pid(), boot_id=boot_id(), same_host=same_host, cpus=own_cpus())
 
     def beat(self) -> None:
         """Account for what arrived since the last beat, and look at the clocks once a second."""
@@ -94,7 +77,8 @@ class Measurement:
 
     def measure(self, window: Window, stages: Sequence[int]) -> None:
         """Say what is to be measured, before it comes."""
-        self._before, self._own_cpu_s = sample_machine(), time.process_time()
+        # Outside the window: with hundreds of processes it takes milliseconds.
+        self._record.before, self._record.own_cpu_s = sample_machine(), -time.process_time()
         self.recorder.measure(window, stages)
 
     def open_window(self) -> None:
@@ -103,18 +87,21 @@ class Measurement:
         self.hub_lag.reset()
         self.clock.begin()
         self.is_open = True
-        self._quotas = read_quotas()
-        self._opened = self._edge()
+        self._record.throttled = read_quotas()
+        self._record.rss_bytes = psutil.Process().memory_info().rss
+        self._record.duration_s, self._cpu_s = -time.monotonic(), -time.process_time()
 
     def close_window(self) -> None:
         """Stop measuring this process; ticks that were due in the window are still accounted for."""
-        self._closed = self._edge()
+        self._record.duration_s += time.monotonic()
+        self._cpu_s += time.process_time()
         self.is_open = False
 
     def end(self) -> None:
         """Sample the machine again, when all ticks of the window have come or are not waited for any more."""
-        self._after, self._own_cpu_s = sample_machine(), time.process_time() - self._own_cpu_s
-        self._quotas = throttled_between(self._quotas, read_quotas())
+        self._record.after = sample_machine()
+        self._record.own_cpu_s += time.process_time()
+        self._record.throttled = throttled_between(self._record.throttled, read_quotas())
 
     def settle(self, ticks: Mapping[str, Sequence[TickColumns]], skips: dict[str, ServerSkips]) -> None:
         """
@@ -129,33 +116,23 @@ class Measurement:
         for name, seen in ticks.items():
             for columns in seen if name in self.recorder.rooms else ():
                 self.recorder.rooms[name].take_columns(columns)
-        self._unseen = self.recorder.explain_unseen(skips)
+        self._record.unseen = self.recorder.explain_unseen(skips)
         self.recorder.settle(self.server_now_us())
 
     def record(self, worker: int) -> WorkerRecord:
         """Return what was measured; call it after :meth:`settle`."""
-        return WorkerRecord(
+        return replace(
+            self._record,
             worker=worker,
-            pid=own_pid(),
-            boot_id=self.boot_id,
-            same_host=self.same_host,
-            cpus=own_cpus(),
-            duration_s=self._closed.at_s - self._opened.at_s,
-            before=self._before,
-            after=self._after,
-            own_cpu_s=self._own_cpu_s,
-            throttled=self._quotas,
-            rss_bytes=self._opened.rss_bytes,
             clock_step_us=self.offsets.step_us,
             clock_uncertainty_us=self.clock.uncertainty_us,
             rooms=list(self.recorder.rooms),
-            unseen=self._unseen,
             due_times=self.recorder.due_times,
             period_us=self.recorder.period_us,
             join_rate=self.connections.join_rate,
             steps=self.connections.log.steps.digests,
             conflicting_steps=self.connections.log.steps.conflicting,
-            figures=Figures(self.connections.ping_rtt, self.hub_lag.lag, self._closed.cpu_s - self._opened.cpu_s),
+            figures=Figures(ping_rtt=self.connections.ping_rtt, lag=self.hub_lag.lag, cpu_s=self._cpu_s),
             groups=self.recorder.groups,
             stages=self.recorder.stages,
             stretches=self.recorder.stretches,
@@ -165,7 +142,3 @@ class Measurement:
         """Release timers and files."""
         self.hub_lag.stop()
         self.recorder.close()
-
-    def _edge(self) -> Edge:
-        rss_bytes = psutil.Process().memory_info().rss
-        return Edge(time.monotonic(), time.process_time(), rss_bytes)

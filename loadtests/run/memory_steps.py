@@ -6,6 +6,7 @@ Nothing else is measured then, so it disturbs nothing. Where no weight can be fo
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import gevent
 from msgspec.structs import replace
@@ -66,41 +67,41 @@ def weigh(
     return replace(summary, **changes)
 
 
+@dataclass
 class _Steps:
-    def __init__(
-        self, options: LoadOptions, workers: Workers, base: ServerStats | None, ask: Callable[[], ServerStats | None]
-    ) -> None:
-        self.server: list[Plateau] = []
-        self.generator: list[Plateau] = []
-        self._options = options
-        self._workers = workers
-        self._base = base
-        self._ask = ask
+    options: LoadOptions
+    workers: Workers
+    base: ServerStats | None
+    ask: Callable[[], ServerStats | None]
+    server: list[Plateau] = field(default_factory=list)
+    generator: list[Plateau] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
         self._deadline_s = time.monotonic() + LIMIT_S
-        self._users_up = sum(report.up for report in workers.reports())
+        self._users_up = sum(report.up for report in self.workers.reports())
 
     def why_not_begin(self) -> str:
         """Take the first plateau; return why steps would be of no use, empty where they are of use."""
-        if self._options.scenario.path is not None:
-            return f"connections of the scenario {self._options.scenario_name} are no spectators"
-        if self._base is None:
+        if self.options.scenario.path is not None:
+            return f"connections of the scenario {self.options.scenario_name} are no spectators"
+        if self.base is None:
             return NOT_TOLD
         return self._look() or self._why_not_fresh()
 
     def make_steps(self) -> str:
         """Let extra connections come, step by step; return why that failed, empty where it did not."""
         for step in range(1, STEPS + 1):
-            wanted = self._options.extra_connections * step // STEPS
-            self._workers.bring(wanted)
-            while sum(report.extra_settled for report in self._workers.reports()) < wanted:
+            wanted = self.options.extra_connections * step // STEPS
+            self.workers.bring(wanted)
+            while sum(report.extra_settled for report in self.workers.reports()) < wanted:
                 if time.monotonic() > self._deadline_s:
-                    return f"to let in {self._options.extra_connections} more took longer than {LIMIT_S:g} s"
-                if why := self._workers.failed():
+                    return f"to let in {self.options.extra_connections} more took longer than {LIMIT_S:g} s"
+                if why := self.workers.failed():
                     return why
                 gevent.sleep(POLL_S)
-            up = sum(report.extra_up for report in self._workers.reports())
+            up = sum(report.extra_up for report in self.workers.reports())
             if up < wanted:
-                why = "; ".join(words for report in self._workers.reports() if (words := report.why_no_extra))
+                why = "; ".join(words for report in self.workers.reports() if (words := report.why_no_extra))
                 return f"of {wanted} more {up} are in: {why}"
             gevent.sleep(SETTLE_S)
             if why := self._look():
@@ -109,27 +110,27 @@ class _Steps:
 
     def why_not_generator(self) -> str:
         """Return why the memory of a connection in the workers can't be known, empty where it can."""
-        if any(report.had_extra for report in self._workers.reports()):
+        if any(report.had_extra for report in self.workers.reports()):
             return "this generator has had another run before"
         return ""
 
     def _look(self) -> str:
         """Take down a plateau; return why that can't be done, empty where it can."""
-        now = self._ask()
-        if now is None or self._base is None:
+        now = self.ask()
+        if now is None or self.base is None:
             return "the server did not answer GET /stats"
-        if now.process.pid != self._base.process.pid:
-            return f"process {self._base.process.pid} answered before the run, and now {now.process.pid}"
+        if now.process.pid != self.base.process.pid:
+            return f"process {self.base.process.pid} answered before the run, and now {now.process.pid}"
         self._accepted = now.accepted
         self.server.append(Plateau(now.connections, now.process.rss_bytes))
-        reports = self._workers.reports()
+        reports = self.workers.reports()
         mine = self._users_up + sum(report.extra_up for report in reports)
         self.generator.append(Plateau(mine, sum(report.rss_bytes for report in reports)))
         return ""
 
     def _why_not_fresh(self) -> str:
         """Say which closed connections left more memory free than a step takes, empty where none did."""
-        base, up = self._base, self.server[0].connections
+        base, up = self.base, self.server[0].connections
         assert base is not None  # noqa: S101 - there is a plateau
         if base.accepted is None and (base.connections or base.ticks.count):
             return "it is not known whom the server had served before: its /stats have no accepted"
@@ -141,6 +142,6 @@ class _Steps:
             )
         came = self._users_up if self._accepted is None or base.accepted is None else self._accepted - base.accepted
         gone = base.connections + came - up
-        if gone > self._options.extra_connections / STEPS:
+        if gone > self.options.extra_connections / STEPS:
             return f"{gone} have left in this run, and what they left free takes in the next"
         return ""

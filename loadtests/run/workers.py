@@ -1,6 +1,7 @@
 """The workers of a run, as its conductor sees them: the one in this process, or others that Locust's messages reach."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from msgspec.structs import replace
@@ -20,91 +21,86 @@ STATE_MISSING = "missing"
 """Locust's word for a worker that gives no sign of life; importing it would monkey-patch whoever imports this."""
 
 
+@dataclass
 class RemoteWorker:
     """A worker in another process, as it has reported on the run with the id ``run``."""
 
-    def __init__(self, runner: Any, run: str, name: str) -> None:
-        self._runner = runner  # Locust's MasterRunner
-        self._run = run
-        self._name = name
-        self._latest: Report | None = None
+    runner: Any
+    """Locust's MasterRunner."""
+    run: str
+    name: str
+    latest: Report | None = None
 
     @property
     def is_gone(self) -> bool:
         """Whether it has left, or has sent no heartbeat (by Locust's own count: 3 s)."""
-        clients = self._runner.clients
-        return self._name not in clients or clients[self._name].state == STATE_MISSING
+        clients = self.runner.clients
+        return self.name not in clients or clients[self.name].state == STATE_MISSING
 
     def take_report(self, data: object) -> None:
         """Take a report; one that can't be read fails the run."""
         try:
             message = decode(data, Message[Report])
         except MessageError as error:
-            self._latest = Report(failed=f"worker {self._name} sent {error}")
+            self.latest = Report(failed=f"worker {self.name} sent {error}")
             return
-        if message.run == self._run:
-            before = self._latest or message.of
+        if message.run == self.run:
+            before = self.latest or message.of
             failed, record = before.failed or message.of.failed, before.record or message.of.record
-            self._latest = replace(message.of, failed=failed, record=record)
+            self.latest = replace(message.of, failed=failed, record=record)
 
     def report(self, *, with_rows: bool = False) -> Report | None:  # noqa: ARG002 - as a LoadWorker's
         """Return the latest; None before the first."""
-        return self._latest
+        return self.latest
 
     def obey(self, order: Order) -> None:
         """Send it an order."""
-        self._runner.send_message(ORDER, encode(Message(self._run, order)), self._name)
+        self.runner.send_message(ORDER, encode(Message(self.run, order)), self.name)
 
 
+@dataclass
 class Workers:
-    """
-    All workers of one run, by name.
+    """All workers of one run."""
 
-    ``order_takes_s``: how many seconds before the window the order to measure must be given. ``server_checks``: how
-    many connections they make before the first user's, to see that the server is there.
-
-    """
-
-    def __init__(
-        self, workers: Mapping[str, LoadWorker | RemoteWorker], order_takes_s: float = 0.3, server_checks: int = 0
-    ) -> None:
-        self._workers = workers
-        self.order_takes_s = order_takes_s
-        self.server_checks = server_checks
+    by_name: Mapping[str, LoadWorker | RemoteWorker]
+    order_takes_s: float = 0.3
+    """How long before the window the order to measure must be given."""
+    server_checks: int = 0
+    """Connections that they make before the first user's, to see that the server is there."""
 
     def reports(self) -> list[Report]:
         """Return how far each worker has got; those that have not reported yet, or are lost, are left out."""
         lost = self.lost()
-        return [report for name, worker in self._workers.items() if name not in lost and (report := worker.report())]
+        return [report for name, worker in self.by_name.items() if name not in lost and (report := worker.report())]
 
     def rows(self) -> list[Rows]:
         """Return the latest counts of each, gone or not, for a table."""
-        reports = [worker.report(with_rows=True) for worker in self._workers.values()]
+        reports = [worker.report(with_rows=True) for worker in self.by_name.values()]
         return [report.rows for report in reports if report is not None and report.rows is not None]
 
     def lost(self) -> list[str]:
         """Return the workers that are gone without a record."""
-        return [name for name in self.silent() if self._workers[name].is_gone]
+        return [name for name in self.silent() if self.by_name[name].is_gone]
 
     def silent(self) -> list[str]:
         """Return the workers whose record has not come; at the end of a run, what they measured is lost."""
-        reports = {name: worker.report() for name, worker in self._workers.items()}
+        reports = {name: worker.report() for name, worker in self.by_name.items()}
         return [name for name, report in reports.items() if report is None or report.record is None]
 
     def failed(self) -> str:
         """Return why the first worker that failed could not begin, or go on; empty where none failed."""
-        reports = [worker.report() for worker in self._workers.values()]
+        reports = [worker.report() for worker in self.by_name.values()]
         return next((report.failed for report in reports if report is not None and report.failed), "")
 
     def measure(self, start_us: int, end_us: int) -> None:
         """Have all measure from when to when, on the server's clock."""
-        for worker in self._workers.values():
+        for worker in self.by_name.values():
             worker.obey(Measure(start_us, end_us))
 
     def settle(self, skips: dict[str, ServerSkips]) -> None:
         """Tell each worker which ticks the others saw, and have it settle its accounts."""
-        reports = {name: worker.report() for name, worker in self._workers.items()}
-        for name, worker in self._workers.items():
+        reports = {name: worker.report() for name, worker in self.by_name.items()}
+        for name, worker in self.by_name.items():
             ticks: dict[str, list[TickColumns]] = {}
             for other, report in reports.items():
                 for room, columns in report.seen.items() if report is not None and other != name else ():
@@ -119,40 +115,39 @@ class Workers:
     def bring(self, total: int) -> None:
         """Have ``total`` extra connections, each worker its share of them."""
         lost = self.lost()
-        there = [worker for name, worker in self._workers.items() if name not in lost]
+        there = [worker for name, worker in self.by_name.items() if name not in lost]
         for place, worker in enumerate(there):
             worker.obey(Bring(total * (place + 1) // len(there) - total * place // len(there)))
 
     def dismiss(self) -> None:
         """Have the extra connections leave."""
-        for worker in self._workers.values():
+        for worker in self.by_name.values():
             worker.obey(Dismiss())
 
 
+@dataclass
 class MasterLink:
-    """A worker's side of the exchange with the master, for one run; ``worker`` is None where it could not begin."""
+    """A worker's side of the exchange with the master, for one run."""
 
-    def __init__(self, run: str, worker: LoadWorker | None, failed: str = "") -> None:
-        self._run = run
-        self._worker = worker
-        self._failed = failed
-        self._record_told = False
+    run: str
+    worker: LoadWorker | None
+    """None where it could not begin."""
+    failed: str = ""
+    record_told: bool = False
 
     def report(self) -> bytes:
         """Return the report for the master; the record goes with one of them only, as it is large."""
-        report = Report() if self._worker is None else self._worker.report(with_rows=True)
-        told = replace(
-            report, failed=self._failed or report.failed, record=None if self._record_told else report.record
-        )
-        self._record_told |= report.record is not None
-        return encode(Message(self._run, told))
+        report = Report() if self.worker is None else self.worker.report(with_rows=True)
+        told = replace(report, failed=self.failed or report.failed, record=None if self.record_told else report.record)
+        self.record_told |= report.record is not None
+        return encode(Message(self.run, told))
 
     def take_order(self, data: object) -> None:
         """Do what the master says; an order that can't be read fails the run."""
         try:
             message = decode(data, Message[Order])
         except MessageError as error:
-            self._failed = f"the master sent {error}"
+            self.failed = f"the master sent {error}"
             return
-        if message.run == self._run and self._worker is not None:
-            self._worker.obey(message.of)
+        if message.run == self.run and self.worker is not None:
+            self.worker.obey(message.of)

@@ -5,7 +5,6 @@ The result is never too high: each of ours that the server may still have open i
 """
 
 from loadtests.account.worker_record import WorkerRecord
-from loadtests.surroundings.server_stats import ServerStats
 from loadtests.verdict.measured_run import MeasuredRun
 from shared.measure.summary import OtherConnections, ServerFigures
 
@@ -15,18 +14,15 @@ def others_of(run: MeasuredRun, whole: WorkerRecord) -> OtherConnections | None:
     base, before, after = run.base, run.opened.stats, run.closed.stats
     if base is None or before is None or after is None or run.lost_workers:
         return None
-    ours = sum(accounts.requested for accounts in whole.groups.values()) + run.server_checks
+    came = None
+    if base.accepted is not None and after.accepted is not None and base.process.pid == after.process.pid:
+        ours = sum(accounts.requested for accounts in whole.groups.values()) + run.server_checks
+        came = max(0, after.accepted - base.accepted - ours)
     return OtherConnections(
         before=max(0, before.connections - run.opened.open),
         after=max(0, after.connections - run.closed.open),
-        came=_came(base, after, ours),
+        came=came,
     )
-
-
-def _came(base: ServerStats, after: ServerStats, ours: int) -> int | None:
-    if base.accepted is None or after.accepted is None or base.process.pid != after.process.pid:
-        return None
-    return max(0, after.accepted - base.accepted - ours)
 
 
 def others_in_words(others: OtherConnections | None, server: ServerFigures) -> str:

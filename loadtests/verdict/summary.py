@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from msgspec.structs import replace
 
-from loadtests.account.counts import MAIN, STALLED, Accounts
+from loadtests.account.counts import MAIN, STALLED, Accounts, most_of, total
 from loadtests.account.room_ticks import is_another_rate
 from loadtests.account.server_figures import Frames, figures_between
 from loadtests.account.worker_record import WorkerRecord, merged
@@ -250,17 +250,17 @@ def _clock(run: MeasuredRun, whole: WorkerRecord) -> ClockFigures:
 def _findings(
     run: MeasuredRun, whole: WorkerRecord, server: ServerFigures, uses: CoreUses, doubts: list[str]
 ) -> Findings:
-    main, everybody = whole.main, list(whole.groups.values())
+    main, everybody = whole.main, total(whole.groups.values())
     others = [accounts for name, accounts in whole.groups.items() if name != STALLED]
     lags = [record.figures.lag.percentile_us(99) / 1000 for record in run.records if record.figures.lag.count]
     rate_hz = _tick_rate_hz(run, whole)
     before = run.opened.stats
     return Findings(
-        timestamps=_timestamps(whole),
+        timestamps=_timestamps(everybody),
         period_ms=1000 / rate_hz if rate_hz else None,
         received=main.received,
         missing=main.missing,
-        expected=sum(accounts.expected for accounts in everybody),
+        expected=everybody.expected,
         coalesced=main.coalesced,
         generator_cpu_percent=max(_cpu_percent(record) for record in run.records),
         lag_p99_ms=max(lags, default=None),
@@ -277,8 +277,8 @@ def _findings(
         shared_cpus=sorted(set(run.server_cpus or ()) & {cpu for record in run.records for cpu in record.cpus}),
         clock_step_us=whole.clock_step_us,
         slow_skips=_slow_skips(server, whole, others),
-        own_limits=_in_words(everybody, Fate.OWN_LIMIT),
-        timed_out=sum(accounts.fates[Fate.TIMED_OUT.value] for accounts in everybody),
+        own_limits=everybody.in_words(Fate.OWN_LIMIT),
+        timed_out=everybody.fates[Fate.TIMED_OUT.value],
         not_started=max(0, run.options.users - run.users) if not run.lost_workers else 0,
         left_early=main.fates[Fate.LEFT.value],
         lost_workers=run.lost_workers,
@@ -291,7 +291,7 @@ def _findings(
         same_host=whole.same_host,
         same_boot=run.base is not None and all(record.boot_id == run.base.boot_id for record in run.records),
         clock_uncertainty_us=whole.clock_uncertainty_us,
-        negative_deliveries=sum(accounts.negative_deliveries for accounts in everybody),
+        negative_deliveries=everybody.negative_deliveries,
         concurrency=_concurrency(run, main),
         unexplained_ticks=sum(whole.unseen.unexplained.values()),
         lost_ticks=", ".join(f"{count} in room {room}" for room, count in list(whole.unseen.lost.items())[:5]),
@@ -301,10 +301,10 @@ def _findings(
         longest_silence_ms=main.longest_silence_us / 1000,
         taken_percent=_taken_percent(run, uses),
         stats_lost_why=run.opened.why_none or run.closed.why_none,
-        refused=_in_words(everybody, Fate.REFUSED),
-        closed_early=_in_words(everybody, Fate.CLOSED_EARLY),
-        broken=_most(sum((accounts.errors for accounts in everybody), Counter[str]())),
-        told=_most(sum((accounts.told for accounts in everybody), Counter[str]())),
+        refused=everybody.in_words(Fate.REFUSED),
+        closed_early=everybody.in_words(Fate.CLOSED_EARLY),
+        broken=most_of(everybody.errors),
+        told=most_of(everybody.told),
         bots=0 if run.base is None else run.base.settings.bots,
     )
 
@@ -354,9 +354,8 @@ def _slow_skips(server: ServerFigures, whole: WorkerRecord, others: list[Account
     return min(server.slow_skips, max(0, sum(accounts.missing for accounts in others) - lost))
 
 
-def _timestamps(whole: WorkerRecord) -> Literal["kernel", "read"]:
-    unstamped = sum(accounts.unstamped for accounts in whole.groups.values())
-    return "read" if unstamped > LIMITS.unstamped_percent / 100 * whole.received else "kernel"
+def _timestamps(everybody: Accounts) -> Literal["kernel", "read"]:
+    return "read" if everybody.unstamped > LIMITS.unstamped_percent / 100 * everybody.received else "kernel"
 
 
 def _stretch_p50_us(stretches: list[Histogram]) -> list[int]:
@@ -372,14 +371,3 @@ def _concurrency(run: MeasuredRun, main: Accounts) -> tuple[float, float] | None
         return None
     up = main.connected - main.fates[Fate.CLOSED_EARLY.value]
     return float(up), main.received / run.duration_s * main.delivery.mean_us / US_A_SECOND
-
-
-def _in_words(everybody: object, fate: Fate) -> str:
-    reasons: Counter[str] = Counter()
-    for accounts in everybody:  # type: ignore[attr-defined]
-        reasons.update(accounts.reasons(fate))
-    return _most(reasons)
-
-
-def _most(counts: Counter[str]) -> str:
-    return ", ".join(f"{count} x {why}" for why, count in counts.most_common(5))
