@@ -18,9 +18,7 @@ from .host import ConnectionEndedError, Host, MembersLoop, PlayerSocket, Writer
 class Connection(Consumer):
     """A consumer that reads, too, from the beginning of :meth:`run` to its end. ``loop`` is that of its room."""
 
-    __slots__ = ("__weakref__", "host", "loop", "ws")
-
-    writer: Writer
+    __slots__ = ("__weakref__", "host", "loop", "writer", "ws")
 
     def __init__(self, host: Host, ws: PlayerSocket, session: Session, loop: MembersLoop | None) -> None:
         room, audience = (loop.room, loop.audience) if loop else (None, None)
@@ -28,7 +26,7 @@ class Connection(Consumer):
         self.host = host
         self.ws = ws
         self.loop = loop
-        self.writer = host.new_writer(self)
+        self.writer: Writer = host.new_writer(self)
 
     async def run(self) -> None:
         """Read until the connection has ended."""

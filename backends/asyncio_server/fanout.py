@@ -73,7 +73,7 @@ class FrameOnceFanout:
                     audience.members[place].session.receive_eof()  # its reader ends it: a lost peer must not end a tick
                     continue
                 if sent != size:
-                    audience.members[place].writer.keep(frame[sent:])
+                    audience.members[place].pipe.keep(frame[sent:])
         return skipped
 
 

@@ -5,14 +5,13 @@ A server makes connections, tickers and loops, so it imports them all. They impo
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Protocol, TypeVar
 
 from shared.rooms.audience import Audience
 from shared.rooms.room import Room
 from shared.server.children import GameChildren
 from shared.server.config import ServerConfig
-from shared.server.consumer import Outlet
 from shared.server.core import ServerCore
 from shared.server.gate import Seat
 from shared.wire.frames import Opcode, TickFrame
@@ -29,7 +28,7 @@ Soon = Coroutine[Any, Any, T]
 """What something that waits returns: a coroutine, to be awaited."""
 
 
-class Writer(Outlet, Protocol):
+class Writer(Protocol):
     """What a connection and a fan-out write with."""
 
     def send(self, outgoing: Outgoing) -> Soon[None]:
@@ -42,10 +41,13 @@ class Writer(Outlet, Protocol):
         """
 
     def send_text(self, text: str) -> Soon[None]:
-        """Send a tick's frame."""
+        """Send a tick's frame, as a library takes it; only while ``connection.fd`` is not -1."""
 
     def send_tick(self, frame: TickFrame) -> Soon[None]:
         """Send a tick's frame in the form that this writer takes; only while ``connection.fd`` is not -1."""
+
+    def go_on(self, connection: Any) -> None:
+        """Send what waits in its connection's outbox, as far as the kernel takes it."""
 
     def finish(self, limit_s: float) -> Soon[None]:
         """Wait until all is handed to the kernel, at most ``limit_s`` seconds; what is left then is dropped."""
@@ -148,6 +150,9 @@ class Host(Protocol):
 
     def new_writer(self, connection: Any) -> Writer:
         """Return the writer of a connection."""
+
+    def wait_for_each(self, pauses: Iterator[float]) -> Soon[None]:
+        """Sleep for each of so many seconds."""
 
     def find_loop(self, room_name: str | None, session: Session) -> MembersLoop | None:
         """Return the loop of a connection's room, None without one; close the session where it can't be opened."""

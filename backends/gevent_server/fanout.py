@@ -51,7 +51,7 @@ class LibraryFanout:
                     last = connection
         # Writers run in the order in which they were woken, but at most for 5 ms at a time; the next tick of a busy
         # server would find the others with this frame still to be sent.
-        while last and last.session.is_open and last.writer.awaits_turn():
+        while last and last.session.is_open and last.writer.awaits_turn:
             give_turn()
         return skipped
 
@@ -79,7 +79,7 @@ class FrameOnceFanout:
                     audience.members[place].session.receive_eof()  # its reader ends it: a lost peer must not end a tick
                     continue
                 if sent != size:
-                    audience.members[place].writer.keep(frame[sent:])
+                    audience.members[place].pipe.keep(frame[sent:])
         return skipped
 
 

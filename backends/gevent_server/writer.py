@@ -3,292 +3,241 @@ Writes to one connection's socket: everything for its peer goes through one writ
 
 :class:`WaitingWriter` is the tutorials' way: it waits for its peer. The other two never do: while the kernel has not
 taken all, messages wait in the outbox and ``connection.fd``, by which a fan-out knows who takes a frame, is -1.
+Each holds its connection weakly: in a circle, one that has ended would stay until the garbage is collected.
 """
 
-import os
-import socket
-from contextlib import suppress
+from collections.abc import Callable
 from weakref import proxy
 
 import gevent
 from gevent.event import Event
+from gevent.lock import BoundedSemaphore
 
-from shared.wire.errors import InvariantError
-from shared.wire.frames import TickFrame, server_frame
-from shared.wire.outbox import FRAME_TURN, LOW_WATER_BYTES, NO_LOW_WATER_BYTES, Outbox
+from shared.server.pipe import Pipe, pauses
+from shared.wire.frames import Opcode, TickFrame, server_frame
+from shared.wire.outbox import FRAME_TURN
 from shared.wire.session import Outgoing
 
 from .connection import Connection
-from .host import Writer
-
-STEP_S = 0.02
-"""How often a closing connection is checked."""
+from .host import Soon, Writer
 
 ABORT_LIMIT_S = 1.0
 """The time that greenlets in a send have to notice that the socket is shut down."""
 
-NO_POLICY = "a writer that waits skips nobody"
+
+class SocketPipe(Pipe):
+    """
+    What the kernel does not take is a greenlet's to write, which lives only as long.
+
+    The library's writer has its own greenlet here, which lives as long as the connection.
+    """
+
+    __slots__ = ("_rest", "greenlet")
+
+    def __init__(self, connection: Connection) -> None:
+        self.greenlet: gevent.Greenlet[..., None] | None = None
+        self._rest = memoryview(b"")
+        super().__init__(connection, connection.ws.socket)
+
+    def unsent_bytes(self) -> int:
+        """Return how many bytes the kernel has not taken yet."""
+        return len(self._rest) or int(self.ws.unsent_bytes())
+
+    def keep(self, rest: bytes) -> None:
+        """Have a greenlet write what the kernel did not take."""
+        self.is_free = False
+        self.connection().offer(-1)
+        self._rest = memoryview(rest)
+        self.greenlet = gevent.spawn(self._write_rest)
+
+    def end_with(self, last: list[Outgoing]) -> None:
+        """Hand it to the writer, and hang up when that has written all."""
+        connection = self.connection()
+        for outgoing in last:
+            connection.put(outgoing)
+        connection.writer.go_on(connection)
+        connection.host.own(self._hang_up, connection)
+
+    def close(self) -> None:
+        """End a greenlet that is in a send: if its descriptor is closed, the whole process ends (libev asserts)."""
+        if self.greenlet and not self.is_free:
+            self.greenlet.kill()
+        self.greenlet = None
+
+    def _write_rest(self) -> None:
+        try:
+            while self._rest:
+                self._rest = self._rest[self.socket.send(self._rest) :]
+        except OSError:
+            self._rest = memoryview(b"")
+            self.connection().outbox.clear()
+            self.connection().abort()
+        self.greenlet, self.is_free = None, True
+        connection = self.connection()
+        connection.writer.go_on(connection)
+
+    def _hang_up(self, connection: Connection) -> None:
+        limit_s = connection.host.config.limits.close_limit_s
+        connection.host.wait_for_each(pauses(lambda: connection.is_drained, limit_s, connection.abort))
+        self.ws.hang_up()
 
 
 class WaitingWriter:
     """Writes with the library's own send and its defaults, and waits for each."""
 
+    awaits_turn = False  # the caller's greenlet sends
+
     def __init__(self, connection: Connection) -> None:
-        self.outbox = Outbox()  # always empty
-        # A weak reference: in a cycle, an ended connection would stay until the garbage is collected.
         self._connection: Connection = proxy(connection)
-        self._socket: socket.socket = connection.ws.socket
-        self._waiting = 0  # greenlets in a send
+        self._lock = BoundedSemaphore(1)  # or two greenlets would send at once, which a socket does not take
+        self._has_closed = False  # nothing follows a close frame
 
     def send(self, outgoing: Outgoing) -> None:
         """Hand a message to the kernel; wait until it has taken it, or abort the connection."""
         connection = self._connection
-        self._waiting += 1
         try:
-            with gevent.Timeout(connection.host.config.limits.silence_limit_s, TimeoutError):
-                connection.ws.send_message(outgoing.opcode, outgoing.payload)
-        except (OSError, TimeoutError):
+            with gevent.Timeout(connection.host.config.limits.silence_limit_s, TimeoutError), self._lock:
+                if not self._has_closed:
+                    self._has_closed = outgoing.opcode is Opcode.CLOSE
+                    connection.ws.send_message(outgoing.opcode, outgoing.payload)
+        except OSError:  # as a TimeoutError is
             connection.abort()
-        finally:
-            self._waiting -= 1
 
     def send_text(self, text: str) -> None:
         """Hand a tick's frame to the kernel; wait until it has taken it."""
-        self._waiting += 1
-        try:
-            self._connection.ws.send_text(text)
-        except OSError:
-            self._connection.session.receive_eof()  # its reader ends it: a lost peer must not end a tick
-        finally:
-            self._waiting -= 1
+        with self._lock:
+            if not self._has_closed:
+                send_frame(self._connection, text)
 
-    def send_tick(self, frame: TickFrame) -> None:
+    def send_tick(self, frame: TickFrame) -> Soon[None]:
         """Send a tick's frame as text."""
-        self.send_text(frame.text)
+        return self.send_text(frame.text)
 
-    def awaits_turn(self) -> bool:
-        """Whether a greenlet of its own has yet to begin to send a tick's frame."""
-        return False  # the caller's greenlet sends
+    def go_on(self, connection: Connection) -> None:
+        """Do nothing: nothing waits in the outbox."""
 
-    def is_drained(self) -> bool:
-        """Whether the kernel has taken all."""
-        return True  # each send has waited for it
-
-    def unsent_bytes(self) -> int:
-        """Return how many bytes the kernel has not taken yet."""
-        return 0
-
-    def keep(self, rest: bytes) -> None:  # noqa: ARG002 # there is no rest
-        """Raise: there is never a rest."""
-        raise InvariantError(NO_POLICY)
-
-    def cut_off(self, last: list[Outgoing]) -> None:  # noqa: ARG002 # nobody is cut off
-        """Raise: nobody is too slow."""
-        raise InvariantError(NO_POLICY)
-
-    def finish(self, limit_s: float) -> None:
-        """
-        Wait until no greenlet is in a send, at most ``limit_s`` seconds; then abort the connection, which ends it.
-
-        A descriptor that is closed while a greenlet waits for it ends the whole process (libev asserts).
-        """
-        for _ in range(int(limit_s / STEP_S)):
-            if not self._waiting:
-                return
-            gevent.sleep(STEP_S)
-        self._connection.abort()
-        for _ in range(int(ABORT_LIMIT_S / STEP_S)):
-            if not self._waiting:
-                return
-            gevent.sleep(STEP_S)
+    def finish(self, limit_s: float) -> Soon[None]:
+        """Wait until nobody is in a send, at most ``limit_s``; what is left then is dropped."""
+        if not self._lock.acquire(timeout=limit_s):
+            self._connection.abort()
+            self._lock.acquire(timeout=ABORT_LIMIT_S)
+        self._has_closed = True
+        self._lock.release()
 
 
-class LibraryWriter(WaitingWriter):
+class LibraryWriter:
     """Writes with the library's own send in a greenlet, as that waits, and holds at most one tick's frame."""
 
     def __init__(self, connection: Connection) -> None:
-        super().__init__(connection)
+        self._connection: Connection = proxy(connection)
+        self._pipe = connection.pipe = SocketPipe(connection)
         self._text: str | None = None  # the tick's frame, until it is written
-        self._is_writing = False
-        self._hangs_up = False
-        self._is_over = False
-        self._greenlet: gevent.Greenlet[..., None] | None = None
         self._wake = Event()
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # pywsgi doesn't
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, LOW_WATER_BYTES)
-        self._open()
-        self._update()
-
-    # What is to be sent
+        self._is_over = False
+        self._pipe.greenlet = gevent.spawn(self._send_waiting)
+        connection.update(takes_frame=True)
 
     def send(self, outgoing: Outgoing) -> None:
-        """
-        Send a message of the connection's own as soon as the kernel has taken all before.
+        """Send a message of the connection's own as soon as the kernel has taken all before."""
+        self._connection.put(outgoing)
+        self.go_on(self._connection)
 
-        Raises:
-            SlowConsumerError: too many wait.
-
-        """
-        self.outbox.put(outgoing, is_stuck=self.unsent_bytes() > 0)
-        self._wake.set()
-        self._update()
-
-    def send_text(self, text: str) -> None:
-        """Queue a tick's frame; only while ``connection.fd`` is not -1."""
+    def send_text(self, text: str) -> Soon[None]:
+        """Send a tick's frame; only while ``connection.fd`` is not -1, so it never waits."""
         self._text = text
         self.send(FRAME_TURN)
 
-    def awaits_turn(self) -> bool:
-        """Whether a greenlet of its own has yet to begin to send a tick's frame."""
-        return self._text is not None and not self._is_writing
+    def send_tick(self, frame: TickFrame) -> Soon[None]:
+        """Send a tick's frame as text."""
+        return self.send_text(frame.text)
 
-    def is_drained(self) -> bool:
-        """Whether the kernel has taken all, and nothing waits."""
-        return not self._is_writing and not self.outbox
+    def go_on(self, connection: Connection) -> None:
+        """Send what waits in the outbox."""
+        self._wake.set()
+        connection.update(takes_frame=self._text is None)
 
-    def unsent_bytes(self) -> int:
-        """Return how many bytes the kernel has not taken yet."""
-        return self._connection.ws.unsent_bytes()
-
-    def cut_off(self, last: list[Outgoing]) -> None:
-        """Drop what waits, hand over the rest of the current frame and ``last``, the close frame, and hang up."""
-        self.outbox.clear()
-        with suppress(OSError):  # it may be lost already
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NO_LOW_WATER_BYTES)
-        self._hangs_up = True
-        for outgoing in last:
-            self.send(outgoing)
-        self._update()
-
-    def finish(self, limit_s: float) -> None:
+    def finish(self, limit_s: float) -> Soon[None]:
         """Wait until all is handed to the kernel, at most ``limit_s``; what is left then is dropped."""
-        for _ in range(int(limit_s / STEP_S)):
-            if self.is_drained():
-                break
-            gevent.sleep(STEP_S)
-        if self.is_drained():
-            self._is_over = True  # it ends by itself: a greenlet that is killed is left in a reference cycle
-            self._wake.set()
-        else:
-            self._connection.abort()
-            if self._greenlet:
-                self._greenlet.kill()
-        self._greenlet = None
+        self._connection.host.wait_for_each(self._pipe.finishing(limit_s))
+        self._is_over = True  # so its greenlet ends by itself: one that is killed is left in a reference cycle
+        self._wake.set()
 
-    # Private methods
+    @property
+    def awaits_turn(self) -> bool:
+        """Whether its greenlet has yet to begin to send a tick's frame."""
+        return self._text is not None and self._pipe.is_free
 
-    def _open(self) -> None:
-        self._greenlet = gevent.spawn(self._run)
-
-    def _run(self) -> None:
+    def _send_waiting(self) -> None:
         while not self._is_over:
             self._wake.wait()
             self._wake.clear()
-            while self.outbox and not self._is_over:
-                self._is_writing = True
-                self._send_now(self.outbox.take())
-                self._is_writing = False
-                self._update()
+            while not self._is_over and self._connection.outbox:
+                self._pipe.is_free = False
+                self._send_now(self._connection, self._connection.outbox.take())
+                self._pipe.is_free = True
+                self._connection.update(takes_frame=self._text is None)
 
-    def _send_now(self, outgoing: Outgoing) -> None:
+    def _send_now(self, connection: Connection, outgoing: Outgoing) -> None:
         if outgoing is FRAME_TURN and self._text is not None:
-            super().send_text(self._text)
+            send_frame(connection, self._text)
             self._text = None
             return
         try:
-            self._connection.ws.send_message(outgoing.opcode, outgoing.payload)
+            connection.ws.send_message(outgoing.opcode, outgoing.payload)
         except OSError:
-            self._connection.abort()
-
-    def _takes_frame(self) -> bool:
-        return self._text is None
-
-    def _update(self) -> None:
-        """Say whether a tick's frame may be written now."""
-        may_write = self._takes_frame() and not self.outbox.is_behind and self._connection.session.is_open
-        self._connection.offer(self._socket.fileno() if may_write else -1)
-        if self._hangs_up and self.is_drained():
-            self._connection.ws.hang_up()
+            connection.abort()
 
 
-class FrameWriter(LibraryWriter):
-    """Writes frames that are already built: to the descriptor at once, and what that does not take by a greenlet."""
+class FrameWriter:
+    """Writes frames that are already built: to the descriptor at once, and what that does not take by the pipe."""
+
+    awaits_turn = False  # the caller's greenlet writes
 
     def __init__(self, connection: Connection) -> None:
-        self._rest = memoryview(b"")
-        super().__init__(connection)
+        self._connection: Connection = proxy(connection)
+        self._pipe = connection.pipe = SocketPipe(connection)
+        connection.update(takes_frame=True)
 
     def send(self, outgoing: Outgoing) -> None:
-        """
-        Send a message of the connection's own as soon as the kernel has taken all before.
+        """Send a message of the connection's own as soon as the kernel has taken all before."""
+        self._connection.put(outgoing)
+        self.go_on(self._connection)
 
-        Raises:
-            SlowConsumerError: too many wait.
-
-        """
-        self.outbox.put(outgoing, is_stuck=self.unsent_bytes() > 0)
-        while self.outbox and not self._rest:
-            self._send_now(self.outbox.take())
-        self._update()
-
-    def is_drained(self) -> bool:
-        """Whether the kernel has taken all, and nothing waits."""
-        return not self._rest and not self.outbox
-
-    def unsent_bytes(self) -> int:
-        """Return how many bytes the kernel has not taken yet."""
-        return len(self._rest)
-
-    def keep(self, rest: bytes) -> None:
-        """Let a greenlet write what the kernel did not take."""
-        self._connection.offer(-1)
-        self._rest = memoryview(rest)
-        self._greenlet = gevent.spawn(self._run)
+    def send_text(self, text: str) -> Soon[None]:
+        """Send a tick's frame with the library's own send; only while ``connection.fd`` is not -1."""
+        return send_frame(self._connection, text)
 
     def send_tick(self, frame: TickFrame) -> None:
         """Write a tick's frame to the descriptor."""
-        self._write(frame.data)
+        self._pipe.write(frame.data)
 
-    # Private methods
+    def go_on(self, connection: Connection) -> None:
+        """Write what waits in the outbox."""
+        while self._pipe.is_free and connection.outbox:
+            outgoing = connection.outbox.take()
+            self._pipe.write(server_frame(outgoing.opcode, outgoing.payload))
+        connection.update(takes_frame=connection.is_drained)
 
-    def _takes_frame(self) -> bool:
-        return self.is_drained()
-
-    def _open(self) -> None:
-        """Do nothing: there is a greenlet only while there is a rest."""
-
-    def _run(self) -> None:
-        try:
-            while self._rest:
-                self._rest = self._rest[self._socket.send(self._rest) :]
-                if not self._rest and self.outbox:
-                    outgoing = self.outbox.take()
-                    self._rest = memoryview(server_frame(outgoing.opcode, outgoing.payload))
-        except OSError:
-            self._rest = memoryview(b"")
-            self.outbox.clear()
-            self._connection.abort()
-        self._greenlet = None
-        self._update()
-
-    def _send_now(self, outgoing: Outgoing) -> None:
-        self._write(server_frame(outgoing.opcode, outgoing.payload))
-
-    def _write(self, frame: bytes) -> None:
-        try:
-            sent = os.write(self._socket.fileno(), frame)
-        except BlockingIOError:
-            sent = 0
-        except OSError:
-            self._connection.abort()
-            return
-        if sent < len(frame):
-            self.keep(frame[sent:])
+    def finish(self, limit_s: float) -> Soon[None]:
+        """Wait until all is handed to the kernel, at most ``limit_s``; what is left then is dropped."""
+        return self._connection.host.wait_for_each(self._pipe.finishing(limit_s))
 
 
-WRITERS: dict[str, type[WaitingWriter]] = {"naive": WaitingWriter, "library": LibraryWriter, "frame-once": FrameWriter}
+WRITERS: dict[str, Callable[[Connection], Writer]] = {
+    "naive": WaitingWriter,
+    "library": LibraryWriter,
+    "frame-once": FrameWriter,
+}
 
 
 def new_writer(connection: Connection) -> Writer:
     """Return a connection's writer: that of ``--fanout``, but one that waits if the connection's WebSocket does."""
     return WRITERS["naive" if connection.ws.waits_for_peer else connection.host.config.fanout](connection)
+
+
+def send_frame(connection: Connection, text: str) -> None:
+    """Send a tick's frame with the library's own send; a lost peer must not end a tick: its reader ends it."""
+    try:
+        connection.ws.send_text(text)
+    except OSError:
+        connection.session.receive_eof()

@@ -6,45 +6,29 @@ It skips frames, then catches up, or is ended. A backend's connection adds the r
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any
 
 from shared.rooms.audience import Audience
 from shared.rooms.room import Room
 from shared.server.core import ServerCore
+from shared.server.pipe import Pipe
 from shared.wire.frames import CloseCode, Opcode
 from shared.wire.messages import ClientMessage, ErrorText, NewPlayer, encode_commands
 from shared.wire.outbox import Outbox
 from shared.wire.session import SPARED_S, TOO_SLOW, Outgoing, Session
 
 
-class Outlet(Protocol):
-    """What a consumer needs of its connection's writer; nothing of it waits."""
-
-    outbox: Outbox
-
-    def is_drained(self) -> bool:
-        """Whether the kernel has taken all."""
-
-    def unsent_bytes(self) -> int:
-        """Return how many bytes the kernel has not taken yet."""
-
-    def keep(self, rest: bytes) -> None:
-        """Send the ``rest`` of a tick's frame, which the kernel did not take when it was written to the descriptor."""
-
-    def cut_off(self, last: list[Outgoing]) -> None:
-        """Hand over the rest of what is on its way and ``last``, the close frame, and hang up; nothing more."""
-
-
 class Consumer(ABC):
     """
     A connection that is a member of a room, or about to become one; one of ``/echo`` has no room.
 
-    ``fd`` is its descriptor while a tick's frame may be written to it, else -1.
+    ``fd`` is its descriptor while a tick's frame may be written to it, else -1. The ``outbox`` is of those who don't
+    wait for their peer, as is the ``pipe``: others have none.
     """
 
-    __slots__ = ("audience", "core", "fd", "room", "serial", "session", "wakes_us", "writer")
+    __slots__ = ("audience", "core", "fd", "outbox", "pipe", "room", "serial", "session", "wakes_us")
 
-    writer: Outlet
+    pipe: Pipe
 
     def __init__(
         self, core: ServerCore[Any], session: Session, room: Room[Any] | None, audience: Audience[Any] | None
@@ -54,6 +38,7 @@ class Consumer(ABC):
         self.room = room
         self.audience = audience
         self.fd = -1
+        self.outbox = Outbox()
         self.serial = core.roster.next_serial()
         self.wakes_us = 0  # when the server is to wake it
 
@@ -81,6 +66,26 @@ class Consumer(ABC):
             if self.audience:
                 self.audience.is_stale = True
 
+    def update(self, *, takes_frame: bool) -> None:
+        """Let ticks' frames be written if its pipe ``takes_frame`` now, and no other way of sending comes first."""
+        may_write = takes_frame and not self.outbox.is_behind and self.session.is_open
+        self.offer(self.pipe.socket.fileno() if may_write else -1)
+
+    def put(self, outgoing: Outgoing) -> None:
+        """
+        Have a message of its own wait for its pipe.
+
+        Raises:
+            SlowConsumerError: too many wait.
+
+        """
+        self.outbox.put(outgoing, is_stuck=self.pipe.unsent_bytes() > 0)
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether the kernel has taken all, and nothing waits."""
+        return self.pipe.is_free and not self.outbox
+
     def let_go(self) -> None:
         """Empty the audience of a room that it was the last to leave: there is no tick left to do that."""
         if self.audience and self.room and not self.room.members:
@@ -88,17 +93,17 @@ class Consumer(ABC):
 
     def skip(self, now_us: int) -> None:
         """Note that a tick was skipped for it."""
-        self.writer.outbox.note_skip(self.writer.unsent_bytes(), now_us)
+        self.outbox.note_skip(self.pipe.unsent_bytes(), now_us)
         self.core.roster.watch(self)
 
     @property
     def is_ready(self) -> bool:
         """Whether it has missed frames, and can be sent what it missed: the kernel has taken all before."""
-        return self.session.is_open and self.writer.outbox.is_behind and self.writer.is_drained()
+        return self.session.is_open and self.outbox.is_behind and self.is_drained
 
     def take_missed(self, field: bytes) -> Outgoing:
         """Return what it has missed, after ``field`` as it is now; it is behind no more."""
-        self.writer.outbox.note_catch_up()
+        self.outbox.note_catch_up()
         self.core.roster.slow.discard(self)
         return Outgoing(Opcode.TEXT, self.room.catch_up(self, field) if self.room else field)
 
@@ -116,14 +121,16 @@ class Consumer(ABC):
         self.core.roster.watch(self)
         self.session.close(CloseCode.TRY_AGAIN_LATER, TOO_SLOW, now_us)
         last = [outgoing for outgoing in (*waiting, *self.session.take_outgoing()) if outgoing.opcode is Opcode.CLOSE]
-        self.writer.cut_off(last)
+        self.offer(-1)
+        self.outbox.clear()
+        self.pipe.cut_off(last)
 
     # Private methods
 
     def _has_stalled(self, now_us: int) -> bool:
         """Whether its peer has taken nothing for too long, although the server was not held up."""
-        outbox, limit_us = self.writer.outbox, round(self.core.config.limits.slow_limit_s * 1_000_000)
-        if outbox.stalled_us(self.writer.unsent_bytes(), now_us) < limit_us:
+        outbox, limit_us = self.outbox, round(self.core.config.limits.slow_limit_s * 1_000_000)
+        if outbox.stalled_us(self.pipe.unsent_bytes(), now_us) < limit_us:
             return False
         spared_us = min(limit_us, round(SPARED_S * 1_000_000))
         return not (self.core.stalls.is_recent(now_us) and outbox.spare(now_us - limit_us + spared_us))

@@ -40,14 +40,17 @@ class Peer:
         self.has_ended = False
         self.turns_to_wait = 0
         self.session = SimpleNamespace(is_open=True, receive_eof=self._end)
-        self.writer = SimpleNamespace(
-            send_text=self._send_text, keep=self.rests.append, awaits_turn=lambda: self.turns_to_wait > 0
-        )
+        self.writer = self
+        self.pipe = SimpleNamespace(keep=self.rests.append)
+
+    @property
+    def awaits_turn(self) -> bool:
+        return self.turns_to_wait > 0
 
     def _end(self) -> None:
         self.has_ended = True
 
-    def _send_text(self, text: str) -> Sent:
+    def send_text(self, text: str) -> Sent:
         self.frames.append(server_frame(Opcode.TEXT, text.encode()))
         return Sent()
 

@@ -1,9 +1,10 @@
-"""Nothing follows a close frame, not even where every send waits for its peer: on ``naive``, on both stacks."""
+"""What a writer makes of a slow library, a lost peer and an ended connection, on both stacks."""
 
 import asyncio
 import gc
 import os
 import weakref
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,23 +17,39 @@ from backends.gevent_server.frameworks.gevent_websocket import Stream
 from backends.gevent_server.writer import FrameWriter as GeventFrameWriter
 from backends.gevent_server.writer import LibraryWriter as GeventLibraryWriter
 from backends.gevent_server.writer import WaitingWriter as GeventWaitingWriter
-from shared.wire.frames import Opcode, server_frame
-from shared.wire.session import ConnectionLimits, Outgoing
+from shared.server.config import parse_arguments
+from shared.server.consumer import Consumer
+from shared.wire.frames import Opcode
+from shared.wire.session import ConnectionLimits, Outgoing, Session
 
 CLOSING = Outgoing(Opcode.CLOSE, b"\x03\xe8")
-CLOSE_FRAME = server_frame(CLOSING.opcode, CLOSING.payload)
-TEXT_FRAME = server_frame(Opcode.TEXT, b"[]")
 
 
-class Connection(SimpleNamespace):
-    """As much of a connection as a writer asks for; unlike its base it can be held weakly."""
+class Connection(Consumer):
+    """A connection whose framework, ``ws``, is the test's."""
+
+    __slots__ = ("__weakref__", "aborted", "host", "writer", "ws")
+
+    def __init__(self, ws: Any) -> None:
+        roster = SimpleNamespace(next_serial=lambda: 1)
+        super().__init__(SimpleNamespace(roster=roster), Session(ConnectionLimits(), 0), None, None)  # type: ignore[arg-type]
+        self.aborted = 0
+        self.ws = ws
+        self.host = SimpleNamespace(config=parse_arguments("asyncio", []), wait_for_each=self._wait_for_each)
+
+    def abort(self) -> None:
+        self.aborted += 1
+
+    @staticmethod
+    def _wait_for_each(pauses: Iterator[float]) -> None:
+        for pause_s in pauses:
+            gevent.sleep(pause_s)
 
 
 class SlowLibrary:
     """aiohttp's WebSocket, whose texts take a while to be compressed."""
 
     waits_for_peer = True
-    transport = None
 
     def __init__(self) -> None:
         self.sent: list[str] = []
@@ -46,8 +63,7 @@ class SlowLibrary:
 
 
 def test_on_asyncio_a_close_frame_overtakes_no_text_and_ends_them() -> None:
-    library = SlowLibrary()
-    connection: Any = Connection(ws=library, host=SimpleNamespace(config=SimpleNamespace(limits=ConnectionLimits())))
+    connection: Any = Connection(SlowLibrary())
 
     async def send() -> None:
         writer = WaitingWriter(connection)
@@ -59,7 +75,53 @@ def test_on_asyncio_a_close_frame_overtakes_no_text_and_ends_them() -> None:
         await early
 
     asyncio.run(send())
-    assert library.sent == ["early", "CLOSE"]
+    assert connection.ws.sent == ["early", "CLOSE"]
+
+
+class SlowPeer:
+    """gevent-websocket's WebSocket, whose peer takes nothing until it is told to."""
+
+    waits_for_peer = True
+
+    def __init__(self) -> None:
+        self.takes = Event()
+        self.sent: list[str] = []
+
+    def send_text(self, text: str) -> None:
+        self.takes.wait()
+        self.sent.append(text)
+
+    def send_message(self, opcode: int, payload: bytes) -> None:  # noqa: ARG002 # as the library's
+        self.takes.wait()
+        self.sent.append(Opcode(opcode).name)
+
+
+def test_on_gevent_who_waits_for_its_turn_behind_a_close_frame_sends_nothing() -> None:
+    connection: Any = Connection(SlowPeer())
+    writer = GeventWaitingWriter(connection)
+    senders: list[Any] = [
+        gevent.spawn(writer.send_text, "early"),
+        gevent.spawn(writer.send, CLOSING),
+        gevent.spawn(writer.send_text, "late"),
+    ]
+    gevent.sleep(0.01)
+    connection.ws.takes.set()
+    gevent.joinall(senders, timeout=5, raise_error=True)
+    assert connection.ws.sent == ["early", "CLOSE"]
+
+
+def test_on_gevent_who_is_in_a_send_is_waited_for_and_then_aborted() -> None:
+    """libev ends the process if a descriptor is closed while a greenlet waits for it."""
+    connection: Any = Connection(SlowPeer())
+    connection.writer = writer = GeventWaitingWriter(connection)
+    sender = gevent.spawn(writer.send_text, "stuck")
+    gevent.sleep(0)
+    gevent.spawn_later(0.05, connection.ws.takes.set)  # as an abort wakes it
+    writer.finish(0.01)
+    assert (connection.aborted, connection.ws.sent) == (1, ["stuck"])
+    sender.join(5)
+    writer.send_text("late")
+    assert connection.ws.sent == ["stuck"]
 
 
 class Transport(asyncio.Transport):
@@ -75,30 +137,28 @@ class Transport(asyncio.Transport):
         return 0
 
 
+def on_a_transport() -> Any:
+    return Connection(SimpleNamespace(transport=Transport(), is_lost=False, tell=lambda _: None))
+
+
 def test_on_asyncio_nothing_is_aborted_while_a_transport_tells_that_it_has_handed_over_all(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Seen: asyncio's transport reports its loss twice then, and fails on the second."""
-    aborted: list[bool] = []
-    connection: Any = Connection(
-        ws=SimpleNamespace(transport=Transport(), waits_for_peer=False, is_lost=False, tell=lambda _: None),
-        session=SimpleNamespace(is_open=True),
-        offer=lambda _: None,
-        abort=lambda: aborted.append(True),
-    )
 
     def fail(fd: int, data: bytes) -> int:
         raise ConnectionResetError(fd, len(data))
 
     async def hand_over() -> None:
-        writer = FrameWriter(connection)
-        writer.pause_writing()
-        await writer.send(Outgoing(Opcode.TEXT, b"[]"))
+        connection = on_a_transport()
+        connection.writer = FrameWriter(connection)
+        connection.pipe.pause_writing()
+        await connection.writer.send(Outgoing(Opcode.TEXT, b"[]"))
         monkeypatch.setattr(os, "write", fail)
-        writer.resume_writing()
-        assert not aborted
+        connection.pipe.resume_writing()
+        assert not connection.aborted
         await asyncio.sleep(0)
-        assert aborted
+        assert connection.aborted
 
     asyncio.run(hand_over())
 
@@ -108,15 +168,11 @@ def test_on_asyncio_a_writer_whose_connection_has_gone_goes_on_with_nothing() ->
 
     async def hand_over() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
-        connection: Any = Connection(
-            ws=SimpleNamespace(transport=Transport(), waits_for_peer=False, is_lost=False, tell=lambda _: None),
-            session=SimpleNamespace(is_open=True),
-            offer=lambda _: None,
-        )
-        writer = LibraryWriter(connection)
-        writer.pause_writing()
-        await writer.send(Outgoing(Opcode.TEXT, b"[]"))
-        writer.resume_writing()  # which it answers a moment later
+        connection = on_a_transport()
+        connection.writer = LibraryWriter(connection)
+        connection.pipe.pause_writing()
+        await connection.writer.send(Outgoing(Opcode.TEXT, b"[]"))
+        connection.pipe.resume_writing()  # which it answers a moment later
         del connection
         for _ in range(3):
             await asyncio.sleep(0)
@@ -125,49 +181,17 @@ def test_on_asyncio_a_writer_whose_connection_has_gone_goes_on_with_nothing() ->
     assert failures == []
 
 
-class SlowSocket:
-    """A socket whose peer takes nothing until it is told to."""
-
-    recv = None
-
-    def __init__(self) -> None:
-        self.takes = Event()
-        self.sent: list[bytes] = []
-
-    def sendall(self, data: bytes) -> None:
-        self.takes.wait()
-        self.sent.append(data)
-
-
-def test_on_gevent_who_waits_for_its_turn_behind_a_close_frame_sends_nothing() -> None:
-    sock = SlowSocket()
-    handler: Any = SimpleNamespace(socket=sock)
-    stream = Stream(handler, shared=True)
-    senders = [gevent.spawn(stream.write, frame) for frame in (TEXT_FRAME, CLOSE_FRAME, TEXT_FRAME)]
-    gevent.sleep(0.01)
-    sock.takes.set()
-    gevent.joinall(senders, timeout=5, raise_error=True)
-    assert sock.sent == [TEXT_FRAME, CLOSE_FRAME]
-
-
-class Held:
-    """A gevent connection, as far as its writer knows it."""
-
-    def __init__(self, writer: type[GeventWaitingWriter]) -> None:
-        sock = SimpleNamespace(setsockopt=lambda *_: None, fileno=lambda: 7, recv=None)
-        stream = Stream(SimpleNamespace(socket=sock), shared=writer is GeventWaitingWriter)  # type: ignore[arg-type]
-        self.ws = SimpleNamespace(socket=sock, stream=stream, hang_up=None)
-        self.session = SimpleNamespace(is_open=True)
-        self.writer = writer(self)  # type: ignore[arg-type]
-
-    def offer(self, fd: int) -> None:
-        assert fd == 7
+def on_a_socket() -> Any:
+    sock = SimpleNamespace(setsockopt=lambda *_: None, fileno=lambda: 7, recv=None)
+    stream = Stream(SimpleNamespace(socket=sock))  # type: ignore[arg-type]
+    return Connection(SimpleNamespace(socket=sock, stream=stream, unsent_bytes=lambda: 0))
 
 
 @pytest.mark.parametrize("writer", [GeventWaitingWriter, GeventLibraryWriter, GeventFrameWriter])
-def test_on_gevent_what_an_ended_connection_holds_is_let_go_of_at_once(writer: type[GeventWaitingWriter]) -> None:
+def test_on_gevent_what_an_ended_connection_holds_is_let_go_of_at_once(writer: Any) -> None:
     """A circle would stay until it is collected: 6,000 connections that came and went in 3 s kept 65 MiB."""
-    held = Held(writer)
+    held = on_a_socket()
+    held.writer = writer(held)
     gevent.sleep(0)  # a greenlet of its own waits now
     held.writer.finish(0.1)
     gevent.sleep(0)

@@ -87,7 +87,7 @@ def state_milliseconds(commands: list[Any], _: Any) -> None:
 
 async def send_text_of_ones_own(self: Any, text: str) -> None:
     odd = self._connection.session.player_id % 2
-    await self._send_text(f'{text[:-1]},["pad","."]]' if odd else text)
+    await writer.send_frame(self._connection, f'{text[:-1]},["pad","."]]' if odd else text)
 
 
 def shorten_a_row(self: Any) -> bytes:
@@ -237,9 +237,9 @@ def pong_with_ticks() -> None:
     """Answer pings behind the next tick's frame."""
 
     async def send_text(self: Any, text: str) -> None:
-        await self._send_text(text)
+        await writer.send_frame(self._connection, text)
         for pong in LATE.pop(self._connection.session, ()):
-            await self._send_text(pong.decode())
+            await writer.send_frame(self._connection, pong.decode())
 
     replace(session.Session, "_judge", pong_late)
     replace(writer.LibraryWriter, "send_text", send_text)

@@ -7,7 +7,6 @@ Mended here, each a fault of gevent-websocket 0.10.1:
 - No bound on messages or fragments, unmasked frames are taken, pongs are dropped, unmasking and UTF-8 checks are loops
   over bytes: frames are read by :mod:`shared.wire.parser`.
 - Reads have no time-out, and end, close and error look alike: :meth:`GeventWebSocket.receive_message` tells them apart.
-- Two greenlets that send at once raise ``ConcurrentObjectUseError``: where there are two, their sends take turns.
 - A refusal of the handshake crashes on Python 3 (its body is a str), a bad key is a 500, and 101 is sent before the
   route is known: :class:`Handler` refuses before the upgrade.
 """
@@ -20,7 +19,6 @@ from contextlib import suppress
 from typing import Any
 
 from flask import Flask, Response, request
-from gevent.lock import BoundedSemaphore
 from geventwebsocket.exceptions import WebSocketError
 from geventwebsocket.handler import WebSocketHandler
 from geventwebsocket.websocket import WebSocket
@@ -36,24 +34,16 @@ from .doorkeeper import DoorHandler, DoorServer, read_in_turn, see_off
 
 
 class Stream:
-    """Replaces the library's ``Stream``, which a WebSocket reads and writes; ``shared``: writes are under a lock."""
+    """Replaces the library's ``Stream``, which a WebSocket reads and writes; one greenlet writes at a time."""
 
-    def __init__(self, handler: "Handler", *, shared: bool) -> None:
+    def __init__(self, handler: "Handler") -> None:
         self.handler = handler
         self.read = handler.socket.recv
         self.unsent_bytes = 0  # how much of what is written the kernel has not taken yet
         self._socket = handler.socket
-        self._lock = BoundedSemaphore(1) if shared else None
-        self._has_closed = False
 
     def write(self, data: bytes) -> None:
         """Write all of ``data``; a method, as a function in an attribute would make a reference cycle."""
-        if self._lock:
-            with self._lock:
-                if not self._has_closed:  # nothing follows a close frame
-                    self._has_closed = data[0] & 0x0F == Opcode.CLOSE
-                    self._socket.sendall(data)
-            return
         self.unsent_bytes = len(data)
         sent = self._socket.send(data)
         while sent < len(data):
@@ -70,7 +60,7 @@ class GeventWebSocket(WebSocket):
     """
 
     def __init__(self, handler: "Handler", seat: Seat, early_data: bytes) -> None:
-        super().__init__(handler.environ, Stream(handler, shared=seat.waits_for_peer), handler)
+        super().__init__(handler.environ, Stream(handler), handler)
         self.seat = seat
         self.waits_for_peer = seat.waits_for_peer
         self._parser = FrameParser(seat.max_message_bytes)

@@ -57,7 +57,7 @@ class ConditionLoop(ManagedLoop):
                 if number % SLICE == 0:
                     give_turn()
             self._all_sent.wait()
-            while self._last and self._last.session.is_open and self._last.writer.awaits_turn():
+            while self._last and self._last.session.is_open and self._last.writer.awaits_turn:
                 give_turn()  # as in the fan-out "library"
             self._last = None
         return self._skipped

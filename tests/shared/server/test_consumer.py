@@ -1,6 +1,8 @@
 import json
 import weakref
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -10,7 +12,6 @@ from shared.server.consumer import Consumer
 from shared.server.core import ServerCore
 from shared.wire.frames import Opcode
 from shared.wire.messages import NewPlayer
-from shared.wire.outbox import Outbox
 from shared.wire.session import Outgoing, Session
 from shared.wire.stalls import Stalls
 from tests.shared.rooms.visitor import game_of, step
@@ -21,14 +22,16 @@ SLOW_US = 5_000_000
 
 
 class Kernel:
-    """A writer to a peer who takes what a test says."""
+    """A pipe to a peer who takes what a test says."""
+
+    socket = SimpleNamespace(fileno=lambda: 7)
 
     def __init__(self) -> None:
-        self.outbox = Outbox()
         self.stuck_bytes = 0
         self.last: list[Outgoing] | None = None
 
-    def is_drained(self) -> bool:
+    @property
+    def is_free(self) -> bool:
         return not self.stuck_bytes
 
     def unsent_bytes(self) -> int:
@@ -44,12 +47,12 @@ class Kernel:
 class Player(Consumer):
     """A consumer in the room ``main``."""
 
-    writer: Kernel
+    pipe: Any
 
     def __init__(self, core: ServerCore["Player"]) -> None:
         room, _ = core.open_room("main", START)
         super().__init__(core, Session(core.config.limits, START), room, Audience())
-        self.writer = Kernel()
+        self.pipe = Kernel()
         self.aborted = False
         core.roster.add(self, START)
         message = self.session.receive_text('["new_player","ann"]', START)
@@ -110,11 +113,11 @@ def test_an_empty_room_holds_nobody() -> None:
 
 
 def test_who_skips_is_watched_and_gets_what_it_missed_when_the_kernel_has_taken_all(player: Player) -> None:
-    player.writer.keep(b"rest")
+    player.pipe.keep(b"rest")
     player.misses_a_tick(START)
     assert player.core.roster.slow == {player}
     assert not player.is_ready
-    player.writer.stuck_bytes = 0
+    player.pipe.stuck_bytes = 0
     assert player.is_ready
     assert player.room
     missed = player.take_missed(game_of(player.room).look())
@@ -156,22 +159,22 @@ def test_who_enters_counts_until_its_end(player: Player) -> None:
 
 
 def test_whose_kernel_takes_nothing_for_the_limit_is_ended_and_counted(player: Player) -> None:
-    player.writer.keep(b"rest")
+    player.pipe.keep(b"rest")
     player.misses_a_tick(START)
     player.is_looked_at(START + SLOW_US - 1)
     assert player.session.is_open
-    assert player.writer.last is None
+    assert player.pipe.last is None
     player.is_looked_at(START + SLOW_US)
     assert player.session.close_code == 1013
-    assert player.writer.last
-    assert [outgoing.opcode for outgoing in player.writer.last] == [Opcode.CLOSE]
+    assert player.pipe.last
+    assert [outgoing.opcode for outgoing in player.pipe.last] == [Opcode.CLOSE]
     assert player.core.counters.slow_closed == 1
 
 
 def test_whose_kernel_takes_something_has_the_limit_anew(player: Player) -> None:
-    player.writer.keep(b"rest")
+    player.pipe.keep(b"rest")
     player.misses_a_tick(START)
-    player.writer.keep(b"r")
+    player.pipe.keep(b"r")
     player.is_looked_at(START + SLOW_US - 1)
     player.is_looked_at(START + SLOW_US)
     assert player.session.is_open
@@ -191,7 +194,7 @@ def test_who_does_not_even_take_its_close_frame_is_aborted(player: Player) -> No
 def test_nobody_is_slow_because_the_server_was_held_up(player: Player) -> None:
     """It has a second in which the server hands over what it could not, and then no other."""
     stalls = player.core.stalls = Stalls(START)
-    player.writer.keep(b"rest")
+    player.pipe.keep(b"rest")
     player.misses_a_tick(START)
     stalls.note_turn(now_us := START + 3 * SLOW_US)
     player.watch(now_us)
@@ -207,12 +210,12 @@ def test_nobody_is_slow_because_the_server_was_held_up(player: Player) -> None:
 
 def test_who_takes_something_is_spared_again_when_the_server_is_held_up_again(player: Player) -> None:
     stalls = player.core.stalls = Stalls(now_us := START)
-    player.writer.keep(b"rest")
+    player.pipe.keep(b"rest")
     player.misses_a_tick(START)
     for rest in (b"res", b"re", b"r"):
         stalls.note_turn(now_us := now_us + 3 * SLOW_US)
         player.watch(now_us)
-        player.writer.keep(rest)
+        player.pipe.keep(rest)
         player.watch(now_us)
     assert player.session.is_open
 
@@ -230,7 +233,7 @@ def test_who_may_have_answered_our_close_frame_is_not_aborted_before_that_was_re
 
 def test_who_is_owed_too_much_is_ended(player: Player) -> None:
     for n in range(20_000):
-        player.writer.keep(b"x" * (1 + n % 2))  # it takes a little, always
+        player.pipe.keep(b"x" * (1 + n % 2))  # it takes a little, always
         player.misses_a_tick(START)
         player.is_looked_at(START)
         if not player.session.is_open:
@@ -241,5 +244,28 @@ def test_who_is_owed_too_much_is_ended(player: Player) -> None:
 def test_of_what_waits_a_slow_one_gets_the_close_frame_only(player: Player) -> None:
     waiting = [Outgoing(Opcode.TEXT, b"[]"), Outgoing(Opcode.PONG, b"x")]
     player.end_slow(waiting, START)
-    assert player.writer.last
-    assert [outgoing.opcode for outgoing in player.writer.last] == [Opcode.CLOSE]
+    assert player.pipe.last
+    assert [outgoing.opcode for outgoing in player.pipe.last] == [Opcode.CLOSE]
+
+
+def test_ticks_may_be_written_while_the_kernel_takes_them_and_the_session_is_open(player: Player) -> None:
+    player.update(takes_frame=True)
+    assert player.fd == 7
+    player.update(takes_frame=False)
+    assert player.fd == -1
+    player.misses_a_tick(START)
+    player.update(takes_frame=True)
+    assert player.fd == -1, "it is behind"
+    player.take_missed(b"[]")
+    player.session.close(1001, "stopping", START)
+    player.update(takes_frame=True)
+    assert player.fd == -1
+
+
+def test_nothing_is_drained_while_a_message_waits(player: Player) -> None:
+    assert player.is_drained
+    player.put(Outgoing(Opcode.PONG, b""))
+    assert not player.is_drained
+    player.outbox.take()
+    player.pipe.keep(b"rest")
+    assert not player.is_drained
