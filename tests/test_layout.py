@@ -22,21 +22,17 @@ ASYNCIO_ONLY = {
         "PlayerSocket.tell": "as TransportListener",
         "PlayerSocket.has_ended": "a transport reads on while nobody receives; a gevent socket does not",
     },
-    "clock.py": {
-        "Clock.look": "asyncio's loop looks at few sockets a turn, and the timer may be behind many of them",
-    },
     "turns.py": {
         "MOST_EVENTS": "asyncio takes as many events at once as there are; libev has no such setting",
-        "FewAtOnce": "as MOST_EVENTS",
         "new_event_loop": "as MOST_EVENTS",
         "MOST_WOKEN": "a task that is woken goes on in the next turn; a greenlet is switched to",
         "Turns.call": "a protocol is called, and can't wait",
     },
     "writer.py": {
-        "LibraryWriter.pause_writing": "a transport tells when the kernel does not take all; a gevent socket waits",
-        "LibraryWriter.resume_writing": "as pause_writing",
-        "LibraryWriter.keep": "a transport takes the rest for both writers; on gevent a greenlet writes it",
-        "LibraryWriter.connection_lost": "a transport closes its descriptor by itself, a gevent socket is ours",
+        "SocketPipe.is_lost": "a transport closes its descriptor by itself, a gevent socket is ours",
+        "SocketPipe.pause_writing": "a transport tells when the kernel does not take all; a gevent socket waits",
+        "SocketPipe.resume_writing": "as pause_writing",
+        "SocketPipe.connection_lost": "as is_lost",
     },
 }
 GEVENT_ONLY = {
@@ -59,12 +55,7 @@ GEVENT_ONLY = {
     },
     "writer.py": {
         "ABORT_LIMIT_S": "an aborted transport wakes who waits for it; a gevent socket must stay open until they woke",
-        "FrameWriter.is_drained": "a transport knows for both writers",
-        "FrameWriter.unsent_bytes": "as is_drained",
-        "FrameWriter.keep": "a transport takes the rest; on gevent a greenlet writes it",
-        "WaitingWriter.awaits_turn": "as Writer in host.py",
         "LibraryWriter.awaits_turn": "as Writer in host.py",
-        "LibraryWriter.unsent_bytes": "a transport knows for both writers",
     },
 }
 """Public names that only one of the two files has, and why."""

@@ -16,12 +16,7 @@ class Clock(DueClock["asyncio.Future[None]"]):
     def open(self) -> None:
         """Begin to watch the timer."""
         if self.open_timer():
-            asyncio.get_running_loop().add_reader(self.timer, self._wake_due)
-
-    def look(self) -> None:
-        """Wake those who are due already: the timer may have to wait until very many sockets have been handled."""
-        if self.timer >= 0 and self.is_due():
-            self._wake_due()
+            asyncio.get_running_loop().add_reader(self.timer, self.wake_due)
 
     def close(self) -> None:
         """Close the timer; whoever still waits is not woken any more."""
@@ -48,9 +43,8 @@ class Clock(DueClock["asyncio.Future[None]"]):
         while due_us >= self.now_us():
             pass  # what is left of the lead, for at most LEAD_US
 
-    # Private methods
-
-    def _wake_due(self) -> None:
+    def wake_due(self) -> None:
+        """Wake those who are due."""
         for woken in self.pop_due():
             if not woken.done():  # whose room has been stopped meanwhile
                 woken.set_result(None)

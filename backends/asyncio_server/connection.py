@@ -12,7 +12,7 @@ from shared.wire.frames import CloseCode
 from shared.wire.outbox import SlowConsumerError
 from shared.wire.session import CLOSING, CLOSING_PAUSE_S, ENDED, STOPPING, Session
 
-from .host import ConnectionEndedError, Host, MembersLoop, PlayerSocket, Writer
+from .host import ConnectionEndedError, Host, MembersLoop, PlayerSocket, Soon, Writer
 
 
 class Connection(Consumer):
@@ -64,24 +64,23 @@ class Connection(Consumer):
         except SlowConsumerError:
             self.end_slow(waiting, self.host.clock.now_us())
 
-    async def wake(self, now_us: int) -> None:
+    def wake(self, now_us: int) -> Soon[None]:
         """Do what is due at the session's deadline."""
-        session = self.session
-        session.wake(now_us)
-        await self.flush()
-        if session.state is ENDED:
+        self.session.wake(now_us)
+        if self.session.state is ENDED:
             self.ws.abort()  # which ends the reader, too
         else:
             self.core.roster.wake_at_deadline(self)
+        return self.flush()
 
     def abort(self) -> None:
         """End the connection at once."""
         self.session.abort()
         self.ws.abort()
 
-    async def catch_up(self, field: bytes) -> None:
+    def catch_up(self, field: bytes) -> Soon[None]:
         """Send what it has missed; ``field`` is the encoded field after the last step."""
-        await self.writer.send(self.take_missed(field))
+        return self.writer.send(self.take_missed(field))
 
     # Private methods
 
@@ -99,12 +98,9 @@ class Connection(Consumer):
             if message is not None and self.loop:
                 await self.loop.take(self, message)
             return
+        # Its peer can't be read any more, but is to have our close frame, or time to take it.
         if session.state is not ENDED:  # not where the error is caught: its traceback keeps frames in memory
-            await self._see_off()
-
-    async def _see_off(self) -> None:
-        """Wait until a peer from which nothing can be read any more has taken our close frame, or has had time to."""
-        await self.flush()
-        await self.writer.finish(self.host.config.limits.close_limit_s)
-        await self.ws.linger(self.host.config.limits.close_limit_s)
-        self.session.receive_eof()
+            await self.flush()
+            await self.writer.finish(self.host.config.limits.close_limit_s)
+            await self.ws.linger(self.host.config.limits.close_limit_s)
+            session.receive_eof()

@@ -143,7 +143,7 @@ class Host(Protocol):
     core: ServerCore[Any]
     turns: Turns
     children: GameChildren[GameChild]
-    tasks: set[asyncio.Task[Any]]  # that the server owns
+    owned: set[Any]  # tasks that the server ends
 
     def own(self, act: Callable[..., Soon[object]], *arguments: Any) -> None:
         """Run something in the background, which the server ends if it has not ended before."""

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+from asyncio import Event
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import import_module
@@ -34,8 +35,6 @@ from .writer import new_writer
 EVENT_LOOPS = {"asyncio": "backends.asyncio_server.turns", "uvloop": "uvloop"}
 """For each ``--loop`` the module whose ``new_event_loop`` makes it."""
 
-HOUSEKEEPING_S = 0.1
-
 
 class Server(Household[ManagedLoop, GameChild]):
     """One server process, with everything in it."""
@@ -46,10 +45,9 @@ class Server(Household[ManagedLoop, GameChild]):
         start_child = partial(GameChild, config.worker_nice, config.worker_limit_s)
         super().__init__(config, self.clock, GameChildren(config.workers, start_child))
         self.turns = Turns(self.clock, self.core.stalls)
-        self.tasks: set[asyncio.Task[Any]] = set()
         self._fanout = FANOUTS[config.fanout]()
         self._loop_mode = load_loop_mode(config.mode)
-        self._stopping = asyncio.Event()
+        self._stopping = Event()
 
     # Life
 
@@ -62,7 +60,7 @@ class Server(Household[ManagedLoop, GameChild]):
         self.clock.open()
         try:
             await framework.start(listener)
-            self.own(self._keep_house)
+            self.own(self.wait_for_each, self.keep_house())
             if self.config.mode == "process":
                 self.children.open()
             settle_heap()
@@ -83,26 +81,21 @@ class Server(Household[ManagedLoop, GameChild]):
         await self.wait_for_each(self.see_off())
         await asyncio.gather(*(loop.stop() for loop in self.loops.values()))
         await asyncio.gather(*(child.close() for child in self.children.all()))
-        for task in self.tasks:
+        for task in self.owned:
             task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await asyncio.gather(*self.owned, return_exceptions=True)
 
     def _handle_signal(self, number: int) -> None:
         if self._stopping.is_set():
             os._exit(128 + number)  # the second one: at once
         self._stopping.set()
 
-    async def _keep_house(self) -> None:
-        while True:
-            await asyncio.sleep(HOUSEKEEPING_S)
-            self.look_around()
-
     # What it adds to a household
 
     def own(self, act: Callable[..., Soon[object]], *arguments: Any) -> None:
         """Run something in the background, which the server ends if it has not ended before."""
         task = asyncio.create_task(act(*arguments))
-        self.tasks.add(task)
+        self.owned.add(task)
         task.add_done_callback(self._disown)
 
     def run_in_thread(self, act: Callable[[], None]) -> Soon[None]:
@@ -129,7 +122,7 @@ class Server(Household[ManagedLoop, GameChild]):
     # Private methods
 
     def _disown(self, task: asyncio.Task[Any]) -> None:
-        self.tasks.discard(task)
+        self.owned.discard(task)
         if not task.cancelled() and (error := task.exception()):
             self.log.say("a task of the server failed", exc_info=error)
 

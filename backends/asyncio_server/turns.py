@@ -1,36 +1,35 @@
 """Bounds the time that peers get in each turn of the event loop, so that no tick waits for long."""
 
 import asyncio
-import select
-import selectors
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from shared.loops.line import Line
 from shared.loops.turns import Turn
+from shared.system.epoll import FewAtOnce
 from shared.wire.stalls import Stalls
 
 from .clock import Clock
 
 MOST_EVENTS = 128
-"""The most that asyncio's loop takes from the kernel at once: some 2 ms of reading. By itself it takes all."""
+"""The most that asyncio's loop takes from the kernel at once: some 2 ms of reading."""
 
 MOST_WOKEN = 32
 """Waiting tasks woken at once: they go on in the next turn, and may find that it is over, too."""
 
 
 class Turns:
-    """Lets tasks go on for about ``TURN_US`` in each turn of the event loop, and has the others wait for the next."""
+    """Lets peers' work go on for about ``TURN_US`` in each turn of the event loop; the rest waits for the next."""
 
     def __init__(self, clock: Clock, stalls: Stalls) -> None:
         self._clock = clock
         self._stalls = stalls
         self._turn = Turn()
-        self._is_next_asked_for = False
-        self._waiting: Line[asyncio.Future[None] | Callable[[], None]] = Line()  # tasks, and acts
+        self._waiting: Line[Any] = Line()  # futures of tasks, and acts
         self._woken = 0  # tasks that were woken and have yet to go on
-        self._first: list[asyncio.Future[None]] = []  # tasks that went on and found the turn over
+        self._first: list[Any] = []  # futures of tasks that went on and found the turn over
+        self._is_next_asked_for = False
 
     async def take(self, *, is_new: bool = False) -> None:
         """
@@ -41,18 +40,18 @@ class Turns:
         if self._is_free():
             return
         came_us = self._clock.now_us()
-        wait: Callable[[asyncio.Future[None]], None] = partial(self._waiting.append, is_new=is_new)
+        wait: Callable[[Any], None] = partial(self._waiting.append, is_new=is_new)
         while True:
-            woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            woken = asyncio.get_running_loop().create_future()
             wait(woken)
             try:
                 await woken
             finally:
                 self._woken -= not woken.cancelled()
             if self._has_time():
-                self._stalls.note_wait(came_us, self._clock.now_us())
-                return
+                break
             wait = self._first.append
+        self._stalls.note_wait(came_us, self._clock.now_us())
 
     def call(self, act: Callable[[], None], *, is_new: bool = False) -> None:
         """Do something that a peer makes us do when there is time for it, mostly at once; ``is_new`` as above."""
@@ -81,9 +80,10 @@ class Turns:
         return not self._turn.is_over(self._clock.now_us())
 
     def _begin(self) -> None:
-        """Let those who wait go on, in order, while there is time."""
+        """Let those who wait go on, one after the other, while there is time."""
         self._is_next_asked_for = False
-        self._clock.look()
+        if self._clock.is_due():  # the timer may have to wait until very many sockets have been handled
+            self._clock.wake_due()
         self._turn.begin()
         if self._woken:  # they come next
             self._has_time()
@@ -102,28 +102,5 @@ class Turns:
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
-    """Return asyncio's own loop, one turn of which looks at a bounded number of sockets, where the system has epoll."""
-    if not hasattr(selectors, "EpollSelector"):
-        return asyncio.new_event_loop()
-    return asyncio.SelectorEventLoop(FewAtOnce())
-
-
-class FewAtOnce(selectors.EpollSelector):
-    """A selector that returns at most ``MOST_EVENTS`` at once; the kernel goes on from there the next time."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._selector: Any = _Epoll(self._selector)
-
-
-class _Epoll:
-    """An epoll object as the selector uses it, with a bound on its events."""
-
-    def __init__(self, epoll: select.epoll) -> None:
-        self._poll = epoll.poll
-        self.register, self.modify, self.unregister = epoll.register, epoll.modify, epoll.unregister
-        self.fileno, self.close = epoll.fileno, epoll.close
-
-    def poll(self, timeout: float, most: int) -> list[tuple[int, int]]:
-        """Return what is ready, at most ``MOST_EVENTS``."""
-        return self._poll(timeout, min(most, MOST_EVENTS))
+    """Return asyncio's own loop, one turn of which looks at a bounded number of sockets."""
+    return asyncio.SelectorEventLoop(FewAtOnce(MOST_EVENTS))

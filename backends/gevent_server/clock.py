@@ -22,7 +22,7 @@ class Clock(DueClock[Event]):
         """Begin to watch the timer."""
         if self.open_timer():
             self._watcher = gevent.get_hub().loop.io(self.timer, 1)  # READ, of libev and libuv
-            self._watcher.start(self._wake_due)
+            self._watcher.start(self.wake_due)
 
     def close(self) -> None:
         """Close the timer; whoever still waits is not woken any more."""
@@ -50,9 +50,8 @@ class Clock(DueClock[Event]):
         while due_us >= self.now_us():
             pass  # what is left of the lead, for at most LEAD_US
 
-    # Private methods
-
-    def _wake_due(self) -> None:
+    def wake_due(self) -> None:
+        """Wake those who are due."""
         for woken in self.pop_due():
             woken.set()
 

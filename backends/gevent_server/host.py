@@ -130,6 +130,7 @@ class Host(Protocol):
     core: ServerCore[Any]
     turns: Turns
     children: GameChildren[GameChild]
+    owned: set[Any]  # greenlets that the server ends
 
     def own(self, act: Callable[..., Soon[object]], *arguments: Any) -> None:
         """Run something in the background, which the server ends if it has not ended before."""

@@ -36,8 +36,6 @@ from .writer import new_writer
 EVENT_LOOPS = {"libev": "libev-cext", "libuv": "libuv-cffi"}
 """For each ``--loop`` gevent's name of it."""
 
-HOUSEKEEPING_S = 0.1
-
 
 class Server(Household[ManagedLoop, GameChild]):
     """One server process, with everything in it."""
@@ -48,7 +46,6 @@ class Server(Household[ManagedLoop, GameChild]):
         start_child = partial(GameChild, config.worker_nice, config.worker_limit_s)
         super().__init__(config, self.clock, GameChildren(config.workers, start_child))
         self.turns = Turns(self.clock, self.core.stalls)
-        self.greenlets: set[gevent.Greenlet[..., Any]] = set()
         self._fanout = FANOUTS[config.fanout]()
         self._loop_mode = load_loop_mode(config.mode)
         self._stopping = Event()
@@ -65,7 +62,7 @@ class Server(Household[ManagedLoop, GameChild]):
         self.turns.open()
         try:
             framework.start(listener)
-            self.own(self._keep_house)
+            self.own(self.wait_for_each, self.keep_house())
             if self.config.mode == "process":
                 self.children.open()
             settle_heap()
@@ -87,25 +84,20 @@ class Server(Household[ManagedLoop, GameChild]):
         self.wait_for_each(self.see_off())
         gevent.joinall([gevent.spawn(loop.stop) for loop in self.loops.values()])
         gevent.joinall([gevent.spawn(child.close) for child in self.children.all()])
-        gevent.killall(list(self.greenlets))
+        gevent.killall(list(self.owned))
 
     def _handle_signal(self, number: int) -> None:
         if self._stopping.is_set():
             os._exit(128 + number)  # the second one: at once
         self._stopping.set()
 
-    def _keep_house(self) -> None:
-        while True:
-            gevent.sleep(HOUSEKEEPING_S)
-            self.look_around()
-
     # What it adds to a household
 
     def own(self, act: Callable[..., Soon[object]], *arguments: Any) -> None:
         """Run something in the background, which the server ends if it has not ended before."""
         greenlet: gevent.Greenlet[..., Any] = gevent.spawn(act, *arguments)
-        self.greenlets.add(greenlet)
-        greenlet.link(self.greenlets.discard)
+        self.owned.add(greenlet)
+        greenlet.link(self.owned.discard)
 
     def run_in_thread(self, act: Callable[[], None]) -> Soon[None]:
         """Run something in a thread, and wait until it has ended."""

@@ -13,12 +13,7 @@ from .clock import Clock
 
 
 class Turns:
-    """
-    Lets greenlets go on for about ``TURN_US`` in each turn of the event loop, and has the others wait for the next.
-
-    Between :meth:`open` and :meth:`close` it notices each time that the hub has looked at its sockets.
-    ``gevent.sleep(0)`` does not make the hub do that: it runs whatever is ready, again and again.
-    """
+    """Lets peers' work go on for about ``TURN_US`` in each turn of the event loop; the rest waits for the next."""
 
     def __init__(self, clock: Clock, stalls: Stalls) -> None:
         self._clock = clock
@@ -29,10 +24,9 @@ class Turns:
         self._haste: Any = None  # a watcher that has the hub look at once, without waiting for an event
 
     def open(self) -> None:
-        """Begin to notice turns."""
+        """Begin to notice turns: ``gevent.sleep(0)`` is none, it runs whatever is ready, again and again."""
         loop = gevent.get_hub().loop
-        self._looked = loop.check(ref=False)
-        self._haste = loop.idle(ref=False)
+        self._looked, self._haste = loop.check(ref=False), loop.idle(ref=False)
         self._looked.start(self._begin)
 
     def close(self) -> None:
@@ -47,8 +41,15 @@ class Turns:
 
         ``is_new``: it is the first thing that this peer does.
         """
-        if self._waiting or self._turn.is_over(self._clock.now_us()):
-            self._wait(is_new=is_new)
+        if self._is_free():
+            return
+        came_us = self._clock.now_us()
+        woken: Any = Waiter()
+        if not self._waiting:
+            self._haste.start(lambda: None)
+        self._waiting.append(woken, is_new=is_new)
+        woken.get()
+        self._stalls.note_wait(came_us, self._clock.now_us())
 
     def spend(self, cost_us: int) -> None:
         """Subtract from this turn's time what will be done later without asking."""
@@ -56,24 +57,17 @@ class Turns:
 
     # Private methods
 
-    def _wait(self, *, is_new: bool) -> None:
-        waiter: Any = Waiter()
-        if not self._waiting:
-            self._haste.start(_do_nothing)
-        self._waiting.append(waiter, is_new=is_new)
-        came_us = self._clock.now_us()
-        waiter.get()
-        self._stalls.note_wait(came_us, self._clock.now_us())
+    def _is_free(self) -> bool:
+        return not self._waiting and self._has_time()
+
+    def _has_time(self) -> bool:
+        return not self._turn.is_over(self._clock.now_us())
 
     def _begin(self) -> None:
-        """Let those who wait go on, one after the other, while there is time; each comes back here when it waits."""
+        """Let those who wait go on, one after the other, while there is time."""
         self._turn.begin()
         if self._waiting:
-            while self._waiting and not self._turn.is_over(self._clock.now_us()):
-                self._waiting.popleft().switch(None)
+            while self._waiting and self._has_time():
+                self._waiting.popleft().switch(None)  # it comes back here when it waits
             if not self._waiting:
                 self._haste.stop()
-
-
-def _do_nothing() -> None:
-    """Be the callback of a watcher that needs none."""

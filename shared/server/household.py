@@ -22,6 +22,7 @@ from shared.wire.session import CANT_OPEN, STOPPING, Session
 
 logger = logging.getLogger("tickbench")
 
+HOUSEKEEPING_S = 0.1
 STEP_S = 0.02
 """How often a stopping server checks which connections have ended."""
 
@@ -56,6 +57,7 @@ class Household(ABC, Generic[RL, C]):
         self.log = SparingLog(logger)
         self.core: ServerCore[Any] = ServerCore(config, clock.now_us(), clock.offset_us, children.pids)
         self.loops: dict[str, RL] = {}  # by room
+        self.owned: set[Any] = set()  # its tasks or greenlets
         self._now_us = clock.now_us
 
     # What a backend adds
@@ -111,12 +113,14 @@ class Household(ABC, Generic[RL, C]):
 
     # All connections
 
-    def look_around(self) -> None:
-        """Wake connections for which something is due; end slow consumers; close empty rooms; tidy up."""
-        try:
-            self._look_around(self._now_us())
-        except Exception as error:  # noqa: BLE001 # whatever it is, the next round must come
-            self.log.say("a fault while keeping house", exc_info=error)
+    def keep_house(self) -> Iterator[float]:
+        """Look around again and again; yield for how many seconds to wait each time."""
+        while True:
+            yield HOUSEKEEPING_S
+            try:
+                self._look_around(self._now_us())
+            except Exception as error:  # noqa: BLE001 # whatever it is, the next round must come
+                self.log.say("a fault while keeping house", exc_info=error)
 
     def see_off(self) -> Iterator[float]:
         """
@@ -133,6 +137,7 @@ class Household(ABC, Generic[RL, C]):
     # Private methods
 
     def _look_around(self, now_us: int) -> None:
+        """Wake connections for which something is due; end slow consumers; close empty rooms; tidy up."""
         core = self.core
         core.stalls.note_turn(now_us)
         for connection in core.roster.pop_due(now_us):

@@ -206,6 +206,7 @@ class Session:
         """End it at once, whatever is still to be sent."""
         self.state = ENDED
         self.aborted = True
+        self._outgoing.clear()
 
     # What is to be told
 

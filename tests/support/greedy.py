@@ -24,5 +24,6 @@ class GreedyHouse:
         """Return the time, as a clock does."""
         return self.passed_us
 
-    def look(self) -> None:
-        """Be asked, as a clock is, whether anybody is due."""
+    def is_due(self) -> bool:
+        """Have nobody who is due, unlike a clock."""
+        return False

@@ -120,4 +120,4 @@ class BaseFramework:
 
     def _requests(self) -> set[asyncio.Task[Any]]:
         """Return the library's tasks: all but ours."""
-        return asyncio.all_tasks() - self._gate.host.tasks - {asyncio.current_task()}
+        return asyncio.all_tasks() - self._gate.host.owned - {asyncio.current_task()}

@@ -67,6 +67,11 @@ class House(Household[Any, Any]):
         self.stopped: list[str] = []
         self.slept_s: list[float] = []
 
+    def look_around(self) -> None:
+        rounds = self.keep_house()
+        next(rounds)
+        next(rounds)
+
     def own(self, act: Callable[..., Any], *arguments: Any) -> None:
         act(*arguments)
 
