@@ -1,6 +1,8 @@
 """Find the processes that take CPU time from what is measured."""
 
+import os
 import time
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import psutil
@@ -19,27 +21,17 @@ class Other(NamedTuple):
 
 def busiest_others(during_s: float) -> list[Other]:
     """Watch for ``during_s``: return the other processes that took CPU time, the busiest first."""
-    before = _cpu_seconds()
-    began = time.monotonic()
+    processes = list(psutil.process_iter())
+    list(_used(processes))  # from here on
     time.sleep(during_s)
-    elapsed_s = time.monotonic() - began
-    found = [
-        Other(name, pid, 100 * (cpu_s - before[pid][1]) / elapsed_s, core)
-        for pid, (name, cpu_s, core) in _cpu_seconds().items()
-        if pid in before and cpu_s > before[pid][1]
-    ]
-    return sorted(found, key=lambda other: other.percent, reverse=True)
+    return sorted((other for other in _used(processes) if other.percent), key=lambda other: -other.percent)
 
 
-def _cpu_seconds() -> dict[int, tuple[str, float, int | None]]:
-    own = {psutil.Process().pid}
-    seconds: dict[int, tuple[str, float, int | None]] = {}
-    for process in psutil.process_iter():
-        if process.pid in own:
-            continue
+def _used(processes: list[psutil.Process]) -> Iterator[Other]:
+    """Yield what each took since it was asked before; nothing for one that ended, or is not ours to look at."""
+    for process in processes:
         try:
-            times = process.cpu_times()
-            seconds[process.pid] = (process.name(), times.user + times.system, process.cpu_num())
-        except psutil.Error:  # it ended, or is not ours to look at
+            if process.pid != os.getpid():
+                yield Other(process.name(), process.pid, process.cpu_percent(), process.cpu_num())
+        except psutil.Error:
             continue
-    return seconds

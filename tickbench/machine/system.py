@@ -76,11 +76,7 @@ def cpu_model() -> str:
 
 def steal_percent(during_s: float) -> float:
     """Watch for ``during_s``: how much of the cores' time the hypervisor gave to others, in percent."""
-    before = psutil.cpu_times()
-    time.sleep(during_s)
-    after = psutil.cpu_times()
-    total = sum(after) - sum(before)
-    return 100 * (after.steal - before.steal) / total if total else 0.0
+    return float(psutil.cpu_times_percent(during_s).steal)
 
 
 STAMP_TRIES, STAMP_PAUSE_S = 20, 0.01

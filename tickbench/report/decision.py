@@ -6,8 +6,9 @@ may have run only once: their figures have no interval, and no verdict is drawn 
 """
 
 import statistics
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 
 from msgspec import Struct
 
@@ -15,6 +16,7 @@ from shared.measure.summary import LoadSummary
 from tickbench.arms import Arm
 from tickbench.compare.figures import BY_KEY, MEMORY, Figure
 from tickbench.compare.runs import Basis, Run, RunIndex
+from tickbench.compare.slo import read_figure
 from tickbench.compare.suite import BLOCKS, Flags, Side, Suite
 from tickbench.report.code_lines import backend_lines, mode_lines
 from tickbench.verdict.arm_medians import NO_FIGURE, cell
@@ -24,6 +26,8 @@ AS_WRITTEN = "as people write it"
 TUNED = "tuned"
 LIBRARY = "the library's own send"
 ANOTHER = "another stack"
+HEAVY = "heavy"
+"""The kind of a side whose ticks take long; any other has its scenario's name."""
 Read = Callable[[LoadSummary], float | None]
 
 
@@ -75,20 +79,10 @@ class Decision(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """
-    What a line reads from each run: one figure for the text, others for the detail.
+    """What a row is about, and what stands beside its figure: title, figure (or how it is read), and digits of each."""
 
-    ``figure`` is the name in the summary by which it is known whether what is read can be trusted.
-
-    """
-
-    title: str
-    unit: str
-    meaning: str
-    figure: str
-    read: Read
-    digits: int = 2
-    detail: tuple[tuple[str, Read, int], ...] = ()
+    figure: Figure
+    detail: tuple[tuple[str, str | Read, int], ...] = ()
 
 
 def decide(index: RunIndex, comparisons: Comparisons) -> Decision:
@@ -97,12 +91,9 @@ def decide(index: RunIndex, comparisons: Comparisons) -> Decision:
     arms = suite.parsed_arms()
     questions = [
         *_capacity_questions(suite, comparisons.searches),
-        *_side_questions(index, "storm", STORM),
-        *(_block_question(index, BY_KEY[key]) for key in BLOCK_FIGURES if _is_there(index, BLOCKS, suite.load, key)),
-        *_side_questions(index, "players", PLAYERS),
-        *_side_questions(index, "idle", IDLE),
-        *_side_questions(index, "stall", STALL),
-        *_heavy_questions(index),
+        *_side_questions(index, "storm"),
+        *(_block_question(index, key) for key in BLOCK_FIGURES if _is_there(index, BLOCKS, suite.load, key)),
+        *(question for kind in ("players", "idle", "stall", HEAVY) for question in _side_questions(index, kind)),
         _code_question(arms),
     ]
     return Decision([arm.name for arm in arms], [style_of(arm) for arm in arms], questions)
@@ -169,100 +160,118 @@ def _connected_percent(load: LoadSummary) -> float | None:
     return 100 * counts.connected / counts.requested if counts.connected < counts.requested else None
 
 
-STORM = [
-    Line(
-        "connects a second",
-        "",
-        "nine in ten come at the same moment: first connect to last first tick",
-        "connections.rush_per_second",
-        lambda load: load.connections.rush_per_second,
-        0,
-        (
-            ("first tick, ms: p50", lambda load: load.connections.connect_ms.p50, 0),
-            ("p99", lambda load: load.connections.connect_ms.p99, 0),
-            ("connected, %", _connected_percent, 1),
+SIDES = {
+    "storm": [
+        Line(
+            Figure(
+                "connections.rush_per_second",
+                "connects a second",
+                "",
+                0,
+                "nine in ten come at the same moment: first connect to last first tick",
+            ),
+            (
+                ("first tick, ms: p50", "connections.connect_ms.p50", 0),
+                ("p99", "connections.connect_ms.p99", 0),
+                ("connected, %", _connected_percent, 1),
+            ),
         ),
-    ),
-    Line(
-        "lateness p99 in a storm",
-        "ms",
-        "of all that got in while nine in ten came at once",
-        "tick_lateness_ms.p99",
-        lambda load: load.tick_lateness_ms.p99,
-        1,
-        (("ticks came, %", BY_KEY["ticks_came"].read, 2),),
-    ),
-]
-PLAYERS = [
-    Line(
-        "key to turn p99",
-        "ms",
-        "from a key to the tick frame that shows the turn; half a period and more is the rules' own",
-        "input_ms.p99",
-        lambda load: load.input_ms.p99 if load.input_ms is not None else None,
-        1,
-        (("p50", lambda load: load.input_ms.p50 if load.input_ms is not None else None, 1),),
-    )
-]
-IDLE = [
-    Line(
-        "memory an idle connection",
-        "KiB",
-        "what the server's resident memory grows by with one more, beside thousands who say nothing",
-        "server.rss_per_connection_bytes",
-        BY_KEY["server.rss_per_connection_bytes"].read,
-        1,
-    )
-]
-STALL = [
-    Line(
-        "ticks that came beside stalled clients",
-        "% of those due",
-        "what those who read got while some had stopped reading for good; higher is better",
-        "ticks_came",
-        BY_KEY["ticks_came"].read,
-        1,
-        (
-            ("lateness p99, ms", lambda load: load.tick_lateness_ms.p99, 1),
-            ("ended early", lambda load: load.connections.closed_early or None, 0),
+        Line(
+            Figure(
+                "tick_lateness_ms.p99",
+                "lateness p99 in a storm",
+                "ms",
+                1,
+                "of all that got in while nine in ten came at once",
+            ),
+            (("ticks came, %", "ticks_came", 2),),
         ),
-    )
-]
+    ],
+    "players": [
+        Line(
+            Figure(
+                "input_ms.p99",
+                "key to turn p99",
+                "ms",
+                1,
+                "from a key to the tick frame that shows the turn; half a period and more is the rules' own",
+            ),
+            (("p50", "input_ms.p50", 1),),
+        )
+    ],
+    "idle": [
+        Line(
+            replace(
+                BY_KEY[MEMORY],
+                title="memory an idle connection",
+                meaning="what the server's resident memory grows by with one more, beside thousands who say nothing",
+            )
+        )
+    ],
+    "stall": [
+        Line(
+            replace(
+                BY_KEY["ticks_came"],
+                title="ticks that came beside stalled clients",
+                unit="% of those due",
+                digits=1,
+                meaning="what those who read got while some had stopped reading for good; higher is better",
+            ),
+            (
+                ("lateness p99, ms", "tick_lateness_ms.p99", 1),
+                ("ended early", lambda load: load.connections.closed_early or None, 0),
+            ),
+        )
+    ],
+    HEAVY: [
+        Line(
+            Figure(
+                "ping_rtt_ms.p99",
+                "ping p99, heavy tick",
+                "ms",
+                1,
+                "a ping of the protocol and its pong, while the rules take some 30 ms a tick",
+            ),
+            (
+                ("lateness p99", "tick_lateness_ms.p99", 1),
+                ("interval error p99", "interval_error_ms.p99", 1),
+                ("CPU, % of a core", "server.cpu_percent", 0),
+            ),
+        )
+    ],
+}
+"""The rows about a side, by its kind."""
 
 
-HEAVY = [
-    Line(
-        "ping p99, heavy tick",
-        "ms",
-        "a ping of the protocol and its pong, while the rules take some 30 ms a tick",
-        "ping_rtt_ms.p99",
-        lambda load: load.ping_rtt_ms.p99,
-        1,
-        (
-            ("lateness p99", lambda load: load.tick_lateness_ms.p99, 1),
-            ("interval error p99", lambda load: load.interval_error_ms.p99, 1),
-            ("CPU, % of a core", lambda load: load.server.cpu_percent, 0),
-        ),
-    )
-]
+def _kind(side: Side) -> str:
+    if is_heavy(side):
+        return HEAVY if side.scenario == "steady" else ""
+    return side.scenario
 
 
-def _block_question(index: RunIndex, figure: Figure) -> Question:
-    suite = index.suite
-    answers = [_answer(index.block_runs(arm), figure.key, figure.read, figure.digits) for arm in suite.arms]
-    source = f"{suite.repeats} blocks, {suite.connections:,} connections: median (range)"
-    return Question(figure.title, figure.unit, source, figure.meaning, answers)
+def _block_question(index: RunIndex, figure: str) -> Question:
+    source = f"{index.suite.repeats} blocks, {index.suite.connections:,} connections: median (range)"
+    return _question(index, Line(BY_KEY[figure]), source, index.block_runs)
 
 
-def _side_questions(index: RunIndex, scenario: str, lines: Sequence[Line]) -> list[Question]:
-    sides = [side for side in index.suite.sides if side.scenario == scenario and not is_heavy(side)]
+def _side_questions(index: RunIndex, kind: str) -> list[Question]:
     return [
-        question
-        for side in sides
-        for line in lines
-        if _is_there(index, side.name, side.load, line.figure)
-        for question in _of_side(index, side, line)
+        _question(
+            index,
+            line,
+            f"{side.name}, {connections:,} connections: {_times(side.repeats)}",
+            partial(index.side_runs, side.name, connections=connections),
+        )
+        for side in index.suite.sides
+        for line in SIDES[kind]
+        if _kind(side) == kind and _is_there(index, side.name, side.load, line.figure.key)
+        for connections in side.loads
     ]
+
+
+def _question(index: RunIndex, line: Line, source: str, runs_of: Callable[[str], list[Run]]) -> Question:
+    answers = [_answer(runs_of(arm), line) for arm in index.suite.arms]
+    return Question(line.figure.title, line.figure.unit, source, line.figure.meaning, answers)
 
 
 def _is_there(index: RunIndex, part: str, flags: Flags, figure: str) -> bool:
@@ -273,49 +282,31 @@ def _is_there(index: RunIndex, part: str, flags: Flags, figure: str) -> bool:
     return any(BY_KEY[MEMORY].read(load) is not None for load in loads)  # an older tickbench always measured it
 
 
-def _heavy_questions(index: RunIndex) -> list[Question]:
-    sides = [side for side in index.suite.sides if side.scenario == "steady" and is_heavy(side)]
-    return [question for side in sides for line in HEAVY for question in _of_side(index, side, line)]
-
-
-def _of_side(index: RunIndex, side: Side, line: Line) -> list[Question]:
-    return [
-        Question(
-            line.title,
-            line.unit,
-            f"{side.name}, {connections:,} connections: {_times(side.repeats)}",
-            line.meaning,
-            [
-                _answer(index.side_runs(side.name, arm, connections), line.figure, line.read, line.digits, line.detail)
-                for arm in index.suite.arms
-            ],
-        )
-        for connections in side.loads
-    ]
-
-
-def _answer(
-    runs: list[Run], figure: str, read: Read, digits: int, detail: tuple[tuple[str, Read, int], ...] = ()
-) -> DecisionLine:
-    basis = Basis.of(runs, figure)
-    values = [value for load in basis.loads if (value := read(load)) is not None]
+def _answer(runs: list[Run], line: Line) -> DecisionLine:
+    basis, digits = Basis.of(runs, line.figure.key), line.figure.digits
+    values = _values(basis, line.figure.read)
     if not values:
-        return DecisionLine(NO_FIGURE, _why_none(runs, figure))
+        return DecisionLine(NO_FIGURE, _why_none(runs, line.figure))
     low, high = f"{min(values):,.{digits}f}", f"{max(values):,.{digits}f}"
     parts = [f"{low}\N{EN DASH}{high}"] if low != high else []
-    for title, read_more, more_digits in detail:
-        more = [value for load in basis.loads if (value := read_more(load)) is not None]
-        if more:
+    for title, read, more_digits in line.detail:
+        if more := _values(basis, read):
             parts.append(f"{title} {statistics.median(more):,.{more_digits}f}")
     return DecisionLine(f"{statistics.median(values):,.{digits}f}", ", ".join(parts), basis.is_doubtful)
 
 
-def _why_none(runs: list[Run], figure: str) -> str:
+def _values(basis: Basis, read: str | Read) -> list[float]:
+    """Return what the runs have of a figure, in the unit in which it is shown."""
+    if isinstance(read, str):
+        read = BY_KEY[read].read if read in BY_KEY else partial(read_figure, figure=read)
+    return [value for load in basis.loads if (value := read(load)) is not None]
+
+
+def _why_none(runs: list[Run], figure: Figure) -> str:
     if not runs:
         return "not run"
     why = [run.reason for run in runs if run.reason]
-    if figure in BY_KEY:
-        why += [words for run in runs if run.load is not None and (words := BY_KEY[figure].why_none(run.load))]
+    why += [words for run in runs if run.load is not None and (words := figure.why_none(run.load))]
     return why[0] if why else "not measured"
 
 
