@@ -9,13 +9,14 @@ does not know; a field that is taken away or changes its meaning makes a new num
 import contextlib
 import fcntl
 import itertools
+import json
 import os
 import re
 import weakref
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -174,21 +175,8 @@ def _as_text(record: Struct) -> str:
     try:
         data = msgspec.json.encode(record)
     except UnicodeEncodeError:  # a path or a variable that is not UTF-8
-        data = msgspec.json.encode(_as_said(msgspec.to_builtins(record)))
+        data = json.dumps(msgspec.to_builtins(record), ensure_ascii=False).encode("utf-8", "replace")
     return msgspec.json.format(data, indent=1).decode() + "\n"
-
-
-def _as_said(value: Any) -> Any:
-    """Return plain objects in which every text can be encoded: a byte that is not UTF-8 becomes a question mark."""
-    match value:
-        case str():
-            return value.encode("utf-8", "replace").decode("utf-8")
-        case list() | tuple():
-            return [_as_said(each) for each in value]
-        case dict():
-            return {_as_said(key): _as_said(each) for key, each in value.items()}
-        case _:
-            return value
 
 
 def read_results(path: Path) -> Results:

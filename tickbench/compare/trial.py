@@ -59,15 +59,10 @@ class Trial:
             outcome["reason"] = str(error)
             outcome["fault"] = "server" if _is_by_server(error, outcome.get("server")) else "generator"
             outcome.pop("load", None)  # a run that failed has no figures
+        copied = ("number", "part", "block", "again", "attempt", "scenario", "connections")
         return Run(
-            number=planned.number,
-            part=planned.part,
-            block=planned.block,
+            **{name: getattr(planned, name) for name in copied},
             arm=planned.arm.name,
-            again=planned.again,
-            attempt=planned.attempt,
-            scenario=planned.scenario,
-            connections=planned.connections,
             quiet=quiet,
             outcome="failed" if "reason" in outcome else "finished",
             started_at=started_at.isoformat(timespec="seconds"),

@@ -7,6 +7,7 @@ import platform
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -38,6 +39,11 @@ class PythonBuild(Struct, frozen=True, kw_only=True):
     """As the interpreter sets them; a server's own are in its settings."""
     has_gil: bool
     is_debug_build: bool
+
+    @property
+    def words(self) -> str:
+        """The interpreter, its version and its build."""
+        return f"{self.implementation} {self.version} ({', '.join(self.build)}; {self.compiler})"
 
 
 class Machine(Struct, frozen=True, kw_only=True):
@@ -78,6 +84,13 @@ class Environment(Struct, frozen=True, kw_only=True, tag_field="schema", tag="ti
     git_changes: str | None = None
     """A digest of what was changed since the commit; None if nothing was."""
 
+    @property
+    def commit(self) -> str:
+        """The commit, and whether anything was changed since."""
+        if self.git_commit is None or (self.git_is_clean and self.git_changes is None):
+            return self.git_commit or "no checkout"
+        return " ".join(filter(None, [self.git_commit, "with changes", self.git_changes]))
+
 
 def collect_environment(pinning: Pinning) -> Environment:
     """Read everything; takes about half a second, most of it to see the steal."""
@@ -94,65 +107,40 @@ def collect_environment(pinning: Pinning) -> Environment:
     )
 
 
+FACTS: dict[str, Callable[[Environment], object]] = {
+    "machine": lambda its: its.machine.machine_id,
+    "processor": lambda its: its.machine.cpu_model,
+    "cores": lambda its: f"{its.machine.cores}, of which {its.machine.usable_cores} usable",
+    # To the GiB: a virtual machine that was started anew has some pages more or less.
+    "memory": lambda its: f"{its.machine.memory_bytes / 2**30:.0f} GiB",
+    "cpu quota": lambda its: _quota_cores(its.machine),
+    "open files": lambda its: its.machine.descriptor_limits[1],
+    "system": lambda its: its.machine.system,
+    "architecture": lambda its: its.machine.architecture,
+    "pinning": lambda its: f"server {its.machine.pinning.server}, generator {its.machine.pinning.generator}",
+    "governor": lambda its: ", ".join(sorted({str(governor) for governor in its.machine.governors.values()})),
+    "clock source": lambda its: its.machine.clock_source,
+    "Python": lambda its: its.python.words,
+    "commit": lambda its: its.commit,
+}
+"""What figures can depend on, besides packages and variables: name to how it is read."""
+
+
 def differences(one: Environment, other: Environment) -> dict[str, tuple[str, str]]:
     """Return the differences that figures can depend on: name to what one has and what the other has."""
-    ids = one.machine.machine_id, other.machine.machine_id
-    pairs: dict[str, tuple[object, object]] = {
-        "machine": ids if all(ids) else (None, None),
-        "processor": (one.machine.cpu_model, other.machine.cpu_model),
-        "cores": (_cores(one.machine), _cores(other.machine)),
-        "memory": (_memory(one.machine), _memory(other.machine)),
-        "cpu quota": (_quota_cores(one.machine), _quota_cores(other.machine)),
-        "open files": (one.machine.descriptor_limits[1], other.machine.descriptor_limits[1]),
-        "system": (one.machine.system, other.machine.system),
-        "architecture": (one.machine.architecture, other.machine.architecture),
-        "pinning": (_pinned(one.machine.pinning), _pinned(other.machine.pinning)),
-        "governor": (_governors(one), _governors(other)),
-        "clock source": (one.machine.clock_source, other.machine.clock_source),
-        "Python": (_python(one.python), _python(other.python)),
-        "commit": (_commit(one), _commit(other)),
-        **_different_packages(one.packages, other.packages),
-        "variables": (one.variables, other.variables),
-    }
+    facts = dict(FACTS)
+    if not (one.machine.machine_id and other.machine.machine_id):
+        del facts["machine"]  # not known of one of them
+    pairs = {name: (read(one), read(other)) for name, read in facts.items()}
+    for name in sorted({*one.packages, *other.packages}):
+        pairs[name] = one.packages.get(name, "not there"), other.packages.get(name, "not there")
+    pairs["variables"] = one.variables, other.variables
     return {name: (str(mine), str(its)) for name, (mine, its) in pairs.items() if mine != its}
-
-
-def _different_packages(one: dict[str, str], other: dict[str, str]) -> dict[str, tuple[object, object]]:
-    return {name: (one.get(name, "not there"), other.get(name, "not there")) for name in sorted({*one, *other})}
-
-
-def _cores(machine: Machine) -> str:
-    return f"{machine.cores}, of which {machine.usable_cores} usable"
-
-
-def _memory(machine: Machine) -> str:
-    """Return the memory to the GiB: a virtual machine that was started anew has some pages more or less."""
-    return f"{machine.memory_bytes / 2**30:.0f} GiB"
 
 
 def _quota_cores(machine: Machine) -> str:
     cores = [quota.cores for quota in machine.cpu_quotas if quota.cores is not None]
     return f"{min(cores):g} cores" if cores else "none"
-
-
-def _pinned(pinning: Pinning) -> str:
-    return f"server {pinning.server}, generator {pinning.generator}"
-
-
-def _governors(environment: Environment) -> str:
-    return ", ".join(sorted({str(governor) for governor in environment.machine.governors.values()}))
-
-
-def _python(python: PythonBuild) -> str:
-    return f"{python.implementation} {python.version} ({', '.join(python.build)}; {python.compiler})"
-
-
-def _commit(environment: Environment) -> str:
-    if environment.git_commit is None:
-        return "no checkout"
-    if environment.git_is_clean and environment.git_changes is None:
-        return environment.git_commit
-    return " ".join(filter(None, [environment.git_commit, "with changes", environment.git_changes]))
 
 
 def python_build() -> PythonBuild:

@@ -125,19 +125,11 @@ def make_document(results: Results) -> Document:
 
 def _run_line(index: RunIndex, run: Run, file: str) -> RunLine:
     figures = {each.key: None if run.load is None else read_figure(run.load, each.key) for each in FIGURES}
+    copied = [name for name in RunLine.__struct_fields__ if name in Run.__struct_fields__]
     return RunLine(
-        number=run.number,
-        part=run.part,
-        block=run.block,
-        arm=run.arm,
-        again=run.again,
-        attempt=run.attempt,
-        scenario=run.scenario,
-        connections=run.connections,
+        **{name: getattr(run, name) for name in copied},
         mark=index.mark(run),
         words=run.words,
-        started_at=run.started_at,
-        took_s=run.took_s,
         file=file,
         figures=figures,
         why_none={}

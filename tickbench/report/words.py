@@ -72,7 +72,7 @@ def environment_facts(environment: Environment) -> list[tuple[str, str]]:
     return [
         ("recorded", environment.recorded_at),
         ("stack", ", ".join(f"{name} {version}" for name, version in _stack(environment.packages))),
-        ("Python", f"{python.implementation} {python.version} ({', '.join(python.build)}; {python.compiler})"),
+        ("Python", python.words),
         ("garbage collector", f"thresholds {', '.join(map(str, python.gc_thresholds))}; {_gil(python.has_gil)}"),
         ("processor", f"{machine.cpu_model}, {machine.cores} cores, {len(machine.usable_cores)} usable"),
         ("system", f"{machine.system}, {machine.architecture}, {machine.memory_bytes / 2**30:.1f} GiB of memory"),
