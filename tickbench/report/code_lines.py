@@ -1,4 +1,4 @@
-"""Count the lines of code of each loop design on each stack."""
+"""Count the lines of code of each loop design and each framework on each stack."""
 
 import ast
 import importlib.util
@@ -37,14 +37,13 @@ def code_lines(source: str) -> int:
 
 def loop_files() -> dict[str, dict[str, Path]]:
     """Return the file of each loop design on each stack, by mode, without importing a backend."""
-    found = importlib.util.find_spec("backends")
-    if found is None or not found.submodule_search_locations:
-        raise FileNotFoundError("the package backends is not installed")
-    folder = Path(next(iter(found.submodule_search_locations)))
-    return {
-        mode: {stack: folder / f"{stack}_server" / "loops" / f"{mode.replace('-', '_')}.py" for stack in STACKS}
-        for mode in MODES
-    }
+    files = _files("loops")
+    return {mode: files[mode.replace("-", "_")] for mode in MODES}
+
+
+def framework_files() -> dict[str, dict[str, Path]]:
+    """Return the file of each framework, and of what frameworks stand on, by name and stack."""
+    return {name.replace("_", "-"): files for name, files in sorted(_files("frameworks").items())}
 
 
 def mode_lines(backend: str, mode: str) -> int | None:
@@ -54,6 +53,22 @@ def mode_lines(backend: str, mode: str) -> int | None:
 
 
 def backend_lines(backend: str) -> int:
-    """Return the code lines of all files of a backend."""
-    folder = next(iter(loop_files().values()))[backend].parent.parent
-    return sum(code_lines(file.read_text("utf-8")) for file in folder.rglob("*.py"))
+    """Return the code lines of all files of a backend but its frameworks: one of them serves at a time."""
+    files = _folder(backend).rglob("*.py")
+    return sum(code_lines(file.read_text("utf-8")) for file in files if file.parent.name != "frameworks")
+
+
+def _files(part: str) -> dict[str, dict[str, Path]]:
+    found: dict[str, dict[str, Path]] = {}
+    for stack in STACKS:
+        for file in (_folder(stack) / part).glob("*.py"):
+            found.setdefault(file.stem, {})[stack] = file
+    found.pop("__init__", None)
+    return found
+
+
+def _folder(backend: str) -> Path:
+    found = importlib.util.find_spec("backends")
+    if found is None or not found.submodule_search_locations:
+        raise FileNotFoundError("the package backends is not installed")
+    return Path(next(iter(found.submodule_search_locations))) / f"{backend}_server"

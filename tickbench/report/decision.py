@@ -341,7 +341,7 @@ def _code_question(arms: list[Arm]) -> Question:
         answers.append(
             DecisionLine(NO_FIGURE, "none of ours")
             if lines is None
-            else DecisionLine(f"{lines}", f"whole backend {backend_lines(arm.backend):,}")
+            else DecisionLine(f"{lines}", f"its backend {backend_lines(arm.backend):,}, frameworks apart")
         )
     meaning = "lines of the loop design that hold code (no blanks, comments, docstrings); shown, never ranked"
     return Question("code lines", "", "tickbench lines", meaning, answers)

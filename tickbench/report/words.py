@@ -8,7 +8,8 @@ from tickbench.report.document import Document
 from tickbench.report.news import counted_words, listed
 from tickbench.verdict.comparisons import Comparisons
 
-STACK_PACKAGES = ("aiohttp", "gevent", "gevent-websocket", "flask", "greenlet", "locust", "msgspec", "tickbench")
+OF_SERVERS = ("aiohttp", "starlette", "uvicorn", "gevent", "gevent-websocket", "flask", "greenlet")
+STACK_PACKAGES = (*OF_SERVERS, "locust", "msgspec", "tickbench")
 """Packages whose versions are shown before all others."""
 
 

@@ -159,7 +159,7 @@ def test_code_lines_are_those_of_the_loop_design(make_results: MakeResults, whol
     )
     code = line(decided(make_results(suite, figures, most=3)), "code lines")
     assert texts(code) == [str(mode_lines("asyncio", "managed")), str(mode_lines("gevent", "thread")), "-"]
-    assert code.answers[0].detail == f"whole backend {backend_lines('asyncio'):,}"
+    assert code.answers[0].detail == f"its backend {backend_lines('asyncio'):,}, frameworks apart"
 
 
 @pytest.mark.parametrize(
