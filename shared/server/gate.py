@@ -17,10 +17,8 @@ from shared.server.frameworks import module_of
 from shared.server.stats import Clock
 from shared.system.packages import needed_by
 from shared.web import HEADERS, load_web_files
-from shared.wire.handshake import Refusal, room_name
+from shared.wire.handshake import room_name
 from shared.wire.session import ECHO_LIMIT_BYTES, EchoSession, Session
-
-PLAIN = "text/plain; charset=utf-8"
 
 
 class Page(NamedTuple):
@@ -29,6 +27,11 @@ class Page(NamedTuple):
     status: HTTPStatus
     headers: tuple[tuple[str, str], ...]
     body: bytes
+
+
+def plain_page(status: HTTPStatus, text: str, headers: tuple[tuple[str, str], ...] = ()) -> Page:
+    """Return a line of text as a page."""
+    return Page(status, (*headers, ("Content-Type", "text/plain; charset=utf-8")), f"{text}\n".encode())
 
 
 class Seat(NamedTuple):
@@ -84,14 +87,14 @@ class Gate(Generic[H]):
         if path in self._kinds:
             return Page(HTTPStatus.OK, self._kinds[path], host.core.reporter.page(path, host.clock))
         if host.core.lobby.open:
-            return Page(HTTPStatus.OK, (("Content-Type", PLAIN),), b"ok\n")
-        return Page(HTTPStatus.SERVICE_UNAVAILABLE, (("Content-Type", PLAIN),), b"stopping\n")
+            return plain_page(HTTPStatus.OK, "ok")
+        return plain_page(HTTPStatus.SERVICE_UNAVAILABLE, "stopping")
 
     def admit(
         self, path: str, query: str, headers: Mapping[str, str], address: str, descriptor: int = -1
-    ) -> Seat | Refusal:
+    ) -> Seat | Page:
         """
-        Take a seat for an upgrade request, or say why not.
+        Take a seat for an upgrade request, or return the page that refuses it.
 
         Header names are in lower case; ``address`` is the peer's, ``descriptor`` its socket's. Whoever has a seat has
         it run, or :meth:`release`.
@@ -100,7 +103,7 @@ class Gate(Generic[H]):
         is_echo, naive = path == ECHO, self.host.config.fanout == "naive"
         room = None if is_echo else room_name(query)
         if refusal := host.core.admit(headers, room, address, host.clock.now_us(), descriptor):
-            return refusal
+            return plain_page(refusal.status, refusal.text, refusal.headers)
         return Seat(room, address, ECHO_LIMIT_BYTES if is_echo else limits.max_message_bytes, naive or is_echo)
 
     def run(self, seat: Seat, socket: Any) -> Any:

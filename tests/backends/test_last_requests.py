@@ -41,7 +41,7 @@ def _leaves_the_heap_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_request_that_ends_just_when_aiohttp_would_give_it_up_fails_nowhere(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def late(request: web.Request) -> web.StreamResponse:
+    async def late(_: Any, request: web.Request) -> web.StreamResponse:
         os.kill(os.getpid(), signal.SIGTERM)
         protocol: Any = request.protocol
         while True:
@@ -49,7 +49,7 @@ def test_a_request_that_ends_just_when_aiohttp_would_give_it_up_fails_nowhere(
             if protocol._handler_waiter and protocol._handler_waiter.cancelled():
                 return framework.Answer(text="late\n")
 
-    monkeypatch.setattr(framework, "page", late)
+    monkeypatch.setattr(framework.Framework, "_page", late)
     run()
     assert not caplog.records
 
@@ -58,7 +58,7 @@ def test_nobody_is_being_answered_when_aiohttp_cleans_up(monkeypatch: pytest.Mon
     busy: list[int] = []
     left: list[list[int]] = []
 
-    async def slow(_: web.Request) -> web.StreamResponse:
+    async def slow(_: Any, __: web.Request) -> web.StreamResponse:
         busy.append(1)
         if len(busy) == 2:
             os.kill(os.getpid(), signal.SIGTERM)
@@ -74,6 +74,6 @@ def test_nobody_is_being_answered_when_aiohttp_cleans_up(monkeypatch: pytest.Mon
 
     clean_up = web.AppRunner.cleanup
     monkeypatch.setattr(web.AppRunner, "cleanup", cleanup)
-    monkeypatch.setattr(framework, "page", slow)
+    monkeypatch.setattr(framework.Framework, "_page", slow)
     run(number=2)
     assert left == [[]]

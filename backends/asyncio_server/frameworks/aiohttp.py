@@ -16,17 +16,14 @@ from typing import Any
 from aiohttp import WSMessage, WSMsgType, web
 from aiohttp.abc import AbstractStreamWriter
 
-from shared.server.gate import Gate, Page
+from shared.server.gate import Page
 from shared.wire.errors import ProtocolError
 from shared.wire.frames import CloseCode, Opcode
-from shared.wire.handshake import Refusal
 from shared.wire.parser import Message
 
-from ..host import ConnectionEndedError, Host
+from ..host import ConnectionEndedError
 from .base import ANSWERS_S, BaseFramework, BaseSocket
 from .doorkeeper import Doorkeeper, doorkeeper
-
-GATE: web.AppKey[Gate[Host]] = web.AppKey("gate")
 
 NEVER_WAIT_BYTES = 2**30
 """As ``writer_limit``: we look at the transport's buffer ourselves before we send."""
@@ -143,43 +140,9 @@ async def hide_versions(_: web.Request, answer: web.StreamResponse) -> None:
     answer.headers.pop("Server", None)
 
 
-async def page(request: web.Request) -> web.StreamResponse:
-    """Answer a request for a page."""
-    return answer_of(request.app[GATE].page(request.path))
-
-
 def answer_of(page: Page) -> Answer:
     """Return a page as aiohttp has it."""
     return Answer(status=page.status, headers=dict(page.headers), body=page.body)
-
-
-async def upgrade(request: web.Request) -> web.StreamResponse:
-    """Refuse the upgrade, or run the seat to its end."""
-    gate = request.app[GATE]
-    sock = request.get_extra_info("socket")
-    descriptor = -1 if sock is None else sock.fileno()  # -1: its peer is gone already
-    query, address = request.rel_url.raw_query_string, request.remote or ""
-    seat = gate.admit(request.path, query, request_headers(request), address, descriptor)
-    if isinstance(seat, Refusal):
-        headers = dict(seat.headers)
-        if "Connection" in headers and not request.keep_alive:
-            headers["Connection"] += ", close"  # which aiohttp says only where nothing else is said
-        return Answer(status=seat.status, text=f"{seat.text}\n", headers=headers)
-    naive = gate.host.config.fanout == "naive"
-    ws = AiohttpSocket(seat.max_message_bytes, compress=naive, waits_for_peer=seat.waits_for_peer)
-    try:
-        await ws.open(request)
-        await gate.run(seat, ws)
-    except ConnectionError:
-        pass  # the peer was gone before it had its answer
-    finally:
-        gate.release(seat)
-    return ws
-
-
-def request_headers(request: web.Request) -> dict[str, str]:
-    """Return a request's headers, names in lower case."""
-    return {name.lower(): ",".join(request.headers.getall(name)) for name in request.headers}
 
 
 class Framework(BaseFramework):
@@ -191,12 +154,11 @@ class Framework(BaseFramework):
         """Accept connections."""
         logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)  # it warns of subprotocols that a peer asks for
         app = web.Application()
-        app[GATE] = self._gate
         app.on_response_prepare.append(hide_versions)
         for path in self._gate.paths:
-            app.router.add_get(path, page, allow_head=False)
+            app.router.add_get(path, self._page, allow_head=False)
         for path in self._gate.upgrades:
-            app.router.add_get(path, upgrade, allow_head=False)
+            app.router.add_get(path, self._upgrade, allow_head=False)
         self._runner = web.AppRunner(
             app,
             handle_signals=False,
@@ -219,3 +181,31 @@ class Framework(BaseFramework):
         assert library  # noqa: S101 # it was started
         await self._end_requests(lambda: library.connections)
         await self._runner.cleanup()
+
+    # Private methods
+
+    async def _page(self, request: web.Request) -> web.StreamResponse:
+        return answer_of(self._gate.page(request.path))
+
+    async def _upgrade(self, request: web.Request) -> web.StreamResponse:
+        """Refuse the upgrade, or run the seat to its end."""
+        sock = request.get_extra_info("socket")
+        descriptor = -1 if sock is None else sock.fileno()  # -1: its peer is gone already
+        query, address = request.rel_url.raw_query_string, request.remote or ""
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        seat = self._gate.admit(request.path, query, headers, address, descriptor)
+        if isinstance(seat, Page):
+            answer = answer_of(seat)
+            if "Connection" in answer.headers and not request.keep_alive:
+                answer.headers["Connection"] += ", close"  # which aiohttp says only where nothing else is said
+            return answer
+        naive = self._gate.host.config.fanout == "naive"
+        ws = AiohttpSocket(seat.max_message_bytes, compress=naive, waits_for_peer=seat.waits_for_peer)
+        try:
+            await ws.open(request)
+            await self._gate.run(seat, ws)
+        except ConnectionError:
+            pass  # the peer was gone before it had its answer
+        finally:
+            self._gate.release(seat)
+        return ws

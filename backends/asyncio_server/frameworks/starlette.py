@@ -33,7 +33,6 @@ from websockets.protocol import State
 from shared.server.gate import Gate, Page, Seat
 from shared.wire.errors import ProtocolError
 from shared.wire.frames import CloseCode, Opcode, server_frame
-from shared.wire.handshake import Refusal
 from shared.wire.parser import Message
 
 from ..host import ConnectionEndedError, Host
@@ -251,12 +250,9 @@ async def refuse(request: Request) -> Response:
     return answer_of(request.state.seat)
 
 
-def answer_of(page: Page | Refusal) -> Response:
-    """Return a page, or a refusal, as Starlette has it."""
-    headers = {"Date": formatdate(usegmt=True), **dict(page.headers)}
-    if isinstance(page, Page):
-        return Response(page.body, page.status, headers)
-    return Response(f"{page.text}\n", page.status, headers, "text/plain")
+def answer_of(page: Page) -> Response:
+    """Return a page as Starlette has it."""
+    return Response(page.body, page.status, {"Date": formatdate(usegmt=True), **dict(page.headers)})
 
 
 class Framework(BaseFramework):

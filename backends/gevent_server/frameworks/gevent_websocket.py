@@ -23,9 +23,8 @@ from geventwebsocket.exceptions import WebSocketError
 from geventwebsocket.handler import WebSocketHandler
 from geventwebsocket.websocket import WebSocket
 
-from shared.server.gate import Gate, Seat
+from shared.server.gate import Gate, Page, Seat
 from shared.wire.frames import Opcode
-from shared.wire.handshake import Refusal
 from shared.wire.parser import FrameParser, Message
 from shared.wire.request import READ_BYTES
 
@@ -185,11 +184,10 @@ class Handler(DoorHandler, WebSocketHandler):
         headers = request_headers(self.environ)
         query, address, descriptor = self.environ["QUERY_STRING"], self.client_address[0], self.socket.fileno()
         seat = gate.admit(path, query, headers, address, descriptor)
-        if isinstance(seat, Refusal):
+        if isinstance(seat, Page):
             self.close_connection |= "close" in headers.get("connection", "")  # which the library misses in an upgrade
-            fields = [*seat.headers, ("Content-Type", "text/plain; charset=utf-8")]
-            self.start_response(f"{seat.status.value} {seat.status.phrase}", fields)
-            return [f"{seat.text}\n".encode()]
+            self.start_response(f"{seat.status.value} {seat.status.phrase}", list(seat.headers))
+            return [seat.body]
         self._seat = seat
         self._upgrade(headers["sec-websocket-key"].strip(), seat)
         return None

@@ -8,8 +8,7 @@ import pytest
 
 from shared.server.config import parse_arguments
 from shared.server.core import ServerCore
-from shared.server.gate import Gate, Seat
-from shared.wire.handshake import Refusal
+from shared.server.gate import Gate, Page, Seat
 from shared.wire.session import ECHO_LIMIT_BYTES, EchoSession, Session
 from tests.shared.wire.test_handshake import GOOD
 
@@ -91,8 +90,9 @@ def test_who_is_admitted_has_a_seat_until_it_is_given_back(flags: list[str], pat
 def test_who_is_refused_has_none() -> None:
     gate = Gate(Host())
     refusal = gate.admit("/connect", "room=not+this", GOOD, "::1")
-    assert isinstance(refusal, Refusal)
+    assert isinstance(refusal, Page)
     assert refusal.status == HTTPStatus.NOT_FOUND
+    assert refusal.body.endswith(b"\n")
     assert gate.host.core.lobby.connections == 0
 
 
