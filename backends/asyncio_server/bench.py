@@ -27,11 +27,9 @@ async def run(connections: int, flags: list[str]) -> None:
     config = parse_arguments("asyncio", flags)
     server = Server(config)
     bench = Bench(
-        server.core,
-        lambda room: server.room_loop(room).audience,
+        server,
+        {"timerfd": server.clock, "loop": Clock("loop")},
         FANOUTS,
-        {"timerfd": server.clock.sleep_until, "loop": Clock("loop").sleep_until},
-        server.clock.now_us,
         time.perf_counter_ns,
         partial(asyncio.sleep, PAUSE_S),
         socket.socket,

@@ -33,11 +33,9 @@ def run(connections: int, flags: list[str]) -> None:
     choose_event_loop(config)
     server = Server(config)
     bench = Bench(
-        server.core,
-        lambda room: server.room_loop(room).audience,
+        server,
+        {"timerfd": server.clock, "loop": Clock("loop")},
         FANOUTS,
-        {"timerfd": server.clock.sleep_until, "loop": Clock("loop").sleep_until},
-        server.clock.now_us,
         time.perf_counter_ns,
         partial(gevent.sleep, PAUSE_S),
         monkey.get_original("socket", "socket"),

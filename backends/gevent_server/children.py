@@ -8,15 +8,14 @@ import gevent
 from gevent.event import Event
 
 from shared.rooms.remote import READ_BYTES
-from shared.server.children import Child, child_command
-from shared.system.child_process import ChildProcess
+from shared.server.children import Child
 
 
 class GameChild(Child):
-    """One child, from its start to its end; ``nice`` is added to its nice value."""
+    """One child, from its start to its end."""
 
     def __init__(self, nice: int, limit_s: float) -> None:
-        super().__init__(ChildProcess(child_command(nice)), limit_s, time.monotonic)
+        super().__init__(nice, limit_s, time.monotonic)
         self._socket = self.process.socket
         self._is_asked = Event()
         self._reader, self._writer = gevent.spawn(self._read), gevent.spawn(self._write)

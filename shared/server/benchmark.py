@@ -10,8 +10,7 @@ from functools import partial
 from typing import Any
 
 from shared.measure.blocks import ClockBlock, FanoutBlock, Timed, one_line, read_blocks, turns
-from shared.rooms.audience import Audience
-from shared.server.core import ServerCore
+from shared.server.household import Household
 from shared.system.heap import settle_heap
 from shared.wire.frames import Opcode, server_frame
 
@@ -34,11 +33,9 @@ Act = Callable[[], Any]
 class Bench:
     """Times a server whose room has ``connections``, with ``socket`` and ``sleep`` as the system has them."""
 
-    core: ServerCore[Any]
-    audience_of: Callable[[str], Audience[Any]]  # of the room of that name
+    server: Household[Any, Any]
+    clocks: dict[str, Any]  # the server's own is ``timerfd``
     fanouts: dict[str, Any]
-    clocks: dict[str, Callable[[int], Any]]  # what waits for a due time
-    now_us: Callable[[], int]
     now_ns: Callable[[], int]
     pause: Act
     socket: Any
@@ -47,7 +44,7 @@ class Bench:
 
     def program(self, requests: Iterable[str]) -> Iterator[Act]:
         """Yield what is to be done until the room is full, which is said, and for each request, which is answered."""
-        rooms = self.core.lobby.rooms
+        rooms = self.server.core.lobby.rooms
         while ROOM not in rooms or len(rooms[ROOM].members) < self.connections:  # there is no event for a full room
             yield self.pause
         members = rooms[ROOM].recipients()
@@ -71,7 +68,8 @@ class Bench:
     def _fan_out(
         self, block: FanoutBlock, members: list[Any], sockets: list[Any], us: dict[str, list[float]]
     ) -> Iterator[Act]:
-        audience, text = self.audience_of(ROOM), b"x" * block.text_bytes
+        audience, clock = self.server.room_loop(ROOM).audience, self.clocks["timerfd"]
+        text = b"x" * block.text_bytes
         for way in turns(block.ways, block.ticks):
             yield from self._settle(members)
             began_ns = self.now_ns()
@@ -81,8 +79,8 @@ class Bench:
                     if sock.send(frame) < len(frame):
                         raise RuntimeError("the kernel did not take all of a frame")
             elif way == "recording":  # what /stats and /metrics know of a tick
-                now_us = self.now_us()
-                self.core.ticks.record(now_us - 5000, 250, 0, now_us - 4000, self.now_us(), 50_000)
+                now_us = clock.now_us()
+                self.server.core.ticks.record(now_us - 5000, 250, 0, now_us - 4000, clock.now_us(), 50_000)
             else:
                 audience.seat(members)
                 yield partial(self.fanouts[way]().send, audience, text)
@@ -97,16 +95,17 @@ class Bench:
         raise RuntimeError("the readers are too slow")
 
     def _wait(self, block: ClockBlock, members: list[Any], us: dict[str, list[float]]) -> Iterator[Act]:
-        audience, text = self.audience_of(ROOM), b"x" * block.text_bytes
-        t0_us = self.now_us()
+        audience, text = self.server.room_loop(ROOM).audience, b"x" * block.text_bytes
+        now_us = self.clocks["timerfd"].now_us
+        t0_us = now_us()
         for n, way in enumerate(turns(block.ways, block.ticks), 1):
             due_us = t0_us + int(n * 1_000_000 / block.rate_hz)
             if way == "time.sleep":
-                while (wait_us := due_us - self.now_us()) > 0:
+                while (wait_us := due_us - now_us()) > 0:
                     self.sleep(wait_us / 1_000_000)  # the bare call, which blocks the event loop
             else:
-                yield partial(self.clocks[way], due_us)
-            us[way].append(self.now_us() - due_us)
+                yield partial(self.clocks[way].sleep_until, due_us)
+            us[way].append(now_us() - due_us)
             if members:
                 audience.seat(members)
                 yield partial(self.fanouts["frame-once"]().send, audience, text)

@@ -44,11 +44,16 @@ class Child(ABC):
     """
     One child. Every request is answered once, in order, unless the child dies: then ``mourners`` are called.
 
-    If an answer is due for ``limit_s`` seconds of ``now_s``, a steady clock, it is killed.
+    ``nice`` is added to its nice value; if an answer is due for ``limit_s`` seconds of ``now_s``, a steady clock, it is
+    killed.
+
+    Raises:
+        OSError: the system has nothing left to start it with.
+
     """
 
-    def __init__(self, process: ChildProcess, limit_s: float, now_s: Callable[[], float]) -> None:
-        self.process = process
+    def __init__(self, nice: int, limit_s: float, now_s: Callable[[], float]) -> None:
+        self.process = ChildProcess([*COMMAND, str(nice)])
         self.mourners: set[Callable[[], None]] = set()
         self.is_over = False
         """Whether nothing can be asked of it any more."""
@@ -176,11 +181,6 @@ class GameChildren(Generic[C]):
         """Check whether they still answer; kill those that don't."""
         for child in self._children:
             child.watch()
-
-
-def child_command(nice: int) -> list[str]:
-    """Return the command line of a child, but for the descriptor of its socket."""
-    return [*COMMAND, str(nice)]
 
 
 def place_of_room(name: str, count: int) -> int:

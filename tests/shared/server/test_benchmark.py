@@ -19,16 +19,17 @@ class House:
         self.members = [SimpleNamespace(fd=number) for number in range(members)]
         room = SimpleNamespace(members=dict(enumerate(self.members)), recipients=lambda: self.members)
         self.rooms = {"main": room} if members else {}
-        core: Any = SimpleNamespace(
-            lobby=SimpleNamespace(rooms=self.rooms), ticks=SimpleNamespace(record=lambda *_: self.did.append("record"))
+        ticks = SimpleNamespace(record=lambda *_: self.did.append("record"))
+        server: Any = SimpleNamespace(
+            core=SimpleNamespace(lobby=SimpleNamespace(rooms=self.rooms), ticks=ticks),
+            room_loop=lambda _: SimpleNamespace(audience=self.audience),
         )
+        clock = SimpleNamespace(now_us=lambda: self.now_ns // 1000, sleep_until=self.sleep_until)
         fanouts = {way: lambda way=way: SimpleNamespace(send=self.sender(way)) for way in ("naive", "frame-once")}
         self.bench = Bench(
-            core,
-            lambda _: self.audience,
+            server,
+            {"timerfd": clock, "loop": clock},
             fanouts,
-            {"loop": self.sleep_until},
-            lambda: self.now_ns // 1000,
             lambda: self.now_ns,
             lambda: self.sleep(PAUSE_S),
             lambda fileno: SimpleNamespace(send=self.take, detach=lambda: self.did.append(f"detach {fileno}")),

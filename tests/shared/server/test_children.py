@@ -13,10 +13,10 @@ from shared.server.children import (
 
 
 class Process:
-    """One that never was."""
+    """One that never was; its pid is its nice value."""
 
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
+    def __init__(self, command: list[str]) -> None:
+        self.pid = int(command[-1])
         self.status: int | None = None
         self.looks_left = 0  # after so many looks it has ended
         self.is_killed = False
@@ -34,9 +34,9 @@ class GameChild(Child):
 
     process: Process  # type: ignore[assignment] # in place of a real one
 
-    def __init__(self, pid: int = 1) -> None:
+    def __init__(self, nice: int = 1) -> None:
         self.now_s = 100.0
-        super().__init__(Process(pid), 3, lambda: self.now_s)  # type: ignore[arg-type] # as above
+        super().__init__(nice, 3, lambda: self.now_s)
         self.sent = b""
         self.takes_more = True
         self.looks = 0
@@ -54,6 +54,11 @@ class GameChild(Child):
         self.watch()
         self.watch()
         return self.process.is_killed
+
+
+@pytest.fixture(autouse=True)
+def _no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(of_a_server, "ChildProcess", Process)
 
 
 @pytest.fixture(autouse=True)
