@@ -82,16 +82,16 @@ def test_the_dead_go_from_the_field(calm_server: RunningServer, room: str) -> No
 
 
 def test_a_leaver_dies_at_the_next_tick(calm_server: RunningServer, room: str) -> None:
-    leaver, witness = calm_server.enter(room), calm_server.enter(room)
+    leaver, onlooker = calm_server.enter(room), calm_server.enter(room)
     birth = leaver.join()
-    witness.until(lambda tick: tick.n >= birth.n)
-    assert leaver.player_id in witness.board.alive
+    onlooker.until(lambda tick: tick.n >= birth.n)
+    assert leaver.player_id in onlooker.board.alive
     leaver.send_frame(CLOSE)
     leaver.expect_close()
-    witness.ping()  # a tick that was on its way while it left is here now
-    witness.next_tick()
-    assert leaver.player_id not in witness.board.alive
-    assert {witness.board.cells[cell] for cell in witness.board.find("x")} == {("x", 0)}
+    onlooker.ping()  # a tick that was on its way while it left is here now
+    onlooker.next_tick()
+    assert leaver.player_id not in onlooker.board.alive
+    assert {onlooker.board.cells[cell] for cell in onlooker.board.find("x")} == {("x", 0)}
 
 
 # How many

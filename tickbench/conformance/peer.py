@@ -9,7 +9,6 @@ import json
 import os
 import struct
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -105,7 +104,9 @@ class Peer:
         self.offenders = offenders
         self.patience_s = patience_s
         self.field = Field()
-        self.welcome: list[Message] = []
+        self.heard: list[Message] = []
+        """All messages so far."""
+        self.has_entered = False
         self.player_id = 0
         self._clock = clock
         self._parts: list[bytes] = []
@@ -138,6 +139,11 @@ class Peer:
         self.ws.shutdown()
 
     # What comes
+
+    @property
+    def ticks(self) -> list[SeenTick]:
+        """The tick of each tick frame so far."""
+        return [tick for message in self.heard for tick in message.ticks[:1]]
 
     def fileno(self) -> int:
         """Return the socket's descriptor, for select."""
@@ -185,35 +191,33 @@ class Peer:
 
     def settle(self) -> list[Message]:
         """Wait until the server has taken all that was sent, as a pong tells; return what came, with the pong."""
+        before = len(self.heard)
         self.send(["ping", 1])
-        came: list[Message] = []
-        for message in self.messages(self.patience_s):
-            came.append(message)
-            if message.has("pong"):
-                return came
-        raise SilenceError(f"the answer to a ping did not come in {self.patience_s:.1f} s")
+        self.next_with("pong", "the answer to a ping")
+        return self.heard[before:]
 
     def error_flaw(self, text: str, what: str) -> str | None:
         """Send a text that is to be refused; say what came of it in place of an error."""
         self.send_text(text)
         try:
             # Before it has entered, a ping to see whether all was taken would be refused as well.
-            came = [message for message in self.settle() if not message.has("pong")] if self.welcome else []
+            came = self.settle()[:-1] if self.has_entered else []
             came = [message for message in came if not message.ticks]
-            answer = came[0] if came else self.next_personal("an answer", GRACE_S if self.welcome else None)
+            answer = came[0] if came else self.next_personal("an answer", GRACE_S if self.has_entered else None)
         except NoMessageError as error:
             return f"{what}: {error}"
         return None if answer.is_error else f"{what} was answered by {quote(answer.text)}"
 
     def close_flaw(self, what: str, *codes: int | None) -> str | None:
         """Say what came of ``what`` in place of a close frame; with one of ``codes`` if any are given, None is none."""
+        before = len(self.heard)
         try:
-            last = deque(self.messages(self.patience_s), maxlen=1)
+            list(self.messages(self.patience_s))
         except ClosedError as closed:
             return None if not codes or closed.code in codes else f"{what}: {closed}"
         except NoMessageError as error:
             return f"{what}: {error}"
-        came = quote(last[0].text) if last else "nothing"
+        came = quote(self.heard[-1].text) if self.heard[before:] else "nothing"
         return f"{what}: no close in {self.patience_s:.1f} s, last came {came}"
 
     # Private methods
@@ -263,6 +267,7 @@ class Peer:
         commands = decode(text)
         self.offenders.note_text(text, commands)
         message = Message(text, commands or [], self._clock())
+        self.heard.append(message)
         self.field.apply(message.commands)
         return message
 

@@ -287,9 +287,9 @@ def read_welcome(peer: Peer, name: str) -> None:
     missing = {"handshake", "world", "top_scores"}
 
     def ends_it(message: Message) -> object:
-        peer.welcome.append(message)
         missing.difference_update(command[0] for command in message.commands)
         return not missing or (message.ticks and "handshake" not in missing)
 
     peer.until(ends_it, "a handshake")
-    peer.player_id = next((shake[2] for message in peer.welcome for shake in message.named("handshake")), 0)
+    peer.has_entered = True
+    peer.player_id = next((shake[2] for message in peer.heard for shake in message.named("handshake")), 0)

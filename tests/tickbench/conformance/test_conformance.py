@@ -65,7 +65,7 @@ def test_an_interrupt_ends_it_at_once() -> None:
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
             silent.settimeout(PATIENCE_S)
-            with silent.accept()[0], silent.accept()[0]:  # it has knocked, and asks now
+            with silent.accept()[0], silent.accept()[0]:  # it has looked whether anybody listens, and asks now
                 child.send_signal(signal.SIGINT)
                 out, err = child.communicate(timeout=PATIENCE_S)
     assert child.returncode == 130

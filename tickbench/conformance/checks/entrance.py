@@ -68,12 +68,11 @@ def handshake_first(server: ServerUnderTest) -> None:
 )
 def welcome_frame(server: ServerUnderTest) -> None:
     peer = server.enter()
-    came = [*peer.welcome]
-    while not came[-1].ticks:
-        came.append(peer.next("a tick frame"))
-    personal = [message for message in came if not message.ticks]
+    if not peer.heard[-1].ticks:
+        peer.next_tick()
+    personal = [message for message in peer.heard if not message.ticks]
     if not personal:
-        raise FaultError(f"the welcome came within a tick frame: {quote(came[0].text)}")
+        raise FaultError(f"the welcome came within a tick frame: {quote(peer.heard[0].text)}")
     names = [command[0] for command in personal[0].commands]
     if names[:3] != WELCOME or set(names[3:]) - {"p_joined"}:
         raise FaultError(f"the first message holds {', '.join(names)}: {quote(personal[0].text)}")
@@ -85,7 +84,7 @@ def welcome_frame(server: ServerUnderTest) -> None:
     "world is rows of [char, color]: the whole field, all rows equally long.", "rows of [char, color], all equally long"
 )
 def world(server: ServerUnderTest) -> None:
-    worlds = [command for message in server.enter().welcome for command in message.commands if command[0] == "world"]
+    worlds = [command for message in server.enter().heard for command in message.commands if command[0] == "world"]
     if not worlds:
         raise FaultError("the welcome has no world", "rows of [char, color]: the whole field")
     if wrong := flaw(worlds[0]):
@@ -98,8 +97,8 @@ def world(server: ServerUnderTest) -> None:
 )
 def top_scores(server: ServerUnderTest) -> str | None:
     """Look in the room of the URL: a new one has none."""
-    welcome = server.enter(server.target.room).welcome
-    lists = [command for message in welcome for command in message.named("top_scores")]
+    heard = server.enter(server.target.room).heard
+    lists = [command for message in heard for command in message.named("top_scores")]
     if not lists:
         raise FaultError("the welcome has no top_scores")
     rows = lists[0][1]

@@ -4,13 +4,11 @@ import select
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import NamedTuple
 
 from tickbench.conformance import ticks
 from tickbench.conformance.check import check, raise_flaws
-from tickbench.conformance.peer import Message, Peer, SilenceError
+from tickbench.conformance.peer import Peer, SilenceError
 from tickbench.conformance.server_under_test import ServerUnderTest
-from tickbench.conformance.ticks import SeenTick
 from tickbench.conformance.verdict import FaultError, NotTriedError, quote
 
 IDLE_TICKS, SAMPLE_TICKS = 10, 20
@@ -21,66 +19,47 @@ EMPTY_PERIODS = 4
 FEWEST = 3
 
 
-class Sample(NamedTuple):
-    """What two in one room got, side by side."""
-
-    ours: list[Message]
-    theirs: list[Message]
-
-    @property
-    def ticks(self) -> list[SeenTick]:
-        """The ticks of the first of the two."""
-        return ticks_of(self.ours)
-
-
-def ticks_of(messages: Sequence[Message]) -> list[SeenTick]:
-    """Return what the tick frames say of their ticks."""
-    return [tick for message in messages for tick in message.ticks[:1]]
-
-
-def take_sample(server: ServerUnderTest) -> Sample:
-    """Return what two clients got; they listen once, for all checks. NotTriedError if that was too little."""
-    sample = server.once(listen)
-    if len(sample.ticks) < FEWEST:
+def take_sample(server: ServerUnderTest) -> tuple[Peer, Peer]:
+    """Return two clients that listened, once for all checks. NotTriedError if that was too little."""
+    ours, theirs = server.once(listen)
+    if len(ours.ticks) < FEWEST:
         raise NotTriedError("too few tick frames came; see every-tick")
-    return sample
+    return ours, theirs
 
 
-def listen(server: ServerUnderTest) -> Sample:
+def listen(server: ServerUnderTest) -> tuple[Peer, Peer]:
     """Let two listen until each has some ticks, or it takes too long; then let one of them join, and go on."""
     room = server.fresh_room()
     ours, theirs = server.enter(room), server.enter(room)
-    sample = Sample([], [])
-    heard = {ours: sample.ours, theirs: sample.theirs}
-    _hear(server, heard, IDLE_TICKS)
+    _hear(server, (ours, theirs), IDLE_TICKS)
     theirs.send(["join"])
-    _hear(server, heard, SAMPLE_TICKS)
-    server.learn_rate(sample.ticks)
-    return sample
+    _hear(server, (ours, theirs), SAMPLE_TICKS)
+    server.learn_rate(ours.ticks)
+    return ours, theirs
 
 
-def _hear(server: ServerUnderTest, heard: dict[Peer, list[Message]], ticks_each: int) -> None:
+def _hear(server: ServerUnderTest, peers: Sequence[Peer], ticks_each: int) -> None:
     until = time.monotonic() + min(LONGEST_SAMPLE_S, server.patience_s + ticks_each * server.period_s)
-    while time.monotonic() < until and min(len(ticks_of(came)) for came in heard.values()) < ticks_each:
-        for peer in select.select(list(heard), [], [], max(0.0, until - time.monotonic()))[0]:
+    while time.monotonic() < until and min(len(peer.ticks) for peer in peers) < ticks_each:
+        for peer in select.select(peers, [], [], max(0.0, until - time.monotonic()))[0]:
             with suppress(SilenceError):  # it was a pong, or part of a frame
-                heard[peer].append(peer.next(patience_s=0.05))
+                peer.next(patience_s=0.05)
 
 
 @check("One tick frame a room and tick, also when nothing changed.")
 def every_tick(server: ServerUnderTest) -> None:
-    sample = server.once(listen)
-    seen = sample.ticks
+    ours, theirs = server.once(listen)
+    seen = ours.ticks
     if len(seen) < FEWEST:
         raise FaultError(f"in a room in which nobody plays came {len(seen)} tick frames")
     idle = seen[:IDLE_TICKS]
     if ticks.is_seldom(idle):
         raise FaultError(f"in a room in which nobody plays came {len(idle)} frames from {idle[0]} to {idle[-1]}")
-    double = [message for message in sample.ours if len(message.ticks) > 1]
+    double = [message for message in ours.heard if len(message.ticks) > 1]
     if double:
         raise FaultError(f"two ticks in one frame: {quote(double[0].text)}")
     numbers = [tick.n for tick in seen]
-    missed = sorted({tick.n for tick in ticks_of(sample.theirs)} - {*numbers})
+    missed = sorted({tick.n for tick in theirs.ticks} - {*numbers})
     gaps = [n for n in missed if numbers[0] < n < numbers[-1]]
     if gaps and len({*numbers}) == len(numbers):
         raise FaultError(f"tick {gaps[0]} came to one of two in a room only", "every tick comes to everybody")
@@ -88,14 +67,14 @@ def every_tick(server: ServerUnderTest) -> None:
 
 @check("tick is the first command of every tick frame.")
 def tick_first(server: ServerUnderTest) -> None:
-    for message in take_sample(server).ours:
+    for message in take_sample(server)[0].heard:
         if message.ticks and message.commands[0][0] != "tick":
             raise FaultError(quote(message.text))
 
 
 @check("n grows by one a period; a due time that is missed is skipped.")
 def tick_numbers(server: ServerUnderTest) -> str | None:
-    seen = take_sample(server).ticks
+    seen = take_sample(server)[0].ticks
     raise_flaws([ticks.numbers_flaw(seen)], "n grows by one, by more only where due times were skipped")
     raise_flaws([ticks.jump_flaw(seen)], "n grows by one a period; it jumps only over due times that were missed")
     return ticks.skips(seen)
@@ -103,7 +82,7 @@ def tick_numbers(server: ServerUnderTest) -> str | None:
 
 @check("due_us is t0_us + n * 1_000_000 // tick_rate_hz.")
 def due_grid(server: ServerUnderTest) -> str | None:
-    seen = take_sample(server).ticks
+    seen = take_sample(server)[0].ticks
     raise_flaws([ticks.grid_flaw(seen, server.told_rate_hz)])
     if server.told_rate_hz or not (rate_hz := ticks.rate_of(seen)):
         return None
@@ -115,15 +94,15 @@ def due_grid(server: ServerUnderTest) -> str | None:
     "sent_us is microseconds since the Unix epoch, taken when the frame is built",
 )
 def sent_us(server: ServerUnderTest) -> str | None:
-    seen = take_sample(server).ticks
+    seen = take_sample(server)[0].ticks
     raise_flaws([ticks.sent_flaw(seen) or ticks.arrival_flaw(seen, same_host=server.is_on_this_host)])
     return ticks.arrival_note(seen)
 
 
 @check("All connections of a room get the same bytes for the same tick.", "the same bytes for the same tick")
 def same_bytes(server: ServerUnderTest) -> None:
-    sample = take_sample(server)
-    raise_flaws([ticks.bytes_flaw(sample.ticks, ticks_of(sample.theirs))])
+    ours, theirs = take_sample(server)
+    raise_flaws([ticks.bytes_flaw(ours.ticks, theirs.ticks)])
 
 
 @check(
