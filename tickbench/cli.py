@@ -1,7 +1,7 @@
 """
 The command ``tickbench``: loads and runs the verb that is asked for, and reports what is wrong in one line.
 
-Exit status: 2 for wrong usage, 130 for Ctrl-C, else the verb's.
+Exit status: 1 for a run that failed, 2 for wrong usage, 130 for Ctrl-C, else the verb's.
 """
 
 import copy
@@ -12,7 +12,7 @@ from typing import Any
 
 from shared.plain import error_line
 from shared.system.packages import missing_words, needed_by
-from tickbench.errors import InputError
+from tickbench.errors import InputError, RunFailedError
 from tickbench.streams import steady_streams
 
 with needed_by("tickbench"):
@@ -36,7 +36,7 @@ VERBS = {
 EXTRAS = {"serve": "server", "load": "load", "conformance": "load", "doctor": "load"}
 """Verb to the extra of pyproject.toml that it needs; the other verbs need :data:`ALL_EXTRAS`."""
 ALL_EXTRAS = "compare"
-USAGE_STATUS = 2
+FAILED_STATUS, USAGE_STATUS = 1, 2
 INTERRUPTED_STATUS = 130
 
 
@@ -90,8 +90,8 @@ def _run(arguments: list[str] | None, commands: Commands) -> int:
         return complain(f"the working folder is gone ({error.strerror}); cd to one that is there")
     try:
         status: Any = tickbench.main(arguments, prog_name="tickbench", obj=commands, standalone_mode=False)
-    except InputError as error:
-        return complain(str(error))
+    except (InputError, RunFailedError) as error:
+        return complain(str(error), FAILED_STATUS if isinstance(error, RunFailedError) else USAGE_STATUS)
     except click.ClickException as error:
         return complain(_in_one_line(error))
     except OSError as error:
@@ -120,10 +120,10 @@ def _naming_variables(command: click.Command) -> click.Command:
     return verb
 
 
-def complain(message: str) -> int:
-    """Say in one line what is wrong; return the exit status of wrong usage."""
+def complain(message: str, status: int = USAGE_STATUS) -> int:
+    """Say in one line what is wrong; return the exit status, by default that of wrong usage."""
     click.echo(error_line(message), err=True)
-    return USAGE_STATUS
+    return status
 
 
 def _verb_that_lacks(name: str, words: str) -> click.Command:

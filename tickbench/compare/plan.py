@@ -15,7 +15,7 @@ from shared.measure.load_time import DEFAULT_SPAWN_RATE, load_time_s
 from tickbench.arms import Arm
 from tickbench.compare.runs import Run, RunIndex, Slot
 from tickbench.compare.search import Capacity, next_step, probes_of
-from tickbench.compare.suite import BLOCKS, CapacitySearch, Flags, Side, Suite
+from tickbench.compare.suite import BLOCKS, CapacitySearch, Flags, Part, Suite
 
 OVERHEAD_S = 4.0
 """What a run takes besides ramp, warm-up and measuring: two interpreters start, both stop (seen: 3.2 to 5)."""
@@ -175,7 +175,7 @@ def _next_order(order: list[tuple[Arm, bool]], block: int, rng: random.Random) -
 
 def _planned(
     suite: Suite,
-    source: Suite | Side | CapacitySearch,
+    source: Part,
     part: str,
     block: int,
     arm: Arm,

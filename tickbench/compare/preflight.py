@@ -26,7 +26,7 @@ from tickbench.children.commands import (
 )
 from tickbench.children.interrupts import interruptible
 from tickbench.children.processes import Child, Nursery
-from tickbench.compare.suite import CapacitySearch, Side, Suite
+from tickbench.compare.suite import Part, Side, Suite
 from tickbench.errors import InputError, RunFailedError
 from tickbench.files import scratch_folder
 from tickbench.target import target_of
@@ -49,7 +49,7 @@ class CommandLine(NamedTuple):
 
 def check_settings(suite: Suite, commands: Commands) -> None:
     """Raise :class:`InputError` for the first thing of a suite that could not be started, or not be reached."""
-    for arm in {arm.name: arm for _, _, arm in _arms(suite)}.values():
+    for arm in {arm.name: arm for part in suite.parts for arm in suite.arms_of(part)}.values():
         if arm.url is not None:
             _check_reachable(arm, arm.url)
         elif arm.command is not None:
@@ -60,46 +60,33 @@ def check_settings(suite: Suite, commands: Commands) -> None:
 
 def command_lines(suite: Suite) -> Iterator[CommandLine]:
     """Yield the command line of each server and load run of a suite, each only once."""
-    seen: set[tuple[str, ...]] = set()
-    lines = [
-        CommandLine(f"{where}arm {arm.name!r}", BACKENDS[arm.backend], server_flags(arm, suite.server | part.server))
-        for where, part, arm in _arms(suite)
-        if arm.backend in BACKENDS
-    ]
-    lines += [CommandLine(f"the load of {where}", LOAD_TEST, flags) for where, flags in _loads(suite)]
-    for line in lines:
-        if (key := (line.module, *line.arguments)) not in seen:
-            seen.add(key)
-            yield line
+    first: dict[tuple[str, ...], CommandLine] = {}
+    for line in [*_server_lines(suite), *_load_lines(suite)]:
+        first.setdefault((line.module, *line.arguments), line)
+    yield from first.values()
 
 
-def _parts(suite: Suite) -> list[Suite | Side | CapacitySearch]:
-    return [suite, *suite.sides, *suite.searches]
+def _server_lines(suite: Suite) -> Iterator[CommandLine]:
+    for part in suite.parts:
+        where = "" if part is suite else f"{_name(part)}, "
+        for arm in suite.arms_of(part):
+            if arm.backend in BACKENDS:
+                flags = server_flags(arm, suite.server | part.server)
+                yield CommandLine(f"{where}arm {arm.name!r}", BACKENDS[arm.backend], flags)
 
 
-def _name(part: Suite | Side | CapacitySearch) -> str:
+def _load_lines(suite: Suite) -> Iterator[CommandLine]:
+    for part in suite.parts:
+        for users in part.loads:
+            out = Path(os.devnull)
+            request = LoadRequest(NOWHERE, users, part.scenario, part.duration_s, part.warm_up_s, out, part.load)
+            yield CommandLine(f"the load of {_name(part)}", LOAD_TEST, ["--headless", *load_flags(request)])
+
+
+def _name(part: Part) -> str:
     if isinstance(part, Suite):
         return "the blocks"
     return f"the {'side' if isinstance(part, Side) else 'search'} {part.name!r}"
-
-
-def _arms(suite: Suite) -> Iterator[tuple[str, Suite | Side | CapacitySearch, Arm]]:
-    for part in _parts(suite):
-        where = "" if isinstance(part, Suite) else f"{_name(part)}, "
-        for arm in suite.parsed_arms() if isinstance(part, Suite) else suite.arms_of(part):
-            yield where, part, arm
-
-
-def _loads(suite: Suite) -> Iterator[tuple[str, list[str]]]:
-    for part in _parts(suite):
-        for users in part.loads if isinstance(part, Side) else [_first_load(part)]:
-            out = Path(os.devnull)
-            request = LoadRequest(NOWHERE, users, part.scenario, part.duration_s, part.warm_up_s, out, part.load)
-            yield _name(part), ["--headless", *load_flags(request)]
-
-
-def _first_load(part: Suite | CapacitySearch) -> int:
-    return part.start if isinstance(part, CapacitySearch) else part.connections
 
 
 def _check_command_lines(lines: Sequence[CommandLine], check: Callable[[str], list[str]]) -> None:

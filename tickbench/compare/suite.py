@@ -79,6 +79,11 @@ class CapacitySearch(Struct, frozen=True):
     server: Flags = {}
     description: str = ""
 
+    @property
+    def loads(self) -> list[int]:
+        """The number of connections that it begins with; the others are found out."""
+        return [self.start]
+
 
 class Suite(Struct, frozen=True):
     """What is run: every arm ``repeats`` times at one load, the sides, the searches."""
@@ -114,12 +119,22 @@ class Suite(Struct, frozen=True):
     commands: dict[str, str] = {}
     """Command lines of other servers, by the name of their arm."""
 
+    @property
+    def loads(self) -> list[int]:
+        """The number of connections in the blocks."""
+        return [self.connections]
+
+    @property
+    def parts(self) -> "list[Part]":
+        """The blocks, which the suite itself describes, the sides and the searches."""
+        return [self, *self.sides, *self.searches]
+
     def parsed_arms(self) -> list[Arm]:
         """Return the arms, in the suite's order; raise :class:`InputError` if one is malformed."""
         return parse_arms(self.arms, self.commands)
 
-    def arms_of(self, part: Side | CapacitySearch) -> list[Arm]:
-        """Return the arms of a side or a search, in its order."""
+    def arms_of(self, part: "Part") -> list[Arm]:
+        """Return the arms of a part, in its order."""
         return parse_arms(part.arms, self.commands) if part.arms else self.parsed_arms()
 
     def check(self) -> None:
@@ -147,9 +162,8 @@ class Suite(Struct, frozen=True):
             raise InputError("'verdicts' need 'compare', the two arms, and 'again', the arm that shows the noise")
 
     def _check_parts(self) -> None:
-        parts: list[Side | CapacitySearch] = [*self.sides, *self.searches]
-        names = [BLOCKS, *(figure.key for figure in FIGURES), *(part.name for part in parts)]
-        for part in parts:
+        names = [BLOCKS, *(figure.key for figure in FIGURES), *(part.name for part in self.parts[1:])]
+        for part in self.parts[1:]:
             if names.count(part.name) > 1:
                 raise InputError(f"the name {part.name!r} is given twice, or it is {BLOCKS!r}; each part needs its own")
             self.arms_of(part)
@@ -161,8 +175,8 @@ class Suite(Struct, frozen=True):
                 raise InputError(f"search {search.name!r} has {min(beyond)!r}, which is none of the suite's arms")
             if search.name in self.verdicts:
                 self._check_capacity_verdict(search)
-        for flags in (self.server, self.load, *(flags for part in parts for flags in (part.server, part.load))):
-            _check_flags(flags)
+        for part in self.parts:
+            _check_flags(part.server | part.load)
 
     def _check_capacity_verdict(self, search: CapacitySearch) -> None:
         if search.repeats < LEAST_REPEATS or not set(self.compare) <= {arm.name for arm in self.arms_of(search)}:
@@ -170,6 +184,9 @@ class Suite(Struct, frozen=True):
                 f"a verdict on {search.name!r} needs {LEAST_REPEATS} repeats of its search at least, of both arms that "
                 "'compare' names"
             )
+
+
+Part = Suite | Side | CapacitySearch
 
 
 def _check_flags(flags: Flags) -> None:

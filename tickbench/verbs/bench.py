@@ -80,9 +80,6 @@ def bench(
     except InterruptedByUserError as interrupt:
         click.echo("stopped: nothing is written", err=True)
         return interrupt.exit_status
-    except RunFailedError as error:
-        click.echo(error_line(error), err=True)
-        return FAILED
     texts = {json_file: msgspec.json.format(msgspec.json.encode(report))}
     if report.fanout:
         texts[chart_file] = chart_page(report.fanout).encode()

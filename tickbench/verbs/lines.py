@@ -13,7 +13,7 @@ from tickbench.report.code_lines import STACKS, code_lines, framework_files, loo
 @click.command()
 def lines() -> int:
     """
-    Count the code lines of each loop design and each framework on each stack.
+    Count the code lines of loop designs and frameworks.
 
     Without blank lines, comments and docstrings. What is the same in several is counted where it stands: most designs
     build on managed, each framework on the doorkeeper.

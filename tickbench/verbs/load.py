@@ -9,7 +9,6 @@ import click
 from rich.console import Console
 
 from shared.measure.summary import LoadSummary, read_summary
-from shared.plain import error_line
 from shared.system.outputs import NotWrittenError, is_stdout, write_output
 from tickbench.children.commands import LOAD_TEST, Commands, check_load_test, python_command
 from tickbench.children.interrupts import interruptible
@@ -79,9 +78,6 @@ def load(
         except InterruptedByUserError as interrupt:
             click.echo("stopped: the load run is ended", err=True)
             return interrupt.exit_status
-        except RunFailedError as error:
-            click.echo(error_line(error), err=True)
-            return FAILED
         return conclude(status, words, summary_file, slo, out)
 
 
@@ -120,14 +116,12 @@ def run_load(command: list[str], scratch: Path, *, needs_weighing: bool) -> tupl
 def conclude(status: int, last_line: str, summary_file: Path, slo: list[Objective], out: Path | None) -> int:
     """Print the summary and the objectives, write the summary to ``out``; return the exit status."""
     if status not in (VALID, NOT_VALID):
-        click.echo(error_line(f"the load run failed: {last_line}"), err=True)
-        return FAILED
+        raise RunFailedError(f"the load run failed: {last_line}")
     try:
         data = summary_file.read_bytes()
         summary = read_summary(data)
     except (OSError, ValueError) as error:
-        click.echo(error_line(f"the load run left no summary that can be read: {error}"), err=True)
-        return FAILED
+        raise RunFailedError(f"the load run left no summary that can be read: {error}") from error
     console = Console(highlight=False, stderr=out is not None and is_stdout(out))  # or words stand in the JSON
     print_summary(summary, console)
     judged = judge_run(slo, summary)
@@ -136,8 +130,7 @@ def conclude(status: int, last_line: str, summary_file: Path, slo: list[Objectiv
         try:
             write_output(out, data)
         except NotWrittenError as error:
-            click.echo(error_line(f"--out {error}"), err=True)
-            return FAILED
+            raise RunFailedError(f"--out {error}") from error
     return max(status, status_of(judged))
 
 
