@@ -170,6 +170,15 @@ MOST_BESIDE_ROOMS = {"loadtests": 6, "tickbench": 8}
 """Files that may lie beside the rooms of a house: what a stranger has to look at before he goes in."""
 
 
+@pytest.mark.parametrize("package", PACKAGES)
+def test_what_the_kernel_tells_of_a_machine_is_asked_in_one_place(package: str) -> None:
+    """Boot id, limits, calls that Python has no name for."""
+    for path in (ROOT / package).rglob("*.py"):
+        if ROOT / "shared" / "system" not in path.parents:
+            assert imported(path) & {"ctypes", "resource"} == set(), path
+            assert "/proc/sys/kernel/random" not in path.read_text("utf-8"), path
+
+
 def dotted(path: Path) -> str:
     """Return the name that a file is imported by."""
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
