@@ -20,7 +20,7 @@ from tickbench.compare.runs import Run, RunIndex
 from tickbench.compare.suite import BLOCKS, Suite
 from tickbench.machine.fitness import MachineCheck
 from tickbench.markup import escape
-from tickbench.verdict.arm_medians import NO_FIGURE, ArmRow, Cell, cell
+from tickbench.verdict.arm_medians import NO_FIGURE, Cell, cell
 
 LEVEL_STYLES = {"ok": "green", "warn": "yellow", "fail": "red"}
 SO_FAR = ("tick_lateness_ms.p50", "tick_lateness_ms.p99", "interval_error_ms.p99", "server.cpu_us_per_frame")
@@ -136,19 +136,20 @@ def milliseconds(value: float | None) -> str:
     return "unknown" if value is None else f"{value:.2f} ms"
 
 
-def arm_table(rows: list[ArmRow]) -> Table:
+def arm_table(index: RunIndex) -> Table:
     """Return the figures as a table, arms as columns: a terminal is rarely wide enough for them as rows."""
     title = "median over runs, and the range"
     table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=0, pad_edge=False)
     table.add_column("", no_wrap=True)
-    for row in rows:
-        table.add_column(escape(row.arm.replace(":", "\n").replace(",", "\n")), justify="right", overflow="fold")
-    table.add_row("valid runs", *(row.runs_words for row in rows))
-    for index, figure in enumerate(FIGURES):
-        if figure.key == MEMORY and all(row.cells[index].median == NO_FIGURE for row in rows):
-            continue  # most suites do not ask for it
-        name = f"{figure.title}{f', {figure.unit}' if figure.unit else ''}"
-        table.add_row(name, *(_cell_words(row.cells[index]) for row in rows))
+    arms = {arm: index.block_runs(arm) for arm in index.suite.arms}
+    for arm in arms:
+        table.add_column(escape(arm.replace(":", "\n").replace(",", "\n")), justify="right", overflow="fold")
+    valid = [sum(run.is_valid for run in runs) for runs in arms.values()]
+    table.add_row("valid runs", *(f"{number} of {index.suite.repeats}" for number in valid))
+    for figure in FIGURES:
+        cells = [cell(figure, runs) for runs in arms.values()]
+        if figure.key != MEMORY or any(each.median != NO_FIGURE for each in cells):  # most suites do not ask for it
+            table.add_row(figure.name, *map(_cell_words, cells))
     return table
 
 

@@ -159,6 +159,10 @@ class RunIndex:
         """Return the runs of all arms in the blocks that count."""
         return self._counted(BLOCKS)
 
+    def lacking(self) -> list[str]:
+        """Return the arms of which no run in the blocks finished."""
+        return [arm for arm in self.suite.arms if all(run.load is None for run in self.block_runs(arm))]
+
     def side_runs(self, side: str, arm: str, connections: int) -> list[Run]:
         """Return the runs of an arm in a side at one load that count, one a block."""
         return [run for run in self._counted(side) if (run.arm, run.connections) == (arm, connections)]

@@ -283,16 +283,14 @@ def _is_there(index: RunIndex, part: str, flags: Flags, figure: str) -> bool:
 
 
 def _answer(runs: list[Run], line: Line) -> DecisionLine:
-    basis, digits = Basis.of(runs, line.figure.key), line.figure.digits
-    values = _values(basis, line.figure.read)
-    if not values:
+    found = cell(line.figure, runs)
+    if found.median == NO_FIGURE:
         return DecisionLine(NO_FIGURE, _why_none(runs, line.figure))
-    low, high = f"{min(values):,.{digits}f}", f"{max(values):,.{digits}f}"
-    parts = [f"{low}\N{EN DASH}{high}"] if low != high else []
-    for title, read, more_digits in line.detail:
+    basis, parts = Basis.of(runs, line.figure.key), [found.range]
+    for title, read, digits in line.detail:
         if more := _values(basis, read):
-            parts.append(f"{title} {statistics.median(more):,.{more_digits}f}")
-    return DecisionLine(f"{statistics.median(values):,.{digits}f}", ", ".join(parts), basis.is_doubtful)
+            parts.append(f"{title} {statistics.median(more):,.{digits}f}")
+    return DecisionLine(found.median, ", ".join(filter(None, parts)), found.is_doubtful)
 
 
 def _values(basis: Basis, read: str | Read) -> list[float]:

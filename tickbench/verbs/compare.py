@@ -34,7 +34,6 @@ from tickbench.report.build import PAGE, Report, build_report, read_to_go_on
 from tickbench.report.news import is_stopped
 from tickbench.report.words import verdict_sentences
 from tickbench.screen import arm_table, check_table, in_words, print_objectives, progress_display
-from tickbench.verdict.arm_medians import arm_rows
 
 DEFAULT_SUITE = "quick"
 FAILED = 1
@@ -115,7 +114,7 @@ def compare(
         if slo:
             console.print("[yellow]objectives not judged:[/yellow] the comparison was stopped before its end")
         return stopped
-    if report is None or not all(row.finished for row in arm_rows(report.results.index)):
+    if report is None or report.results.index.lacking():
         return FAILED
     return tell_objectives(slo, report.results.index, console)
 
@@ -208,7 +207,7 @@ def conclude(folder: ResultFolder, console: Console, stopped: int) -> Report | N
     folder.point_latest_here()
     news, basis = verdict_sentences(report.document)
     console.print(f"[bold]{escape(news)}[/bold]")
-    console.print(arm_table(arm_rows(report.results.index)))
+    console.print(arm_table(report.results.index))
     console.print(escape(basis))
     if is_stopped(report.results.index):
         tell_what_doctor_knows(console)
@@ -226,7 +225,7 @@ def tell_how_to_go_on(folder: ResultFolder, console: Console) -> None:
 def show_without_report(folder: ResultFolder, console: Console) -> None:
     """Print the figures of the runs that are there."""
     with suppress(InputError):
-        console.print(arm_table(arm_rows(read_results(folder.path).index)))
+        console.print(arm_table(read_results(folder.path).index))
 
 
 def tell_what_doctor_knows(console: Console) -> None:

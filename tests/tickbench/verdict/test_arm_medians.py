@@ -1,19 +1,19 @@
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+from rich.console import Console
 
 from shared.measure.summary import LoadSummary, Validity
-from tickbench.compare.figures import FIGURES
-from tickbench.compare.results import Results, read_results
-from tickbench.compare.runs import Basis, Run
-from tickbench.verdict.arm_medians import arm_rows
+from tickbench.compare.figures import BY_KEY, FIGURES
+from tickbench.compare.results import read_results
+from tickbench.compare.runs import Basis, Run, RunIndex
+from tickbench.compare.suite import Suite
+from tickbench.screen import arm_table
+from tickbench.verdict.arm_medians import cell
 
 REACH = next(figure for figure in FIGURES if figure.title == "reach")
-
-
-def with_runs(folder: Path, runs: list[Run]) -> Results:
-    return msgspec.structs.replace(read_results(folder), runs=runs)
 
 
 def with_lateness(run: Run, p50: float) -> Run:
@@ -23,14 +23,13 @@ def with_lateness(run: Run, p50: float) -> Run:
     return msgspec.structs.replace(run, load=msgspec.structs.replace(load, tick_lateness_ms=lateness))
 
 
-def test_a_cell_is_the_median_with_its_range(folder: Path, make_run: Callable[..., Run]) -> None:
+def test_a_cell_is_the_median_with_its_range(make_run: Callable[..., Run]) -> None:
     runs = [
         with_lateness(make_run(number, "gevent", block=number), p50)
         for number, p50 in enumerate([3.0, 1.0, 2.5], start=1)
     ]
-    row = arm_rows(with_runs(folder, runs).index)[1]
-    cell = row.cells[[figure.title for figure in FIGURES].index("tick lateness p50")]
-    assert (cell.median, cell.range) == ("2.50", "1.00\N{EN DASH}3.00")
+    found = cell(BY_KEY["tick_lateness_ms.p50"], runs)
+    assert (found.median, found.range) == ("2.50", "1.00\N{EN DASH}3.00")
 
 
 def test_only_valid_runs_count_where_there_is_one(make_run: Callable[..., Run]) -> None:
@@ -39,15 +38,10 @@ def test_only_valid_runs_count_where_there_is_one(make_run: Callable[..., Run]) 
     assert not Basis.of(runs, "reach").is_doubtful
 
 
-def test_of_a_run_that_is_not_valid_the_figures_count_that_its_reasons_spared(
-    folder: Path, make_run: Callable[..., Run]
-) -> None:
+def test_of_a_run_that_is_not_valid_the_figures_count_that_its_reasons_spared(make_run: Callable[..., Run]) -> None:
     stolen = spared(make_run(1, "gevent", "steal"), "server.rss_per_connection_bytes", "reach")
-    row = arm_rows(with_runs(folder, [stolen]).index)[1]
-    by_key = {figure.key: cell for figure, cell in zip(FIGURES, row.cells, strict=True)}
-    assert by_key["tick_lateness_ms.p99"].is_doubtful
-    assert not by_key["server.rss_per_connection_bytes"].is_doubtful
-    assert row.runs_words == "0 of 2"
+    assert cell(BY_KEY["tick_lateness_ms.p99"], [stolen]).is_doubtful
+    assert not cell(BY_KEY["server.rss_per_connection_bytes"], [stolen]).is_doubtful
     valid = make_run(2, "gevent", block=2)
     assert Basis.of([stolen, valid], "reach").loads == [stolen.load, valid.load]
     assert Basis.of([stolen, valid], "tick_lateness_ms.p50").loads == [valid.load]
@@ -61,17 +55,23 @@ def spared(run: Run, *figures: str) -> Run:
 
 
 def test_an_arm_without_a_valid_run_is_shown_and_marked(folder: Path) -> None:
-    first, second = arm_rows(read_results(folder).index)
-    assert (first.arm, first.runs_words, first.is_doubtful) == ("asyncio:fanout=naive", "1 of 2", False)
-    assert (second.arm, second.runs_words, second.is_doubtful) == ("gevent", "0 of 2", True)
-    assert second.cells[0].median == "300"
+    index = read_results(folder).index
+    assert index.lacking() == []
+    console = Console(width=80, force_terminal=True)
+    with console.capture() as shown:
+        console.print(arm_table(index))
+    text = shown.get()
+    assert re.search(r"valid runs +1 of 2 +0 of 2", text)
+    assert re.search(r"connections +300 +\x1b\[2m300", text), "dim"
 
 
-def test_an_arm_without_a_finished_run_has_no_figures(folder: Path, make_run: Callable[..., Run]) -> None:
+def test_an_arm_without_a_finished_run_has_no_figures(suite: Suite, make_run: Callable[..., Run]) -> None:
     failed = make_run(1, "gevent", outcome="failed", reason="it died", load=None)
-    row = arm_rows(with_runs(folder, [failed]).index)[1]
-    assert {cell.median for cell in row.cells} == {"-"}
-    assert not row.is_doubtful
+    index = RunIndex(suite, [failed, make_run(2, "asyncio:fanout=naive")])
+    assert index.lacking() == ["gevent"]
+    cells = [cell(figure, index.block_runs("gevent")) for figure in FIGURES]
+    assert {each.median for each in cells} == {"-"}
+    assert not any(each.is_doubtful for each in cells)
 
 
 def test_reach_is_never_rounded_up_to_all() -> None:
