@@ -57,21 +57,13 @@ def _check_last_document(path: Path, results: Results) -> None:
         return
     check_schema(file, Document)
     try:
-        last = msgspec.json.decode(file.read_bytes(), type=_Numbers)
+        last = msgspec.json.decode(file.read_bytes(), type=Document)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return  # damaged after its schema tag: it is made anew from the runs
     if gone := {run.number for run in last.runs} - {run.number for run in results.runs}:
         raise InputError(
             f"{file} has run {min(gone)}, of which {path / 'runs'} has no file; the results folder is not whole"
         )
-
-
-class _Numbered(msgspec.Struct):
-    number: int
-
-
-class _Numbers(msgspec.Struct):
-    runs: list[_Numbered]
 
 
 def encode_document(document: Document) -> str:

@@ -7,7 +7,6 @@ from tickbench.report import words
 from tickbench.report.decision import DecisionLine, Question
 from tickbench.report.document import Document
 from tickbench.verdict.comparisons import Comparison
-from tickbench.verdict.statistics import interval_words
 
 
 def render_markdown(document: Document) -> str:
@@ -59,12 +58,9 @@ def _comparisons(comparisons: list[Comparison]) -> str:
 
 def _comparison(each: Comparison) -> list[str]:
     is_floor = each.first == each.other
-    ratio = interval_words(each.ratio) if each.ratio is not None else "-"
     blocks = str(each.ratio.blocks) if each.ratio is not None else "0"
-    verdict = (
-        "A/A" if is_floor else "none" if each.verdict is None else f"{each.winner or ''} {each.verdict.short_words}"
-    )
-    return [each.title, each.first, "itself" if is_floor else each.other, ratio, blocks, verdict.strip()]
+    verdict = "A/A" if is_floor else each.verdict_words
+    return [each.title, each.first, "itself" if is_floor else each.other, each.ratio_words, blocks, verdict]
 
 
 def _table(lines: list[list[str]]) -> str:

@@ -9,8 +9,6 @@ from plotly.offline import get_plotlyjs
 from tickbench.report import words
 from tickbench.report.charts import SPOILED_OUTCOMES, all_charts
 from tickbench.report.document import Document
-from tickbench.verdict.comparisons import Comparison
-from tickbench.verdict.statistics import interval_words
 
 TEMPLATE = "page.html.j2"
 
@@ -33,8 +31,6 @@ def render_page(document: Document) -> str:
         measured=words.measured_sentence(document),
         decision=document.decision,
         comparisons=document.comparisons,
-        interval=_interval,
-        verdict_words=_verdict_words,
         charts=all_charts(document),
         plotly=Markup(get_plotlyjs()),  # noqa: S704 - the library
         safe=Markup,  # of the charts: plotly's own, and the arms' names in it are escaped
@@ -51,14 +47,3 @@ def render_page(document: Document) -> str:
 def _breakable(arm: str) -> Markup:
     """Return an arm's name that a narrow column breaks where its parts end."""
     return Markup("<wbr>").join(re.split(r"(?<=[:,])", arm))
-
-
-def _interval(comparison: Comparison) -> str:
-    return "-" if comparison.ratio is None else interval_words(comparison.ratio)
-
-
-def _verdict_words(comparison: Comparison) -> str:
-    if comparison.verdict is None:
-        return "none"
-    words = comparison.verdict.short_words
-    return f"{comparison.winner} {words}" if comparison.winner else words

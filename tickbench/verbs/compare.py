@@ -196,43 +196,31 @@ def run_suite(index: RunIndex, pinning: Pinning, folder: ResultFolder, commands:
 
 def conclude(folder: ResultFolder, console: Console, stopped: int) -> Report | None:
     """Write the report of the runs that ended, and print its summary; return it, None if it cannot be made."""
+    report = None
     try:
         report = build_report(folder.path)
+        folder.point_latest_here()
+        print_summary(folder, report, console)
     except InputError as error:
         console.print(f"no report: {escape(str(error))}", soft_wrap=True)
-        show_without_report(folder, console)
-        if stopped:
-            tell_how_to_go_on(folder, console)
-        return None
-    folder.point_latest_here()
+        with suppress(InputError):  # the figures of the runs that are there
+            console.print(arm_table(read_results(folder.path).index))
+    if stopped:
+        place = shlex.quote(str(folder.path))
+        console.print(f"go on with: tickbench compare --resume {escape(place)}", soft_wrap=True)
+    return report
+
+
+def print_summary(folder: ResultFolder, report: Report, console: Console) -> None:
+    """Print what came out, and what is known of a machine that cannot measure."""
     news, basis = verdict_sentences(report.document)
     console.print(f"[bold]{escape(news)}[/bold]")
     console.print(arm_table(report.results.index))
     console.print(escape(basis))
-    if is_stopped(report.results.index):
-        tell_what_doctor_knows(console)
-    console.print(f"report: {escape(str(folder.path / PAGE))}", soft_wrap=True)
-    if stopped:
-        tell_how_to_go_on(folder, console)
-    return report
-
-
-def tell_how_to_go_on(folder: ResultFolder, console: Console) -> None:
-    """Print the command line, to be pasted into a shell."""
-    console.print(f"go on with: tickbench compare --resume {escape(shlex.quote(str(folder.path)))}", soft_wrap=True)
-
-
-def show_without_report(folder: ResultFolder, console: Console) -> None:
-    """Print the figures of the runs that are there."""
-    with suppress(InputError):
-        console.print(arm_table(read_results(folder.path).index))
-
-
-def tell_what_doctor_knows(console: Console) -> None:
-    """Print the findings of ``tickbench doctor`` that are not ok."""
-    if found := [check for check in examine_machine() if check.level != "ok"]:
+    if is_stopped(report.results.index) and (found := [check for check in examine_machine() if check.level != "ok"]):
         console.print("tickbench doctor says of this machine:")
         console.print(check_table(found))
+    console.print(f"report: {escape(str(folder.path / PAGE))}", soft_wrap=True)
 
 
 def announcement(suite: Suite, made: int) -> str:

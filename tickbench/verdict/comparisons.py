@@ -15,7 +15,16 @@ from tickbench.compare.search import Capacity
 from tickbench.compare.slo import read_figure
 from tickbench.compare.suite import BLOCKS, Suite
 from tickbench.verdict.same_work import Work, compare_work
-from tickbench.verdict.statistics import GUARD_ALPHA, LEAST_BLOCKS, Ratio, Verdict, judge, log_ratios, paired_ratio
+from tickbench.verdict.statistics import (
+    GUARD_ALPHA,
+    LEAST_BLOCKS,
+    Ratio,
+    Verdict,
+    interval_words,
+    judge,
+    log_ratios,
+    paired_ratio,
+)
 
 
 class Comparison(Struct, frozen=True):
@@ -35,6 +44,16 @@ class Comparison(Struct, frozen=True):
         if self.verdict is None or self.verdict.winner is None:
             return None
         return self.first if self.verdict.winner == "first" else self.other
+
+    @property
+    def ratio_words(self) -> str:
+        """The ratio and its interval; a dash where there is none."""
+        return "-" if self.ratio is None else interval_words(self.ratio)
+
+    @property
+    def verdict_words(self) -> str:
+        """The winner, if there is one, and the verdict without its interval; ``none`` where none is drawn."""
+        return "none" if self.verdict is None else f"{self.winner or ''} {self.verdict.short_words}".strip()
 
 
 class SearchResult(Struct, frozen=True):
