@@ -6,7 +6,6 @@ that :meth:`Wakeups.pop_due` returns.
 """
 
 import heapq
-from math import inf
 from typing import Generic, TypeVar
 
 W = TypeVar("W")
@@ -40,9 +39,9 @@ class Wakeups(Generic[W]):
         self._added += 1
         heapq.heappush(self._waiting, (due_us, self._added, waiter))
 
-    def pop_due(self, now_us: int, most: float = inf) -> list[W]:
-        """Remove and return those who are due, at most ``most``."""
+    def pop_due(self, now_us: int) -> list[W]:
+        """Remove and return those who are due."""
         due: list[W] = []
-        while self._waiting and self._waiting[0][0] <= now_us and len(due) < most:
+        while self._waiting and self._waiting[0][0] <= now_us:
             due.append(heapq.heappop(self._waiting)[2])
         return due
