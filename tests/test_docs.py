@@ -110,6 +110,19 @@ def test_every_file_that_is_named_is_there(document: Path) -> None:
             assert (ROOT / span).is_file(), span
 
 
+def test_no_way_through_the_code_leads_through_more_than_16_files() -> None:
+    """And what is named is there; ``*`` stands for each backend."""
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    ways = re.findall(r"^\*\*(From a .+?)\*\*(.+?)\n\n", text, re.MULTILINE | re.DOTALL)
+    assert len(ways) == 4
+    for title, way in ways:
+        files = {span for span in SPAN.findall(way) if span.endswith((".py", ".js"))}
+        assert 1 < len(files) <= 16, f"{title}: {len(files)}"
+        for file in files:
+            there = [file.replace("*", f"{backend}_server") for backend in ("asyncio", "gevent")]
+            assert all((ROOT / path).is_file() for path in there), file
+
+
 def test_suites_take_about_as_long_as_it_says() -> None:
     text = (ROOT / "docs" / "comparing.md").read_text("utf-8")
     said = dict(re.findall(r"^\| `(\w+)` \|[^|]+\| ([^|]+) \|$", text, re.MULTILINE))
