@@ -17,9 +17,8 @@ ASYNCIO, GEVENT = ROOT / "backends" / "asyncio_server", ROOT / "backends" / "gev
 
 ASYNCIO_ONLY = {
     "host.py": {
-        "TransportListener": "a transport tells when the kernel does not take all; a gevent socket waits",
         "PlayerSocket.is_lost": "a transport closes its descriptor by itself; a gevent socket when we do",
-        "PlayerSocket.tell": "as TransportListener",
+        "PlayerSocket.tell": "a transport tells when the kernel does not take all; a gevent socket waits",
         "PlayerSocket.has_ended": "a transport reads on while nobody receives; a gevent socket does not",
     },
     "turns.py": {

@@ -14,7 +14,7 @@ from shared.server.children import GameChildren
 from shared.server.config import ServerConfig
 from shared.server.core import ServerCore
 from shared.server.gate import Seat
-from shared.wire.frames import Opcode, TickFrame
+from shared.wire.frames import Opcode
 from shared.wire.messages import ClientMessage
 from shared.wire.parser import Message
 from shared.wire.session import Outgoing, Session
@@ -41,29 +41,13 @@ class Writer(Protocol):
         """
 
     def send_text(self, text: str) -> Soon[None]:
-        """Send a tick's frame, as a library takes it; only while ``connection.fd`` is not -1."""
-
-    def send_tick(self, frame: TickFrame) -> Soon[None]:
-        """Send a tick's frame in the form that this writer takes; only while ``connection.fd`` is not -1."""
+        """Send a tick's frame with the library's own send; only while ``connection.fd`` is not -1."""
 
     def go_on(self, connection: Any) -> None:
         """Send what waits in its connection's outbox, as far as the kernel takes it."""
 
     def finish(self, limit_s: float) -> Soon[None]:
         """Wait until all is handed to the kernel, at most ``limit_s`` seconds; what is left then is dropped."""
-
-
-class TransportListener(Protocol):
-    """Gets a transport's flow control, and its end before the descriptor is closed."""
-
-    def pause_writing(self) -> None:
-        """Note that the kernel has not taken all."""
-
-    def resume_writing(self) -> None:
-        """Note that the kernel has taken all."""
-
-    def connection_lost(self) -> None:
-        """Write no more."""
 
 
 class ConnectionEndedError(Exception):
@@ -84,8 +68,8 @@ class PlayerSocket(Protocol):
     def is_lost(self) -> bool:
         """Whether the descriptor may belong to another connection by now."""
 
-    def tell(self, listener: TransportListener | None) -> None:
-        """Have the listener, instead of the framework, told what the transport takes."""
+    def tell(self, listener: asyncio.BaseProtocol | None) -> None:
+        """Have the listener, too, told of the end, and instead of the framework of what the transport takes."""
 
     def receive_message(self) -> Soon[Message]:
         """
@@ -142,14 +126,12 @@ class Host(Protocol):
     clock: Clock
     core: ServerCore[Any]
     turns: Turns
+    new_writer: Callable[[Any], Writer]  # of a connection
     children: GameChildren[GameChild]
     owned: set[Any]  # tasks that the server ends
 
     def own(self, act: Callable[..., Soon[object]], *arguments: Any) -> None:
         """Run something in the background, which the server ends if it has not ended before."""
-
-    def new_writer(self, connection: Any) -> Writer:
-        """Return the writer of a connection."""
 
     def wait_for_each(self, pauses: Iterator[float]) -> Soon[None]:
         """Sleep for each of so many seconds."""

@@ -1,7 +1,6 @@
 """Starts, runs and stops a server, which owns every connection, every room's loop and the listening socket."""
 
 import asyncio
-import os
 import socket
 from asyncio import Event
 from collections.abc import Callable, Iterator
@@ -36,7 +35,7 @@ EVENT_LOOPS = {"asyncio": "backends.asyncio_server.turns", "uvloop": "uvloop"}
 """For each ``--loop`` the module whose ``new_event_loop`` makes it."""
 
 
-class Server(Household[ManagedLoop, GameChild]):
+class Server(Household):
     """One server process, with everything in it."""
 
     def __init__(self, config: ServerConfig) -> None:
@@ -44,17 +43,18 @@ class Server(Household[ManagedLoop, GameChild]):
         self.clock = Clock(config.clock)
         start_child = partial(GameChild, config.worker_nice, config.worker_limit_s)
         super().__init__(config, self.clock, GameChildren(config.workers, start_child))
+        self.new_writer: Callable[[Connection], Writer] = new_writer
         self.turns = Turns(self.clock, self.core.stalls)
         self._fanout = FANOUTS[config.fanout]()
         self._loop_mode = load_loop_mode(config.mode)
-        self._stopping = Event()
+        self.stopping = Event()
 
     # Life
 
     async def run(self, listener: socket.socket) -> None:
         """Serve until told to stop."""
         for number in stop_signals():
-            asyncio.get_running_loop().add_signal_handler(number, self._handle_signal, number)
+            asyncio.get_running_loop().add_signal_handler(number, self.handle_signal, number)
         self.core.listens_at(listener.getsockname()[0])
         framework = self._framework(Gate(self))
         self.clock.open()
@@ -67,7 +67,7 @@ class Server(Household[ManagedLoop, GameChild]):
             if self.config.debug_blocking:
                 self.own(watch_blocking)  # only now: to settle the heap blocks the loop, too
             self.config.announce(*listener.getsockname()[:2])
-            await self._stopping.wait()
+            await self.stopping.wait()
             self.core.lobby.open = False
             await framework.close()
             await self._stop()
@@ -84,11 +84,6 @@ class Server(Household[ManagedLoop, GameChild]):
         for task in self.owned:
             task.cancel()
         await asyncio.gather(*self.owned, return_exceptions=True)
-
-    def _handle_signal(self, number: int) -> None:
-        if self._stopping.is_set():
-            os._exit(128 + number)  # the second one: at once
-        self._stopping.set()
 
     # What it adds to a household
 
@@ -110,10 +105,6 @@ class Server(Household[ManagedLoop, GameChild]):
     def make_loop(self, room: Room[Connection], schedule: TickSchedule) -> ManagedLoop:
         """Return the loop of a new room."""
         return self._loop_mode(self, Ticker(self, room, schedule, self._fanout))
-
-    def new_writer(self, connection: Connection) -> Writer:
-        """Return the writer of a connection."""
-        return new_writer(connection)
 
     def run_seat(self, seat: Seat, session: Session, socket: PlayerSocket) -> Soon[None]:
         """Run a connection to its end."""

@@ -58,17 +58,6 @@ class Ticker:
             await member.flush()
         sent_us = host.clock.now_us()
         skipped = room.skip(await self.fanout.send(self.audience, room.frame(due.n, due.due_us, sent_us)))
-        ended_us = host.clock.now_us()
-        for member in skipped:
-            member.skip(ended_us)
-        host.core.counters.frames_sent += len(self.audience.members) - len(skipped)
-        host.core.counters.slow_skips += len(skipped)
-        host.core.ticks.record(
-            due.due_us,
-            due.lateness_us,
-            due.skipped,
-            sent_us,
-            ended_us,
-            self.schedule.period_us,
-            len(self.audience.members),
+        host.core.note_tick(
+            due, sent_us, host.clock.now_us(), self.schedule.period_us, len(self.audience.members), skipped
         )

@@ -11,14 +11,14 @@ from collections.abc import Callable
 from weakref import proxy
 
 from shared.server.pipe import Pipe, pauses
-from shared.wire.frames import Opcode, TickFrame, server_frame
+from shared.wire.frames import Opcode, server_frame
 from shared.wire.session import Outgoing
 
 from .connection import Connection
 from .host import Soon, Writer
 
 
-class SocketPipe(Pipe):
+class SocketPipe(Pipe, asyncio.BaseProtocol):
     """
     What the kernel does not take is the transport's to write.
 
@@ -72,7 +72,7 @@ class SocketPipe(Pipe):
         # Not now: a transport that is aborted from in here reports its loss twice.
         asyncio.get_running_loop().call_soon(self._go_on)
 
-    def connection_lost(self) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 # the transport's signature
         """Have nothing more written: the descriptor is closed next, and may then belong to another connection."""
         self.is_free = False
         if connection := self.connection():
@@ -109,18 +109,13 @@ class WaitingWriter:
             if not self._has_closed:
                 await send_frame(self._connection, text)
 
-    def send_tick(self, frame: TickFrame) -> Soon[None]:
-        """Send a tick's frame as text."""
-        return self.send_text(frame.text)
-
     def go_on(self, connection: Connection) -> None:
         """Do nothing: nothing waits in the outbox."""
 
     def finish(self, limit_s: float) -> Soon[None]:
         """Wait until all is handed to the kernel, at most ``limit_s``; what is left then is dropped."""
-        connection, transport = self._connection, self._connection.ws.transport
-        is_over = lambda: not transport.get_write_buffer_size()  # noqa: E731
-        return connection.host.wait_for_each(pauses(is_over, limit_s, connection.abort))
+        connection, unsent_bytes = self._connection, self._connection.ws.transport.get_write_buffer_size
+        return connection.host.wait_for_each(pauses(lambda: not unsent_bytes(), limit_s, connection.abort))
 
 
 class LibraryWriter:
@@ -139,10 +134,6 @@ class LibraryWriter:
     def send_text(self, text: str) -> Soon[None]:
         """Send a tick's frame; only while ``connection.fd`` is not -1, so it never waits."""
         return send_frame(self._connection, text)
-
-    def send_tick(self, frame: TickFrame) -> Soon[None]:
-        """Send a tick's frame as text."""
-        return self.send_text(frame.text)
 
     def go_on(self, connection: Connection) -> None:
         """Send what waits in the outbox."""
@@ -178,10 +169,6 @@ class FrameWriter:
     def send_text(self, text: str) -> Soon[None]:
         """Send a tick's frame with the library's own send; only while ``connection.fd`` is not -1."""
         return send_frame(self._connection, text)
-
-    async def send_tick(self, frame: TickFrame) -> None:
-        """Write a tick's frame to the descriptor."""
-        self._pipe.write(frame.data)
 
     def go_on(self, connection: Connection) -> None:
         """Write what waits in the outbox."""

@@ -16,16 +16,16 @@ from .host import ConnectionEndedError, Host, MembersLoop, PlayerSocket, Soon, W
 
 
 class Connection(Consumer):
-    """A consumer that reads, too, from the beginning of :meth:`run` to its end. ``loop`` is that of its room."""
+    """A consumer that reads, too, from the beginning of :meth:`run` to its end."""
 
-    __slots__ = ("__weakref__", "host", "loop", "writer", "ws")
+    __slots__ = ("__weakref__", "host", "writer", "ws")
+
+    loop: MembersLoop | None
 
     def __init__(self, host: Host, ws: PlayerSocket, session: Session, loop: MembersLoop | None) -> None:
-        room, audience = (loop.room, loop.audience) if loop else (None, None)
-        super().__init__(host.core, session, room, audience)
+        super().__init__(host.core, session, loop)
         self.host = host
         self.ws = ws
-        self.loop = loop
         self.writer: Writer = host.new_writer(self)
 
     def run(self) -> None:
@@ -41,12 +41,7 @@ class Connection(Consumer):
                 if session.state is CLOSING:
                     gevent.sleep(CLOSING_PAUSE_S)
         finally:
-            self.offer(-1)
-            host.core.roster.remove(self)
-            host.core.counters.count_end(session.close_label, dead=session.dead)
-            if self.loop:
-                self.loop.leave(self)
-                self.let_go()
+            self.leave()
             if session.aborted:
                 self.ws.abort()
             self.writer.finish(0 if session.aborted else host.config.limits.close_limit_s)

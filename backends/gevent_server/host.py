@@ -14,7 +14,7 @@ from shared.server.children import GameChildren
 from shared.server.config import ServerConfig
 from shared.server.core import ServerCore
 from shared.server.gate import Seat
-from shared.wire.frames import Opcode, TickFrame
+from shared.wire.frames import Opcode
 from shared.wire.messages import ClientMessage
 from shared.wire.parser import Message
 from shared.wire.session import Outgoing, Session
@@ -41,10 +41,7 @@ class Writer(Protocol):
         """
 
     def send_text(self, text: str) -> Soon[None]:
-        """Send a tick's frame, as a library takes it; only while ``connection.fd`` is not -1."""
-
-    def send_tick(self, frame: TickFrame) -> Soon[None]:
-        """Send a tick's frame in the form that this writer takes; only while ``connection.fd`` is not -1."""
+        """Send a tick's frame with the library's own send; only while ``connection.fd`` is not -1."""
 
     def go_on(self, connection: Any) -> None:
         """Send what waits in its connection's outbox, as far as the kernel takes it."""
@@ -129,14 +126,12 @@ class Host(Protocol):
     clock: Clock
     core: ServerCore[Any]
     turns: Turns
+    new_writer: Callable[[Any], Writer]  # of a connection
     children: GameChildren[GameChild]
     owned: set[Any]  # greenlets that the server ends
 
     def own(self, act: Callable[..., Soon[object]], *arguments: Any) -> None:
         """Run something in the background, which the server ends if it has not ended before."""
-
-    def new_writer(self, connection: Any) -> Writer:
-        """Return the writer of a connection."""
 
     def wait_for_each(self, pauses: Iterator[float]) -> Soon[None]:
         """Sleep for each of so many seconds."""

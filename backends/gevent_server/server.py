@@ -1,6 +1,5 @@
 """Starts, runs and stops a server, which owns every connection, every room's loop and the listening socket."""
 
-import os
 import socket
 import warnings
 from collections.abc import Callable, Iterator
@@ -37,7 +36,7 @@ EVENT_LOOPS = {"libev": "libev-cext", "libuv": "libuv-cffi"}
 """For each ``--loop`` gevent's name of it."""
 
 
-class Server(Household[ManagedLoop, GameChild]):
+class Server(Household):
     """One server process, with everything in it."""
 
     def __init__(self, config: ServerConfig) -> None:
@@ -45,17 +44,18 @@ class Server(Household[ManagedLoop, GameChild]):
         self.clock = Clock(config.clock)
         start_child = partial(GameChild, config.worker_nice, config.worker_limit_s)
         super().__init__(config, self.clock, GameChildren(config.workers, start_child))
+        self.new_writer: Callable[[Connection], Writer] = new_writer
         self.turns = Turns(self.clock, self.core.stalls)
         self._fanout = FANOUTS[config.fanout]()
         self._loop_mode = load_loop_mode(config.mode)
-        self._stopping = Event()
+        self.stopping = Event()
 
     # Life
 
     def run(self, listener: socket.socket) -> None:
         """Serve until told to stop."""
         for number in stop_signals():
-            gevent.signal_handler(number, self._handle_signal, number)
+            gevent.signal_handler(number, self.handle_signal, number)
         self.core.listens_at(listener.getsockname()[0])
         framework = self._framework(Gate(self))
         self.clock.open()
@@ -69,7 +69,7 @@ class Server(Household[ManagedLoop, GameChild]):
             if self.config.debug_blocking:
                 self.own(watch_blocking)  # only now: to settle the heap blocks the loop, too
             self.config.announce(*listener.getsockname()[:2])
-            self._stopping.wait()
+            self.stopping.wait()
             self.core.lobby.open = False
             framework.close()
             self._stop()
@@ -85,11 +85,6 @@ class Server(Household[ManagedLoop, GameChild]):
         gevent.joinall([gevent.spawn(loop.stop) for loop in self.loops.values()])
         gevent.joinall([gevent.spawn(child.close) for child in self.children.all()])
         gevent.killall(list(self.owned))
-
-    def _handle_signal(self, number: int) -> None:
-        if self._stopping.is_set():
-            os._exit(128 + number)  # the second one: at once
-        self._stopping.set()
 
     # What it adds to a household
 
@@ -111,10 +106,6 @@ class Server(Household[ManagedLoop, GameChild]):
     def make_loop(self, room: Room[Connection], schedule: TickSchedule) -> ManagedLoop:
         """Return the loop of a new room."""
         return self._loop_mode(self, Ticker(self, room, schedule, self._fanout))
-
-    def new_writer(self, connection: Connection) -> Writer:
-        """Return the writer of a connection."""
-        return new_writer(connection)
 
     def run_seat(self, seat: Seat, session: Session, socket: PlayerSocket) -> Soon[None]:
         """Run a connection to its end."""

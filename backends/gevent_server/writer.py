@@ -14,7 +14,7 @@ from gevent.event import Event
 from gevent.lock import BoundedSemaphore
 
 from shared.server.pipe import Pipe, pauses
-from shared.wire.frames import Opcode, TickFrame, server_frame
+from shared.wire.frames import Opcode, server_frame
 from shared.wire.outbox import FRAME_TURN
 from shared.wire.session import Outgoing
 
@@ -109,20 +109,17 @@ class WaitingWriter:
             if not self._has_closed:
                 send_frame(self._connection, text)
 
-    def send_tick(self, frame: TickFrame) -> Soon[None]:
-        """Send a tick's frame as text."""
-        return self.send_text(frame.text)
-
     def go_on(self, connection: Connection) -> None:
         """Do nothing: nothing waits in the outbox."""
 
     def finish(self, limit_s: float) -> Soon[None]:
         """Wait until nobody is in a send, at most ``limit_s``; what is left then is dropped."""
-        if not self._lock.acquire(timeout=limit_s):
+        for patience_s in (limit_s, ABORT_LIMIT_S):
+            if self._lock.acquire(timeout=patience_s):
+                self._has_closed = True
+                self._lock.release()
+                return
             self._connection.abort()
-            self._lock.acquire(timeout=ABORT_LIMIT_S)
-        self._has_closed = True
-        self._lock.release()
 
 
 class LibraryWriter:
@@ -146,10 +143,6 @@ class LibraryWriter:
         """Send a tick's frame; only while ``connection.fd`` is not -1, so it never waits."""
         self._text = text
         self.send(FRAME_TURN)
-
-    def send_tick(self, frame: TickFrame) -> Soon[None]:
-        """Send a tick's frame as text."""
-        return self.send_text(frame.text)
 
     def go_on(self, connection: Connection) -> None:
         """Send what waits in the outbox."""
@@ -206,10 +199,6 @@ class FrameWriter:
     def send_text(self, text: str) -> Soon[None]:
         """Send a tick's frame with the library's own send; only while ``connection.fd`` is not -1."""
         return send_frame(self._connection, text)
-
-    def send_tick(self, frame: TickFrame) -> None:
-        """Write a tick's frame to the descriptor."""
-        self._pipe.write(frame.data)
 
     def go_on(self, connection: Connection) -> None:
         """Write what waits in the outbox."""

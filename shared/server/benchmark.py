@@ -33,7 +33,7 @@ Act = Callable[[], Any]
 class Bench:
     """Times a server whose room has ``connections``, with ``socket`` and ``sleep`` as the system has them."""
 
-    server: Household[Any, Any]
+    server: Household
     clocks: dict[str, Any]  # the server's own is ``timerfd``
     fanouts: dict[str, Any]
     now_ns: Callable[[], int]

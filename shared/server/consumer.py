@@ -20,23 +20,24 @@ from shared.wire.session import SPARED_S, TOO_SLOW, Outgoing, Session
 
 class Consumer(ABC):
     """
-    A connection that is a member of a room, or about to become one; one of ``/echo`` has no room.
+    A connection that is a member of a room, or about to become one, with the ``loop`` of it; one of ``/echo`` has none.
 
     ``fd`` is its descriptor while a tick's frame may be written to it, else -1. The ``outbox`` is of those who don't
     wait for their peer, as is the ``pipe``: others have none.
     """
 
-    __slots__ = ("audience", "core", "fd", "outbox", "pipe", "room", "serial", "session", "wakes_us")
+    __slots__ = ("audience", "core", "fd", "loop", "outbox", "pipe", "room", "serial", "session", "wakes_us")
 
+    audience: Audience[Any] | None
+    room: Room[Any] | None
     pipe: Pipe
 
-    def __init__(
-        self, core: ServerCore[Any], session: Session, room: Room[Any] | None, audience: Audience[Any] | None
-    ) -> None:
+    def __init__(self, core: ServerCore[Any], session: Session, loop: Any) -> None:
         self.core = core
         self.session = session
-        self.room = room
-        self.audience = audience
+        self.loop = loop
+        self.room = loop.room if loop else None
+        self.audience = loop.audience if loop else None
         self.fd = -1
         self.outbox = Outbox()
         self.serial = core.roster.next_serial()
@@ -86,10 +87,15 @@ class Consumer(ABC):
         """Whether the kernel has taken all, and nothing waits."""
         return self.pipe.is_free and not self.outbox
 
-    def let_go(self) -> None:
-        """Empty the audience of a room that it was the last to leave: there is no tick left to do that."""
-        if self.audience and self.room and not self.room.members:
-            self.audience.seat([])
+    def leave(self) -> None:
+        """Take it out of its server and its room, as it has ended."""
+        self.offer(-1)
+        self.core.roster.remove(self)
+        self.core.counters.count_end(self.session.close_label, dead=self.session.dead)
+        if self.loop:
+            self.loop.leave(self)
+            if not self.loop.room.members:  # it was the last one: there is no tick left to empty the audience
+                self.loop.audience.seat([])
 
     def skip(self, now_us: int) -> None:
         """Note that a tick was skipped for it."""

@@ -4,11 +4,11 @@ The state of a server that is the same on both backends: its lobby, connections,
 A backend's server holds one and adds the waiting. The time comes in as an argument.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Generic
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic
 from urllib.parse import urlsplit
 
-from shared.loops.schedule import TickSchedule, shifted_start_us
+from shared.loops.schedule import DueTick, TickSchedule, shifted_start_us
 from shared.measure.counters import Counters
 from shared.measure.ticks import TickStatistics
 from shared.rooms.lobby import BUSY, Lobby
@@ -147,6 +147,16 @@ class ServerCore(Generic[L]):
         self.lobby.remove(room)
         self.schedules.pop(room.name, None)
         self.heap.note_end()
+
+    def note_tick(
+        self, due: DueTick, sent_us: int, ended_us: int, period_us: float, members: int, skipped: Sequence[Any]
+    ) -> None:
+        """Note a frame that was sent from ``sent_us`` to ``ended_us``: to all ``members`` of a room but ``skipped``."""
+        for member in skipped:
+            member.skip(ended_us)
+        self.counters.frames_sent += members - len(skipped)
+        self.counters.slow_skips += len(skipped)
+        self.ticks.record(due.due_us, due.lateness_us, due.skipped, sent_us, ended_us, period_us, members)
 
     def _is_overloaded(self, now_us: int) -> bool:
         budget = self.config.tick_budget

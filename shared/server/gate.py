@@ -14,7 +14,7 @@ from shared.server.config import ServerConfig
 from shared.server.core import ServerCore
 from shared.server.door import CONNECT, ECHO
 from shared.server.frameworks import module_of
-from shared.server.stats import Clock
+from shared.system.clock import DueClock
 from shared.system.packages import needed_by
 from shared.web import HEADERS, load_web_files
 from shared.wire.handshake import room_name
@@ -52,7 +52,7 @@ class GateHost(Protocol):
     core: ServerCore[Any]
 
     @property
-    def clock(self) -> Clock:
+    def clock(self) -> DueClock[Any]:
         """The server's."""
 
     def run_seat(self, seat: Seat, session: Session, socket: Any) -> Any:

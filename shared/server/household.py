@@ -5,13 +5,14 @@ A backend's server adds the waiting.
 """
 
 import logging
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any
 
 from shared.loops.schedule import TickSchedule
 from shared.rooms.room import Room
-from shared.server.children import C, GameChildren
+from shared.server.children import GameChildren
 from shared.server.config import ServerConfig
 from shared.server.core import ServerCore
 from shared.system.clock import DueClock
@@ -30,19 +31,7 @@ GONE_LIMIT_S = 1.5
 """For connections that were closed or aborted to give their seats back: 8,000 take half of it."""
 
 
-class Loop(Protocol):
-    """The loop of a room, as far as it is needed here."""
-
-    room: Room[Any]
-
-    def stop(self) -> Any:
-        """End the loop for good and wait until it has ended."""
-
-
-RL = TypeVar("RL", bound=Loop)
-
-
-class Household(ABC, Generic[RL, C]):
+class Household(ABC):
     """
     A server but for its tasks or greenlets.
 
@@ -51,16 +40,19 @@ class Household(ABC, Generic[RL, C]):
 
     """
 
-    def __init__(self, config: ServerConfig, clock: DueClock[Any], children: GameChildren[C]) -> None:
+    def __init__(self, config: ServerConfig, clock: DueClock[Any], children: GameChildren[Any]) -> None:
         self.config = config
         self.children = children
         self.log = SparingLog(logger)
         self.core: ServerCore[Any] = ServerCore(config, clock.now_us(), clock.offset_us, children.pids)
-        self.loops: dict[str, RL] = {}  # by room
+        self.loops: dict[str, Any] = {}  # by room
         self.owned: set[Any] = set()  # its tasks or greenlets
         self._now_us = clock.now_us
 
     # What a backend adds
+
+    stopping: Any
+    """An event."""
 
     @abstractmethod
     def own(self, act: Callable[..., Any], *arguments: Any) -> None:
@@ -75,12 +67,18 @@ class Household(ABC, Generic[RL, C]):
         """Sleep for each of so many seconds."""
 
     @abstractmethod
-    def make_loop(self, room: Room[Any], schedule: TickSchedule) -> RL:
+    def make_loop(self, room: Room[Any], schedule: TickSchedule) -> Any:
         """Return the loop of a new room."""
+
+    def handle_signal(self, number: int) -> None:
+        """Stop; the second time at once."""
+        if self.stopping.is_set():
+            os._exit(128 + number)
+        self.stopping.set()
 
     # Rooms
 
-    def room_loop(self, name: str) -> RL:
+    def room_loop(self, name: str) -> Any:
         """Return the loop of the room of that name; open the room if there is none."""
         if name not in self.loops:
             room, schedule = self.core.open_room(name, self._now_us())
@@ -91,7 +89,7 @@ class Household(ABC, Generic[RL, C]):
                 raise
         return self.loops[name]
 
-    def find_loop(self, room_name: str | None, session: Session) -> RL | None:
+    def find_loop(self, room_name: str | None, session: Session) -> Any:
         """Return the loop of a connection's room, None without one; close the session where it can't be opened."""
         if room_name is None:
             return None
@@ -102,7 +100,7 @@ class Household(ABC, Generic[RL, C]):
             session.close(CloseCode.TRY_AGAIN_LATER, CANT_OPEN, self._now_us())
             return None
 
-    def room_crashed(self, loop: RL, error: BaseException | None) -> None:
+    def room_crashed(self, loop: Any, error: BaseException | None) -> None:
         """End the room of a loop that raised, and nothing else; log the error (None: that is logged already)."""
         if error:
             logger.error("room %s crashed", loop.room.name, exc_info=error)
@@ -154,10 +152,11 @@ class Household(ABC, Generic[RL, C]):
             self._forget(loop)  # whoever comes now opens a new room
             self.own(loop.stop)
 
-    def _forget(self, loop: RL) -> None:
-        if self.loops.get(loop.room.name) is loop:
-            del self.loops[loop.room.name]
-            self.core.forget_room(loop.room)
+    def _forget(self, loop: Any) -> None:
+        room = loop.room
+        if self.loops.get(room.name) is loop:
+            del self.loops[room.name]
+            self.core.forget_room(room)
 
     def _close(self, connections: Iterable[Any], code: int, reason: str) -> Iterator[float]:
         """Close connections from our side; wait, as above, until they have ended, then abort those that have not."""

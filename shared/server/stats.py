@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -15,6 +15,7 @@ from shared.rooms.lobby import Lobby
 from shared.server.config import ServerConfig
 from shared.server.frameworks import framework_of
 from shared.system.boot import boot_id
+from shared.system.clock import DueClock
 from shared.system.process import OwnProcess
 from shared.wire.allowance import Allowance
 
@@ -22,16 +23,6 @@ PAGES_SHARE = 0.1
 """Of a core, on average, that making pages may take from the ticks; requests for more are answered with 429."""
 PAGES_SAVED_UP_US = 200_000
 """What may be taken at once after a time without requests: some hundred pages."""
-
-
-class Clock(Protocol):
-    """A server's clock, as far as it is needed here."""
-
-    def now_us(self) -> int:
-        """Return the time."""
-
-    def cpu_us(self) -> int:
-        """Return the CPU time of this thread, on which other processes have no influence."""
 
 
 class RoomReport(msgspec.Struct, frozen=True, gc=False):
@@ -85,7 +76,7 @@ class Reporter:
             "settings": config.settings(),
         }
 
-    def page(self, path: str, clock: Clock) -> bytes:
+    def page(self, path: str, clock: DueClock[Any]) -> bytes:
         """Return the body of ``/stats``, ``/metrics`` or ``/scores``; count the time that it took."""
         began_us, began_cpu_us = clock.now_us(), clock.cpu_us()
         body = self.body(path, began_us)

@@ -2,7 +2,6 @@
 
 import struct
 from enum import IntEnum
-from functools import cached_property
 
 
 class Opcode(IntEnum):
@@ -45,23 +44,6 @@ def server_frame(opcode: int, payload: bytes) -> bytes:
     else:
         header = struct.pack("!BBQ", first, 127, length)
     return header + payload
-
-
-class TickFrame:
-    """One tick's frame with ``text``, in the form that each way of sending takes; a form is made at its first use."""
-
-    def __init__(self, text: bytes) -> None:
-        self._text = text
-
-    @cached_property
-    def text(self) -> str:
-        """The text, for a library's send."""
-        return self._text.decode()
-
-    @cached_property
-    def data(self) -> bytes:
-        """The whole frame, for a socket."""
-        return server_frame(Opcode.TEXT, self._text)
 
 
 def close_payload(code: int, reason: str = "") -> bytes:

@@ -32,7 +32,7 @@ class Connection(Consumer):
 
     def __init__(self, ws: Any) -> None:
         roster = SimpleNamespace(next_serial=lambda: 1)
-        super().__init__(SimpleNamespace(roster=roster), Session(ConnectionLimits(), 0), None, None)  # type: ignore[arg-type]
+        super().__init__(SimpleNamespace(roster=roster), Session(ConnectionLimits(), 0), None)  # type: ignore[arg-type]
         self.aborted = 0
         self.ws = ws
         self.host = SimpleNamespace(config=parse_arguments("asyncio", []), wait_for_each=self._wait_for_each)

@@ -10,7 +10,7 @@ from typing import Any
 
 from shared.server.gate import Gate
 
-from ..host import Host, TransportListener
+from ..host import Host
 from .doorkeeper import STEP_S, Doorkeeper, MessageReader, doorkeeper
 
 ACCEPTS_A_TURN = 1
@@ -36,7 +36,7 @@ class BaseSocket:
         """Whether the descriptor may belong to another connection by now."""
         return self.door.is_lost
 
-    def tell(self, listener: TransportListener | None) -> None:
+    def tell(self, listener: asyncio.BaseProtocol | None) -> None:
         """Have the listener, instead of the library, told what the transport takes."""
         self.door.writer = listener
 

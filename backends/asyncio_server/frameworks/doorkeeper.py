@@ -16,7 +16,7 @@ from shared.wire.parser import FrameWalker
 from shared.wire.request import READ_BYTES
 from shared.wire.session import SPARED_S
 
-from ..host import Host, TransportListener
+from ..host import Host
 
 STEP_S = 0.02
 """How often a closing connection is checked."""
@@ -78,7 +78,7 @@ class Doorkeeper(asyncio.BufferedProtocol):
 
     def __init__(self, host: Host, serve: Callable[[], asyncio.Protocol]) -> None:
         self.is_lost = False  # the descriptor may belong to another connection
-        self.writer: TransportListener | None = None  # gets the transport's flow control, instead of the library
+        self.writer: asyncio.BaseProtocol | None = None  # gets the transport's flow control, instead of the library
         self.transport: asyncio.Transport
         self.library: asyncio.Protocol | None = None
         self._host = host
@@ -160,7 +160,7 @@ class Doorkeeper(asyncio.BufferedProtocol):
         if self._timer:
             self._timer.cancel()
         if self.writer:
-            self.writer.connection_lost()
+            self.writer.connection_lost(exc)
         if self.library:
             self.library.connection_lost(exc)
         self._end_messages()

@@ -11,7 +11,7 @@ import asyncio
 from asyncio import Event
 
 from shared.rooms.audience import Audience
-from shared.wire.frames import TickFrame
+from shared.wire.frames import Opcode, server_frame
 from shared.wire.parser import Message
 from shared.wire.session import CONNECTED
 
@@ -29,7 +29,8 @@ class ConditionLoop(ManagedLoop):
     def __init__(self, host: Host, ticker: Ticker) -> None:
         super().__init__(host, ticker)
         self._waits_for_peer = host.config.fanout == "naive"
-        self._frame = TickFrame(b"[]")
+        self._writes_frames = host.config.fanout == "frame-once"
+        self._text, self._frame = "", b""
         self._owed: set[Connection] = set()  # handlers that have not sent this tick's frame yet
         self._skipped: list[Connection] = []
         self._woken: dict[Connection, Event] = {}  # what each of them waits for: a message or the tick
@@ -38,7 +39,10 @@ class ConditionLoop(ManagedLoop):
 
     async def send(self, audience: Audience[Connection], text: bytes) -> list[Connection]:
         """Wake every handler and wait until each has sent a frame with ``text``; return those who could not."""
-        self._frame = TickFrame(text)
+        if self._writes_frames:
+            self._frame = server_frame(Opcode.TEXT, text)
+        else:
+            self._text = text.decode()
         members = list(audience.members)
         self._owed = {connection for connection in members if self._takes(connection)}
         self._skipped = []
@@ -86,7 +90,10 @@ class ConditionLoop(ManagedLoop):
 
     async def _send(self, connection: Connection) -> None:
         if self._takes(connection):
-            await connection.writer.send_tick(self._frame)
+            if self._writes_frames:
+                connection.pipe.write(self._frame)
+            else:
+                await connection.writer.send_text(self._text)
         elif not self._waits_for_peer:
             self._skipped.append(connection)
         self._settle(connection)

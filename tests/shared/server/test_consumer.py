@@ -51,7 +51,8 @@ class Player(Consumer):
 
     def __init__(self, core: ServerCore["Player"]) -> None:
         room, _ = core.open_room("main", START)
-        super().__init__(core, Session(core.config.limits, START), room, Audience())
+        loop = SimpleNamespace(room=room, audience=Audience(), leave=room.leave)
+        super().__init__(core, Session(core.config.limits, START), loop)
         self.pipe = Kernel()
         self.aborted = False
         core.roster.add(self, START)
@@ -102,9 +103,7 @@ def test_an_empty_room_holds_nobody() -> None:
     assert room
     assert audience
     audience.seat(room.recipients())  # as a tick does
-    core.roster.remove(player)
-    room.leave(player)
-    player.let_go()
+    player.leave()
     player.skip(START)  # by a tick that has begun
     left = weakref.ref(player)
     del player

@@ -9,14 +9,13 @@ import pytest
 from shared.server.config import parse_arguments
 from shared.server.core import ServerCore
 from shared.server.gate import Gate, Page, Seat
+from shared.system.clock import DueClock
 from shared.wire.session import ECHO_LIMIT_BYTES, EchoSession, Session
 from tests.shared.wire.test_handshake import GOOD
 
 
-class Clock:
+class Clock(DueClock[Any]):
     """A clock that stands still."""
-
-    offset_us = 0
 
     def now_us(self) -> int:
         return 1_000_000
@@ -30,7 +29,7 @@ class Host:
 
     def __init__(self, *flags: str) -> None:
         self.config = parse_arguments("asyncio", flags)
-        self.clock = Clock()
+        self.clock = Clock("loop")
         self.core: ServerCore[Any] = ServerCore(self.config, self.clock.now_us(), 0)
         self.ran: list[tuple[Seat, Session, Any]] = []
 

@@ -57,7 +57,7 @@ class Peer:
         self.house.core.release("main", "127.0.0.1", self.house.clock.at_us)
 
 
-class House(Household[Any, Any]):
+class House(Household):
     """A server whose waiting a test does."""
 
     def __init__(self) -> None:

@@ -13,6 +13,7 @@ from shared.server.config import parse_arguments
 from shared.server.core import ServerCore
 from shared.server.frameworks import framework_of
 from shared.server.stats import PAGES_SAVED_UP_US
+from shared.system.clock import DueClock
 from tests.shared.rooms.visitor import Visitor, step
 from tests.shared.wire.test_handshake import GOOD
 
@@ -134,10 +135,11 @@ def test_what_can_t_change_is_read_once(core: ServerCore[Visitor], monkeypatch: 
     assert "/proc/sys/kernel/random/boot_id" not in opened
 
 
-class Ticking:
+class Ticking(DueClock[Any]):
     """A clock by which all takes 100 us, and 40 us of CPU time."""
 
     def __init__(self) -> None:
+        super().__init__("loop")
         self._now_us = iter(range(START, START + 10_000, 100))
         self._cpu_us = iter(range(5, 10_000, 40))
 
