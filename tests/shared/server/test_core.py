@@ -1,9 +1,11 @@
 import resource
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from shared.loops.schedule import DueTick
 from shared.rooms.roster import UNNAMED_US
 from shared.server.config import parse_arguments
 from shared.server.core import ServerCore
@@ -148,6 +150,15 @@ def test_without_a_tick_budget_everybody_gets_in() -> None:
     core.roster.entered.update(range(8000))
     assert core.refuse_entry(START + 50_000) is None
     assert status(core, now_us=START + 50_000) == 101
+
+
+def test_who_did_not_take_a_frame_is_told_and_counted(core: ServerCore[Visitor]) -> None:
+    told: list[int] = []
+    slow = SimpleNamespace(skip=told.append)
+    core.note_tick(DueTick(7, START, 250, 1), START + 300, START + 900, 50_000, 5, [slow, slow])
+    assert told == [START + 900] * 2
+    assert (core.counters.frames_sent, core.counters.slow_skips) == (3, 2)
+    assert core.ticks.report()["count"] == 1
 
 
 def test_rooms_get_due_times_out_of_step(core: ServerCore[Visitor]) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from shared.server.pipe import STEP_S, Pipe
+from shared.rooms.audience import Audience
+from shared.server.pipe import STEP_S, Pipe, write_frame
 from shared.wire.session import Outgoing
 
 
@@ -73,3 +74,23 @@ def test_it_is_waited_for_until_all_is_taken_or_it_takes_too_long(connection: Co
     connection.is_drained = True
     assert list(connection.pipe.finishing(3 * STEP_S)) == []
     assert connection.did == ["abort", -1, -1]
+
+
+def test_a_slice_of_a_room_gets_a_frame_and_who_is_lost_or_skipped_stops_nobody(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[int] = []
+    audience: Audience[Any] = Audience()
+    session = SimpleNamespace(receive_eof=lambda: ended.append(1))
+    audience.seat([SimpleNamespace(fd=fd, session=session, pipe=connection.pipe) for fd in (1, 2, -1, 3, 4)])
+    written: list[int] = []
+
+    def write(fd: int, data: bytes) -> int:
+        written.append(fd)
+        if fd == 2:
+            raise BrokenPipeError
+        return len(data) - (fd == 3)
+
+    monkeypatch.setattr(os, "write", write)
+    assert write_frame(audience, 0, 4, b"frame") == [audience.members[2]]
+    assert (written, len(ended), connection.pipe.kept) == ([1, 2, 3], 1, [b"e"])
