@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -12,8 +13,10 @@ from aiohttp import web
 from backends.asyncio_server import server as module
 from backends.asyncio_server.frameworks import aiohttp as framework
 from shared.server.config import parse_arguments
+from shared.server.gate import Page
 from shared.system.listener import listen
 
+LATE = Page(HTTPStatus.OK, (), b"late\n")
 GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
@@ -47,7 +50,7 @@ def test_a_request_that_ends_just_when_aiohttp_would_give_it_up_fails_nowhere(
         while True:
             await asyncio.sleep(0)
             if protocol._handler_waiter and protocol._handler_waiter.cancelled():
-                return framework.Answer(text="late\n")
+                return framework.Answer(request, LATE)
 
     monkeypatch.setattr(framework.Framework, "_page", late)
     run()
@@ -58,7 +61,7 @@ def test_nobody_is_being_answered_when_aiohttp_cleans_up(monkeypatch: pytest.Mon
     busy: list[int] = []
     left: list[list[int]] = []
 
-    async def slow(_: Any, __: web.Request) -> web.StreamResponse:
+    async def slow(_: Any, request: web.Request) -> web.StreamResponse:
         busy.append(1)
         if len(busy) == 2:
             os.kill(os.getpid(), signal.SIGTERM)
@@ -66,7 +69,7 @@ def test_nobody_is_being_answered_when_aiohttp_cleans_up(monkeypatch: pytest.Mon
             await asyncio.sleep(60)
         finally:
             busy.pop()
-        return framework.Answer(text="slow\n")
+        return framework.Answer(request, LATE)
 
     async def cleanup(runner: web.AppRunner) -> None:
         left.append(list(busy))

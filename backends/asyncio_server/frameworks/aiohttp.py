@@ -14,7 +14,6 @@ import zlib
 from typing import Any
 
 from aiohttp import WSMessage, WSMsgType, web
-from aiohttp.abc import AbstractStreamWriter
 
 from shared.server.gate import Page
 from shared.wire.errors import ProtocolError
@@ -23,7 +22,7 @@ from shared.wire.parser import Message
 
 from ..host import ConnectionEndedError
 from .base import ANSWERS_S, BaseFramework, BaseSocket
-from .doorkeeper import Doorkeeper, doorkeeper
+from .doorkeeper import doorkeeper
 
 NEVER_WAIT_BYTES = 2**30
 """As ``writer_limit``: we look at the transport's buffer ourselves before we send."""
@@ -33,11 +32,7 @@ FOREVER_S = 1e9
 
 
 class AiohttpSocket(BaseSocket, web.WebSocketResponse):
-    """
-    One WebSocket, read and written by one :class:`~backends.asyncio_server.connection.Connection`.
-
-    ``waits_for_peer``: a send waits while the peer does not read, which is the library's default.
-    """
+    """One WebSocket: what its connection has as :class:`PlayerSocket`, where the errors stand."""
 
     def __init__(self, max_message_bytes: int, *, compress: bool, waits_for_peer: bool) -> None:
         # max_msg_size refuses a message of exactly that size.
@@ -49,13 +44,7 @@ class AiohttpSocket(BaseSocket, web.WebSocketResponse):
         self._max_message_bytes = max_message_bytes
 
     async def open(self, request: web.Request) -> None:
-        """
-        Answer the upgrade request.
-
-        Raises:
-            ConnectionError: the peer is gone.
-
-        """
+        """Answer the upgrade request; raises as all that sends."""
         await self.prepare(request)
         if request.transport is None:
             raise ConnectionResetError("the peer is gone")
@@ -76,14 +65,7 @@ class AiohttpSocket(BaseSocket, web.WebSocketResponse):
     # What a connection does
 
     async def receive_message(self) -> Message:
-        """
-        Wait for the next message, and for a turn to handle it.
-
-        Raises:
-            ProtocolError: the peer broke the protocol; nothing more can be read.
-            ConnectionEndedError: the stream has ended.
-
-        """
+        """Wait for the next message, and for a turn to handle it."""
         self.door.ask_for_message()
         message = await self.receive()
         match message.type:
@@ -103,30 +85,20 @@ class AiohttpSocket(BaseSocket, web.WebSocketResponse):
         return False
 
     async def send_text(self, text: str) -> None:
-        """
-        Send a text message.
-
-        Raises:
-            ConnectionError: the peer is gone.
-
-        """
+        """Send a text message the library's own way."""
         await self.send_str(text)
 
     async def send_message(self, opcode: Opcode, payload: bytes) -> None:
-        """Send a message of any kind; raises as :meth:`send_text`."""
+        """Send a message of any kind."""
         await self.send_frame(payload, WSMsgType(opcode))
 
 
 class Answer(web.Response):
-    """An answer that tells the doorkeeper when it is sent."""
+    """A page as aiohttp has it, which tells the doorkeeper when it is sent."""
 
-    _door: Doorkeeper | None = None
-
-    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        """Note the doorkeeper."""
-        if request.transport:
-            self._door = doorkeeper(request.transport)
-        return await super().prepare(request)
+    def __init__(self, request: web.Request, page: Page) -> None:
+        super().__init__(status=page.status, headers=dict(page.headers), body=page.body)
+        self._door = doorkeeper(request.transport) if request.transport else None
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Send the rest, and say so."""
@@ -138,11 +110,6 @@ class Answer(web.Response):
 async def hide_versions(_: web.Request, answer: web.StreamResponse) -> None:
     """Leave out what aiohttp would say of itself and of the interpreter."""
     answer.headers.pop("Server", None)
-
-
-def answer_of(page: Page) -> Answer:
-    """Return a page as aiohttp has it."""
-    return Answer(status=page.status, headers=dict(page.headers), body=page.body)
 
 
 class Framework(BaseFramework):
@@ -185,7 +152,7 @@ class Framework(BaseFramework):
     # Private methods
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
-        return answer_of(self._gate.page(request.path))
+        return Answer(request, self._gate.page(request.path))
 
     async def _upgrade(self, request: web.Request) -> web.StreamResponse:
         """Refuse the upgrade, or run the seat to its end."""
@@ -195,7 +162,7 @@ class Framework(BaseFramework):
         headers = {name.lower(): value for name, value in request.headers.items()}
         seat = self._gate.admit(request.path, query, headers, address, descriptor)
         if isinstance(seat, Page):
-            answer = answer_of(seat)
+            answer = Answer(request, seat)
             if "Connection" in answer.headers and not request.keep_alive:
                 answer.headers["Connection"] += ", close"  # which aiohttp says only where nothing else is said
             return answer

@@ -186,11 +186,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
 
 class StarletteSocket(BaseSocket):
-    """
-    One WebSocket, read and written by one :class:`~backends.asyncio_server.connection.Connection`.
-
-    ``waits_for_peer``: a send waits while the peer does not read, which is the library's default.
-    """
+    """One WebSocket: what its connection has as :class:`PlayerSocket`, where the errors stand."""
 
     def __init__(self, ws: WebSocket, door: Doorkeeper, seat: Seat) -> None:
         assert isinstance(door.library, WebSocketProtocol)  # noqa: S101 # it upgraded
@@ -201,14 +197,7 @@ class StarletteSocket(BaseSocket):
         self.pass_door(door, door.library, seat.max_message_bytes, deflate=bool(door.library.conn.extensions))
 
     async def receive_message(self) -> Message:
-        """
-        Wait for the next message, and for a turn to handle it.
-
-        Raises:
-            ProtocolError: the peer broke the protocol; nothing more can be read.
-            ConnectionEndedError: the stream has ended.
-
-        """
+        """Wait for the next message, and for a turn to handle it."""
         self.door.ask_for_message()
         event = await self._ws.receive()
         if event["type"] != RECEIVED:
@@ -222,20 +211,14 @@ class StarletteSocket(BaseSocket):
             raise ProtocolError(CloseCode.INVALID_TEXT) from None
 
     async def send_text(self, text: str) -> None:
-        """
-        Send a text message.
-
-        Raises:
-            ConnectionError: the peer is gone.
-
-        """
+        """Send a text message the library's own way."""
         try:
             await self._ws.send_text(text)
         except (WebSocketDisconnect, RuntimeError) as error:  # RuntimeError: that was said before
             raise ConnectionResetError from error
 
     async def send_message(self, opcode: Opcode, payload: bytes) -> None:
-        """Send a message of any kind; raises as :meth:`send_text`."""
+        """Send a message of any kind."""
         if opcode is Opcode.TEXT:
             await self.send_text(payload.decode())
             return

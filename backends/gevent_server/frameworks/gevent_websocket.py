@@ -52,11 +52,7 @@ class Stream:
 
 
 class GeventWebSocket(WebSocket):
-    """
-    One WebSocket, read and written by one :class:`~backends.gevent_server.connection.Connection`.
-
-    ``waits_for_peer``: a send waits while the peer does not read, which is the library's default.
-    """
+    """One WebSocket: what its connection has as :class:`PlayerSocket`, where the errors stand."""
 
     def __init__(self, handler: "Handler", seat: Seat, early_data: bytes) -> None:
         super().__init__(handler.environ, Stream(handler), handler)
@@ -73,14 +69,7 @@ class GeventWebSocket(WebSocket):
         """Send nothing."""
 
     def receive_message(self) -> Message:
-        """
-        Wait for the next message, and for a turn to handle it.
-
-        Raises:
-            ProtocolError: the peer broke the protocol; nothing more can be read.
-            ConnectionEndedError: the stream has ended.
-
-        """
+        """Wait for the next message, and for a turn to handle it."""
         while True:
             if self._parser.needs_bytes:
                 self._parser.feed(self._read())
@@ -91,26 +80,14 @@ class GeventWebSocket(WebSocket):
                 return message
 
     def send_text(self, text: str) -> None:
-        """
-        Send a text message.
-
-        Raises:
-            ConnectionError: the peer is gone.
-
-        """
+        """Send a text message the library's own way."""
         try:
             self.send(text)
         except WebSocketError as error:
             raise ConnectionResetError from error
 
     def send_message(self, opcode: Opcode, payload: bytes) -> None:
-        """
-        Send one message.
-
-        Raises:
-            ConnectionError: the peer is gone.
-
-        """
+        """Send a message of any kind."""
         try:
             # The library encodes text and pings itself.
             self.send_frame(payload.decode() if opcode in (Opcode.TEXT, Opcode.PING) else payload, opcode)
