@@ -74,6 +74,7 @@ def need_close(server: ServerUnderTest, code: int, cases: Mapping[str, bytes]) -
     flaws = []
     for what, data in cases.items():
         peer = server.enter()
-        peer.send_raw(data)
+        with about(what):
+            peer.send_raw(data)
         flaws.append(peer.close_flaw(what, code))
     raise_flaws(flaws, f"close {code:d}")

@@ -144,7 +144,8 @@ def bad_names(server: ServerUnderTest) -> None:
         peer = server.connect()
         flaws.append(peer.error_flaw(json.dumps(["new_player", name]), f"the name {name!r}"))
         if not flaws[-1]:
-            read_welcome(peer, "another")
+            with about(f"another behind the name {name!r}"):
+                read_welcome(peer, "another")
     raise_flaws(flaws)
 
 
