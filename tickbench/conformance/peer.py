@@ -145,6 +145,11 @@ class Peer:
         """The tick of each tick frame so far."""
         return [tick for message in self.heard for tick in message.ticks[:1]]
 
+    @property
+    def errors(self) -> list[str]:
+        """All errors so far, sound or not, quoted."""
+        return [quote(command) for message in self.heard for command in message.commands if command[0] == "error"]
+
     def fileno(self) -> int:
         """Return the socket's descriptor, for select."""
         return int(self.ws.sock.fileno())

@@ -26,9 +26,6 @@ class TrackedPlayer:
         self.peer = peer
         self.moves: list[int] = []
         """The key of the direction of each move. Most ticks may bring no move."""
-        self.errors: list[str] = []
-        self.births = 0
-        """How often it was born again, after the first birth."""
         self.is_dead = False
         self.died_freely = False
         """It died though the cell ahead was free, and nobody else was there."""
@@ -72,8 +69,6 @@ class TrackedPlayer:
     def read(self) -> Message:
         """Take the next message in."""
         message = self.peer.next("a tick frame")
-        self.errors += [command[1] for command in message.named("error")]
-        self.births += message.tells_of("p_joined", self.peer.player_id)
         self._has_missed |= message.has("world")  # the server skipped ticks for it
         if message.ticks and not self.is_dead:
             self._follow(message)

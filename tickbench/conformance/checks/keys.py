@@ -54,8 +54,8 @@ def keys_without_snake(server: ServerUnderTest) -> None:
     for _ in range(2):
         peer.next("a tick frame")
     # An error may have come at once, or with the tick that looked at the keys.
-    if errors := [message.text for message in peer.heard if message.is_error]:
-        raise FaultError(f"keys {list(ALL_KEYS)} without a snake were answered by {errors[0]}")
+    if peer.errors:
+        raise FaultError(f"keys {list(ALL_KEYS)} without a snake were answered by {peer.errors[0]}")
     _need_straight(peer, (), f"keys {list(ALL_KEYS)}")
 
 
@@ -66,8 +66,8 @@ def _need_straight(peer: Peer, keys: Sequence[str | int], what: str = "") -> Non
     seen = player.settle()
     player.ride(2)
     what = what or f"keys {[player.key(key) for key in keys]}"
-    if player.errors:
-        raise FaultError(f"{what} were answered by {player.errors[0]!r}")
+    if peer.errors:
+        raise FaultError(f"{what} were answered by {peer.errors[0]}")
     if player.died_freely:
         raise FaultError(f"{what} killed a snake that headed for {player.heading} with the cell ahead free")
     if set(player.moves) - {player.heading}:
