@@ -54,14 +54,11 @@ class ConnectionRecord(ConnectionObserver):
         accounts.connected += 1
         accounts.connect.record(arrival_us - started_us)
         if accounts is self._recorder.groups[MAIN]:
-            self._count_join(started_us + self._clock.correction_us, arrival_us + self._clock.correction_us)
+            start_us, end_us = (us + self._clock.correction_us for us in (started_us, arrival_us))
+            if start_us in self._recorder.window:
+                self.join_rate = self.join_rate.joined(JoinRate(1, start_us, end_us))
         self._inside.add(index)
         self._recorder.count_inside(index, 1)
-
-    def _count_join(self, started_us: int, connected_us: int) -> None:
-        """Count a connection that was begun in the window; both times are on the server's clock."""
-        if self._recorder.window.start <= started_us < self._recorder.window.stop:
-            self.join_rate = self.join_rate.joined(JoinRate(1, started_us, connected_us))
 
     def ended(self, index: int, ending: Ending) -> None:
         """Count an end."""

@@ -44,7 +44,7 @@ def total(of: Iterable[Counts]) -> Counts:
 
 
 class Additive(Struct):
-    """Numbers, histograms and counters that can be added to those of another of its kind."""
+    """Numbers, histograms and counters that can be added; of what is the ``longest``, the longer one counts."""
 
     def add(self, other: Self) -> None:
         """Count all that ``other`` counted."""
@@ -54,6 +54,8 @@ class Additive(Struct):
                 mine.add(its)
             elif isinstance(mine, Counter):
                 mine.update(its)
+            elif name.startswith("longest"):
+                setattr(self, name, max(mine, its))
             else:
                 setattr(self, name, mine + its)
 
@@ -129,12 +131,6 @@ class Accounts(TickCounts):
     def settled(self) -> int:
         """How many connections have either got their first tick frame or come to an end before it."""
         return self.connected + sum(self.fates[fate.value] for fate in NEVER_CONNECTED)
-
-    def add(self, other: Self) -> None:
-        """Count all that ``other`` counted."""
-        longest_us = max(self.longest_silence_us, other.longest_silence_us)
-        Additive.add(self, other)
-        self.longest_silence_us = longest_us
 
     def count_end(self, fate: Fate, why: str) -> None:
         """Count the end of a connection."""

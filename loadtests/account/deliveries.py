@@ -62,11 +62,6 @@ class Deliveries:
         self._rest.write(data)
 
     def _chunks(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        for data in self._reads():
-            rows = np.frombuffer(data, dtype=np.int32).reshape(-1, 2).astype(np.int64)
-            yield rows[:, 0], rows[:, 1]
-
-    def _reads(self) -> Iterator[bytes]:
         """Yield what was kept, whole rows each time."""
         begun = b""
         for kept in filter(None, (self._file, self._rest)):
@@ -74,5 +69,6 @@ class Deliveries:
             while data := kept.read(CHUNK_ROWS * ROW_BYTES):
                 begun += data
                 end = len(begun) // ROW_BYTES * ROW_BYTES
-                yield begun[:end]
+                rows = np.frombuffer(begun[:end], dtype=np.int32).reshape(-1, 2).astype(np.int64)
+                yield rows[:, 0], rows[:, 1]
                 begun = begun[end:]

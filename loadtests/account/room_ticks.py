@@ -68,9 +68,7 @@ class RoomTicks:
         """Connections that are in the room."""
         self.interrupted = False
         """Nobody was in the room for a while, so that due times without a tick mean nothing."""
-        self._n = array("q")
-        self._due_us = array("q")
-        self._sent_us = array("q")
+        self._columns = self._n, self._due_us, self._sent_us = array("q"), array("q"), array("q")
         self._period_us: float | None = None  # None: to be found anew
 
     def __len__(self) -> int:
@@ -100,16 +98,10 @@ class RoomTicks:
     def see(self, n: int, due_us: int, sent_us: int) -> None:
         """Take note of a tick."""
         self._period_us = None
-        if not self._n or n > self._n[-1]:
-            self._n.append(n)
-            self._due_us.append(due_us)
-            self._sent_us.append(sent_us)
-            return
         index = bisect_left(self._n, n)
-        if self._n[index] != n:
-            self._n.insert(index, n)
-            self._due_us.insert(index, due_us)
-            self._sent_us.insert(index, sent_us)
+        if index == len(self._n) or self._n[index] != n:
+            for column, value in zip(self._columns, (n, due_us, sent_us), strict=True):
+                column.insert(index, value)
 
     def between(self, first_n: int, end_n: int, window: Window) -> Iterable[tuple[int, int, int]]:
         """Yield n, due and sent time of the ticks from ``first_n`` to before ``end_n`` that are in the window."""
@@ -160,14 +152,14 @@ class RoomTicks:
 
     def columns(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Return n, due and sent time of all ticks."""
-        n, due_us, sent_us = (np.array(column, dtype=np.int64) for column in (self._n, self._due_us, self._sent_us))
+        n, due_us, sent_us = (np.array(column, dtype=np.int64) for column in self._columns)
         return n, due_us, sent_us
 
     def forget(self, end_n: int, but: Iterable[int] = ()) -> None:
         """Forget the ticks before ``end_n`` but those in ``but``."""
         first = bisect_left(self._n, end_n)
         kept = sorted(index for n in but if (index := bisect_left(self._n, n)) < first and self._n[index] == n)
-        for column in (self._n, self._due_us, self._sent_us):
+        for column in self._columns:
             column[:first] = array("q", [column[index] for index in kept])
 
     # Between workers
@@ -176,7 +168,7 @@ class RoomTicks:
         """Return the ticks from a time on, and two before it."""
         first = next((i for i in range(len(self)) if self._placed(i) >= start_us), len(self))
         first = max(0, first - 2)  # for the period and the last due time of a room that fell silent before
-        return TickColumns(*(column[first:].tobytes() for column in (self._n, self._due_us, self._sent_us)))
+        return TickColumns(*(column[first:].tobytes() for column in self._columns))
 
     def take_columns(self, columns: TickColumns) -> None:
         """Take note of the ticks that another worker saw."""

@@ -100,18 +100,16 @@ class Between:
         if not self.is_same_process:
             return {}
         earlier = {room.name: room for room in self._before.rooms}
-        said = {
-            room.name: ServerSkips(earlier[room.name].n, room.n, room.skipped_ticks - earlier[room.name].skipped_ticks)
-            for room in self._after.rooms
-            # One whose counts went back was removed and created anew in between.
-            if room.name in earlier
-            and room.n >= earlier[room.name].n
-            and room.skipped_ticks >= earlier[room.name].skipped_ticks
-        }
-        lies = [name for name, of in said.items() if of.number > of.end_n - of.first_n]
-        for name in lies:
-            of = said.pop(name)
-            self.doubts.append(f"skipped_ticks of room {name} went up by {of.number}, its n by {of.end_n - of.first_n}")
+        said = {}
+        for room in self._after.rooms:
+            old = earlier.get(room.name)
+            if old is None or room.n < old.n or room.skipped_ticks < old.skipped_ticks:
+                continue  # where its counts went back, it was removed and created anew in between
+            number, due = room.skipped_ticks - old.skipped_ticks, room.n - old.n
+            if number > due:
+                self.doubts.append(f"skipped_ticks of room {room.name} went up by {number}, its n by {due}")
+            else:
+                said[room.name] = ServerSkips(old.n, room.n, number)
         return said
 
     def frames_sent(self, frames: Frames) -> int | None:

@@ -3,6 +3,7 @@
 from functools import reduce
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from loadtests.account.counts import MAIN, Accounts, Additive, StageAccounts, total
 from loadtests.account.join_rate import NO_JOINS, JoinRate
@@ -77,15 +78,12 @@ def merged(records: list[WorkerRecord]) -> WorkerRecord:
     first = records[0]
     uncertainties = [record.clock_uncertainty_us for record in records]
     groups = dict.fromkeys(name for record in records for name in record.groups)
-    return WorkerRecord(
+    return replace(
+        first,  # of its steps, too: they are of one room, and other workers may be in another
         worker=-1,
         pid=-1,
-        boot_id=first.boot_id,
         same_host=all(record.same_host for record in records),
         cpus=sorted({cpu for record in records for cpu in record.cpus}),
-        duration_s=first.duration_s,
-        before=first.before,
-        after=first.after,
         own_cpu_s=sum(record.own_cpu_s for record in records),
         throttled=[quota for record in records for quota in record.throttled],
         rss_bytes=sum(record.rss_bytes for record in records),
@@ -100,8 +98,6 @@ def merged(records: list[WorkerRecord]) -> WorkerRecord:
         },
         period_us=max(record.period_us for record in records),
         join_rate=reduce(JoinRate.joined, (record.join_rate for record in records)),
-        steps=first.steps,  # of one room: other workers may be in another
-        conflicting_steps=first.conflicting_steps,
         figures=total(record.figures for record in records),
         groups={name: total(record.groups[name] for record in records if name in record.groups) for name in groups},
         stages=[total(stages) for stages in zip(*(record.stages for record in records), strict=True)],

@@ -170,12 +170,6 @@ class Connection:
         if self._reader is not None:
             self._reader.stop()
 
-    def read_on(self) -> None:
-        """Read again, beginning with what has come meanwhile."""
-        if self._reader is not None:
-            callback, arguments = self._on_read()
-            self._reader.start(callback, *arguments)
-
     def close(self) -> None:
         """Leave: send a close frame, read what is still on its way, and end after :data:`CLOSE_TIMEOUT_S` at most."""
         if self._socket is None or self._leaving_us:

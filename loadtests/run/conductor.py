@@ -77,8 +77,6 @@ class Conductor:
 
     def __init__(self, display: Display, options: LoadOptions, server: FoundServer, workers: Workers) -> None:
         self.options = options
-        self.over = False
-        """Whether the run has ended by itself, well or not."""
         self.phase = "connecting"
         """What is going on, in words for a person."""
         self._display = display
@@ -125,7 +123,6 @@ class Conductor:
             self._let_go()
         if outcome.why:
             sys.stderr.write(f"{outcome.why}\n")
-        self.over = True
         self._display.end(outcome)
 
     def _let_go(self) -> None:
@@ -179,7 +176,10 @@ class Conductor:
         self._sleep_until(started_s + warm_up_s + options.duration_s)
         self.phase = "summing up"
         gaps = self._probes.report()
-        self._wait_until(self._drained, options.duration_s + WAIT_S)
+        over = {"drained", "settled"}
+        self._wait_until(
+            lambda: all(report.phase in over for report in self._workers.reports()), options.duration_s + WAIT_S
+        )
         opened = self._asking.get()
         closed = self._edge()
         throttled = throttled_between(quotas, self._server_quotas())
@@ -203,9 +203,6 @@ class Conductor:
             users=sum(report.users for report in self._workers.reports()),
             lost_workers=self._workers.silent(),
         )
-
-    def _drained(self) -> bool:
-        return all(report.phase in {"drained", "settled"} for report in self._workers.reports())
 
     def _settle(self, before: ServerStats | None, after: ServerStats | None) -> list[WorkerRecord]:
         self._workers.settle({} if before is None or after is None else Between(before, after).skips())

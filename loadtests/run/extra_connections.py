@@ -56,10 +56,6 @@ class ExtraConnections(ConnectionObserver):
         """Say why some are not up; empty if all are."""
         return ", ".join(f"{count} x {why}" for why, count in self._why_not.most_common(3))
 
-    def forget_frames(self) -> None:
-        """Drop the log of the frames they got; call it now and then."""
-        self.log.drain()
-
     def leave(self) -> None:
         """Close all of them; takes at most :data:`LEAVE_S`."""
         if not self._connections:

@@ -6,16 +6,17 @@ What one worker measures during a run: clocks, accounts of connections, and samp
 
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import psutil
 from msgspec.structs import replace
 
 from loadtests.account.connections import ConnectionRecord
 from loadtests.account.recorder import Recorder
-from loadtests.account.room_ticks import ServerSkips, TickColumns, Window
+from loadtests.account.room_ticks import Window
 from loadtests.account.worker_record import Figures, WorkerRecord
 from loadtests.receive.stamps import now_us
+from loadtests.run.messages import Settle
 from loadtests.surroundings.clocks import OffsetWatch, ServerClock, is_here
 from loadtests.surroundings.cores import own_cpus, own_pid, sample_machine
 from loadtests.surroundings.hub_lag import HubLag
@@ -84,7 +85,7 @@ class Measurement:
     def open_window(self) -> None:
         """Begin to measure."""
         self.connections.ping_rtt = Histogram()
-        self.hub_lag.reset()
+        self.hub_lag.lag = Histogram()
         self.clock.begin()
         self.is_open = True
         self._record.throttled = read_quotas()
@@ -103,20 +104,13 @@ class Measurement:
         self._record.own_cpu_s += time.process_time()
         self._record.throttled = throttled_between(self._record.throttled, read_quotas())
 
-    def settle(self, ticks: Mapping[str, Sequence[TickColumns]], skips: dict[str, ServerSkips]) -> None:
-        """
-        Settle the accounts: nothing is expected any more.
-
-        Args:
-            ticks: what other workers saw, by room.
-            skips: the due times that the server says it skipped, by room; nothing where it does not say.
-
-        """
+    def settle(self, order: Settle) -> None:
+        """Settle the accounts: nothing is expected any more."""
         self.beat()
-        for name, seen in ticks.items():
+        for name, seen in order.ticks.items():
             for columns in seen if name in self.recorder.rooms else ():
                 self.recorder.rooms[name].take_columns(columns)
-        self._record.unseen = self.recorder.explain_unseen(skips)
+        self._record.unseen = self.recorder.explain_unseen(order.skips)
         self.recorder.settle(self.server_now_us())
 
     def record(self, worker: int) -> WorkerRecord:

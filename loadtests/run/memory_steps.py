@@ -54,7 +54,7 @@ def weigh(
     try:
         why_not = steps.why_not_begin() or steps.make_steps()
     finally:
-        workers.dismiss()
+        workers.bring(0)
     of_server = memory_figures(steps.server, why_not)
     of_generator = memory_figures(steps.generator, why_not or steps.why_not_generator(), GENERATOR_PERCENT)
     changes = {

@@ -70,16 +70,12 @@ class Settle(msgspec.Struct, frozen=True, tag=True):
 
 
 class Bring(msgspec.Struct, frozen=True, tag=True):
-    """There shall be so many extra connections in all."""
+    """There shall be so many extra connections in all; with 0 all leave."""
 
     total: int
 
 
-class Dismiss(msgspec.Struct, frozen=True, tag=True):
-    """The extra connections shall leave."""
-
-
-Order = Measure | Settle | Bring | Dismiss
+Order = Measure | Settle | Bring
 
 
 class Message(msgspec.Struct, Generic[Kind], frozen=True):

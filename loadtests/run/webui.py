@@ -8,7 +8,7 @@ import math
 from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 from flask_login import current_user
@@ -93,17 +93,8 @@ def file_name(summary: LoadSummary) -> str:
     return f"tickbench_{summary.started_at[:19].replace(':', '-')}_{summary.scenario}.json"
 
 
-class Shown(NamedTuple):
-    """One figure on the panel."""
-
-    name: str
-    value: str
-    spoiled: bool
-    """Whether a reason against the run spoils this figure."""
-
-
-def key_figures(summary: LoadSummary) -> list[Shown]:
-    """Return the most important figures."""
+def key_figures(summary: LoadSummary) -> list[dict[str, object]]:
+    """Return the most important figures, each with its ``name`` and ``value``, and whether a reason ``spoiled`` it."""
     connections, frames, lateness = summary.connections, summary.frames, summary.tick_lateness_ms
     figures = (
         ("connected", f"{connections.connected} of {connections.requested}", "connections.connected"),
@@ -118,7 +109,10 @@ def key_figures(summary: LoadSummary) -> list[Shown]:
         ("skipped ticks", _in_words(summary.server.skipped_ticks, "{}"), "server.skipped_ticks"),
         ("server CPU a frame", _in_words(summary.server.cpu_us_per_frame, "{:.1f} us"), "server.cpu_us_per_frame"),
     )
-    return [Shown(name, value, bool(summary.validity.spoiled_by(key))) for name, value, key in figures]
+    return [
+        {"name": name, "value": value, "spoiled": bool(summary.validity.spoiled_by(key))}
+        for name, value, key in figures
+    ]
 
 
 def _in_words(value: float | None, words: str) -> str:

@@ -27,7 +27,7 @@ from loadtests.receive.connection import Connection, Listener
 from loadtests.receive.endings import ConnectionObserver
 from loadtests.run.extra_connections import ExtraConnections
 from loadtests.run.measurement import Measurement
-from loadtests.run.messages import Bring, Dismiss, Measure, Order, Phase, Report, Settle
+from loadtests.run.messages import Bring, Measure, Order, Phase, Report, Settle
 from loadtests.run.pacer import Pacer
 from loadtests.surroundings.server_stats import FoundServer
 from shared.wire.target import Target
@@ -121,11 +121,12 @@ class LoadWorker:
         ``announced`` as for :class:`~loadtests.account.room_ticks.RoomTicks`.
         """
         target = self.options.target if announced else self._target_of(room)
+        room = room or target.room
         index = self._measurement.recorder.add_connection(
-            room or target.room, group, announced=announced, asked_us=self.server_now_us()
+            room, group, announced=announced, asked_us=self.server_now_us()
         )
         connections = self._measurement.connections
-        latest = connections.log.latest(room or target.room)
+        latest = connections.log.latest(room)
         connection = Connection(
             target, self._address, index, connections, lambda: greeting(connection), latest, on_text
         )
@@ -223,14 +224,14 @@ class LoadWorker:
         match order:
             case Measure(start_us, end_us):
                 self._begin_window(start_us, end_us)
-            case Settle(ticks, skips) if self.phase == "drained":
-                self._measurement.settle(ticks, skips)
+            case Settle() if self.phase == "drained":
+                self._measurement.settle(order)
                 self._record = self._measurement.record(self._index or 0)
                 self.phase = "settled"
+            case Bring(0):
+                self._spawn(self._extra.leave)
             case Bring(total):
                 self._extra.bring(total)
-            case Dismiss():
-                self._spawn(self._extra.leave)
 
     def _rows(self) -> Rows:
         """Return what came since the window opened or, before that, since the run began."""
@@ -330,7 +331,7 @@ class LoadWorker:
         while True:
             gevent.sleep(BEAT_S)
             self._measurement.beat()
-            self._extra.forget_frames()
+            self._extra.log.drain()  # they count in no account
             self._rss_bytes = self._process.memory_info().rss  # now, as the log of arrivals has just been emptied
 
     def _ping(self) -> None:

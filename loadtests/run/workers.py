@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from loadtests.account.locust_rows import Rows
 from loadtests.account.room_ticks import ServerSkips, TickColumns
 from loadtests.account.worker_record import WorkerRecord
-from loadtests.run.messages import Bring, Dismiss, Measure, Message, MessageError, Order, Report, Settle, decode, encode
+from loadtests.run.messages import Bring, Measure, Message, MessageError, Order, Report, Settle, decode, encode
 from loadtests.run.worker import LoadWorker
 
 ORDER = "tickbench_order"
@@ -113,16 +113,11 @@ class Workers:
         return sorted(records, key=lambda record: record.worker)
 
     def bring(self, total: int) -> None:
-        """Have ``total`` extra connections, each worker its share of them."""
+        """Have ``total`` extra connections, each worker its share of them; with 0 all leave."""
         lost = self.lost()
         there = [worker for name, worker in self.by_name.items() if name not in lost]
         for place, worker in enumerate(there):
             worker.obey(Bring(total * (place + 1) // len(there) - total * place // len(there)))
-
-    def dismiss(self) -> None:
-        """Have the extra connections leave."""
-        for worker in self.by_name.values():
-            worker.obey(Dismiss())
 
 
 @dataclass

@@ -92,8 +92,9 @@ class ServerClock:
         self.ahead_us = 0
         """How far the server's clock is ahead of the steady one; on another host an estimate that changes."""
         self._watch = watch
-        self._first_offset_us = watch.offset_us
-        self._offset_us = offset_us
+        self._steady_offset_us = watch.offset_us if offset_us is None else offset_us
+        self.is_estimated = offset_us is None
+        """Whether the server's clock is known from pings only."""
         self._pings: deque[Estimate] = deque()
         self.uncertainty_us: int | None = None if self.is_estimated else 0
         """Half the round trip of the best ping, at its largest so far; None until one was answered."""
@@ -104,18 +105,9 @@ class ServerClock:
         """What to add to our clock to have the server's, in microseconds."""
         return self.steady_us + self.ahead_us
 
-    @property
-    def is_estimated(self) -> bool:
-        """Whether the server's clock is known from pings only."""
-        return self._offset_us is None
-
     def update(self) -> None:
         """Read the clocks, and renew the estimate; call it once a second."""
-        self._watch.sample()
-        if self._offset_us is not None:
-            self.steady_us = self._offset_us - self._watch.offset_us
-            return
-        self.steady_us = self._first_offset_us - self._watch.offset_us
+        self._look()
         if self._pings:
             best = min(self._pings)
             self.ahead_us = best.ahead_us
@@ -123,18 +115,18 @@ class ServerClock:
 
     def learn(self, sent_us: int, server_us: int, arrival_us: int) -> None:
         """Take in a ping of another host: sent and arrived by our clock, answered at ``server_us`` by the server's."""
-        if not self.is_estimated or arrival_us < sent_us or self._was_stepped():
+        if not self.is_estimated or arrival_us < sent_us or self._look():
             return
         ahead_us = server_us - (sent_us + arrival_us) // 2 - self.steady_us
         self._pings.append(Estimate(arrival_us - sent_us, ahead_us, arrival_us))
         while self._pings[0].at_us < arrival_us - PING_MEMORY_US:
             self._pings.popleft()
 
-    def _was_stepped(self) -> bool:
-        """Return whether our clock was stepped since it was last read: a ping may have been sent before that."""
+    def _look(self) -> bool:
+        """Read the clocks; return whether ours was stepped meanwhile: a ping may have been sent before that."""
         offset_us = self._watch.offset_us
         self._watch.sample()
-        self.steady_us = self._first_offset_us - self._watch.offset_us
+        self.steady_us = self._steady_offset_us - self._watch.offset_us
         return abs(self._watch.offset_us - offset_us) > STEP_US
 
     def begin(self) -> None:

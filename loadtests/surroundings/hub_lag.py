@@ -36,10 +36,6 @@ class HubLag:
         self._watcher.start(self._on_expired)
         return True
 
-    def reset(self) -> None:
-        """Forget the lags so far."""
-        self.lag = Histogram()
-
     def stop(self) -> None:
         """Release the timer."""
         if self._timer >= 0:

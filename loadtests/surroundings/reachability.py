@@ -18,31 +18,20 @@ class NoServerError(Exception):
     """There is no server to load; the text is one line for a person."""
 
 
-def resolve(target: Target) -> list[Address]:
-    """
-    Return the addresses of the target, at least one; the first is the one to try first.
-
-    Raises:
-        NoServerError: no such host.
-
-    """
-    try:
-        found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:  # UnicodeError: the name is not valid
-        raise NoServerError(f"no such host: {target.host}") from error
-    return [(family, address) for family, _, _, _, address in found]
-
-
 def check_server(target: Target) -> Address:
     """
     Do one WebSocket handshake with the target, and leave; return the first of its addresses where somebody listens.
 
     Raises:
-        NoServerError: nobody listens, or what answers is no WebSocket server. (A 503 is an answer.)
+        NoServerError: no such host, nobody listens, or what answers is no WebSocket server. (A 503 is an answer.)
 
     """
     why = ""
-    for family, address in resolve(target)[:MAX_ADDRESSES]:
+    try:
+        found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:  # UnicodeError: the name is not valid
+        raise NoServerError(f"no such host: {target.host}") from error
+    for family, _, _, _, address in found[:MAX_ADDRESSES]:
         try:
             with socket.socket(family, socket.SOCK_STREAM) as connection:
                 connection.settimeout(TIMEOUT_S)

@@ -207,3 +207,9 @@ def until_hung_up(sock: socket.socket) -> None:
     """Throw away what the client says, until it has nothing more to say."""
     while sock.recv(4096):
         pass
+
+
+def read_on(connection: Connection) -> None:
+    """Have a connection that has stopped reading go on, with what has come meanwhile."""
+    callback, arguments = connection._on_read()
+    connection._reader.start(callback, *arguments)

@@ -30,7 +30,6 @@ def ended(first: bytes, data: bytes) -> tuple[Ending, bool]:
         assert not connection.ticking
         connection.send_text(b"nobody hears that")
         connection.stop_reading()
-        connection.read_on()
     (ending,) = observer.endings
     return ending, was_open
 

@@ -17,6 +17,7 @@ from tests.support.scripted_server import (
     frame,
     logged,
     pause,
+    read_on,
     server,
     tick,
     unmasked,
@@ -182,7 +183,7 @@ def test_who_stops_reading_takes_nothing_until_it_reads_on() -> None:
         gevent.sleep(0.05)
         assert len(observer.log) == 1
         assert connection.ticking
-        connection.read_on()
+        read_on(connection)
         until(lambda: len(observer.log) == 4)
     arrivals = observer.log.drain()
     assert arrivals.n.tolist() == [0, 1, 2, 3]

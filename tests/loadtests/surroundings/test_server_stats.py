@@ -16,7 +16,7 @@ import pytest
 from loadtests.account.server_figures import Frames, figures_between
 from loadtests.receive.stamps import now_us
 from loadtests.surroundings import server_stats as stats_module
-from loadtests.surroundings.reachability import NoServerError, check_server, resolve
+from loadtests.surroundings.reachability import NoServerError, check_server
 from loadtests.surroundings.server_stats import NotOursError, ServerStats, fetch_stats, find_server
 from shared.measure.histogram import Histogram
 from shared.wire.target import parse_target
@@ -182,7 +182,7 @@ def test_a_web_server_is_no_game() -> None:
 
 def test_no_such_host() -> None:
     with pytest.raises(NoServerError, match="no such host: a"):
-        resolve(parse_target("ws://a.invalid"))
+        check_server(parse_target("ws://a.invalid"))
 
 
 # Whom the load is for

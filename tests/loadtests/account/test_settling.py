@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtests.account.due_times import due_times
 from loadtests.account.room_ticks import MAX_LEAP, RoomTicks
+from loadtests.account.settling import due_times
 from tests.loadtests.account.test_room_ticks import ODD_US, PERIOD_US, due, room
 
 WINDOW = range(due(2), due(8))
