@@ -18,7 +18,7 @@ def main() -> None:
     if sys.argv[1:] == ["--check"]:
         command_line.check_lines()
     elif {"-h", "--help"} & set(sys.argv):
-        command_line.print_help()
+        command_line.whole_parser().print_help()
     else:
         argument_parser.LocustArgumentParser = command_line.CommandLine  # type: ignore[misc] # it is looked up there
         sys.argv = ["locust", "-f", str(Path(__file__).with_name("locustfile.py")), *sys.argv[1:]]

@@ -31,17 +31,18 @@ class CommandLine(argument_parser.LocustArgumentParser):
         """Add an argument, with what :mod:`loadtests.options` says of it."""
         for each in (USERS, SPAWN_RATE):
             if each.flag in flags:
-                settings |= {"default": each.default, "metavar": each.unit, "help": each.words}
+                kind = type(each.default)
+                settings |= {"type": kind, "default": each.default, "metavar": each.unit, "help": each.words}
         for flag in VARIABLES.keys() & set(flags):
             settings |= {"env_var": VARIABLES[flag], "help": f"{settings['help']} [{VARIABLES[flag]}]"}
         return super().add_argument(*flags, **settings)
 
-    def parse_args(self, *given: Any, **named: Any) -> Any:
+    def parse_args(self, args: Sequence[str] | None = None, *given: Any, **named: Any) -> Any:
         """Parse arguments; exit with status 2 if they are wrong, or if there is no URL and no web UI to enter one."""
-        parsed = super().parse_args(*given, **named)
+        parsed, words = super().parse_args(args, *given, **named), sys.argv if args is None else args
         if parsed.user_classes:
             parsed.host, *parsed.user_classes = parsed.user_classes
-        elif parsed.headless and not parsed.worker and not any(word.startswith(("--host", "-H")) for word in sys.argv):
+        elif parsed.headless and not parsed.worker and not any(word.startswith(("--host", "-H")) for word in words):
             self.error("which server is to be loaded is missing; a URL such as ws://127.0.0.1:8000 would be right")
         return parsed
 
@@ -57,12 +58,12 @@ class CommandLine(argument_parser.LocustArgumentParser):
         sys.exit(2)
 
 
-def print_help() -> None:
-    """Print the help with all options: Locust would print it before it has loaded the locustfile."""
+def whole_parser() -> CommandLine:
+    """Return a parser with all options, which Locust makes only once it has loaded the locustfile."""
     parser = CommandLine()
     argument_parser.setup_parser_arguments(parser)  # type: ignore[no-untyped-call] # untyped in Locust
     add_arguments(parser, all_scenarios())
-    parser.print_help()
+    return parser
 
 
 def check_lines() -> None:
@@ -73,17 +74,12 @@ def check_lines() -> None:
     complaint for each of them, null where there is none.
 
     """
-    scenarios = all_scenarios()
-    parser = argument_parser.get_empty_argument_parser(default_config_files=())
-    argument_parser.setup_parser_arguments(parser)  # type: ignore[no-untyped-call] # untyped in Locust
-    add_arguments(parser, scenarios)
+    parser, scenarios = whole_parser(), all_scenarios()
     lines = json.loads(sys.stdin.readline())
     sys.stdout.write(json.dumps([complaint(parser, scenarios, line) for line in lines]) + "\n")
 
 
-def complaint(
-    parser: argument_parser.LocustArgumentParser, scenarios: dict[str, Scenario], line: Sequence[str]
-) -> str | None:
+def complaint(parser: CommandLine, scenarios: dict[str, Scenario], line: Sequence[str]) -> str | None:
     """Return what is wrong with one command line; None if it is accepted."""
     said = io.StringIO()
     try:
@@ -92,8 +88,7 @@ def complaint(
         check_locust(parsed, scenarios)
         read_options(parsed, parsed.num_users, scenarios)
     except SystemExit:
-        words = said.getvalue().rpartition("error: ")[2].split()  # argparse prints the program and its usage first
-        return " ".join(words) or f"{' '.join(line)} loads nothing"
+        return said.getvalue().strip().removeprefix("error: ") or f"{' '.join(line)} loads nothing"
     except ValueError as error:
         return str(error)
     return None

@@ -229,7 +229,7 @@ def read_options(parsed: Namespace, users: int | str, scenarios: Scenarios) -> L
         scenario=scenario,
         out=Path(parsed.out) if parsed.out else None,
         users=USERS.read(users),
-        spawn_rate=SPAWN_RATE.read(parsed.spawn_rate or SPAWN_RATE.default),
+        spawn_rate=SPAWN_RATE.read(SPAWN_RATE.default if parsed.spawn_rate in (None, "") else parsed.spawn_rate),
         **numbers,
     )
     if 0 < options.extra_connections < LEAST_EXTRA:

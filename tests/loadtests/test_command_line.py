@@ -15,7 +15,7 @@ LINES = {
 
 
 def test_what_is_wrong_with_each_command_line_is_said_in_one_line() -> None:
-    asked = json.dumps([["--headless", "--users", "5", *line.split()] for line in LINES])
+    asked = json.dumps([["ws://127.0.0.1:1", "--headless", "--users", "5", *line.split()] for line in LINES])
     command = [sys.executable, "-m", "loadtests", "--check"]
     done = subprocess.run(command, input=asked, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from shared.measure.summary import LoadSummary
+from shared.system.variables import option
 from tickbench.errors import InputError
 
 OPERATORS: dict[str, Callable[[float, float], bool]] = {
@@ -52,6 +53,12 @@ class Objective(Struct, frozen=True):
         if value is not None and OPERATORS[self.operator](value, self.bound):
             return None
         return f"{self.figure} is {'unknown' if value is None else f'{value:.6g}'}, not {self.operator} {self.bound:g}"
+
+
+def slo_option(who: str) -> Callable[[Any], Any]:
+    """Return the option by which objectives are given; ``who`` must hold them."""
+    words = f"What {who} must hold, such as '{EXAMPLE}'; exit status {BROKEN_STATUS} if not."
+    return option("--slo", "slo_text", metavar="OBJECTIVES", help=words)
 
 
 def parse_slo(text: str) -> list[Objective]:

@@ -21,7 +21,7 @@ from tickbench.compare.plan import estimate_s, fixed_runs, next_run
 from tickbench.compare.preflight import check_settings
 from tickbench.compare.results import ResultFolder, Results, read_results, read_unfinished
 from tickbench.compare.runs import RunIndex
-from tickbench.compare.slo import EXAMPLE, UNTRUSTED_STATUS, Objective, parse_slo
+from tickbench.compare.slo import UNTRUSTED_STATUS, Objective, parse_slo, slo_option
 from tickbench.compare.suite import Suite, load_suite
 from tickbench.errors import InputError, InterruptedByUserError
 from tickbench.files import scratch_folder
@@ -69,12 +69,7 @@ FAILED = 1
     envvar=None,
     help="Go on with a comparison that was broken off: make the runs that its folder lacks.",
 )
-@option(
-    "--slo",
-    "slo_text",
-    metavar="OBJECTIVES",
-    help=f"What every arm must hold, such as '{EXAMPLE}'; exit status 4 if one does not.",
-)
+@slo_option("every arm")
 @click.pass_context
 def compare(
     ctx: click.Context, suite_name: str, arms: Sequence[str], out: Path, resume: Path | None, slo_text: str | None

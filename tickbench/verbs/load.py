@@ -10,12 +10,13 @@ from rich.console import Console
 
 from shared.measure.summary import LoadSummary, read_summary
 from shared.system.outputs import NotWrittenError, is_stdout, write_output
+from shared.system.variables import option
 from tickbench.children.commands import LOAD_TEST, Commands, check_load_test, python_command
 from tickbench.children.interrupts import interruptible
 from tickbench.children.processes import Nursery
 from tickbench.compare.figures import MEMORY
 from tickbench.compare.objectives import judge_run, status_of
-from tickbench.compare.slo import EXAMPLE, UNTRUSTED_STATUS, Objective, parse_slo
+from tickbench.compare.slo import UNTRUSTED_STATUS, Objective, parse_slo, slo_option
 from tickbench.errors import InputError, InterruptedByUserError, RunFailedError
 from tickbench.files import check_file, scratch_folder
 from tickbench.markup import escape
@@ -34,14 +35,8 @@ STOP_GRACE_S = 3.0
 
 @click.command(add_help_option=False, context_settings={"ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="URL [FLAGS]...")
-@click.option(
-    "--slo",
-    "slo_text",
-    metavar="OBJECTIVES",
-    envvar="TICKBENCH_SLO",
-    help=f"What must hold, such as '{EXAMPLE}'; exit status 4 if it does not.",
-)
-@click.option(
+@slo_option("the server")
+@option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",

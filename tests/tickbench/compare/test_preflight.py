@@ -99,6 +99,22 @@ def test_a_misspelt_setting_ends_a_comparison_before_its_first_run(
     assert list(tmp_path.iterdir()) == [], "no folder is made for it"
 
 
+@pytest.mark.parametrize(
+    ("flag", "value", "right"),
+    [
+        ("spawn-rate", 0, "right would be a number from 0.01 to "),
+        ("spawn-rate", "fast", "invalid float value: 'fast'"),
+        ("spawn-rate", float("inf"), "right would be a number from 0.01 to "),
+        ("memory", 99, "right would be 0, or 100 and more"),
+    ],
+)
+def test_a_flag_of_the_load_that_cannot_be_is_refused_by_the_load_test(
+    suite: Suite, flag: str, value: float | str, right: str
+) -> None:
+    with pytest.raises(InputError, match=f"^the load of the blocks: .*--{flag}.*: {right}"):
+        check_settings(msgspec.structs.replace(suite, load={flag: value}), Commands())
+
+
 def test_an_interrupt_ends_whoever_is_asked(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tickbench", "compare", "--suite", "quick", "--out", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT) as comparing:
