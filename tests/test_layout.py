@@ -37,7 +37,6 @@ ASYNCIO_ONLY = {
 GEVENT_ONLY = {
     "host.py": {
         "PlayerSocket.hang_up": "a transport closes itself behind what it holds; a gevent socket when it is told to",
-        "PlayerSocket.unsent_bytes": "a transport knows how much it holds; on gevent the library's write does",
         "Writer.awaits_turn": "on asyncio whoever sends does it; a greenlet that is to do it has to be switched to",
     },
     "loops/condition.py": {

@@ -1,1 +1,1 @@
-"""The game served with asyncio and aiohttp."""
+"""The game served with asyncio."""

@@ -46,7 +46,7 @@ class LibraryFanout:
                 if connection.fd < 0:
                     skipped.append(connection)
                 else:
-                    await connection.writer.send_text(decoded)  # never waits: NEVER_WAIT_BYTES
+                    await connection.writer.send_text(decoded)  # never waits: the kernel has taken all before
         return skipped
 
 

@@ -93,6 +93,9 @@ class PlayerSocket(Protocol):
     def send_message(self, opcode: Opcode, payload: bytes) -> Soon[None]:
         """Send a message of any kind; raises as :meth:`send_text`."""
 
+    def unsent_bytes(self) -> int:
+        """Return how much of what is sent the kernel has not taken yet."""
+
     def has_ended(self) -> bool:
         """Whether the peer has hung up; messages of it may be left to receive."""
 

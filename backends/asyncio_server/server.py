@@ -47,6 +47,7 @@ class Server(Household):
         self.turns = Turns(self.clock, self.core.stalls)
         self._fanout = FANOUTS[config.fanout]()
         self._loop_mode = load_loop_mode(config.mode)
+        self.gate = Gate(self)
         self.stopping = Event()
 
     # Life
@@ -56,7 +57,7 @@ class Server(Household):
         for number in stop_signals():
             asyncio.get_running_loop().add_signal_handler(number, self.handle_signal, number)
         self.core.listens_at(listener.getsockname()[0])
-        framework = self._framework(Gate(self))
+        framework = self._framework(self.gate)
         self.clock.open()
         try:
             await framework.start(listener)
@@ -89,7 +90,7 @@ class Server(Household):
 
     def own(self, act: Callable[..., Soon[object]], *arguments: Any) -> None:
         """Run something in the background, which the server ends if it has not ended before."""
-        task = asyncio.create_task(act(*arguments))
+        task = asyncio.create_task(self._run(act, *arguments))
         self.owned.add(task)
         task.add_done_callback(self._disown)
 
@@ -106,11 +107,18 @@ class Server(Household):
         """Return the loop of a new room."""
         return self._loop_mode(self, Ticker(self, room, schedule, self._fanout))
 
-    def run_seat(self, seat: Seat, session: Session, socket: PlayerSocket) -> Soon[None]:
-        """Run a connection to its end."""
-        return Connection(self, socket, session, self.find_loop(seat.room, session)).run()
+    async def run_seat(self, seat: Seat, session: Session, socket: PlayerSocket) -> None:
+        """Run a connection to its end, and give the seat back."""
+        try:
+            await Connection(self, socket, session, self.find_loop(seat.room, session)).run()
+        finally:
+            self.gate.release(seat)
 
     # Private methods
+
+    async def _run(self, act: Callable[..., Soon[object]], *arguments: Any) -> None:
+        """Begin in the task: what fails at once fails there, and not whoever starts it."""
+        await act(*arguments)
 
     def _disown(self, task: asyncio.Task[Any]) -> None:
         self.owned.discard(task)

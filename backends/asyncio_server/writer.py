@@ -41,14 +41,14 @@ class SocketPipe(Pipe, asyncio.BaseProtocol):
 
     def unsent_bytes(self) -> int:
         """Return how many bytes the kernel has not taken yet."""
-        return self._transport.get_write_buffer_size()
+        return int(self.ws.unsent_bytes())
 
     def keep(self, rest: bytes) -> None:
         """Have the transport write what the kernel did not take."""
         self._transport.write(rest)
 
     def end_with(self, last: list[Outgoing]) -> None:
-        """Have the transport write all of it, and then hang up."""
+        """Have the transport write them behind what is on its way, and then hang up."""
         for outgoing in last:
             self._transport.write(server_frame(outgoing.opcode, outgoing.payload))
         self._transport.close()
@@ -69,8 +69,10 @@ class SocketPipe(Pipe, asyncio.BaseProtocol):
     def resume_writing(self) -> None:
         """Note that the kernel has taken all; go on with what waits."""
         self.is_free = True
-        # Not now: a transport that is aborted from in here reports its loss twice.
-        asyncio.get_running_loop().call_soon(self._go_on)
+        if (connection := self.connection()) and not connection.outbox:
+            connection.update(takes_frame=True)
+        else:  # not now: a transport that is aborted from in here reports its loss twice
+            asyncio.get_running_loop().call_soon(self._go_on)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 # the transport's signature
         """Have nothing more written: the descriptor is closed next, and may then belong to another connection."""
@@ -114,8 +116,8 @@ class WaitingWriter:
 
     def finish(self, limit_s: float) -> Soon[None]:
         """Wait until all is handed to the kernel, at most ``limit_s``; what is left then is dropped."""
-        connection, unsent_bytes = self._connection, self._connection.ws.transport.get_write_buffer_size
-        return connection.host.wait_for_each(pauses(lambda: not unsent_bytes(), limit_s, connection.abort))
+        connection, ws = self._connection, self._connection.ws
+        return connection.host.wait_for_each(pauses(lambda: not ws.unsent_bytes(), limit_s, connection.abort))
 
 
 class LibraryWriter:
@@ -147,7 +149,7 @@ class LibraryWriter:
         while self._pipe.is_free and connection.outbox:
             outgoing = connection.outbox.take()
             try:
-                await connection.ws.send_message(outgoing.opcode, outgoing.payload)  # NEVER_WAIT_BYTES
+                await connection.ws.send_message(outgoing.opcode, outgoing.payload)  # the framework never waits here
             except OSError:
                 connection.abort()
         connection.update(takes_frame=connection.is_drained)

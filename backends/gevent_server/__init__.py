@@ -1,1 +1,1 @@
-"""The game served with monkey-patched gevent, Flask and gevent-websocket."""
+"""The game served with monkey-patched gevent."""

@@ -48,6 +48,7 @@ class Server(Household):
         self.turns = Turns(self.clock, self.core.stalls)
         self._fanout = FANOUTS[config.fanout]()
         self._loop_mode = load_loop_mode(config.mode)
+        self.gate = Gate(self)
         self.stopping = Event()
 
     # Life
@@ -57,7 +58,7 @@ class Server(Household):
         for number in stop_signals():
             gevent.signal_handler(number, self.handle_signal, number)
         self.core.listens_at(listener.getsockname()[0])
-        framework = self._framework(Gate(self))
+        framework = self._framework(self.gate)
         self.clock.open()
         self.turns.open()
         try:
@@ -107,9 +108,12 @@ class Server(Household):
         """Return the loop of a new room."""
         return self._loop_mode(self, Ticker(self, room, schedule, self._fanout))
 
-    def run_seat(self, seat: Seat, session: Session, socket: PlayerSocket) -> Soon[None]:
-        """Run a connection to its end."""
-        return Connection(self, socket, session, self.find_loop(seat.room, session)).run()
+    def run_seat(self, seat: Seat, session: Session, socket: PlayerSocket) -> None:
+        """Run a connection to its end, and give the seat back."""
+        try:
+            Connection(self, socket, session, self.find_loop(seat.room, session)).run()
+        finally:
+            self.gate.release(seat)
 
 
 def choose_event_loop(config: ServerConfig) -> None:

@@ -27,7 +27,7 @@ ABORT_LIMIT_S = 1.0
 
 class SocketPipe(Pipe):
     """
-    What the kernel does not take is a greenlet's to write, which lives only as long.
+    A greenlet writes what the kernel does not take at once, and ends when it has.
 
     The library's writer has its own greenlet here, which lives as long as the connection.
     """
@@ -51,7 +51,7 @@ class SocketPipe(Pipe):
         self.greenlet = gevent.spawn(self._write_rest)
 
     def end_with(self, last: list[Outgoing]) -> None:
-        """Hand it to the writer, and hang up when that has written all."""
+        """Have the writer write them behind what is on its way, and hang up when it has."""
         connection = self.connection()
         for outgoing in last:
             connection.put(outgoing)
@@ -79,7 +79,8 @@ class SocketPipe(Pipe):
     def _hang_up(self, connection: Connection) -> None:
         limit_s = connection.host.config.limits.close_limit_s
         connection.host.wait_for_each(pauses(lambda: connection.is_drained, limit_s, connection.abort))
-        self.ws.hang_up()
+        if connection.is_drained:  # who was aborted gets a reset, no end behind half a frame
+            self.ws.hang_up()
 
 
 class WaitingWriter:

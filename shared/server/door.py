@@ -1,5 +1,5 @@
 """
-Checks HTTP requests before the library (aiohttp, pywsgi) sees them, and hands them to it one at a time.
+Checks HTTP requests before a framework sees them, and hands them to it one at a time.
 
 Requests that both servers refuse alike are answered here, and their connections end: malformed ones, unknown hosts,
 paths and methods, bodies, expectations, too many requests. A backend adds the reading, the writing and the waiting.

@@ -1,10 +1,11 @@
 """
 All that a framework may ask of a server: a page for a path, a seat or a refusal, and to run a seat to its end.
 
-Pure: a framework writes what it is given, and waits for what it is to wait for.
+Nothing here waits: a framework reads and writes.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from importlib import import_module
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
@@ -34,29 +35,31 @@ def plain_page(status: HTTPStatus, text: str, headers: tuple[tuple[str, str], ..
     return Page(status, (*headers, ("Content-Type", "text/plain; charset=utf-8")), f"{text}\n".encode())
 
 
-class Seat(NamedTuple):
-    """What somebody has who was admitted, until :meth:`Gate.release`."""
+@dataclass(slots=True)
+class Seat:
+    """A place for one connection that was admitted, until it is given back."""
 
     room: str | None
-    """Its name; None of one of ``/echo``, who is in no room."""
+    """The name of its room; None for ``/echo``, which has none."""
     address: str
     max_message_bytes: int
     waits_for_peer: bool
     """Whether what is sent waits for a peer that does not read, as libraries do by default."""
+    is_taken: bool = True
 
 
 class GateHost(Protocol):
-    """What a gate asks of the server that it is of."""
+    """What a gate asks of its server."""
 
     config: ServerConfig
     core: ServerCore[Any]
 
     @property
     def clock(self) -> DueClock[Any]:
-        """The server's."""
+        """The server's clock."""
 
     def run_seat(self, seat: Seat, session: Session, socket: Any) -> Any:
-        """Run a connection to its end, or return what is to be awaited for that."""
+        """Run a connection to its end and give the seat back, or return what is to be awaited for that."""
 
 
 H = TypeVar("H", bound=GateHost)
@@ -75,9 +78,11 @@ class Gate(Generic[H]):
         data = {"/stats": "application/json", "/metrics": CONTENT_TYPE, "/scores": "application/json"}
         self._kinds = {path: (("Content-Type", kind),) for path, kind in data.items()}
         self.paths = (*files, "/healthz", *data)
-        """Those that :meth:`page` answers."""
+        """The paths of pages; :meth:`page` answers them."""
+        self.compresses = host.config.fanout == "naive"
+        """Whether messages may be compressed, as libraries do by default."""
         self.upgrades = (CONNECT, ECHO) if host.config.echo else (CONNECT,)
-        """Those of which :meth:`admit` is asked."""
+        """The paths of WebSockets; :meth:`admit` answers them."""
 
     def page(self, path: str) -> Page:
         """Return the page of one of :attr:`paths`."""
@@ -96,25 +101,29 @@ class Gate(Generic[H]):
         """
         Take a seat for an upgrade request, or return the page that refuses it.
 
-        Header names are in lower case; ``address`` is the peer's, ``descriptor`` its socket's. Whoever has a seat has
-        it run, or :meth:`release`.
+        Header names are in lower case; ``address`` is the peer's, ``descriptor`` its socket's. A
+        seat is :meth:`run`, or given back by :meth:`release` if the upgrade fails.
         """
         host, limits = self.host, self.host.config.limits
-        is_echo, naive = path == ECHO, self.host.config.fanout == "naive"
+        is_echo = path == ECHO
         room = None if is_echo else room_name(query)
         if refusal := host.core.admit(headers, room, address, host.clock.now_us(), descriptor):
             return plain_page(refusal.status, refusal.text, refusal.headers)
-        return Seat(room, address, ECHO_LIMIT_BYTES if is_echo else limits.max_message_bytes, naive or is_echo)
+        return Seat(
+            room, address, ECHO_LIMIT_BYTES if is_echo else limits.max_message_bytes, self.compresses or is_echo
+        )
 
     def run(self, seat: Seat, socket: Any) -> Any:
-        """Run a seat whose upgrade is made; on asyncio, await what is returned."""
+        """Run a seat whose upgrade is made, to its end, and give it back; on asyncio, await what is returned."""
         host = self.host
         kind = EchoSession if seat.room is None else Session
         return host.run_seat(seat, kind(host.config.limits, host.clock.now_us(), host.core.stalls), socket)
 
     def release(self, seat: Seat) -> None:
-        """Give a seat back."""
-        self.host.core.release(seat.room, seat.address, self.host.clock.now_us())
+        """Give a seat back; do nothing if it has been."""
+        if seat.is_taken:
+            seat.is_taken = False
+            self.host.core.release(seat.room, seat.address, self.host.clock.now_us())
 
 
 def load_framework(config: ServerConfig) -> Any:

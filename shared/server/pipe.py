@@ -8,19 +8,17 @@ from typing import Any
 from weakref import ref
 
 from shared.rooms.audience import Audience
+from shared.system.sockets import bound_unsent, send_small_frames_at_once
 from shared.wire.outbox import LOW_WATER_BYTES, NO_LOW_WATER_BYTES
 from shared.wire.session import Outgoing
 
 STEP_S = 0.02
 """How often a closing connection is checked."""
 
-IPPROTO_TCP, TCP_NODELAY, TCP_NOTSENT_LOWAT = 6, 1, 25
-"""By the numbers of <netinet/tcp.h>."""
-
 
 class Pipe(ABC):
     """
-    The pipe of one connection, to which it has a weak reference; nothing of it waits.
+    The pipe of one connection, to which it has a weak reference; none of its methods waits.
 
     While :attr:`is_free` the kernel has taken all, and more can be written to the descriptor.
     """
@@ -32,8 +30,8 @@ class Pipe(ABC):
         self.ws = connection.ws
         self.socket = socket
         self.is_free = True
-        socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)  # pywsgi doesn't
-        socket.setsockopt(IPPROTO_TCP, TCP_NOTSENT_LOWAT, LOW_WATER_BYTES)
+        send_small_frames_at_once(socket)
+        bound_unsent(socket, LOW_WATER_BYTES)
 
     def write(self, frame: bytes) -> None:
         """Write a frame to the descriptor; only while :attr:`is_free`."""
@@ -59,12 +57,12 @@ class Pipe(ABC):
         """Hand over the rest of what is on its way and ``last``, the close frame, and hang up; nothing more."""
         if not self.is_lost:
             with suppress(OSError):  # its peer may have ended it already
-                self.socket.setsockopt(IPPROTO_TCP, TCP_NOTSENT_LOWAT, NO_LOW_WATER_BYTES)
+                bound_unsent(self.socket, NO_LOW_WATER_BYTES)
             self.end_with(last)
 
     @abstractmethod
     def end_with(self, last: list[Outgoing]) -> None:
-        """Do so, now that the kernel takes more."""
+        """Write them behind what is on its way, and hang up; the kernel takes more from now on."""
 
     @property
     def is_lost(self) -> bool:
@@ -89,7 +87,8 @@ def pauses(is_over: Callable[[], bool], limit_s: float, give_up: Callable[[], No
         if is_over():
             return
         yield STEP_S
-    give_up()
+    if not is_over():
+        give_up()
 
 
 def write_frame(audience: Audience[Any], first: int, last: int, frame: bytes) -> list[Any]:

@@ -1,4 +1,4 @@
-"""A server's clock, and the one timer of the kernel that tells it when somebody's due time has come."""
+"""A server's clock, and the one timer of the kernel that wakes it when the next due time has come."""
 
 import os
 import time
@@ -56,9 +56,9 @@ class DueClock(Generic[W]):
             self._arm(due_us)
 
     def is_due(self) -> bool:
-        """Whether somebody is due, though the timer may not have been seen to expire."""
+        """Whether somebody is due, though the timer may not have been seen to expire; nobody once it is closed."""
         due_us = self._wakeups.next_due_us
-        return due_us is not None and due_us <= self.now_us()
+        return self.timer >= 0 and due_us is not None and due_us <= self.now_us()
 
     def pop_due(self) -> list[W]:
         """Remove and return those who are due; set the timer for the next one."""

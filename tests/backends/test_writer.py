@@ -13,6 +13,7 @@ import pytest
 from gevent.event import Event
 
 from backends.asyncio_server.writer import FrameWriter, LibraryWriter, WaitingWriter
+from backends.gevent_server import writer as gevent_writer
 from backends.gevent_server.frameworks.gevent_websocket import Stream
 from backends.gevent_server.writer import FrameWriter as GeventFrameWriter
 from backends.gevent_server.writer import LibraryWriter as GeventLibraryWriter
@@ -138,7 +139,8 @@ class Transport(asyncio.Transport):
 
 
 def on_a_transport() -> Any:
-    return Connection(SimpleNamespace(transport=Transport(), is_lost=False, tell=lambda _: None))
+    library = SimpleNamespace(transport=Transport(), unsent_bytes=lambda: 0, is_lost=False, tell=lambda _: None)
+    return Connection(library)
 
 
 def test_on_asyncio_nothing_is_aborted_while_a_transport_tells_that_it_has_handed_over_all(
@@ -179,6 +181,28 @@ def test_on_asyncio_a_writer_whose_connection_has_gone_goes_on_with_nothing() ->
 
     asyncio.run(hand_over())
     assert failures == []
+
+
+def test_on_asyncio_where_nothing_waits_a_frame_is_taken_again_as_soon_as_all_is_handed_over() -> None:
+    async def hand_over() -> None:
+        connection = on_a_transport()
+        connection.writer = LibraryWriter(connection)
+        connection.pipe.pause_writing()
+        assert connection.fd == -1
+        connection.pipe.resume_writing()
+        assert connection.fd >= 0
+
+    asyncio.run(hand_over())
+
+
+def test_on_gevent_a_lock_that_somebody_else_holds_is_not_released(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gevent_writer, "ABORT_LIMIT_S", 0.01)
+    connection = on_a_socket()
+    writer = GeventWaitingWriter(connection)
+    writer._lock.acquire()
+    writer.finish(0.01)
+    assert connection.aborted
+    writer._lock.release()  # a BoundedSemaphore raises if that were once too often
 
 
 def on_a_socket() -> Any:

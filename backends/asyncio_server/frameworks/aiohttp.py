@@ -166,13 +166,13 @@ class Framework(BaseFramework):
             if "Connection" in answer.headers and not request.keep_alive:
                 answer.headers["Connection"] += ", close"  # which aiohttp says only where nothing else is said
             return answer
-        naive = self._gate.host.config.fanout == "naive"
-        ws = AiohttpSocket(seat.max_message_bytes, compress=naive, waits_for_peer=seat.waits_for_peer)
         try:
+            compress, waits = self._gate.compresses, seat.waits_for_peer
+            ws = AiohttpSocket(seat.max_message_bytes, compress=compress, waits_for_peer=waits)
             await ws.open(request)
             await self._gate.run(seat, ws)
         except ConnectionError:
             pass  # the peer was gone before it had its answer
         finally:
-            self._gate.release(seat)
+            self._gate.release(seat)  # where the upgrade failed
         return ws

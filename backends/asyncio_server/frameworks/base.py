@@ -40,6 +40,10 @@ class BaseSocket:
         """Have the listener, instead of the library, told what the transport takes."""
         self.door.writer = listener
 
+    def unsent_bytes(self) -> int:
+        """Return how much of what is sent the kernel has not taken yet."""
+        return self.transport.get_write_buffer_size()
+
     def has_ended(self) -> bool:
         """Whether the peer has hung up; messages of it may be left to receive."""
         return self.door.has_ended

@@ -122,10 +122,12 @@ class HttpProtocol(H11Protocol):
 
     def handle_websocket_upgrade(self, event: Any) -> None:
         """Have the application run the WebSocket; end the connection if the parser refuses what the gate let pass."""
-        super().handle_websocket_upgrade(event)
-        if not hasattr(self._door.library, "scope"):
-            self._gate.release(self.app_state["seat"])
-            self.transport.close()
+        try:
+            super().handle_websocket_upgrade(event)
+        finally:
+            if not hasattr(self._door.library, "scope"):
+                self._gate.release(self.app_state["seat"])
+                self.transport.close()
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
@@ -255,7 +257,7 @@ class Framework(BaseFramework):
             interface="asgi3",
             ws=WebSocketProtocol,
             ws_ping_interval=None,
-            ws_per_message_deflate=self._gate.host.config.fanout == "naive",
+            ws_per_message_deflate=self._gate.compresses,
             lifespan="off",
             log_config=None,
             log_level="warning",

@@ -101,3 +101,11 @@ def test_a_seat_is_run_with_a_session_of_its_kind() -> None:
     gate.run(admitted(gate, "/echo"), "another")
     (_, player, socket), (_, echo, _) = gate.host.ran
     assert (type(player), socket, type(echo)) == (Session, "a socket", EchoSession)
+
+
+def test_a_seat_is_given_back_once() -> None:
+    gate = Gate(Host())
+    seat, _ = admitted(gate), admitted(gate)
+    for _ in range(2):
+        gate.release(seat)
+        assert gate.host.core.lobby.connections == 1

@@ -76,6 +76,12 @@ def test_it_is_waited_for_until_all_is_taken_or_it_takes_too_long(connection: Co
     assert connection.did == ["abort", -1, -1]
 
 
+def test_who_is_done_within_the_last_pause_is_not_aborted(connection: Connection) -> None:
+    for _ in connection.pipe.finishing(STEP_S):
+        connection.is_drained = True
+    assert connection.did == [-1]
+
+
 def test_a_slice_of_a_room_gets_a_frame_and_who_is_lost_or_skipped_stops_nobody(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

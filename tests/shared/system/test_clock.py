@@ -42,3 +42,11 @@ def test_a_clock_without_a_timer_tells_the_time() -> None:
     assert clock.cpu_us() > 0
     assert before_us <= clock.now_us()
     assert abs(clock.offset_us) > 0
+
+
+def test_nobody_is_due_by_a_clock_whose_timer_is_closed() -> None:
+    clock: DueClock[str] = DueClock("timerfd")
+    assert clock.open_timer()
+    clock.add(clock.now_us() - 1, "left over")
+    clock.close_timer()
+    assert not clock.is_due()
