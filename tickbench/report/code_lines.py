@@ -61,9 +61,8 @@ def backend_lines(backend: str) -> int:
 def _files(part: str) -> dict[str, dict[str, Path]]:
     found: dict[str, dict[str, Path]] = {}
     for stack in STACKS:
-        for file in (_folder(stack) / part).glob("*.py"):
+        for file in (_folder(stack) / part).glob("[!_]*.py"):
             found.setdefault(file.stem, {})[stack] = file
-    found.pop("__init__", None)
     return found
 
 

@@ -102,16 +102,11 @@ class BaseFramework:
 
         ``protocols`` returns the library's of all connections that are left.
         """
-
-        def doorkeepers() -> list[Doorkeeper]:
-            return [doorkeeper(protocol.transport) for protocol in protocols() if protocol.transport]
-
-        for keeper in doorkeepers():
-            keeper.hang_up()
-        await self._await_requests()
-        for keeper in doorkeepers():
-            keeper.abort()
-        await self._await_requests()
+        for end in (Doorkeeper.hang_up, Doorkeeper.abort):
+            for transport in [protocol.transport for protocol in protocols()]:
+                if transport:
+                    end(doorkeeper(transport))
+            await self._await_requests()
         for task in self._requests():
             task.cancel()
         await self._await_requests()

@@ -64,7 +64,6 @@ class Doorkeeper(asyncio.BufferedProtocol):
         "_is_full",
         "_is_new",
         "_is_paused",
-        "_is_websocket",
         "_is_written",
         "_reader",
         "_serve",
@@ -93,7 +92,6 @@ class Doorkeeper(asyncio.BufferedProtocol):
         self._is_full = False  # the transport holds more than it should
         self._is_new = True  # no request has been given out, or, after an upgrade, no message
         self._is_paused = False
-        self._is_websocket = False  # the session answers the peer, and ends the connection
         self._has_ended = False  # the peer sends nothing more
         self._timer: asyncio.TimerHandle | None = None
 
@@ -136,7 +134,8 @@ class Doorkeeper(asyncio.BufferedProtocol):
         self._has_ended = True
         if self._frames is not None and self._wants_message:
             self.ask_for_message()
-        return self._is_websocket or self._is_asking or self._is_answering
+        is_websocket = self._reader is not None  # then the session answers the peer, and ends the connection
+        return is_websocket or self._is_asking or self._is_answering
 
     def pause_writing(self) -> None:
         """Tell the writer that the kernel has not taken all."""
@@ -253,7 +252,7 @@ class Doorkeeper(asyncio.BufferedProtocol):
         """Read frames from now on, of which each message is given out when :meth:`ask_for_message` asks for it."""
         assert self._door  # noqa: S101 # it is opened once
         self._is_answering = False
-        self._is_new = self._is_websocket = True
+        self._is_new = True
         self._reader = reader
         self._frames = FrameWalker(max_message_bytes, deflate=deflate)
         self._frames.feed(self._door.rest())

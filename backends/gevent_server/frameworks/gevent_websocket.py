@@ -16,7 +16,6 @@ import hashlib
 import socket
 import struct
 from contextlib import suppress
-from typing import Any
 
 from flask import Flask, Response, request
 from geventwebsocket.exceptions import WebSocketError
@@ -123,13 +122,10 @@ class GeventWebSocket(WebSocket):
             self.socket.shutdown(how)
 
     def _read(self) -> bytes:
-        try:
-            data = read_in_turn(self.socket, self._read_bytes, self._turns, is_new=self._is_new)
-        except OSError:
-            raise ConnectionEndedError from None
-        if not data:
-            raise ConnectionEndedError
-        return data
+        with suppress(OSError):
+            if data := read_in_turn(self.socket, self._read_bytes, self._turns, is_new=self._is_new):
+                return data
+        raise ConnectionEndedError
 
 
 class Handler(DoorHandler, WebSocketHandler):
@@ -158,7 +154,8 @@ class Handler(DoorHandler, WebSocketHandler):
         path, gate = self.environ["PATH_INFO"], self.server.gate
         if path not in gate.upgrades:
             return None
-        headers = request_headers(self.environ)
+        named = {name.removeprefix("HTTP_"): value for name, value in self.environ.items() if name.startswith("HTTP_")}
+        headers = {name.lower().replace("_", "-"): value for name, value in named.items()}
         query, address, descriptor = self.environ["QUERY_STRING"], self.client_address[0], self.socket.fileno()
         seat = gate.admit(path, query, headers, address, descriptor)
         if isinstance(seat, Page):
@@ -181,12 +178,6 @@ class Handler(DoorHandler, WebSocketHandler):
         del self._door  # to save memory: there are thousands of connections
 
 
-def request_headers(environ: dict[str, Any]) -> dict[str, str]:
-    """Return a request's headers, names in lower case."""
-    names = [name for name in environ if name.startswith("HTTP_")]
-    return {name.removeprefix("HTTP_").lower().replace("_", "-"): environ[name] for name in names}
-
-
 class Framework:
     """gevent-websocket as it serves a gate."""
 
@@ -201,13 +192,8 @@ class Framework:
             app.add_url_rule(path, path, self._page)
         for path in self._gate.upgrades:
             app.add_url_rule(path, path, self._run, websocket=True)
-        self._server = DoorServer(
-            listener,
-            app,
-            handler_class=Handler,
-            log=None,
-            error_log=None,  # pywsgi logs every bad request of a peer
-        )
+        # No error log: pywsgi logs every bad request of a peer.
+        self._server = DoorServer(listener, app, handler_class=Handler, log=None, error_log=None)
         self._server.gate = self._gate
         self._server.start()
 
