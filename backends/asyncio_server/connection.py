@@ -18,14 +18,14 @@ from .host import ConnectionEndedError, Host, MembersLoop, PlayerSocket, Soon, W
 class Connection(Consumer):
     """A consumer that reads, too, from the beginning of :meth:`run` to its end."""
 
-    __slots__ = ("__weakref__", "host", "writer", "ws")
+    __slots__ = ("__weakref__", "host", "writer")
 
     loop: MembersLoop | None
+    ws: PlayerSocket
 
     def __init__(self, host: Host, ws: PlayerSocket, session: Session, loop: MembersLoop | None) -> None:
-        super().__init__(host.core, session, loop)
+        super().__init__(host.core, session, ws, loop)
         self.host = host
-        self.ws = ws
         self.writer: Writer = host.new_writer(self)
 
     async def run(self) -> None:
@@ -58,20 +58,6 @@ class Connection(Consumer):
                 await self.writer.send(outgoing)
         except SlowConsumerError:
             self.end_slow(waiting, self.host.clock.now_us())
-
-    def wake(self, now_us: int) -> Soon[None]:
-        """Do what is due at the session's deadline."""
-        self.session.wake(now_us)
-        if self.session.state is ENDED:
-            self.ws.abort()  # which ends the reader, too
-        else:
-            self.core.roster.wake_at_deadline(self)
-        return self.flush()
-
-    def abort(self) -> None:
-        """End the connection at once."""
-        self.session.abort()
-        self.ws.abort()
 
     def catch_up(self, field: bytes) -> Soon[None]:
         """Send what it has missed; ``field`` is the encoded field after the last step."""

@@ -136,9 +136,6 @@ class Host(Protocol):
     def wait_for_each(self, pauses: Iterator[float]) -> Soon[None]:
         """Sleep for each of so many seconds."""
 
-    def find_loop(self, room_name: str | None, session: Session) -> MembersLoop | None:
-        """Return the loop of a connection's room, None without one; close the session where it can't be opened."""
-
     def run_seat(self, seat: Seat, session: Session, socket: PlayerSocket) -> Soon[None]:
         """Run a connection to its end."""
 

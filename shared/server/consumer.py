@@ -15,7 +15,7 @@ from shared.server.pipe import Pipe
 from shared.wire.frames import CloseCode, Opcode
 from shared.wire.messages import ClientMessage, ErrorText, NewPlayer, encode_commands
 from shared.wire.outbox import Outbox
-from shared.wire.session import SPARED_S, TOO_SLOW, Outgoing, Session
+from shared.wire.session import ENDED, SPARED_S, TOO_SLOW, Outgoing, Session
 
 
 class Consumer(ABC):
@@ -26,15 +26,16 @@ class Consumer(ABC):
     wait for their peer, as is the ``pipe``: others have none.
     """
 
-    __slots__ = ("audience", "core", "fd", "loop", "outbox", "pipe", "room", "serial", "session", "wakes_us")
+    __slots__ = ("audience", "core", "fd", "loop", "outbox", "pipe", "room", "serial", "session", "wakes_us", "ws")
 
     audience: Audience[Any] | None
     room: Room[Any] | None
     pipe: Pipe
 
-    def __init__(self, core: ServerCore[Any], session: Session, loop: Any) -> None:
+    def __init__(self, core: ServerCore[Any], session: Session, ws: Any, loop: Any) -> None:
         self.core = core
         self.session = session
+        self.ws = ws
         self.loop = loop
         self.room = loop.room if loop else None
         self.audience = loop.audience if loop else None
@@ -44,8 +45,22 @@ class Consumer(ABC):
         self.wakes_us = 0  # when the server is to wake it
 
     @abstractmethod
+    def flush(self) -> Any:
+        """Send the session's messages."""
+
+    def wake(self, now_us: int) -> Any:
+        """Do what is due at the session's deadline; as :meth:`flush`, which it ends with."""
+        self.session.wake(now_us)
+        if self.session.state is ENDED:
+            self.ws.abort()  # which ends the reader, too
+        else:
+            self.core.roster.wake_at_deadline(self)
+        return self.flush()
+
     def abort(self) -> None:
         """End the connection at once."""
+        self.session.abort()
+        self.ws.abort()
 
     def hear(self, opcode: Opcode, data: str | bytes | int, now_us: int) -> ClientMessage | None:
         """Take a message; return it if it is for the room, else None; refuse a newcomer if ticks have no time left."""

@@ -29,14 +29,16 @@ CLOSING = Outgoing(Opcode.CLOSE, b"\x03\xe8")
 class Connection(Consumer):
     """A connection whose framework, ``ws``, is the test's."""
 
-    __slots__ = ("__weakref__", "aborted", "host", "writer", "ws")
+    __slots__ = ("__weakref__", "aborted", "host", "writer")
 
     def __init__(self, ws: Any) -> None:
         roster = SimpleNamespace(next_serial=lambda: 1)
-        super().__init__(SimpleNamespace(roster=roster), Session(ConnectionLimits(), 0), None)  # type: ignore[arg-type]
+        super().__init__(SimpleNamespace(roster=roster), Session(ConnectionLimits(), 0), ws, None)  # type: ignore[arg-type]
         self.aborted = 0
-        self.ws = ws
         self.host = SimpleNamespace(config=parse_arguments("asyncio", []), wait_for_each=self._wait_for_each)
+
+    def flush(self) -> None:
+        """Send nothing."""
 
     def abort(self) -> None:
         self.aborted += 1

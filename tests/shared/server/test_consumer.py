@@ -51,10 +51,13 @@ class Player(Consumer):
 
     def __init__(self, core: ServerCore["Player"]) -> None:
         room, _ = core.open_room("main", START)
+        aborts: list[int] = []
         loop = SimpleNamespace(room=room, audience=Audience(), leave=room.leave)
-        super().__init__(core, Session(core.config.limits, START), loop)
+        super().__init__(
+            core, Session(core.config.limits, START), SimpleNamespace(abort=lambda: aborts.append(1)), loop
+        )
         self.pipe = Kernel()
-        self.aborted = False
+        self.aborts = aborts
         core.roster.add(self, START)
         message = self.session.receive_text('["new_player","ann"]', START)
         assert message is not None
@@ -63,8 +66,12 @@ class Player(Consumer):
         room.enter(self, newcomer, game_of(room).welcome(newcomer), START)
         self.session.take_outgoing()
 
-    def abort(self) -> None:
-        self.aborted = True
+    def flush(self) -> None:
+        self.flushed = self.session.take_outgoing()
+
+    @property
+    def aborted(self) -> bool:
+        return bool(self.aborts)
 
     def is_looked_at(self, now_us: int) -> None:
         """Let the server keep house, and nothing hold it up."""
@@ -268,3 +275,15 @@ def test_nothing_is_drained_while_a_message_waits(player: Player) -> None:
     player.outbox.take()
     player.pipe.keep(b"rest")
     assert not player.is_drained
+
+
+def test_who_is_due_is_pinged_and_who_answers_no_ping_is_aborted(player: Player) -> None:
+    limits = player.core.config.limits
+    for _ in range(limits.max_missed_pings):
+        player.wake(player.session.deadline_us)
+        assert [outgoing.opcode for outgoing in player.flushed] == [Opcode.PING]
+        assert player.wakes_us == player.session.deadline_us
+    assert not player.aborted
+    player.wake(player.session.deadline_us)
+    assert player.aborted
+    assert player.flushed == []
