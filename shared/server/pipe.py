@@ -7,7 +7,6 @@ from contextlib import suppress
 from typing import Any
 from weakref import ref
 
-from shared.rooms.audience import Audience
 from shared.system.sockets import bound_unsent, send_small_frames_at_once
 from shared.wire.outbox import LOW_WATER_BYTES, NO_LOW_WATER_BYTES
 from shared.wire.session import Outgoing
@@ -89,23 +88,3 @@ def pauses(is_over: Callable[[], bool], limit_s: float, give_up: Callable[[], No
         yield STEP_S
     if not is_over():
         give_up()
-
-
-def write_frame(audience: Audience[Any], first: int, last: int, frame: bytes) -> list[Any]:
-    """Write a tick's frame to those of ``audience.members[first:last]`` who take it; return the others."""
-    members, size, write = audience.members, len(frame), os.write
-    skipped = []
-    for place, fd in enumerate(audience.fds(first, last), first):
-        if fd < 0:
-            skipped.append(members[place])
-            continue
-        try:
-            sent = write(fd, frame)
-        except BlockingIOError:
-            sent = 0
-        except OSError:
-            members[place].session.receive_eof()  # its reader ends it: a lost peer must not end a tick
-            continue
-        if sent != size:
-            members[place].pipe.keep(frame[sent:])
-    return skipped

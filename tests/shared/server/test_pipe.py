@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.rooms.audience import Audience
-from shared.server.pipe import STEP_S, Pipe, write_frame
+from shared.server.pipe import STEP_S, Pipe
 from shared.wire.session import Outgoing
 
 
@@ -80,23 +79,3 @@ def test_who_is_done_within_the_last_pause_is_not_aborted(connection: Connection
     for _ in connection.pipe.finishing(STEP_S):
         connection.is_drained = True
     assert connection.did == [-1]
-
-
-def test_a_slice_of_a_room_gets_a_frame_and_who_is_lost_or_skipped_stops_nobody(
-    connection: Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ended: list[int] = []
-    audience: Audience[Any] = Audience()
-    session = SimpleNamespace(receive_eof=lambda: ended.append(1))
-    audience.seat([SimpleNamespace(fd=fd, session=session, pipe=connection.pipe) for fd in (1, 2, -1, 3, 4)])
-    written: list[int] = []
-
-    def write(fd: int, data: bytes) -> int:
-        written.append(fd)
-        if fd == 2:
-            raise BrokenPipeError
-        return len(data) - (fd == 3)
-
-    monkeypatch.setattr(os, "write", write)
-    assert write_frame(audience, 0, 4, b"frame") == [audience.members[2]]
-    assert (written, len(ended), connection.pipe.kept) == ([1, 2, 3], 1, [b"e"])
