@@ -46,7 +46,7 @@ class ConnectionRecord(ConnectionObserver):
 
     def entered(self, index: int, arrival_us: int) -> None:
         """Expect the ticks that are sent to a connection from now on."""
-        self._recorder.enter_connection(index, arrival_us + self._clock.correction_us)
+        self._recorder.presences.enter(index, arrival_us + self._clock.correction_us)
 
     def connected(self, index: int, started_us: int, arrival_us: int) -> None:
         """Count a first tick frame, and how long it took since connect(2)."""
@@ -69,11 +69,11 @@ class ConnectionRecord(ConnectionObserver):
         if ending.broke_protocol:
             count_text(accounts.errors, ending.why)
         if ending.fate is Fate.LEFT:
-            self._recorder.leave(index)
+            self._recorder.presences.leave(index)
         if ending.complete:
-            self._recorder.end_with_last(index)
+            self._recorder.presences.end_with_last(index)
         else:
-            self._recorder.end_connection(index, ending.at_us + self._clock.correction_us)
+            self._recorder.presences.end(index, ending.at_us + self._clock.correction_us)
         if index in self._inside:  # one can leave before the first tick, too
             self._inside.remove(index)
             self._recorder.count_inside(index, -1)

@@ -5,6 +5,8 @@ from numpy.typing import NDArray
 
 NEVER = 2**62
 """Later than any time."""
+STAYED = -1
+"""In place of the time when a connection would have left: it stayed until it left by plan."""
 
 FILLS = {"entered_us": NEVER, "first_n": -1, "last_n": -1, "ended_us": NEVER, "until_us": NEVER, "reads": 1}
 """The values of a connection of which nothing is known yet, in columns where it is not 0."""
@@ -14,7 +16,7 @@ class Presences:
     """
     The columns, with spare rows at the end. Times are microseconds of the server's clock.
 
-    Only ``last_arrival_us`` is on a steady clock: see :class:`~loadtests.account.recorder.ConnectionRows`.
+    Only ``last_arrival_us`` is on a steady clock: see :class:`~loadtests.receive.arrivals.SortedArrivals`.
 
     """
 
@@ -56,3 +58,30 @@ class Presences:
                 setattr(self, name, column)
         self.count += 1
         return self.count - 1
+
+    def enter(self, index: int, at_us: int) -> None:
+        """Say that a connection gets the ticks that are sent after ``at_us``, though none may have come yet."""
+        # A server may welcome us again and again.
+        self.entered_us[index] = min(self.entered_us[index], at_us)
+
+    def stop_reading(self, index: int) -> None:
+        """Say that what is sent to a connection need not be waited for."""
+        self.reads[index] = 0
+
+    def end(self, index: int, at_us: int) -> None:
+        """Say that a connection gets no ticks that are sent after ``at_us``."""
+        self.ended_us[index] = min(self.ended_us[index], at_us)
+
+    def leave(self, index: int, at_us: int | None = None) -> None:
+        """
+        Say that a connection leaves by plan, so that nothing more is due to it.
+
+        ``at_us`` is when it would have left, of a connection that had ended before or never got in.
+
+        """
+        until_us = STAYED if at_us is None else at_us
+        self.until_us[index] = min(self.until_us[index], until_us)
+
+    def end_with_last(self, index: int) -> None:
+        """Say that a connection got all that was sent to it: the server's close frame followed its last frame."""
+        self.ended_us[index] = -1

@@ -7,7 +7,6 @@ docs/measuring.md. All times are microseconds of the server's epoch clock.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +15,9 @@ from loadtests.account.counts import MAIN, Accounts, StageAccounts
 from loadtests.account.deliveries import Deliveries
 from loadtests.account.jitter import JitterEstimators
 from loadtests.account.presence import NEVER, Presences
-from loadtests.account.room_ticks import MAX_LEAP, RoomTicks, ServerSkips, Window, is_another_rate
-from loadtests.account.settling import STAYED, Gap, RoomDueTimes, Settlement
-from loadtests.receive.arrivals import Arrivals
+from loadtests.account.room_ticks import RoomTicks, Window, is_another_rate
+from loadtests.account.settling import Gap, RoomDueTimes, Settlement
+from loadtests.receive.arrivals import Arrivals, SortedArrivals
 from shared.measure.histogram import HIGHEST_US, Histogram
 
 Integers = NDArray[np.int64]
@@ -31,30 +30,6 @@ MANY_TICKS = 1000
 """Own messages (``echo``) of a connection that are kept before those that are not needed any more are dropped."""
 MAX_STRETCHES = 16
 """The most two-second pieces of the window that are compared with the end of the warm-up."""
-
-
-class Unseen(NamedTuple):
-    """How many due times in the window had no tick that anybody got, by room."""
-
-    all: dict[str, int]
-    lost: dict[str, int]
-    """Of these, those that the server did not skip."""
-    unexplained: dict[str, int]
-    """Of these, those that the server may or may not have skipped."""
-
-
-class ConnectionRows(NamedTuple):
-    """Arrivals sorted by connection and, within one, in order of reading."""
-
-    connection: Integers
-    n: Integers
-    due_us: Integers
-    sent_us: Integers
-    arrival_us: Integers
-    """On a steady clock, see :meth:`Recorder.take`; the server's is ahead of it by the present estimate."""
-    placed_us: Integers
-    """The time that decides whether a tick is in the window: see :func:`~loadtests.account.room_ticks.placed_us`."""
-    measured: Booleans
 
 
 class Recorder:
@@ -83,7 +58,7 @@ class Recorder:
         self._stage_starts_us: list[int] = []
         self._rooms: list[RoomTicks] = []
         self._group_names = [MAIN]
-        self._presences = Presences()
+        self.presences = Presences()
         self._jitters = JitterEstimators()
         self._gaps: defaultdict[int, list[Gap]] = defaultdict(list)
         self._late: defaultdict[int, set[int]] = defaultdict(set)
@@ -103,7 +78,7 @@ class Recorder:
 
     def group_of(self, index: int) -> Accounts:
         """Return the accounts that a connection counts in."""
-        return self.groups[self._group_names[self._presences.group[index]]]
+        return self.groups[self._group_names[self.presences.group[index]]]
 
     def add_connection(self, room: str, group: str = MAIN, *, announced: bool = False, asked_us: int = 0) -> int:
         """
@@ -112,59 +87,32 @@ class Recorder:
         ``announced`` as in :class:`~loadtests.account.room_ticks.RoomTicks`.
 
         """
-        index = self._presences.add()
-        self._jitters.grow(len(self._presences.room))
+        index = self.presences.add()
+        self._jitters.grow(len(self.presences.room))
         if room not in self.rooms:
             self.rooms[room] = RoomTicks(len(self._rooms), announced=announced)
             self._rooms.append(self.rooms[room])
-        self._presences.room[index] = self.rooms[room].number
-        self._presences.asked_us[index] = asked_us
+        self.presences.room[index] = self.rooms[room].number
+        self.presences.asked_us[index] = asked_us
         if group not in self.groups:
             self.groups[group] = Accounts()
             self._group_names.append(group)
         self.groups[group].requested += 1
-        self._presences.group[index] = self._group_names.index(group)
+        self.presences.group[index] = self._group_names.index(group)
         if announced:
             self._announced.append(index)
         return index
 
-    def enter_connection(self, index: int, at_us: int) -> None:
-        """Say that a connection gets the ticks that are sent after ``at_us``, though none may have come yet."""
-        # A server may welcome us again and again.
-        self._presences.entered_us[index] = min(self._presences.entered_us[index], at_us)
-
     def count_inside(self, index: int, change: int) -> None:
         """Say that a connection got its first tick (1) or came to its end after that (-1)."""
-        room = self._rooms[self._presences.room[index]]
+        room = self._rooms[self.presences.room[index]]
         room.inside += change
         if not room.inside and self.window.start < NEVER:
             room.interrupted = True
 
-    def stop_reading(self, index: int) -> None:
-        """Say that what is sent to a connection need not be waited for."""
-        self._presences.reads[index] = 0
-
-    def end_connection(self, index: int, at_us: int) -> None:
-        """Say that a connection gets no ticks that are sent after ``at_us``."""
-        self._presences.ended_us[index] = min(self._presences.ended_us[index], at_us)
-
-    def leave(self, index: int, at_us: int | None = None) -> None:
-        """
-        Say that a connection leaves by plan, so that nothing more is due to it.
-
-        ``at_us`` is when it would have left, of a connection that had ended before or never got in.
-
-        """
-        until_us = STAYED if at_us is None else at_us
-        self._presences.until_us[index] = min(self._presences.until_us[index], until_us)
-
-    def end_with_last(self, index: int) -> None:
-        """Say that a connection got all that was sent to it: the server's close frame followed its last frame."""
-        self._presences.ended_us[index] = -1
-
     def expect(self, index: int, n: int, due_us: int, sent_us: int) -> None:
         """Say that tick ``n`` was sent to the room of a connection, where ticks are announced."""
-        self._rooms[self._presences.room[index]].see(n, due_us, sent_us)
+        self._rooms[self.presences.room[index]].see(n, due_us, sent_us)
 
     def measure(self, window: Window, stages: Sequence[int] = ()) -> None:
         """
@@ -188,7 +136,7 @@ class Recorder:
 
     def end_stage(self, stage: int) -> None:
         """Take note of how many are up at the end of a stage."""
-        up = (self._presences.last_n >= 0) & (self._presences.ended_us == NEVER) & (self._presences.group == 0)
+        up = (self.presences.last_n >= 0) & (self.presences.ended_us == NEVER) & (self.presences.group == 0)
         self.stages[stage].connections = int(np.count_nonzero(up))
 
     def take(self, arrivals: Arrivals, steady_us: int, ahead_us: int = 0) -> None:
@@ -212,7 +160,7 @@ class Recorder:
             placed = np.where(odd, arrivals.sent_us, arrivals.due_us)
         measured = (placed >= self.window.start) & (placed < self.window.stop)
         order = np.argsort(arrivals.connection, kind="stable")
-        rows = ConnectionRows(
+        rows = SortedArrivals(
             arrivals.connection[order],
             arrivals.n[order],
             arrivals.due_us[order],
@@ -224,14 +172,14 @@ class Recorder:
         self._count(arrivals, measured)
         new, late = self._sort_out(rows)
         self._record_lateness(rows, new | late)
-        self._record_intervals(ConnectionRows(*(column[new] for column in rows)))  # type: ignore[arg-type] # each keeps its type
+        self._record_intervals(SortedArrivals(*(column[new] for column in rows)))  # type: ignore[arg-type] # each keeps its type
         self._forget_announced()
 
     def caught_up(self) -> bool:
         """Return whether each connection that is up and reads has a tick from behind the window, and all inside."""
-        of = self._presences
+        of = self.presences
         up = (of.last_n >= 0) & (of.ended_us == NEVER) & (of.reads != 0)
-        if (self._presences.last_placed_us[up] < self.window.stop).any():
+        if (self.presences.last_placed_us[up] < self.window.stop).any():
             return False
         return not any(
             n not in self._late.get(connection, ())
@@ -241,54 +189,25 @@ class Recorder:
             for n, _, _ in self._ticks_in(connection, gap)
         )
 
-    def explain_unseen(self, skips: dict[str, ServerSkips]) -> Unseen:
-        """
-        Count as sent the due times that the server did not skip, though no connection of the room got a tick for them.
-
-        ``skips`` is what the server says of each room. It was asked shortly before the window and after it, so the
-        skips that it reports may lie outside the window; then it stays open which due times inside were skipped. Where
-        only some of several were sent, the first are taken: they are late by most. Call it before :meth:`settle`.
-
-        """
-        unseen = Unseen({}, {}, {})
-        for name, room in self.rooms.items():
-            numbers = room.unseen(self.window)
-            first_n, end_n, skipped = skips.get(name, (0, 0, 0))
-            covered = [n for n in numbers if first_n <= n < end_n]
-            lost = max(0, len(covered) - skipped)
-            between = room.unseen_between(first_n, end_n)
-            at_most = min(len(covered), max(0, len(between) - skipped))
-            # The server's n includes due times behind the last tick that anybody saw; it may have skipped all of them.
-            behind = range(max(first_n, room.last_n + 1), min(end_n, room.last_n + MAX_LEAP) if room.period_us else 0)
-            sent_behind = max(0, len(behind) - max(0, skipped - len(between)))
-            counts = len(numbers), lost, at_most - lost + len(numbers) - len(covered)
-            for of, number in zip(unseen, counts, strict=True):
-                if number:
-                    of[name] = number
-            room.see_unseen([*covered[:lost], *behind[:sent_behind]])
-        return unseen
-
     def settle(self, end_us: int) -> None:
         """Account for what never came; ``end_us`` is when we stopped waiting for it."""
         self._check_period()
-        stages = zip(self._stage_starts_us, self.stages, strict=True) if len(self.stages) > 1 else ()
         settlement = Settlement(
-            self._presences,
+            self.presences,
             self._rooms,
-            [self.groups[name] for name in self._group_names],
+            list(self.groups.values()),
             self.window,
-            list(stages),
+            list(zip(self._stage_starts_us, self.stages, strict=True)) if len(self.stages) > 1 else [],
             period_us=self.period_us,
             end_us=end_us - self._ahead_us,
             ahead_us=self._ahead_us,
         )
-        for connection in range(self._presences.count):
+        for connection in range(self.presences.count):
             settlement.settle(connection, self._gaps.get(connection, ()), self._late.get(connection, ()))
         self.due_times = dict(zip(self.rooms, settlement.due_times(), strict=True))
-        group = self._presences.group
-        for number, name in enumerate(self._group_names):
-            self.groups[name].jitter = self._jitters.histogram(group == number)
-        for connections, pdv in self._deliveries.pdv(len(self._presences.room)):
+        for number, accounts in enumerate(self.groups.values()):
+            accounts.jitter = self._jitters.histogram(self.presences.group == number)
+        for connections, pdv in self._deliveries.pdv(len(self.presences.room)):
             for name, of in self._by_group(connections):
                 self.groups[name].pdv.record_array(pdv[of])
         self._deliveries.close()
@@ -299,9 +218,9 @@ class Recorder:
 
     def _ticks_in(self, connection: int, gap: Gap) -> Iterable[tuple[int, int, int]]:
         """Return n, due and sent time of the ticks of the window in a gap, without those that nobody saw."""
-        room = self._rooms[int(self._presences.room[connection])]
+        room = self._rooms[int(self.presences.room[connection])]
         if gap.first == 0:
-            return room.before(gap.end, int(self._presences.entered_us[connection]), self.window)
+            return room.before(gap.end, int(self.presences.entered_us[connection]), self.window)
         return room.between(gap.first, gap.end, self.window)
 
     # Taking
@@ -311,14 +230,14 @@ class Recorder:
         if len(self._group_names) == 1:
             yield MAIN, slice(None) if rows is None else rows
             return
-        group = self._presences.group[connection]
+        group = self.presences.group[connection]
         for number in np.unique(group).tolist():
             of = group == number
             yield self._group_names[number], of if rows is None else of & rows
 
     def _see_ticks(self, arrivals: Arrivals) -> None:
         frames = int(arrivals.frame.max()) + 1
-        room = self._presences.room[arrivals.connection]
+        room = self.presences.room[arrivals.connection]
         _, firsts = np.unique(room * frames + arrivals.frame, return_index=True)
         if len(firsts) > MANY_FRAMES:  # the server builds a frame for each connection: keep one a tick
             firsts = firsts[np.lexsort((arrivals.n[firsts], room[firsts]))]
@@ -336,18 +255,18 @@ class Recorder:
             accounts.unstamped += int(np.count_nonzero(arrivals.unstamped[of]))
             accounts.bytes += int(arrivals.size_bytes[of].sum())
 
-    def _sort_out(self, rows: ConnectionRows) -> tuple[Booleans, Booleans]:
+    def _sort_out(self, rows: SortedArrivals) -> tuple[Booleans, Booleans]:
         """Return which rows are newer than all before, and which came late, into a gap; the others are duplicates."""
         connection, n = rows.connection, rows.n
         new = np.ones(len(n), dtype=np.bool_)
         late = np.zeros(len(n), dtype=np.bool_)
-        previous, _ = self._previous(connection, n, self._presences.last_n)
+        previous, _ = self._previous(connection, n, self.presences.last_n)
         for disordered in np.unique(connection[n <= previous]).tolist():
             accounts = self.group_of(disordered)
-            last_n = int(self._presences.last_n[disordered])
+            last_n = int(self.presences.last_n[disordered])
             gaps = list(self._gaps.get(disordered, ()))
             first, end = np.searchsorted(connection, (disordered, disordered + 1)).tolist()
-            first_n = int(self._presences.first_n[disordered]) if last_n >= 0 else int(n[first])
+            first_n = int(self.presences.first_n[disordered]) if last_n >= 0 else int(n[first])
             for row in range(first, end):
                 tick = int(n[row])
                 if tick > last_n:
@@ -373,9 +292,9 @@ class Recorder:
         previous[first] = last[connection[first]]
         return previous, first
 
-    def _record_lateness(self, rows: ConnectionRows, kept: Booleans) -> None:
+    def _record_lateness(self, rows: SortedArrivals, kept: Booleans) -> None:
         lateness = rows.arrival_us + self._ahead_us - rows.due_us
-        main = (self._presences.group[rows.connection] == 0) & kept
+        main = (self.presences.group[rows.connection] == 0) & kept
         self.latest_lateness.record_array(lateness[main])
         self._record_stretches(lateness, rows.placed_us, main)
         measured = rows.measured & kept
@@ -410,12 +329,12 @@ class Recorder:
             if number >= 0:
                 yield self.stages[number], rows & (numbers == number)
 
-    def _record_intervals(self, rows: ConnectionRows) -> None:
+    def _record_intervals(self, rows: SortedArrivals) -> None:
         connection, n, arrival_us = rows.connection, rows.n, rows.arrival_us
-        previous_n, first = self._previous(connection, n, self._presences.last_n)
-        previous_due_us, _ = self._previous(connection, rows.due_us, self._presences.last_due_us)
-        previous_placed_us, _ = self._previous(connection, rows.placed_us, self._presences.last_placed_us)
-        previous_arrival_us, _ = self._previous(connection, arrival_us, self._presences.last_arrival_us)
+        previous_n, first = self._previous(connection, n, self.presences.last_n)
+        previous_due_us, _ = self._previous(connection, rows.due_us, self.presences.last_due_us)
+        previous_placed_us, _ = self._previous(connection, rows.placed_us, self.presences.last_placed_us)
+        previous_arrival_us, _ = self._previous(connection, arrival_us, self.presences.last_arrival_us)
         both = rows.measured & (previous_n >= 0) & (previous_placed_us >= self.window.start)
         interval_us = arrival_us - previous_arrival_us
         due_apart_us = rows.due_us - previous_due_us
@@ -425,7 +344,7 @@ class Recorder:
         consecutive = both & (n == previous_n + 1)
         for name, of in self._by_group(connection, consecutive):
             self.groups[name].interval_error.record_array(error_us[of])
-        main = consecutive & (self._presences.group[connection] == 0)
+        main = consecutive & (self.presences.group[connection] == 0)
         self.latest_interval_error.record_array(error_us[main])
         for stage, of in self._by_stage(rows.placed_us, main):
             stage.interval_error.record_array(error_us[of])
@@ -434,15 +353,15 @@ class Recorder:
         self._note_gaps(rows, previous_n)
         last = np.append(np.flatnonzero(first)[1:] - 1, len(n) - 1) if len(n) else np.zeros(0, dtype=np.int64)
         starts = first & (previous_n < 0)
-        self._presences.first_n[connection[starts]] = n[starts]
-        self._presences.last_n[connection[last]] = n[last]
-        self._presences.last_due_us[connection[last]] = rows.due_us[last]
-        self._presences.last_placed_us[connection[last]] = rows.placed_us[last]
-        self._presences.last_arrival_us[connection[last]] = arrival_us[last]
+        self.presences.first_n[connection[starts]] = n[starts]
+        self.presences.last_n[connection[last]] = n[last]
+        self.presences.last_due_us[connection[last]] = rows.due_us[last]
+        self.presences.last_placed_us[connection[last]] = rows.placed_us[last]
+        self.presences.last_arrival_us[connection[last]] = arrival_us[last]
 
     def _note_silence(self, connection: Integers, arrival_us: Integers, before_us: Integers, first: Booleans) -> None:
         """Keep each connection's longest time without a frame in the window; ``before_us`` is when the last came."""
-        of, start_us = self._presences, self.window.start - self._ahead_us
+        of, start_us = self.presences, self.window.start - self._ahead_us
         welcomed_us = of.entered_us[connection] - self._ahead_us
         before_us = np.where(before_us < NEVER, before_us, welcomed_us)
         silence_us = np.where(
@@ -453,9 +372,9 @@ class Recorder:
             longest_us = np.maximum.reduceat(silence_us, starts)
             of.silence_us[connection[starts]] = np.maximum(of.silence_us[connection[starts]], longest_us)
 
-    def _note_gaps(self, rows: ConnectionRows, previous_n: Integers) -> None:
+    def _note_gaps(self, rows: SortedArrivals, previous_n: Integers) -> None:
         # What was sent between a connection's welcome and its first tick frame is a gap like any other.
-        entered = (previous_n < 0) & (self._presences.entered_us[rows.connection] < rows.sent_us)
+        entered = (previous_n < 0) & (self.presences.entered_us[rows.connection] < rows.sent_us)
         for row in np.flatnonzero(((previous_n >= 0) & (rows.n > previous_n + 1)) | entered).tolist():
             gap = Gap(int(previous_n[row]) + 1, int(rows.n[row]), int(rows.arrival_us[row]))
             self._gaps[int(rows.connection[row])].append(gap)
@@ -463,8 +382,8 @@ class Recorder:
     def _forget_announced(self) -> None:
         """Forget our own messages that came back: at a thousand a second they would fill any memory."""
         for connection in self._announced:
-            room = self._rooms[self._presences.room[connection]]
+            room = self._rooms[self.presences.room[connection]]
             if len(room) > MANY_TICKS:
                 late, gaps = self._late.get(connection, ()), self._gaps.get(connection, ())
                 missing = [n for gap in gaps for n, _, _ in self._ticks_in(connection, gap) if n not in late]
-                room.forget(int(self._presences.last_n[connection]) + 1, but=missing)
+                room.forget(int(self.presences.last_n[connection]) + 1, but=missing)

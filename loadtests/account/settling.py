@@ -8,7 +8,7 @@ was or, where there was none, as the end of the run. So nothing is gained by wha
 coordinated omission).
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Self
 
@@ -16,16 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadtests.account.counts import Accounts, StageAccounts
-from loadtests.account.presence import NEVER, Presences
-from loadtests.account.room_ticks import MAX_LEAP, RoomTicks, Window
+from loadtests.account.presence import NEVER, STAYED, Presences
+from loadtests.account.room_ticks import MAX_LEAP, RoomTicks, ServerSkips, Window
 from shared.measure.histogram import HIGHEST_US
 
 Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
 Kind = Literal["missing", "skipped", "absent"]
-
-STAYED = -1
-"""In place of the time when a connection would have left: it stayed until it left by plan."""
 
 
 class Gap(NamedTuple):
@@ -267,3 +264,41 @@ class Settlement:
             (_, stage), of = self.stages[index], numbers == index
             setattr(stage, kind, getattr(stage, kind) + int(np.count_nonzero(of)))
             stage.tick_lateness.record_array(lateness_us[of])
+
+
+class Unseen(NamedTuple):
+    """How many due times in the window had no tick that anybody got, by room."""
+
+    all: dict[str, int]
+    lost: dict[str, int]
+    """Of these, those that the server did not skip."""
+    unexplained: dict[str, int]
+    """Of these, those that the server may or may not have skipped."""
+
+
+def explain_unseen(rooms: Mapping[str, RoomTicks], skips: Mapping[str, ServerSkips], window: Window) -> Unseen:
+    """
+    Count as sent the due times that the server did not skip, though no connection of the room got a tick for them.
+
+    ``skips`` is what the server says of each room. It was asked shortly before the window and after it, so the
+    skips that it reports may lie outside the window; then it stays open which due times inside were skipped. Where
+    only some of several were sent, the first are taken: they are late by most. Call it before accounts are settled.
+
+    """
+    unseen = Unseen({}, {}, {})
+    for name, room in rooms.items():
+        numbers = room.unseen(window)
+        first_n, end_n, skipped = skips.get(name, (0, 0, 0))
+        covered = [n for n in numbers if first_n <= n < end_n]
+        lost = max(0, len(covered) - skipped)
+        between = room.unseen_between(first_n, end_n)
+        at_most = min(len(covered), max(0, len(between) - skipped))
+        # The server's n includes due times behind the last tick that anybody saw; it may have skipped all of them.
+        behind = range(max(first_n, room.last_n + 1), min(end_n, room.last_n + MAX_LEAP) if room.period_us else 0)
+        sent_behind = max(0, len(behind) - max(0, skipped - len(between)))
+        counts = len(numbers), lost, at_most - lost + len(numbers) - len(covered)
+        for of, number in zip(unseen, counts, strict=True):
+            if number:
+                of[name] = number
+        room.see_unseen([*covered[:lost], *behind[:sent_behind]])
+    return unseen

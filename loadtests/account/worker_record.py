@@ -7,8 +7,7 @@ from msgspec.structs import replace
 
 from loadtests.account.counts import MAIN, Accounts, Additive, StageAccounts, total
 from loadtests.account.join_rate import NO_JOINS, JoinRate
-from loadtests.account.recorder import Unseen
-from loadtests.account.settling import RoomDueTimes
+from loadtests.account.settling import RoomDueTimes, Unseen
 from loadtests.surroundings.cores import MachineSample
 from shared.measure.histogram import Histogram
 from shared.measure.quota import Quota

@@ -50,6 +50,20 @@ class Arrivals(NamedTuple):
     """The kernel gave no receive timestamp: the time is that of the read."""
 
 
+class SortedArrivals(NamedTuple):
+    """Arrivals sorted by connection and, within one, in order of reading."""
+
+    connection: Integers
+    n: Integers
+    due_us: Integers
+    sent_us: Integers
+    arrival_us: Integers
+    """On a steady clock; the server's is ahead of it by the present estimate."""
+    placed_us: Integers
+    """The time that decides whether a tick is in the window: see :func:`~loadtests.account.room_ticks.placed_us`."""
+    measured: NDArray[np.bool_]
+
+
 class Latest:
     """
     The last whole read of a room that was exactly one tick frame.

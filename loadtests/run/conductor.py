@@ -26,7 +26,7 @@ from loadtests.surroundings.core_lags import CoreLags
 from loadtests.surroundings.cores import own_pid, sample_machine
 from loadtests.surroundings.server_process import family_of, find_process
 from loadtests.surroundings.server_stats import FoundServer, NotOursError, ServerStats, fetch_stats
-from loadtests.verdict.measured_run import MeasuredRun, ServerEdge
+from loadtests.verdict.measured_run import MeasuredRun, ServerSample
 from loadtests.verdict.summary import summarise
 from shared.measure.quota import Quota, throttled_between
 from shared.measure.summary import LoadSummary
@@ -91,7 +91,7 @@ class Conductor:
         self._probes = CoreLags()
         self._greenlet: gevent.Greenlet[[], None] | None = None
         self._showing: gevent.Greenlet[[], None] | None = None
-        self._asking: gevent.Greenlet[[], ServerEdge] | None = None
+        self._asking: gevent.Greenlet[[], ServerSample] | None = None
 
     def start(self) -> None:
         """Begin."""
@@ -112,7 +112,7 @@ class Conductor:
             self._ramp()
             summary = summarise(self._measure())
             if self.options.extra_connections:
-                summary = weigh(summary, self.options, self._workers, self._base, lambda: self._edge().stats)
+                summary = weigh(summary, self.options, self._workers, self._base, lambda: self._sample().stats)
             outcome = self._report(summary)
         except (FailedRunError, OSError, ValueError) as error:
             outcome = Outcome(FAILED, str(error))
@@ -168,7 +168,7 @@ class Conductor:
         self._workers.measure(window.start, window.stop)
         self._sleep_until(started_s + warm_up_s - STATS_LEAD_S)
         # In a greenlet of its own: a server that is busy with its ticks may take long to answer.
-        self._asking = gevent.spawn(self._edge)
+        self._asking = gevent.spawn(self._sample)
         self._sleep_until(started_s + warm_up_s)
         self._probes.reset()
         quotas = self._server_quotas()
@@ -181,7 +181,7 @@ class Conductor:
             lambda: all(report.phase in over for report in self._workers.reports()), options.duration_s + WAIT_S
         )
         opened = self._asking.get()
-        closed = self._edge()
+        closed = self._sample()
         throttled = throttled_between(quotas, self._server_quotas())
         records = self._settle(opened.stats, closed.stats)
         if why := self._workers.failed():
@@ -250,7 +250,7 @@ class Conductor:
             return now_us()
         return self._base.now_us + round((time.monotonic() - self._base_at_s) * 1e6)
 
-    def _edge(self) -> ServerEdge:
+    def _sample(self) -> ServerSample:
         """Ask for /stats and sample the cores at the same moment, so that the server's CPU time fits its cores'."""
         stats, doubt, why_none = None, "", ""
         if self._base is not None:
@@ -262,7 +262,7 @@ class Conductor:
                 why_none = reason_of(error)
                 logger.warning("the server does not answer GET /stats: %s", why_none)
         ours = sum(report.open for report in self._workers.reports())
-        return ServerEdge(stats, sample_machine(), ours, doubt, why_none)
+        return ServerSample(stats, sample_machine(), ours, doubt, why_none)
 
 
 def in_a_line(summary: LoadSummary) -> str:

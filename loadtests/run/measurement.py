@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from loadtests.account.connections import ConnectionRecord
 from loadtests.account.recorder import Recorder
 from loadtests.account.room_ticks import Window
+from loadtests.account.settling import explain_unseen
 from loadtests.account.worker_record import Figures, WorkerRecord
 from loadtests.receive.stamps import now_us
 from loadtests.run.messages import Settle
@@ -110,7 +111,7 @@ class Measurement:
         for name, seen in order.ticks.items():
             for columns in seen if name in self.recorder.rooms else ():
                 self.recorder.rooms[name].take_columns(columns)
-        self._record.unseen = self.recorder.explain_unseen(order.skips)
+        self._record.unseen = explain_unseen(self.recorder.rooms, order.skips, self.recorder.window)
         self.recorder.settle(self.server_now_us())
 
     def record(self, worker: int) -> WorkerRecord:

@@ -164,11 +164,11 @@ class LoadWorker:
     def stop_reading(self, connection: Connection) -> None:
         """Stop reading from a connection: the server's frames stay in the buffers, and are not waited for."""
         connection.stop_reading()
-        self._measurement.recorder.stop_reading(connection.index)
+        self._measurement.recorder.presences.stop_reading(connection.index)
 
     def excuse(self, connection: Connection) -> None:
         """Say that a connection leaves by plan, or would have if it still were: no more ticks are due to it."""
-        self._measurement.recorder.leave(connection.index, self.server_now_us())
+        self._measurement.recorder.presences.leave(connection.index, self.server_now_us())
 
     def record_input(self, connection: Connection, us: int) -> None:
         """Record how many microseconds it took from a key to the frame that shows the turn, inside the window."""

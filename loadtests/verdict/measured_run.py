@@ -13,7 +13,7 @@ US_A_SECOND = 1e6
 
 
 @dataclass(frozen=True, slots=True)
-class ServerEdge:
+class ServerSample:
     """The server's /stats and its host's cores at one end of the window, or shortly before or after it."""
 
     stats: ServerStats | None
@@ -35,9 +35,9 @@ class MeasuredRun:
     """Microseconds of the server's clock."""
     base: ServerStats | None
     """The server's /stats before the first connection; None if it has none of ours."""
-    opened: ServerEdge
+    opened: ServerSample
     """Shortly before the window opened."""
-    closed: ServerEdge
+    closed: ServerSample
     """When nothing was expected any more."""
     why_unknown: str = ""
     """Why there is no ``base``, in a few words."""
@@ -60,7 +60,7 @@ class MeasuredRun:
     @property
     def doubts(self) -> list[str]:
         """What the server answered that is no /stats of ours."""
-        return [edge.doubt for edge in (self.opened, self.closed) if edge.doubt]
+        return [sample.doubt for sample in (self.opened, self.closed) if sample.doubt]
 
     @property
     def duration_s(self) -> float:

@@ -10,6 +10,7 @@ from loadtests.account.counts import MAIN, Accounts
 from loadtests.account.presence import NEVER
 from loadtests.account.recorder import Recorder
 from loadtests.account.room_ticks import ServerSkips
+from loadtests.account.settling import Unseen, explain_unseen
 from loadtests.receive.arrivals import ArrivalLog, ArrivedTick
 from shared.measure.histogram import Histogram
 from tests.loadtests.account.test_counts import travelled
@@ -102,14 +103,14 @@ class Story:
             who = self.members[member]
             indexes[member] = index = recorder.add_connection(who.room, who.group, asked_us=who.asked_us)
             if who.entered_us is not None:
-                recorder.enter_connection(index, who.entered_us)
-            recorder.end_connection(index, who.ended_us)
+                recorder.presences.enter(index, who.entered_us)
+            recorder.presences.end(index, who.ended_us)
             if who.ended_with_last:
-                recorder.end_with_last(index)
+                recorder.presences.end_with_last(index)
             if who.left:
-                recorder.leave(index)
+                recorder.presences.leave(index)
             elif who.until_us < NEVER:
-                recorder.leave(index, who.until_us)
+                recorder.presences.leave(index, who.until_us)
         recorder.measure(self.window, self.stages)
         log = ArrivalLog()
         for take in self.takes():
@@ -269,10 +270,14 @@ def unseen(recorder: Recorder) -> int:
     return sum(len(room.unseen(recorder.window)) for room in recorder.rooms.values())
 
 
+def explained(recorder: Recorder, skips: dict[str, ServerSkips]) -> Unseen:
+    return explain_unseen(recorder.rooms, skips, recorder.window)
+
+
 def lost_ticks(recorder: Recorder, skipped: int = 0, first_n: int = 0, end_n: int = 10**6) -> dict[str, int]:
     """Explain what nobody saw by what the server says of each room; return what it did not skip."""
     skips = dict.fromkeys(recorder.rooms, ServerSkips(first_n, end_n, skipped))
-    return recorder.explain_unseen(skips).lost
+    return explained(recorder, skips).lost
 
 
 def shared_out(*recorders: Recorder) -> None:

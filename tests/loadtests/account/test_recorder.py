@@ -23,6 +23,7 @@ from tests.support.stories import (
     Story,
     counts,
     due,
+    explained,
     shared_out,
 )
 
@@ -124,11 +125,11 @@ def test_two_workers_that_share_rooms_count_what_one_would(story: Story, of_firs
     # It was asked two ticks before the window and two behind it.
     first_n, end_n = ((at_us - START_US) // PERIOD_US for at_us in (story.window.start, story.window.stop))
     by_server = {"r1": ServerSkips(first_n - 1, end_n + 2, 2)}
-    seen = alone.explain_unseen(by_server)
+    seen = explained(alone, by_server)
     alone.settle(END_US)
     groups: defaultdict[str, Accounts] = defaultdict(Accounts)
     for recorder in recorders:
-        assert recorder.explain_unseen(by_server) == tuple(
+        assert explained(recorder, by_server) == tuple(
             {name: of[name] for name in recorder.rooms if name in of} for of in seen
         )
         recorder.settle(END_US)

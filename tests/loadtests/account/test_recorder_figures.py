@@ -24,6 +24,7 @@ from tests.support.stories import (
     Story,
     counts,
     due,
+    explained,
     sent,
     shared_out,
     steady,
@@ -171,8 +172,8 @@ def test_a_connection_misses_nothing_that_was_sent_after_its_end() -> None:
 def test_the_first_end_counts() -> None:
     recorder = Recorder()
     index = recorder.add_connection("main")
-    recorder.end_connection(index, sent(2))
-    recorder.end_connection(index, sent(5))
+    recorder.presences.end(index, sent(2))
+    recorder.presences.end(index, sent(5))
     other = recorder.add_connection("main")
     recorder.measure(range(START_US, due(6)))
     log = ArrivalLog()
@@ -217,8 +218,8 @@ def test_a_frame_from_before_the_first_one_is_late_behind_the_welcome_and_before
 def test_only_the_first_welcome_counts() -> None:
     recorder = Recorder()
     recorder.add_connection("main")
-    recorder.enter_connection(0, sent(0))
-    recorder.enter_connection(0, sent(8))
+    recorder.presences.enter(0, sent(0))
+    recorder.presences.enter(0, sent(8))
     recorder.add_connection("main")
     recorder.measure(range(START_US, due(4)))
     log = ArrivalLog()
@@ -253,7 +254,7 @@ def test_a_server_that_falls_silent_is_taken_to_have_sent_nothing() -> None:
 )
 def test_what_a_server_says_of_the_time_after_its_last_tick_is_heard(end_n: int, skipped: int, missing: int) -> None:
     recorder = Story(ONE, steady(0, 0), range(START_US, due(10))).recorded()
-    recorder.explain_unseen({"main": ServerSkips(0, end_n, skipped)})
+    explained(recorder, {"main": ServerSkips(0, end_n, skipped)})
     recorder.settle(END_US)
     main = recorder.groups[MAIN]
     assert (main.received, main.missing, main.skipped, main.due) == (2, missing, 8 - missing, 10)

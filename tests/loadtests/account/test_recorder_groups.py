@@ -55,7 +55,7 @@ def test_a_staircase_has_its_stages_apart() -> None:
     story = Story(members, arrivals, range(START_US, due(10)), stages=[0, 5 * PERIOD_US])
     recorder = story.recorded()
     recorder.end_stage(0)
-    recorder.end_connection(2, due(10))
+    recorder.presences.end(2, due(10))
     recorder.end_stage(1)
     recorder.settle(END_US)
     assert [(stage.received, stage.missing) for stage in recorder.stages] == [(5, 0), (8, 2)]

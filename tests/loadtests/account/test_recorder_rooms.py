@@ -21,6 +21,7 @@ from tests.support.stories import (
     Story,
     counts,
     due,
+    explained,
     lost_ticks,
     sent,
     ticks,
@@ -79,9 +80,9 @@ def test_ticks_that_nobody_saw_and_the_server_did_not_skip_are_missing() -> None
     story = Story([Member(room="r1")], ticks(0, 1, 4), range(START_US, due(5)))
     recorder = story.recorded()
     assert unseen(recorder) == 2
-    assert recorder.explain_unseen({"r1": ServerSkips(0, 5, 2)}) == ({"r1": 2}, {}, {})
-    assert recorder.explain_unseen({}) == ({"r1": 2}, {}, {"r1": 2}), "it does not say"
-    assert recorder.explain_unseen({"r1": ServerSkips(0, 5, 0)}) == ({"r1": 2}, {"r1": 2}, {})
+    assert explained(recorder, {"r1": ServerSkips(0, 5, 2)}) == ({"r1": 2}, {}, {})
+    assert explained(recorder, {}) == ({"r1": 2}, {}, {"r1": 2}), "it does not say"
+    assert explained(recorder, {"r1": ServerSkips(0, 5, 0)}) == ({"r1": 2}, {"r1": 2}, {})
     recorder.settle(END_US)
     assert counts(recorder.groups[MAIN]) == (3, 2, 0, 0)
     assert unseen(recorder) == 0
@@ -112,7 +113,7 @@ def test_what_was_skipped_outside_the_window_leaves_it_open_what_was_in_it(
     first_n: int, skipped: int, lost: int, unexplained: int
 ) -> None:
     recorder = Story(ONE, ticks(0, 3, 5), range(due(3), due(6))).recorded()  # 1, 2 and 4 came to nobody
-    of = recorder.explain_unseen({"main": ServerSkips(first_n, 6, skipped)})
+    of = explained(recorder, {"main": ServerSkips(first_n, 6, skipped)})
     assert [of.all, of.lost, of.unexplained] == [{"main": count} if count else {} for count in (1, lost, unexplained)]
     recorder.settle(END_US)
     assert recorder.groups[MAIN].missing == lost
@@ -169,7 +170,7 @@ def test_caught_up_when_everybody_has_a_tick_from_behind_the_window(group: str) 
         arrivals = ticks(2) + ticks(1, member=1) + late
         recorder = Story([Member(), Member(group=group), Member()], arrivals, range(START_US, due(2))).recorded()
         assert recorder.caught_up() is caught_up
-        recorder.end_connection(1, due(1))
+        recorder.presences.end(1, due(1))
         assert recorder.caught_up(), "nobody waits for who has left"
         recorder.close()
 
@@ -179,7 +180,7 @@ def test_a_frame_that_was_overtaken_is_waited_for() -> None:
         arrivals = ticks(0, 2, 3) + ticks(0, 1, 2, 3, member=1) + late
         recorder = Story([Member(), Member()], arrivals, range(START_US, due(3))).recorded()
         assert recorder.caught_up() is caught_up
-        recorder.end_connection(0, due(1))
+        recorder.presences.end(0, due(1))
         assert recorder.caught_up(), "nobody waits for who has left"
         recorder.close()
 
@@ -214,7 +215,7 @@ def test_thousands_that_ended_early_cost_no_look_at_every_tick_behind() -> None:
     frame = log.add(ArrivedTick(0, due(0), sent(0), 50))
     for index in range(500):
         log.append(index, frame, stamp(sent(0)))
-        recorder.end_connection(index, due(3))
+        recorder.presences.end(index, due(3))
     recorder.take(log.drain(), 0)
     looked_at = 0
 
@@ -234,7 +235,7 @@ def test_thousands_that_ended_early_cost_no_look_at_every_tick_behind() -> None:
 def test_nobody_waits_for_who_does_not_read() -> None:
     recorder = Story(TWO, ticks(0, 1, 2) + ticks(0, member=1), range(START_US, due(2))).recorded()
     assert not recorder.caught_up()
-    recorder.stop_reading(1)
+    recorder.presences.stop_reading(1)
     assert recorder.caught_up()
     recorder.close()
 

@@ -6,8 +6,7 @@ import pytest
 
 from loadtests.account.counts import MAIN, Accounts, StageAccounts
 from loadtests.account.join_rate import JoinRate
-from loadtests.account.recorder import Unseen
-from loadtests.account.settling import RoomDueTimes
+from loadtests.account.settling import RoomDueTimes, Unseen
 from loadtests.account.worker_record import Figures, WorkerRecord, merged
 from loadtests.run.messages import encode
 from loadtests.surroundings.cores import CoreTimes, MachineSample

@@ -8,13 +8,12 @@ import pytest
 
 from loadtests.account.counts import MAIN, STALLED, Accounts
 from loadtests.account.join_rate import JoinRate
-from loadtests.account.recorder import Unseen
-from loadtests.account.settling import RoomDueTimes
+from loadtests.account.settling import RoomDueTimes, Unseen
 from loadtests.account.worker_record import Figures, WorkerRecord
 from loadtests.receive.endings import Fate
 from loadtests.surroundings.core_lag import CoreGap
 from loadtests.surroundings.cores import CoreTimes, MachineSample
-from loadtests.verdict.measured_run import MeasuredRun, ServerEdge
+from loadtests.verdict.measured_run import MeasuredRun, ServerSample
 from loadtests.verdict.summary import summarise
 from shared.measure.histogram import Histogram
 from shared.measure.quota import Quota
@@ -98,8 +97,8 @@ def run(*records: WorkerRecord, server_cpu_s: float = 2.4, **changes: Any) -> Me
         "closed": machine(12.0, 3.0),
     }
     edges |= {name: changes.pop(name) for name in edges if name in changes}
-    known["opened"] = ServerEdge(edges["before"], edges["opened"], edges["open_before"])
-    known["closed"] = ServerEdge(edges["after"], edges["closed"], edges["open_after"])
+    known["opened"] = ServerSample(edges["before"], edges["opened"], edges["open_before"])
+    known["closed"] = ServerSample(edges["after"], edges["closed"], edges["open_after"])
     return MeasuredRun(**(known | changes))
 
 
