@@ -23,7 +23,7 @@ from tests.support.server import run_server
 STACKS = ("asyncio", "gevent")
 CACHES = ("with", "without")
 WIDEST_PERCENT = 5.0
-GUESTS = 1000
+EXTRA_CONNECTIONS = 1000
 FLAGS = ("--tick-rate", "20", "--bots", "10", "--seed", "20", "--tick-budget", "0")
 
 
@@ -65,7 +65,7 @@ def weigh(stack: str, caches: str, connections: int, folder: Path) -> Weighed:
             server = ends.enter_context(run_server(stack, *FLAGS, cold=True))
         os.sched_setaffinity(0, {max(usable)})
         command = [sys.executable, "-m", "tickbench", "load", server.url, "--users", str(connections)]
-        command += ["--warm-up", "1", "--duration", "2", "--memory", str(GUESTS), "--out", str(out)]
+        command += ["--warm-up", "1", "--duration", "2", "--memory", str(EXTRA_CONNECTIONS), "--out", str(out)]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
         if done.returncode not in {0, 3}:
             sys.exit(f"a load run ended with {done.returncode}: {done.stderr.strip()}")

@@ -18,6 +18,7 @@ import gevent
 from locust import User
 from locust.argument_parser import default_args_dict
 from locust.env import Environment
+from loadtests.locust_hooks import _start_of
 from loadtests.run.conductor import Outcome
 from loadtests.run.locust_run import LocustRun
 from loadtests.run.webui import install
@@ -69,6 +70,11 @@ validity = Validity.of([reason], ["a warning"], spared={reason: ["reach"]})
 run.end(Outcome(3, summary=replace(summary, validity=validity)))
 told["panel"] = browser.get("/load/tickbench/panel").text
 told["page"] = browser.get("/load/").text
+
+try:
+    _start_of(SimpleNamespace(tickbench_run={"run": "another's"}))
+except ValueError as error:
+    told["foreign master"] = str(error)
 
 environment, run, _ = begun()
 run.cannot_begin("there is no server")
@@ -138,3 +144,7 @@ def test_what_a_server_said_is_text_on_the_panel(played: tuple[dict[str, Any], s
 def test_the_panel_stands_above_locust_s_own_page_under_its_base_path(played: tuple[dict[str, Any], str]) -> None:
     page = played[0]["page"]
     assert page.index('id="tickbench"') < page.index('id="root"')
+
+
+def test_a_worker_of_another_master_is_told_what_is_wrong(played: tuple[dict[str, Any], str]) -> None:
+    assert played[0]["foreign master"].startswith("the master began no run of this load test: ")
