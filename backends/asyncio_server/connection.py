@@ -35,6 +35,7 @@ class Connection(Consumer):
         if not host.core.lobby.open:  # it connected while the server was already closing the others
             session.close(CloseCode.GOING_AWAY, STOPPING, host.clock.now_us())
         try:
+            await self.flush()  # it may be closed already: its room can't be opened
             while session.state is not ENDED:
                 await self._receive()
                 await self.flush()
