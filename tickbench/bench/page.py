@@ -1,5 +1,7 @@
 """Show the figures of a bench: tables for the terminal, a chart as an HTML page."""
 
+from collections.abc import Sequence
+
 import plotly.graph_objects as go
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -14,9 +16,8 @@ ROW_PIXELS = 34
 
 def fanout_table(figures: list[FanoutFigure]) -> Table:
     """Return a table of the costs: medians of the repeats, and the 95 % interval of the ratios."""
-    table = _table("One connection's share of a fan-out: medians, [95 % interval]")
-    for heading in ("arm", "way", "us", "to raw send", "to picows"):
-        table.add_column(heading, justify="left" if heading in ("arm", "way") else "right", no_wrap=True)
+    headings = ("arm", "way", "us", "to raw send", "to picows")
+    table = _table("One connection's share of a fan-out: medians, [95 % interval]", headings)
     for figure in figures:
         table.add_row(
             figure.arm, figure.way, f"{figure.cost_us.median:.2f}", words(figure.to_raw, 3), words(figure.to_peer, 3)
@@ -26,9 +27,8 @@ def fanout_table(figures: list[FanoutFigure]) -> Table:
 
 def clock_table(figures: list[ClockFigure]) -> Table:
     """Return a table of how late waits end, in milliseconds."""
-    table = _table("How late a wait ends, ms; its p99 beyond that of time.sleep in between, [95 % interval]")
-    for heading in ("arm", "Hz", "peers", "way", "p50", "p99", "beyond sleep"):
-        table.add_column(heading, justify="left" if heading in ("arm", "way") else "right", no_wrap=True)
+    headings = ("arm", "Hz", "peers", "way", "p50", "p99", "beyond sleep")
+    table = _table("How late a wait ends, ms; its p99 beyond that of time.sleep in between, [95 % interval]", headings)
     for figure in figures:
         table.add_row(
             figure.arm,
@@ -55,9 +55,8 @@ def words_ms(value: Estimate) -> str:
 
 def rules_table(blocks: dict[str, dict[str, list[RulesBlock]]]) -> Table:
     """Return a table of the rules' cost: medians of the repeats, and the 95 % interval of the ratios."""
-    table = _table("Rules and encoding of one step, us a living snake: medians, [95 % interval]")
-    for heading in ("players", "tickbench", "snakepit", "ratio"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    headings = ("players", "tickbench", "snakepit", "ratio")
+    table = _table("Rules and encoding of one step, us a living snake: medians, [95 % interval]", headings)
     for players, games in blocks.items():
         us = {name: [block.us_per_snake for block in played] for name, played in games.items()}
         theirs = us.get("snakepit")
@@ -98,5 +97,8 @@ def chart_page(figures: list[FanoutFigure]) -> str:
     return page
 
 
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=0, pad_edge=False)
+def _table(title: str, headings: Sequence[str]) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=0, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading in ("arm", "way") else "right", no_wrap=True)
+    return table

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-from shared.system.proc_stat import CoreTicks, core_ticks
+from shared.system.proc_stat import core_ticks
 
 LOOK_S = 0.3
 BUSY_PERCENT = 10.0
@@ -35,8 +35,11 @@ def busy_percent(cores: Sequence[int] | None, during_s: float) -> float:
     before = core_ticks()
     time.sleep(during_s)
     after = core_ticks()
-    chosen = before.keys() & after.keys() & (before.keys() if cores is None else set(cores))
-    return max((_busy_percent(before[core], after[core]) for core in chosen), default=0.0)
+    busy = [0.0]
+    for core in before.keys() & after.keys() & (before.keys() if cores is None else set(cores)):
+        total = sum(after[core]) - sum(before[core])
+        busy.append(100 * (1 - (after[core].waited - before[core].waited) / total) if total > 0 else 0.0)
+    return max(busy)
 
 
 def wait_until_quiet(
@@ -71,8 +74,3 @@ def wait_until_idle(
             return True
         tell(f"waiting for a machine that can measure, {left_s:.0f} s more at most: a core is {busy:.0f} % busy")
     return False
-
-
-def _busy_percent(before: CoreTicks, after: CoreTicks) -> float:
-    total = sum(after) - sum(before)
-    return 100 * (1 - (after.waited - before.waited) / total) if total > 0 else 0.0

@@ -69,12 +69,14 @@ def environment_facts(environment: Environment) -> list[tuple[str, str]]:
     """Return the environment as names and words, the most telling first."""
     machine, python = environment.machine, environment.python
     soft, hard = machine.descriptor_limits
+    changed = "" if environment.git_is_clean else ", with changes that are not committed"
+    gil = "with the GIL" if python.has_gil else "built without the GIL"
     governors = {governor for governor in machine.governors.values() if governor}
     return [
         ("recorded", environment.recorded_at),
         ("stack", ", ".join(f"{name} {version}" for name, version in _stack(environment.packages))),
         ("Python", python.words),
-        ("garbage collector", f"thresholds {', '.join(map(str, python.gc_thresholds))}; {_gil(python.has_gil)}"),
+        ("garbage collector", f"thresholds {', '.join(map(str, python.gc_thresholds))}; {gil}"),
         ("processor", f"{machine.cpu_model}, {machine.cores} cores, {len(machine.usable_cores)} usable"),
         ("system", f"{machine.system}, {machine.architecture}, {machine.memory_bytes / 2**30:.1f} GiB of memory"),
         ("pinning", machine.pinning.warning or "server and generator on cores of their own"),
@@ -89,7 +91,7 @@ def environment_facts(environment: Environment) -> list[tuple[str, str]]:
             "variables",
             ", ".join(f"{key}={value}" for key, value in environment.variables.items()) or "none that matter",
         ),
-        ("commit", _commit(environment.git_commit, environment.git_is_clean)),
+        ("commit", environment.git_commit + changed if environment.git_commit else "not run from a checkout"),
     ]
 
 
@@ -120,16 +122,6 @@ def _percentile_words(pooled: Histogram) -> list[str]:
 def _stack(packages: dict[str, str]) -> list[tuple[str, str]]:
     versions = {name.lower().replace("_", "-"): version for name, version in packages.items()}
     return [(name, versions[name]) for name in STACK_PACKAGES if name in versions]
-
-
-def _gil(has_gil: bool) -> str:
-    return "with the GIL" if has_gil else "built without the GIL"
-
-
-def _commit(commit: str | None, is_clean: bool | None) -> str:
-    if commit is None:
-        return "not run from a checkout"
-    return commit if is_clean else f"{commit}, with changes that are not committed"
 
 
 def limit_facts(document: Document) -> list[tuple[str, str]]:

@@ -11,7 +11,6 @@ from tickbench.errors import InputError
 from tickbench.markup import escape
 from tickbench.report.build import read_document
 from tickbench.report.differences import Diff, Difference, compare_documents
-from tickbench.verdict.statistics import interval_words
 
 
 @click.command()
@@ -72,7 +71,7 @@ def table_of(differences: list[Difference]) -> Table:
     table.add_column("")
     for each in differences:
         figure = f"{each.title}, {each.unit}" if each.unit else each.title
-        ratio = interval_words(each.ratio) if each.ratio is not None else "-"
+        ratio = each.ratio.words if each.ratio is not None else "-"
         words = "differs" if each.is_significant else "not significant"
         table.add_row(*map(escape, (each.arm, figure, each.before, each.after, ratio, words)))
     return table

@@ -15,16 +15,7 @@ from tickbench.compare.search import Capacity
 from tickbench.compare.slo import read_figure
 from tickbench.compare.suite import BLOCKS, Suite
 from tickbench.verdict.same_work import Work, compare_work
-from tickbench.verdict.statistics import (
-    GUARD_ALPHA,
-    LEAST_BLOCKS,
-    Ratio,
-    Verdict,
-    interval_words,
-    judge,
-    log_ratios,
-    paired_ratio,
-)
+from tickbench.verdict.statistics import GUARD_ALPHA, LEAST_BLOCKS, Ratio, Verdict, judge, log_ratios, paired_ratio
 
 
 class Comparison(Struct, frozen=True):
@@ -48,7 +39,7 @@ class Comparison(Struct, frozen=True):
     @property
     def ratio_words(self) -> str:
         """The ratio and its interval; a dash where there is none."""
-        return "-" if self.ratio is None else interval_words(self.ratio)
+        return "-" if self.ratio is None else self.ratio.words
 
     @property
     def verdict_words(self) -> str:

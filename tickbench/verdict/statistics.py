@@ -38,6 +38,17 @@ class Ratio(Struct, frozen=True):
     p_value: float | None
     """Two-sided, that the ratio is 1."""
 
+    @property
+    def words(self) -> str:
+        """The ratio and its interval."""
+        interval = "one alone" if self.low is None or self.high is None else f"{self.low:.3g} to {self.high:.3g}"
+        return f"{self.ratio:.3g} times [{interval}]"
+
+    def inverted(self) -> "Ratio":
+        """Return that of first to other."""
+        low, high = (None if end is None else 1 / end for end in (self.high, self.low))
+        return structs.replace(self, ratio=1 / self.ratio, low=low, high=high)
+
 
 class Verdict(Struct, frozen=True):
     """Which of two arms is better in a figure, if either surely is, or that they are as good as equal."""
@@ -63,10 +74,8 @@ class Verdict(Struct, frozen=True):
         if self.ratio is None:
             return "inconclusive: no block has a valid run of both"
         if self.kind == "better":
-            return f"better by {interval_words(self.ratio, flip=self.winner == 'other')}"
-        if self.kind == "equivalent":
-            return f"equivalent within {100 * (MARGIN - 1):.0f} % {interval_words(self.ratio)}"
-        return f"inconclusive {interval_words(self.ratio)}"
+            return f"better by {(self.ratio.inverted() if self.winner == 'other' else self.ratio).words}"
+        return f"{self.short_words} {self.ratio.words}"
 
 
 def log_ratios(first: Sequence[Sequence[float]], other: Sequence[Sequence[float]]) -> list[float]:
@@ -173,14 +182,6 @@ def welch_ratio(first: Sequence[float], other: Sequence[float], confidence: floa
     shares = [part / sum(parts) for part in parts]
     freedom = 1 / sum(share**2 / (len(logs) - 1) for share, logs in zip(shares, (ours, theirs), strict=True))
     return _interval(runs, mean, error, freedom, confidence)
-
-
-def interval_words(ratio: Ratio, *, flip: bool = False) -> str:
-    """Return a ratio and its interval as text; ``flip``: the inverse."""
-    if ratio.low is None or ratio.high is None:
-        return f"{1 / ratio.ratio if flip else ratio.ratio:.3g} times [one alone]"
-    low, high = (1 / ratio.high, 1 / ratio.low) if flip else (ratio.low, ratio.high)
-    return f"{1 / ratio.ratio if flip else ratio.ratio:.3g} times [{low:.3g} to {high:.3g}]"
 
 
 def _verdict(

@@ -12,7 +12,6 @@ from tickbench.verdict.statistics import (
     MARGIN,
     Verdict,
     holm,
-    interval_words,
     judge,
     log_ratios,
     paired_ratio,
@@ -57,7 +56,7 @@ def test_one_block_has_a_ratio_and_no_interval() -> None:
     found = paired_ratio(logs(1.5))
     assert found is not None
     assert (found.blocks, found.low, found.high, found.p_value) == (1, None, None, None)
-    assert interval_words(found) == "1.5 times [one alone]"
+    assert found.words == "1.5 times [one alone]"
     assert paired_ratio([]) is None
 
 
