@@ -49,11 +49,11 @@ def frames_to_the_end(player: Player) -> Iterator[Frame]:
             assert not player.is_within_a_frame
 
 
-def assert_shows_the_same(player: Player, witness: Player) -> None:
+def assert_shows_the_same(player: Player, onlooker: Player) -> None:
     """Let both read up to the same tick, and compare what they show."""
-    while (n := player.ticks[-1].n) != witness.ticks[-1].n:
-        (player if n < witness.ticks[-1].n else witness).next_tick()
-    assert player.board == witness.board
+    while (n := player.ticks[-1].n) != onlooker.ticks[-1].n:
+        (player if n < onlooker.ticks[-1].n else onlooker).next_tick()
+    assert player.board == onlooker.board
 
 
 def read_on(readers: list[Player], ticks: int) -> None:
@@ -85,10 +85,10 @@ def test_one_who_does_not_read_holds_up_nobody(serve: Serve, fanout: str) -> Non
 @pytest.mark.differs("condition", "thread", "process")
 def test_one_who_reads_again_finds_whole_frames_and_catches_up(serve: Serve, fanout: str) -> None:
     with serve("--fanout", fanout, "--pad", "20000", "--bots", "10", "--field", "20x11", *QUICK) as server:
-        witness, slow = server.enter("main", "witness"), stall(server)
+        onlooker, slow = server.enter("main", "onlooker"), stall(server)
 
         def is_skipped() -> bool:
-            witness.next_tick()
+            onlooker.next_tick()
             return bool(server.stats()["slow_skips"] >= 30)
 
         wait_until(is_skipped, 20)
@@ -103,7 +103,7 @@ def test_one_who_reads_again_finds_whole_frames_and_catches_up(serve: Serve, fan
         assert [command[0] for command in missed].count("world") == 1
         assert [command[0] for command in missed].count("top_scores") <= 1
         assert not {command[0] for command in missed} & {"render", "reset_world", "tick", "pad"}
-        assert_shows_the_same(slow, witness)
+        assert_shows_the_same(slow, onlooker)
 
 
 def test_one_who_never_reads_is_ended(serve: Serve, fanout: str) -> None:

@@ -23,7 +23,7 @@ TICK_RATE_HZ = 50
 FLAGS = ("--tick-rate", str(TICK_RATE_HZ), "--tick-budget", "0", "--slow-limit", "60", "--pad", "3000")
 GAME = ("--bots", "6", "--field", "20x11", "--max-players", "16")
 KEPT_TICKS = 20 * TICK_RATE_HZ
-"""What the witness remembers; a stall is shorter."""
+"""What the reader remembers; a stall is shorter."""
 
 STUCK_BYTES = 4096
 JOIN = client_frame(TEXT, b'["join"]')
@@ -83,7 +83,7 @@ class Watcher(Visitor):
             self.send(client_frame(TEXT, b"%d" % self._chance.randint(37, 40)) if is_alive else JOIN)
 
 
-class Witness(Watcher):
+class Reader(Watcher):
     """One who reads everything."""
 
     receive_buffer_bytes = 0
@@ -100,29 +100,29 @@ def picture(board: Board) -> Picture:
     return frozenset(board.cells.items()), living, board.top_scores
 
 
-def compare(watchers: list[Watcher], witness: Witness) -> int:
-    """Compare what each showed since the last time with what the witness did; return how many ticks those were."""
+def compare(watchers: list[Watcher], reader: Reader) -> int:
+    """Compare what each showed since the last time with what the reader did; return how many ticks those were."""
     compared = 0
     for watcher in watchers:
-        for n in [n for n in watcher.shown if n <= witness.ticks[-1]]:
+        for n in [n for n in watcher.shown if n <= reader.ticks[-1]]:
             shown = watcher.shown.pop(n)
-            if n in witness.shown:
-                assert shown == witness.shown[n], f"watcher {watcher.number} after tick {n}"
+            if n in reader.shown:
+                assert shown == reader.shown[n], f"watcher {watcher.number} after tick {n}"
                 compared += 1
             else:
-                assert witness.catch_ups, f"nobody told the witness of tick {n}"
+                assert reader.catch_ups, f"nobody told the reader of tick {n}"
     return compared
 
 
-def assert_scores_are_the_same(swarm: Swarm, server: RunningServer, witness: Witness) -> None:
-    """Ask for the top scores while the game goes on: they are what the witness shows at about that tick."""
-    first = witness.ticks[-1]
+def assert_scores_are_the_same(swarm: Swarm, server: RunningServer, reader: Reader) -> None:
+    """Ask for the top scores while the game goes on: they are what the reader shows at about that tick."""
+    first = reader.ticks[-1]
     rows = json.loads(server.request("/scores").body)["rooms"]["main"]
     stats = server.room_stats("main")
     assert stats is not None
-    swarm.run_until(lambda: witness.ticks[-1] >= stats["n"])
+    swarm.run_until(lambda: reader.ticks[-1] >= stats["n"])
     assert rows
-    assert rows in [top_scores for n, (*_, top_scores) in witness.shown.items() if n >= first]
+    assert rows in [top_scores for n, (*_, top_scores) in reader.shown.items() if n >= first]
 
 
 @pytest.fixture(params=["frame-once", "library"])
@@ -134,9 +134,9 @@ def fanout(request: pytest.FixtureRequest) -> str:
 @pytest.mark.timeout(600 if FULL_SIZE else 120)
 def test_its_board_is_the_server_s_whenever_it_stalls(serve: Serve, fanout: str) -> None:
     with serve("--fanout", fanout, *FLAGS, *GAME) as server, Swarm(server.address) as swarm:
-        witness = Witness(0, plays=False)
-        swarm.dial(witness)
-        swarm.run_until(lambda: witness.ticks)
+        reader = Reader(0, plays=False)
+        swarm.dial(reader)
+        swarm.run_until(lambda: reader.ticks)
         watchers = [Watcher(number, plays=number % 2 == 0) for number in range(1, WATCHERS + 1)]
         swarm.dial(*watchers)
         until_s = time.monotonic() + 5 * (STALL_S[1] + READING_S[1]) * (STALLS / WATCHERS)
@@ -147,15 +147,15 @@ def test_its_board_is_the_server_s_whenever_it_stalls(serve: Serve, fanout: str)
             for watcher in watchers:
                 watcher.go_on(now_s)
             swarm.turn(0.01)
-            compared += compare(watchers, witness)
+            compared += compare(watchers, reader)
 
         for watcher in watchers:
             watcher.read_on()
-        last = witness.ticks[-1] + 10
-        swarm.run_until(lambda: min(visitor.ticks[-1] for visitor in (witness, *watchers)) >= last, 30)
-        compared += compare(watchers, witness)
+        last = reader.ticks[-1] + 10
+        swarm.run_until(lambda: min(visitor.ticks[-1] for visitor in (reader, *watchers)) >= last, 30)
+        compared += compare(watchers, reader)
         assert not [watcher.ending for watcher in watchers if watcher.ending]
-        assert_scores_are_the_same(swarm, server, witness)
+        assert_scores_are_the_same(swarm, server, reader)
 
         catch_ups = sum(watcher.catch_ups for watcher in watchers)
         assert catch_ups > STALLS / 2

@@ -26,7 +26,7 @@ MOST_BYTES = {"asyncio": 16 * 1024, "gevent": 28 * 1024}
 """Of the server's memory, a connection."""
 
 
-class Guest(Visitor):
+class Newcomer(Visitor):
     """One of the many, which all ask in the same words."""
 
     asks = Visitor()
@@ -52,8 +52,8 @@ def descriptors() -> Iterator[None]:
 def test_ten_thousand_come_in_and_are_told_a_tick(serve: Serve) -> None:
     with serve("--tick-rate", "0.5") as server, Swarm(server.address) as swarm:
         before = server.stats()["process"]
-        guests = [Guest() for _ in range(CONNECTIONS)]
-        coming, waiting = deque(guests), deque[Guest]()
+        newcomers = [Newcomer() for _ in range(CONNECTIONS)]
+        coming, waiting = deque(newcomers), deque[Newcomer]()
         began_s = time.monotonic()
         while coming or waiting:
             while coming and len(waiting) < IN_FLIGHT:
@@ -67,9 +67,9 @@ def test_ten_thousand_come_in_and_are_told_a_tick(serve: Serve) -> None:
         rate_hz = CONNECTIONS / took_s
         busy = (server.stats()["process"]["cpu_s"] - before["cpu_s"]) / took_s
 
-        swarm.run_until(lambda: all(guest.ticks or guest.ending for guest in guests), 30)
-        assert all(guest.is_in for guest in guests)
-        assert not [guest for guest in guests if guest.ending]
+        swarm.run_until(lambda: all(newcomer.ticks or newcomer.ending for newcomer in newcomers), 30)
+        assert all(newcomer.is_in for newcomer in newcomers)
+        assert not [newcomer for newcomer in newcomers if newcomer.ending]
         stats = server.stats()
         assert stats["connections"] == CONNECTIONS
         each = (stats["process"]["rss_bytes"] - before["rss_bytes"]) / CONNECTIONS

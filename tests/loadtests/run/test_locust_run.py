@@ -25,12 +25,12 @@ from loadtests.run.webui import install
 from msgspec.structs import replace
 from shared.measure.summary import Validity, read_summary
 
-class Guest(User):
+class SomeUser(User):
     def context(self):
         return {}
 
 def begun(**more):
-    environment = Environment(user_classes=[Guest])
+    environment = Environment(user_classes=[SomeUser])
     environment.parsed_options = SimpleNamespace(**(default_args_dict() | more))
     run = LocustRun(environment, environment.create_local_runner())
     return environment, run, SimpleNamespace(phase="measuring", start=lambda: None, stop=lambda: None)

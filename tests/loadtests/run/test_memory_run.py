@@ -28,7 +28,9 @@ def test_a_fresh_server_says_what_a_connection_weighs_and_a_used_one_why_not(
 ) -> None:
     with run_server(backend, "--tick-budget", "0", cold=True) as server:
         summary = weighed(server, tmp_path, *workers)
-        assert (summary.connections.requested, summary.connections.connected) == (20, 20), "guests are in no account"
+        assert (summary.connections.requested, summary.connections.connected) == (20, 20), (
+            "the extra connections are in no account"
+        )
         memory = summary.server.memory
         assert memory is not None
         assert memory.why_not == ""

@@ -420,12 +420,12 @@ def catch_up(room: Room[Visitor], member: Visitor) -> list[Any]:
 
 def test_one_who_missed_frames_is_told_all_but_the_cells() -> None:
     room, ann, bob = open_room(), Visitor(), Visitor()
-    witness, slow = Mirror(ann.enters(room)), Mirror(bob.enters(room, "bob"))
+    reader, slow = Mirror(ann.enters(room)), Mirror(bob.enters(room, "bob"))
     ann.says(room, '["join"]')
     told = []
     for n in range(60):
         commands = tick(room, n)
-        witness.shows(commands)
+        reader.shows(commands)
         told += [command for command in commands if command[0] not in ("render", "reset_world", "top_scores")]
         assert room.skip([bob]) == [bob]
     assert room.behind() == [bob]
@@ -435,7 +435,7 @@ def test_one_who_missed_frames_is_told_all_but_the_cells() -> None:
     assert [command for command in others if command[0] != "top_scores"] == told
     slow.rows = world[1]
     slow.shows(others)
-    assert (slow.rows, slow.scores, slow.top_scores) == (witness.rows, witness.scores, witness.top_scores)
+    assert (slow.rows, slow.scores, slow.top_scores) == (reader.rows, reader.scores, reader.top_scores)
     assert room.behind() == []
 
 
