@@ -88,6 +88,13 @@ def test_what_is_no_checkout_of_snakepit_is_one_line(
     assert word in err
 
 
+def test_one_repeat_alone_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["bench", "rules", "--repeats", "1"]) == 2
+    out, err = capfd.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert "--repeats" in err
+
+
 def test_a_bench_that_breaks_off_is_one_line(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
