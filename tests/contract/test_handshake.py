@@ -1,5 +1,6 @@
 """How one comes into a room, and what everybody in it gets with each tick."""
 
+import json
 import time
 from fractions import Fraction
 from itertools import pairwise
@@ -7,6 +8,7 @@ from itertools import pairwise
 import pytest
 
 from tests.conftest import Serve
+from tests.support.bystander import assert_every_tick_came
 from tests.support.server import RunningServer
 
 pytestmark = pytest.mark.differs("thread", "process")
@@ -20,6 +22,23 @@ def test_the_welcome_is_one_frame_in_order(server: RunningServer, room: str) -> 
     assert [len(row) for row in world[1]] == [50] * 25
     assert all(cell == [" ", 0] for row in world[1] for cell in row)
     assert top_scores == ["top_scores", []]
+
+
+def test_who_erred_before_new_player_enters_and_misses_nothing(server: RunningServer, room: str) -> None:
+    stranger = server.connect(room)
+    stranger.send(["join"])
+    assert [command[0] for command in stranger.receive_commands()] == ["error"]
+    stranger.enter()
+    for _ in range(3):
+        stranger.next_tick()
+    assert_every_tick_came(stranger, server, room)
+
+
+def test_a_tick_frame_is_nothing_but_the_tick_where_nothing_changed(server: RunningServer, room: str) -> None:
+    onlooker = server.enter(room)
+    for _ in range(5):
+        tick = onlooker.next_tick()
+        assert tick.text == f'[["tick",{tick.n},{tick.due_us},{tick.sent_us}]]'
 
 
 @pytest.mark.differs("thread")
@@ -51,3 +70,25 @@ def test_times_are_the_monotonic_clock_plus_an_offset(server: RunningServer, roo
     after_us = now_us()
     assert before_us - 1 <= tick.sent_us <= after_us + 1  # both are rounded down
     assert before_us - 1 <= server_us <= after_us + 1
+
+
+def test_an_onlooker_sees_all(server: RunningServer, room: str) -> None:
+    player, onlooker = server.enter(room), server.enter(room)
+    player.join()
+    player.until(lambda tick: tick.named("p_gameover"))
+    onlooker.until(lambda tick: tick.n >= player.ticks[-1].n)
+    seen = {tick.n: tick for tick in onlooker.ticks}
+    both = [tick for tick in player.ticks if tick.n in seen]
+    assert [seen[tick.n] for tick in both] == both
+    assert onlooker.board == player.board
+    names = {command[0] for tick in both for command in tick.commands}
+    assert names >= {"p_joined", "render", "p_gameover", "top_scores"}
+
+
+def test_frames_are_json_without_white_space_and_needless_escapes(server: RunningServer, room: str) -> None:
+    player = server.connect(room)
+    player.send(["new_player", "Zo\u00eb /\U0001f40d"])
+    player.send(["join"])
+    for _ in range(10):
+        text = player.receive_text()
+        assert json.dumps(json.loads(text), separators=(",", ":"), ensure_ascii=False) == text

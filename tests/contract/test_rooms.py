@@ -1,6 +1,7 @@
 """Rooms: worlds of their own, that stand still while nobody is in them and are disposed of in the end."""
 
 import math
+from itertools import pairwise
 
 import pytest
 
@@ -30,6 +31,17 @@ def test_worlds_are_separate(server: RunningServer, room: str) -> None:
 def test_player_ids_count_in_each_room(server: RunningServer, room: str) -> None:
     ids = [server.enter(f"{room}-{name}").player_id for name in "aabbab"]
     assert ids == [1, 2, 1, 2, 3, 3]
+
+
+def test_n_and_t0_go_on(server: RunningServer, room: str) -> None:
+    ticks = []
+    for _ in range(3):
+        player = server.enter(room)
+        ticks += [player.next_tick() for _ in range(3)]
+        player.hang_up()
+        wait_until(lambda: room_members(server, room) == 0)
+    assert len({t0_us(tick.n, tick.due_us) for tick in ticks}) == 1
+    assert all(later.n > earlier.n for earlier, later in pairwise(ticks))
 
 
 def test_a_room_that_is_left_stands_still(share: Share, room: str) -> None:

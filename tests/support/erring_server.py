@@ -142,6 +142,10 @@ def welcome_of_nobody(self: Any, newcomer: Any) -> bytes:
     return json.dumps(commands, separators=(",", ":")).encode()
 
 
+def welcome_of_one(self: Any, newcomer: Any) -> bytes:
+    return json.dumps(json.loads(WELCOME(self, newcomer))[:4], separators=(",", ":")).encode()
+
+
 def look_once(self: Any) -> bytes:
     if not hasattr(self, "first_look"):
         self.first_look = LOOK(self)
@@ -254,6 +258,23 @@ def turn_anywhere(self: Any, direction: Any) -> None:
         self.turns.append(direction)
 
 
+def take_places(self: Any, direction: Any) -> None:
+    """Let a key that is to be dropped wait, too, as one straight on."""
+    last = self.turns[-1] if self.turns else self.direction
+    if self.born and len(self.turns) < 2:
+        self.turns.append(last if (direction[0] == 0) == (last[0] == 0) else direction)
+
+
+def turn_unborn(self: Any, direction: Any) -> None:
+    if self.born:
+        TURN(self, direction)
+    elif len(self.turns) < 2:
+        self.turns.append(direction)
+
+
+TURN = snake.Snake.turn
+
+
 def turn_back_and_die() -> None:
     """As where a snake dies of the first thing in its way, which its own neck is."""
     replace(snake.Snake, "turn", turn_anywhere)
@@ -340,6 +361,7 @@ PLANTS: dict[str, Plant] = {
     "welcome in parts": replacing(session.Session, "enter", enter_in_parts),
     "world first": replacing(session.Session, "enter", enter_world_first),
     "nobody lives": replacing(game.Game, "welcome", welcome_of_nobody),
+    "one of two lives": replacing(game.Game, "welcome", welcome_of_one),
     "an old world": replacing(game.Game, "look", look_once),
     "control characters": replacing(messages, "clean_name", clean_lightly),
     # Wrong refusals
@@ -362,6 +384,8 @@ PLANTS: dict[str, Plant] = {
     "pongs with ticks": pong_with_ticks,
     "pongs of integers": replacing(session.Session, "_judge", pong_integers),
     "turns straight back": turn_back_and_die,
+    "dropped keys take places": replacing(snake.Snake, "turn", take_places),
+    "keys wait for the birth": replacing(snake.Snake, "turn", turn_unborn),
     "many turns wait": replacing(snake, "MAX_WAITING_TURNS", 9),
     "leavers live": replacing(room.Room, "leave", leave_unseen),
     "join twice": replacing(world.World, "_apply", apply_join_again),

@@ -136,17 +136,22 @@ def play(server: ServerUnderTest, room: str | None = None) -> TrackedPlayer:
     return play_with(server.enter(room))
 
 
-def play_with(peer: Peer) -> TrackedPlayer:
-    """Join; return the player whose snake was born. NotTriedError if the game is full, or no birth comes."""
+def play_with(peer: Peer, *behind: object) -> TrackedPlayer:
+    """
+    Join, and send what comes ``behind`` that at once; return the player whose snake was born.
+
+    NotTriedError if the game is full, or no birth comes.
+    """
     try:
-        return TrackedPlayer(peer, await_birth(peer))
+        return TrackedPlayer(peer, await_birth(peer, *behind))
     except SilenceError as error:
         raise NotTriedError(f"{error}; see join") from error
 
 
-def await_birth(peer: Peer) -> Message:
+def await_birth(peer: Peer, *behind: object) -> Message:
     """Join, and return the message that tells of the birth; NotTriedError if an error comes in its place."""
-    peer.send(["join"])
+    for message in (["join"], *behind):
+        peer.send(message)
     birth = peer.until(
         lambda message: message.tells_of("p_joined", peer.player_id) or message.is_error, "its p_joined behind a join"
     )

@@ -26,6 +26,9 @@ TAKEN_FOR_ANSWERS = frozenset(
 )
 """Checks to which a message that nobody asked for looks like an answer."""
 
+TURNS = frozenset({"waiting-turns", "turn", "turn-back", "same-direction", "other-integers"})
+"""Checks in which a snake is to turn."""
+
 
 class Case(NamedTuple):
     """A planted fault."""
@@ -57,6 +60,7 @@ CASES: dict[str, Case] = {
     "world first": Case("handshake-first", frozenset({"welcome-frame"})),
     "a greeting": Case("commands", TAKEN_FOR_ANSWERS),
     "nobody lives": Case("living-players"),
+    "one of two lives": Case("living-players"),
     "an old world": Case("world-current"),
     # Wrong refusals
     "binary is taken": Case("binary"),
@@ -68,7 +72,9 @@ CASES: dict[str, Case] = {
     # Wrong timing and semantics
     "pongs with ticks": Case("pong"),
     "pongs of integers": Case("pong-echo"),
-    "nobody turns": Case("turn", frozenset({"waiting-turns"})),
+    "nobody turns": Case("turn", TURNS),
+    "dropped keys take places": Case("turn-back", TURNS - {"turn", "other-integers"}),
+    "keys wait for the birth": Case("keys-without-snake"),
     "turns straight back": Case("turn-back", frozenset({"waiting-turns"})),
     "many turns wait": Case("waiting-turns"),
     "leavers live": Case("leaver-dies"),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from tickbench.conformance.check import check
+from tickbench.conformance.field import BACK
 from tickbench.conformance.peer import Peer
 from tickbench.conformance.server_under_test import ServerUnderTest
 from tickbench.conformance.tracked_player import play, play_with
@@ -10,43 +11,56 @@ from tickbench.conformance.verdict import FaultError, NothingShownError
 
 ALL_KEYS = (37, 38, 39, 40)
 UNDER_WAY = "the first move may have been under way when the keys came"
-OTHER_INTEGERS = (0, 13, 32, 36, 41, -37, 2**40)
+OTHER_INTEGERS = (0, 13, 32, 36, 41, -37, 2**40, 2**63)
+BEHIND_KEYS = 2
+"""The t of a ping that tells when the keys before it were taken."""
 
 
 @check("A key turns the snake with its next move.", "the next move turns the snake")
 def turn(server: ServerUnderTest) -> None:
-    player = play(server)
-    key = player.key("side")
-    player.send_keys([key])
-    seen = player.settle()
-    has_way = player.has_way([key])
-    player.ride(2)
-    moves = player.moves[seen:]
-    if not moves or not has_way:
-        raise NothingShownError("the snake died too early")
-    if moves == [player.heading, key]:
-        raise NothingShownError(UNDER_WAY)
-    if moves[0] != key:
-        raise FaultError(f"the snake headed for {player.heading}, key {key}: it moved {moves}")
+    _need_turn(server.enter(), ())
 
 
 @check("A key straight back is dropped.")
 def turn_back(server: ServerUnderTest) -> None:
-    _need_straight(server.enter(), ["back", "back"])
+    _need_turn(server.enter(), ["back", "back"])
 
 
 @check("A key of the same direction is dropped.")
 def same_direction(server: ServerUnderTest) -> None:
-    _need_straight(server.enter(), ["ahead", "ahead"])
+    _need_turn(server.enter(), ["ahead", "ahead"])
 
 
 @check("Any other bare integer is ignored.")
 def other_integers(server: ServerUnderTest) -> None:
-    _need_straight(server.enter(), OTHER_INTEGERS)
+    _need_turn(server.enter(), OTHER_INTEGERS)
+
+
+def _need_turn(peer: Peer, dropped: Sequence[str | int]) -> None:
+    """Join, press keys that must change nothing and one that turns, and see the snake turn with its next move."""
+    player = play_with(peer)
+    side = player.key("side")
+    player.send_keys([*dropped, side])
+    seen = player.settle()
+    has_way = player.has_way([side, side])
+    player.ride(2)
+    moves = player.moves[seen:]
+    what = f"keys {[*map(player.key, dropped), side]}"
+    if peer.errors:
+        raise FaultError(f"{what} were answered by {peer.errors[0]}")
+    if dropped and has_way and not moves and player.died_freely:
+        raise FaultError(f"{what} killed a snake that headed for {player.heading} with the cell ahead free")
+    if len(moves) < 2 or not has_way:
+        raise NothingShownError("the snake died too early")
+    if moves == [player.heading, side]:
+        raise NothingShownError(UNDER_WAY)
+    if moves != [side, side]:
+        raise FaultError(f"the snake headed for {player.heading}, {what}: it moved {moves}")
 
 
 @check("A key is ignored while one's snake is not in the field.")
 def keys_without_snake(server: ServerUnderTest) -> None:
+    """Press keys with no snake, and again between a join and the birth."""
     peer = server.enter()
     for key in ALL_KEYS:
         peer.send(key)
@@ -56,30 +70,25 @@ def keys_without_snake(server: ServerUnderTest) -> None:
     # An error may have come at once, or with the tick that looked at the keys.
     if peer.errors:
         raise FaultError(f"keys {list(ALL_KEYS)} without a snake were answered by {peer.errors[0]}")
-    _need_straight(peer, (), f"keys {list(ALL_KEYS)}")
-
-
-def _need_straight(peer: Peer, keys: Sequence[str | int], what: str = "") -> None:
-    """Join, press keys that must change nothing, and see the snake go straight on."""
-    player = play_with(peer)
-    player.send_keys(keys)
-    seen = player.settle()
+    player = play_with(peer, *ALL_KEYS, ["ping", BEHIND_KEYS])
+    birth = peer.ticks[-1]
+    taken_us = [pong[2] for message in peer.heard for pong in message.named("pong") if pong[1] == BEHIND_KEYS]
     player.ride(2)
-    what = what or f"keys {[player.key(key) for key in keys]}"
-    if peer.errors:
-        raise FaultError(f"{what} were answered by {peer.errors[0]}")
-    if player.died_freely:
-        raise FaultError(f"{what} killed a snake that headed for {player.heading} with the cell ahead free")
-    if set(player.moves) - {player.heading}:
-        raise FaultError(f"{what} turned a snake that headed for {player.heading}: it moved {player.moves}")
-    if len(player.moves) == seen:
-        raise NothingShownError("the snake died too early")
+    if not taken_us or taken_us[0] >= birth.due_us:
+        raise NothingShownError("the snake was born before the keys came")
+    if player.died_freely or set(player.moves) - {player.heading}:
+        raise FaultError(
+            f"keys {list(ALL_KEYS)} before the birth of a snake that headed for {player.heading}: "
+            f"it moved {player.moves}{' and died' if player.is_dead else ''}"
+        )
+    if not player.moves or player.heading == BACK[ALL_KEYS[0]]:  # a key straight back may do nothing at all
+        raise NothingShownError("the snake died too early, or could not turn by the first key")
 
 
 @check("At most one turn a move, at most two wait; a key is measured against the last that waits.")
 def waiting_turns(server: ServerUnderTest) -> None:
     player = play(server)
-    sent = [player.key(way) for way in ("side", "other", "back", "other")]
+    sent = [player.key(way) for way in ("side", "side", "other", "back", "other")]
     player.send_keys(sent)
     if player.settle():
         raise NothingShownError("it moved before the keys were taken")
@@ -93,5 +102,5 @@ def waiting_turns(server: ServerUnderTest) -> None:
     if player.moves != wanted:
         raise FaultError(
             f"the snake headed for {player.heading}, keys {sent} between two moves: it moved {player.moves}",
-            f"{wanted}: the second key is straight back from the first, and two wait already when the last comes",
+            f"{wanted}: the second and third key are no turn from the first, and two wait already when the last comes",
         )

@@ -1,6 +1,7 @@
 """Checks of the game as a player sees it: birth, death, what a newcomer is told of it."""
 
 import time
+from contextlib import suppress
 from typing import NamedTuple
 
 from tickbench.conformance.check import check, raise_flaws
@@ -76,12 +77,15 @@ def world_current(server: ServerUnderTest) -> None:
 
 
 def _meet(server: ServerUnderTest) -> tuple[Field, Field]:
-    """Return the fields that a player and a newcomer draw after the same tick."""
+    """Return the fields that a player and a newcomer draw after the same tick; another plays, and one looks on."""
     room = server.fresh_room()
     old = play(server, room).peer
+    other, _onlooker = server.enter(room), server.enter(room)
+    with suppress(NotTriedError):  # the game may be for one only
+        await_birth(other)
     new = server.enter(room)
-    if old.player_id not in old.field.living:
-        raise NothingShownError("the snake died too early")
+    if not old.field.living:
+        raise NothingShownError("the snakes died too early")
     if not to_common_tick(old, new):
         raise NothingShownError("no tick came to both")
     return old.field, new.field
