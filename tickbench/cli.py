@@ -4,15 +4,12 @@ The command ``tickbench``: loads and runs the verb that is asked for, and report
 Exit status: 1 for a run that failed, 2 for wrong usage, 130 for Ctrl-C, else the verb's.
 """
 
-import copy
-import functools
 import importlib
 import os
 from typing import Any
 
 from shared.plain import error_line
 from shared.system.packages import missing_words, needed_by
-from tickbench.errors import InputError, RunFailedError
 from tickbench.streams import steady_streams
 
 with needed_by("tickbench"):
@@ -20,6 +17,7 @@ with needed_by("tickbench"):
 
     from shared.system.variables import with_variables
     from tickbench.children.commands import Commands
+    from tickbench.errors import InputError, RunFailedError
 
 VERBS = {
     "serve": "tickbench.verbs.serve:serve",
@@ -59,7 +57,7 @@ class VerbGroup(click.Group):
             if words is None:
                 raise
             return _verb_that_lacks(cmd_name, words)
-        return _naming_variables(command)
+        return command
 
 
 @click.group(
@@ -90,8 +88,8 @@ def _run(arguments: list[str] | None, commands: Commands) -> int:
         return complain(f"the working folder is gone ({error.strerror}); cd to one that is there")
     try:
         status: Any = tickbench.main(arguments, prog_name="tickbench", obj=commands, standalone_mode=False)
-    except (InputError, RunFailedError) as error:
-        return complain(str(error), FAILED_STATUS if isinstance(error, RunFailedError) else USAGE_STATUS)
+    except RunFailedError as error:
+        return complain(str(error), FAILED_STATUS)
     except click.ClickException as error:
         return complain(_in_one_line(error))
     except OSError as error:
@@ -101,23 +99,6 @@ def _run(arguments: list[str] | None, commands: Commands) -> int:
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED_STATUS
     return status if isinstance(status, int) else 0
-
-
-def _naming_variables(command: click.Command) -> click.Command:
-    """Return a verb whose errors name the environment variables that wrong values came from."""
-    run = command.callback
-    assert run is not None  # noqa: S101 - every verb has one
-
-    @functools.wraps(run)
-    def naming(*given: Any, **named: Any) -> Any:
-        try:
-            return run(*given, **named)
-        except InputError as error:
-            raise InputError(with_variables(str(error), click.get_current_context())) from error
-
-    verb = copy.copy(command)
-    verb.callback = naming
-    return verb
 
 
 def complain(message: str, status: int = USAGE_STATUS) -> int:
@@ -138,7 +119,9 @@ def _verb_that_lacks(name: str, words: str) -> click.Command:
 
 
 def _in_one_line(error: click.ClickException) -> str:
-    message = error.format_message().strip().rstrip(".")
     context = error.ctx if isinstance(error, click.UsageError) else None
+    if isinstance(error, InputError):
+        return with_variables(error.message, context)
+    message = error.format_message().strip().rstrip(".")
     path = context.command_path if context is not None else "tickbench"
     return f"{with_variables(f'{message[:1].lower()}{message[1:]}', context)}; see '{path} --help'"

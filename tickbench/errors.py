@@ -1,11 +1,14 @@
 """The exceptions of tickbench: wrong input, a failed run, a failed server, an interrupt by the user."""
 
+import click
 
-class InputError(Exception):
+
+class InputError(click.UsageError):
     """
     What the user gave is wrong.
 
-    The message is one line: what is wrong; what would be right. The command line prints it and exits with status 2.
+    The message is one line: what is wrong; what would be right. The command line prints it and exits with status 2;
+    raised in a verb it knows the verb's options, so that variables which set them can be named.
 
     """
 
