@@ -5,7 +5,8 @@ Each due time of a connection in the window is one of four: its frame was *recei
 it, at least to others); it was *skipped* (nobody got a tick, while the connection was in); or the connection was
 *absent* (refused, closed early by the server, or the server had died). What did not come is as late as the next frame
 was or, where there was none, as the end of the run. So nothing is gained by what is left out (what Gil Tene calls
-coordinated omission).
+coordinated omission). When a tick was due that nobody got is computed from the room's period; whether it was sent all
+the same, the server may say.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
