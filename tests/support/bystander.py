@@ -1,8 +1,11 @@
-"""Whether what one peer does disturbs another one in the same room."""
+"""Whether what one peer does disturbs another one, in the same room or elsewhere."""
 
+import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+from tests.support.client import PATIENCE_S
 from tests.support.player import Player
 from tests.support.server import RunningServer
 
@@ -40,3 +43,21 @@ def undisturbed(server: RunningServer, room: str) -> Iterator[Player]:
     for _ in range(2):
         bystander.next_tick()
     assert_every_tick_came(bystander, server, room)
+
+
+@contextmanager
+def undisturbed_for_long(server: RunningServer, room: str) -> Iterator[None]:
+    """Have somebody look on who reads all the while, in a thread, and must miss nothing."""
+    over = threading.Event()
+    with undisturbed(server, room) as bystander, ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(_read_until, bystander, over)
+        try:
+            yield
+        finally:
+            over.set()
+        reading.result(PATIENCE_S)
+
+
+def _read_until(bystander: Player, over: threading.Event) -> None:
+    while not over.is_set():
+        bystander.next_tick()

@@ -210,6 +210,14 @@ def fault_without_words(self: Any, why: str, now_us: int) -> None:
     FAULT(self, why if len(self._fault_times) == 2 else "", now_us)
 
 
+def close_behind_a_pong(self: Any, code: int, now_us: int) -> None:
+    self.send(encode_commands([Pong(7, now_us)]))
+    CLOSE(self, code, now_us)
+
+
+CLOSE = session.Session.receive_close
+
+
 def die_of_binary(*_: Any) -> None:
     os._exit(1)
 
@@ -374,6 +382,7 @@ PLANTS: dict[str, Plant] = {
     "1002 for binary": close_with(1002, 1003),
     "errors without words": replacing(session.Session, "_fault", fault_without_words),
     "new_player again": replacing(session.Session, "_judge", judge_second_new_player),
+    "a ping behind a close counts": replacing(session.Session, "receive_close", close_behind_a_pong),
     "1000 for every close": replacing(session, "echoed_close_code", lambda _: 1000),
     "empty pongs": replacing(session.Session, "receive_ping", lambda self, _, now_us: PONG_TO(self, b"", now_us)),
     "upgrade anywhere": replacing(door.Door, "_pass", upgrade_anywhere),

@@ -129,10 +129,10 @@ class Peer:
         except (OSError, AttributeError) as error:
             raise EndedError(f"the connection had ended when {quote(data)} was to be sent") from error
 
-    def close(self, payload: bytes = b"\x03\xe8") -> None:
-        """Send a close frame."""
+    def close(self, payload: bytes = b"\x03\xe8", behind: bytes = b"") -> None:
+        """Send a close frame, and in the same breath what is ``behind`` it."""
         self._has_closed = True
-        self.send_raw(client_frame(Opcode.CLOSE, payload))
+        self.send_raw(client_frame(Opcode.CLOSE, payload) + behind)
 
     def hang_up(self) -> None:
         """End the connection, if it has not ended yet."""

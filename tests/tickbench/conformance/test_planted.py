@@ -68,6 +68,7 @@ CASES: dict[str, Case] = {
     "unknown is ignored": Case("unknown-command"),
     "keys are refused": Case("other-integers"),
     "1011 for a flood": Case("flood"),
+    "a ping behind a close counts": Case("close-echo", frozenset({"close-code"})),
     "errors without words": Case("not-json", ERRORS),
     # Wrong timing and semantics
     "pongs with ticks": Case("pong"),

@@ -4,7 +4,7 @@ from contextlib import suppress
 
 from shared.wire.frames import CloseCode, Opcode, close_payload
 from tickbench.conformance.check import about, check, need_close, raise_flaws
-from tickbench.conformance.peer import ClosedError, EndedError, Peer, client_frame
+from tickbench.conformance.peer import GRACE_S, ClosedError, EndedError, NoMessageError, Peer, client_frame
 from tickbench.conformance.server_under_test import ServerUnderTest
 from tickbench.conformance.verdict import FaultError, quote
 
@@ -96,7 +96,10 @@ def _closed_or_taken(peer: Peer, ping: bytes, what: str, code: int) -> bool:
     return True
 
 
-@check("A close frame is answered by one with the same code.", "the same code, 1000 where there was none")
+@check(
+    "A close frame is answered by one with the same code; nothing counts behind it.",
+    "the same code, 1000 where there was none, and nothing else",
+)
 def close_echo(server: ServerUnderTest) -> None:
     flaws = [_close_flaw(server.enter(), close_payload(code, "bye"), code) for code in ECHOED_CODES]
     raise_flaws([*flaws, _close_flaw(server.enter(), b"", CloseCode.NORMAL, None)])
@@ -108,8 +111,14 @@ def close_code(server: ServerUnderTest) -> None:
 
 
 def _close_flaw(peer: Peer, payload: bytes, *codes: int | None) -> str | None:
-    peer.close(payload)
-    return peer.close_flaw(f"a close with {int.from_bytes(payload[:2]) if payload else 'no code'}", *codes)
+    """Close, with a ping behind it; say what came of that in place of one of ``codes`` and an end."""
+    what = f"a close with {int.from_bytes(payload[:2]) if payload else 'no code'}"
+    peer.close(payload, client_frame(Opcode.TEXT, PING_TEXT))
+    flaw = peer.close_flaw(what, *codes)
+    with suppress(NoMessageError):
+        peer.next(patience_s=GRACE_S)
+        return flaw or f"behind the answer to {what} came {quote(peer.heard[-1].text)}"
+    return flaw or next((f"a ping behind {what} was answered" for message in peer.heard if message.has("pong")), None)
 
 
 @check("A ping frame is answered by a pong frame with the same payload.", "a pong frame with the same payload")
