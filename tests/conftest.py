@@ -77,8 +77,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     What is only for a machine that does nothing else, or for one that lets a quota be set or a namespace be made; of
     tests that are marked with ``modes`` those of others, which have no such thing; and of tests that are marked with
-    ``differs`` those of designs that do here what the default one does, by the same code, and of those marked with
-    ``frameworks("default")`` those of other frameworks, which have no part in it: they run with TICKBENCH_ALL_ARMS.
+    ``differs`` those of designs that do here what the default one does, by the same code: they run with
+    TICKBENCH_ALL_ARMS.
     """
     left_out = [item for item in items if _is_unfit(item) or _is_other(item)]
     if left_out:
@@ -100,9 +100,6 @@ def _is_other(item: pytest.Item) -> bool:
     arm = callspec and callspec.params.get("arm")
     if not isinstance(arm, Arm):
         return False
-    frameworks = item.get_closest_marker("frameworks")
-    if frameworks and frameworks.args == ("default",) and not (arm.is_plain or ALL_ARMS):
-        return True
     mode = arm.mode
     differs = item.get_closest_marker("differs")
     if differs and not ALL_ARMS:

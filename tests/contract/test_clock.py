@@ -6,7 +6,7 @@ from shared.server.config import LOOPS
 from tests.conftest import Share
 from tests.support.server import RunningServer, wait_until
 
-pytestmark = [pytest.mark.differs("thread"), pytest.mark.frameworks("default")]
+pytestmark = pytest.mark.differs("thread")
 
 CLOCKS = ("timerfd", "loop")
 PERIOD_US = 20_000

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from shared.server.config import parse_arguments
+from tests.conftest import Arm
 from tests.support.server import START_LIMIT_S, RunningServer, start
 
-pytestmark = [pytest.mark.differs(), pytest.mark.frameworks("default")]
+pytestmark = pytest.mark.differs()
 
 BAD = {
     "port out of range": ["--port", "65536"],
@@ -33,16 +34,16 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_flags(backend: str, capsys: pytest.CaptureFixture[str], name: str) -> None:
+def test_bad_flags(arm: Arm, capsys: pytest.CaptureFixture[str], name: str) -> None:
     with pytest.raises(SystemExit) as stop:
-        parse_arguments(backend, BAD[name])
+        parse_arguments(arm.backend, [*arm.flags, *BAD[name]])
     assert stop.value.code == 2
     assert_one_line(capsys.readouterr().err)
 
 
-def test_bad_command_lines(backend: str, tmp_path: Path) -> None:
+def test_bad_command_lines(arm: Arm, tmp_path: Path) -> None:
     assert_refused(
-        backend,
+        arm,
         {
             "a bad flag": ["--tick-rate", "0"],
             "a bad sum": ["--bots", "11"],
@@ -52,12 +53,12 @@ def test_bad_command_lines(backend: str, tmp_path: Path) -> None:
     )
 
 
-def test_bad_scores_files(backend: str, tmp_path: Path) -> None:
+def test_bad_scores_files(arm: Arm, tmp_path: Path) -> None:
     other = tmp_path / "other.txt"
     other.write_text("this is no database\n" * 100)
     (tmp_path / "folder").mkdir()
     assert_refused(
-        backend,
+        arm,
         {
             "no database": ["--scores", str(other)],
             "a folder": ["--scores", str(tmp_path / "folder")],
@@ -68,12 +69,12 @@ def test_bad_scores_files(backend: str, tmp_path: Path) -> None:
     assert other.read_text().startswith("this is no database\n"), "it was left as it was"
 
 
-def test_a_port_in_use(server: RunningServer, tmp_path: Path) -> None:
-    assert_refused(server.backend, {"port in use": ["--port", str(server.address[1])]}, tmp_path)
+def test_a_port_in_use(arm: Arm, server: RunningServer, tmp_path: Path) -> None:
+    assert_refused(arm, {"port in use": ["--port", str(server.address[1])]}, tmp_path)
 
 
-def test_fewer_descriptors_than_a_server_takes_for_itself_are_one_line(backend: str) -> None:
-    line = f"ulimit -n 40 && exec {shlex.quote(sys.executable)} -m backends.{backend}_server --port 0"
+def test_fewer_descriptors_than_a_server_takes_for_itself_are_one_line(arm: Arm) -> None:
+    line = f"ulimit -n 40 && exec {shell_command(arm)}"
     root, command = Path(__file__).parents[2], ["/bin/bash", "-c", line]
     done = subprocess.run(command, capture_output=True, text=True, timeout=START_LIMIT_S, check=False, cwd=root)
     assert (done.returncode, done.stdout) == (2, "")
@@ -82,10 +83,8 @@ def test_fewer_descriptors_than_a_server_takes_for_itself_are_one_line(backend: 
 
 
 @pytest.mark.parametrize("redirection", [">/dev/full", ">&-"])
-def test_a_server_whose_ready_line_cannot_be_written_says_it_on_stderr_and_serves(
-    backend: str, redirection: str
-) -> None:
-    line = f"exec {shlex.quote(sys.executable)} -m backends.{backend}_server --port 0 {redirection}"
+def test_a_server_whose_ready_line_cannot_be_written_says_it_on_stderr_and_serves(arm: Arm, redirection: str) -> None:
+    line = f"exec {shell_command(arm)} {redirection}"
     root = Path(__file__).parents[2]
     with subprocess.Popen(["/bin/bash", "-c", line], stderr=subprocess.PIPE, text=True, cwd=root) as process:
         assert process.stderr
@@ -100,12 +99,18 @@ def test_a_server_whose_ready_line_cannot_be_written_says_it_on_stderr_and_serve
         assert process.stderr.read() == ""
 
 
-def assert_refused(backend: str, cases: dict[str, Sequence[str]], folder: Path) -> None:
+def shell_command(arm: Arm) -> str:
+    return shlex.join([sys.executable, "-m", f"backends.{arm.backend}_server", "--port", "0", *arm.flags])
+
+
+def assert_refused(arm: Arm, cases: dict[str, Sequence[str]], folder: Path) -> None:
     """Start a server for each, all at once, and check what it says."""
     with ExitStack() as stack:
         running = {}
         for name, flags in cases.items():
-            running[name] = stack.enter_context(start([f"-mbackends.{backend}_server"], flags, folder / name))
+            running[name] = stack.enter_context(
+                start([f"-mbackends.{arm.backend}_server"], [*arm.flags, *flags], folder / name)
+            )
             stack.callback(running[name].kill)
         status = {name: process.wait(START_LIMIT_S) for name, process in running.items()}
     said = {name: (folder / name).read_text() for name in cases}

@@ -7,7 +7,6 @@ from tests.conftest import Serve
 from tests.support.server import wait_until
 
 pytestmark = [
-    pytest.mark.frameworks("default"),
     pytest.mark.modes("managed", "always-on", "on-demand", "condition"),
     pytest.mark.differs(),
 ]

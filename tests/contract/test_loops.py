@@ -22,8 +22,6 @@ from tests.support.client import CLOSE, client_frame
 from tests.support.player import Player
 from tests.support.server import RunningServer, stands_still, wait_until
 
-pytestmark = pytest.mark.frameworks("default")
-
 TIMES = 50 if FULL_SIZE else 3
 RATE_HZ = 50
 QUICK = ("--tick-rate", str(RATE_HZ), "--tick-budget", "0")

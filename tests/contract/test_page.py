@@ -23,7 +23,6 @@ PATIENCE_MS = 20_000
 WIDTHS = (1280, 390)
 
 pytestmark = [
-    pytest.mark.frameworks("default"),
     pytest.mark.skipif(CHROMIUM is None, reason="Chromium is missing: apt-get install chromium"),
     pytest.mark.differs(),
 ]
@@ -102,7 +101,6 @@ def slow_server(serve: Serve) -> Iterator[RunningServer]:
         yield server
 
 
-@pytest.mark.frameworks("all")
 def test_joins_sees_ticks_and_turns(slow_server: RunningServer, visitor: Visitor, room: str) -> None:
     watcher = slow_server.enter(room)
     visitor.connect(slow_server, room, "Ada")

@@ -13,7 +13,7 @@ from tests.conftest import Serve
 from tests.support.player import Player
 from tests.support.server import RunningServer, wait_until
 
-pytestmark = [pytest.mark.differs("process"), pytest.mark.frameworks("default")]
+pytestmark = pytest.mark.differs("process")
 
 
 def watch_until_a_score(server: RunningServer) -> Player:

@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import Arm
 from tests.support.server import run_server
 
-pytestmark = [pytest.mark.differs("process"), pytest.mark.frameworks("default")]
+pytestmark = pytest.mark.differs("process")
 
 PIPE_BYTES = 4096
 
