@@ -7,7 +7,7 @@ import pytest
 
 from tickbench import cli
 from tickbench.arms import parse_arm
-from tickbench.children.commands import Commands, LoadRequest, load_command, load_flags, python_command, server_command
+from tickbench.children.commands import Commands, load_command, load_flags, python_command, server_command
 
 Tickbench = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -106,7 +106,9 @@ def test_an_arms_settings_come_before_the_suites() -> None:
 
 
 def test_load_is_started_with_what_was_asked_for(tmp_path: Path) -> None:
-    command = load_command(load_flags(LoadRequest("ws://localhost:1", 7, "steady", 1.5, 0.5, tmp_path / "out.json")))
+    out = tmp_path / "out.json"
+    flags = load_flags("ws://localhost:1", 7, out, scenario="steady", duration_s=1.5, warm_up_s=0.5, more={})
+    command = load_command(flags)
     assert "--headless" in command
     assert command[command.index("--users") + 1] == "7"
     assert command[command.index("--host") + 1] == "ws://localhost:1"

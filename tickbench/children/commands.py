@@ -10,7 +10,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from shared.system.packages import advice
@@ -23,20 +23,6 @@ HOME = str(Path(__file__).resolve().parents[2])
 """The folder that this package and its siblings are in."""
 LOAD_TEST = "loadtests"
 """The module of the load test, for ``python -m``."""
-
-
-@dataclass(frozen=True, slots=True)
-class LoadRequest:
-    """The parameters of one load run: the server, the load, the times, and the file for the summary."""
-
-    url: str
-    users: int
-    scenario: str
-    duration_s: float
-    warm_up_s: float
-    out: Path
-    more: Settings = field(default_factory=dict)
-    """Further arguments of the load test by their names, as ``python -m loadtests --help`` lists them."""
 
 
 def python_command(module: str) -> list[str]:
@@ -84,18 +70,12 @@ def load_command(arguments: Sequence[str]) -> list[str]:
     return [*python_command(LOAD_TEST), "--headless", *arguments]
 
 
-def load_flags(request: LoadRequest) -> list[str]:
-    """Return the arguments of a load run."""
-    flags = {
-        "host": request.url,
-        "users": request.users,
-        "scenario": request.scenario,
-        "warm-up": f"{request.warm_up_s:g}",
-        "duration": f"{request.duration_s:g}",
-        "out": request.out,
-        **request.more,
-    }
-    return _as_flags(flags)
+def load_flags(
+    url: str, users: int, out: Path, *, scenario: str, duration_s: float, warm_up_s: float, more: Settings
+) -> list[str]:
+    """Return the arguments of a load run whose summary goes to ``out``; ``more`` are further ones, by their names."""
+    flags = {"host": url, "users": users, "scenario": scenario, "warm-up": f"{warm_up_s:g}"}
+    return _as_flags({**flags, "duration": f"{duration_s:g}", "out": out, **more})
 
 
 def check_command(module: str) -> list[str]:

@@ -19,7 +19,6 @@ from tickbench.arms import BACKENDS, Arm
 from tickbench.children.commands import (
     LOAD_TEST,
     Commands,
-    LoadRequest,
     load_flags,
     server_flags,
     undisturbed_environment,
@@ -78,9 +77,16 @@ def _server_lines(suite: Suite) -> Iterator[CommandLine]:
 def _load_lines(suite: Suite) -> Iterator[CommandLine]:
     for part in suite.parts:
         for users in part.loads:
-            out = Path(os.devnull)
-            request = LoadRequest(NOWHERE, users, part.scenario, part.duration_s, part.warm_up_s, out, part.load)
-            yield CommandLine(f"the load of {_name(part)}", LOAD_TEST, ["--headless", *load_flags(request)])
+            flags = load_flags(
+                NOWHERE,
+                users,
+                Path(os.devnull),
+                scenario=part.scenario,
+                duration_s=part.duration_s,
+                warm_up_s=part.warm_up_s,
+                more=part.load,
+            )
+            yield CommandLine(f"the load of {_name(part)}", LOAD_TEST, ["--headless", *flags])
 
 
 def _name(part: Part) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.measure.summary import LoadSummary, read_summary
-from tickbench.children.commands import Commands, LoadRequest, load_flags, undisturbed_environment
+from tickbench.children.commands import Commands, load_flags, undisturbed_environment
 from tickbench.children.processes import Child, Nursery
 from tickbench.compare.plan import PlannedRun, run_estimate_s
 from tickbench.compare.runs import ChildRecord, Run
@@ -106,10 +106,16 @@ class Trial:
         out, log = scratch / "summary.json", scratch / "generator.log"
         timing = f"warm-up {planned.warm_up_s:g} s, measuring {planned.duration_s:g} s"
         self.tell(f"{planned.scenario}, {planned.connections} connections, {timing}")
-        request = LoadRequest(
-            url, planned.connections, planned.scenario, planned.duration_s, planned.warm_up_s, out, planned.load
+        flags = load_flags(
+            url,
+            planned.connections,
+            out,
+            scenario=planned.scenario,
+            duration_s=planned.duration_s,
+            warm_up_s=planned.warm_up_s,
+            more=planned.load,
         )
-        command, environment = self.commands.load(load_flags(request)), undisturbed_environment()
+        command, environment = self.commands.load(flags), undisturbed_environment()
         with Nursery() as nursery:
             generator = nursery.start(
                 "load run", command, log=log, cpus=self.pinning.generator, environment=environment, folder=scratch
