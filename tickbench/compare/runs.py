@@ -151,13 +151,13 @@ class RunIndex:
         """Return how often a planned run was tried."""
         return sum(run.number not in self.waived for run in self._attempts.get(slot, ()))
 
+    def counted(self, part: str) -> list[Run]:
+        """Return the runs of the blocks, or of a side, that count."""
+        return [attempts[-1] for slot, attempts in self._attempts.items() if slot[0] == part]
+
     def block_runs(self, arm: str, *, again: bool = False) -> list[Run]:
         """Return the runs of an arm in the blocks that count, one a block."""
-        return [run for run in self._counted(BLOCKS) if (run.arm, run.again) == (arm, again)]
-
-    def all_block_runs(self) -> list[Run]:
-        """Return the runs of all arms in the blocks that count."""
-        return self._counted(BLOCKS)
+        return [run for run in self.counted(BLOCKS) if (run.arm, run.again) == (arm, again)]
 
     def lacking(self) -> list[str]:
         """Return the arms of which no run in the blocks finished."""
@@ -165,7 +165,7 @@ class RunIndex:
 
     def side_runs(self, side: str, arm: str, connections: int) -> list[Run]:
         """Return the runs of an arm in a side at one load that count, one a block."""
-        return [run for run in self._counted(side) if (run.arm, run.connections) == (arm, connections)]
+        return [run for run in self.counted(side) if (run.arm, run.connections) == (arm, connections)]
 
     def search_runs(self, search: str, block: int, arm: str) -> list[Run]:
         """Return the runs of one search of one arm, by number."""
@@ -184,9 +184,6 @@ class RunIndex:
     def is_unfit(self) -> bool:
         """Whether the last runs show that the machine cannot measure: they led to a stop."""
         return bool(self.runs) and self.runs[-1].number in self.waived
-
-    def _counted(self, part: str) -> list[Run]:
-        return [attempts[-1] for slot, attempts in self._attempts.items() if slot[0] == part]
 
     def _find_waived(self) -> set[int]:
         """Return the numbers of ``stop_after`` spoiled runs in a row, or a multiple; none if no run is made again."""

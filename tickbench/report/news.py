@@ -66,7 +66,7 @@ def _how_many(index: RunIndex) -> str:
     valid, planned, which = _counts(index)
     if valid == planned:
         return f"All {planned} {which} valid.{_sides(index)}"
-    last = sorted(index.all_block_runs(), key=lambda run: run.number)
+    last = sorted(index.counted(BLOCKS), key=lambda run: run.number)
     lead = f"{valid} of {planned} {which} valid"
     if why := _what_to_do(last):
         return f"{lead}: {why}"
@@ -90,7 +90,7 @@ def _counts(index: RunIndex) -> tuple[int, int, str]:
     suite = index.suite
     planned = sum(each.part == BLOCKS for each in fixed_runs(suite))
     which = "runs of the blocks are" if suite.sides or suite.searches else "runs are"
-    return sum(run.is_valid for run in index.all_block_runs()), planned, which
+    return sum(run.is_valid for run in index.counted(BLOCKS)), planned, which
 
 
 def _sides(index: RunIndex) -> str:

@@ -1,7 +1,7 @@
 from collections.abc import Callable
 
 from tickbench.compare.runs import ChildRecord, Run, RunIndex
-from tickbench.compare.suite import Suite
+from tickbench.compare.suite import BLOCKS, Suite
 from tickbench.machine.quiet import Quiet
 
 
@@ -41,4 +41,4 @@ def test_second_runs_of_a_block_and_other_parts_are_not_the_arms(suite: Suite, m
     assert index.block_runs("gevent") == runs[:1]
     assert index.block_runs("gevent", again=True) == runs[1:2]
     assert index.side_runs("stall", "gevent", runs[2].connections) == runs[2:]
-    assert index.all_block_runs() == runs[:2]
+    assert index.counted(BLOCKS) == runs[:2]
