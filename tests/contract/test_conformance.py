@@ -39,6 +39,7 @@ def refused(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         is_request = not any(headers.items() >= fault.items() for fault in BAD_REQUESTS.values())
         if method == "GET" and urlsplit(path).path == DEFAULT_PATH and is_request and answer.status >= 400:
             counts[str(answer.status)] += 1
+            assert answer.body, "it says why"
         return answer
 
     monkeypatch.setattr(server_under_test, "ask", ask_and_count)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.conftest import Serve
 from tests.support.bystander import assert_every_tick_came
+from tests.support.player import Board
 from tests.support.server import RunningServer
 
 pytestmark = pytest.mark.differs("thread", "process")
@@ -22,6 +23,26 @@ def test_the_welcome_is_one_frame_in_order(server: RunningServer, room: str) -> 
     assert [len(row) for row in world[1]] == [50] * 25
     assert all(cell == [" ", 0] for row in world[1] for cell in row)
     assert top_scores == ["top_scores", []]
+
+
+def test_the_welcome_names_each_living_player(server: RunningServer, room: str) -> None:
+    """In the order in which they joined, with their scores, and nobody who looks on."""
+    first, second = server.enter(room, "Ada"), server.enter(room, "Bob")
+    server.enter(room, "onlooker")
+    first.join()
+    second.join()
+    newcomer = server.enter(room, "newcomer")
+    joined = newcomer.welcome[3:]
+    assert [command[0] for command in newcomer.welcome] == ["handshake", "world", "top_scores"] + ["p_joined"] * len(
+        joined
+    )
+    board, entry = Board(), newcomer.next_tick()
+    first.until(lambda tick: tick.n >= entry.n)
+    for commands in (first.welcome, *(tick.commands for tick in first.ticks if tick.n < entry.n)):
+        board.apply(commands)
+    assert [command[1:] for command in joined] == [
+        [player_id, *shown, board.scores[player_id]] for player_id, shown in board.alive.items()
+    ]
 
 
 def test_who_erred_before_new_player_enters_and_misses_nothing(server: RunningServer, room: str) -> None:

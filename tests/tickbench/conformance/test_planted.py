@@ -76,7 +76,7 @@ CASES: dict[str, Case] = {
     "nobody turns": Case("turn", TURNS),
     "dropped keys take places": Case("turn-back", TURNS - {"turn", "other-integers"}),
     "keys wait for the birth": Case("keys-without-snake"),
-    "turns straight back": Case("turn-back", frozenset({"waiting-turns"})),
+    "turns straight back": Case("turn-back", frozenset({"waiting-turns", "same-direction"})),
     "many turns wait": Case("waiting-turns"),
     "leavers live": Case("leaver-dies"),
     "join twice": Case("join-again"),
