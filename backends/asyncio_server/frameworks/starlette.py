@@ -8,7 +8,8 @@ Mended here:
 - It answers pings, closes and faults itself, and hides them from the application: they are the session's to answer.
 - It reads as it sees fit, takes the transport for itself, and writes an answer in pieces: it gets a transport that
   leaves the first two to the doorkeeper, and puts the pieces together.
-- Its timer for the next request, and websockets' parser, hold a connection that has ended: they are ended with it.
+- Its timer for the next request, and websockets' parser, hold a connection that has ended: they are ended with it. The
+  handshake is let go of when it is made.
 """
 
 import asyncio
@@ -18,10 +19,9 @@ from email.utils import formatdate
 from functools import partial
 from typing import Any, cast
 
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import Route, Router, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -196,6 +196,8 @@ class StarletteSocket(BaseSocket):
         self._ws = ws
         self._writable = door.library.writable
         door.library.conn.max_message_size = seat.max_message_bytes
+        # To save memory, as there are thousands of connections:
+        del door.library.request, door.library.response, ws.scope["headers"], ws.scope["raw_path"]
         self.pass_door(door, door.library, seat.max_message_bytes, deflate=bool(door.library.conn.extensions))
 
     async def receive_message(self) -> Message:
@@ -253,7 +255,7 @@ class Framework(BaseFramework):
         upgrades = [WebSocketRoute(path, self._play) for path in self._gate.upgrades]
         refusals = [Route(path, refuse) for path in self._gate.upgrades]
         config = Config(
-            Starlette(routes=[*upgrades, *pages, *refusals]),
+            Router([*upgrades, *pages, *refusals]),  # without Starlette's middleware: uvicorn answers 500, too
             interface="asgi3",
             ws=WebSocketProtocol,
             ws_ping_interval=None,
