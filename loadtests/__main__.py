@@ -20,7 +20,7 @@ def main() -> None:
     elif {"-h", "--help"} & set(sys.argv):
         command_line.whole_parser().print_help()
     else:
-        argument_parser.LocustArgumentParser = command_line.CommandLine  # type: ignore[misc] # it is looked up there
+        argument_parser.LocustArgumentParser = command_line.LoadParser  # type: ignore[misc] # it is looked up there
         sys.argv = ["locust", "-f", str(Path(__file__).with_name("locustfile.py")), *sys.argv[1:]]
         locust()  # type: ignore[no-untyped-call] # untyped in Locust
 

@@ -20,7 +20,7 @@ from loadtests.scenario import Scenario
 from loadtests.scenarios import all_scenarios
 
 
-class CommandLine(argument_parser.LocustArgumentParser):
+class LoadParser(argument_parser.LocustArgumentParser):
     """Locust's parser, but a URL stands where Locust takes user classes, which a scenario chooses here."""
 
     def __init__(self, **settings: Any) -> None:
@@ -58,9 +58,9 @@ class CommandLine(argument_parser.LocustArgumentParser):
         sys.exit(2)
 
 
-def whole_parser() -> CommandLine:
+def whole_parser() -> LoadParser:
     """Return a parser with all options, which Locust makes only once it has loaded the locustfile."""
-    parser = CommandLine()
+    parser = LoadParser()
     argument_parser.setup_parser_arguments(parser)  # type: ignore[no-untyped-call] # untyped in Locust
     add_arguments(parser, all_scenarios())
     return parser
@@ -79,7 +79,7 @@ def check_lines() -> None:
     sys.stdout.write(json.dumps([complaint(parser, scenarios, line) for line in lines]) + "\n")
 
 
-def complaint(parser: CommandLine, scenarios: dict[str, Scenario], line: Sequence[str]) -> str | None:
+def complaint(parser: LoadParser, scenarios: dict[str, Scenario], line: Sequence[str]) -> str | None:
     """Return what is wrong with one command line; None if it is accepted."""
     said = io.StringIO()
     try:

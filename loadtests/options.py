@@ -35,7 +35,7 @@ Scenarios = Mapping[str, Scenario]
 
 
 @dataclass(frozen=True, slots=True)
-class Number:
+class NumberOption:
     """A number that can be asked for, a whole one if its default is one; ``unit`` and ``words`` are for the help."""
 
     flag: str
@@ -69,8 +69,8 @@ class Number:
 
 
 def _number(flag: str, default: float, unit: str, words: str, **more: Any) -> Any:
-    """Return a field whose value is a :class:`Number` of the command line."""
-    return field(default=default, metadata={"number": Number(flag, default, unit, words, **more)})
+    """Return a field whose value is a :class:`NumberOption` of the command line."""
+    return field(default=default, metadata={"number": NumberOption(flag, default, unit, words, **more)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,12 +127,12 @@ class LoadOptions:
         return f"{self.users} connections, {times}, takes {takes_s:.0f} s"
 
 
-NUMBERS: dict[str, Number] = {of.name: of.metadata["number"] for of in fields(LoadOptions) if of.metadata}
+NUMBERS: dict[str, NumberOption] = {of.name: of.metadata["number"] for of in fields(LoadOptions) if of.metadata}
 """Those that are options of ours, by field."""
-USERS = Number("--users", 100, "N", "connections", least=1, most=100_000)
-SPAWN_RATE = Number("--spawn-rate", DEFAULT_SPAWN_RATE, "HZ", "connections begun a second", least=0.01, most=1e6)
+USERS = NumberOption("--users", 100, "N", "connections", least=1, most=100_000)
+SPAWN_RATE = NumberOption("--spawn-rate", DEFAULT_SPAWN_RATE, "HZ", "connections begun a second", least=0.01, most=1e6)
 """Both flags are Locust's own: their words are ours, and their defaults on our command line."""
-WORKERS = Number(
+WORKERS = NumberOption(
     "--workers",
     1,
     "N",

@@ -8,7 +8,7 @@ import importlib
 import os
 from typing import Any
 
-from shared.plain import error_line
+from shared.printable import error_line
 from shared.system.packages import missing_words, needed_by
 from tickbench.streams import steady_streams
 

@@ -2,7 +2,7 @@
 
 from rich.markup import escape as without_markup  # noqa: TID251 - here it is completed
 
-from shared.plain import printable
+from shared.printable import printable
 
 
 def escape(text: str) -> str:

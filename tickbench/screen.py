@@ -14,13 +14,13 @@ from rich.table import Table
 from shared.measure.summary import GroupFigures, LoadSummary, StageFigures
 from tickbench.compare.figures import BY_KEY, FIGURES, MEMORY
 from tickbench.compare.objectives import STYLES, Judged
-from tickbench.compare.patience import why_unfit
 from tickbench.compare.plan import PlannedRun, place_of, time_left_s
 from tickbench.compare.runs import Run, RunIndex
 from tickbench.compare.suite import BLOCKS, Suite
+from tickbench.compare.unfit_machine import why_unfit
 from tickbench.machine.fitness import MachineCheck
 from tickbench.markup import escape
-from tickbench.verdict.arm_medians import NO_FIGURE, Cell, cell
+from tickbench.verdict.arm_medians import NO_FIGURE, MedianCell, cell
 
 LEVEL_STYLES = {"ok": "green", "warn": "yellow", "fail": "red"}
 SO_FAR = ("tick_lateness_ms.p50", "tick_lateness_ms.p99", "interval_error_ms.p99", "server.cpu_us_per_frame")
@@ -153,7 +153,7 @@ def arm_table(index: RunIndex) -> Table:
     return table
 
 
-def _cell_words(cell: Cell, *, with_range: bool = True) -> str:
+def _cell_words(cell: MedianCell, *, with_range: bool = True) -> str:
     """Return a cell as markup: dim where its figure cannot be trusted."""
     median = f"[dim]{cell.median}[/dim]" if cell.is_doubtful else cell.median
     return f"{median}\n[dim]{cell.range}[/dim]" if cell.range and with_range else median

@@ -6,10 +6,10 @@ from contextlib import suppress
 from socket import SHUT_RDWR
 
 from shared.rooms.remote import READ_BYTES
-from shared.server.children import Child
+from shared.server.children import BaseGameChild
 
 
-class GameChild(Child):
+class GameChild(BaseGameChild):
     """One child, from its start to its end."""
 
     def __init__(self, nice: int, limit_s: float) -> None:

@@ -25,7 +25,7 @@ from .turns import Turns
 
 T = TypeVar("T")
 Soon = Coroutine[Any, Any, T]
-"""What something that waits returns: a coroutine, to be awaited."""
+"""What a function that waits returns: here a coroutine, which is to be awaited."""
 
 
 class Writer(Protocol):

@@ -10,10 +10,10 @@ from typing import Any
 
 from shared.loops.schedule import TickSchedule
 from shared.rooms.room import Room
+from shared.server.base_server import BaseServer
 from shared.server.children import GameChildren
 from shared.server.config import ServerConfig, fail_usage, prepare_process
 from shared.server.gate import Gate, Seat, load_framework
-from shared.server.household import Household
 from shared.system.heap import settle_heap
 from shared.system.listener import listen, stop_signals
 from shared.system.packages import needed_by
@@ -35,7 +35,7 @@ EVENT_LOOPS = {"asyncio": "backends.asyncio_server.turns", "uvloop": "uvloop"}
 """For each ``--loop`` the module whose ``new_event_loop`` makes it."""
 
 
-class Server(Household):
+class Server(BaseServer):
     """One server process, with everything in it."""
 
     def __init__(self, config: ServerConfig) -> None:
@@ -86,7 +86,7 @@ class Server(Household):
             task.cancel()
         await asyncio.gather(*self.owned, return_exceptions=True)
 
-    # What it adds to a household
+    # What a backend adds
 
     def own(self, act: Callable[..., Soon[object]], *arguments: Any) -> None:
         """Run something in the background, which the server ends if it has not ended before."""

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from shared.loops.line import Line
-from shared.loops.turns import Turn
+from shared.loops.fair_queue import FairQueue
+from shared.loops.turns import TurnTime
 from shared.system.epoll import FewAtOnce
 from shared.wire.stalls import Stalls
 
@@ -25,8 +25,8 @@ class Turns:
     def __init__(self, clock: Clock, stalls: Stalls) -> None:
         self._clock = clock
         self._stalls = stalls
-        self._turn = Turn()
-        self._waiting: Line[Any] = Line()  # futures of tasks, and acts
+        self._turn = TurnTime()
+        self._waiting: FairQueue[Any] = FairQueue()  # futures of tasks, and acts
         self._woken = 0  # tasks that were woken and have yet to go on
         self._first: list[Any] = []  # futures of tasks that went on and found the turn over
         self._is_next_asked_for = False

@@ -25,7 +25,7 @@ from .turns import Turns
 
 T = TypeVar("T")
 Soon = Annotated[T, "now"]
-"""What something that waits returns: its result, as its greenlet has waited."""
+"""What a function that waits returns: here its result, as the greenlet itself has waited."""
 
 
 class Writer(Protocol):

@@ -11,10 +11,10 @@ from gevent.event import Event
 
 from shared.loops.schedule import TickSchedule
 from shared.rooms.room import Room
+from shared.server.base_server import BaseServer
 from shared.server.children import GameChildren
 from shared.server.config import ServerConfig, fail_usage, prepare_process
 from shared.server.gate import Gate, Seat, load_framework
-from shared.server.household import Household
 from shared.system.heap import settle_heap
 from shared.system.listener import listen, stop_signals
 from shared.system.packages import needed_by
@@ -36,7 +36,7 @@ EVENT_LOOPS = {"libev": "libev-cext", "libuv": "libuv-cffi"}
 """For each ``--loop`` gevent's name of it."""
 
 
-class Server(Household):
+class Server(BaseServer):
     """One server process, with everything in it."""
 
     def __init__(self, config: ServerConfig) -> None:
@@ -87,7 +87,7 @@ class Server(Household):
         gevent.joinall([gevent.spawn(child.close) for child in self.children.all()])
         gevent.killall(list(self.owned))
 
-    # What it adds to a household
+    # What a backend adds
 
     def own(self, act: Callable[..., Soon[object]], *arguments: Any) -> None:
         """Run something in the background, which the server ends if it has not ended before."""

@@ -5,8 +5,8 @@ from typing import Any
 import gevent
 from gevent.hub import Waiter
 
-from shared.loops.line import Line
-from shared.loops.turns import Turn
+from shared.loops.fair_queue import FairQueue
+from shared.loops.turns import TurnTime
 from shared.wire.stalls import Stalls
 
 from .clock import Clock
@@ -18,8 +18,8 @@ class Turns:
     def __init__(self, clock: Clock, stalls: Stalls) -> None:
         self._clock = clock
         self._stalls = stalls
-        self._turn = Turn()
-        self._waiting: Line[Any] = Line()  # a waiter whose greenlet was killed stays in it, and wakes nobody
+        self._turn = TurnTime()
+        self._waiting: FairQueue[Any] = FairQueue()  # a waiter whose greenlet was killed stays in it, and wakes nobody
         self._looked: Any = None  # a watcher that is called when the hub has looked at its sockets
         self._haste: Any = None  # a watcher that has the hub look at once, without waiting for an event
 

@@ -12,7 +12,7 @@ from msgspec import Struct, field
 
 from loadtests.receive.endings import Fate
 from shared.measure.histogram import Histogram
-from shared.plain import plain
+from shared.printable import plain
 
 MAIN = ""
 """The group of all connections that neither stall nor leave by plan: the figures at the top of a summary."""

@@ -52,7 +52,7 @@ class Row(Additive):
         return 0
 
 
-class Rows(Struct):
+class LocustRows(Struct):
     """All rows of the table, of one worker or of several."""
 
     since_s: float
@@ -70,7 +70,7 @@ def rounded_us(us: int) -> int:
     return (us + step_us // 2) // step_us * step_us
 
 
-def added(rows: Iterable[Rows]) -> Rows | None:
+def added(rows: Iterable[LocustRows]) -> LocustRows | None:
     """Return the sum, None without any; workers that do not count the window yet are left out if others do."""
     of_all = list(rows)
     in_window = any(of_one.in_window for of_one in of_all)
@@ -78,7 +78,7 @@ def added(rows: Iterable[Rows]) -> Rows | None:
     if not chosen:
         return None
     by_name = {name: total(of_one.by_name[name] for of_one in chosen) for name in chosen[0].by_name}
-    return Rows(min(of_one.since_s for of_one in chosen), in_window, by_name)
+    return LocustRows(min(of_one.since_s for of_one in chosen), in_window, by_name)
 
 
 def of_summary(summary: LoadSummary) -> dict[str, Row]:

@@ -23,7 +23,7 @@ from shared.measure.histogram import HIGHEST_US
 
 Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
-Kind = Literal["missing", "skipped", "absent"]
+GapKind = Literal["missing", "skipped", "absent"]
 
 
 class Gap(NamedTuple):
@@ -243,7 +243,7 @@ class Settlement:
         accounts = self._accounts_of(connection)
         accounts.longest_silence_us = max(accounts.longest_silence_us, silence_us)
 
-    def _count(self, connection: int, kind: Kind, rows: Integers, until_us: int) -> None:
+    def _count(self, connection: int, kind: GapKind, rows: Integers, until_us: int) -> None:
         """Count due times that brought a connection no frame, with their lateness at ``until_us``."""
         if not len(rows):
             return

@@ -24,8 +24,8 @@ from loadtests.receive.frames import (
     TEXT,
     Assembler,
     ClientHandshake,
-    Frame,
     PeerError,
+    ReceivedFrame,
     frame_bytes,
     frames_in,
     masked_frame,
@@ -353,7 +353,7 @@ class Connection:
         self._needed_bytes = frame_bytes(self._partial)
         self._expect_plain(plain=self._settled is None and not self._partial and not self._assembler.waiting)
 
-    def _take_frame(self, frame: Frame, stamp: bytes, *, coalesced: bool) -> None:
+    def _take_frame(self, frame: ReceivedFrame, stamp: bytes, *, coalesced: bool) -> None:
         if frame.opcode == CLOSE:
             self._take_close(bytes(frame.payload), stamp)
         elif frame.opcode == PING:

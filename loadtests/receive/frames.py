@@ -27,7 +27,7 @@ class PeerError(Exception):
     """The server broke the protocol; its text says how, in words that can be counted."""
 
 
-class Frame(NamedTuple):
+class ReceivedFrame(NamedTuple):
     """One frame; ``payload`` is a view on the bytes it was read from."""
 
     final: bool
@@ -101,7 +101,7 @@ class Assembler:
         """Whether the rest of a message is still to come."""
         return self._fragments is not None
 
-    def take(self, frame: Frame) -> tuple[int, bytes] | None:
+    def take(self, frame: ReceivedFrame) -> tuple[int, bytes] | None:
         """
         Take a data frame; return opcode and payload of the message that it completes, None where it does not.
 
@@ -140,7 +140,7 @@ def masked_frame(opcode: int, payload: bytes, mask: bytes) -> bytes:
     return head + mask + masked.to_bytes(size, "big")
 
 
-def frames_in(data: memoryview) -> Iterator[Frame]:
+def frames_in(data: memoryview) -> Iterator[ReceivedFrame]:
     """
     Yield the whole frames at the beginning of ``data``; what is behind the last one is the beginning of another.
 
@@ -164,7 +164,7 @@ def frames_in(data: memoryview) -> Iterator[Frame]:
         end = head + length
         if end > size:
             return
-        yield Frame(first >= 0x80, first & 0x0F, data[head:end], end)
+        yield ReceivedFrame(first >= 0x80, first & 0x0F, data[head:end], end)
         start = end
 
 

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import gevent
 
-from loadtests.account.locust_rows import Rows, added
+from loadtests.account.locust_rows import LocustRows, added
 from loadtests.account.server_figures import Between
 from loadtests.account.worker_record import WorkerRecord
 from loadtests.options import LoadOptions
@@ -52,7 +52,7 @@ class FailedRunError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RunOutcome:
     """What became of a run."""
 
     status: int
@@ -65,10 +65,10 @@ class Outcome:
 class Display(Protocol):
     """Is told how a run goes."""
 
-    def show(self, rows: Rows) -> None:
+    def show(self, rows: LocustRows) -> None:
         """Take what came so far."""
 
-    def end(self, outcome: Outcome) -> None:
+    def end(self, outcome: RunOutcome) -> None:
         """Take the outcome. This is the conductor's last call: the display stops whatever else has to stop."""
 
 
@@ -115,10 +115,10 @@ class Conductor:
                 summary = weigh(summary, self.options, self._workers, self._base, lambda: self._sample().stats)
             outcome = self._report(summary)
         except (FailedRunError, OSError, ValueError) as error:
-            outcome = Outcome(FAILED, str(error))
+            outcome = RunOutcome(FAILED, str(error))
         except Exception as error:  # a bug of ours must not leave users and the caller waiting
             logger.exception("the conductor of the run failed")
-            outcome = Outcome(FAILED, f"the load generator failed: {error!r}")
+            outcome = RunOutcome(FAILED, f"the load generator failed: {error!r}")
         finally:
             self._let_go()
         if outcome.why:
@@ -212,7 +212,7 @@ class Conductor:
             raise FailedRunError("no worker told what it had measured")
         return records
 
-    def _report(self, summary: LoadSummary) -> Outcome:
+    def _report(self, summary: LoadSummary) -> RunOutcome:
         logger.info("%s", in_a_line(summary))
         for reason in summary.validity.reasons:
             logger.warning("not valid: %s", reason)
@@ -222,8 +222,8 @@ class Conductor:
             try:
                 write_output(self.options.out, summary.to_json())
             except NotWrittenError as error:
-                return Outcome(FAILED, f"--out {error}", summary=summary)
-        return Outcome(VALID if summary.validity.ok else NOT_VALID, summary=summary)
+                return RunOutcome(FAILED, f"--out {error}", summary=summary)
+        return RunOutcome(VALID if summary.validity.ok else NOT_VALID, summary=summary)
 
     # Waiting and asking
 

@@ -13,8 +13,8 @@ import gevent
 from locust import stats as locust_stats
 from locust.env import Environment
 
-from loadtests.account.locust_rows import Rows
-from loadtests.run.conductor import FAILED, Conductor, Outcome
+from loadtests.account.locust_rows import LocustRows
+from loadtests.run.conductor import FAILED, Conductor, RunOutcome
 from loadtests.run.locust_table import Table
 
 logger = logging.getLogger("tickbench.load")
@@ -29,7 +29,7 @@ class LocustRun:
     def __init__(self, environment: Environment, runner: Any) -> None:
         self.conductor: Conductor | None = None
         """Of the run that is on."""
-        self.outcome: Outcome | None = None
+        self.outcome: RunOutcome | None = None
         """Of the last run."""
         self._is_ending = False  # the run is over, but Locust has not stopped its users yet
         self._environment = environment
@@ -47,12 +47,12 @@ class LocustRun:
         self._table = Table(self._runner.stats)
         conductor.start()
 
-    def show(self, rows: Rows) -> None:
+    def show(self, rows: LocustRows) -> None:
         """Show what came so far."""
         if self._table is not None:
             self._table.show(rows)
 
-    def end(self, outcome: Outcome) -> None:
+    def end(self, outcome: RunOutcome) -> None:
         """Show the outcome, and stop Locust."""
         if self._table is not None and outcome.summary is not None:
             self._table.finish(outcome.summary, datetime.fromisoformat(outcome.summary.started_at).timestamp())
@@ -64,20 +64,20 @@ class LocustRun:
     def cannot_begin(self, why: str) -> None:
         """Say why no run can begin, and end as after one."""
         sys.stderr.write(f"{why}\n")
-        self.end(Outcome(FAILED, why))
+        self.end(RunOutcome(FAILED, why))
 
     def break_off(self) -> None:
         """End the current run, if there is one, because somebody stopped it."""
         if self.conductor is not None:
             self.conductor.stop()
-            self.conductor, self.outcome = None, Outcome(FAILED, BROKEN_OFF)
+            self.conductor, self.outcome = None, RunOutcome(FAILED, BROKEN_OFF)
 
     def quit(self) -> None:
         """Report a run that was asked for and has no result: this process is about to end."""
         asked = self._environment.web_ui is None
         self.break_off()
         if self.outcome is None and asked:
-            self.outcome = Outcome(FAILED, BROKEN_OFF)
+            self.outcome = RunOutcome(FAILED, BROKEN_OFF)
         if self.outcome is not None and self.outcome.why == BROKEN_OFF:
             sys.stderr.write(f"{BROKEN_OFF}\n")
 

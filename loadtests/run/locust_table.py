@@ -14,7 +14,7 @@ from locust import stats as locust_stats
 from locust.stats import RequestStats, StatsCSV, StatsEntry, StatsError
 
 from loadtests.account import locust_rows as ours
-from loadtests.account.locust_rows import Row, Rows
+from loadtests.account.locust_rows import LocustRows, Row
 from shared.measure.summary import LoadSummary
 
 METHOD = "frame"
@@ -132,7 +132,7 @@ class Table:
         # Both rows are about the same frames, so they have no total: the last line and the charts show lateness.
         stats.total = Entry(stats, "Aggregated", "")
 
-    def show(self, rows: Rows) -> None:
+    def show(self, rows: LocustRows) -> None:
         """Show what was counted so far."""
         goes_on, self._in_window = rows.in_window == self._in_window, rows.in_window
         self._show(rows.by_name, rows.since_s, time.time(), goes_on=goes_on)

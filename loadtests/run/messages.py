@@ -9,20 +9,20 @@ from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
-from loadtests.account.locust_rows import Rows
+from loadtests.account.locust_rows import LocustRows
 from loadtests.account.room_ticks import ServerSkips, TickColumns
 from loadtests.account.worker_record import WorkerRecord
 from shared.measure.histogram import Histogram, HistogramSummary
 
 Phase = Literal["coming", "measuring", "drained", "settled"]
-Kind = TypeVar("Kind")
+MessageKind = TypeVar("MessageKind")
 
 
 class MessageError(ValueError):
     """What came is no such message of this load test."""
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True):
+class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):
     """How far a worker has got."""
 
     failed: str = ""
@@ -45,7 +45,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     why_no_extra: str = ""
     had_extra: bool = False
     """Whether this process had extra connections in a run before."""
-    rows: Rows | None = None
+    rows: LocustRows | None = None
     """What came so far, for a table."""
     seen: dict[str, TickColumns] = {}
     """Once drained: the ticks that it saw of the rooms that other workers may share."""
@@ -78,11 +78,11 @@ class Bring(msgspec.Struct, frozen=True, tag=True):
 Order = Measure | Settle | Bring
 
 
-class Message(msgspec.Struct, Generic[Kind], frozen=True):
+class Envelope(msgspec.Struct, Generic[MessageKind], frozen=True):
     """A report or an order; one on another run than the current one is ignored."""
 
     run: str
-    of: Kind
+    of: MessageKind
 
 
 class RunStart(msgspec.Struct, frozen=True):
@@ -99,7 +99,7 @@ def encode(message: Any) -> bytes:
     return msgspec.msgpack.encode(message, enc_hook=_plain)
 
 
-def decode(data: Any, kind: type[Kind]) -> Kind:
+def decode(data: Any, kind: type[MessageKind]) -> MessageKind:
     """
     Return the message that :meth:`encode` gave ``data``.
 

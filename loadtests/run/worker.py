@@ -19,7 +19,7 @@ from gevent.event import Event
 from gevent.pool import Group
 
 from loadtests.account.counts import MAIN
-from loadtests.account.locust_rows import INTERVAL_ERROR, LATENESS, Row, Rows
+from loadtests.account.locust_rows import INTERVAL_ERROR, LATENESS, LocustRows, Row
 from loadtests.account.room_ticks import TickColumns
 from loadtests.account.worker_record import WorkerRecord
 from loadtests.options import LoadOptions
@@ -27,7 +27,7 @@ from loadtests.receive.connection import Connection, Listener
 from loadtests.receive.endings import ConnectionObserver
 from loadtests.run.extra_connections import ExtraConnections
 from loadtests.run.measurement import Measurement
-from loadtests.run.messages import Bring, Measure, Order, Phase, Report, Settle
+from loadtests.run.messages import Bring, Measure, Order, Phase, Settle, WorkerReport
 from loadtests.run.pacer import Pacer
 from loadtests.surroundings.server_stats import FoundServer
 from shared.wire.target import Target
@@ -198,10 +198,10 @@ class LoadWorker:
         """Return the time on the server's clock, in microseconds."""
         return self._measurement.server_now_us()
 
-    def report(self, *, with_rows: bool = False) -> Report:
+    def report(self, *, with_rows: bool = False) -> WorkerReport:
         """Return how far this worker has got; ``rows``, which take a millisecond, only where they are asked for."""
         connections = self._measurement.connections
-        return Report(
+        return WorkerReport(
             failed=self.failed,
             phase=self.phase,
             users=self._users,
@@ -233,14 +233,14 @@ class LoadWorker:
             case Bring(total):
                 self._extra.bring(total)
 
-    def _rows(self) -> Rows:
+    def _rows(self) -> LocustRows:
         """Return what came since the window opened or, before that, since the run began."""
         recorder, in_window = self._measurement.recorder, self.opened.is_set()
         lateness, error = recorder.latest_lateness, recorder.latest_interval_error
         if in_window:
             main = recorder.groups[MAIN]
             lateness, error = main.tick_lateness, main.interval_error
-        return Rows(self._since_s, in_window, {LATENESS: Row.of(lateness), INTERVAL_ERROR: Row.of(error)})
+        return LocustRows(self._since_s, in_window, {LATENESS: Row.of(lateness), INTERVAL_ERROR: Row.of(error)})
 
     def _ticks_seen(self) -> dict[str, TickColumns]:
         """Return the ticks that were seen of the rooms that other workers may share."""

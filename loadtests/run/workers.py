@@ -6,10 +6,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from loadtests.account.locust_rows import Rows
+from loadtests.account.locust_rows import LocustRows
 from loadtests.account.room_ticks import ServerSkips, TickColumns
 from loadtests.account.worker_record import WorkerRecord
-from loadtests.run.messages import Bring, Measure, Message, MessageError, Order, Report, Settle, decode, encode
+from loadtests.run.messages import Bring, Envelope, Measure, MessageError, Order, Settle, WorkerReport, decode, encode
 from loadtests.run.worker import LoadWorker
 
 ORDER = "tickbench_order"
@@ -29,7 +29,7 @@ class RemoteWorker:
     """Locust's MasterRunner."""
     run: str
     name: str
-    latest: Report | None = None
+    latest: WorkerReport | None = None
 
     @property
     def is_gone(self) -> bool:
@@ -40,22 +40,22 @@ class RemoteWorker:
     def take_report(self, data: object) -> None:
         """Take a report; one that can't be read fails the run."""
         try:
-            message = decode(data, Message[Report])
+            message = decode(data, Envelope[WorkerReport])
         except MessageError as error:
-            self.latest = Report(failed=f"worker {self.name} sent {error}")
+            self.latest = WorkerReport(failed=f"worker {self.name} sent {error}")
             return
         if message.run == self.run:
             before = self.latest or message.of
             failed, record = before.failed or message.of.failed, before.record or message.of.record
             self.latest = replace(message.of, failed=failed, record=record)
 
-    def report(self, *, with_rows: bool = False) -> Report | None:  # noqa: ARG002 - as a LoadWorker's
+    def report(self, *, with_rows: bool = False) -> WorkerReport | None:  # noqa: ARG002 - as a LoadWorker's
         """Return the latest; None before the first."""
         return self.latest
 
     def obey(self, order: Order) -> None:
         """Send it an order."""
-        self.runner.send_message(ORDER, encode(Message(self.run, order)), self.name)
+        self.runner.send_message(ORDER, encode(Envelope(self.run, order)), self.name)
 
 
 @dataclass
@@ -68,12 +68,12 @@ class Workers:
     server_checks: int = 0
     """Connections that they make before the first user's, to see that the server is there."""
 
-    def reports(self) -> list[Report]:
+    def reports(self) -> list[WorkerReport]:
         """Return how far each worker has got; those that have not reported yet, or are lost, are left out."""
         lost = self.lost()
         return [report for name, worker in self.by_name.items() if name not in lost and (report := worker.report())]
 
-    def rows(self) -> list[Rows]:
+    def rows(self) -> list[LocustRows]:
         """Return the latest counts of each, gone or not, for a table."""
         reports = [worker.report(with_rows=True) for worker in self.by_name.values()]
         return [report.rows for report in reports if report is not None and report.rows is not None]
@@ -132,15 +132,15 @@ class MasterLink:
 
     def report(self) -> bytes:
         """Return the report for the master; the record goes with one of them only, as it is large."""
-        report = Report() if self.worker is None else self.worker.report(with_rows=True)
+        report = WorkerReport() if self.worker is None else self.worker.report(with_rows=True)
         told = replace(report, failed=self.failed or report.failed, record=None if self.record_told else report.record)
         self.record_told |= report.record is not None
-        return encode(Message(self.run, told))
+        return encode(Envelope(self.run, told))
 
     def take_order(self, data: object) -> None:
         """Do what the master says; an order that can't be read fails the run."""
         try:
-            message = decode(data, Message[Order])
+            message = decode(data, Envelope[Order])
         except MessageError as error:
             self.failed = f"the master sent {error}"
             return

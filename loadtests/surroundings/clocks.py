@@ -69,7 +69,7 @@ class OffsetWatch:
         return min(readings)[1] // 1000
 
 
-class Estimate(NamedTuple):
+class OffsetEstimate(NamedTuple):
     """From one ping: how far the server's clock is ahead of our steady one, plus or minus half the round trip."""
 
     rtt_us: int
@@ -95,7 +95,7 @@ class ServerClock:
         self._steady_offset_us = watch.offset_us if offset_us is None else offset_us
         self.is_estimated = offset_us is None
         """Whether the server's clock is known from pings only."""
-        self._pings: deque[Estimate] = deque()
+        self._pings: deque[OffsetEstimate] = deque()
         self.uncertainty_us: int | None = None if self.is_estimated else 0
         """Half the round trip of the best ping, at its largest so far; None until one was answered."""
         self.update()
@@ -118,7 +118,7 @@ class ServerClock:
         if not self.is_estimated or arrival_us < sent_us or self._look():
             return
         ahead_us = server_us - (sent_us + arrival_us) // 2 - self.steady_us
-        self._pings.append(Estimate(arrival_us - sent_us, ahead_us, arrival_us))
+        self._pings.append(OffsetEstimate(arrival_us - sent_us, ahead_us, arrival_us))
         while self._pings[0].at_us < arrival_us - PING_MEMORY_US:
             self._pings.popleft()
 

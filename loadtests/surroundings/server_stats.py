@@ -18,7 +18,7 @@ from loadtests.receive.stamps import now_us
 from loadtests.surroundings.reachability import NoServerError, check_server
 from shared.measure.quota import Count, Quota
 from shared.measure.summary import ServerTicks
-from shared.plain import plain
+from shared.printable import plain
 from shared.wire.target import Target
 
 TIMEOUT_S = 10.0
@@ -34,7 +34,7 @@ _EXACT = 2**53
 Moment = Annotated[int, msgspec.Meta(ge=0, le=_EXACT)]
 """Microseconds since the epoch."""
 Core = Annotated[int, msgspec.Meta(ge=0, lt=2**16)]
-Name = Annotated[str, msgspec.Meta(max_length=200)]
+ShortText = Annotated[str, msgspec.Meta(max_length=200)]
 
 
 class RoomStats(msgspec.Struct, frozen=True):
@@ -68,7 +68,7 @@ class SettingsStats(msgspec.Struct, frozen=True):
 class ServerStats(msgspec.Struct, frozen=True):
     """The part of /stats that the generator uses."""
 
-    boot_id: Name
+    boot_id: ShortText
     clock_offset_us: Annotated[int, msgspec.Meta(ge=-_EXACT, le=_EXACT)]
     now_us: Moment
     tick_rate_hz: Annotated[float, msgspec.Meta(ge=0.001, le=1_000_000)]

@@ -18,7 +18,7 @@ from loadtests.receive.stamps import now_us
 from loadtests.run.worker import LoadWorker
 from loadtests.scenario import is_among
 from loadtests.users.board import DIRECTIONS, Board
-from loadtests.users.presses import KeyWatch
+from loadtests.users.key_latency import KeyWatch
 
 
 class SnakeUser(User):

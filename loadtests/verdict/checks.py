@@ -78,20 +78,20 @@ ANOTHER_LOAD = Effect(at_fault="generator")
 NOT_WARM = Effect((*COUNTS, *WEIGHED, "ticks_came"))
 SPOILS_ALL = Effect()
 
-Words = Callable[[Findings, ValidityLimits], str]
+Wording = Callable[[Findings, ValidityLimits], str]
 Condition = Callable[[Findings, ValidityLimits], object]
 
 
-class Check(NamedTuple):
+class RunCheck(NamedTuple):
     """One thing that can be held against a run."""
 
     name: str
-    words: str | Words
+    words: str | Wording
     """What is wrong, to be filled in with ``found`` and ``limits``; or a function that says it, or nothing."""
     when: Condition | None = None
-    """Whether it is; None: if the finding of the check's own name is neither empty nor 0."""
+    """Whether something is wrong; None: it is if the finding of the check's own name is neither empty nor 0."""
     effect: Effect = SPOILS_ALL
-    """Of a reason."""
+    """What a reason spoils; a warning spoils nothing."""
 
     def objection(self, found: Findings, limits: ValidityLimits) -> str:
         """Return what is wrong in words, empty where all is well."""
@@ -219,165 +219,169 @@ def _told(found: Findings, _: ValidityLimits) -> str:
 FOREIGN = "other processes took {found.foreign_generator_percent:.1f} % of the generator's core"
 BUSY = "the generator took {found.generator_cpu_percent:.0f} % of a core (limit {limits.generator_percent:g} %)"
 
-REASONS: tuple[Check, ...] = (
-    Check(
+REASONS: tuple[RunCheck, ...] = (
+    RunCheck(
         "throttled",
         "a CPU quota (cgroup, as of a container) held back {found.throttled}; raise it, or measure without one",
         effect=HELD_BACK,
     ),
-    Check(
+    RunCheck(
         "steal",
         "the hypervisor stole {found.steal_percent:.1f} % of a measured core (limit {limits.steal_percent:g} %)",
         lambda found, limits: (found.steal_percent or 0) > limits.steal_percent,
         TIME_TAKEN,
     ),
-    Check("core_gap", lambda found, limits: _away(found, limits) if found.core_gap_outranks else "", effect=CORE_AWAY),
-    Check(
+    RunCheck(
+        "core_gap", lambda found, limits: _away(found, limits) if found.core_gap_outranks else "", effect=CORE_AWAY
+    ),
+    RunCheck(
         "foreign_on_server",
         "other processes took {found.foreign_server_percent:.1f} % of the server's core "
         "(limit {limits.foreign_percent:g} %)",
         lambda found, limits: (found.foreign_server_percent or 0) > limits.foreign_percent,
         TIME_TAKEN,
     ),
-    Check("large_clock_step", _large_clock_step, effect=CLOCK_SET),
-    Check(
+    RunCheck("large_clock_step", _large_clock_step, effect=CLOCK_SET),
+    RunCheck(
         "coalesced_frames",
         "{found.coalesced_percent:.1f} % of the frames were read together with what came later, so that their time is "
         "an upper bound (limit {limits.coalesced_percent:g} %)",
         is_behind,
         READ_LATE,
     ),
-    Check("cpu_without_stamps", BUSY, lambda found, limits: not found.is_stamped and is_busy(found, limits), READ_LATE),
-    Check(
+    RunCheck(
+        "cpu_without_stamps", BUSY, lambda found, limits: not found.is_stamped and is_busy(found, limits), READ_LATE
+    ),
+    RunCheck(
         "lag_without_stamps",
         "the generator's loop lagged by {found.lag_p99_ms:.1f} ms (p99) without kernel timestamps "
         "(limit {limits.lag_ms:g} ms)",
         lambda found, limits: not found.is_stamped and (found.lag_p99_ms or 0) > limits.lag_ms,
         READ_LATE,
     ),
-    Check(
+    RunCheck(
         "foreign_on_generator_without_stamps",
         FOREIGN,
         lambda found, limits: not found.is_stamped and _is_foreign(found, limits),
         READ_LATE,
     ),
-    Check(
+    RunCheck(
         "slow_skips",
         "the generator was a slow consumer: the server skipped {found.slow_skips} frames for its connections",
         effect=ANOTHER_LOAD,
     ),
-    Check(
+    RunCheck(
         "own_limits",
         "connections were lost to the generator's own limits: {found.own_limits}",
         effect=ANOTHER_LOAD,
     ),
-    Check("not_started", "{found.not_started} users were not started in time", effect=ANOTHER_LOAD),
-    Check(
+    RunCheck("not_started", "{found.not_started} users were not started in time", effect=ANOTHER_LOAD),
+    RunCheck(
         "left_early",
         "the number of users was changed during the run: {found.left_early} connections left before its end",
         effect=ANOTHER_LOAD,
     ),
-    Check("lost_workers", _lost_workers, effect=ANOTHER_LOAD),
-    Check(
+    RunCheck("lost_workers", _lost_workers, effect=ANOTHER_LOAD),
+    RunCheck(
         "core_gap_beside_the_server",
         lambda found, limits: "" if found.core_gap_outranks else _away(found, limits),
         effect=CORE_PERHAPS_KEPT,
     ),
-    Check(
+    RunCheck(
         "timed_out",
         "the generator, itself at its end, gave up on {found.timed_out} connections that had no tick frame in time",
         lambda found, limits: found.timed_out and is_saturated(found, limits),
     ),
-    Check(
+    RunCheck(
         "nothing_measured",
         "no tick was due in the window: nothing was measured",
         lambda found, _: not found.expected and not found.due,
     ),
-    Check("cold", _cold, effect=NOT_WARM),
+    RunCheck("cold", _cold, effect=NOT_WARM),
 )
 """Each says why the numbers cannot be trusted."""
 
-WARNINGS: tuple[Check, ...] = (
-    Check("not_come", _not_come),
-    Check("refused", "connections were refused: {found.refused}"),
-    Check(
+WARNINGS: tuple[RunCheck, ...] = (
+    RunCheck("not_come", _not_come),
+    RunCheck("refused", "connections were refused: {found.refused}"),
+    RunCheck(
         "kept_waiting",
         "the server kept {found.timed_out} connections waiting that had no tick frame in time",
         lambda found, limits: found.timed_out and not is_saturated(found, limits),
     ),
-    Check("closed_early", "connections ended early: {found.closed_early}"),
-    Check("stats_lost", _stats_lost),
-    Check(
+    RunCheck("closed_early", "connections ended early: {found.closed_early}"),
+    RunCheck("stats_lost", _stats_lost),
+    RunCheck(
         "no_stamps",
         "the kernel gave no receive timestamps: a frame's time is that of its read",
         lambda found, _: not found.is_stamped,
     ),
-    Check(
+    RunCheck(
         "few_coalesced_frames",
         "{found.coalesced} of only {found.received} frames were read together with what came later: their time is an "
         "upper bound, and so may be percentiles",
         lambda found, limits: found.coalesced_percent > limits.coalesced_percent and not is_behind(found, limits),
     ),
-    Check("cpu_with_stamps", BUSY, lambda found, limits: found.is_stamped and is_busy(found, limits)),
-    Check(
+    RunCheck("cpu_with_stamps", BUSY, lambda found, limits: found.is_stamped and is_busy(found, limits)),
+    RunCheck(
         "lag_with_stamps",
         "the generator's loop lagged by {found.lag_p99_ms:.1f} ms (p99); arrivals are the kernel's all the same",
         _is_late,
     ),
-    Check(
+    RunCheck(
         "lag_unknown",
         "whether the generator's loop lagged is not known: this system has no timerfd",
         lambda found, _: found.lag_p99_ms is None,
     ),
-    Check(
+    RunCheck(
         "foreign_on_generator_with_stamps",
         FOREIGN,
         lambda found, limits: found.is_stamped and _is_foreign(found, limits),
     ),
-    Check(
+    RunCheck(
         "unassigned",
         "whether others took the server's core is not known: {found.unassigned_percent:.1f} % of it were not the "
         "server's by its own count, and not all processes can be told from here (a container, another pid namespace)",
         lambda found, _: found.unassigned_percent is not None,
     ),
-    Check("unwatched_cpus", _unwatched_cpus),
-    Check(
+    RunCheck("unwatched_cpus", _unwatched_cpus),
+    RunCheck(
         "shared_cpus",
         "the server and the generator may run on the same cores, and disturb each other; pin them (taskset)",
     ),
-    Check(
+    RunCheck(
         "small_clock_step",
         "the clock was stepped by {found.clock_step_us} us during the run",
         lambda found, limits: 0 < found.clock_step_us <= limits.clock_step_us,
     ),
-    Check("unknown_server", _unknown_server),
-    Check("others", "others were connected to the server: {found.others}"),
-    Check("doubts", "the server's /stats is not believed, and what follows from it is left out: {found.doubts}"),
-    Check(
+    RunCheck("unknown_server", _unknown_server),
+    RunCheck("others", "others were connected to the server: {found.others}"),
+    RunCheck("doubts", "the server's /stats is not believed, and what follows from it is left out: {found.doubts}"),
+    RunCheck(
         "stats_late_ms",
         "the server answered GET /stats only {found.stats_late_ms:.0f} ms into the window: its own figures, and who "
         "else took its core, are those of the rest",
     ),
-    Check(
+    RunCheck(
         "negative_deliveries",
         "{found.negative_deliveries} frames arrived before they were sent: the two clocks differ",
     ),
-    Check(
+    RunCheck(
         "concurrency",
         "Little's law: {found.concurrency[0]:g} connections in a closed loop make {found.concurrency[1]:.1f} by "
         "throughput and answer time; the rest of the time the generator itself took",
         _is_off,
     ),
-    Check(
+    RunCheck(
         "unexplained_ticks",
         "{found.unexplained_ticks} due times were no tick for anybody, and are taken for skipped: whether the server "
         "sent them is not known",
     ),
-    Check(
+    RunCheck(
         "lost_ticks",
         "ticks came to nobody that the server did not skip, and are counted as missing: {found.lost_ticks}",
     ),
-    Check("broken", "the server broke the protocol: {found.broken}"),
-    Check("told", _told),
+    RunCheck("broken", "the server broke the protocol: {found.broken}"),
+    RunCheck("told", _told),
 )
 """Each names something that was found although the numbers stand."""

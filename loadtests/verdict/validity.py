@@ -1,6 +1,6 @@
 """Judges whether the numbers of a run can be trusted, and says in words why not."""
 
-from loadtests.verdict.checks import BEYOND_THE_MACHINE, REASONS, THE_MIDDLE, WARNINGS, Check
+from loadtests.verdict.checks import BEYOND_THE_MACHINE, REASONS, THE_MIDDLE, WARNINGS, RunCheck
 from loadtests.verdict.findings import LIMITS, Findings, ValidityLimits
 from shared.measure.summary import Validity
 
@@ -11,7 +11,7 @@ def judge(findings: Findings, limits: ValidityLimits = LIMITS) -> Validity:
     warnings = [words for check in WARNINGS if (words := check.objection(findings, limits))]
     is_beyond = _is_beyond_the_machine(findings, limits)
 
-    def spared_by(check: Check) -> tuple[str, ...]:
+    def spared_by(check: RunCheck) -> tuple[str, ...]:
         beyond = BEYOND_THE_MACHINE if check.effect.takes_time and is_beyond else ()
         middle = THE_MIDDLE if check.effect.is_gap and findings.gapped_percent <= limits.gapped_percent else ()
         return (*check.effect.spares, *beyond, *middle)

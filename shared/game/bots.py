@@ -6,7 +6,7 @@ in their way.
 """
 
 from shared.game.commands import Command, Join, Turn
-from shared.game.search import Look, PathSearch, open_run
+from shared.game.search import LookAt, PathSearch, open_run
 from shared.game.snake import KEYS, Snake
 
 SIGHT = 6
@@ -26,7 +26,7 @@ class Bot:
         """Ask for a snake."""
         return Join(self.player_id, self.name)
 
-    def steer(self, snake: Snake, look: Look, steps: int) -> Command | None:
+    def steer(self, snake: Snake, look: LookAt, steps: int) -> Command | None:
         """
         Return the turn on the way to a digit, else one that avoids the next cell or wanders; None to go straight.
 

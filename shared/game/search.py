@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 from shared.game.snake import DIRECTIONS, Direction, Position
 
 MOVES: tuple[Direction, ...] = tuple(DIRECTIONS.values())
-Look = Callable[[Position], int]
+LookAt = Callable[[Position], int]
 """Returns the value of the digit in a cell, 0 if the cell is empty, or -1 where a head would die."""
 
 
-def open_run(look: Look, start: Position, direction: Direction, most: int) -> int:
+def open_run(look: LookAt, start: Position, direction: Direction, most: int) -> int:
     """Count the cells in a row from ``start`` (not counted) on that a head may enter, up to ``most``."""
     x, y = start
     dx, dy = direction
@@ -30,7 +30,7 @@ def open_run(look: Look, start: Position, direction: Direction, most: int) -> in
 class PathSearch:
     """One bot's search of a field, in at most ``steps`` steps."""
 
-    def __init__(self, look: Look, steps: int) -> None:
+    def __init__(self, look: LookAt, steps: int) -> None:
         self._look = look
         self.steps = steps  # that are left
 

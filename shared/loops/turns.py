@@ -2,8 +2,8 @@
 Limits the time that one turn of the event loop spends on peers, so that ticks don't have to wait for long.
 
 A turn begins when the loop has looked at its sockets and timers, and ends when it does so again. A backend's ``Turns``
-holds a :class:`Turn` and asks it before anything that a peer makes us do; what finds the turn over waits for a later
-one, in a :class:`shared.loops.line.Line`.
+holds a :class:`TurnTime` and asks it before anything that a peer makes us do; what finds the turn over waits for a
+later one, in a :class:`shared.loops.fair_queue.FairQueue`.
 """
 
 TURN_US = 1000
@@ -15,7 +15,7 @@ its sockets more often than it reads from them.
 """
 
 
-class Turn:
+class TurnTime:
     """
     The current turn of the event loop: it serves one peer at least, however late it is.
 

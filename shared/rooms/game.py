@@ -13,7 +13,7 @@ from shared.game.changes import PlayerDied, PlayerJoined, PlayerScored, TopScore
 from shared.game.commands import Command
 from shared.game.scores import TopScores
 from shared.game.world import Rules, World, list_top_scores
-from shared.rooms.scores import Rows
+from shared.rooms.scores import ScoreRows
 from shared.wire.messages import Handshake, encode_commands, encode_world, join_arrays
 
 News = PlayerJoined | PlayerScored | PlayerDied | TopScoresListed
@@ -26,7 +26,7 @@ class GameSetup(msgspec.Struct, frozen=True, array_like=True):
     room: str
     seed: str
     rules: Rules
-    top_scores: Rows
+    top_scores: ScoreRows
 
 
 class Newcomer(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -47,7 +47,7 @@ class Stepped(msgspec.Struct, frozen=True, array_like=True):
     commands: bytes
     news: list[News]
     refused: list[tuple[int, str]]
-    top_scores: Rows | None
+    top_scores: ScoreRows | None
     living: int
 
 

@@ -38,7 +38,7 @@ class Welcome(msgspec.Struct, frozen=True, array_like=True, tag=True):
     newcomer: Newcomer
 
 
-class Look(msgspec.Struct, frozen=True, array_like=True, tag=True):
+class LookAtField(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """Get the whole field. Answered with a :class:`Text`."""
 
     game: int
@@ -68,11 +68,11 @@ class Failed(msgspec.Struct, frozen=True, array_like=True, tag=True):
     traceback: str
 
 
-Request = Open | TakeStep | Welcome | Look | Forget
-Answer = Text | Did | Failed
+GameRequest = Open | TakeStep | Welcome | LookAtField | Forget
+GameAnswer = Text | Did | Failed
 
-decode_request: Callable[[bytes], Request] = msgspec.msgpack.Decoder(Request).decode
-decode_answer: Callable[[bytes], Answer] = msgspec.msgpack.Decoder(Answer).decode
+decode_request: Callable[[bytes], GameRequest] = msgspec.msgpack.Decoder(GameRequest).decode
+decode_answer: Callable[[bytes], GameAnswer] = msgspec.msgpack.Decoder(GameAnswer).decode
 """Both raise msgspec.MsgspecError if the bytes are none."""
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -81,7 +81,7 @@ class GameFailedError(Exception):
     """The rules of a game in another process raised; the message is its traceback."""
 
 
-def encode_message(message: Request | Answer) -> bytes:
+def encode_message(message: GameRequest | GameAnswer) -> bytes:
     """Return a message's bytes, its length first."""
     body = _encode(message)
     return len(body).to_bytes(LENGTH_BYTES) + body
@@ -111,7 +111,7 @@ class Games:
     def __init__(self) -> None:
         self._games: dict[int, Game] = {}
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: GameRequest) -> GameAnswer:
         """
         Do what is asked, and return the answer.
 
@@ -128,6 +128,6 @@ class Games:
                 return Did(self._games[game].step(inputs))
             case Welcome(game, newcomer):
                 return Text(self._games[game].welcome(newcomer))
-            case Look(game):
+            case LookAtField(game):
                 return Text(self._games[game].look())
         return Text()

@@ -15,7 +15,7 @@ from shared.game.changes import PlayerDied, TopScoresListed
 from shared.game.commands import Command, Join, Leave, Turn
 from shared.game.world import Rules
 from shared.rooms.game import GameSetup, Newcomer, News, Stepped
-from shared.rooms.scores import Rows, ScoreStore
+from shared.rooms.scores import ScoreRows, ScoreStore
 from shared.wire.errors import InvariantError
 from shared.wire.messages import (
     ClientMessage,
@@ -54,7 +54,7 @@ class Room(Generic[M]):
         self.name = name
         self.index = index
         self.setup = GameSetup(name, seed, rules, scores.load(name))
-        self.top_scores: Rows = self.setup.top_scores
+        self.top_scores: ScoreRows = self.setup.top_scores
         self.members: dict[int, M] = {}  # by player id, in order of entering
         self.was_entered = False  # by anybody, ever
         self.steps = 0

@@ -2,16 +2,16 @@
 
 from typing import Protocol
 
-Rows = list[tuple[str, int]]
+ScoreRows = list[tuple[str, int]]
 
 
 class ScoreStore(Protocol):
     """Keeps the best scores by room."""
 
-    def load(self, room: str) -> Rows:
+    def load(self, room: str) -> ScoreRows:
         """Return a room's rows of name and score, best first."""
 
-    def save(self, room: str, rows: Rows) -> None:
+    def save(self, room: str, rows: ScoreRows) -> None:
         """Keep a room's rows; in a store that outlives the process they do so from when this returns."""
 
     def look(self, now_us: int) -> bool:
@@ -29,13 +29,13 @@ class MemoryScores:
 
     def __init__(self, max_rooms: int) -> None:
         self._max_rooms = max_rooms
-        self._rooms: dict[str, Rows] = {}
+        self._rooms: dict[str, ScoreRows] = {}
 
-    def load(self, room: str) -> Rows:
+    def load(self, room: str) -> ScoreRows:
         """Return a room's rows."""
         return list(self._rooms.get(room, ()))
 
-    def save(self, room: str, rows: Rows) -> None:
+    def save(self, room: str, rows: ScoreRows) -> None:
         """Keep a room's rows; forget the room that scored longest ago when there are too many."""
         self._rooms.pop(room, None)
         self._rooms[room] = list(rows)

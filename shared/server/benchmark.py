@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from shared.measure.blocks import ClockBlock, FanoutBlock, Timed, one_line, read_blocks, turns
-from shared.server.household import Household
+from shared.server.base_server import BaseServer
 from shared.system.heap import settle_heap
 from shared.wire.frames import Opcode, server_frame
 
@@ -33,7 +33,7 @@ Act = Callable[[], Any]
 class Bench:
     """Times a server whose room has ``connections``, with ``socket`` and ``sleep`` as the system has them."""
 
-    server: Household
+    server: BaseServer
     clocks: dict[str, Any]  # the server's own is ``timerfd``
     fanouts: dict[str, Any]
     now_ns: Callable[[], int]

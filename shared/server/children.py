@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
-from shared.rooms.remote import Answer, MessageReader, Request, decode_answer, encode_message
+from shared.rooms.remote import GameAnswer, GameRequest, MessageReader, decode_answer, encode_message
 from shared.system.child_process import ChildProcess
 from shared.system.slices import ask_for_slices
 
@@ -40,7 +40,7 @@ PARENT_SLICE_NS = 100_000
 COMMAND = (sys.executable, *(("-P",) if sys.flags.safe_path else ()), "-m", "backends.child")
 
 
-class Child(ABC):
+class BaseGameChild(ABC):
     """
     One child. Every request is answered once, in order, unless the child dies: then ``mourners`` are called.
 
@@ -62,13 +62,13 @@ class Child(ABC):
         self._unsent = bytearray()  # requests that the kernel has not taken yet
         self._limit_s = limit_s
         self._now_s = now_s
-        self._asked: deque[tuple[float, Callable[[Answer], None]]] = deque()  # when, and who gets the answer
+        self._asked: deque[tuple[float, Callable[[GameAnswer], None]]] = deque()  # when, and who gets the answer
         self._answered_s: float | None = None
         self._answers = MessageReader()
         self._was_silent = False
         self._why: str | None = None  # why it was killed
 
-    def ask(self, request: Request, callback: Callable[[Answer], None]) -> None:
+    def ask(self, request: GameRequest, callback: Callable[[GameAnswer], None]) -> None:
         """Send a request; ``callback`` gets the answer, if one comes."""
         if self.is_over:
             return
@@ -105,9 +105,9 @@ class Child(ABC):
 
     def _see_off(self) -> Iterator[float]:
         """
-        Call ``mourners`` and say why it died, unless it was told to end; yield each time how long to wait, in seconds.
+        End a child of which nothing more can be read; yield each time how long to wait, in seconds.
 
-        Once nothing can be read of it any more. It is killed if its end takes too long.
+        Unless it was told to end, ``mourners`` are called and its death is logged. It is killed if its end takes long.
         """
         has_died = not self.is_over
         self.is_over = True
@@ -142,7 +142,7 @@ class Child(ABC):
         self.process.kill()
 
 
-C = TypeVar("C", bound=Child)
+C = TypeVar("C", bound=BaseGameChild)
 
 
 class GameChildren(Generic[C]):

@@ -13,9 +13,9 @@ OF_EVERY_STACK = ("msgspec",)
 
 
 @dataclass(frozen=True, slots=True)
-class Framework:
+class FrameworkEntry:
     """
-    One of them.
+    What is known of a framework without importing it.
 
     ``packages`` are those whose versions every result names; ``fanouts`` those that it can do: where it hides its
     transport, no frame can be written past it.
@@ -25,13 +25,13 @@ class Framework:
     fanouts: tuple[str, ...] = FANOUTS
 
 
-FRAMEWORKS: dict[str, dict[str, Framework]] = {
+FRAMEWORKS: dict[str, dict[str, FrameworkEntry]] = {
     "asyncio": {
-        "aiohttp": Framework(("aiohttp", "uvloop", *OF_EVERY_STACK)),
-        "starlette": Framework(("starlette", "uvicorn", "websockets", "h11", "uvloop", *OF_EVERY_STACK)),
+        "aiohttp": FrameworkEntry(("aiohttp", "uvloop", *OF_EVERY_STACK)),
+        "starlette": FrameworkEntry(("starlette", "uvicorn", "websockets", "h11", "uvloop", *OF_EVERY_STACK)),
     },
     "gevent": {
-        "gevent-websocket": Framework(
+        "gevent-websocket": FrameworkEntry(
             ("gevent", "greenlet", "gevent-websocket", "flask", "werkzeug", *OF_EVERY_STACK),
         ),
     },
@@ -39,7 +39,7 @@ FRAMEWORKS: dict[str, dict[str, Framework]] = {
 """By backend and name; the first of each is the default."""
 
 
-def framework_of(backend: str, name: str) -> Framework:
+def framework_of(backend: str, name: str) -> FrameworkEntry:
     """Return what is known of a framework."""
     return FRAMEWORKS[backend][name]
 

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from shared.game.scores import MAX_TOP_SCORES
-from shared.rooms.scores import MemoryScores, Rows, ScoreStore
+from shared.rooms.scores import MemoryScores, ScoreRows, ScoreStore
 from shared.system.logs import SparingLog
 from shared.wire.errors import ClientError
 from shared.wire.names import MAX_NAME_LENGTH, clean_name
@@ -66,7 +66,7 @@ class FileScores:
         self._path = path
         self._place = f"{path.absolute().as_uri()}?mode=rw"
         self._log = SparingLog(logger)
-        self._waiting: dict[str, Rows] = {}  # by room, the one that has waited longest first
+        self._waiting: dict[str, ScoreRows] = {}  # by room, the one that has waited longest first
         self._saves = 0
         self._copied = 0  # of these saves, by the thread
         self._is_copying = False
@@ -85,7 +85,7 @@ class FileScores:
             os.close(self._held)
             raise ValueError(f"{path} can't be used for scores: {exc}") from exc
 
-    def load(self, room: str) -> Rows:
+    def load(self, room: str) -> ScoreRows:
         """
         Return a room's rows.
 
@@ -110,7 +110,7 @@ class FileScores:
             self._log.say("room %s begins without %d of its scores in %s, which are damaged", room, bad, self._path)
         return list(best.items())
 
-    def save(self, room: str, rows: Rows) -> None:
+    def save(self, room: str, rows: ScoreRows) -> None:
         """Replace a room's rows, in one transaction; where that fails now, later."""
         self._waiting.pop(room, None)
         self._waiting[room] = list(rows)
@@ -183,7 +183,7 @@ class FileScores:
             else:
                 del self._waiting[room]
 
-    def _write(self, room: str, rows: Rows) -> None:
+    def _write(self, room: str, rows: ScoreRows) -> None:
         self._connection.execute("BEGIN")
         try:
             self._connection.execute("DELETE FROM top_scores WHERE room = ?", (room,))

@@ -5,10 +5,10 @@ from backends.child import serve
 from shared.game.world import Rules
 from shared.rooms.game import GameSetup, Stepped
 from shared.rooms.remote import (
-    Answer,
     Did,
     Failed,
     Forget,
+    GameAnswer,
     MessageReader,
     Open,
     TakeStep,
@@ -30,7 +30,7 @@ def test_what_can_t_be_read_of_one_room_ends_no_other() -> None:
         ours.sendall(encode_message(bad))
         ours.sendall(encode_message(Open(2, GameSetup("main", "0", Rules(), []))) + encode_message(TakeStep(2, [])))
         reader = MessageReader()
-        answers: list[Answer] = []
+        answers: list[GameAnswer] = []
         while len(answers) < 3:
             answers += [decode_answer(body) for body in reader.feed(ours.recv(65536))]
     finally:

@@ -50,7 +50,7 @@ def test_a_request_that_ends_just_when_aiohttp_would_give_it_up_fails_nowhere(
         while True:
             await asyncio.sleep(0)
             if protocol._handler_waiter and protocol._handler_waiter.cancelled():
-                return framework.Answer(request, LATE)
+                return framework.ToldResponse(request, LATE)
 
     monkeypatch.setattr(framework.Framework, "_page", late)
     run()
@@ -69,7 +69,7 @@ def test_nobody_is_being_answered_when_aiohttp_cleans_up(monkeypatch: pytest.Mon
             await asyncio.sleep(60)
         finally:
             busy.pop()
-        return framework.Answer(request, LATE)
+        return framework.ToldResponse(request, LATE)
 
     async def cleanup(runner: web.AppRunner) -> None:
         left.append(list(busy))

@@ -12,7 +12,7 @@ from msgspec import Struct
 from shared.measure.blocks import ClockBlock, FanoutBlock, turns
 from shared.system.packages import DISTRIBUTIONS
 from tickbench.bench.children import BenchChild
-from tickbench.bench.ratios import Estimate, estimate, estimate_difference, ratios
+from tickbench.bench.ratios import RatioEstimate, estimate, estimate_difference, ratios
 from tickbench.children.processes import Nursery
 from tickbench.machine.pinning import Pinning
 
@@ -50,7 +50,7 @@ CLOCK_WAYS = ["time.sleep", "timerfd", "loop"]
 CLOCK_RATES_HZ = (20, 60)
 BUSY_CONNECTIONS = 500
 
-Step = Callable[[], None]
+Act = Callable[[], None]
 Case = tuple[str, int, int]
 """Arm, ticks a second, connections."""
 
@@ -62,9 +62,9 @@ class FanoutFigure(Struct, frozen=True):
     way: str
     us: list[list[float]]
     """Microseconds a connection of each tick, by repeat."""
-    cost_us: Estimate
-    to_raw: Estimate | None
-    to_peer: Estimate | None
+    cost_us: RatioEstimate
+    to_raw: RatioEstimate | None
+    to_peer: RatioEstimate | None
 
 
 class ClockFigure(Struct, frozen=True):
@@ -79,7 +79,7 @@ class ClockFigure(Struct, frozen=True):
     """Microseconds of each wait, by repeat."""
     p50_us: float
     p99_us: float
-    p99_beyond_sleep_us: Estimate
+    p99_beyond_sleep_us: RatioEstimate
 
 
 def lacking(parts: Sequence[str]) -> dict[str, str]:
@@ -104,7 +104,7 @@ def bench_children(
         yield {arm: BenchChild(nursery, pinning, scratch, bench, readers) for arm, bench in arms.items()}
 
 
-def measure_fanout(pinning: Pinning, scratch: Path, connections: int, repeats: int, step: Step) -> list[FanoutFigure]:
+def measure_fanout(pinning: Pinning, scratch: Path, connections: int, repeats: int, step: Act) -> list[FanoutFigure]:
     """
     Time every way to send, ``repeats`` blocks an arm, in turns; ``step`` is called after each block.
 
@@ -127,7 +127,7 @@ def measure_fanout(pinning: Pinning, scratch: Path, connections: int, repeats: i
     return [_fanout_figure(arm, way, us) for arm, way in us]
 
 
-def measure_clocks(pinning: Pinning, scratch: Path, ticks: int, repeats: int, step: Step) -> list[ClockFigure]:
+def measure_clocks(pinning: Pinning, scratch: Path, ticks: int, repeats: int, step: Act) -> list[ClockFigure]:
     """
     Time every way to wait, in turns tick by tick, ``ticks`` of each a repeat; ``step`` is called after each repeat.
 

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from shared.measure.blocks import RulesBlock
 from tickbench.bench.measure import ClockFigure, FanoutFigure
-from tickbench.bench.ratios import Estimate, estimate, ratios
+from tickbench.bench.ratios import RatioEstimate, estimate, ratios
 
 BAR_COLOR = "#2f7de1"
 ROW_PIXELS = 34
@@ -41,14 +41,14 @@ def clock_table(figures: list[ClockFigure]) -> Table:
     return table
 
 
-def words(value: Estimate | None, digits: int) -> str:
+def words(value: RatioEstimate | None, digits: int) -> str:
     """Return a figure with its interval; a dash where there is none."""
     if value is None:
         return "-"
     return f"{value.median:.{digits}f} [{value.low:.{digits}f}-{value.high:.{digits}f}]"
 
 
-def words_ms(value: Estimate) -> str:
+def words_ms(value: RatioEstimate) -> str:
     """Return a duration in milliseconds with its interval, either of which may be negative."""
     return f"{value.median / 1000:.3f} [{value.low / 1000:.3f} to {value.high / 1000:.3f}]"
 

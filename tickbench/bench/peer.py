@@ -28,7 +28,7 @@ WELCOME = b'[["handshake","reader",1]]'
 members: list[WSTransport] = []
 
 
-class Player(WSListener):
+class PeerListener(WSListener):
     """One connection: its first frame brings it into the room."""
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:  # noqa: ARG002 # picows' signature
@@ -66,7 +66,7 @@ async def _fan_out(block: FanoutBlock) -> Timed:
 
 
 def _player(_: WSUpgradeRequest) -> WSListener:
-    return Player()
+    return PeerListener()
 
 
 if __name__ == "__main__":

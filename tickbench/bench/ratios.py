@@ -12,7 +12,7 @@ CONFIDENCE = 0.95
 RESAMPLES = 1000
 
 
-class Estimate(Struct, frozen=True):
+class RatioEstimate(Struct, frozen=True):
     """A figure over some repeats, with its 95 % confidence interval."""
 
     median: float
@@ -20,7 +20,7 @@ class Estimate(Struct, frozen=True):
     high: float
 
 
-def estimate(values: list[float]) -> Estimate:
+def estimate(values: list[float]) -> RatioEstimate:
     """
     Estimate the median of what ``values`` are a sample of; with fewer than six the interval is their range.
 
@@ -29,7 +29,7 @@ def estimate(values: list[float]) -> Estimate:
     """
     ordered = sorted(values)
     outside = max(0, math.ceil(bdtrik((1 - CONFIDENCE) / 2, len(ordered), 0.5)) - 1)
-    return Estimate(statistics.median(ordered), ordered[outside], ordered[-1 - outside])
+    return RatioEstimate(statistics.median(ordered), ordered[outside], ordered[-1 - outside])
 
 
 def ratios(ours: list[float], theirs: list[float]) -> list[float]:
@@ -39,7 +39,7 @@ def ratios(ours: list[float], theirs: list[float]) -> list[float]:
 
 def estimate_difference(
     ours: list[list[float]], theirs: list[list[float]], statistic: Callable[[list[float]], float]
-) -> Estimate:
+) -> RatioEstimate:
     """
     Estimate how far a statistic of all values of ``ours`` lies above that of ``theirs``.
 
@@ -57,4 +57,4 @@ def estimate_difference(
     chance = random.Random(0)  # noqa: S311 # the same figures give the same interval
     resampled = sorted(difference(chance.choices(range(count), k=count)) for _ in range(RESAMPLES))
     outside = int(RESAMPLES * (1 - CONFIDENCE) / 2)
-    return Estimate(difference(range(count)), resampled[outside], resampled[-1 - outside])
+    return RatioEstimate(difference(range(count)), resampled[outside], resampled[-1 - outside])

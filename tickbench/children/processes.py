@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Self
 
-from shared.plain import plain
+from shared.printable import plain
 from tickbench.children.commands import findable, python_command
 from tickbench.children.interrupts import uninterrupted
 from tickbench.children.launch import ANY_CPU

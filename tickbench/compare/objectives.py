@@ -14,12 +14,12 @@ from shared.measure.histogram import Histogram
 from shared.measure.summary import LoadSummary
 from tickbench.compare.slo import BROKEN_STATUS, UNTRUSTED_STATUS, Objective, read_figure
 
-Outcome = Literal["held", "broken", "not judged"]
+Judgement = Literal["held", "broken", "not judged"]
 MISSED_BY = ("ticks_came", "reach")
 """Figures that are lower by each tick that did not come."""
 LATE_BY = {"tick_lateness_ms": 1, "delivery_ms": 1, "interval_error_ms": 2}
 """Histograms that a late tick raises, and how many values of each are from one such tick."""
-STYLES: dict[Outcome, str] = {"held": "green", "broken": "red", "not judged": "yellow"}
+STYLES: dict[Judgement, str] = {"held": "green", "broken": "red", "not judged": "yellow"}
 
 
 class Judged(Struct, frozen=True):
@@ -27,7 +27,7 @@ class Judged(Struct, frozen=True):
 
     objective: Objective
     value: float | None
-    outcome: Outcome
+    outcome: Judgement
     why: str = ""
     """Why it was not judged; empty if judged, or if no run can be trusted."""
 

@@ -4,11 +4,11 @@ from typing import Protocol
 
 from tickbench.children.commands import Commands
 from tickbench.children.interrupts import uninterrupted
-from tickbench.compare.patience import quiet_wait_s, wait_s
 from tickbench.compare.plan import PlannedRun, estimate_s, next_run
 from tickbench.compare.results import ResultFolder
 from tickbench.compare.runs import Run, RunIndex
 from tickbench.compare.trial import Trial
+from tickbench.compare.unfit_machine import quiet_wait_s, wait_s
 from tickbench.machine.pinning import Pinning, away_from_server
 from tickbench.machine.quiet import wait_until_idle
 

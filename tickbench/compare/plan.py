@@ -14,7 +14,7 @@ from msgspec import Struct
 from shared.measure.load_time import DEFAULT_SPAWN_RATE, load_time_s
 from tickbench.arms import Arm
 from tickbench.compare.runs import Run, RunIndex, Slot
-from tickbench.compare.search import Capacity, next_step, probes_of
+from tickbench.compare.search import Capacity, next_step, steps_of
 from tickbench.compare.suite import BLOCKS, CapacitySearch, Flags, Part, Suite
 
 OVERHEAD_S = 4.0
@@ -208,5 +208,5 @@ def searches_of(index: RunIndex) -> Iterator[SearchState]:
             for arm in arms:
                 runs = index.search_runs(search.name, block, arm.name)
                 spent_s = sum(run.took_s for run in runs)
-                step = next_step(search, probes_of(search, runs), spent_s)
+                step = next_step(search, steps_of(search, runs), spent_s)
                 yield SearchState(search, block, arm, runs, spent_s, step)

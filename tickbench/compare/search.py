@@ -19,7 +19,7 @@ from tickbench.compare.slo import complaints, parse_slo
 from tickbench.compare.suite import CapacitySearch
 
 Limit = Literal["arm", "generator", "machine", "budget", "limit"]
-Outcome = Literal["held", "failed", "unclear", "generator", "lost", "spoiled"]
+StepOutcome = Literal["held", "failed", "unclear", "generator", "lost", "spoiled"]
 """
 What came of a load. ``unclear``: the figures cannot be trusted, or there are none, which the arm may have caused; or a
 single tick broke the objective, which may be chance. ``generator``: it was at its limit. ``lost``: there are no
@@ -28,7 +28,7 @@ figures, since it failed. ``spoiled``: by the machine.
 
 NEEDED_HOLDS = 3
 """A capacity holds once to be found, and twice more to be confirmed."""
-TRIES: dict[Outcome, tuple[int, Limit]] = {
+TRIES: dict[StepOutcome, tuple[int, Limit]] = {
     "failed": (1, "arm"),
     "unclear": (2, "arm"),
     "generator": (1, "generator"),
@@ -36,7 +36,7 @@ TRIES: dict[Outcome, tuple[int, Limit]] = {
     "spoiled": (3, "machine"),
 }
 """After so many runs with this outcome a load is too much (or can't be measured), and what then limits the search."""
-SAYING_NOTHING: tuple[Outcome, ...] = ("lost", "spoiled")
+SAYING_NOTHING: tuple[StepOutcome, ...] = ("lost", "spoiled")
 OVERDRAFT = 2.0
 """A search ends at so many times its budget, whatever is confirmed."""
 FULL_CORE_PERCENT = 97.0
@@ -49,7 +49,7 @@ class SearchStep(Struct, frozen=True):
     """One load that was tried, and what came of it."""
 
     connections: int
-    outcome: Outcome
+    outcome: StepOutcome
     words: str = ""
     """Why it did not hold."""
 
@@ -87,12 +87,12 @@ class Capacity(Struct, frozen=True):
         return f"{self.figure} ({self.limit_words})" if self.limit_words else self.figure
 
 
-def probes_of(search: CapacitySearch, runs: Sequence[Run]) -> list[SearchStep]:
+def steps_of(search: CapacitySearch, runs: Sequence[Run]) -> list[SearchStep]:
     """Return what came of the runs of one search, by run number."""
-    return [judge_probe(search, run) for run in sorted(runs, key=lambda run: run.number)]
+    return [judge_step(search, run) for run in sorted(runs, key=lambda run: run.number)]
 
 
-def judge_probe(search: CapacitySearch, run: Run) -> SearchStep:
+def judge_step(search: CapacitySearch, run: Run) -> SearchStep:
     """Say whether one run held the objective, and if not, for what reason."""
     load = run.load
     if load is None:
@@ -126,16 +126,16 @@ def is_at_its_end(load: LoadSummary) -> bool:
     return has_full_core or 100 * ticks.skipped_ticks >= SKIPPED_PERCENT * max(1, ticks.count + ticks.skipped_ticks)
 
 
-def next_step(search: CapacitySearch, probes: Sequence[SearchStep], spent_s: float) -> int | Capacity:
+def next_step(search: CapacitySearch, steps: Sequence[SearchStep], spent_s: float) -> int | Capacity:
     """Return the number of connections to try next, or what is known if the search is over."""
-    bounds = _Bounds(search, probes)
+    bounds = _Bounds(search, steps)
     if pending := bounds.to_repeat():
         return pending
     if bounds.low is None:
         if bounds.high is None:
             return search.start
         return bounds.result() if spent_s > search.budget_s else bounds.high // 2 or bounds.result()
-    may_go_on = spent_s + _reserve_s(probes, spent_s) <= search.budget_s
+    may_go_on = spent_s + _reserve_s(steps, spent_s) <= search.budget_s
     if may_go_on and (between := bounds.between()):
         return between
     if not bounds.is_confirmed and spent_s < OVERDRAFT * search.budget_s:
@@ -151,20 +151,20 @@ def round_load(connections: float) -> int:
     return int(round(connections / unit) * unit)
 
 
-def _reserve_s(probes: Sequence[SearchStep], spent_s: float) -> float:
+def _reserve_s(steps: Sequence[SearchStep], spent_s: float) -> float:
     """Estimate how many seconds the next load takes, with the confirmations of what it finds."""
-    return NEEDED_HOLDS * spent_s / len(probes) if probes else 0.0
+    return NEEDED_HOLDS * spent_s / len(steps) if steps else 0.0
 
 
 class _Bounds:
-    """What the probes say: the most that held, and the least that did not."""
+    """What the steps say: the most that held, and the least that did not."""
 
-    def __init__(self, search: CapacitySearch, probes: Sequence[SearchStep]) -> None:
+    def __init__(self, search: CapacitySearch, steps: Sequence[SearchStep]) -> None:
         self.search = search
-        self.last = probes[-1] if probes else None
+        self.last = steps[-1] if steps else None
         self.counts: dict[int, Counter[str]] = {}
-        for probe in probes:
-            self.counts.setdefault(probe.connections, Counter())[probe.outcome] += 1
+        for tried in steps:
+            self.counts.setdefault(tried.connections, Counter())[tried.outcome] += 1
         self.holds = {load: counts["held"] for load, counts in self.counts.items() if counts["held"]}
         self.too_much = {load: why for load in self.counts if (why := self._why_too_much(load))}
         self.high = min(self.too_much, default=None)

@@ -28,8 +28,8 @@ STOP_AFTER = 3
 LEAST_REPEATS = 3
 """Repeats that a search needs for a verdict on it."""
 
-Name = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,40}$")]
-Count = Annotated[int, Meta(ge=1, le=100_000)]
+Identifier = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,40}$")]
+PositiveCount = Annotated[int, Meta(ge=1, le=100_000)]
 Repeats = Annotated[int, Meta(ge=1, le=100)]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 WarmUp = Annotated[float, Meta(ge=0, le=86_400)]
@@ -39,9 +39,9 @@ Flags = dict[str, str | int | float]
 class Side(Struct, frozen=True):
     """Another scenario beside the blocks, at one load or several."""
 
-    name: Name
-    scenario: Name
-    connections: Count | Annotated[list[Count], Meta(min_length=1, max_length=20)]
+    name: Identifier
+    scenario: Identifier
+    connections: PositiveCount | Annotated[list[PositiveCount], Meta(min_length=1, max_length=20)]
     duration_s: Seconds
     warm_up_s: WarmUp
     repeats: Repeats = 1
@@ -62,15 +62,15 @@ class Side(Struct, frozen=True):
 class CapacitySearch(Struct, frozen=True):
     """A search for the most connections at which an objective holds."""
 
-    name: Name
-    scenario: Name
+    name: Identifier
+    scenario: Identifier
     duration_s: Seconds
     warm_up_s: WarmUp
     slo: str
     budget_s: Seconds
     """About as long as one search may take: then the result is confirmed, and no new load is tried."""
-    start: Count = 500
-    limit: Count = 20_000
+    start: PositiveCount = 500
+    limit: PositiveCount = 20_000
     precision: Annotated[float, Meta(gt=1, le=4)] = 1.2
     """The search is done when what fails is at most so many times what holds."""
     repeats: Repeats = 1
@@ -88,10 +88,10 @@ class CapacitySearch(Struct, frozen=True):
 class Suite(Struct, frozen=True):
     """What is run: every arm ``repeats`` times at one load, the sides, the searches."""
 
-    name: Name
+    name: Identifier
     arms: list[str]
-    scenario: Name
-    connections: Count
+    scenario: Identifier
+    connections: PositiveCount
     duration_s: Seconds
     warm_up_s: WarmUp
     repeats: Repeats

@@ -13,7 +13,7 @@ ERROR = '[["error", why]]'
 MOST_FLAWS = 3
 """Flaws of one check that are reported."""
 
-Run = Callable[[ServerUnderTest], str | None]
+CheckFunction = Callable[[ServerUnderTest], str | None]
 
 
 class Check(NamedTuple):
@@ -22,7 +22,7 @@ class Check(NamedTuple):
     name: str
     promise: str
     """The sentence of the protocol."""
-    run: Run
+    run: CheckFunction
     """
     Talks to the server. Returns a note, or None where all is as it should be.
 
@@ -30,14 +30,14 @@ class Check(NamedTuple):
     reported as a fault, too.
     """
     right: str = ""
-    """What would have been right, of a fault that does not say so itself; the sentence if it is empty."""
+    """What would have been right, where a fault does not say so itself; if this is empty, the sentence."""
     waits_on: Callable[[ServerUnderTest], Kept] | None = None
     """Opens a connection that the check waits on for long; a run opens it before all checks."""
 
 
 def check(
     promise: str, right: str = "", waits_on: Callable[[ServerUnderTest], Kept] | None = None
-) -> Callable[[Run], Check]:
+) -> Callable[[CheckFunction], Check]:
     """Make a check of a function: of ``turn_back`` the check ``turn-back``; the arguments are fields of Check."""
     return lambda run: Check(run.__name__.replace("_", "-"), promise, run, right, waits_on)
 

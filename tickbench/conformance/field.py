@@ -7,7 +7,7 @@ Commands that are not well made are left out here; they are reported by checks o
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tickbench.conformance.shapes import Commands, is_sound
+from tickbench.conformance.shapes import ReceivedCommands, is_sound
 
 Cell = tuple[int, int]
 
@@ -41,7 +41,7 @@ class Field:
     """A cell that is not here is empty."""
     living: dict[int, Living] = field(default_factory=dict)
 
-    def apply(self, commands: Commands) -> None:
+    def apply(self, commands: ReceivedCommands) -> None:
         """Draw what the commands say."""
         for command in filter(is_sound, commands):
             match command:

@@ -7,7 +7,7 @@ other checks provoked.
 
 from dataclasses import dataclass, field
 
-from tickbench.conformance.shapes import SHAPES, Commands, flaw, has_white_space
+from tickbench.conformance.shapes import SHAPES, ReceivedCommands, flaw, has_white_space
 from tickbench.conformance.verdict import quote
 
 
@@ -26,7 +26,7 @@ class FirstOffenders:
     unknown: dict[str, str] = field(default_factory=dict)
     """Name of an unknown command to one of them."""
 
-    def note_text(self, text: str, commands: Commands | None) -> None:
+    def note_text(self, text: str, commands: ReceivedCommands | None) -> None:
         """Look at a text message."""
         if commands is None:
             self.not_commands = self.not_commands or quote(text)

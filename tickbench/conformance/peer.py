@@ -18,7 +18,7 @@ from websocket import ABNF, WebSocketConnectionClosedException, WebSocketExcepti
 from shared.wire.frames import Opcode
 from tickbench.conformance.field import Field
 from tickbench.conformance.first_offenders import FirstOffenders
-from tickbench.conformance.shapes import Commands, decode, is_sound
+from tickbench.conformance.shapes import ReceivedCommands, decode, is_sound
 from tickbench.conformance.ticks import SeenTick
 from tickbench.conformance.verdict import FaultError, quote
 
@@ -26,15 +26,15 @@ GRACE_S = 0.5
 """How long after the answer to a later ping the answer to a fault may come."""
 
 
-class Message(NamedTuple):
+class PeerMessage(NamedTuple):
     """A text message that came."""
 
     text: str
-    commands: Commands
+    commands: ReceivedCommands
     """Empty if it is no array of commands."""
     at_us: int
 
-    def named(self, name: str) -> Commands:
+    def named(self, name: str) -> ReceivedCommands:
         """Return the sound commands of that name."""
         return [command for command in self.commands if command[0] == name and is_sound(command)]
 
@@ -57,7 +57,7 @@ class Message(NamedTuple):
         return len(self.commands) == 1 and self.commands[0][0] == "error" and self.commands[0][1:2] not in ([], [""])
 
 
-class Frame(NamedTuple):
+class PeerFrame(NamedTuple):
     """A frame that came, its payload without a mask."""
 
     opcode: int
@@ -104,7 +104,7 @@ class Peer:
         self.offenders = offenders
         self.patience_s = patience_s
         self.field = Field()
-        self.heard: list[Message] = []
+        self.heard: list[PeerMessage] = []
         """All messages so far."""
         self.has_entered = False
         self.player_id = 0
@@ -154,7 +154,7 @@ class Peer:
         """Return the socket's descriptor, for select."""
         return int(self.ws.sock.fileno())
 
-    def until(self, wanted: Callable[[Message], object], what: str, patience_s: float | None = None) -> Message:
+    def until(self, wanted: Callable[[PeerMessage], object], what: str, patience_s: float | None = None) -> PeerMessage:
         """Return the first message that is ``wanted``; SilenceError says that ``what`` did not come."""
         patience_s = self.patience_s if patience_s is None else patience_s
         deadline = time.monotonic() + patience_s
@@ -163,7 +163,7 @@ class Peer:
             if frame.opcode != Opcode.PONG and (message := self._take(frame)) and wanted(message):
                 return message
 
-    def next(self, what: str = "a message", patience_s: float | None = None) -> Message:
+    def next(self, what: str = "a message", patience_s: float | None = None) -> PeerMessage:
         """Return the next message."""
         return self.until(lambda _: True, what, patience_s)
 
@@ -171,11 +171,11 @@ class Peer:
         """Return the tick of the next tick frame."""
         return self.until(lambda message: message.ticks, "a tick frame").ticks[0]
 
-    def next_with(self, name: str, what: str) -> Message:
+    def next_with(self, name: str, what: str) -> PeerMessage:
         """Return the next message that has a command of that name."""
         return self.until(lambda message: message.has(name), what)
 
-    def next_personal(self, what: str, patience_s: float | None = None) -> Message:
+    def next_personal(self, what: str, patience_s: float | None = None) -> PeerMessage:
         """Return the next message that is no tick frame."""
         return self.until(lambda message: not message.ticks, what, patience_s)
 
@@ -187,14 +187,14 @@ class Peer:
             if frame.opcode == Opcode.PONG:
                 return frame.data
 
-    def messages(self, seconds: float) -> Iterator[Message]:
+    def messages(self, seconds: float) -> Iterator[PeerMessage]:
         """Yield the messages that come in so many seconds."""
         until = time.monotonic() + seconds
         with suppress(SilenceError):
             while (left := until - time.monotonic()) > 0:
                 yield self.next(patience_s=left)
 
-    def settle(self) -> list[Message]:
+    def settle(self) -> list[PeerMessage]:
         """Wait until the server has taken all that was sent, as a pong tells; return what came, with the pong."""
         before = len(self.heard)
         self.send(["ping", 1])
@@ -227,7 +227,7 @@ class Peer:
 
     # Private methods
 
-    def _next_frame(self, deadline: float, silence: str) -> Frame:
+    def _next_frame(self, deadline: float, silence: str) -> PeerFrame:
         """Return the next frame that is neither a ping, which is answered, nor a close frame."""
         while (left := deadline - time.monotonic()) > 0:
             frame = self._read_frame(left, silence)
@@ -242,7 +242,7 @@ class Peer:
                 return frame
         raise SilenceError(silence)
 
-    def _read_frame(self, patience_s: float, silence: str) -> Frame:
+    def _read_frame(self, patience_s: float, silence: str) -> PeerFrame:
         try:
             self.ws.settimeout(patience_s)
             abnf: ABNF = self.ws.recv_frame()
@@ -255,9 +255,9 @@ class Peer:
         data = abnf.data if isinstance(abnf.data, bytes) else abnf.data.encode()
         if abnf.mask_value:
             self.offenders.note_frame(f"a masked frame: {quote(data)}")
-        return Frame(abnf.opcode, data, bool(abnf.fin))
+        return PeerFrame(abnf.opcode, data, bool(abnf.fin))
 
-    def _take(self, frame: Frame) -> Message | None:
+    def _take(self, frame: PeerFrame) -> PeerMessage | None:
         """Return the message that ends with this frame, if one does."""
         if frame.opcode == Opcode.BINARY:
             self.offenders.note_frame(f"a binary frame: {quote(frame.data)}")
@@ -271,7 +271,7 @@ class Peer:
             raise FaultError(f"a message that is not UTF-8: {quote(data)}", "text is UTF-8") from None
         commands = decode(text)
         self.offenders.note_text(text, commands)
-        message = Message(text, commands or [], self._clock())
+        message = PeerMessage(text, commands or [], self._clock())
         self.heard.append(message)
         self.field.apply(message.commands)
         return message

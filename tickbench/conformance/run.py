@@ -10,7 +10,7 @@ from importlib.metadata import version
 from websocket import WebSocketException
 
 from tickbench.conformance.check import Check
-from tickbench.conformance.checks.last import alive
+from tickbench.conformance.checks.limits_and_totals import alive
 from tickbench.conformance.peer import NoMessageError
 from tickbench.conformance.server_under_test import ServerUnderTest
 from tickbench.conformance.verdict import (

@@ -20,7 +20,7 @@ from shared.system.boot import boot_id
 from shared.wire.target import Target
 from tickbench.conformance.asking import Headers, HttpAnswer, ask, upgrade_headers
 from tickbench.conformance.first_offenders import FirstOffenders
-from tickbench.conformance.peer import Message, NoMessageError, Peer
+from tickbench.conformance.peer import NoMessageError, Peer, PeerMessage
 from tickbench.conformance.ticks import SeenTick, rate_of
 from tickbench.conformance.verdict import FaultError, NotTriedError
 
@@ -286,7 +286,7 @@ def read_welcome(peer: Peer, name: str) -> None:
     peer.send(["new_player", name])
     missing = {"handshake", "world", "top_scores"}
 
-    def ends_it(message: Message) -> object:
+    def ends_it(message: PeerMessage) -> object:
         missing.difference_update(command[0] for command in message.commands)
         return not missing or (message.ticks and "handshake" not in missing)
 

@@ -11,27 +11,27 @@ from typing import Annotated, Any
 
 import msgspec
 
-Commands = list[list[Any]]
+ReceivedCommands = list[list[Any]]
 
 Natural = Annotated[int, msgspec.Meta(ge=0)]
 Char = Annotated[str, msgspec.Meta(min_length=1, max_length=1)]
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=15)]
-Words = Annotated[str, msgspec.Meta(min_length=1)]
-Number = int | float
+PlayerName = Annotated[str, msgspec.Meta(min_length=1, max_length=15)]
+SomeText = Annotated[str, msgspec.Meta(min_length=1)]
+AnyNumber = int | float
 Time = Annotated[int, msgspec.Meta(gt=0)]
 
 SHAPES: dict[str, tuple[Any, str]] = {
-    "handshake": (tuple[Name, int], "name, player id"),
+    "handshake": (tuple[PlayerName, int], "name, player id"),
     "world": (tuple[list[list[tuple[Char, Natural]]]], "rows of [char, color], all equally long"),
     "reset_world": (tuple[()], "none"),
     "render": (tuple[Natural, Natural, Char, Natural], "x, y, char, color"),
-    "p_joined": (tuple[int, Name, Natural, Natural], "player id, name, color, score"),
+    "p_joined": (tuple[int, PlayerName, Natural, Natural], "player id, name, color, score"),
     "p_score": (tuple[int, Natural], "player id, score"),
     "p_gameover": (tuple[int], "player id"),
-    "top_scores": (tuple[list[tuple[Name, Natural, Natural]]], "a list of [name, score, color]"),
-    "error": (tuple[Words], "text"),
+    "top_scores": (tuple[list[tuple[PlayerName, Natural, Natural]]], "a list of [name, score, color]"),
+    "error": (tuple[SomeText], "text"),
     "tick": (tuple[Natural, Time, Time], "n, due_us, sent_us, all integers"),
-    "pong": (tuple[Number, Time], "t, server_us"),
+    "pong": (tuple[AnyNumber, Time], "t, server_us"),
     "pad": (tuple[str], "text"),
 }
 """Name of a command to its arguments, and to the protocol's words for them."""
@@ -39,7 +39,7 @@ SHAPES: dict[str, tuple[Any, str]] = {
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
-def decode(text: str) -> Commands | None:
+def decode(text: str) -> ReceivedCommands | None:
     """Return the commands of a message, None if it is no array of arrays that begin with a name."""
     try:
         value = json.loads(text)

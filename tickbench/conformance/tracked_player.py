@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from itertools import dropwhile
 
 from tickbench.conformance.field import BACK, BODY, HEAD, SIDE, STEPS, Cell, moved
-from tickbench.conformance.peer import Message, Peer, SilenceError
+from tickbench.conformance.peer import Peer, PeerMessage, SilenceError
 from tickbench.conformance.server_under_test import ServerUnderTest
 from tickbench.conformance.shapes import is_sound
 from tickbench.conformance.verdict import FaultError, NothingShownError, NotTriedError, quote
@@ -22,7 +22,7 @@ SLOWEST_MOVE_S = 3.0
 class TrackedPlayer:
     """The snake of ``peer``, born with the tick frame ``birth``."""
 
-    def __init__(self, peer: Peer, birth: Message) -> None:
+    def __init__(self, peer: Peer, birth: PeerMessage) -> None:
         self.peer = peer
         self.moves: list[int] = []
         """The key of the direction of each move. Most ticks may bring no move."""
@@ -66,7 +66,7 @@ class TrackedPlayer:
                 raise NothingShownError("the snake stood still")
             self.read()
 
-    def read(self) -> Message:
+    def read(self) -> PeerMessage:
         """Take the next message in."""
         message = self.peer.next("a tick frame")
         self._has_missed |= message.has("world")  # the server skipped ticks for it
@@ -97,7 +97,7 @@ class TrackedPlayer:
 
     # Private methods
 
-    def _lie(self, birth: Message) -> tuple[Cell, int]:
+    def _lie(self, birth: PeerMessage) -> tuple[Cell, int]:
         """Return where its head is, and the key of its direction, from the renders that follow its p_joined."""
         born = dropwhile(lambda command: command[:2] != ["p_joined", self.peer.player_id], birth.commands)
         renders = [command[1:] for command in born if command[0] == "render" and is_sound(command)]
@@ -111,7 +111,7 @@ class TrackedPlayer:
     def _look(self) -> set[int]:
         return {key for key in STEPS if self.peer.field.is_open(moved(self.head, key))}
 
-    def _follow(self, message: Message) -> None:
+    def _follow(self, message: PeerMessage) -> None:
         if message.tells_of("p_gameover", self.peer.player_id):
             self.is_dead = True
             ahead = self.moves[-1] if self.moves else self.heading
@@ -148,7 +148,7 @@ def play_with(peer: Peer, *behind: object) -> TrackedPlayer:
         raise NotTriedError(f"{error}; see join") from error
 
 
-def await_birth(peer: Peer, *behind: object) -> Message:
+def await_birth(peer: Peer, *behind: object) -> PeerMessage:
     """Join, and return the message that tells of the birth; NotTriedError if an error comes in its place."""
     for message in (["join"], *behind):
         peer.send(message)

@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from shared.plain import plain
+from shared.printable import plain
 
 Level = Literal["ok", "note", "fault", "not tried"]
 LEVELS: tuple[Level, ...] = ("ok", "note", "fault", "not tried")

@@ -13,12 +13,12 @@ from msgspec import Struct
 
 from shared.measure.histogram import Histogram
 from tickbench.arms import Arm
-from tickbench.compare.search import Outcome
+from tickbench.compare.search import StepOutcome
 from tickbench.compare.slo import parse_slo
 from tickbench.compare.suite import CapacitySearch
+from tickbench.report.chart_data import StallPoint
 from tickbench.report.decision import is_heavy
 from tickbench.report.document import CurvePoint, Document
-from tickbench.report.shown import StallPoint
 from tickbench.report.words import SPOILED
 
 COLORS = {"asyncio": ("#2f7de1", "#15a0b5", "#7a6ff0"), "gevent": ("#e0731d", "#c93f7f", "#b58a00")}
@@ -150,9 +150,9 @@ def load_charts(document: Document, styles: dict[str, Style]) -> Iterator[Chart 
         yield _chart(f"cpu-{search.name}", f"CPU over connections, {search.name}", words, figure)
 
 
-OUTCOMES: tuple[Outcome, ...] = ("held", "spoiled", "lost", "generator", "unclear", "failed")
+OUTCOMES: tuple[StepOutcome, ...] = ("held", "spoiled", "lost", "generator", "unclear", "failed")
 """From the best to the worst."""
-SPOILED_OUTCOMES: tuple[Outcome, ...] = ("spoiled", "lost", "generator", "unclear")
+SPOILED_OUTCOMES: tuple[StepOutcome, ...] = ("spoiled", "lost", "generator", "unclear")
 SYMBOLS = {"held": "circle", "failed": "x", "unclear": "x"} | dict.fromkeys(
     ("generator", "lost", "spoiled"), "circle-open"
 )

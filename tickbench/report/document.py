@@ -12,13 +12,11 @@ from tickbench.compare.figures import FIGURES
 from tickbench.compare.plan import next_run
 from tickbench.compare.results import Results
 from tickbench.compare.runs import Mark, Run, RunIndex
-from tickbench.compare.search import Outcome, probes_of
+from tickbench.compare.search import StepOutcome, steps_of
 from tickbench.compare.slo import read_figure
 from tickbench.compare.suite import Suite
 from tickbench.machine.environment import Environment
-from tickbench.report.decision import Decision, SideLine, decide, side_lines
-from tickbench.report.news import news_of
-from tickbench.report.shown import (
+from tickbench.report.chart_data import (
     Lateness,
     LoopPing,
     Stall,
@@ -28,6 +26,8 @@ from tickbench.report.shown import (
     loop_pings_of,
     stalls_of,
 )
+from tickbench.report.decision import Decision, SideLine, decide, side_lines
+from tickbench.report.news import news_of
 from tickbench.verdict.comparisons import Comparisons, compare_all
 
 
@@ -63,7 +63,7 @@ class CurvePoint(Struct, frozen=True):
     arm: str
     block: int
     connections: int
-    outcome: Outcome
+    outcome: StepOutcome
     words: str
     """Why it did not hold, empty where it did."""
     lateness_p50_ms: float | None
@@ -149,13 +149,13 @@ def _curves(index: RunIndex) -> list[CurvePoint]:
                 arm=run.arm,
                 block=run.block,
                 connections=run.connections,
-                outcome=probe.outcome,
-                words=probe.words,
+                outcome=tried.outcome,
+                words=tried.words,
                 lateness_p50_ms=run.load.tick_lateness_ms.p50 if run.load else None,
                 lateness_p99_ms=run.load.tick_lateness_ms.p99 if run.load else None,
                 cpu_percent=run.load.server.cpu_percent if run.load else None,
             )
-            for run, probe in zip(runs, probes_of(search, runs), strict=True)
+            for run, tried in zip(runs, steps_of(search, runs), strict=True)
         ]
     return points
 

@@ -2,7 +2,7 @@
 
 import re
 
-from shared.plain import printable
+from shared.printable import printable
 from tickbench.report import words
 from tickbench.report.decision import DecisionLine, Question
 from tickbench.report.document import Document

@@ -6,10 +6,10 @@ First how many runs can be trusted, or that the machine could not measure, why, 
 
 from collections.abc import Iterable
 
-from tickbench.compare.patience import why_unfit
 from tickbench.compare.plan import fixed_runs, next_run
 from tickbench.compare.runs import Run, RunIndex
 from tickbench.compare.suite import BLOCKS
+from tickbench.compare.unfit_machine import why_unfit
 from tickbench.verdict.comparisons import Comparison, Comparisons
 from tickbench.verdict.statistics import MARGIN
 

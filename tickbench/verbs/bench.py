@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from shared.measure.blocks import RulesBlock, RulesReport
-from shared.plain import error_line
+from shared.printable import error_line
 from shared.system.outputs import NotWrittenError, is_stdout, write_output
 from shared.system.variables import option
 from tickbench.bench.measure import ClockFigure, FanoutFigure, fanout_arms, lacking, measure_clocks, measure_fanout

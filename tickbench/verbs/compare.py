@@ -11,7 +11,7 @@ import msgspec
 from click.core import ParameterSource
 from rich.console import Console
 
-from shared.plain import error_line
+from shared.printable import error_line
 from shared.system.variables import option
 from tickbench.children.commands import Commands, check_load_test
 from tickbench.children.interrupts import interruptible

@@ -6,7 +6,7 @@ import click
 import msgspec
 from rich.console import Console
 
-from shared.plain import error_line
+from shared.printable import error_line
 from shared.system.outputs import NotWrittenError, is_stdout, write_output
 from tickbench.children.interrupts import interruptible
 from tickbench.conformance.asking import check_reachable

@@ -16,7 +16,7 @@ NO_FIGURE = "-"
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class MedianCell:
     """The median of one figure over an arm's runs, and its range, as texts; the range is empty if all are alike."""
 
     median: str
@@ -25,12 +25,12 @@ class Cell:
     """It rests on runs in none of which the figure can be trusted."""
 
 
-def cell(figure: Figure, runs: Sequence[Run]) -> Cell:
+def cell(figure: Figure, runs: Sequence[Run]) -> MedianCell:
     """Return what is shown of a figure over some runs."""
     basis = Basis.of(runs, figure.key)
     values = [value for value in map(figure.read, basis.loads) if value is not None]
     if not values:
-        return Cell(NO_FIGURE)
+        return MedianCell(NO_FIGURE)
     low, high = figure.words(min(values)), figure.words(max(values))
     scatter = "" if low == high else f"{low}\N{EN DASH}{high}"
-    return Cell(figure.words(statistics.median(values)), scatter, basis.is_doubtful)
+    return MedianCell(figure.words(statistics.median(values)), scatter, basis.is_doubtful)

@@ -93,7 +93,7 @@ class AiohttpSocket(BaseSocket, web.WebSocketResponse):
         await self.send_frame(payload, WSMsgType(opcode))
 
 
-class Answer(web.Response):
+class ToldResponse(web.Response):
     """A page as aiohttp has it, which tells the doorkeeper when it is sent."""
 
     def __init__(self, request: web.Request, page: Page) -> None:
@@ -152,7 +152,7 @@ class Framework(BaseFramework):
     # Private methods
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
-        return Answer(request, self._gate.page(request.path))
+        return ToldResponse(request, self._gate.page(request.path))
 
     async def _upgrade(self, request: web.Request) -> web.StreamResponse:
         """Refuse the upgrade, or run the seat to its end."""
@@ -162,7 +162,7 @@ class Framework(BaseFramework):
         headers = {name.lower(): value for name, value in request.headers.items()}
         seat = self._gate.admit(request.path, query, headers, address, descriptor)
         if isinstance(seat, Page):
-            answer = Answer(request, seat)
+            answer = ToldResponse(request, seat)
             if "Connection" in answer.headers and not request.keep_alive:
                 answer.headers["Connection"] += ", close"  # which aiohttp says only where nothing else is said
             return answer

@@ -11,7 +11,7 @@ from typing import Any
 from shared.server.gate import Gate
 
 from ..host import Host
-from .doorkeeper import STEP_S, Doorkeeper, MessageReader, doorkeeper
+from .doorkeeper import STEP_S, Doorkeeper, MessageSink, doorkeeper
 
 ACCEPTS_A_TURN = 1
 """In a turn of the event loop; asyncio's default, the backlog, puts a thousand handshakes before the next tick."""
@@ -26,7 +26,7 @@ class BaseSocket:
     transport: asyncio.Transport
     door: Doorkeeper
 
-    def pass_door(self, door: Doorkeeper, reader: MessageReader, max_message_bytes: int, *, deflate: bool) -> None:
+    def pass_door(self, door: Doorkeeper, reader: MessageSink, max_message_bytes: int, *, deflate: bool) -> None:
         """Begin: the upgrade is made."""
         self.door, self.transport = door, door.transport
         door.open_websocket(reader, max_message_bytes, deflate=deflate)

@@ -35,7 +35,7 @@ READ_BUFFER = bytearray(READ_BYTES)
 """Of whoever is read from, for as long as that takes: what was read is taken at once."""
 
 
-class MessageReader(Protocol):
+class MessageSink(Protocol):
     """Where a library's messages are waited for."""
 
     def fail(self, error: ProtocolError) -> None:
@@ -84,7 +84,7 @@ class Doorkeeper(asyncio.BufferedProtocol):
         self._serve = serve
         self._door: Door | None = Door(host.core)  # until an upgrade
         self._frames: FrameWalker | None = None  # from then on
-        self._reader: MessageReader | None = None  # the library's queue of messages
+        self._reader: MessageSink | None = None  # the library's queue of messages
         self._wants_message = False  # the connection waits for one there
         self._is_asking = False  # it waits for a turn, to give out a request or a message
         self._is_answering = False  # the library has not answered the last request yet
@@ -248,7 +248,7 @@ class Doorkeeper(asyncio.BufferedProtocol):
 
     # Messages
 
-    def open_websocket(self, reader: MessageReader, max_message_bytes: int, *, deflate: bool) -> None:
+    def open_websocket(self, reader: MessageSink, max_message_bytes: int, *, deflate: bool) -> None:
         """Read frames from now on, of which each message is given out when :meth:`ask_for_message` asks for it."""
         assert self._door  # noqa: S101 # it is opened once
         self._is_answering = False

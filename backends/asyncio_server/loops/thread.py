@@ -29,8 +29,8 @@ class ThreadLoop(ElsewhereLoop):
         super().__init__(host, ticker)
         self._event_loop = asyncio.get_running_loop()
         self._lock = Lock()  # around what the members ask for, for microseconds
-        self._requests: SimpleQueue[Callable[[], None] | None] = SimpleQueue()  # of the thread that runs; None ends it
-        self._may_step = False  # the thread's
+        self._requests: SimpleQueue[Callable[[], None] | None] = SimpleQueue()  # for the thread to call; None ends it
+        self._may_step = False  # set and read by the thread
         self._over = Event()  # the thread has ended
         self._error: Exception | None = None  # which ended it
 

@@ -54,17 +54,17 @@ class ProcessLoop(ElsewhereLoop):
         """Ask for one step, and before it for the field after the last one if somebody has missed a frame."""
         self._pending += 1
         if self.ticker.is_waited_for():
-            self._ask(remote.Look(self._game_id), self._looked)
+            self._ask(remote.LookAtField(self._game_id), self._looked)
         self._ask(remote.TakeStep(self._game_id, self.room.take_inputs()), partial(self._stepped, due))
 
     def _ask_for_welcome(self, visit: Visit) -> None:
         self._ask(remote.Welcome(self._game_id, visit.newcomer), partial(self._welcomed, visit))
 
-    def _looked(self, answer: remote.Answer) -> None:
+    def _looked(self, answer: remote.GameAnswer) -> None:
         if isinstance(answer, remote.Text):
             self._field = answer.commands
 
-    def _stepped(self, due: DueTick, answer: remote.Answer) -> None:
+    def _stepped(self, due: DueTick, answer: remote.GameAnswer) -> None:
         if isinstance(answer, remote.Did) and not self.is_over():
             field, self._field = self._field, None
             self._send(due, field, answer.step)
@@ -73,14 +73,14 @@ class ProcessLoop(ElsewhereLoop):
         self._pending -= 1
         self._is_less_pending.set()
 
-    def _welcomed(self, visit: Visit, answer: remote.Answer) -> None:
+    def _welcomed(self, visit: Visit, answer: remote.GameAnswer) -> None:
         if isinstance(answer, remote.Text):
             self._enter(visit, answer.commands)
 
-    def _ask(self, request: remote.Request, callback: Callable[[remote.Answer], None]) -> None:
+    def _ask(self, request: remote.GameRequest, callback: Callable[[remote.GameAnswer], None]) -> None:
         self._child.ask(request, lambda answer: self._answers.take(partial(self._take, callback, answer)))
 
-    def _take(self, callback: Callable[[remote.Answer], None], answer: remote.Answer) -> None:
+    def _take(self, callback: Callable[[remote.GameAnswer], None], answer: remote.GameAnswer) -> None:
         if isinstance(answer, remote.Failed):
             if not self.is_over():
                 self._fail(remote.GameFailedError(f"\n{answer.traceback.rstrip()}"))

@@ -35,8 +35,8 @@ class ThreadLoop(ElsewhereLoop):
         super().__init__(host, ticker)
         self._event_loop: Any = gevent.get_hub().loop
         self._lock = Lock()  # around what the members ask for, for microseconds
-        self._requests: Any = SimpleQueue()  # of the thread that runs; None ends it
-        self._may_step = False  # the thread's
+        self._requests: Any = SimpleQueue()  # for the thread to call; None ends it
+        self._may_step = False  # set and read by the thread
         self._over = Event()  # the thread has ended
         self._error: Exception | None = None  # which ended it
 

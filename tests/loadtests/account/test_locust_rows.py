@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from loadtests.account.locust_rows import LATENESS, Row, Rows, added, of_summary, rounded_us
+from loadtests.account.locust_rows import LATENESS, LocustRows, Row, added, of_summary, rounded_us
 from shared.measure.histogram import Histogram
 from shared.measure.summary import read_summary
 from tests.loadtests.account.test_counts import travelled
@@ -37,11 +37,11 @@ def test_an_empty_row_has_no_values() -> None:
     assert (row.count, row.percentile_us(50), row.total_us) == (0, 0, 0)
 
 
-def rows(since_s: float, *us: int, in_window: bool = True) -> Rows:
+def rows(since_s: float, *us: int, in_window: bool = True) -> LocustRows:
     histogram = Histogram()
     for value in us:
         histogram.record(value)
-    return Rows(since_s, in_window, {LATENESS: Row.of(histogram)})
+    return LocustRows(since_s, in_window, {LATENESS: Row.of(histogram)})
 
 
 def test_the_rows_of_several_workers_add_up() -> None:

@@ -13,8 +13,8 @@ from loadtests.receive.frames import (
     TEXT,
     Assembler,
     ClientHandshake,
-    Frame,
     PeerError,
+    ReceivedFrame,
     frame_bytes,
     frames_in,
     masked_frame,
@@ -106,8 +106,8 @@ def test_bytes_of_chance_are_frames_or_an_error(data: bytes) -> None:
 # Messages
 
 
-def piece(payload: bytes, opcode: int = CONTINUATION, *, final: bool = False) -> Frame:
-    return Frame(final, opcode, memoryview(payload), 0)
+def piece(payload: bytes, opcode: int = CONTINUATION, *, final: bool = False) -> ReceivedFrame:
+    return ReceivedFrame(final, opcode, memoryview(payload), 0)
 
 
 def test_fragments_make_a_message() -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 import gevent
 import pytest
 
-from loadtests.run.conductor import FAILED, Conductor, Outcome
-from loadtests.run.messages import Message, Report, encode
+from loadtests.run.conductor import FAILED, Conductor, RunOutcome
+from loadtests.run.messages import Envelope, WorkerReport, encode
 from loadtests.run.workers import MasterLink, RemoteWorker
 from loadtests.run.workers import Workers as AllWorkers
 from shared.measure.summary import read_summary
@@ -19,7 +19,7 @@ from tests.loadtests.account.test_worker_record import record
 from tests.loadtests.run.test_worker import OPTIONS, SERVER
 
 if TYPE_CHECKING:
-    from loadtests.account.locust_rows import Rows
+    from loadtests.account.locust_rows import LocustRows
     from loadtests.account.room_ticks import ServerSkips
     from loadtests.account.worker_record import WorkerRecord
 
@@ -36,10 +36,10 @@ class Workers:
         self.error = error
         self.why = failed
 
-    def reports(self) -> list[Report]:
-        return [Report(phase="coming", users=1, settled=1, up=1, why_none="")]
+    def reports(self) -> list[WorkerReport]:
+        return [WorkerReport(phase="coming", users=1, settled=1, up=1, why_none="")]
 
-    def rows(self) -> list[Rows]:
+    def rows(self) -> list[LocustRows]:
         return []
 
     def lost(self) -> list[str]:
@@ -65,17 +65,17 @@ class Screen:
     """Notes what it is told."""
 
     def __init__(self) -> None:
-        self.shown: list[Rows] = []
-        self.outcomes: list[Outcome] = []
+        self.shown: list[LocustRows] = []
+        self.outcomes: list[RunOutcome] = []
 
-    def show(self, rows: Rows) -> None:
+    def show(self, rows: LocustRows) -> None:
         self.shown.append(rows)
 
-    def end(self, outcome: Outcome) -> None:
+    def end(self, outcome: RunOutcome) -> None:
         self.outcomes.append(outcome)
 
 
-def conducted(workers: Any) -> Outcome:
+def conducted(workers: Any) -> RunOutcome:
     """Let workers be conducted to the end; return what became of it."""
     screen = Screen()
     conductor = Conductor(screen, OPTIONS, SERVER, workers)
@@ -91,7 +91,7 @@ def conducted(workers: Any) -> Outcome:
 
 def test_a_fault_of_ours_ends_the_run(capsys: pytest.CaptureFixture[str]) -> None:
     why = "the load generator failed: KeyError('no such thing')"
-    assert conducted(Workers(error=KeyError("no such thing"))) == Outcome(FAILED, why)
+    assert conducted(Workers(error=KeyError("no such thing"))) == RunOutcome(FAILED, why)
     assert why in capsys.readouterr().err
 
 
@@ -117,22 +117,24 @@ def test_a_worker_without_a_record_is_lost_gone_or_not() -> None:
     remote = {name: RemoteWorker(runner, "run", name) for name in clients}
     workers = AllWorkers(remote)
     assert (workers.lost(), workers.silent()) == ([], ["a", "b", "c"])
-    remote["a"].take_report(encode(Message("run", Report(record=record()))))
-    remote["b"].take_report(encode(Message("another run", Report(record=record()))))
+    remote["a"].take_report(encode(Envelope("run", WorkerReport(record=record()))))
+    remote["b"].take_report(encode(Envelope("another run", WorkerReport(record=record()))))
     del clients["b"]
     assert workers.lost() == ["b"]
     assert workers.silent() == ["b", "c"]
     assert [of.worker for of in workers.records()] == [record().worker]
 
 
-@pytest.mark.parametrize("sent", [None, {"run": "run"}, b"", encode(["run"]), encode(Message("run", Report()))[:-1]])
+@pytest.mark.parametrize(
+    "sent", [None, {"run": "run"}, b"", encode(["run"]), encode(Envelope("run", WorkerReport()))[:-1]]
+)
 def test_a_report_that_is_none_fails_the_run_and_says_whose_it_was(sent: object) -> None:
     worker = RemoteWorker(cast("Any", None), "run", "a")
     worker.take_report(sent)
     assert AllWorkers({"a": worker}).failed().startswith("worker a sent no message of this load test: ")
 
 
-@pytest.mark.parametrize("sent", [None, {"do": "measure"}, b"", encode(Message("run", Report()))])
+@pytest.mark.parametrize("sent", [None, {"do": "measure"}, b"", encode(Envelope("run", WorkerReport()))])
 def test_an_order_that_is_none_fails_the_run(sent: object) -> None:
     worker = RemoteWorker(cast("Any", None), "run", "a")
     master = MasterLink("run", None)

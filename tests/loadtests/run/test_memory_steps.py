@@ -10,7 +10,7 @@ import pytest
 from loadtests.account.memory_slope import STEPS
 from loadtests.run import memory_steps as weighing
 from loadtests.run.memory_steps import weigh
-from loadtests.run.messages import Report
+from loadtests.run.messages import WorkerReport
 from loadtests.scenario import Scenario
 from loadtests.verdict.summary import summarise
 from tests.loadtests.run.test_worker import OPTIONS
@@ -64,9 +64,9 @@ class Served:
 
     order_takes_s = 0.0
 
-    def reports(self) -> list[Report]:
+    def reports(self) -> list[WorkerReport]:
         return [
-            Report(
+            WorkerReport(
                 phase="settled",
                 users=GAME.users,
                 settled=GAME.users,

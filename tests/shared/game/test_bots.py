@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from shared.game.bots import SIGHT, Bot
 from shared.game.changes import PlayerDied
 from shared.game.commands import Join, Turn
-from shared.game.search import Look, open_run
+from shared.game.search import LookAt, open_run
 from shared.game.snake import DIRECTIONS, KEYS, Direction, Snake
 from shared.game.world import Rules, World
 from tests.shared.game.scripted import DOWN, LEFT, RIGHT, UP, Game, ahead
@@ -14,7 +14,7 @@ from tests.shared.game.scripted import DOWN, LEFT, RIGHT, UP, Game, ahead
 ALL: tuple[Direction, ...] = tuple(DIRECTIONS.values())
 
 
-def bot_and_snake(game: Game, player_id: int = 1) -> tuple[Bot, Snake, Look]:
+def bot_and_snake(game: Game, player_id: int = 1) -> tuple[Bot, Snake, LookAt]:
     """Return a bot that is to wander, as it gets no steps to search in, the snake, and what it sees."""
     return Bot(player_id), game.snake(1), game.world.look
 

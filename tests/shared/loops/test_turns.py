@@ -1,12 +1,12 @@
 """How long one turn of an event loop serves peers."""
 
-from shared.loops.turns import TURN_US, Turn
+from shared.loops.turns import TURN_US, TurnTime
 
 NOW_US = 1_700_000_000_000_000
 
 
 def test_a_turn_serves_peers_until_its_time_is_up() -> None:
-    turn = Turn()
+    turn = TurnTime()
     assert [turn.is_over(NOW_US + passed_us) for passed_us in (0, 1, TURN_US - 1, TURN_US, TURN_US + 1)] == [
         False,
         False,
@@ -17,7 +17,7 @@ def test_a_turn_serves_peers_until_its_time_is_up() -> None:
 
 
 def test_its_time_begins_with_the_first_of_them() -> None:
-    turn = Turn()
+    turn = TurnTime()
     turn.begin()
     assert not turn.is_over(NOW_US)
     turn.begin()
@@ -28,7 +28,7 @@ def test_its_time_begins_with_the_first_of_them() -> None:
 
 
 def test_every_turn_serves_somebody_though_each_takes_longer_than_a_turn() -> None:
-    turn = Turn()
+    turn = TurnTime()
     for number in range(5):
         turn.begin()
         assert not turn.is_over(NOW_US + 2 * number * TURN_US)

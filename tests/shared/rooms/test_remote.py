@@ -11,11 +11,11 @@ from shared.rooms.remote import (
     Did,
     Failed,
     Forget,
+    GameRequest,
     Games,
-    Look,
+    LookAtField,
     MessageReader,
     Open,
-    Request,
     TakeStep,
     Text,
     Welcome,
@@ -25,17 +25,17 @@ from shared.rooms.remote import (
 )
 
 SETUP = GameSetup("den", "seed", Rules(30, 20), [("old", 5)])
-REQUESTS: list[Request] = [
+REQUESTS: list[GameRequest] = [
     Open(7, SETUP),
     TakeStep(7, [Join(1, "ann"), Turn(1, 37), Leave(2)]),
     Welcome(7, Newcomer(2, "bob")),
-    Look(7),
+    LookAtField(7),
     Forget(7),
 ]
 
 
 @pytest.mark.parametrize("request_", REQUESTS)
-def test_requests_arrive_as_they_were(request_: Request) -> None:
+def test_requests_arrive_as_they_were(request_: GameRequest) -> None:
     (body,) = MessageReader().feed(encode_message(request_))
     assert decode_request(body) == request_
 
@@ -63,7 +63,7 @@ def test_a_game_elsewhere_is_the_game_that_it_would_be_here() -> None:
     for inputs in ([Join(1, "ann")], [], [Turn(1, 38)], [], [Leave(1)]):
         assert games.answer(TakeStep(7, list(inputs))) == Did(game.step(list(inputs)))
         assert games.answer(Welcome(7, Newcomer(2, "bob"))) == Text(game.welcome(Newcomer(2, "bob")))
-        assert games.answer(Look(7)) == Text(game.look())
+        assert games.answer(LookAtField(7)) == Text(game.look())
 
 
 def test_a_game_that_is_forgotten_or_was_never_there_is_no_game() -> None:
@@ -71,16 +71,16 @@ def test_a_game_that_is_forgotten_or_was_never_there_is_no_game() -> None:
     games.answer(Open(7, SETUP))
     assert games.answer(Forget(7)) == Text()
     with pytest.raises(KeyError):
-        games.answer(Look(7))
+        games.answer(LookAtField(7))
     assert games.answer(Forget(7)) == Text()
 
 
 def test_a_room_that_is_opened_again_has_a_game_of_its_own() -> None:
     games = Games()
     games.answer(Open(7, SETUP))
-    empty = games.answer(Look(7))
+    empty = games.answer(LookAtField(7))
     games.answer(TakeStep(7, [Join(1, "ann")]))
     games.answer(Open(8, SETUP))
-    assert games.answer(Look(7)) != empty
+    assert games.answer(LookAtField(7)) != empty
     games.answer(Forget(7))  # which may come late
-    assert games.answer(Look(8)) == empty
+    assert games.answer(LookAtField(8)) == empty

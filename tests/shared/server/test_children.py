@@ -1,11 +1,11 @@
 import pytest
 
-from shared.rooms.remote import Answer, Forget, Look, MessageReader, Text, decode_request, encode_message
+from shared.rooms.remote import Forget, GameAnswer, LookAtField, MessageReader, Text, decode_request, encode_message
 from shared.server import children as of_a_server
 from shared.server.children import (
     MAX_UNSENT_BYTES,
     PARENT_SLICE_NS,
-    Child,
+    BaseGameChild,
     GameChildren,
     how_it_ended,
     place_of_room,
@@ -29,7 +29,7 @@ class Process:
         self.is_killed, self.status = True, -9
 
 
-class GameChild(Child):
+class GameChild(BaseGameChild):
     """A child that nobody reads for."""
 
     process: Process  # type: ignore[assignment] # in place of a real one
@@ -83,10 +83,10 @@ def started(count: int) -> tuple[GameChildren[GameChild], list[GameChild]]:
 
 def test_answers_go_to_those_who_asked_in_order() -> None:
     child = GameChild()
-    taken: list[tuple[str, Answer]] = []
-    child.ask(Look(7), lambda answer: taken.append(("first", answer)))
+    taken: list[tuple[str, GameAnswer]] = []
+    child.ask(LookAtField(7), lambda answer: taken.append(("first", answer)))
     child.ask(Forget(7), lambda answer: taken.append(("second", answer)))
-    assert [decode_request(body) for body in MessageReader().feed(child.sent)] == [Look(7), Forget(7)]
+    assert [decode_request(body) for body in MessageReader().feed(child.sent)] == [LookAtField(7), Forget(7)]
     answers = encode_message(Text(b"[1]")) + encode_message(Text())
     assert child._take(answers[:-1])
     assert taken == [("first", Text(b"[1]"))]
@@ -97,7 +97,7 @@ def test_answers_go_to_those_who_asked_in_order() -> None:
 
 def test_what_is_no_answer_is_the_last_that_is_read(caplog: pytest.LogCaptureFixture) -> None:
     child = GameChild()
-    child.ask(Look(7), lambda _: None)
+    child.ask(LookAtField(7), lambda _: None)
     assert not child._take(b"\0\0\0\1\xc1")
     assert [record.message for record in caplog.records] == ["a fault in what game child 1 answered"]
 
@@ -105,9 +105,9 @@ def test_what_is_no_answer_is_the_last_that_is_read(caplog: pytest.LogCaptureFix
 def test_the_silence_of_one_who_owes_an_answer() -> None:
     child = GameChild()
     assert not child.has_been_given_up()
-    child.ask(Look(7), lambda _: None)
+    child.ask(LookAtField(7), lambda _: None)
     child.now_s = 101.0
-    child.ask(Look(7), lambda _: None)
+    child.ask(LookAtField(7), lambda _: None)
     child.now_s = 104.0
     assert not child.has_been_given_up(), "it is starting yet"
     child._take(encode_message(Text()))
@@ -116,7 +116,7 @@ def test_the_silence_of_one_who_owes_an_answer() -> None:
     child._take(encode_message(Text()))
     child.now_s = 200.0
     assert not child.has_been_given_up(), "it owes nothing"
-    child.ask(Look(7), lambda _: None)
+    child.ask(LookAtField(7), lambda _: None)
     child.now_s = 203.5
     child.watch()
     assert not child.process.is_killed, "its answer may lie unread"
@@ -125,7 +125,7 @@ def test_the_silence_of_one_who_owes_an_answer() -> None:
 
 def test_one_that_has_never_answered_is_given_up_later() -> None:
     child = GameChild()
-    child.ask(Look(7), lambda _: None)
+    child.ask(LookAtField(7), lambda _: None)
     child.now_s = 123.5
     assert child.has_been_given_up()
 
@@ -135,7 +135,7 @@ def test_one_that_takes_nothing_any_more_is_killed() -> None:
     child.takes_more = False
     while not child.process.is_killed:
         before = len(child._unsent)
-        child.ask(Look(7), lambda _: None)
+        child.ask(LookAtField(7), lambda _: None)
     assert before > MAX_UNSENT_BYTES
     assert child._why == "took nothing any more"
 
@@ -144,7 +144,7 @@ def test_those_who_mourn_hear_of_it_once_and_the_log_says_why(caplog: pytest.Log
     child = GameChild()
     told: list[str] = []
     child.mourners.add(lambda: told.append("the room"))
-    child.ask(Look(7), lambda _: told.append("an answer"))
+    child.ask(LookAtField(7), lambda _: told.append("an answer"))
     child.process.looks_left = 1
     pauses_s = list(child._see_off())
     assert pauses_s == [of_a_server.STEP_S]
@@ -153,7 +153,7 @@ def test_those_who_mourn_hear_of_it_once_and_the_log_says_why(caplog: pytest.Log
     assert child.is_gone
     assert not child.process.is_killed
     assert [record.message for record in caplog.records] == ["game child 1 ended: its rooms end"]
-    child.ask(Look(7), lambda _: None)
+    child.ask(LookAtField(7), lambda _: None)
     assert len(list(MessageReader().feed(child.sent))) == 1, "nothing is asked of it any more"
 
 

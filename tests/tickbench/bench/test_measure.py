@@ -11,7 +11,7 @@ import pytest
 from tickbench import cli
 from tickbench.bench.measure import percentile
 from tickbench.bench.page import words
-from tickbench.bench.ratios import Estimate
+from tickbench.bench.ratios import RatioEstimate
 from tickbench.verbs import bench
 
 
@@ -22,7 +22,7 @@ def test_the_nearest_rank_is_the_percentile() -> None:
 
 
 def test_a_figure_is_told_with_its_interval() -> None:
-    assert words(Estimate(1.234, 1.1, 1.3), 2) == "1.23 [1.10-1.30]"
+    assert words(RatioEstimate(1.234, 1.1, 1.3), 2) == "1.23 [1.10-1.30]"
     assert words(None, 2) == "-"
 
 

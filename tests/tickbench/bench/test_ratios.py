@@ -3,7 +3,7 @@ import statistics
 
 import pytest
 
-from tickbench.bench.ratios import Estimate, estimate, estimate_difference, ratios
+from tickbench.bench.ratios import RatioEstimate, estimate, estimate_difference, ratios
 
 
 def test_repeats_are_compared_one_by_one() -> None:
@@ -19,7 +19,7 @@ def test_the_interval_has_the_ranks_of_the_tables(count: int, rank: int) -> None
     """Of the binomial distribution with p = 1/2, as printed for the sign test."""
     values = [float(value) for value in range(1, count + 1)]
     random.Random(1).shuffle(values)
-    assert estimate(values) == Estimate((count + 1) / 2, rank, count + 1 - rank)
+    assert estimate(values) == RatioEstimate((count + 1) / 2, rank, count + 1 - rank)
 
 
 def test_it_holds_the_median_as_often_as_it_says() -> None:
@@ -30,8 +30,8 @@ def test_it_holds_the_median_as_often_as_it_says() -> None:
 
 def test_a_difference_is_that_of_all_values_and_its_interval_that_of_whole_repeats() -> None:
     ours, theirs = [[5.0, 9.0], [5.0, 9.0], [6.0, 10.0]], [[1.0, 2.0], [1.0, 2.0], [1.0, 2.0]]
-    assert estimate_difference(ours, theirs, max) == Estimate(8.0, 7.0, 8.0)
-    assert estimate_difference(ours, ours, max) == Estimate(0, 0, 0), "both sides of a repeat stay together"
+    assert estimate_difference(ours, theirs, max) == RatioEstimate(8.0, 7.0, 8.0)
+    assert estimate_difference(ours, ours, max) == RatioEstimate(0, 0, 0), "both sides of a repeat stay together"
 
 
 def test_the_interval_of_a_difference_holds_it_about_as_often_as_it_says() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from shared.measure.summary import LoadSummary, ServerFigures, ServerTicks, Validity
 from tickbench.compare.runs import Run
-from tickbench.compare.search import NEEDED_HOLDS, Capacity, Outcome, SearchStep, judge_probe, next_step, round_load
+from tickbench.compare.search import NEEDED_HOLDS, Capacity, SearchStep, StepOutcome, judge_step, next_step, round_load
 from tickbench.compare.suite import CapacitySearch
 
 SLO = "tick_lateness_ms.p99<=25,reach>=0.999,connections.closed_early<=0"
@@ -16,7 +16,7 @@ SEARCH = CapacitySearch("arena", "steady", 5, 2, SLO, budget_s=1_000, start=500,
 PROBE_S = 10.0
 
 
-def searched(outcome: Callable[[int], Outcome], search: CapacitySearch = SEARCH) -> tuple[list[int], Capacity]:
+def searched(outcome: Callable[[int], StepOutcome], search: CapacitySearch = SEARCH) -> tuple[list[int], Capacity]:
     """Search a server of which ``outcome`` says what comes of a load; return the loads and the result."""
     probes: list[SearchStep] = []
     while isinstance(step := next_step(search, probes, PROBE_S * len(probes)), int):
@@ -25,11 +25,11 @@ def searched(outcome: Callable[[int], Outcome], search: CapacitySearch = SEARCH)
     return [probe.connections for probe in probes], step
 
 
-def up_to(most: int, beyond: Outcome = "failed") -> Callable[[int], Outcome]:
+def up_to(most: int, beyond: StepOutcome = "failed") -> Callable[[int], StepOutcome]:
     return lambda connections: "held" if connections <= most else beyond
 
 
-def told(load: int, first: list[Outcome], then: Outcome, most: int = 2_900) -> Callable[[int], Outcome]:
+def told(load: int, first: list[StepOutcome], then: StepOutcome, most: int = 2_900) -> Callable[[int], StepOutcome]:
     """Return a server that holds ``most``, but answers ``load`` as it is told."""
     answers = iter(first)
     return lambda connections: next(answers, then) if connections == load else up_to(most)(connections)
@@ -157,7 +157,7 @@ def test_a_generator_that_fails_is_not_the_server_s_fault() -> None:
 
 
 @pytest.mark.parametrize("beyond", ["generator", "lost", "spoiled"])
-def test_where_nothing_could_be_measured_nothing_is_known(beyond: Outcome) -> None:
+def test_where_nothing_could_be_measured_nothing_is_known(beyond: StepOutcome) -> None:
     _, found = searched(up_to(0, beyond))
     assert found.connections is None
     assert found.words.startswith("unknown (")
@@ -180,7 +180,7 @@ def held(summary: LoadSummary) -> LoadSummary:
 
 def judged(make_run: Callable[..., Run], load: LoadSummary | None, **changes: object) -> SearchStep:
     changed = None if load is None else msgspec.structs.replace(load, **changes)
-    return judge_probe(SEARCH, make_run(1, "gevent", load=changed, reason="the server ended"))
+    return judge_step(SEARCH, make_run(1, "gevent", load=changed, reason="the server ended"))
 
 
 def test_a_run_that_holds_the_objective(make_run: Callable[..., Run], held: LoadSummary) -> None:
@@ -196,8 +196,8 @@ def test_a_run_that_does_not(make_run: Callable[..., Run], held: LoadSummary) ->
 
 
 @pytest.mark.parametrize(("fault", "outcome"), [("server", "unclear"), ("generator", "lost")])
-def test_whose_fault_it_is_that_a_run_failed(make_run: Callable[..., Run], fault: str, outcome: Outcome) -> None:
-    assert judge_probe(SEARCH, make_run(1, "gevent", load=None, fault=fault)).outcome == outcome
+def test_whose_fault_it_is_that_a_run_failed(make_run: Callable[..., Run], fault: str, outcome: StepOutcome) -> None:
+    assert judge_step(SEARCH, make_run(1, "gevent", load=None, fault=fault)).outcome == outcome
 
 
 def test_whose_fault_it_is_that_a_run_is_not_valid(make_run: Callable[..., Run], held: LoadSummary) -> None:
@@ -238,7 +238,7 @@ def test_a_server_that_says_itself_that_it_cannot_is_not_excused_by_the_generato
 
 
 def test_what_is_not_said_for_certain_excuses_no_generator(make_run: Callable[..., Run], held: LoadSummary) -> None:
-    def outcome(server: ServerFigures, **changes: object) -> Outcome:
+    def outcome(server: ServerFigures, **changes: object) -> StepOutcome:
         return judged(make_run, held, server=server, validity=BEHIND, reach=0.5, **changes).outcome
 
     assert outcome(saying(held, sent=36_000, skipped=1)) == "generator", "one of so many may be a chance"

@@ -14,8 +14,8 @@ from tickbench.conformance.first_offenders import FirstOffenders
 from tickbench.conformance.peer import (
     ClosedError,
     EndedError,
-    Message,
     Peer,
+    PeerMessage,
     SilenceError,
     client_frame,
     declared_frame,
@@ -85,7 +85,7 @@ def test_a_tick_is_found_wherever_it_stands(line: Line) -> None:
     ],
 )
 def test_an_error_has_words_and_stands_alone(commands: list[Any], *, is_error: bool) -> None:
-    assert Message("", commands, 0).is_error is is_error
+    assert PeerMessage("", commands, 0).is_error is is_error
 
 
 def test_fragments_are_one_message_and_pings_are_answered(line: Line) -> None:

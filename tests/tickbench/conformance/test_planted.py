@@ -5,7 +5,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.support.server import RunningServer, run_server
-from tickbench.conformance.checks import last
+from tickbench.conformance.checks import limits_and_totals
 from tickbench.conformance.run import examine
 from tickbench.conformance.server_under_test import ServerUnderTest
 from tickbench.conformance.table import CHECKS
@@ -132,8 +132,8 @@ AT_ONCE: dict[str, dict[str, Case]] = {
 @pytest.mark.parametrize("plant", CASES)
 def test_a_planted_fault_is_named(plant: str, monkeypatch: pytest.MonkeyPatch) -> None:
     meant, related, flags = CASES[plant]
-    monkeypatch.setattr(last, "NEW_PLAYER_LIMIT_S", 0.0)
-    monkeypatch.setattr(last, "HALF_HANDSHAKE_S", 0.0)
+    monkeypatch.setattr(limits_and_totals, "NEW_PLAYER_LIMIT_S", 0.0)
+    monkeypatch.setattr(limits_and_totals, "HALF_HANDSHAKE_S", 0.0)
     with run_server("asyncio", *FLAGS, *flags, plant="nothing" if flags else plant) as running:
         found = look_at(running)
         if "alive" in related:

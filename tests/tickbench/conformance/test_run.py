@@ -5,7 +5,7 @@ import pytest
 
 from shared.wire.target import Target
 from tickbench.conformance.check import Check, raise_flaws
-from tickbench.conformance.checks.last import alive
+from tickbench.conformance.checks.limits_and_totals import alive
 from tickbench.conformance.peer import ClosedError, EndedError, SilenceError
 from tickbench.conformance.run import examine
 from tickbench.conformance.server_under_test import ServerUnderTest

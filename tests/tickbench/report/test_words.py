@@ -11,8 +11,8 @@ from tickbench.compare.plan import PlannedRun
 from tickbench.compare.results import read_results
 from tickbench.compare.runs import Run
 from tickbench.compare.suite import Suite
+from tickbench.report.chart_data import arrival_sentence
 from tickbench.report.document import Document, make_document
-from tickbench.report.shown import arrival_sentence
 from tickbench.report.words import (
     basis_sentence,
     floor_words,

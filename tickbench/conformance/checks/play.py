@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from tickbench.conformance.check import check, raise_flaws
 from tickbench.conformance.field import BODY, HEAD, TAIL, Field
-from tickbench.conformance.peer import Message, to_common_tick
+from tickbench.conformance.peer import PeerMessage, to_common_tick
 from tickbench.conformance.server_under_test import ServerUnderTest
 from tickbench.conformance.tracked_player import TrackedPlayer, await_birth, play
 from tickbench.conformance.verdict import FaultError, NothingShownError, NotTriedError, quote
@@ -97,12 +97,12 @@ def _meet(server: ServerUnderTest) -> tuple[Field, Field]:
 class Death(NamedTuple):
     """How a player died, and what came of joining again."""
 
-    message: Message
+    message: PeerMessage
     was_alone: bool
     shows_game_over: bool
-    births: list[Message]
+    births: list[PeerMessage]
     """Messages with a birth after the second join, up to its own."""
-    refusal: Message | None
+    refusal: PeerMessage | None
     """The error in place of its own birth, though nobody else lived."""
 
 
@@ -114,9 +114,9 @@ def _die(server: ServerUnderTest) -> Death:
     was_alone = not field.living
     rows = ["".join(field.cells.get((x, y), (" ", 0))[0] for x in range(field.width)) for y in range(field.height)]
     player.peer.send(["join"])
-    births: list[Message] = []
+    births: list[PeerMessage] = []
 
-    def ends_it(message: Message) -> bool:
+    def ends_it(message: PeerMessage) -> bool:
         if message.has("p_joined"):
             births.append(message)
         return message.tells_of("p_joined", player.peer.player_id) or message.is_error
@@ -127,7 +127,7 @@ def _die(server: ServerUnderTest) -> Death:
     return Death(message, was_alone, any(GAME_OVER.strip() in row for row in rows), births, refusal)
 
 
-def _ride_to_death(server: ServerUnderTest, player: TrackedPlayer) -> Message:
+def _ride_to_death(server: ServerUnderTest, player: TrackedPlayer) -> PeerMessage:
     way = min(("ahead", "side", "other"), key=player.cells_ahead)
     if player.cells_ahead(way) * server.period_s > LONGEST_RIDE_S:
         raise NotTriedError(f"the nearest wall is more than {LONGEST_RIDE_S:g} s away")

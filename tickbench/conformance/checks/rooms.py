@@ -1,7 +1,7 @@
 """Checks of who gets which messages, in two rooms and in one."""
 
 from tickbench.conformance.check import check
-from tickbench.conformance.peer import Message, Peer
+from tickbench.conformance.peer import Peer, PeerMessage
 from tickbench.conformance.server_under_test import ServerUnderTest
 from tickbench.conformance.verdict import FaultError, quote
 
@@ -41,12 +41,12 @@ def personal(server: ServerUnderTest) -> None:
     _need_none(_listen(server, quiet), PERSONAL, "the same room")
 
 
-def _listen(server: ServerUnderTest, peer: Peer) -> list[Message]:
+def _listen(server: ServerUnderTest, peer: Peer) -> list[PeerMessage]:
     """Return what comes in some ticks, up to the answer to a ping."""
     return [*peer.messages(LISTEN_TICKS * server.period_s), *peer.settle()[:-1]]
 
 
-def _need_none(heard: list[Message], names: set[str], where: str) -> None:
+def _need_none(heard: list[PeerMessage], names: set[str], where: str) -> None:
     for command in (command for message in heard for command in message.commands):
         if command[0] in names:
             raise FaultError(f"one in {where} was told {quote(command)}")

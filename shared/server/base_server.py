@@ -17,8 +17,8 @@ from shared.server.config import ServerConfig
 from shared.server.core import ServerCore
 from shared.system.clock import DueClock
 from shared.system.logs import SparingLog
+from shared.wire.close_wait import Patience
 from shared.wire.frames import CloseCode
-from shared.wire.patience import Patience
 from shared.wire.session import CANT_OPEN, STOPPING, Session
 
 logger = logging.getLogger("tickbench")
@@ -31,9 +31,9 @@ GONE_LIMIT_S = 1.5
 """For connections that were closed or aborted to give their seats back: 8,000 take half of it."""
 
 
-class Household(ABC):
+class BaseServer(ABC):
     """
-    A server but for its tasks or greenlets.
+    All of a server that does not wait; a backend adds its tasks, or greenlets.
 
     Raises:
         ValueError: the scores file can't be used.

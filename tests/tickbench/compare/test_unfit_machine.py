@@ -16,11 +16,11 @@ from loadtests.verdict.validity import judge
 from shared.measure.summary import Validity
 from tests.loadtests.verdict.test_validity import QUIET
 from tickbench.compare.orchestrator import run_all
-from tickbench.compare.patience import NO_ADVICE, quiet_wait_s, wait_s, why_unfit
 from tickbench.compare.plan import PlannedRun, fixed_runs, most_repeats, next_run, place_of, time_left_s
 from tickbench.compare.results import ResultFolder, read_results
 from tickbench.compare.runs import Run, RunIndex
 from tickbench.compare.suite import STOP_AFTER, CapacitySearch, Suite, load_suite
+from tickbench.compare.unfit_machine import NO_ADVICE, quiet_wait_s, wait_s, why_unfit
 from tickbench.machine.pinning import Pinning
 from tickbench.machine.quiet import Quiet, wait_until_idle
 from tickbench.report.build import build_report

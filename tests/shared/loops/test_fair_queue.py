@@ -1,7 +1,7 @@
-from shared.loops.line import Line
+from shared.loops.fair_queue import FairQueue
 
 
-def called(line: Line[str]) -> str:
+def called(line: FairQueue[str]) -> str:
     names = []
     while line:
         names.append(line.first)
@@ -9,8 +9,8 @@ def called(line: Line[str]) -> str:
     return "".join(names)
 
 
-def waiting(newcomers: str = "", others: str = "") -> Line[str]:
-    line: Line[str] = Line()
+def waiting(newcomers: str = "", others: str = "") -> FairQueue[str]:
+    line: FairQueue[str] = FairQueue()
     for name in newcomers:
         line.append(name, is_new=True)
     for name in others:
@@ -19,7 +19,7 @@ def waiting(newcomers: str = "", others: str = "") -> Line[str]:
 
 
 def test_nobody_waits_at_first() -> None:
-    assert not Line[str]()
+    assert not FairQueue[str]()
 
 
 def test_of_those_alike_who_came_first_is_called_first() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from loadtests.users.board import DIRECTIONS, Head
-from loadtests.users.presses import KeyWatch
+from loadtests.users.key_latency import KeyWatch
 
 LEFT, UP, DOWN = 37, 38, 40
 PRESSED_US = 1_000_000

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Line(Generic[T]):
+class FairQueue(Generic[T]):
     """The queue; false while nobody waits in it."""
 
     __slots__ = ("_back", "_is_newcomers_turn", "_newcomers", "_others")

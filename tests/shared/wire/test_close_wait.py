@@ -1,6 +1,6 @@
 """Those who were told to go are waited for while they have time to answer or still go, and never for ever."""
 
-from shared.wire.patience import GOING_US, Patience
+from shared.wire.close_wait import GOING_US, Patience
 
 
 def test_who_does_not_answer_is_waited_for_as_long_as_anybody_may_take() -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from shared.plain import LONGEST, error_line, plain, printable
+from shared.printable import LONGEST, error_line, plain, printable
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ import pytest
 
 from shared.loops.schedule import TickSchedule
 from shared.rooms.room import Room
+from shared.server.base_server import STEP_S, BaseServer
 from shared.server.children import GameChildren
 from shared.server.config import parse_arguments
-from shared.server.household import STEP_S, Household
 from shared.system.clock import DueClock
 from shared.wire.frames import CloseCode
 from shared.wire.session import Session
@@ -57,7 +57,7 @@ class Peer:
         self.house.core.release("main", "127.0.0.1", self.house.clock.at_us)
 
 
-class House(Household):
+class House(BaseServer):
     """A server whose waiting a test does."""
 
     def __init__(self) -> None:
