@@ -30,7 +30,6 @@ HANDLE_US = 50
 BYTES_A_US = 256
 """Of a message, which are received and sent back."""
 
-
 READ_BUFFER = bytearray(READ_BYTES)
 """Of whoever is read from, for as long as that takes: what was read is taken at once."""
 

@@ -197,7 +197,8 @@ class StarletteSocket(BaseSocket):
         self._writable = door.library.writable
         door.library.conn.max_message_size = seat.max_message_bytes
         # To save memory, as there are thousands of connections:
-        del door.library.request, door.library.response, ws.scope["headers"], ws.scope["raw_path"]
+        del door.library.request, door.library.response
+        ws.scope.clear()
         self.pass_door(door, door.library, seat.max_message_bytes, deflate=bool(door.library.conn.extensions))
 
     async def receive_message(self) -> Message:
@@ -280,7 +281,7 @@ class Framework(BaseFramework):
 
     async def _play(self, ws: WebSocket) -> None:
         """Run the seat to its end."""
-        seat, door = ws.state.seat, ws.state.door
+        seat, door = ws.scope["state"]["seat"], ws.scope["state"]["door"]
         try:
             await ws.accept()
             if door.transport.is_closing():
