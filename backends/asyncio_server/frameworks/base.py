@@ -106,17 +106,16 @@ class BaseFramework:
             for transport in [protocol.transport for protocol in protocols()]:
                 if transport:
                     end(doorkeeper(transport))
-            await self._await_requests()
-        for task in self._requests():
+            requests = await self._await_requests()
+        for task in requests:
             task.cancel()
         await self._await_requests()
 
     # Private methods
 
-    async def _await_requests(self) -> None:
-        if requests := self._requests():
+    async def _await_requests(self) -> set[asyncio.Task[Any]]:
+        """Wait for the library's tasks, which are all but ours, for at most ``ANSWERS_S``; return them."""
+        requests = asyncio.all_tasks() - self._gate.host.owned - {asyncio.current_task()}
+        if requests:
             await asyncio.wait(requests, timeout=ANSWERS_S)
-
-    def _requests(self) -> set[asyncio.Task[Any]]:
-        """Return the library's tasks: all but ours."""
-        return asyncio.all_tasks() - self._gate.host.owned - {asyncio.current_task()}
+        return requests
