@@ -19,7 +19,7 @@ from locust import User
 from locust.argument_parser import default_args_dict
 from locust.env import Environment
 from loadtests.locust_hooks import _start_of
-from loadtests.run.conductor import Outcome
+from loadtests.run.conductor import RunOutcome
 from loadtests.run.locust_run import LocustRun
 from loadtests.run.webui import install
 from msgspec.structs import replace
@@ -42,7 +42,7 @@ run.begin(conductor)
 environment.runner.start(7, 100)
 gevent.sleep(0.05)
 told["during"] = [run.words, run.hindrance(), environment.process_exit_code, environment.runner.target_user_count]
-run.end(Outcome(0, summary=read_summary(Path(sys.argv[1]).read_bytes())))
+run.end(RunOutcome(0, summary=read_summary(Path(sys.argv[1]).read_bytes())))
 row = environment.stats.entries["tick lateness", "frame"]
 told["after"] = [run.words, environment.process_exit_code, row.num_requests]
 environment.runner.start(7, 100)
@@ -67,7 +67,7 @@ told["panel before"] = browser.get("/load/tickbench/panel").text
 summary = read_summary(Path(sys.argv[1]).read_bytes())
 reason = "it said <script>alert(1)</script>"
 validity = Validity.of([reason], ["a warning"], spared={reason: ["reach"]})
-run.end(Outcome(3, summary=replace(summary, validity=validity)))
+run.end(RunOutcome(3, summary=replace(summary, validity=validity)))
 told["panel"] = browser.get("/load/tickbench/panel").text
 told["page"] = browser.get("/load/").text
 
