@@ -54,7 +54,12 @@ class SnakeUser(User):
         return is_among(self.number, percent)
 
     def enter(self, group: str = MAIN, *, at_once: bool = False) -> bool:
-        """Connect, ``at_once`` or in turn in the ramp, and wait for the first tick; return whether it came."""
+        """
+        Connect, ``at_once`` or in turn in the ramp, and wait for the first tick; return whether it came.
+
+        Who is to leave, or to stop reading, by plan is in a ``group`` of its own: a user of the main one that leaves
+        before the end spoils the run.
+        """
         if not at_once:
             self.worker.wait_turn()
         listener = self.on_text if self.listens() else None
