@@ -17,7 +17,7 @@ import csv, io, json, sys, time
 from pathlib import Path
 from types import SimpleNamespace
 from loadtests.run.locust_table import Table, show_finer
-from loadtests.account.locust_rows import LATENESS, Row, Rows
+from loadtests.account.locust_rows import LATENESS, LocustRows, Row
 from locust.stats import RequestStats, StatsCSV, StatsEntry, get_percentile_stats_summary, get_stats_summary
 from shared.measure.histogram import Histogram
 from msgspec.structs import replace
@@ -26,7 +26,7 @@ from shared.measure.summary import Validity, read_summary
 def rows(since_s, in_window, us, count):
     histogram = Histogram()
     histogram.record(us, count)
-    return Rows(since_s, in_window, {LATENESS: Row.of(histogram)})
+    return LocustRows(since_s, in_window, {LATENESS: Row.of(histogram)})
 
 show_finer()
 stats = RequestStats()
