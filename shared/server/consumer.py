@@ -85,7 +85,8 @@ class Consumer(ABC):
     def update(self, *, takes_frame: bool) -> None:
         """Let ticks' frames be written if its pipe ``takes_frame`` now, and no other way of sending comes first."""
         may_write = takes_frame and not self.outbox.is_behind and self.session.is_open
-        self.offer(self.pipe.socket.fileno() if may_write else -1)
+        if may_write != (self.fd >= 0):
+            self.offer(self.pipe.socket.fileno() if may_write else -1)
 
     def put(self, outgoing: Outgoing) -> None:
         """
@@ -95,7 +96,7 @@ class Consumer(ABC):
             SlowConsumerError: too many wait.
 
         """
-        self.outbox.put(outgoing, is_stuck=self.pipe.unsent_bytes() > 0)
+        self.outbox.put(outgoing, is_stuck=not self.pipe.is_free and self.pipe.unsent_bytes() > 0)
 
     @property
     def is_drained(self) -> bool:
