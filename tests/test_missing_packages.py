@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -77,3 +78,10 @@ def test_the_verbs_are_listed_whatever_one_of_them_lacks() -> None:
     assert done.returncode == 0, done.stderr
     assert "\n  serve " in done.stdout
     assert "needs the package plotly" in " ".join(done.stdout.split())
+
+
+def test_a_missing_package_is_told_though_the_port_is_taken_too() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = run_without("geventwebsocket", "-m", "backends.gevent_server", "--port", port)
+    assert "needs the package gevent-websocket" in done.stderr

@@ -137,6 +137,7 @@ def serve(config: ServerConfig) -> int:
     """Run a server; return the exit status."""
     prepare_process(config)
     new_event_loop = choose_event_loop(config)
+    load_framework(config)  # before a port is taken: what it needs may be missing
     try:
         listener = listen(config.host, config.port, config.backlog)
         server = Server(config)

@@ -127,6 +127,7 @@ def serve(config: ServerConfig) -> int:
     """Run a server; return the exit status."""
     prepare_process(config)
     choose_event_loop(config)
+    load_framework(config)  # before a port is taken: what it needs may be missing
     try:
         listener = listen(config.host, config.port, config.backlog)
         server = Server(config)
