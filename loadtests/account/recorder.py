@@ -9,19 +9,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from loadtests.account.counts import MAIN, Accounts, StageAccounts
 from loadtests.account.deliveries import Deliveries
 from loadtests.account.jitter import JitterEstimators
 from loadtests.account.presence import NEVER, Presences
 from loadtests.account.room_ticks import RoomTicks, Window, is_another_rate
-from loadtests.account.settling import Gap, RoomDueTimes, Settlement
-from loadtests.receive.arrivals import Arrivals, SortedArrivals
+from loadtests.account.settling import Booleans, Gap, RoomDueTimes, Settlement
+from loadtests.receive.arrivals import Arrivals, Integers, SortedArrivals
 from shared.measure.histogram import HIGHEST_US, Histogram
-
-Integers = NDArray[np.int64]
-Booleans = NDArray[np.bool_]
 
 NO_WINDOW = range(NEVER, NEVER)
 STRETCH_US = 2_000_000

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from loadtests.account.counts import Accounts, StageAccounts
 from loadtests.account.presence import NEVER, STAYED, Presences
 from loadtests.account.room_ticks import MAX_LEAP, RoomTicks, ServerSkips, Window
+from loadtests.receive.arrivals import Integers
 from shared.measure.histogram import HIGHEST_US
 
-Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
 GapKind = Literal["missing", "skipped", "absent"]
 

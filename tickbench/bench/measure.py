@@ -50,7 +50,7 @@ CLOCK_WAYS = ["time.sleep", "timerfd", "loop"]
 CLOCK_RATES_HZ = (20, 60)
 BUSY_CONNECTIONS = 500
 
-Act = Callable[[], None]
+TimedAct = Callable[[], None]
 Case = tuple[str, int, int]
 """Arm, ticks a second, connections."""
 
@@ -104,7 +104,9 @@ def bench_children(
         yield {arm: BenchChild(nursery, pinning, scratch, bench, readers) for arm, bench in arms.items()}
 
 
-def measure_fanout(pinning: Pinning, scratch: Path, connections: int, repeats: int, step: Act) -> list[FanoutFigure]:
+def measure_fanout(
+    pinning: Pinning, scratch: Path, connections: int, repeats: int, step: TimedAct
+) -> list[FanoutFigure]:
     """
     Time every way to send, ``repeats`` blocks an arm, in turns; ``step`` is called after each block.
 
@@ -127,7 +129,7 @@ def measure_fanout(pinning: Pinning, scratch: Path, connections: int, repeats: i
     return [_fanout_figure(arm, way, us) for arm, way in us]
 
 
-def measure_clocks(pinning: Pinning, scratch: Path, ticks: int, repeats: int, step: Act) -> list[ClockFigure]:
+def measure_clocks(pinning: Pinning, scratch: Path, ticks: int, repeats: int, step: TimedAct) -> list[ClockFigure]:
     """
     Time every way to wait, in turns tick by tick, ``ticks`` of each a repeat; ``step`` is called after each repeat.
 
