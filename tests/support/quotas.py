@@ -10,7 +10,7 @@ from tests.support.server import wait_until
 GROUPS = Path("/sys/fs/cgroup")
 PERIOD_US = 100_000
 QUOTA_US = 2_000
-"""A fiftieth of a core: less than a server needs for a tick and its fan-out."""
+"""A fiftieth of a core: a server of forty players needs less on a fast machine, one with heavy ticks needs more."""
 
 
 def can_limit() -> bool:
