@@ -316,6 +316,19 @@ class Validity(msgspec.Struct, frozen=True, kw_only=True):
         ]
 
 
+class SlotFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """How the window was cut into slots, between which the server and the generator stood still."""
+
+    slot_s: float
+    """Seconds of one slot; what was measured in the kept ones is put together as if they were adjacent."""
+    made: int
+    kept: int
+    thrown_s: float
+    """Seconds after each waking that are in no slot: caches warm up again, and the first tick is late by the pause."""
+    left_out: dict[str, int] = {}
+    """How many slots the machine spoiled, by the reason without its numbers; one may have several."""
+
+
 class StepDigests(msgspec.Struct, frozen=True, kw_only=True):
     """
     What the rules did, tick by tick, in the room of the first connection.
@@ -343,6 +356,9 @@ class LoadSummary(msgspec.Struct, frozen=True, kw_only=True):
     started_at: str
     """Start of the measured window on the server's clock, UTC, ISO 8601; exact, as is ``duration_s``."""
     duration_s: float
+    """Of the window; where it is cut into slots, of the kept ones together."""
+    slots: SlotFigures | None = None
+    """None: the window was measured in one piece."""
     tick_rate_hz: float | None
     connections: ConnectionCounts
     frames: FrameCounts

@@ -18,6 +18,7 @@ from shared.measure.summary import (
     MachineFigures,
     ServerFigures,
     ServerTicks,
+    SlotFigures,
     StageFigures,
     StepDigests,
     Validity,
@@ -126,6 +127,7 @@ def full_example() -> LoadSummary:
         input_ms=summary,
         groups={"stalled": group},
         stages=[stage, stage],
+        slots=SlotFigures(slot_s=1.0, made=11, kept=10, thrown_s=0.4, left_out={"the hypervisor stole": 1}),
         steps=StepDigests(first_n=1, crc32="0123abcd - 00000000"),
         clock=ClockFigures(source="pings", uncertainty_ms=0.2, step_ms=0.0),
         evidence={"period_ms": 50.0, "concurrency": None, "stretch_p50_us": [1, 2]},
@@ -159,7 +161,7 @@ def test_the_histograms_come_back_with_all_their_counters() -> None:
 def test_what_came_later_need_not_be_there() -> None:
     written = msgspec.json.decode(full_example().to_json())
     for place, names in (
-        (written, ("input_ms", "groups", "stages", "steps", "clock", "evidence")),
+        (written, ("input_ms", "groups", "stages", "slots", "steps", "clock", "evidence")),
         (written["validity"], ("machine", "generator")),
         (written["connections"], ("rush_per_second", "close_codes", "reasons", "errors", "told")),
         (written["generator"], ("rss_bytes", "rss_per_connection_bytes", "memory", "parts")),
