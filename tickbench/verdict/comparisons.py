@@ -4,8 +4,11 @@ Make the comparisons of a suite: verdicts on the named ones, intervals of the ot
 Verdicts and intervals are computed in :mod:`tickbench.verdict.statistics`.
 """
 
+import math
 from collections.abc import Sequence
+from itertools import product
 
+import msgspec
 from msgspec import Struct
 
 from tickbench.compare.figures import BY_KEY, FIGURES
@@ -28,6 +31,8 @@ class Comparison(Struct, frozen=True):
     ratio: Ratio | None
     verdict: Verdict | None = None
     """None where none is drawn."""
+    by_block: dict[int, float] = {}
+    """The ratio of each block, by its number; one in which either has no figure to be trusted is left out."""
 
     @property
     def winner(self) -> str | None:
@@ -80,7 +85,7 @@ def compare_all(index: RunIndex) -> Comparisons:
     primary = _primary(index, searches)
     suppressed = _why_suppressed(index, primary, floor, work)
     if suppressed is not None:
-        primary = [Comparison(each.figure, each.title, each.first, each.other, each.ratio) for each in primary]
+        primary = [msgspec.structs.replace(each, verdict=None) for each in primary]
     return Comparisons(primary, suppressed, floor, _others(index), work, searches)
 
 
@@ -110,13 +115,13 @@ def _primary(index: RunIndex, searches: list[SearchResult]) -> list[Comparison]:
         for key in suite.verdicts
     ]
     verdicts = judge(
-        logs,
+        [list(each.values()) for each in logs],
         higher_is_better=[key not in BY_KEY for key in suite.verdicts],
         resolution=[1.0 if key in BY_KEY else _resolution(searches, key) for key in suite.verdicts],
     )
     return [
-        Comparison(key, _title(key), first, other, verdict.ratio, verdict)
-        for key, verdict in zip(suite.verdicts, verdicts, strict=True)
+        Comparison(key, _title(key), first, other, verdict.ratio, verdict, _ratios(each))
+        for key, verdict, each in zip(suite.verdicts, verdicts, logs, strict=True)
     ]
 
 
@@ -126,23 +131,26 @@ def _floor(index: RunIndex) -> list[Comparison]:
         return []
     keys = [key for key in suite.verdicts if key in BY_KEY] or _comparable()
     logs = [
-        log_ratios(_values(index, key, suite.again, [False]), _values(index, key, suite.again, [True])) for key in keys
+        _by_block(_values(index, key, suite.again, [False]), _values(index, key, suite.again, [True])) for key in keys
     ]
+    verdicts = judge([list(each.values()) for each in logs], alpha=GUARD_ALPHA)
     return [
-        Comparison(key, _title(key), suite.again, suite.again, paired_ratio(each), verdict)
-        for key, each, verdict in zip(keys, logs, judge(logs, alpha=GUARD_ALPHA), strict=True)
+        Comparison(
+            key, _title(key), suite.again, suite.again, paired_ratio(list(each.values())), verdict, _ratios(each)
+        )
+        for key, each, verdict in zip(keys, logs, verdicts, strict=True)
     ]
 
 
 def _others(index: RunIndex) -> list[Comparison]:
     suite = index.suite
     first = suite.compare[0] if suite.compare else suite.arms[0]
-    return [
-        Comparison(key, _title(key), first, other, paired_ratio(_logs(index, key, first, other)))
-        for other in suite.arms
-        if other != first
-        for key in _comparable()
-    ]
+    found = []
+    for other, key in product([arm for arm in suite.arms if arm != first], _comparable()):
+        logs = _logs(index, key, first, other)
+        ratio = paired_ratio(list(logs.values()))
+        found.append(Comparison(key, _title(key), first, other, ratio, by_block=_ratios(logs)))
+    return found
 
 
 def _why_suppressed(index: RunIndex, primary: list[Comparison], floor: list[Comparison], work: Work) -> str | None:
@@ -181,8 +189,18 @@ def _why_not_by_work(suite: Suite, work: Work) -> str | None:
     return None
 
 
-def _logs(index: RunIndex, key: str, first: str, other: str) -> list[float]:
-    return log_ratios(_values(index, key, first), _values(index, key, other))
+def _logs(index: RunIndex, key: str, first: str, other: str) -> dict[int, float]:
+    return _by_block(_values(index, key, first), _values(index, key, other))
+
+
+def _by_block(first: list[list[float]], other: list[list[float]]) -> dict[int, float]:
+    """Return the logarithm of other to first of each block that has both, by the block's number."""
+    pairs = enumerate(zip(first, other, strict=True), start=1)
+    return {block: log for block, (ours, theirs) in pairs for log in log_ratios([ours], [theirs])}
+
+
+def _ratios(logs: dict[int, float]) -> dict[int, float]:
+    return {block: math.exp(log) for block, log in logs.items()}
 
 
 def _values(index: RunIndex, key: str, arm: str, which: Sequence[bool] = (False, True)) -> list[list[float]]:
@@ -195,27 +213,27 @@ def _values(index: RunIndex, key: str, arm: str, which: Sequence[bool] = (False,
     return blocks
 
 
-def _capacity_logs(searches: list[SearchResult], name: str, first: str, other: str) -> list[float]:
+def _capacity_logs(searches: list[SearchResult], name: str, first: str, other: str) -> dict[int, float]:
     """
-    Return the logarithms of the ratios of capacities; none at all if one capacity is only a lower bound.
+    Return the logarithms of the ratios of capacities, by block; none at all if one capacity is only a lower bound.
 
     To leave out only its block would be biased: the better arm brings the generator to its limit more often.
 
     """
     own = [each for each in searches if each.search == name and each.arm in (first, other)]
     if any(each.capacity is None or each.capacity.limited_by != "arm" for each in own):
-        return []
+        return {}
     known = {
         (each.block, each.arm): float(each.capacity.connections)
         for each in own
         if each.capacity is not None and each.capacity.connections
     }
-    blocks = sorted({block for block, _ in known})
+    blocks = range(1, 1 + max((block for block, _ in known), default=0))
 
     def of(arm: str) -> list[list[float]]:
         return [[known[block, arm]] if (block, arm) in known else [] for block in blocks]
 
-    return log_ratios(of(first), of(other))
+    return _by_block(of(first), of(other))
 
 
 def _resolution(searches: list[SearchResult], name: str) -> float:

@@ -1,6 +1,7 @@
 import random
 from collections.abc import Callable
 from pathlib import Path
+from statistics import geometric_mean
 from typing import Any
 
 import msgspec
@@ -49,6 +50,18 @@ def test_a_difference_is_found_and_its_winner_named(make_results: MakeResults, b
     assert (p50.ratio.blocks, round(p50.ratio.ratio, 1)) == (4, 1.5)
     assert p99.verdict is not None
     assert (p99.verdict.kind, p99.winner) == ("equivalent", None)
+
+
+def test_each_block_has_its_ratio_by_its_number(make_results: MakeResults, blocks: Suite) -> None:
+    def figures(planned: PlannedRun) -> dict[str, Any]:
+        spoiled = planned.arm.name == "gevent" and planned.block == 2
+        return lateness({"gevent": 1.5})(planned) | ({"reasons": ["cold"]} if spoiled else {})
+
+    found = compared(make_results(blocks, figures))
+    for each in [*found.primary, *found.floor, *found.others]:
+        assert list(each.by_block) == ([1, 3, 4] if each.other == "gevent" else [1, 2, 3, 4])
+        assert each.ratio is not None
+        assert each.ratio.ratio == pytest.approx(geometric_mean(each.by_block.values()))
 
 
 def test_an_arm_that_differs_from_itself_suppresses_every_verdict(make_results: MakeResults, blocks: Suite) -> None:
