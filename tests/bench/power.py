@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from tickbench.verdict.statistics import GUARD_ALPHA, judge
+from tickbench.statistics.verdicts import GUARD_ALPHA, judge
 
 DIFFERENCES = (0.0, 0.05, 0.10, 0.20)
 CVS = (0.03, 0.05, 0.08, 0.10, 0.15)

@@ -13,7 +13,7 @@ from tickbench.compare.figures import FIGURES, Figure
 from tickbench.compare.suite import BLOCKS
 from tickbench.machine.environment import differences
 from tickbench.report.document import Document, RunLine
-from tickbench.verdict.statistics import ALPHA, Ratio, holm, welch_ratio
+from tickbench.statistics.verdicts import ALPHA, Ratio, holm, welch_ratio
 
 MACHINE = (
     "machine",

@@ -10,8 +10,8 @@ from tickbench.compare.plan import fixed_runs, next_run
 from tickbench.compare.runs import Run, RunIndex
 from tickbench.compare.suite import BLOCKS
 from tickbench.compare.unfit_machine import why_unfit
+from tickbench.statistics.verdicts import MARGIN
 from tickbench.verdict.comparisons import Comparison, Comparisons
-from tickbench.verdict.statistics import MARGIN
 
 
 def news_of(index: RunIndex, comparisons: Comparisons) -> str:

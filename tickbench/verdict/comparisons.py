@@ -1,7 +1,7 @@
 """
 Make the comparisons of a suite: verdicts on the named ones, intervals of the others, and the noise of the machine.
 
-Verdicts and intervals are computed in :mod:`tickbench.verdict.statistics`.
+Verdicts and intervals are computed in :mod:`tickbench.statistics.verdicts`.
 """
 
 import math
@@ -17,8 +17,8 @@ from tickbench.compare.runs import RunIndex
 from tickbench.compare.search import Capacity
 from tickbench.compare.slo import read_figure
 from tickbench.compare.suite import BLOCKS, Suite
+from tickbench.statistics.verdicts import GUARD_ALPHA, LEAST_BLOCKS, Ratio, Verdict, judge, log_ratios, paired_ratio
 from tickbench.verdict.same_work import Work, compare_work
-from tickbench.verdict.statistics import GUARD_ALPHA, LEAST_BLOCKS, Ratio, Verdict, judge, log_ratios, paired_ratio
 
 
 class Comparison(Struct, frozen=True):

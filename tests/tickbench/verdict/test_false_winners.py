@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.bench.power import simulate
-from tickbench.verdict.statistics import GUARD_ALPHA, Verdict, judge, log_ratios
+from tickbench.statistics.verdicts import GUARD_ALPHA, Verdict, judge, log_ratios
 
 RECORDED = Path(__file__).parents[1] / "recorded" / "aa.json"
 SUITES = 1_000

@@ -13,6 +13,8 @@ import numpy as np
 from msgspec import Struct, structs
 from scipy.special import stdtr, stdtrit  # Student's t; scipy.stats has the same, and takes a second to import
 
+from tickbench.statistics.looks import Spending, all_at_once
+
 ALPHA = 0.05
 """How often all verdicts of a suite together may name a winner where there is none."""
 GUARD_ALPHA = 0.01
@@ -110,21 +112,25 @@ def paired_ratio(logs: Sequence[float], confidence: float = 1 - ALPHA) -> Ratio 
     return _interval(blocks, mean, error, blocks - 1, confidence)
 
 
-def holm(p_values: Sequence[float], alpha: float = ALPHA) -> list[tuple[float, float]]:
+def holm(
+    p_values: Sequence[float], alpha: float = ALPHA, spending: Spending = all_at_once
+) -> list[tuple[float, float]]:
     """
     Return for each p value the adjusted one, and the level that it is held to.
 
     Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6 (1979): the
     k-th smallest of m is held to alpha / (m - k + 1), and when one fails, so do all that are larger, held to its level.
+    Where there are two looks, what is spent of that level at this one takes its place
+    (:mod:`tickbench.statistics.looks`). An adjusted p value is below ``alpha`` where the level is kept.
 
     """
     order = sorted(range(len(p_values)), key=lambda index: p_values[index])
     result = [(1.0, alpha)] * len(p_values)
     adjusted, failed_at = 0.0, None
     for rank, index in enumerate(order):
-        left = len(p_values) - rank
-        adjusted = max(adjusted, min(1.0, left * p_values[index]))
-        level = failed_at or alpha / left
+        here = spending(alpha / (len(p_values) - rank))
+        adjusted = max(adjusted, min(1.0, alpha / here * p_values[index]))
+        level = failed_at or here
         if p_values[index] > level and failed_at is None:
             failed_at = level
         result[index] = adjusted, level
@@ -137,6 +143,7 @@ def judge(
     higher_is_better: Sequence[bool] = (),
     resolution: Sequence[float] = (),
     alpha: float = ALPHA,
+    spending: Spending = all_at_once,
 ) -> list[Verdict]:
     """
     Return the verdicts on several comparisons, of which all together err no oftener than ``alpha``.
@@ -148,13 +155,14 @@ def judge(
         resolution: of each, the factor by which a ratio may be off since its figures are only known so far, such as a
             capacity that lies between two loads that were tried; the interval is that much wider. Without it, 1.
         alpha: see above.
+        spending: what of a level is spent at this look, where there are two.
 
     """
     signs = higher_is_better or [False] * len(comparisons)
     factors = resolution or [1.0] * len(comparisons)
     found = [paired_ratio(logs) for logs in comparisons]
     p_values = [1.0 if each is None or not _is_enough(each) else each.p_value or 0.0 for each in found]
-    judged = zip(comparisons, found, holm(p_values, alpha), signs, factors, strict=True)
+    judged = zip(comparisons, found, holm(p_values, alpha, spending), signs, factors, strict=True)
     return [
         _verdict(logs, each, adjusted, level, higher=higher, factor=factor)
         for logs, each, (adjusted, level), higher, factor in judged

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from tickbench.verdict.statistics import (
+from tickbench.statistics.verdicts import (
     ALPHA,
     MARGIN,
     Verdict,

@@ -1,0 +1,1 @@
+"""What numbers say: verdicts on ratios, how strict each look at them is, and how many more would decide. Pure."""
