@@ -2,7 +2,8 @@
 Child processes: start them, wait for them with a timeout, stop them for certain.
 
 A child gets a session of its own, so that a Ctrl-C at the terminal reaches tickbench alone, which then ends its
-children in order. If tickbench dies before that, the kernel kills them (see :mod:`tickbench.children.launch`).
+children in order. If tickbench dies before that, the kernel kills them (see :mod:`tickbench.children.launch`), and a
+:class:`Guard` whatever they have started. A child can stand still, and with it all of its group.
 """
 
 import contextlib
@@ -29,10 +30,57 @@ KILL_WAIT_S = 10.0
 """How long a process that was killed may take to vanish: longer only in the kernel's uninterruptible sleep."""
 
 
-class Nursery:
-    """Owns the children that are started through it: none of them outlives its block."""
+class Guard:
+    """
+    A process that outlives tickbench should that be killed, to kill the groups of its children.
 
-    def __init__(self) -> None:
+    It has a session of its own, so that what is sent to tickbench's group does not reach it.
+
+    """
+
+    def __enter__(self) -> Self:
+        with uninterrupted():
+            self._process = subprocess.Popen(
+                python_command("tickbench.children.guard"),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                env=findable(os.environ),
+                start_new_session=True,
+            )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process.stdin  # noqa: S101 # it has one
+        try:
+            self._process.stdin.close()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(KILL_WAIT_S)
+        finally:
+            self._process.kill()
+            self._process.wait()
+
+    def watch(self, group: int) -> None:
+        """Kill this process group should tickbench end; raise :class:`RunFailedError` if the guard itself has ended."""
+        try:
+            self._say(f"+{group}\n")
+        except OSError as error:
+            raise RunFailedError("the guard that would end the children of a killed tickbench has ended") from error
+
+    def forget(self, group: int) -> None:
+        """Leave this process group alone; to be called while its id is not given to others yet."""
+        with contextlib.suppress(OSError):
+            self._say(f"-{group}\n")
+
+    def _say(self, line: str) -> None:
+        assert self._process.stdin  # noqa: S101 # it has one
+        os.write(self._process.stdin.fileno(), line.encode())  # shorter than PIPE_BUF: whole or not at all
+
+
+class Nursery:
+    """Owns the children that are started through it: none of them outlives its block, nor ``guard`` if it has one."""
+
+    def __init__(self, guard: Guard | None = None) -> None:
+        self._guard = guard
         self._ends = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -73,15 +121,19 @@ class Nursery:
                 cwd=folder,
                 start_new_session=True,
             )
-            child = Child(name, command, log, process)
+            child = Child(name, command, log, process, self._guard)
             self._ends.callback(child.stop, grace_s=0)
+            if self._guard is not None:
+                self._guard.watch(child.pid)
         return child
 
 
 class Child:
     """One child process and its process group."""
 
-    def __init__(self, name: str, command: list[str], log: Path, process: subprocess.Popen[bytes]) -> None:
+    def __init__(
+        self, name: str, command: list[str], log: Path, process: subprocess.Popen[bytes], guard: Guard | None = None
+    ) -> None:
         self.name = name
         self.command = command
         self.log = log
@@ -90,7 +142,10 @@ class Child:
         """None while it runs; negative if a signal ended it."""
         self.was_killed = False
         """Whether it had to be killed, since it did not end when asked to."""
+        self.stands_still = False
+        """Whether :meth:`stand_still` was called, and :meth:`wake` not yet."""
         self._process = process
+        self._guard = guard
         self._heard = b""
 
     def say(self, line: str) -> None:
@@ -116,16 +171,34 @@ class Child:
             RunFailedError: none comes in time, or the child has ended.
 
         """
+        if not self.has_said(timeout_s):
+            raise RunFailedError(f"the {self.name} said nothing for {timeout_s:g} s{self.last_words()}")
+        line, newline, self._heard = self._heard.partition(b"\n")
+        if not newline:
+            raise RunFailedError(f"the {self.name} has ended{self.last_words()}")
+        return line.decode("utf-8", errors="replace")
+
+    def has_said(self, timeout_s: float) -> bool:
+        """Wait ``timeout_s`` at most until :meth:`hear` would not have to wait: for a line, or the stream's end."""
         assert self._process.stdout  # noqa: S101 # it talks
         stdout, deadline = self._process.stdout.fileno(), time.monotonic() + timeout_s
         while b"\n" not in self._heard:
             if not select.select([stdout], [], [], max(0, deadline - time.monotonic()))[0]:
-                raise RunFailedError(f"the {self.name} said nothing for {timeout_s:g} s{self.last_words()}")
+                return False
             if not (data := os.read(stdout, 65536)):
-                raise RunFailedError(f"the {self.name} has ended{self.last_words()}")
+                return True
             self._heard += data
-        line, _, self._heard = self._heard.partition(b"\n")
-        return line.decode("utf-8", errors="replace")
+        return True
+
+    def stand_still(self) -> None:
+        """Stop every process of its group until :meth:`wake`; none of them can refuse, or notice before."""
+        self.stands_still = True
+        self._signal_group(signal.SIGSTOP)
+
+    def wake(self) -> None:
+        """Let its group go on."""
+        self.stands_still = False
+        self._signal_group(signal.SIGCONT)
 
     @property
     def has_ended(self) -> bool:
@@ -166,13 +239,21 @@ class Child:
         asked = not self.has_ended
         try:
             if asked and grace_s > 0:
+                if self.stands_still:
+                    self.wake()
                 os.kill(self.pid, signal.SIGTERM)
                 self.wait(grace_s)
         finally:
             self.was_killed = asked and not self.has_ended
-            with contextlib.suppress(ProcessLookupError):  # everybody in the group has ended
-                os.killpg(self.pid, signal.SIGKILL)
+            self._signal_group(signal.SIGKILL)
+            if self._guard is not None:
+                self._guard.forget(self.pid)
             self._reap()
+
+    def _signal_group(self, signum: int) -> None:
+        if self.exit_status is None:  # else the group's id may be another's
+            with contextlib.suppress(ProcessLookupError):  # everybody in the group has ended
+                os.killpg(self.pid, signum)
 
     def _reap(self) -> None:
         try:

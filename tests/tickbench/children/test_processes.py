@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tickbench.children.processes import Nursery
+from tickbench.children.processes import Guard, Nursery
 from tickbench.compare import trial
 from tickbench.compare.trial import READY_LINE, server_settings
 from tickbench.errors import RunFailedError
@@ -118,6 +118,85 @@ def test_a_child_dies_with_its_parent_however_that_ends(tmp_path: Path) -> None:
         wait_until(lambda: "sleep(60)" in " ".join(psutil.Process(pid).cmdline()[-1:]))
         parent.kill()
     wait_until(lambda: is_gone(pid))
+
+
+def test_a_child_stands_still_with_its_group_and_goes_on_when_woken(tmp_path: Path, fake_server: FakeServer) -> None:
+    with Nursery() as nursery:
+        server = nursery.start("server", fake_server("parent"), log=tmp_path / "log")
+        server.wait_for_line(READY_LINE, 10)
+        group = [server.pid, int(re.findall(r"child (\d+)", server.log_text())[0])]
+        server.stand_still()
+        wait_until(lambda: {psutil.Process(pid).status() for pid in group} == {psutil.STATUS_STOPPED})
+        assert not server.has_ended, "to stand still is not to end"
+        server.wake()
+        wait_until(lambda: psutil.STATUS_STOPPED not in {psutil.Process(pid).status() for pid in group})
+
+
+@pytest.mark.parametrize("grace_s", [5, 0])
+def test_one_that_stands_still_ends_at_once(tmp_path: Path, fake_server: FakeServer, grace_s: float) -> None:
+    with Nursery() as nursery:
+        server = nursery.start("server", fake_server("parent"), log=tmp_path / "log")
+        server.wait_for_line(READY_LINE, 10)
+        grandchild = int(re.findall(r"child (\d+)", server.log_text())[0])
+        server.stand_still()
+        began = time.monotonic()
+        server.stop(grace_s)
+        assert time.monotonic() - began < 4, "it is woken first, and does not use up its grace"
+        assert server.exit_status == (0 if grace_s else -signal.SIGKILL)
+    wait_until(lambda: is_gone(grandchild))
+
+
+STUBBORN = "trap '' HUP TERM; sleep 60 & echo $!; wait"
+"""A stranger's server, whose child is not the kernel's to end with tickbench, and which heeds no signal."""
+GUARDED = """
+import pathlib, time
+from tickbench.children.processes import Guard, Nursery
+with Guard() as guard, Nursery(guard) as nursery:
+    for name in ("still", "awake"):
+        child = nursery.start(name, ["sh", "-c", {stubborn!r}], log=pathlib.Path({folder!r}, name))
+        while not child.log_text().endswith("\\n"):
+            time.sleep(0.01)
+        print(child.pid, child.log_text().strip(), flush=True)
+        if name == "still":
+            child.stand_still()
+    nursery.start("ended", ["true"], log=pathlib.Path({folder!r}, "ended")).stop(5)
+    print("ready", guard._process.pid, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_what_the_children_of_a_killed_tickbench_have_started_is_killed_by_the_guard(tmp_path: Path) -> None:
+    code = GUARDED.format(stubborn=STUBBORN, folder=str(tmp_path))
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        pids = [int(word) for _ in range(3) for word in parent.stdout.readline().split() if word != "ready"]
+        assert len(pids) == 5
+        assert not [pid for pid in pids if is_gone(pid)]
+        parent.kill()
+    wait_until(lambda: all(is_gone(pid) for pid in pids))
+
+
+def test_the_guard_leaves_alone_what_has_ended_and_ends_with_its_owner(tmp_path: Path) -> None:
+    # As if it had got the id of one that ended.
+    bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+    with Guard() as guard:
+        with Nursery(guard) as nursery:
+            nursery.start("child", ["sleep", "60"], log=tmp_path / "log")
+        guard.watch(bystander.pid)
+        guard.forget(bystander.pid)
+        pid = guard._process.pid
+    assert not psutil.pid_exists(pid)
+    assert bystander.poll() is None
+    bystander.kill()
+    bystander.wait()
+
+
+def test_no_child_is_started_without_its_guard(tmp_path: Path) -> None:
+    with Guard() as guard, Nursery(guard) as nursery:
+        guard._process.kill()
+        guard._process.wait()
+        with pytest.raises(RunFailedError, match=r"the guard .* has ended"):
+            nursery.start("child", ["sleep", "60"], log=tmp_path / "log")
 
 
 def is_gone(pid: int) -> bool:
