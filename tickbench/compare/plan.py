@@ -84,11 +84,10 @@ def next_run(index: RunIndex, parts: Collection[str] | None = None) -> PlannedRu
         may_repeat = tried < suite.max_attempts and (repeats_left > 0 or not tried)
         if made.is_spoiled and may_repeat:
             return msgspec.structs.replace(planned, number=number, attempt=made.attempt + 1)
-    for state in searches_of(index):
-        if isinstance(state.step, int) and (parts is None or state.search.name in parts):
-            planned = _planned(suite, state.search, state.search.name, state.block, state.arm, state.step)
-            return msgspec.structs.replace(planned, number=number)
-    return None
+    if (state := _next_search(index, parts)) is None or not isinstance(state.step, int):
+        return None
+    planned = _planned(suite, state.search, state.search.name, state.block, state.arm, state.step)
+    return msgspec.structs.replace(planned, number=number)
 
 
 def most_repeats(suite: Suite) -> int:
@@ -196,6 +195,26 @@ def _planned(
         load=source.load,
         server=suite.server | source.server,
     )
+
+
+def _next_search(index: RunIndex, parts: Collection[str] | None) -> SearchState | None:
+    """
+    Return the search that makes the next step, None if all are over.
+
+    In slots the arms take turns, the order of each round drawn from the suite's seed; else each is searched to its end.
+
+    """
+    on = [each for each in searches_of(index) if isinstance(each.step, int)]
+    on = [each for each in on if parts is None or each.search.name in parts]
+    if not on or not on[0].search.slot_s:
+        return on[0] if on else None
+    name, block = on[0].search.name, on[0].block
+
+    def turn(state: SearchState) -> tuple[int, float]:
+        place = f"{index.suite.seed}/{name}/{block}/{len(state.runs)}/{state.arm.name}"
+        return len(state.runs), random.Random(place).random()  # noqa: S311 - an order, not a secret
+
+    return min((each for each in on if (each.search.name, each.block) == (name, block)), key=turn)
 
 
 def searches_of(index: RunIndex) -> Iterator[SearchState]:

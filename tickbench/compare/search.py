@@ -1,8 +1,10 @@
 """
 The search for capacity: which load to try next, and what the result is when it is over.
 
-It doubles the load until an objective fails, bisects (the logarithm) in between, and confirms the result twice. A load
-that could not be measured is not one that failed: a generator at its limit makes the result a lower bound.
+It raises the load until an objective fails, bisects (the logarithm) in between, and confirms the result. In whole runs
+it doubles the load, and one failure decides. In slots a load that rises goes on with the same server and one that
+falls needs a fresh one: steps get smaller as the figures near their bounds, and a load must fail twice. A load that
+could not be measured is not one that failed: a generator at its limit makes the result a lower bound.
 """
 
 import math
@@ -13,9 +15,9 @@ from typing import Literal
 from msgspec import Struct
 
 from shared.measure.summary import LoadSummary
-from tickbench.compare.objectives import rests_on_one_tick
+from tickbench.compare.objectives import LATE_BY, rests_on_one_tick
 from tickbench.compare.runs import Run
-from tickbench.compare.slo import complaints, parse_slo
+from tickbench.compare.slo import Objective, complaints, parse_slo, read_figure
 from tickbench.compare.suite import CapacitySearch
 
 Limit = Literal["arm", "generator", "machine", "budget", "limit"]
@@ -28,6 +30,13 @@ figures, since it failed. ``spoiled``: by the machine.
 
 NEEDED_HOLDS = 3
 """A capacity holds once to be found, and twice more to be confirmed."""
+NEEDED_BREAKS = 2
+"""In slots a load is too much when it failed so many times more often than it held: a slot is short."""
+DOUBLING = 2
+LONGEST_STRIDE = 4.0
+"""In slots a load is raised to so many times itself at most."""
+CAUTION = 0.75
+"""A rise takes this share of the way (of logarithms) to where the nearest figure would be at its bound."""
 TRIES: dict[StepOutcome, tuple[int, Limit]] = {
     "failed": (1, "arm"),
     "unclear": (2, "arm"),
@@ -37,6 +46,8 @@ TRIES: dict[StepOutcome, tuple[int, Limit]] = {
 }
 """After so many runs with this outcome a load is too much (or can't be measured), and what then limits the search."""
 SAYING_NOTHING: tuple[StepOutcome, ...] = ("lost", "spoiled")
+BREAKING: tuple[StepOutcome, ...] = ("failed", "unclear")
+"""In slots both count alike, as a load is asked again after either."""
 OVERDRAFT = 2.0
 """A search ends at so many times its budget, whatever is confirmed."""
 FULL_CORE_PERCENT = 97.0
@@ -52,6 +63,8 @@ class SearchStep(Struct, frozen=True):
     outcome: StepOutcome
     words: str = ""
     """Why it did not hold."""
+    headroom: float | None = None
+    """How many times this load would be too much, by the figures of one that held, if they grew as it does."""
 
 
 class Capacity(Struct, frozen=True):
@@ -113,7 +126,19 @@ def judge_step(search: CapacitySearch, run: Run) -> SearchStep:
         return SearchStep(run.connections, "generator", "; ".join(load.validity.generator))
     if not load.validity.ok:
         return SearchStep(run.connections, "unclear", "; ".join([*load.validity.reasons, *broken]))
-    return SearchStep(run.connections, "held")
+    return SearchStep(run.connections, "held", headroom=_headroom(slo, load))
+
+
+def _headroom(slo: Sequence[Objective], load: LoadSummary) -> float | None:
+    """Return how far the latenesses are from their bounds, and the server's one core from being full, as a ratio."""
+    found = [
+        each.bound / value
+        for each in slo
+        if each.figure.partition(".")[0] in LATE_BY and (value := read_figure(load, each.figure))
+    ]
+    if _has_one_core(load) and load.server.cpu_percent:
+        found.append(FULL_CORE_PERCENT / load.server.cpu_percent)
+    return min(found, default=None)
 
 
 def is_at_its_end(load: LoadSummary) -> bool:
@@ -121,9 +146,12 @@ def is_at_its_end(load: LoadSummary) -> bool:
     ticks = load.server.ticks
     if ticks is None:  # it does not report them
         return False
-    has_one_core = load.machine.cpus_server is not None and len(load.machine.cpus_server) == 1
-    has_full_core = has_one_core and (load.server.cpu_percent or 0) >= FULL_CORE_PERCENT
+    has_full_core = _has_one_core(load) and (load.server.cpu_percent or 0) >= FULL_CORE_PERCENT
     return has_full_core or 100 * ticks.skipped_ticks >= SKIPPED_PERCENT * max(1, ticks.count + ticks.skipped_ticks)
+
+
+def _has_one_core(load: LoadSummary) -> bool:
+    return load.machine.cpus_server is not None and len(load.machine.cpus_server) == 1
 
 
 def next_step(search: CapacitySearch, steps: Sequence[SearchStep], spent_s: float) -> int | Capacity:
@@ -138,8 +166,8 @@ def next_step(search: CapacitySearch, steps: Sequence[SearchStep], spent_s: floa
     may_go_on = spent_s + _reserve_s(steps, spent_s) <= search.budget_s
     if may_go_on and (between := bounds.between()):
         return between
-    if not bounds.is_confirmed and spent_s < OVERDRAFT * search.budget_s:
-        return bounds.low
+    if spent_s < OVERDRAFT * search.budget_s and (unconfirmed := bounds.to_confirm()):
+        return unconfirmed
     return bounds.result()
 
 
@@ -149,6 +177,13 @@ def round_load(connections: float) -> int:
         return max(1, round(connections))
     unit = 10 ** (math.floor(math.log10(connections)) - 1)
     return int(round(connections / unit) * unit)
+
+
+def raised(load: int, ratio: float) -> int:
+    """Return a load that is ``ratio`` times another, rounded down to halves of the second digit, and more than it."""
+    connections = load * ratio + 1e-9  # 1.1 is not exact
+    unit = 10.0 ** (math.floor(math.log10(connections)) - 1) / 2
+    return max(load + 1, int(connections // unit * unit))
 
 
 def _reserve_s(steps: Sequence[SearchStep], spent_s: float) -> float:
@@ -161,8 +196,8 @@ class _Bounds:
 
     def __init__(self, search: CapacitySearch, steps: Sequence[SearchStep]) -> None:
         self.search = search
-        self.last = steps[-1] if steps else None
-        self.counts: dict[int, Counter[str]] = {}
+        self.steps = steps
+        self.counts: dict[int, Counter[StepOutcome]] = {}
         for tried in steps:
             self.counts.setdefault(tried.connections, Counter())[tried.outcome] += 1
         self.holds = {load: counts["held"] for load, counts in self.counts.items() if counts["held"]}
@@ -172,9 +207,16 @@ class _Bounds:
 
     def to_repeat(self) -> int | None:
         """Return the last load if its runs have not decided it yet."""
-        if self.last is None or self.last.connections in {*self.holds, *self.too_much}:
-            return None
-        return self.last.connections
+        last = self.steps[-1].connections if self.steps else None
+        return None if last in {*self.holds, *self.too_much} else last
+
+    def to_confirm(self) -> int | None:
+        """Return a bound that was not met often enough: what held or, in slots, what failed; None if both were."""
+        if not self.is_confirmed:
+            return self.low
+        if self.search.slot_s and self.high is not None and self.too_much[self.high] == "arm":
+            return self.high if _breaks(self.counts[self.high]) <= NEEDED_BREAKS else None
+        return None
 
     @property
     def is_confirmed(self) -> bool:
@@ -185,8 +227,8 @@ class _Bounds:
         """Return the next load above what held, None if that is near enough to what did not."""
         assert self.low is not None  # noqa: S101 - it is asked only then
         if self.high is None:
-            doubled = min(2 * self.low, self.search.limit)
-            return doubled if doubled > self.low else None
+            higher = min(self._higher(self.low), self.search.limit)
+            return higher if higher > self.low else None
         if self.high <= self.low * self.search.precision:
             return None
         middle = round_load(math.sqrt(self.low * self.high))
@@ -204,10 +246,26 @@ class _Bounds:
         confirmations = self.holds[self.low] - 1 if self.low is not None else 0
         return Capacity(self.low, self.high, limited_by, confirmations)
 
+    def _higher(self, low: int) -> int:
+        """Return the next load above one that held, where none failed yet."""
+        if not self.search.slot_s:
+            return DOUBLING * low  # with a fresh server in any case, going too far costs nothing
+        found = [each.headroom for each in self.steps if each.connections == low and each.headroom is not None]
+        stride = min(found) ** CAUTION if found else DOUBLING
+        return raised(low, max(self.search.precision, min(LONGEST_STRIDE, stride)))
+
     def _why_too_much(self, load: int) -> Limit | None:
         counts = self.counts[load]
+        if self.search.slot_s and _breaks(counts) >= counts["held"] + NEEDED_BREAKS:
+            return "arm"
         for outcome, (tries, limit) in TRIES.items():
+            if self.search.slot_s and outcome in BREAKING:
+                continue
             # Runs that say nothing do not undo a load that held once: they only fail to confirm it.
             if counts[outcome] >= tries and not (outcome in SAYING_NOTHING and counts["held"]):
                 return limit
         return None
+
+
+def _breaks(counts: Counter[StepOutcome]) -> int:
+    return sum(counts[outcome] for outcome in BREAKING)

@@ -68,11 +68,14 @@ class CapacitySearch(Struct, frozen=True):
     warm_up_s: WarmUp
     slo: str
     budget_s: Seconds
-    """About as long as one search may take: then the result is confirmed, and no new load is tried."""
+    """Of an arm. About as long as one search may take: then the result is confirmed, and no new load is tried."""
     start: PositiveCount = 500
     limit: PositiveCount = 20_000
     precision: Annotated[float, Meta(gt=1, le=4)] = 1.2
     """The search is done when what fails is at most so many times what holds."""
+    slot_s: Annotated[float, Meta(ge=0, le=60)] = 0.0
+    """Each step is a slot of so many seconds on a server whose load rises, the arms in turns; 0: each step is a whole
+    run, as in records older than this key, and as with an arm that cannot stand still."""
     repeats: Repeats = 1
     arms: list[str] = []
     load: Flags = {}

@@ -142,3 +142,14 @@ def test_what_a_connection_weighs_takes_its_time(suite: Suite) -> None:
 
 def test_quick_is_estimated_under_its_ninety_seconds() -> None:
     assert estimate_s(RunIndex(load_suite("quick"))) < 90
+
+
+def test_in_slots_the_arms_take_turns_and_each_round_has_an_order_of_its_own(suite: Suite, make_run: MakeRun) -> None:
+    arms = ["asyncio:fanout=naive", "gevent", "asyncio"]
+    search = msgspec.structs.replace(SEARCH, slot_s=1, precision=1.1)
+    whole = msgspec.structs.replace(suite, arms=arms, repeats=1, searches=[search])
+    runs = [run for run in all_runs(whole, make_run) if run.part == "arena"]
+    rounds = [[run.arm for run in runs[at : at + 3]] for at in range(0, len(runs), 3)]
+    assert all(sorted(each) == sorted(arms) for each in rounds)
+    assert len({tuple(each) for each in rounds}) > 1, "nobody is always behind the same other"
+    assert {run.connections for run in runs[:3]} == {SEARCH.start}

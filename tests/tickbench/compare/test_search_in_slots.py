@@ -1,0 +1,159 @@
+"""The search in slots: simulated servers whose figures scatter, and what a search of them costs."""
+
+import math
+import random
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
+import pytest
+
+from shared.measure.summary import LoadSummary, ServerFigures, Validity
+from tickbench.compare.runs import Run
+from tickbench.compare.search import NEEDED_BREAKS, NEEDED_HOLDS, Capacity, SearchStep, judge_step, next_step, raised
+from tickbench.compare.suite import CapacitySearch
+
+SEARCH = CapacitySearch(
+    "arena",
+    "steady",
+    5,
+    2,
+    "tick_lateness_ms.p99<=25",
+    budget_s=60,
+    start=250,
+    limit=12_000,
+    precision=1.1,
+    slot_s=2,
+)
+OPENING_S, SLOT_S, RAMP_RATE = 4.5, 3.1, 2_000
+"""What a fresh server takes, and a slot with what belongs to it, as measured; and the users a second of a rise."""
+
+
+@dataclass
+class Server:
+    """One whose p99 grows with its load up to the bound at ``capacity``; each process is another, each slot noisy."""
+
+    capacity: float
+    rng: random.Random
+    process_sd: float = 0.02
+    slot_sd: float = 0.05
+    bursts: float = 0.03
+    """Share of the slots in which something unseen makes ticks late."""
+    steps: list[SearchStep] = field(default_factory=list)
+    spent_s: float = 0.0
+    started: int = 0
+    _load: int | None = None
+    _own: float = 0.0
+
+    def measure(self, load: int) -> SearchStep:
+        """Measure one load: on the server that runs if it rises, else on a fresh one."""
+        if self._load is None or load < self._load:
+            self.started += 1
+            self.spent_s += OPENING_S
+            self._own = self.capacity * math.exp(self.rng.gauss(0, self.process_sd))
+            self._load = 0
+        self.spent_s += (load - self._load) / RAMP_RATE + SLOT_S
+        self._load = load
+        p99_ms = 25 * load / self._own * math.exp(self.rng.gauss(0, self.slot_sd))
+        if p99_ms > 25 or self.rng.random() < self.bursts:
+            return SearchStep(load, "failed")
+        return SearchStep(load, "held", headroom=25 / p99_ms)
+
+    def search(self, search: CapacitySearch = SEARCH) -> Capacity:
+        """Search it to the end."""
+        while isinstance(found := next_step(search, self.steps, self.spent_s), int):
+            self.steps.append(self.measure(found))
+            assert len(self.steps) < 60
+        return found
+
+
+def quiet(capacity: float) -> Server:
+    return Server(capacity, random.Random(1), process_sd=0, slot_sd=0, bursts=0)
+
+
+def test_its_steps_get_smaller_as_it_nears_and_a_load_that_broke_is_asked_again() -> None:
+    server = quiet(2_900)
+    found = server.search()
+    assert [each.connections for each in server.steps] == [
+        *(250, 1_000, 2_200, 2_700, 2_950, 2_950),  # four times as many at most, a tenth at least
+        *(2_700, 2_700, 2_950),  # on a fresh server: what held, what broke
+    ]
+    assert server.started == 2
+    assert found == Capacity(2_700, 2_950, "arm", 2)
+
+
+@pytest.mark.parametrize("capacity", [10, 57, 300, 900, 2_300, 3_400, 6_100, 11_000])
+def test_a_quiet_server_is_bracketed_to_a_tenth(capacity: int) -> None:
+    server = quiet(capacity)
+    found = server.search(msgspec.structs.replace(SEARCH, budget_s=1_000))
+    assert found.limited_by == "arm"
+    assert found.connections is not None
+    assert found.failed_at is not None
+    assert found.connections <= capacity < found.failed_at <= max(found.connections * 1.1, found.connections + 1)
+    bracket = (found.connections, found.failed_at)
+    counts = [[each.outcome for each in server.steps if each.connections == load] for load in bracket]
+    assert counts == [["held"] * NEEDED_HOLDS, ["failed"] * (NEEDED_BREAKS + 1)]
+
+
+@pytest.mark.parametrize("capacity", [300, 900, 2_300, 3_400])
+def test_noisy_servers_are_bracketed_in_time_and_twice_alike(capacity: int) -> None:
+    servers = [Server(capacity, random.Random(seed)) for seed in range(200)]
+    found = [server.search() for server in servers]
+    exact = [each.connections for each in found if each.limited_by == "arm" and each.connections is not None]
+    assert len(exact) >= 0.9 * len(found)
+    alike = [max(pair) / min(pair) <= 1.1 for pair in zip(exact[::2], exact[1::2], strict=False)]
+    assert statistics.mean(alike) >= 0.85
+    assert all(1 / 1.3 <= each / capacity <= 1.2 for each in exact)
+    assert statistics.mean(server.spent_s for server in servers) <= 55
+    assert max(server.spent_s for server in servers) <= 2 * SEARCH.budget_s
+    assert max(len(server.steps) for server in servers) <= 30
+
+
+def test_one_burst_decides_nothing() -> None:
+    steps = [SearchStep(250, "held", headroom=20.0), SearchStep(1_000, "failed")]
+    assert next_step(SEARCH, steps, 10) == 1_000, "it is asked again"
+    assert next_step(SEARCH, [*steps, SearchStep(1_000, "held", headroom=2.5)], 15) == raised(1_000, 2.5**0.75)
+    assert next_step(SEARCH, [*steps, SearchStep(1_000, "unclear")], 15) == 500, "twice is too much, by whatever"
+
+
+def test_what_broke_twice_may_hold_on_a_fresh_server_and_then_goes_on() -> None:
+    steps = [SearchStep(1_000, "held"), *[SearchStep(1_100, "failed")] * 2, *[SearchStep(1_000, "held")] * 2]
+    assert next_step(SEARCH, steps, 30) == 1_100, "what broke is confirmed as well"
+    assert next_step(SEARCH, [*steps, SearchStep(1_100, "held", headroom=1.02)], 34) == 1_200
+    assert next_step(SEARCH, [*steps, SearchStep(1_100, "failed")], 34) == Capacity(1_000, 1_100, "arm", 2)
+
+
+def test_what_the_generator_or_the_machine_spoiled_is_none_of_the_arm_s_doing() -> None:
+    steps = [SearchStep(1_000, "held", headroom=4.0)]
+    for outcome, tries, limit in (("generator", 1, "generator"), ("lost", 2, "generator"), ("spoiled", 3, "machine")):
+        beyond = [SearchStep(2_800, outcome)]  # type: ignore[arg-type] # one of the outcomes
+        if tries > 1:
+            assert next_step(SEARCH, [*steps, *beyond], 10) == 2_800
+        found = next_step(SEARCH, [*steps, *beyond * tries, *steps * 2], spent_s=2 * SEARCH.budget_s)
+        assert found == Capacity(1_000, 2_800, limit, 2)  # type: ignore[arg-type] # as above
+
+
+def test_loads_are_raised_in_halves_of_the_second_digit() -> None:
+    assert [raised(load, 1.1) for load in (1, 9, 10, 57, 100, 1_050, 2_800, 3_000)] == [
+        *(2, 10, 11, 62, 110, 1_150, 3_050, 3_300)
+    ]
+
+
+def test_how_far_a_load_is_from_too_much_is_read_from_the_nearest_figure(
+    make_run: Callable[..., Run], summary: LoadSummary
+) -> None:
+    def headroom(p99: float, cpu_percent: float | None, cores: list[int] | None) -> float | None:
+        load = msgspec.structs.replace(
+            summary,
+            tick_lateness_ms=msgspec.structs.replace(summary.tick_lateness_ms, p99=p99),
+            server=ServerFigures(cpu_percent=cpu_percent),
+            machine=msgspec.structs.replace(summary.machine, cpus_server=cores),
+            validity=Validity.of([], []),
+        )
+        return judge_step(SEARCH, make_run(1, "gevent", load=load)).headroom
+
+    assert headroom(5.0, 19.0, [0]) == 25 / 5
+    assert headroom(5.0, 48.5, [0]) == 97 / 48.5
+    assert headroom(5.0, 97.0, [0, 1]) == 25 / 5, "of two cores it may be the half"
+    assert headroom(5.0, None, None) == 25 / 5
