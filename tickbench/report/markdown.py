@@ -6,7 +6,7 @@ from shared.printable import printable
 from tickbench.report import words
 from tickbench.report.decision import DecisionLine, Question
 from tickbench.report.document import Document
-from tickbench.verdict.comparisons import Comparison
+from tickbench.report.noise import Noise, Row, is_itself, noise_of
 
 
 def render_markdown(document: Document) -> str:
@@ -26,7 +26,7 @@ def render_markdown(document: Document) -> str:
             [["", *document.decision.arms], ["", *document.decision.styles], *map(_line, document.decision.questions)]
         ),
         "## Verdicts and noise",
-        _comparisons([*document.comparisons.primary, *document.comparisons.floor]),
+        _noise(noise_of(document)),
         "## Every run",
         _table([["run", "part", "arm", "connections", "validity"], *runs]),
         "## Environment",
@@ -50,17 +50,19 @@ def _answer(answer: DecisionLine) -> str:
     return f"{answer.text} ({answer.detail}){mark}" if answer.detail else f"{answer.text}{mark}"
 
 
-def _comparisons(comparisons: list[Comparison]) -> str:
-    if not comparisons:
+def _noise(noise: Noise) -> str:
+    rows = [(plot, row) for plot in noise.plots for row in plot.rows]
+    if not rows:
         return ""
-    return _table([["figure", "first", "other", "other to first", "blocks", "verdict"], *map(_comparison, comparisons)])
+    head = ["figure", "first", "other", "other to first", "blocks", "verdict", "each block"]
+    return _table([head, *([plot.title, *_comparison(row)] for plot, row in rows)])
 
 
-def _comparison(each: Comparison) -> list[str]:
-    is_floor = each.first == each.other
+def _comparison(row: Row) -> list[str]:
+    each = row.comparison
     blocks = str(each.ratio.blocks) if each.ratio is not None else "0"
-    verdict = "A/A" if is_floor else each.verdict_words
-    return [each.title, each.first, "itself" if is_floor else each.other, each.ratio_words, blocks, verdict]
+    other, verdict = ("itself", "A/A") if is_itself(each) else (each.other, each.verdict_words)
+    return [each.first, other, each.ratio_words, blocks, verdict, row.ratios]
 
 
 def _table(lines: list[list[str]]) -> str:

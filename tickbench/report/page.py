@@ -9,6 +9,7 @@ from plotly.offline import get_plotlyjs
 from tickbench.report import words
 from tickbench.report.charts import SPOILED_OUTCOMES, all_charts
 from tickbench.report.document import Document
+from tickbench.report.noise import noise_of
 
 TEMPLATE = "page.html.j2"
 
@@ -23,6 +24,8 @@ def render_page(document: Document) -> str:
         lstrip_blocks=True,
     )
     environment.filters["breakable"] = _breakable
+    noise = noise_of(document)
+    drawn = {plot.figure for plot in noise.plots}
     return environment.get_template(TEMPLATE).render(
         document=document,
         suite=document.suite,
@@ -31,6 +34,8 @@ def render_page(document: Document) -> str:
         measured=words.measured_sentence(document),
         decision=document.decision,
         comparisons=document.comparisons,
+        noise=noise,
+        other_figures=[each for each in document.comparisons.others if each.figure not in drawn],
         charts=all_charts(document),
         plotly=Markup(get_plotlyjs()),  # noqa: S704 - the library
         safe=Markup,  # of the charts: plotly's own, and the arms' names in it are escaped
