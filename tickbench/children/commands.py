@@ -71,11 +71,25 @@ def load_command(arguments: Sequence[str]) -> list[str]:
 
 
 def load_flags(
-    url: str, users: int, out: Path, *, scenario: str, duration_s: float, warm_up_s: float, more: Settings
+    url: str,
+    users: int,
+    out: Path,
+    *,
+    scenario: str,
+    duration_s: float,
+    warm_up_s: float,
+    more: Settings,
+    in_slots: bool = False,
 ) -> list[str]:
-    """Return the arguments of a load run whose summary goes to ``out``; ``more`` are further ones, by their names."""
+    """
+    Return the arguments of a load run whose summary goes to ``out``; ``more`` are further ones, by their names.
+
+    In slots it measures when it is told to, as :class:`tickbench.compare.standing_arm.StandingArm` does.
+
+    """
     flags = {"host": url, "users": users, "scenario": scenario, "warm-up": f"{warm_up_s:g}"}
-    return _as_flags({**flags, "duration": f"{duration_s:g}", "out": out, **more})
+    words = _as_flags({**flags, "duration": f"{duration_s:g}", "out": out, **more})
+    return ["--slots", *words] if in_slots else words
 
 
 def check_command(module: str) -> list[str]:

@@ -22,7 +22,7 @@ from tickbench.errors import InputError
 BLOCKS = "blocks"
 """Name of the part of a suite that is repeated; no side or search can have it."""
 
-OWN_FLAGS = frozenset({"host", "port", "users", "scenario", "duration", "warm-up", "out", "headless", "json"})
+OWN_FLAGS = frozenset({"host", "port", "users", "scenario", "duration", "warm-up", "out", "headless", "json", "slots"})
 STOP_AFTER = 3
 """After so many runs in a row that the machine spoiled, it is taken to be unfit to measure on."""
 LEAST_REPEATS = 3

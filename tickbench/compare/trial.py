@@ -11,7 +11,7 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,12 +19,12 @@ from typing import Any
 
 from shared.measure.summary import LoadSummary, read_summary
 from tickbench.children.commands import Commands, load_flags, undisturbed_environment
-from tickbench.children.processes import Child, Nursery
+from tickbench.children.processes import Child, Guard, Nursery
 from tickbench.compare.plan import PlannedRun, run_estimate_s
 from tickbench.compare.runs import ChildRecord, Run
 from tickbench.errors import RunFailedError, ServerFailedError
 from tickbench.machine.pinning import Pinning
-from tickbench.machine.quiet import wait_until_quiet
+from tickbench.machine.quiet import Quiet, wait_until_quiet
 from tickbench.target import target_of
 
 READY_LINE = re.compile(r"^tickbench \w+ listening on (http://\S+)\n", re.MULTILINE)
@@ -33,6 +33,7 @@ LOAD_SLACK_S = 60.0
 """What a load run may take longer than estimated, before it is given up."""
 STOP_GRACE_S = 6.0
 """A server promises to stop within 5 s."""
+LOAD_GRACE_S = 1.0
 STATS_WAIT_S = 2.0
 MAX_STATS_BYTES = 1 << 20
 LOAD_HAS_SUMMARY = (0, 3)
@@ -42,10 +43,13 @@ LOAD_HAS_SUMMARY = (0, 3)
 class Trial:
     """Makes runs; ``tell`` is called with what the current one is doing."""
 
-    def __init__(self, pinning: Pinning, commands: Commands, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, pinning: Pinning, commands: Commands, tell: Callable[[str], None], guard: Guard | None = None
+    ) -> None:
         self.pinning = pinning
         self.commands = commands
         self.tell = tell
+        self.guard = guard
 
     def run(self, planned: PlannedRun, quiet_wait_s: float) -> Run:
         """Wait ``quiet_wait_s`` at most for idle cores, then make the run; return it, finished or failed."""
@@ -56,9 +60,13 @@ class Trial:
             with tempfile.TemporaryDirectory(prefix="tickbench-") as scratch:
                 self._measure(planned, Path(scratch), outcome)
         except (RunFailedError, OSError) as error:
-            outcome["reason"] = str(error)
-            outcome["fault"] = "server" if _is_by_server(error, outcome.get("server")) else "generator"
-            outcome.pop("load", None)  # a run that failed has no figures
+            note_failure(error, outcome)
+        return self.made(planned, outcome, quiet, started_at, time.monotonic() - began)
+
+    def made(
+        self, planned: PlannedRun, outcome: Mapping[str, Any], quiet: Quiet | None, started_at: datetime, took_s: float
+    ) -> Run:
+        """Return the run that was planned, with what became of it: fields of :class:`Run`."""
         copied = ("number", "part", "block", "again", "attempt", "scenario", "connections")
         return Run(
             **{name: getattr(planned, name) for name in copied},
@@ -66,7 +74,7 @@ class Trial:
             quiet=quiet,
             outcome="failed" if "reason" in outcome else "finished",
             started_at=started_at.isoformat(timespec="seconds"),
-            took_s=round(time.monotonic() - began, 3),
+            took_s=round(took_s, 3),
             cpus_server=self.pinning.server,
             cpus_generator=self.pinning.generator,
             **outcome,
@@ -77,55 +85,81 @@ class Trial:
         server, generator = self.pinning.server, self.pinning.generator
         return None if server is None or generator is None else [*server, *generator]
 
+    def start_server(self, planned: PlannedRun, nursery: Nursery, scratch: Path) -> tuple[Child, int | None]:
+        """Start the server of an arm on its core; return it, and the port that it was given (None: it takes one)."""
+        port = None if planned.arm.command is None else free_port()
+        command = self.commands.server(planned.arm, planned.server, port)
+        log, environment = scratch / "server.log", undisturbed_environment()
+        return nursery.start("server", command, log=log, cpus=self.pinning.server, environment=environment), port
+
+    def start_generator(
+        self, planned: PlannedRun, url: str, nursery: Nursery, scratch: Path, *, in_slots: bool = False
+    ) -> Child:
+        """Start the load run on its core; it leaves its summary at :func:`summary_in`, in slots it takes orders."""
+        flags = load_flags(
+            url,
+            planned.connections,
+            summary_in(scratch),
+            scenario=planned.scenario,
+            duration_s=planned.duration_s,
+            warm_up_s=planned.warm_up_s,
+            more=planned.load,
+            in_slots=in_slots,
+        )
+        return nursery.start(
+            "load run",
+            self.commands.load(flags),
+            log=scratch / "generator.log",
+            cpus=self.pinning.generator,
+            environment=undisturbed_environment(),
+            folder=scratch,
+            talks=in_slots,
+        )
+
     def _measure(self, planned: PlannedRun, scratch: Path, outcome: dict[str, Any]) -> None:
         if planned.arm.url is not None:
             outcome["load"] = self._load(planned, planned.arm.url, None, scratch, outcome)
             outcome["server_settings"] = server_settings(planned.arm.url)
             return
         self.tell("starting the server")
-        port = None if planned.arm.command is None else free_port()
-        command = self.commands.server(planned.arm, planned.server, port)
-        environment = undisturbed_environment()
-        with Nursery() as nursery:
-            log = scratch / "server.log"
-            with _by_server():
-                server = nursery.start("server", command, log=log, cpus=self.pinning.server, environment=environment)
+        with Nursery(self.guard) as nursery:
+            with by_server():
+                server, port = self.start_server(planned, nursery, scratch)
             try:
-                with _by_server():
+                with by_server():
                     url = wait_until_ready(server, port)
                 outcome["load"] = self._load(planned, url, server, scratch, outcome)
                 outcome["server_settings"] = server_settings(url)
                 self.tell("stopping the server")
             finally:
                 server.stop(STOP_GRACE_S)
-                outcome["server"] = _record(server)
+                outcome["server"] = record_of(server)
 
     def _load(
         self, planned: PlannedRun, url: str, server: Child | None, scratch: Path, outcome: dict[str, Any]
     ) -> LoadSummary:
-        out, log = scratch / "summary.json", scratch / "generator.log"
         timing = f"warm-up {planned.warm_up_s:g} s, measuring {planned.duration_s:g} s"
         self.tell(f"{planned.scenario}, {planned.connections} connections, {timing}")
-        flags = load_flags(
-            url,
-            planned.connections,
-            out,
-            scenario=planned.scenario,
-            duration_s=planned.duration_s,
-            warm_up_s=planned.warm_up_s,
-            more=planned.load,
-        )
-        command, environment = self.commands.load(flags), undisturbed_environment()
-        with Nursery() as nursery:
-            generator = nursery.start(
-                "load run", command, log=log, cpus=self.pinning.generator, environment=environment, folder=scratch
-            )
+        with Nursery(self.guard) as nursery:
+            generator = self.start_generator(planned, url, nursery, scratch)
             try:
                 wait_for_load(generator, server, run_estimate_s(planned) + LOAD_SLACK_S)
             finally:
-                generator.stop(grace_s=1)
-                outcome["generator"] = _record(generator)
-        return _read_load(generator, out)
+                generator.stop(LOAD_GRACE_S)
+                outcome["generator"] = record_of(generator)
+        return read_load(generator, summary_in(scratch))
+
+
+def summary_in(scratch: Path) -> Path:
+    """Return where a load run leaves its summary."""
+    return scratch / "summary.json"
+
+
+def note_failure(error: Exception, outcome: dict[str, Any]) -> None:
+    """Note in the fields of a run why it failed, and whose fault that is."""
+    outcome["reason"] = str(error)
+    outcome["fault"] = "server" if _is_by_server(error, outcome.get("server")) else "generator"
+    outcome.pop("load", None)  # a run that failed has no figures
 
 
 def free_port() -> int:
@@ -169,11 +203,17 @@ def wait_for_load(generator: Child, server: Child | None, timeout_s: float) -> N
     """
     deadline = time.monotonic() + timeout_s
     while not generator.wait(timeout_s=0.5):
-        if server is not None and server.has_ended:
-            server.stop(grace_s=0)
-            raise ServerFailedError(f"the server ended with {server.how_it_ended()} under load{server.last_words()}")
+        if server is not None:
+            check_serves(server)
         if time.monotonic() > deadline:
             raise RunFailedError(f"the load run was not over after {timeout_s:g} s{generator.last_words()}")
+
+
+def check_serves(server: Child) -> None:
+    """Raise :class:`ServerFailedError` if a server has ended."""
+    if server.has_ended:
+        server.stop(grace_s=0)
+        raise ServerFailedError(f"the server ended with {server.how_it_ended()} under load{server.last_words()}")
 
 
 def server_settings(url: str) -> dict[str, Any] | None:
@@ -209,7 +249,7 @@ def _hung_up_in_time(connection: http.client.HTTPConnection) -> Iterator[None]:
 
 
 @contextmanager
-def _by_server() -> Iterator[None]:
+def by_server() -> Iterator[None]:
     """Turn whatever fails into a :class:`ServerFailedError`."""
     try:
         yield
@@ -222,7 +262,8 @@ def _is_by_server(error: Exception, server: ChildRecord | None) -> bool:
     return isinstance(error, ServerFailedError) or (server is not None and server.exit_status != 0)
 
 
-def _read_load(generator: Child, out: Path) -> LoadSummary:
+def read_load(generator: Child, out: Path) -> LoadSummary:
+    """Return the summary of a load run that has ended; raise :class:`RunFailedError` if it left none."""
     if generator.exit_status not in LOAD_HAS_SUMMARY:
         raise RunFailedError(f"the load run ended with {generator.how_it_ended()}{generator.last_words()}")
     try:
@@ -231,7 +272,8 @@ def _read_load(generator: Child, out: Path) -> LoadSummary:
         raise RunFailedError(f"the load run left no summary that can be read: {error}") from error
 
 
-def _record(child: Child) -> ChildRecord:
+def record_of(child: Child) -> ChildRecord:
+    """Return how a child was started, and how it ended."""
     return ChildRecord(
         command=child.command,
         exit_status=child.exit_status,

@@ -1,14 +1,15 @@
-"""A stand-in for a load run: it takes the flags of one. The scenario says what goes wrong."""
+"""A stand-in for a load run: it takes the flags of one, and orders in slots. The scenario says what goes wrong."""
 
 import argparse
 import json
 import os
-import shutil
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 RECORDED = Path(__file__).with_name("summary.json")
+STOLEN = "the hypervisor stole 11.2 % of a measured core (limit 5 %)"
 
 
 def main() -> int:
@@ -18,8 +19,12 @@ def main() -> int:
     parser.add_argument("--users", type=int, default=100)
     parser.add_argument("--warm-up", type=float, default=2)
     parser.add_argument("--duration", type=float, default=10)
+    parser.add_argument("--slots", action="store_true")
     asked, _ = parser.parse_known_args()
-    time.sleep(asked.warm_up + asked.duration)
+    slots = carry_out_orders(asked) if asked.slots else None
+    if slots is None:
+        time.sleep(asked.warm_up + asked.duration)
+    summary = json.loads(RECORDED.read_text("utf-8")) | ({"slots": slots} if slots else {})
     match asked.scenario:
         case "broken":
             sys.exit("the load broke")
@@ -30,24 +35,49 @@ def main() -> int:
             asked.out.write_text("{", "utf-8")
             return 0
         case "spoiled":
-            summary = json.loads(RECORDED.read_text("utf-8"))
             summary["validity"] = {"ok": False, "reasons": ["steal of 7.1 % on core 0"], "warnings": []}
-            asked.out.write_text(json.dumps(summary), "utf-8")
-            return 3
         case "stolen":
-            summary = json.loads(RECORDED.read_text("utf-8"))
-            reasons = ["the hypervisor stole 11.2 % of a measured core (limit 5 %)"]
-            summary["validity"] = {"ok": False, "reasons": reasons, "warnings": [], "machine": reasons}
-            asked.out.write_text(json.dumps(summary), "utf-8")
-            return 3
+            summary["validity"] = {"ok": False, "reasons": [STOLEN], "warnings": [], "machine": [STOLEN]}
         case "counted":
-            summary = json.loads(RECORDED.read_text("utf-8"))
             summary["connections"] |= {"requested": asked.users, "connected": asked.users}
-            asked.out.write_text(json.dumps(summary), "utf-8")
-            return 0
-        case _:
-            shutil.copyfile(RECORDED, asked.out)
-            return 0
+    asked.out.write_text(json.dumps(summary), "utf-8")
+    return 0 if summary["validity"]["ok"] else 3
+
+
+def carry_out_orders(asked: argparse.Namespace) -> dict[str, Any]:
+    """Answer as a load run in slots does, until it is told to end; return what its summary says of the slots."""
+    kept, made, seconds = 0, 0, 0.0
+    users = asked.users
+    say(said="ready", connected=users, requested=users)
+    for line in sys.stdin:
+        order = json.loads(line)
+        match order["order"]:
+            case "warm":
+                time.sleep(order["seconds"])
+                say(said="warm")
+            case "users":
+                users = max(users, order["number"])
+                say(said="users", connected=users, requested=users)
+            case "slot":
+                if asked.scenario == "broken":
+                    sys.exit("the load broke")
+                if asked.scenario == "silent":
+                    time.sleep(60)
+                seconds, made = order["seconds"], made + 1
+                time.sleep(seconds)
+                spoiled = asked.scenario == "stolen" or (asked.scenario == "gusty" and made == 2)
+                kept += not spoiled
+                answer = "nonsense" if asked.scenario == "confused" else "slot"
+                say(said=answer, number=made, spoiled=[STOLEN] if spoiled else [], steal_percent=0.0, core_gap_ms=0.1)
+            case "end":
+                left_out = {"the hypervisor stole # % of a measured core": made - kept} if made > kept else {}
+                return {"slot_s": seconds, "made": made, "kept": kept, "thrown_s": 0.4, "left_out": left_out}
+    sys.exit("error: its orders ended")
+
+
+def say(**answer: object) -> None:
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,246 @@
+"""
+An arm that stands still whenever it is not measured: a server with its connections, and the generator that holds them.
+
+Both are stopped (SIGSTOP), each with its whole process group, so that several arms can be there at once and one at a
+time runs. The generator is told what to do by a line on its stdin and answers by a line on its stdout, both JSON
+(``python -m loadtests --slots``).
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from shared.measure.load_time import DEFAULT_SPAWN_RATE, load_time_s
+from tickbench.children.processes import Child, Nursery
+from tickbench.compare.plan import PlannedRun, run_estimate_s
+from tickbench.compare.runs import Run
+from tickbench.compare.trial import (
+    LOAD_GRACE_S,
+    LOAD_SLACK_S,
+    STOP_GRACE_S,
+    Trial,
+    by_server,
+    check_serves,
+    note_failure,
+    read_load,
+    record_of,
+    server_settings,
+    summary_in,
+    wait_for_load,
+    wait_until_ready,
+)
+from tickbench.errors import RunFailedError
+from tickbench.machine.quiet import Quiet
+
+ORDER_SLACK_S = 20.0
+"""What an order may take longer than it is told to, before the arm is given up."""
+LOOK_S = 0.5
+"""How often a server is looked at while its generator is listened to."""
+COMING_LOOK_S = 0.02
+"""How long one arm is listened to while several connect."""
+ENDING_WAIT_S = 1.0
+"""How long a generator whose pipes are closed may take to end: then its exit status says more."""
+
+
+class Order(Struct, frozen=True, omit_defaults=True):
+    """What the generator is to do; how long, and how many users there are to be, where that matters."""
+
+    order: Literal["warm", "slot", "users", "end"]
+    seconds: float | None = None
+    number: int | None = None
+
+
+class Answer(Struct, frozen=True):
+    """What the generator says when it is there (``ready``), or has done what it was told to."""
+
+    said: str
+    spoiled: list[str] = []
+    """Why the machine spoiled the slot, which is then in no figure."""
+    connected: int = 0
+    requested: int = 0
+
+
+class StandingArm:
+    """
+    One arm: its server and its generator, which run while an order is carried out and stand still otherwise.
+
+    Whatever goes wrong ends both, and :attr:`has_failed`: then nothing more is to be asked of it but :meth:`run`. Only
+    the user's interrupt is raised.
+
+    """
+
+    def __init__(self, planned: PlannedRun, trial: Trial, nursery: Nursery, scratch: Path) -> None:
+        """Prepare an arm; ``nursery`` owns its processes, ``scratch`` is a folder of its own."""
+        self.planned = planned
+        self.is_coming = False
+        """Its generator has been started, and has not said yet that everybody is there."""
+        self._trial = trial
+        self._nursery = nursery
+        self._scratch = scratch
+        self._server: Child | None = None
+        self._generator: Child | None = None
+        self._url = ""
+        self._outcome: dict[str, Any] = {}
+        self._started_at = datetime.now(UTC)
+        self._give_up_at = 0.0
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether something went wrong."""
+        return "reason" in self._outcome
+
+    def start(self) -> None:
+        """Start the server, and the generator as soon as the server is ready; :meth:`come` has to follow."""
+        with self._failing():
+            self._started_at = datetime.now(UTC)
+            with by_server():
+                self._server, port = self._trial.start_server(self.planned, self._nursery, self._scratch)
+                self._url = wait_until_ready(self._server, port)
+            self._generator = self._trial.start_generator(
+                self.planned, self._url, self._nursery, self._scratch, in_slots=True
+            )
+            self._give_up_at = time.monotonic() + _ramp_s(self.planned) + LOAD_SLACK_S
+            self.is_coming = True
+
+    def come(self, timeout_s: float) -> None:
+        """Wait ``timeout_s`` at most for the end of the ramp; from then on the arm stands still."""
+        with self._failing():
+            server, generator = self._children()
+            if generator.has_said(timeout_s):
+                self._heard("ready")
+                self.is_coming = False
+                self._stand_still()
+            elif time.monotonic() > self._give_up_at:
+                raise RunFailedError(f"the load run had not begun after {LOAD_SLACK_S:g} s{generator.last_words()}")
+            else:
+                check_serves(server)
+
+    def carry_out(self, order: Order) -> Answer | None:
+        """Wake the arm, have the order carried out, and let the arm stand still again; None if it has failed."""
+        with self._failing():
+            server, generator = self._children()
+            self._wake()
+            generator.say(msgspec.json.encode(order).decode() + "\n")
+            ramp_s = 0.0 if order.number is None else _ramp_s(self.planned, order.number)
+            most_s = (order.seconds or 0.0) + ramp_s + ORDER_SLACK_S
+            deadline = time.monotonic() + most_s
+            while not generator.has_said(LOOK_S):
+                check_serves(server)
+                if time.monotonic() > deadline:
+                    raise RunFailedError(f"the load run said nothing for {most_s:g} s{generator.last_words()}")
+            answer = self._heard(order.order)
+            self._stand_still()
+            check_serves(server)
+            return answer
+        return None
+
+    def finish(self) -> None:
+        """Wake the arm a last time, have the generator write its summary, and end both."""
+        with self._failing():
+            server, generator = self._children()
+            self._wake()
+            generator.say(msgspec.json.encode(Order("end")).decode() + "\n")
+            wait_for_load(generator, server, run_estimate_s(self.planned) + LOAD_SLACK_S)
+            generator.stop(LOAD_GRACE_S)
+            self._outcome["load"] = read_load(generator, summary_in(self._scratch))
+            self._outcome["server_settings"] = server_settings(self._url)
+            self._end()
+
+    def run(self, quiet: Quiet | None, took_s: float) -> Run:
+        """Return what became of the arm, finished or failed, once it has ended."""
+        return self._trial.made(self.planned, self._outcome, quiet, self._started_at, took_s)
+
+    def _children(self) -> tuple[Child, Child]:
+        assert self._server is not None  # noqa: S101 # it was started
+        assert self._generator is not None  # noqa: S101 # as above
+        return self._server, self._generator
+
+    def _wake(self) -> None:
+        server, generator = self._children()
+        generator.wake()  # first: it is to read what the server sends from the start
+        server.wake()
+
+    def _stand_still(self) -> None:
+        server, generator = self._children()
+        server.stand_still()  # first: nothing is to be sent to whom does not read
+        generator.stand_still()
+
+    def _heard(self, expected: str) -> Answer:
+        _, generator = self._children()
+        line = generator.hear(0)
+        try:
+            answer = msgspec.json.decode(line, type=Answer)
+        except msgspec.DecodeError as error:
+            raise RunFailedError(f"the load run said {line[:80]!r}, no answer to {expected!r}") from error
+        if answer.said != expected:
+            raise RunFailedError(f"the load run said {answer.said!r}, no answer to {expected!r}")
+        return answer
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        """Note what goes wrong, and end the arm then."""
+        assert not self.has_failed  # noqa: S101 # it would need its children
+        try:
+            yield
+        except (RunFailedError, OSError) as error:
+            self.is_coming = False
+            cause = self._cause(error)
+            self._end()
+            note_failure(cause, self._outcome)
+
+    def _cause(self, error: Exception) -> Exception:
+        """Return what is behind an error: that the server has ended, or that the generator has; else itself."""
+        server, generator = self._server, self._generator
+        if server is not None and server.exit_status is None:
+            try:
+                check_serves(server)
+            except RunFailedError as ended:
+                return ended
+        if generator is not None and generator.exit_status is None and generator.wait(ENDING_WAIT_S):
+            generator.stop(grace_s=0)
+            return RunFailedError(f"the load run ended with {generator.how_it_ended()}{generator.last_words()}")
+        return error
+
+    def _end(self) -> None:
+        for name, child, grace_s in (
+            ("generator", self._generator, LOAD_GRACE_S),
+            ("server", self._server, STOP_GRACE_S),
+        ):
+            if child is not None:
+                child.stop(grace_s)
+                self._outcome[name] = record_of(child)
+
+
+def start_together(arms: Sequence[StandingArm], tell: Callable[[str], None]) -> None:
+    """
+    Start all arms; return when each of them stands still, its connections made, or has failed.
+
+    Servers start one after the other on their core and generators all at once on theirs, each as soon as its server is
+    ready: both cores are busy, with nothing but importing, until the last one is there.
+
+    """
+    for arm in arms:
+        tell(f"starting {arm.planned.arm.name}")
+        arm.start()
+        _let_come(arms, 0)
+    tell("connecting")
+    while any(arm.is_coming for arm in arms):
+        _let_come(arms, COMING_LOOK_S)
+
+
+def _let_come(arms: Sequence[StandingArm], timeout_s: float) -> None:
+    for arm in arms:
+        if arm.is_coming:
+            arm.come(timeout_s)
+
+
+def _ramp_s(planned: PlannedRun, users: int | None = None) -> float:
+    spawn_rate = float(planned.load.get("spawn-rate", DEFAULT_SPAWN_RATE))
+    users = planned.connections if users is None else users
+    return load_time_s(users, spawn_rate=spawn_rate, warm_up_s=0, duration_s=0, extra_connections=0)
