@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
 from shared.measure.summary import GroupFigures, LoadSummary, StageFigures
+from tickbench.compare.early_end import suite_to_make
 from tickbench.compare.figures import BY_KEY, FIGURES, MEMORY
 from tickbench.compare.objectives import STYLES, Judged
 from tickbench.compare.plan import PlannedRun, place_of, time_left_s
@@ -45,7 +46,7 @@ class ProgressDisplay:
 
     def run_began(self, planned: PlannedRun) -> None:
         """Show which run begins."""
-        self.now = run_words(self.suite, planned)
+        self.now = run_words(suite_to_make(self.index), planned)
         self.run_is_at("")
 
     def run_is_at(self, words: str) -> None:
@@ -145,7 +146,7 @@ def arm_table(index: RunIndex) -> Table:
     for arm in arms:
         table.add_column(escape(arm.replace(":", "\n").replace(",", "\n")), justify="right", overflow="fold")
     valid = [sum(run.is_valid for run in runs) for runs in arms.values()]
-    table.add_row("valid runs", *(f"{number} of {index.suite.repeats}" for number in valid))
+    table.add_row("valid runs", *(f"{number} of {suite_to_make(index).repeats}" for number in valid))
     for figure in FIGURES:
         cells = [cell(figure, runs) for runs in arms.values()]
         if figure.key != MEMORY or any(each.median != NO_FIGURE for each in cells):  # most suites do not ask for it

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from shared.measure.load_time import DEFAULT_SPAWN_RATE, load_time_s
 from tickbench.arms import Arm
+from tickbench.compare.early_end import suite_to_make
 from tickbench.compare.runs import Run, RunIndex, Slot
 from tickbench.compare.search import Capacity, next_step, steps_of
 from tickbench.compare.suite import BLOCKS, CapacitySearch, Flags, Part, Suite
@@ -72,7 +73,7 @@ def next_run(index: RunIndex, parts: Collection[str] | None = None) -> PlannedRu
     With ``parts``, only runs of these are considered.
 
     """
-    suite, fixed = index.suite, list(fixed_runs(index.suite))
+    suite, fixed = index.suite, list(fixed_runs(suite_to_make(index)))
     number = index.runs[-1].number + 1 if index.runs else 1
     repeats_left = most_repeats(suite) - sum(max(0, index.tries(planned.slot) - 1) for planned in fixed)
     for planned in fixed:
@@ -121,13 +122,15 @@ def fixed_runs(suite: Suite) -> Iterator[PlannedRun]:
 
 def estimate_s(index: RunIndex) -> float:
     """Estimate how many seconds the remaining runs take, if searches use their budgets and no run is repeated."""
-    left_s = sum(run_estimate_s(planned) for planned in fixed_runs(index.suite) if not index.tries(planned.slot))
+    left_s = sum(
+        run_estimate_s(planned) for planned in fixed_runs(suite_to_make(index)) if not index.tries(planned.slot)
+    )
     return left_s + _searches_estimate_s(index)
 
 
 def time_left_s(index: RunIndex) -> float:
     """Estimate the same by the pace so far, with repeated runs and the waits before runs."""
-    plans = {planned.slot: run_estimate_s(planned) for planned in fixed_runs(index.suite)}
+    plans = {planned.slot: run_estimate_s(planned) for planned in fixed_runs(suite_to_make(index))}
     own = [run for run in index.runs if run.slot in plans]
     expected_s = sum(plans[slot] for slot in {run.slot for run in own})
     spent_s = sum(run.took_s + (run.quiet.waited_s if run.quiet is not None else 0) for run in own)

@@ -8,6 +8,7 @@ other scenarios; and searches for the capacity of each arm.
 
 from importlib import resources
 from importlib.resources.abc import Traversable
+from math import ceil
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -110,6 +111,9 @@ class Suite(Struct, frozen=True):
     """The two arms that verdicts are about; ratios of the others are to the first."""
     verdicts: Annotated[list[str], Meta(max_length=6)] = []
     """The figures that verdicts are drawn on."""
+    may_end_early: bool = False
+    """Whether it ends after half of the blocks where these decide every verdict, at a level that allows for the look
+    (:mod:`tickbench.compare.early_end`)."""
     quiet_wait_s: Annotated[float, Meta(ge=0, le=3_600)] = 20.0
     """How long a run waits at most for a machine that is busy; 0: it does not look."""
     max_attempts: Annotated[int, Meta(ge=1, le=10)] = 3
@@ -126,6 +130,16 @@ class Suite(Struct, frozen=True):
     def loads(self) -> list[int]:
         """The number of connections in the blocks."""
         return [self.connections]
+
+    @property
+    def blocks_before_look(self) -> int:
+        """How many blocks decide whether it ends early, if it may."""
+        return ceil(self.repeats / 2)
+
+    @property
+    def runs_per_block(self) -> int:
+        """How many runs a block has: one of each arm, and a second of ``again``."""
+        return len(self.arms) + (self.again is not None)
 
     @property
     def parts(self) -> "list[Part]":
@@ -163,6 +177,20 @@ class Suite(Struct, frozen=True):
             raise InputError("'verdicts' has a figure twice")
         if self.verdicts and not (self.compare and self.again):
             raise InputError("'verdicts' need 'compare', the two arms, and 'again', the arm that shows the noise")
+        if self.may_end_early:
+            self._check_early_end()
+
+    def _check_early_end(self) -> None:
+        if self.repeats < 2 * LEAST_REPEATS or not self.verdicts:
+            raise InputError(
+                f"'may_end_early' needs 'verdicts' that decide it, and {2 * LEAST_REPEATS} repeats at least, of which "
+                "half may be the end"
+            )
+        if searched := [name for name in self.verdicts if name in {search.name for search in self.searches}]:
+            raise InputError(
+                f"'may_end_early' and a verdict on the search {searched[0]!r} do not go together: that is not decided "
+                "by the blocks; leave one of them out"
+            )
 
     def _check_parts(self) -> None:
         names = [BLOCKS, *(figure.key for figure in FIGURES), *(part.name for part in self.parts[1:])]

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from shared.measure.summary import LoadSummary
 from tickbench.arms import Arm
+from tickbench.compare.early_end import suite_to_make
 from tickbench.compare.figures import BY_KEY, MEMORY, Figure
 from tickbench.compare.runs import Basis, Run, RunIndex
 from tickbench.compare.slo import read_figure
@@ -250,7 +251,7 @@ def _kind(side: Side) -> str:
 
 
 def _block_question(index: RunIndex, figure: str) -> Question:
-    source = f"{index.suite.repeats} blocks, {index.suite.connections:,} connections: median (range)"
+    source = f"{suite_to_make(index).repeats} blocks, {index.suite.connections:,} connections: median (range)"
     return _question(index, Line(BY_KEY[figure]), source, index.block_runs)
 
 

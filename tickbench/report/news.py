@@ -6,6 +6,7 @@ First how many runs can be trusted, or that the machine could not measure, why, 
 
 from collections.abc import Iterable
 
+from tickbench.compare.early_end import suite_to_make
 from tickbench.compare.plan import fixed_runs, next_run
 from tickbench.compare.runs import Run, RunIndex
 from tickbench.compare.suite import BLOCKS
@@ -87,7 +88,7 @@ def _what_to_do(runs: list[Run]) -> str:
 
 def _counts(index: RunIndex) -> tuple[int, int, str]:
     """Return how many runs of the blocks are valid, how many there are to be, and what they are called."""
-    suite = index.suite
+    suite = suite_to_make(index)
     planned = sum(each.part == BLOCKS for each in fixed_runs(suite))
     which = "runs of the blocks are" if suite.sides or suite.searches else "runs are"
     return sum(run.is_valid for run in index.counted(BLOCKS)), planned, which

@@ -5,19 +5,20 @@ Verdicts and intervals are computed in :mod:`tickbench.statistics.verdicts`.
 """
 
 import math
-from collections.abc import Sequence
 from itertools import product
 
 import msgspec
 from msgspec import Struct
 
+from tickbench.compare.block_ratios import logs_by_block, logs_of, logs_with_itself
+from tickbench.compare.early_end import has_ended_early, spending_of, suite_to_make
+from tickbench.compare.excluded import ExcludedShare, excluded_shares, why_not_by_shares
 from tickbench.compare.figures import BY_KEY, FIGURES
 from tickbench.compare.plan import next_run, searches_of
 from tickbench.compare.runs import RunIndex
 from tickbench.compare.search import Capacity
-from tickbench.compare.slo import read_figure
 from tickbench.compare.suite import BLOCKS, Suite
-from tickbench.statistics.verdicts import GUARD_ALPHA, LEAST_BLOCKS, Ratio, Verdict, judge, log_ratios, paired_ratio
+from tickbench.statistics.verdicts import ALPHA, GUARD_ALPHA, LEAST_BLOCKS, Ratio, Verdict, judge, paired_ratio
 from tickbench.verdict.same_work import Work, compare_work
 
 
@@ -77,6 +78,10 @@ class Comparisons(Struct, frozen=True):
     """All other arms to the first of the two, with intervals and without verdicts."""
     work: Work
     searches: list[SearchResult]
+    excluded: list[ExcludedShare] = []
+    """Of each arm that was measured in slots, how many the machine spoiled."""
+    ended_early: str = ""
+    """That the suite ended after half of its blocks, and how sure its verdicts are then, in a sentence."""
 
 
 def compare_all(index: RunIndex) -> Comparisons:
@@ -86,7 +91,16 @@ def compare_all(index: RunIndex) -> Comparisons:
     suppressed = _why_suppressed(index, primary, floor, work)
     if suppressed is not None:
         primary = [msgspec.structs.replace(each, verdict=None) for each in primary]
-    return Comparisons(primary, suppressed, floor, _others(index), work, searches)
+    return Comparisons(
+        primary=primary,
+        suppressed=suppressed,
+        floor=floor,
+        others=_others(index),
+        work=work,
+        searches=searches,
+        excluded=excluded_shares(index),
+        ended_early=_ended_early(index),
+    )
 
 
 def search_results(index: RunIndex) -> list[SearchResult]:
@@ -111,13 +125,14 @@ def _primary(index: RunIndex, searches: list[SearchResult]) -> list[Comparison]:
         return []
     first, other = suite.compare
     logs = [
-        _logs(index, key, first, other) if key in BY_KEY else _capacity_logs(searches, key, first, other)
+        logs_of(index, key, first, other) if key in BY_KEY else _capacity_logs(searches, key, first, other)
         for key in suite.verdicts
     ]
     verdicts = judge(
         [list(each.values()) for each in logs],
         higher_is_better=[key not in BY_KEY for key in suite.verdicts],
         resolution=[1.0 if key in BY_KEY else _resolution(searches, key) for key in suite.verdicts],
+        spending=spending_of(index),
     )
     return [
         Comparison(key, _title(key), first, other, verdict.ratio, verdict, _ratios(each))
@@ -130,9 +145,7 @@ def _floor(index: RunIndex) -> list[Comparison]:
     if suite.again is None:
         return []
     keys = [key for key in suite.verdicts if key in BY_KEY] or _comparable()
-    logs = [
-        _by_block(_values(index, key, suite.again, [False]), _values(index, key, suite.again, [True])) for key in keys
-    ]
+    logs = [logs_with_itself(index, key, suite.again) for key in keys]
     verdicts = judge([list(each.values()) for each in logs], alpha=GUARD_ALPHA)
     return [
         Comparison(
@@ -147,7 +160,7 @@ def _others(index: RunIndex) -> list[Comparison]:
     first = suite.compare[0] if suite.compare else suite.arms[0]
     found = []
     for other, key in product([arm for arm in suite.arms if arm != first], _comparable()):
-        logs = _logs(index, key, first, other)
+        logs = logs_of(index, key, first, other)
         ratio = paired_ratio(list(logs.values()))
         found.append(Comparison(key, _title(key), first, other, ratio, by_block=_ratios(logs)))
     return found
@@ -164,7 +177,17 @@ def _why_suppressed(index: RunIndex, primary: list[Comparison], floor: list[Comp
         )
     if all(each.verdict is None or each.verdict.adjusted_p_value is None for each in primary):
         return f"In fewer than {LEAST_BLOCKS} blocks the figures of both {' and '.join(suite.compare)} can be trusted."
-    return _why_not_by_floor(suite, floor) or _why_not_by_work(suite, work)
+    return _why_not_by_floor(suite, floor) or why_not_by_shares(index) or _why_not_by_work(suite, work)
+
+
+def _ended_early(index: RunIndex) -> str:
+    if not has_ended_early(index):
+        return ""
+    made, level = suite_to_make(index).repeats, spending_of(index)(ALPHA)
+    return (
+        f"It ended after {made} of {index.suite.repeats} blocks, as these decide every verdict at a level that allows "
+        f"for having looked: {100 * level:.2g} % for all of them together, not {100 * ALPHA:.0f} %."
+    )
 
 
 def _why_not_by_floor(suite: Suite, floor: list[Comparison]) -> str | None:
@@ -189,28 +212,8 @@ def _why_not_by_work(suite: Suite, work: Work) -> str | None:
     return None
 
 
-def _logs(index: RunIndex, key: str, first: str, other: str) -> dict[int, float]:
-    return _by_block(_values(index, key, first), _values(index, key, other))
-
-
-def _by_block(first: list[list[float]], other: list[list[float]]) -> dict[int, float]:
-    """Return the logarithm of other to first of each block that has both, by the block's number."""
-    pairs = enumerate(zip(first, other, strict=True), start=1)
-    return {block: log for block, (ours, theirs) in pairs for log in log_ratios([ours], [theirs])}
-
-
 def _ratios(logs: dict[int, float]) -> dict[int, float]:
     return {block: math.exp(log) for block, log in logs.items()}
-
-
-def _values(index: RunIndex, key: str, arm: str, which: Sequence[bool] = (False, True)) -> list[list[float]]:
-    """Return for each block the values to be trusted, of both runs where an arm ran twice, unless one is chosen."""
-    blocks: list[list[float]] = [[] for _ in range(index.suite.repeats)]
-    for run in (run for again in which for run in index.block_runs(arm, again=again)):
-        value = None if run.load is None or not run.is_trusted(key) else read_figure(run.load, key)
-        if value is not None and run.block <= len(blocks):
-            blocks[run.block - 1].append(value)
-    return blocks
 
 
 def _capacity_logs(searches: list[SearchResult], name: str, first: str, other: str) -> dict[int, float]:
@@ -233,7 +236,7 @@ def _capacity_logs(searches: list[SearchResult], name: str, first: str, other: s
     def of(arm: str) -> list[list[float]]:
         return [[known[block, arm]] if (block, arm) in known else [] for block in blocks]
 
-    return _by_block(of(first), of(other))
+    return logs_by_block(of(first), of(other))
 
 
 def _resolution(searches: list[SearchResult], name: str) -> float:

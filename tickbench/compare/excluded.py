@@ -1,0 +1,79 @@
+"""
+How many of its slots the machine spoiled for each arm, and whether two arms lost more unequal shares than chance has.
+
+Steal comes to a core that wants to run, so a hungrier arm is stolen from more often; of that one the calmer moments
+would be compared with all moments of the other.
+"""
+
+from msgspec import Struct
+
+from tickbench.compare.runs import Run, RunIndex
+from tickbench.statistics.verdicts import LEAST_BLOCKS, paired_ratio
+
+SHARES_ALPHA = 0.05
+"""How often shares may be found to differ where they do not: at most so often a suite on a noisy machine is in vain."""
+
+
+class ExcludedShare(Struct, frozen=True):
+    """How many slots of an arm were left out, over all blocks."""
+
+    arm: str
+    made: int
+    kept: int
+
+    @property
+    def percent(self) -> float:
+        """The excluded share."""
+        return 100 * (1 - self.kept / self.made)
+
+    @property
+    def words(self) -> str:
+        """The excluded share in words."""
+        return f"{self.percent:.1f} % of {self.made:,} slots"
+
+
+def excluded_shares(index: RunIndex) -> list[ExcludedShare]:
+    """Return the excluded share of each arm that was measured in slots, over both runs of one that runs twice."""
+    found = []
+    for arm in index.suite.arms:
+        slots = [run.load.slots for run in _runs(index, arm) if run.load is not None and run.load.slots is not None]
+        if made := sum(each.made for each in slots):
+            found.append(ExcludedShare(arm, made, sum(each.kept for each in slots)))
+    return found
+
+
+def why_not_by_shares(index: RunIndex) -> str | None:
+    """
+    Say that the two arms to compare lost unequal shares of their slots; None if that may be chance.
+
+    By the paired t test on the differences of the shares in a block (Student, as for the ratios): spoiled slots come in
+    clusters, which a test that counts slots would take for evidence.
+
+    """
+    by_arm = [_shares_by_block(index, arm) for arm in index.suite.compare]
+    if len(by_arm) != 2:
+        return None
+    first, other = by_arm
+    found = paired_ratio([other[block] - first[block] for block in first.keys() & other.keys()])
+    if found is None or found.p_value is None or found.blocks < LEAST_BLOCKS or found.p_value > SHARES_ALPHA:
+        return None
+    words = " and ".join(
+        f"{each.words} of {each.arm}" for each in excluded_shares(index) if each.arm in index.suite.compare
+    )
+    return (
+        f"The machine spoiled {words}, which is more than chance ({100 * (1 - SHARES_ALPHA):.0f} %): what is left are "
+        "calmer moments of one than of the other, so no verdict is drawn."
+    )
+
+
+def _runs(index: RunIndex, arm: str) -> list[Run]:
+    return [*index.block_runs(arm), *index.block_runs(arm, again=True)]
+
+
+def _shares_by_block(index: RunIndex, arm: str) -> dict[int, float]:
+    """Return the excluded share of each block, the mean of both runs of an arm that runs twice."""
+    shares: dict[int, list[float]] = {}
+    for run in _runs(index, arm):
+        if run.load is not None and run.load.slots is not None and run.load.slots.made:
+            shares.setdefault(run.block, []).append(1 - run.load.slots.kept / run.load.slots.made)
+    return {block: sum(each) / len(each) for block, each in shares.items()}
