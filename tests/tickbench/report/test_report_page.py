@@ -86,6 +86,7 @@ def test_every_block_is_a_dot_at_its_ratio_without_a_script(browser: Browser, re
     page.goto(report.as_uri())
     table = page.get_by_role("table", name="tick lateness p99")
     assert [name.split("\n")[0] for name in table.get_by_role("rowheader").all_inner_texts()] == ARMS
+    one = table.locator("thead text").get_by_text("1", exact=True).bounding_box()
     for row in table.get_by_role("row").all()[1:]:
         plot = row.get_by_role("img")
         ratios = [float(ratio) for ratio in (plot.get_attribute("aria-label") or "").split(", ")]
@@ -96,6 +97,8 @@ def test_every_block_is_a_dot_at_its_ratio_without_a_script(browser: Browser, re
             assert dot is not None
             assert line is not None
             assert inside is not None
+            assert one is not None
+            assert abs(one["x"] + one["width"] / 2 - line["x"]) < 2, "the scale stands over the line"
             middle = dot["x"] + dot["width"] / 2
             assert (middle > line["x"] + 1) is (ratio > 1.01), "what is more is on the right of the line"
             assert inside["x"] <= middle <= inside["x"] + inside["width"]
