@@ -13,6 +13,7 @@ import time
 import traceback
 
 from shared.rooms.remote import READ_BYTES, Failed, Forget, Games, MessageReader, decode_request, encode_message
+from shared.system.child_process import FOR_PARENT
 from shared.system.heap import Heap, settle_heap
 from shared.system.logs import let_nobody_keep_us
 from shared.system.parent import die_with_parent
@@ -38,8 +39,9 @@ def main() -> None:
     """Serve the socket that was inherited."""
     let_nobody_keep_us()
     os.nice(int(sys.argv[1]))
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # its parent acts on them, and may need it until it has stopped
+    for number in FOR_PARENT:
+        signal.signal(number, signal.SIG_IGN)  # it acts on them, and may need this process until it has stopped
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, FOR_PARENT)
     die_with_parent()  # a step that never ends would never see the end of the socket
     settle_heap()
     with socket.socket(fileno=int(sys.argv[2])) as sock:

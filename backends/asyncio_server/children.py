@@ -1,7 +1,7 @@
 """Talks with one child process of the ``process`` loops over a socket, and waits for its end."""
 
 import asyncio
-import time
+from collections.abc import Callable
 from contextlib import suppress
 from socket import SHUT_RDWR
 
@@ -12,8 +12,8 @@ from shared.server.children import BaseGameChild
 class GameChild(BaseGameChild):
     """One child, from its start to its end."""
 
-    def __init__(self, nice: int, limit_s: float) -> None:
-        super().__init__(nice, limit_s, time.monotonic)
+    def __init__(self, nice: int, limit_s: float, now_s: Callable[[], float]) -> None:
+        super().__init__(nice, limit_s, now_s)
         self._socket = self.process.socket
         self._socket.setblocking(False)  # noqa: FBT003 # as the library names it
         self._loop = asyncio.get_running_loop()

@@ -41,7 +41,7 @@ class Server(BaseServer):
     def __init__(self, config: ServerConfig) -> None:
         self._framework = load_framework(config)  # before all that has a time: to import it takes a while
         self.clock = Clock(config.clock)
-        start_child = partial(GameChild, config.worker_nice, config.worker_limit_s)
+        start_child = partial(GameChild, config.worker_nice, config.worker_limit_s, self.running_s)
         super().__init__(config, self.clock, GameChildren(config.workers, start_child))
         self.new_writer: Callable[[Connection], Writer] = new_writer
         self.turns = Turns(self.clock, self.core.stalls)

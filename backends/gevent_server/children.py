@@ -1,6 +1,6 @@
 """Talks with one child process of the ``process`` loops over a socket, and waits for its end."""
 
-import time
+from collections.abc import Callable
 from contextlib import suppress
 from socket import SHUT_RDWR
 
@@ -14,8 +14,8 @@ from shared.server.children import BaseGameChild
 class GameChild(BaseGameChild):
     """One child, from its start to its end."""
 
-    def __init__(self, nice: int, limit_s: float) -> None:
-        super().__init__(nice, limit_s, time.monotonic)
+    def __init__(self, nice: int, limit_s: float, now_s: Callable[[], float]) -> None:
+        super().__init__(nice, limit_s, now_s)
         self._socket = self.process.socket
         self._is_asked = Event()
         self._reader, self._writer = gevent.spawn(self._read), gevent.spawn(self._write)

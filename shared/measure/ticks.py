@@ -45,12 +45,15 @@ class TickStatistics:
         ended_us: int,
         period_us: float,
         recipients: int = 0,
+        *,
+        stood_still: bool = False,
     ) -> None:
         """
         Record one tick.
 
         It was due at ``due_us``, began ``lateness_us`` later, had its frame built at ``sent_us`` and fanned out to
-        ``recipients`` at ``ended_us``; ``skipped_ticks`` due times after it were missed.
+        ``recipients`` at ``ended_us``; ``skipped_ticks`` due times after it were missed. If the process ``stood_still``
+        meanwhile, how long it took says nothing about what ticks cost, and is no load.
         """
         began_us = due_us + lateness_us
         self.start_lateness.record(lateness_us)
@@ -59,6 +62,8 @@ class TickStatistics:
         self.skipped_ticks += skipped_ticks
         if ended_us - began_us > period_us:
             self.overruns += 1
+        if stood_still:
+            return
         busy_us = self._add_busy(began_us, ended_us)
         self._forget_before(ended_us - max(BUSY_WINDOW_US, period_us))
         span = self._span_of(ended_us, period_us)

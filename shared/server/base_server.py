@@ -44,7 +44,9 @@ class BaseServer(ABC):
         self.config = config
         self.children = children
         self.log = SparingLog(logger)
-        self.core: ServerCore[Any] = ServerCore(config, clock.now_us(), clock.offset_us, children.pids)
+        self.core: ServerCore[Any] = ServerCore(
+            config, clock.now_us(), clock.offset_us, children.pids, clock.process_cpu_us
+        )
         self.loops: dict[str, Any] = {}  # by room
         self.owned: set[Any] = set()  # its tasks or greenlets
         self._now_us = clock.now_us
@@ -69,6 +71,10 @@ class BaseServer(ABC):
     @abstractmethod
     def make_loop(self, room: Room[Any], schedule: TickSchedule) -> Any:
         """Return the loop of a new room."""
+
+    def running_s(self) -> float:
+        """Return the seconds in which this process ran, by a clock of its own: what children answer is judged by it."""
+        return self._running_us() / 1_000_000
 
     def handle_signal(self, number: int) -> None:
         """Stop; the second time at once."""
@@ -138,7 +144,8 @@ class BaseServer(ABC):
         """Wake connections for which something is due; end slow consumers; close empty rooms; tidy up."""
         core = self.core
         core.stalls.note_turn(now_us)
-        for connection in core.roster.pop_due(now_us):
+        running_us = core.stalls.running_us(now_us)
+        for connection in core.roster.pop_due(running_us):
             self.own(connection.wake, now_us)
         for connection in core.crowd_out(now_us):
             connection.abort()
@@ -148,9 +155,12 @@ class BaseServer(ABC):
         core.heap.tidy(core.lobby.connections, len(core.lobby.rooms), now_us)
         if core.scores.look(now_us):
             self.own(self.run_in_thread, core.scores.checkpoint)
-        for loop in [self.loops[room.name] for room in core.lobby.idle_rooms(now_us)]:
+        for loop in [self.loops[room.name] for room in core.lobby.idle_rooms(running_us)]:
             self._forget(loop)  # whoever comes now opens a new room
             self.own(loop.stop)
+
+    def _running_us(self) -> int:
+        return self.core.stalls.running_us(self._now_us())
 
     def _forget(self, loop: Any) -> None:
         room = loop.room
@@ -165,10 +175,10 @@ class BaseServer(ABC):
             connection.session.close(code, reason, self._now_us())
             self.own(connection.flush)
         yield 0  # they are flushed now
-        patience = Patience(self.config.limits.close_limit_s, self.config.stop_limit_s, self._now_us())
+        patience = Patience(self.config.limits.close_limit_s, self.config.stop_limit_s, self._running_us())
         while not closing.isdisjoint(self.core.roster.connections.values()):
             left = len(closing) - sum(connection.session.has_gone for connection in closing)
-            if not patience.lasts(left, self._now_us()):
+            if not patience.lasts(left, self._running_us()):
                 break
             yield STEP_S
         for connection in closing.intersection(self.core.roster.connections.values()):

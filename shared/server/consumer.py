@@ -115,7 +115,7 @@ class Consumer(ABC):
 
     def skip(self, now_us: int) -> None:
         """Note that a tick was skipped for it."""
-        self.outbox.note_skip(self.pipe.unsent_bytes(), now_us)
+        self.outbox.note_skip(self.pipe.unsent_bytes(), self.core.stalls.running_us(now_us))
         self.core.roster.watch(self)
 
     @property
@@ -132,7 +132,7 @@ class Consumer(ABC):
     def watch(self, now_us: int) -> None:
         """End it as a slow consumer if its time is up; abort it if it has not even taken its close frame in time."""
         if not self.session.is_open:
-            if now_us >= self.session.deadline_us and not self.session.spare(now_us):
+            if self.core.stalls.running_us(now_us) >= self.session.deadline_us and not self.session.spare(now_us):
                 self.abort()
         elif self._has_stalled(now_us) or (self.room and self.room.owes_too_much(self)):
             self.end_slow((), now_us)
@@ -152,7 +152,8 @@ class Consumer(ABC):
     def _has_stalled(self, now_us: int) -> bool:
         """Whether its peer has taken nothing for too long, although the server was not held up."""
         outbox, limit_us = self.outbox, round(self.core.config.limits.slow_limit_s * 1_000_000)
-        if outbox.stalled_us(self.pipe.unsent_bytes(), now_us) < limit_us:
+        running_us = self.core.stalls.running_us(now_us)
+        if outbox.stalled_us(self.pipe.unsent_bytes(), running_us) < limit_us:
             return False
         spared_us = min(limit_us, round(SPARED_S * 1_000_000))
-        return not (self.core.stalls.is_recent(now_us) and outbox.spare(now_us - limit_us + spared_us))
+        return not (self.core.stalls.is_recent(now_us) and outbox.spare(running_us - limit_us + spared_us))

@@ -30,7 +30,7 @@ class ServerCore(Generic[L]):
     """
     A server without its sockets and tasks.
 
-    ``children`` returns the pids of its child processes.
+    ``children`` returns the pids of its child processes, ``cpu_us`` the CPU time of this process so far.
 
     Raises:
         ValueError: the scores file can't be used.
@@ -43,13 +43,14 @@ class ServerCore(Generic[L]):
         now_us: int,
         clock_offset_us: int,
         children: Callable[[], list[int]] = list,
+        cpu_us: Callable[[], int] | None = None,
     ) -> None:
         self.config = config
         self.started_us = now_us
         self.counters = Counters()
         self.heap = Heap()
         self.ticks = TickStatistics()
-        self.stalls = Stalls(now_us)
+        self.stalls = Stalls(now_us, cpu_us)
         self.roster: Roster[L] = Roster(config.limits.max_unnamed)
         self.hosts: frozenset[str] | None = None  # names that it goes by, beside those of loopback; None: any
         self.schedules: dict[str, TickSchedule] = {}  # by room
@@ -132,7 +133,7 @@ class ServerCore(Generic[L]):
 
     def release(self, room_name: str | None, address: str, now_us: int) -> None:
         """Give a seat back."""
-        self.lobby.release(room_name, address, now_us)
+        self.lobby.release(room_name, address, self.stalls.running_us(now_us))
         self.heap.note_end()
 
     def open_room(self, name: str, now_us: int) -> tuple[Room[L], TickSchedule]:
@@ -156,7 +157,11 @@ class ServerCore(Generic[L]):
             member.skip(ended_us)
         self.counters.frames_sent += members - len(skipped)
         self.counters.slow_skips += len(skipped)
-        self.ticks.record(due.due_us, due.lateness_us, due.skipped, sent_us, ended_us, period_us, members)
+        self.stalls.running_us(ended_us)  # to notice if it has just stood still
+        stood_still = self.stalls.woke_us > due.due_us + due.lateness_us
+        self.ticks.record(
+            due.due_us, due.lateness_us, due.skipped, sent_us, ended_us, period_us, members, stood_still=stood_still
+        )
 
     def _is_overloaded(self, now_us: int) -> bool:
         budget = self.config.tick_budget

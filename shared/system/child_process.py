@@ -5,12 +5,16 @@ import signal
 import socket
 from contextlib import suppress
 
+FOR_PARENT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What a terminal, or a supervisor, sends to a whole group to have it end."""
+
 
 class ChildProcess:
     """
     A child that inherits the other end of ``socket``, as the descriptor whose number is the last of its arguments.
 
-    It has a process group of its own: only its parent is to get a Ctrl-C from the terminal.
+    It is in the process group of its parent: whoever stops the group, wakes it or kills it, has them all. What ends a
+    group in peace is its parent's to act on: the child begins with :data:`FOR_PARENT` blocked, and is to ignore them.
 
     Raises:
         OSError: the system has no descriptor, no process or no memory left for it.
@@ -24,7 +28,7 @@ class ChildProcess:
             arguments = [*command, str(theirs.fileno())]
             # A process that gevent has patched must not be forked, as gevent's Popen does; and subprocess fails in it.
             try:
-                self.pid = os.posix_spawn(command[0], arguments, os.environ, setpgroup=0)
+                self.pid = os.posix_spawn(command[0], arguments, os.environ, setsigmask=FOR_PARENT)
             except OSError:
                 self.socket.close()
                 raise

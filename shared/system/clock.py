@@ -38,6 +38,10 @@ class DueClock(Generic[W]):
         """Return the CPU time of this thread so far."""
         return time.thread_time_ns() // 1000
 
+    def process_cpu_us(self) -> int:
+        """Return the CPU time of this process so far, without that of its children."""
+        return time.process_time_ns() // 1000
+
     def open_timer(self) -> bool:
         """Make the timer, if there is to be one; return whether there is."""
         if self._kind == "timerfd":

@@ -85,7 +85,8 @@ class Session:
 
     After every call, send what :meth:`take_outgoing` returns, in order; when :attr:`state` is ``ENDED``, end the
     transport, at once if :attr:`aborted`. Call :meth:`wake` at :attr:`deadline_us`. Times are microseconds of a clock;
-    ``stalls`` are those of the server, in which it read nothing of what peers sent.
+    ``stalls`` are those of the server, in which it read nothing of what peers sent, and the deadline is one of the time
+    in which the server ran (:meth:`shared.wire.stalls.Stalls.running_us`).
     """
 
     # There are thousands, and of an idle connection this is most of its memory.
@@ -241,7 +242,7 @@ class Session:
 
     def wake(self, now_us: int) -> None:
         """Do what is due: ping, close, or give up."""
-        if now_us < self.deadline_us or self.state is ENDED or self.spare(now_us):
+        if self._stalls.running_us(now_us) < self.deadline_us or self.state is ENDED or self.spare(now_us):
             return
         if self.state is CONNECTED:
             self.close(CloseCode.POLICY_VIOLATION, "no new_player in time", now_us)
@@ -261,13 +262,13 @@ class Session:
         if self._is_spared or not self._stalls.is_recent(now_us):
             return False
         self._is_spared = True  # once, or a server that is held up again and again would never end a connection
-        self.deadline_us = now_us + _us(SPARED_S)
+        self.deadline_us = self._stalls.running_us(now_us) + _us(SPARED_S)
         return True
 
     # Private methods
 
     def _wake_after(self, seconds: float, now_us: int) -> None:
-        self.deadline_us = now_us + _us(seconds)
+        self.deadline_us = self._stalls.running_us(now_us) + _us(seconds)
         self._is_spared = False
 
     def _judge(self, message: ClientMessage, now_us: int) -> ClientMessage | None:

@@ -266,7 +266,7 @@ def test_what_is_sent_to_all_is_the_parent_s_to_act_on(serve: Serve, number: sig
         for _ in range(5):
             player.next_tick()
         assert child.is_running()
-        assert os.getpgid(child.pid) == child.pid, "the terminal's signals don't reach it"
+        assert os.getpgid(child.pid) == os.getpgid(server.process.pid), "who stops or kills the group has all of it"
         server.signal(signal.SIGTERM)
         assert player.expect_close() == 1001
         server.wait()

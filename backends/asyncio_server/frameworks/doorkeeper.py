@@ -236,14 +236,21 @@ class Doorkeeper(asyncio.BufferedProtocol):
     def _set_timer(self, delay_s: float, act: Callable[[], None]) -> None:
         if self._timer:
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(delay_s, self._run_out, act)
+        until_us = self._running_us() + round(delay_s * 1_000_000)
+        self._timer = asyncio.get_running_loop().call_later(delay_s, self._run_out, act, until_us, SPARED_S)
 
-    def _run_out(self, act: Callable[[], None]) -> None:
+    def _run_out(self, act: Callable[[], None], until_us: int, spared_s: float) -> None:
         """End a peer whose time is up; a little later if we were held up: what it sent may lie unread."""
-        if self._host.core.stalls.is_recent(self._host.clock.now_us()):
-            self._timer = asyncio.get_running_loop().call_later(SPARED_S, act)
+        left_s = (until_us - self._running_us()) / 1_000_000
+        if left_s <= 0 and self._host.core.stalls.is_recent(self._host.clock.now_us()):
+            left_s, until_us, spared_s = spared_s, until_us + round(spared_s * 1_000_000), 0
+        if left_s > 0:
+            self._timer = asyncio.get_running_loop().call_later(left_s, self._run_out, act, until_us, spared_s)
         else:
             act()
+
+    def _running_us(self) -> int:
+        return self._host.core.stalls.running_us(self._host.clock.now_us())
 
     # Messages
 

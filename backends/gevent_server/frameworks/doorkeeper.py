@@ -160,7 +160,7 @@ class DoorHandler(LibraryHandler):
 
         """
         host, door = self.host, self._door
-        deadline_us = host.clock.now_us() + round(host.config.handshake_limit_s * 1_000_000)
+        deadline_us = self._running_us() + round(host.config.handshake_limit_s * 1_000_000)
         while (head := door.next_head(host.clock.now_us())) is None and not door.is_shut:
             if not (data := self._read(deadline_us)):
                 break
@@ -169,10 +169,15 @@ class DoorHandler(LibraryHandler):
 
     def _read(self, deadline_us: int) -> bytes:
         """Wait for bytes; return b"" at the end of the stream, or if none came in time, though we may look late."""
-        for wait_us in (max(0, deadline_us - self.host.clock.now_us()), 0):
+        wait_us = 1
+        while wait_us > 0:
+            wait_us = max(0, deadline_us - self._running_us())
             with suppress(TimeoutError):
                 return read_in_turn(self.socket, READ_BYTES, self.host.turns, wait_us / 1_000_000, is_new=self._is_new)
         return b""
+
+    def _running_us(self) -> int:
+        return self.host.core.stalls.running_us(self.host.clock.now_us())
 
     def _turn_away(self, answer: bytes) -> None:
         limit_s = self.host.config.limits.close_limit_s

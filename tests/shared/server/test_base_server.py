@@ -20,12 +20,20 @@ HOUSEKEEPING_US = 100_000
 
 
 class Clock(DueClock[Any]):
-    """Stands still."""
+    """Goes on as a test has it; the process has computed all the time but for ``still_us``."""
 
     at_us = 5_000_000
+    still_us = 0
 
     def now_us(self) -> int:
         return self.at_us
+
+    def process_cpu_us(self) -> int:
+        return self.at_us - self.still_us
+
+    def stand_still(self, duration_us: int) -> None:
+        self.at_us += duration_us
+        self.still_us += duration_us
 
 
 class Peer:
@@ -133,6 +141,27 @@ def test_who_is_due_is_woken_and_an_empty_room_is_closed(house: House) -> None:
     house.clock.at_us += 3_600_000_000
     house.look_around()
     assert (house.stopped, house.loops) == (["main"], {})
+
+
+def test_while_the_process_stands_still_nobody_s_time_passes(house: House) -> None:
+    """Neither a connection's, nor that of an empty room, nor of a child that owes an answer."""
+    peer, left = Peer(house, "other"), Peer(house, "main")
+    left.loop.room.was_entered = True
+    left.leave()
+    began_s, linger_us = house.running_s(), round(house.config.lobby.room_linger_s * 1_000_000)
+    house.clock.at_us = peer.wakes_us - HOUSEKEEPING_US
+    house.look_around()
+    for _ in range(20):
+        house.clock.stand_still(linger_us)
+        house.look_around()
+    assert (peer.did, list(house.loops)) == ([], ["other", "main"])
+    assert house.running_s() - began_s == (peer.wakes_us - HOUSEKEEPING_US - 5_000_000) / 1_000_000
+    house.clock.at_us += HOUSEKEEPING_US
+    house.look_around()
+    assert peer.did == ["wake"]
+    house.clock.at_us += linger_us
+    house.look_around()
+    assert list(house.loops) == ["other"]
 
 
 def test_a_fault_while_keeping_house_is_said_and_ends_nothing(

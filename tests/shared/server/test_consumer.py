@@ -214,6 +214,22 @@ def test_nobody_is_slow_because_the_server_was_held_up(player: Player) -> None:
     assert player.session.close_code == 1013
 
 
+def test_nobody_is_slow_because_the_process_stood_still(player: Player) -> None:
+    stalls = player.core.stalls = player.session._stalls = Stalls(now_us := START, lambda: 0)
+    player.pipe.keep(b"rest")
+    player.misses_a_tick(START)
+    for _ in range(10):
+        stalls.note_turn(now_us := now_us + 2 * SLOW_US)
+        player.watch(now_us)
+        stalls.note_turn(now_us := now_us + 100_000)
+        player.watch(now_us)
+    assert player.session.is_open
+    for _ in range(50):
+        stalls.note_turn(now_us := now_us + 100_000)
+        player.watch(now_us)
+    assert player.session.close_code == 1013
+
+
 def test_who_takes_something_is_spared_again_when_the_server_is_held_up_again(player: Player) -> None:
     stalls = player.core.stalls = Stalls(now_us := START)
     player.pipe.keep(b"rest")

@@ -213,3 +213,17 @@ def test_a_scores_file_that_is_none_is_said_so(tmp_path: Path) -> None:
     (tmp_path / "notes").write_text("x" * 2000)
     with pytest.raises(ValueError, match="can't be used for scores"):
         open_core("--scores", str(tmp_path / "notes"))
+
+
+def test_a_tick_in_the_middle_of_which_the_process_stood_still_is_no_load() -> None:
+    computed_us = 0
+    config = parse_arguments("asyncio", ["--tick-budget", "0.8"])
+    core: ServerCore[Visitor] = ServerCore(config, START, 5, list, lambda: computed_us)
+    due = DueTick(1, START + 1, 0, 0)
+    core.note_tick(due, START + 1000, START + 10_000_000, 50_000, 1, [])
+    assert status(core, now_us=START + 10_000_000) == 101
+    computed_us += 10_000_000
+    due = DueTick(2, START + 10_000_000, 0, 0)
+    core.note_tick(due, START + 10_001_000, START + 20_000_000, 50_000, 1, [])
+    assert status(core, now_us=START + 20_000_000) == 503, "one that computed as long is"
+    core.scores.close()

@@ -19,19 +19,29 @@ def wait_for_its_end(child: ChildProcess) -> None:
     pytest.fail("it does not end")
 
 
-def test_a_child_has_the_descriptor_and_a_group_of_its_own() -> None:
+def test_a_child_has_the_descriptor_and_is_of_its_parent_s_group() -> None:
     child = ChildProcess([sys.executable, "-c", ECHO])
     with child.socket:
         child.socket.settimeout(10)
         child.socket.sendall(b"hello")
         assert child.socket.recv(9) == b"hello"
-        assert os.getpgid(child.pid) == child.pid
+        assert os.getpgid(child.pid) == os.getpgid(0)
         assert not child.has_ended()
         assert child.status is None
     wait_for_its_end(child)
     assert child.status == 0
     child.kill()
     assert child.has_ended()
+
+
+def test_what_ends_a_group_waits_until_a_child_has_said_what_it_makes_of_it() -> None:
+    """A Ctrl-C while it starts, before it can ignore it: it would end with a traceback."""
+    ignores = "import signal, sys; signal.signal(2, signal.SIG_IGN); signal.pthread_sigmask(signal.SIG_UNBLOCK, {2})"
+    child = ChildProcess([sys.executable, "-c", f"import time; time.sleep(0.1); {ignores}; sys.exit(7)"])
+    child.socket.close()
+    os.kill(child.pid, signal.SIGINT)
+    wait_for_its_end(child)
+    assert child.status == 7
 
 
 def test_a_child_that_is_killed_has_that_for_its_status() -> None:

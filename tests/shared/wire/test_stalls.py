@@ -14,11 +14,12 @@ TURN = 100_000
 
 
 class Server:
-    """Notes its turns, and is held up when a test says so."""
+    """Notes its turns, and is held up, by itself or with the whole process, when a test says so."""
 
     def __init__(self) -> None:
         self.now = START
-        self.stalls = Stalls(START)
+        self.still_us = 0
+        self.stalls = Stalls(START, lambda: self.now - self.still_us)
 
     def runs(self, seconds: float) -> None:
         end = self.now + round(seconds * SECOND)
@@ -29,6 +30,11 @@ class Server:
     def stalls_for(self, seconds: float) -> None:
         self.now += round(seconds * SECOND)
         self.stalls.note_turn(self.now)
+
+    def stands_still_for(self, seconds: float) -> None:
+        """Take no CPU time, and go on."""
+        self.still_us += round(seconds * SECOND)
+        self.now += round(seconds * SECOND)
 
     def reads(self, peer: Peer, text: str, times: int) -> None:
         """Take what has come meanwhile, all at once."""
@@ -279,3 +285,53 @@ def test_a_server_that_is_held_up_again_and_again_ends_who_is_silent_all_the_sam
         peer.now = server.now
         peer.wakes()
     assert peer.session.state is ENDED
+
+
+# Standing still
+
+
+def test_the_time_of_limits_is_that_in_which_the_process_ran_whoever_asks_first() -> None:
+    for is_noted in (True, False):
+        server = Server()
+        server.runs(2)
+        server.stands_still_for(60)
+        if is_noted:
+            server.stalls.note_turn(server.now)
+        assert server.stalls.running_us(server.now) == START + 2 * SECOND
+        assert server.stalls.woke_us == server.now
+        server.runs(3)
+        server.stalls_for(7)
+        assert server.stalls.running_us(server.now) == START + 12 * SECOND, "what it computes is its own time"
+
+
+def test_a_process_that_does_nothing_but_notes_its_turns_does_not_stand_still() -> None:
+    server = Server()
+    for _ in range(50):
+        server.stands_still_for(0.1)
+        server.stalls.note_turn(server.now)
+    assert server.stalls.running_us(server.now) == START + 5 * SECOND
+
+
+@pytest.mark.parametrize("kind", ["connected", "pinged", "closing", "echo"])
+def test_who_answers_is_never_out_of_time_however_often_the_process_stands_still(kind: str) -> None:
+    """As in a comparison, where it runs for a second of every eight."""
+    server = Server()
+    peer = Peer(kind=EchoSession, stalls=server.stalls) if kind == "echo" else Peer(stalls=server.stalls)
+    if kind == "pinged":
+        peer.enters()
+    if kind == "closing":
+        peer.session.close(1001, "bye", server.now)
+    peer.hears()
+    began_us, state = server.now, peer.session.state
+    limit_us = peer.session.deadline_us - began_us
+    while (ran_us := server.now - began_us - server.still_us) < limit_us - SECOND // 4:
+        server.runs(0.2)
+        server.stands_still_for(7)
+        peer.now = server.now
+        peer.wakes()
+        assert (peer.hears(), peer.session.state) == ([], state), f"after {ran_us} of {limit_us}"
+    for _ in range(15):  # and the second that who is spared has
+        server.runs(0.1)
+        peer.now = server.now
+        peer.wakes()
+    assert peer.hears() or peer.session.aborted, "its time passes while the process runs"
