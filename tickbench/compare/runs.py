@@ -25,7 +25,7 @@ class ChildRecord(Struct, frozen=True, kw_only=True):
 
     command: list[str]
     exit_status: int | None
-    """Negative if a signal ended it."""
+    """Negative if a signal ended it; None: it went on, with the next step of a search in slots."""
     was_killed: bool
     """It did not end in time when asked to."""
     log_tail: list[str]
@@ -101,7 +101,7 @@ class Run(Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickbench.
             yield f"it began with a core {busy:.0f} % busy, after {waited_s:.0f} s of waiting"
         if self.server is not None and self.server.was_killed:
             yield "the server did not stop when asked to and was killed"
-        elif self.server is not None and self.server.exit_status != 0:
+        elif self.server is not None and self.server.exit_status not in (0, None):
             yield f"the server stopped with exit status {self.server.exit_status}"
 
 

@@ -27,6 +27,7 @@ from tickbench.compare.trial import (
     Trial,
     by_server,
     check_serves,
+    check_summed,
     note_failure,
     read_load,
     record_of,
@@ -51,7 +52,7 @@ ENDING_WAIT_S = 1.0
 class Order(Struct, frozen=True, omit_defaults=True):
     """What the generator is to do; how long, and how many users there are to be, where that matters."""
 
-    order: Literal["warm", "slot", "users", "end"]
+    order: Literal["warm", "slot", "users", "sum", "end"]
     seconds: float | None = None
     number: int | None = None
 
@@ -86,6 +87,7 @@ class StandingArm:
         self._server: Child | None = None
         self._generator: Child | None = None
         self._url = ""
+        self._settings: dict[str, Any] | None = None
         self._outcome: dict[str, Any] = {}
         self._started_at = datetime.now(UTC)
         self._give_up_at = 0.0
@@ -114,6 +116,7 @@ class StandingArm:
             server, generator = self._children()
             if generator.has_said(timeout_s):
                 self._heard("ready")
+                self._settings = server_settings(self._url)
                 self.is_coming = False
                 self._stand_still()
             elif time.monotonic() > self._give_up_at:
@@ -140,6 +143,23 @@ class StandingArm:
             return answer
         return None
 
+    def rise(self, planned: PlannedRun) -> None:
+        """Go on with another run on the same server, whose load is as large or larger."""
+        more = planned.connections > self.planned.connections
+        self.planned, self._started_at, self._outcome = planned, datetime.now(UTC), {}
+        if more:
+            self._trial.tell(f"up to {planned.connections} connections")
+            self.carry_out(Order("users", number=planned.connections))
+
+    def sum_up(self) -> None:
+        """Have the generator write its summary of the slots since the last one; the arm stays."""
+        self.carry_out(Order("sum"))
+        if not self.has_failed:
+            with self._failing():
+                self._outcome["load"] = read_load(summary_in(self._scratch))
+                self._outcome["server_settings"] = self._settings
+                self._record()
+
     def finish(self) -> None:
         """Wake the arm a last time, have the generator write its summary, and end both."""
         with self._failing():
@@ -148,8 +168,9 @@ class StandingArm:
             generator.say(msgspec.json.encode(Order("end")).decode() + "\n")
             wait_for_load(generator, server, run_estimate_s(self.planned) + LOAD_SLACK_S)
             generator.stop(LOAD_GRACE_S)
-            self._outcome["load"] = read_load(generator, summary_in(self._scratch))
-            self._outcome["server_settings"] = server_settings(self._url)
+            check_summed(generator)
+            self._outcome["load"] = read_load(summary_in(self._scratch))
+            self._outcome["server_settings"] = self._settings
             self._end()
 
     def run(self, quiet: Quiet | None, took_s: float) -> Run:
@@ -208,12 +229,14 @@ class StandingArm:
         return error
 
     def _end(self) -> None:
-        for name, child, grace_s in (
-            ("generator", self._generator, LOAD_GRACE_S),
-            ("server", self._server, STOP_GRACE_S),
-        ):
+        for child, grace_s in ((self._generator, LOAD_GRACE_S), (self._server, STOP_GRACE_S)):
             if child is not None:
                 child.stop(grace_s)
+        self._record()
+
+    def _record(self) -> None:
+        for name, child in (("generator", self._generator), ("server", self._server)):
+            if child is not None:
                 self._outcome[name] = record_of(child)
 
 

@@ -147,7 +147,8 @@ class Trial:
             finally:
                 generator.stop(LOAD_GRACE_S)
                 outcome["generator"] = record_of(generator)
-        return read_load(generator, summary_in(scratch))
+        check_summed(generator)
+        return read_load(summary_in(scratch))
 
 
 def summary_in(scratch: Path) -> Path:
@@ -262,10 +263,14 @@ def _is_by_server(error: Exception, server: ChildRecord | None) -> bool:
     return isinstance(error, ServerFailedError) or (server is not None and server.exit_status != 0)
 
 
-def read_load(generator: Child, out: Path) -> LoadSummary:
-    """Return the summary of a load run that has ended; raise :class:`RunFailedError` if it left none."""
+def check_summed(generator: Child) -> None:
+    """Raise :class:`RunFailedError` if a load run has ended without a summary."""
     if generator.exit_status not in LOAD_HAS_SUMMARY:
         raise RunFailedError(f"the load run ended with {generator.how_it_ended()}{generator.last_words()}")
+
+
+def read_load(out: Path) -> LoadSummary:
+    """Return the summary that a load run has written; raise :class:`RunFailedError` if there is none."""
     try:
         return read_summary(out.read_bytes())
     except (OSError, ValueError) as error:

@@ -117,3 +117,27 @@ def test_users_are_brought_up_while_the_others_stand_still(suite: Suite, tmp_pat
         assert answer is not None
         assert (answer.connected, answer.requested) == (700, 700)
         stand_still(arm)
+
+
+def test_a_load_rises_and_each_has_a_summary_of_its_own(suite: Suite, tmp_path: Path) -> None:
+    with arms_of(suite, tmp_path, "asyncio", scenario="counted") as (arm,):
+        for number, connections in enumerate((300, 400, 400), start=1):
+            arm.rise(msgspec.structs.replace(arm.planned, number=number, connections=connections))
+            assert arm.run(None, 0).load is None, "of the last one nothing is left"
+            arm.carry_out(SLOT)
+            arm.sum_up()
+            stand_still(arm)
+            run = arm.run(None, 1.0)
+            assert (run.number, run.connections) == (number, connections)
+            assert run.load is not None
+            assert run.load.connections.connected == connections
+            assert run.load.slots is not None
+            assert run.load.slots.made == 1
+            assert run.server_settings
+            assert [record.exit_status for record in (run.server, run.generator) if record] == [None, None]
+            assert run.words == "valid", "a server that goes on has not failed"
+        arm._wake()
+        arm._server.stop(0)  # type: ignore[union-attr] # it has one
+        arm.rise(msgspec.structs.replace(arm.planned, connections=500))
+        run = arm.run(None, 1.0)
+        assert (run.outcome, run.fault, run.load) == ("failed", "server", None)

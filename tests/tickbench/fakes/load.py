@@ -24,13 +24,18 @@ def main() -> int:
     slots = carry_out_orders(asked) if asked.slots else None
     if slots is None:
         time.sleep(asked.warm_up + asked.duration)
+    if asked.scenario == "broken":
+        sys.exit("the load broke")
+    if asked.scenario == "misused":
+        sys.stderr.write("error: there is no scenario 'misused'; steady would be right\n")
+        return 2
+    return write_summary(asked, slots)
+
+
+def write_summary(asked: argparse.Namespace, slots: dict[str, Any] | None) -> int:
+    """Write a summary of ``asked.users`` users; return the exit status that goes with it."""
     summary = json.loads(RECORDED.read_text("utf-8")) | ({"slots": slots} if slots else {})
     match asked.scenario:
-        case "broken":
-            sys.exit("the load broke")
-        case "misused":
-            sys.stderr.write("error: there is no scenario 'misused'; steady would be right\n")
-            return 2
         case "garbage":
             asked.out.write_text("{", "utf-8")
             return 0
@@ -47,8 +52,7 @@ def main() -> int:
 def carry_out_orders(asked: argparse.Namespace) -> dict[str, Any]:
     """Answer as a load run in slots does, until it is told to end; return what its summary says of the slots."""
     kept, made, seconds = 0, 0, 0.0
-    users = asked.users
-    say(said="ready", connected=users, requested=users)
+    say(said="ready", connected=asked.users, requested=asked.users)
     for line in sys.stdin:
         order = json.loads(line)
         match order["order"]:
@@ -56,8 +60,8 @@ def carry_out_orders(asked: argparse.Namespace) -> dict[str, Any]:
                 time.sleep(order["seconds"])
                 say(said="warm")
             case "users":
-                users = max(users, order["number"])
-                say(said="users", connected=users, requested=users)
+                asked.users = max(asked.users, order["number"])
+                say(said="users", connected=asked.users, requested=asked.users)
             case "slot":
                 if asked.scenario == "broken":
                     sys.exit("the load broke")
@@ -69,10 +73,17 @@ def carry_out_orders(asked: argparse.Namespace) -> dict[str, Any]:
                 kept += not spoiled
                 answer = "nonsense" if asked.scenario == "confused" else "slot"
                 say(said=answer, number=made, spoiled=[STOLEN] if spoiled else [], steal_percent=0.0, core_gap_ms=0.1)
+            case "sum":
+                say(said="sum", status=write_summary(asked, slots_said(seconds, made, kept)))
+                kept = made = 0
             case "end":
-                left_out = {"the hypervisor stole # % of a measured core": made - kept} if made > kept else {}
-                return {"slot_s": seconds, "made": made, "kept": kept, "thrown_s": 0.4, "left_out": left_out}
+                return slots_said(seconds, made, kept)
     sys.exit("error: its orders ended")
+
+
+def slots_said(seconds: float, made: int, kept: int) -> dict[str, Any]:
+    left_out = {"the hypervisor stole # % of a measured core": made - kept} if made > kept else {}
+    return {"slot_s": seconds, "made": made, "kept": kept, "thrown_s": 0.4, "left_out": left_out}
 
 
 def say(**answer: object) -> None:
