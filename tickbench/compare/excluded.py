@@ -5,6 +5,8 @@ Steal comes to a core that wants to run, so a hungrier arm is stolen from more o
 would be compared with all moments of the other.
 """
 
+from collections import Counter
+
 from msgspec import Struct
 
 from tickbench.compare.runs import Run, RunIndex
@@ -20,6 +22,11 @@ class ExcludedShare(Struct, frozen=True):
     arm: str
     made: int
     kept: int
+    slot_s: float
+    thrown_s: float
+    """Of each slot, after the arm was woken: the mean."""
+    left_out: dict[str, int]
+    """How many were spoiled by what; one may be by several."""
 
     @property
     def percent(self) -> float:
@@ -38,7 +45,17 @@ def excluded_shares(index: RunIndex) -> list[ExcludedShare]:
     for arm in index.suite.arms:
         slots = [run.load.slots for run in _runs(index, arm) if run.load is not None and run.load.slots is not None]
         if made := sum(each.made for each in slots):
-            found.append(ExcludedShare(arm, made, sum(each.kept for each in slots)))
+            left_out = sum((Counter(each.left_out) for each in slots), Counter[str]())
+            found.append(
+                ExcludedShare(
+                    arm,
+                    made,
+                    kept=sum(each.kept for each in slots),
+                    slot_s=slots[0].slot_s,
+                    thrown_s=round(sum(each.made * each.thrown_s for each in slots) / made, 3),
+                    left_out=dict(left_out.most_common()),
+                )
+            )
     return found
 
 

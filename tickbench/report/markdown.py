@@ -25,6 +25,9 @@ def render_markdown(document: Document) -> str:
         _table(
             [["", *document.decision.arms], ["", *document.decision.styles], *map(_line, document.decision.questions)]
         ),
+        "## How the blocks were measured",
+        escape(words.slots_sentence(document)),
+        _table([words.SLOT_TITLES, *slots]) if (slots := words.slot_rows(document)) else "",
         "## Verdicts and noise",
         _noise(noise_of(document)),
         "## Every run",

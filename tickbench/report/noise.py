@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from msgspec import Struct
 
 from tickbench.compare.figures import BY_KEY
+from tickbench.compare.suite import BLOCKS
 from tickbench.report.decision import BLOCK_FIGURES
 from tickbench.report.document import Document
 from tickbench.statistics.verdicts import MARGIN
@@ -105,7 +106,8 @@ def noise_of(document: Document) -> Noise:
     """Return the plots of the figures that the decision table has from the blocks, and of those with a verdict."""
     found = document.comparisons
     keys = dict.fromkeys([*BLOCK_FIGURES, *(each.figure for each in [*found.primary, *found.floor])])
-    plots = [_plot(key, rows, document.suite.repeats) for key in keys if (rows := _sorted_rows(document, key))]
+    made = max((run.block for run in document.runs if run.part == BLOCKS), default=0)
+    plots = [_plot(key, rows, made if key in BY_KEY else 0) for key in keys if (rows := _sorted_rows(document, key))]
     first = next((each.first for each in [*found.primary, *found.others, *found.floor]), "")
     return Noise(first, plots)
 
@@ -128,13 +130,15 @@ def _sorted_rows(document: Document, key: str) -> list[Comparison]:
     return [*known, *(each for each in own if each.ratio is None), *floor] if known or floor else []
 
 
-def _plot(key: str, rows: list[Comparison], repeats: int) -> Plot:
+def _plot(key: str, rows: list[Comparison], made: int) -> Plot:
+    """Return the plot of a figure of so many blocks, or of as many as there are ratios of."""
     scale, last = Scale.of(rows), rows[-1]
+    blocks = max([made, *(block for each in rows for block in each.by_block)])
     interval = _interval(last, scale) if is_itself(last) else None
     return Plot(
         figure=key,
         title=last.title,
-        rows=[_row(each, repeats, scale) for each in rows],
+        rows=[_row(each, blocks, scale) for each in rows],
         floor=(interval[0], interval[2]) if interval else (),
         ticks=scale.ticks,
         band=(scale.place(1 / MARGIN), scale.place(MARGIN)),
@@ -142,9 +146,8 @@ def _plot(key: str, rows: list[Comparison], repeats: int) -> Plot:
     )
 
 
-def _row(each: Comparison, repeats: int, scale: Scale) -> Row:
-    blocks = range(1, max([repeats, *each.by_block]) + 1)
-    step = (LAST_DOT - FIRST_DOT) / max(1, len(blocks) - 1)
+def _row(each: Comparison, blocks: int, scale: Scale) -> Row:
+    step = (LAST_DOT - FIRST_DOT) / max(1, blocks - 1)
     drawn = _drawn(each)
     return Row(
         name=each.other,
@@ -152,7 +155,9 @@ def _row(each: Comparison, repeats: int, scale: Scale) -> Row:
         dots=[(scale.place(ratio), round(FIRST_DOT + step * (block - 1), 1)) for block, ratio in each.by_block.items()],
         interval=_interval(each, scale),
         beyond=[0.0] * any(ratio < scale.low for ratio in drawn) + [100.0] * any(ratio > scale.high for ratio in drawn),
-        ratios=", ".join(f"{each.by_block[block]:.3g}" if block in each.by_block else NOT_THERE for block in blocks),
+        ratios=", ".join(
+            f"{each.by_block[block]:.3g}" if block in each.by_block else NOT_THERE for block in range(1, blocks + 1)
+        ),
     )
 
 

@@ -19,7 +19,7 @@ def verdict_sentences(document: Document) -> list[str]:
 
 
 def basis_sentence(document: Document) -> str:
-    """Say what the verdict rests on: how many runs, how many valid, and what noise looks like here."""
+    """Say what the verdict rests on: how many blocks, what noise looks like here, and why they were not all made."""
     suite = document.suite
     blocks = [run for run in document.runs if run.part == BLOCKS and run.mark != "superseded"]
     made = len({run.block for run in blocks})
@@ -30,7 +30,8 @@ def basis_sentence(document: Document) -> str:
         f"This rests on {counted} of {counted_words(suite.connections, 'connection')} in "
         f"{room} at {rate} Hz with {bots} bots, {suite.duration_s:g} s a run"
     )
-    return f"{lead}; {floor_words(document.comparisons)}." if suite.again is not None else f"{lead}."
+    lead = f"{lead}; {floor_words(document.comparisons)}." if suite.again is not None else f"{lead}."
+    return " ".join(filter(None, [lead, document.comparisons.ended_early]))
 
 
 def floor_words(comparisons: Comparisons) -> str:
@@ -63,6 +64,35 @@ def measured_sentence(document: Document) -> str:
     foreign = f" {', '.join(others)}: not ours, so none of the flags of [server] reach it." if others else ""
     host = "Servers wherever their URLs are" if any(arm.startswith("url=") for arm in others) else "One host, loopback"
     return f"{host}, {cores} of {len(machine.usable_cores)} usable: ratios carry over, absolute times do not.{foreign}"
+
+
+def slots_sentence(document: Document) -> str:
+    """Say whether the arms of a block were measured in slots, side by side, or in whole runs."""
+    shares = document.comparisons.excluded
+    if not shares:
+        return "The blocks are whole runs, one arm after the other."
+    return (
+        f"In the blocks the arms are measured side by side, in slots of {shares[0].slot_s:g} s: one runs, the others "
+        "stand still (SIGSTOP) with their connections open. What follows a waking is thrown away, until the caches are "
+        "warm again. A slot that the machine spoiled is left out, and another is made for it."
+    )
+
+
+SLOT_TITLES = ["arm", "slots made", "left out", "thrown away before each", "why left out"]
+
+
+def slot_rows(document: Document) -> list[list[str]]:
+    """Return for each arm that was measured in slots what became of them (:data:`SLOT_TITLES`)."""
+    return [
+        [
+            each.arm,
+            f"{each.made:,}",
+            f"{each.percent:.1f} %",
+            f"{each.thrown_s:.2f} s",
+            "; ".join(f"{why}: {count:,}" for why, count in each.left_out.items()) or "-",
+        ]
+        for each in document.comparisons.excluded
+    ]
 
 
 def environment_facts(environment: Environment) -> list[tuple[str, str]]:

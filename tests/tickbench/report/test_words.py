@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from shared.measure.summary import LoadSummary
+from shared.measure.summary import LoadSummary, SlotFigures
 from tests.tickbench.conftest import with_figure
 from tickbench.compare.plan import PlannedRun
 from tickbench.compare.results import read_results
@@ -13,9 +13,13 @@ from tickbench.compare.runs import Run
 from tickbench.compare.suite import Suite
 from tickbench.report.chart_data import arrival_sentence
 from tickbench.report.document import Document, make_document
+from tickbench.report.markdown import render_markdown
+from tickbench.report.page import render_page
 from tickbench.report.words import (
     basis_sentence,
     floor_words,
+    slot_rows,
+    slots_sentence,
     stopped_early_sentence,
 )
 
@@ -76,6 +80,39 @@ def test_one_that_is_stopped_early_says_so(documented: Callable[..., Document]) 
     assert document.news.startswith("3 of 16 runs are valid: 13 not made yet. No verdict: ")
     assert "is not known" in floor_words(document.comparisons)
     assert stopped_early_sentence(documented()) == ""
+
+
+def test_one_that_ended_early_says_after_how_many_blocks_of_how_many(documented: Callable[..., Document]) -> None:
+    document = documented()
+    ended = msgspec.structs.replace(document.comparisons, ended_early="It ended after 2 of 4 blocks, as these decide.")
+    words = basis_sentence(msgspec.structs.replace(document, comparisons=ended))
+    assert words == f"{basis_sentence(document)} It ended after 2 of 4 blocks, as these decide."
+
+
+def test_what_became_of_the_slots_of_each_arm_is_told_and_why(make_results: MakeResults, whole_suite: Suite) -> None:
+    def figures(planned: PlannedRun) -> dict[str, Any]:
+        left_out = {"steal": 2, "a gap": 1} if planned.arm.name == "gevent" and planned.block < 3 else {}
+        made = 10 + (2 if left_out else 0)
+        return {"slots": SlotFigures(slot_s=0.5, made=made, kept=10, thrown_s=0.4, left_out=left_out)}
+
+    suite = msgspec.structs.replace(whole_suite, sides=[], searches=[])
+    document = make_document(read_results(make_results(suite, figures)))
+    assert "side by side, in slots of 0.5 s" in slots_sentence(document)
+    assert slot_rows(document) == [
+        ["asyncio:fanout=naive", "40", "0.0 %", "0.40 s", "-"],
+        ["asyncio", "80", "0.0 %", "0.40 s", "-"],
+        ["gevent", "44", "9.1 %", "0.40 s", "steal: 4; a gap: 2"],
+    ]
+    page, markdown = render_page(document), render_markdown(document)
+    assert slots_sentence(document) in page
+    assert "steal: 4; a gap: 2</td>" in page
+    assert "| gevent | 44 | 9.1 % | 0.40 s | steal: 4; a gap: 2 |" in markdown
+
+
+def test_whole_runs_are_called_so(documented: Callable[..., Document]) -> None:
+    document = documented()
+    assert "whole runs" in slots_sentence(document)
+    assert slot_rows(document) == []
 
 
 @pytest.mark.parametrize(
