@@ -156,6 +156,11 @@ def _searches_estimate_s(index: RunIndex) -> float:
     )
 
 
+def block_estimate_s(suite: Suite) -> float:
+    """Estimate how many seconds a block takes."""
+    return sum(run_estimate_s(planned) for planned in fixed_runs(suite) if planned.part == BLOCKS) / suite.repeats
+
+
 def run_estimate_s(planned: PlannedRun) -> float:
     """Estimate how many seconds one run takes."""
     return OVERHEAD_S + load_time_s(

@@ -14,10 +14,11 @@ from tickbench.compare.block_ratios import logs_by_block, logs_of, logs_with_its
 from tickbench.compare.early_end import has_ended_early, spending_of, suite_to_make
 from tickbench.compare.excluded import ExcludedShare, excluded_shares, why_not_by_shares
 from tickbench.compare.figures import BY_KEY, FIGURES
-from tickbench.compare.plan import next_run, searches_of
+from tickbench.compare.plan import block_estimate_s, next_run, searches_of
 from tickbench.compare.runs import RunIndex
 from tickbench.compare.search import Capacity
 from tickbench.compare.suite import BLOCKS, Suite
+from tickbench.statistics.forecast import Forecast, what_would_decide
 from tickbench.statistics.verdicts import ALPHA, GUARD_ALPHA, LEAST_BLOCKS, Ratio, Verdict, judge, paired_ratio
 from tickbench.verdict.same_work import Work, compare_work
 
@@ -34,6 +35,8 @@ class Comparison(Struct, frozen=True):
     """None where none is drawn."""
     by_block: dict[int, float] = {}
     """The ratio of each block, by its number; one in which either has no figure to be trusted is left out."""
+    to_decide: Forecast | None = None
+    """Where the verdict is inconclusive, what would decide it; None where that is not known."""
 
     @property
     def winner(self) -> str | None:
@@ -90,7 +93,7 @@ def compare_all(index: RunIndex) -> Comparisons:
     primary = _primary(index, searches)
     suppressed = _why_suppressed(index, primary, floor, work)
     if suppressed is not None:
-        primary = [msgspec.structs.replace(each, verdict=None) for each in primary]
+        primary = [msgspec.structs.replace(each, verdict=None, to_decide=None) for each in primary]
     return Comparisons(
         primary=primary,
         suppressed=suppressed,
@@ -135,9 +138,20 @@ def _primary(index: RunIndex, searches: list[SearchResult]) -> list[Comparison]:
         spending=spending_of(index),
     )
     return [
-        Comparison(key, _title(key), first, other, verdict.ratio, verdict, _ratios(each))
+        Comparison(
+            key, _title(key), first, other, verdict.ratio, verdict, _ratios(each), _to_decide(suite, key, verdict, each)
+        )
         for key, verdict, each in zip(suite.verdicts, verdicts, logs, strict=True)
     ]
+
+
+def _to_decide(suite: Suite, key: str, verdict: Verdict, logs: dict[int, float]) -> Forecast | None:
+    if verdict.kind != "inconclusive" or verdict.ratio is None or key not in BY_KEY:
+        return None
+    found = what_would_decide(list(logs.values()), 1 - verdict.ratio.confidence)
+    if found is None or found.more_blocks is None:
+        return found
+    return msgspec.structs.replace(found, more_s=found.more_blocks * block_estimate_s(suite))
 
 
 def _floor(index: RunIndex) -> list[Comparison]:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tickbench.compare.plan import PlannedRun
+from tickbench.compare.plan import PlannedRun, block_estimate_s
 from tickbench.compare.results import read_results
 from tickbench.compare.search import Capacity
 from tickbench.compare.suite import CapacitySearch, Suite
@@ -70,6 +70,18 @@ def test_an_arm_that_differs_from_itself_suppresses_every_verdict(make_results: 
     assert "asyncio differs from itself (tick lateness p50 better by 1.4" in found.suppressed
     assert [each.verdict for each in found.primary] == [None, None]
     assert [each.winner for each in found.floor] == ["asyncio", None]
+
+
+def test_what_would_decide_what_is_inconclusive_is_told(make_results: MakeResults, blocks: Suite) -> None:
+    p50, p99 = compared(make_results(blocks, lateness({"gevent": 3.0}, spread=0.12))).primary
+    assert (p50.winner, p50.to_decide) == ("asyncio", None)
+    assert p99.to_decide is not None
+    assert p99.to_decide.more_blocks is not None
+    assert p99.to_decide.more_s == p99.to_decide.more_blocks * block_estimate_s(blocks)
+    minutes = round(p99.to_decide.more_s / 60)
+    assert p99.to_decide.words.startswith(
+        f"would take about {p99.to_decide.more_blocks} blocks more, {minutes} minutes"
+    )
 
 
 def test_the_floor_is_the_interval_of_the_arm_with_itself(make_results: MakeResults, blocks: Suite) -> None:
