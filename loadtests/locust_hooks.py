@@ -5,6 +5,7 @@ import signal
 import socket
 import sys
 import uuid
+from functools import partial
 from typing import Any, NoReturn
 
 import gevent
@@ -15,16 +16,25 @@ from locust.dispatch import UsersDispatcher
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
-from loadtests.options import Scenarios, add_arguments, check_locust, foreign_settings, read_options, with_variables
+from loadtests.options import (
+    LoadOptions,
+    Scenarios,
+    add_arguments,
+    check_locust,
+    foreign_settings,
+    read_options,
+    with_variables,
+)
 from loadtests.run import webui
 from loadtests.run.conductor import FAILED, Conductor
 from loadtests.run.locust_run import LocustRun
 from loadtests.run.locust_table import show_finer
 from loadtests.run.messages import RunStart
+from loadtests.run.slot_conductor import SlotConductor
 from loadtests.run.worker import LoadWorker
 from loadtests.run.workers import ORDER, REPORT, REPORT_INTERVAL_S, MasterLink, RemoteWorker, Workers
 from loadtests.surroundings.reachability import NoServerError, check_server
-from loadtests.surroundings.server_stats import find_server
+from loadtests.surroundings.server_stats import FoundServer, find_server
 from loadtests.users.game_users import SnakeUser, forget_boards
 from shared.system.descriptors import allow_many_descriptors
 
@@ -83,7 +93,7 @@ class Hooks:
         # Python would raise it in whichever greenlet is running, which may take it for its own end.
         gevent.signal_handler(signal.SIGINT, gevent.kill, gevent.getcurrent(), KeyboardInterrupt)
         environment.dispatcher_class = _dispatcher_of(environment)
-        if parsed.headless and parsed.out:
+        if parsed.headless and (parsed.out or parsed.slots):
             # A program reads the summary, or the last line where there is none: Locust's tables are no use to it.
             for name in ("locust", "locust.stats_logger"):
                 logging.getLogger(name).setLevel(logging.ERROR)
@@ -113,7 +123,7 @@ class Hooks:
     def _check_run(self, parsed: Any) -> None:
         """Raise an error if a run would fail at once; tell whoever waits for its summary how long it takes."""
         options = read_options(parsed, 1 if parsed.num_users is None else parsed.num_users, self._scenarios)
-        if parsed.headless and parsed.out:
+        if parsed.headless and parsed.out and not parsed.slots:
             print(options.announcement, file=sys.stderr, flush=True)  # noqa: T201 # tickbench load reads it
         check_server(options.target)
 
@@ -154,7 +164,13 @@ class Hooks:
         else:
             worker = LoadWorker(options, server, None)
             self._start_worker(worker)
-            self._run.begin(Conductor(self._run, options, server, Workers({"": worker})))
+            self._run.begin(self._conductor(self._run, options, server, Workers({"": worker})))
+
+    @staticmethod
+    def _conductor(run: LocustRun, options: LoadOptions, server: FoundServer, workers: Workers) -> Conductor:
+        if not options.slots:
+            return Conductor(run, options, server, workers)
+        return SlotConductor(run, options, server, workers, partial(run.bring_users, spawn_rate=options.spawn_rate))
 
     def on_test_stop(self, **_: Any) -> None:
         """End a run."""

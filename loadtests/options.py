@@ -111,6 +111,8 @@ class LoadOptions:
         most=100_000,
         given_variable="TICKBENCH_LOAD_MEMORY",
     )
+    slots: bool = False
+    """Whether the window is measured in slots, by orders on stdin."""
 
     @property
     def announcement(self) -> str:
@@ -166,6 +168,13 @@ def add_arguments(parser: LocustArgumentParser, scenarios: Scenarios) -> None:
     parser.add_argument(
         "--out", default="", metavar="FILE", help="where the summary (JSON) is written", include_in_web_ui=False
     )
+    parser.add_argument(
+        "--slots",
+        action="store_true",
+        help="after the ramp, measure slots by orders on stdin (docs/measuring.md); --warm-up and --duration then "
+        "mean nothing",
+        include_in_web_ui=False,
+    )
 
 
 def foreign_settings(parser: LocustArgumentParser) -> list[str]:
@@ -209,6 +218,19 @@ def check_locust(parsed: Namespace, scenarios: Scenarios) -> None:
         if getattr(parsed, name):
             flag = f"--{name.replace('_', '-')}"
             raise ValueError(f"{flag}: the scenario says who comes and what they do; right would be --scenario")
+    if parsed.slots:
+        _check_slots(parsed, scenarios)
+
+
+def _check_slots(parsed: Namespace, scenarios: Scenarios) -> None:
+    """Refuse ``--slots`` where a run can't be cut into slots; the message says what would be right."""
+    if not parsed.headless:
+        raise ValueError("--slots: orders come on stdin, not from a web UI; right would be --headless, too")
+    if parsed.processes or parsed.master or parsed.worker:
+        raise ValueError("--slots: one process measures them, no workers; right would be no --workers")
+    if parsed.scenario in scenarios and not scenarios[parsed.scenario].in_slots:
+        fit = ", ".join(name for name, scenario in scenarios.items() if scenario.in_slots)
+        raise ValueError(f"--slots: scenario {parsed.scenario} has a course of its own; right would be one of {fit}")
 
 
 def read_options(parsed: Namespace, users: int | str, scenarios: Scenarios) -> LoadOptions:
@@ -230,6 +252,7 @@ def read_options(parsed: Namespace, users: int | str, scenarios: Scenarios) -> L
         out=Path(parsed.out) if parsed.out else None,
         users=USERS.read(users),
         spawn_rate=SPAWN_RATE.read(SPAWN_RATE.default if parsed.spawn_rate in (None, "") else parsed.spawn_rate),
+        slots=parsed.slots,
         **numbers,
     )
     if 0 < options.extra_connections < LEAST_EXTRA:

@@ -22,6 +22,8 @@ class Scenario:
     """Whether the load is the same at the end of the warm-up and in the first two seconds of the window."""
     pings: bool = True
     """Whether connections send pings, 50 a second in all."""
+    in_slots: bool = False
+    """Whether it can be measured in slots (``--slots``): its load has no course that a pause would cut through."""
 
     def stage_starts_us(self, window_us: int) -> list[int]:
         """Return when the stages of a window begin, in microseconds after its own start."""

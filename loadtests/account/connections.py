@@ -4,6 +4,7 @@ from loadtests.account.counts import MAIN, NEVER_CONNECTED, count_text
 from loadtests.account.join_rate import NO_JOINS, JoinRate
 from loadtests.account.recorder import Recorder
 from loadtests.receive.endings import ConnectionObserver, Ending, Fate
+from loadtests.receive.stamps import now_us
 from loadtests.surroundings.clocks import ServerClock
 from shared.measure.histogram import Histogram
 
@@ -14,10 +15,16 @@ class ConnectionRecord(ConnectionObserver):
     def __init__(self, recorder: Recorder, clock: ServerClock) -> None:
         super().__init__()
         self.ping_rtt = Histogram()
+        """Of the pings that were sent since :meth:`begin_pings`."""
         self.join_rate = NO_JOINS
         self._recorder = recorder
         self._clock = clock
         self._inside: set[int] = set()
+        self._pinged_from_us = 0
+
+    def begin_pings(self) -> None:
+        """Forget all round trips, and those of the pings that are on their way: the server may have been stopped."""
+        self.ping_rtt, self._pinged_from_us = Histogram(), now_us()
 
     @property
     def settled(self) -> int:
@@ -84,5 +91,6 @@ class ConnectionRecord(ConnectionObserver):
 
     def ponged(self, sent_us: int, server_us: int, arrival_us: int) -> None:
         """Record a round trip, and what it says about the server's clock."""
-        self.ping_rtt.record(arrival_us - sent_us)
+        if sent_us >= self._pinged_from_us:
+            self.ping_rtt.record(arrival_us - sent_us)
         self._clock.learn(sent_us, server_us, arrival_us)

@@ -6,7 +6,7 @@ Those of several workers add up exactly.
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 from msgspec import Struct, field
 
@@ -93,6 +93,10 @@ class TickCounts(Additive):
         return self.received / self.due if self.due else None
 
 
+OF_CONNECTIONS = ("requested", "connected", "connect", "ends", "fates", "close_codes", "errors", "told")
+"""The fields of :class:`Accounts` that say what became of connections: since the run began, not since a window did."""
+
+
 class Accounts(TickCounts):
     """The counts of one group of connections."""
 
@@ -126,6 +130,10 @@ class Accounts(TickCounts):
     """One estimate a connection."""
     input: Histogram = field(default_factory=Histogram)
     """From a key to the tick frame that shows the turn."""
+
+    def of_connections(self) -> dict[str, Any]:
+        """Return what became of the connections, as the fields of other accounts."""
+        return {name: getattr(self, name) for name in OF_CONNECTIONS}
 
     @property
     def settled(self) -> int:

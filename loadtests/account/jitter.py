@@ -12,6 +12,15 @@ class JitterEstimators:
     def __init__(self) -> None:
         self._estimate = np.zeros(0)
         self._started = np.zeros(0, dtype=np.bool_)
+        self._before = self._estimate, self._started
+
+    def begin(self, *, last_counts: bool) -> None:
+        """Begin a window; unless the last one counts, the estimates go on from where they were before it."""
+        if not last_counts:
+            size = len(self._estimate)
+            self._estimate, self._started = self._before
+            self.grow(size)
+        self._before = self._estimate.copy(), self._started.copy()
 
     def grow(self, size: int) -> None:
         """Make room for connections with an index below ``size``."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from loadtests.account.counts import MAIN, Accounts, StageAccounts
+from loadtests.account.counts import MAIN, Accounts, StageAccounts, total
 from loadtests.account.deliveries import Deliveries
 from loadtests.account.jitter import JitterEstimators
 from loadtests.account.presence import NEVER, Presences
@@ -33,8 +33,8 @@ class Recorder:
     Accounts for the arrivals of any number of connections.
 
     Call :meth:`add_connection` for each, :meth:`take` for what arrived, :meth:`measure` before the window begins, and
-    at last :meth:`settle`. ``period_us`` is the time between two due times of a room: None if it is to be found from
-    the due times, 0 if they have no fixed period.
+    at last :meth:`settle`; after :meth:`rest` another window may follow. ``period_us`` is the time between two due
+    times of a room: None if it is to be found from the due times, 0 if they have no fixed period.
 
     """
 
@@ -110,19 +110,35 @@ class Recorder:
         """Say that tick ``n`` was sent to the room of a connection, where ticks are announced."""
         self._rooms[self.presences.room[index]].see(n, due_us, sent_us)
 
-    def measure(self, window: Window, stages: Sequence[int] = ()) -> None:
+    def measure(self, window: Window, stages: Sequence[int] = (), *, last_counts: bool = True) -> None:
         """
-        Measure ticks that are due in ``window``.
+        Measure ticks that are due in ``window``; before another one, :meth:`rest`.
 
         ``stages`` are the starts of its parts, in microseconds after the window's start, the first of them 0.
+        ``last_counts`` is whether the last window was a good one: if not, it leaves nothing in the estimates of jitter.
 
         """
         self._check_period()
+        self._jitters.begin(last_counts=last_counts)
         self.window = window
         self.stages = [StageAccounts() for _ in stages]
         self._stage_starts_us = [window.start + offset for offset in stages]
         stretches = min(MAX_STRETCHES, max(1, len(window) // STRETCH_US))
         self.stretches = [Histogram() for _ in range(1 + stretches)]
+
+    def rest(self) -> None:
+        """
+        Measure nothing until the next window: what the last one counted is handed over, and nothing is added to it.
+
+        Connections, what became of them, the rooms' ticks and the estimates of jitter go on.
+
+        """
+        self.window = NO_WINDOW
+        self.stages, self.stretches = [], []
+        self.groups = {name: Accounts(**total([of]).of_connections()) for name, of in self.groups.items()}
+        self.presences.silence_us[:] = 0
+        self._gaps.clear()  # no tick of the next window is in one of them
+        self._late.clear()
 
     def _check_period(self) -> None:
         """Take the period from the due times where these contradict the rate that the server states."""
@@ -184,6 +200,10 @@ class Recorder:
             for gap in gaps
             for n, _, _ in self._ticks_in(connection, gap)
         )
+
+    def has_ticked_since(self, start_us: int) -> bool:
+        """Return whether a tick that was due later has come to each room that somebody is in."""
+        return all(room.last_due_us >= start_us for room in self._rooms if room.inside)
 
     def settle(self, end_us: int) -> None:
         """Account for what never came; ``end_us`` is when we stopped waiting for it."""

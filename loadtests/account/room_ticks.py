@@ -80,6 +80,11 @@ class RoomTicks:
         return self._n[-1] if self._n else -1
 
     @property
+    def last_due_us(self) -> int:
+        """When the tick with the greatest n was due, -1 without any."""
+        return self._placed(len(self) - 1) if self._n else -1
+
+    @property
     def period_us(self) -> float:
         """The period, from due times; 0 until there are two."""
         if self._period_us is None:

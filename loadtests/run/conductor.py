@@ -110,7 +110,7 @@ class Conductor:
                 self._server_pid = find_process(self._base.process, time.monotonic() - self._base.answered_s)
                 self._probes.start(self._base.process.cpus or [])
             self._ramp()
-            summary = summarise(self._measure())
+            summary = summarise(self._measured())
             if self.options.extra_connections:
                 summary = weigh(summary, self.options, self._workers, self._base, lambda: self._sample().stats)
             outcome = self._report(summary)
@@ -158,28 +158,29 @@ class Conductor:
             raise FailedRunError("no worker said anything")
         logger.info("%d of %d connected", up, requested)
 
-    def _measure(self) -> MeasuredRun:
-        options = self.options
-        warm_up_s = max(options.warm_up_s, self._workers.order_takes_s)
+    def _measured(self) -> MeasuredRun:
+        warm_up_s = max(self.options.warm_up_s, self._workers.order_takes_s)
         self.phase = f"warming up for {warm_up_s:g} s"
+        return self._measure(warm_up_s, self.options.duration_s)
+
+    def _measure(self, ahead_s: float, duration_s: float, *, last_counts: bool = True) -> MeasuredRun:
+        """Measure a window that begins in ``ahead_s``; ``last_counts`` is whether the one before it was a good one."""
         started_s = time.monotonic()
-        start_us = self._server_now_us() + round(warm_up_s * 1e6)
-        window = range(start_us, start_us + round(options.duration_s * 1e6))
-        self._workers.measure(window.start, window.stop)
-        self._sleep_until(started_s + warm_up_s - STATS_LEAD_S)
+        start_us = self._server_now_us() + round(ahead_s * 1e6)
+        window = range(start_us, start_us + round(duration_s * 1e6))
+        self._workers.measure(window.start, window.stop, last_counts=last_counts)
+        self._sleep_until(started_s + ahead_s - STATS_LEAD_S)
         # In a greenlet of its own: a server that is busy with its ticks may take long to answer.
         self._asking = gevent.spawn(self._sample)
-        self._sleep_until(started_s + warm_up_s)
+        self._sleep_until(started_s + ahead_s)
         self._probes.reset()
         quotas = self._server_quotas()
-        self.phase = f"measuring for {options.duration_s:g} s"
-        self._sleep_until(started_s + warm_up_s + options.duration_s)
+        self.phase = f"measuring for {duration_s:g} s"
+        self._sleep_until(started_s + ahead_s + duration_s)
         self.phase = "summing up"
         gaps = self._probes.report()
         over = {"drained", "settled"}
-        self._wait_until(
-            lambda: all(report.phase in over for report in self._workers.reports()), options.duration_s + WAIT_S
-        )
+        self._wait_until(lambda: all(report.phase in over for report in self._workers.reports()), duration_s + WAIT_S)
         opened = self._asking.get()
         closed = self._sample()
         throttled = throttled_between(quotas, self._server_quotas())
@@ -187,7 +188,7 @@ class Conductor:
         if why := self._workers.failed():
             raise FailedRunError(why)
         return MeasuredRun(
-            options=options,
+            options=self.options,
             window=window,
             base=self._base,
             opened=opened,

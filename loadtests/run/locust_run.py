@@ -47,6 +47,10 @@ class LocustRun:
         self._table = Table(self._runner.stats)
         conductor.start()
 
+    def bring_users(self, total: int, spawn_rate: float) -> None:
+        """Bring the number of users up, ``spawn_rate`` a second, while the run is on."""
+        self._start(total, spawn_rate)
+
     def show(self, rows: LocustRows) -> None:
         """Show what came so far."""
         if self._table is not None:

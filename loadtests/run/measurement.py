@@ -39,7 +39,7 @@ class Measurement:
 
     ``period_us`` as for :class:`~loadtests.account.recorder.Recorder`. Call :meth:`beat` five times a second from the
     beginning, :meth:`measure` when it is known what is to be measured, and :meth:`open_window` and
-    :meth:`close_window` when it begins and ends.
+    :meth:`close_window` when it begins and ends. After :meth:`rest` another window may follow, with its own record.
 
     """
 
@@ -59,6 +59,7 @@ class Measurement:
         self._clocks_due_s = self._cpu_s = 0.0
         self._over: deque[int] = deque([0], OPEN_BEATS)
         self._record = WorkerRecord(pid=own_pid(), boot_id=boot_id(), same_host=same_host, cpus=own_cpus())
+        self._stepped_us = 0  # by the clock, before what is measured now: up to the first window, all counts
 
     def beat(self) -> None:
         """Account for what arrived since the last beat, and look at the clocks once a second."""
@@ -66,6 +67,10 @@ class Measurement:
             self._clocks_due_s = time.monotonic() + CLOCKS_S
             self.clock.update()
         self._over.append(self.connections.over)
+        self.take()
+
+    def take(self) -> None:
+        """Account for what arrived since the last time."""
         self.recorder.take(self.connections.log.drain(), self.clock.steady_us, self.clock.ahead_us)
 
     @property
@@ -77,15 +82,17 @@ class Measurement:
         """Return the time on the server's clock in microseconds, as well as it is known."""
         return self.clock.now_us(now_us())
 
-    def measure(self, window: Window, stages: Sequence[int]) -> None:
-        """Say what is to be measured, before it comes."""
+    def measure(self, window: Window, stages: Sequence[int], *, last_counts: bool = True) -> None:
+        """Say what is to be measured, before it comes; ``last_counts`` as for the recorder."""
+        if self._record.duration_s:
+            self._stepped_us = self.offsets.step_us
         # Outside the window: with hundreds of processes it takes milliseconds.
         self._record.before, self._record.own_cpu_s = sample_machine(), -time.process_time()
-        self.recorder.measure(window, stages)
+        self.recorder.measure(window, stages, last_counts=last_counts)
 
     def open_window(self) -> None:
         """Begin to measure."""
-        self.connections.ping_rtt = Histogram()
+        self.connections.begin_pings()
         self.hub_lag.lag = Histogram()
         self.clock.begin()
         self.is_open = True
@@ -119,7 +126,7 @@ class Measurement:
         return replace(
             self._record,
             worker=worker,
-            clock_step_us=self.offsets.step_us,
+            clock_step_us=self.offsets.step_us - self._stepped_us,
             clock_uncertainty_us=self.clock.uncertainty_us,
             rooms=list(self.recorder.rooms),
             due_times=self.recorder.due_times,
@@ -132,6 +139,12 @@ class Measurement:
             stages=self.recorder.stages,
             stretches=self.recorder.stretches,
         )
+
+    def rest(self) -> None:
+        """Measure nothing until the next window; what the last record holds stays as it is."""
+        self.recorder.rest()
+        self.connections.begin_pings()
+        self.hub_lag.lag = Histogram()
 
     def close(self) -> None:
         """Release timers and files."""

@@ -14,7 +14,7 @@ from loadtests.account.room_ticks import ServerSkips, TickColumns
 from loadtests.account.worker_record import WorkerRecord
 from shared.measure.histogram import Histogram, HistogramSummary
 
-Phase = Literal["coming", "measuring", "drained", "settled"]
+Phase = Literal["coming", "measuring", "drained", "settled", "still", "waking"]
 MessageKind = TypeVar("MessageKind")
 
 
@@ -58,6 +58,19 @@ class Measure(msgspec.Struct, frozen=True, tag=True):
 
     start_us: int
     end_us: int
+    last_counts: bool = True
+    """Whether the window before it was a good one."""
+
+
+class Stand(msgspec.Struct, frozen=True, tag=True):
+    """
+    Say nothing to the server until told otherwise: it is about to be stopped, or was and runs again.
+
+    What comes when it runs again is late by the pause, and belongs to no window.
+
+    """
+
+    still: bool
 
 
 class Settle(msgspec.Struct, frozen=True, tag=True):
@@ -75,7 +88,7 @@ class Bring(msgspec.Struct, frozen=True, tag=True):
     total: int
 
 
-Order = Measure | Settle | Bring
+Order = Measure | Stand | Settle | Bring
 
 
 class Envelope(msgspec.Struct, Generic[MessageKind], frozen=True):

@@ -25,9 +25,10 @@ from loadtests.account.worker_record import WorkerRecord
 from loadtests.options import LoadOptions
 from loadtests.receive.connection import Connection, Listener
 from loadtests.receive.endings import ConnectionObserver
+from loadtests.receive.stamps import now_us
 from loadtests.run.extra_connections import ExtraConnections
 from loadtests.run.measurement import Measurement
-from loadtests.run.messages import Bring, Measure, Order, Phase, Settle, WorkerReport
+from loadtests.run.messages import Bring, Measure, Order, Phase, Settle, Stand, WorkerReport
 from loadtests.run.pacer import Pacer
 from loadtests.surroundings.server_stats import FoundServer
 from shared.wire.target import Target
@@ -35,6 +36,8 @@ from shared.wire.target import Target
 logger = logging.getLogger("tickbench.load")
 
 BEAT_S = 0.2
+POLL_S = 0.02
+"""How often it is looked whether all have caught up."""
 PINGS_A_SECOND = 50
 CLOCKS_AGREE_S = 60.0
 """How much later than the warm-up ends, at most, the window may begin."""
@@ -43,6 +46,8 @@ STATS_MARGIN_US = 2_000_000
 DRAIN_S = 1.0
 """How long to wait for frames due in the window; two and a half periods if that is longer, up to the next."""
 MAX_DRAIN_S = 10.0
+CATCH_UP_S = 1.0
+"""How long to wait, when a server runs again, for a tick that is not late by its pause; two periods if longer."""
 DEFAULT_TICK_RATE_HZ = 20.0
 
 
@@ -72,6 +77,7 @@ class LoadWorker:
         self._had_extra = ExtraConnections.have_left
         self._extra = ExtraConnections(self._extra_connection, options.spawn_rate, options.connect_timeout_s)
         self._stage_starts_us: list[int] = []
+        self._woke_us = 0
         self._since_s = time.time()  # when the rows began to count
         self._hub: Any = gevent.get_hub()
         self._process = psutil.Process()
@@ -172,7 +178,7 @@ class LoadWorker:
 
     def record_input(self, connection: Connection, us: int) -> None:
         """Record how many microseconds it took from a key to the frame that shows the turn, inside the window."""
-        if self._measurement.is_open:
+        if self._measurement.is_open and now_us() - us > self._woke_us:  # else it was pressed before a pause
             self._measurement.recorder.group_of(connection.index).input.record(us)
 
     # For the conductor
@@ -222,8 +228,16 @@ class LoadWorker:
     def obey(self, order: Order) -> None:
         """Do what the conductor says."""
         match order:
-            case Measure(start_us, end_us):
-                self._begin_window(start_us, end_us)
+            case Measure(start_us, end_us, last_counts):
+                self._begin_window(range(start_us, end_us), last_counts=last_counts)
+            case Stand(still=True):
+                if self.phase == "coming":  # a ramp may have been before
+                    self._keep_from_collector()
+                self._measurement.rest()
+                self.phase = "still"
+            case Stand(still=False):
+                self.phase, self._record, self._woke_us = "waking", None, now_us()
+                self._spawn(self._catch_up)
             case Settle() if self.phase == "drained":
                 self._measurement.settle(order)
                 self._record = self._measurement.record(self._index or 0)
@@ -252,8 +266,8 @@ class LoadWorker:
 
     # The phases
 
-    def _begin_window(self, start_us: int, end_us: int) -> None:
-        ahead_s = (start_us - self.server_now_us()) / 1e6
+    def _begin_window(self, window: range, *, last_counts: bool) -> None:
+        ahead_s = (window.start - self.server_now_us()) / 1e6
         if abs(ahead_s) > self.options.warm_up_s + CLOCKS_AGREE_S:  # it would wait for ever: another clock
             self.failed = (
                 f"the window would begin in {ahead_s:,.0f} s by the server's clock as we have it: what its /stats say "
@@ -264,9 +278,8 @@ class LoadWorker:
             self.failed = "the order to measure came when the window had opened: this worker, or the master, is late"
             return
         self.phase = "measuring"
-        window = range(start_us, end_us)
         self._stage_starts_us = self.options.scenario.stage_starts_us(len(window))
-        self._measurement.measure(window, self._stage_starts_us)
+        self._measurement.measure(window, self._stage_starts_us, last_counts=last_counts)
         self._spawn(lambda: self._measure(window))
 
     def _extra_connection(self, observer: ConnectionObserver, number: int) -> Connection:
@@ -303,9 +316,8 @@ class LoadWorker:
         return "" if self._index is None else f"w{self._index}"
 
     def _measure(self, window: range) -> None:
-        # Collect the ramp's garbage now; what is left is frozen, so that later collections skip it.
-        gc.collect()
-        gc.freeze()
+        if not self.options.slots:  # else it is done, and takes longer than there is time before a slot
+            self._keep_from_collector()
         self._sleep_until(window.start)
         self._measurement.open_window()
         self._since_s = time.time()
@@ -317,9 +329,24 @@ class LoadWorker:
         drain_s = min(MAX_DRAIN_S, max(DRAIN_S, 2.5e-6 * self._measurement.recorder.period_us))
         deadline_s = time.monotonic() + drain_s
         while time.monotonic() < deadline_s and not self._measurement.recorder.caught_up():
-            gevent.sleep(BEAT_S)
+            gevent.sleep(POLL_S)
+            self._measurement.take()
         self._measurement.end()
         self.phase = "drained"
+
+    def _catch_up(self) -> None:
+        """Wait for a tick that is not late by the pause, in each room, but not for ever."""
+        deadline_s = time.monotonic() + max(CATCH_UP_S, 2e-6 * self._measurement.recorder.period_us)
+        woke_us = self.server_now_us()
+        while time.monotonic() < deadline_s and not self._measurement.recorder.has_ticked_since(woke_us):
+            gevent.sleep(POLL_S)
+            self._measurement.take()
+        self.phase = "coming"
+
+    def _keep_from_collector(self) -> None:
+        """Collect the ramp's garbage; what is left is frozen, so that later collections skip it."""
+        gc.collect()
+        gc.freeze()
 
     def _sleep_until(self, server_us: int) -> None:
         while (wait_us := server_us - self._measurement.server_now_us()) > 0:
@@ -338,6 +365,8 @@ class LoadWorker:
         """Ping one connection after the other, evenly spread over the second."""
         while True:
             gevent.sleep(1 / PINGS_A_SECOND)
+            if self.phase == "still":
+                continue
             for _ in range(min(len(self._to_ping), 10)):  # look for one that is up, but not for ever
                 connection = self._to_ping.popleft()
                 if not connection.is_over:

@@ -9,7 +9,18 @@ from msgspec.structs import replace
 from loadtests.account.locust_rows import LocustRows
 from loadtests.account.room_ticks import ServerSkips, TickColumns
 from loadtests.account.worker_record import WorkerRecord
-from loadtests.run.messages import Bring, Envelope, Measure, MessageError, Order, Settle, WorkerReport, decode, encode
+from loadtests.run.messages import (
+    Bring,
+    Envelope,
+    Measure,
+    MessageError,
+    Order,
+    Settle,
+    Stand,
+    WorkerReport,
+    decode,
+    encode,
+)
 from loadtests.run.worker import LoadWorker
 
 ORDER = "tickbench_order"
@@ -92,10 +103,15 @@ class Workers:
         reports = [worker.report() for worker in self.by_name.values()]
         return next((report.failed for report in reports if report is not None and report.failed), "")
 
-    def measure(self, start_us: int, end_us: int) -> None:
-        """Have all measure from when to when, on the server's clock."""
+    def measure(self, start_us: int, end_us: int, *, last_counts: bool = True) -> None:
+        """Have all measure from when to when, on the server's clock; ``last_counts`` as in the order."""
         for worker in self.by_name.values():
-            worker.obey(Measure(start_us, end_us))
+            worker.obey(Measure(start_us, end_us, last_counts))
+
+    def stand(self, *, still: bool) -> None:
+        """Have all fall silent, or go on."""
+        for worker in self.by_name.values():
+            worker.obey(Stand(still))
 
     def settle(self, skips: dict[str, ServerSkips]) -> None:
         """Tell each worker which ticks the others saw, and have it settle its accounts."""

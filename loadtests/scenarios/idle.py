@@ -16,4 +16,4 @@ class Sleeper(SnakeUser):
         self.stay()
 
 
-SCENARIO = Scenario("everybody watches and nobody ever says a word", user=Sleeper, pings=False)
+SCENARIO = Scenario("everybody watches and nobody ever says a word", user=Sleeper, pings=False, in_slots=True)

@@ -27,4 +27,4 @@ class Player(SnakePlayer):
             self.press(key)
 
 
-SCENARIO = Scenario("everybody plays, in rooms of ten", user=Player, room_size=10)
+SCENARIO = Scenario("everybody plays, in rooms of ten", user=Player, room_size=10, in_slots=True)

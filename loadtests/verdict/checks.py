@@ -92,6 +92,8 @@ class RunCheck(NamedTuple):
     """Whether something is wrong; None: it is if the finding of the check's own name is neither empty nor 0."""
     effect: Effect = SPOILS_ALL
     """What a reason spoils; a warning spoils nothing."""
+    in_short: str = ""
+    """Of what spoils a slot: what it was, without its figures, so that such slots can be counted by it."""
 
     def objection(self, found: Findings, limits: ValidityLimits) -> str:
         """Return what is wrong in words, empty where all is well."""
@@ -224,15 +226,20 @@ REASONS: tuple[RunCheck, ...] = (
         "throttled",
         "a CPU quota (cgroup, as of a container) held back {found.throttled}; raise it, or measure without one",
         effect=HELD_BACK,
+        in_short="a CPU quota held back",
     ),
     RunCheck(
         "steal",
         "the hypervisor stole {found.steal_percent:.1f} % of a measured core (limit {limits.steal_percent:g} %)",
         lambda found, limits: (found.steal_percent or 0) > limits.steal_percent,
         TIME_TAKEN,
+        "the hypervisor stole",
     ),
     RunCheck(
-        "core_gap", lambda found, limits: _away(found, limits) if found.core_gap_outranks else "", effect=CORE_AWAY
+        "core_gap",
+        lambda found, limits: _away(found, limits) if found.core_gap_outranks else "",
+        effect=CORE_AWAY,
+        in_short="the server's core was away",
     ),
     RunCheck(
         "foreign_on_server",
@@ -240,8 +247,14 @@ REASONS: tuple[RunCheck, ...] = (
         "(limit {limits.foreign_percent:g} %)",
         lambda found, limits: (found.foreign_server_percent or 0) > limits.foreign_percent,
         TIME_TAKEN,
+        "other processes took CPU",
     ),
-    RunCheck("large_clock_step", _large_clock_step, effect=CLOCK_SET),
+    RunCheck("large_clock_step", _large_clock_step, effect=CLOCK_SET, in_short="the clock was stepped"),
+    RunCheck(
+        "slots_spoiled",
+        "the machine spoiled all of the {found.slots_spoiled} slots: the figures are those of the last",
+        effect=HELD_BACK,
+    ),
     RunCheck(
         "coalesced_frames",
         "{found.coalesced_percent:.1f} % of the frames were read together with what came later, so that their time is "

@@ -10,6 +10,8 @@ class ValidityLimits:
 
     steal_percent: float = 5.0
     """Time that the hypervisor took, of one measured core."""
+    slot_steal_percent: float = 2.0
+    """The same for one slot, which can be made again at once; its other limits are those of a whole run."""
     foreign_percent: float = 3.0
     """CPU of others on the server's cores (a reason) or on the generator's (a warning)."""
     uncharged_percent: float = 10.0
@@ -134,6 +136,8 @@ class Findings:
     longest_silence_ms: float = 0.0
     taken_percent: float | None = None
     """Share of the server's core that was stolen or taken by other processes, as far as is known."""
+    slots_spoiled: int = 0
+    """How many slots were made, where the machine spoiled all of them."""
     stats_lost_why: str = ""
     """Why the server did not answer for its /stats."""
 

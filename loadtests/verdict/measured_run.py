@@ -8,6 +8,7 @@ from loadtests.surroundings.core_lag import CoreGap
 from loadtests.surroundings.cores import MachineSample
 from loadtests.surroundings.server_stats import ServerStats
 from shared.measure.quota import Quota
+from shared.measure.summary import SlotFigures
 
 US_A_SECOND = 1e6
 
@@ -56,6 +57,8 @@ class MeasuredRun:
     users: int
     """Users that were started."""
     lost_workers: list[str]
+    slots: SlotFigures | None = None
+    """How the window was cut; None where it was not."""
 
     @property
     def doubts(self) -> list[str]:

@@ -1,6 +1,5 @@
 """Makes the summary of a run that is over, with the verdict on it, from the records of its workers."""
 
-import math
 from collections import Counter
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -8,20 +7,16 @@ from typing import Any, Literal
 
 from msgspec.structs import replace
 
-from loadtests.account.counts import MAIN, STALLED, Accounts, most_of, total
-from loadtests.account.room_ticks import is_another_rate
-from loadtests.account.server_figures import Frames, figures_between
-from loadtests.account.worker_record import WorkerRecord, merged
+from loadtests.account.counts import MAIN, Accounts
+from loadtests.account.worker_record import WorkerRecord
 from loadtests.receive.endings import Fate
 from loadtests.receive.steps import summary_of
 from loadtests.verdict.checks import is_saturated
-from loadtests.verdict.core_use import CoreUses, core_uses, foreign_percent, is_open, throttled
+from loadtests.verdict.core_use import CoreUses, foreign_percent, throttled
+from loadtests.verdict.evidence import cpu_percent, evidence_of, tick_rate_hz
 from loadtests.verdict.findings import LIMITS, Findings
 from loadtests.verdict.measured_run import US_A_SECOND, MeasuredRun
-from loadtests.verdict.other_clients import others_in_words, others_of
 from loadtests.verdict.validity import judge
-from shared.measure.histogram import Histogram
-from shared.measure.quota import in_words
 from shared.measure.summary import (
     ClockFigures,
     ConnectionCounts,
@@ -32,7 +27,6 @@ from shared.measure.summary import (
     JitterSummary,
     LoadSummary,
     MachineFigures,
-    ServerFigures,
     StageFigures,
     ThrottledFigures,
     WorkerFigures,
@@ -41,17 +35,15 @@ from shared.measure.summary import (
 
 def summarise(run: MeasuredRun) -> LoadSummary:
     """Return the summary: everything that was measured, and whether it is valid."""
-    whole = merged(run.records)
+    whole, server, uses, findings = evidence_of(run)
     main = whole.main
-    server, doubts = _server(run, whole)
-    uses = core_uses(run, server)
-    findings = _findings(run, whole, server, uses, [*run.doubts, *doubts, *_rate_doubts(run, whole)])
     return LoadSummary(
         url=run.options.target.url,
         scenario=run.options.scenario_name,
         started_at=_iso(run.window.start),
         duration_s=run.duration_s,
-        tick_rate_hz=_tick_rate_hz(run, whole),
+        slots=run.slots,
+        tick_rate_hz=tick_rate_hz(run, whole),
         connections=replace(_connections(main), rush_per_second=whole.join_rate.per_second),
         **_same(main, "ticks_came reach tick_lateness_ms delivery_ms interval_error_ms pdv_ms input_ms"),
         frames=_with_due_times(_frames(main, run.duration_s), whole),
@@ -76,23 +68,6 @@ def summarise(run: MeasuredRun) -> LoadSummary:
 
 def _iso(at_us: int) -> str:
     return (datetime.fromtimestamp(0, UTC) + timedelta(microseconds=at_us)).isoformat(timespec="microseconds")
-
-
-def _tick_rate_hz(run: MeasuredRun, whole: WorkerRecord) -> float | None:
-    """Return the rate that the server states; if it states none, or a wrong one, that of its due times."""
-    if run.base is not None and run.options.scenario.path is None and not _rate_doubts(run, whole):
-        return run.base.tick_rate_hz
-    return round(US_A_SECOND / whole.period_us, 3) if whole.period_us else None
-
-
-def _rate_doubts(run: MeasuredRun, whole: WorkerRecord) -> list[str]:
-    """Return why the rate that the server states is not believed, empty if it is."""
-    if run.base is None or run.options.scenario.path is not None or not whole.period_us:
-        return []
-    stated_hz, seen_hz = run.base.tick_rate_hz, US_A_SECOND / whole.period_us
-    if not is_another_rate(stated_hz, seen_hz):
-        return []
-    return [f"tick_rate_hz is {stated_hz:g}, and the due times of its ticks have {seen_hz:.4g}"]
 
 
 def _same(of: object, names: str) -> dict[str, Any]:
@@ -173,33 +148,13 @@ def _generator(run: MeasuredRun, whole: WorkerRecord, findings: Findings) -> Gen
             WorkerFigures(
                 **_same(record, "worker received cpus"),
                 connected=sum(accounts.connected for accounts in record.groups.values()),
-                cpu_percent=_cpu_percent(record),
+                cpu_percent=cpu_percent(record),
                 loop_lag_ms=record.figures.lag.summary(),
                 tick_lateness_ms=record.main.tick_lateness.summary(),
             )
             for record in run.records
         ],
     )
-
-
-def _cpu_percent(record: WorkerRecord) -> float:
-    return 100 * record.figures.cpu_s / record.duration_s
-
-
-def _server(run: MeasuredRun, whole: WorkerRecord) -> tuple[ServerFigures, list[str]]:
-    """Return what the server says of itself, and what of it is not believed."""
-    before, after = run.opened.stats, run.closed.stats
-    if run.base is None or before is None or after is None:
-        return ServerFigures(skipped_ticks=sum(whole.unseen.all.values())), []  # as far as can be seen
-    others = others_of(run, whole)
-    alone = others is None or not (others.before or others.after or others.came)
-    is_echo = run.options.scenario.path is not None  # whose messages are no ticks
-    embraced = before.now_us <= run.window.start and not is_echo
-    at_least = whole.received if embraced else 0
-    frames = Frames(whole.received / run.duration_s, are_all=alone, are_ticks=not is_echo, at_least=at_least)
-    rooms = None if is_echo else whole.rooms
-    figures, doubts = figures_between(before, after, frames, rooms)
-    return replace(figures, others=others), doubts
 
 
 def _machine(run: MeasuredRun, whole: WorkerRecord, uses: CoreUses) -> MachineFigures:
@@ -242,132 +197,3 @@ def _clock(run: MeasuredRun, whole: WorkerRecord) -> ClockFigures:
         uncertainty_ms=None if uncertain_us is None else uncertain_us / 1000,
         step_ms=whole.clock_step_us / 1000,
     )
-
-
-# What the verdict rests on
-
-
-def _findings(
-    run: MeasuredRun, whole: WorkerRecord, server: ServerFigures, uses: CoreUses, doubts: list[str]
-) -> Findings:
-    main, everybody = whole.main, total(whole.groups.values())
-    others = [accounts for name, accounts in whole.groups.items() if name != STALLED]
-    lags = [record.figures.lag.percentile_us(99) / 1000 for record in run.records if record.figures.lag.count]
-    rate_hz = _tick_rate_hz(run, whole)
-    before = run.opened.stats
-    return Findings(
-        timestamps=_timestamps(everybody),
-        period_ms=1000 / rate_hz if rate_hz else None,
-        received=main.received,
-        missing=main.missing,
-        expected=everybody.expected,
-        coalesced=main.coalesced,
-        generator_cpu_percent=max(_cpu_percent(record) for record in run.records),
-        lag_p99_ms=max(lags, default=None),
-        steal_percent=uses.steal_percent,
-        core_gap_ms=max((gap.max_gap_us / 1000 for gap in run.gaps), default=None),
-        gapped_percent=_gapped_percent(run, rate_hz),
-        core_gap_outranks=all(gap.scheduling != "normal" for gap in run.gaps),
-        unwatched_cpus=sorted(set(run.server_cpus or ()) - {gap.cpu for gap in run.gaps}),
-        foreign_server_percent=foreign_percent(uses.server),
-        foreign_generator_percent=foreign_percent(uses.generator),
-        unassigned_percent=uses.server.foreign_percent if uses.server is not None and is_open(uses.server) else None,
-        others=others_in_words(server.others, server),
-        throttled="; ".join(f"the {who} {in_words(of)}" for who, of in throttled(run, whole).items() if of),
-        shared_cpus=sorted(set(run.server_cpus or ()) & {cpu for record in run.records for cpu in record.cpus}),
-        clock_step_us=whole.clock_step_us,
-        slow_skips=_slow_skips(server, whole, others),
-        own_limits=everybody.in_words(Fate.OWN_LIMIT),
-        timed_out=everybody.fates[Fate.TIMED_OUT.value],
-        not_started=max(0, run.options.users - run.users) if not run.lost_workers else 0,
-        left_early=main.fates[Fate.LEFT.value],
-        lost_workers=run.lost_workers,
-        stretch_p50_us=_stretch_p50_us(whole.stretches) if run.options.scenario.settled else [],
-        server_unknown=run.base is None,
-        why_unknown=run.why_unknown,
-        doubts="; ".join(dict.fromkeys(doubts)),
-        stats_lost=run.base is not None and not run.doubts and (before is None or run.closed.stats is None),
-        stats_late_ms=max(0.0, (before.now_us - run.window.start) / 1000) if before is not None else 0.0,
-        same_host=whole.same_host,
-        same_boot=run.base is not None and all(record.boot_id == run.base.boot_id for record in run.records),
-        clock_uncertainty_us=whole.clock_uncertainty_us,
-        negative_deliveries=everybody.negative_deliveries,
-        concurrency=_concurrency(run, main),
-        unexplained_ticks=sum(whole.unseen.unexplained.values()),
-        lost_ticks=", ".join(f"{count} in room {room}" for room, count in list(whole.unseen.lost.items())[:5]),
-        due=main.due,
-        not_come=_not_come(main),
-        not_come_percent=0.0 if main.ticks_came is None else 100 * (1 - main.ticks_came),
-        longest_silence_ms=main.longest_silence_us / 1000,
-        taken_percent=_taken_percent(run, uses),
-        stats_lost_why=run.opened.why_none or run.closed.why_none,
-        refused=everybody.in_words(Fate.REFUSED),
-        closed_early=everybody.in_words(Fate.CLOSED_EARLY),
-        broken=most_of(everybody.errors),
-        told=most_of(everybody.told),
-        bots=0 if run.base is None else run.base.settings.bots,
-    )
-
-
-def _gapped_percent(run: MeasuredRun, rate_hz: float | None) -> float:
-    """Return the percentage of due times that gaps of over half a period on the server's cores can have touched."""
-    if not rate_hz:
-        return 100.0
-    period_us = US_A_SECOND / rate_hz
-    touched = 0
-    for gap in run.gaps:
-        lateness = Histogram.from_summary(gap.lateness_ms)
-        (short,) = lateness.counts_up_to([int(LIMITS.core_gap_periods * period_us)])
-        # Each was at most as long as the longest, and also touched a tick that was due shortly before it.
-        touched += (lateness.count - short) * (math.ceil(gap.max_gap_us / period_us) + 1)
-    return min(100.0, 100 * touched / (len(run.window) / period_us))
-
-
-def _taken_percent(run: MeasuredRun, uses: CoreUses) -> float | None:
-    """Return the percentage of the server's core that others had, by the system or by its probe: the larger one."""
-    probes = [100 * Histogram.from_summary(gap.lateness_ms).total_us / len(run.window) for gap in run.gaps]
-    if uses.server is not None:
-        probes.append(uses.server.steal_percent + (uses.server.foreign_percent or 0))
-    return max(probes, default=None)
-
-
-def _not_come(main: Accounts) -> str:
-    """Say in words why ticks that were due did not come; empty where all came."""
-    parts = (
-        (main.skipped, "at due times that the server skipped"),
-        (main.missing, "sent, as far as is known, and missing"),
-        (main.absent, "due to connections that were refused or had ended"),
-    )
-    return ", ".join(f"{count:,} {words}" for count, words in parts if count)
-
-
-def _slow_skips(server: ServerFigures, whole: WorkerRecord, others: list[Accounts]) -> int | None:
-    """
-    Return how many frames the server skipped for ``others``, the connections that do not stall by plan.
-
-    It does not say for whom; but what it skipped for one of them is missing there, and lost ticks are taken off.
-
-    """
-    if server.slow_skips is None or STALLED not in whole.groups or not whole.groups[STALLED].connected:
-        return server.slow_skips
-    lost = sum(whole.unseen.lost.values()) * sum(accounts.connected for accounts in others)
-    return min(server.slow_skips, max(0, sum(accounts.missing for accounts in others) - lost))
-
-
-def _timestamps(everybody: Accounts) -> Literal["kernel", "read"]:
-    return "read" if everybody.unstamped > LIMITS.unstamped_percent / 100 * everybody.received else "kernel"
-
-
-def _stretch_p50_us(stretches: list[Histogram]) -> list[int]:
-    """Return the p50 of each stretch; nothing where the warm-up has none."""
-    if not stretches or not stretches[0].count:
-        return []
-    return [stretch.percentile_us(50) for stretch in stretches if stretch.count]
-
-
-def _concurrency(run: MeasuredRun, main: Accounts) -> tuple[float, float] | None:
-    """Return a closed loop's connections, and throughput times mean answer time (Little, 1961)."""
-    if run.options.scenario.path is None or run.options.echo_rate_hz or not main.received:
-        return None
-    up = main.connected - main.fates[Fate.CLOSED_EARLY.value]
-    return float(up), main.received / run.duration_s * main.delivery.mean_us / US_A_SECOND

@@ -11,6 +11,8 @@ LINES = {
     "--share 200": "right would be a number from 0 to 100",
     "--duration long": "--duration",
     "--help": "loads nothing",
+    "--slots": None,
+    "--slots --scenario storm": "--slots: scenario storm has a course of its own; right would be one of idle, ",
 }
 
 

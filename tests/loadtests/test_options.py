@@ -16,8 +16,8 @@ from loadtests.options import (
 from loadtests.scenario import Scenario
 
 SCENARIOS = {
-    "steady": Scenario("everybody watches", user=object),
-    "players": Scenario("everybody plays", user=object, room_size=10),
+    "steady": Scenario("everybody watches", user=object, in_slots=True),
+    "players": Scenario("everybody plays", user=object, room_size=10, in_slots=True),
     "echo": Scenario("messages come back", user=object, path="/echo"),
 }
 
@@ -51,6 +51,7 @@ def parsed(**changes: object) -> Namespace:
         "echo_bytes": 430,
         "memory": 0,
         "out": "",
+        "slots": False,
     }
     return Namespace(**(asked | changes))
 
@@ -99,8 +100,8 @@ def test_the_help_tells_what_the_scenarios_are(parser: Parser) -> None:
         assert f"{name}: {scenario.about}" in text
 
 
-def test_a_web_ui_cannot_name_a_file(parser: Parser) -> None:
-    assert parser.hidden == ["--workers", "--out"]
+def test_a_web_ui_can_neither_name_a_file_nor_give_orders(parser: Parser) -> None:
+    assert parser.hidden == ["--workers", "--out", "--slots"]
 
 
 def test_an_unknown_scenario_is_refused_at_once(parser: Parser) -> None:
@@ -196,6 +197,12 @@ UNSET: dict[str, object] = {
     "class_picker": False,
     "tags": None,
     "exclude_tags": None,
+    "slots": False,
+    "headless": True,
+    "processes": None,
+    "master": False,
+    "worker": False,
+    "scenario": "steady",
 }
 
 
@@ -221,6 +228,30 @@ def test_what_of_locust_s_would_make_another_run_is_refused(changes: dict[str, o
     check_locust(Namespace(**unset), scenarios)
     with pytest.raises(ValueError, match=why):
         check_locust(Namespace(**(unset | changes)), scenarios)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({}, ""),
+        ({"scenario": "players"}, ""),
+        ({"scenario": "echo"}, "scenario echo has a course of its own; right would be one of steady, players$"),
+        ({"headless": False}, "right would be --headless, too$"),
+        ({"processes": 1}, "right would be no --workers$"),
+        ({"master": True}, "right would be no --workers$"),
+        ({"worker": True}, "right would be no --workers$"),
+    ],
+)
+def test_slots_need_a_load_without_a_course_in_one_process_that_hears_orders(
+    changes: dict[str, object], why: str
+) -> None:
+    asked = {**UNSET, "config_users": None, **changes}
+    check_locust(Namespace(**asked), SCENARIOS)
+    if not why:
+        check_locust(Namespace(**asked | {"slots": True}), SCENARIOS)
+        return
+    with pytest.raises(ValueError, match=f"^--slots: .*{why}"):
+        check_locust(Namespace(**asked | {"slots": True}), SCENARIOS)
 
 
 @pytest.mark.parametrize("users", [0, -1, "", "many"])

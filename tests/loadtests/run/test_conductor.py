@@ -51,7 +51,7 @@ class Workers:
     def failed(self) -> str:
         return self.why
 
-    def measure(self, start_us: int, end_us: int) -> None:  # noqa: ARG002 - it never comes to that
+    def measure(self, start_us: int, end_us: int, *, last_counts: bool) -> None:  # noqa: ARG002 - never comes to that
         if self.error is not None:
             raise self.error
 

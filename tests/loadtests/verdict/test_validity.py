@@ -74,6 +74,7 @@ def test_a_quiet_run_is_valid() -> None:
         (replace(QUIET, expected=0, received=0), "no tick was due in the window: nothing was measured"),
         (replace(QUIET, own_limits="2 x too many open files"), "own limits: 2 x too many open files"),
         (replace(QUIET, not_started=7), "7 users were not started"),
+        (replace(QUIET, slots_spoiled=12), "spoiled all of the 12 slots: the figures are those of the last"),
         (
             replace(QUIET, left_early=5),
             "the number of users was changed during the run: 5 connections left before its end",

@@ -1,0 +1,156 @@
+"""
+Conducts a run whose window is cut into slots: each is ordered, measured for itself, and kept or left out.
+
+Between an answer and the next order, server and generator may be stopped (SIGSTOP). What is late by that pause comes
+before the window of the next slot opens, and is thrown away.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from loadtests.options import LoadOptions
+from loadtests.run.conductor import STATS_LEAD_S, Conductor, Display, FailedRunError
+from loadtests.run.orders import (
+    Answer,
+    AnyOrder,
+    EndOrder,
+    OrderError,
+    OrderLines,
+    Ready,
+    SlotMeasured,
+    SlotOrder,
+    Summed,
+    SumOrder,
+    UsersOrder,
+    UsersUp,
+    Warmed,
+    WarmOrder,
+    say,
+)
+from loadtests.run.workers import Workers
+from loadtests.surroundings.server_stats import FoundServer
+from loadtests.verdict.measured_run import MeasuredRun
+from loadtests.verdict.slots import Slots
+from loadtests.verdict.summary import summarise
+
+logger = logging.getLogger("tickbench.load")
+
+AWAKE_S = 0.1
+"""How long a server that runs again has, at least, before it is asked for anything. With what /stats needs this is what
+is thrown away before a slot: 0.4 s, more where a tick that is in time takes longer to come."""
+WAKE_LIMIT_S = 10.0
+WARM_S = 2.0
+"""The end of a warm-up, which the slots are compared with."""
+LEAST_WARM_S = 0.2
+ORDER_POLL_S = 0.5
+"""How often it is looked, while no order comes, whether the load still can go on."""
+
+
+class SlotConductor(Conductor):
+    """Conducts one run in slots; ``bring_users`` has Locust bring the number of users up to the one that is given."""
+
+    def __init__(
+        self,
+        display: Display,
+        options: LoadOptions,
+        server: FoundServer,
+        workers: Workers,
+        bring_users: Callable[[int], None],
+    ) -> None:
+        super().__init__(display, options, server, workers)
+        self._orders = OrderLines()
+        self._bring_users = bring_users
+        self._slots = Slots()
+        self._summed: MeasuredRun | None = None
+        self._woke_s = 0.0
+        self._last_counts = True
+
+    def _show(self) -> None:
+        """Show nothing: what came since a slot began is no figure of the run."""
+
+    def _measured(self) -> MeasuredRun:
+        """Obey until the end is ordered; return what all slots make together."""
+        answer: Answer = Ready(*self._up())
+        while True:
+            self._workers.stand(still=True)
+            say(answer)
+            order = self._next_order()
+            self._wake()
+            if isinstance(order, EndOrder):
+                return self._joined()
+            answer = self._obey(order)
+
+    def _next_order(self) -> AnyOrder:
+        self.phase = "waiting for an order"
+        while (order := self._orders.next(ORDER_POLL_S)) is None:
+            if why := self._workers.failed():
+                raise FailedRunError(why)
+        return order
+
+    def _wake(self) -> None:
+        """Let the server run for a moment, until its ticks are not late by the pause any more."""
+        self._woke_s = time.monotonic()
+        self._workers.stand(still=False)
+        self._sleep_until(self._woke_s + AWAKE_S)
+        self._wait_until(lambda: all(report.phase != "waking" for report in self._workers.reports()), WAKE_LIMIT_S)
+
+    def _obey(self, order: AnyOrder) -> Answer:
+        match order:
+            case WarmOrder(seconds):
+                self._warm_up(seconds)
+                return Warmed()
+            case SlotOrder(seconds):
+                return self._slot(seconds)
+            case UsersOrder(number):
+                self._ramp_up(number)
+                return UsersUp(*self._up())
+            case SumOrder():
+                run = self._joined()
+                self._slots, self._summed = Slots(), run
+                outcome = self._report(summarise(run))
+                if outcome.why:
+                    raise OSError(outcome.why)
+                return Summed(outcome.status)
+            case _:
+                raise OrderError(f"no order that is known: {order}")
+
+    def _warm_up(self, seconds: float) -> None:
+        """Run for so long; its end is measured as a slot is, to be compared with the slots."""
+        until_s = self._woke_s + seconds
+        end_s = min(WARM_S, until_s - time.monotonic() - STATS_LEAD_S)
+        if end_s < LEAST_WARM_S:
+            self._sleep_until(until_s)
+            return
+        self._sleep_until(until_s - end_s - STATS_LEAD_S)
+        run = self._measure(STATS_LEAD_S, end_s, last_counts=self._last_counts)
+        self._last_counts = False
+        self._slots.warm = run.records[0].main.tick_lateness
+
+    def _slot(self, seconds: float) -> SlotMeasured:
+        thrown_s = time.monotonic() + STATS_LEAD_S - self._woke_s
+        run = self._measure(STATS_LEAD_S, seconds, last_counts=self._last_counts)
+        slot = self._slots.take(run, thrown_s)
+        self._last_counts = not slot.spoiled
+        for words in slot.spoiled.values():
+            logger.info("slot %d is left out: %s", len(self._slots), words)
+        return SlotMeasured(len(self._slots), list(slot.spoiled.values()), slot.steal_percent, slot.core_gap_ms)
+
+    def _ramp_up(self, number: int) -> None:
+        if number < self.options.users:
+            raise OrderError(f"{number} users were ordered, and there are {self.options.users}: they only become more")
+        self.options = replace(self.options, users=number)
+        self._bring_users(number)
+        self._ramp()
+
+    def _up(self) -> tuple[int, int]:
+        """Return how many connections got a tick frame, and how many were asked for."""
+        return sum(report.up for report in self._workers.reports()), self.options.users
+
+    def _joined(self) -> MeasuredRun:
+        if len(self._slots):
+            return self._slots.joined()
+        if self._summed is None:
+            raise OrderError("no slot was ordered: nothing was measured")
+        return self._summed
