@@ -13,6 +13,7 @@ from rich.table import Table
 
 from shared.measure.summary import GroupFigures, LoadSummary, StageFigures
 from tickbench.compare.early_end import suite_to_make
+from tickbench.compare.excluded import excluded_shares
 from tickbench.compare.figures import BY_KEY, FIGURES, MEMORY
 from tickbench.compare.objectives import STYLES, Judged
 from tickbench.compare.plan import PlannedRun, place_of, time_left_s
@@ -147,6 +148,8 @@ def arm_table(index: RunIndex) -> Table:
         table.add_column(escape(arm.replace(":", "\n").replace(",", "\n")), justify="right", overflow="fold")
     valid = [sum(run.is_valid for run in runs) for runs in arms.values()]
     table.add_row("valid runs", *(f"{number} of {suite_to_make(index).repeats}" for number in valid))
+    if shares := {each.arm: f"{each.percent:.1f}" for each in excluded_shares(index)}:
+        table.add_row("slots left out, %", *(shares.get(arm, NO_FIGURE) for arm in arms))
     for figure in FIGURES:
         cells = [cell(figure, runs) for runs in arms.values()]
         if figure.key != MEMORY or any(each.median != NO_FIGURE for each in cells):  # most suites do not ask for it

@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from shared.measure.summary import LoadSummary, Validity
+from shared.measure.summary import LoadSummary, SlotFigures, Validity
 from tickbench.compare.figures import BY_KEY, FIGURES
 from tickbench.compare.results import read_results
 from tickbench.compare.runs import Basis, Run, RunIndex
@@ -54,13 +54,27 @@ def spared(run: Run, *figures: str) -> Run:
     return msgspec.structs.replace(run, load=msgspec.structs.replace(run.load, validity=validity))
 
 
+def shown(index: RunIndex) -> str:
+    console = Console(width=80, force_terminal=True)
+    with console.capture() as table:
+        console.print(arm_table(index))
+    return table.get()
+
+
+def test_how_many_slots_were_left_out_is_shown_where_there_are_slots(
+    suite: Suite, make_run: Callable[..., Run], summary: LoadSummary
+) -> None:
+    slots = SlotFigures(slot_s=1, made=16, kept=14, thrown_s=0.4)
+    in_slots = make_run(1, "gevent", load=msgspec.structs.replace(summary, slots=slots))
+    whole = make_run(2, "asyncio:fanout=naive")
+    assert re.search(r"slots left out, % +- +12.5", shown(RunIndex(suite, [in_slots, whole])))
+    assert "slots" not in shown(RunIndex(suite, [make_run(1, "gevent"), whole]))
+
+
 def test_an_arm_without_a_valid_run_is_shown_and_marked(folder: Path) -> None:
     index = read_results(folder).index
     assert index.lacking() == []
-    console = Console(width=80, force_terminal=True)
-    with console.capture() as shown:
-        console.print(arm_table(index))
-    text = shown.get()
+    text = shown(index)
     assert re.search(r"valid runs +1 of 2 +0 of 2", text)
     assert re.search(r"connections +300 +\x1b\[2m300", text), "dim"
 
