@@ -65,6 +65,8 @@ def _comparison(row: Row) -> list[str]:
     each = row.comparison
     blocks = str(each.ratio.blocks) if each.ratio is not None else "0"
     other, verdict = ("itself", "A/A") if is_itself(each) else (each.other, each.verdict_words)
+    if each.to_decide is not None:
+        verdict += f"; {each.to_decide.words}"
     return [each.first, other, each.ratio_words, blocks, verdict, row.ratios]
 
 

@@ -20,6 +20,8 @@ class Forecast(Struct, frozen=True):
 
     more_blocks: int | None
     """Beside those that were made; None if no affordable number would."""
+    scatter: float
+    """The standard deviation of the logarithms of the blocks' ratios."""
     scatter_share: float
     """As many blocks as were made decide it, wherever the ratio lies, if they scatter by this share of what they do."""
     more_s: float | None = None
@@ -28,11 +30,12 @@ class Forecast(Struct, frozen=True):
     @property
     def words(self) -> str:
         """What a user would have to do."""
-        quieter = f"as many blocks that scatter {self.scatter_share:.2g} times as much (a quieter machine)"
+        now, then = (100 * math.expm1(scatter) for scatter in (self.scatter, self.scatter * self.scatter_share))
+        quieter = f"a quieter machine, on which blocks scatter by {then:.2g} % and not by {now:.2g} %"
         if self.more_blocks is None:
-            return f"would take {quieter}; {MOST_TIMES} times as many would not do"
+            return f"deciding it takes {quieter}; {MOST_TIMES} times as many blocks would not do"
         time = "" if self.more_s is None else f", {max(1, round(self.more_s / 60))} minutes"
-        return f"would take about {self.more_blocks} blocks more{time}; or {quieter}"
+        return f"deciding it takes about {self.more_blocks} blocks more{time}, in a comparison made anew; or {quieter}"
 
 
 def what_would_decide(logs: Sequence[float], level: float) -> Forecast | None:
@@ -63,8 +66,8 @@ def what_would_decide(logs: Sequence[float], level: float) -> Forecast | None:
         middle = mean * (1 - new) + trust * mean * new
         spread = new * math.sqrt(trust * variance + scatter**2 / (blocks - made))
         if _decided(middle, spread, _half_width(blocks, scatter, level), margin) >= SURE:
-            return Forecast(blocks - made, share)
-    return Forecast(None, share)
+            return Forecast(blocks - made, scatter, share)
+    return Forecast(None, scatter, share)
 
 
 def _half_width(blocks: int, scatter: float, level: float) -> float:

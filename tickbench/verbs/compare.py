@@ -212,6 +212,9 @@ def print_summary(folder: ResultFolder, report: Report, console: Console) -> Non
     console.print(f"[bold]{escape(news)}[/bold]")
     console.print(arm_table(report.results.index))
     console.print(escape(basis))
+    for each in report.document.comparisons.primary:
+        if each.to_decide is not None:
+            console.print(escape(f"{each.title}, {each.verdict_words}: {each.to_decide.words}"), soft_wrap=True)
     if is_stopped(report.results.index) and (found := [check for check in examine_machine() if check.level != "ok"]):
         console.print("tickbench doctor says of this machine:")
         console.print(check_table(found))

@@ -12,6 +12,7 @@ from tickbench.report.document import Document, make_document
 from tickbench.report.markdown import render_markdown
 from tickbench.report.noise import Noise, Plot, Scale, noise_of
 from tickbench.report.page import render_page
+from tickbench.statistics.forecast import Forecast
 from tickbench.verdict.comparisons import Comparison
 
 MakeResults = Callable[..., Path]
@@ -112,3 +113,13 @@ def test_page_and_markdown_say_each_ratio_in_words(document: Document) -> None:
         assert f'aria-label="{row.ratios}"' in page
         assert f">{row.ratios}</td>" in page
         assert f"| {row.ratios} |" in markdown
+
+
+def test_page_and_markdown_say_what_would_decide_what_is_inconclusive(document: Document) -> None:
+    (judged,) = (each for each in document.comparisons.primary if each.figure == "tick_lateness_ms.p50")
+    far = msgspec.structs.replace(judged, to_decide=Forecast(None, scatter=0.3, scatter_share=0.2))
+    found = msgspec.structs.replace(document.comparisons, primary=[far])
+    document = msgspec.structs.replace(document, comparisons=found)
+    words = "deciding it takes a quieter machine, on which blocks scatter by 6.2 % and not by 35 %"
+    assert f"gevent is not told from asyncio: {words}" in render_page(document)
+    assert f"; {words}" in render_markdown(document)

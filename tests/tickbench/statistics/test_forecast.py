@@ -36,7 +36,8 @@ def test_where_no_affordable_number_would_do_the_scatter_has_to_fall() -> None:
     assert found is not None
     assert found.more_blocks is None
     assert found.words == (
-        "would take as many blocks that scatter 0.095 times as much (a quieter machine); 4 times as many would not do"
+        "deciding it takes a quieter machine, on which blocks scatter by 5.9 % and not by 82 %; 4 times as many blocks "
+        "would not do"
     )
 
 

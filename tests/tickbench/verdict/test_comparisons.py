@@ -80,7 +80,7 @@ def test_what_would_decide_what_is_inconclusive_is_told(make_results: MakeResult
     assert p99.to_decide.more_s == p99.to_decide.more_blocks * block_estimate_s(blocks)
     minutes = round(p99.to_decide.more_s / 60)
     assert p99.to_decide.words.startswith(
-        f"would take about {p99.to_decide.more_blocks} blocks more, {minutes} minutes"
+        f"deciding it takes about {p99.to_decide.more_blocks} blocks more, {minutes} minutes"
     )
 
 
