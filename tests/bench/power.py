@@ -77,6 +77,16 @@ def simulate(
     return {kind: count / suites for kind, count in counts.items()}
 
 
+def judged_by_looks(logs: np.ndarray, itself: np.ndarray) -> tuple[list[Verdict] | None, bool]:
+    """Return the verdicts of a suite that may end after half of its blocks, and whether it did."""
+    blocks = logs.shape[1]
+    half = (blocks + 1) // 2
+    verdicts = judged(logs[:, :half], itself[:, :half], at_look(half / blocks))
+    if verdicts is not None and all(each.kind != "inconclusive" for each in verdicts):
+        return verdicts, True
+    return judged(logs, itself, at_end(half / blocks)), False
+
+
 def simulate_looks(
     difference: float,
     cvs: Sequence[float],
@@ -87,20 +97,17 @@ def simulate_looks(
     in_all: bool = False,
     may_end_early: bool = True,
 ) -> dict[str, float]:
-    """Return the same of suites that look at half: of the first figure, any false winner, and the blocks they made."""
+    """Return the same of suites that look at half: of the first figure, any false winner, all decided, ended early."""
     shift = math.log(1 + difference)
     shifts = [shift] + [shift if in_all else 0.0] * (len(cvs) - 1)
-    half, counts = (blocks + 1) // 2, {"found": 0, "false": 0, "ended": 0, "decided": 0}
+    right = ["first" if shifted else None for shifted in shifts]
+    counts = {"found": 0, "false": 0, "ended": 0, "decided": 0}
     for _ in range(suites):
-        logs, itself = drawn(cvs, shifts, blocks, rng)
-        verdicts = judged(logs[:, :half], itself[:, :half], at_look(half / blocks)) if may_end_early else None
-        if verdicts is not None and all(each.kind != "inconclusive" for each in verdicts):
-            counts["ended"] += 1
-        else:
-            verdicts = judged(logs, itself, at_end(half / blocks) if may_end_early else all_at_once)
+        drawn_logs = drawn(cvs, shifts, blocks, rng)
+        verdicts, ended = judged_by_looks(*drawn_logs) if may_end_early else (judged(*drawn_logs), False)
+        counts["ended"] += ended
         if verdicts is not None:
             counts["found"] += verdicts[0].winner == "first"
-            right = ["first" if shifted else None for shifted in shifts]
             counts["false"] += any(
                 each.winner not in {None, winner} for each, winner in zip(verdicts, right, strict=True)
             )

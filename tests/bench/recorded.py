@@ -1,5 +1,5 @@
 """
-Keeps of a comparison of one arm under three names what test_false_winners.py draws from.
+Keeps what test_false_winners.py draws from: of a comparison of one arm under three names, with planted ones beside it.
 
 ``tickbench compare --suite tests/tickbench/recorded/aa.toml``, then
 ``python -m tests.bench.recorded results/latest > tests/tickbench/recorded/aa.json``.
@@ -14,7 +14,7 @@ import msgspec
 
 from tickbench.arms import parse_arm
 from tickbench.report.build import read_document
-from tickbench.report.document import Document
+from tickbench.report.document import Document, RunLine
 
 FIGURES = (
     "tick_lateness_ms.p50",
@@ -26,18 +26,37 @@ FIGURES = (
 """As the default suite draws its verdicts on."""
 
 
+PLANTED = {"late-tail": "tick_lateness_ms.p99", "more-cpu": "server.cpu_us_per_frame"}
+"""Arms of the suite that differ from the backend PLANTED_ON in one figure alone, and in which."""
+PLANTED_ON = "asyncio"
+
+
 def triples(document: Document) -> list[dict[str, Any]]:
     """Return for each block and backend the figures of its three runs, where all are valid."""
     runs: dict[tuple[str, int], list[list[float | None]]] = {}
     for run in document.runs:
-        if run.mark == "valid":
+        if run.mark == "valid" and run.arm not in PLANTED:
             key = parse_arm(run.arm).backend, run.block
-            runs.setdefault(key, []).append([run.figures[figure] for figure in FIGURES])
+            runs.setdefault(key, []).append(figures_of(run))
     return [
         {"backend": backend, "block": block, "runs": values}
         for (backend, block), values in runs.items()
         if len(values) == 3
     ]
+
+
+def planted(document: Document) -> list[dict[str, Any]]:
+    """Return the figures of each valid run of a planted arm, with the figure in which it is worse."""
+    return [
+        {"arm": run.arm, "on": PLANTED_ON, "worse_in": PLANTED[run.arm], "block": run.block, "run": figures_of(run)}
+        for run in document.runs
+        if run.mark == "valid" and run.arm in PLANTED
+    ]
+
+
+def figures_of(run: RunLine) -> list[float | None]:
+    """Return the recorded figures of a run."""
+    return [run.figures[figure] for figure in FIGURES]
 
 
 def main() -> None:
@@ -54,6 +73,7 @@ def main() -> None:
         "duration_s": document.suite.duration_s,
         "figures": FIGURES,
         "triples": triples(document),
+        "planted": planted(document),
     }
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(record), indent=1).decode() + "\n")
 
