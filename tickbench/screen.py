@@ -50,23 +50,29 @@ class ProgressDisplay:
         self.now = run_words(suite_to_make(self.index), planned)
         self.run_is_at("")
 
+    def block_began(self, planned: Sequence[PlannedRun]) -> None:
+        """Show which block begins."""
+        self.now = block_words(self.suite, planned)
+        self.run_is_at("")
+
     def run_is_at(self, words: str) -> None:
         """Show what the run is doing now; nothing if ``words`` is empty."""
         self.progress.update(self.task, description=escape(f"{self.now}: {words}" if words else self.now))
 
-    def run_ended(self, run: Run) -> None:
-        """Print the figures of the run and move the progress on."""
-        self.index = self.index.adding(run)
-        words = f"{self.now or f'run {run.number}'}: {run_line(run)}"
-        style = "dim" if run.load is not None and not run.is_valid else None
+    def run_ended(self, *runs: Run) -> None:
+        """Print the figures of the run, or of those of a block, and move the progress on."""
+        self.index = self.index.adding(*runs)
         self._show_progress()
-        if not self.console.is_terminal and self.left_s:  # no progress is displayed that would say so
-            words += f"; about {in_words(self.left_s)} left"
-        self.console.print(escape(words), soft_wrap=True, style=style)
+        for run in runs:
+            words = f"{run_words(self.suite, run)}: {run_line(run)}"
+            style = "dim" if run.load is not None and not run.is_valid else None
+            if not self.console.is_terminal and self.left_s:  # no progress is displayed that would say so
+                words += f"; about {in_words(self.left_s)} left"
+            self.console.print(escape(words), soft_wrap=True, style=style)
 
     def waits(self, most_s: float) -> None:
         """Say why nothing is run for a while."""
-        unfit = why_unfit(self.index.runs[-self.suite.stop_after :])
+        unfit = why_unfit(self.index.unfit_runs)
         happened = unfit.happened if unfit is not None else "the machine is unfit"
         words = f"waiting up to {in_words(most_s)} for a machine that can measure: {happened}"
         self.console.print(f"[yellow]{escape(words)}[/yellow]", soft_wrap=True)
@@ -109,15 +115,26 @@ def progress_display(console: Console, index: RunIndex) -> Iterator[ProgressDisp
         yield display
 
 
-def run_words(suite: Suite, planned: PlannedRun) -> str:
+def run_words(suite: Suite, run: PlannedRun | Run) -> str:
     """Say which run of how many it is, at which attempt, of which part, block and arm."""
-    place = place_of(suite, planned)
-    which = f"run {place[0]} of {place[1]}" if place is not None else f"run {planned.number}, a search"
+    place = place_of(suite, run)
+    which = f"run {place[0]} of {place[1]}" if place is not None else f"run {run.number}, a search"
+    part = f"block {run.block}" if run.part == BLOCKS else run.part
+    arm = run.arm if isinstance(run, Run) else run.arm.name
+    return f"{which}{_attempt_words(suite, run)}: {part}, {arm}{' again' if run.again else ''}, {run.connections:,}"
+
+
+def block_words(suite: Suite, planned: Sequence[PlannedRun]) -> str:
+    """Say which block of how many it is, at which attempt, and how it is cut into slots."""
+    first = planned[0]
+    slots = f"{len(planned)} x {first.slots} slots of {first.slot_s:g} s"
+    return f"block {first.block} of {suite.repeats}{_attempt_words(suite, first)}: {slots}"
+
+
+def _attempt_words(suite: Suite, run: PlannedRun | Run) -> str:
     # Attempts that ended in a stop do not count, so there may be more than the suite allows.
-    of_all = f" of {suite.max_attempts}" if planned.attempt <= suite.max_attempts else ""
-    attempt = f", attempt {planned.attempt}{of_all}" if planned.attempt > 1 else ""
-    part = f"block {planned.block}" if planned.part == BLOCKS else planned.part
-    return f"{which}{attempt}: {part}, {planned.arm.name}{' again' if planned.again else ''}, {planned.connections:,}"
+    of_all = f" of {suite.max_attempts}" if run.attempt <= suite.max_attempts else ""
+    return f", attempt {run.attempt}{of_all}" if run.attempt > 1 else ""
 
 
 def in_words(seconds: float) -> str:
@@ -130,7 +147,9 @@ def run_line(run: Run) -> str:
     if run.load is None:
         return run.words
     lateness = run.load.tick_lateness_ms
-    return f"lateness p50 {milliseconds(lateness.p50)}, p99 {milliseconds(lateness.p99)}; {run.words}"
+    slots = run.load.slots
+    kept = f"{slots.kept} of {slots.made} slots, " if slots is not None and slots.kept < slots.made else ""
+    return f"{kept}lateness p50 {milliseconds(lateness.p50)}, p99 {milliseconds(lateness.p99)}; {run.words}"
 
 
 def milliseconds(value: float | None) -> str:

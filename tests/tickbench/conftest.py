@@ -15,7 +15,7 @@ import pytest
 from shared.measure.summary import LoadSummary, StageFigures, Validity, read_summary
 from tests.support.warm import python
 from tickbench.cli import VERBS
-from tickbench.compare.plan import PlannedRun, next_run
+from tickbench.compare.plan import PlannedRun, next_runs
 from tickbench.compare.results import ResultFolder
 from tickbench.compare.runs import Run, RunIndex
 from tickbench.compare.suite import CapacitySearch, Side, Suite
@@ -263,11 +263,12 @@ def make_results(
         made = ResultFolder.create(tmp_path / "made", suite, datetime(2026, 11, 21, 14, 30, tzinfo=UTC))
         made.write("environment.json", environment)
         runs: list[Run] = []
-        while (planned := next_run(RunIndex(suite, runs))) and len(runs) < most:
-            given = figures(planned)
-            run = measured(planned, *given.pop("reasons", ()), **given)
-            made.write_run(run, planned.slug)
-            runs.append(run)
+        while (together := next_runs(RunIndex(suite, runs))) and len(runs) < most:
+            for planned in together:
+                given = figures(planned)
+                run = measured(planned, *given.pop("reasons", ()), **given)
+                made.write_run(run, planned.slug)
+                runs.append(run)
         return made.path
 
     return make

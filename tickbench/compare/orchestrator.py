@@ -1,12 +1,16 @@
-"""Make the runs of a comparison one after the other, as the plan decides, and write each to disk when it ends."""
+"""Make the runs of a comparison, blocks in slots or one after the other, as the plan decides, and write what ends."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from tickbench.children.commands import Commands
 from tickbench.children.interrupts import uninterrupted
-from tickbench.compare.plan import PlannedRun, estimate_s, next_run
+from tickbench.children.processes import Guard
+from tickbench.compare.block import run_block
+from tickbench.compare.plan import PlannedRun, estimate_s, next_runs
 from tickbench.compare.results import ResultFolder
 from tickbench.compare.runs import Run, RunIndex
+from tickbench.compare.slot_order import slot_order
 from tickbench.compare.trial import Trial
 from tickbench.compare.unfit_machine import quiet_wait_s, wait_s
 from tickbench.machine.pinning import Pinning, away_from_server
@@ -19,11 +23,14 @@ class Observer(Protocol):
     def run_began(self, planned: PlannedRun) -> None:
         """Hear that a run begins."""
 
-    def run_is_at(self, words: str) -> None:
-        """Hear what the run is doing now."""
+    def block_began(self, planned: Sequence[PlannedRun]) -> None:
+        """Hear that a block in slots begins: its runs."""
 
-    def run_ended(self, run: Run) -> None:
-        """Hear what became of the run; it is on disk already."""
+    def run_is_at(self, words: str) -> None:
+        """Hear what the run, or the block, is doing now."""
+
+    def run_ended(self, *runs: Run) -> None:
+        """Hear what became of the run, or of those of the block; they are on disk already."""
 
     def waits(self, most_s: float) -> None:
         """Hear that the runs so far show an unfit machine, and how many seconds it is waited for at most."""
@@ -38,22 +45,32 @@ def run_all(index: RunIndex, pinning: Pinning, folder: ResultFolder, commands: C
     one waits once for idle cores, and stops if the next runs are spoiled as well.
 
     """
-    trial = Trial(pinning, commands, observer.run_is_at)
     has_waited = False
-    with away_from_server(pinning):
-        while planned := next_run(index):
-            observer.run_began(planned)
-            run = trial.run(planned, quiet_wait_s(index))
+    with away_from_server(pinning), Guard() as guard:
+        trial = Trial(pinning, commands, observer.run_is_at, guard)
+        while planned := next_runs(index):
+            runs = _make(planned, index, trial, observer)
             with uninterrupted():  # an interrupt must not lose what was measured
-                folder.write_run(run, planned.slug)
-            index = index.adding(run)
-            observer.run_ended(run)
-            has_waited = has_waited and run.is_spoiled
-            if index.is_unfit and next_run(index) is not None:
+                for run, plan in zip(runs, planned, strict=True):
+                    folder.write_run(run, plan.slug)
+            index = index.adding(*runs)
+            observer.run_ended(*runs)
+            has_waited = has_waited and any(run.is_spoiled for run in runs)
+            if index.is_unfit and next_runs(index):
                 if has_waited or not _wait(index, trial, observer):
                     return False
                 has_waited = True
     return True
+
+
+def _make(planned: Sequence[PlannedRun], index: RunIndex, trial: Trial, observer: Observer) -> list[Run]:
+    first = planned[0]
+    if not first.slot_s:
+        observer.run_began(first)
+        return [trial.run(first, quiet_wait_s(index))]
+    observer.block_began(planned)
+    order = slot_order(len(planned), first.slots, first.block, index.suite.seed)
+    return run_block(planned, order, trial, quiet_wait_s(index))
 
 
 def _wait(index: RunIndex, trial: Trial, observer: Observer) -> bool:

@@ -5,7 +5,8 @@ Nothing else counts, so a comparison that was interrupted goes on as if it had n
 """
 
 import random
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
+from itertools import groupby
 from math import ceil
 
 import msgspec
@@ -20,6 +21,8 @@ from tickbench.compare.suite import BLOCKS, CapacitySearch, Flags, Part, Suite
 
 OVERHEAD_S = 4.0
 """What a run takes besides ramp, warm-up and measuring: two interpreters start, both stop (seen: 3.2 to 5)."""
+SLOT_OVERHEAD_S = 0.6
+"""What a slot takes besides what is measured: it settles at first, and the last frames are waited for."""
 LEAST_REPEATS = 3
 REPEATS_SHARE = 0.5
 """How many runs may be made in place of spoiled ones, as a share of the runs of blocks and sides."""
@@ -41,7 +44,14 @@ class PlannedRun(Struct, frozen=True):
     warm_up_s: float
     load: Flags
     server: Flags
+    slot_s: float = 0.0
+    """Of a run whose window is cut into slots; 0: a whole run."""
     attempt: int = 1
+
+    @property
+    def slots(self) -> int:
+        """How many slots it is to have; 0: a whole run."""
+        return round(self.duration_s / self.slot_s) if self.slot_s else 0
 
     @property
     def slot(self) -> Slot:
@@ -67,8 +77,16 @@ class SearchState(Struct, frozen=True):
 
 
 def next_run(index: RunIndex, parts: Collection[str] | None = None) -> PlannedRun | None:
+    """Return the first of the :func:`next_runs`; None if all are made."""
+    return next(iter(next_runs(index, parts)), None)
+
+
+def next_runs(index: RunIndex, parts: Collection[str] | None = None) -> list[PlannedRun]:
     """
-    Return the next run to make, None if all are made: blocks first, then sides, then searches.
+    Return what to make next, none if all is made: blocks first, then sides, then searches.
+
+    That is one run, but all runs of a block in slots: it is made again as a whole if the machine spoiled one of them,
+    and if not all of them were written.
 
     With ``parts``, only runs of these are considered.
 
@@ -76,19 +94,30 @@ def next_run(index: RunIndex, parts: Collection[str] | None = None) -> PlannedRu
     suite, fixed = index.suite, list(fixed_runs(suite_to_make(index)))
     number = index.runs[-1].number + 1 if index.runs else 1
     repeats_left = most_repeats(suite) - sum(max(0, index.tries(planned.slot) - 1) for planned in fixed)
-    for planned in fixed:
-        if parts is not None and planned.part not in parts:
+    for together in _made_together(fixed):
+        if parts is not None and together[0].part not in parts:
             continue
-        made, tried = index.last(planned.slot), index.tries(planned.slot)
-        if made is None:
-            return msgspec.structs.replace(planned, number=number)
-        may_repeat = tried < suite.max_attempts and (repeats_left > 0 or not tried)
-        if made.is_spoiled and may_repeat:
-            return msgspec.structs.replace(planned, number=number, attempt=made.attempt + 1)
+        last = [index.last(planned.slot) for planned in together]
+        made = [run for run in last if run is not None]
+        attempt = max((run.attempt for run in made), default=0)
+        is_whole = [run.attempt for run in made] == [attempt] * len(together)
+        tried = max(index.tries(planned.slot) for planned in together)
+        may_repeat = tried < suite.max_attempts and (repeats_left >= len(together) or not tried)
+        if not is_whole or (any(run.is_spoiled for run in made) and may_repeat):
+            return [
+                msgspec.structs.replace(planned, number=number + place, attempt=attempt + 1)
+                for place, planned in enumerate(together)
+            ]
     if (state := _next_search(index, parts)) is None or not isinstance(state.step, int):
-        return None
+        return []
     planned = _planned(suite, state.search, state.search.name, state.block, state.arm, state.step)
-    return msgspec.structs.replace(planned, number=number)
+    return [msgspec.structs.replace(planned, number=number)]
+
+
+def _made_together(fixed: Sequence[PlannedRun]) -> Iterator[list[PlannedRun]]:
+    """Yield each run, but the runs of a block in slots together."""
+    for _, runs in groupby(enumerate(fixed), lambda pair: pair[1].block if pair[1].slot_s else -pair[0]):
+        yield [planned for _, planned in runs]
 
 
 def most_repeats(suite: Suite) -> int:
@@ -101,7 +130,8 @@ def fixed_runs(suite: Suite) -> Iterator[PlannedRun]:
     Yield the runs of blocks and sides, in their order, without numbers.
 
     Blocks are interleaved: A B C, C B A, and so on, so that a machine that drifts favours no arm. The order of odd
-    blocks is drawn from the suite's seed; each even block mirrors the one before.
+    blocks is drawn from the suite's seed; each even block mirrors the one before. In slots it is only that in which the
+    arms of a block are started and written.
 
     """
     rng = random.Random(suite.seed)  # noqa: S311 - an order, not a secret
@@ -131,18 +161,17 @@ def estimate_s(index: RunIndex) -> float:
 def time_left_s(index: RunIndex) -> float:
     """Estimate the same by the pace so far, with repeated runs and the waits before runs."""
     plans = {planned.slot: run_estimate_s(planned) for planned in fixed_runs(suite_to_make(index))}
-    own = [run for run in index.runs if run.slot in plans]
-    expected_s = sum(plans[slot] for slot in {run.slot for run in own})
-    spent_s = sum(run.took_s + (run.quiet.waited_s if run.quiet is not None else 0) for run in own)
+    own = [runs for runs in index.made_together if runs[0].slot in plans]
+    expected_s = sum(plans[slot] for slot in {run.slot for runs in own for run in runs})
+    spent_s = sum(run.took_s for runs in own for run in runs)
+    spent_s += sum(runs[0].quiet.waited_s for runs in own if runs[0].quiet is not None)
     pace = spent_s / expected_s if expected_s else 1.0
-    following = next_run(index)
     left_s = sum(estimate_s for slot, estimate_s in plans.items() if not index.tries(slot))
-    if following is not None and index.tries(following.slot) and following.slot in plans:
-        left_s += plans[following.slot]  # the next run repeats it
+    left_s += sum(plans.get(planned.slot, 0.0) for planned in next_runs(index) if index.tries(planned.slot))
     return left_s * pace + _searches_estimate_s(index)
 
 
-def place_of(suite: Suite, planned: PlannedRun) -> tuple[int, int] | None:
+def place_of(suite: Suite, planned: PlannedRun | Run) -> tuple[int, int] | None:
     """Return the run's place and their number, among the runs fixed before the start; None for one of a search."""
     slots = [each.slot for each in fixed_runs(suite)]
     return (slots.index(planned.slot) + 1, len(slots)) if planned.slot in slots else None
@@ -167,7 +196,7 @@ def run_estimate_s(planned: PlannedRun) -> float:
         planned.connections,
         spawn_rate=float(planned.load.get("spawn-rate", DEFAULT_SPAWN_RATE)),
         warm_up_s=planned.warm_up_s,
-        duration_s=planned.duration_s,
+        duration_s=planned.duration_s + planned.slots * SLOT_OVERHEAD_S,
         extra_connections=int(planned.load.get("memory", 0)),
     )
 
@@ -202,6 +231,7 @@ def _planned(
         warm_up_s=source.warm_up_s,
         load=source.load,
         server=suite.server | source.server,
+        slot_s=suite.slot_s if part == BLOCKS and suite.in_slots else 0.0,
     )
 
 

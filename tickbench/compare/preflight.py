@@ -85,6 +85,7 @@ def _load_lines(suite: Suite) -> Iterator[CommandLine]:
                 duration_s=part.duration_s,
                 warm_up_s=part.warm_up_s,
                 more=part.load,
+                in_slots=isinstance(part, Suite) and part.in_slots,
             )
             yield CommandLine(f"the load of {_name(part)}", LOAD_TEST, ["--headless", *flags])
 

@@ -52,6 +52,8 @@ class Run(Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickbench.
     outcome: Literal["finished", "failed"]
     reason: str | None = None
     """Why it failed, in one sentence."""
+    slots_planned: int = 0
+    """How many slots it was to have, beside those that were made again; 0: a whole run."""
     fault: Literal["server", "generator"] | None = None
     """Who failed; None if nobody did."""
     started_at: str
@@ -75,9 +77,18 @@ class Run(Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickbench.
         return self.load is not None and self.load.validity.ok
 
     @property
+    def by_machine(self) -> list[str]:
+        """How the machine spoiled it: why it cannot be trusted, or why fewer than half of its slots were kept."""
+        if self.load is None:
+            return []
+        slots = self.load.slots
+        is_short = slots is not None and 2 * slots.kept < self.slots_planned
+        return [*self.load.validity.machine, *(slots.left_out if slots is not None and is_short else ())]
+
+    @property
     def is_spoiled(self) -> bool:
-        """Whether the machine is a reason that it cannot be trusted, whatever else is wrong with it."""
-        return self.load is not None and bool(self.load.validity.machine)
+        """Whether the machine has, whatever else is wrong with it."""
+        return bool(self.by_machine)
 
     def is_trusted(self, figure: str) -> bool:
         """Whether one figure, by its name in the summary, can be trusted: also of a run that is not valid."""
@@ -128,9 +139,12 @@ class RunIndex:
         self.suite = suite
         self.runs = sorted(runs, key=lambda run: run.number)
         """All of them, by number."""
-        self.waived = self._find_waived()
+        self.made_together = self._group()
+        """The same, each on its own, but those of a block in slots together."""
+        self.waived, self.unfit_runs = self._find_waived()
         """
-        The numbers of the runs that led to a stop: they do not count as attempts.
+        The numbers of the runs that led to a stop: they do not count as attempts. And the runs that led to the last one,
+        if they are the last of all.
 
         They are kept, and made again as if they had not been tried: they were spoiled by the machine, whatever the arm.
         """
@@ -138,9 +152,9 @@ class RunIndex:
         for run in self.runs:
             self._attempts.setdefault(run.slot, []).append(run)
 
-    def adding(self, run: Run) -> "RunIndex":
-        """Return the index with one run more."""
-        return RunIndex(self.suite, [*self.runs, run])
+    def adding(self, *runs: Run) -> "RunIndex":
+        """Return the index with these runs more."""
+        return RunIndex(self.suite, [*self.runs, *runs])
 
     def last(self, slot: Slot) -> Run | None:
         """Return the attempt at a planned run that counts, which is the last; None if there is none."""
@@ -183,16 +197,34 @@ class RunIndex:
     @property
     def is_unfit(self) -> bool:
         """Whether the last runs show that the machine cannot measure: they led to a stop."""
-        return bool(self.runs) and self.runs[-1].number in self.waived
+        return bool(self.unfit_runs)
 
-    def _find_waived(self) -> set[int]:
-        """Return the numbers of ``stop_after`` spoiled runs in a row, or a multiple; none if no run is made again."""
-        found: set[int] = set()
-        streak: list[int] = []
-        if not self.suite.stop_after or self.suite.max_attempts == 1:
-            return found
+    def _group(self) -> list[list[Run]]:
+        groups: list[list[Run]] = []
         for run in self.runs:
-            streak = [*streak, run.number] if run.is_spoiled else []
-            if len(streak) % self.suite.stop_after == 0:
-                found.update(streak)
-        return found
+            before = groups[-1][0] if groups and run.part == BLOCKS and run.slots_planned else None
+            if before is not None and (before.part, before.block, before.attempt) == (run.part, run.block, run.attempt):
+                groups[-1].append(run)
+            else:
+                groups.append([run])
+        return groups
+
+    def _find_waived(self) -> tuple[set[int], list[Run]]:
+        """
+        Find the runs that led to a stop: their numbers, and those of the last stop if nothing was made since.
+
+        That is ``stop_after`` spoiled ones in a row; of blocks in slots the whole blocks, in a row, that have so many.
+        None if no run is made again.
+
+        """
+        found: set[int] = set()
+        streak: list[Run] = []
+        if not self.suite.stop_after or self.suite.max_attempts == 1:
+            return found, streak
+        for runs in self.made_together:
+            if streak and streak[-1].number in found:
+                streak = []
+            streak = [*streak, *runs] if any(run.is_spoiled for run in runs) else []
+            if sum(run.is_spoiled for run in streak) >= self.suite.stop_after:
+                found.update(run.number for run in streak)
+        return found, streak if streak and streak[-1].number in found else []

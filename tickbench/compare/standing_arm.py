@@ -77,7 +77,7 @@ class StandingArm:
     """
 
     def __init__(self, planned: PlannedRun, trial: Trial, nursery: Nursery, scratch: Path) -> None:
-        """Prepare an arm; ``nursery`` owns its processes, ``scratch`` is a folder of its own."""
+        """Prepare an arm; ``nursery`` owns its processes, ``scratch`` is a folder that it makes."""
         self.planned = planned
         self.is_coming = False
         """Its generator has been started, and has not said yet that everybody is there."""
@@ -93,6 +93,11 @@ class StandingArm:
         self._give_up_at = 0.0
 
     @property
+    def name(self) -> str:
+        """Which arm it is, and whether for the second time."""
+        return f"{self.planned.arm.name}{' again' if self.planned.again else ''}"
+
+    @property
     def has_failed(self) -> bool:
         """Whether something went wrong."""
         return "reason" in self._outcome
@@ -101,6 +106,7 @@ class StandingArm:
         """Start the server, and the generator as soon as the server is ready; :meth:`come` has to follow."""
         with self._failing():
             self._started_at = datetime.now(UTC)
+            self._scratch.mkdir()
             with by_server():
                 self._server, port = self._trial.start_server(self.planned, self._nursery, self._scratch)
                 self._url = wait_until_ready(self._server, port)
@@ -249,7 +255,7 @@ def start_together(arms: Sequence[StandingArm], tell: Callable[[str], None]) -> 
 
     """
     for arm in arms:
-        tell(f"starting {arm.planned.arm.name}")
+        tell(f"starting {arm.name}")
         arm.start()
         _let_come(arms, 0)
     tell("connecting")

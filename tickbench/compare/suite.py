@@ -8,7 +8,7 @@ other scenarios; and searches for the capacity of each arm.
 
 from importlib import resources
 from importlib.resources.abc import Traversable
-from math import ceil
+from math import ceil, isclose
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,6 +34,7 @@ PositiveCount = Annotated[int, Meta(ge=1, le=100_000)]
 Repeats = Annotated[int, Meta(ge=1, le=100)]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 WarmUp = Annotated[float, Meta(ge=0, le=86_400)]
+SlotSeconds = Annotated[float, Meta(ge=0, le=60)]
 Flags = dict[str, str | int | float]
 
 
@@ -74,7 +75,7 @@ class CapacitySearch(Struct, frozen=True):
     limit: PositiveCount = 20_000
     precision: Annotated[float, Meta(gt=1, le=4)] = 1.2
     """The search is done when what fails is at most so many times what holds."""
-    slot_s: Annotated[float, Meta(ge=0, le=60)] = 0.0
+    slot_s: SlotSeconds = 0.0
     """Each step is a slot of so many seconds on a server whose load rises, the arms in turns; 0: each step is a whole
     run, as in records older than this key, and as with an arm that cannot stand still."""
     repeats: Repeats = 1
@@ -100,6 +101,9 @@ class Suite(Struct, frozen=True):
     warm_up_s: WarmUp
     repeats: Repeats
     seed: int
+    slot_s: SlotSeconds = 0.0
+    """A block measures its arms side by side, ``duration_s`` of each in slots of so many seconds; 0: one after the
+    other, each in a whole run, as in records older than this key."""
     description: str = ""
     server: Flags = {}
     """Flags of ``serve`` for all arms."""
@@ -142,6 +146,11 @@ class Suite(Struct, frozen=True):
         return len(self.arms) + (self.again is not None)
 
     @property
+    def in_slots(self) -> bool:
+        """Whether blocks are in slots: asked for, and tickbench may stop every server, as it has started them all."""
+        return self.slot_s > 0 and all(arm.url is None for arm in self.parsed_arms())
+
+    @property
     def parts(self) -> "list[Part]":
         """The blocks, which the suite itself describes, the sides and the searches."""
         return [self, *self.sides, *self.searches]
@@ -163,6 +172,12 @@ class Suite(Struct, frozen=True):
                 raise InputError(f"{arm!r} is none of its arms; 'again' and 'compare' name arms of the suite")
         if self.compare and len(set(self.compare)) != 2:
             raise InputError("'compare' takes two different arms, such as ['asyncio', 'gevent']")
+        slots = self.duration_s / self.slot_s if self.slot_s else 1.0
+        if not isclose(slots, max(1, round(slots))):
+            raise InputError(
+                f"{self.duration_s:g} s cannot be cut into slots of {self.slot_s:g} s; let 'duration_s' be a multiple of"
+                " 'slot_s', such as 10 and 2"
+            )
         self._check_verdicts()
         self._check_parts()
 

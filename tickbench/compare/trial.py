@@ -71,6 +71,7 @@ class Trial:
         return Run(
             **{name: getattr(planned, name) for name in copied},
             arm=planned.arm.name,
+            slots_planned=planned.slots,
             quiet=quiet,
             outcome="failed" if "reason" in outcome else "finished",
             started_at=started_at.isoformat(timespec="seconds"),

@@ -42,7 +42,8 @@ class Unfit(Struct, frozen=True):
 
 def quiet_wait_s(index: RunIndex) -> float:
     """Return how many seconds the next run waits for idle cores: half as many after each wait in vain."""
-    looks = [run.quiet is not None and not run.quiet.is_quiet for run in reversed(index.runs)]
+    quiet = [runs[0].quiet for runs in reversed(index.made_together)]
+    looks = [look is not None and not look.is_quiet for look in quiet]
     in_vain = [*looks, False].index(False)
     return index.suite.quiet_wait_s / 2.0**in_vain
 
@@ -56,7 +57,7 @@ def wait_s(estimate_s: float) -> float:
 def why_unfit(runs: Sequence[Run]) -> Unfit | None:
     """Return how the machine spoiled some of these runs, which are by number, and what to do; None if it did not."""
     spoiled = [run for run in runs if run.is_spoiled]
-    reasons = [reason for run in spoiled if run.load is not None for reason in run.load.validity.machine]
+    reasons = [reason for run in spoiled for reason in run.by_machine]
     if not reasons:
         return None
     # The same reason has other numbers in each run: it is told once, with the worst of them.

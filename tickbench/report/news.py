@@ -59,7 +59,7 @@ def counted_words(number: int, noun: str) -> str:
 
 def _why_stopped(index: RunIndex) -> str:
     valid, planned, which = _counts(index)
-    why = _what_to_do(index.runs[-index.suite.stop_after :])
+    why = _what_to_do(index.unfit_runs)
     return f"Stopped, as this machine cannot measure now: {why} {valid} of {planned} {which} valid."
 
 

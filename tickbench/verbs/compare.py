@@ -226,6 +226,10 @@ def announcement(suite: Suite, made: int) -> str:
     fixed = len(list(fixed_runs(suite)))
     words = f"{fixed} runs: {len(suite.arms)} arms x {suite.repeats} repeats, {suite.connections} connections, "
     words += f"{suite.duration_s:g} s measured each"
+    if suite.in_slots:
+        words += f", side by side in slots of {suite.slot_s:g} s"
+    elif suite.slot_s:
+        words += ", one after the other, as the server of a url= arm cannot be stopped"
     if suite.sides:
         words += f"; {', '.join(side.name for side in suite.sides)} beside them"
     if suite.searches:

@@ -31,11 +31,8 @@ def arms_of(suite: Suite, folder: Path, *names: str, scenario: str = "steady") -
     planned = next(fixed_runs(msgspec.structs.replace(suite, server={})))
     plans = [msgspec.structs.replace(planned, arm=parse_arm(name), scenario=scenario) for name in names]
     with Nursery() as nursery:
-        arms = []
-        for number, plan in enumerate(plans):
-            scratch = folder / str(number)
-            scratch.mkdir()
-            arms.append(StandingArm(plan, Trial(Pinning(None, None), COMMANDS, lambda _: None), nursery, scratch))
+        trial = Trial(Pinning(None, None), COMMANDS, lambda _: None)
+        arms = [StandingArm(plan, trial, nursery, folder / str(place)) for place, plan in enumerate(plans)]
         start_together(arms, lambda _: None)
         yield arms
 

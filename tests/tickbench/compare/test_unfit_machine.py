@@ -1,7 +1,7 @@
 """A machine that cannot measure is found out soon, said in the first line, and costs a comparison nothing."""
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -211,10 +211,12 @@ class Listener:
 
     def run_began(self, planned: PlannedRun) -> None: ...
 
+    def block_began(self, planned: Sequence[PlannedRun]) -> None: ...
+
     def run_is_at(self, words: str) -> None: ...
 
-    def run_ended(self, run: Run) -> None:  # noqa: ARG002 - as the observer is called
-        self.made += 1
+    def run_ended(self, *runs: Run) -> None:
+        self.made += len(runs)
 
     def waits(self, most_s: float) -> None:
         self.waited.append(most_s)

@@ -1,0 +1,54 @@
+from collections import Counter
+from itertools import pairwise, permutations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tickbench.compare.slot_order import slot_order
+
+ARMS = st.integers(1, 12)
+SLOTS = st.integers(1, 24)
+SEEDS = st.integers(0, 1000)
+
+
+def followers(*orders: list[int]) -> Counter[tuple[int, int]]:
+    return Counter(pair for order in orders for pair in pairwise(order))
+
+
+@given(ARMS, SLOTS, st.integers(1, 100), SEEDS)
+def test_each_round_gives_every_arm_one_slot(arms: int, slots: int, block: int, seed: int) -> None:
+    order = slot_order(arms, slots, block, seed)
+    assert len(order) == arms * slots
+    for start in range(0, len(order), arms):
+        assert sorted(order[start : start + arms]) == list(range(arms))
+
+
+@given(ARMS, SLOTS, st.integers(1, 50), SEEDS)
+def test_each_arm_comes_as_often_directly_before_as_behind_every_other(
+    arms: int, slots: int, pair: int, seed: int
+) -> None:
+    blocks = [slot_order(arms, slots, block, seed) for block in (2 * pair - 1, 2 * pair)]
+    for orders in [blocks] if slots % 2 else [[block] for block in blocks]:  # over two blocks if a round is left over
+        counts = followers(*orders)
+        assert all(counts[one, other] == counts[other, one] for one, other in permutations(range(arms), 2))
+
+
+@given(ARMS, st.integers(1, 6), SEEDS)
+def test_and_as_often_near_each_as_near_any_other(arms: int, rounds: int, seed: int) -> None:
+    order = slot_order(arms, 2 * arms * rounds, 1, seed)  # the rows of a whole design, and their mirrors
+    counts = [followers(order)[pair] for pair in permutations(range(arms), 2)]
+    within = 2 * rounds  # in the rows; where two rows meet, the pairs are others
+    assert not counts or (min(counts) >= within and max(counts) <= within + 2 * rounds)
+
+
+@given(st.integers(2, 12), SLOTS, SEEDS)
+def test_a_machine_that_drifts_favours_no_arm(arms: int, slots: int, seed: int) -> None:
+    blocks = [slot_order(arms, slots, block, seed) for block in (1, 2)]
+    places = [sum(sum(at for at, arm in enumerate(order) if arm == each) for order in blocks) for each in range(arms)]
+    assert len(set(places)) == 1
+
+
+def test_the_order_comes_from_the_seed_and_the_block() -> None:
+    assert slot_order(6, 5, 1, 20) == slot_order(6, 5, 1, 20)
+    assert slot_order(6, 5, 2, 20) == slot_order(6, 5, 1, 20)[::-1]
+    assert len({tuple(slot_order(6, 10, block, seed)) for block in range(1, 5) for seed in range(5)}) > 15

@@ -1,0 +1,68 @@
+"""
+Measure a block in slots: all its arms side by side, one at a time, the others standing still.
+
+All are started together and warmed one after the other; then each has its slots, in the order of
+:mod:`tickbench.compare.slot_order`; at last each weighs and writes what it has. A slot that the machine spoiled is made
+again in its place, whosever it is, until half as many again were made in all; from then on the order is gone through
+without. An arm that fails leaves its slots out, and the others go on.
+"""
+
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+from tickbench.children.processes import Nursery
+from tickbench.compare.plan import PlannedRun
+from tickbench.compare.runs import Run
+from tickbench.compare.standing_arm import Order, StandingArm, start_together
+from tickbench.compare.trial import Trial
+from tickbench.files import scratch_folder
+from tickbench.machine.quiet import wait_until_quiet
+
+SPARE_SHARE = 0.5
+"""How many slots of a block may be made in place of spoiled ones, as a share of those that were planned."""
+
+
+def run_block(planned: Sequence[PlannedRun], order: Sequence[int], trial: Trial, quiet_wait_s: float) -> list[Run]:
+    """
+    Wait ``quiet_wait_s`` at most for idle cores, then make the runs of a block; return them in their order.
+
+    Args:
+        planned: a run for each arm, all with the same slots.
+        order: the places in ``planned`` whose slots come one after the other.
+
+    """
+    quiet = wait_until_quiet(trial.measured_cores(), quiet_wait_s, trial.tell)
+    began = time.monotonic()
+    with ExitStack() as stack:
+        scratch = stack.enter_context(scratch_folder())
+        nursery = stack.enter_context(Nursery(trial.guard))
+        arms = [StandingArm(each, trial, nursery, scratch / str(place)) for place, each in enumerate(planned)]
+        start_together(arms, trial.tell)
+        for arm in _alive(arms):
+            trial.tell(f"{arm.name}, warm-up {arm.planned.warm_up_s:g} s")
+            arm.carry_out(Order("warm", seconds=arm.planned.warm_up_s))
+        _measure(arms, order, trial)
+        for arm in _alive(arms):
+            trial.tell(f"{arm.name}, ending")
+            arm.finish()
+    share_s = (time.monotonic() - began) / len(arms)
+    return [arm.run(quiet, share_s) for arm in arms]
+
+
+def _measure(arms: Sequence[StandingArm], order: Sequence[int], trial: Trial) -> None:
+    again = 0
+    most_again = int(SPARE_SHARE * len(order))
+    for number, place in enumerate(order, start=1):
+        arm = arms[place]
+        while not arm.has_failed:
+            words = f", {again} made again" if again else ""
+            trial.tell(f"{arm.name}, slot {number} of {len(order)}{words}")
+            answer = arm.carry_out(Order("slot", seconds=arm.planned.slot_s))
+            if answer is None or not answer.spoiled or again >= most_again:
+                break
+            again += 1
+
+
+def _alive(arms: Sequence[StandingArm]) -> list[StandingArm]:
+    return [arm for arm in arms if not arm.has_failed]
