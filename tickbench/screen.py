@@ -52,7 +52,7 @@ class ProgressDisplay:
 
     def block_began(self, planned: Sequence[PlannedRun]) -> None:
         """Show which block begins."""
-        self.now = block_words(self.suite, planned)
+        self.now = block_words(suite_to_make(self.index), planned)
         self.run_is_at("")
 
     def run_is_at(self, words: str) -> None:
@@ -64,7 +64,7 @@ class ProgressDisplay:
         self.index = self.index.adding(*runs)
         self._show_progress()
         for run in runs:
-            words = f"{run_words(self.suite, run)}: {run_line(run)}"
+            words = f"{run_words(suite_to_make(self.index), run)}: {run_line(run)}"
             style = "dim" if run.load is not None and not run.is_valid else None
             if not self.console.is_terminal and self.left_s:  # no progress is displayed that would say so
                 words += f"; about {in_words(self.left_s)} left"

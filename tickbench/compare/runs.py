@@ -143,8 +143,8 @@ class RunIndex:
         """The same, each on its own, but those of a block in slots together."""
         self.waived, self.unfit_runs = self._find_waived()
         """
-        The numbers of the runs that led to a stop: they do not count as attempts. And the runs that led to the last one,
-        if they are the last of all.
+        The numbers of the runs that led to a stop: they do not count as attempts. And the runs that led to the last
+        stop, if they are the last of all.
 
         They are kept, and made again as if they had not been tried: they were spoiled by the machine, whatever the arm.
         """

@@ -175,8 +175,8 @@ class Suite(Struct, frozen=True):
         slots = self.duration_s / self.slot_s if self.slot_s else 1.0
         if not isclose(slots, max(1, round(slots))):
             raise InputError(
-                f"{self.duration_s:g} s cannot be cut into slots of {self.slot_s:g} s; let 'duration_s' be a multiple of"
-                " 'slot_s', such as 10 and 2"
+                f"{self.duration_s:g} s cannot be cut into slots of {self.slot_s:g} s; let 'duration_s' be a multiple"
+                " of 'slot_s', such as 10 and 2"
             )
         self._check_verdicts()
         self._check_parts()
