@@ -8,23 +8,28 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from shared.measure.summary import SlotFigures
 from tests.tickbench.fakes.tickbench_with_fakes import fake_load, fake_server
 from tickbench.children.commands import Commands
 from tickbench.compare import block
 from tickbench.compare.block import run_block
-from tickbench.compare.plan import PlannedRun, next_runs
+from tickbench.compare.plan import PlannedRun, most_repeats, next_runs, time_left_s
 from tickbench.compare.results import read_results
 from tickbench.compare.runs import Run, RunIndex
 from tickbench.compare.slot_order import slot_order
 from tickbench.compare.standing_arm import Answer, Order, StandingArm
 from tickbench.compare.suite import Suite, load_suite
 from tickbench.compare.trial import Trial
+from tickbench.compare.unfit_machine import quiet_wait_s, why_unfit
 from tickbench.machine.pinning import Pinning
+from tickbench.machine.quiet import Quiet
+from tickbench.screen import block_words, run_line
 
 Tickbench = Callable[..., subprocess.CompletedProcess[str]]
 WriteSuite = Callable[..., Path]
 COMMANDS = Commands(server=fake_server, load=fake_load, check=None)
 SLOTS = "slot_s = 0.05\n"
+STOLEN = "the hypervisor stole # % of a measured core (limit # %)"
 
 
 @pytest.fixture
@@ -135,3 +140,91 @@ def test_a_window_that_cannot_be_cut_into_slots_is_refused(tickbench: Tickbench,
     assert done.returncode == 2
     assert "5 s cannot be cut into slots of 2 s; let 'duration_s' be a multiple of 'slot_s'" in done.stderr
     assert load_suite(str(suite_file("gevent", duration_s=0.3, more="slot_s = 0.1\n"))).in_slots
+
+
+def in_slots(run: Run, kept: int) -> Run:
+    """Return a run as one in four slots, of which the machine spoiled some."""
+    assert run.load is not None
+    left_out = {STOLEN: 4 - kept} if kept < 4 else {}
+    slots = SlotFigures(slot_s=0.02, made=4, kept=kept, thrown_s=0.4, left_out=left_out)
+    return msgspec.structs.replace(run, slots_planned=4, load=msgspec.structs.replace(run.load, slots=slots))
+
+
+def blocks_of(suite: Suite, measured: Callable[..., Run], *kept: Sequence[int]) -> list[Run]:
+    """Make blocks as they are planned, in the runs of which so many slots were kept."""
+    runs: list[Run] = []
+    for each in kept:
+        planned = next_runs(RunIndex(suite, runs))
+        runs += [in_slots(measured(run), slots) for run, slots in zip(planned, each, strict=False)]
+    return runs
+
+
+def whose(planned: Sequence[PlannedRun]) -> list[tuple[int, int, int]]:
+    return [(run.block, run.attempt, run.number) for run in planned]
+
+
+def test_a_block_is_planned_as_a_whole(suite: Suite, measured: Callable[..., Run]) -> None:
+    assert whose(next_runs(RunIndex(suite))) == [(1, 1, 1), (1, 1, 2), (1, 1, 3)]
+    runs = blocks_of(suite, measured, [4, 4, 4])
+    assert whose(next_runs(RunIndex(suite, runs))) == [(2, 1, 4), (2, 1, 5), (2, 1, 6)]
+    runs = blocks_of(suite, measured, [4, 4, 4], [4, 4, 4])
+    assert next_runs(RunIndex(suite, runs)) == []
+
+
+def test_a_block_of_which_not_all_runs_were_written_is_made_anew(suite: Suite, measured: Callable[..., Run]) -> None:
+    for count in (1, 2):
+        runs = blocks_of(suite, measured, [4, 4, 4])[:count]
+        following = next_runs(RunIndex(suite, runs))
+        assert whose(following) == [(1, 2, number) for number in range(count + 1, count + 4)]
+        again = [*runs, *(in_slots(measured(run), 4) for run in following)]
+        assert whose(next_runs(RunIndex(suite, again)))[0] == (2, 1, count + 4)
+        index = RunIndex(suite, again)
+        assert [index.mark(run) for run in again] == ["superseded"] * count + ["valid"] * 3
+
+
+def test_a_block_is_made_again_if_fewer_than_half_of_an_arm_s_slots_were_kept(
+    suite: Suite, measured: Callable[..., Run]
+) -> None:
+    assert whose(next_runs(RunIndex(suite, blocks_of(suite, measured, [4, 2, 4]))))[0] == (2, 1, 4), "half is enough"
+    runs = blocks_of(suite, measured, [4, 1, 4])
+    assert [run.is_spoiled for run in runs] == [False, True, False]
+    assert whose(next_runs(RunIndex(suite, runs))) == [(1, 2, 4), (1, 2, 5), (1, 2, 6)]
+    assert whose(next_runs(RunIndex(msgspec.structs.replace(suite, max_attempts=1), runs)))[0] == (2, 1, 4)
+    runs = blocks_of(suite, measured, [4, 1, 4], [4, 1, 4])
+    assert most_repeats(suite) == 3, "of six runs, so one block"
+    assert whose(next_runs(RunIndex(suite, runs)))[0] == (2, 1, 7)
+
+
+def test_spoiled_blocks_end_a_comparison_by_how_many_of_their_runs_are(
+    suite: Suite, measured: Callable[..., Run]
+) -> None:
+    suite = msgspec.structs.replace(suite, repeats=6, stop_after=3)
+    assert not RunIndex(suite, blocks_of(suite, measured, [1, 1, 4])).is_unfit
+    for kept in ([[1, 1, 4], [4, 0, 4]], [[0, 0, 0]]):
+        index = RunIndex(suite, blocks_of(suite, measured, *kept))
+        assert index.waived == {run.number for run in index.runs}
+        assert index.unfit_runs == index.runs
+        assert whose(next_runs(index))[0] == (1, len(kept) + 1, len(index.runs) + 1), "as if it had not been tried"
+        unfit = why_unfit(index.unfit_runs)
+        assert unfit is not None
+        assert unfit.happened == f"{STOLEN} in 3 of {len(index.runs)} runs"
+        assert unfit.advice.startswith("Use a quieter host")
+    apart = blocks_of(suite, measured, [1, 1, 4], [4, 4, 4], [4, 1, 4])
+    assert not RunIndex(suite, apart).is_unfit
+
+
+def test_the_wait_for_idle_cores_before_a_block_counts_once(suite: Suite, measured: Callable[..., Run]) -> None:
+    suite = msgspec.structs.replace(suite, quiet_wait_s=20)
+    runs = blocks_of(suite, measured, [4, 4, 4])
+    busy = Quiet(is_quiet=False, busy_percent=60, waited_s=20)
+    index = RunIndex(suite, [msgspec.structs.replace(run, quiet=busy, took_s=50) for run in runs])
+    assert quiet_wait_s(index) == 10
+    assert time_left_s(index) == pytest.approx(3 * 50 + 20)
+    assert time_left_s(RunIndex(suite, runs[:2])) > time_left_s(RunIndex(suite, runs)), "it is made anew"
+
+
+def test_progress_says_which_block_of_how_many_at_which_attempt(suite: Suite, measured: Callable[..., Run]) -> None:
+    planned = next_runs(RunIndex(suite, blocks_of(suite, measured, [4, 1, 4])))
+    assert block_words(suite, planned) == "block 1 of 2, attempt 2 of 3: 3 x 4 slots of 0.02 s"
+    (run,) = blocks_of(suite, measured, [3])
+    assert run_line(run).startswith("3 of 4 slots, lateness p50 ")
