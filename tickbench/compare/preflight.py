@@ -76,6 +76,8 @@ def _server_lines(suite: Suite) -> Iterator[CommandLine]:
 
 def _load_lines(suite: Suite) -> Iterator[CommandLine]:
     for part in suite.parts:
+        slot_s = suite.slot_s if part is suite and suite.in_slots else 0.0
+        how = f", in slots (slot_s = {slot_s:g})" if slot_s else ""
         for users in part.loads:
             flags = load_flags(
                 NOWHERE,
@@ -85,9 +87,9 @@ def _load_lines(suite: Suite) -> Iterator[CommandLine]:
                 duration_s=part.duration_s,
                 warm_up_s=part.warm_up_s,
                 more=part.load,
-                in_slots=isinstance(part, Suite) and part.in_slots,
+                in_slots=slot_s > 0,
             )
-            yield CommandLine(f"the load of {_name(part)}", LOAD_TEST, ["--headless", *flags])
+            yield CommandLine(f"the load of {_name(part)}{how}", LOAD_TEST, ["--headless", *flags])
 
 
 def _name(part: Part) -> str:

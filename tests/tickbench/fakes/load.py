@@ -45,7 +45,7 @@ def write_summary(asked: argparse.Namespace, slots: dict[str, Any] | None) -> in
             summary["validity"] = {"ok": False, "reasons": [STOLEN], "warnings": [], "machine": [STOLEN]}
         case "counted":
             summary["connections"] |= {"requested": asked.users, "connected": asked.users}
-    asked.out.write_text(json.dumps(summary), "utf-8")
+    asked.out.write_text(json.dumps(summary) + "\n", "utf-8")
     return 0 if summary["validity"]["ok"] else 3
 
 
