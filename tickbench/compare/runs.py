@@ -78,12 +78,12 @@ class Run(Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickbench.
 
     @property
     def by_machine(self) -> list[str]:
-        """How the machine spoiled it: why it cannot be trusted, or why fewer than half of its slots were kept."""
+        """How the machine spoiled it: why it cannot be trusted, or why not even half of its slots were kept."""
         if self.load is None:
             return []
         slots = self.load.slots
-        is_short = slots is not None and 2 * slots.kept < self.slots_planned
-        return [*self.load.validity.machine, *(slots.left_out if slots is not None and is_short else ())]
+        is_short = slots is not None and (not slots.kept or 2 * slots.kept < self.slots_planned)
+        return list(slots.left_out if slots is not None and is_short and slots.left_out else self.load.validity.machine)
 
     @property
     def is_spoiled(self) -> bool:
