@@ -11,8 +11,11 @@ from tickbench.compare.plan import PlannedRun, estimate_s, next_runs
 from tickbench.compare.results import ResultFolder
 from tickbench.compare.runs import Run, RunIndex
 from tickbench.compare.slot_order import slot_order
+from tickbench.compare.staircase import Staircases
+from tickbench.compare.suite import BLOCKS
 from tickbench.compare.trial import Trial
-from tickbench.compare.unfit_machine import quiet_wait_s, wait_s
+from tickbench.compare.unfit_machine import quiet_wait_s
+from tickbench.compare.unfit_machine import wait_s as unfit_wait_s
 from tickbench.machine.pinning import Pinning, away_from_server
 from tickbench.machine.quiet import wait_until_idle
 
@@ -46,10 +49,13 @@ def run_all(index: RunIndex, pinning: Pinning, folder: ResultFolder, commands: C
 
     """
     has_waited = False
-    with away_from_server(pinning), Guard() as guard:
-        trial = Trial(pinning, commands, observer.run_is_at, guard)
+    with (
+        away_from_server(pinning),
+        Guard() as guard,
+        Staircases(Trial(pinning, commands, observer.run_is_at, guard)) as staircases,
+    ):
         while planned := next_runs(index):
-            runs = _make(planned, index, trial, observer)
+            runs = _make(planned, index, staircases, observer)
             with uninterrupted():  # an interrupt must not lose what was measured
                 for run, plan in zip(runs, planned, strict=True):
                     folder.write_run(run, plan.slug)
@@ -57,25 +63,25 @@ def run_all(index: RunIndex, pinning: Pinning, folder: ResultFolder, commands: C
             observer.run_ended(*runs)
             has_waited = has_waited and any(run.is_spoiled for run in runs)
             if index.is_unfit and next_runs(index):
-                if has_waited or not _wait(index, trial, observer):
+                if has_waited or not _wait(index, staircases.trial, observer):
                     return False
                 has_waited = True
     return True
 
 
-def _make(planned: Sequence[PlannedRun], index: RunIndex, trial: Trial, observer: Observer) -> list[Run]:
-    first = planned[0]
-    if not first.slot_s:
-        observer.run_began(first)
-        return [trial.run(first, quiet_wait_s(index))]
-    observer.block_began(planned)
-    order = slot_order(len(planned), first.slots, first.block, index.suite.seed)
-    return run_block(planned, order, trial, quiet_wait_s(index))
+def _make(planned: Sequence[PlannedRun], index: RunIndex, staircases: Staircases, observer: Observer) -> list[Run]:
+    first, wait_s = planned[0], quiet_wait_s(index)
+    if first.slot_s and first.part == BLOCKS:
+        observer.block_began(planned)
+        order = slot_order(len(planned), first.slots, first.block, index.suite.seed)
+        return run_block(planned, order, staircases.trial, wait_s)
+    observer.run_began(first)
+    return [staircases.step(first, wait_s) if first.slot_s else staircases.trial.run(first, wait_s)]
 
 
 def _wait(index: RunIndex, trial: Trial, observer: Observer) -> bool:
     """Wait for the machine to be fit again; return whether it is worth another try."""
-    most_s = wait_s(estimate_s(RunIndex(index.suite)))
+    most_s = unfit_wait_s(estimate_s(RunIndex(index.suite)))
     if not most_s:
         return False
     observer.waits(most_s)

@@ -219,6 +219,7 @@ def _planned(
     *,
     again: bool = False,
 ) -> PlannedRun:
+    slot_s = _slot_s(source, arm)
     return PlannedRun(
         number=0,
         part=part,
@@ -227,12 +228,19 @@ def _planned(
         again=again,
         scenario=source.scenario,
         connections=connections,
-        duration_s=source.duration_s,
+        duration_s=slot_s if isinstance(source, CapacitySearch) and slot_s else source.duration_s,
         warm_up_s=source.warm_up_s,
         load=source.load,
         server=suite.server | source.server,
-        slot_s=suite.slot_s if part == BLOCKS and suite.in_slots else 0.0,
+        slot_s=slot_s,
     )
+
+
+def _slot_s(source: Part, arm: Arm) -> float:
+    """Return how long the slots of a run are; 0 where it is a whole one."""
+    if isinstance(source, Suite):
+        return source.slot_s if source.in_slots else 0.0
+    return source.slot_s if isinstance(source, CapacitySearch) and arm.url is None else 0.0
 
 
 def _next_search(index: RunIndex, parts: Collection[str] | None) -> SearchState | None:

@@ -76,7 +76,7 @@ def _server_lines(suite: Suite) -> Iterator[CommandLine]:
 
 def _load_lines(suite: Suite) -> Iterator[CommandLine]:
     for part in suite.parts:
-        slot_s = suite.slot_s if part is suite and suite.in_slots else 0.0
+        slot_s = part.slot_s if not isinstance(part, Side) and part.in_slots else 0.0
         how = f", in slots (slot_s = {slot_s:g})" if slot_s else ""
         for users in part.loads:
             flags = load_flags(

@@ -118,8 +118,8 @@ def judge_step(search: CapacitySearch, run: Run) -> SearchStep:
     if load.connections.connected < load.connections.requested:
         by_chance = False
         broken.append(f"{load.connections.connected} of {load.connections.requested} connected")
-    if load.validity.machine:
-        return SearchStep(run.connections, "spoiled", "; ".join(load.validity.machine))
+    if run.is_spoiled:
+        return SearchStep(run.connections, "spoiled", "; ".join(run.by_machine))
     if broken and (load.validity.ok or is_at_its_end(load)):
         return SearchStep(run.connections, "unclear" if by_chance else "failed", "; ".join(broken))
     if load.validity.generator:

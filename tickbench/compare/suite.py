@@ -85,6 +85,11 @@ class CapacitySearch(Struct, frozen=True):
     description: str = ""
 
     @property
+    def in_slots(self) -> bool:
+        """Whether its steps are slots, but of arms that tickbench has not started."""
+        return self.slot_s > 0
+
+    @property
     def loads(self) -> list[int]:
         """The number of connections that it begins with; the others are found out."""
         return [self.start]

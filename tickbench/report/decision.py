@@ -315,7 +315,8 @@ def _capacity_questions(suite: Suite, found: list[SearchResult]) -> list[Questio
         own = [each for each in found if each.search == search.name]
         answers = [_capacity_answer([each for each in own if each.arm == arm]) for arm in suite.arms]
         meaning = f"the most connections with {search.slo}; {search.description}".rstrip("; ")
-        source = f"doubling, bisection, confirmation; {_times(search.repeats)}"
+        way = f"rising load, slots of {search.slot_s:g} s" if search.slot_s else "doubling, bisection"
+        source = f"{way}, confirmation; {_times(search.repeats)}"
         questions.append(Question(f"capacity, {search.name}", "connections", source, meaning, answers))
     return questions
 

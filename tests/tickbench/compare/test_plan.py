@@ -72,9 +72,12 @@ def test_runs_are_numbered_as_they_are_made_and_none_is_made_twice(suite: Suite,
     assert [run.part for run in runs] == [BLOCKS] * 4 + ["stall"] * 8
 
 
-@pytest.mark.parametrize("cut", [0, 1, 7, 12, 15])
-def test_what_was_broken_off_goes_on_with_the_same_runs(suite: Suite, make_run: MakeRun, cut: int) -> None:
-    whole = msgspec.structs.replace(suite, sides=[SIDE], searches=[SEARCH])
+@pytest.mark.parametrize("cut", [0, 1, 7, 12, 15, 17])
+@pytest.mark.parametrize("slot_s", [0, 2])
+def test_what_was_broken_off_goes_on_with_the_same_runs(
+    suite: Suite, make_run: MakeRun, cut: int, slot_s: float
+) -> None:
+    whole = msgspec.structs.replace(suite, sides=[SIDE], searches=[msgspec.structs.replace(SEARCH, slot_s=slot_s)])
     runs = all_runs(whole, make_run)
     assert len(runs) > 15
     assert all_runs(whole, make_run, runs[:cut]) == runs
@@ -153,3 +156,17 @@ def test_in_slots_the_arms_take_turns_and_each_round_has_an_order_of_its_own(sui
     assert all(sorted(each) == sorted(arms) for each in rounds)
     assert len({tuple(each) for each in rounds}) > 1, "nobody is always behind the same other"
     assert {run.connections for run in runs[:3]} == {SEARCH.start}
+
+
+def test_steps_are_slots_but_of_an_arm_that_tickbench_has_not_started(suite: Suite, make_run: MakeRun) -> None:
+    arms = ["gevent", "url=ws://127.0.0.1:9"]
+    search = msgspec.structs.replace(SEARCH, slot_s=2, duration_s=5)
+    whole = msgspec.structs.replace(suite, arms=arms, repeats=1, searches=[search])
+    runs = [made(planned, make_run) for planned in fixed_runs(whole)]
+    steps = {}
+    for _ in arms:
+        planned = next_run(RunIndex(whole, [msgspec.structs.replace(run, number=n + 1) for n, run in enumerate(runs)]))
+        assert planned is not None
+        steps[planned.arm.name] = (planned.slot_s, planned.duration_s, planned.slots)
+        runs.append(made(planned, make_run))
+    assert steps == {arms[0]: (2, 2, 1), arms[1]: (0, 5, 0)}

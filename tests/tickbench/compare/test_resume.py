@@ -41,10 +41,12 @@ duration_s = 0.1
 warm_up_s = 0
 slo = "tick_lateness_ms.p99<1000,connections.requested<=700"
 budget_s = 300
+precision = 1.45
 start = 300
+slot_s = 0.1
 """
-SEARCHED = [300, 600, 1_200, 850, 710, 600, 600]
-"""By doubling, then bisection; what was found is confirmed twice."""
+SEARCHED = [300, 1_200, 1_200, 600, 850, 850, 600, 600, 850]
+"""What broke is asked again; what is between is looked for on a fresh server; at last both bounds are confirmed."""
 
 
 def one_folder(out: Path) -> Path:
@@ -100,7 +102,7 @@ def test_a_killed_comparison_goes_on_to_the_same_runs_and_the_same_report(
     kill_after(start_tickbench, runs, "--suite", suite, "--out", broken, out=broken)
     folder = one_folder(broken)
     before = {file.name: file.read_bytes() for file in (folder / "runs").glob("[0-9]*.json")}
-    assert runs <= len(before) < 22
+    assert runs <= len(before) < 26
     (folder / "runs" / ".099-x.json.123").write_text("{", "utf-8")  # of one that was killed while it wrote
     done = tickbench("compare", "--resume", folder)
     assert done.returncode == 0, done.stdout + done.stderr
