@@ -35,6 +35,10 @@ class Presences:
     last_placed_us: NDArray[np.int64]
     silence_us: NDArray[np.int64]
     """The longest time in the window without a frame, so far."""
+    due: NDArray[np.int64]
+    """How many ticks of the window were due to it, of those that came or that are accounted for."""
+    in_time: NDArray[np.int64]
+    """How many of these came no later than half a period."""
     ended_us: NDArray[np.int64]
     """When it ended: what is sent later does not reach it; -1 if what came last was all that was sent."""
     until_us: NDArray[np.int64]
@@ -63,6 +67,11 @@ class Presences:
         """Say that a connection gets the ticks that are sent after ``at_us``, though none may have come yet."""
         # A server may welcome us again and again.
         self.entered_us[index] = min(self.entered_us[index], at_us)
+
+    def count_due(self, connection: NDArray[np.int64], in_time: NDArray[np.bool_]) -> None:
+        """Count ticks of the window that came, each by its connection, and whether it was in time."""
+        self.due += np.bincount(connection, minlength=len(self.due))
+        self.in_time += np.bincount(connection[in_time], minlength=len(self.in_time))
 
     def stop_reading(self, index: int) -> None:
         """Say that what is sent to a connection need not be waited for."""

@@ -323,6 +323,7 @@ class Recorder:
             accounts.delivery.record_array(delivery[of])
             accounts.negative_deliveries += int(np.count_nonzero(delivery[of] < 0))
             accounts.received += len(lateness[of])
+        self.presences.count_due(rows.connection[measured], lateness[measured] <= self.period_us / 2)
         drift_us = self._ahead_us - (self._first_ahead_us or 0)  # the estimate changed by it, no delay did
         self._deliveries.append(rows.connection[measured], delivery[measured] - drift_us)
         for stage, of in self._by_stage(rows.placed_us, measured & main):

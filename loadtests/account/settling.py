@@ -43,13 +43,21 @@ class RoomDueTimes(NamedTuple):
     """The n of those for which some got a tick, and some did not."""
     unseen: list[int]
     """The n of those that were due to some, and for which nobody got a tick."""
+    frames: int = 0
+    """How many frames were due, one to each connection at each due time."""
+    in_time: int = 0
+    """How many of them came no later than half a period."""
 
     @classmethod
     def union(cls, of: Iterable[Self]) -> Self:
         """Return what several workers know of one room, put together."""
-        ticks, missed, unseen = zip(*of, strict=True)
+        ticks, missed, unseen, frames, in_time = zip(*of, strict=True)
         return cls(
-            max(ticks), sorted({n for each in missed for n in each}), sorted({n for each in unseen for n in each})
+            max(ticks),
+            sorted({n for each in missed for n in each}),
+            sorted({n for each in unseen for n in each}),
+            sum(frames),
+            sum(in_time),
         )
 
 
@@ -172,14 +180,19 @@ class Settlement:
         self._settle_silence(connection)
 
     def due_times(self) -> list[RoomDueTimes]:
-        """Return for each room how many of its due times were ticks, and which somebody missed."""
+        """Return for each room how many of its due times were ticks, which somebody missed, and what came in time."""
+        of, rooms = self.of, len(self.rooms)
+        main = np.flatnonzero(of.group[: of.count] == 0)
+        frames, in_time = (np.bincount(of.room[main], each[main], rooms) for each in (of.due, of.in_time))
         return [
             RoomDueTimes(
                 int(np.count_nonzero(due.seen)),
                 due.n[missed & due.seen].tolist(),
                 due.n[missed & ~due.seen].tolist(),
+                int(frames[number]),
+                int(in_time[number]),
             )
-            for due, missed in zip(self._due, self._missed, strict=True)
+            for number, (due, missed) in enumerate(zip(self._due, self._missed, strict=True))
         ]
 
     # Connections that got ticks
@@ -254,6 +267,7 @@ class Settlement:
         accounts = self._accounts_of(connection)
         setattr(accounts, kind, getattr(accounts, kind) + len(rows))
         accounts.tick_lateness.record_array(lateness_us)
+        self.of.due[connection] += len(rows)
         if self.of.group[connection]:
             return
         self._missed[number][rows] = True

@@ -47,6 +47,7 @@ def summarise(run: MeasuredRun) -> LoadSummary:
         connections=replace(_connections(main), rush_per_second=whole.join_rate.per_second),
         **_same(main, "ticks_came reach tick_lateness_ms delivery_ms interval_error_ms pdv_ms input_ms"),
         frames=_with_due_times(_frames(main, run.duration_s), whole),
+        worst_room_in_time=_worst_room_in_time(whole),
         longest_silence_ms=main.longest_silence_us / 1000 if main.due else None,
         jitter_rfc3550_ms=JitterSummary.of(main.jitter),
         ping_rtt_ms=whole.figures.ping_rtt.summary(),
@@ -111,6 +112,12 @@ def _with_due_times(frames: FrameCounts, whole: WorkerRecord) -> FrameCounts:
         due_times=sum(room.ticks + len(room.unseen) for room in rooms),
         due_times_missed=sum(len(room.missed) + len(room.unseen) for room in rooms),
     )
+
+
+def _worst_room_in_time(whole: WorkerRecord) -> float | None:
+    """Return the least share of a room's frames that came in time; None where there is no period to be late for."""
+    shares = [room.in_time / room.frames for room in whole.due_times.values() if room.frames]
+    return min(shares, default=None) if whole.period_us else None
 
 
 def _group(accounts: Accounts, duration_s: float) -> GroupFigures:

@@ -364,6 +364,8 @@ class LoadSummary(msgspec.Struct, frozen=True, kw_only=True):
     frames: FrameCounts
     ticks_came: float | None = None
     """Frames received / due times that all requested connections should have seen, whoever lost the others."""
+    worst_room_in_time: float | None = None
+    """Of the room where it was least: frames that came no later than half a period / those that were due there."""
     longest_silence_ms: float | None = None
     """The longest time in the window in which a connection that should have been in got no frame."""
     reach: float | None

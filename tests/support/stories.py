@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -154,6 +154,8 @@ class Book:
         self.story = story
         self.pages: defaultdict[str, Page] = defaultdict(Page)
         self.rooms: defaultdict[str, set[int]] = defaultdict(set)
+        self.in_time: Counter[str] = Counter()
+        """By room, of the main group: frames that came no later than half a period."""
         for arrival in story.arrivals:
             self.rooms[story.members[arrival.member].room].add(arrival.n)
         for number, member in enumerate(story.members):
@@ -184,6 +186,7 @@ class Book:
             if measured:
                 page.received += 1
                 page.lateness.record(tick.at_us - story.stated_due(n))
+                self.in_time[member.room] += not member.group and tick.at_us - story.stated_due(n) <= PERIOD_US / 2
                 deliveries.append(tick.at_us - sent(n))
         for delivery_us in deliveries:
             page.pdv.record(delivery_us - min(deliveries))

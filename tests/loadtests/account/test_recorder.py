@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from loadtests.account.counts import MAIN, Accounts
 from loadtests.account.presence import NEVER
 from loadtests.account.room_ticks import ServerSkips
+from loadtests.account.settling import RoomDueTimes
 from loadtests.run.messages import encode
 from shared.measure.histogram import HIGHEST_US, Histogram
 from tests.support.stories import (
@@ -93,6 +94,8 @@ def test_every_tick_is_accounted_for(story: Story) -> None:
         assert accounts.longest_silence_us == page.silence_us
         assert accounts.delivery.count == accounts.received
     assert set(recorder.groups) == {MAIN} | set(book.pages)
+    assert sum(room.frames for room in recorder.due_times.values()) == recorder.groups[MAIN].due
+    assert {name: room.in_time for name, room in recorder.due_times.items() if room.in_time} == +book.in_time
 
 
 @EXACT
@@ -128,6 +131,7 @@ def test_two_workers_that_share_rooms_count_what_one_would(story: Story, of_firs
     seen = explained(alone, by_server)
     alone.settle(END_US)
     groups: defaultdict[str, Accounts] = defaultdict(Accounts)
+    due_times: defaultdict[str, list[RoomDueTimes]] = defaultdict(list)
     for recorder in recorders:
         assert explained(recorder, by_server) == tuple(
             {name: of[name] for name in recorder.rooms if name in of} for of in seen
@@ -135,6 +139,12 @@ def test_two_workers_that_share_rooms_count_what_one_would(story: Story, of_firs
         recorder.settle(END_US)
         for name, accounts in recorder.groups.items():
             groups[name].add(accounts)
+        for name, room in recorder.due_times.items():
+            due_times[name].append(room)
     assert {name: encode(accounts) for name, accounts in groups.items()} == {
         name: encode(accounts) for name, accounts in alone.groups.items()
+    }
+    in_both = {name: RoomDueTimes.union(rooms) for name, rooms in due_times.items()}
+    assert {name: (room.frames, room.in_time) for name, room in in_both.items()} == {
+        name: (room.frames, room.in_time) for name, room in alone.due_times.items()
     }
