@@ -68,6 +68,11 @@ class Presences:
         # A server may welcome us again and again.
         self.entered_us[index] = min(self.entered_us[index], at_us)
 
+    def begin_window(self) -> None:
+        """Forget what was counted in the last window."""
+        for column in (self.silence_us, self.due, self.in_time):
+            column[:] = 0
+
     def count_due(self, connection: NDArray[np.int64], in_time: NDArray[np.bool_]) -> None:
         """Count ticks of the window that came, each by its connection, and whether it was in time."""
         self.due += np.bincount(connection, minlength=len(self.due))

@@ -136,7 +136,7 @@ class Recorder:
         self.window = NO_WINDOW
         self.stages, self.stretches = [], []
         self.groups = {name: Accounts(**total([of]).of_connections()) for name, of in self.groups.items()}
-        self.presences.silence_us[:] = 0
+        self.presences.begin_window()
         self._gaps.clear()  # no tick of the next window is in one of them
         self._late.clear()
 

@@ -101,7 +101,11 @@ def _due_times(kept: Sequence[WorkerRecord]) -> dict[str, RoomDueTimes]:
     rooms = dict.fromkeys(room for record in kept for room in record.due_times)
     return {
         room: RoomDueTimes(
-            sum(of.ticks for of in each), [n for of in each for n in of.missed], [n for of in each for n in of.unseen]
+            sum(of.ticks for of in each),
+            [n for of in each for n in of.missed],
+            [n for of in each for n in of.unseen],
+            sum(of.frames for of in each),
+            sum(of.in_time for of in each),
         )
         for room in rooms
         for each in [[record.due_times[room] for record in kept if room in record.due_times]]

@@ -12,11 +12,13 @@ from loadtests.account.room_ticks import ServerSkips
 from loadtests.receive.arrivals import ArrivalLog, ArrivedTick
 from tests.loadtests.receive.test_arrivals import stamp
 from tests.support.stories import (
+    CORRECTION_US,
     END_US,
     ONE,
     PERIOD_US,
     START_US,
     TWO,
+    Arrival,
     Member,
     Story,
     counts,
@@ -259,3 +261,18 @@ def test_more_connections_than_there_was_room_for() -> None:
     recorder.settle(END_US)
     assert recorder.groups[MAIN].received == recorder.groups[MAIN].requested == 3000
     assert len(recorder.rooms) == 300
+
+
+def test_a_room_s_frames_are_those_of_one_window() -> None:
+    first = Story([Member()], [Arrival(0, n, 10) for n in range(5)], window=range(START_US, due(5)))
+    recorder = first.played()
+    assert (recorder.due_times["main"].frames, recorder.due_times["main"].in_time) == (5, 5)
+    recorder.rest()
+    recorder.measure(range(due(5), due(8)))
+    log = ArrivalLog()
+    for n, delay_us in ((5, 25_000), (6, 25_001), (7, 10)):
+        frame = log.add(ArrivedTick(n, due(n), sent(n), 100))
+        log.append(0, frame, stamp(due(n) + delay_us - CORRECTION_US))
+    recorder.take(log.drain(), CORRECTION_US)
+    recorder.settle(END_US)
+    assert (recorder.due_times["main"].frames, recorder.due_times["main"].in_time) == (3, 2)

@@ -278,6 +278,6 @@ def test_a_gap_of_the_server_s_core_touches_so_many_ticks_at_most(gaps_us: list[
 
 def test_the_room_that_fares_worst_is_not_lost_among_the_others() -> None:
     rooms = {"r1": RoomDueTimes(40, [], [], 400, 400), "r2": RoomDueTimes(38, [], [7, 8], 400, 300)}
-    found = summarise(run(replace(record(), due_times={**rooms, "empty": RoomDueTimes(0, [], [])})))
+    found = summarise(run(msgspec.structs.replace(record(), due_times={**rooms, "empty": RoomDueTimes(0, [], [])})))
     assert found.worst_room_in_time == 0.75
-    assert summarise(run(replace(record(), due_times=rooms, period_us=0))).worst_room_in_time is None
+    assert summarise(run(msgspec.structs.replace(record(), due_times=rooms, period_us=0))).worst_room_in_time is None

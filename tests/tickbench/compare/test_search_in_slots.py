@@ -12,7 +12,7 @@ import pytest
 from shared.measure.summary import LoadSummary, ServerFigures, Validity
 from tickbench.compare.runs import Run
 from tickbench.compare.search import NEEDED_BREAKS, NEEDED_HOLDS, Capacity, SearchStep, judge_step, next_step, raised
-from tickbench.compare.suite import CapacitySearch
+from tickbench.compare.suite import CapacitySearch, load_suite
 
 SEARCH = CapacitySearch(
     "arena",
@@ -157,3 +157,8 @@ def test_how_far_a_load_is_from_too_much_is_read_from_the_nearest_figure(
     assert headroom(5.0, 48.5, [0]) == 97 / 48.5
     assert headroom(5.0, 97.0, [0, 1]) == 25 / 5, "of two cores it may be the half"
     assert headroom(5.0, None, None) == 25 / 5
+
+
+@pytest.mark.parametrize("name", ["default", "full"])
+def test_the_suites_search_in_slots_to_a_tenth(name: str) -> None:
+    assert {(search.precision, search.slot_s > 0) for search in load_suite(name).searches} == {(1.1, True)}
