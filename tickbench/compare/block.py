@@ -3,13 +3,15 @@ Measure a block in slots: all its arms side by side, one at a time, the others s
 
 All are started together and warmed one after the other; then each has its slots, in the order of
 :mod:`tickbench.compare.slot_order`; at last each weighs and writes what it has. A slot that the machine spoiled is made
-again in its place, whosever it is, until half as many again were made in all; from then on the order is gone through
-without. An arm that fails leaves its slots out, and the others go on.
+again in its place, whosever it is, as long as no more than half as many were made again as have been due so far: calm
+times save up for a burst, and noise that does not end is shared by all arms. An arm that fails leaves its slots out,
+and the others go on.
 """
 
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from math import ceil
 
 from tickbench.children.processes import Nursery
 from tickbench.compare.plan import PlannedRun
@@ -20,7 +22,7 @@ from tickbench.files import scratch_folder
 from tickbench.machine.quiet import wait_until_quiet
 
 SPARE_SHARE = 0.5
-"""How many slots of a block may be made in place of spoiled ones, as a share of those that were planned."""
+"""How many slots of a block may be made in place of spoiled ones, as a share of those that were due so far."""
 
 
 def run_block(planned: Sequence[PlannedRun], order: Sequence[int], trial: Trial, quiet_wait_s: float) -> list[Run]:
@@ -39,7 +41,7 @@ def run_block(planned: Sequence[PlannedRun], order: Sequence[int], trial: Trial,
         nursery = stack.enter_context(Nursery(trial.guard))
         arms = [StandingArm(each, trial, nursery, scratch / str(place)) for place, each in enumerate(planned)]
         start_together(arms, trial.tell)
-        for arm in _alive(arms):
+        for arm in _alive(arms) if planned[0].warm_up_s else ():
             trial.tell(f"{arm.name}, warm-up {arm.planned.warm_up_s:g} s")
             arm.carry_out(Order("warm", seconds=arm.planned.warm_up_s))
         _measure(arms, order, trial)
@@ -52,14 +54,13 @@ def run_block(planned: Sequence[PlannedRun], order: Sequence[int], trial: Trial,
 
 def _measure(arms: Sequence[StandingArm], order: Sequence[int], trial: Trial) -> None:
     again = 0
-    most_again = int(SPARE_SHARE * len(order))
     for number, place in enumerate(order, start=1):
         arm = arms[place]
         while not arm.has_failed:
             words = f", {again} made again" if again else ""
             trial.tell(f"{arm.name}, slot {number} of {len(order)}{words}")
             answer = arm.carry_out(Order("slot", seconds=arm.planned.slot_s))
-            if answer is None or not answer.spoiled or again >= most_again:
+            if answer is None or not answer.spoiled or again >= ceil(SPARE_SHARE * number):
                 break
             again += 1
 

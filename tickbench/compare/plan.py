@@ -21,7 +21,9 @@ from tickbench.compare.suite import BLOCKS, CapacitySearch, Flags, Part, Suite
 
 OVERHEAD_S = 4.0
 """What a run takes besides ramp, warm-up and measuring: two interpreters start, both stop (seen: 3.2 to 5)."""
-SLOT_OVERHEAD_S = 0.6
+BLOCK_OVERHEAD_S = 2.0
+"""The same of a run in a block in slots, in which all interpreters start at once (seen: 1.4, and 1 for the end)."""
+SLOT_OVERHEAD_S = 0.5
 """What a slot takes besides what is measured: it settles at first, and the last frames are waited for."""
 LEAST_REPEATS = 3
 REPEATS_SHARE = 0.5
@@ -192,7 +194,7 @@ def block_estimate_s(suite: Suite) -> float:
 
 def run_estimate_s(planned: PlannedRun) -> float:
     """Estimate how many seconds one run takes."""
-    return OVERHEAD_S + load_time_s(
+    return (BLOCK_OVERHEAD_S if planned.slots else OVERHEAD_S) + load_time_s(
         planned.connections,
         spawn_rate=float(planned.load.get("spawn-rate", DEFAULT_SPAWN_RATE)),
         warm_up_s=planned.warm_up_s,

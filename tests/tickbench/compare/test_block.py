@@ -80,7 +80,7 @@ def test_a_spoiled_slot_is_made_again_in_its_place(suite: Suite) -> None:
 def test_half_as_many_slots_again_are_made_at_most(suite: Suite) -> None:
     _, runs, _ = made(suite, "stolen")
     assert sum(made for made, _ in slots_of(runs)) == 12 + 6
-    assert all(made >= 4 for made, _ in slots_of(runs)), "then each has what was planned"
+    assert all(4 < made <= 7 for made, _ in slots_of(runs)), "each has what was planned, and none takes all the others"
     assert all(run.is_spoiled for run in runs)
 
 

@@ -6,13 +6,16 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import psutil
 import pytest
 
+from tests.tickbench.children.test_processes import is_gone, wait_until
+from tests.tickbench.compare.test_resume_blocks import stopped
 from tickbench.compare.results import read_results
+from tickbench.compare.runs import Run
 from tickbench.report.build import build_report, read_document
 
 PLANTED = Path(__file__).parents[2] / "support" / "planted_server.py"
@@ -31,6 +34,7 @@ again = "early"
 compare = ["early", "late"]
 verdicts = ["tick_lateness_ms.p50"]
 quiet_wait_s = {quiet_wait_s}
+slot_s = {slot_s}
 max_attempts = {max_attempts}
 
 [commands]
@@ -39,7 +43,7 @@ max_attempts = {max_attempts}
 
 def write_suite(folder: Path, laws: Mapping[str, Mapping[str, float]], **more: float) -> Path:
     """Write a suite whose arms are planted servers of these laws."""
-    known = {"duration_s": 1.0, "warm_up_s": 0.5, "repeats": 1, "quiet_wait_s": 0, "max_attempts": 1}
+    known = {"duration_s": 1.0, "warm_up_s": 0.5, "repeats": 1, "quiet_wait_s": 0, "max_attempts": 1, "slot_s": 0}
     text = SUITE.format(arms=list(laws), **(known | more))
     for name, law in laws.items():
         words = [sys.executable, str(PLANTED), json.dumps(law), str(folder / f"{name}.record")]
@@ -59,26 +63,44 @@ def compare(*arguments: str | Path) -> subprocess.Popen[str]:
     )
 
 
-def test_one_that_was_killed_goes_on_to_the_same_set_of_runs(tmp_path: Path) -> None:
-    suite = write_suite(tmp_path, {"early": {"lateness_ms": 4}, "late": {"lateness_ms": 8}})
-    out = tmp_path / "out"
+def test_what_is_planted_is_found_in_slots_by_a_comparison_that_was_killed(tmp_path: Path) -> None:
+    laws = {"early": {"lateness_ms": 4}, "late": {"lateness_ms": 8}}
+    suite, out = write_suite(tmp_path, laws, slot_s=0.5, duration_s=1.5), tmp_path / "out"
     with compare("--suite", suite, "--out", out) as comparing:
-        deadline = time.monotonic() + 60
-        while not list(out.glob("*/runs/[0-9]*.json")):
-            assert comparing.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        time.sleep(1)
+        wait_until(lambda: len(stopped(comparing.pid)) >= 4, 60)  # two arms of three stand still
+        pids = [child.pid for child in psutil.Process(comparing.pid).children(recursive=True)]
         comparing.send_signal(signal.SIGKILL)
         comparing.communicate(timeout=20)
+    wait_until(lambda: all(is_gone(pid) for pid in pids))
     (folder,) = out.iterdir()
+    assert not list(folder.glob("runs/*"))
     with compare("--resume", folder) as resumed:
         output, _ = resumed.communicate(timeout=100)
     assert resumed.returncode == 0, output
+    assert "side by side in slots of 0.5 s" in output
     runs = read_results(folder).runs
     assert [run.number for run in runs] == [1, 2, 3]
     assert sorted((run.arm, run.again) for run in runs) == [("early", False), ("early", True), ("late", False)]
-    assert {run.outcome for run in runs} == {"finished"}
+    for run in runs:
+        check_planted(run, {"early": 4, "late": 8}[run.arm])
+
+
+def check_planted(run: Run, lateness_ms: float) -> None:
+    load = run.load
+    assert load is not None, run.reason
+    assert load.slots is not None
+    assert load.slots.made >= run.slots_planned == 3
+    kept = max(1, load.slots.kept)  # of none the figures are those of the last
+    frames = load.frames
+    assert load.duration_s == pytest.approx(0.5 * kept)
+    assert frames.due == frames.received + frames.missing
+    assert load.tick_rate_hz is not None
+    per_slot = load.connections.connected * load.tick_rate_hz * 0.5
+    assert frames.due == pytest.approx(per_slot * kept, rel=0.1), "no due time of a pause is in it"
+    assert load.ticks_came == 1
+    assert load.tick_lateness_ms.p50 == pytest.approx(lateness_ms, abs=1)
+    assert run.server is not None
+    assert (run.server.exit_status, run.server.was_killed) == (0, False), "it was woken before it was asked to end"
 
 
 @pytest.mark.full_size
