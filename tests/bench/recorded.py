@@ -1,8 +1,8 @@
 """
-Keeps what test_false_winners.py draws from: of a comparison of one arm under three names, with planted ones beside it.
+Keeps what test_false_winners.py draws from: one arm under three names, and planted differences beside the plain arm.
 
-``tickbench compare --suite tests/tickbench/recorded/aa.toml``, then
-``python -m tests.bench.recorded results/latest > tests/tickbench/recorded/aa.json``.
+``tickbench compare --suite tests/tickbench/recorded/aa.toml``, the same with ``planted.toml``, then
+``python -m tests.bench.recorded AA-FOLDER PLANTED-FOLDER > tests/tickbench/recorded/aa.json``.
 """
 
 import argparse
@@ -26,18 +26,17 @@ FIGURES = (
 """As the default suite draws its verdicts on."""
 
 
+PLAIN = "plain"
 PLANTED = {"late-tail": "tick_lateness_ms.p99", "more-cpu": "server.cpu_us_per_frame"}
-"""Arms of the suite that differ from the backend PLANTED_ON in one figure alone, and in which."""
-PLANTED_ON = "asyncio"
+"""Arms that differ from the plain one in one figure alone, and in which."""
 
 
 def triples(document: Document) -> list[dict[str, Any]]:
     """Return for each block and backend the figures of its three runs, where all are valid."""
     runs: dict[tuple[str, int], list[list[float | None]]] = {}
     for run in document.runs:
-        if run.mark == "valid" and run.arm not in PLANTED:
-            key = parse_arm(run.arm).backend, run.block
-            runs.setdefault(key, []).append(figures_of(run))
+        if run.mark == "valid":
+            runs.setdefault((parse_arm(run.arm).backend, run.block), []).append(figures_of(run))
     return [
         {"backend": backend, "block": block, "runs": values}
         for (backend, block), values in runs.items()
@@ -46,11 +45,13 @@ def triples(document: Document) -> list[dict[str, Any]]:
 
 
 def planted(document: Document) -> list[dict[str, Any]]:
-    """Return the figures of each valid run of a planted arm, with the figure in which it is worse."""
+    """Return for each block and planted arm the figures of both plain runs and of its own, where all are valid."""
+    runs = {(run.arm, run.block, run.again): figures_of(run) for run in document.runs if run.mark == "valid"}
+    keys = [(arm, block, ((PLAIN, block, False), (PLAIN, block, True), (arm, block, False))) for arm, block, _ in runs]
     return [
-        {"arm": run.arm, "on": PLANTED_ON, "worse_in": PLANTED[run.arm], "block": run.block, "run": figures_of(run)}
-        for run in document.runs
-        if run.mark == "valid" and run.arm in PLANTED
+        {"arm": arm, "worse_in": PLANTED[arm], "block": block, "runs": [runs[key] for key in own]}
+        for arm, block, own in keys
+        if arm in PLANTED and runs.keys() >= set(own)
     ]
 
 
@@ -62,8 +63,10 @@ def figures_of(run: RunLine) -> list[float | None]:
 def main() -> None:
     """Print the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    document = read_document(parser.parse_args().folder)
+    parser.add_argument("aa", type=Path)
+    parser.add_argument("planted", type=Path)
+    given = parser.parse_args()
+    document, beside = read_document(given.aa), read_document(given.planted)
     machine, python = document.environment.machine, document.environment.python
     system = machine.system.partition("-")[0]
     record = {
@@ -71,9 +74,10 @@ def main() -> None:
         "machine": f"{machine.cpu_model}, {machine.cores} cores, {system}, CPython {python.version}",
         "connections": document.suite.connections,
         "duration_s": document.suite.duration_s,
+        "slot_s": document.suite.slot_s,
         "figures": FIGURES,
         "triples": triples(document),
-        "planted": planted(document),
+        "planted": planted(beside),
     }
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(record), indent=1).decode() + "\n")
 

@@ -1,10 +1,11 @@
 """
 Compare figures of the tail by how much one arm scatters beside itself, and by how far planted arms move them.
 
-``python -m tests.bench.tails results/latest``: of a folder in which an arm ran twice in each block, or, with
-``--names``, under several names that mean the same (tests/tickbench/recorded/aa.toml): all arms of one backend are the
-same arm then. Each figure is worked out anew from the runs' histograms, without and with a covariate: what the core
-probe and the hypervisor said of the same run, which no arm can influence, is taken out by regression within blocks.
+``python -m tests.bench.tails results/latest``: of a folder in which an arm ran twice in each block, such as that of
+tests/tickbench/recorded/planted.toml, or, with ``--names``, under several names that mean the same (aa.toml there): all
+arms of one backend are the same arm then. Each figure is worked out anew from the runs' histograms, without and with a
+covariate: what the core probe and the hypervisor said of the same run, which no arm can influence, is taken out by
+regression within blocks.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import numpy as np
 
 from shared.measure.histogram import Histogram
 from shared.measure.summary import LoadSummary
-from tests.bench.recorded import PLANTED, PLANTED_ON
+from tests.bench.recorded import PLAIN, PLANTED
 from tickbench.compare.results import read_results
 from tickbench.compare.runs import Run, RunIndex
 
@@ -128,7 +129,7 @@ def _by_block(blocks: Blocks, values: dict[int, float]) -> list[np.ndarray]:
 
 def _moved(blocks: Blocks, planted: Blocks, arm: str, logs: dict[int, float]) -> float:
     """Return the mean log ratio of a planted arm to the runs of the same block that it was planted on."""
-    pairs = [(own, blocks.get((PLANTED_ON, block), [])) for (name, block), own in planted.items() if name == arm]
+    pairs = [(own, blocks.get((PLAIN, block), [])) for (name, block), own in planted.items() if name == arm]
     means = [[np.mean([logs[run.number] for run in runs]) for runs in pair] for pair in pairs if pair[1]]
     return float(np.mean([ours - theirs for ours, theirs in means]))
 

@@ -7,7 +7,7 @@ import pytest
 
 from shared.measure.summary import SlotFigures, StepDigests
 from tickbench.compare.early_end import has_ended_early
-from tickbench.compare.plan import PlannedRun, estimate_s, next_run
+from tickbench.compare.plan import PlannedRun, estimate_s, next_runs
 from tickbench.compare.runs import Run, RunIndex
 from tickbench.compare.suite import CapacitySearch, Suite
 from tickbench.errors import InputError
@@ -36,9 +36,9 @@ def late_by(factor: float = 1.5, again: float = 1.0, spread: float = 0.003) -> F
 
 def whole_index(suite: Suite, measured: Measured, figures: Figures) -> RunIndex:
     index = RunIndex(suite)
-    while planned := next_run(index):
+    while planned := next_runs(index):
         steps = StepDigests(first_n=1, crc32="0 1 2", conflicting=0)
-        index = index.adding(measured(planned, steps=steps, **figures(planned)))
+        index = RunIndex(suite, [*index.runs, *(measured(each, steps=steps, **figures(each)) for each in planned)])
     return index
 
 
@@ -95,14 +95,16 @@ def test_a_suite_that_was_not_asked_to_goes_on(early_suite: Suite, measured: Mea
 
 
 @pytest.mark.parametrize("figures", [late_by(), late_by(spread=0.1)], ids=["ends early", "goes on"])
+@pytest.mark.parametrize("slot_s", [0.0, 1.0], ids=["whole runs", "slots"])
 def test_one_that_is_interrupted_anywhere_decides_the_same(
-    early_suite: Suite, measured: Measured, figures: Figures
+    early_suite: Suite, measured: Measured, figures: Figures, slot_s: float
 ) -> None:
-    runs = whole_index(early_suite, measured, figures).runs
-    for made, run in enumerate(runs):
-        planned = next_run(RunIndex(early_suite, runs[:made]))
-        assert planned is not None
-        assert planned.slot == run.slot
+    suite = msgspec.structs.replace(early_suite, slot_s=slot_s)
+    runs = whole_index(suite, measured, figures).runs
+    of_block = suite.runs_per_block if slot_s else 1  # a block in slots that was broken off is made anew as a whole
+    for made in range(0, len(runs), of_block):
+        planned = next_runs(RunIndex(suite, runs[:made]))
+        assert [each.slot for each in planned] == [run.slot for run in runs[made : made + len(planned)]]
 
 
 def test_one_that_went_on_is_not_looked_at_again(early_suite: Suite, measured: Measured) -> None:

@@ -52,14 +52,9 @@ def without_difference(recorded: dict[str, Any], backend: str) -> list[list[Bloc
 
 
 def with_planted(recorded: dict[str, Any], arm: str) -> list[list[Block]]:
-    """Return the recorded blocks in which a planted arm is the other one."""
-    found = []
-    for each in recorded["planted"]:
-        own = [two for two in recorded["triples"] if (two["backend"], two["block"]) == (each["on"], each["block"])]
-        if each["arm"] == arm and own:
-            a, b, c = own[0]["runs"]
-            found.append([(*pair, each["run"]) for pair in ((a, b), (b, c), (c, a))])
-    return found
+    """Return the recorded blocks of the plain arm, twice, and a planted one."""
+    runs = [each["runs"] for each in recorded["planted"] if each["arm"] == arm]
+    return [[(first, again, other)] for first, again, other in runs]
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "gevent"])
