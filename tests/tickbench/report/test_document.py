@@ -95,6 +95,7 @@ def test_its_schema_has_what_is_written(document: Document) -> None:
         "Document": written,
         "RunLine": written["runs"][0],
         "CurvePoint": written["curves"][0],
+        "Comparison": written["comparisons"]["primary"][0],
     }.items():
         assert list(schema["$defs"][name]["properties"]) == list(example)
     assert schema["$defs"]["Document"]["properties"]["schema"] == {"enum": ["tickbench.results/1"]}
