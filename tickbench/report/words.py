@@ -67,15 +67,23 @@ def measured_sentence(document: Document) -> str:
 
 
 def slots_sentence(document: Document) -> str:
-    """Say whether the arms of a block were measured in slots, side by side, or in whole runs."""
-    shares = document.comparisons.excluded
-    if not shares:
-        return "The blocks are whole runs, one arm after the other."
-    return (
-        f"In the blocks the arms are measured side by side, in slots of {shares[0].slot_s:g} s: one runs, the others "
-        "stand still (SIGSTOP) with their connections open. What follows a waking is thrown away, until the caches are "
-        "warm again. A slot that the machine spoiled is left out, and another is made for it."
+    """Say which parts were measured in slots, which in whole runs, and why the blocks were, where they were."""
+    suite = document.suite
+    blocks = (
+        f"In the blocks the arms are measured side by side, in slots of {suite.slot_s:g} s: one runs, the others stand "
+        "still (SIGSTOP) with their connections open. What follows a waking is thrown away, until the caches are warm "
+        "again. A slot that the machine spoiled is left out, and another is made for it."
     )
+    if not suite.in_slots:
+        foreign = [arm.name for arm in suite.parsed_arms() if arm.url is not None]
+        words = (
+            f"tickbench did not start {listed(foreign)}, and stops nothing else"
+            if suite.slot_s
+            else "the suite has no slot_s"
+        )
+        blocks = f"In the blocks each run is whole, one arm after the other: {words}."
+    whole = [side.name for side in suite.sides] + [search.name for search in suite.searches if not search.slot_s]
+    return f"{blocks} In whole runs: {listed(whole)}." if whole else blocks
 
 
 SLOT_TITLES = ["arm", "slots made", "left out", "thrown away before each", "why left out"]

@@ -95,9 +95,10 @@ def test_what_became_of_the_slots_of_each_arm_is_told_and_why(make_results: Make
         made = 10 + (2 if left_out else 0)
         return {"slots": SlotFigures(slot_s=0.5, made=made, kept=10, thrown_s=0.4, left_out=left_out)}
 
-    suite = msgspec.structs.replace(whole_suite, sides=[], searches=[])
+    suite = msgspec.structs.replace(whole_suite, slot_s=0.5, sides=whole_suite.sides[:1], searches=[])
     document = make_document(read_results(make_results(suite, figures)))
     assert "side by side, in slots of 0.5 s" in slots_sentence(document)
+    assert slots_sentence(document).endswith("In whole runs: stall.")
     assert slot_rows(document) == [
         ["asyncio:fanout=naive", "40", "0.0 %", "0.40 s", "-"],
         ["asyncio", "80", "0.0 %", "0.40 s", "-"],
@@ -109,10 +110,16 @@ def test_what_became_of_the_slots_of_each_arm_is_told_and_why(make_results: Make
     assert "| gevent | 44 | 9.1 % | 0.40 s | steal: 4; a gap: 2 |" in markdown
 
 
-def test_whole_runs_are_called_so(documented: Callable[..., Document]) -> None:
+def test_of_whole_runs_it_is_said_why_they_are(documented: Callable[..., Document]) -> None:
     document = documented()
-    assert "whole runs" in slots_sentence(document)
     assert slot_rows(document) == []
+    assert slots_sentence(document) == (
+        "In the blocks each run is whole, one arm after the other: the suite has no slot_s."
+    )
+    url = "url=ws://127.0.0.1:9"
+    suite = msgspec.structs.replace(document.suite, slot_s=1.0, arms=[*document.suite.arms, url])
+    words = slots_sentence(msgspec.structs.replace(document, suite=suite))
+    assert f"each run is whole, one arm after the other: tickbench did not start {url}" in words
 
 
 @pytest.mark.parametrize(
