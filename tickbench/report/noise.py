@@ -118,7 +118,7 @@ def is_itself(comparison: Comparison) -> bool:
 
 
 def _sorted_rows(document: Document, key: str) -> list[Comparison]:
-    """Return the comparisons in a figure, the best arm first, and last the arm beside itself."""
+    """Return a figure's comparisons, the best arm first, the arm beside itself last; none if nothing is known."""
     found = document.comparisons
     judged = [each for each in found.primary if each.figure == key]
     taken = {each.other for each in judged}
@@ -127,7 +127,8 @@ def _sorted_rows(document: Document, key: str) -> list[Comparison]:
     sign = 1 if key in BY_KEY else -1  # of a capacity more is better
     known.sort(key=lambda each: sign * each.ratio.ratio if each.ratio is not None else 0.0)
     floor = [each for each in found.floor if each.figure == key]
-    return [*known, *(each for each in own if each.ratio is None), *floor] if known or floor else []
+    rows = [*known, *(each for each in own if each.ratio is None), *floor]
+    return rows if any(each.ratio is not None for each in rows) else []
 
 
 def _plot(key: str, rows: list[Comparison], made: int) -> Plot:

@@ -89,6 +89,12 @@ def test_everything_is_on_the_scale_or_marked_as_beyond_it(document: Document) -
     assert row.interval is None
 
 
+def test_a_figure_of_which_no_ratio_is_known_has_no_plot(make_results: MakeResults, whole_suite: Suite) -> None:
+    suite = msgspec.structs.replace(whole_suite, sides=[], searches=[])
+    folder = make_results(suite, lambda _: {"reasons": ["cold"]})
+    assert noise_of(make_document(read_results(folder))).plots == []
+
+
 def test_a_scale_has_room_for_what_is_equivalent_whatever_was_measured() -> None:
     scale = Scale.of([Comparison("reach", "reach", "asyncio", "gevent", None, by_block={1: 1.0})])
     assert (scale.low, scale.high) == (0.8, 1.25)
