@@ -21,6 +21,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from tickbench.compare.excluded import SHARES_ALPHA
+from tickbench.compare.suite import load_suite
 from tickbench.statistics.forecast import what_would_decide
 from tickbench.statistics.looks import Spending, all_at_once, at_end, at_look
 from tickbench.statistics.verdicts import ALPHA, GUARD_ALPHA, MARGIN, Verdict, judge, paired_ratio
@@ -187,10 +188,12 @@ def difference_rows(suites: int, blocks: int, rng: np.random.Generator) -> Itera
 def block_rows(
     suites: int, rng: np.random.Generator, *, minutes: float, start_s: float, arms: int, slot_s: float, thrown_s: float
 ) -> Iterator[Row]:
-    """Yield the table of ``blocks``: all blocks together take ``minutes``, each begins with ``start_s`` of starting."""
+    """Yield the table of ``blocks``: all blocks together take ``minutes``, each with ``start_s`` besides slots."""
     yield "blocks", "seconds an arm", "half-width (log): p99", "p50", "CPU", "p99: 20 % found", "p50: equivalent"
     for blocks in (6, 8, 10, 12, 16, 20, 24):
         seconds = (60 * minutes / blocks - start_s) / arms * slot_s / (slot_s + thrown_s)
+        if seconds < slot_s:
+            return
         scatters = [math.hypot(process, rest * math.sqrt(10 / seconds)) for process, rest in PARTS.values()]
         of_t = float(stdtrit(blocks - 1, 1 - ALPHA / 2)) / math.sqrt(blocks)
         halves = [f"{of_t * math.sqrt(1.5) * scatter:.3f}" for scatter in scatters]
@@ -266,13 +269,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=["differences", "blocks", "looks", "shares", "forecast"])
     parser.add_argument("--suites", type=int, default=2_000, help="how many are simulated a line")
-    parser.add_argument("--blocks", type=int, default=12)
+    parser.add_argument("--blocks", type=int, default=load_suite("default").repeats)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--minutes", type=float, default=20, help="blocks: what they all take together")
-    parser.add_argument("--start", type=float, default=20, help="blocks: seconds until all arms of one can be measured")
+    parser.add_argument("--minutes", type=float, default=27, help="blocks: what they all take together")
+    parser.add_argument("--start", type=float, default=28, help="blocks: seconds that one takes besides its slots")
     parser.add_argument("--arms", type=int, default=6, help="blocks: with the one that runs twice")
     parser.add_argument("--slot", type=float, default=2, help="blocks: seconds of one slot")
-    parser.add_argument("--thrown", type=float, default=0.4, help="blocks: seconds before it that count for nothing")
+    parser.add_argument("--thrown", type=float, default=0.5, help="blocks: seconds before it that count for nothing")
     given = parser.parse_args()
     rng = np.random.default_rng(given.seed)
     rows = {
