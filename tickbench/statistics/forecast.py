@@ -30,8 +30,8 @@ class Forecast(Struct, frozen=True):
     @property
     def words(self) -> str:
         """What a user would have to do."""
-        now, then = (100 * math.expm1(scatter) for scatter in (self.scatter, self.scatter * self.scatter_share))
-        quieter = f"a quieter machine, on which blocks scatter by {then:.2g} % and not by {now:.2g} %"
+        now, then = map(_percent, (self.scatter, self.scatter * self.scatter_share))
+        quieter = f"a quieter machine, on which blocks scatter by {then} and not by {now}"
         if self.more_blocks is None:
             return f"deciding it takes {quieter}; {MOST_TIMES} times as many blocks would not do"
         time = "" if self.more_s is None else f", {max(1, round(self.more_s / 60))} minutes"
@@ -68,6 +68,12 @@ def what_would_decide(logs: Sequence[float], level: float) -> Forecast | None:
         if _decided(middle, spread, _half_width(blocks, scatter, level), margin) >= SURE:
             return Forecast(blocks - made, scatter, share)
     return Forecast(None, scatter, share)
+
+
+def _percent(scatter: float) -> str:
+    """Return a standard deviation of logarithms as words."""
+    percent = 100 * math.expm1(scatter)
+    return f"{percent:.2g} %" if percent < 100 else f"{percent:.0f} %"
 
 
 def _half_width(blocks: int, scatter: float, level: float) -> float:

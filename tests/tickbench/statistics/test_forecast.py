@@ -32,12 +32,12 @@ def test_a_stricter_level_takes_more() -> None:
 
 
 def test_where_no_affordable_number_would_do_the_scatter_has_to_fall() -> None:
-    found = what_would_decide(around(1.0, 0.6), ALPHA)
+    found = what_would_decide(around(1.0, 1.2), ALPHA)
     assert found is not None
     assert found.more_blocks is None
     assert found.words == (
-        "deciding it takes a quieter machine, on which blocks scatter by 5.9 % and not by 82 %; 4 times as many blocks "
-        "would not do"
+        "deciding it takes a quieter machine, on which blocks scatter by 5.9 % and not by 232 %; 4 times as many "
+        "blocks would not do"
     )
 
 
