@@ -102,7 +102,7 @@ def compare_all(index: RunIndex) -> Comparisons:
         work=work,
         searches=searches,
         excluded=excluded_shares(index),
-        ended_early=_ended_early(index),
+        ended_early=_ended_early(index, primary),
     )
 
 
@@ -194,13 +194,15 @@ def _why_suppressed(index: RunIndex, primary: list[Comparison], floor: list[Comp
     return _why_not_by_floor(suite, floor) or why_not_by_shares(index) or _why_not_by_work(suite, work)
 
 
-def _ended_early(index: RunIndex) -> str:
+def _ended_early(index: RunIndex, primary: list[Comparison]) -> str:
     if not has_ended_early(index):
         return ""
     made, level = suite_to_make(index).repeats, spending_of(index)(ALPHA)
+    sure = sorted(100 * each.ratio.confidence for each in primary if each.ratio is not None)
     return (
         f"It ended after {made} of {index.suite.repeats} blocks, as these decide every verdict at a level that allows "
-        f"for having looked: {100 * level:.2g} % for all of them together, not {100 * ALPHA:.0f} %."
+        f"for having looked: {100 * level:.2g} % for all of them together, not {100 * ALPHA:.0f} %; the confidence of "
+        f"their intervals is {sure[0]:.2f} to {sure[-1]:.2f} %."
     )
 
 

@@ -53,7 +53,7 @@ def test_what_half_of_the_blocks_decide_is_not_measured_on(early_suite: Suite, m
     assert [each.verdict.kind for each in found.primary if each.verdict] == ["better", "equivalent"]
     assert found.ended_early == (
         "It ended after 4 of 8 blocks, as these decide every verdict at a level that allows for having looked: 0.31 % "
-        "for all of them together, not 5 %."
+        "for all of them together, not 5 %; the confidence of their intervals is 99.69 to 99.92 %."
     )
     assert index.counted("storm"), "the sides are made all the same"
 
