@@ -129,3 +129,11 @@ def test_page_and_markdown_say_what_would_decide_what_is_inconclusive(document: 
     words = "deciding it takes a quieter machine, on which blocks scatter by 6.2 % and not by 35 %"
     assert f"gevent is not told from asyncio: {words}" in render_page(document)
     assert f"; {words}" in render_markdown(document)
+
+
+def test_every_comparison_is_on_the_page_once_drawn_or_in_the_table_of_the_others(document: Document) -> None:
+    page = render_page(document)
+    for title in {each.title for each in document.comparisons.others if each.ratio is not None}:
+        is_drawn = f">{title}</h3>" in page
+        table = page.partition('aria-label="Other comparisons"')[2].partition("</table>")[0]
+        assert is_drawn is not (f">{title}</th>" in table), title
