@@ -67,23 +67,21 @@ def measured_sentence(document: Document) -> str:
 
 
 def slots_sentence(document: Document) -> str:
-    """Say which parts were measured in slots, which in whole runs, and why the blocks were, where they were."""
+    """Say whether the blocks were measured in slots, and which parts were not, or why the blocks were not."""
     suite = document.suite
-    blocks = (
+    if not suite.in_slots:
+        foreign = [arm.name for arm in suite.parsed_arms() if arm.url is not None]
+        why = "the suite has no slot_s"
+        if suite.slot_s:
+            why = f"tickbench did not start {listed(foreign)}, and makes nothing else stand still"
+        return f"In the blocks each run is whole, one arm after the other: {why}."
+    whole = [side.name for side in suite.sides] + [search.name for search in suite.searches if not search.slot_s]
+    return (
         f"In the blocks the arms are measured side by side, in slots of {suite.slot_s:g} s: one runs, the others stand "
         "still (SIGSTOP) with their connections open. What follows a waking is thrown away, until the caches are warm "
         "again. A slot that the machine spoiled is left out, and another is made for it."
+        + (f" In whole runs, one arm after the other: {listed(whole)}." if whole else "")
     )
-    if not suite.in_slots:
-        foreign = [arm.name for arm in suite.parsed_arms() if arm.url is not None]
-        words = (
-            f"tickbench did not start {listed(foreign)}, and stops nothing else"
-            if suite.slot_s
-            else "the suite has no slot_s"
-        )
-        blocks = f"In the blocks each run is whole, one arm after the other: {words}."
-    whole = [side.name for side in suite.sides] + [search.name for search in suite.searches if not search.slot_s]
-    return f"{blocks} In whole runs: {listed(whole)}." if whole else blocks
 
 
 SLOT_TITLES = ["arm", "slots made", "left out", "thrown away before each", "why left out"]

@@ -98,7 +98,7 @@ def test_what_became_of_the_slots_of_each_arm_is_told_and_why(make_results: Make
     suite = msgspec.structs.replace(whole_suite, slot_s=0.5, sides=whole_suite.sides[:1], searches=[])
     document = make_document(read_results(make_results(suite, figures)))
     assert "side by side, in slots of 0.5 s" in slots_sentence(document)
-    assert slots_sentence(document).endswith("In whole runs: stall.")
+    assert slots_sentence(document).endswith("In whole runs, one arm after the other: stall.")
     assert slot_rows(document) == [
         ["asyncio:fanout=naive", "40", "0.0 %", "0.40 s", "-"],
         ["asyncio", "80", "0.0 %", "0.40 s", "-"],
