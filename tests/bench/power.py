@@ -162,7 +162,7 @@ def simulate_forecast(scatter: float, *, blocks: int, suites: int, rng: np.rando
         forecast = what_would_decide(logs, level)
         if forecast is not None and forecast.more_blocks is not None:
             told.append(forecast.more_blocks)
-            logs += rng.normal(truth, scatter, forecast.more_blocks).tolist()
+            logs = rng.normal(truth, scatter, blocks + forecast.more_blocks).tolist()
             decided += judge([logs], alpha=level)[0].kind != "inconclusive"
     shares = {"told": len(told) / suites, "decided": decided / max(1, len(told))}
     return shares | {"blocks": float(np.median(told)) if told else math.nan}

@@ -19,7 +19,7 @@ class Forecast(Struct, frozen=True):
     """What would decide a comparison that is inconclusive: named better, or equivalent."""
 
     more_blocks: int | None
-    """Beside those that were made; None if no affordable number would."""
+    """More than were made, in a comparison made anew; None if no affordable number would."""
     scatter: float
     """The standard deviation of the logarithms of the blocks' ratios."""
     scatter_share: float
@@ -46,10 +46,11 @@ def what_would_decide(logs: Sequence[float], level: float) -> Forecast | None:
         logs: the logarithms of the blocks' ratios.
         level: what its p value is held to.
 
-    What is known of the ratio is its mean, drawn towards 1 as far as it may be chance, as if arms differed by about the
-    margin before anything was measured: without this a ratio that scatter made large seems nearly decided. Where the
-    mean will be after so many blocks more is taken as normal: what is not known of the ratio, and what these blocks
-    scatter, are its variance. It is decided then if the t interval around it leaves out 1, or lies within the margin.
+    They are those of a comparison made anew: to go on with this one until it is decided would be peeking. What is known
+    of the ratio is the mean seen, drawn towards 1 as far as it may be chance, as if arms differed by about the margin
+    before anything was measured: without this a ratio that scatter made large seems nearly decided. The mean that will
+    be seen is taken as normal: what is not known of the ratio, and what the blocks scatter, are its variance. It is
+    decided then if the t interval around it leaves out 1, or lies within the margin.
 
     """
     made = len(logs)
@@ -62,10 +63,8 @@ def what_would_decide(logs: Sequence[float], level: float) -> Forecast | None:
     variance = scatter**2 / made
     trust = margin**2 / (margin**2 + variance)
     for blocks in range(made + 1, (1 + MOST_TIMES) * made + 1):
-        new = 1 - made / blocks
-        middle = mean * (1 - new) + trust * mean * new
-        spread = new * math.sqrt(trust * variance + scatter**2 / (blocks - made))
-        if _decided(middle, spread, _half_width(blocks, scatter, level), margin) >= SURE:
+        spread = math.sqrt(trust * variance + scatter**2 / blocks)
+        if _decided(trust * mean, spread, _half_width(blocks, scatter, level), margin) >= SURE:
             return Forecast(blocks - made, scatter, share)
     return Forecast(None, scatter, share)
 
