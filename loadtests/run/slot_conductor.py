@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from loadtests.options import LoadOptions
-from loadtests.run.conductor import STATS_LEAD_S, Conductor, Display, FailedRunError
+from loadtests.run.conductor import STATS_LEAD_S, WAIT_S, Conductor, Display, FailedRunError
 from loadtests.run.orders import (
     Answer,
     AnyOrder,
@@ -40,7 +40,6 @@ logger = logging.getLogger("tickbench.load")
 AWAKE_S = 0.1
 """How long a server that runs again has, at least, before it is asked for anything. With what /stats needs this is what
 is thrown away before a slot: 0.4 s, more where a tick that is in time takes longer to come."""
-WAKE_LIMIT_S = 10.0
 WARM_S = 2.0
 """The end of a warm-up, which the slots are compared with."""
 LEAST_WARM_S = 0.2
@@ -94,7 +93,7 @@ class SlotConductor(Conductor):
         self._woke_s = time.monotonic()
         self._workers.stand(still=False)
         self._sleep_until(self._woke_s + AWAKE_S)
-        self._wait_until(lambda: all(report.phase != "waking" for report in self._workers.reports()), WAKE_LIMIT_S)
+        self._wait_until(lambda: all(report.phase != "waking" for report in self._workers.reports()), WAIT_S)
 
     def _obey(self, order: AnyOrder) -> Answer:
         match order:
@@ -133,8 +132,8 @@ class SlotConductor(Conductor):
         run = self._measure(STATS_LEAD_S, seconds, last_counts=self._last_counts)
         slot = self._slots.take(run, thrown_s)
         self._last_counts = not slot.spoiled
-        for words in slot.spoiled.values():
-            logger.info("slot %d is left out: %s", len(self._slots), words)
+        why = f"left out: {'; '.join(slot.spoiled.values())}" if slot.spoiled else "kept"
+        logger.info("slot %d, from %d us: %s", len(self._slots), run.window.start, why)
         return SlotMeasured(len(self._slots), list(slot.spoiled.values()), slot.steal_percent, slot.core_gap_ms)
 
     def _ramp_up(self, number: int) -> None:

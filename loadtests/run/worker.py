@@ -47,7 +47,8 @@ DRAIN_S = 1.0
 """How long to wait for frames due in the window; two and a half periods if that is longer, up to the next."""
 MAX_DRAIN_S = 10.0
 CATCH_UP_S = 1.0
-"""How long to wait, when a server runs again, for a tick that is not late by its pause; two periods if longer."""
+"""How long to wait, when a server runs again, for a tick that is not late by its pause; two periods, up to the limit
+above, if that is longer."""
 DEFAULT_TICK_RATE_HZ = 20.0
 
 
@@ -336,7 +337,8 @@ class LoadWorker:
 
     def _catch_up(self) -> None:
         """Wait for a tick that is not late by the pause, in each room, but not for ever."""
-        deadline_s = time.monotonic() + max(CATCH_UP_S, 2e-6 * self._measurement.recorder.period_us)
+        wait_s = min(MAX_DRAIN_S, max(CATCH_UP_S, 2e-6 * self._measurement.recorder.period_us))
+        deadline_s = time.monotonic() + wait_s
         woke_us = self.server_now_us()
         while time.monotonic() < deadline_s and not self._measurement.recorder.has_ticked_since(woke_us):
             gevent.sleep(POLL_S)

@@ -8,13 +8,11 @@ its end (jitter), and what became of the connections, is the last slot's.
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import reduce
 from typing import Any, NamedTuple
 
 from msgspec import structs
 
 from loadtests.account.counts import Accounts, total
-from loadtests.account.join_rate import JoinRate
 from loadtests.account.recorder import MAX_STRETCHES, STRETCH_US
 from loadtests.account.settling import RoomDueTimes, Unseen
 from loadtests.account.worker_record import WorkerRecord
@@ -83,7 +81,6 @@ def _record(kept: Sequence[WorkerRecord], last: WorkerRecord) -> WorkerRecord:
         unseen=Unseen(*(_added_counts(counts) for counts in zip(*(record.unseen for record in kept), strict=True))),
         due_times=_due_times(kept),
         period_us=kept[-1].period_us,
-        join_rate=reduce(JoinRate.joined, (record.join_rate for record in kept)),
         figures=total(record.figures for record in kept),
         groups={name: _accounts(name, kept, of) for name, of in last.groups.items()},
         stages=[total(stages) for stages in zip(*(record.stages for record in kept), strict=True)],

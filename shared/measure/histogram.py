@@ -144,7 +144,7 @@ class Histogram:
 
         """
         later = Histogram()
-        for index, (now, before) in enumerate(zip(self._counts, earlier._counts, strict=True)):
+        for index, (now, before) in enumerate(zip(self._all_counts(), earlier._all_counts(), strict=True)):
             if before > now:
                 raise ValueError("a histogram's counters went down: the server was started anew in between")
             if now > before:
@@ -221,7 +221,7 @@ class Histogram:
         histogram = cls()
         histogram._hdr = _decoded(summary.hdr)
         histogram._counts = histogram._hdr.counts
-        histogram.count = sum(histogram._counts)
+        histogram.count = sum(histogram._all_counts())
         if histogram.count != summary.count:
             raise ValueError(f"a histogram says count {summary.count} and holds {histogram.count} values")
         histogram.early = summary.early
@@ -247,6 +247,11 @@ class Histogram:
             index = start + bisect_left(list(accumulate(counts[start : start + _BLOCK])), rank - below[block])
             values.append(min(_highest_of(index), self.max_us))
         return values
+
+    def _all_counts(self) -> tuple[int, ...]:
+        """Return all counters; to look at each in the library's array takes ten times as long."""
+        counts: tuple[int, ...] = struct.unpack_from(f"{len(self._counts)}Q", self._counts)
+        return counts
 
     def _used_counts(self) -> tuple[int, ...]:
         """Return the counters up to that of the greatest value; faster than to slice the library's array."""

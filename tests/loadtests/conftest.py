@@ -2,14 +2,17 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,6 +33,7 @@ class Planted:
 
     port: int
     record: Path
+    pid: int
 
     @property
     def url(self) -> str:
@@ -64,7 +68,7 @@ def planted(law: Law, folder: Path, *, pinned: bool = FULL_SIZE) -> Iterator[Pla
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            yield Planted(int(process.stdout.readline()), record)
+            yield Planted(int(process.stdout.readline()), record, process.pid)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(PATIENCE_S)
@@ -92,6 +96,13 @@ class PlantedRun:
     stderr: str
     summary: LoadSummary
     server: Planted
+    slots: tuple[range, ...] = ()
+    """The windows of the kept slots; none where the window was not cut."""
+
+    @property
+    def windows(self) -> tuple[range, ...]:
+        """What was measured, in microseconds of the server's clock."""
+        return self.slots or (window_us(self.summary),)
 
     @property
     def sends(self) -> list[Send]:
@@ -114,6 +125,69 @@ def load_planted(
         done = load("--host", server.url, "--users", users, "--out", out, *arguments, pinned=pinned, stamps=stamps)
     assert done.returncode in {0, 3}, done.stderr
     return PlantedRun(done.returncode, done.stderr, read_summary(out.read_bytes()), server)
+
+
+class InSlots:
+    """A generator that is given orders; between them it and its server stand still for ``pause_s``."""
+
+    def __init__(self, generator: subprocess.Popen[str], server_pid: int, pause_s: float) -> None:
+        self.generator = generator
+        self.pause_s = pause_s
+        self._server_pid = server_pid
+
+    def order(self, **order: object) -> None:
+        """Wake both, and give an order."""
+        assert self.generator.stdin is not None
+        for pid in (self.generator.pid, self._server_pid):
+            os.kill(pid, signal.SIGCONT)
+        self.generator.stdin.write(f"{json.dumps(order)}\n")
+        self.generator.stdin.flush()
+
+    def hear(self) -> dict[str, Any]:
+        """Return the answer, after a pause."""
+        assert self.generator.stdout is not None
+        answer: dict[str, Any] = json.loads(self.generator.stdout.readline())
+        for pid in (self._server_pid, self.generator.pid):
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(self.pause_s)
+        return answer
+
+    def ask(self, **order: object) -> dict[str, Any]:
+        """Give an order, and return the answer."""
+        self.order(**order)
+        return self.hear()
+
+
+@contextmanager
+def in_slots(server: Planted, pause_s: float, *arguments: object) -> Iterator[InSlots]:
+    command = load_command("--slots", "--host", server.url, *arguments)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
+    pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen(command, text=True, env=environment, **pipes) as generator:
+        try:
+            yield InSlots(generator, server.pid, pause_s)
+        finally:
+            os.kill(server.pid, signal.SIGCONT)
+            generator.kill()  # reaches one that stands still, too
+
+
+def load_planted_in_slots(
+    law: Law, folder: Path, users: int, *arguments: object, slots: int, slot_s: float, pause_s: float
+) -> PlantedRun:
+    out = folder / "out.json"
+    with planted(law, folder) as server, in_slots(server, pause_s, "--users", users, "--out", out, *arguments) as run:
+        assert run.hear() == {"said": "ready", "connected": users, "requested": users}
+        answers = [run.ask(order="slot", seconds=slot_s) for _ in range(slots)]
+        assert [answer["number"] for answer in answers] == list(range(1, slots + 1))
+        run.order(order="end")
+        stdout, stderr = run.generator.communicate(timeout=PATIENCE_S)
+    assert stdout == ""
+    assert run.generator.returncode in {0, 3}, stderr
+    starts = [int(us) for us in re.findall(r"slot \d+, from (\d+) us", stderr)]
+    assert len(starts) == slots
+    windows = [range(start, start + round(slot_s * 1e6)) for start in starts]
+    kept = tuple(window for window, answer in zip(windows, answers, strict=True) if not answer["spoiled"])
+    return PlantedRun(run.generator.returncode, stderr, read_summary(out.read_bytes()), server, kept or (windows[-1],))
 
 
 def window_us(summary: LoadSummary) -> range:

@@ -69,6 +69,7 @@ class Law:
     welcome: bool = False  # handshake, world and top scores answer the first message
     pongs: bool = False  # ["ping", t] is answered
     stats: bool = False  # there is a /stats, ...
+    stats_cores: bool = True  # it says on which cores it runs, so that it is known who else took them
     stats_times: int = 0  # ... and so often, if that is not 0; then nobody gets an answer
     boot_id: str = ""  # of this host, if none is given
     clock_shift_us: int = 0  # all stated times, so due_us and sent_us in the record too, are so far ahead

@@ -43,7 +43,7 @@ def stats(law: Law, meta: Meta, connections: int, rooms: list[dict[str, Any]], o
             "pid": os.getpid(),
             "cpu_s": 0.0 if claims and law.counts_back else time.process_time(),
             "rss_bytes": psutil.Process().memory_info().rss,
-            "cpus": sorted(os.sched_getaffinity(0)),
+            "cpus": sorted(os.sched_getaffinity(0)) if law.stats_cores else None,
             "quotas": [
                 {
                     "group": "/planted",

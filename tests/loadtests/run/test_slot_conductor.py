@@ -1,0 +1,170 @@
+"""A load that is measured in slots, and stands still in between: what was planted comes back, and no pause does."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import defaultdict
+from dataclasses import replace
+from itertools import product
+from typing import TYPE_CHECKING, Any, cast
+
+import gevent
+import pytest
+from msgspec.structs import replace as replaced
+
+from loadtests.run.conductor import FAILED
+from loadtests.run.orders import OrderLines
+from loadtests.run.slot_conductor import SlotConductor
+from shared.measure.histogram import Histogram
+from shared.measure.summary import read_summary
+from tests.loadtests.account.test_planted_counts import Truth, counted, truth_of
+from tests.loadtests.conftest import PATIENCE_S, PlantedRun, in_slots, load_planted_in_slots, planted
+from tests.loadtests.run.test_conductor import Screen, Workers
+from tests.loadtests.run.test_run import LONGEST_DRAIN_US
+from tests.loadtests.run.test_worker import OPTIONS, SERVER
+from tests.support.planted_law import Law
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.planted_record import Send
+
+USERS, SLOTS, SLOT_S, PAUSE_S = 20, 2, 0.6, 1.0
+LAW = Law(
+    tick_rate_hz=20, lateness={"kind": "two_peaks", "ms": [2, 12], "share": 0.3}, drop_every=31, skip_every=9,
+    close_every=17, close_after=25, welcome=True, pongs=True, stats=True, stats_cores=False,
+)  # fmt: skip
+
+
+def test_what_is_planted_comes_back_and_no_pause_does(tmp_path: Path) -> None:
+    """The server stands still for a second before each slot, and misses 20 due times and their frames."""
+    run = load_planted_in_slots(LAW, tmp_path, USERS, slots=SLOTS, slot_s=SLOT_S, pause_s=PAUSE_S)
+    summary, frames, pause_ms = run.summary, run.summary.frames, 1000 * PAUSE_S
+
+    truths = [truth_of(run.sends, run.meta, window) for window in run.windows]
+    assert counted(run) == Truth(*(sum(getattr(truth, name) for truth in truths) for name in vars(Truth())))
+    assert min(frames.missing, frames.skipped, frames.absent) > 0
+    assert_lateness_is_true(run)
+    assert frames.due == USERS * len(run.windows) * SLOT_S * LAW.tick_rate_hz
+
+    assert summary.slots is not None
+    assert (summary.slots.slot_s, summary.slots.made, summary.slots.kept) == (SLOT_S, SLOTS, len(run.slots))
+    assert 0.4 <= summary.slots.thrown_s < pause_ms / 1000
+    assert summary.duration_s == pytest.approx(SLOT_S * len(run.windows))
+    assert summary.longest_silence_ms is not None
+    for longest_ms in (
+        summary.interval_error_ms.max,
+        summary.jitter_rfc3550_ms.max,
+        summary.pdv_ms.max,
+        summary.ping_rtt_ms.max,
+        summary.generator.loop_lag_ms.max,
+    ):
+        assert longest_ms is not None
+        assert longest_ms < pause_ms
+    assert summary.ping_rtt_ms.count > 0
+
+    # /stats is asked before the window and after it, and knows nothing of what the pause skipped.
+    skips = [LAW.due_us(n) + run.meta.started_us for n in (*run.meta.skipped, *run.meta.overrun)]
+    inside, around = (
+        sum(
+            any(window.start - before_us <= at_us < window.stop + behind_us for window in run.windows)
+            for at_us in skips
+        )
+        for before_us, behind_us in ((0, 0), (350_000, 1_200_000))
+    )
+    assert summary.server.skipped_ticks is not None
+    assert inside <= summary.server.skipped_ticks <= around
+
+    connections = summary.connections
+    closed = [end for end in run.meta.ends if end.how == "close"]
+    assert (connections.requested, connections.connected, connections.closed_early) == (USERS, USERS, len(closed))
+    assert len(closed) > 0
+
+
+def assert_lateness_is_true(run: PlantedRun) -> None:
+    """Check each percentile against the clock right before and right after each send, slot by slot."""
+    by_connection: defaultdict[int, list[Send]] = defaultdict(list)
+    for send in run.sends:
+        by_connection[send.connection].append(send)
+    lowest, highest = Histogram(), Histogram()
+    for window in run.windows:
+        started_us = run.meta.started_us
+        first, end = ((at_us - started_us) * LAW.tick_rate_hz // 1_000_000 for at_us in (window.start, window.stop))
+        due = {n: at_us for n in range(first - 1, end + 2) if (at_us := started_us + LAW.due_us(n)) in window}
+        for sends, (n, due_us) in product(by_connection.values(), due.items()):
+            # What did not come is as late as the next frame; without one, as the end of the slot.
+            came = next((send for send in sends if send.n >= n), None)
+            lowest.record((window.stop if came is None else came.before_us) - due_us)
+            highest.record((window.stop + LONGEST_DRAIN_US if came is None else came.after_us) - due_us)
+    measured, frames = Histogram.from_summary(run.summary.tick_lateness_ms), run.summary.frames
+    assert measured.count == lowest.count == frames.due
+    for percentile in (1, 50, 90, 99, 100):
+        low, above = lowest.percentile_us(percentile), percentile + 100 * frames.coalesced / frames.received
+        high = highest.percentile_us(above) if above <= 100 else 2**62
+        assert low - max(100, low // 100) <= measured.percentile_us(percentile) <= high + max(100, high // 100)
+
+
+# What else is ordered, and how it ends
+
+
+def test_users_come_and_a_summary_is_of_the_slots_since_the_last(tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    law = Law(tick_rate_hz=20)
+    with planted(law, tmp_path) as server, in_slots(server, 0, "--users", 3, "--out", out) as run:
+        assert run.hear() == {"said": "ready", "connected": 3, "requested": 3}
+        for users in (3, 7):
+            assert run.ask(order="users", number=users) == {"said": "users", "connected": users, "requested": users}
+            assert run.ask(order="slot", seconds=0.3)["said"] == "slot"
+            answer = run.ask(order="sum")
+            summary = read_summary(out.read_bytes())
+            assert answer == {"said": "sum", "status": 0 if summary.validity.ok else 3}
+            assert (summary.connections.requested, summary.connections.connected) == (users, users)
+            assert summary.frames.due == users * 6
+            assert summary.slots is not None
+            assert summary.slots.made == 1
+        run.order(order="warm", seconds=60)
+        run.generator.send_signal(signal.SIGTERM)
+        _, stderr = run.generator.communicate(timeout=PATIENCE_S)
+    assert run.generator.returncode == FAILED
+    assert stderr.endswith("the run was broken off: nothing was written\n")
+
+
+class StillWorkers(Workers):
+    """They stand still when they are told to."""
+
+    def stand(self, *, still: bool) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("orders", "why"),
+    [
+        ("", "the orders on stdin ended before the order to end"),
+        ('{"order":"slo', "the orders on stdin ended before the order to end"),
+        ('{"order":"dance"}\n', "no order on stdin: '{\"order\":\"dance\"}' (Invalid value 'dance' - at `$.order`)"),
+        ('{"order":"end"}\n', "no slot was ordered: nothing was measured"),
+        ('{"order":"sum"}\n', "no slot was ordered: nothing was measured"),
+        ('{"order":"users","number":1}\n', "1 users were ordered, and there are 2: they only become more"),
+    ],
+)
+def test_orders_that_cannot_be_done_end_the_run_in_one_line(
+    orders: str, why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    screen, (reading, writing) = Screen(), os.pipe()
+    options = replace(OPTIONS, users=2)
+    workers = cast("Any", StillWorkers())
+    workers.reports = lambda: [replaced(report, settled=2) for report in Workers.reports(workers)]
+    conductor = SlotConductor(screen, options, SERVER, workers, lambda _: None)
+    conductor._orders = OrderLines(reading)
+    os.write(writing, orders.encode())
+    os.close(writing)
+    conductor.start()
+    with gevent.Timeout(10):
+        while not screen.outcomes:
+            gevent.sleep(0.01)
+    os.close(reading)
+    (outcome,) = screen.outcomes
+    assert (outcome.status, outcome.why) == (FAILED, why)
+    said = capsys.readouterr()
+    assert said.err == f"{why}\n"
+    assert said.out == '{"said":"ready","connected":1,"requested":2}\n'
