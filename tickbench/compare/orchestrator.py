@@ -9,9 +9,9 @@ from tickbench.children.processes import Guard
 from tickbench.compare.block import run_block
 from tickbench.compare.plan import PlannedRun, estimate_s, next_runs
 from tickbench.compare.results import ResultFolder
+from tickbench.compare.rising_arms import RisingArms
 from tickbench.compare.runs import Run, RunIndex
 from tickbench.compare.slot_order import slot_order
-from tickbench.compare.staircase import Staircases
 from tickbench.compare.suite import BLOCKS
 from tickbench.compare.trial import Trial
 from tickbench.compare.unfit_machine import quiet_wait_s
@@ -52,10 +52,10 @@ def run_all(index: RunIndex, pinning: Pinning, folder: ResultFolder, commands: C
     with (
         away_from_server(pinning),
         Guard() as guard,
-        Staircases(Trial(pinning, commands, observer.run_is_at, guard)) as staircases,
+        RisingArms(Trial(pinning, commands, observer.run_is_at, guard)) as rising,
     ):
         while planned := next_runs(index):
-            runs = _make(planned, index, staircases, observer)
+            runs = _make(planned, index, rising, observer)
             with uninterrupted():  # an interrupt must not lose what was measured
                 for run, plan in zip(runs, planned, strict=True):
                     folder.write_run(run, plan.slug)
@@ -63,20 +63,20 @@ def run_all(index: RunIndex, pinning: Pinning, folder: ResultFolder, commands: C
             observer.run_ended(*runs)
             has_waited = has_waited and any(run.is_spoiled for run in runs)
             if index.is_unfit and next_runs(index):
-                if has_waited or not _wait(index, staircases.trial, observer):
+                if has_waited or not _wait(index, rising.trial, observer):
                     return False
                 has_waited = True
     return True
 
 
-def _make(planned: Sequence[PlannedRun], index: RunIndex, staircases: Staircases, observer: Observer) -> list[Run]:
+def _make(planned: Sequence[PlannedRun], index: RunIndex, rising: RisingArms, observer: Observer) -> list[Run]:
     first, wait_s = planned[0], quiet_wait_s(index)
     if first.slot_s and first.part == BLOCKS:
         observer.block_began(planned)
         order = slot_order(len(planned), first.slots, first.block, index.suite.seed)
-        return run_block(planned, order, staircases.trial, wait_s)
+        return run_block(planned, order, rising.trial, wait_s)
     observer.run_began(first)
-    return [staircases.step(first, wait_s) if first.slot_s else staircases.trial.run(first, wait_s)]
+    return [rising.step(first, wait_s) if first.slot_s else rising.trial.run(first, wait_s)]
 
 
 def _wait(index: RunIndex, trial: Trial, observer: Observer) -> bool:

@@ -181,10 +181,14 @@ def place_of(suite: Suite, planned: PlannedRun | Run) -> tuple[int, int] | None:
 
 def _searches_estimate_s(index: RunIndex) -> float:
     return sum(
-        max(state.search.budget_s - state.spent_s, OVERHEAD_S + state.search.warm_up_s + state.search.duration_s)
+        max(state.search.budget_s - state.spent_s, _step_estimate_s(state.search))
         for state in searches_of(index)
         if isinstance(state.step, int)
     )
+
+
+def _step_estimate_s(search: CapacitySearch) -> float:
+    return OVERHEAD_S + (search.slot_s or search.warm_up_s + search.duration_s)
 
 
 def block_estimate_s(suite: Suite) -> float:

@@ -11,10 +11,10 @@ import pytest
 from tests.tickbench.fakes.tickbench_with_fakes import fake_load, fake_server
 from tickbench.arms import parse_arm
 from tickbench.children.commands import Commands
-from tickbench.compare import staircase
+from tickbench.compare import rising_arms
 from tickbench.compare.plan import PlannedRun, fixed_runs
+from tickbench.compare.rising_arms import SLOT_TRIES, RisingArms
 from tickbench.compare.runs import Run
-from tickbench.compare.staircase import SLOT_TRIES, Staircases
 from tickbench.compare.suite import Suite
 from tickbench.compare.trial import Trial
 from tickbench.machine.pinning import Pinning
@@ -23,15 +23,15 @@ Step = Callable[..., Run]
 
 
 @pytest.fixture
-def staircases(monkeypatch: pytest.MonkeyPatch) -> Iterator[Staircases]:
-    monkeypatch.setattr(staircase, "SETTLING_S", 0.01)
+def rising(monkeypatch: pytest.MonkeyPatch) -> Iterator[RisingArms]:
+    monkeypatch.setattr(rising_arms, "SETTLING_S", 0.01)
     commands = Commands(server=fake_server, load=fake_load, check=None)
-    with Staircases(Trial(Pinning(None, None), commands, lambda _: None)) as found:
+    with RisingArms(Trial(Pinning(None, None), commands, lambda _: None)) as found:
         yield found
 
 
 @pytest.fixture
-def step(suite: Suite, staircases: Staircases) -> Step:
+def step(suite: Suite, rising: RisingArms) -> Step:
     """Make a step of a search."""
     first = next(fixed_runs(suite))
 
@@ -46,35 +46,35 @@ def step(suite: Suite, staircases: Staircases) -> Step:
             duration_s=0.01,
             slot_s=0.01,
         )
-        return staircases.step(msgspec.structs.replace(planned, **changes), quiet_wait_s=0)
+        return rising.step(msgspec.structs.replace(planned, **changes), quiet_wait_s=0)
 
     return make
 
 
-def processes(staircases: Staircases, arm: str = "asyncio") -> list[psutil.Process]:
-    return [psutil.Process(child.pid) for child in staircases._climbers[arm].arm._children()]
+def processes(rising: RisingArms, arm: str = "asyncio") -> list[psutil.Process]:
+    return [psutil.Process(child.pid) for child in rising._arms[arm].arm._children()]
 
 
-def test_a_load_rises_on_one_server_and_falls_with_a_fresh_one(staircases: Staircases, step: Step) -> None:
+def test_a_load_rises_on_one_server_and_falls_with_a_fresh_one(rising: RisingArms, step: Step) -> None:
     runs = [step(300)]
-    before = processes(staircases)
+    before = processes(rising)
     runs += [step(400), step(400)]
-    assert processes(staircases) == before
+    assert processes(rising) == before
     runs.append(step(350))
     assert not [process for process in before if process.is_running()]
     assert {run.outcome for run in runs} == {"finished"}, [run.reason for run in runs]
     loads = [(run.load.connections.connected, run.load.slots) for run in runs if run.load is not None]
     assert [connected for connected, _ in loads] == [300, 400, 400, 350]
     assert [slots.made for _, slots in loads if slots is not None] == [1] * 4, "each is a run of its own"
-    after = processes(staircases)
-    staircases.leave()
+    after = processes(rising)
+    rising.leave()
     assert not [process for process in after if process.is_running()]
 
 
-def test_arms_stand_still_beside_each_other_until_the_next_search(staircases: Staircases, step: Step) -> None:
+def test_arms_stand_still_beside_each_other_until_the_next_search(rising: RisingArms, step: Step) -> None:
     step(300)
     step(300, "gevent")
-    first = [*processes(staircases), *processes(staircases, "gevent")]
+    first = [*processes(rising), *processes(rising, "gevent")]
     assert len(set(first)) == 4
     step(300, block=2)
     assert not [process for process in first if process.is_running()]
@@ -98,21 +98,21 @@ def test_a_slot_that_the_machine_spoiled_is_made_again_up_to_a_bound(step: Step)
     [("asyncio:behaviour=refuses", "steady", "server"), ("asyncio", "broken", "generator")],
 )
 def test_what_failed_gets_fresh_processes_for_the_next_step(
-    staircases: Staircases, step: Step, arm: str, scenario: str, fault: str
+    rising: RisingArms, step: Step, arm: str, scenario: str, fault: str
 ) -> None:
     failed = step(300, arm, scenario)
     assert (failed.outcome, failed.fault, failed.load) == ("failed", fault, None)
-    assert not staircases._climbers
+    assert not rising._arms
     assert step(300).outcome == "finished"
 
 
 def test_nothing_is_left_where_a_comparison_is_broken_off(
-    step: Step, staircases: Staircases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    step: Step, rising: RisingArms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     step(300)
-    children = processes(staircases)
-    with pytest.raises(KeyboardInterrupt), staircases:
+    children = processes(rising)
+    with pytest.raises(KeyboardInterrupt), rising:
         raise KeyboardInterrupt
     assert not [child for child in children if child.is_running()]
     assert not list(tmp_path.iterdir())

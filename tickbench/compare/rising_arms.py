@@ -25,20 +25,20 @@ SETTLING_S = 0.5
 than the search's warm-up."""
 
 
-class Climber(NamedTuple):
-    """An arm that goes up the stairs, and what ends its processes."""
+class RisingArm(NamedTuple):
+    """An arm that is there, and what ends its processes."""
 
     arm: StandingArm
     end: ExitStack
 
 
-class Staircases:
-    """The arms of one search at a time, one staircase each; none of their processes outlives the block."""
+class RisingArms:
+    """The arms of one search at a time, each with its load; none of their processes outlives the block."""
 
     def __init__(self, trial: Trial) -> None:
         self.trial = trial
         self._search = ("", 0)
-        self._climbers: dict[str, Climber] = {}
+        self._arms: dict[str, RisingArm] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -48,7 +48,7 @@ class Staircases:
 
     def leave(self) -> None:
         """End all arms."""
-        for name in list(self._climbers):
+        for name in list(self._arms):
             self._end(name)
 
     def step(self, planned: PlannedRun, quiet_wait_s: float) -> Run:
@@ -57,8 +57,8 @@ class Staircases:
             self.leave()
             self._search = planned.part, planned.block
         name, quiet = planned.arm.name, None
-        climber = self._climbers.get(name)
-        if climber is None or climber.arm.planned.connections > planned.connections:
+        risen = self._arms.get(name)
+        if risen is None or risen.arm.planned.connections > planned.connections:
             self._end(name)
             quiet = wait_until_quiet(self.trial.measured_cores(), quiet_wait_s, self.trial.tell)
         began = time.monotonic()
@@ -71,10 +71,10 @@ class Staircases:
     def _measured(self, planned: PlannedRun) -> StandingArm:
         """Return the arm, with the summary of a slot at this load, or failed."""
         name, is_repeated = planned.arm.name, False
-        if name not in self._climbers:
+        if name not in self._arms:
             arm = self._start(planned)
         else:
-            arm = self._climbers[name].arm
+            arm = self._arms[name].arm
             is_repeated = arm.planned.connections == planned.connections
             arm.rise(planned)
         settling_s = 0.0 if is_repeated else min(SETTLING_S, planned.warm_up_s)
@@ -98,9 +98,9 @@ class Staircases:
             nursery = stack.enter_context(Nursery(self.trial.guard))
             arm = StandingArm(planned, self.trial, nursery, scratch / planned.slug)
             start_together([arm], self.trial.tell)
-            self._climbers[planned.arm.name] = Climber(arm, stack.pop_all())
+            self._arms[planned.arm.name] = RisingArm(arm, stack.pop_all())
         return arm
 
     def _end(self, name: str) -> None:
-        if climber := self._climbers.pop(name, None):
-            climber.end.close()
+        if risen := self._arms.pop(name, None):
+            risen.end.close()
