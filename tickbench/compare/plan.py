@@ -141,8 +141,9 @@ def fixed_runs(suite: Suite) -> Iterator[PlannedRun]:
     order += [(arm, True) for arm, _ in order if arm.name == suite.again]
     for block in range(1, suite.repeats + 1):
         order = _next_order(order, block, rng)
+        part = suite if block <= (suite.memory_blocks or suite.repeats) else _without_memory(suite)
         for arm, again in order:
-            yield _planned(suite, suite, BLOCKS, block, arm, suite.connections, again=again)
+            yield _planned(suite, part, BLOCKS, block, arm, suite.connections, again=again)
     for side in suite.sides:
         arms = suite.arms_of(side)
         for block in range(1, side.repeats + 1):
@@ -205,6 +206,10 @@ def run_estimate_s(planned: PlannedRun) -> float:
         duration_s=planned.duration_s + planned.slots * SLOT_OVERHEAD_S,
         extra_connections=int(planned.load.get("memory", 0)),
     )
+
+
+def _without_memory(suite: Suite) -> Suite:
+    return msgspec.structs.replace(suite, load={name: flag for name, flag in suite.load.items() if name != "memory"})
 
 
 def _next_order(order: list[tuple[Arm, bool]], block: int, rng: random.Random) -> list[tuple[Arm, bool]]:

@@ -114,6 +114,9 @@ class Suite(Struct, frozen=True):
     """Flags of ``serve`` for all arms."""
     load: Flags = {}
     """Further flags of the load test in the blocks."""
+    memory_blocks: Annotated[int, Meta(ge=0, le=100)] = 0
+    """In how many blocks, the first ones, memory is weighed if ``load`` asks for it: it scatters little, and weighing
+    takes longer than all else but the slots; 0: in all."""
     again: str | None = None
     """The arm that runs twice in each block: how far it differs from itself is what noise looks like here."""
     compare: Annotated[list[str], Meta(max_length=2)] = []
@@ -193,6 +196,11 @@ class Suite(Struct, frozen=True):
                 raise InputError(f"verdict on {figure!r}: no such figure or search; known are {', '.join(drawn_on)}")
         if MEMORY in self.verdicts and not self.load.get("memory"):
             raise InputError(f"a verdict on {MEMORY!r} needs load = {{ memory = 1000 }}, or it is not measured")
+        if MEMORY in self.verdicts and 0 < self.memory_blocks < LEAST_REPEATS:
+            raise InputError(
+                f"a verdict on {MEMORY!r} needs {LEAST_REPEATS} blocks in which it is weighed; memory_blocks ="
+                f" {self.memory_blocks} is too few"
+            )
         if len(set(self.verdicts)) < len(self.verdicts):
             raise InputError("'verdicts' has a figure twice")
         if self.verdicts and not (self.compare and self.again):

@@ -42,6 +42,14 @@ def test_every_arm_runs_once_a_block_and_one_of_them_twice() -> None:
         assert [planned.arm.name for planned in own if planned.again] == ["gevent"]
 
 
+def test_memory_is_weighed_in_the_first_blocks_only() -> None:
+    plan = list(fixed_runs(msgspec.structs.replace(load_suite("quick"), repeats=3, load={"memory": 500, "x": 1})))
+    assert all(planned.load == {"memory": 500, "x": 1} for planned in plan if planned.part == BLOCKS)
+    suite = msgspec.structs.replace(load_suite("quick"), repeats=3, load={"memory": 500, "x": 1}, memory_blocks=2)
+    weighed = {(each.block, each.load.get("memory"), each.load["x"]) for each in fixed_runs(suite)}
+    assert weighed == {(1, 500, 1), (2, 500, 1), (3, None, 1)}
+
+
 def test_a_block_is_the_mirror_of_the_one_before_it() -> None:
     order = names(msgspec.structs.replace(load_suite("quick"), repeats=4))
     assert order[:4] == order[4:8][::-1]

@@ -127,6 +127,11 @@ def test_a_suite_with_all_parts_is_read(suite_file: WriteSuite) -> None:
         ("[100, 200]", "[]", "length >= 1"),
         ('scenario = "stall"', 'scenarios = "stall"', "scenarios"),
         ('"arena"]', '"server.rss_per_connection_bytes"]', "needs load = { memory = 1000 }, or it is not measured"),
+        (
+            '"arena"]',
+            '"server.rss_per_connection_bytes"]\nload = { memory = 100 }\nmemory_blocks = 2',
+            "needs 3 blocks in which it is weighed; memory_blocks = 2 is too few",
+        ),
     ],
 )
 def test_parts_that_do_not_fit_together_are_refused(suite_file: WriteSuite, old: str, new: str, complaint: str) -> None:
