@@ -121,20 +121,6 @@ def test_a_comparison_in_slots_from_its_announcement_to_its_report(
     assert f"run 6 of 6: block 2, {runs[-1].arm}" in done.stdout
 
 
-def test_an_arm_that_tickbench_does_not_start_cannot_be_stopped_so_all_are_measured_in_whole_runs(
-    tickbench: Tickbench, suite_file: WriteSuite, tmp_path: Path, fake_server: Callable[..., list[str]]
-) -> None:
-    with subprocess.Popen(fake_server(), stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        url = server.stdout.readline().split()[-1]
-        done = tickbench("compare", "--suite", suite_file("gevent", f"url={url}", more=SLOTS), "--out", tmp_path)
-        server.terminate()
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "one after the other, as the server of a url= arm cannot be stopped" in done.stdout
-    runs = read_results(tmp_path / "latest").runs
-    assert [(run.slots_planned, run.load and run.load.slots) for run in runs] == [(0, None)] * 2
-
-
 def test_a_window_that_cannot_be_cut_into_slots_is_refused(tickbench: Tickbench, suite_file: WriteSuite) -> None:
     done = tickbench("compare", "--suite", suite_file("gevent", duration_s=5, more="slot_s = 2\n"))
     assert done.returncode == 2

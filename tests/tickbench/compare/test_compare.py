@@ -149,18 +149,20 @@ def test_an_arm_without_a_valid_run_neither_holds_an_objective_nor_breaks_it(
     assert "objective not judged: gevent: reach is" in done.stdout
 
 
-def test_a_server_that_runs_already_is_an_arm(
+def test_a_server_that_runs_already_is_an_arm_and_since_it_cannot_be_stopped_all_are_measured_in_whole_runs(
     tickbench: Tickbench, suite_file: WriteSuite, tmp_path: Path, fake_server: Callable[..., list[str]]
 ) -> None:
     with subprocess.Popen(fake_server(), stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         url = server.stdout.readline().split()[-1]
-        done = tickbench("compare", "--suite", suite_file("gevent"), "--arm", f"url={url}", "--out", tmp_path)
+        suite = suite_file("gevent", more="slot_s = 0.05\n")
+        done = tickbench("compare", "--suite", suite, "--arm", f"url={url}", "--out", tmp_path)
         assert server.poll() is None, "it is not ours to end"
         server.terminate()
     assert done.returncode == 0, done.stdout + done.stderr
     (run,) = read_results(tmp_path / "latest").runs
-    assert (run.arm, run.server) == (f"url={url}", None)
+    assert (run.arm, run.server, run.slots_planned) == (f"url={url}", None, 0)
+    assert "one after the other, as the server of a url= arm cannot be stopped" in done.stdout
     assert run.server_settings is not None
 
 
