@@ -118,7 +118,8 @@ def table(blocks: Blocks, planted: Blocks) -> list[list[str]]:
         values = _by_block(blocks, logs)
         found = [scatter(values), *(scatter(values, each) for each in covariates)]
         moves = [_moved(blocks, planted, arm, logs) for arm in arms]
-        row = [name, *(f"{each:.3f}" for each in found), *(f"{each:+.3f} ({each / found[0]:+.1f})" for each in moves)]
+        row = [name, *(f"{each:.3f}" for each in found)]
+        row += [f"{each:+.3f}" + (f" ({each / found[0]:+.1f})" if found[0] else "") for each in moves]
         rows.append(row)
     return rows
 
