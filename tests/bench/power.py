@@ -49,9 +49,14 @@ def drawn(
 
 def judged(logs: np.ndarray, itself: np.ndarray, spending: Spending = all_at_once) -> list[Verdict] | None:
     """Return the verdicts, None where the arm that runs twice differs from itself."""
-    if any(guard.winner for guard in judge(itself.tolist(), alpha=GUARD_ALPHA)):
+    if any(guard.winner for guard in judge(known(itself), alpha=GUARD_ALPHA)):
         return None
-    return judge(logs.tolist(), spending=spending)
+    return judge(known(logs), spending=spending)
+
+
+def known(logs: np.ndarray) -> list[list[float]]:
+    """Return of each figure those of the blocks that have it; NaN: it was not measured."""
+    return [row[~np.isnan(row)].tolist() for row in logs]
 
 
 def simulate(

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.bench.power import judged, judged_by_looks, simulate
+from tests.bench.power import judged, judged_by_looks, known, simulate
 from tickbench.compare.suite import load_suite
 from tickbench.statistics.verdicts import judge
 
@@ -22,7 +22,7 @@ SUITES = 1_000
 BLOCKS = load_suite("default").repeats
 AT_MOST, AT_LEAST = 0.05, 0.90
 
-Figures = list[float]
+Figures = list[float | None]
 Block = tuple[Figures, Figures, Figures]
 """The runs of the first arm, of the same again, and of the other."""
 
@@ -41,7 +41,8 @@ def drawn_suite(blocks: list[list[Block]], rng: random.Random) -> tuple[np.ndarr
         blocks: of each that was recorded, in which ways its runs can be taken for those of a block.
 
     """
-    first, again, other = np.log(np.array([rng.choice(rng.choice(blocks)) for _ in range(BLOCKS)])).transpose(1, 2, 0)
+    drawn = np.array([rng.choice(rng.choice(blocks)) for _ in range(BLOCKS)], dtype=float)  # None becomes NaN
+    first, again, other = np.log(drawn).transpose(1, 2, 0)
     return other - (first + again) / 2, again - first
 
 
@@ -65,7 +66,7 @@ def test_of_a_thousand_suites_without_a_difference_few_name_a_winner(recorded: d
     counts = {"one look": 0, "with the A/A rule": 0, "that may end early": 0}
     for _ in range(SUITES):
         logs, itself = drawn_suite(blocks, rng)
-        at_once, ruled, (looked, _) = judge(logs.tolist()), judged(logs, itself), judged_by_looks(logs, itself)
+        at_once, ruled, (looked, _) = judge(known(logs)), judged(logs, itself), judged_by_looks(logs, itself)
         for way, verdicts in zip(counts, (at_once, ruled, looked), strict=True):
             counts[way] += any(verdict.winner for verdict in verdicts or [])
     sys.stderr.write(f"{backend}: of {SUITES} suites name a winner: {counts}\n")  # pytest -s shows it
