@@ -9,6 +9,7 @@ from loadtests.account.counts import MAIN
 from loadtests.account.recorder import Recorder
 from loadtests.receive.arrivals import ArrivedTick
 from loadtests.receive.endings import Ending, Fate
+from loadtests.receive.stamps import now_us
 from loadtests.surroundings.clocks import OffsetWatch, ServerClock
 from tests.loadtests.receive.test_arrivals import stamp
 
@@ -112,6 +113,15 @@ def test_a_pong_is_a_round_trip_and_tells_of_another_host_s_clock(recorder: Reco
     assert (connections.ping_rtt.count, connections.ping_rtt.max_us) == (1, 200)
     clock.update()
     assert clock.correction_us == 6000
+
+
+def test_a_ping_that_was_sent_before_a_pause_is_no_round_trip(connections: ConnectionRecord) -> None:
+    connections.begin_pings()
+    sent_us = now_us()
+    connections.ponged(sent_us - 1_000_000, 7100, sent_us)
+    assert connections.ping_rtt.count == 0
+    connections.ponged(sent_us, 7100, sent_us + 300)
+    assert (connections.ping_rtt.count, connections.ping_rtt.max_us) == (1, 300)
 
 
 # By the server's clock

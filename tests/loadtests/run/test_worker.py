@@ -4,6 +4,7 @@ import gc
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import gevent
@@ -12,7 +13,7 @@ import pytest
 from loadtests.account.counts import MAIN
 from loadtests.options import LoadOptions
 from loadtests.receive.stamps import now_us
-from loadtests.run.messages import Measure
+from loadtests.run.messages import Measure, Stand
 from loadtests.run.worker import LoadWorker
 from loadtests.scenario import Scenario
 from loadtests.surroundings.server_stats import FoundServer, ServerStats
@@ -161,3 +162,38 @@ def test_what_a_run_kept_from_the_collector_it_gives_back() -> None:
     gc.freeze()
     worker.stop()
     assert gc.get_freeze_count() == 0
+
+
+def test_who_stands_still_says_nothing_and_hands_over_what_it_had() -> None:
+    worker = LoadWorker(
+        replace(OPTIONS, scenario=replace(OPTIONS.scenario, pings=True), slots=True), SERVER, index=None
+    )
+    pings: list[int] = []
+    connection: Any = SimpleNamespace(is_over=False, ticking=True, ping=lambda: pings.append(1))
+    worker._to_ping.append(connection)
+    worker.start()
+    worker.obey(Stand(still=True))
+    lag = worker._measurement.hub_lag.lag
+    assert gc.get_freeze_count() > 0, "no collection is to come in a slot that could have come before"
+    gevent.sleep(0.1)
+    assert (worker.phase, pings) == ("still", [])
+    worker.obey(Stand(still=False))
+    gevent.sleep(0.1)
+    assert worker.phase == "coming", "nobody is in a room whose ticks could be waited for"
+    assert len(pings) > 0
+    worker.obey(Stand(still=True))
+    assert worker._measurement.hub_lag.lag is not lag
+    worker.stop()
+
+
+def test_a_key_that_was_pressed_before_a_pause_took_no_time(worker: LoadWorker) -> None:
+    measurement: Any = worker._measurement
+    connection = worker.connection("echo0", MAIN, lambda _: b"", announced=True)
+    measurement.is_open = True
+    worker.record_input(connection, 5_000_000)
+    worker.obey(Stand(still=False))
+    gevent.sleep(0.01)
+    worker.record_input(connection, 5_000_000)
+    worker.record_input(connection, 2_000)
+    found = measurement.recorder.groups[MAIN].input
+    assert (found.count, found.total_us) == (2, 5_002_000)

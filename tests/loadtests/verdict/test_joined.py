@@ -144,7 +144,8 @@ class Timeline:
             "jitter": histogram(*last.late_us),
             "longest_silence_us": max(doing.silence_us for doing in slot),
         }
-        ticks = [len(doing.late_us) for doing in slot]
+        ticks, came = [len(doing.late_us) for doing in slot], len(late_us)
+        due_times = RoomDueTimes(came, [n for n in ticks if n], [n + 100 for n in ticks], came + missing, came)
         return structs.replace(
             a_record(),
             duration_s=sum(doing.eighths for doing in slot) / 8,
@@ -154,7 +155,7 @@ class Timeline:
             throttled=[Quota("/gen", 1.0, us, us) for us in [sum(doing.throttled_us for doing in slot)] if us],
             clock_step_us=skipped,
             unseen=Unseen(*({"main": skipped} if skipped else {} for _ in range(3))),
-            due_times={"main": RoomDueTimes(sum(ticks), [n for n in ticks if n], [n + 100 for n in ticks])},
+            due_times={"main": due_times},
             figures=Figures(ping_rtt=histogram(*late_us), lag=histogram(*late_us), cpu_s=float(missing)),
             groups={MAIN: structs.replace(connections, **counts)},
         )
