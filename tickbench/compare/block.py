@@ -10,7 +10,7 @@ and the others go on.
 
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from math import ceil
 
 from tickbench.children.processes import Nursery
@@ -18,6 +18,7 @@ from tickbench.compare.plan import PlannedRun
 from tickbench.compare.runs import Run
 from tickbench.compare.standing_arm import Order, StandingArm, start_together
 from tickbench.compare.trial import Trial
+from tickbench.errors import RunFailedError
 from tickbench.files import scratch_folder
 from tickbench.machine.quiet import wait_until_quiet
 
@@ -36,7 +37,7 @@ def run_block(planned: Sequence[PlannedRun], order: Sequence[int], trial: Trial,
     """
     quiet = wait_until_quiet(trial.measured_cores(), quiet_wait_s, trial.tell)
     began = time.monotonic()
-    with ExitStack() as stack:
+    with suppress(RunFailedError), ExitStack() as stack:  # whose process does not end, even killed, has noted it
         scratch = stack.enter_context(scratch_folder())
         nursery = stack.enter_context(Nursery(trial.guard))
         arms = [StandingArm(each, trial, nursery, scratch / str(place)) for place, each in enumerate(planned)]

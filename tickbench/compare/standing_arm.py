@@ -218,7 +218,10 @@ class StandingArm:
         except (RunFailedError, OSError) as error:
             self.is_coming = False
             cause = self._cause(error)
-            self._end()
+            try:
+                self._end()
+            except RunFailedError as stuck:
+                cause = stuck
             note_failure(cause, self._outcome)
 
     def _cause(self, error: Exception) -> Exception:

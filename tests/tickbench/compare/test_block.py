@@ -11,6 +11,7 @@ import pytest
 from shared.measure.summary import SlotFigures
 from tests.tickbench.fakes.tickbench_with_fakes import fake_load, fake_server
 from tickbench.children.commands import Commands
+from tickbench.children.processes import Child
 from tickbench.compare import block
 from tickbench.compare.block import run_block
 from tickbench.compare.plan import PlannedRun, most_repeats, next_runs, time_left_s
@@ -21,6 +22,7 @@ from tickbench.compare.standing_arm import Answer, Order, StandingArm
 from tickbench.compare.suite import Suite, load_suite
 from tickbench.compare.trial import Trial
 from tickbench.compare.unfit_machine import quiet_wait_s, why_unfit
+from tickbench.errors import RunFailedError
 from tickbench.machine.pinning import Pinning
 from tickbench.machine.quiet import Quiet
 from tickbench.screen import block_words, run_line
@@ -103,6 +105,27 @@ def test_an_arm_that_fails_leaves_its_slots_and_the_others_go_on_in_the_same_ord
         f"gevent{' again' if runs[place].again else ''}" for place in whole if place != failed
     ]
     assert slots_of(runs) == [(4, 4)] * 2
+
+
+def test_an_arm_of_which_a_process_does_not_end_even_killed_is_a_failed_run(
+    suite: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reap, stuck = Child._reap, set()
+
+    def reap_others(child: Child) -> None:
+        if child.name == "server" and "--pad" in child.command:
+            stuck.add(child)
+            raise RunFailedError("the server does not end, even killed")
+        reap(child)
+
+    monkeypatch.setattr(Child, "_reap", reap_others)
+    _, runs, _ = made(suite, arms=["asyncio:pad=7", "gevent"])
+    assert {run.arm: run.reason for run in runs} == {
+        "asyncio:pad=7": "the server does not end, even killed",
+        "gevent": None,
+    }
+    for child in stuck:
+        reap(child)
 
 
 def test_a_comparison_in_slots_from_its_announcement_to_its_report(

@@ -115,6 +115,15 @@ def test_a_flag_of_the_load_that_cannot_be_is_refused_by_the_load_test(
         check_settings(msgspec.structs.replace(suite, load={flag: value}), Commands())
 
 
+def test_a_load_that_has_a_course_of_its_own_is_not_cut_into_slots(suite: Suite) -> None:
+    stormy = msgspec.structs.replace(suite, scenario="storm", slot_s=1)
+    complaint = (
+        r"^the load of the blocks, in slots \(slot_s = 1\): .*scenario storm has a course of its own; right would"
+    )
+    with pytest.raises(InputError, match=complaint):
+        check_settings(stormy, Commands())
+
+
 def test_an_interrupt_ends_whoever_is_asked(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tickbench", "compare", "--suite", "quick", "--out", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT) as comparing:
