@@ -18,7 +18,7 @@ from tests.support.client import PING, PONG, request_bytes, upgrade_headers
 from tests.support.player import Player
 from tests.support.server import RunningServer
 
-LIMITS = {"ping-interval": 0.8, "max-missed-pings": 1, "new-player-limit": 2, "handshake-limit": 2, "room-linger": 2}
+LIMITS = {"ping-interval": 0.8, "max-missed-pings": 1, "new-player-limit": 1, "handshake-limit": 1, "room-linger": 2}
 STOP_S = 1.1
 """Twice that is longer than any limit, and once longer than what a limit is prolonged by where a server was held up."""
 
