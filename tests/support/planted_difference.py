@@ -68,7 +68,7 @@ class TailPlant:
             if self._from_us is not None and self._from_us < late_us[-1] < self._period_us:
                 lacking_us = self._share * late_us[-1] - delayed_us
                 if lacking_us >= STEP_US / 2:
-                    delayed_us += self._delay(lacking_us + STEP_US / 2)
+                    delayed_us += self._delay(lacking_us + STEP_US / 4)
             yield
 
     def _delay(self, wanted_us: float) -> float:
