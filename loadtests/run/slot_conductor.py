@@ -123,9 +123,8 @@ class SlotConductor(Conductor):
             self._sleep_until(until_s)
             return
         self._sleep_until(until_s - end_s - STATS_LEAD_S)
-        run = self._measure(STATS_LEAD_S, end_s, last_counts=self._last_counts)
+        self._slots.warm_up(self._measure(STATS_LEAD_S, end_s, last_counts=self._last_counts))
         self._last_counts = False
-        self._slots.warm = run.records[0].main.tick_lateness
 
     def _slot(self, seconds: float) -> SlotMeasured:
         thrown_s = time.monotonic() + STATS_LEAD_S - self._woke_s

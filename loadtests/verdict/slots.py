@@ -5,6 +5,7 @@ from dataclasses import replace
 from statistics import mean
 from typing import NamedTuple
 
+from loadtests.account.counts import total
 from loadtests.verdict.checks import REASONS
 from loadtests.verdict.evidence import evidence_of
 from loadtests.verdict.findings import LIMITS, Findings
@@ -29,14 +30,19 @@ class Slot(NamedTuple):
 
 
 class Slots:
-    """The slots of a run so far, in order; ``warm`` as for :func:`~loadtests.verdict.joined.joined`."""
+    """The slots of a run so far, in order."""
 
     def __init__(self) -> None:
-        self.warm: Histogram | None = None
+        self._warm: Histogram | None = None
         self._slots: list[Slot] = []
 
     def __len__(self) -> int:
         return len(self._slots)
+
+    def warm_up(self, run: MeasuredRun) -> None:
+        """Take the end of a warm-up, to compare the slots with, unless the machine spoiled it."""
+        is_spoiled = spoiled_by(evidence_of(run).findings)
+        self._warm = None if is_spoiled else total(record.main.tick_lateness for record in run.records)
 
     def take(self, run: MeasuredRun, thrown_s: float) -> Slot:
         """Take one more, and judge it."""
@@ -56,7 +62,8 @@ class Slots:
             thrown_s=round(mean(slot.thrown_s for slot in self._slots), 3),
             left_out=dict(Counter(why for slot in self._slots for why in slot.spoiled)),
         )
-        return replace(joined(kept or [last.run], last.run, self.warm), slots=figures)
+        run = joined(kept, last.run, self._warm) if kept else joined([last.run], last.run)
+        return replace(run, slots=figures)
 
 
 def spoiled_by(found: Findings) -> dict[str, str]:

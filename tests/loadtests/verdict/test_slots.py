@@ -72,15 +72,29 @@ def test_the_kept_slots_are_the_run() -> None:
 
 def test_if_none_is_kept_the_machine_is_the_reason_and_the_last_has_the_figures() -> None:
     timeline, slots = Timeline(), Slots()
+    slots.warm_up(timeline.measured(CALM))
     for doing in (STOLEN, replace(STOLEN, late_us=(700, 700))):
         slots.take(timeline.measured(doing), 0.4)
     summary = summarise(slots.joined())
     assert summary.slots is not None
     assert (summary.slots.made, summary.slots.kept, summary.frames.received) == (2, 0, 2)
-    assert not summary.validity.ok
+    assert summary.validity.reasons == summary.validity.machine, "it is not cold, either"
     (why,) = [reason for reason in summary.validity.machine if "slots" in reason]
     assert why == "the machine spoiled all of the 2 slots: the figures are those of the last"
     assert summary.validity.spoiled_by("tick_lateness_ms.p99")
+
+
+@pytest.mark.parametrize(
+    ("warm", "is_cold"),
+    [(CALM, False), (replace(CALM, late_us=(1500, 1500)), True), (replace(STOLEN, late_us=(1500, 1500)), False)],
+)
+def test_a_warm_up_that_the_machine_spoiled_says_nothing_of_the_server(warm: Doings, *, is_cold: bool) -> None:
+    timeline, slots = Timeline(), Slots()
+    slots.warm_up(timeline.measured(warm))
+    for _ in range(2):
+        slots.take(timeline.measured(CALM), 0.4)
+    reasons = summarise(slots.joined()).validity.reasons
+    assert any("warm-up was too short" in reason for reason in reasons) is is_cold
 
 
 def test_a_run_in_one_piece_has_no_slots() -> None:
