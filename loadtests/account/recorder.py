@@ -127,14 +127,8 @@ class Recorder:
         self.stretches = [Histogram() for _ in range(1 + stretches)]
 
     def rest(self) -> None:
-        """
-        Measure nothing until the next window: what the last one counted is handed over, and nothing is added to it.
-
-        Connections, what became of them, the rooms' ticks and the estimates of jitter go on.
-
-        """
+        """Measure nothing until the next window; nothing is added to what the last one counted. Connections go on."""
         self.window = NO_WINDOW
-        self.stages, self.stretches = [], []
         self.groups = {name: Accounts(**total([of]).of_connections()) for name, of in self.groups.items()}
         self.presences.begin_window()
         self._gaps.clear()  # no tick of the next window is in one of them

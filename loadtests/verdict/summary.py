@@ -17,18 +17,16 @@ from loadtests.verdict.evidence import cpu_percent, evidence_of, tick_rate_hz
 from loadtests.verdict.findings import LIMITS, Findings
 from loadtests.verdict.measured_run import US_A_SECOND, MeasuredRun
 from loadtests.verdict.validity import judge
+from shared.measure.machine_figures import CoreGapFigures, MachineFigures, ThrottledFigures
 from shared.measure.summary import (
     ClockFigures,
     ConnectionCounts,
-    CoreGapFigures,
     FrameCounts,
     GeneratorFigures,
     GroupFigures,
     JitterSummary,
     LoadSummary,
-    MachineFigures,
     StageFigures,
-    ThrottledFigures,
     WorkerFigures,
 )
 

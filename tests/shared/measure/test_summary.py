@@ -6,16 +6,15 @@ import msgspec
 import pytest
 
 from shared.measure.histogram import Histogram
+from shared.measure.machine_figures import CoreGapFigures, MachineFigures
 from shared.measure.summary import (
     ClockFigures,
     ConnectionCounts,
-    CoreGapFigures,
     FrameCounts,
     GeneratorFigures,
     GroupFigures,
     JitterSummary,
     LoadSummary,
-    MachineFigures,
     ServerFigures,
     ServerTicks,
     SlotFigures,
