@@ -175,9 +175,12 @@ def load_planted_in_slots(
     law: Law, folder: Path, users: int, *arguments: object, slots: int, slot_s: float, pause_s: float
 ) -> PlantedRun:
     out = folder / "out.json"
-    with planted(law, folder) as server, in_slots(server, pause_s, "--users", users, "--out", out, *arguments) as run:
+    with planted(law, folder) as server, in_slots(server, 0, "--users", users, "--out", out, *arguments) as run:
         assert run.hear() == {"said": "ready", "connected": users, "requested": users}
-        answers = [run.ask(order="slot", seconds=slot_s) for _ in range(slots)]
+        answers = []
+        for number in range(1, slots + 1):
+            run.pause_s = pause_s if number < slots else 0
+            answers.append(run.ask(order="slot", seconds=slot_s))
         assert [answer["number"] for answer in answers] == list(range(1, slots + 1))
         run.order(order="end")
         stdout, stderr = run.generator.communicate(timeout=PATIENCE_S)

@@ -88,8 +88,8 @@ def test_that_nobody_orders_any_more_is_an_error_and_no_waiting(pipe: tuple[Orde
         orders.next(60)
 
 
-def test_an_answer_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_answer_is_a_line(capfd: pytest.CaptureFixture[str]) -> None:
     say(SlotMeasured(3, ["the hypervisor stole 3.1 %"], 3.1, None))
-    assert capsys.readouterr().out == (
+    assert capfd.readouterr().out == (
         '{"said":"slot","number":3,"spoiled":["the hypervisor stole 3.1 %"],"steal_percent":3.1,"core_gap_ms":null}\n'
     )

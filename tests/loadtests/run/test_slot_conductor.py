@@ -38,7 +38,7 @@ LAW = Law(
 
 
 def test_what_is_planted_comes_back_and_no_pause_does(tmp_path: Path) -> None:
-    """The server stands still for a second before each slot, and misses 20 due times and their frames."""
+    """The server stands still for a second between two slots, and misses 20 due times and their frames."""
     run = load_planted_in_slots(LAW, tmp_path, USERS, slots=SLOTS, slot_s=SLOT_S, pause_s=PAUSE_S)
     summary, frames, pause_ms = run.summary, run.summary.frames, 1000 * PAUSE_S
 
@@ -148,7 +148,7 @@ class StillWorkers(Workers):
     ],
 )
 def test_orders_that_cannot_be_done_end_the_run_in_one_line(
-    orders: str, why: str, capsys: pytest.CaptureFixture[str]
+    orders: str, why: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     screen, (reading, writing) = Screen(), os.pipe()
     options = replace(OPTIONS, users=2)
@@ -165,6 +165,6 @@ def test_orders_that_cannot_be_done_end_the_run_in_one_line(
     os.close(reading)
     (outcome,) = screen.outcomes
     assert (outcome.status, outcome.why) == (FAILED, why)
-    said = capsys.readouterr()
+    said = capfd.readouterr()
     assert said.err == f"{why}\n"
     assert said.out == '{"said":"ready","connected":1,"requested":2}\n'

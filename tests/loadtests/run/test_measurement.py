@@ -1,0 +1,49 @@
+"""A second window of one measurement is measured for itself."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from loadtests.account.worker_record import WorkerRecord
+from loadtests.run.measurement import Measurement
+from loadtests.run.messages import Settle
+
+
+@pytest.fixture
+def measurement() -> Iterator[Measurement]:
+    measurement = Measurement(None, 50_000.0)
+    yield measurement
+    measurement.close()
+
+
+def measured(measurement: Measurement, stepped_us: int = 0) -> WorkerRecord:
+    start_us = measurement.server_now_us()
+    measurement.measure(range(start_us, start_us + 1000), [0])
+    measurement.open_window()
+    measurement.offsets.step_us += stepped_us
+    measurement.close_window()
+    measurement.end()
+    measurement.settle(Settle({}, {}))
+    record = measurement.record(0)
+    measurement.rest()
+    return record
+
+
+def test_a_clock_that_was_set_between_two_slots_spoils_neither(measurement: Measurement) -> None:
+    measurement.offsets.step_us += 300
+    assert measured(measurement).clock_step_us == 300, "what was set before the first window counts, as ever"
+    measurement.offsets.step_us += 5000
+    assert measured(measurement, stepped_us=700).clock_step_us == 700
+    assert measured(measurement).clock_step_us == 0
+
+
+def test_a_record_stays_as_it_was_handed_over(measurement: Measurement) -> None:
+    first = measured(measurement)
+    second = measured(measurement)
+    measurement.hub_lag.lag.record(5)
+    measurement.connections.ping_rtt.record(5)
+    measurement.recorder.add_connection("main")
+    for record in (first, second):
+        assert (record.figures.lag.count, record.figures.ping_rtt.count, record.main.requested) == (0, 0, 0)
+        assert 0 < record.duration_s < 1
+    assert first.before is not second.before
