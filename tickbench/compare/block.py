@@ -3,9 +3,9 @@ Measure a block in slots: all its arms side by side, one at a time, the others s
 
 All are started together and warmed one after the other; then each has its slots, in the order of
 :mod:`tickbench.compare.slot_order`; at last each weighs and writes what it has. A slot that the machine spoiled is made
-again in its place, whosever it is, as long as no more than half as many were made again as have been due so far: calm
-times save up for a burst, and noise that does not end is shared by all arms. An arm that fails leaves its slots out,
-and the others go on.
+again in its place, whosever it is, as long as no more than half as many were made again as have been due so far (calm
+times save up for a burst, and noise that does not end is shared by all arms), :data:`SLOT_TRIES` times in all at most.
+An arm that fails leaves its slots out, and the others go on.
 """
 
 import time
@@ -24,6 +24,8 @@ from tickbench.machine.quiet import wait_until_quiet
 
 SPARE_SHARE = 0.5
 """How many slots of a block may be made in place of spoiled ones, as a share of those that were due so far."""
+SLOT_TRIES = 5
+"""How often one slot is made at most: bursts of 10 s are waited out so, and longer noise costs the slot."""
 
 
 def run_block(planned: Sequence[PlannedRun], order: Sequence[int], trial: Trial, quiet_wait_s: float) -> list[Run]:
@@ -57,11 +59,14 @@ def _measure(arms: Sequence[StandingArm], order: Sequence[int], trial: Trial) ->
     again = 0
     for number, place in enumerate(order, start=1):
         arm = arms[place]
-        while not arm.has_failed:
+        for tries in range(1, SLOT_TRIES + 1):
+            if arm.has_failed:
+                break
             words = f", {again} made again" if again else ""
             trial.tell(f"{arm.name}, slot {number} of {len(order)}{words}")
             answer = arm.carry_out(Order("slot", seconds=arm.planned.slot_s))
-            if answer is None or not answer.spoiled or again >= ceil(SPARE_SHARE * number):
+            is_done = answer is None or not answer.spoiled
+            if is_done or tries == SLOT_TRIES or again >= ceil(SPARE_SHARE * number):
                 break
             again += 1
 

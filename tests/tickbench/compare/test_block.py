@@ -4,6 +4,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import msgspec
 import pytest
@@ -79,11 +80,30 @@ def test_a_spoiled_slot_is_made_again_in_its_place(suite: Suite) -> None:
     assert not [run for run in runs if run.is_spoiled]
 
 
-def test_half_as_many_slots_again_are_made_at_most(suite: Suite) -> None:
+def test_half_as_many_slots_again_are_made_at_most_and_not_all_for_one(suite: Suite) -> None:
     _, runs, _ = made(suite, "stolen")
     assert sum(made for made, _ in slots_of(runs)) == 12 + 6
     assert all(4 < made <= 7 for made, _ in slots_of(runs)), "each has what was planned, and none takes all the others"
     assert all(run.is_spoiled for run in runs)
+
+
+def test_one_slot_is_made_five_times_at_most(suite: Suite) -> None:
+    made_of: list[int] = []
+
+    class Arm(NamedTuple):
+        name: str
+        planned: PlannedRun
+        has_failed: bool = False
+
+        def carry_out(self, _: Order) -> Answer:
+            made_of.append(int(self.name))
+            return Answer("slot", spoiled=[STOLEN] if self.name == "9" else [])
+
+    planned = next_runs(RunIndex(suite))[0]
+    trial = Trial(Pinning(None, None), COMMANDS, lambda _: None)
+    arms: Any = [Arm(str(place), planned) for place in range(12)]
+    block._measure(arms, list(range(12)), trial)
+    assert Counter(made_of) == {place: 5 if place == 9 else 1 for place in range(12)}
 
 
 def test_an_arm_that_fails_leaves_its_slots_and_the_others_go_on_in_the_same_order(
