@@ -10,6 +10,7 @@ from collections import Counter
 from msgspec import Struct
 
 from tickbench.compare.runs import Run, RunIndex
+from tickbench.compare.suite import BLOCKS
 from tickbench.statistics.verdicts import LEAST_BLOCKS, paired_ratio
 
 SHARES_ALPHA = 0.05
@@ -40,7 +41,12 @@ class ExcludedShare(Struct, frozen=True):
 
 
 def excluded_shares(index: RunIndex) -> list[ExcludedShare]:
-    """Return the excluded share of each arm that was measured in slots, over both runs of one that runs twice."""
+    """
+    Return the excluded share of each arm that was measured in slots, over all its runs in the blocks.
+
+    Those of a block that was made again, too: what counts of an arm was chosen among all of them.
+
+    """
     found = []
     for arm in index.suite.arms:
         slots = [run.load.slots for run in _runs(index, arm) if run.load is not None and run.load.slots is not None]
@@ -84,13 +90,14 @@ def why_not_by_shares(index: RunIndex) -> str | None:
 
 
 def _runs(index: RunIndex, arm: str) -> list[Run]:
-    return [*index.block_runs(arm), *index.block_runs(arm, again=True)]
+    return [run for run in index.runs if run.part == BLOCKS and run.arm == arm]
 
 
 def _shares_by_block(index: RunIndex, arm: str) -> dict[int, float]:
-    """Return the excluded share of each block, the mean of both runs of an arm that runs twice."""
-    shares: dict[int, list[float]] = {}
+    """Return the excluded share of each block, over both runs of an arm that runs twice and all attempts."""
+    made, kept = Counter[int](), Counter[int]()
     for run in _runs(index, arm):
-        if run.load is not None and run.load.slots is not None and run.load.slots.made:
-            shares.setdefault(run.block, []).append(1 - run.load.slots.kept / run.load.slots.made)
-    return {block: sum(each) / len(each) for block, each in shares.items()}
+        if run.load is not None and run.load.slots is not None:
+            made[run.block] += run.load.slots.made
+            kept[run.block] += run.load.slots.kept
+    return {block: 1 - kept[block] / slots for block, slots in made.items() if slots}

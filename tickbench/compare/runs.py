@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 from msgspec import Struct
 
 from shared.measure.summary import LoadSummary
+from tickbench.compare.figures import MEMORY
 from tickbench.compare.suite import BLOCKS, Suite
 from tickbench.machine.quiet import Quiet
 
@@ -74,7 +75,13 @@ class Run(Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickbench.
     @property
     def is_valid(self) -> bool:
         """Whether its numbers can be trusted."""
-        return self.load is not None and self.load.validity.ok
+        return self.load is not None and self.load.validity.ok and not self.is_short
+
+    @property
+    def is_short(self) -> bool:
+        """Whether the machine spoiled so many slots that not even half of those planned were kept, or none."""
+        slots = self.load.slots if self.load is not None else None
+        return slots is not None and (not slots.kept or 2 * slots.kept < self.slots_planned)
 
     @property
     def by_machine(self) -> list[str]:
@@ -82,8 +89,9 @@ class Run(Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickbench.
         if self.load is None:
             return []
         slots = self.load.slots
-        is_short = slots is not None and (not slots.kept or 2 * slots.kept < self.slots_planned)
-        return list(slots.left_out if slots is not None and is_short and slots.left_out else self.load.validity.machine)
+        return list(
+            slots.left_out if slots is not None and self.is_short and slots.left_out else self.load.validity.machine
+        )
 
     @property
     def is_spoiled(self) -> bool:
@@ -92,6 +100,8 @@ class Run(Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickbench.
 
     def is_trusted(self, figure: str) -> bool:
         """Whether one figure, by its name in the summary, can be trusted: also of a run that is not valid."""
+        if self.is_short and figure != MEMORY:  # which is weighed behind the slots
+            return False
         return self.load is not None and not self.load.validity.spoiled_by(figure)
 
     @property
@@ -101,10 +111,16 @@ class Run(Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickbench.
             return f"failed: {self.reason or 'no reason was kept'}"
         validity = self.load.validity
         notes = "; ".join([*validity.warnings, *self._notes()])
-        if not validity.ok:
+        if not self.is_valid:
             warnings = f"; warning: {notes}" if notes else ""
-            return f"not valid: {'; '.join(validity.reasons) or 'no reason was given'}{warnings}"
+            return f"not valid: {'; '.join(self._reasons()) or 'no reason was given'}{warnings}"
         return f"valid, with a warning: {notes}" if notes else "valid"
+
+    def _reasons(self) -> Iterator[str]:
+        assert self.load is not None  # noqa: S101 - it finished
+        yield from self.load.validity.reasons
+        if self.is_short and (slots := self.load.slots) is not None and slots.kept:
+            yield f"the machine left {slots.kept} of the {self.slots_planned} slots that it was to have"
 
     def _notes(self) -> Iterator[str]:
         if self.quiet is not None and not self.quiet.is_quiet:

@@ -32,6 +32,7 @@ def render_page(document: Document) -> str:
         verdict=words.verdict_sentences(document),
         stopped_early=words.stopped_early_sentence(document),
         measured=words.measured_sentence(document),
+        searched_in_slots=any(search.in_slots for search in document.suite.searches),
         decision=document.decision,
         slots_sentence=words.slots_sentence(document),
         slot_titles=words.SLOT_TITLES,

@@ -77,7 +77,8 @@ def compare(
     """
     Run every arm of a suite and report it.
 
-    Arms are interleaved, each run has fresh processes; results and report go to a folder of their own.
+    Arms are interleaved, or measured side by side in slots, where a suite says so; results and report go to a folder of
+    their own.
 
     Ctrl-C ends all processes and reports the runs that are finished; --resume goes on from there. Exit status: 0 if
     every arm has a finished run, valid or not; 1 if an arm has none; 3 if it stopped as the machine cannot measure;
@@ -140,6 +141,7 @@ def with_arms(suite: Suite, arms: list[str]) -> Suite:
         again=again,
         compare=compare,
         verdicts=verdicts,
+        may_end_early=suite.may_end_early and bool(verdicts),
         sides=[msgspec.structs.replace(side, arms=[]) for side in suite.sides],
         searches=[msgspec.structs.replace(search, arms=[]) for search in suite.searches],
     )

@@ -13,7 +13,7 @@ from msgspec import Struct
 from tickbench.compare.block_ratios import logs_by_block, logs_of, logs_with_itself
 from tickbench.compare.early_end import has_ended_early, spending_of, suite_to_make
 from tickbench.compare.excluded import ExcludedShare, excluded_shares, why_not_by_shares
-from tickbench.compare.figures import BY_KEY, FIGURES
+from tickbench.compare.figures import BY_KEY, FIGURES, MEMORY
 from tickbench.compare.plan import block_estimate_s, next_run, searches_of
 from tickbench.compare.runs import RunIndex
 from tickbench.compare.search import Capacity
@@ -148,6 +148,8 @@ def _primary(index: RunIndex, searches: list[SearchResult]) -> list[Comparison]:
 def _to_decide(suite: Suite, key: str, verdict: Verdict, logs: dict[int, float]) -> Forecast | None:
     if verdict.kind != "inconclusive" or verdict.ratio is None or key not in BY_KEY:
         return None
+    if key == MEMORY and suite.memory_blocks:  # more blocks would not weigh it more often
+        return None
     found = what_would_decide(list(logs.values()), 1 - verdict.ratio.confidence)
     if found is None or found.more_blocks is None:
         return found
@@ -195,7 +197,7 @@ def _why_suppressed(index: RunIndex, primary: list[Comparison], floor: list[Comp
 
 
 def _ended_early(index: RunIndex, primary: list[Comparison]) -> str:
-    if not has_ended_early(index):
+    if not has_ended_early(index) or next_run(index, {BLOCKS}) is not None:  # one of them is to be made again
         return ""
     made, level = suite_to_make(index).repeats, spending_of(index)(ALPHA)
     sure = sorted(100 * each.ratio.confidence for each in primary if each.ratio is not None)

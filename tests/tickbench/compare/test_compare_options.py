@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 
 from tickbench.compare.suite import load_suite
@@ -18,6 +19,12 @@ def test_verdicts_stay_where_their_arms_do() -> None:
     assert len(suite.verdicts) == 5
 
 
+def test_without_verdicts_none_ends_a_suite_early() -> None:
+    may = msgspec.structs.replace(load_suite("default"), may_end_early=True)
+    assert with_arms(may, ["gevent", "asyncio"]).may_end_early
+    assert not with_arms(may, ["gevent"]).may_end_early
+
+
 def test_a_malformed_arm_is_refused() -> None:
     with pytest.raises(InputError, match="unknown backend"):
         with_arms(load_suite("quick"), ["twisted"])
@@ -26,7 +33,7 @@ def test_a_malformed_arm_is_refused() -> None:
 def test_what_is_about_to_happen_is_said_with_how_long_it_takes() -> None:
     words = announcement(load_suite("default"), 0)
     assert words.startswith(
-        "95 runs: 5 arms x 10 repeats, 300 connections, 10 s measured each, side by side in slots of 2 s; "
+        "83 runs: 5 arms x 8 repeats, 300 connections, 8 s measured each, side by side in slots of 2 s; "
     )
-    assert "then searches: arena, rooms; about 4" in words
+    assert "then searches: arena, rooms; about 3" in words
     assert announcement(load_suite("quick"), 3).endswith("s; 3 runs are there already")

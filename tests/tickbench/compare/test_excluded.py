@@ -45,6 +45,17 @@ def test_the_excluded_share_of_each_arm_is_told(slot_index: Make) -> None:
     assert shares[1].words == "17.5 % of 194 slots"
 
 
+def test_slots_of_a_block_that_was_made_again_are_told_too(slot_index: Make) -> None:
+    """Else the arm that was spoiled more often would seem to have been as calm as the other, by being chosen."""
+    calm, spoiled = slot_index([0] * 8, [0] * 8), slot_index([0] * 8, [10, 11, 9, 0, 0, 0, 0, 0])
+    behind = [msgspec.structs.replace(run, number=run.number + 100, attempt=2) for run in calm.runs if run.block < 4]
+    index = RunIndex(calm.suite, [*spoiled.runs, *behind])
+    assert [(each.made, each.kept) for each in excluded_shares(index)] == [(110, 110), (220, 220), (140, 110)]
+    assert why_not_by_shares(index) is None  # three blocks of eight may be chance
+    worse = slot_index([0] * 8, [10, 11, 9, 12, 10, 0, 0, 0])
+    assert why_not_by_shares(RunIndex(calm.suite, [*worse.runs, *behind])) is not None
+
+
 def test_unequal_shares_forbid_a_verdict(slot_index: Make) -> None:
     why = why_not_by_shares(slot_index(SPOILED, [spoiled + 3 for spoiled in SPOILED]))
     assert why is not None

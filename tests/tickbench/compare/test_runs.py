@@ -1,5 +1,9 @@
 from collections.abc import Callable
 
+import msgspec
+import pytest
+
+from shared.measure.summary import LoadSummary, SlotFigures
 from tickbench.compare.runs import ChildRecord, Run, RunIndex
 from tickbench.compare.suite import BLOCKS, Suite
 from tickbench.machine.quiet import Quiet
@@ -10,6 +14,20 @@ def test_a_run_is_judged_in_words(make_run: Callable[..., Run]) -> None:
     assert make_run(1, "gevent", "steal of 7 %").words == "not valid: steal of 7 %"
     failed = make_run(1, "gevent", outcome="failed", reason="the server ended", load=None)
     assert failed.words == "failed: the server ended"
+
+
+@pytest.mark.parametrize(("kept", "is_short"), [(0, True), (2, True), (3, False), (5, False)])
+def test_a_run_with_fewer_than_half_of_its_slots_is_not_trusted(
+    summary: LoadSummary, make_run: Callable[..., Run], kept: int, is_short: bool
+) -> None:
+    slots = SlotFigures(slot_s=2, made=9, kept=kept, thrown_s=0.4, left_out={"steal": 9 - kept})
+    run = make_run(1, "gevent", slots_planned=5, load=msgspec.structs.replace(summary, slots=slots))
+    assert (run.is_valid, run.is_spoiled) == (not is_short, is_short)
+    assert run.is_trusted("tick_lateness_ms.p50") == (not is_short)
+    assert run.is_trusted("server.rss_per_connection_bytes")
+    assert ("not valid: " in run.words) == is_short
+    if kept == 2:
+        assert run.words.startswith("not valid: the machine left 2 of the 5 slots that it was to have")
 
 
 def test_a_server_that_had_to_be_killed_is_said(make_run: Callable[..., Run]) -> None:
