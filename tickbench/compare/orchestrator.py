@@ -11,7 +11,7 @@ from tickbench.compare.plan import PlannedRun, estimate_s, next_runs
 from tickbench.compare.results import ResultFolder
 from tickbench.compare.rising_arms import RisingArms
 from tickbench.compare.runs import Run, RunIndex
-from tickbench.compare.slot_order import slot_order
+from tickbench.compare.slot_order import block_order
 from tickbench.compare.suite import BLOCKS
 from tickbench.compare.trial import Trial
 from tickbench.compare.unfit_machine import quiet_wait_s
@@ -73,8 +73,7 @@ def _make(planned: Sequence[PlannedRun], index: RunIndex, rising: RisingArms, ob
     first, wait_s = planned[0], quiet_wait_s(index)
     if first.slot_s and first.part == BLOCKS:
         observer.block_began(planned)
-        order = slot_order(len(planned), first.slots, first.block, index.suite.seed)
-        return run_block(planned, order, rising.trial, wait_s)
+        return run_block(planned, block_order(planned, index.suite.seed), rising.trial, wait_s)
     observer.run_began(first)
     return [rising.step(first, wait_s) if first.slot_s else rising.trial.run(first, wait_s)]
 

@@ -9,6 +9,17 @@ directly before as behind every other, whatever it leaves behind for the next, a
 """
 
 import random
+from collections.abc import Sequence
+
+from tickbench.compare.plan import PlannedRun
+
+
+def block_order(planned: Sequence[PlannedRun], seed: int) -> list[int]:
+    """Return the places in ``planned``, the runs of a block, whose slots come one after the other."""
+    # Arms have the same numbers in every block, whatever the order of its runs: else no block would mirror another.
+    places = sorted(range(len(planned)), key=lambda place: (planned[place].arm.name, planned[place].again))
+    first = planned[0]
+    return [places[arm] for arm in slot_order(len(planned), first.slots, first.block, seed)]
 
 
 def slot_order(arms: int, slots: int, block: int, seed: int) -> list[int]:

@@ -39,8 +39,9 @@ from tickbench.compare.trial import (
 from tickbench.errors import RunFailedError
 from tickbench.machine.quiet import Quiet
 
-ORDER_SLACK_S = 20.0
-"""What an order may take longer than it is told to, before the arm is given up."""
+ORDER_SLACK_S = 45.0
+"""What an order may take longer than it is told to, before the arm is given up: a server that hardly answers is asked
+for its /stats twice (10 s each at most), and to let the last users in may take it 40 s."""
 LOOK_S = 0.5
 """How often a server is looked at while its generator is listened to."""
 COMING_LOOK_S = 0.02
@@ -238,9 +239,12 @@ class StandingArm:
         return error
 
     def _end(self) -> None:
-        for child, grace_s in ((self._generator, LOAD_GRACE_S), (self._server, STOP_GRACE_S)):
-            if child is not None:
-                child.stop(grace_s)
+        try:
+            if self._generator is not None:
+                self._generator.stop(LOAD_GRACE_S)
+        finally:  # a server that went on would share its core with all other arms
+            if self._server is not None:
+                self._server.stop(STOP_GRACE_S)
         self._record()
 
     def _record(self) -> None:

@@ -4,7 +4,9 @@ from itertools import pairwise, permutations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tickbench.compare.slot_order import slot_order
+from tickbench.compare.plan import fixed_runs
+from tickbench.compare.slot_order import block_order, slot_order
+from tickbench.compare.suite import Suite
 
 ARMS = st.integers(1, 12)
 SLOTS = st.integers(1, 24)
@@ -46,6 +48,20 @@ def test_a_machine_that_drifts_favours_no_arm(arms: int, slots: int, seed: int) 
     blocks = [slot_order(arms, slots, block, seed) for block in (1, 2)]
     places = [sum(sum(at for at, arm in enumerate(order) if arm == each) for order in blocks) for each in range(arms)]
     assert len(set(places)) == 1
+
+
+@given(st.integers(2, 8), st.integers(1, 9), SEEDS)
+def test_so_it_is_of_the_runs_that_a_suite_plans(arms: int, slots: int, seed: int) -> None:
+    """Whose own order is another in each block."""
+    names = [f"asyncio:pad={pad}" for pad in range(arms)]
+    suite = Suite("s", names, "steady", 10, 1.0 * slots, 1, repeats=2, seed=seed, slot_s=1, again=names[0])
+    orders = []
+    for block in (1, 2):
+        planned = [each for each in fixed_runs(suite) if each.block == block]
+        orders.append([(planned[at].arm.name, planned[at].again) for at in block_order(planned, seed)])
+    counts = Counter(pair for order in orders for pair in pairwise(order))
+    assert all(counts[one, other] == counts[other, one] for one, other in permutations(set(orders[0]), 2))
+    assert len({sum(at for order in orders for at, arm in enumerate(order) if arm == each) for each in orders[0]}) == 1
 
 
 def test_the_order_comes_from_the_seed_and_the_block() -> None:
