@@ -123,8 +123,7 @@ class Recorder:
         self.window = window
         self.stages = [StageAccounts() for _ in stages]
         self._stage_starts_us = [window.start + offset for offset in stages]
-        stretches = min(MAX_STRETCHES, max(1, len(window) // STRETCH_US))
-        self.stretches = [Histogram() for _ in range(1 + stretches)]
+        self.stretches = [Histogram() for _ in range(1 + min(MAX_STRETCHES, max(1, len(window) // STRETCH_US)))]
 
     def rest(self) -> None:
         """Measure nothing until the next window; nothing is added to what the last one counted. Connections go on."""
