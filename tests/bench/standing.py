@@ -50,6 +50,8 @@ EDGES_S = (0.0, 0.1, 0.25, 0.4, 0.6, 0.85, 1.1, 1.4)
 THROWN = EDGES_S.index(0.4)
 SETTLED = EDGES_S.index(0.85)
 """By then 16 ticks have come, and TCP delays its acknowledgements again (docs/measuring.md, in slots)."""
+STILL_S = 0.3
+"""For as long both stand still before every slot, or TCP would notice the pause of one and not that of the other."""
 MARGIN = 1.05
 TIMES = ("lateness p50", "lateness p99", "interval error p99", "CPU a frame")
 FIGURES = (*TIMES, "memory a connection")
@@ -78,6 +80,7 @@ class Server:
 
 def measure_slot(server: Server, reader: StampedReader) -> None:
     """Wake it, measure, and have it stand still again."""
+    time.sleep(STILL_S)
     reader.take()
     woken_s = time.time()
     server.child.wake()
@@ -237,7 +240,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", help="such as asyncio-managed,gevent-process; all by default")
     parser.add_argument("--rounds", type=int, default=2, help="fresh pairs of each")
-    parser.add_argument("--slots", type=int, default=5, help="of each server, before the stops and after them")
+    parser.add_argument("--slots", type=int, default=4, help="of each server, before the stops and after them")
     parser.add_argument("--stops", type=int, default=200)
     parser.add_argument("--seed", type=int, default=18)
     given = parser.parse_args()
