@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import gevent
 
@@ -36,8 +36,6 @@ from shared.system.quotas import read_quotas
 logger = logging.getLogger("tickbench.load")
 
 POLL_S = 0.05
-STATS_LEAD_S = 0.3
-"""How long before the window /stats is asked for, so that what it costs the server is over by then."""
 SHOW_S = 1.0
 """How often the display shows what came so far."""
 WAIT_S = 20.0
@@ -75,6 +73,9 @@ class Display(Protocol):
 class Conductor:
     """Conducts one run of ``workers`` against ``server``, and has ``display`` show how it goes."""
 
+    stats_lead_s: ClassVar[float] = 0.3
+    """How long before the window /stats is asked for, so that what it costs the server is over by then."""
+
     def __init__(self, display: Display, options: LoadOptions, server: FoundServer, workers: Workers) -> None:
         self.options = options
         self.phase = "connecting"
@@ -82,7 +83,6 @@ class Conductor:
         self._display = display
         self._server = server
         self._base = base = server.stats
-        self._base_at_s = time.monotonic()
         self._is_here = base is not None and is_here(base, OffsetWatch().offset_us)
         """Whether the server is on this host."""
         self._server_pid: int | None = None
@@ -169,7 +169,7 @@ class Conductor:
         start_us = self._server_now_us() + round(ahead_s * 1e6)
         window = range(start_us, start_us + round(duration_s * 1e6))
         self._workers.measure(window.start, window.stop, last_counts=last_counts)
-        self._sleep_until(started_s + ahead_s - STATS_LEAD_S)
+        self._sleep_until(started_s + ahead_s - self.stats_lead_s)
         # In a greenlet of its own: a server that is busy with its ticks may take long to answer.
         self._asking = gevent.spawn(self._sample)
         self._sleep_until(started_s + ahead_s)
@@ -246,10 +246,12 @@ class Conductor:
         return [] if self._server_pid is None else read_quotas(self._server_pid)
 
     def _server_now_us(self) -> int:
-        """Return the server's time in us, good to a few ms: workers wait for the window by better clocks."""
+        """Return the server's time in us; on another host it is later by what its first answer took to come."""
         if self._base is None:
             return now_us()
-        return self._base.now_us + round((time.monotonic() - self._base_at_s) * 1e6)
+        if self._is_here:
+            return time.monotonic_ns() // 1000 + self._base.clock_offset_us
+        return self._base.now_us + round((time.monotonic() - self._base.answered_s) * 1e6)
 
     def _sample(self) -> ServerSample:
         """Ask for /stats and sample the cores at the same moment, so that the server's CPU time fits its cores'."""

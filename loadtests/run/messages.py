@@ -39,6 +39,8 @@ class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):
     open: int = 0
     """Connections that are open, or that the server may still have open."""
     rss_bytes: int = 0
+    woke_us: int = 0
+    """When it went on the last time that it stood still, on the server's clock."""
     extra_up: int = 0
     """This and the next three are of :class:`~loadtests.run.extra_connections.ExtraConnections`."""
     extra_settled: int = 0

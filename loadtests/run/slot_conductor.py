@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from loadtests.options import LoadOptions
-from loadtests.run.conductor import STATS_LEAD_S, WAIT_S, Conductor, Display, FailedRunError
+from loadtests.run.conductor import WAIT_S, Conductor, Display, FailedRunError
 from loadtests.run.orders import (
     Answer,
     AnyOrder,
@@ -37,9 +37,9 @@ from loadtests.verdict.summary import summarise
 
 logger = logging.getLogger("tickbench.load")
 
-AWAKE_S = 0.1
-"""How long a server that runs again has, at least, before it is asked for anything. With what /stats needs this is what
-is thrown away before a slot: 0.4 s, more where a tick that is in time takes longer to come."""
+AWAKE_S = 0.3
+"""How long a server that runs again has, at least, before it is asked for anything; more where a tick that is in time
+takes longer to come. What its /stats count in a slot (CPU, frames, its own ticks) begins here."""
 WARM_S = 2.0
 """The end of a warm-up, which the slots are compared with."""
 LEAST_WARM_S = 0.2
@@ -49,6 +49,8 @@ ORDER_POLL_S = 0.5
 
 class SlotConductor(Conductor):
     """Conducts one run in slots; ``bring_users`` has Locust bring the number of users up to the one that is given."""
+
+    stats_lead_s = 0.1  # the worker is in this process: no order has to travel meanwhile
 
     def __init__(
         self,
@@ -118,18 +120,18 @@ class SlotConductor(Conductor):
     def _warm_up(self, seconds: float) -> None:
         """Run for so long; its end is measured as a slot is, to be compared with the slots."""
         until_s = self._woke_s + seconds
-        end_s = min(WARM_S, until_s - time.monotonic() - STATS_LEAD_S)
+        end_s = min(WARM_S, until_s - time.monotonic() - self.stats_lead_s)
         if end_s < LEAST_WARM_S:
             self._sleep_until(until_s)
             return
-        self._sleep_until(until_s - end_s - STATS_LEAD_S)
-        self._slots.warm_up(self._measure(STATS_LEAD_S, end_s, last_counts=self._last_counts))
+        self._sleep_until(until_s - end_s - self.stats_lead_s)
+        self._slots.warm_up(self._measure(self.stats_lead_s, end_s, last_counts=self._last_counts))
         self._last_counts = False
 
     def _slot(self, seconds: float) -> SlotMeasured:
-        thrown_s = time.monotonic() + STATS_LEAD_S - self._woke_s
-        run = self._measure(STATS_LEAD_S, seconds, last_counts=self._last_counts)
-        slot = self._slots.take(run, thrown_s)
+        run = self._measure(self.stats_lead_s, seconds, last_counts=self._last_counts)
+        thrown_us = run.window.start - max(report.woke_us for report in self._workers.reports())
+        slot = self._slots.take(run, thrown_us / 1e6)
         self._last_counts = not slot.spoiled
         why = f"left out: {'; '.join(slot.spoiled.values())}" if slot.spoiled else "kept"
         logger.info("slot %d, from %d us: %s", len(self._slots), run.window.start, why)

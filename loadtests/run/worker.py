@@ -97,6 +97,11 @@ class LoadWorker:
         told = None if self.base is None else self.base.settings.speed
         return self.tick_rate_hz if told is None else told
 
+    @property
+    def stands_still(self) -> bool:
+        """Whether nothing is to be said to the server, which is about to be stopped, or is."""
+        return self.phase == "still"
+
     def new_user(self) -> int:
         """Count one more user, and return its number, from 0."""
         self._users += 1
@@ -217,6 +222,7 @@ class LoadWorker:
             why_none=connections.why_none(),
             open=self._measurement.open_lately,
             rss_bytes=self._rss_bytes,
+            woke_us=self._measurement.clock.now_us(self._woke_us),
             extra_up=self._extra.up,
             extra_settled=self._extra.settled,
             why_no_extra=self._extra.why_not(),
@@ -367,7 +373,7 @@ class LoadWorker:
         """Ping one connection after the other, evenly spread over the second."""
         while True:
             gevent.sleep(1 / PINGS_A_SECOND)
-            if self.phase == "still":
+            if self.stands_still:
                 continue
             for _ in range(min(len(self._to_ping), 10)):  # look for one that is up, but not for ever
                 connection = self._to_ping.popleft()

@@ -130,13 +130,15 @@ class SnakePlayer(SnakeUser):
 
     def join(self) -> None:
         """Ask for a snake, at most once a second: a full game answers each time with an error."""
-        if self.connection is not None and now_us() - self._asked_us > 1_000_000:
+        if self.connection is None or self.worker.stands_still:
+            return
+        if now_us() - self._asked_us > 1_000_000:
             self._asked_us = now_us()
             self.connection.send_text(b'["join"]')
 
     def press(self, key: int) -> None:
         """Press a key, by its code, and measure how long it takes until the turn is seen."""
-        if self.connection is None:
+        if self.connection is None or self.worker.stands_still:
             return
         self._keys.press(DIRECTIONS[key], now_us(), self.board.last_n)
         self.connection.send_text(b"%d" % key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,14 +10,18 @@ from typing import TYPE_CHECKING, Any, cast
 
 import gevent
 import pytest
+from msgspec.structs import replace as replaced
 
 from loadtests.run.conductor import FAILED, Conductor, RunOutcome
 from loadtests.run.messages import Envelope, WorkerReport, encode
 from loadtests.run.workers import MasterLink, RemoteWorker
 from loadtests.run.workers import Workers as AllWorkers
+from loadtests.surroundings.clocks import OffsetWatch
 from shared.measure.summary import read_summary
+from shared.system.boot import boot_id
 from tests.loadtests.account.test_worker_record import record
 from tests.loadtests.run.test_worker import OPTIONS, SERVER
+from tests.loadtests.surroundings.test_server_stats import decoded
 
 if TYPE_CHECKING:
     from loadtests.account.locust_rows import LocustRows
@@ -98,6 +103,22 @@ def test_a_fault_of_ours_ends_the_run(capsys: pytest.CaptureFixture[str]) -> Non
 def test_a_disk_that_is_full_ends_the_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert conducted(Workers(error=OSError(28, "No space left on device"))).status == FAILED
     assert capsys.readouterr().err == "[Errno 28] No space left on device\n"
+
+
+def test_the_server_s_time_is_known_however_late_its_first_answer_was_read() -> None:
+    """A slot begins 0.1 s after its order; interpreters that start on the same core take more than that."""
+    offset_us, now_us = OffsetWatch().offset_us + 7_000_000, time.time_ns() // 1000
+    asked_us, answered_us = now_us - 900_000, now_us - 300_000
+    base = decoded(boot_id=boot_id(), clock_offset_us=offset_us, now_us=asked_us + 7_000_000)
+    base = replaced(base, asked_us=asked_us, answered_us=answered_us, answered_s=time.monotonic() - 0.3)
+    conductor = Conductor(Screen(), OPTIONS, SERVER._replace(stats=base), cast("Any", Workers()))
+    assert conductor._is_here
+    behind_us = time.time_ns() // 1000 + 7_000_000 - conductor._server_now_us()
+    assert -1000 < behind_us < 100_000
+    elsewhere = replaced(base, boot_id="another")
+    conductor = Conductor(Screen(), OPTIONS, SERVER._replace(stats=elsewhere), cast("Any", Workers()))
+    behind_us = time.time_ns() // 1000 + 7_000_000 - conductor._server_now_us()
+    assert 600_000 - 1000 < behind_us < 700_000, "what the answer took to come is all that it is off by"
 
 
 # Who has not told

@@ -7,15 +7,20 @@ import signal
 from collections import defaultdict
 from dataclasses import replace
 from itertools import product
-from typing import TYPE_CHECKING, Any, cast
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import gevent
 import pytest
 from msgspec.structs import replace as replaced
 
-from loadtests.run.conductor import FAILED
+from loadtests.receive.stamps import now_us
+from loadtests.run.conductor import FAILED, RunOutcome
 from loadtests.run.orders import OrderLines
 from loadtests.run.slot_conductor import SlotConductor
+from loadtests.surroundings.cores import sample_machine
+from loadtests.verdict.measured_run import ServerSample
+from loadtests.verdict.slots import Slot
 from shared.measure.histogram import Histogram
 from shared.measure.summary import read_summary
 from tests.loadtests.account.test_planted_counts import Truth, counted, truth_of
@@ -28,6 +33,9 @@ from tests.support.planted_law import Law
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from loadtests.account.room_ticks import ServerSkips
+    from loadtests.run.messages import WorkerReport
+    from loadtests.verdict.measured_run import MeasuredRun
     from tests.support.planted_record import Send
 
 USERS, SLOTS, SLOT_S, PAUSE_S = 20, 2, 0.6, 1.0
@@ -71,7 +79,7 @@ def test_what_is_planted_comes_back_and_no_pause_does(tmp_path: Path) -> None:
             any(window.start - before_us <= at_us < window.stop + behind_us for window in run.windows)
             for at_us in skips
         )
-        for before_us, behind_us in ((0, 0), (350_000, 1_200_000))
+        for before_us, behind_us in ((0, 0), (150_000, 1_200_000))
     )
     assert summary.server.skipped_ticks is not None
     assert inside <= summary.server.skipped_ticks <= around
@@ -133,7 +141,81 @@ def test_users_come_and_a_summary_is_of_the_slots_since_the_last(tmp_path: Path)
 class StillWorkers(Workers):
     """They stand still when they are told to."""
 
-    def stand(self, *, still: bool) -> None: ...
+    woke_us = 0
+    ordered: tuple[int, range] | None = None
+    """When they were last told to measure, and what."""
+
+    def reports(self) -> list[WorkerReport]:
+        return [replaced(report, settled=2, woke_us=self.woke_us, phase="settled") for report in super().reports()]
+
+    def stand(self, *, still: bool) -> None:
+        if not still:
+            self.woke_us = now_us()
+
+    def measure(self, start_us: int, end_us: int, *, last_counts: bool) -> None:  # noqa: ARG002 - as a worker's
+        self.ordered = now_us(), range(start_us, end_us)
+
+    def settle(self, skips: dict[str, ServerSkips]) -> None:  # noqa: ARG002 - as a worker's
+        self.why = "enough"
+
+
+class Conducted(NamedTuple):
+    """What became of orders, and when what was done."""
+
+    outcome: RunOutcome
+    workers: StillWorkers
+    asked_us: int
+    """When the server was last asked for its /stats."""
+
+
+def conducted(orders: str) -> Conducted:
+    """Give orders, and wait for the end."""
+    screen, (reading, writing), workers = Screen(), os.pipe(), StillWorkers()
+    conductor = SlotConductor(screen, replace(OPTIONS, users=2), SERVER, cast("Any", workers), lambda _: None)
+    conductor._orders = OrderLines(reading)
+    asked_us: list[int] = []
+
+    def sample() -> ServerSample:
+        asked_us.append(now_us())
+        return ServerSample(None, sample_machine())
+
+    conductor._sample = sample  # type: ignore[method-assign]
+    os.write(writing, orders.encode())
+    os.close(writing)
+    conductor.start()
+    with gevent.Timeout(10):
+        while not screen.outcomes:
+            gevent.sleep(0.01)
+    os.close(reading)
+    (outcome,) = screen.outcomes
+    return Conducted(outcome, workers, asked_us[0] if asked_us else 0)
+
+
+def test_what_a_server_counts_itself_begins_when_it_has_run_for_a_while_too() -> None:
+    """Its /stats: CPU a frame is made of them, and nothing of the first 0.3 s is to be in it."""
+    found = conducted('{"order":"slot","seconds":0.1}\n')
+    assert found.outcome.why == "enough"
+    assert found.workers.ordered is not None
+    ordered_us, window = found.workers.ordered
+    assert found.asked_us - found.workers.woke_us >= 300_000
+    assert 50_000 < window.start - ordered_us <= 100_000, "it is asked before the window, and not much before"
+
+
+def test_what_was_thrown_away_is_what_the_worker_did_not_measure(monkeypatch: pytest.MonkeyPatch) -> None:
+    thrown_s: list[float] = []
+    workers: Any = StillWorkers()
+    workers.woke_us = 1_000_000
+    conductor = SlotConductor(Screen(), OPTIONS, SERVER, workers, lambda _: None)
+    measured: Any = SimpleNamespace(window=range(1_730_000, 2_730_000))
+    monkeypatch.setattr(conductor, "_measure", lambda *_, **__: measured)
+
+    def take(run: MeasuredRun, thrown: float) -> Slot:
+        thrown_s.append(thrown)
+        return Slot(run, thrown, {}, None, None)
+
+    monkeypatch.setattr(conductor._slots, "take", take)
+    conductor._slot(1.0)
+    assert thrown_s == [0.73]
 
 
 @pytest.mark.parametrize(
@@ -150,20 +232,7 @@ class StillWorkers(Workers):
 def test_orders_that_cannot_be_done_end_the_run_in_one_line(
     orders: str, why: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    screen, (reading, writing) = Screen(), os.pipe()
-    options = replace(OPTIONS, users=2)
-    workers = cast("Any", StillWorkers())
-    workers.reports = lambda: [replaced(report, settled=2) for report in Workers.reports(workers)]
-    conductor = SlotConductor(screen, options, SERVER, workers, lambda _: None)
-    conductor._orders = OrderLines(reading)
-    os.write(writing, orders.encode())
-    os.close(writing)
-    conductor.start()
-    with gevent.Timeout(10):
-        while not screen.outcomes:
-            gevent.sleep(0.01)
-    os.close(reading)
-    (outcome,) = screen.outcomes
+    outcome = conducted(orders).outcome
     assert (outcome.status, outcome.why) == (FAILED, why)
     said = capfd.readouterr()
     assert said.err == f"{why}\n"

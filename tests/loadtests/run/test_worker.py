@@ -177,6 +177,7 @@ def test_who_stands_still_says_nothing_and_hands_over_what_it_had() -> None:
     assert gc.get_freeze_count() > 0, "no collection is to come in a slot that could have come before"
     gevent.sleep(0.1)
     assert (worker.phase, pings) == ("still", [])
+    assert worker.stands_still
     worker.obey(Stand(still=False))
     gevent.sleep(0.1)
     assert worker.phase == "coming", "nobody is in a room whose ticks could be waited for"
