@@ -1,5 +1,7 @@
 """Records how the connections of a run begin, fail and end, with all times converted to the server's clock."""
 
+import sys
+
 from loadtests.account.counts import MAIN, NEVER_CONNECTED, count_text
 from loadtests.account.join_rate import NO_JOINS, JoinRate
 from loadtests.account.recorder import Recorder
@@ -15,16 +17,21 @@ class ConnectionRecord(ConnectionObserver):
     def __init__(self, recorder: Recorder, clock: ServerClock) -> None:
         super().__init__()
         self.ping_rtt = Histogram()
-        """Of the pings that were sent since :meth:`begin_pings`."""
+        """Of the pings that were sent from :meth:`begin_pings` to :meth:`end_pings`, whenever they came back."""
         self.join_rate = NO_JOINS
         self._recorder = recorder
         self._clock = clock
         self._inside: set[int] = set()
-        self._pinged_from_us = 0
+        self._pinged = range(sys.maxsize)
 
     def begin_pings(self) -> None:
         """Forget all round trips, and those of the pings that are on their way: the server may have been stopped."""
-        self.ping_rtt, self._pinged_from_us = Histogram(), now_us()
+        self.ping_rtt, self._pinged = Histogram(), range(now_us(), sys.maxsize)
+
+    def end_pings(self) -> Histogram:
+        """Record none that is sent from now on; return where those are recorded that were sent before."""
+        self._pinged = range(self._pinged.start, now_us())
+        return self.ping_rtt
 
     @property
     def settled(self) -> int:
@@ -91,6 +98,6 @@ class ConnectionRecord(ConnectionObserver):
 
     def ponged(self, sent_us: int, server_us: int, arrival_us: int) -> None:
         """Record a round trip, and what it says about the server's clock."""
-        if sent_us >= self._pinged_from_us:
+        if sent_us in self._pinged:
             self.ping_rtt.record(arrival_us - sent_us)
         self._clock.learn(sent_us, server_us, arrival_us)

@@ -22,7 +22,6 @@ from loadtests.surroundings.clocks import OffsetWatch, ServerClock, is_here
 from loadtests.surroundings.cores import own_cpus, own_pid, sample_machine
 from loadtests.surroundings.hub_lag import HubLag
 from loadtests.surroundings.server_stats import ServerStats
-from shared.measure.histogram import Histogram
 from shared.measure.quota import throttled_between
 from shared.system.boot import boot_id
 from shared.system.quotas import read_quotas
@@ -93,7 +92,7 @@ class Measurement:
     def open_window(self) -> None:
         """Begin to measure."""
         self.connections.begin_pings()
-        self.hub_lag.lag = Histogram()
+        self.hub_lag.renew()
         self.clock.begin()
         self.is_open = True
         self._record.throttled = read_quotas()
@@ -103,7 +102,12 @@ class Measurement:
     def close_window(self) -> None:
         """Stop measuring this process; ticks that were due in the window are still accounted for."""
         self._record.duration_s += time.monotonic()
-        self._cpu_s += time.process_time()
+        # As of now: what is done from here on to settle the accounts keeps the hub from its callbacks.
+        self._record.figures = Figures(
+            ping_rtt=self.connections.end_pings(),
+            lag=self.hub_lag.renew(),
+            cpu_s=self._cpu_s + time.process_time(),
+        )
         self.is_open = False
 
     def end(self) -> None:
@@ -134,7 +138,6 @@ class Measurement:
             join_rate=self.connections.join_rate,
             steps=self.connections.log.steps.digests,
             conflicting_steps=self.connections.log.steps.conflicting,
-            figures=Figures(ping_rtt=self.connections.ping_rtt, lag=self.hub_lag.lag, cpu_s=self._cpu_s),
             groups=self.recorder.groups,
             stages=self.recorder.stages,
             stretches=self.recorder.stretches,
@@ -144,7 +147,7 @@ class Measurement:
         """Measure nothing until the next window; what the last record holds stays as it is."""
         self.recorder.rest()
         self.connections.begin_pings()
-        self.hub_lag.lag = Histogram()
+        self.hub_lag.renew()
 
     def close(self) -> None:
         """Release timers and files."""

@@ -36,6 +36,13 @@ class HubLag:
         self._watcher.start(self._on_expired)
         return True
 
+    def renew(self) -> Histogram:
+        """Begin anew; return what was recorded up to now, by which also counts what is due and was not read yet."""
+        if self._timer >= 0:
+            self._on_expired()
+        recorded, self.lag = self.lag, Histogram()
+        return recorded
+
     def stop(self) -> None:
         """Release the timer."""
         if self._timer >= 0:
