@@ -55,12 +55,14 @@ class Slots:
         """Return the run that they (one at least) make together: the kept ones or, if there are none, the last one."""
         last = self._slots[-1]
         kept = [slot.run for slot in self._slots if not slot.spoiled]
+        steal = [slot.steal_percent for slot in self._slots if slot.steal_percent is not None]
         figures = SlotFigures(
             slot_s=last.run.duration_s,
             made=len(self._slots),
             kept=len(kept),
             thrown_s=round(mean(slot.thrown_s for slot in self._slots), 3),
             left_out=dict(Counter(why for slot in self._slots for why in slot.spoiled)),
+            steal_percent=round(mean(steal), 3) if steal else None,
         )
         run = joined(kept, last.run, self._warm) if kept else joined([last.run], last.run)
         return replace(run, slots=figures)

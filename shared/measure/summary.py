@@ -291,6 +291,8 @@ class SlotFigures(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds after each waking that are in no slot: caches warm up again, and the first tick is late by the pause."""
     left_out: dict[str, int] = {}
     """How many slots the machine spoiled, by the reason without its numbers; one may have several."""
+    steal_percent: float | None = None
+    """Steal of the measured core that had most of it, on average over all slots that were made, left-out ones too."""
 
 
 class StepDigests(msgspec.Struct, frozen=True, kw_only=True):

@@ -63,7 +63,9 @@ def test_the_kept_slots_are_the_run() -> None:
     assert of[1].core_gap_ms == 2.0
     summary = summarise(slots.joined())
     left_out = {"the hypervisor stole": 1, "a CPU quota held back": 1}
-    assert summary.slots == SlotFigures(slot_s=1.0, made=4, kept=2, thrown_s=0.4, left_out=left_out)
+    assert summary.slots == SlotFigures(
+        slot_s=1.0, made=4, kept=2, thrown_s=0.4, left_out=left_out, steal_percent=12.5 / 4
+    )
     assert (summary.duration_s, summary.frames.received) == (2.0, 4)
     assert summary.tick_lateness_ms.max == 0.2
     assert summary.machine.steal_percent == 0
