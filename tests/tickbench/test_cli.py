@@ -114,6 +114,13 @@ def test_load_is_started_with_what_was_asked_for(tmp_path: Path) -> None:
     assert command[command.index("--host") + 1] == "ws://localhost:1"
 
 
+def test_a_load_in_slots_is_told_by_each_order_how_long_it_is(tmp_path: Path) -> None:
+    """The load test would refuse a --duration of less than a second."""
+    flags = load_flags("ws://x:1", 7, tmp_path, scenario="steady", duration_s=0.5, warm_up_s=0, more={}, in_slots=True)
+    assert "--slots" in flags
+    assert not {"--duration", "--warm-up"} & set(flags)
+
+
 def test_a_file_that_the_system_does_not_give_is_one_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

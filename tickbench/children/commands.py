@@ -84,11 +84,11 @@ def load_flags(
     """
     Return the arguments of a load run whose summary goes to ``out``; ``more`` are further ones, by their names.
 
-    In slots it measures when it is told to, as :class:`tickbench.compare.standing_arm.StandingArm` does.
+    In slots it measures when, and for as long as, it is told to by :class:`tickbench.compare.standing_arm.StandingArm`.
 
     """
-    flags = {"host": url, "users": users, "scenario": scenario, "warm-up": f"{warm_up_s:g}"}
-    words = _as_flags({**flags, "duration": f"{duration_s:g}", "out": out, **more})
+    times = {} if in_slots else {"warm-up": f"{warm_up_s:g}", "duration": f"{duration_s:g}"}
+    words = _as_flags({"host": url, "users": users, "scenario": scenario, **times, "out": out, **more})
     return ["--slots", *words] if in_slots else words
 
 
