@@ -12,12 +12,16 @@ from dataclasses import replace
 
 from loadtests.options import LoadOptions
 from loadtests.run.conductor import WAIT_S, Conductor, Display, FailedRunError
-from loadtests.run.orders import (
+from loadtests.run.orders import OrderError, OrderLines, say
+from loadtests.run.workers import Workers
+from loadtests.surroundings.server_stats import FoundServer
+from loadtests.verdict.measured_run import MeasuredRun
+from loadtests.verdict.slots import Slots
+from loadtests.verdict.summary import summarise
+from shared.measure.orders import (
     Answer,
     AnyOrder,
     EndOrder,
-    OrderError,
-    OrderLines,
     Ready,
     SlotMeasured,
     SlotOrder,
@@ -27,13 +31,7 @@ from loadtests.run.orders import (
     UsersUp,
     Warmed,
     WarmOrder,
-    say,
 )
-from loadtests.run.workers import Workers
-from loadtests.surroundings.server_stats import FoundServer
-from loadtests.verdict.measured_run import MeasuredRun
-from loadtests.verdict.slots import Slots
-from loadtests.verdict.summary import summarise
 
 logger = logging.getLogger("tickbench.load")
 

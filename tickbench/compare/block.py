@@ -13,10 +13,11 @@ from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from math import ceil
 
+from shared.measure.orders import SlotMeasured, SlotOrder, Warmed, WarmOrder
 from tickbench.children.processes import Nursery
 from tickbench.compare.plan import PlannedRun
 from tickbench.compare.runs import Run
-from tickbench.compare.standing_arm import Order, StandingArm, start_together
+from tickbench.compare.standing_arm import StandingArm, start_together
 from tickbench.compare.trial import Trial
 from tickbench.errors import RunFailedError
 from tickbench.files import scratch_folder
@@ -46,7 +47,7 @@ def run_block(planned: Sequence[PlannedRun], order: Sequence[int], trial: Trial,
         start_together(arms, trial.tell)
         for arm in _alive(arms) if planned[0].warm_up_s else ():
             trial.tell(f"{arm.name}, warm-up {arm.planned.warm_up_s:g} s")
-            arm.carry_out(Order("warm", seconds=arm.planned.warm_up_s))
+            arm.carry_out(WarmOrder(arm.planned.warm_up_s), Warmed)
         _measure(arms, order, trial)
         for arm in _alive(arms):
             trial.tell(f"{arm.name}, ending")
@@ -64,7 +65,7 @@ def _measure(arms: Sequence[StandingArm], order: Sequence[int], trial: Trial) ->
                 break
             words = f", {again} made again" if again else ""
             trial.tell(f"{arm.name}, slot {number} of {len(order)}{words}")
-            answer = arm.carry_out(Order("slot", seconds=arm.planned.slot_s))
+            answer = arm.carry_out(SlotOrder(arm.planned.slot_s), SlotMeasured)
             is_done = answer is None or not answer.spoiled
             if is_done or tries == SLOT_TRIES or again >= ceil(SPARE_SHARE * number):
                 break

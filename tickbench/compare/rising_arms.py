@@ -12,10 +12,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple, Self
 
+from shared.measure.orders import SlotMeasured, SlotOrder, Warmed, WarmOrder
 from tickbench.children.processes import Nursery
 from tickbench.compare.plan import PlannedRun
 from tickbench.compare.runs import Run
-from tickbench.compare.standing_arm import Order, StandingArm, start_together
+from tickbench.compare.standing_arm import StandingArm, start_together
 from tickbench.compare.trial import Trial
 from tickbench.machine.quiet import wait_until_quiet
 
@@ -79,13 +80,13 @@ class RisingArms:
             arm.rise(planned)
         settling_s = 0.0 if is_repeated else min(SETTLING_S, planned.warm_up_s)
         if settling_s and not arm.has_failed:
-            arm.carry_out(Order("warm", seconds=settling_s))
+            arm.carry_out(WarmOrder(settling_s), Warmed)
         for attempt in range(1, SLOT_TRIES + 1):
             if arm.has_failed:
                 return arm
             again = f", for the {'second' if attempt == 2 else 'third'} time" if attempt > 1 else ""
             self.trial.tell(f"{planned.connections} connections, measuring {planned.slot_s:g} s{again}")
-            answer = arm.carry_out(Order("slot", seconds=planned.slot_s))
+            answer = arm.carry_out(SlotOrder(planned.slot_s), SlotMeasured)
             if answer is not None and not answer.spoiled:
                 break
         if not arm.has_failed:

@@ -11,12 +11,23 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, TypeVar
 
 import msgspec
-from msgspec import Struct
 
 from shared.measure.load_time import DEFAULT_SPAWN_RATE, load_time_s
+from shared.measure.orders import (
+    Answer,
+    AnyOrder,
+    EndOrder,
+    Ready,
+    SlotOrder,
+    Summed,
+    SumOrder,
+    UsersOrder,
+    UsersUp,
+    WarmOrder,
+)
 from tickbench.children.processes import Child, Nursery
 from tickbench.compare.plan import PlannedRun, run_estimate_s
 from tickbench.compare.runs import Run
@@ -50,22 +61,7 @@ ENDING_WAIT_S = 1.0
 """How long a generator whose pipes are closed may take to end: then its exit status says more."""
 
 
-class Order(Struct, frozen=True, omit_defaults=True):
-    """What the generator is to do; how long, and how many users there are to be, where that matters."""
-
-    order: Literal["warm", "slot", "users", "sum", "end"]
-    seconds: float | None = None
-    number: int | None = None
-
-
-class Answer(Struct, frozen=True):
-    """What the generator says when it is there (``ready``), or has done what it was told to."""
-
-    said: str
-    spoiled: list[str] = []
-    """Why the machine spoiled the slot, which is then in no figure."""
-    connected: int = 0
-    requested: int = 0
+Said = TypeVar("Said", bound=Answer)
 
 
 class StandingArm:
@@ -122,7 +118,7 @@ class StandingArm:
         with self._failing():
             server, generator = self._children()
             if generator.has_said(timeout_s):
-                self._heard("ready")
+                self._heard(Ready)
                 self._settings = server_settings(self._url)
                 self.is_coming = False
                 self._stand_still()
@@ -131,20 +127,26 @@ class StandingArm:
             else:
                 check_serves(server)
 
-    def carry_out(self, order: Order) -> Answer | None:
-        """Wake the arm, have the order carried out, and let the arm stand still again; None if it has failed."""
+    def carry_out(self, order: AnyOrder, kind: type[Said]) -> Said | None:
+        """
+        Wake the arm, have the order carried out, and let the arm stand still again.
+
+        Return the answer, which is to be of this ``kind``; None if the arm has failed.
+
+        """
         with self._failing():
             server, generator = self._children()
             self._wake()
-            generator.say(msgspec.json.encode(order).decode() + "\n")
-            ramp_s = 0.0 if order.number is None else _ramp_s(self.planned, order.number)
-            most_s = (order.seconds or 0.0) + ramp_s + ORDER_SLACK_S
+            _tell(generator, order)
+            ramp_s = _ramp_s(self.planned, order.number) if isinstance(order, UsersOrder) else 0.0
+            seconds = order.seconds if isinstance(order, WarmOrder | SlotOrder) else 0.0
+            most_s = seconds + ramp_s + ORDER_SLACK_S
             deadline = time.monotonic() + most_s
             while not generator.has_said(LOOK_S):
                 check_serves(server)
                 if time.monotonic() > deadline:
                     raise RunFailedError(f"the load run said nothing for {most_s:g} s{generator.last_words()}")
-            answer = self._heard(order.order)
+            answer = self._heard(kind)
             self._stand_still()
             check_serves(server)
             return answer
@@ -156,11 +158,11 @@ class StandingArm:
         self.planned, self._started_at, self._outcome = planned, datetime.now(UTC), {}
         if more:
             self._trial.tell(f"up to {planned.connections} connections")
-            self.carry_out(Order("users", number=planned.connections))
+            self.carry_out(UsersOrder(planned.connections), UsersUp)
 
     def sum_up(self) -> None:
         """Have the generator write its summary of the slots since the last one; the arm stays."""
-        self.carry_out(Order("sum"))
+        self.carry_out(SumOrder(), Summed)
         if not self.has_failed:
             with self._failing():
                 self._outcome["load"] = read_load(summary_in(self._scratch))
@@ -172,7 +174,7 @@ class StandingArm:
         with self._failing():
             server, generator = self._children()
             self._wake()
-            generator.say(msgspec.json.encode(Order("end")).decode() + "\n")
+            _tell(generator, EndOrder())
             wait_for_load(generator, server, run_estimate_s(self.planned) + LOAD_SLACK_S)
             generator.stop(LOAD_GRACE_S)
             check_summed(generator)
@@ -199,16 +201,14 @@ class StandingArm:
         server.stand_still()  # first: nothing is to be sent to whom does not read
         generator.stand_still()
 
-    def _heard(self, expected: str) -> Answer:
+    def _heard(self, kind: type[Said]) -> Said:
         _, generator = self._children()
         line = generator.hear(0)
         try:
-            answer = msgspec.json.decode(line, type=Answer)
+            return msgspec.json.decode(line, type=kind)
         except msgspec.DecodeError as error:
+            expected = kind.__struct_config__.tag
             raise RunFailedError(f"the load run said {line[:80]!r}, no answer to {expected!r}") from error
-        if answer.said != expected:
-            raise RunFailedError(f"the load run said {answer.said!r}, no answer to {expected!r}")
-        return answer
 
     @contextmanager
     def _failing(self) -> Iterator[None]:
@@ -274,6 +274,10 @@ def _let_come(arms: Sequence[StandingArm], timeout_s: float) -> None:
     for arm in arms:
         if arm.is_coming:
             arm.come(timeout_s)
+
+
+def _tell(generator: Child, order: AnyOrder) -> None:
+    generator.say(msgspec.json.encode(order).decode() + "\n")
 
 
 def _ramp_s(planned: PlannedRun, users: int | None = None) -> float:

@@ -6,19 +6,8 @@ from contextlib import suppress
 
 import pytest
 
-from loadtests.run.orders import (
-    MAX_LINE_BYTES,
-    AnyOrder,
-    EndOrder,
-    OrderError,
-    OrderLines,
-    SlotMeasured,
-    SlotOrder,
-    SumOrder,
-    UsersOrder,
-    WarmOrder,
-    say,
-)
+from loadtests.run.orders import MAX_LINE_BYTES, OrderError, OrderLines, say
+from shared.measure.orders import AnyOrder, EndOrder, SlotMeasured, SlotOrder, SumOrder, UsersOrder, WarmOrder
 
 
 @pytest.fixture

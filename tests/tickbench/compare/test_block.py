@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
+from shared.measure.orders import AnyOrder, SlotMeasured, SlotOrder
 from shared.measure.summary import SlotFigures
 from tests.tickbench.fakes.tickbench_with_fakes import fake_load, fake_server
 from tickbench.children.commands import Commands
@@ -19,7 +20,7 @@ from tickbench.compare.plan import PlannedRun, most_repeats, next_runs, time_lef
 from tickbench.compare.results import read_results
 from tickbench.compare.runs import Run, RunIndex
 from tickbench.compare.slot_order import slot_order
-from tickbench.compare.standing_arm import Answer, Order, StandingArm
+from tickbench.compare.standing_arm import Said, StandingArm
 from tickbench.compare.suite import Suite, load_suite
 from tickbench.compare.trial import Trial
 from tickbench.compare.unfit_machine import quiet_wait_s, why_unfit
@@ -95,9 +96,9 @@ def test_one_slot_is_made_five_times_at_most(suite: Suite) -> None:
         planned: PlannedRun
         has_failed: bool = False
 
-        def carry_out(self, _: Order) -> Answer:
+        def carry_out(self, _: AnyOrder, __: type[SlotMeasured]) -> SlotMeasured:
             made_of.append(int(self.name))
-            return Answer("slot", spoiled=[STOLEN] if self.name == "9" else [])
+            return SlotMeasured(1, [STOLEN] if self.name == "9" else [], 0.0, 0.1)
 
     planned = next_runs(RunIndex(suite))[0]
     trial = Trial(Pinning(None, None), COMMANDS, lambda _: None)
@@ -110,10 +111,10 @@ def test_an_arm_that_fails_leaves_its_slots_and_the_others_go_on_in_the_same_ord
     suite: Suite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Failing(StandingArm):
-        def carry_out(self, order: Order) -> Answer | None:
-            if order.order == "slot" and self.planned.arm.name == "asyncio":
+        def carry_out(self, order: AnyOrder, kind: type[Said]) -> Said | None:
+            if isinstance(order, SlotOrder) and self.planned.arm.name == "asyncio":
                 self._children()[0].stop(0)
-            return super().carry_out(order)
+            return super().carry_out(order, kind)
 
     monkeypatch.setattr(block, "StandingArm", Failing)
     _, runs, said = made(suite)

@@ -9,6 +9,7 @@ import msgspec
 import psutil
 import pytest
 
+from shared.measure.orders import SlotMeasured, SlotOrder, UsersOrder, UsersUp
 from tests.tickbench.children.test_processes import wait_until
 from tests.tickbench.fakes.tickbench_with_fakes import fake_load, fake_server
 from tickbench.arms import parse_arm
@@ -16,13 +17,13 @@ from tickbench.children.commands import Commands
 from tickbench.children.processes import Nursery
 from tickbench.compare import standing_arm
 from tickbench.compare.plan import fixed_runs
-from tickbench.compare.standing_arm import Order, StandingArm, start_together
+from tickbench.compare.standing_arm import StandingArm, start_together
 from tickbench.compare.suite import Suite
 from tickbench.compare.trial import Trial
 from tickbench.machine.pinning import Pinning
 
 COMMANDS = Commands(server=fake_server, load=fake_load, check=None)
-SLOT = Order("slot", seconds=0.01)
+SLOT = SlotOrder(0.01)
 
 
 @contextmanager
@@ -62,9 +63,9 @@ def test_one_arm_runs_at_a_time_and_each_ends_with_a_run(suite: Suite, tmp_path:
                 "has_said",
                 lambda timeout_s: look(timeout_s) or type(generator).has_said(generator, timeout_s),
             )
-            answer = arms[0].carry_out(SLOT)
+            answer = arms[0].carry_out(SLOT, SlotMeasured)
         assert answer is not None
-        assert (answer.said, answer.spoiled) == ("slot", [])
+        assert (answer.number, answer.spoiled) == (1, [])
         assert seen[0] == [False, True], "the other one stands still meanwhile"
         for arm in arms:
             stand_still(arm)
@@ -86,7 +87,7 @@ def test_one_arm_runs_at_a_time_and_each_ends_with_a_run(suite: Suite, tmp_path:
         ("asyncio:behaviour=dies", "steady", "server", "the server ended with exit status 7 under load"),
         ("asyncio", "broken", "generator", "the load run ended with exit status 1, its last line: the load broke"),
         ("asyncio", "silent", "generator", "the load run said nothing for 0.21 s"),
-        ("asyncio", "confused", "generator", "the load run said 'nonsense', no answer to 'slot'"),
+        ("asyncio", "confused", "generator", 'the load run said \'{"said": "nonsense", "number": 1, '),
     ],
 )
 def test_a_child_that_fails_is_the_failure_of_its_arm(
@@ -100,7 +101,7 @@ def test_a_child_that_fails_is_the_failure_of_its_arm(
             arm._wake()
             time.sleep(0.5)
         if not arm.has_failed:
-            assert arm.carry_out(SLOT) is None
+            assert arm.carry_out(SLOT, SlotMeasured) is None
         run = arm.run(None, 1.0)
         pids = [child.pid for child in (arm._server, arm._generator) if child]
         assert not [pid for pid in pids if psutil.pid_exists(pid)]
@@ -110,7 +111,7 @@ def test_a_child_that_fails_is_the_failure_of_its_arm(
 
 def test_users_are_brought_up_while_the_others_stand_still(suite: Suite, tmp_path: Path) -> None:
     with arms_of(suite, tmp_path, "asyncio") as (arm,):
-        answer = arm.carry_out(Order("users", number=700))
+        answer = arm.carry_out(UsersOrder(700), UsersUp)
         assert answer is not None
         assert (answer.connected, answer.requested) == (700, 700)
         stand_still(arm)
@@ -121,7 +122,7 @@ def test_a_load_rises_and_each_has_a_summary_of_its_own(suite: Suite, tmp_path: 
         for number, connections in enumerate((300, 400, 400), start=1):
             arm.rise(msgspec.structs.replace(arm.planned, number=number, connections=connections))
             assert arm.run(None, 0).load is None, "of the last one nothing is left"
-            arm.carry_out(SLOT)
+            arm.carry_out(SLOT, SlotMeasured)
             arm.sum_up()
             stand_still(arm)
             run = arm.run(None, 1.0)
