@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from shared.measure.summary import LoadSummary
 from tests.bench.recorded import FIGURES
 from tickbench.compare.results import read_results
 from tickbench.errors import InputError
@@ -60,7 +61,7 @@ class Outcome(NamedTuple):
     half_widths: dict[str, float]
     """By figure; one without an interval is left out."""
     steal_percent: float
-    """On average over its runs."""
+    """Of the core that had most of it, on average over its runs, slots that were left out included."""
     valid: int
     runs: int
 
@@ -108,10 +109,17 @@ def outcome_of(folder: Path) -> Outcome:
     """Read what came of a suite that is complete."""
     latest = folder / "latest"
     loads = [run.load for run in read_results(latest).runs if run.load is not None]
-    steal = [load.machine.steal_percent or 0.0 for load in loads]
+    steal = [stolen_percent(load) for load in loads]
     marks = [run.mark for run in read_document(latest).runs]
     valid, runs = marks.count("valid"), len(marks)
     return Outcome(half_widths_of(read_document(latest)), statistics.fmean(steal or [0.0]), valid, runs)
+
+
+def stolen_percent(load: LoadSummary) -> float:
+    """Return the steal of a run: in slots that of all that were made, as the kept ones are those with little of it."""
+    slots = load.slots
+    known = slots.steal_percent if slots is not None and slots.steal_percent is not None else load.machine.steal_percent
+    return known or 0.0
 
 
 def half_widths_of(document: Document) -> dict[str, float]:

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from shared.measure.summary import SlotFigures, read_summary
 from tests.bench import noise
 from tests.bench.recorded import FIGURES
 from tickbench.compare.suite import load_suite
@@ -50,6 +52,15 @@ def test_what_is_complete_is_not_made_again_and_what_was_broken_off_goes_on(
     assert ran == [["--resume", str(tmp_path / "slots-02" / "latest")]] * 2
     assert noise.make(way, given, 3)
     assert ran[2] == ["--suite", str(tmp_path / "slots-03.toml"), "--out", str(tmp_path / "slots-03")]
+
+
+def test_what_was_stolen_from_slots_that_were_left_out_counts() -> None:
+    summary = read_summary((Path(__file__).parents[1] / "tickbench" / "fakes" / "summary.json").read_bytes())
+    machine = replace(summary.machine, steal_percent=1.0)
+    slots = SlotFigures(slot_s=2, made=5, kept=2, thrown_s=0.4, steal_percent=9.0)
+    assert noise.stolen_percent(replace(summary, machine=machine, slots=slots)) == 9.0
+    assert noise.stolen_percent(replace(summary, machine=machine, slots=None)) == 1.0
+    assert noise.stolen_percent(replace(summary, machine=machine, slots=replace(slots, steal_percent=None))) == 1.0
 
 
 def test_medians_and_the_widest_of_what_was_little_stolen_from_are_told() -> None:
