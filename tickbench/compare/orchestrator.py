@@ -7,7 +7,7 @@ from tickbench.children.commands import Commands
 from tickbench.children.interrupts import uninterrupted
 from tickbench.children.processes import Guard
 from tickbench.compare.block import run_block
-from tickbench.compare.plan import PlannedRun, estimate_s, next_runs
+from tickbench.compare.plan import PlannedRun, estimate_s, next_runs, still_searched
 from tickbench.compare.results import ResultFolder
 from tickbench.compare.rising_arms import RisingArms
 from tickbench.compare.runs import Run, RunIndex
@@ -61,6 +61,7 @@ def run_all(index: RunIndex, pinning: Pinning, folder: ResultFolder, commands: C
                     folder.write_run(run, plan.slug)
             index = index.adding(*runs)
             observer.run_ended(*runs)
+            rising.keep(still_searched(index, planned[0]))
             has_waited = has_waited and any(run.is_spoiled for run in runs)
             if index.is_unfit and next_runs(index):
                 if has_waited or not _wait(index, rising.trial, observer):

@@ -274,6 +274,12 @@ def _next_search(index: RunIndex, parts: Collection[str] | None) -> SearchState 
     return min((each for each in on if (each.search.name, each.block) == (name, block)), key=turn)
 
 
+def still_searched(index: RunIndex, planned: PlannedRun) -> list[str]:
+    """Return the arms whose search goes on, of those that are searched together with a run."""
+    own = [each for each in searches_of(index) if (each.search.name, each.block) == (planned.part, planned.block)]
+    return [each.arm.name for each in own if isinstance(each.step, int)]
+
+
 def searches_of(index: RunIndex) -> Iterator[SearchState]:
     """Yield how far each search of each arm is, the arms in an order drawn from the seed."""
     for search in index.suite.searches:

@@ -5,7 +5,7 @@ import msgspec
 import pytest
 
 from shared.measure.load_time import WEIGHING_S
-from tickbench.compare.plan import PlannedRun, estimate_s, fixed_runs, next_run, searches_of
+from tickbench.compare.plan import PlannedRun, estimate_s, fixed_runs, next_run, searches_of, still_searched
 from tickbench.compare.runs import Run, RunIndex
 from tickbench.compare.search import Capacity
 from tickbench.compare.suite import BLOCKS, CapacitySearch, Side, Suite, load_suite
@@ -164,6 +164,20 @@ def test_in_slots_the_arms_take_turns_and_each_round_has_an_order_of_its_own(sui
     assert all(sorted(each) == sorted(arms) for each in rounds)
     assert len({tuple(each) for each in rounds}) > 1, "nobody is always behind the same other"
     assert {run.connections for run in runs[:3]} == {SEARCH.start}
+
+
+def test_an_arm_is_searched_no_longer_than_its_own_search_takes(suite: Suite, make_run: MakeRun) -> None:
+    search = msgspec.structs.replace(SEARCH, slot_s=1, budget_s=20)
+    whole = msgspec.structs.replace(suite, arms=["asyncio", "gevent"], repeats=1, searches=[search])
+    runs = [made(planned, make_run) for planned in fixed_runs(whole)]
+    runs = [msgspec.structs.replace(run, number=n + 1) for n, run in enumerate(runs)]
+    step = next_run(RunIndex(whole, runs))
+    assert step is not None
+    assert still_searched(RunIndex(whole, runs), next(fixed_runs(whole))) == []
+    assert sorted(still_searched(RunIndex(whole, runs), step)) == ["asyncio", "gevent"]
+    known = {"part": "arena", "connections": SEARCH.start, "load": None, "fault": "generator", "took_s": 25.0}
+    runs += [make_run(len(runs) + 1 + number, "gevent", **known) for number in range(2)]
+    assert still_searched(RunIndex(whole, runs), step) == ["asyncio"]
 
 
 def test_steps_are_slots_but_of_an_arm_that_tickbench_has_not_started(suite: Suite, make_run: MakeRun) -> None:
