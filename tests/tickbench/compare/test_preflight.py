@@ -4,7 +4,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -12,10 +12,15 @@ import pytest
 
 from tests.tickbench.compare.test_compare import wait_for_children
 from tickbench import cli
-from tickbench.children.commands import Commands
-from tickbench.compare.preflight import check_settings, command_lines
-from tickbench.compare.suite import Side, Suite, load_suite
+from tickbench.children.commands import LOAD_TEST, Commands, check_command
+from tickbench.children.processes import Nursery
+from tickbench.compare.plan import next_run
+from tickbench.compare.preflight import NOWHERE, CommandLine, _check_command_lines, check_settings, command_lines
+from tickbench.compare.runs import RunIndex
+from tickbench.compare.suite import CapacitySearch, Side, Suite, load_suite
+from tickbench.compare.trial import Trial
 from tickbench.errors import InputError
+from tickbench.machine.pinning import Pinning
 
 ROOT = Path(__file__).parents[3]
 Tickbench = Callable[..., subprocess.CompletedProcess[str]]
@@ -113,6 +118,22 @@ def test_a_flag_of_the_load_that_cannot_be_is_refused_by_the_load_test(
 ) -> None:
     with pytest.raises(InputError, match=f"^the load of the blocks: .*--{flag}.*: {right}"):
         check_settings(msgspec.structs.replace(suite, load={flag: value}), Commands())
+
+
+def test_the_load_test_takes_what_a_step_of_a_search_in_slots_starts_it_with(suite: Suite, tmp_path: Path) -> None:
+    search = CapacitySearch("arena", "steady", 6, 2, "reach>=0.999", budget_s=60, slot_s=0.5)
+    step = next_run(RunIndex(msgspec.structs.replace(suite, searches=[search])), ["arena"])
+    assert step is not None
+    asked: list[str] = []
+
+    def load(arguments: Sequence[str]) -> list[str]:
+        asked.extend(arguments)
+        return [sys.executable, "-c", ""]
+
+    with Nursery() as nursery:
+        trial = Trial(Pinning(None, None), Commands(load=load), lambda _: None)
+        trial.start_generator(step, NOWHERE, nursery, tmp_path, in_slots=True)
+    _check_command_lines([CommandLine("a step", LOAD_TEST, ["--headless", *asked])], check_command)
 
 
 def test_a_load_that_has_a_course_of_its_own_is_not_cut_into_slots(suite: Suite) -> None:
