@@ -2,12 +2,13 @@
 Make the steps of a search in slots: the load of each arm rises from step to step, on a server that stays.
 
 Each step is one slot and one run. The arms take their steps in turns, and who is not measured stands still. Where a
-load falls, and after a failure, the arm gets a fresh server and a fresh generator. A slot that the machine spoiled is
-made again in its place, :data:`SLOT_TRIES` times in all.
+load falls, and after a failure or a lost connection, the arm gets a fresh server and a fresh generator. A slot that the
+machine spoiled is made again in its place, :data:`SLOT_TRIES` times in all.
 """
 
 import tempfile
 import time
+from collections.abc import Collection
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -22,8 +23,8 @@ from tickbench.machine.quiet import wait_until_quiet
 
 SLOT_TRIES = 3
 SETTLING_S = 0.5
-"""How long a server runs unmeasured after its load has risen, beside what is thrown away before each slot; no longer
-than the search's warm-up."""
+"""How long a server that is warm runs unmeasured after its load has risen, beside what is thrown away before each
+slot; no longer than the search's warm-up, which a fresh one has."""
 
 
 class RisingArm(NamedTuple):
@@ -49,7 +50,11 @@ class RisingArms:
 
     def leave(self) -> None:
         """End all arms."""
-        for name in list(self._arms):
+        self.keep(())
+
+    def keep(self, names: Collection[str]) -> None:
+        """End all arms but these."""
+        for name in set(self._arms).difference(names):
             self._end(name)
 
     def step(self, planned: PlannedRun, quiet_wait_s: float) -> Run:
@@ -65,22 +70,22 @@ class RisingArms:
         began = time.monotonic()
         arm = self._measured(planned)
         run = arm.run(quiet, time.monotonic() - began)
-        if arm.has_failed:
+        if arm.has_failed or _has_lost(run):
             self._end(name)
         return run
 
     def _measured(self, planned: PlannedRun) -> StandingArm:
         """Return the arm, with the summary of a slot at this load, or failed."""
-        name, is_repeated = planned.arm.name, False
+        name, unmeasured_s = planned.arm.name, planned.warm_up_s
         if name not in self._arms:
             arm = self._start(planned)
         else:
             arm = self._arms[name].arm
             is_repeated = arm.planned.connections == planned.connections
+            unmeasured_s = 0.0 if is_repeated else min(SETTLING_S, unmeasured_s)
             arm.rise(planned)
-        settling_s = 0.0 if is_repeated else min(SETTLING_S, planned.warm_up_s)
-        if settling_s and not arm.has_failed:
-            arm.carry_out(WarmOrder(settling_s), Warmed)
+        if unmeasured_s and not arm.has_failed:
+            arm.carry_out(WarmOrder(unmeasured_s), Warmed)
         for attempt in range(1, SLOT_TRIES + 1):
             if arm.has_failed:
                 return arm
@@ -105,3 +110,9 @@ class RisingArms:
     def _end(self, name: str) -> None:
         if risen := self._arms.pop(name, None):
             risen.end.close()
+
+
+def _has_lost(run: Run) -> bool:
+    """Whether connections are not there: the generator would count them in each slot that follows, too."""
+    connections = None if run.load is None else run.load.connections
+    return connections is not None and (connections.closed_early > 0 or connections.connected < connections.requested)

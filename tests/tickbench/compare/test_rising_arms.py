@@ -8,6 +8,7 @@ import msgspec
 import psutil
 import pytest
 
+from shared.measure.orders import Answer, AnyOrder, UsersOrder, WarmOrder
 from tests.tickbench.fakes.tickbench_with_fakes import fake_load, fake_server
 from tickbench.arms import parse_arm
 from tickbench.children.commands import Commands
@@ -15,6 +16,7 @@ from tickbench.compare import rising_arms
 from tickbench.compare.plan import PlannedRun, fixed_runs
 from tickbench.compare.rising_arms import SLOT_TRIES, RisingArms
 from tickbench.compare.runs import Run
+from tickbench.compare.standing_arm import StandingArm
 from tickbench.compare.suite import Suite
 from tickbench.compare.trial import Trial
 from tickbench.machine.pinning import Pinning
@@ -43,6 +45,7 @@ def step(suite: Suite, rising: RisingArms) -> Step:
             scenario=scenario,
             connections=connections,
             server={},
+            warm_up_s=0,
             duration_s=0.01,
             slot_s=0.01,
         )
@@ -104,6 +107,39 @@ def test_what_failed_gets_fresh_processes_for_the_next_step(
     assert (failed.outcome, failed.fault, failed.load) == ("failed", fault, None)
     assert not rising._arms
     assert step(300).outcome == "finished"
+
+
+@pytest.mark.parametrize("scenario", ["losing", "lacking"])
+def test_a_server_that_lost_connections_is_not_asked_again(rising: RisingArms, step: Step, scenario: str) -> None:
+    lost = step(300, scenario=scenario)
+    assert lost.load is not None
+    assert (lost.load.connections.closed_early, lost.load.connections.connected) in {(1, 300), (0, 299)}
+    assert not rising._arms, "what is lost would count in each of its slots"
+
+
+def test_a_fresh_server_has_the_whole_warm_up_and_one_whose_load_rose_settles(
+    step: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ordered: list[AnyOrder] = []
+    carry_out = StandingArm.carry_out
+
+    def note(arm: StandingArm, order: AnyOrder, kind: type[Answer]) -> Answer | None:
+        ordered.append(order)
+        return carry_out(arm, order, kind)
+
+    monkeypatch.setattr(StandingArm, "carry_out", note)
+    for connections in (300, 300, 400, 350):
+        step(connections, warm_up_s=0.02)
+    unmeasured = [order for order in ordered if isinstance(order, WarmOrder | UsersOrder)]
+    assert unmeasured == [WarmOrder(0.02), UsersOrder(400), WarmOrder(0.01), WarmOrder(0.02)]
+
+
+def test_an_arm_whose_search_is_over_ends_while_the_others_go_on(rising: RisingArms, step: Step) -> None:
+    step(300)
+    step(300, "gevent")
+    over, on = processes(rising), processes(rising, "gevent")
+    rising.keep(["gevent", "another"])
+    assert [process.is_running() for process in (*over, *on)] == [False, False, True, True]
 
 
 def test_nothing_is_left_where_a_comparison_is_broken_off(

@@ -43,8 +43,9 @@ def write_summary(asked: argparse.Namespace, slots: dict[str, Any] | None) -> in
             summary["validity"] = {"ok": False, "reasons": ["steal of 7.1 % on core 0"], "warnings": []}
         case "stolen":
             summary["validity"] = {"ok": False, "reasons": [STOLEN], "warnings": [], "machine": [STOLEN]}
-        case "counted":
-            summary["connections"] |= {"requested": asked.users, "connected": asked.users}
+        case "counted" | "losing" | "lacking":
+            there, lost = asked.users - (asked.scenario == "lacking"), asked.scenario == "losing"
+            summary["connections"] |= {"requested": asked.users, "connected": there, "closed_early": int(lost)}
     asked.out.write_text(json.dumps(summary) + "\n", "utf-8")
     return 0 if summary["validity"]["ok"] else 3
 
