@@ -3,7 +3,7 @@ The search for capacity: which load to try next, and what the result is when it 
 
 It raises the load until an objective fails, bisects (the logarithm) in between, and confirms the result. In whole runs
 it doubles the load, and one failure decides. In slots a load that rises goes on with the same server and one that
-falls needs a fresh one: steps get smaller as the figures near their bounds, and a load must fail twice. A load that
+falls needs a fresh one: steps get smaller as the figures near their bounds, and no single slot decides. A load that
 could not be measured is not one that failed: a generator at its limit makes the result a lower bound.
 """
 
@@ -29,9 +29,9 @@ figures, since it failed. ``spoiled``: by the machine.
 """
 
 NEEDED_HOLDS = 3
-"""A capacity holds once to be found, and twice more to be confirmed."""
+"""A capacity holds once to be found, and twice more to be confirmed; in slots so much more often than it broke."""
 NEEDED_BREAKS = 2
-"""In slots a load is too much when it failed so many times more often than it held: a slot is short."""
+"""In slots a load is too much when it broke so many times, and at least as often as it held."""
 DOUBLING = 2
 LONGEST_STRIDE = 4.0
 """In slots a load is raised to so many times itself at most."""
@@ -53,7 +53,8 @@ OVERDRAFT = 2.0
 FULL_CORE_PERCENT = 97.0
 """A server that takes so much of its one core is at its limit, whatever the generator was at."""
 SKIPPED_PERCENT = 1.0
-"""So is one that skips so many of its ticks; a single one may be chance."""
+LEAST_SKIPPED = 2
+"""So is one that skips such a share of its ticks, and so many; a single one may be chance."""
 
 
 class SearchStep(Struct, frozen=True):
@@ -78,6 +79,8 @@ class Capacity(Struct, frozen=True):
     """What ended the search; unless it is the arm, the capacity is only a lower bound."""
     confirmations: int
     """How often it held besides the first time."""
+    breaks: int = 0
+    """How often it did not hold, in slots."""
 
     @property
     def figure(self) -> str:
@@ -85,6 +88,14 @@ class Capacity(Struct, frozen=True):
         if self.connections is None:
             return f"under {self.failed_at:,}" if self.limited_by == "arm" else "unknown"
         return f"{self.connections:,}" if self.limited_by == "arm" else f">= {self.connections:,}"
+
+    @property
+    def held_words(self) -> str:
+        """How often it held: ``held 3 times``, or ``held 5 times of 6``; empty if nothing did."""
+        if self.connections is None:
+            return ""
+        of_all = f" of {self.confirmations + 1 + self.breaks}" if self.breaks else ""
+        return f"held {self.confirmations + 1} times{of_all}"
 
     @property
     def limit_words(self) -> str:
@@ -147,7 +158,8 @@ def is_at_its_end(load: LoadSummary) -> bool:
     if ticks is None:  # it does not report them
         return False
     has_full_core = _has_one_core(load) and (load.server.cpu_percent or 0) >= FULL_CORE_PERCENT
-    return has_full_core or 100 * ticks.skipped_ticks >= SKIPPED_PERCENT * max(1, ticks.count + ticks.skipped_ticks)
+    skipped = ticks.skipped_ticks
+    return has_full_core or skipped >= max(LEAST_SKIPPED, SKIPPED_PERCENT / 100 * (ticks.count + skipped))
 
 
 def _has_one_core(load: LoadSummary) -> bool:
@@ -221,7 +233,7 @@ class _Bounds:
     @property
     def is_confirmed(self) -> bool:
         """Whether the most that held did so often enough; true where nothing held."""
-        return self.low is None or self.holds[self.low] >= NEEDED_HOLDS
+        return self.low is None or self._lead(self.low) >= NEEDED_HOLDS
 
     def between(self) -> int | None:
         """Return the next load above what held, None if that is near enough to what did not."""
@@ -243,8 +255,10 @@ class _Bounds:
             is_near = self.low is None or self.between() is None
             if limited_by == "arm" and not (is_near and self.is_confirmed):
                 limited_by = "budget"  # what fails is far from what holds, or what holds did so too seldom
-        confirmations = self.holds[self.low] - 1 if self.low is not None else 0
-        return Capacity(self.low, self.high, limited_by, confirmations)
+        if self.low is None:
+            return Capacity(None, self.high, limited_by, 0)
+        breaks = _breaks(self.counts[self.low]) if self.search.slot_s else 0
+        return Capacity(self.low, self.high, limited_by, self.holds[self.low] - 1, breaks)
 
     def _higher(self, low: int) -> int:
         """Return the next load above one that held, where none failed yet."""
@@ -256,7 +270,7 @@ class _Bounds:
 
     def _why_too_much(self, load: int) -> Limit | None:
         counts = self.counts[load]
-        if self.search.slot_s and _breaks(counts) >= counts["held"] + NEEDED_BREAKS:
+        if self.search.slot_s and _breaks(counts) >= NEEDED_BREAKS and self._lead(load) <= 0:
             return "arm"
         for outcome, (tries, limit) in TRIES.items():
             if self.search.slot_s and outcome in BREAKING:
@@ -265,6 +279,11 @@ class _Bounds:
             if counts[outcome] >= tries and not (outcome in SAYING_NOTHING and counts["held"]):
                 return limit
         return None
+
+    def _lead(self, load: int) -> int:
+        """Return how often a load held; in slots, how much more often than it broke."""
+        counts = self.counts[load]
+        return counts["held"] - (_breaks(counts) if self.search.slot_s else 0)
 
 
 def _breaks(counts: Counter[StepOutcome]) -> int:

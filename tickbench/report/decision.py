@@ -327,7 +327,7 @@ def _capacity_answer(found: list[SearchResult]) -> DecisionLine:
         return DecisionLine(NO_FIGURE, "not over" if found else "not run")
     known = sorted(ended, key=lambda capacity: capacity.connections or 0)
     middle = known[(len(known) - 1) // 2]
-    parts = [middle.limit_words, f"held {middle.confirmations + 1} times" if middle.connections is not None else ""]
+    parts = [middle.limit_words, middle.held_words]
     if len(known) > 1:
         parts.append(f"{known[0].figure}\N{EN DASH}{known[-1].figure}")
     return DecisionLine(middle.figure, ", ".join(filter(None, parts)))

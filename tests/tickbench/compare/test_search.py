@@ -242,6 +242,7 @@ def test_what_is_not_said_for_certain_excuses_no_generator(make_run: Callable[..
         return judged(make_run, held, server=server, validity=BEHIND, reach=0.5, **changes).outcome
 
     assert outcome(saying(held, sent=36_000, skipped=1)) == "generator", "one of so many may be a chance"
+    assert outcome(saying(held, sent=48, skipped=1)) == "generator", "and so may one in a slot"
     assert outcome(ServerFigures(skipped_ticks=90)) == "generator", "it is only what the generator did not see"
     many_cores = msgspec.structs.replace(held.machine, cpus_server=[0, 1, 2, 3])
     assert outcome(saying(held, cpu_percent=99.0), machine=many_cores) == "generator", "one of four cores"

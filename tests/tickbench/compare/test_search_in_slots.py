@@ -26,8 +26,8 @@ SEARCH = CapacitySearch(
     precision=1.1,
     slot_s=2,
 )
-OPENING_S, SLOT_S, RAMP_RATE = 4.5, 3.1, 2_000
-"""What a fresh server takes, and a slot with what belongs to it, as measured; and the users a second of a rise."""
+OPENING_S, SETTLED_S, SLOT_S, RAMP_RATE = 3.6, 0.7, 2.7, 2_000
+"""What a fresh server and its warm-up take, a rise beside its users, and a slot, as seen; the users a second."""
 
 
 @dataclass
@@ -53,6 +53,8 @@ class Server:
             self.spent_s += OPENING_S
             self._own = self.capacity * math.exp(self.rng.gauss(0, self.process_sd))
             self._load = 0
+        elif load > self._load:
+            self.spent_s += SETTLED_S
         self.spent_s += (load - self._load) / RAMP_RATE + SLOT_S
         self._load = load
         p99_ms = 25 * load / self._own * math.exp(self.rng.gauss(0, self.slot_sd))
@@ -120,8 +122,48 @@ def test_one_burst_decides_nothing() -> None:
 def test_what_broke_twice_may_hold_on_a_fresh_server_and_then_goes_on() -> None:
     steps = [SearchStep(1_000, "held"), *[SearchStep(1_100, "failed")] * 2, *[SearchStep(1_000, "held")] * 2]
     assert next_step(SEARCH, steps, 30) == 1_100, "what broke is confirmed as well"
-    assert next_step(SEARCH, [*steps, SearchStep(1_100, "held", headroom=1.02)], 34) == 1_200
+    holds = [SearchStep(1_100, "held", headroom=1.02)] * 3
+    assert next_step(SEARCH, [*steps, *holds[:2]], 34) == 1_100, "it broke as often"
+    assert next_step(SEARCH, [*steps, *holds], 34) == 1_200
     assert next_step(SEARCH, [*steps, SearchStep(1_100, "failed")], 34) == Capacity(1_000, 1_100, "arm", 2)
+
+
+@pytest.mark.parametrize(
+    ("seen", "result"),
+    [
+        ("HHH", Capacity(1_000, 1_100, "arm", 2)),
+        ("HFHHH", Capacity(1_000, 1_100, "arm", 3, breaks=1)),
+        ("HFHH", 1_000),
+        ("HFFHFH", 500),
+        ("HFHF", 500),
+        ("FHF", 500),
+    ],
+)
+def test_a_capacity_held_clearly_more_often_than_it_broke(seen: str, result: int | Capacity) -> None:
+    steps = [SearchStep(1_000, "held" if each == "H" else "failed") for each in seen]
+    assert next_step(SEARCH, [*[SearchStep(1_100, "failed")] * 3, *steps], 30) == result
+
+
+@pytest.mark.parametrize(
+    ("holds_in", "confirmed"), [(0.2, 0.013), (0.4, 0.125), (0.5, 0.25), (0.6, 0.42), (0.8, 0.805), (0.95, 0.986)]
+)
+def test_how_often_a_load_that_holds_in_some_slots_is_confirmed(holds_in: float, confirmed: float) -> None:
+    rng = random.Random(20)
+    found = []
+    for _ in range(800):
+        step: int | Capacity = 1_000
+        steps = [SearchStep(1_100, "failed")] * 3
+        while step == 1_000:
+            steps.append(SearchStep(1_000, "held" if rng.random() < holds_in else "failed"))
+            step = next_step(SEARCH, steps, 30)
+        found.append(isinstance(step, Capacity))
+    assert statistics.mean(found) == pytest.approx(confirmed, abs=0.045)
+
+
+def test_it_says_how_often_a_capacity_held() -> None:
+    assert Capacity(1_000, 1_100, "arm", 2).held_words == "held 3 times"
+    assert Capacity(1_000, 1_100, "arm", 3, breaks=1).held_words == "held 4 times of 5"
+    assert Capacity(None, 1, "arm", 0).held_words == ""
 
 
 def test_what_the_generator_or_the_machine_spoiled_is_none_of_the_arm_s_doing() -> None:
