@@ -23,8 +23,8 @@ OVERHEAD_S = 4.0
 """What a run takes besides ramp, warm-up and measuring: two interpreters start, both stop (seen: 3.2 to 5)."""
 BLOCK_OVERHEAD_S = 2.0
 """The same of a run in a block in slots, in which all interpreters start at once (seen: 1.4, and 1 for the end)."""
-SLOT_OVERHEAD_S = 0.5
-"""What a slot takes besides what is measured: it settles at first, and the last frames are waited for."""
+SLOT_OVERHEAD_S = 0.95
+"""What a slot takes besides what is measured: its first 17 ticks are thrown away, and the last frames waited for."""
 LEAST_REPEATS = 3
 REPEATS_SHARE = 0.5
 """How many runs may be made in place of spoiled ones, as a share of the runs of blocks and sides."""

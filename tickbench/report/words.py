@@ -78,8 +78,8 @@ def slots_sentence(document: Document) -> str:
     whole = [side.name for side in suite.sides] + [search.name for search in suite.searches if not search.slot_s]
     return (
         f"In the blocks the arms are measured side by side, in slots of {suite.slot_s:g} s: one runs, the others stand "
-        "still (SIGSTOP) with their connections open. What follows a waking is thrown away, until the caches are warm "
-        "again. A slot that the machine spoiled is left out, and another is made for it."
+        "still (SIGSTOP) with their connections open. What follows a waking is thrown away, until TCP takes the pause "
+        "for over. A slot that the machine spoiled is left out, and another is made for it."
         + (f" In whole runs, one arm after the other: {listed(whole)}." if whole else "")
     )
 
