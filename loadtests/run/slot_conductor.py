@@ -13,6 +13,7 @@ from dataclasses import replace
 from loadtests.options import LoadOptions
 from loadtests.run.conductor import WAIT_S, Conductor, Display, FailedRunError
 from loadtests.run.orders import OrderError, OrderLines, say
+from loadtests.run.worker import DEFAULT_TICK_RATE_HZ
 from loadtests.run.workers import Workers
 from loadtests.surroundings.server_stats import FoundServer
 from loadtests.verdict.measured_run import MeasuredRun
@@ -37,7 +38,11 @@ logger = logging.getLogger("tickbench.load")
 
 AWAKE_S = 0.3
 """How long a server that runs again has, at least, before it is asked for anything; more where a tick that is in time
-takes longer to come. What its /stats count in a slot (CPU, frames, its own ticks) begins here."""
+takes longer to come."""
+HASTY_TICKS = 17
+"""So many ticks after a pause are in no slot: TCP acknowledges the first 16 segments at once (docs/measuring.md)."""
+PAUSE_S = 0.2
+"""TCP takes no less for a pause (its least retransmission time-out); where ticks are further apart, all of them are."""
 WARM_S = 2.0
 """The end of a warm-up, which the slots are compared with."""
 LEAST_WARM_S = 0.2
@@ -118,7 +123,7 @@ class SlotConductor(Conductor):
     def _warm_up(self, seconds: float) -> None:
         """Run for so long; its end is measured as a slot is, to be compared with the slots."""
         until_s = self._woke_s + seconds
-        end_s = min(WARM_S, until_s - time.monotonic() - self.stats_lead_s)
+        end_s = min(WARM_S, until_s - max(time.monotonic(), self._settled_s()) - self.stats_lead_s)
         if end_s < LEAST_WARM_S:
             self._sleep_until(until_s)
             return
@@ -126,7 +131,14 @@ class SlotConductor(Conductor):
         self._slots.warm_up(self._measure(self.stats_lead_s, end_s, last_counts=self._last_counts))
         self._last_counts = False
 
+    def _settled_s(self) -> float:
+        """Return when a slot's /stats may be asked for, on the monotonic clock."""
+        rate_hz = DEFAULT_TICK_RATE_HZ if self._base is None else self._base.tick_rate_hz
+        hasty_s = HASTY_TICKS / rate_hz if rate_hz > 1 / PAUSE_S else 0.0
+        return self._woke_s + hasty_s - self.stats_lead_s
+
     def _slot(self, seconds: float) -> SlotMeasured:
+        self._sleep_until(self._settled_s())
         run = self._measure(self.stats_lead_s, seconds, last_counts=self._last_counts)
         thrown_us = run.window.start - max(report.woke_us for report in self._workers.reports())
         slot = self._slots.take(run, thrown_us / 1e6)

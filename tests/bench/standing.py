@@ -45,9 +45,9 @@ WARM_UP_S = 1.5
 RUN_S = (0.02, 0.04)
 """How long it runs between two of its many stops: by chance, so that these come anywhere within a tick."""
 PAUSE_S = 0.005
-EDGES_S = (0.0, 0.1, 0.25, 0.4, 0.6, 0.85, 1.1, 1.4)
+EDGES_S = (0.0, 0.1, 0.25, 0.4, 0.6, 0.85, 1.1, 1.4, 1.85)
 """Of a slot, since it was woken; what is before :data:`THROWN` is not measured."""
-THROWN = EDGES_S.index(0.4)
+THROWN = EDGES_S.index(0.85)
 SETTLED = EDGES_S.index(0.85)
 """By then 16 ticks have come, and TCP delays its acknowledgements again (docs/measuring.md, in slots)."""
 STILL_S = 0.3
