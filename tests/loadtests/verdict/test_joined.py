@@ -263,6 +263,23 @@ def test_an_answer_that_came_late_in_any_slot_is_said() -> None:
     assert any("only 40 ms into the window" in words for words in summary.validity.warnings)
 
 
+def test_where_an_answer_came_late_the_server_s_cpu_and_frames_are_those_of_the_rest() -> None:
+    """A server whose ticks fill its time answers when half of the slot is over: the other half is told of."""
+    timeline, twin = Timeline(), Timeline()
+    before, half, rest = Doings(8, (100, 200), cpu_eighths=2), Doings(4, (300,), cpu_eighths=3), Doings(4, (50, 60, 70))
+    first = timeline.measured(before)
+    second = timeline.measured(half, replace(rest, cpu_eighths=1))
+    for doing in (before, half):
+        twin.live(doing)
+    late = replace(second, opened=replace(second.opened, stats=twin.told(), machine=twin.seen()))
+    summary = summarise(joined([first, late], late))
+    assert summary.server.frames_sent == 20 + 30
+    assert summary.server.cpu_us_per_frame == pytest.approx((2 + 1) / 8 * 1e6 / 50)
+    assert summary.server.ticks is not None
+    assert summary.server.ticks.count == 2 + 3
+    assert summary.frames.received == summary.tick_lateness_ms.count == 6, "arrivals are all there"
+
+
 @pytest.mark.parametrize(("warm_us", "is_cold"), [(150, False), (1500, True)])
 def test_the_warm_up_is_compared_with_slots_of_two_seconds_together(warm_us: int, is_cold: bool) -> None:
     timeline = Timeline()
