@@ -15,7 +15,7 @@ from msgspec import Struct
 from shared.measure.load_time import DEFAULT_SPAWN_RATE, load_time_s
 from tickbench.arms import Arm
 from tickbench.compare.early_end import suite_to_make
-from tickbench.compare.runs import Run, RunIndex, Slot
+from tickbench.compare.runs import Run, RunIndex, RunKey
 from tickbench.compare.search import Capacity, next_step, steps_of
 from tickbench.compare.suite import BLOCKS, CapacitySearch, Flags, Part, Suite
 
@@ -56,7 +56,7 @@ class PlannedRun(Struct, frozen=True):
         return round(self.duration_s / self.slot_s) if self.slot_s else 0
 
     @property
-    def slot(self) -> Slot:
+    def key(self) -> RunKey:
         """What identifies it, whatever its number and attempt."""
         return self.part, self.block, self.arm.name, self.again, self.connections
 
@@ -95,15 +95,15 @@ def next_runs(index: RunIndex, parts: Collection[str] | None = None) -> list[Pla
     """
     suite, fixed = index.suite, list(fixed_runs(suite_to_make(index)))
     number = index.runs[-1].number + 1 if index.runs else 1
-    repeats_left = most_repeats(suite) - sum(max(0, index.tries(planned.slot) - 1) for planned in fixed)
+    repeats_left = most_repeats(suite) - sum(max(0, index.tries(planned.key) - 1) for planned in fixed)
     for together in _made_together(fixed):
         if parts is not None and together[0].part not in parts:
             continue
-        last = [index.last(planned.slot) for planned in together]
+        last = [index.last(planned.key) for planned in together]
         made = [run for run in last if run is not None]
         attempt = max((run.attempt for run in made), default=0)
         is_whole = [run.attempt for run in made] == [attempt] * len(together)
-        tried = max(index.tries(planned.slot) for planned in together)
+        tried = max(index.tries(planned.key) for planned in together)
         may_repeat = tried < suite.max_attempts and (repeats_left >= len(together) or not tried)
         if not is_whole or (any(run.is_spoiled for run in made) and may_repeat):
             return [
@@ -156,28 +156,28 @@ def fixed_runs(suite: Suite) -> Iterator[PlannedRun]:
 def estimate_s(index: RunIndex) -> float:
     """Estimate how many seconds the remaining runs take, if searches use their budgets and no run is repeated."""
     left_s = sum(
-        run_estimate_s(planned) for planned in fixed_runs(suite_to_make(index)) if not index.tries(planned.slot)
+        run_estimate_s(planned) for planned in fixed_runs(suite_to_make(index)) if not index.tries(planned.key)
     )
     return left_s + _searches_estimate_s(index)
 
 
 def time_left_s(index: RunIndex) -> float:
     """Estimate the same by the pace so far, with repeated runs and the waits before runs."""
-    plans = {planned.slot: run_estimate_s(planned) for planned in fixed_runs(suite_to_make(index))}
-    own = [runs for runs in index.made_together if runs[0].slot in plans]
-    expected_s = sum(plans[slot] for slot in {run.slot for runs in own for run in runs})
+    plans = {planned.key: run_estimate_s(planned) for planned in fixed_runs(suite_to_make(index))}
+    own = [runs for runs in index.made_together if runs[0].key in plans]
+    expected_s = sum(plans[key] for key in {run.key for runs in own for run in runs})
     spent_s = sum(run.took_s for runs in own for run in runs)
     spent_s += sum(runs[0].quiet.waited_s for runs in own if runs[0].quiet is not None)
     pace = spent_s / expected_s if expected_s else 1.0
-    left_s = sum(estimate_s for slot, estimate_s in plans.items() if not index.tries(slot))
-    left_s += sum(plans.get(planned.slot, 0.0) for planned in next_runs(index) if index.tries(planned.slot))
+    left_s = sum(estimate_s for key, estimate_s in plans.items() if not index.tries(key))
+    left_s += sum(plans.get(planned.key, 0.0) for planned in next_runs(index) if index.tries(planned.key))
     return left_s * pace + _searches_estimate_s(index)
 
 
 def place_of(suite: Suite, planned: PlannedRun | Run) -> tuple[int, int] | None:
     """Return the run's place and their number, among the runs fixed before the start; None for one of a search."""
-    slots = [each.slot for each in fixed_runs(suite)]
-    return (slots.index(planned.slot) + 1, len(slots)) if planned.slot in slots else None
+    keys = [each.key for each in fixed_runs(suite)]
+    return (keys.index(planned.key) + 1, len(keys)) if planned.key in keys else None
 
 
 def _searches_estimate_s(index: RunIndex) -> float:

@@ -17,7 +17,7 @@ from tickbench.compare.suite import BLOCKS, Suite
 from tickbench.machine.quiet import Quiet
 
 Mark = Literal["valid", "doubtful", "failed", "superseded"]
-Slot = tuple[str, int, str, bool, int]
+RunKey = tuple[str, int, str, bool, int]
 """What identifies a run that was planned, whatever its number and attempt: part, block, arm, again, connections."""
 
 
@@ -68,7 +68,7 @@ class Run(Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickbench.
     load: LoadSummary | None = None
 
     @property
-    def slot(self) -> Slot:
+    def key(self) -> RunKey:
         """Which of the planned runs it is."""
         return self.part, self.block, self.arm, self.again, self.connections
 
@@ -164,26 +164,26 @@ class RunIndex:
 
         They are kept, and made again as if they had not been tried: they were spoiled by the machine, whatever the arm.
         """
-        self._attempts: dict[Slot, list[Run]] = {}
+        self._attempts: dict[RunKey, list[Run]] = {}
         for run in self.runs:
-            self._attempts.setdefault(run.slot, []).append(run)
+            self._attempts.setdefault(run.key, []).append(run)
 
     def adding(self, *runs: Run) -> "RunIndex":
         """Return the index with these runs more."""
         return RunIndex(self.suite, [*self.runs, *runs])
 
-    def last(self, slot: Slot) -> Run | None:
+    def last(self, key: RunKey) -> Run | None:
         """Return the attempt at a planned run that counts, which is the last; None if there is none."""
-        attempts = self._attempts.get(slot)
+        attempts = self._attempts.get(key)
         return attempts[-1] if attempts else None
 
-    def tries(self, slot: Slot) -> int:
+    def tries(self, key: RunKey) -> int:
         """Return how often a planned run was tried."""
-        return sum(run.number not in self.waived for run in self._attempts.get(slot, ()))
+        return sum(run.number not in self.waived for run in self._attempts.get(key, ()))
 
     def counted(self, part: str) -> list[Run]:
         """Return the runs of the blocks, or of a side, that count."""
-        return [attempts[-1] for slot, attempts in self._attempts.items() if slot[0] == part]
+        return [attempts[-1] for key, attempts in self._attempts.items() if key[0] == part]
 
     def block_runs(self, arm: str, *, again: bool = False) -> list[Run]:
         """Return the runs of an arm in the blocks that count, one a block."""
@@ -204,7 +204,7 @@ class RunIndex:
 
     def mark(self, run: Run) -> Mark:
         """Say whether a run counts, and what it is worth; ``superseded``: it was made again."""
-        if run is not self.last(run.slot) and run.part not in {search.name for search in self.suite.searches}:
+        if run is not self.last(run.key) and run.part not in {search.name for search in self.suite.searches}:
             return "superseded"
         if run.load is None:
             return "failed"

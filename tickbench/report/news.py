@@ -96,7 +96,7 @@ def _counts(index: RunIndex) -> tuple[int, int, str]:
 
 def _sides(index: RunIndex) -> str:
     """Say how many runs of the sides are valid, where it is not all."""
-    last = [index.last(each.slot) for each in fixed_runs(index.suite) if each.part != BLOCKS]
+    last = [index.last(each.key) for each in fixed_runs(index.suite) if each.part != BLOCKS]
     valid = sum(run is not None and run.is_valid for run in last)
     return f" In the sides {valid} of {len(last)} are." if valid < len(last) else ""
 

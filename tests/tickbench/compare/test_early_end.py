@@ -27,7 +27,7 @@ def late_by(factor: float = 1.5, again: float = 1.0, spread: float = 0.003) -> F
     """Return lateness in which gevent is so many times as late, and the second run of asyncio."""
 
     def figures(planned: PlannedRun) -> dict[str, Any]:
-        noise = 1 + spread * random.Random(str(planned.slot)).uniform(-1, 1)
+        noise = 1 + spread * random.Random(str(planned.key)).uniform(-1, 1)
         more = (factor if planned.arm.name == "gevent" else 1.0) * (again if planned.again else 1.0)
         return {"tick_lateness_ms__p50": 10 * noise * more, "tick_lateness_ms__p99": 20 * noise}
 
@@ -104,7 +104,7 @@ def test_one_that_is_interrupted_anywhere_decides_the_same(
     of_block = suite.runs_per_block if slot_s else 1  # a block in slots that was broken off is made anew as a whole
     for made in range(0, len(runs), of_block):
         planned = next_runs(RunIndex(suite, runs[:made]))
-        assert [each.slot for each in planned] == [run.slot for run in runs[made : made + len(planned)]]
+        assert [each.key for each in planned] == [run.key for run in runs[made : made + len(planned)]]
 
 
 def test_one_that_went_on_is_not_looked_at_again(early_suite: Suite, measured: Measured) -> None:

@@ -76,7 +76,7 @@ def test_sides_run_at_each_of_their_loads_with_their_own_flags(suite: Suite) -> 
 def test_runs_are_numbered_as_they_are_made_and_none_is_made_twice(suite: Suite, make_run: MakeRun) -> None:
     runs = all_runs(msgspec.structs.replace(suite, sides=[SIDE]), make_run)
     assert [run.number for run in runs] == list(range(1, 13))
-    assert len({run.slot for run in runs}) == 12
+    assert len({run.key for run in runs}) == 12
     assert [run.part for run in runs] == [BLOCKS] * 4 + ["stall"] * 8
 
 
@@ -104,8 +104,8 @@ def test_a_run_that_the_machine_spoiled_is_made_again_up_to_a_bound(suite: Suite
     following = next_run(RunIndex(suite, runs))
     assert following is not None
     assert following.attempt == 1
-    assert following.slot != first.slot
-    assert {run.slot for run in runs} == {first.slot}
+    assert following.key != first.key
+    assert {run.key for run in runs} == {first.key}
 
 
 def test_a_run_that_its_arm_spoiled_or_that_failed_is_not(suite: Suite, make_run: MakeRun) -> None:
@@ -114,7 +114,7 @@ def test_a_run_that_its_arm_spoiled_or_that_failed_is_not(suite: Suite, make_run
     for run in (made(first, make_run, outcome="failed", load=None), made_invalid(first, make_run)):
         following = next_run(RunIndex(suite, [run]))
         assert following is not None
-        assert (following.attempt, following.slot == first.slot) == (1, False)
+        assert (following.attempt, following.key == first.key) == (1, False)
 
 
 def spoiled(make_run: MakeRun) -> object:

@@ -49,7 +49,7 @@ def test_of_a_run_that_was_made_again_only_the_last_attempt_counts(suite: Suite,
     index = RunIndex(suite, runs[::-1])
     assert [run.number for run in index.block_runs("gevent")] == [2, 3]
     assert [index.mark(run) for run in runs] == ["superseded", "valid", "valid"]
-    assert (index.last(runs[0].slot), index.tries(runs[0].slot)) == (runs[1], 2)
+    assert (index.last(runs[0].key), index.tries(runs[0].key)) == (runs[1], 2)
     assert runs[0].words == "not valid: steal"
 
 

@@ -106,10 +106,10 @@ def test_what_was_tried_while_it_could_not_is_made_again_as_if_it_had_not_been(
     assert RunIndex(suite, runs).waived == {1, 2, 3}
     following = next_run(RunIndex(suite, runs))
     assert following is not None
-    assert (following.slot, following.number, following.attempt) == (runs[0].slot, 4, 4)
+    assert (following.key, following.number, following.attempt) == (runs[0].key, 4, 4)
     runs = story(suite, make, "xxxxx")
-    assert {run.slot for run in runs} == {runs[0].slot}, "as many attempts as it has"
-    assert story(suite, make, "xxx....")[-1].slot == list(fixed_runs(suite))[-1].slot
+    assert {run.key for run in runs} == {runs[0].key}, "as many attempts as it has"
+    assert story(suite, make, "xxx....")[-1].key == list(fixed_runs(suite))[-1].key
 
 
 def test_a_search_goes_on_with_the_load_that_could_not_be_measured(suite: Suite, make: Callable[..., Run]) -> None:

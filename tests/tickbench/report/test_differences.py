@@ -25,7 +25,7 @@ def make_document_of(make_results: MakeResults, whole_suite: Suite) -> Callable[
         suite = msgspec.structs.replace(whole_suite, sides=[], searches=[], arms=arms or whole_suite.arms)
 
         def figures(planned: PlannedRun) -> dict[str, Any]:
-            scatter = random.Random(f"{seed}/{planned.slot}").uniform(0.97, 1.03)
+            scatter = random.Random(f"{seed}/{planned.key}").uniform(0.97, 1.03)
             return {"tick_lateness_ms__p50": 2 * scatter * (factor if planned.arm.name == "gevent" else 1)}
 
         return make_document(read_results(make_results(suite, figures)))

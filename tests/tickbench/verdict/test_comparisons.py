@@ -19,7 +19,7 @@ Factors = dict[str, float]
 
 def noise(planned: PlannedRun, spread: float = 0.02) -> float:
     """Return about 1, for each run another, always the same."""
-    return 1 + spread * random.Random(str(planned.slot)).uniform(-1, 1)
+    return 1 + spread * random.Random(str(planned.key)).uniform(-1, 1)
 
 
 def lateness(factors: Factors, again: float = 1.0, spread: float = 0.02) -> Callable[[PlannedRun], dict[str, Any]]:

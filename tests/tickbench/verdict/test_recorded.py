@@ -21,7 +21,7 @@ MakeResults = Callable[..., Path]
 
 def later_tail(planned: PlannedRun) -> dict[str, Any]:
     """Return lateness that scatters by run, its tail later by a tenth for the arm that is planted so."""
-    chance, histogram = random.Random(str(planned.slot)), Histogram()
+    chance, histogram = random.Random(str(planned.key)), Histogram()
     scale = chance.gauss(1, 0.03)
     for percent in range(1, 101):
         late = planned.arm.name == "late-tail" and percent > 90
