@@ -147,11 +147,13 @@ def _cold(found: Findings, limits: ValidityLimits) -> str:
     limit_us = max(limits.warm_up_floor_us, limits.warm_up_percent / 100 * first_us, fluctuation_us)
     if abs(warm_us - first_us) <= limit_us:
         return ""
-    # A small difference may be the machine's: it counts only if it goes on into the window, in the same direction.
+    # A small difference may be the machine's: it counts only if it goes on into the window, in the same direction. So
+    # may a large one between slots, which are apart in time: a shared core is twice as fast now as a second later.
     is_large = max(warm_us, first_us) > (1 + limits.warm_up_large_percent / 100) * min(warm_us, first_us)
+    is_large = is_large and not found.in_slots
     next_us = first_us - median(later) if later else 0
     goes_on = abs(next_us) > limit_us and (warm_us > first_us) == (next_us > 0)
-    if later and not is_large and not goes_on:
+    if (later or found.in_slots) and not is_large and not goes_on:
         return ""
     return (
         f"the warm-up was too short: p50 lateness was {warm_us / 1000:.2f} ms at its end and "

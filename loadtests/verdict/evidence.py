@@ -129,6 +129,7 @@ def _findings(
         not_come_percent=0.0 if main.ticks_came is None else 100 * (1 - main.ticks_came),
         longest_silence_ms=main.longest_silence_us / 1000,
         taken_percent=_taken_percent(run, uses),
+        in_slots=run.slots is not None,
         slots_spoiled=run.slots.made if run.slots is not None and not run.slots.kept else 0,
         stats_lost_why=run.opened.why_none or run.closed.why_none,
         refused=everybody.in_words(Fate.REFUSED),

@@ -136,6 +136,8 @@ class Findings:
     longest_silence_ms: float = 0.0
     taken_percent: float | None = None
     """Share of the server's core that was stolen or taken by other processes, as far as is known."""
+    in_slots: bool = False
+    """The window was cut into slots, with other arms' between them."""
     slots_spoiled: int = 0
     """How many slots were made, where the machine spoiled all of them."""
     stats_lost_why: str = ""

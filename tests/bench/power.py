@@ -279,7 +279,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=27, help="blocks: what they all take together")
     parser.add_argument("--start", type=float, default=28, help="blocks: seconds that one takes besides its slots")
     parser.add_argument("--arms", type=int, default=6, help="blocks: with the one that runs twice")
-    parser.add_argument("--slot", type=float, default=4, help="blocks: seconds of one slot")
+    parser.add_argument("--slot", type=float, default=2, help="blocks: seconds of one slot")
     parser.add_argument("--thrown", type=float, default=0.95, help="blocks: seconds before it that count for nothing")
     given = parser.parse_args()
     rng = np.random.default_rng(given.seed)

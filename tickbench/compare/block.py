@@ -1,11 +1,11 @@
 """
 Measure a block in slots: all its arms side by side, one at a time, the others standing still.
 
-All are started together and warmed one after the other; then each has its slots, in the order of
-:mod:`tickbench.compare.slot_order`; at last each weighs and writes what it has. A slot that the machine spoiled is made
-again in its place, whosever it is, as long as no more than half as many were made again as have been due so far (calm
-times save up for a burst, and noise that does not end is shared by all arms), :data:`SLOT_TRIES` times in all at most.
-An arm that fails leaves its slots out, and the others go on.
+All are started together; then each has its slots, in the order of :mod:`tickbench.compare.slot_order`, and right before
+its first one its warm-up, whose end that slot is compared with; at last each weighs and writes what it has. A slot that
+the machine spoiled is made again in its place, whosever it is, as long as no more than half as many were made again as
+have been due so far (calm times save up for a burst, and noise that does not end is shared by all arms),
+:data:`SLOT_TRIES` times in all at most. An arm that fails leaves its slots out, and the others go on.
 """
 
 import time
@@ -45,9 +45,6 @@ def run_block(planned: Sequence[PlannedRun], order: Sequence[int], trial: Trial,
         nursery = stack.enter_context(Nursery(trial.guard))
         arms = [StandingArm(each, trial, nursery, scratch / str(place)) for place, each in enumerate(planned)]
         start_together(arms, trial.tell)
-        for arm in _alive(arms) if planned[0].warm_up_s else ():
-            trial.tell(f"{arm.name}, warm-up {arm.planned.warm_up_s:g} s")
-            arm.carry_out(WarmOrder(arm.planned.warm_up_s), Warmed)
         _measure(arms, order, trial)
         for arm in _alive(arms):
             trial.tell(f"{arm.name}, ending")
@@ -57,9 +54,13 @@ def run_block(planned: Sequence[PlannedRun], order: Sequence[int], trial: Trial,
 
 
 def _measure(arms: Sequence[StandingArm], order: Sequence[int], trial: Trial) -> None:
-    again = 0
+    again, warm = 0, set[int]()
     for number, place in enumerate(order, start=1):
         arm = arms[place]
+        if place not in warm and arm.planned.warm_up_s and not arm.has_failed:
+            trial.tell(f"{arm.name}, warm-up {arm.planned.warm_up_s:g} s")
+            arm.carry_out(WarmOrder(arm.planned.warm_up_s), Warmed)
+        warm.add(place)
         for tries in range(1, SLOT_TRIES + 1):
             if arm.has_failed:
                 break

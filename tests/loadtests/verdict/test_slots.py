@@ -93,8 +93,8 @@ def test_if_none_is_kept_the_machine_is_the_reason_and_the_last_has_the_figures(
 def test_a_warm_up_that_the_machine_spoiled_says_nothing_of_the_server(warm: Doings, *, is_cold: bool) -> None:
     timeline, slots = Timeline(), Slots()
     slots.warm_up(timeline.measured(warm))
-    for _ in range(2):
-        slots.take(timeline.measured(CALM), 0.4)
+    for late_us in (800, 800, *CALM.late_us[:1] * 4):
+        slots.take(timeline.measured(replace(CALM, late_us=(late_us,) * len(CALM.late_us))), 0.4)
     reasons = summarise(slots.joined()).validity.reasons
     assert any("warm-up was too short" in reason for reason in reasons) is is_cold
 
