@@ -32,8 +32,9 @@ from tickbench.machine.system import core_siblings, usable_cores
 from tickbench.markup import escape
 from tickbench.report.build import PAGE, Report, build_report, read_to_go_on
 from tickbench.report.news import is_stopped
+from tickbench.report.terminal import arm_table, in_words, progress_display
 from tickbench.report.words import verdict_sentences
-from tickbench.screen import arm_table, check_table, in_words, print_objectives, progress_display
+from tickbench.screen import check_table, print_objectives
 
 DEFAULT_SUITE = "quick"
 FAILED = 1

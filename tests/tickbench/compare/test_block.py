@@ -27,7 +27,7 @@ from tickbench.compare.unfit_machine import quiet_wait_s, why_unfit
 from tickbench.errors import RunFailedError
 from tickbench.machine.pinning import Pinning
 from tickbench.machine.quiet import Quiet
-from tickbench.screen import block_words, run_line
+from tickbench.report.terminal import block_words, run_line
 
 Tickbench = Callable[..., subprocess.CompletedProcess[str]]
 WriteSuite = Callable[..., Path]

@@ -24,7 +24,7 @@ from tickbench.compare.unfit_machine import NO_ADVICE, quiet_wait_s, wait_s, why
 from tickbench.machine.pinning import Pinning
 from tickbench.machine.quiet import Quiet, wait_until_idle
 from tickbench.report.build import build_report
-from tickbench.screen import ProgressDisplay, run_words
+from tickbench.report.terminal import ProgressDisplay, run_words
 
 MakeRun = Callable[..., Run]
 Tickbench = Callable[..., subprocess.CompletedProcess[str]]

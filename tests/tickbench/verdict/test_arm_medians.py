@@ -10,7 +10,7 @@ from tickbench.compare.figures import BY_KEY, FIGURES
 from tickbench.compare.results import read_results
 from tickbench.compare.runs import Basis, Run, RunIndex
 from tickbench.compare.suite import Suite
-from tickbench.screen import arm_table
+from tickbench.report.terminal import arm_table
 from tickbench.verdict.arm_medians import cell
 
 REACH = next(figure for figure in FIGURES if figure.title == "reach")
