@@ -1,5 +1,5 @@
 """
-Whole suites drawn from recorded runs of one arm under three names: noise does not win, and what is planted is found.
+Whole suites drawn from recorded runs of one arm under three names: noise does not win.
 
 Drawn are suites of the default one's length, which look at half of their blocks, or do not.
 """
@@ -52,12 +52,6 @@ def without_difference(recorded: dict[str, Any], backend: str) -> list[list[Bloc
     return [[(a, b, c), (b, c, a), (c, a, b), (b, a, c), (c, b, a), (a, c, b)] for a, b, c in triples]
 
 
-def with_planted(recorded: dict[str, Any], arm: str) -> list[list[Block]]:
-    """Return the recorded blocks of the plain arm, twice, and a planted one."""
-    runs = [each["runs"] for each in recorded["planted"] if each["arm"] == arm]
-    return [[(first, again, other)] for first, again, other in runs]
-
-
 @pytest.mark.parametrize("backend", ["asyncio", "gevent"])
 def test_of_a_thousand_suites_without_a_difference_few_name_a_winner(recorded: dict[str, Any], backend: str) -> None:
     blocks = without_difference(recorded, backend)
@@ -71,18 +65,6 @@ def test_of_a_thousand_suites_without_a_difference_few_name_a_winner(recorded: d
             counts[way] += any(verdict.winner for verdict in verdicts or [])
     sys.stderr.write(f"{backend}: of {SUITES} suites name a winner: {counts}\n")  # pytest -s shows it
     assert max(counts.values()) <= AT_MOST * SUITES
-
-
-def test_what_was_planted_is_found(recorded: dict[str, Any]) -> None:
-    for arm, worse_in in sorted({(each["arm"], each["worse_in"]) for each in recorded.get("planted", [])}):
-        blocks, figure = with_planted(recorded, arm), recorded["figures"].index(worse_in)
-        assert len(blocks) >= 8
-        rng, found = random.Random(arm), 0
-        for _ in range(200):
-            verdicts, _ = judged_by_looks(*drawn_suite(blocks, rng))
-            found += verdicts is not None and verdicts[figure].winner == "first"
-        sys.stderr.write(f"{arm}: found in {found} of 200 suites\n")
-        assert found >= AT_LEAST * 200
 
 
 def test_the_same_noise_with_a_difference_is_found(recorded: dict[str, Any]) -> None:
