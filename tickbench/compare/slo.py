@@ -8,6 +8,7 @@ are the columns of ``runs.csv`` and what a suite draws verdicts on.
 import operator
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -81,6 +82,7 @@ def read_figure(load: LoadSummary, figure: str) -> float | None:
     return None if value is None else float(value)
 
 
+@cache  # describing the summary takes 3 ms, and a search asks for each objective of each of its steps
 def check_figure(figure: str) -> None:
     """Raise :class:`InputError` if a summary has no such figure, or it is no number."""
     fields = {field.name: field.type for field in _fields(msgspec.inspect.type_info(LoadSummary))}

@@ -36,6 +36,12 @@ def test_anything_else_is_refused_in_one_line(text: str, complaint: str) -> None
     assert "\n" not in str(error.value)
 
 
+def test_what_a_summary_has_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    parse_slo("reach>=0.999")
+    monkeypatch.delattr(msgspec.inspect, "type_info")
+    assert parse_slo("reach>=0.5"), "a search asks for each of its steps, again and again, while its arms wait"
+
+
 def test_what_is_not_held_is_said(summary: LoadSummary) -> None:
     held = msgspec.structs.replace(summary, reach=0.9985)
     assert complaints(parse_slo("reach>=0.99,reach<1"), held) == []
