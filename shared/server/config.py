@@ -59,6 +59,7 @@ class ServerConfig:
     host: str
     port: int
     tick_rate_hz: Fraction
+    phase: float | None  # share of a period, see due_epoch_us
     speed: Fraction  # of a snake, in cells a second
     mode: str
     workers: int  # child processes of the mode ``process``
@@ -86,6 +87,10 @@ class ServerConfig:
     def period_us(self) -> float:
         """The time from one tick to the next, in us."""
         return 1_000_000 / float(self.tick_rate_hz)
+
+    def due_epoch_us(self, started_us: int) -> int:
+        """Return from when due times count: from the start or, with a phase, so much of a period after 1970 began."""
+        return started_us if self.phase is None else round(self.phase * self.period_us)
 
     @property
     def place(self) -> str:
@@ -120,6 +125,7 @@ class ServerConfig:
         """Return what ``/stats`` tells of the settings."""
         return {
             **self._built(),
+            "phase": self.phase,
             "speed": float(self.speed),
             "field": f"{self.rules.width}x{self.rules.height}",
             "max_players": self.rules.max_players,
@@ -260,6 +266,12 @@ def _options(backend: str) -> list[Callable[[Any], Any]]:
         option("--port", type=PortType(0, 65535), default=DEFAULT_PORT, help="0 takes a free one."),
         option("--tick-rate", type=RateType("ticks"), default="20", help="Ticks a second."),
         option(
+            "--phase",
+            type=float,
+            help="Share of a period by which ticks are due after its multiples since 1970; by default due times count "
+            "from the server's start.",
+        ),
+        option(
             "--speed",
             type=RateType("cells"),
             help=f"Cells a second that a snake goes; by default {DEFAULT_SPEED}, or the tick rate if that is less.",
@@ -355,6 +367,9 @@ def _build(backend: str, values: dict[str, Any]) -> ServerConfig:
             f"--speed {float(speed):g} is more than --tick-rate {float(tick_rate):g}; a snake moves once a tick at "
             f"most, so {float(tick_rate):g} or less would be right"
         )
+    phase: float | None = values["phase"]
+    if phase is not None and not 0 <= phase < 1:
+        fail_usage(f"--phase {phase:g} is no share of a tick's period; from 0 to less than 1 would be right")
     pace = speed / tick_rate
     return _filled(
         ServerConfig,

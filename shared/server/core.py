@@ -139,7 +139,8 @@ class ServerCore(Generic[L]):
     def open_room(self, name: str, now_us: int) -> tuple[Room[L], TickSchedule]:
         """Open a room and make its schedule, whose due times are not those of the other rooms."""
         room = self.lobby.room(name)
-        t0_us = shifted_start_us(room.index, now_us, self.started_us, self.config.tick_rate_hz)
+        epoch_us = self.config.due_epoch_us(self.started_us)
+        t0_us = shifted_start_us(room.index, now_us, epoch_us, self.config.tick_rate_hz)
         self.schedules[name] = schedule = TickSchedule(t0_us, self.config.tick_rate_hz)
         return room, schedule
 

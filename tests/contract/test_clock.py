@@ -3,7 +3,7 @@
 import pytest
 
 from shared.server.config import LOOPS
-from tests.conftest import Share
+from tests.conftest import Serve, Share
 from tests.support.server import RunningServer, wait_until
 
 pytestmark = pytest.mark.differs("thread")
@@ -29,6 +29,14 @@ def test_no_tick_begins_before_it_is_due(timed: RunningServer, room: str) -> Non
         tick = player.next_tick()
         assert tick.sent_us >= tick.due_us
     assert timed.stats()["ticks"]["start_lateness_ms"]["count"] >= 30
+
+
+def test_with_a_phase_ticks_are_due_at_it_on_the_grid_since_1970(serve: Serve) -> None:
+    with serve("--tick-rate", "50", "--phase", "0.33") as server:
+        first, second = server.enter("first"), server.enter("second")
+        for player, phase_us in ((first, 6_600), (second, 6_600 + 12_361)):
+            assert {player.next_tick().due_us % PERIOD_US for _ in range(5)} == {phase_us}
+        assert server.stats()["settings"]["phase"] == 0.33
 
 
 def test_many_rooms_tick_at_their_own_times(timed: RunningServer, room: str) -> None:

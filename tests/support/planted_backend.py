@@ -2,13 +2,13 @@
 One of our backends with a difference planted in it: an arm for a suite's ``[commands]``, beside the same without any.
 
     [commands]
-    plain = "python -m tests.support.planted_backend asyncio --port {port} --bots 10 --seed 20 --tick-budget 0"
-    tail = "python -m tests.support.planted_backend asyncio --tail 10 --port {port} --bots 10 --seed 20 --tick-budget 0"
+    plain = "python -m tests.support.planted_backend asyncio --port {port} --phase {phase} --bots 10"
+    tail = "python -m tests.support.planted_backend asyncio --tail 10 --port {port} --phase {phase} --bots 10"
 
 ``--tail PERCENT``: the 99th percentile of the tick lateness is that much higher, the median stays. ``--cpu PERCENT``:
 it takes that much more CPU time a frame, between the ticks. How is told in planted_difference.py. Without either it
 looks at the clock as often, and does nothing: the arm to compare with. For 20 ticks a second and the fan-out
-frame-once; the other flags are the backend's own.
+frame-once; the other flags are the backend's own, and need to be those of the other arms.
 """
 
 import argparse

@@ -108,7 +108,7 @@ def test_so_much_more_cpu_time_is_spent_and_never_much_at_once(percent: float) -
 
 @pytest.mark.parametrize("backend", ["asyncio", "gevent"])
 def test_a_planted_backend_serves_as_it_always_does(backend: str, tmp_path: Path) -> None:
-    flags = [backend, "--tail", "50", "--cpu", "50", "--port", "0", "--tick-budget", "0"]
+    flags = [backend, "--tail", "50", "--cpu", "50", "--port", "0", "--phase", "0.25", "--tick-budget", "0"]
     command = [*python_command("tests.support.planted_backend"), *flags]
     with Nursery() as nursery, StampedReader() as reader:
         server = nursery.start("server", command, log=tmp_path / "log")
@@ -117,6 +117,7 @@ def test_a_planted_backend_serves_as_it_always_does(backend: str, tmp_path: Path
         reader.read(0.6)
         frames = reader.take()
         assert len(set(frames.due_us.tolist())) > 5
+        assert {due_us % PERIOD_US for due_us in frames.due_us.tolist()} == {PERIOD_US // 4}, "as its --phase says"
         assert len(frames.due_us) / len(set(frames.due_us.tolist())) > 15, "everybody is sent every tick"
         server.stop(6)
         assert server.exit_status == 0

@@ -1,11 +1,12 @@
 import resource
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from shared.loops.schedule import DueTick
+from shared.loops.schedule import GOLDEN_RATIO, DueTick
 from shared.rooms.roster import UNNAMED_US
 from shared.server.config import parse_arguments
 from shared.server.core import ServerCore
@@ -15,6 +16,8 @@ from tests.shared.rooms.visitor import Visitor, game_of, step
 from tests.shared.wire.test_handshake import GOOD
 
 START = 9_000_000_000
+NOWADAYS_US = 1_796_000_000_123_457
+DAY_US = 86_400_000_000
 
 
 @pytest.fixture
@@ -86,6 +89,54 @@ def test_the_last_descriptors_seat_nobody_and_the_very_last_are_not_even_asked(
     assert b"\r\nRetry-After: 2\r\n" in head
     assert f"\r\nContent-Length: {len(body)}\r\n".encode() in head
     assert core.lobby.refused == {503: 3}
+
+
+RATES = ("20", "60", "29.97", "0.7", "1000")
+
+
+def due_times(rate: str, phase: float, started_us: int, from_us: int, room: int) -> list[int]:
+    """Return due times from a moment on of the ``room``-th room of a server that was started at another."""
+    core: ServerCore[Visitor] = ServerCore(
+        parse_arguments("asyncio", ["--tick-rate", rate, "--phase", str(phase)]), started_us, 5
+    )
+    for number in range(room):
+        core.open_room(f"room-{number}", started_us)
+    _, schedule = core.open_room("the room", started_us + 123_457)
+    core.scores.close()
+    schedule.resume(from_us)
+    return [schedule.due_us(schedule.n + number) for number in range(100)]
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("phase", [0, 0.33, 0.999])
+@pytest.mark.parametrize("room", [0, 1, 5])
+def test_with_a_phase_due_times_lie_on_the_grid_since_1970(rate: str, phase: float, room: int) -> None:
+    period_us = 1_000_000 / Fraction(rate)
+    wanted_us = Fraction((phase + room * GOLDEN_RATIO) % 1) * period_us
+    for due_us in due_times(rate, phase, NOWADAYS_US, NOWADAYS_US + 3 * DAY_US, room):
+        assert apart_us(due_us, wanted_us, period_us) <= 3, "which are microseconds"
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_two_servers_are_apart_by_their_phases_whenever_they_were_started(rate: str) -> None:
+    period_us, look_us = 1_000_000 / Fraction(rate), NOWADAYS_US + 30 * DAY_US
+    early = due_times(rate, 0, NOWADAYS_US, look_us, 0)
+    late = due_times(rate, 0.33, NOWADAYS_US + 7 * DAY_US + 11_111, look_us, 0)
+    for one, other in zip(early, late, strict=True):
+        assert apart_us(other - one, Fraction(33, 100) * period_us, period_us) <= 3
+
+
+def apart_us(one_us: int, other_us: Fraction, period_us: Fraction) -> Fraction:
+    distance_us = (one_us - other_us) % period_us
+    return min(distance_us, period_us - distance_us)
+
+
+def test_of_a_period_in_whole_microseconds_due_times_are_to_the_microsecond() -> None:
+    assert {due_us % 50_000 for due_us in due_times("20", 0.33, NOWADAYS_US + 7, NOWADAYS_US + DAY_US, 0)} == {16_500}
+
+
+def test_without_a_phase_due_times_count_from_the_start(core: ServerCore[Visitor]) -> None:
+    assert core.open_room("main", START + 50_001)[1].t0_us == START + 100_000
 
 
 @pytest.mark.parametrize(
