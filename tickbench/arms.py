@@ -3,7 +3,8 @@ Read the names of arms, which are the servers that a comparison compares.
 
 ``backend[:key=value,...]`` is a backend with the settings that differ from the defaults of ``serve``, where a key is a
 flag of ``serve`` without its dashes; ``url=ws://...`` is a server that runs already; any other name is a command line
-in the suite's ``[commands]``, with ``{port}`` in place of the port that it shall listen on.
+in the suite's ``[commands]``, with ``{port}`` in place of the port that it shall listen on, and ``{phase}``, where it
+can be told, in place of when in a tick's period its ticks shall be due.
 """
 
 import re
@@ -23,6 +24,9 @@ SET_BY_COMPARE = frozenset({"host", "port", "tick-budget", "bots", "seed", "tick
 GRAMMAR = "an arm is BACKEND[:KEY=VALUE,...], for example gevent:fanout=naive, or url=ws://HOST:PORT/PATH"
 URL_PREFIX = "url="
 PORT_PLACE = "{port}"
+PHASE = "phase"
+"""The flag of ``serve`` that a comparison sets so that ticks of arms which run together do not meet."""
+PHASE_PLACE = "{phase}"
 COMMAND_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 _SETTING = re.compile(r"([a-z][a-z-]*)=([^,=\s]+)")
 
@@ -46,6 +50,11 @@ class Arm(Struct, frozen=True):
         if not self.settings:
             return self.backend
         return f"{self.backend}:{','.join(f'{key}={value}' for key, value in self.settings)}"
+
+    @property
+    def takes_phase(self) -> bool:
+        """Whether it can be told when in a tick's period its ticks shall be due: as ours, or by its ``{phase}``."""
+        return self.backend in BACKENDS if self.command is None else PHASE_PLACE in self.command
 
     @property
     def slug(self) -> str:
@@ -108,6 +117,8 @@ def _parse_setting(arm: str, text: str) -> tuple[str, str]:
     if match is None:
         raise InputError(f"arm {arm!r}: {text!r} is not KEY=VALUE; {GRAMMAR}")
     key, value = match.groups()
+    if key == PHASE:
+        raise InputError(f"arm {arm!r}: {key!r} is set by the comparison itself; leave it out")
     if key in SET_BY_COMPARE:
         raise InputError(f"arm {arm!r}: {key!r} is the same for all arms; set it in the [server] table of a suite file")
     return key, value

@@ -43,6 +43,20 @@ def test_an_arm_cannot_set_what_must_be_alike(key: str) -> None:
         parse_arm(f"asyncio:{key}=1")
 
 
+def test_an_arm_cannot_set_the_phase_which_the_comparison_sets() -> None:
+    with pytest.raises(InputError, match="'phase' is set by the comparison itself"):
+        parse_arm("asyncio:phase=0.2")
+
+
+@pytest.mark.parametrize(
+    ("arm", "takes"),
+    [("asyncio", True), ("gevent:clock=loop", True), ("told", True), ("untold", False), ("url=ws://x:1", False)],
+)
+def test_an_arm_takes_a_phase_if_it_is_ours_or_its_command_has_a_place_for_it(arm: str, *, takes: bool) -> None:
+    commands = {"told": "node {port} --phase={phase}", "untold": "node {port}"}
+    assert parse_arm(arm, commands).takes_phase == takes
+
+
 def test_an_arm_given_twice_is_refused_in_whatever_order_of_settings() -> None:
     with pytest.raises(InputError, match="twice"):
         parse_arms(["gevent:mode=managed,fanout=naive", "gevent:fanout=naive,mode=managed"])

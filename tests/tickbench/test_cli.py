@@ -105,6 +105,14 @@ def test_an_arms_settings_come_before_the_suites() -> None:
     assert command[-6:] == ["--bots", "10", "--pad", "5", "--fanout", "naive"]
 
 
+def test_a_command_gets_its_port_and_its_phase_and_nothing_else() -> None:
+    commands = {"told": "serve --at {port}+{phase} --pad 1", "untold": "serve {port}"}
+    told, untold = (parse_arm(name, commands) for name in commands)
+    assert server_command(told, {"bots": 10, "phase": 0.25}, 80) == ["serve", "--at", "80+0.25", "--pad", "1"]
+    assert server_command(told, {"bots": 10}, 80) == ["serve", "--at", "80+0", "--pad", "1"]
+    assert server_command(untold, {"phase": 0.25}, 80) == ["serve", "80"]
+
+
 def test_load_is_started_with_what_was_asked_for(tmp_path: Path) -> None:
     out = tmp_path / "out.json"
     flags = load_flags("ws://localhost:1", 7, out, scenario="steady", duration_s=1.5, warm_up_s=0.5, more={})

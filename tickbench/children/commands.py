@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shared.system.packages import advice
-from tickbench.arms import BACKENDS, PORT_PLACE, Arm
+from tickbench.arms import BACKENDS, PHASE, PHASE_PLACE, PORT_PLACE, Arm
 from tickbench.errors import InputError
 
 Settings = Mapping[str, str | int | float]
@@ -51,11 +51,13 @@ def server_command(arm: Arm, settings: Settings, port: int | None = None) -> lis
     """
     Return the command that serves an arm on a free port; ``settings`` are flags of ``serve`` that the arm may override.
 
-    A command of the suite gets ``port`` in place of ``{port}``, and no settings.
+    A command of the suite gets ``port`` in place of ``{port}``, the phase (0 if there is none) in place of ``{phase}``,
+    and no other settings.
 
     """
     if arm.command is not None:
-        return [word.replace(PORT_PLACE, str(port)) for word in shlex.split(arm.command)]
+        phase = str(settings.get(PHASE, 0))
+        return [word.replace(PORT_PLACE, str(port)).replace(PHASE_PLACE, phase) for word in shlex.split(arm.command)]
     return [*python_command(BACKENDS[arm.backend]), *server_flags(arm, settings)]
 
 

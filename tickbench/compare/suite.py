@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from tickbench.arms import Arm, check_commands, parse_arms
+from tickbench.arms import PHASE, Arm, check_commands, parse_arms
 from tickbench.compare.figures import FIGURES, MEMORY
 from tickbench.compare.slo import parse_slo
 from tickbench.errors import InputError
@@ -23,7 +23,9 @@ from tickbench.errors import InputError
 BLOCKS = "blocks"
 """Name of the part of a suite that is repeated; no side or search can have it."""
 
-OWN_FLAGS = frozenset({"host", "port", "users", "scenario", "duration", "warm-up", "out", "headless", "json", "slots"})
+OWN_FLAGS = frozenset(
+    {"host", "port", "users", "scenario", "duration", "warm-up", "out", "headless", "json", "slots", PHASE}
+)
 STOP_AFTER = 3
 """After so many runs in a row that the machine spoiled, it is taken to be unfit to measure on."""
 LEAST_REPEATS = 3

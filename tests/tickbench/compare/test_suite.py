@@ -179,6 +179,7 @@ def test_a_command_is_an_arm_by_its_name(suite_file: WriteSuite) -> None:
         ("load = { out = '/tmp/x' }", "flag 'out' is set by the comparison itself"),
         ("load = { users = 7 }", "flag 'users'"),
         ("[server]\nport = 80", "flag 'port'"),
+        ("[server]\nphase = 0.5", "flag 'phase'"),
     ],
 )
 def test_flags_that_are_the_comparisons_own_are_refused(suite_file: WriteSuite, flags: str, complaint: str) -> None:
