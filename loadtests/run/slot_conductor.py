@@ -7,7 +7,7 @@ before the window of the next slot opens, and is thrown away.
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from loadtests.options import LoadOptions
@@ -15,6 +15,7 @@ from loadtests.run.conductor import WAIT_S, Conductor, Display, FailedRunError
 from loadtests.run.orders import OrderError, OrderLines, say
 from loadtests.run.worker import DEFAULT_TICK_RATE_HZ
 from loadtests.run.workers import Workers
+from loadtests.surroundings.cores import cpus_of
 from loadtests.surroundings.server_stats import FoundServer
 from loadtests.verdict.measured_run import MeasuredRun
 from loadtests.verdict.slots import Slots
@@ -22,6 +23,8 @@ from loadtests.verdict.summary import summarise
 from shared.measure.orders import (
     Answer,
     AnyOrder,
+    DropOrder,
+    Dropped,
     EndOrder,
     Ready,
     SlotMeasured,
@@ -70,6 +73,8 @@ class SlotConductor(Conductor):
         self._summed: MeasuredRun | None = None
         self._woke_s = 0.0
         self._last_counts = True
+        self._may_drop = False
+        """Whether what was measured last is a slot, of those that are not summed up yet."""
 
     def _show(self) -> None:
         """Show nothing: what came since a slot began is no figure of the run."""
@@ -81,7 +86,8 @@ class SlotConductor(Conductor):
             self._workers.stand(still=True)
             say(answer)
             order = self._next_order()
-            self._wake()
+            if not isinstance(order, DropOrder):  # which needs no server: it may stand still
+                self._wake()
             if isinstance(order, EndOrder):
                 return self._joined()
             answer = self._obey(order)
@@ -102,17 +108,20 @@ class SlotConductor(Conductor):
 
     def _obey(self, order: AnyOrder) -> Answer:
         match order:
-            case WarmOrder(seconds):
-                self._warm_up(seconds)
+            case WarmOrder(seconds, beside):
+                self._warm_up(seconds, beside)
                 return Warmed()
-            case SlotOrder(seconds):
-                return self._slot(seconds)
+            case SlotOrder(seconds, beside):
+                return self._slot(seconds, beside)
+            case DropOrder():
+                self._drop()
+                return Dropped()
             case UsersOrder(number):
                 self._ramp_up(number)
                 return UsersUp(*self._up())
             case SumOrder():
                 run = self._joined()
-                self._slots, self._summed = Slots(), run
+                self._slots, self._summed, self._may_drop = Slots(), run, False
                 outcome = self._report(summarise(run))
                 if outcome.why:
                     raise OSError(outcome.why)
@@ -120,7 +129,7 @@ class SlotConductor(Conductor):
             case _:
                 raise OrderError(f"no order that is known: {order}")
 
-    def _warm_up(self, seconds: float) -> None:
+    def _warm_up(self, seconds: float, beside: Sequence[int]) -> None:
         """Run for so long; its end is measured as a slot is, to be compared with the slots."""
         until_s = self._woke_s + seconds
         end_s = min(WARM_S, until_s - max(time.monotonic(), self._settled_s()) - self.stats_lead_s)
@@ -128,8 +137,8 @@ class SlotConductor(Conductor):
             self._sleep_until(until_s)
             return
         self._sleep_until(until_s - end_s - self.stats_lead_s)
-        self._slots.warm_up(self._measure(self.stats_lead_s, end_s, last_counts=self._last_counts))
-        self._last_counts = False
+        self._slots.warm_up(self._measure_beside(beside, end_s))
+        self._last_counts = self._may_drop = False
 
     def _settled_s(self) -> float:
         """Return when a slot's /stats may be asked for, on the monotonic clock."""
@@ -137,15 +146,27 @@ class SlotConductor(Conductor):
         hasty_s = HASTY_TICKS / rate_hz if rate_hz > 1 / PAUSE_S else 0.0
         return self._woke_s + hasty_s - self.stats_lead_s
 
-    def _slot(self, seconds: float) -> SlotMeasured:
-        self._sleep_until(self._settled_s())
+    def _measure_beside(self, beside: Sequence[int], seconds: float) -> MeasuredRun:
+        """Measure a window while some processes, by their pids, run at the same time on purpose."""
         run = self._measure(self.stats_lead_s, seconds, last_counts=self._last_counts)
+        return replace(run, beside={pid: cpus_of(pid) for pid in beside})
+
+    def _slot(self, seconds: float, beside: Sequence[int] = ()) -> SlotMeasured:
+        self._sleep_until(self._settled_s())
+        run = self._measure_beside(beside, seconds)
         thrown_us = run.window.start - max(report.woke_us for report in self._workers.reports())
         slot = self._slots.take(run, thrown_us / 1e6)
-        self._last_counts = not slot.spoiled
+        self._last_counts, self._may_drop = not slot.spoiled, True
         why = f"left out: {'; '.join(slot.spoiled.values())}" if slot.spoiled else "kept"
         logger.info("slot %d, from %d us: %s", len(self._slots), run.window.start, why)
         return SlotMeasured(len(self._slots), list(slot.spoiled.values()), slot.steal_percent, slot.core_gap_ms)
+
+    def _drop(self) -> None:
+        if not self._may_drop:
+            raise OrderError("no slot was measured last: there is none to leave out")
+        self._slots.drop()
+        self._last_counts = False
+        logger.info("slot %d: left out for another arm", len(self._slots))
 
     def _ramp_up(self, number: int) -> None:
         if number < self.options.users:

@@ -41,7 +41,10 @@ class CoreUse:
     foreign_percent: float | None
     """CPU of all processes but the known ones, over these cores; None where the known ones' CPU is not known."""
     is_bound: bool = False
-    """``foreign_percent`` is an upper bound: all that is not theirs, even time that no process is charged with."""
+    """
+    Not all processes can be told: ``foreign_percent`` is an upper bound, all that is not theirs, even time that no
+    process is charged with; None where there is no such bound.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,8 @@ class Known:
     """CPU time that they took on these cores between two samples."""
     pids: Collection[int] | None = ()
     """Their pids, and those of all others of the run, wherever they are; None where one of them is not known."""
+    is_all: bool = True
+    """Whether ``cpu_s`` is of all of them; if not, the others' part of what else was done there is not known."""
 
 
 def own_pid(proc: Path = PROC) -> int:
@@ -65,6 +70,14 @@ def own_pid(proc: Path = PROC) -> int:
 def own_cpus() -> list[int]:
     """Return the cores that this process may run on."""
     return sorted(os.sched_getaffinity(0))
+
+
+def cpus_of(pid: int) -> set[int]:
+    """Return the cores that a process may run on, none if it has ended."""
+    try:
+        return os.sched_getaffinity(pid)
+    except OSError:
+        return set()
 
 
 def sample_machine(proc: Path = PROC) -> MachineSample | None:
@@ -101,9 +114,17 @@ def use_between(before: MachineSample, after: MachineSample, cpus: list[int], kn
         return CoreUse(100 * max(steal), None)
     foreign_s = max(0.0, busy_s - known.cpu_s)
     is_bound = before.process_cpu_s is None or after.process_cpu_s is None or known.pids is None
+    if is_bound and not known.is_all:
+        return CoreUse(100 * max(steal), None, is_bound=True)
     if before.process_cpu_s is not None and after.process_cpu_s is not None and known.pids is not None:
         foreign_s = min(foreign_s, _others_cpu_s(before.process_cpu_s, after.process_cpu_s, known.pids))
     return CoreUse(100 * max(steal), 100 * foreign_s / (elapsed_s * len(shared)), is_bound)
+
+
+def cpu_between(before: MachineSample, after: MachineSample, pids: Collection[int]) -> float:
+    """Return the CPU time, in seconds, that some processes took between two samples; 0 where not all can be seen."""
+    old, new = before.process_cpu_s or {}, after.process_cpu_s or {}
+    return sum(max(0.0, new[pid] - old.get(pid, 0.0)) for pid in pids if pid in new)
 
 
 def _others_cpu_s(before: dict[int, float], after: dict[int, float], pids: Collection[int]) -> float:

@@ -197,6 +197,14 @@ def _lost_workers(found: Findings, _: ValidityLimits) -> str:
     return f"{len(lost)} of the workers were lost, with all that they had measured: {', '.join(lost)}" if lost else ""
 
 
+def _unassigned(found: Findings, _: ValidityLimits) -> str:
+    why = "other arms ran beside it on purpose" if found.others_untold else ""
+    if found.unassigned_percent is not None:
+        why = f"{found.unassigned_percent:.1f} % of it were not the server's by its own count"
+    untold = "and not all processes can be told from here (a container, another pid namespace)"
+    return f"whether others took the server's core is not known: {why}, {untold}" if why else ""
+
+
 def _unwatched_cpus(found: Findings, _: ValidityLimits) -> str:
     cores = ", ".join(map(str, found.unwatched_cpus))
     unknown = "where the server may run: whether it was away is not known"
@@ -353,12 +361,7 @@ WARNINGS: tuple[RunCheck, ...] = (
         FOREIGN,
         lambda found, limits: found.is_stamped and _is_foreign(found, limits),
     ),
-    RunCheck(
-        "unassigned",
-        "whether others took the server's core is not known: {found.unassigned_percent:.1f} % of it were not the "
-        "server's by its own count, and not all processes can be told from here (a container, another pid namespace)",
-        lambda found, _: found.unassigned_percent is not None,
-    ),
+    RunCheck("unassigned", _unassigned),
     RunCheck("unwatched_cpus", _unwatched_cpus),
     RunCheck(
         "shared_cpus",

@@ -5,7 +5,7 @@ from typing import Literal
 
 from loadtests.account.server_figures import Between
 from loadtests.account.worker_record import WorkerRecord
-from loadtests.surroundings.cores import CoreUse, Known, use_between
+from loadtests.surroundings.cores import CoreUse, Known, MachineSample, cpu_between, use_between
 from loadtests.verdict.findings import LIMITS
 from loadtests.verdict.measured_run import MeasuredRun
 from shared.measure.quota import Quota
@@ -61,7 +61,7 @@ def core_uses(run: MeasuredRun, server: ServerFigures) -> CoreUses:
         if boot_id == here and its & set(cpus):
             elapsed_s = after.at_s - before.at_s
             cpu_s = None if its_s is None else (cpu_s or 0) + elapsed_s * (its_s + _probes_s(run, set(cpus)))
-        known = None if cpu_s is None else Known(cpu_s, _pids(run, boot_id))
+        known = None if cpu_s is None else _known(run, cpu_s, boot_id, (before, after), set(cpus))
         uses += [use] if (use := use_between(before, after, cpus, known)) is not None else []
     generator = None
     if uses:
@@ -72,10 +72,10 @@ def core_uses(run: MeasuredRun, server: ServerFigures) -> CoreUses:
         return CoreUses(None, generator)
     known = None
     if its_s is not None:
-        beside = [record for record in run.records if record.boot_id == here and set(record.cpus) & its]
+        there = [record for record in run.records if record.boot_id == here and set(record.cpus) & its]
         # Known for the window only, and taken to be at the same rate between the samples around it.
-        share = its_s + _probes_s(run, its) + sum(record.figures.cpu_s for record in beside) / run.duration_s
-        known = Known((closed.at_s - opened.at_s) * share, _pids(run, here))
+        share = its_s + _probes_s(run, its) + sum(record.figures.cpu_s for record in there) / run.duration_s
+        known = _known(run, (closed.at_s - opened.at_s) * share, here, (opened, closed), its)
     return CoreUses(use_between(opened, closed, sorted(its), known), generator)
 
 
@@ -84,14 +84,22 @@ def _probes_s(run: MeasuredRun, cpus: set[int]) -> float:
     return sum(gap.cpu_s for gap in run.gaps if gap.cpu in cpus) / run.duration_s
 
 
+def _known(
+    run: MeasuredRun, cpu_s: float, boot_id: str | None, between: tuple[MachineSample, MachineSample], cpus: set[int]
+) -> Known:
+    """Return what belongs on some cores: the run's own, ``cpu_s`` of it, and what ran beside it on purpose."""
+    only_here = [pid for pid, its in run.beside.items() if its and its <= cpus]
+    return Known(cpu_s + cpu_between(*between, only_here), _pids(run, boot_id), is_all=not run.beside)
+
+
 def _pids(run: MeasuredRun, boot_id: str | None) -> set[int] | None:
     """
-    Return the pids of the run's processes on a host; the conductor's only where the server is there, too.
+    Return the pids of the run's processes on a host, and of those beside it (where there are any, it has one host).
 
-    None where the server is one of them, and it is not known which.
+    The conductor's only where the server is there, too; None where the server is one of them, and not known which.
 
     """
-    pids = {record.pid for record in run.records if record.boot_id == boot_id}
+    pids = {record.pid for record in run.records if record.boot_id == boot_id} | set(run.beside)
     if run.base is None or not run.server_is_here or run.base.boot_id != boot_id:
         return pids
     return None if run.server_pids is None else pids | run.server_pids | run.own_pids

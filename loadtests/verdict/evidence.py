@@ -101,6 +101,7 @@ def _findings(
         foreign_server_percent=foreign_percent(uses.server),
         foreign_generator_percent=foreign_percent(uses.generator),
         unassigned_percent=uses.server.foreign_percent if uses.server is not None and is_open(uses.server) else None,
+        others_untold=uses.server is not None and uses.server.is_bound and uses.server.foreign_percent is None,
         others=others_in_words(server.others, server),
         throttled="; ".join(f"the {who} {in_words(of)}" for who, of in throttled(run, whole).items() if of),
         shared_cpus=sorted(set(run.server_cpus or ()) & {cpu for record in run.records for cpu in record.cpus}),

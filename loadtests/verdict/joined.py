@@ -56,6 +56,7 @@ def joined(kept: Sequence[MeasuredRun], last: MeasuredRun, warm: Histogram | Non
         closed=closed,
         server_pids=set().union(*pids) if len(pids) == len(kept) else None,
         own_pids=set().union(*(run.own_pids for run in kept)),
+        beside={pid: cpus for run in kept for pid, cpus in run.beside.items()},
         server_throttled=_added_quotas(quota for run in kept for quota in run.server_throttled),
         gaps=_gaps(kept),
         records=[structs.replace(record, stretches=stretches) for record in records],

@@ -1,6 +1,7 @@
 """All that is known of a run that is over, for its summary: its options, the server's /stats, each worker's record."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from loadtests.account.worker_record import WorkerRecord
 from loadtests.options import LoadOptions
@@ -59,6 +60,8 @@ class MeasuredRun:
     lost_workers: list[str]
     slots: SlotFigures | None = None
     """How the window was cut; None where it was not."""
+    beside: Mapping[int, set[int]] = field(default_factory=dict)
+    """The processes that ran at the same time on purpose, by pid as seen from here, and where each may run."""
 
     @property
     def doubts(self) -> list[str]:

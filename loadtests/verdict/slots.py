@@ -15,6 +15,7 @@ from shared.measure.histogram import Histogram
 from shared.measure.summary import SlotFigures
 
 SLOT_LIMITS = replace(LIMITS, steal_percent=LIMITS.slot_steal_percent)
+FOR_ANOTHER = "the machine spoiled it for another arm"
 
 
 class Slot(NamedTuple):
@@ -51,6 +52,12 @@ class Slots:
         self._slots.append(slot)
         return slot
 
+    def drop(self) -> None:
+        """Leave out the last one (there is one), too: the machine spoiled it for another arm."""
+        last = self._slots[-1]
+        if not last.spoiled:
+            self._slots[-1] = last._replace(spoiled={FOR_ANOTHER: FOR_ANOTHER})
+
     def joined(self) -> MeasuredRun:
         """Return the run that they (one at least) make together: the kept ones or, if there are none, the last one."""
         last = self._slots[-1]
@@ -63,6 +70,7 @@ class Slots:
             thrown_s=round(mean(slot.thrown_s for slot in self._slots), 3),
             left_out=dict(Counter(why for slot in self._slots for why in slot.spoiled)),
             steal_percent=round(mean(steal), 3) if steal else None,
+            beside=any(slot.run.beside for slot in self._slots),
         )
         run = joined(kept, last.run, self._warm) if kept else joined([last.run], last.run)
         return replace(run, slots=figures)

@@ -11,6 +11,7 @@ import msgspec
 MAX_S = 3600.0
 
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=MAX_S)]
+Pid = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class Order(msgspec.Struct, frozen=True, tag_field="order", forbid_unknown_fields=True):
@@ -21,12 +22,20 @@ class WarmOrder(Order, frozen=True, tag="warm"):
     """Run for so long, and measure nothing."""
 
     seconds: Seconds
+    beside: list[Pid] = []
+    """As that of a slot."""
 
 
 class SlotOrder(Order, frozen=True, tag="slot"):
     """Measure a slot of so many seconds."""
 
     seconds: Seconds
+    beside: list[Pid] = []
+    """The processes that run at the same time on purpose: other arms' servers, generators and drift probes."""
+
+
+class DropOrder(Order, frozen=True, tag="drop"):
+    """Leave out the slot that was just measured: the machine spoiled it for another arm that ran at the same time."""
 
 
 class UsersOrder(Order, frozen=True, tag="users"):
@@ -69,6 +78,10 @@ class SlotMeasured(Answer, frozen=True, tag="slot"):
     core_gap_ms: float | None
 
 
+class Dropped(Answer, frozen=True, tag="dropped"):
+    """The slot is left out."""
+
+
 class UsersUp(Answer, frozen=True, tag="users"):
     """So many connections were asked for, and so many got a tick frame."""
 
@@ -83,4 +96,4 @@ class Summed(Answer, frozen=True, tag="sum"):
     """As the exit status would be: 0 or 3."""
 
 
-AnyOrder = WarmOrder | SlotOrder | UsersOrder | SumOrder | EndOrder
+AnyOrder = WarmOrder | SlotOrder | DropOrder | UsersOrder | SumOrder | EndOrder

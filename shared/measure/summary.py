@@ -290,9 +290,12 @@ class SlotFigures(msgspec.Struct, frozen=True, kw_only=True):
     thrown_s: float
     """Seconds after each waking that are in no slot: caches warm up again, and the first tick is late by the pause."""
     left_out: dict[str, int] = {}
-    """How many slots the machine spoiled, by the reason without its numbers; one may have several."""
+    """How many slots the machine spoiled, by the reason without its numbers; one may have several. One that it spoiled
+    for another arm, which ran at the same time, has that as its reason."""
     steal_percent: float | None = None
     """Steal of the measured core that had most of it, on average over all slots that were made, left-out ones too."""
+    beside: bool = False
+    """Whether other arms ran at the same time, on purpose."""
 
 
 class StepDigests(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,16 @@ from contextlib import suppress
 import pytest
 
 from loadtests.run.orders import MAX_LINE_BYTES, OrderError, OrderLines, say
-from shared.measure.orders import AnyOrder, EndOrder, SlotMeasured, SlotOrder, SumOrder, UsersOrder, WarmOrder
+from shared.measure.orders import (
+    AnyOrder,
+    DropOrder,
+    EndOrder,
+    SlotMeasured,
+    SlotOrder,
+    SumOrder,
+    UsersOrder,
+    WarmOrder,
+)
 
 
 @pytest.fixture
@@ -31,6 +40,14 @@ def test_orders_come_in_pieces_and_together(pipe: tuple[OrderLines, int]) -> Non
     assert orders.next(0.01) is None
 
 
+def test_who_runs_at_the_same_time_is_named_where_anybody_does(pipe: tuple[OrderLines, int]) -> None:
+    orders, writing = pipe
+    os.write(writing, b'{"order":"warm","seconds":2,"beside":[7,8]}\n{"order":"slot","seconds":1,"beside":[9]}\n')
+    os.write(writing, b'{"order":"slot","seconds":1}\n{"order":"drop"}\n')
+    got: list[AnyOrder | None] = [orders.next(0.01) for _ in range(4)]
+    assert got == [WarmOrder(2, [7, 8]), SlotOrder(1, [9]), SlotOrder(1, []), DropOrder()]
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -43,6 +60,9 @@ def test_orders_come_in_pieces_and_together(pipe: tuple[OrderLines, int]) -> Non
         b'{"order":"slot","seconds":1e9}',
         b'{"order":"slot","seconds":null}',
         b'{"order":"slot","seconds":1,"twice":true}',
+        b'{"order":"slot","seconds":1,"beside":[0]}',
+        b'{"order":"slot","seconds":1,"beside":7}',
+        b'{"order":"drop","number":1}',
         b'{"order":"users","number":0}',
         b'{"order":"users","number":1.5}',
         b"\xff",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import time
 from collections import defaultdict
 from dataclasses import replace
 from itertools import product
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import gevent
@@ -16,18 +18,20 @@ from msgspec.structs import replace as replaced
 
 from loadtests.receive.stamps import now_us
 from loadtests.run.conductor import FAILED, RunOutcome
-from loadtests.run.orders import OrderLines
+from loadtests.run.orders import OrderError, OrderLines
 from loadtests.run.slot_conductor import SlotConductor
 from loadtests.surroundings.cores import sample_machine
 from loadtests.verdict.measured_run import ServerSample
-from loadtests.verdict.slots import Slot
+from loadtests.verdict.slots import FOR_ANOTHER, Slot
 from shared.measure.histogram import Histogram
+from shared.measure.orders import AnyOrder, DropOrder, Dropped, SlotOrder, SumOrder, WarmOrder
 from shared.measure.summary import read_summary
 from tests.loadtests.account.test_planted_counts import Truth, counted, truth_of
 from tests.loadtests.conftest import PATIENCE_S, PlantedRun, in_slots, load_planted_in_slots, planted
 from tests.loadtests.run.test_conductor import Screen, Workers
 from tests.loadtests.run.test_run import LONGEST_DRAIN_US
 from tests.loadtests.run.test_worker import OPTIONS, SERVER
+from tests.loadtests.verdict.test_summary import run as measured_run
 from tests.support.planted_law import Law
 
 if TYPE_CHECKING:
@@ -130,7 +134,14 @@ def test_users_come_and_a_summary_is_of_the_slots_since_the_last(tmp_path: Path)
             assert (summary.connections.requested, summary.connections.connected) == (users, users)
             assert summary.frames.due == users * 6
             assert summary.slots is not None
-            assert summary.slots.made == 1
+            assert (summary.slots.made, summary.slots.beside) == (1, False)
+        slot = run.ask(order="slot", seconds=0.1, beside=[os.getpid()])
+        assert run.ask(order="drop") == {"said": "dropped"}
+        assert run.ask(order="sum") == {"said": "sum", "status": 3}
+        slots = read_summary(out.read_bytes()).slots
+        assert slots is not None
+        assert (slots.made, slots.kept, slots.beside) == (1, 0, True)
+        assert (FOR_ANOTHER in slots.left_out) is not bool(slot["spoiled"])
         run.order(order="warm", seconds=60)
         run.generator.send_signal(signal.SIGTERM)
         _, stderr = run.generator.communicate(timeout=PATIENCE_S)
@@ -207,7 +218,7 @@ def test_what_was_thrown_away_is_what_the_worker_did_not_measure(monkeypatch: py
     workers: Any = StillWorkers()
     workers.woke_us = 1_000_000
     conductor = SlotConductor(Screen(), OPTIONS, SERVER, workers, lambda _: None)
-    measured: Any = SimpleNamespace(window=range(1_730_000, 2_730_000))
+    measured = measured_run(window=range(1_730_000, 2_730_000))
     monkeypatch.setattr(conductor, "_measure", lambda *_, **__: measured)
 
     def take(run: MeasuredRun, thrown: float) -> Slot:
@@ -219,6 +230,67 @@ def test_what_was_thrown_away_is_what_the_worker_did_not_measure(monkeypatch: py
     assert thrown_s == [0.73]
 
 
+@pytest.fixture
+def windows(monkeypatch: pytest.MonkeyPatch) -> tuple[SlotConductor, list[bool]]:
+    """Return a conductor that measures nothing, and for each window whether the one before it counts."""
+    counts: list[bool] = []
+    workers: Any = StillWorkers()
+    conductor = SlotConductor(Screen(), OPTIONS, SERVER, workers, lambda _: None)
+
+    def measure(ahead_s: float, duration_s: float, *, last_counts: bool) -> MeasuredRun:  # noqa: ARG001 - as its own
+        counts.append(last_counts)
+        return measured_run(options=OPTIONS, server_cpu_s=3.0)
+
+    monkeypatch.setattr(conductor, "_measure", measure)
+    return conductor, counts
+
+
+def test_a_slot_that_is_dropped_leaves_nothing_in_the_next(windows: tuple[SlotConductor, list[bool]]) -> None:
+    conductor, counts = windows
+    for order in (SlotOrder(1), DropOrder(), SlotOrder(1), SlotOrder(1), DropOrder(), DropOrder(), SlotOrder(1)):
+        answer = conductor._obey(order)
+        assert isinstance(answer, Dropped) is isinstance(order, DropOrder)
+    assert counts == [True, False, True, False]
+    figures = conductor._slots.joined().slots
+    assert figures is not None
+    assert (figures.made, figures.kept, figures.left_out) == (4, 2, {FOR_ANOTHER: 2})
+
+
+@pytest.mark.parametrize("last", [WarmOrder(3), SumOrder()])
+def test_only_a_slot_that_was_just_measured_is_dropped(
+    windows: tuple[SlotConductor, list[bool]], last: AnyOrder
+) -> None:
+    """A later one has gone on from its estimates of jitter, and a summary is written."""
+    conductor, _ = windows
+    conductor._obey(SlotOrder(1))
+    conductor._woke_s = time.monotonic() - 1
+    conductor._obey(last)
+    with pytest.raises(OrderError, match="no slot was measured last"):
+        conductor._obey(DropOrder())
+
+
+def test_to_drop_a_slot_nobody_has_to_run() -> None:
+    assert conducted('{"order":"drop"}\n').workers.woke_us == 0
+
+
+def test_who_runs_beside_a_slot_or_a_warm_up_belongs_there(
+    windows: tuple[SlotConductor, list[bool]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conductor, _ = windows
+    taken: list[MeasuredRun] = []
+    monkeypatch.setattr(conductor._slots, "warm_up", taken.append)
+    conductor._woke_s = time.monotonic() - 1
+    with subprocess.Popen([sys.executable, "-c", ""]) as over:
+        pass
+    conductor._obey(WarmOrder(2, [os.getpid(), over.pid]))
+    conductor._obey(SlotOrder(1, [os.getpid()]))
+    cores = os.sched_getaffinity(0)
+    assert [run.beside for run in (*taken, conductor._slots.joined())] == [
+        {os.getpid(): cores, over.pid: set()},
+        {os.getpid(): cores},
+    ]
+
+
 @pytest.mark.parametrize(
     ("orders", "why"),
     [
@@ -227,6 +299,7 @@ def test_what_was_thrown_away_is_what_the_worker_did_not_measure(monkeypatch: py
         ('{"order":"dance"}\n', "no order on stdin: '{\"order\":\"dance\"}' (Invalid value 'dance' - at `$.order`)"),
         ('{"order":"end"}\n', "no slot was ordered: nothing was measured"),
         ('{"order":"sum"}\n', "no slot was ordered: nothing was measured"),
+        ('{"order":"drop"}\n', "no slot was measured last: there is none to leave out"),
         ('{"order":"users","number":1}\n', "1 users were ordered, and there are 2: they only become more"),
     ],
 )

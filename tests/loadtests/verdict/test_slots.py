@@ -6,7 +6,7 @@ import pytest
 
 from loadtests.verdict.checks import REASONS
 from loadtests.verdict.findings import Findings
-from loadtests.verdict.slots import Slots, spoiled_by
+from loadtests.verdict.slots import FOR_ANOTHER, Slots, spoiled_by
 from loadtests.verdict.summary import summarise
 from loadtests.verdict.validity import judge
 from shared.measure.summary import SlotFigures
@@ -84,6 +84,43 @@ def test_if_none_is_kept_the_machine_is_the_reason_and_the_last_has_the_figures(
     (why,) = [reason for reason in summary.validity.machine if "slots" in reason]
     assert why == "the machine spoiled all of the 2 slots: the figures are those of the last"
     assert summary.validity.spoiled_by("tick_lateness_ms.p99")
+
+
+def test_one_that_was_spoiled_for_another_arm_is_left_out_too_and_counted_once() -> None:
+    timeline, slots, alone, others = Timeline(), Slots(), Timeline(), Slots()
+    for number, doing in enumerate((CALM, replace(CALM, late_us=(300, 700)), STOLEN, CALM)):
+        slots.take(timeline.measured(doing), 0.4)
+        if number in (1, 2):
+            slots.drop()
+    for doing in (CALM, CALM):
+        others.take(alone.measured(doing), 0.4)
+    summary, expected = summarise(slots.joined()), summarise(others.joined())
+    assert summary.slots is not None
+    assert (summary.slots.made, summary.slots.kept) == (4, 2)
+    assert summary.slots.left_out == {FOR_ANOTHER: 1, "the hypervisor stole": 1}
+    assert FOR_ANOTHER == "the machine spoiled it for another arm"
+    assert summary.tick_lateness_ms == expected.tick_lateness_ms
+    assert (summary.frames, summary.validity) == (expected.frames, expected.validity)
+
+
+def test_if_the_last_one_kept_is_dropped_none_is() -> None:
+    slots = Slots()
+    slots.take(Timeline().measured(CALM), 0.4)
+    slots.drop()
+    summary = summarise(slots.joined())
+    assert summary.slots is not None
+    assert (summary.slots.kept, summary.slots.left_out) == (0, {FOR_ANOTHER: 1})
+    assert summary.validity.machine == ["the machine spoiled all of the 1 slots: the figures are those of the last"]
+
+
+def test_whether_others_ran_at_the_same_time_is_said() -> None:
+    for beside in ({}, {7: {0}}):
+        slots, timeline = Slots(), Timeline()
+        for each in ({}, beside):
+            slots.take(replace(timeline.measured(CALM), beside=each), 0.4)
+        figures = summarise(slots.joined()).slots
+        assert figures is not None
+        assert figures.beside is bool(beside)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from loadtests.account.worker_record import Figures, WorkerRecord
 from loadtests.receive.endings import Fate
 from loadtests.surroundings.core_lag import CoreGap
 from loadtests.surroundings.cores import CoreTimes, MachineSample
+from loadtests.verdict.joined import joined
 from loadtests.verdict.measured_run import MeasuredRun, ServerSample
 from loadtests.verdict.summary import summarise
 from shared.measure.histogram import Histogram
@@ -176,6 +177,60 @@ def test_what_may_be_the_server_s_own_is_not_called_foreign(
     assert len([words for words in summary.validity.warnings if "took the server's core is not known" in words]) == (
         warnings
     )
+
+
+# Who ran beside the run on purpose
+
+
+def sample(at_s: float, **process_cpu_s: float) -> MachineSample:
+    """Return a sample in which both cores were busy for 8 s of 12 by then, and what some processes took: p7=3.0."""
+    used_s = {int(name[1:]): cpu_s for name, cpu_s in process_cpu_s.items()}
+    return MachineSample(at_s, dict.fromkeys((0, 1), CoreTimes(at_s / 3, 0.0)), used_s)
+
+
+STRANGER = {"opened": sample(0.0), "closed": sample(12.0, p1=2.4, p7=5.0, p8=4.0, p9=1.0)}
+
+
+def beside(**changes: Any) -> MeasuredRun:
+    """Return a run beside a server and a generator, of 5 and 4 s; another process took 1 s, and the run the rest."""
+    of = msgspec.structs.replace(record(cpu_s=3.0), before=STRANGER["opened"], after=STRANGER["closed"])
+    return run(of, **({"beside": {7: {0}, 8: {1}}} | STRANGER | changes))
+
+
+def test_who_runs_beside_a_run_on_purpose_is_no_stranger_on_either_core() -> None:
+    of = summarise(beside()).machine
+    assert of.foreign_cpu_percent == pytest.approx(100 * 0.6 / 12), "busy for 8 s, 2.4 of it the server's, 5 of 7"
+    assert of.foreign_cpu_generator_percent == pytest.approx(100 * 0.4 / 12), "8 s, 3.6 of it ours, 4 of 8"
+    alone = summarise(beside(beside={})).machine
+    assert alone.foreign_cpu_percent == pytest.approx(100 * 5.6 / 12)
+    assert alone.foreign_cpu_generator_percent == pytest.approx(100 * 4.4 / 12)
+
+
+@pytest.mark.parametrize("wherever", [{7: {0, 1}, 8: {0, 1}}, {7: set[int](), 8: set[int]()}])
+def test_where_it_ran_if_that_is_not_certain_it_is_still_no_stranger(wherever: dict[int, set[int]]) -> None:
+    of = summarise(beside(beside=wherever)).machine
+    assert of.foreign_cpu_percent == pytest.approx(100 * 1 / 12), "all that another took, on whichever core"
+    assert of.foreign_cpu_generator_percent == pytest.approx(100 * 1 / 12)
+
+
+@pytest.mark.parametrize("hidden", [{"server_pids": None}, {"closed": replace(STRANGER["closed"], process_cpu_s=None)}])
+def test_beside_others_what_strangers_took_is_not_known_where_not_all_can_be_told(hidden: dict[str, Any]) -> None:
+    """All that is not the run's own may be theirs: no bound, and no reason."""
+    summary = summarise(beside(**hidden))
+    assert summary.machine.foreign_cpu_percent is None
+    assert summary.validity.reasons == []
+    (words,) = [words for words in summary.validity.warnings if "took the server's core" in words]
+    assert words.startswith("whether others took the server's core is not known: other arms ran beside it on purpose")
+    assert summary.evidence["taken_percent"] == 0
+    lonely = summarise(beside(beside={}, **hidden))
+    assert any("other processes took 46.7 %" in reason for reason in lonely.validity.reasons)
+
+
+def test_slots_beside_others_are_joined_with_what_those_took() -> None:
+    other = beside(beside={17: {0}, 8: {1}}, closed=sample(12.0, p1=2.4, p17=5.0, p8=4.0, p9=1.0))
+    of = summarise(joined([beside(), other], other)).machine
+    assert of.foreign_cpu_percent == pytest.approx(100 * 0.6 / 12)
+    assert of.foreign_cpu_generator_percent == pytest.approx(100 * 0.4 / 12)
 
 
 # Whom a quota held back

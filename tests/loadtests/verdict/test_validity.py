@@ -128,6 +128,10 @@ def test_reasons_where_the_kernel_does_not_stamp(findings: Findings, words: str)
         (replace(REMOTE, same_boot=True), "has this host's boot id and not its clock"),
         (replace(QUIET, unassigned_percent=6.2), "6.2 % of it were not the server's by its own count"),
         (
+            replace(QUIET, others_untold=True),
+            "is not known: other arms ran beside it on purpose, and not all processes",
+        ),
+        (
             replace(QUIET, server_unknown=True, why_unknown="HTTP status 404"),
             "no /stats of ours (HTTP status 404): its",
         ),
