@@ -165,7 +165,7 @@ def test_the_speed_is_apart_from_the_tick_rate(flags: list[str], speed: float, m
 @pytest.mark.parametrize(
     ("backend", "flags", "arm"),
     [
-        ("asyncio", ["--bots", "5", "--seed", "7", "--field", "60x30"], "asyncio"),
+        ("asyncio", ["--bots", "5", "--seed", "7", "--field", "60x30", "--phase", "0.5"], "asyncio"),
         ("gevent", ["--fanout", "naive", "--clock", "loop"], "gevent:fanout=naive,clock=loop"),
         ("asyncio", ["--loop", "uvloop"], "asyncio:loop=uvloop"),
         ("gevent", ["--mode", "process", "--worker-nice", "10"], "gevent:mode=process,worker-nice=10"),
