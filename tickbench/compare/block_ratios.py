@@ -9,12 +9,12 @@ from tickbench.statistics.verdicts import log_ratios
 
 def logs_of(index: RunIndex, figure: str, first: str, other: str) -> dict[int, float]:
     """Return the logarithm of other to first of each block that has both, by the block's number."""
-    return logs_by_block(_values(index, figure, first), _values(index, figure, other))
+    return logs_by_block(_values(index, figure, first, other), _values(index, figure, other, first))
 
 
 def logs_with_itself(index: RunIndex, figure: str, arm: str) -> dict[int, float]:
     """Return the same of the second run to the first of an arm that runs twice in each block."""
-    return logs_by_block(_values(index, figure, arm, [False]), _values(index, figure, arm, [True]))
+    return logs_by_block(_values(index, figure, arm, arm, [False]), _values(index, figure, arm, arm, [True]))
 
 
 def logs_by_block(first: Sequence[Sequence[float]], other: Sequence[Sequence[float]]) -> dict[int, float]:
@@ -23,10 +23,12 @@ def logs_by_block(first: Sequence[Sequence[float]], other: Sequence[Sequence[flo
     return {block: log for block, (ours, theirs) in pairs for log in log_ratios([ours], [theirs])}
 
 
-def _values(index: RunIndex, figure: str, arm: str, which: Sequence[bool] = (False, True)) -> list[list[float]]:
+def _values(
+    index: RunIndex, figure: str, arm: str, other: str, which: Sequence[bool] = (False, True)
+) -> list[list[float]]:
     """Return for each block the values to be trusted, of both runs where an arm ran twice, unless one is chosen."""
     blocks: list[list[float]] = [[] for _ in range(index.suite.repeats)]
-    for run in (run for again in which for run in index.block_runs(arm, again=again)):
+    for run in (run for again in which for run in index.runs_for_ratio(figure, arm, other, again=again)):
         value = None if run.load is None or not run.is_trusted(figure) else read_figure(run.load, figure)
         if value is not None and run.block <= len(blocks):
             blocks[run.block - 1].append(value)

@@ -74,7 +74,8 @@ def _make(planned: Sequence[PlannedRun], index: RunIndex, rising: RisingArms, ob
     first, wait_s = planned[0], quiet_wait_s(index)
     if first.slot_s and first.part == BLOCKS:
         observer.block_began(planned)
-        return run_block(planned, block_order(planned, index.suite.seed), rising.trial, wait_s)
+        order = block_order([each for each in planned if each.part == BLOCKS], index.suite.seed)
+        return run_block(planned, order, rising.trial, wait_s)
     observer.run_began(first)
     return [rising.step(first, wait_s) if first.slot_s else rising.trial.run(first, wait_s)]
 

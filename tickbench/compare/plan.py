@@ -17,7 +17,7 @@ from tickbench.arms import Arm
 from tickbench.compare.early_end import suite_to_make
 from tickbench.compare.runs import Run, RunIndex, RunKey
 from tickbench.compare.search import Capacity, next_step, steps_of
-from tickbench.compare.suite import BLOCKS, CapacitySearch, Flags, Part, Suite
+from tickbench.compare.suite import BLOCKS, TOGETHER, CapacitySearch, Flags, Part, Suite
 
 OVERHEAD_S = 4.0
 """What a run takes besides ramp, warm-up and measuring: two interpreters start, both stop (seen: 3.2 to 5)."""
@@ -35,7 +35,7 @@ class PlannedRun(Struct, frozen=True):
 
     number: int
     part: str
-    """``blocks``, or the name of a side or a search."""
+    """``blocks``, ``together``, or the name of a side or a search."""
     block: int
     arm: Arm
     again: bool
@@ -48,6 +48,8 @@ class PlannedRun(Struct, frozen=True):
     server: Flags
     slot_s: float = 0.0
     """Of a run whose window is cut into slots; 0: a whole run."""
+    beside: int = 0
+    """How many other runs of its part and block are made at the same time."""
     attempt: int = 1
 
     @property
@@ -133,7 +135,7 @@ def fixed_runs(suite: Suite) -> Iterator[PlannedRun]:
 
     Blocks are interleaved: A B C, C B A, and so on, so that a machine that drifts favours no arm. The order of odd
     blocks is drawn from the suite's seed; each even block mirrors the one before. In slots it is only that in which the
-    arms of a block are started and written.
+    arms of a block are started and written, and that in which those that run together tick.
 
     """
     rng = random.Random(suite.seed)  # noqa: S311 - an order, not a secret
@@ -141,9 +143,8 @@ def fixed_runs(suite: Suite) -> Iterator[PlannedRun]:
     order += [(arm, True) for arm, _ in order if arm.name == suite.again]
     for block in range(1, suite.repeats + 1):
         order = _next_order(order, block, rng)
-        part = suite if block <= (suite.memory_blocks or suite.repeats) else _without_memory(suite)
-        for arm, again in order:
-            yield _planned(suite, part, BLOCKS, block, arm, suite.connections, again=again)
+        source = suite if block <= (suite.memory_blocks or suite.repeats) else _without_memory(suite)
+        yield from _block_runs(suite, source, block, order)
     for side in suite.sides:
         arms = suite.arms_of(side)
         for block in range(1, side.repeats + 1):
@@ -151,6 +152,33 @@ def fixed_runs(suite: Suite) -> Iterator[PlannedRun]:
                 rng.shuffle(arms)
                 for arm in arms:
                     yield _planned(suite, side, side.name, block, arm, connections)
+
+
+def _block_runs(suite: Suite, source: Suite, block: int, order: Sequence[tuple[Arm, bool]]) -> Iterator[PlannedRun]:
+    """Yield the runs of a block: of each arm alone, then those that are made at the same time on the same servers."""
+    names = suite.run_together
+    at_once = [(arm.name, again) for arm, again in order if arm.name in names]
+    phases: dict[tuple[str, bool], Flags] = {
+        key: {"phase": round(place / len(at_once), 4)} for place, key in enumerate(at_once)
+    }
+    for arm, again in order:
+        phase = phases.get((arm.name, again), {})
+        planned = _planned(suite, source, BLOCKS, block, arm, suite.connections, again=again, server=phase)
+        # Who ran together is warm by then.
+        yield msgspec.structs.replace(planned, warm_up_s=0.0) if phase else planned
+    for arm, again in order:
+        if (arm.name, again) in phases:
+            planned = _planned(
+                suite,
+                _without_memory(suite),
+                TOGETHER,
+                block,
+                arm,
+                suite.connections,
+                again=again,
+                server=phases[arm.name, again],
+            )
+            yield msgspec.structs.replace(planned, duration_s=suite.together_s, beside=len(at_once) - 1)
 
 
 def estimate_s(index: RunIndex) -> float:
@@ -194,11 +222,15 @@ def _step_estimate_s(search: CapacitySearch) -> float:
 
 def block_estimate_s(suite: Suite) -> float:
     """Estimate how many seconds a block takes."""
-    return sum(run_estimate_s(planned) for planned in fixed_runs(suite) if planned.part == BLOCKS) / suite.repeats
+    own = [planned for planned in fixed_runs(suite) if planned.part in (BLOCKS, TOGETHER)]
+    return sum(run_estimate_s(planned) for planned in own) / suite.repeats
 
 
 def run_estimate_s(planned: PlannedRun) -> float:
-    """Estimate how many seconds one run takes."""
+    """Estimate how many seconds one run takes; of those that are made at once, its share."""
+    if planned.beside:
+        measured_s = planned.duration_s + planned.slots * SLOT_OVERHEAD_S
+        return (planned.warm_up_s + measured_s) / (planned.beside + 1)
     return (BLOCK_OVERHEAD_S if planned.slots else OVERHEAD_S) + load_time_s(
         planned.connections,
         spawn_rate=float(planned.load.get("spawn-rate", DEFAULT_SPAWN_RATE)),
@@ -229,6 +261,7 @@ def _planned(
     connections: int,
     *,
     again: bool = False,
+    server: Flags | None = None,
 ) -> PlannedRun:
     slot_s = _slot_s(source, arm)
     return PlannedRun(
@@ -242,7 +275,7 @@ def _planned(
         duration_s=slot_s if isinstance(source, CapacitySearch) and slot_s else source.duration_s,
         warm_up_s=source.warm_up_s,
         load=source.load,
-        server=suite.server | source.server,
+        server=suite.server | source.server | (server or {}),
         slot_s=slot_s,
     )
 

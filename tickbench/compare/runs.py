@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from shared.measure.summary import LoadSummary
 from tickbench.compare.figures import MEMORY
-from tickbench.compare.suite import BLOCKS, Suite
+from tickbench.compare.suite import BLOCKS, TOGETHER, Suite
 from tickbench.machine.quiet import Quiet
 
 Mark = Literal["valid", "doubtful", "failed", "superseded"]
@@ -26,10 +26,20 @@ class ChildRecord(Struct, frozen=True, kw_only=True):
 
     command: list[str]
     exit_status: int | None
-    """Negative if a signal ended it; None: it went on, with the next step of a search in slots."""
+    """Negative if a signal ended it; None: it went on, with the next step of a search in slots, or alone after it ran
+    together with others."""
     was_killed: bool
     """It did not end in time when asked to."""
     log_tail: list[str]
+
+
+class Beside(Struct, frozen=True, kw_only=True):
+    """What ran on the same core at the same time, on purpose."""
+
+    runs: int
+    """How many other runs."""
+    p90_ms: float | None
+    """By when nine in ten frames had come after their tick was due, of that arm of all of them that was latest."""
 
 
 class Run(Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickbench.run/1"):
@@ -37,7 +47,7 @@ class Run(Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickbench.
 
     number: int
     part: str = BLOCKS
-    """``blocks``, or the name of a side or a search."""
+    """``blocks``, ``together``, or the name of a side or a search."""
     block: int
     """The round in which every arm of its part runs once."""
     arm: str
@@ -55,6 +65,8 @@ class Run(Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickbench.
     """Why it failed, in one sentence."""
     slots_planned: int = 0
     """How many slots it was to have, beside those that were made again; 0: a whole run."""
+    beside: Beside | None = None
+    """None: it ran alone."""
     fault: Literal["server", "generator"] | None = None
     """Who failed; None if nobody did."""
     started_at: str
@@ -75,13 +87,29 @@ class Run(Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickbench.
     @property
     def is_valid(self) -> bool:
         """Whether its numbers can be trusted."""
-        return self.load is not None and self.load.validity.ok and not self.is_short
+        return self.load is not None and self.load.validity.ok and not self.is_short and not self.has_met
 
     @property
     def is_short(self) -> bool:
         """Whether the machine spoiled so many slots that not even half of those planned were kept, or none."""
         slots = self.load.slots if self.load is not None else None
         return slots is not None and (not slots.kept or 2 * slots.kept < self.slots_planned)
+
+    @property
+    def has_met(self) -> bool:
+        """
+        Whether its ticks met those of the arms that ran together, of which each has an equal share of a period.
+
+        Where a tick lasts longer, the next arm waits for it, and is measured with what it waits for.
+
+        """
+        share_ms = self._share_ms
+        return share_ms is not None and self.beside is not None and (self.beside.p90_ms or 0.0) > share_ms
+
+    @property
+    def _share_ms(self) -> float | None:
+        rate_hz = self.load.tick_rate_hz if self.load is not None else None
+        return 1000 / rate_hz / (self.beside.runs + 1) if rate_hz and self.beside is not None else None
 
     @property
     def by_machine(self) -> list[str]:
@@ -100,7 +128,7 @@ class Run(Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickbench.
 
     def is_trusted(self, figure: str) -> bool:
         """Whether one figure, by its name in the summary, can be trusted: also of a run that is not valid."""
-        if self.is_short and figure != MEMORY:  # which is weighed behind the slots
+        if (self.is_short and figure != MEMORY) or self.has_met:  # memory is weighed behind the slots
             return False
         return self.load is not None and not self.load.validity.spoiled_by(figure)
 
@@ -121,6 +149,12 @@ class Run(Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickbench.
         yield from self.load.validity.reasons
         if self.is_short and (slots := self.load.slots) is not None and slots.kept:
             yield f"the machine left {slots.kept} of the {self.slots_planned} slots that it was to have"
+        if self.has_met and self.beside is not None:
+            yield (
+                f"the ticks of the {self.beside.runs + 1} arms that ran together met: one in ten frames of one came "
+                f"later than {self.beside.p90_ms:.1f} ms, and each has {self._share_ms:.1f} ms; fewer connections, or "
+                "together_s = 0"
+            )
 
     def _notes(self) -> Iterator[str]:
         if self.quiet is not None and not self.quiet.is_quiet:
@@ -189,6 +223,17 @@ class RunIndex:
         """Return the runs of an arm in the blocks that count, one a block."""
         return [run for run in self.counted(BLOCKS) if (run.arm, run.again) == (arm, again)]
 
+    def runs_for_ratio(self, figure: str, arm: str, other: str, *, again: bool = False) -> list[Run]:
+        """
+        Return the runs of ``arm``, one a block, that its ratio to ``other`` rests on.
+
+        Those made together with it, if the suite has such; but of memory, which is weighed behind the slots.
+
+        """
+        at_once = {arm, other} <= set(self.suite.run_together) and figure != MEMORY
+        own = self.counted(TOGETHER if at_once else BLOCKS)
+        return [run for run in own if (run.arm, run.again) == (arm, again)]
+
     def lacking(self) -> list[str]:
         """Return the arms of which no run in the blocks finished."""
         return [arm for arm in self.suite.arms if all(run.load is None for run in self.block_runs(arm))]
@@ -218,8 +263,9 @@ class RunIndex:
     def _group(self) -> list[list[Run]]:
         groups: list[list[Run]] = []
         for run in self.runs:
-            before = groups[-1][0] if groups and run.part == BLOCKS and run.slots_planned else None
-            if before is not None and (before.part, before.block, before.attempt) == (run.part, run.block, run.attempt):
+            in_block = run.part in (BLOCKS, TOGETHER) and run.slots_planned
+            before = groups[-1][0] if groups and in_block else None
+            if before is not None and (before.part, before.block, before.attempt) == (BLOCKS, run.block, run.attempt):
                 groups[-1].append(run)
             else:
                 groups.append([run])

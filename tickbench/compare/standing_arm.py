@@ -8,12 +8,13 @@ time runs. The generator is told what to do by a line on its stdin and answers b
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
+import psutil
 
 from shared.measure.load_time import DEFAULT_SPAWN_RATE, load_time_s
 from shared.measure.orders import (
@@ -88,6 +89,7 @@ class StandingArm:
         self._outcome: dict[str, Any] = {}
         self._started_at = datetime.now(UTC)
         self._give_up_at = 0.0
+        self._answer_s = self._answer_by = 0.0
 
     @property
     def name(self) -> str:
@@ -127,6 +129,16 @@ class StandingArm:
             else:
                 check_serves(server)
 
+    @property
+    def pids(self) -> list[int]:
+        """The pids of all its processes: server and generator, and the children of both."""
+        found = []
+        for child in self._children():
+            with suppress(psutil.NoSuchProcess):
+                own = psutil.Process(child.pid)
+                found += [own.pid, *(each.pid for each in own.children(recursive=True))]
+        return found
+
     def carry_out(self, order: AnyOrder, kind: type[Said]) -> Said | None:
         """
         Wake the arm, have the order carried out, and let the arm stand still again.
@@ -134,26 +146,40 @@ class StandingArm:
         Return the answer, which is to be of this ``kind``; None if the arm has failed.
 
         """
+        return carry_out_together([self], [order], kind)[0]
+
+    def begin(self, order: AnyOrder) -> None:
+        """Wake the arm and give it an order; :meth:`hear` and :meth:`rest` have to follow."""
         with self._failing():
-            server, generator = self._children()
             self._wake()
-            _tell(generator, order)
             ramp_s = _ramp_s(self.planned, order.number) if isinstance(order, UsersOrder) else 0.0
             seconds = order.seconds if isinstance(order, WarmOrder | SlotOrder) else 0.0
-            most_s = seconds + ramp_s + ORDER_SLACK_S
-            deadline = time.monotonic() + most_s
+            self._answer_s = seconds + ramp_s + ORDER_SLACK_S
+            self._answer_by = time.monotonic() + self._answer_s
+            _tell(self._children()[1], order)
+
+    def hear(self, kind: type[Said]) -> Said | None:
+        """Wait for the answer, which is to be of this ``kind``; None if the arm has failed."""
+        with self._failing():
+            server, generator = self._children()
             while not generator.has_said(LOOK_S):
                 check_serves(server)
-                if time.monotonic() > deadline:
-                    raise RunFailedError(f"the load run said nothing for {most_s:g} s{generator.last_words()}")
-            answer = self._heard(kind)
-            self._stand_still()
-            check_serves(server)
-            return answer
+                if time.monotonic() > self._answer_by:
+                    raise RunFailedError(f"the load run said nothing for {self._answer_s:g} s{generator.last_words()}")
+            return self._heard(kind)
         return None
 
+    def rest(self) -> None:
+        """Let the arm stand still."""
+        with self._failing():
+            self._stand_still()
+            check_serves(self._children()[0])
+
     def rise(self, planned: PlannedRun) -> None:
-        """Go on with another run on the same server, whose load is as large or larger."""
+        """Go on with another run on the same server, whose load is as large or larger, unless the arm has failed."""
+        if self.has_failed:
+            self.planned = planned
+            return
         more = planned.connections > self.planned.connections
         self.planned, self._started_at, self._outcome = planned, datetime.now(UTC), {}
         if more:
@@ -251,6 +277,17 @@ class StandingArm:
         for name, child in (("generator", self._generator), ("server", self._server)):
             if child is not None:
                 self._outcome[name] = record_of(child)
+
+
+def carry_out_together(arms: Sequence[StandingArm], orders: Sequence[AnyOrder], kind: type[Said]) -> list[Said | None]:
+    """Have arms carry out an order each at the same time, as :meth:`StandingArm.carry_out` has one."""
+    for arm, order in zip(arms, orders, strict=True):
+        arm.begin(order)
+    answers = [None if arm.has_failed else arm.hear(kind) for arm in arms]
+    for arm in arms:
+        if not arm.has_failed:
+            arm.rest()
+    return [None if arm.has_failed else answer for arm, answer in zip(arms, answers, strict=True)]
 
 
 def start_together(arms: Sequence[StandingArm], tell: Callable[[str], None]) -> None:

@@ -22,6 +22,8 @@ from tickbench.errors import InputError
 
 BLOCKS = "blocks"
 """Name of the part of a suite that is repeated; no side or search can have it."""
+TOGETHER = "together"
+"""Name of what belongs to each block where arms run at once; no side or search can have it."""
 
 OWN_FLAGS = frozenset(
     {"host", "port", "users", "scenario", "duration", "warm-up", "out", "headless", "json", "slots", PHASE}
@@ -37,6 +39,7 @@ Repeats = Annotated[int, Meta(ge=1, le=100)]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 WarmUp = Annotated[float, Meta(ge=0, le=86_400)]
 SlotSeconds = Annotated[float, Meta(ge=0, le=60)]
+TogetherSeconds = Annotated[float, Meta(ge=0, le=3_600)]
 Flags = dict[str, str | int | float]
 
 
@@ -111,6 +114,10 @@ class Suite(Struct, frozen=True):
     slot_s: SlotSeconds = 0.0
     """A block measures its arms side by side, ``duration_s`` of each in slots of so many seconds; 0: one after the
     other, each in a whole run, as in records older than this key."""
+    together_s: TogetherSeconds = 0.0
+    """Of each block so many seconds, in slots of ``slot_s``, in which the arms that ``compare`` and ``again`` name run
+    at once, their ticks staggered: what verdicts rest on; 0: they rest on what is measured of each alone, as in records
+    older than this key."""
     description: str = ""
     server: Flags = {}
     """Flags of ``serve`` for all arms."""
@@ -161,6 +168,14 @@ class Suite(Struct, frozen=True):
         return self.slot_s > 0 and all(arm.url is None for arm in self.parsed_arms())
 
     @property
+    def run_together(self) -> list[str]:
+        """The arms that run at once in each block, ``again`` for the second time, too; empty if none do."""
+        names = list(dict.fromkeys([*self.compare, *([self.again] if self.again is not None else [])]))
+        arms = {arm.name: arm for arm in self.parsed_arms()}
+        is_able = self.in_slots and self.together_s > 0 and all(arms[name].takes_phase for name in names)
+        return names if is_able else []
+
+    @property
     def parts(self) -> "list[Part]":
         """The blocks, which the suite itself describes, the sides and the searches."""
         return [self, *self.sides, *self.searches]
@@ -182,14 +197,22 @@ class Suite(Struct, frozen=True):
                 raise InputError(f"{arm!r} is none of its arms; 'again' and 'compare' name arms of the suite")
         if self.compare and len(set(self.compare)) != 2:
             raise InputError("'compare' takes two different arms, such as ['asyncio', 'gevent']")
-        slots = self.duration_s / self.slot_s if self.slot_s else 1.0
-        if not isclose(slots, max(1, round(slots))):
-            raise InputError(
-                f"{self.duration_s:g} s cannot be cut into slots of {self.slot_s:g} s; let 'duration_s' be a multiple"
-                " of 'slot_s', such as 10 and 2"
-            )
+        self._check_slots()
         self._check_verdicts()
         self._check_parts()
+
+    def _check_slots(self) -> None:
+        for key, seconds in (("duration_s", self.duration_s), ("together_s", self.together_s or self.slot_s)):
+            slots = seconds / self.slot_s if self.slot_s else 1.0
+            if not isclose(slots, max(1, round(slots))):
+                raise InputError(
+                    f"{seconds:g} s cannot be cut into slots of {self.slot_s:g} s; let {key!r} be a multiple of "
+                    "'slot_s', such as 10 and 2"
+                )
+        if self.together_s and not (self.slot_s and self.compare and self.again):
+            raise InputError(
+                "'together_s' needs 'slot_s', and 'compare' and 'again', which name the arms that run together"
+            )
 
     def _check_verdicts(self) -> None:
         drawn_on = [figure.key for figure in FIGURES if figure.better]
@@ -223,10 +246,13 @@ class Suite(Struct, frozen=True):
             )
 
     def _check_parts(self) -> None:
-        names = [BLOCKS, *(figure.key for figure in FIGURES), *(part.name for part in self.parts[1:])]
+        names = [BLOCKS, TOGETHER, *(figure.key for figure in FIGURES), *(part.name for part in self.parts[1:])]
         for part in self.parts[1:]:
             if names.count(part.name) > 1:
-                raise InputError(f"the name {part.name!r} is given twice, or it is {BLOCKS!r}; each part needs its own")
+                raise InputError(
+                    f"the name {part.name!r} is given twice, or it is {BLOCKS!r} or {TOGETHER!r}; each part needs its "
+                    "own"
+                )
             self.arms_of(part)
         for search in self.searches:
             parse_slo(search.slo)

@@ -15,7 +15,7 @@ from tickbench.compare.excluded import excluded_shares
 from tickbench.compare.figures import BY_KEY, FIGURES, MEMORY
 from tickbench.compare.plan import PlannedRun, place_of, time_left_s
 from tickbench.compare.runs import Run, RunIndex
-from tickbench.compare.suite import BLOCKS, Suite
+from tickbench.compare.suite import BLOCKS, TOGETHER, Suite
 from tickbench.compare.unfit_machine import why_unfit
 from tickbench.markup import escape
 from tickbench.screen import milliseconds
@@ -115,7 +115,8 @@ def run_words(suite: Suite, run: PlannedRun | Run) -> str:
     """Say which run of how many it is, at which attempt, of which part, block and arm."""
     place = place_of(suite, run)
     which = f"run {place[0]} of {place[1]}" if place is not None else f"run {run.number}, a search"
-    part = f"block {run.block}" if run.part == BLOCKS else run.part
+    part = f"block {run.block}" if run.part in (BLOCKS, TOGETHER) else run.part
+    part = f"{part} together" if run.part == TOGETHER else part
     arm = run.arm if isinstance(run, Run) else run.arm.name
     return f"{which}{_attempt_words(suite, run)}: {part}, {arm}{' again' if run.again else ''}, {run.connections:,}"
 
@@ -123,7 +124,10 @@ def run_words(suite: Suite, run: PlannedRun | Run) -> str:
 def block_words(suite: Suite, planned: Sequence[PlannedRun]) -> str:
     """Say which block of how many it is, at which attempt, and how it is cut into slots."""
     first = planned[0]
-    slots = f"{len(planned)} x {first.slots} slots of {first.slot_s:g} s"
+    alone, together = ([each for each in planned if each.part == part] for part in (BLOCKS, TOGETHER))
+    slots = f"{len(alone)} x {first.slots} slots of {first.slot_s:g} s"
+    if together:
+        slots = f"{together[0].slots} slots of {len(together)} together, {slots}"
     return f"block {first.block} of {suite.repeats}{_attempt_words(suite, first)}: {slots}"
 
 

@@ -74,6 +74,9 @@ def carry_out_orders(asked: argparse.Namespace) -> dict[str, Any]:
                 kept += not spoiled
                 answer = "nonsense" if asked.scenario == "confused" else "slot"
                 say(said=answer, number=made, spoiled=[STOLEN] if spoiled else [], steal_percent=0.0, core_gap_ms=0.1)
+            case "drop":
+                kept -= 1
+                say(said="dropped")
             case "sum":
                 say(said="sum", status=write_summary(asked, slots_said(seconds, made, kept)))
                 kept = made = 0
