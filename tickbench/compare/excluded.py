@@ -6,11 +6,12 @@ would be compared with all moments of the other.
 """
 
 from collections import Counter
+from itertools import product
 
 from msgspec import Struct
 
 from tickbench.compare.runs import Run, RunIndex
-from tickbench.compare.suite import BLOCKS
+from tickbench.compare.suite import BLOCKS, TOGETHER
 from tickbench.statistics.verdicts import LEAST_BLOCKS, paired_ratio
 
 SHARES_ALPHA = 0.05
@@ -28,6 +29,8 @@ class ExcludedShare(Struct, frozen=True):
     """Of each slot, after the arm was woken: the mean."""
     left_out: dict[str, int]
     """How many were spoiled by what; one may be by several."""
+    part: str = BLOCKS
+    """``together``: of its slots at the same time with others."""
 
     @property
     def percent(self) -> float:
@@ -48,8 +51,9 @@ def excluded_shares(index: RunIndex) -> list[ExcludedShare]:
 
     """
     found = []
-    for arm in index.suite.arms:
-        slots = [run.load.slots for run in _runs(index, arm) if run.load is not None and run.load.slots is not None]
+    for part, arm in product((BLOCKS, TOGETHER), index.suite.arms):
+        runs = _runs(index, arm, part)
+        slots = [run.load.slots for run in runs if run.load is not None and run.load.slots is not None]
         if made := sum(each.made for each in slots):
             left_out = sum((Counter(each.left_out) for each in slots), Counter[str]())
             found.append(
@@ -60,6 +64,7 @@ def excluded_shares(index: RunIndex) -> list[ExcludedShare]:
                     slot_s=slots[0].slot_s,
                     thrown_s=round(sum(each.made * each.thrown_s for each in slots) / made, 3),
                     left_out=dict(left_out.most_common()),
+                    part=part,
                 )
             )
     return found
@@ -69,11 +74,14 @@ def why_not_by_shares(index: RunIndex) -> str | None:
     """
     Say that the two arms to compare lost unequal shares of their slots; None if that may be chance.
 
+    Of the slots that verdicts rest on: those of arms that run together are left out for all of them or for none.
+
     By the paired t test on the differences of the shares in a block (Student, as for the ratios): spoiled slots come in
     clusters, which a test that counts slots would take for evidence.
 
     """
-    by_arm = [_shares_by_block(index, arm) for arm in index.suite.compare]
+    part = TOGETHER if index.suite.run_together else BLOCKS
+    by_arm = [_shares_by_block(index, arm, part) for arm in index.suite.compare]
     if len(by_arm) != 2:
         return None
     first, other = by_arm
@@ -81,7 +89,9 @@ def why_not_by_shares(index: RunIndex) -> str | None:
     if found is None or found.p_value is None or found.blocks < LEAST_BLOCKS or found.p_value > SHARES_ALPHA:
         return None
     words = " and ".join(
-        f"{each.words} of {each.arm}" for each in excluded_shares(index) if each.arm in index.suite.compare
+        f"{each.words} of {each.arm}"
+        for each in excluded_shares(index)
+        if each.arm in index.suite.compare and each.part == part
     )
     return (
         f"The machine spoiled {words}, which is more than chance ({100 * (1 - SHARES_ALPHA):.0f} %): what is left are "
@@ -89,14 +99,14 @@ def why_not_by_shares(index: RunIndex) -> str | None:
     )
 
 
-def _runs(index: RunIndex, arm: str) -> list[Run]:
-    return [run for run in index.runs if run.part == BLOCKS and run.arm == arm]
+def _runs(index: RunIndex, arm: str, part: str) -> list[Run]:
+    return [run for run in index.runs if run.part == part and run.arm == arm]
 
 
-def _shares_by_block(index: RunIndex, arm: str) -> dict[int, float]:
+def _shares_by_block(index: RunIndex, arm: str, part: str) -> dict[int, float]:
     """Return the excluded share of each block, over both runs of an arm that runs twice and all attempts."""
     made, kept = Counter[int](), Counter[int]()
-    for run in _runs(index, arm):
+    for run in _runs(index, arm, part):
         if run.load is not None and run.load.slots is not None:
             made[run.block] += run.load.slots.made
             kept[run.block] += run.load.slots.kept

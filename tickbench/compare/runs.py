@@ -223,15 +223,13 @@ class RunIndex:
         """Return the runs of an arm in the blocks that count, one a block."""
         return [run for run in self.counted(BLOCKS) if (run.arm, run.again) == (arm, again)]
 
+    def is_together(self, figure: str, arm: str, other: str) -> bool:
+        """Whether a ratio is of runs made at the same time; of memory, which is weighed behind the slots, never."""
+        return {arm, other} <= set(self.suite.run_together) and figure != MEMORY
+
     def runs_for_ratio(self, figure: str, arm: str, other: str, *, again: bool = False) -> list[Run]:
-        """
-        Return the runs of ``arm``, one a block, that its ratio to ``other`` rests on.
-
-        Those made together with it, if the suite has such; but of memory, which is weighed behind the slots.
-
-        """
-        at_once = {arm, other} <= set(self.suite.run_together) and figure != MEMORY
-        own = self.counted(TOGETHER if at_once else BLOCKS)
+        """Return the runs of ``arm``, one a block, that its ratio to ``other`` rests on."""
+        own = self.counted(TOGETHER if self.is_together(figure, arm, other) else BLOCKS)
         return [run for run in own if (run.arm, run.again) == (arm, again)]
 
     def lacking(self) -> list[str]:

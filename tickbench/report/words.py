@@ -2,7 +2,7 @@
 
 from shared.measure.histogram import Histogram
 from shared.measure.quota import quota_words
-from tickbench.compare.suite import BLOCKS
+from tickbench.compare.suite import BLOCKS, TOGETHER, Suite
 from tickbench.machine.environment import Environment
 from tickbench.report.document import Document
 from tickbench.report.news import counted_words, listed
@@ -79,8 +79,26 @@ def slots_sentence(document: Document) -> str:
     return (
         f"In the blocks the arms are measured side by side, in slots of {suite.slot_s:g} s: one runs, the others stand "
         "still (SIGSTOP) with their connections open. What follows a waking is thrown away, until TCP takes the pause "
-        "for over. A slot that the machine spoiled is left out, and another is made for it."
+        f"for over. A slot that the machine spoiled is left out, and another is made for it. {_together_words(suite)}"
         + (f" In whole runs, one arm after the other: {listed(whole)}." if whole else "")
+    )
+
+
+def _together_words(suite: Suite) -> str:
+    """Say which figures are of arms that ran at once, and which of arms alone."""
+    first, *_ = names = suite.compare or [""]
+    if not suite.run_together:
+        why = ""
+        if suite.together_s:
+            unable = [arm.name for arm in suite.parsed_arms() if arm.name in names and not arm.takes_phase]
+            why = f" {listed(unable)} cannot be told when its ticks are due, so nothing ran together."
+        return f"All figures, and all ratios, are of arms that ran alone.{why}"
+    count = len(suite.run_together) + 1
+    return (
+        f"The ratios of {' and '.join(names)}, and of {suite.again} to itself, are of {suite.together_s:g} s a block "
+        f"in which {listed(suite.run_together)}, and {suite.again} again, ran at once on the same core, each ticking "
+        f"1/{count} of a period after another: whatever the machine did, it did to all of them. Every figure in a "
+        f"unit, every ratio to {first} of another arm, and memory, is of arms that ran alone."
     )
 
 
@@ -91,7 +109,7 @@ def slot_rows(document: Document) -> list[list[str]]:
     """Return for each arm that was measured in slots what became of them (:data:`SLOT_TITLES`)."""
     return [
         [
-            each.arm,
+            f"{each.arm}, together" if each.part == TOGETHER else each.arm,
             f"{each.made:,}",
             f"{each.percent:.1f} %",
             f"{each.thrown_s:.2f} s",

@@ -37,6 +37,8 @@ class Comparison(Struct, frozen=True):
     """The ratio of each block, by its number; one in which either has no figure to be trusted is left out."""
     to_decide: Forecast | None = None
     """Where the verdict is inconclusive, what would decide it; None where that is not known."""
+    is_together: bool = False
+    """Whether the ratios are of runs that were made at the same time, and not of each arm alone."""
 
     @property
     def winner(self) -> str | None:
@@ -139,7 +141,15 @@ def _primary(index: RunIndex, searches: list[SearchResult]) -> list[Comparison]:
     )
     return [
         Comparison(
-            key, _title(key), first, other, verdict.ratio, verdict, _ratios(each), _to_decide(suite, key, verdict, each)
+            key,
+            _title(key),
+            first,
+            other,
+            verdict.ratio,
+            verdict,
+            _ratios(each),
+            _to_decide(suite, key, verdict, each),
+            key in BY_KEY and index.is_together(key, first, other),
         )
         for key, verdict, each in zip(suite.verdicts, verdicts, logs, strict=True)
     ]
@@ -165,7 +175,14 @@ def _floor(index: RunIndex) -> list[Comparison]:
     verdicts = judge([list(each.values()) for each in logs], alpha=GUARD_ALPHA)
     return [
         Comparison(
-            key, _title(key), suite.again, suite.again, paired_ratio(list(each.values())), verdict, _ratios(each)
+            key,
+            _title(key),
+            suite.again,
+            suite.again,
+            paired_ratio(list(each.values())),
+            verdict,
+            _ratios(each),
+            is_together=index.is_together(key, suite.again, suite.again),
         )
         for key, each, verdict in zip(keys, logs, verdicts, strict=True)
     ]
@@ -178,7 +195,8 @@ def _others(index: RunIndex) -> list[Comparison]:
     for other, key in product([arm for arm in suite.arms if arm != first], _comparable()):
         logs = logs_of(index, key, first, other)
         ratio = paired_ratio(list(logs.values()))
-        found.append(Comparison(key, _title(key), first, other, ratio, by_block=_ratios(logs)))
+        is_together = index.is_together(key, first, other)
+        found.append(Comparison(key, _title(key), first, other, ratio, by_block=_ratios(logs), is_together=is_together))
     return found
 
 
