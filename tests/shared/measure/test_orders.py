@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from shared.measure.orders import Answer, AnyOrder, Order, Ready, SlotMeasured, Summed, UsersUp, Warmed
+from shared.measure.orders import Answer, AnyOrder, Dropped, Order, Ready, SlotMeasured, Summed, UsersUp, Warmed
 
 PAGE = Path(__file__).parents[3] / "docs" / "measuring.md"
 
@@ -21,7 +21,8 @@ def tags(kind: type[Order | Answer]) -> set[object]:
 def test_each_order_and_each_answer_stands_on_the_page_as_it_is_said() -> None:
     orders = [msgspec.json.decode(text, type=AnyOrder) for text in on_the_page("order")]
     answers = [
-        msgspec.json.decode(text, type=Ready | Warmed | SlotMeasured | UsersUp | Summed) for text in on_the_page("said")
+        msgspec.json.decode(text, type=Ready | Warmed | SlotMeasured | Dropped | UsersUp | Summed)
+        for text in on_the_page("said")
     ]
     assert [msgspec.json.encode(order) for order in orders] == on_the_page("order")
     assert [msgspec.json.encode(answer) for answer in answers] == on_the_page("said")
