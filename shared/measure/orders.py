@@ -14,7 +14,7 @@ Seconds = Annotated[float, msgspec.Meta(gt=0, le=MAX_S)]
 Pid = Annotated[int, msgspec.Meta(ge=1)]
 
 
-class Order(msgspec.Struct, frozen=True, tag_field="order", forbid_unknown_fields=True):
+class Order(msgspec.Struct, frozen=True, tag_field="order", forbid_unknown_fields=True, omit_defaults=True):
     """What is to be done next."""
 
 
