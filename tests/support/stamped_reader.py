@@ -8,6 +8,7 @@ process reads for all servers, so that whatever it does wrong it does alike to e
 import select
 import socket
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from typing import NamedTuple, Self
 from urllib.parse import urlsplit
@@ -33,6 +34,11 @@ class Frames(NamedTuple):
     def due_within(self, start_us: float, end_us: float) -> "Frames":
         """Return those that were due from ``start_us`` on and before ``end_us``."""
         chosen = (self.due_us >= start_us) & (self.due_us < end_us)
+        return Frames(*(column[chosen] for column in self))
+
+    def of(self, connections: Collection[int]) -> "Frames":
+        """Return those that came on these connections."""
+        chosen = np.isin(self.connection, list(connections))
         return Frames(*(column[chosen] for column in self))
 
     @property
@@ -66,8 +72,14 @@ class StampedReader:
             connection.close()
         self._epoll.close()
 
-    def connect(self, url: str, number: int) -> None:
-        """Have so many watchers more, all in the room ``main``; what those before them are sent is read meanwhile."""
+    def connect(self, url: str, number: int) -> list[int]:
+        """
+        Have so many watchers more, all in the room ``main``; what those before them are sent is read meanwhile.
+
+        Return their connections, as :class:`Frames` names them.
+
+        """
+        added = []
         target = urlsplit(url)
         address = target.hostname or "", target.port or 80
         request = request_bytes("GET", "/connect", upgrade_headers({"Host": target.netloc}))
@@ -84,7 +96,9 @@ class StampedReader:
             connection.setblocking(False)  # noqa: FBT003 - socket's own
             self._connections[connection.fileno()] = connection
             self._epoll.register(connection.fileno(), select.EPOLLIN)
+            added.append(connection.fileno())
             self.read(0)
+        return added
 
     def read(self, seconds: float) -> None:
         """Read for that long, at least what is there."""
