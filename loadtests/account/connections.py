@@ -1,8 +1,9 @@
 """Records how the connections of a run begin, fail and end, with all times converted to the server's clock."""
 
 import sys
+from collections.abc import Iterable
 
-from loadtests.account.counts import MAIN, NEVER_CONNECTED, count_text
+from loadtests.account.counts import MAIN, NEVER_CONNECTED, SEEN_OFF, Accounts, count_text
 from loadtests.account.join_rate import NO_JOINS, JoinRate
 from loadtests.account.recorder import Recorder
 from loadtests.receive.endings import ConnectionObserver, Ending, Fate
@@ -36,12 +37,18 @@ class ConnectionRecord(ConnectionObserver):
     @property
     def settled(self) -> int:
         """How many connections have either got their first tick frame or come to an end before it."""
-        return sum(accounts.settled for accounts in self._recorder.groups.values())
+        return sum(accounts.settled for accounts in self._present())
 
     @property
     def up(self) -> int:
-        """How many connections got their first tick frame."""
-        return sum(accounts.connected for accounts in self._recorder.groups.values())
+        """How many connections got their first tick frame, without those that were told to leave."""
+        return sum(accounts.connected for accounts in self._present())
+
+    @property
+    def leaving(self) -> int:
+        """How many connections were told to leave and have not come to their end yet."""
+        accounts = self._recorder.groups.get(SEEN_OFF, Accounts())
+        return accounts.requested - accounts.fates.total()
 
     def open_since(self, over: int) -> int:
         """Return how many connections were open at some time since ``over`` of them had ended."""
@@ -57,6 +64,15 @@ class ConnectionRecord(ConnectionObserver):
         return ", ".join(
             words for accounts in self._recorder.groups.values() if (words := accounts.in_words(*NEVER_CONNECTED))
         )
+
+    def see_off(self, index: int) -> None:
+        """Count a connection as none of those that are there, between two windows: it is about to leave, as ordered."""
+        accounts = self._recorder.group_of(index)
+        accounts.requested, accounts.connected = accounts.requested - 1, accounts.connected - 1
+        self._recorder.put_in(index, SEEN_OFF)
+
+    def _present(self) -> Iterable[Accounts]:
+        return (accounts for name, accounts in self._recorder.groups.items() if name != SEEN_OFF)
 
     def entered(self, index: int, arrival_us: int) -> None:
         """Expect the ticks that are sent to a connection from now on."""

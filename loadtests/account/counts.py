@@ -18,6 +18,8 @@ MAIN = ""
 """The group of all connections that neither stall nor leave by plan: the figures at the top of a summary."""
 STALLED = "stalled"
 """The group of connections that stop reading by plan."""
+SEEN_OFF = "seen off"
+"""The group of connections that were there, and left between two slots as fewer users were asked for."""
 MAX_REASONS = 50
 """Different texts that are counted apart, as a server can make up any number."""
 

@@ -53,7 +53,6 @@ class Recorder:
         self._period_us = period_us
         self._stage_starts_us: list[int] = []
         self._rooms: list[RoomTicks] = []
-        self._group_names = [MAIN]
         self.presences = Presences()
         self._jitters = JitterEstimators()
         self._gaps: defaultdict[int, list[Gap]] = defaultdict(list)
@@ -74,7 +73,7 @@ class Recorder:
 
     def group_of(self, index: int) -> Accounts:
         """Return the accounts that a connection counts in."""
-        return self.groups[self._group_names[self.presences.group[index]]]
+        return list(self.groups.values())[int(self.presences.group[index])]
 
     def add_connection(self, room: str, group: str = MAIN, *, announced: bool = False, asked_us: int = 0) -> int:
         """
@@ -90,14 +89,15 @@ class Recorder:
             self._rooms.append(self.rooms[room])
         self.presences.room[index] = self.rooms[room].number
         self.presences.asked_us[index] = asked_us
-        if group not in self.groups:
-            self.groups[group] = Accounts()
-            self._group_names.append(group)
-        self.groups[group].requested += 1
-        self.presences.group[index] = self._group_names.index(group)
+        self.put_in(index, group)
         if announced:
             self._announced.append(index)
         return index
+
+    def put_in(self, index: int, group: str) -> None:
+        """Count a connection in a group from now on."""
+        self.groups.setdefault(group, Accounts()).requested += 1
+        self.presences.group[index] = list(self.groups).index(group)
 
     def count_inside(self, index: int, change: int) -> None:
         """Say that a connection got its first tick (1) or came to its end after that (-1)."""
@@ -236,13 +236,13 @@ class Recorder:
 
     def _by_group(self, connection: Integers, rows: Booleans | None = None) -> Iterator[tuple[str, Booleans | slice]]:
         """Yield each group's name with which of the rows are its own (and in ``rows``)."""
-        if len(self._group_names) == 1:
+        if len(self.groups) == 1:
             yield MAIN, slice(None) if rows is None else rows
             return
         group = self.presences.group[connection]
         for number in np.unique(group).tolist():
             of = group == number
-            yield self._group_names[number], of if rows is None else of & rows
+            yield list(self.groups)[number], of if rows is None else of & rows
 
     def _see_ticks(self, arrivals: Arrivals) -> None:
         frames = int(arrivals.frame.max()) + 1

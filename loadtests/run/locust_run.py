@@ -6,6 +6,7 @@ Importing this imports Locust, which patches the process.
 
 import logging
 import sys
+import time
 from datetime import datetime
 from typing import Any
 
@@ -14,12 +15,14 @@ from locust import stats as locust_stats
 from locust.env import Environment
 
 from loadtests.account.locust_rows import LocustRows
-from loadtests.run.conductor import FAILED, Conductor, RunOutcome
+from loadtests.run.conductor import FAILED, Conductor, FailedRunError, RunOutcome
 from loadtests.run.locust_table import Table
 
 logger = logging.getLogger("tickbench.load")
 
 BROKEN_OFF = "the run was broken off: nothing was written"
+ENDING_WAIT_S, ENDING_POLL_S = 10.0, 0.02
+"""How long users whose connections are closed have to end, and how often they are looked at."""
 IS_ON = "a run is on, and the number of its users can't be changed; stop it first, or wait until it is over"
 
 
@@ -48,8 +51,19 @@ class LocustRun:
         conductor.start()
 
     def bring_users(self, total: int, spawn_rate: float) -> None:
-        """Bring the number of users up, ``spawn_rate`` a second, while the run is on."""
-        self._start(total, spawn_rate)
+        """
+        Bring the number of users up, ``spawn_rate`` a second, while the run is on.
+
+        Where there were more, the others are about to end by themselves: Locust would choose at random whom to stop.
+
+        """
+        fewer = max(0, self._runner.target_user_count - total)
+        deadline_s = time.monotonic() + ENDING_WAIT_S
+        while fewer and self._runner.user_count > total:
+            if time.monotonic() > deadline_s:
+                raise FailedRunError("users whose connections are closed do not end")
+            gevent.sleep(ENDING_POLL_S)
+        self._start(total, max(spawn_rate, fewer))  # in one go, or it would first make up for those who have ended
 
     def show(self, rows: LocustRows) -> None:
         """Show what came so far."""

@@ -34,6 +34,8 @@ class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):
     """Users that have connected, have failed to, or wait for a stage of the window."""
     up: int = 0
     """Connections that got a tick frame."""
+    leaving: int = 0
+    """Connections that were told to leave, and still are there."""
     why_none: str = ""
     """Why others did not get one."""
     open: int = 0
@@ -90,7 +92,13 @@ class Bring(msgspec.Struct, frozen=True, tag=True):
     total: int
 
 
-Order = Measure | Stand | Settle | Bring
+class Leave(msgspec.Struct, frozen=True, tag=True):
+    """Those who came last leave, so that there are so many users: between two slots, where all are connected."""
+
+    users: int
+
+
+Order = Measure | Stand | Settle | Bring | Leave
 
 
 class Envelope(msgspec.Struct, Generic[MessageKind], frozen=True):

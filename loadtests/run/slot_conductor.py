@@ -54,7 +54,7 @@ ORDER_POLL_S = 0.5
 
 
 class SlotConductor(Conductor):
-    """Conducts one run in slots; ``bring_users`` has Locust bring the number of users up to the one that is given."""
+    """Conducts one run in slots; ``bring_users`` has Locust bring the number of users to the one that is given."""
 
     stats_lead_s = 0.1  # the worker is in this process: no order has to travel meanwhile
 
@@ -117,7 +117,7 @@ class SlotConductor(Conductor):
                 self._drop()
                 return Dropped()
             case UsersOrder(number):
-                self._ramp_up(number)
+                self._bring(number)
                 return UsersUp(*self._up())
             case SumOrder():
                 run = self._joined()
@@ -168,9 +168,14 @@ class SlotConductor(Conductor):
         self._last_counts = False
         logger.info("slot %d: left out for another arm", len(self._slots))
 
-    def _ramp_up(self, number: int) -> None:
+    def _bring(self, number: int) -> None:
+        """Bring the number of users up, or down: then those leave who came last, and no figure counts them any more."""
         if number < self.options.users:
-            raise OrderError(f"{number} users were ordered, and there are {self.options.users}: they only become more")
+            connected, requested = self._up()
+            if connected < requested:
+                raise OrderError(f"{number} users were ordered, and {connected} of {requested} have come: let all come")
+            self._workers.leave(number)
+            self._wait_until(lambda: not any(report.leaving for report in self._workers.reports()), WAIT_S)
         self.options = replace(self.options, users=number)
         self._bring_users(number)
         self._ramp()

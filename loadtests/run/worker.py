@@ -10,6 +10,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import gevent
@@ -28,8 +29,9 @@ from loadtests.receive.endings import ConnectionObserver
 from loadtests.receive.stamps import now_us
 from loadtests.run.extra_connections import ExtraConnections
 from loadtests.run.measurement import Measurement
-from loadtests.run.messages import Bring, Measure, Order, Phase, Settle, Stand, WorkerReport
+from loadtests.run.messages import Bring, Leave, Measure, Order, Phase, Settle, Stand, WorkerReport
 from loadtests.run.pacer import Pacer
+from loadtests.run.roll import Roll
 from loadtests.surroundings.server_stats import FoundServer
 from shared.wire.target import Target
 
@@ -71,7 +73,7 @@ class LoadWorker:
         """Why it can't go on, in one line; empty as long as it can."""
         self._record: WorkerRecord | None = None
         self._to_ping: deque[Connection] = deque()
-        self._users = 0
+        self._roll = Roll(options.room_size)
         self._waiting = 0
         self._next_turn_s = 0.0
         self._greenlets = Group()
@@ -104,8 +106,7 @@ class LoadWorker:
 
     def new_user(self) -> int:
         """Count one more user, and return its number, from 0."""
-        self._users += 1
-        return self._users - 1
+        return self._roll.new_user()
 
     def room_of(self, user: int) -> str | None:
         """Return the room that a user plays in, None for the room of the URL."""
@@ -144,6 +145,8 @@ class LoadWorker:
         )
         if self.options.scenario.pings:
             self._to_ping.append(connection)
+        if self.options.slots:
+            self._roll.note(connection)
         return connection
 
     def wait_turn(self) -> None:
@@ -216,9 +219,10 @@ class LoadWorker:
         return WorkerReport(
             failed=self.failed,
             phase=self.phase,
-            users=self._users,
+            users=self._roll.count,
             settled=connections.settled + self._waiting,
             up=connections.up,
+            leaving=connections.leaving,
             why_none=connections.why_none(),
             open=self._measurement.open_lately,
             rss_bytes=self._rss_bytes,
@@ -249,6 +253,10 @@ class LoadWorker:
                 self._measurement.settle(order)
                 self._record = self._measurement.record(self._index or 0)
                 self.phase = "settled"
+            case Leave(users):
+                for connection in self._roll.see_off(users):
+                    self._measurement.connections.see_off(connection.index)
+                    self._spawn(partial(self._leave_in_turn, connection))
             case Bring(0):
                 self._spawn(self._extra.leave)
             case Bring(total):
@@ -288,6 +296,10 @@ class LoadWorker:
         self._stage_starts_us = self.options.scenario.stage_starts_us(len(window))
         self._measurement.measure(window, self._stage_starts_us, last_counts=last_counts)
         self._spawn(lambda: self._measure(window))
+
+    def _leave_in_turn(self, connection: Connection) -> None:
+        self.wait_turn()
+        connection.close()
 
     def _extra_connection(self, observer: ConnectionObserver, number: int) -> Connection:
         user = self.new_user()

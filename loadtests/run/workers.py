@@ -12,6 +12,7 @@ from loadtests.account.worker_record import WorkerRecord
 from loadtests.run.messages import (
     Bring,
     Envelope,
+    Leave,
     Measure,
     MessageError,
     Order,
@@ -112,6 +113,11 @@ class Workers:
         """Have all fall silent, or go on."""
         for worker in self.by_name.values():
             worker.obey(Stand(still))
+
+    def leave(self, users: int) -> None:
+        """Have all but ``users`` leave, of the one worker that a run in slots has."""
+        for worker in self.by_name.values():
+            worker.obey(Leave(users))
 
     def settle(self, skips: dict[str, ServerSkips]) -> None:
         """Tell each worker which ticks the others saw, and have it settle its accounts."""

@@ -39,7 +39,7 @@ class DropOrder(Order, frozen=True, tag="drop"):
 
 
 class UsersOrder(Order, frozen=True, tag="users"):
-    """Bring the number of users up to so many."""
+    """Bring the number of users up to so many, or down: then those who came last leave."""
 
     number: Annotated[int, msgspec.Meta(ge=1, le=100_000)]
 
@@ -83,7 +83,7 @@ class Dropped(Answer, frozen=True, tag="dropped"):
 
 
 class UsersUp(Answer, frozen=True, tag="users"):
-    """So many connections were asked for, and so many got a tick frame."""
+    """Of the users that were asked for, and are there now, so many got a tick frame."""
 
     connected: int
     requested: int

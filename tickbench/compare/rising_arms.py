@@ -1,9 +1,9 @@
 """
-Make the steps of a search in slots: the load of each arm rises from step to step, on a server that stays.
+Make the steps of a search in slots: the load of each arm rises and falls from step to step, on a server that stays.
 
-Each step is one slot and one run. The arms take their steps in turns, and who is not measured stands still. Where a
-load falls, and after a failure or a lost connection, the arm gets a fresh server and a fresh generator. A slot that the
-machine spoiled is made again in its place, :data:`SLOT_TRIES` times in all.
+Each step is one slot and one run. The arms take their steps in turns, and who is not measured stands still. After a
+failure or a lost connection an arm gets a fresh server and a fresh generator. A slot that the machine spoiled is made
+again in its place, :data:`SLOT_TRIES` times in all.
 """
 
 import tempfile
@@ -23,7 +23,7 @@ from tickbench.machine.quiet import wait_until_quiet
 
 SLOT_TRIES = 3
 SETTLING_S = 0.5
-"""How long a server that is warm runs unmeasured after its load has risen, beside what is thrown away before each
+"""How long a server that is warm runs unmeasured after its load has changed, beside what is thrown away before each
 slot; no longer than the search's warm-up, which a fresh one has."""
 
 
@@ -63,9 +63,7 @@ class RisingArms:
             self.leave()
             self._search = planned.part, planned.block
         name, quiet = planned.arm.name, None
-        risen = self._arms.get(name)
-        if risen is None or risen.arm.planned.connections > planned.connections:
-            self._end(name)
+        if name not in self._arms:
             quiet = wait_until_quiet(self.trial.measured_cores(), quiet_wait_s, self.trial.tell)
         began = time.monotonic()
         arm = self._measured(planned)
@@ -83,7 +81,7 @@ class RisingArms:
             arm = self._arms[name].arm
             is_repeated = arm.planned.connections == planned.connections
             unmeasured_s = 0.0 if is_repeated else min(SETTLING_S, unmeasured_s)
-            arm.rise(planned)
+            arm.go_on(planned)
         if unmeasured_s and not arm.has_failed:
             arm.carry_out(WarmOrder(unmeasured_s), Warmed)
         for attempt in range(1, SLOT_TRIES + 1):

@@ -175,15 +175,16 @@ class StandingArm:
             self._stand_still()
             check_serves(self._children()[0])
 
-    def rise(self, planned: PlannedRun) -> None:
-        """Go on with another run on the same server, whose load is as large or larger, unless the arm has failed."""
+    def go_on(self, planned: PlannedRun) -> None:
+        """Go on with another run on the same server, whatever its load, unless the arm has failed."""
+        before = self.planned.connections
         if self.has_failed:
             self.planned = planned
             return
-        more = planned.connections > self.planned.connections
         self.planned, self._started_at, self._outcome = planned, datetime.now(UTC), {}
-        if more:
-            self._trial.tell(f"up to {planned.connections} connections")
+        if planned.connections != before:
+            way = "up" if planned.connections > before else "down"
+            self._trial.tell(f"{way} to {planned.connections} connections")
             self.carry_out(UsersOrder(planned.connections), UsersUp)
 
     def sum_up(self) -> None:

@@ -120,6 +120,23 @@ def assert_lateness_is_true(run: PlantedRun) -> None:
 # What else is ordered, and how it ends
 
 
+def test_users_leave_and_come_again_and_no_figure_counts_who_is_gone(tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    with planted(Law(tick_rate_hz=20), tmp_path) as server, in_slots(server, 0, "--users", 9, "--out", out) as run:
+        run.hear()
+        for users in (9, 4, 7, 2, 3):
+            assert run.ask(order="users", number=users) == {"said": "users", "connected": users, "requested": users}
+            assert run.ask(order="slot", seconds=0.3)["said"] == "slot"
+            run.ask(order="sum")
+            summary = read_summary(out.read_bytes())
+            assert (summary.connections.requested, summary.connections.connected) == (users, users)
+            assert summary.frames.due == users * 6
+            assert summary.evidence["left_early"] == summary.evidence["not_started"] == 0
+        run.order(order="end")
+        run.generator.communicate(timeout=PATIENCE_S)
+    assert run.generator.returncode in {0, 3}
+
+
 def test_users_come_and_a_summary_is_of_the_slots_since_the_last(tmp_path: Path) -> None:
     out = tmp_path / "out.json"
     law = Law(tick_rate_hz=20)
@@ -300,7 +317,7 @@ def test_who_runs_beside_a_slot_or_a_warm_up_belongs_there(
         ('{"order":"end"}\n', "no slot was ordered: nothing was measured"),
         ('{"order":"sum"}\n', "no slot was ordered: nothing was measured"),
         ('{"order":"drop"}\n', "no slot was measured last: there is none to leave out"),
-        ('{"order":"users","number":1}\n', "1 users were ordered, and there are 2: they only become more"),
+        ('{"order":"users","number":1}\n', "1 users were ordered, and 1 of 2 have come: let all come"),
     ],
 )
 def test_orders_that_cannot_be_done_end_the_run_in_one_line(

@@ -58,13 +58,11 @@ def processes(rising: RisingArms, arm: str = "asyncio") -> list[psutil.Process]:
     return [psutil.Process(child.pid) for child in rising._arms[arm].arm._children()]
 
 
-def test_a_load_rises_on_one_server_and_falls_with_a_fresh_one(rising: RisingArms, step: Step) -> None:
+def test_a_load_rises_and_falls_on_one_server(rising: RisingArms, step: Step) -> None:
     runs = [step(300)]
     before = processes(rising)
-    runs += [step(400), step(400)]
+    runs += [step(400), step(400), step(350)]
     assert processes(rising) == before
-    runs.append(step(350))
-    assert not [process for process in before if process.is_running()]
     assert {run.outcome for run in runs} == {"finished"}, [run.reason for run in runs]
     loads = [(run.load.connections.connected, run.load.slots) for run in runs if run.load is not None]
     assert [connected for connected, _ in loads] == [300, 400, 400, 350]
@@ -117,7 +115,7 @@ def test_a_server_that_lost_connections_is_not_asked_again(rising: RisingArms, s
     assert not rising._arms, "what is lost would count in each of its slots"
 
 
-def test_a_fresh_server_has_the_whole_warm_up_and_one_whose_load_rose_settles(
+def test_a_fresh_server_has_the_whole_warm_up_and_one_whose_load_changed_settles(
     step: Step, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ordered: list[AnyOrder] = []
@@ -128,10 +126,11 @@ def test_a_fresh_server_has_the_whole_warm_up_and_one_whose_load_rose_settles(
         return carry_out(arm, order, kind)
 
     monkeypatch.setattr(StandingArm, "carry_out", note)
-    for connections in (300, 300, 400, 350):
-        step(connections, warm_up_s=0.02)
+    for connections, block in ((300, 1), (300, 1), (400, 1), (350, 1), (350, 2)):
+        step(connections, warm_up_s=0.02, block=block)
     unmeasured = [order for order in ordered if isinstance(order, WarmOrder | UsersOrder)]
-    assert unmeasured == [WarmOrder(0.02), UsersOrder(400), WarmOrder(0.01), WarmOrder(0.02)]
+    changed = [[UsersOrder(connections), WarmOrder(0.01)] for connections in (400, 350)]
+    assert unmeasured == [WarmOrder(0.02), *changed[0], *changed[1], WarmOrder(0.02)]
 
 
 def test_an_arm_whose_search_is_over_ends_while_the_others_go_on(rising: RisingArms, step: Step) -> None:

@@ -61,7 +61,7 @@ def carry_out_orders(asked: argparse.Namespace) -> dict[str, Any]:
                 time.sleep(order["seconds"])
                 say(said="warm")
             case "users":
-                asked.users = max(asked.users, order["number"])
+                asked.users = order["number"]
                 say(said="users", connected=asked.users, requested=asked.users)
             case "slot":
                 if asked.scenario == "broken":
