@@ -71,7 +71,7 @@ def _run_together(
     alone = [arm.planned for arm in own]
     began = time.monotonic()
     for arm, each in zip(own, planned, strict=True):
-        arm.go_on(each)
+        arm.rise(each)
     _measure_together(own, trial)
     for arm in _alive(own):
         arm.sum_up()
@@ -80,7 +80,7 @@ def _run_together(
     p90s_ms = [run.load.tick_lateness_ms.p90 or 0.0 for run in runs if run.load is not None]
     beside = Beside(runs=len(own) - 1, p90_ms=max(p90s_ms, default=None))
     for arm, each in zip(own, alone, strict=True):
-        arm.go_on(each)
+        arm.rise(each)
     return [msgspec.structs.replace(run, beside=beside) for run in runs]
 
 

@@ -81,7 +81,7 @@ class RisingArms:
             arm = self._arms[name].arm
             is_repeated = arm.planned.connections == planned.connections
             unmeasured_s = 0.0 if is_repeated else min(SETTLING_S, unmeasured_s)
-            arm.go_on(planned)
+            arm.rise(planned)
         if unmeasured_s and not arm.has_failed:
             arm.carry_out(WarmOrder(unmeasured_s), Warmed)
         for attempt in range(1, SLOT_TRIES + 1):

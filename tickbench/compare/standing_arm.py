@@ -175,8 +175,8 @@ class StandingArm:
             self._stand_still()
             check_serves(self._children()[0])
 
-    def go_on(self, planned: PlannedRun) -> None:
-        """Go on with another run on the same server, whatever its load, unless the arm has failed."""
+    def rise(self, planned: PlannedRun) -> None:
+        """Go on with another run on the same server, its load higher or lower, unless the arm has failed."""
         before = self.planned.connections
         if self.has_failed:
             self.planned = planned

@@ -120,7 +120,7 @@ def test_users_are_brought_while_the_others_stand_still(suite: Suite, tmp_path: 
 def test_a_load_rises_and_falls_and_each_has_a_summary_of_its_own(suite: Suite, tmp_path: Path) -> None:
     with arms_of(suite, tmp_path, "asyncio", scenario="counted") as (arm,):
         for number, connections in enumerate((300, 400, 400, 350), start=1):
-            arm.go_on(msgspec.structs.replace(arm.planned, number=number, connections=connections))
+            arm.rise(msgspec.structs.replace(arm.planned, number=number, connections=connections))
             assert arm.run(None, 0).load is None, "of the last one nothing is left"
             arm.carry_out(SLOT, SlotMeasured)
             arm.sum_up()
@@ -136,6 +136,6 @@ def test_a_load_rises_and_falls_and_each_has_a_summary_of_its_own(suite: Suite, 
             assert run.words == "valid", "a server that goes on has not failed"
         arm._wake()
         arm._server.stop(0)  # type: ignore[union-attr] # it has one
-        arm.go_on(msgspec.structs.replace(arm.planned, connections=500))
+        arm.rise(msgspec.structs.replace(arm.planned, connections=500))
         run = arm.run(None, 1.0)
         assert (run.outcome, run.fault, run.load) == ("failed", "server", None)
