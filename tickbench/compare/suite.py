@@ -115,9 +115,8 @@ class Suite(Struct, frozen=True):
     """A block measures its arms side by side, ``duration_s`` of each in slots of so many seconds; 0: one after the
     other, each in a whole run, as in records older than this key."""
     together_s: TogetherSeconds = 0.0
-    """Of each block so many seconds, in slots of ``slot_s``, in which the arms that ``compare`` and ``again`` name run
-    at once, their ticks staggered: what verdicts rest on; 0: they rest on what is measured of each alone, as in records
-    older than this key."""
+    """Of each block so many seconds, in slots of ``slot_s``, in which all arms run at once, their ticks staggered: what
+    ratios and verdicts rest on; 0: they rest on what is measured of each alone, as in records older than this key."""
     description: str = ""
     server: Flags = {}
     """Flags of ``serve`` for all arms."""
@@ -169,11 +168,10 @@ class Suite(Struct, frozen=True):
 
     @property
     def run_together(self) -> list[str]:
-        """The arms that run at once in each block, ``again`` for the second time, too; empty if none do."""
-        names = list(dict.fromkeys([*self.compare, *([self.again] if self.again is not None else [])]))
-        arms = {arm.name: arm for arm in self.parsed_arms()}
-        is_able = self.in_slots and self.together_s > 0 and all(arms[name].takes_phase for name in names)
-        return names if is_able else []
+        """The arms that run at once in each block: that can be told when their ticks are due; empty if none do."""
+        asked = self.in_slots and self.together_s > 0
+        names = [arm.name for arm in self.parsed_arms() if arm.takes_phase] if asked else []
+        return names if len(names) + (self.again in names) > 1 else []
 
     @property
     def parts(self) -> "list[Part]":
@@ -209,10 +207,8 @@ class Suite(Struct, frozen=True):
                     f"{seconds:g} s cannot be cut into slots of {self.slot_s:g} s; let {key!r} be a multiple of "
                     "'slot_s', such as 10 and 2"
                 )
-        if self.together_s and not (self.slot_s and self.compare and self.again):
-            raise InputError(
-                "'together_s' needs 'slot_s', and 'compare' and 'again', which name the arms that run together"
-            )
+        if self.together_s and not self.slot_s:
+            raise InputError("'together_s' needs a 'slot_s': arms run together in slots")
 
     def _check_verdicts(self) -> None:
         drawn_on = [figure.key for figure in FIGURES if figure.better]

@@ -86,19 +86,15 @@ def slots_sentence(document: Document) -> str:
 
 def _together_words(suite: Suite) -> str:
     """Say which figures are of arms that ran at once, and which of arms alone."""
-    first, *_ = names = suite.compare or [""]
-    if not suite.run_together:
-        why = ""
-        if suite.together_s:
-            unable = [arm.name for arm in suite.parsed_arms() if arm.name in names and not arm.takes_phase]
-            why = f" {listed(unable)} cannot be told when its ticks are due, so nothing ran together."
-        return f"All figures, and all ratios, are of arms that ran alone.{why}"
-    count = len(suite.run_together) + 1
+    together, runs = suite.run_together, len(suite.run_together) + (suite.again in suite.run_together)
+    if not together:
+        return "All figures, and all ratios, are of arms that ran alone."
+    unable = [arm for arm in suite.arms if arm not in together]
+    others = f", and all of {listed(unable)}, which cannot be told when its ticks are due" if unable else ""
     return (
-        f"The ratios of {' and '.join(names)}, and of {suite.again} to itself, are of {suite.together_s:g} s a block "
-        f"in which {listed(suite.run_together)}, and {suite.again} again, ran at once on the same core, each ticking "
-        f"1/{count} of a period after another: whatever the machine did, it did to all of them. Every figure in a "
-        f"unit, every ratio to {first} of another arm, and memory, is of arms that ran alone."
+        f"Ratios are of {suite.together_s:g} s a block in which {runs} servers ran at once on the same core, each "
+        f"ticking 1/{runs} of a period after another: whatever the machine did, it did to all of them. What has a "
+        f"unit, and memory, is of arms that ran alone{others}."
     )
 
 

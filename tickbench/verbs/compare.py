@@ -142,7 +142,6 @@ def with_arms(suite: Suite, arms: list[str]) -> Suite:
         again=again,
         compare=compare,
         verdicts=verdicts,
-        together_s=suite.together_s if again and compare else 0.0,
         may_end_early=suite.may_end_early and bool(verdicts),
         sides=[msgspec.structs.replace(side, arms=[]) for side in suite.sides],
         searches=[msgspec.structs.replace(search, arms=[]) for search in suite.searches],
@@ -232,7 +231,7 @@ def announcement(suite: Suite, made: int) -> str:
     words += f"{suite.duration_s:g} s measured each"
     if suite.in_slots:
         words += f", side by side in slots of {suite.slot_s:g} s"
-        words += f", and {suite.together_s:g} s of {len(suite.run_together) + 1} at once" if suite.run_together else ""
+        words += f", and {suite.together_s:g} s at once" if suite.run_together else ""
     elif suite.slot_s:
         words += ", one after the other, as the server of a url= arm cannot be stopped"
     if suite.sides:

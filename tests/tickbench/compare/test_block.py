@@ -17,7 +17,7 @@ from tickbench.children.commands import Commands
 from tickbench.children.processes import Child
 from tickbench.compare import block
 from tickbench.compare.block import run_block
-from tickbench.compare.block_ratios import logs_of
+from tickbench.compare.block_ratios import logs_of, logs_with_itself
 from tickbench.compare.figures import MEMORY
 from tickbench.compare.plan import PlannedRun, fixed_runs, most_repeats, next_runs, time_left_s
 from tickbench.compare.results import read_results
@@ -94,7 +94,7 @@ def test_half_as_many_slots_again_are_made_at_most_and_not_all_for_one(suite: Su
 
 @pytest.fixture
 def pair(suite: Suite) -> Suite:
-    """Return a suite with three arms, two of which run together, one of them twice."""
+    """Return a suite whose three arms run together, one of them twice."""
     arms = ["asyncio", "gevent", "asyncio:fanout=naive"]
     return msgspec.structs.replace(suite, arms=arms, compare=["asyncio", "gevent"], again="asyncio", together_s=0.06)
 
@@ -103,31 +103,29 @@ def together_of(runs: Sequence[Run]) -> list[Run]:
     return [run for run in runs if run.part == "together"]
 
 
-def test_those_that_verdicts_are_about_run_together_first_and_then_each_alone(pair: Suite) -> None:
+def test_all_run_together_first_and_then_each_alone(pair: Suite) -> None:
     planned, runs, said = made(pair)
     assert [run.key for run in runs] == [each.key for each in planned]
-    assert {(run.arm, run.again) for run in together_of(runs)} == {
-        ("asyncio", False),
-        ("gevent", False),
-        ("asyncio", True),
-    }
-    assert slots_of(runs) == [(4, 4)] * 4 + [(3, 3)] * 3
-    assert {run.beside.runs for run in together_of(runs) if run.beside} == {2}
+    alone, together = runs[:4], runs[4:]
+    assert [(run.arm, run.again) for run in together] == [(run.arm, run.again) for run in alone]
+    assert slots_of(runs) == [(4, 4)] * 4 + [(3, 3)] * 4
+    assert {run.beside.runs for run in together if run.beside} == {3}
     slots = [words for words in said if ", slot" in words]
     assert slots[:3] == [f"together, slot {number} of 3" for number in (1, 2, 3)]
-    assert len(slots) == 3 + 4 * 4, "one slot of all three, and one of each alone"
+    assert len(slots) == 3 + 4 * 4, "one slot of all at once, and one of each alone"
 
 
 def test_those_that_run_together_tick_one_after_the_other(pair: Suite) -> None:
     for number in (1, 2):
         planned = [each for each in fixed_runs(pair) if each.block == number]
         together = [each for each in planned if each.part == "together"]
-        assert [each.server["phase"] for each in together] == [0.0, 0.3333, 0.6667]
+        assert [each.server["phase"] for each in together] == [0.0, 0.25, 0.5, 0.75]
         by_key = {(each.arm.name, each.again): each for each in planned if each.part == "blocks"}
         assert len(by_key) == 4
         for each in together:
             assert by_key[each.arm.name, each.again].server == each.server, "it is the same server"
-        assert "phase" not in by_key["asyncio:fanout=naive", False].server
+    orders = [[each.key[2:4] for each in fixed_runs(pair) if each.key[:2] == ("together", block)] for block in (1, 2)]
+    assert orders[0] == orders[1][::-1], "whoever was the first is the last"
 
 
 def test_a_slot_that_the_machine_spoiled_for_one_of_those_together_is_left_out_for_all(
@@ -141,7 +139,7 @@ def test_a_slot_that_the_machine_spoiled_for_one_of_those_together_is_left_out_f
     commands: list[Sequence[str]] = []
     monkeypatch.setattr(f"{__name__}.COMMANDS", Commands(server=fake_server, load=load, check=None))
     _, runs, said = made(pair)
-    assert slots_of(together_of(runs)) == [(4, 3)] * 3, "each has what was planned, of the same moments"
+    assert slots_of(together_of(runs)) == [(4, 3)] * 4, "each has what was planned, of the same moments"
     assert "together, slot 2 of 3, 1 made again" in said
     assert not [run for run in runs if run.is_spoiled]
 
@@ -163,22 +161,26 @@ def test_where_one_of_those_together_fails_the_others_go_on(pair: Suite) -> None
         {"together_s": 0.0},
         {"slot_s": 0.0},
         {"arms": ["asyncio", "gevent", "url=ws://127.0.0.1:9/x"]},
-        {"arms": ["asyncio", "gevent", "other"], "compare": ["asyncio", "other"], "commands": {"other": "x {port}"}},
+        {"arms": ["asyncio", "other"], "again": None, "compare": [], "commands": {"other": "x {port}"}},
     ],
 )
-def test_who_cannot_run_together_is_measured_alone(pair: Suite, change: dict[str, Any]) -> None:
+def test_where_there_are_no_two_to_run_together_each_runs_alone(pair: Suite, change: dict[str, Any]) -> None:
     planned = list(fixed_runs(msgspec.structs.replace(pair, **change)))
     assert {each.part for each in planned} == {"blocks"}
     assert not [each for each in planned if "phase" in each.server]
 
 
-def test_a_command_that_takes_its_phase_runs_together(pair: Suite) -> None:
-    command = {"other": "serve --port {port} --phase {phase}"}
-    named = msgspec.structs.replace(pair, arms=["asyncio", "other"], compare=["asyncio", "other"], commands=command)
-    assert len([each for each in fixed_runs(named) if each.part == "together"]) == 3 * named.repeats
+def test_a_command_runs_together_if_it_takes_its_phase(pair: Suite) -> None:
+    commands = {"able": "serve --port {port} --phase {phase}", "unable": "serve --port {port}"}
+    named = msgspec.structs.replace(pair, arms=["asyncio", *commands], compare=["asyncio", "able"], commands=commands)
+    together = [each for each in fixed_runs(named) if each.part == "together" and each.block == 1]
+    assert Counter(each.arm.name for each in together) == {"asyncio": 2, "able": 1}
+    index = RunIndex(named)
+    assert index.is_together("tick_lateness_ms.p99", "asyncio", "able")
+    assert not index.is_together("tick_lateness_ms.p99", "asyncio", "unable")
 
 
-def test_a_verdict_rests_on_what_ran_together_and_memory_and_all_others_on_what_ran_alone(
+def test_ratios_rest_on_what_ran_together_and_that_of_memory_on_what_ran_alone(
     pair: Suite, measured: Callable[..., Run]
 ) -> None:
     runs = [
@@ -191,6 +193,7 @@ def test_a_verdict_rests_on_what_ran_together_and_memory_and_all_others_on_what_
         assert list(logs.values()) == pytest.approx([math.log(2)] * pair.repeats)
         logs = logs_of(index, figure, "asyncio", "asyncio:fanout=naive")
         assert list(logs.values()) == pytest.approx([0.0] * pair.repeats)
+        assert list(logs_with_itself(index, figure, "asyncio").values()) == pytest.approx([0.0] * pair.repeats)
     assert list(logs_of(index, MEMORY, "asyncio", "gevent").values()) == pytest.approx([math.log(0.5)] * pair.repeats)
 
 
@@ -224,10 +227,10 @@ def test_a_block_of_which_not_all_that_ran_together_was_written_is_made_anew(
     pair: Suite, measured: Callable[..., Run]
 ) -> None:
     planned = next_runs(RunIndex(pair))
-    assert [each.part for each in planned] == ["blocks"] * 4 + ["together"] * 3
+    assert [each.part for each in planned] == ["blocks"] * 4 + ["together"] * 4
     runs = [measured(each) for each in planned]
-    assert whose(next_runs(RunIndex(pair, runs[:-1])))[0] == (1, 2, 7)
-    assert whose(next_runs(RunIndex(pair, runs)))[0] == (2, 1, 8)
+    assert whose(next_runs(RunIndex(pair, runs[:-1])))[0] == (1, 2, 8)
+    assert whose(next_runs(RunIndex(pair, runs)))[0] == (2, 1, 9)
     assert RunIndex(pair, [in_slots(run, 4) for run in runs]).made_together == [[in_slots(run, 4) for run in runs]]
 
 
