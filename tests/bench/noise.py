@@ -1,11 +1,13 @@
 """
-How wide the interval of an arm beside itself is, in slots and one run after the other, for the same measuring time.
+How wide the interval of an arm beside itself is, run at once and one run after the other, for the same measuring time.
 
-``python -m tests.bench.noise FOLDER [--suites 10]`` has ``tickbench compare`` make suites in turns, a block of which
-measures an arm and the same arm again. FOLDER keeps each; begun anew with the same FOLDER it goes on, a suite that was
-broken off included. After each suite it says what there is: of five figures half the width of the 95 % interval, as a
-logarithm (0.1 is some 10 % to either side), and how much of the measured cores was stolen. Nothing else should run
-meanwhile: with the defaults a suite takes about ten minutes.
+``python -m tests.bench.noise FOLDER [--suites 10]`` has ``tickbench compare`` make suites in turns. A block of the one
+way measures at once an arm, the same arm again, and the arm under another name that means the same, as a comparison
+does with those that its verdicts are about; a block of the other measures the arm, and again, in whole runs. FOLDER
+keeps each; begun anew with the same FOLDER it goes on, a suite that was broken off included. After each suite it says
+what there is: of five figures half the width of the 95 % interval of the arm beside itself, as a logarithm (0.1 is
+some 10 % to either side), and how much of the measured cores was stolen. Nothing else should run meanwhile: with the
+defaults a suite takes some six minutes.
 """
 
 import argparse
@@ -20,6 +22,7 @@ from typing import NamedTuple
 from shared.measure.summary import LoadSummary
 from tests.bench.recorded import FIGURES
 from tickbench.compare.results import read_results
+from tickbench.compare.suite import BLOCKS, TOGETHER
 from tickbench.errors import InputError
 from tickbench.report.build import read_document
 from tickbench.report.document import Document
@@ -27,7 +30,8 @@ from tickbench.report.document import Document
 SUITE = """
 name = "{name}"
 arms = [{arms}]
-again = {again}
+again = "{again}"
+compare = [{compare}]
 scenario = "steady"
 connections = {connections}
 duration_s = {duration_s}
@@ -35,6 +39,8 @@ warm_up_s = 2.5
 repeats = {repeats}
 seed = {seed}
 slot_s = {slot_s}
+together_s = {together_s}
+memory_blocks = 3
 stop_after = 0
 {memory}
 [server]
@@ -52,7 +58,8 @@ class Way(NamedTuple):
 
     name: str
     blocks: int
-    slot_s: float
+    slot_s: float = 0.0
+    """Of arms that run at once; 0: whole runs, one after the other."""
 
 
 class Outcome(NamedTuple):
@@ -68,12 +75,16 @@ class Outcome(NamedTuple):
 
 def suite_text(way: Way, given: argparse.Namespace, number: int) -> str:
     """Return the suite as TOML; suites of a number have the same seed, whichever way they are made."""
+    names = [f'"{arm}"' for arm in given.arms]
+    seconds = given.seconds / way.blocks
     return SUITE.format(
         name=way.name,
-        arms=", ".join(f'"{arm}"' for arm in given.arms),
-        again=f'"{given.arms[0]}"',
+        arms=", ".join(names if way.slot_s else names[:1]),
+        again=given.arms[0],
+        compare=", ".join(names if way.slot_s else []),
         connections=given.connections,
-        duration_s=given.seconds / way.blocks,
+        duration_s=way.slot_s or seconds,  # alone they have one slot, which nothing rests on
+        together_s=seconds if way.slot_s else 0.0,
         repeats=way.blocks,
         seed=number,
         slot_s=way.slot_s,
@@ -108,11 +119,11 @@ def is_complete(folder: Path) -> bool:
 def outcome_of(folder: Path) -> Outcome:
     """Read what came of a suite that is complete."""
     latest = folder / "latest"
-    loads = [run.load for run in read_results(latest).runs if run.load is not None]
-    steal = [stolen_percent(load) for load in loads]
-    marks = [run.mark for run in read_document(latest).runs]
-    valid, runs = marks.count("valid"), len(marks)
-    return Outcome(half_widths_of(read_document(latest)), statistics.fmean(steal or [0.0]), valid, runs)
+    index, document = read_results(latest).index, read_document(latest)
+    part = TOGETHER if index.suite.run_together else BLOCKS
+    steal = [stolen_percent(run.load) for run in index.runs if run.part == part and run.load is not None]
+    marks = [run.mark for run in document.runs if run.part == part]
+    return Outcome(half_widths_of(document), statistics.fmean(steal or [0.0]), marks.count("valid"), len(marks))
 
 
 def stolen_percent(load: LoadSummary) -> float:
@@ -139,11 +150,11 @@ def lines(new: Sequence[Outcome], old: Sequence[Outcome]) -> list[str]:
             middle_of([each.half_widths[figure] for each in of if figure in each.half_widths]) for of in (new, old)
         ]
         ratio = middles[0] / middles[1] if all(middles) else math.nan
-        told.append(f"{figure}: in slots {middles[0]:.3f}, in whole runs {middles[1]:.3f}, ratio {ratio:.2f} (medians)")
+        told.append(f"{figure}: at once {middles[0]:.3f}, in whole runs {middles[1]:.3f}, ratio {ratio:.2f} (medians)")
     calm = [each for each in new if each.steal_percent < LITTLE_STEAL_PERCENT]
     widest = max((each.half_widths.get(FIGURES[1], math.nan) for each in calm), default=math.nan)
     little = f"{len(calm)} suites with less than {LITTLE_STEAL_PERCENT} % of steal"
-    told.append(f"{FIGURES[1]} in slots, of {little}: {widest:.3f} at most")
+    told.append(f"{FIGURES[1]} at once, of {little}: {widest:.3f} at most")
     return told
 
 
@@ -155,16 +166,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--suites", type=int, default=10, help="of each way")
-    parser.add_argument("--seconds", type=float, default=160, help="measured of each run of a suite, in all blocks")
-    parser.add_argument("--blocks", type=int, default=16, help="of a suite in slots")
-    parser.add_argument("--slot", type=float, default=2, metavar="SECONDS")
-    parser.add_argument("--whole-blocks", type=int, default=8, help="of a suite in whole runs")
-    parser.add_argument("--arms", nargs="+", default=["asyncio"], help="the first one runs twice")
+    parser.add_argument("--seconds", type=float, default=80, help="measured of each run of a suite, in all blocks")
+    parser.add_argument("--blocks", type=int, default=8, help="of a suite")
+    parser.add_argument("--slot", type=float, default=2, metavar="SECONDS", help="of arms that run at once")
+    parser.add_argument("--arms", nargs=2, default=["asyncio", "asyncio:mode=managed"], help="two names of one arm")
     parser.add_argument("--connections", type=int, default=300)
-    parser.add_argument("--memory", type=int, default=1000, help="connections to weigh; 0: none")
+    parser.add_argument("--memory", type=int, default=1000, help="connections to weigh, in three blocks; 0: none")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
-    ways = [Way("slots", given.blocks, given.slot), Way("whole", given.whole_blocks, 0.0)]
+    ways = [Way("together", given.blocks, given.slot), Way("whole", given.blocks)]
     outcomes: dict[str, list[Outcome]] = {way.name: [] for way in ways}
     for number in range(1, given.suites + 1):
         for way in ways if number % 2 else reversed(ways):
@@ -175,7 +185,7 @@ def main() -> None:
             words = f"{way.name} {number}: steal {it.steal_percent:.1f} %, {it.valid} of {it.runs} runs valid; {widths}"
             sys.stdout.write(f"{words}\n")
             sys.stdout.flush()
-        sys.stdout.write("\n".join([*lines(outcomes["slots"], outcomes["whole"]), ""]) + "\n")
+        sys.stdout.write("\n".join([*lines(outcomes["together"], outcomes["whole"]), ""]) + "\n")
 
 
 if __name__ == "__main__":

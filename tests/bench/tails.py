@@ -2,10 +2,10 @@
 Compare figures of the tail by how much one arm scatters beside itself, and by how far planted arms move them.
 
 ``python -m tests.bench.tails results/latest``: of a folder in which an arm ran twice in each block, such as that of
-tests/tickbench/recorded/planted.toml, or, with ``--names``, under several names that mean the same (aa.toml there): all
-arms of one backend are the same arm then. Each figure is worked out anew from the runs' histograms, without and with a
-covariate: what the core probe and the hypervisor said of the same run, which no arm can influence, is taken out by
-regression within blocks.
+tests/tickbench/recorded/late-tail.toml, or, with ``--names``, under several names that mean the same (aa-asyncio.toml
+there): all arms of one backend are the same arm then. Where arms ran at once, these runs count. Each figure is worked
+out anew from the runs' histograms, without and with a covariate: what the core probe and the hypervisor said of the
+same run, which no arm can influence, is taken out by regression within blocks.
 """
 
 import argparse
@@ -17,9 +17,13 @@ import numpy as np
 
 from shared.measure.histogram import Histogram
 from shared.measure.summary import LoadSummary
-from tests.bench.recorded import PLAIN, PLANTED
+from tests.bench.recorded import PLANTED
 from tickbench.compare.results import read_results
 from tickbench.compare.runs import Run, RunIndex
+from tickbench.compare.suite import BLOCKS, TOGETHER
+
+PLAIN = "plain"
+"""What planted arms are compared with."""
 
 Blocks = dict[tuple[str, int], list[Run]]
 """Valid runs of one arm in one block."""
@@ -76,7 +80,7 @@ def same_arms(index: RunIndex, *, names: bool) -> tuple[Blocks, Blocks]:
     blocks: Blocks = {}
     planted: Blocks = {}
     backends = {arm.name: arm.backend for arm in index.suite.parsed_arms()}
-    for run in index.counted("blocks"):
+    for run in index.counted(TOGETHER if index.suite.run_together else BLOCKS):
         if run.is_valid:
             into, arm = (planted, run.arm) if run.arm in PLANTED else (blocks, backends[run.arm] if names else run.arm)
             into.setdefault((arm, run.block), []).append(run)

@@ -13,45 +13,48 @@ from tests.bench import noise
 from tests.bench.recorded import FIGURES
 from tickbench.compare.suite import load_suite
 
-GIVEN = argparse.Namespace(arms=["asyncio"], connections=300, seconds=160.0, memory=1000)
+GIVEN = argparse.Namespace(arms=["asyncio", "asyncio:mode=managed"], connections=300, seconds=80.0, memory=1000)
+WAYS = [noise.Way("together", 8, 2.0), noise.Way("whole", 8)]
 
 
 def test_both_ways_measure_the_same_arm_as_long(tmp_path: Path) -> None:
     suites = []
-    for way in (noise.Way("slots", 16, 2.0), noise.Way("whole", 8, 0.0)):
+    for way in WAYS:
         file = tmp_path / f"{way.name}.toml"
         file.write_text(noise.suite_text(way, GIVEN, 3), "utf-8")
         suites.append(load_suite(str(file)))
+    together, whole = suites
+    assert together.together_s == whole.duration_s == 10
+    assert together.run_together == ["asyncio", "asyncio:mode=managed"]
+    assert whole.arms == ["asyncio"]
+    assert not whole.in_slots
     for suite in suites:
-        suite.check()
-        assert suite.repeats * suite.duration_s == 160
-        assert (suite.again, suite.seed, suite.load) == ("asyncio", 3, {"memory": 1000})
-    assert [suite.in_slots for suite in suites] == [True, False]
+        assert (suite.repeats, suite.again, suite.seed, suite.load) == (8, "asyncio", 3, {"memory": 1000})
 
 
 def test_what_is_complete_is_not_made_again_and_what_was_broken_off_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    complete: set[str] = {"slots-01"}
+    complete: set[str] = {"together-01"}
     ran: list[list[str]] = []
 
     def run(command: list[str], **_: Any) -> Any:
         ran.append(command[4:])
-        complete.update({2: ["slots-02"], 3: ["slots-03"]}.get(len(ran), []))
+        complete.update({2: ["together-02"], 3: ["together-03"]}.get(len(ran), []))
         return argparse.Namespace(returncode=0)
 
     monkeypatch.setattr(noise, "is_complete", lambda folder: folder.name in complete)
     monkeypatch.setattr("subprocess.run", run)
-    (tmp_path / "slots-02" / "latest").mkdir(parents=True)
+    (tmp_path / "together-02" / "latest").mkdir(parents=True)
     given = argparse.Namespace(folder=tmp_path, **vars(GIVEN))
-    way = noise.Way("slots", 16, 2.0)
+    way = WAYS[0]
     assert noise.make(way, given, 1)
     assert ran == []
     assert not noise.make(way, given, 2)
     assert noise.make(way, given, 2)
-    assert ran == [["--resume", str(tmp_path / "slots-02" / "latest")]] * 2
+    assert ran == [["--resume", str(tmp_path / "together-02" / "latest")]] * 2
     assert noise.make(way, given, 3)
-    assert ran[2] == ["--suite", str(tmp_path / "slots-03.toml"), "--out", str(tmp_path / "slots-03")]
+    assert ran[2] == ["--suite", str(tmp_path / "together-03.toml"), "--out", str(tmp_path / "together-03")]
 
 
 def test_what_was_stolen_from_slots_that_were_left_out_counts() -> None:
@@ -69,6 +72,6 @@ def test_medians_and_the_widest_of_what_was_little_stolen_from_are_told() -> Non
 
     new, old = [outcome(0.05, 1), outcome(0.09, 4.9), outcome(0.3, 20)], [outcome(0.2, 1), outcome(0.4, 1)]
     told = noise.lines(new, old)
-    assert told[1] == f"{FIGURES[1]}: in slots 0.090, in whole runs 0.300, ratio 0.30 (medians)"
-    assert told[-1] == f"{FIGURES[1]} in slots, of 2 suites with less than 5 % of steal: 0.090 at most"
+    assert told[1] == f"{FIGURES[1]}: at once 0.090, in whole runs 0.300, ratio 0.30 (medians)"
+    assert told[-1] == f"{FIGURES[1]} at once, of 2 suites with less than 5 % of steal: 0.090 at most"
     assert math.isnan(noise.middle_of([]))

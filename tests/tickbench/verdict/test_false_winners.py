@@ -1,5 +1,5 @@
 """
-Whole suites drawn from recorded runs of one arm under three names: noise does not win.
+Whole suites drawn from recorded runs of one arm under three names: noise does not win, and what is planted is found.
 
 Drawn are suites of the default one's length, which look at half of their blocks, or do not.
 """
@@ -14,12 +14,15 @@ import numpy as np
 import pytest
 
 from tests.bench.power import judged, judged_by_looks, known, simulate
+from tests.bench.recorded import FIGURES, PLANTED
+from tickbench.compare.figures import MEMORY
 from tickbench.compare.suite import load_suite
 from tickbench.statistics.verdicts import judge
 
 RECORDED = Path(__file__).parents[1] / "recorded" / "aa.json"
 SUITES = 1_000
-BLOCKS = load_suite("default").repeats
+DEFAULT = load_suite("default")
+BLOCKS, MEMORY_BLOCKS = DEFAULT.repeats, DEFAULT.memory_blocks
 AT_MOST, AT_LEAST = 0.05, 0.90
 
 Figures = list[float | None]
@@ -30,6 +33,7 @@ Block = tuple[Figures, Figures, Figures]
 @pytest.fixture(scope="module")
 def recorded() -> dict[str, Any]:
     record: dict[str, Any] = json.loads(RECORDED.read_text("utf-8"))
+    assert tuple(record["figures"]) == FIGURES
     return record
 
 
@@ -40,8 +44,15 @@ def drawn_suite(blocks: list[list[Block]], rng: random.Random) -> tuple[np.ndarr
     Args:
         blocks: of each that was recorded, in which ways its runs can be taken for those of a block.
 
+    Memory is that of others, as it was weighed in few, and is in the first ones of the suite alone.
+
     """
+    memory = FIGURES.index(MEMORY)
+    weighed = [ways for ways in blocks if all(run[memory] is not None for run in ways[0])]
     drawn = np.array([rng.choice(rng.choice(blocks)) for _ in range(BLOCKS)], dtype=float)  # None becomes NaN
+    drawn[:, :, memory] = np.nan
+    for block in drawn[:MEMORY_BLOCKS]:
+        block[:, memory] = [run[memory] for run in rng.choice(rng.choice(weighed))]
     first, again, other = np.log(drawn).transpose(1, 2, 0)
     return other - (first + again) / 2, again - first
 
@@ -50,6 +61,12 @@ def without_difference(recorded: dict[str, Any], backend: str) -> list[list[Bloc
     """Return the recorded blocks of a backend: which of their three runs is whose is left open."""
     triples = [each["runs"] for each in recorded["triples"] if each["backend"] == backend]
     return [[(a, b, c), (b, c, a), (c, a, b), (b, a, c), (c, b, a), (a, c, b)] for a, b, c in triples]
+
+
+def with_planted(recorded: dict[str, Any], arm: str) -> list[list[Block]]:
+    """Return the recorded blocks of the plain arm, twice, and a planted one."""
+    runs = [each["runs"] for each in recorded["planted"] if each["arm"] == arm]
+    return [[(first, again, other)] for first, again, other in runs]
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "gevent"])
@@ -67,9 +84,24 @@ def test_of_a_thousand_suites_without_a_difference_few_name_a_winner(recorded: d
     assert max(counts.values()) <= AT_MOST * SUITES
 
 
+def test_what_was_planted_is_found(recorded: dict[str, Any]) -> None:
+    """In recordings of arms that run at once; older ones have none."""
+    arms = {each["arm"] for each in recorded.get("planted", [])}
+    assert arms == (set(PLANTED) if "together_s" in recorded else set())
+    for arm in sorted(arms):
+        blocks, figure = with_planted(recorded, arm), FIGURES.index(PLANTED[arm])
+        assert len(blocks) >= 8
+        rng, found = random.Random(arm), 0
+        for _ in range(200):
+            verdicts, _ = judged_by_looks(*drawn_suite(blocks, rng))
+            found += verdicts is not None and verdicts[figure].winner == "first"
+        sys.stderr.write(f"{arm}: found in {found} of 200 suites\n")
+        assert found >= AT_LEAST * 200
+
+
 def test_the_same_noise_with_a_difference_is_found(recorded: dict[str, Any]) -> None:
     """The first test above could pass because nothing is ever found."""
-    figure = recorded["figures"].index("server.cpu_us_per_frame")
+    figure = FIGURES.index("server.cpu_us_per_frame")
     blocks = [each for backend in ("asyncio", "gevent") for each in without_difference(recorded, backend)]
     rng, found = random.Random(1), 0
     for _ in range(200):
