@@ -26,9 +26,10 @@ def basis_sentence(document: Document) -> str:
     counted = counted_words(made, "block") if made == suite.repeats else f"{made} of {suite.repeats} blocks"
     rate, bots = suite.server.get("tick-rate", "20"), suite.server.get("bots", 0)
     room = "one room" if suite.scenario not in IN_ROOMS and not suite.load.get("room-size") else "rooms"
+    length = f"{suite.together_s:g} s of all at once" if suite.run_together else f"{suite.duration_s:g} s a run"
     lead = (
         f"This rests on {counted} of {counted_words(suite.connections, 'connection')} in "
-        f"{room} at {rate} Hz with {bots} bots, {suite.duration_s:g} s a run"
+        f"{room} at {rate} Hz with {bots} bots, {length}"
     )
     lead = f"{lead}; {floor_words(document.comparisons)}." if suite.again is not None else f"{lead}."
     return " ".join(filter(None, [lead, document.comparisons.ended_early]))
@@ -103,15 +104,20 @@ SLOT_TITLES = ["arm", "slots made", "left out", "thrown away before each", "why 
 
 def slot_rows(document: Document) -> list[list[str]]:
     """Return for each arm that was measured in slots what became of them (:data:`SLOT_TITLES`)."""
+    excluded, again = document.comparisons.excluded, document.suite.again
+    rows = [(each.arm, each) for each in excluded if each.part == BLOCKS]
+    at_once = [(f"{each.arm}, at once", each) for each in excluded if each.part == TOGETHER]
+    if len({(each.made / (1 + (each.arm == again)), each.percent) for _, each in at_once}) == 1:  # no arm has failed
+        at_once = [("each, at once", min((each for _, each in at_once), key=lambda each: each.made))]
     return [
         [
-            f"{each.arm}, together" if each.part == TOGETHER else each.arm,
+            name,
             f"{each.made:,}",
             f"{each.percent:.1f} %",
             f"{each.thrown_s:.2f} s",
             "; ".join(f"{why}: {count:,}" for why, count in each.left_out.items()) or "-",
         ]
-        for each in document.comparisons.excluded
+        for name, each in [*rows, *at_once]
     ]
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from shared.measure.summary import LoadSummary, SlotFigures
 from tests.tickbench.conftest import with_figure
+from tickbench.compare.figures import MEMORY
 from tickbench.compare.plan import PlannedRun
 from tickbench.compare.results import read_results
 from tickbench.compare.runs import Run
@@ -14,6 +15,7 @@ from tickbench.compare.suite import Suite
 from tickbench.report.chart_data import arrival_sentence
 from tickbench.report.document import Document, make_document
 from tickbench.report.markdown import render_markdown
+from tickbench.report.noise import noise_of
 from tickbench.report.page import render_page
 from tickbench.report.words import (
     basis_sentence,
@@ -108,6 +110,46 @@ def test_what_became_of_the_slots_of_each_arm_is_told_and_why(make_results: Make
     assert slots_sentence(document) in page
     assert "steal: 4; a gap: 2</td>" in page
     assert "| gevent | 44 | 9.1 % | 0.40 s | steal: 4; a gap: 2 |" in markdown
+
+
+def test_which_ratios_are_of_arms_at_once_is_said_and_marked(make_results: MakeResults, whole_suite: Suite) -> None:
+    failed = ("gevent", 2)
+
+    def figures(planned: PlannedRun) -> dict[str, Any]:
+        made = 4 + (planned.part == "together")
+        return {"slots": SlotFigures(slot_s=0.5, made=made, kept=4, thrown_s=0.4, left_out={})}
+
+    def short(planned: PlannedRun) -> dict[str, Any]:
+        slots = figures(planned)["slots"]
+        is_short = planned.part == "together" and (planned.arm.name, planned.block) == failed
+        return {"slots": msgspec.structs.replace(slots, made=3, kept=3) if is_short else slots}
+
+    arms = ["asyncio", "gevent", "other"]
+    suite = msgspec.structs.replace(
+        whole_suite, arms=arms, slot_s=0.5, together_s=2.5, sides=[], searches=[], commands={"other": "x {port}"}
+    )
+    document = make_document(read_results(make_results(suite, figures)))
+    assert slots_sentence(document).endswith(
+        "Ratios are of 2.5 s a block in which 3 servers ran at once on the same core, each ticking 1/3 of a period "
+        "after another: whatever the machine did, it did to all of them. What has a unit, and memory, is of arms that "
+        "ran alone, and all of other, which cannot be told when its ticks are due."
+    )
+    assert "with 10 bots, 2.5 s of all at once; beside itself (A/A)" in basis_sentence(document)
+    assert [row[:3] for row in slot_rows(document)] == [
+        ["asyncio", "32", "0.0 %"],
+        ["gevent", "16", "0.0 %"],
+        ["other", "16", "0.0 %"],
+        ["each, at once", "20", "20.0 %"],
+    ]
+    marked = {(each.other, each.is_together) for each in document.comparisons.others if each.figure != MEMORY}
+    assert marked == {("gevent", True), ("other", False)}
+    assert all(each.is_together == (each.figure != MEMORY) for each in document.comparisons.primary)
+    page = render_page(document)
+    plots = [plot for plot in noise_of(document).plots if plot.figure != MEMORY]
+    at_once = [row.name for plot in plots for row in plot.rows if row.name != "other"]
+    assert page.count("<small>at once</small>") == len(at_once), "gevent, and asyncio beside itself"
+    unequal = make_document(read_results(make_results(suite, short)))
+    assert [row[:2] for row in slot_rows(unequal)[3:]] == [["asyncio, at once", "40"], ["gevent, at once", "18"]]
 
 
 def test_of_whole_runs_it_is_said_why_they_are(documented: Callable[..., Document]) -> None:
