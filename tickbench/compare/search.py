@@ -1,10 +1,10 @@
 """
 The search for capacity: which load to try next, and what the result is when it is over.
 
-It raises the load until an objective fails, bisects (the logarithm) in between, and confirms the result. In whole runs
-it doubles the load, and one failure decides. In slots a load that rises goes on with the same server and one that
-falls needs a fresh one: steps get smaller as the figures near their bounds, and no single slot decides. A load that
-could not be measured is not one that failed: a generator at its limit makes the result a lower bound.
+It raises the load until an objective fails, goes on in between, and confirms the result. In whole runs it doubles the
+load and bisects (the logarithm), and one failure decides. In slots it goes where the figures say that the bound is, up
+or down on the same server, and no single slot decides. A load that could not be measured is not one that failed: a
+generator at its limit makes the result a lower bound.
 """
 
 import math
@@ -33,10 +33,12 @@ NEEDED_HOLDS = 3
 NEEDED_BREAKS = 2
 """In slots a load is too much when it broke so many times, and at least as often as it held."""
 DOUBLING = 2
-LONGEST_STRIDE = 4.0
-"""In slots a load is raised to so many times itself at most."""
-CAUTION = 0.75
+LONGEST_STRIDE = 8.0
+"""In slots a load is raised to so many times itself at most, or lowered to such a part."""
+CAUTION = 0.9
 """A rise takes this share of the way (of logarithms) to where the nearest figure would be at its bound."""
+FAR_BEYOND = 1.4
+"""In slots a figure that is more times its bound counts as so many: where a core is full it says little."""
 TRIES: dict[StepOutcome, tuple[int, Limit]] = {
     "failed": (1, "arm"),
     "unclear": (2, "arm"),
@@ -65,7 +67,7 @@ class SearchStep(Struct, frozen=True):
     words: str = ""
     """Why it did not hold."""
     headroom: float | None = None
-    """How many times this load would be too much, by the figures of one that held, if they grew as it does."""
+    """At how many times this load the nearest figure would be at its bound, if it grew as the load does."""
 
 
 class Capacity(Struct, frozen=True):
@@ -132,7 +134,8 @@ def judge_step(search: CapacitySearch, run: Run) -> SearchStep:
     if run.is_spoiled:
         return SearchStep(run.connections, "spoiled", "; ".join(run.by_machine))
     if broken and (load.validity.ok or is_at_its_end(load)):
-        return SearchStep(run.connections, "unclear" if by_chance else "failed", "; ".join(broken))
+        outcome: StepOutcome = "unclear" if by_chance else "failed"
+        return SearchStep(run.connections, outcome, "; ".join(broken), headroom=_headroom(slo, load))
     if load.validity.generator:
         return SearchStep(run.connections, "generator", "; ".join(load.validity.generator))
     if not load.validity.ok:
@@ -172,12 +175,11 @@ def next_step(search: CapacitySearch, steps: Sequence[SearchStep], spent_s: floa
     if pending := bounds.to_repeat():
         return pending
     if bounds.low is None:
-        if bounds.high is None:
-            return search.start
-        return bounds.result() if spent_s > search.budget_s else bounds.high // 2 or bounds.result()
-    may_go_on = spent_s + _reserve_s(steps, spent_s) <= search.budget_s
-    if may_go_on and (between := bounds.between()):
-        return between
+        following = bounds.below() if spent_s <= search.budget_s else None
+    else:
+        following = bounds.between() if spent_s + _reserve_s(search, steps, spent_s) <= search.budget_s else None
+    if following:
+        return following
     if spent_s < OVERDRAFT * search.budget_s and (unconfirmed := bounds.to_confirm()):
         return unconfirmed
     return bounds.result()
@@ -193,14 +195,19 @@ def round_load(connections: float) -> int:
 
 def raised(load: int, ratio: float) -> int:
     """Return a load that is ``ratio`` times another, rounded down to halves of the second digit, and more than it."""
-    connections = load * ratio + 1e-9  # 1.1 is not exact
+    return max(load + 1, _rounded_down(load * ratio))
+
+
+def _rounded_down(connections: float) -> int:
+    connections += 1e-9  # 1.1 is not exact
     unit = 10.0 ** (math.floor(math.log10(connections)) - 1) / 2
-    return max(load + 1, int(connections // unit * unit))
+    return int(connections // unit * unit)
 
 
-def _reserve_s(steps: Sequence[SearchStep], spent_s: float) -> float:
+def _reserve_s(search: CapacitySearch, steps: Sequence[SearchStep], spent_s: float) -> float:
     """Estimate how many seconds the next load takes, with the confirmations of what it finds."""
-    return NEEDED_HOLDS * spent_s / len(steps) if steps else 0.0
+    # In slots the start of the one server is in the mean, and what is found may have been asked already.
+    return (NEEDED_HOLDS - (search.slot_s > 0)) * spent_s / len(steps) if steps else 0.0
 
 
 class _Bounds:
@@ -212,28 +219,49 @@ class _Bounds:
         self.counts: dict[int, Counter[StepOutcome]] = {}
         for tried in steps:
             self.counts.setdefault(tried.connections, Counter())[tried.outcome] += 1
+        self.last = steps[-1].connections if steps else None
         self.holds = {load: counts["held"] for load, counts in self.counts.items() if counts["held"]}
         self.too_much = {load: why for load in self.counts if (why := self._why_too_much(load))}
-        self.high = min(self.too_much, default=None)
+        broken = [load for load in self.counts if search.slot_s and self._broke(load) and self._lead(load) <= 0]
+        self.high = min([*self.too_much, *broken], default=None)
         self.low = max((load for load in self.holds if self.high is None or load < self.high), default=None)
 
     def to_repeat(self) -> int | None:
-        """Return the last load if its runs have not decided it yet."""
-        last = self.steps[-1].connections if self.steps else None
-        return None if last in {*self.holds, *self.too_much} else last
+        """Return the last load if its runs have not decided it yet; in slots, what failed clearly is left at once."""
+        if self.last is None or self.last in self.too_much:
+            return None
+        if self.search.slot_s and self._broke(self.last) and self._lead(self.last) <= 0:
+            return None if self.last not in self.holds and self.steps[-1].outcome == "failed" else self.last
+        return None if self.last in self.holds else self.last
 
     def to_confirm(self) -> int | None:
-        """Return a bound that was not met often enough: what held or, in slots, what failed; None if both were."""
-        if not self.is_confirmed:
-            return self.low
-        if self.search.slot_s and self.high is not None and self.too_much[self.high] == "arm":
-            return self.high if _breaks(self.counts[self.high]) <= NEEDED_BREAKS else None
-        return None
+        """
+        Return a bound that was not met often enough, None if there is none.
+
+        That is what held or, in slots, what failed next to it: far from it, it says nothing that counts.
+
+        """
+        unsure = [] if self.is_confirmed else [self.low]
+        is_by_arm = self.high is not None and self.too_much.get(self.high, "arm") == "arm"
+        if self.search.slot_s and self.high is not None and is_by_arm and self.is_near:
+            unsure += [self.high] if self._broke(self.high) < self._needed_breaks(self.high) else []
+        return self.last if self.last in unsure else next(iter(unsure), None)  # to change the load takes a second
+
+    def _needed_breaks(self, high: int) -> int:
+        """Return how often what failed has to; once more if by the figures of what held, it should have held, too."""
+        headroom = None if self.low is None else self._headroom(self.low)
+        is_doubtful = self.low is not None and headroom is not None and self.low * headroom > high
+        return NEEDED_BREAKS + is_doubtful
 
     @property
     def is_confirmed(self) -> bool:
         """Whether the most that held did so often enough; true where nothing held."""
         return self.low is None or self._lead(self.low) >= NEEDED_HOLDS
+
+    @property
+    def is_near(self) -> bool:
+        """Whether what failed is so near to what held that nothing in between is of interest."""
+        return self.low is None or self.between() is None
 
     def between(self) -> int | None:
         """Return the next load above what held, None if that is near enough to what did not."""
@@ -241,36 +269,62 @@ class _Bounds:
         if self.high is None:
             higher = min(self._higher(self.low), self.search.limit)
             return higher if higher > self.low else None
-        if self.high <= self.low * self.search.precision:
+        ratio, precision = self.high / self.low, self.search.precision
+        if ratio <= precision:
             return None
         middle = round_load(math.sqrt(self.low * self.high))
+        if self.search.slot_s and ratio > precision**2:
+            middle = raised(self.low, min(ratio / precision, max(precision, ratio ** self._way_up())))
         return middle if self.low < middle < self.high else None
+
+    def below(self) -> int:
+        """Return the first load or, where none held, one below the least that was too much; 0 if there is none."""
+        if self.high is None:
+            return self.search.start
+        if not self.search.slot_s:
+            return self.high // 2
+        headroom = self._headroom(self.high) or 1.0
+        share = max(1 / LONGEST_STRIDE, headroom) if headroom < 1 / self.search.precision else 1 / DOUBLING
+        return _rounded_down(self.high * share) if self.high > 1 else 0
 
     def result(self) -> Capacity:
         """Return the result as it stands."""
         if self.high is None:
             limited_by: Limit = "limit" if self.low == self.search.limit else "budget"
         else:
-            limited_by = self.too_much[self.high]
-            is_near = self.low is None or self.between() is None
-            if limited_by == "arm" and not (is_near and self.is_confirmed):
+            limited_by = self.too_much.get(self.high, "budget")
+            if limited_by == "arm" and not (self.is_near and self.is_confirmed):
                 limited_by = "budget"  # what fails is far from what holds, or what holds did so too seldom
         if self.low is None:
             return Capacity(None, self.high, limited_by, 0)
-        breaks = _breaks(self.counts[self.low]) if self.search.slot_s else 0
+        breaks = self._broke(self.low) if self.search.slot_s else 0
         return Capacity(self.low, self.high, limited_by, self.holds[self.low] - 1, breaks)
 
     def _higher(self, low: int) -> int:
         """Return the next load above one that held, where none failed yet."""
         if not self.search.slot_s:
             return DOUBLING * low  # with a fresh server in any case, going too far costs nothing
-        found = [each.headroom for each in self.steps if each.connections == low and each.headroom is not None]
-        stride = min(found) ** CAUTION if found else DOUBLING
+        headroom = self._headroom(low)
+        stride = DOUBLING if headroom is None else max(1.0, headroom) ** CAUTION
         return raised(low, max(self.search.precision, min(LONGEST_STRIDE, stride)))
+
+    def _way_up(self) -> float:
+        """Return which share of the way (of logarithms) from what held to what did not is likely to be the end."""
+        assert self.low is not None  # noqa: S101 - both are known
+        assert self.high is not None  # noqa: S101 - as above
+        held, failed = self._headroom(self.low), self._headroom(self.high)
+        if held is None or failed is None or not failed < 1 < held:
+            return 0.5  # it broke by another figure, or held with a full core
+        below, above = math.log(held), math.log(min(FAR_BEYOND, 1 / failed))
+        return below / (below + above)
+
+    def _headroom(self, load: int) -> float | None:
+        found = [each.headroom for each in self.steps if each.connections == load and each.headroom is not None]
+        return min(found, default=None)
 
     def _why_too_much(self, load: int) -> Limit | None:
         counts = self.counts[load]
-        if self.search.slot_s and _breaks(counts) >= NEEDED_BREAKS and self._lead(load) <= 0:
+        if self.search.slot_s and self._broke(load) >= NEEDED_BREAKS and self._lead(load) <= 0:
             return "arm"
         for outcome, (tries, limit) in TRIES.items():
             if self.search.slot_s and outcome in BREAKING:
@@ -282,9 +336,7 @@ class _Bounds:
 
     def _lead(self, load: int) -> int:
         """Return how often a load held; in slots, how much more often than it broke."""
-        counts = self.counts[load]
-        return counts["held"] - (_breaks(counts) if self.search.slot_s else 0)
+        return self.counts[load]["held"] - (self._broke(load) if self.search.slot_s else 0)
 
-
-def _breaks(counts: Counter[StepOutcome]) -> int:
-    return sum(counts[outcome] for outcome in BREAKING)
+    def _broke(self, load: int) -> int:
+        return sum(self.counts[load][outcome] for outcome in BREAKING)

@@ -45,8 +45,8 @@ precision = 1.45
 start = 300
 slot_s = 0.1
 """
-SEARCHED = [300, 1_200, 1_200, 600, 850, 850, 600, 600, 850]
-"""What broke is asked again; what is between is looked for on a fresh server; at last both bounds are confirmed."""
+SEARCHED = [300, 2_400, 845, 500, 650, 650, 650, 845, 845]
+"""What broke is left, what is between is looked for, and at last both bounds are confirmed, all on one server."""
 
 
 def one_folder(out: Path) -> Path:
