@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -20,11 +20,14 @@ from loadtests.receive.stamps import NO_STAMPS_VARIABLE
 from shared.measure.summary import LoadSummary, read_summary
 from tests.support.planted_law import Law
 from tests.support.planted_record import Columns, Meta, Send, read_arrays, read_meta, read_record
+from tests.support.warm import python
 
 ROOT = Path(__file__).parents[2]
 FULL_SIZE = bool(os.environ.get("TICKBENCH_FULL_SIZE"))
 """Of ``make figures-load``: on a machine that does nothing else."""
 PATIENCE_S = 180 if FULL_SIZE else 60
+IMPORTED = ("locust.main", "loadtests.locust_hooks", "loadtests.scenarios.steady")
+"""What every generator imports: most of a second of CPU."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +83,27 @@ def load_command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "locust", "-f", str(locustfile), "--headless", *map(str, arguments)]
 
 
+def start(command: list[str], *, pinned: bool = FULL_SIZE, streams: Mapping[str, int], **variables: str) -> Any:
+    """Return Popen of a generator, on a core of its own if ``pinned``; ``variables`` are of its environment."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")} | variables
+    modules, usable = None if FULL_SIZE else IMPORTED, os.sched_getaffinity(0)
+    if pinned:
+        os.sched_setaffinity(0, {max(usable)})  # which a child takes over
+    try:
+        return python(command[1:], modules=modules, env=environment, text=True, **streams)
+    finally:
+        os.sched_setaffinity(0, usable)
+
+
 def load(*arguments: object, pinned: bool = FULL_SIZE, stamps: bool = True) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
-    if not stamps:
-        environment[NO_STAMPS_VARIABLE] = "1"
-    command = [*cores(pinned=pinned)[1], *load_command(*arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False, env=environment)
+    variables = {} if stamps else {NO_STAMPS_VARIABLE: "1"}
+    command, pipes = load_command(*arguments), dict.fromkeys(("stdout", "stderr"), subprocess.PIPE)
+    with start(command, pinned=pinned, streams=pipes, **variables) as process:
+        try:
+            said = process.communicate(timeout=PATIENCE_S)
+        finally:
+            process.kill()
+    return subprocess.CompletedProcess(command, process.returncode, *said)
 
 
 @dataclass(frozen=True)
@@ -161,9 +179,7 @@ class InSlots:
 @contextmanager
 def in_slots(server: Planted, pause_s: float, *arguments: object) -> Iterator[InSlots]:
     command = load_command("--slots", "--host", server.url, *arguments)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
-    pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    with subprocess.Popen(command, text=True, env=environment, **pipes) as generator:
+    with start(command, streams=dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)) as generator:
         try:
             yield InSlots(generator, server.pid, pause_s)
         finally:

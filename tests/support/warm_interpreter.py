@@ -27,13 +27,13 @@ def forked_for(control: socket.socket) -> dict[str, Any]:
         if not message:
             raise SystemExit
         # The child of a child: its parent is gone at once, so that it becomes one of whoever asked, to be waited for.
-        # posix.fork is never gevent's, which would begin a hub here.
+        # posix.fork is never gevent's, which would begin a hub here, nor posix.close, which waits for a hub to close.
         if not (between := posix.fork()):
             if not (pid := posix.fork()):
                 control.close()
                 for number, stream in enumerate(streams):
                     os.dup2(stream, number)
-                    os.close(stream)
+                    posix.close(stream)
                 request: dict[str, Any] = json.loads(message)
                 return request
             control.send(str(pid).encode())
@@ -41,7 +41,7 @@ def forked_for(control: socket.socket) -> dict[str, Any]:
         posix.waitpid(between, 0)
         control.send(b"over")
         for stream in streams:
-            os.close(stream)
+            posix.close(stream)
 
 
 def take_on(request: dict[str, Any]) -> None:

@@ -24,6 +24,7 @@ from tests.loadtests.conftest import (
     load_command,
     load_planted,
     planted,
+    start,
     window_us,
 )
 from tests.support.planted_law import Law
@@ -164,11 +165,10 @@ def test_workers_that_were_started_by_themselves(tmp_path: Path) -> None:
         port = free.getsockname()[1]
     worker = [*load_command("--worker", "--master-port", port, "--master-host", "127.0.0.1")]
     worker.remove("--headless")
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with contextlib.ExitStack() as stack:
         for _ in range(2):
-            process = stack.enter_context(
-                subprocess.Popen(worker, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            )
+            process = stack.enter_context(start(worker, streams=silent))
             stack.callback(process.kill)
         master = ("--master", "--master-bind-port", port, "--expect-workers", 2)
         run = load_planted(Law(tick_rate_hz=RATE_HZ, drop_every=LOSS), tmp_path, USERS, *TIMES, *master)

@@ -11,7 +11,16 @@ import pytest
 
 from shared.measure.histogram import Histogram
 from shared.measure.summary import read_summary
-from tests.loadtests.conftest import PATIENCE_S, PlantedRun, load, load_command, load_planted, planted, window_us
+from tests.loadtests.conftest import (
+    PATIENCE_S,
+    PlantedRun,
+    load,
+    load_command,
+    load_planted,
+    planted,
+    start,
+    window_us,
+)
 from tests.support.planted_server import Law, Send
 from tests.support.server import run_server
 
@@ -179,7 +188,7 @@ def test_a_run_that_is_broken_off_writes_nothing(tmp_path: Path) -> None:
     out = tmp_path / "out.json"
     with planted(Law(), tmp_path) as server:
         command = load_command("--host", server.url, "--users", 5, "--duration", 60, "--out", out)
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        with start(command, streams={"stderr": subprocess.PIPE}) as process:
             assert process.stderr is not None
             assert any("5 of 5 connected" in line for line in process.stderr)
             process.send_signal(signal.SIGINT)

@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 import pytest
 
 from shared.measure.summary import LoadSummary, read_summary
-from tests.loadtests.conftest import PATIENCE_S, load_command, planted
+from tests.loadtests.conftest import PATIENCE_S, load_command, planted, start
 from tests.support.planted_law import Law
 
 GOOD = {"user_count": "10", "spawn_rate": "500", "warm_up": "1", "duration": "2", "scenario": "steady"}
@@ -70,7 +70,7 @@ def web_ui(*arguments: object) -> Iterator[Browser]:
         port = listener.getsockname()[1]
     command = [word for word in load_command(*arguments) if word != "--headless"]
     command += ["--web-host", "127.0.0.1", "--web-port", str(port)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    with start(command, streams={"stderr": subprocess.PIPE}) as process:
         try:
             wait_until(lambda: process.poll() is not None or is_up(port))
             yield Browser(port, process)

@@ -22,7 +22,7 @@ import pytest
 from loadtests.receive.stamps import NO_STAMPS_VARIABLE
 from loadtests.verdict.checks import REASONS, WARNINGS
 from shared.measure.summary import LoadSummary, read_summary
-from tests.loadtests.conftest import FULL_SIZE, PATIENCE_S, Planted, busy, cores, load_command, planted, window_us
+from tests.loadtests.conftest import FULL_SIZE, PATIENCE_S, Planted, busy, load_command, planted, start, window_us
 from tests.support.planted_law import Law
 from tests.support.planted_wire import BAD_HANDSHAKES, GARBAGE
 from tests.support.server import run_server
@@ -74,14 +74,8 @@ def generator(
     if tamper:
         command[command.index("-f") + 1] = str(TAMPERED)
         variables["TAMPER"] = tamper
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
-    with subprocess.Popen(
-        [*cores(pinned=pinned)[1], *command],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment | variables,
-    ) as process:
+    streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    with start(command, pinned=pinned, streams=streams, **variables) as process:
         try:
             if first:  # niceness would not do: it counts within a session only (sched(7), autogroup)
                 for child in psutil.Process().children():
