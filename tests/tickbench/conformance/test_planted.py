@@ -13,7 +13,7 @@ from tickbench.conformance.verdict import Conformance
 from tickbench.target import target_of
 
 FLAGS = (
-    *("--fanout", "library", "--tick-rate", "50", "--tick-budget", "0"),
+    *("--fanout", "library", "--tick-rate", "200", "--tick-budget", "0"),
     *("--new-player-limit", "1.5", "--handshake-limit", "1"),
 )
 PATIENCE_S = 1.5
