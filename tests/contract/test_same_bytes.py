@@ -5,11 +5,10 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import TypeVar
 
 import pytest
 
-from tests.conftest import ARMS, Arm
+from tests.conftest import Arm
 from tests.support.client import BINARY, CLOSE, CONTINUATION, PING, TEXT, Frame, client_frame
 from tests.support.lockstep import PLAYERS, Lockstep, Outcome, SlippedError
 from tests.support.server import RunningServer, run_server
@@ -18,8 +17,6 @@ STEPS = int(os.environ.get("TICKBENCH_SAME_STEPS", "200"))
 
 TICK_RATES_HZ = (50, 50, 25, 10)
 """The rate of each attempt. It is in no command but ``tick``, so a busy machine may take more time a step."""
-
-T = TypeVar("T")
 
 INPUTS = {
     "a fault": client_frame(TEXT, b"[]"),
@@ -43,23 +40,16 @@ INPUTS = {
 }
 
 
-def on_every_arm(run: Callable[[RunningServer], T], *flags: str) -> dict[Arm, T]:
-    """Return what ``run`` comes to on each server, one after the other."""
-    outcomes = {}
-    for arm in ARMS:
-        with run_server(arm.backend, *arm.flags, *flags, cold=True) as server:
-            outcomes[arm] = run(server)
-    return outcomes
-
-
-def lockstep_outcome(arm: Arm) -> Outcome:
+def lockstep_outcome(arm: Arm) -> tuple[Outcome, dict[str, list[str]]]:
+    """Return what a game came to, and how each of INPUTS was answered to somebody who was not in it."""
     for rate_hz in TICK_RATES_HZ:
         flags = [*arm.flags, "--seed", "7", "--tick-rate", str(rate_hz), "--tick-budget", "0"]
         with run_server(arm.backend, *flags, cold=True) as server:
             try:
-                return Lockstep(server, STEPS).run()
+                outcome = Lockstep(server, STEPS).run()
             except SlippedError:
                 continue
+            return outcome, {name: [repr(frame) for frame in answer(server, data)] for name, data in INPUTS.items()}
     raise AssertionError(f"{len(TICK_RATES_HZ)} times an input was late: this machine is too busy for this test")
 
 
@@ -83,13 +73,17 @@ def first_of_all(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, obj
 
 
 @pytest.mark.timeout(120 + STEPS // 4)
-def test_a_game_in_lockstep(arm: Arm, first_of_all: Callable[[str, object], object]) -> None:
-    outcome = lockstep_outcome(arm)
+def test_a_game_in_lockstep_and_what_one_is_told_before_it(
+    arm: Arm, first_of_all: Callable[[str, object], object]
+) -> None:
+    """The game; and errors and close frames, with their reasons."""
+    outcome, answers = lockstep_outcome(arm)
     assert outcome.births > PLAYERS
     assert outcome.deaths > PLAYERS
     assert outcome.scored
     assert outcome.resets
     assert first_of_all(f"lockstep-{STEPS}", asdict(outcome)) == asdict(outcome)
+    assert first_of_all("answers", answers) == answers
 
 
 @pytest.mark.parametrize(("bot_steps", "speed"), [(0, 100), (5000, 37)])
@@ -102,18 +96,6 @@ def test_a_game_of_bots(arm: Arm, bot_steps: int, speed: int, first_of_all: Call
         told = [spectator.next_tick().text.partition("]")[2] for _ in range(120)]
     assert sum(map(len, told)) > 6_000
     assert first_of_all(f"bots-{bot_steps}", told) == told
-
-
-def test_what_one_is_told_before_the_game() -> None:
-    """Errors and close frames, with their reasons."""
-
-    def answers(server: RunningServer) -> dict[str, list[Frame]]:
-        return {name: answer(server, data) for name, data in INPUTS.items()}
-
-    outcomes = on_every_arm(answers)
-    for name in INPUTS:
-        told = {arm: outcome[name] for arm, outcome in outcomes.items()}
-        assert told == dict.fromkeys(ARMS, told[ARMS[0]]), name
 
 
 def answer(server: RunningServer, data: bytes) -> list[Frame]:
