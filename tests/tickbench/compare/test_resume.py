@@ -67,6 +67,10 @@ def kill_after(start: Callable[..., subprocess.Popen[str]], runs: int, *argument
         comparing.communicate(timeout=20)
 
 
+def written(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in (folder / "runs").glob("[0-9]*.json")}
+
+
 def planned(folder: Path) -> list[tuple[Any, ...]]:
     return [
         (run.number, run.part, run.block, run.arm, run.again, run.connections, run.attempt)
@@ -87,28 +91,29 @@ def without_times(page: str) -> str:
     return page
 
 
-@pytest.mark.parametrize("runs", [8, 12])  # in a side and in a search; tests/.../test_resume_blocks.py kills blocks
-def test_a_killed_comparison_goes_on_to_the_same_runs_and_the_same_report(
+def test_a_comparison_that_is_killed_twice_goes_on_to_the_same_runs_and_the_same_report(
     tickbench: Tickbench,
     start_tickbench: Callable[..., subprocess.Popen[str]],
     suite_file: WriteSuite,
     tmp_path: Path,
-    runs: int,
 ) -> None:
     suite = suite_file("asyncio", "gevent", repeats=2, more=MORE)
     whole = tickbench("compare", "--suite", suite, "--out", tmp_path / "whole")
     assert whole.returncode == 0, whole.stdout + whole.stderr
     broken = tmp_path / "broken"
-    kill_after(start_tickbench, runs, "--suite", suite, "--out", broken, out=broken)
+    kill_after(start_tickbench, 8, "--suite", suite, "--out", broken, out=broken)  # in a side
     folder = one_folder(broken)
-    before = {file.name: file.read_bytes() for file in (folder / "runs").glob("[0-9]*.json")}
-    assert runs <= len(before) < 26
+    first = written(folder)
+    assert 8 <= len(first) < 12
+    kill_after(start_tickbench, 12, "--resume", folder, out=broken)  # in a search; test_resume_blocks.py kills blocks
+    before = written(folder)
+    assert 12 <= len(before) < 26
     (folder / "runs" / ".099-x.json.123").write_text("{", "utf-8")  # of one that was killed while it wrote
     done = tickbench("compare", "--resume", folder)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{len(before)} runs are there already" in done.stdout
     after = {file.name: file.read_bytes() for file in (folder / "runs").iterdir()}
-    assert before.items() <= after.items(), "what was there stays as it was"
+    assert first.items() <= before.items() <= after.items(), "what was there stays as it was"
     assert planned(folder) == planned(tmp_path / "whole" / "latest")
     assert len(planned(folder)) == 2 * 3 + 2 + 2 * len(SEARCHED)
     for arm in ("asyncio", "gevent"):
@@ -117,7 +122,7 @@ def test_a_killed_comparison_goes_on_to_the_same_runs_and_the_same_report(
         without_times((place / "report.html").read_text("utf-8")) for place in (folder, tmp_path / "whole" / "latest")
     ]
     assert pages[0] == pages[1]
-    assert len(json.loads((folder / "suite.json").read_text("utf-8"))["resumed_at"]) == 1
+    assert len(json.loads((folder / "suite.json").read_text("utf-8"))["resumed_at"]) == 2
 
 
 def test_what_is_finished_is_not_made_again(tickbench: Tickbench, finished: Path, tmp_path: Path) -> None:
