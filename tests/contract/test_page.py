@@ -25,6 +25,7 @@ WIDTHS = (1280, 390)
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="Chromium is missing: apt-get install chromium"),
     pytest.mark.differs(),
+    pytest.mark.xdist_group("browser"),  # one for all of them, and a slow server an arm
 ]
 
 

@@ -14,7 +14,10 @@ from tickbench.compare.plan import PlannedRun
 from tickbench.compare.suite import Suite
 from tickbench.report.build import build_report
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is missing: apt-get install chromium")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is missing: apt-get install chromium"),
+    pytest.mark.xdist_group("browser"),
+]
 
 Scheme = Literal["light", "dark"]
 ARMS = ["gevent", "asyncio:fanout=naive", "asyncio"]
@@ -23,9 +26,19 @@ NOISE = {"gevent": 8.0, "asyncio:fanout=naive": 12.0}
 LOOKS: list[tuple[int, Scheme]] = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
 
 
+@pytest.fixture(scope="module")
+def reports() -> list[Path]:
+    """Return the report, when it is made."""
+    return []
+
+
 @pytest.fixture
-def report(make_results: Callable[..., Path], whole_suite: Suite, stages: list[StageFigures]) -> Path:
-    """Return a report with everything that there can be in one."""
+def report(
+    reports: list[Path], make_results: Callable[..., Path], whole_suite: Suite, stages: list[StageFigures]
+) -> Path:
+    """Return a report with everything that there can be in one, the same for all tests."""
+    if reports:
+        return reports[0]
 
     def figures(planned: PlannedRun) -> dict[str, Any]:
         late = planned.part == "arena" and planned.connections > 2_000
@@ -39,7 +52,8 @@ def report(make_results: Callable[..., Path], whole_suite: Suite, stages: list[S
 
     folder = make_results(whole_suite, figures)
     build_report(folder)
-    return folder / "report.html"
+    reports.append(folder / "report.html")
+    return reports[0]
 
 
 @pytest.fixture(scope="module")
