@@ -1,13 +1,11 @@
 """
 How wide the interval of an arm beside itself is, run at once and one run after the other, for the same measuring time.
 
-``python -m tests.bench.noise FOLDER [--suites 10]`` has ``tickbench compare`` make suites in turns. A block of the one
-way measures at once an arm, the same arm again, and the arm under another name that means the same, as a comparison
-does with those that its verdicts are about; a block of the other measures the arm, and again, in whole runs. FOLDER
-keeps each; begun anew with the same FOLDER it goes on, a suite that was broken off included. After each suite it says
-what there is: of five figures half the width of the 95 % interval of the arm beside itself, as a logarithm (0.1 is
-some 10 % to either side), and how much of the measured cores was stolen. Nothing else should run meanwhile: with the
-defaults a suite takes some six minutes.
+``python -m tests.bench.noise FOLDER [--suites 10]`` has ``tickbench compare`` make suites in turns, a block of which
+measures an arm and the same arm again: at once, or one after the other in whole runs. FOLDER keeps each; begun anew
+with the same FOLDER it goes on, a suite that was broken off included. After each suite it says what there is: of five
+figures half the width of the 95 % interval, as a logarithm (0.1 is some 10 % to either side), and how much of the
+measured cores was stolen. Nothing else should run meanwhile: with the defaults a suite takes about five minutes.
 """
 
 import argparse
@@ -31,7 +29,6 @@ SUITE = """
 name = "{name}"
 arms = [{arms}]
 again = "{again}"
-compare = [{compare}]
 scenario = "steady"
 connections = {connections}
 duration_s = {duration_s}
@@ -75,15 +72,13 @@ class Outcome(NamedTuple):
 
 def suite_text(way: Way, given: argparse.Namespace, number: int) -> str:
     """Return the suite as TOML; suites of a number have the same seed, whichever way they are made."""
-    names = [f'"{arm}"' for arm in given.arms]
     seconds = given.seconds / way.blocks
     return SUITE.format(
         name=way.name,
-        arms=", ".join(names if way.slot_s else names[:1]),
+        arms=", ".join(f'"{arm}"' for arm in given.arms),
         again=given.arms[0],
-        compare=", ".join(names if way.slot_s else []),
         connections=given.connections,
-        duration_s=way.slot_s or seconds,  # alone they have one slot, which nothing rests on
+        duration_s=way.slot_s or seconds,  # each alone has one slot, which only memory needs
         together_s=seconds if way.slot_s else 0.0,
         repeats=way.blocks,
         seed=number,
@@ -169,7 +164,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=80, help="measured of each run of a suite, in all blocks")
     parser.add_argument("--blocks", type=int, default=8, help="of a suite")
     parser.add_argument("--slot", type=float, default=2, metavar="SECONDS", help="of arms that run at once")
-    parser.add_argument("--arms", nargs=2, default=["asyncio", "asyncio:mode=managed"], help="two names of one arm")
+    parser.add_argument("--arms", nargs="+", default=["asyncio"], help="the first one runs twice")
     parser.add_argument("--connections", type=int, default=300)
     parser.add_argument("--memory", type=int, default=1000, help="connections to weigh, in three blocks; 0: none")
     given = parser.parse_args()

@@ -1,8 +1,8 @@
 """
-Keeps what test_false_winners.py draws from: arms that run at once, without a difference and with a planted one.
+Keeps what test_false_winners.py draws from: one arm under three names, and planted differences beside the plain arm.
 
-``tickbench compare --suite tests/tickbench/recorded/NAME.toml --out FOLDER/NAME`` for each of the suites there (some 14
-minutes each), then ``python -m tests.bench.recorded FOLDER/*/latest > tests/tickbench/recorded/aa.json``.
+``tickbench compare --suite tests/tickbench/recorded/aa.toml``, the same with ``planted.toml`` (each takes a quarter of
+an hour), then ``python -m tests.bench.recorded AA-FOLDER PLANTED-FOLDER > tests/tickbench/recorded/aa.json``.
 """
 
 import argparse
@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from tickbench.arms import parse_arm
 from tickbench.compare.figures import MEMORY
 from tickbench.compare.suite import BLOCKS, TOGETHER
 from tickbench.report.build import read_document
@@ -25,57 +26,80 @@ FIGURES = (
     MEMORY,
 )
 """As the default suite draws its verdicts on."""
+PLAIN = "plain"
 PLANTED = {"late-tail": "tick_lateness_ms.p99", "more-cpu": "server.cpu_us_per_frame"}
-"""Arms that differ from the one that they are compared with in one figure alone, and in which."""
+"""Arms that differ from the plain one in one figure alone, and in which."""
+
+Figures = list[float | None]
+Place = tuple[str, int, bool]
+"""What the runs of one server share: its arm, its block, and whether it is the second of it."""
 
 
 def triples(document: Document) -> list[dict[str, Any]]:
-    """
-    Return for each block the figures of its three runs: of the first arm, of the same again, of the other.
+    """Return for each block and backend the figures of its three runs, where all are valid."""
+    runs: dict[tuple[str, int], list[Figures]] = {}
+    for (arm, block, _), figures in made_at_once(document).items():
+        runs.setdefault((parse_arm(arm).backend, block), []).append(figures)
+    return [
+        {"backend": backend, "block": block, "runs": values}
+        for (backend, block), values in runs.items()
+        if len(values) == 3
+    ]
 
-    Times and CPU are those of the runs made at once, blocks left out of which one is not valid; memory is what the same
-    servers weighed later, None where they did not.
+
+def planted(document: Document) -> list[dict[str, Any]]:
+    """Return for each block and planted arm the figures of both plain runs and of its own, where all are valid."""
+    runs = made_at_once(document)
+    keys = [(arm, block, ((PLAIN, block, False), (PLAIN, block, True), (arm, block, False))) for arm, block, _ in runs]
+    return [
+        {"arm": arm, "worse_in": PLANTED[arm], "block": block, "runs": [runs[key] for key in own]}
+        for arm, block, own in keys
+        if arm in PLANTED and runs.keys() >= set(own)
+    ]
+
+
+def made_at_once(document: Document) -> dict[Place, Figures]:
+    """
+    Return the recorded figures of the valid runs that were made at once.
+
+    Memory is what the same server weighed when its own slots were over, None where it did not.
 
     """
-    first, other = document.suite.compare
-    at_once = {place_of(run): run.figures for run in document.runs if run.part == TOGETHER and run.mark == "valid"}
     weighed = {
         place_of(run): run.figures[MEMORY]
         for run in document.runs
         if run.part == BLOCKS and run.mark != "superseded" and MEMORY in run.trusted
     }
-    kind = {"arm": other, "worse_in": PLANTED[other]} if other in PLANTED else {"backend": first}
-    found = []
-    for block in range(1, document.suite.repeats + 1):
-        own = [(first, False, block), (first, True, block), (other, False, block)]
-        if at_once.keys() >= set(own):
-            runs = [at_once[place] | {MEMORY: weighed.get(place)} for place in own]
-            found.append({**kind, "block": block, "runs": [[run[figure] for figure in FIGURES] for run in runs]})
-    return found
+    valid = {place_of(run): run.figures for run in document.runs if run.part == TOGETHER and run.mark == "valid"}
+    return {
+        place: [weighed.get(place) if figure == MEMORY else figures[figure] for figure in FIGURES]
+        for place, figures in valid.items()
+    }
 
 
-def place_of(run: RunLine) -> tuple[str, bool, int]:
-    """Return what the runs of one server share."""
-    return run.arm, run.again, run.block
+def place_of(run: RunLine) -> Place:
+    """Return which server made a run."""
+    return run.arm, run.block, run.again
 
 
 def main() -> None:
     """Print the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER")
-    documents = [read_document(folder) for folder in parser.parse_args().folders]
-    suite, machine, python = documents[0].suite, documents[0].environment.machine, documents[0].environment.python
+    parser.add_argument("aa", type=Path)
+    parser.add_argument("planted", type=Path)
+    given = parser.parse_args()
+    document, beside = read_document(given.aa), read_document(given.planted)
+    machine, python = document.environment.machine, document.environment.python
     system = machine.system.partition("-")[0]
-    found = [triple for document in documents for triple in triples(document)]
     record = {
-        "recorded_at": documents[0].started_at,
+        "recorded_at": document.started_at,
         "machine": f"{machine.cpu_model}, {machine.cores} cores, {system}, CPython {python.version}",
-        "connections": suite.connections,
-        "together_s": suite.together_s,
-        "slot_s": suite.slot_s,
+        "connections": document.suite.connections,
+        "together_s": document.suite.together_s,
+        "slot_s": document.suite.slot_s,
         "figures": FIGURES,
-        "triples": [each for each in found if "backend" in each],
-        "planted": [each for each in found if "worse_in" in each],
+        "triples": triples(document),
+        "planted": planted(beside),
     }
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(record), indent=1).decode() + "\n")
 

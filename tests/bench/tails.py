@@ -2,10 +2,10 @@
 Compare figures of the tail by how much one arm scatters beside itself, and by how far planted arms move them.
 
 ``python -m tests.bench.tails results/latest``: of a folder in which an arm ran twice in each block, such as that of
-tests/tickbench/recorded/late-tail.toml, or, with ``--names``, under several names that mean the same (aa-asyncio.toml
-there): all arms of one backend are the same arm then. Where arms ran at once, these runs count. Each figure is worked
-out anew from the runs' histograms, without and with a covariate: what the core probe and the hypervisor said of the
-same run, which no arm can influence, is taken out by regression within blocks.
+tests/tickbench/recorded/planted.toml, or, with ``--names``, under several names that mean the same (aa.toml there):
+all arms of one backend are the same arm then. Where arms ran at once, these runs count. Each figure is worked out anew
+from the runs' histograms, without and with a covariate: what the core probe and the hypervisor said of the same run,
+which no arm can influence, is taken out by regression within blocks.
 """
 
 import argparse
@@ -17,13 +17,10 @@ import numpy as np
 
 from shared.measure.histogram import Histogram
 from shared.measure.summary import LoadSummary
-from tests.bench.recorded import PLANTED
+from tests.bench.recorded import PLAIN, PLANTED
 from tickbench.compare.results import read_results
 from tickbench.compare.runs import Run, RunIndex
 from tickbench.compare.suite import BLOCKS, TOGETHER
-
-PLAIN = "plain"
-"""What planted arms are compared with."""
 
 Blocks = dict[tuple[str, int], list[Run]]
 """Valid runs of one arm in one block."""

@@ -51,8 +51,8 @@ def drawn_suite(blocks: list[list[Block]], rng: random.Random) -> tuple[np.ndarr
     weighed = [ways for ways in blocks if all(run[memory] is not None for run in ways[0])]
     drawn = np.array([rng.choice(rng.choice(blocks)) for _ in range(BLOCKS)], dtype=float)  # None becomes NaN
     drawn[:, :, memory] = np.nan
-    for block in drawn[:MEMORY_BLOCKS]:
-        block[:, memory] = [run[memory] for run in rng.choice(rng.choice(weighed))]
+    for block, ways in zip(drawn, rng.sample(weighed, MEMORY_BLOCKS), strict=False):
+        block[:, memory] = [run[memory] for run in rng.choice(ways)]
     first, again, other = np.log(drawn).transpose(1, 2, 0)
     return other - (first + again) / 2, again - first
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.measure.histogram import Histogram
-from tests.bench.recorded import FIGURES, triples
+from tests.bench.recorded import planted, triples
 from tests.bench.tails import same_arms, table
 from tickbench.compare.plan import PlannedRun, estimate_s
 from tickbench.compare.results import read_results
@@ -37,42 +37,42 @@ def later_tail(planned: PlannedRun) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", SUITES)
-def test_three_run_at_once_for_as_long_as_in_the_default_suite_and_in_many_blocks(name: str) -> None:
+def test_all_run_at_once_for_as_long_as_in_the_default_suite(name: str) -> None:
     suite, default = SUITES[name], load_suite("default")
-    assert len(suite.run_together) == 2
-    assert suite.again == suite.compare[0]
+    assert suite.run_together == suite.arms
     assert (suite.together_s, suite.slot_s, suite.connections) == (default.together_s, default.slot_s, 300)
-    assert suite.repeats >= 20
-    assert estimate_s(RunIndex(suite)) <= 15 * 60
+    assert suite.memory_blocks > default.memory_blocks
+    assert estimate_s(RunIndex(suite)) <= 16 * 60
 
 
-def test_what_ran_at_once_is_kept_with_what_the_same_servers_weighed(make_results: MakeResults) -> None:
-    suite = SUITES["late-tail"]
+def test_the_planted_arms_are_kept_beside_both_plain_runs_of_their_block(make_results: MakeResults) -> None:
+    suite = SUITES["planted"]
     folder = make_results(suite, later_tail)
-    kept = triples(build_report(folder).document)
-    assert [each["block"] for each in kept] == [1, *range(3, suite.repeats + 1)], "one is not valid"
-    assert {(each["arm"], each["worse_in"]) for each in kept} == {("late-tail", "tick_lateness_ms.p99")}
-    by_figure = [dict(zip(FIGURES, run, strict=True)) for run in kept[1]["runs"]]
-    first, again, other = (run["tick_lateness_ms.p99"] for run in by_figure)
+    kept = planted(build_report(folder).document)
+    assert len(kept) == 2 * suite.repeats - 1, "one is not valid"
+    late = {each["block"]: each for each in kept if each["arm"] == "late-tail"}
+    assert sorted(late) == [1, *range(3, suite.repeats + 1)]
+    assert late[3]["worse_in"] == "tick_lateness_ms.p99"
+    first, again, other = (run[1] for run in late[3]["runs"])
     assert first != again
     assert 1.0 < other / ((first + again) / 2) < 1.25
-    memory = [[run[-1] for run in each["runs"]] for each in kept]
-    assert memory[1] == [3000.0] * 3
-    assert [each["block"] for each, own in zip(kept, memory, strict=True) if own == [None] * 3] == list(range(7, 21))
+    assert [run[-1] for run in late[3]["runs"]] == [3000.0] * 3, "as the same servers weighed it"
+    assert [run[-1] for run in late[suite.memory_blocks + 1]["runs"]] == [None] * 3
 
     head, *rows = table(*same_arms(read_results(folder).index, names=False))
-    assert head[-1] == "late-tail (sd)"
+    assert head[-2:] == ["late-tail (sd)", "more-cpu (sd)"]
     found = {row[0]: row[1:] for row in rows}
     assert float(found["p99"][0]) == pytest.approx(2**0.5 * 0.03, rel=0.4)
-    assert float(found["p99"][-1].split()[0]) == pytest.approx(0.095, abs=0.03)
-    assert float(found["p50"][-1].split()[0]) == pytest.approx(0.0, abs=0.03)
+    assert float(found["p99"][-2].split()[0]) == pytest.approx(0.095, abs=0.03)
+    assert float(found["p50"][-2].split()[0]) == pytest.approx(0.0, abs=0.03)
 
 
-def test_two_names_of_a_backend_are_kept_together(make_results: MakeResults) -> None:
-    suite = SUITES["aa-gevent"]
+def test_three_names_of_a_backend_are_kept_together(make_results: MakeResults) -> None:
+    suite = SUITES["aa"]
     folder = make_results(suite, later_tail)
     kept = triples(build_report(folder).document)
-    assert [(each["backend"], len(each["runs"])) for each in kept] == [("gevent", 3)] * suite.repeats
+    assert [len(each["runs"]) for each in kept] == [3] * 2 * suite.repeats
+    assert {each["backend"] for each in kept} == {"asyncio", "gevent"}
     blocks, beside = same_arms(read_results(folder).index, names=True)
-    assert (len(blocks), beside) == (suite.repeats, {})
+    assert (len(blocks), beside) == (2 * suite.repeats, {})
     assert {run.part for runs in blocks.values() for run in runs} == {"together"}
