@@ -15,9 +15,9 @@ from tickbench.conformance.verdict import Conformance
 from tickbench.target import target_of
 
 HASTY = ("--new-player-limit", "1.5", "--handshake-limit", "1")
-FAST = ("--tick-rate", "50")
+FAST = ("--tick-rate", "200")
 FLAGS = [
-    (*FAST, "--speed", "10"),
+    (*FAST, "--speed", "40"),
     ("--bots", "10"),
     (*FAST, "--bots", "1", "--max-players", "1"),
     (*FAST, "--fanout", "naive", "--pad", "1000"),
@@ -43,7 +43,7 @@ def test_our_servers_conform(backend: str, flags: tuple[str, ...]) -> None:
     assert outcome(found, "fault") == {}
     assert set(outcome(found, "note")) <= ALLOWED_NOTES
     assert found.is_conforming
-    assert found.tick_rate_hz == (50 if FAST[0] in flags else 20)
+    assert found.tick_rate_hz == (200 if FAST[0] in flags else 20)
     not_tried = set(outcome(found, "not tried"))
     assert "busy" in not_tried
     assert "--bots" in flags or not_tried == {"busy"}
