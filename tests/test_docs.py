@@ -77,6 +77,7 @@ def flags_of(words: list[str]) -> set[str]:
     return {*re.findall(r"(?<![\w-])--?[a-z][a-z-]*", said), "--help"}
 
 
+@pytest.mark.xdist_group("documents")  # which ask the same programs for their help
 @each_document
 def test_every_command_that_is_shown_exists_with_its_flags(document: Path) -> None:
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)

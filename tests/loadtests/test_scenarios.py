@@ -10,6 +10,8 @@ from tests.loadtests.conftest import PATIENCE_S, ROOT
 from tickbench.report.words import IN_ROOMS
 from tickbench.verdict.same_work import SCENARIOS
 
+pytestmark = pytest.mark.xdist_group("scenarios")  # one child process
+
 STORY = """
 import json
 from loadtests.scenarios import all_scenarios

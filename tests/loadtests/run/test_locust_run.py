@@ -10,6 +10,8 @@ import pytest
 from tests.loadtests.account.test_locust_rows import RECORDED
 from tests.loadtests.conftest import PATIENCE_S, ROOT
 
+pytestmark = pytest.mark.xdist_group("locust run")  # one child process
+
 STORY = """
 import json, sys
 from pathlib import Path

@@ -12,6 +12,8 @@ from shared.measure.summary import read_summary
 from tests.loadtests.account.test_locust_rows import RECORDED
 from tests.loadtests.conftest import PATIENCE_S, ROOT
 
+pytestmark = pytest.mark.xdist_group("locust table")  # one child process
+
 STORY = """
 import csv, io, json, sys, time
 from pathlib import Path
