@@ -1,5 +1,5 @@
 """
-A drift probe: a small process on one core that wakes every 10 ms and records how late it was.
+A drift probe: a small process on one core that wakes every 9.7 ms and records how late it was.
 
 ``python -m loadtests.surroundings.core_lag CPU``. On the server's core it sees what the server can't know of itself:
 that the core was taken away, by the hypervisor or for interrupts. It has the highest priority there (SCHED_FIFO,
@@ -20,10 +20,11 @@ from shared.measure.histogram import Histogram, HistogramSummary
 from shared.system.parent import die_with_parent
 from shared.system.timerfd import MONOTONIC, create_timer, set_timer
 
-PERIOD_NS: Final = 10_000_000
+PERIOD_NS: Final = 9_700_000
 """
-A gap may be longer than is seen, by less than a period. A wake-up costs 70 to 110 us of CPU in a virtual machine (30 in
-C): about 0.8 % of the core, which are known, and not counted as foreign CPU.
+No part of a usual tick period, in whose ticks it would come at the same place each time, or never. A gap may be
+longer than is seen, by less than a period. A wake-up costs 70 to 110 us of CPU in a virtual machine (30 in C): about
+0.8 % of the core, which are known, and not counted as foreign CPU.
 """
 BATCH: Final = 64
 """How many wake-ups are put into the histogram at once: some 50 us of the core, every 0.6 s."""

@@ -12,10 +12,9 @@ from loadtests.verdict.findings import LIMITS, Findings
 from loadtests.verdict.joined import joined
 from loadtests.verdict.measured_run import MeasuredRun
 from shared.measure.histogram import Histogram
-from shared.measure.summary import SlotFigures
+from shared.measure.summary import FOR_ANOTHER, SlotFigures
 
 SLOT_LIMITS = replace(LIMITS, steal_percent=LIMITS.slot_steal_percent)
-FOR_ANOTHER = "the machine spoiled it for another arm"
 
 
 class Slot(NamedTuple):

@@ -280,6 +280,10 @@ class Validity(msgspec.Struct, frozen=True, kw_only=True):
         ]
 
 
+FOR_ANOTHER = "the machine spoiled it for another arm"
+"""Why a slot is left out that the machine spoiled for another arm, which ran at the same time."""
+
+
 class SlotFigures(msgspec.Struct, frozen=True, kw_only=True):
     """How the window was cut into slots, between which the server and the generator stood still."""
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tests.loadtests.conftest import PATIENCE_S, ROOT
-from tickbench.report.words import IN_ROOMS
+from tickbench.compare.suite import IN_ROOMS
 from tickbench.verdict.same_work import SCENARIOS
 
 pytestmark = pytest.mark.xdist_group("scenarios")  # one child process

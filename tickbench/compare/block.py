@@ -15,12 +15,11 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from math import ceil
 
-import msgspec
-
 from shared.measure.orders import DropOrder, Dropped, SlotMeasured, SlotOrder, Warmed, WarmOrder
 from tickbench.children.processes import Nursery
 from tickbench.compare.plan import PlannedRun
-from tickbench.compare.runs import Beside, Run
+from tickbench.compare.runs import Run
+from tickbench.compare.slot_order import slot_order
 from tickbench.compare.standing_arm import StandingArm, carry_out_together, start_together
 from tickbench.compare.suite import BLOCKS
 from tickbench.compare.trial import Trial
@@ -61,6 +60,14 @@ def run_block(planned: Sequence[PlannedRun], order: Sequence[int], trial: Trial,
     return [*(arm.run(quiet, share_s) for arm in arms), *together]
 
 
+def block_order(planned: Sequence[PlannedRun], seed: int) -> list[int]:
+    """Return the places in ``planned``, the runs of a block, whose slots come one after the other."""
+    # Arms have the same numbers in every block, whatever the order of its runs: else no block would mirror another.
+    places = sorted(range(len(planned)), key=lambda place: (planned[place].arm.name, planned[place].again))
+    first = planned[0]
+    return [places[arm] for arm in slot_order(len(planned), first.slots, first.block, seed)]
+
+
 def _run_together(
     arms: Sequence[StandingArm], planned: Sequence[PlannedRun], trial: Trial, quiet: Quiet | None
 ) -> list[Run]:
@@ -76,11 +83,9 @@ def _run_together(
         arm.sum_up()
     share_s = (time.monotonic() - began) / max(1, len(own))
     runs = [arm.run(quiet, share_s) for arm in own]
-    p90s_ms = [run.load.tick_lateness_ms.p90 or 0.0 for run in runs if run.load is not None]
-    beside = Beside(runs=len(own) - 1, p90_ms=max(p90s_ms, default=None))
     for arm, each in zip(own, alone, strict=True):
         arm.rise(each)
-    return [msgspec.structs.replace(run, beside=beside) for run in runs]
+    return runs
 
 
 def _measure_together(arms: Sequence[StandingArm], trial: Trial) -> None:
@@ -103,12 +108,12 @@ def _measure_together(arms: Sequence[StandingArm], trial: Trial) -> None:
         answers = carry_out_together(
             alive, [SlotOrder(first.slot_s, beside=beside(arm)) for arm in alive], SlotMeasured
         )
-        # One whose arm has failed is not to be made again: it would fail each time.
-        spoiled = [answer is not None and bool(answer.spoiled) for answer in answers]
-        for arm, is_own in zip(alive, spoiled, strict=True):
-            if any(spoiled) and not is_own and not arm.has_failed:
+        # What the others did while one failed is no slot of the same moments, either.
+        is_kept = all(answer is not None and not answer.spoiled for answer in answers)
+        for arm, answer in zip(alive, answers, strict=True):
+            if not is_kept and answer is not None and not answer.spoiled:
                 arm.carry_out(DropOrder(), Dropped)
-        return not any(spoiled)
+        return is_kept
 
     _make_slots([slot] * first.slots)
 

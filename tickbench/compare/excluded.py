@@ -80,10 +80,10 @@ def why_not_by_shares(index: RunIndex) -> str | None:
     clusters, which a test that counts slots would take for evidence.
 
     """
-    part = TOGETHER if index.suite.run_together else BLOCKS
-    by_arm = [_shares_by_block(index, arm, part) for arm in index.suite.compare]
-    if len(by_arm) != 2:
+    if len(index.suite.compare) != 2:
         return None
+    part = TOGETHER if index.is_together("tick_lateness_ms.p50", *index.suite.compare) else BLOCKS
+    by_arm = [_shares_by_block(index, arm, part) for arm in index.suite.compare]
     first, other = by_arm
     found = paired_ratio([other[block] - first[block] for block in first.keys() & other.keys()])
     if found is None or found.p_value is None or found.blocks < LEAST_BLOCKS or found.p_value > SHARES_ALPHA:

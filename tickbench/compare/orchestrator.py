@@ -6,12 +6,11 @@ from typing import Protocol
 from tickbench.children.commands import Commands
 from tickbench.children.interrupts import uninterrupted
 from tickbench.children.processes import Guard
-from tickbench.compare.block import run_block
+from tickbench.compare.block import block_order, run_block
 from tickbench.compare.plan import PlannedRun, estimate_s, next_runs, still_searched
 from tickbench.compare.results import ResultFolder
 from tickbench.compare.rising_arms import RisingArms
 from tickbench.compare.runs import Run, RunIndex
-from tickbench.compare.slot_order import block_order
 from tickbench.compare.suite import BLOCKS
 from tickbench.compare.trial import Trial
 from tickbench.compare.unfit_machine import quiet_wait_s

@@ -17,6 +17,7 @@ from tickbench.arms import Arm
 from tickbench.compare.early_end import suite_to_make
 from tickbench.compare.runs import Run, RunIndex, RunKey
 from tickbench.compare.search import Capacity, next_step, steps_of
+from tickbench.compare.slot_order import tick_order
 from tickbench.compare.suite import BLOCKS, TOGETHER, CapacitySearch, Flags, Part, Suite
 
 OVERHEAD_S = 4.0
@@ -135,7 +136,7 @@ def fixed_runs(suite: Suite) -> Iterator[PlannedRun]:
 
     Blocks are interleaved: A B C, C B A, and so on, so that a machine that drifts favours no arm. The order of odd
     blocks is drawn from the suite's seed; each even block mirrors the one before. In slots it is only that in which the
-    arms of a block are started and written, and that in which those that run together tick.
+    arms of a block are started and written.
 
     """
     rng = random.Random(suite.seed)  # noqa: S311 - an order, not a secret
@@ -157,9 +158,11 @@ def fixed_runs(suite: Suite) -> Iterator[PlannedRun]:
 def _block_runs(suite: Suite, source: Suite, block: int, order: Sequence[tuple[Arm, bool]]) -> Iterator[PlannedRun]:
     """Yield the runs of a block: of each arm alone, then those that are made at the same time on the same servers."""
     names = suite.run_together
-    at_once = [(arm.name, again) for arm, again in order if arm.name in names]
+    # Arms have the same numbers in every block, whatever the order of its runs.
+    at_once = sorted((arm.name, again) for arm, again in order if arm.name in names)
     phases: dict[tuple[str, bool], Flags] = {
-        key: {"phase": round(place / len(at_once), 4)} for place, key in enumerate(at_once)
+        at_once[arm]: {"phase": round(place / len(at_once), 4)}
+        for place, arm in enumerate(tick_order(len(at_once), block, suite.seed) if at_once else [])
     }
     for arm, again in order:
         phase = phases.get((arm.name, again), {})
@@ -272,12 +275,18 @@ def _planned(
         again=again,
         scenario=source.scenario,
         connections=connections,
-        duration_s=slot_s if isinstance(source, CapacitySearch) and slot_s else source.duration_s,
+        duration_s=_duration_s(source, slot_s),
         warm_up_s=source.warm_up_s,
         load=source.load,
         server=suite.server | source.server | (server or {}),
         slot_s=slot_s,
     )
+
+
+def _duration_s(source: Part, slot_s: float) -> float:
+    if isinstance(source, Suite):
+        return source.alone_s
+    return slot_s if isinstance(source, CapacitySearch) and slot_s else source.duration_s
 
 
 def _slot_s(source: Part, arm: Arm) -> float:

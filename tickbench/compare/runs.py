@@ -7,12 +7,14 @@ whether its figures please or not.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from functools import cached_property
+from statistics import median
+from typing import Any, Literal, NamedTuple, Self
 
 from msgspec import Struct
 
 from shared.measure.summary import LoadSummary
-from tickbench.compare.figures import MEMORY
+from tickbench.compare.figures import BY_KEY, MEMORY
 from tickbench.compare.suite import BLOCKS, TOGETHER, Suite
 from tickbench.machine.quiet import Quiet
 
@@ -31,15 +33,6 @@ class ChildRecord(Struct, frozen=True, kw_only=True):
     was_killed: bool
     """It did not end in time when asked to."""
     log_tail: list[str]
-
-
-class Beside(Struct, frozen=True, kw_only=True):
-    """What ran on the same core at the same time, on purpose."""
-
-    runs: int
-    """How many other runs."""
-    p90_ms: float | None
-    """By when nine in ten frames had come after their tick was due, of that arm of all of them that was latest."""
 
 
 class Run(Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickbench.run/1"):
@@ -65,8 +58,6 @@ class Run(Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickbench.
     """Why it failed, in one sentence."""
     slots_planned: int = 0
     """How many slots it was to have, beside those that were made again; 0: a whole run."""
-    beside: Beside | None = None
-    """None: it ran alone."""
     fault: Literal["server", "generator"] | None = None
     """Who failed; None if nobody did."""
     started_at: str
@@ -87,29 +78,13 @@ class Run(Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickbench.
     @property
     def is_valid(self) -> bool:
         """Whether its numbers can be trusted."""
-        return self.load is not None and self.load.validity.ok and not self.is_short and not self.has_met
+        return self.load is not None and self.load.validity.ok and not self.is_short
 
     @property
     def is_short(self) -> bool:
         """Whether the machine spoiled so many slots that not even half of those planned were kept, or none."""
         slots = self.load.slots if self.load is not None else None
         return slots is not None and (not slots.kept or 2 * slots.kept < self.slots_planned)
-
-    @property
-    def has_met(self) -> bool:
-        """
-        Whether its ticks met those of the arms that ran together, of which each has an equal share of a period.
-
-        Where a tick lasts longer, the next arm waits for it, and is measured with what it waits for.
-
-        """
-        share_ms = self._share_ms
-        return share_ms is not None and self.beside is not None and (self.beside.p90_ms or 0.0) > share_ms
-
-    @property
-    def _share_ms(self) -> float | None:
-        rate_hz = self.load.tick_rate_hz if self.load is not None else None
-        return 1000 / rate_hz / (self.beside.runs + 1) if rate_hz and self.beside is not None else None
 
     @property
     def by_machine(self) -> list[str]:
@@ -128,7 +103,7 @@ class Run(Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickbench.
 
     def is_trusted(self, figure: str) -> bool:
         """Whether one figure, by its name in the summary, can be trusted: also of a run that is not valid."""
-        if (self.is_short and figure != MEMORY) or self.has_met:  # memory is weighed behind the slots
+        if self.is_short and figure != MEMORY:  # which is weighed behind the slots
             return False
         return self.load is not None and not self.load.validity.spoiled_by(figure)
 
@@ -149,12 +124,6 @@ class Run(Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickbench.
         yield from self.load.validity.reasons
         if self.is_short and (slots := self.load.slots) is not None and slots.kept:
             yield f"the machine left {slots.kept} of the {self.slots_planned} slots that it was to have"
-        if self.has_met and self.beside is not None:
-            yield (
-                f"the ticks of the {self.beside.runs + 1} arms that ran together met: one in ten frames of one came "
-                f"later than {self.beside.p90_ms:.1f} ms, and each has {self._share_ms:.1f} ms; fewer connections, or "
-                "together_s = 0"
-            )
 
     def _notes(self) -> Iterator[str]:
         if self.quiet is not None and not self.quiet.is_quiet:
@@ -180,6 +149,23 @@ class Basis:
         trusted = [run.load for run in runs if run.load is not None and run.is_trusted(figure)]
         finished = [run.load for run in runs if run.load is not None]
         return cls(trusted or finished, is_doubtful=bool(finished) and not trusted)
+
+
+class TicksMet(NamedTuple):
+    """How late the last arm of those that ran together was, in milliseconds."""
+
+    p99_ms: float
+    """In the middle block."""
+    share_ms: float
+    """What each has of a period."""
+
+    @property
+    def words(self) -> str:
+        """The same, without a full stop."""
+        return (
+            f"of those that ran at once ticks met, as one in a hundred frames of the latest came {self.p99_ms:.1f} ms "
+            f"after its tick was due, and each has {self.share_ms:.1f} ms (fewer arms or connections would do)"
+        )
 
 
 class RunIndex:
@@ -224,13 +210,35 @@ class RunIndex:
         return [run for run in self.counted(BLOCKS) if (run.arm, run.again) == (arm, again)]
 
     def is_together(self, figure: str, arm: str, other: str) -> bool:
-        """Whether a ratio is of runs made at the same time; of memory, which is weighed behind the slots, never."""
-        return {arm, other} <= set(self.suite.run_together) and figure != MEMORY
+        """Whether a ratio is of runs made at the same time."""
+        is_alone = figure in BY_KEY and BY_KEY[figure].is_alone
+        return not is_alone and {arm, other} <= set(self.suite.run_together) and self.ticks_met is None
 
     def runs_for_ratio(self, figure: str, arm: str, other: str, *, again: bool = False) -> list[Run]:
         """Return the runs of ``arm``, one a block, that its ratio to ``other`` rests on."""
         own = self.counted(TOGETHER if self.is_together(figure, arm, other) else BLOCKS)
         return [run for run in own if (run.arm, run.again) == (arm, again)]
+
+    @cached_property
+    def ticks_met(self) -> TicksMet | None:
+        """
+        That the ticks of arms that ran together met, each of which has an equal share of a period; None if not.
+
+        An arm whose ticks last longer makes the next one wait, which is then measured with what it waits for. It is
+        decided by all blocks, and for all of them: one that is left out as its figures are large would leave a ratio
+        of the others that is too good. The median of the blocks counts, since a burst of noise is no tick.
+
+        """
+        latest: dict[int, float] = {}
+        shares = []
+        for run in self.counted(TOGETHER):
+            if run.load is None or run.load.tick_lateness_ms.p99 is None or not run.load.tick_rate_hz:
+                continue
+            latest[run.block] = max(latest.get(run.block, 0.0), run.load.tick_lateness_ms.p99)
+            shares.append(1000 / run.load.tick_rate_hz / self.suite.number_at_once(self.suite.run_together))
+        if not latest or median(latest.values()) <= min(shares):
+            return None
+        return TicksMet(median(latest.values()), min(shares))
 
     def lacking(self) -> list[str]:
         """Return the arms of which no run in the blocks finished."""
@@ -273,7 +281,8 @@ class RunIndex:
         """
         Find the runs that led to a stop: their numbers, and those of the last stop if nothing was made since.
 
-        That is ``stop_after`` spoiled ones in a row; of blocks in slots the whole blocks, in a row, that have so many.
+        That is ``stop_after`` spoiled ones in a row; of blocks in slots the whole blocks, in a row, that have so many,
+        those that were made at the same time being one.
         None if no run is made again.
 
         """
@@ -285,6 +294,8 @@ class RunIndex:
             if streak and streak[-1].number in found:
                 streak = []
             streak = [*streak, *runs] if any(run.is_spoiled for run in runs) else []
-            if sum(run.is_spoiled for run in streak) >= self.suite.stop_after:
+            spoiled = [run for run in streak if run.is_spoiled]
+            at_once = {(run.block, run.attempt) for run in spoiled if run.part == TOGETHER}
+            if sum(run.part != TOGETHER for run in spoiled) + len(at_once) >= self.suite.stop_after:
                 found.update(run.number for run in streak)
         return found, streak if streak and streak[-1].number in found else []

@@ -1,5 +1,5 @@
 """
-The order in which the arms of a block take their slots: balanced, and drawn from the suite's seed.
+The order in which the arms of a block take their slots, and tick: balanced, and drawn from the suite's seed.
 
 A round gives each arm one slot. The rounds are rows of a Williams design, a Latin square in which each arm follows each
 other equally often (E. J. Williams, Experimental designs balanced for the estimation of residual effects of treatments,
@@ -9,17 +9,6 @@ directly before as behind every other, whatever it leaves behind for the next, a
 """
 
 import random
-from collections.abc import Sequence
-
-from tickbench.compare.plan import PlannedRun
-
-
-def block_order(planned: Sequence[PlannedRun], seed: int) -> list[int]:
-    """Return the places in ``planned``, the runs of a block, whose slots come one after the other."""
-    # Arms have the same numbers in every block, whatever the order of its runs: else no block would mirror another.
-    places = sorted(range(len(planned)), key=lambda place: (planned[place].arm.name, planned[place].again))
-    first = planned[0]
-    return [places[arm] for arm in slot_order(len(planned), first.slots, first.block, seed)]
 
 
 def slot_order(arms: int, slots: int, block: int, seed: int) -> list[int]:
@@ -38,6 +27,20 @@ def slot_order(arms: int, slots: int, block: int, seed: int) -> list[int]:
     half = [arm for row in rows[: slots // 2] for arm in row]
     order = [*half, *(rows[-1] if is_odd else []), *reversed(half)]
     return order[::-1] if is_odd and block % 2 == 0 else order
+
+
+def tick_order(arms: int, block: int, seed: int) -> list[int]:
+    """
+    Return in which order the arms of a block, which are numbered from 0, tick when they run together.
+
+    Each block has the next row of the same design: an arm may be helped or harmed by whose ticks come right before its
+    own, so each comes behind every other equally often as far as there are blocks for it, whatever the seed.
+
+    """
+    names = list(range(arms))
+    random.Random(f"{seed}/ticks").shuffle(names)  # noqa: S311 - an order, not a secret
+    row = [names[(place + block - 1) % arms] for place in _first_row(arms)]
+    return row[::-1] if arms % 2 and (block - 1) // arms % 2 else row
 
 
 def _first_row(arms: int) -> list[int]:

@@ -6,6 +6,7 @@ each of which every arm runs once at one load, and which are repeated since verd
 other scenarios; and searches for the capacity of each arm.
 """
 
+from collections.abc import Collection
 from importlib import resources
 from importlib.resources.abc import Traversable
 from math import ceil, isclose
@@ -25,6 +26,8 @@ BLOCKS = "blocks"
 TOGETHER = "together"
 """Name of what belongs to each block where arms run at once; no side or search can have it."""
 
+IN_ROOMS = ("players", "soak")
+"""The scenarios whose users spread over rooms."""
 OWN_FLAGS = frozenset(
     {"host", "port", "users", "scenario", "duration", "warm-up", "out", "headless", "json", "slots", PHASE}
 )
@@ -116,7 +119,8 @@ class Suite(Struct, frozen=True):
     other, each in a whole run, as in records older than this key."""
     together_s: TogetherSeconds = 0.0
     """Of each block so many seconds, in slots of ``slot_s``, in which all arms run at once, their ticks staggered: what
-    ratios and verdicts rest on; 0: they rest on what is measured of each alone, as in records older than this key."""
+    ratios and verdicts rest on; 0: they rest on what is measured of each alone, as in records older than this key.
+    Where arms cannot run at once, each is measured alone for so much longer."""
     description: str = ""
     server: Flags = {}
     """Flags of ``serve`` for all arms."""
@@ -168,10 +172,32 @@ class Suite(Struct, frozen=True):
 
     @property
     def run_together(self) -> list[str]:
-        """The arms that run at once in each block: that can be told when their ticks are due; empty if none do."""
-        asked = self.in_slots and self.together_s > 0
-        names = [arm.name for arm in self.parsed_arms() if arm.takes_phase] if asked else []
-        return names if len(names) + (self.again in names) > 1 else []
+        """
+        The arms that run at once in each block: those that can be told when their ticks are due.
+
+        Empty if none do: where it is not asked for, where one that a verdict is about cannot, or where each has rooms,
+        whose ticks are all over a period.
+
+        """
+        if not self.in_slots or not self.together_s or self.has_rooms:
+            return []
+        able = [arm.name for arm in self.parsed_arms() if arm.takes_phase]
+        needed = {*self.compare, *([self.again] if self.again is not None else [])}
+        return able if needed <= set(able) and self.number_at_once(able) > 1 else []
+
+    def number_at_once(self, names: Collection[str]) -> int:
+        """Return how many runs of a block these arms make: ``again`` two."""
+        return len(names) + (self.again in names)
+
+    @property
+    def has_rooms(self) -> bool:
+        """Whether the load of the blocks is spread over several rooms."""
+        return self.scenario in IN_ROOMS or bool(self.load.get("room-size"))
+
+    @property
+    def alone_s(self) -> float:
+        """How many seconds each arm is measured alone in a block: for longer where nothing runs together."""
+        return self.duration_s if self.run_together else self.duration_s + self.together_s
 
     @property
     def parts(self) -> "list[Part]":

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from shared.measure.summary import FOR_ANOTHER
 from tickbench.compare.runs import Run, RunIndex
 
 SHARE_TO_WAIT = 0.1
@@ -60,6 +61,7 @@ def why_unfit(runs: Sequence[Run]) -> Unfit | None:
     reasons = [reason for run in spoiled for reason in run.by_machine]
     if not reasons:
         return None
+    reasons = [reason for reason in reasons if reason != FOR_ANOTHER] or reasons  # the other says what it was
     # The same reason has other numbers in each run: it is told once, with the worst of them.
     of_kind: dict[str, list[str]] = {}
     for reason in reasons:

@@ -28,7 +28,7 @@ MACHINE = (
     "clock source",
 )
 """Differences that make it another machine; other versions are what one may want to compare."""
-SUITE_FIELDS = ("scenario", "connections", "duration_s", "slot_s", "warm_up_s", "server", "load")
+SUITE_FIELDS = ("scenario", "connections", "duration_s", "slot_s", "together_s", "warm_up_s", "server", "load")
 """Fields of the suite that must be alike in both."""
 
 

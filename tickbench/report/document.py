@@ -93,9 +93,16 @@ class Document(Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickb
     loop_pings: list[LoopPing] = []
     limits: dict[str, float] = {}
     """The thresholds that a run is held to, by name."""
+    met: str = ""
+    """Where ticks of arms that ran at once met, so that no ratio is of them: how late they were, in words."""
     arrival: str = ""
     """Where the time of a frame's arrival comes from, in a sentence."""
     runs: list[RunLine]
+
+    @property
+    def is_together(self) -> bool:
+        """Whether verdicts and ratios are of arms that ran at once, memory and pings apart."""
+        return bool(self.suite.run_together) and not self.met
 
 
 def make_document(results: Results) -> Document:
@@ -118,6 +125,7 @@ def make_document(results: Results) -> Document:
         stalls=stalls_of(index),
         loop_pings=loop_pings_of(index),
         limits=limits_of(index),
+        met="" if index.ticks_met is None else index.ticks_met.words,
         arrival=arrival_sentence(index),
         runs=[_run_line(index, run, file) for run, file in zip(results.runs, results.files, strict=True)],
     )

@@ -67,7 +67,8 @@ def _comparison(row: Row) -> list[str]:
     other, verdict = ("itself", "A/A") if is_itself(each) else (each.other, each.verdict_words)
     if each.to_decide is not None:
         verdict += f"; {each.to_decide.words}"
-    return [each.first, other, each.ratio_words, blocks, verdict, row.ratios]
+    ratio = f"{each.ratio_words}, at once" if each.is_together else each.ratio_words
+    return [each.first, other, ratio, blocks, verdict, row.ratios]
 
 
 def _table(lines: list[list[str]]) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from tickbench.compare.early_end import suite_to_make
 from tickbench.compare.plan import fixed_runs, next_run
 from tickbench.compare.runs import Run, RunIndex
-from tickbench.compare.suite import BLOCKS
+from tickbench.compare.suite import BLOCKS, TOGETHER
 from tickbench.compare.unfit_machine import why_unfit
 from tickbench.statistics.verdicts import MARGIN
 from tickbench.verdict.comparisons import Comparison, Comparisons
@@ -67,7 +67,7 @@ def _how_many(index: RunIndex) -> str:
     valid, planned, which = _counts(index)
     if valid == planned:
         return f"All {planned} {which} valid.{_sides(index)}"
-    last = sorted(index.counted(BLOCKS), key=lambda run: run.number)
+    last = sorted(_of_blocks(index), key=lambda run: run.number)
     lead = f"{valid} of {planned} {which} valid"
     if why := _what_to_do(last):
         return f"{lead}: {why}"
@@ -89,14 +89,18 @@ def _what_to_do(runs: list[Run]) -> str:
 def _counts(index: RunIndex) -> tuple[int, int, str]:
     """Return how many runs of the blocks are valid, how many there are to be, and what they are called."""
     suite = suite_to_make(index)
-    planned = sum(each.part == BLOCKS for each in fixed_runs(suite))
+    planned = sum(each.part in (BLOCKS, TOGETHER) for each in fixed_runs(suite))
     which = "runs of the blocks are" if suite.sides or suite.searches else "runs are"
-    return sum(run.is_valid for run in index.counted(BLOCKS)), planned, which
+    return sum(run.is_valid for run in _of_blocks(index)), planned, which
+
+
+def _of_blocks(index: RunIndex) -> list[Run]:
+    return [*index.counted(BLOCKS), *index.counted(TOGETHER)]
 
 
 def _sides(index: RunIndex) -> str:
     """Say how many runs of the sides are valid, where it is not all."""
-    last = [index.last(each.key) for each in fixed_runs(index.suite) if each.part != BLOCKS]
+    last = [index.last(each.key) for each in fixed_runs(index.suite) if each.part not in (BLOCKS, TOGETHER)]
     valid = sum(run is not None and run.is_valid for run in last)
     return f" In the sides {valid} of {len(last)} are." if valid < len(last) else ""
 

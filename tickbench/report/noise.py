@@ -101,6 +101,11 @@ class Noise(Struct, frozen=True):
     """The arm that the others are set beside."""
     plots: list[Plot]
 
+    @property
+    def has_at_once(self) -> bool:
+        """Whether ratios are of arms that ran at the same time."""
+        return any(row.comparison.is_together for plot in self.plots for row in plot.rows)
+
 
 def noise_of(document: Document) -> Noise:
     """Return the plots of the figures that the decision table has from the blocks, and of those with a verdict."""

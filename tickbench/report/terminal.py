@@ -162,7 +162,7 @@ def arm_table(index: RunIndex) -> Table:
         table.add_column(escape(arm.replace(":", "\n").replace(",", "\n")), justify="right", overflow="fold")
     valid = [sum(run.is_valid for run in runs) for runs in arms.values()]
     table.add_row("valid runs", *(f"{number} of {suite_to_make(index).repeats}" for number in valid))
-    if shares := {each.arm: f"{each.percent:.1f}" for each in excluded_shares(index)}:
+    if shares := {each.arm: f"{each.percent:.1f}" for each in excluded_shares(index) if each.part == BLOCKS}:
         table.add_row("slots left out, %", *(shares.get(arm, NO_FIGURE) for arm in arms))
     for figure in FIGURES:
         cells = [cell(figure, runs) for runs in arms.values()]

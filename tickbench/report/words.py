@@ -1,8 +1,11 @@
 """Write the sentences and facts of a report, for the HTML page, the Markdown file and the screen."""
 
+import msgspec
+
 from shared.measure.histogram import Histogram
 from shared.measure.quota import quota_words
-from tickbench.compare.suite import BLOCKS, TOGETHER, Suite
+from shared.measure.summary import FOR_ANOTHER
+from tickbench.compare.suite import BLOCKS, TOGETHER
 from tickbench.machine.environment import Environment
 from tickbench.report.document import Document
 from tickbench.report.news import counted_words, listed
@@ -25,8 +28,8 @@ def basis_sentence(document: Document) -> str:
     made = len({run.block for run in blocks})
     counted = counted_words(made, "block") if made == suite.repeats else f"{made} of {suite.repeats} blocks"
     rate, bots = suite.server.get("tick-rate", "20"), suite.server.get("bots", 0)
-    room = "one room" if suite.scenario not in IN_ROOMS and not suite.load.get("room-size") else "rooms"
-    length = f"{suite.together_s:g} s of all at once" if suite.run_together else f"{suite.duration_s:g} s a run"
+    room = "rooms" if suite.has_rooms else "one room"
+    length = f"{suite.together_s:g} s of all at once" if document.is_together else f"{suite.alone_s:g} s a run"
     lead = (
         f"This rests on {counted} of {counted_words(suite.connections, 'connection')} in "
         f"{room} at {rate} Hz with {bots} bots, {length}"
@@ -80,22 +83,34 @@ def slots_sentence(document: Document) -> str:
     return (
         f"In the blocks the arms are measured side by side, in slots of {suite.slot_s:g} s: one runs, the others stand "
         "still (SIGSTOP) with their connections open. What follows a waking is thrown away, until TCP takes the pause "
-        f"for over. A slot that the machine spoiled is left out, and another is made for it. {_together_words(suite)}"
+        "for over. A slot that the machine spoiled is left out, and another is made for it. "
+        + _together_words(document)
         + (f" In whole runs, one arm after the other: {listed(whole)}." if whole else "")
     )
 
 
-def _together_words(suite: Suite) -> str:
-    """Say which figures are of arms that ran at once, and which of arms alone."""
-    together, runs = suite.run_together, len(suite.run_together) + (suite.again in suite.run_together)
-    if not together:
+def _together_words(document: Document) -> str:
+    """Say which ratios are of arms that ran at once, and which of arms alone and why."""
+    suite, pinning = document.suite, document.environment.machine.pinning
+    if not suite.together_s:
         return "All figures, and all ratios, are of arms that ran alone."
-    unable = [arm for arm in suite.arms if arm not in together]
-    others = f", and all of {listed(unable)}, which cannot be told when its ticks are due" if unable else ""
+    if document.met:
+        return f"All ratios are of arms that ran alone: {document.met}."
+    unable = [arm.name for arm in suite.parsed_arms() if not arm.takes_phase]
+    if not suite.run_together:
+        why = "there are no two"
+        if suite.has_rooms:
+            why = "with rooms there are ticks all over a period"
+        elif unable:
+            why = f"{listed(unable)} cannot be told when ticks are due"
+        return f"All ratios are of arms that ran alone, as none could run at once: {why}."
+    runs = suite.number_at_once(suite.run_together)
+    cores = "on the same core" if pinning.server is not None else "on whichever core the system gave them"
+    others = f", and all of {listed(unable)}, which cannot be told when ticks are due" if unable else ""
     return (
-        f"Ratios are of {suite.together_s:g} s a block in which {runs} servers ran at once on the same core, each "
-        f"ticking 1/{runs} of a period after another: whatever the machine did, it did to all of them. What has a "
-        f"unit, and memory, is of arms that ran alone{others}."
+        f"Ratios are of {suite.together_s:g} s a block in which {runs} servers ran at once {cores}, each ticking "
+        f"1/{runs} of a period after another: whatever the machine did, it did to all of them. Figures with a unit, "
+        f"and the ratios of memory and pings, are of arms that ran alone{others}."
     )
 
 
@@ -108,7 +123,10 @@ def slot_rows(document: Document) -> list[list[str]]:
     rows = [(each.arm, each) for each in excluded if each.part == BLOCKS]
     at_once = [(f"{each.arm}, at once", each) for each in excluded if each.part == TOGETHER]
     if len({(each.made / (1 + (each.arm == again)), each.percent) for _, each in at_once}) == 1:  # no arm has failed
-        at_once = [("each, at once", min((each for _, each in at_once), key=lambda each: each.made))]
+        alike = [each for _, each in at_once]
+        why = {why: count for each in alike for why, count in each.left_out.items() if why != FOR_ANOTHER}
+        fewest = min(alike, key=lambda each: each.made)
+        at_once = [("each, at once", msgspec.structs.replace(fewest, left_out=why))]
     return [
         [
             name,
@@ -165,8 +183,6 @@ PERCENTILE_TITLES = ["ticks", "mean", "p50", "p90", "p99", "p99.9", "max"]
 TICKS_FOR_P999 = 10_000
 SPOILED = " (spoiled)"
 """Mark of a figure that can be trusted in none of the runs."""
-IN_ROOMS = ("players", "soak")
-"""Scenarios that have many rooms unless they are told otherwise."""
 
 
 def _percentile_words(pooled: Histogram) -> list[str]:

@@ -228,7 +228,7 @@ def announcement(suite: Suite, made: int) -> str:
     """Say what is about to happen and how long it takes."""
     fixed = len(list(fixed_runs(suite)))
     words = f"{fixed} runs: {len(suite.arms)} arms x {suite.repeats} repeats, {suite.connections} connections, "
-    words += f"{suite.duration_s:g} s measured each"
+    words += f"{suite.alone_s:g} s measured each"
     if suite.in_slots:
         words += f", side by side in slots of {suite.slot_s:g} s"
         words += f", and {suite.together_s:g} s at once" if suite.run_together else ""

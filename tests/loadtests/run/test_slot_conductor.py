@@ -22,10 +22,10 @@ from loadtests.run.orders import OrderError, OrderLines
 from loadtests.run.slot_conductor import SlotConductor
 from loadtests.surroundings.cores import sample_machine
 from loadtests.verdict.measured_run import ServerSample
-from loadtests.verdict.slots import FOR_ANOTHER, Slot
+from loadtests.verdict.slots import Slot
 from shared.measure.histogram import Histogram
 from shared.measure.orders import AnyOrder, DropOrder, Dropped, SlotOrder, SumOrder, WarmOrder
-from shared.measure.summary import read_summary
+from shared.measure.summary import FOR_ANOTHER, read_summary
 from tests.loadtests.account.test_planted_counts import Truth, counted, truth_of
 from tests.loadtests.conftest import PATIENCE_S, PlantedRun, in_slots, load_planted_in_slots, planted
 from tests.loadtests.run.test_conductor import Screen, Workers

@@ -6,10 +6,10 @@ import pytest
 
 from loadtests.verdict.checks import REASONS
 from loadtests.verdict.findings import Findings
-from loadtests.verdict.slots import FOR_ANOTHER, Slots, spoiled_by
+from loadtests.verdict.slots import Slots, spoiled_by
 from loadtests.verdict.summary import summarise
 from loadtests.verdict.validity import judge
-from shared.measure.summary import SlotFigures
+from shared.measure.summary import FOR_ANOTHER, SlotFigures
 from tests.loadtests.verdict.test_joined import Doings, Timeline
 from tests.loadtests.verdict.test_validity import QUIET
 

@@ -1,6 +1,5 @@
 """Blocks in slots, with the stand-ins for their children."""
 
-import math
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -17,11 +16,9 @@ from tickbench.children.commands import Commands
 from tickbench.children.processes import Child
 from tickbench.compare import block
 from tickbench.compare.block import run_block
-from tickbench.compare.block_ratios import logs_of, logs_with_itself
-from tickbench.compare.figures import MEMORY
-from tickbench.compare.plan import PlannedRun, fixed_runs, most_repeats, next_runs, time_left_s
+from tickbench.compare.plan import PlannedRun, most_repeats, next_runs, time_left_s
 from tickbench.compare.results import read_results
-from tickbench.compare.runs import Beside, Run, RunIndex
+from tickbench.compare.runs import Run, RunIndex
 from tickbench.compare.slot_order import slot_order
 from tickbench.compare.standing_arm import Said, StandingArm
 from tickbench.compare.suite import Suite, load_suite
@@ -52,8 +49,7 @@ def made(
     """Make a block; return what was planned, the runs, and what was said meanwhile."""
     said: list[str] = []
     planned = next_runs(RunIndex(msgspec.structs.replace(suite, scenario=scenario, arms=list(arms) or suite.arms)))
-    alone = [each for each in planned if each.part == "blocks"]
-    order = slot_order(len(alone), planned[0].slots, 1, suite.seed)
+    order = slot_order(len(planned), planned[0].slots, 1, suite.seed)
     return planned, run_block(planned, order, Trial(Pinning(None, None), COMMANDS, said.append), 0), said
 
 
@@ -90,148 +86,6 @@ def test_half_as_many_slots_again_are_made_at_most_and_not_all_for_one(suite: Su
     assert sum(made for made, _ in slots_of(runs)) == 12 + 6
     assert all(4 < made <= 7 for made, _ in slots_of(runs)), "each has what was planned, and none takes all the others"
     assert all(run.is_spoiled for run in runs)
-
-
-@pytest.fixture
-def pair(suite: Suite) -> Suite:
-    """Return a suite whose three arms run together, one of them twice."""
-    arms = ["asyncio", "gevent", "asyncio:fanout=naive"]
-    return msgspec.structs.replace(suite, arms=arms, compare=["asyncio", "gevent"], again="asyncio", together_s=0.06)
-
-
-def together_of(runs: Sequence[Run]) -> list[Run]:
-    return [run for run in runs if run.part == "together"]
-
-
-def test_all_run_together_first_and_then_each_alone(pair: Suite) -> None:
-    planned, runs, said = made(pair)
-    assert [run.key for run in runs] == [each.key for each in planned]
-    alone, together = runs[:4], runs[4:]
-    assert [(run.arm, run.again) for run in together] == [(run.arm, run.again) for run in alone]
-    assert slots_of(runs) == [(4, 4)] * 4 + [(3, 3)] * 4
-    assert {run.beside.runs for run in together if run.beside} == {3}
-    slots = [words for words in said if ", slot" in words]
-    assert slots[:3] == [f"together, slot {number} of 3" for number in (1, 2, 3)]
-    assert len(slots) == 3 + 4 * 4, "one slot of all at once, and one of each alone"
-
-
-def test_those_that_run_together_tick_one_after_the_other(pair: Suite) -> None:
-    for number in (1, 2):
-        planned = [each for each in fixed_runs(pair) if each.block == number]
-        together = [each for each in planned if each.part == "together"]
-        assert [each.server["phase"] for each in together] == [0.0, 0.25, 0.5, 0.75]
-        by_key = {(each.arm.name, each.again): each for each in planned if each.part == "blocks"}
-        assert len(by_key) == 4
-        for each in together:
-            assert by_key[each.arm.name, each.again].server == each.server, "it is the same server"
-    orders = [[each.key[2:4] for each in fixed_runs(pair) if each.key[:2] == ("together", block)] for block in (1, 2)]
-    assert orders[0] == orders[1][::-1], "whoever was the first is the last"
-
-
-def test_a_slot_that_the_machine_spoiled_for_one_of_those_together_is_left_out_for_all(
-    pair: Suite, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def load(arguments: Sequence[str]) -> list[str]:
-        own = ["--scenario", "gusty"] if len(commands) == 1 else []
-        commands.append(arguments)
-        return fake_load([*arguments, *own])
-
-    commands: list[Sequence[str]] = []
-    monkeypatch.setattr(f"{__name__}.COMMANDS", Commands(server=fake_server, load=load, check=None))
-    _, runs, said = made(pair)
-    assert slots_of(together_of(runs)) == [(4, 3)] * 4, "each has what was planned, of the same moments"
-    assert "together, slot 2 of 3, 1 made again" in said
-    assert not [run for run in runs if run.is_spoiled]
-
-
-def test_where_one_of_those_together_fails_the_others_go_on(pair: Suite) -> None:
-    named = msgspec.structs.replace(pair, compare=["asyncio", "gevent:behaviour=dies"])
-    _, runs, _ = made(named, arms=["asyncio", "gevent:behaviour=dies"])
-    assert {(run.part, run.arm): run.outcome for run in runs} == {
-        ("blocks", "asyncio"): "finished",
-        ("together", "asyncio"): "finished",
-        ("blocks", "gevent:behaviour=dies"): "failed",
-        ("together", "gevent:behaviour=dies"): "failed",
-    }
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"together_s": 0.0},
-        {"slot_s": 0.0},
-        {"arms": ["asyncio", "gevent", "url=ws://127.0.0.1:9/x"]},
-        {"arms": ["asyncio", "other"], "again": None, "compare": [], "commands": {"other": "x {port}"}},
-    ],
-)
-def test_where_there_are_no_two_to_run_together_each_runs_alone(pair: Suite, change: dict[str, Any]) -> None:
-    planned = list(fixed_runs(msgspec.structs.replace(pair, **change)))
-    assert {each.part for each in planned} == {"blocks"}
-    assert not [each for each in planned if "phase" in each.server]
-
-
-def test_a_command_runs_together_if_it_takes_its_phase(pair: Suite) -> None:
-    commands = {"able": "serve --port {port} --phase {phase}", "unable": "serve --port {port}"}
-    named = msgspec.structs.replace(pair, arms=["asyncio", *commands], compare=["asyncio", "able"], commands=commands)
-    together = [each for each in fixed_runs(named) if each.part == "together" and each.block == 1]
-    assert Counter(each.arm.name for each in together) == {"asyncio": 2, "able": 1}
-    index = RunIndex(named)
-    assert index.is_together("tick_lateness_ms.p99", "asyncio", "able")
-    assert not index.is_together("tick_lateness_ms.p99", "asyncio", "unable")
-
-
-def test_ratios_rest_on_what_ran_together_and_that_of_memory_on_what_ran_alone(
-    pair: Suite, measured: Callable[..., Run]
-) -> None:
-    runs = [
-        set_to(measured(planned), 2.0 if (planned.part == "together") == (planned.arm.name == "gevent") else 1.0)
-        for planned in fixed_runs(pair)
-    ]
-    index = RunIndex(pair, [msgspec.structs.replace(run, number=place) for place, run in enumerate(runs, start=1)])
-    for figure in ("tick_lateness_ms.p50", "tick_lateness_ms.p99"):
-        logs = logs_of(index, figure, "asyncio", "gevent")
-        assert list(logs.values()) == pytest.approx([math.log(2)] * pair.repeats)
-        logs = logs_of(index, figure, "asyncio", "asyncio:fanout=naive")
-        assert list(logs.values()) == pytest.approx([0.0] * pair.repeats)
-        assert list(logs_with_itself(index, figure, "asyncio").values()) == pytest.approx([0.0] * pair.repeats)
-    assert list(logs_of(index, MEMORY, "asyncio", "gevent").values()) == pytest.approx([math.log(0.5)] * pair.repeats)
-
-
-def set_to(run: Run, factor: float) -> Run:
-    """Return a run whose figures are so many times the recorded ones."""
-    assert run.load is not None
-    assert run.load.server is not None
-    late = run.load.tick_lateness_ms
-    assert late.p50
-    assert late.p99
-    late = msgspec.structs.replace(late, p50=late.p50 * factor, p99=late.p99 * factor)
-    server = msgspec.structs.replace(run.load.server, rss_per_connection_bytes=1000.0 * factor)
-    return msgspec.structs.replace(run, load=msgspec.structs.replace(run.load, tick_lateness_ms=late, server=server))
-
-
-def test_where_ticks_met_the_run_is_not_trusted_and_says_so(pair: Suite, measured: Callable[..., Run]) -> None:
-    (run, *_) = (measured(planned) for planned in fixed_runs(pair) if planned.part == "together")
-    apart = msgspec.structs.replace(run, beside=Beside(runs=2, p90_ms=16.6))
-    met = msgspec.structs.replace(run, beside=Beside(runs=2, p90_ms=16.7))
-    assert apart.is_valid
-    assert not met.is_valid
-    assert not met.is_spoiled, "no arm is measured again because of what it does itself"
-    assert not met.is_trusted("tick_lateness_ms.p99")
-    assert met.words == (
-        "not valid: the ticks of the 3 arms that ran together met: one in ten frames of one came later than 16.7 ms, "
-        "and each has 16.7 ms; fewer connections, or together_s = 0"
-    )
-
-
-def test_a_block_of_which_not_all_that_ran_together_was_written_is_made_anew(
-    pair: Suite, measured: Callable[..., Run]
-) -> None:
-    planned = next_runs(RunIndex(pair))
-    assert [each.part for each in planned] == ["blocks"] * 4 + ["together"] * 4
-    runs = [measured(each) for each in planned]
-    assert whose(next_runs(RunIndex(pair, runs[:-1])))[0] == (1, 2, 8)
-    assert whose(next_runs(RunIndex(pair, runs)))[0] == (2, 1, 9)
-    assert RunIndex(pair, [in_slots(run, 4) for run in runs]).made_together == [[in_slots(run, 4) for run in runs]]
 
 
 def test_one_slot_is_made_five_times_at_most(suite: Suite) -> None:

@@ -4,8 +4,9 @@ from itertools import pairwise, permutations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tickbench.compare.block import block_order
 from tickbench.compare.plan import fixed_runs
-from tickbench.compare.slot_order import block_order, slot_order
+from tickbench.compare.slot_order import slot_order, tick_order
 from tickbench.compare.suite import Suite
 
 ARMS = st.integers(1, 12)
@@ -68,3 +69,19 @@ def test_the_order_comes_from_the_seed_and_the_block() -> None:
     assert slot_order(6, 5, 1, 20) == slot_order(6, 5, 1, 20)
     assert slot_order(6, 5, 2, 20) == slot_order(6, 5, 1, 20)[::-1]
     assert len({tuple(slot_order(6, 10, block, seed)) for block in range(1, 5) for seed in range(5)}) > 15
+
+
+@given(st.integers(2, 12), SEEDS)
+def test_together_each_arm_ticks_behind_every_other_equally_often(arms: int, seed: int) -> None:
+    orders = [tick_order(arms, block, seed) for block in range(1, arms * (1 + arms % 2) + 1)]
+    assert all(sorted(order) == list(range(arms)) for order in orders)
+    behind = Counter(
+        (order[place - 1], order[place]) for order in orders for place in range(arms)
+    )  # the last, the first
+    counts = [behind[pair] for pair in permutations(range(arms), 2)]
+    assert max(counts) - min(counts) <= 1
+    assert min(counts) >= 1
+
+
+def test_who_ticks_behind_whom_is_drawn_from_the_seed() -> None:
+    assert len({tuple(tick_order(6, 1, seed)) for seed in range(20)}) > 10

@@ -39,7 +39,7 @@ def main() -> None:
         signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     if behaviour == "parent":
         say(f"child {subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']).pid}")
-    server = HTTPServer(("127.0.0.1", 0), Stats)
+    server = HTTPServer(("127.0.0.1", int(FLAGS.get("--port", 0))), Stats)
     say(f"tickbench fake listening on http://127.0.0.1:{server.server_port}")
     if behaviour == "dies":
         time.sleep(0.2)

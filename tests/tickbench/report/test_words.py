@@ -7,7 +7,7 @@ import pytest
 
 from shared.measure.summary import LoadSummary, SlotFigures
 from tests.tickbench.conftest import with_figure
-from tickbench.compare.figures import MEMORY
+from tickbench.compare.figures import BY_KEY
 from tickbench.compare.plan import PlannedRun
 from tickbench.compare.results import read_results
 from tickbench.compare.runs import Run
@@ -131,8 +131,8 @@ def test_which_ratios_are_of_arms_at_once_is_said_and_marked(make_results: MakeR
     document = make_document(read_results(make_results(suite, figures)))
     assert slots_sentence(document).endswith(
         "Ratios are of 2.5 s a block in which 3 servers ran at once on the same core, each ticking 1/3 of a period "
-        "after another: whatever the machine did, it did to all of them. What has a unit, and memory, is of arms that "
-        "ran alone, and all of other, which cannot be told when its ticks are due."
+        "after another: whatever the machine did, it did to all of them. Figures with a unit, and the ratios of memory "
+        "and pings, are of arms that ran alone, and all of other, which cannot be told when ticks are due."
     )
     assert "with 10 bots, 2.5 s of all at once; beside itself (A/A)" in basis_sentence(document)
     assert [row[:3] for row in slot_rows(document)] == [
@@ -141,15 +141,48 @@ def test_which_ratios_are_of_arms_at_once_is_said_and_marked(make_results: MakeR
         ["other", "16", "0.0 %"],
         ["each, at once", "20", "20.0 %"],
     ]
-    marked = {(each.other, each.is_together) for each in document.comparisons.others if each.figure != MEMORY}
+    marked = {
+        (each.other, each.is_together) for each in document.comparisons.others if not BY_KEY[each.figure].is_alone
+    }
     assert marked == {("gevent", True), ("other", False)}
-    assert all(each.is_together == (each.figure != MEMORY) for each in document.comparisons.primary)
+    assert all(each.is_together != BY_KEY[each.figure].is_alone for each in document.comparisons.primary)
     page = render_page(document)
-    plots = [plot for plot in noise_of(document).plots if plot.figure != MEMORY]
+    plots = [plot for plot in noise_of(document).plots if not BY_KEY[plot.figure].is_alone]
     at_once = [row.name for plot in plots for row in plot.rows if row.name != "other"]
     assert page.count("<small>at once</small>") == len(at_once), "gevent, and asyncio beside itself"
     unequal = make_document(read_results(make_results(suite, short)))
     assert [row[:2] for row in slot_rows(unequal)[3:]] == [["asyncio, at once", "40"], ["gevent, at once", "18"]]
+
+
+def test_runs_at_once_are_counted_among_those_of_the_blocks(make_results: MakeResults, whole_suite: Suite) -> None:
+    stolen = "the hypervisor stole 9.1 % of a measured core (limit 5 %)"
+    suite = msgspec.structs.replace(whole_suite, slot_s=0.5, together_s=2.5, sides=[], searches=[])
+
+    def figures(planned: PlannedRun) -> dict[str, Any]:
+        is_bad = planned.part == "together" and planned.arm.name == "gevent"
+        return {"reasons": (stolen,)} if is_bad else {}
+
+    document = make_document(read_results(make_results(suite, figures)))
+    count = 2 * suite.repeats * (len(suite.arms) + 1)
+    assert document.news.startswith(f"{count - suite.repeats} of {count} runs are valid: ")
+    assert "In the sides" not in document.news
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"load": {"room-size": 10}}, "with rooms there are ticks all over a period"),
+        ({"arms": ["asyncio", "gevent", "x"], "again": "x", "commands": {"x": "x {port}"}}, "x cannot be told when"),
+    ],
+)
+def test_why_nothing_ran_at_once_is_said(documented: Callable[..., Document], change: dict[str, Any], why: str) -> None:
+    document = documented()
+    suite = msgspec.structs.replace(document.suite, slot_s=1.0, together_s=2.0, **change)
+    words = slots_sentence(msgspec.structs.replace(document, suite=suite))
+    assert f"All ratios are of arms that ran alone, as none could run at once: {why}" in words
+    met = msgspec.structs.replace(document.suite, slot_s=1.0, together_s=2.0)
+    words = slots_sentence(msgspec.structs.replace(document, suite=met, met="ticks met"))
+    assert "All ratios are of arms that ran alone: ticks met." in words
 
 
 def test_of_whole_runs_it_is_said_why_they_are(documented: Callable[..., Document]) -> None:
