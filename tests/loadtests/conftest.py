@@ -83,10 +83,22 @@ def load_command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "locust", "-f", str(locustfile), "--headless", *map(str, arguments)]
 
 
-def start(command: list[str], *, pinned: bool = FULL_SIZE, streams: Mapping[str, int], **variables: str) -> Any:
-    """Return Popen of a generator, on a core of its own if ``pinned``; ``variables`` are of its environment."""
+def start(
+    command: list[str],
+    *,
+    pinned: bool = FULL_SIZE,
+    cold: bool = FULL_SIZE,
+    streams: Mapping[str, int],
+    **variables: str,
+) -> Any:
+    """
+    Return Popen of a generator, on a core of its own if ``pinned``; ``variables`` are of its environment.
+
+    ``cold``: it imports all itself; limits and priorities can be set at once, which a warm one may take over yet.
+
+    """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")} | variables
-    modules, usable = None if FULL_SIZE else IMPORTED, os.sched_getaffinity(0)
+    modules, usable = None if cold else IMPORTED, os.sched_getaffinity(0)
     if pinned:
         os.sched_setaffinity(0, {max(usable)})  # which a child takes over
     try:
@@ -98,7 +110,7 @@ def start(command: list[str], *, pinned: bool = FULL_SIZE, streams: Mapping[str,
 def load(*arguments: object, pinned: bool = FULL_SIZE, stamps: bool = True) -> subprocess.CompletedProcess[str]:
     variables = {} if stamps else {NO_STAMPS_VARIABLE: "1"}
     command, pipes = load_command(*arguments), dict.fromkeys(("stdout", "stderr"), subprocess.PIPE)
-    with start(command, pinned=pinned, streams=pipes, **variables) as process:
+    with start(command, pinned=pinned, cold=FULL_SIZE, streams=pipes, **variables) as process:
         try:
             said = process.communicate(timeout=PATIENCE_S)
         finally:

@@ -61,13 +61,14 @@ def generator(
     *arguments: object,
     pinned: bool = True,
     first: bool = False,
+    cold: bool = FULL_SIZE,
     tamper: str = "",
     **variables: str,
 ) -> Iterator[subprocess.Popen[str]]:
     """
     Run a load test beside the block, and to its end; its summary is ``out.json`` in ``folder``.
 
-    ``first``: it and its server go before all others on their cores, where the system lets them.
+    ``first``: it and its server go before all others on their cores, where the system lets them. ``cold``: see start().
 
     """
     command = load_command("--host", url, "--out", folder / "out.json", *arguments)
@@ -75,7 +76,7 @@ def generator(
         command[command.index("-f") + 1] = str(TAMPERED)
         variables["TAMPER"] = tamper
     streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-    with start(command, pinned=pinned, streams=streams, **variables) as process:
+    with start(command, pinned=pinned, cold=cold or first, streams=streams, **variables) as process:
         try:
             if first:  # niceness would not do: it counts within a session only (sched(7), autogroup)
                 for child in psutil.Process().children():
@@ -313,7 +314,7 @@ def test_a_system_without_timers_of_the_kernel(tmp_path: Path) -> None:
 @about("own_limits")
 def test_too_few_descriptors(tmp_path: Path) -> None:
     with planted(stats_law(), tmp_path, pinned=True) as server:
-        with generator(server.url, tmp_path, "--users", 120, *SHORT) as process:
+        with generator(server.url, tmp_path, "--users", 120, *SHORT, cold=True) as process:
             psutil.Process(process.pid).rlimit(psutil.RLIMIT_NOFILE, (100, 100))
         summary = summary_of(process, tmp_path)
     assert_reason(summary, "too many open files")
