@@ -29,12 +29,14 @@ def forked_for(control: socket.socket) -> dict[str, Any]:
         # The child of a child: its parent is gone at once, so that it becomes one of whoever asked, to be waited for.
         # posix.fork is never gevent's, which would begin a hub here, nor posix.close, which waits for a hub to close.
         if not (between := posix.fork()):
+            request: dict[str, Any] = json.loads(message)
+            # Before anybody knows the child, who may set a lower limit to it at once.
+            resource.setrlimit(resource.RLIMIT_NOFILE, request["descriptors"])
             if not (pid := posix.fork()):
                 control.close()
                 for number, stream in enumerate(streams):
                     os.dup2(stream, number)
                     posix.close(stream)
-                request: dict[str, Any] = json.loads(message)
                 return request
             control.send(str(pid).encode())
             os._exit(0)
@@ -51,7 +53,6 @@ def take_on(request: dict[str, Any]) -> None:
     os.environ.update(request["env"])
     os.sched_setaffinity(0, request["cpus"])
     os.sched_setscheduler(0, request["policy"], os.sched_param(request["priority"]))
-    resource.setrlimit(resource.RLIMIT_NOFILE, request["descriptors"])
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # Those that there are were opened for other files: they may be told to seek, or not to.
     streams = {
