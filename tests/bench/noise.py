@@ -51,7 +51,7 @@ LITTLE_STEAL_PERCENT = 5
 
 
 class Way(NamedTuple):
-    """How suites are made; all ways have the same number of measured seconds."""
+    """How suites are made; all ways have the same number of measured seconds, of each run."""
 
     name: str
     blocks: int
@@ -115,7 +115,7 @@ def outcome_of(folder: Path) -> Outcome:
     """Read what came of a suite that is complete."""
     latest = folder / "latest"
     index, document = read_results(latest).index, read_document(latest)
-    part = TOGETHER if index.suite.run_together else BLOCKS
+    part = TOGETHER if document.is_together else BLOCKS
     steal = [stolen_percent(run.load) for run in index.runs if run.part == part and run.load is not None]
     marks = [run.mark for run in document.runs if run.part == part]
     return Outcome(half_widths_of(document), statistics.fmean(steal or [0.0]), marks.count("valid"), len(marks))

@@ -89,6 +89,9 @@ def main() -> None:
     parser.add_argument("planted", type=Path)
     given = parser.parse_args()
     document, beside = read_document(given.aa), read_document(given.planted)
+    for folder, each in ((given.aa, document), (given.planted, beside)):
+        if not each.is_together:
+            parser.error(f"{folder} has no figures of arms at once; {each.met or 'its suite asks for none'}")
     machine, python = document.environment.machine, document.environment.python
     system = machine.system.partition("-")[0]
     record = {

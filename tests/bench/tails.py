@@ -77,7 +77,8 @@ def same_arms(index: RunIndex, *, names: bool) -> tuple[Blocks, Blocks]:
     blocks: Blocks = {}
     planted: Blocks = {}
     backends = {arm.name: arm.backend for arm in index.suite.parsed_arms()}
-    for run in index.counted(TOGETHER if index.suite.run_together else BLOCKS):
+    is_together = index.suite.run_together and index.ticks_met is None
+    for run in index.counted(TOGETHER if is_together else BLOCKS):
         if run.is_valid:
             into, arm = (planted, run.arm) if run.arm in PLANTED else (blocks, backends[run.arm] if names else run.arm)
             into.setdefault((arm, run.block), []).append(run)
