@@ -1,8 +1,9 @@
 """
 Keeps what test_false_winners.py draws from: one arm under three names, and planted differences beside the plain arm.
 
-``tickbench compare --suite tests/tickbench/recorded/aa.toml``, the same with ``planted.toml`` (each takes a quarter of
-an hour), then ``python -m tests.bench.recorded AA-FOLDER PLANTED-FOLDER > tests/tickbench/recorded/aa.json``.
+``tickbench compare --suite tests/tickbench/recorded/aa-asyncio.toml``, the same with ``aa-gevent.toml`` and
+``planted.toml``, then ``python -m tests.bench.recorded ASYNCIO-FOLDER GEVENT-FOLDER PLANTED-FOLDER >
+tests/tickbench/recorded/aa.json``.
 """
 
 import argparse
@@ -85,11 +86,13 @@ def place_of(run: RunLine) -> Place:
 def main() -> None:
     """Print the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("aa", type=Path)
+    parser.add_argument("aa", nargs=2, type=Path)
     parser.add_argument("planted", type=Path)
     given = parser.parse_args()
-    document, beside = read_document(given.aa), read_document(given.planted)
-    for folder, each in ((given.aa, document), (given.planted, beside)):
+    documents = [read_document(folder) for folder in (*given.aa, given.planted)]
+    *alike, beside = documents
+    document = alike[0]
+    for folder, each in zip((*given.aa, given.planted), documents, strict=True):
         if not each.is_together:
             parser.error(f"{folder} has no figures of arms at once; {each.met or 'its suite asks for none'}")
     machine, python = document.environment.machine, document.environment.python
@@ -101,7 +104,7 @@ def main() -> None:
         "together_s": document.suite.together_s,
         "slot_s": document.suite.slot_s,
         "figures": FIGURES,
-        "triples": triples(document),
+        "triples": [triple for each in alike for triple in triples(each)],
         "planted": planted(beside),
     }
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(record), indent=1).decode() + "\n")

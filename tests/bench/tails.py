@@ -2,7 +2,7 @@
 Compare figures of the tail by how much one arm scatters beside itself, and by how far planted arms move them.
 
 ``python -m tests.bench.tails results/latest``: of a folder in which an arm ran twice in each block, such as that of
-tests/tickbench/recorded/planted.toml, or, with ``--names``, under several names that mean the same (aa.toml there):
+tests/tickbench/recorded/planted.toml, or, with ``--names``, under several names that mean the same (aa-asyncio.toml):
 all arms of one backend are the same arm then. Where arms ran at once, these runs count. Each figure is worked out anew
 from the runs' histograms, without and with a covariate: what the core probe and the hypervisor said of the same run,
 which no arm can influence, is taken out by regression within blocks.

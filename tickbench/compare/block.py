@@ -1,13 +1,14 @@
 """
 Measure a block in slots: all its arms side by side, one at a time, the others standing still.
 
-All are started together. First all run at once, if the suite has a ``together_s``: what the machine does in a slot, it
-does to all of them, so their ratios scatter least (L. Bulej et al., Duet benchmarking: improving measurement accuracy
-in the cloud, ICPE 2020). Then each arm has its slots alone, in the order of :mod:`tickbench.compare.slot_order`, and
-right before its first one its warm-up, whose end that slot is compared with; at last each weighs and writes what it
-has. A slot that the machine spoiled is made again in its place, whosever it is, as long as no more than half as many
-were made again as have been due so far (calm times save up for a burst, and noise that does not end is shared by all
-arms), :data:`SLOT_TRIES` times in all at most. An arm that fails leaves its slots out, and the others go on.
+All are started together. First those that verdicts are about run at once, if the suite has a ``together_s``: what the
+machine does in a slot, it does to all of them, so their ratios scatter least (L. Bulej et al., Duet benchmarking:
+improving measurement accuracy in the cloud, ICPE 2020). Then each arm has its slots alone, in the order of
+:mod:`tickbench.compare.slot_order`, and right before its first one its warm-up, whose end that slot is compared with;
+at last each weighs and writes what it has. A slot that the machine spoiled is made again in its place, whosever it is,
+as long as no more than half as many were made again as have been due so far (calm times save up for a burst, and noise
+that does not end is shared by all arms), :data:`SLOT_TRIES` times in all at most. An arm that fails leaves its slots
+out, and the others go on.
 """
 
 import time

@@ -26,6 +26,12 @@ BLOCKS = "blocks"
 TOGETHER = "together"
 """Name of what belongs to each block where arms run at once; no side or search can have it."""
 
+MOST_AT_ONCE = 4
+"""
+So many servers may run at once. Of six, each 8.3 ms after another at 20 Hz, some differed from others by 7 % in p50 and
+fourfold in interval error by their place alone, of four by 1 %: some 40 ms after a tick the kernels' delayed
+acknowledgements come, and of four evenly spaced none ticks then (docs/comparing.md).
+"""
 IN_ROOMS = ("players", "soak")
 """The scenarios whose users spread over rooms."""
 OWN_FLAGS = frozenset(
@@ -118,9 +124,9 @@ class Suite(Struct, frozen=True):
     """A block measures its arms side by side, ``duration_s`` of each in slots of so many seconds; 0: one after the
     other, each in a whole run, as in records older than this key."""
     together_s: TogetherSeconds = 0.0
-    """Of each block so many seconds, in slots of ``slot_s``, in which all arms run at once, their ticks staggered: what
-    ratios and verdicts rest on; 0: they rest on what is measured of each alone, as in records older than this key.
-    Where arms cannot run at once, each is measured alone for so much longer."""
+    """Of each block so many seconds, in slots of ``slot_s``, in which the arms that verdicts are about run at once,
+    their ticks staggered: what their ratios rest on; 0: these rest on what is measured of each alone, as in records
+    older than this key. Where they cannot run at once, each arm is measured alone for so much longer."""
     description: str = ""
     server: Flags = {}
     """Flags of ``serve`` for all arms."""
@@ -173,17 +179,19 @@ class Suite(Struct, frozen=True):
     @property
     def run_together(self) -> list[str]:
         """
-        The arms that run at once in each block: those that can be told when their ticks are due.
+        The arms that run at once in each block: those that verdicts are about, or all if ``compare`` names none.
 
-        Empty if none do: where it is not asked for, where one that a verdict is about cannot, or where each has rooms,
-        whose ticks are all over a period.
+        Empty if none do: where it is not asked for, where one of them cannot be told when its ticks are due, where
+        there are too many, or where each has rooms, whose ticks are all over a period.
 
         """
         if not self.in_slots or not self.together_s or self.has_rooms:
             return []
-        able = [arm.name for arm in self.parsed_arms() if arm.takes_phase]
-        needed = {*self.compare, *([self.again] if self.again is not None else [])}
-        return able if needed <= set(able) and self.number_at_once(able) > 1 else []
+        needed = {*self.compare, *([self.again] if self.again is not None else [])} if self.compare else {*self.arms}
+        arms = [arm for arm in self.parsed_arms() if arm.name in needed]
+        is_possible = all(arm.takes_phase for arm in arms)
+        names = [arm.name for arm in arms]
+        return names if is_possible and 1 < self.number_at_once(names) <= MOST_AT_ONCE else []
 
     def number_at_once(self, names: Collection[str]) -> int:
         """Return how many runs of a block these arms make: ``again`` two."""

@@ -29,7 +29,7 @@ def basis_sentence(document: Document) -> str:
     counted = counted_words(made, "block") if made == suite.repeats else f"{made} of {suite.repeats} blocks"
     rate, bots = suite.server.get("tick-rate", "20"), suite.server.get("bots", 0)
     room = "rooms" if suite.has_rooms else "one room"
-    length = f"{suite.together_s:g} s of all at once" if document.is_together else f"{suite.alone_s:g} s a run"
+    length = f"{suite.together_s:g} s at once" if document.is_together else f"{suite.alone_s:g} s a run"
     lead = (
         f"This rests on {counted} of {counted_words(suite.connections, 'connection')} in "
         f"{room} at {rate} Hz with {bots} bots, {length}"
@@ -96,9 +96,9 @@ def _together_words(document: Document) -> str:
         return "All figures, and all ratios, are of arms that ran alone."
     if document.met:
         return f"All ratios are of arms that ran alone: {document.met}."
-    unable = [arm.name for arm in suite.parsed_arms() if not arm.takes_phase]
     if not suite.run_together:
-        why = "there are no two"
+        unable = [arm.name for arm in suite.parsed_arms() if not arm.takes_phase]
+        why = f"with {suite.number_at_once(suite.compare or suite.arms)} servers there is none, or too many, beside it"
         if suite.has_rooms:
             why = "with rooms there are ticks all over a period"
         elif unable:
@@ -106,11 +106,11 @@ def _together_words(document: Document) -> str:
         return f"All ratios are of arms that ran alone, as none could run at once: {why}."
     runs = suite.number_at_once(suite.run_together)
     cores = "on the same core" if pinning.server is not None else "on whichever core the system gave them"
-    others = f", and all of {listed(unable)}, which cannot be told when ticks are due" if unable else ""
+    itself = f", and of {suite.again} to itself," if suite.again in suite.run_together else ""
     return (
-        f"Ratios are of {suite.together_s:g} s a block in which {runs} servers ran at once {cores}, each ticking "
-        f"1/{runs} of a period after another: whatever the machine did, it did to all of them. Figures with a unit, "
-        f"and the ratios of memory and pings, are of arms that ran alone{others}."
+        f"The ratios of {listed(suite.run_together)} to each other{itself} are of {suite.together_s:g} s a block in "
+        f"which {runs} servers ran at once {cores}, each ticking 1/{runs} of a period after another: whatever the "
+        "machine did, it did to all of them. All else, and the ratios of memory and pings, is of arms that ran alone."
     )
 
 

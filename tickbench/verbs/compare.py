@@ -31,7 +31,7 @@ from tickbench.machine.pinning import Pinning, choose_cores
 from tickbench.machine.system import core_siblings, usable_cores
 from tickbench.markup import escape
 from tickbench.report.build import PAGE, Report, build_report, read_to_go_on
-from tickbench.report.news import is_stopped
+from tickbench.report.news import is_stopped, listed
 from tickbench.report.terminal import arm_table, in_words, progress_display
 from tickbench.report.words import verdict_sentences
 from tickbench.screen import check_table, print_objectives
@@ -231,7 +231,7 @@ def announcement(suite: Suite, made: int) -> str:
     words += f"{suite.alone_s:g} s measured each"
     if suite.in_slots:
         words += f", side by side in slots of {suite.slot_s:g} s"
-        words += f", and {suite.together_s:g} s at once" if suite.run_together else ""
+        words += f", {listed(suite.run_together)} {suite.together_s:g} s at once" if suite.run_together else ""
     elif suite.slot_s:
         words += ", one after the other, as the server of a url= arm cannot be stopped"
     if suite.sides:
