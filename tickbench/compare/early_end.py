@@ -8,7 +8,7 @@ suite and the runs of those blocks alone, and a suite that went on is not looked
 
 import msgspec
 
-from tickbench.compare.block_ratios import logs_of, logs_with_itself
+from tickbench.compare.block_ratios import absolutes_of, logs_of, logs_with_itself
 from tickbench.compare.excluded import why_not_by_shares
 from tickbench.compare.runs import RunIndex
 from tickbench.compare.suite import BLOCKS, Suite
@@ -50,5 +50,6 @@ def _decides_all(index: RunIndex) -> bool:
     is_silent = all(guard.winner is None for guard in judge(itself, alpha=GUARD_ALPHA))
     if not is_known or not is_silent or why_not_by_shares(index):
         return False
-    verdicts = judge(drawn_on, spending=at_look(suite.blocks_before_look / suite.repeats))
+    absolute = [absolutes_of(index, figure, *suite.compare) for figure in suite.verdicts]
+    verdicts = judge(drawn_on, spending=at_look(suite.blocks_before_look / suite.repeats), absolute=absolute)
     return all(verdict.kind != "inconclusive" for verdict in verdicts)

@@ -11,7 +11,6 @@ from tickbench.compare.plan import fixed_runs, next_run
 from tickbench.compare.runs import Run, RunIndex
 from tickbench.compare.suite import BLOCKS, TOGETHER
 from tickbench.compare.unfit_machine import why_unfit
-from tickbench.statistics.verdicts import MARGIN
 from tickbench.verdict.comparisons import Comparison, Comparisons
 
 
@@ -38,11 +37,15 @@ def verdict_sentence(index: RunIndex, comparisons: Comparisons) -> str:
         for arm in (first, other)
         if any(each.winner == arm for each in comparisons.primary)
     ]
-    margin = f"equivalent within {100 * (MARGIN - 1):.0f} % in "
-    for kind, words in (("equivalent", margin), ("inconclusive", "not told apart in ")):
-        titles = [each.title for each in comparisons.primary if each.verdict is not None and each.verdict.kind == kind]
-        if titles:
-            parts.append(f"they are {words}{listed(titles)}")
+    undecided: dict[str, list[str]] = {}
+    for verdict, title in ((each.verdict, each.title) for each in comparisons.primary):
+        if verdict is not None and verdict.kind == "equivalent":
+            undecided.setdefault(verdict.short_words, []).append(title)
+    if open_ones := [
+        each.title for each in comparisons.primary if each.verdict and each.verdict.kind == "inconclusive"
+    ]:
+        undecided["not told apart"] = open_ones
+    parts += [f"they are {words} in {listed(titles)}" for words, titles in undecided.items()]
     return f"{first} and {other}: {'; '.join(parts)}."
 
 

@@ -7,7 +7,7 @@ affected both, so what is averaged is the ratio of the two, as logarithms.
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from msgspec import Struct, structs
@@ -52,6 +52,16 @@ class Ratio(Struct, frozen=True):
         return structs.replace(self, ratio=1 / self.ratio, low=low, high=high)
 
 
+class Absolute(NamedTuple):
+    """What two arms differ by in each block, and what is too little to matter, in the figure's own unit."""
+
+    differences: Sequence[float]
+    """Other less first, of each block."""
+    negligible: float
+    words: str
+    """The latter with its unit."""
+
+
 class Verdict(Struct, frozen=True):
     """Which of two arms is better in a figure, if either surely is, or that they are as good as equal."""
 
@@ -62,13 +72,15 @@ class Verdict(Struct, frozen=True):
     """At the confidence at which it was judged; None without a block that can be compared."""
     adjusted_p_value: float | None
     """By Holm."""
+    within: str = f"{100 * (MARGIN - 1):.0f} %"
+    """Of two that are equivalent: within what."""
 
     @property
     def short_words(self) -> str:
         """The verdict in words without its interval, for where that stands beside it."""
         if self.kind == "better" and self.ratio is not None:
             return f"better by {max(self.ratio.ratio, 1 / self.ratio.ratio):.3g} times"
-        return f"equivalent within {100 * (MARGIN - 1):.0f} %" if self.kind == "equivalent" else self.kind
+        return f"equivalent within {self.within}" if self.kind == "equivalent" else self.kind
 
     @property
     def words(self) -> str:
@@ -144,9 +156,15 @@ def judge(
     resolution: Sequence[float] = (),
     alpha: float = ALPHA,
     spending: Spending = all_at_once,
+    absolute: Sequence[Absolute | None] = (),
 ) -> list[Verdict]:
     """
     Return the verdicts on several comparisons, of which all together err no oftener than ``alpha``.
+
+    What the ratios leave open may be decided by the differences: two arms are equivalent, too, if the interval of what
+    they differ by, at the same confidence, lies within what is negligible (D. J. Schuirmann, A comparison of the two
+    one-sided tests procedure and the power approach for assessing the equivalence of average bioavailability, Journal
+    of Pharmacokinetics and Biopharmaceutics 15, 1987). That names no winner, and takes none away.
 
     Args:
         comparisons: the logarithms of the blocks' ratios, other to first, of each. One without enough blocks gets no
@@ -156,16 +174,23 @@ def judge(
             capacity that lies between two loads that were tried; the interval is that much wider. Without it, 1.
         alpha: see above.
         spending: what of a level is spent at this look, where there are two.
+        absolute: of each, its differences; None, or none at all: they decide nothing.
 
     """
     signs = higher_is_better or [False] * len(comparisons)
     factors = resolution or [1.0] * len(comparisons)
     found = [paired_ratio(logs) for logs in comparisons]
     p_values = [1.0 if each is None or not _is_enough(each) else each.p_value or 0.0 for each in found]
-    judged = zip(comparisons, found, holm(p_values, alpha, spending), signs, factors, strict=True)
-    return [
+    levels = holm(p_values, alpha, spending)
+    judged = zip(comparisons, found, levels, signs, factors, strict=True)
+    verdicts = [
         _verdict(logs, each, adjusted, level, higher=higher, factor=factor)
         for logs, each, (adjusted, level), higher, factor in judged
+    ]
+    differences = absolute or [None] * len(comparisons)
+    return [
+        _by_differences(verdict, each, level)
+        for verdict, each, (_, level) in zip(verdicts, differences, levels, strict=True)
     ]
 
 
@@ -207,6 +232,20 @@ def _verdict(
         return Verdict("inconclusive", None, ratio, adjusted)
     first_is_better = (ratio.ratio > 1) is not higher
     return Verdict("better", "first" if first_is_better else "other", ratio, adjusted)
+
+
+def _by_differences(verdict: Verdict, absolute: Absolute | None, level: float) -> Verdict:
+    """Return the verdict, or that two arms are equivalent that their ratio does not tell apart."""
+    if absolute is None or verdict.kind != "inconclusive" or verdict.adjusted_p_value is None:
+        return verdict
+    blocks = len(absolute.differences)
+    if blocks < LEAST_BLOCKS:
+        return verdict
+    error = float(np.std(absolute.differences, ddof=1)) / math.sqrt(blocks)
+    most = abs(float(np.mean(absolute.differences))) + float(stdtrit(blocks - 1, 1 - level / 2)) * error
+    return (
+        structs.replace(verdict, kind="equivalent", within=absolute.words) if most <= absolute.negligible else verdict
+    )
 
 
 def _widened(ratio: Ratio | None, factor: float) -> Ratio | None:

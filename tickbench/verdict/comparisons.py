@@ -10,7 +10,7 @@ from itertools import product
 import msgspec
 from msgspec import Struct
 
-from tickbench.compare.block_ratios import logs_by_block, logs_of, logs_with_itself
+from tickbench.compare.block_ratios import absolutes_of, logs_by_block, logs_of, logs_with_itself
 from tickbench.compare.early_end import has_ended_early, spending_of, suite_to_make
 from tickbench.compare.excluded import ExcludedShare, excluded_shares, why_not_by_shares
 from tickbench.compare.figures import BY_KEY, FIGURES, MEMORY
@@ -138,6 +138,7 @@ def _primary(index: RunIndex, searches: list[SearchResult]) -> list[Comparison]:
         higher_is_better=[key not in BY_KEY for key in suite.verdicts],
         resolution=[1.0 if key in BY_KEY else _resolution(searches, key) for key in suite.verdicts],
         spending=spending_of(index),
+        absolute=[absolutes_of(index, key, first, other) for key in suite.verdicts],
     )
     return [
         Comparison(

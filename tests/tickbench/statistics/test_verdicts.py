@@ -10,6 +10,7 @@ from scipy import stats
 from tickbench.statistics.verdicts import (
     ALPHA,
     MARGIN,
+    Absolute,
     Verdict,
     holm,
     judge,
@@ -184,3 +185,36 @@ def test_what_is_only_known_so_far_widens_the_interval() -> None:
 def test_a_stricter_level_is_held_to() -> None:
     near = around(1.2, 0.28)
     assert [judge([near], alpha=alpha)[0].kind for alpha in (0.05, 0.01)] == ["better", "inconclusive"]
+
+
+def test_differences_decide_only_what_the_ratios_leave_open() -> None:
+    wide, clear, near = around(1.1, 0.4), around(1.5, 0.1), around(1.02, 0.01)
+    tiny = Absolute([0.1, -0.1, 0.2, 0.0, 0.1, -0.2, 0.1, 0.0], 0.5, "0.5 ms")
+    verdicts = judge([wide, clear, near], absolute=[tiny, tiny, tiny])
+    assert [verdict.short_words for verdict in verdicts] == [
+        "equivalent within 0.5 ms",
+        "better by 1.5 times",
+        "equivalent within 10 %",
+    ]
+    assert [verdict.kind for verdict in judge([wide, clear, near])] == ["inconclusive", "better", "equivalent"]
+    assert verdicts[0].winner is None
+    assert judge([wide], absolute=[None])[0].kind == "inconclusive"
+    assert judge([logs(1.1, 0.9)], absolute=[tiny])[0].kind == "inconclusive", "too few blocks"
+
+
+@given(st.lists(st.floats(-1, 1), min_size=3, max_size=20), st.floats(0.01, 2))
+def test_the_interval_of_the_differences_is_that_of_the_t_test(differences: list[float], negligible: float) -> None:
+    if np.std(differences) < 1e-6:
+        return
+    low, high = stats.t.interval(0.95, len(differences) - 1, np.mean(differences), stats.sem(differences))
+    if min(abs(low + negligible), abs(high - negligible)) < 1e-6:
+        return
+    (verdict,) = judge([around(1.1, 0.4)], absolute=[Absolute(differences, negligible, "so much")])
+    assert (verdict.kind == "equivalent") == (-negligible <= low and high <= negligible)
+
+
+def test_differences_are_seldom_negligible_that_are_not() -> None:
+    rng = np.random.default_rng(5)
+    tries = [Absolute(list(rng.normal(0.5, 0.4, 8)), 0.5, "0.5 ms") for _ in range(2000)]
+    wrong = [judge([around(1.3, 0.9)], absolute=[each])[0].kind == "equivalent" for each in tries]
+    assert np.mean(wrong) <= 0.05

@@ -52,6 +52,20 @@ def test_a_difference_is_found_and_its_winner_named(make_results: MakeResults, b
     assert (p99.verdict.kind, p99.winner) == ("equivalent", None)
 
 
+@pytest.mark.parametrize(("p99_ms", "words"), [(0.3, "equivalent within 0.5 ms"), (3.0, "inconclusive")])
+def test_what_nobody_notices_is_no_difference_where_the_ratio_decides_none(
+    make_results: MakeResults, blocks: Suite, p99_ms: float, words: str
+) -> None:
+    """Of 20 Hz a hundredth: both scatter by a quarter, which is 0.1 ms of the one and 0.8 ms of the other."""
+
+    def figures(planned: PlannedRun) -> dict[str, Any]:
+        return {"tick_lateness_ms__p99": p99_ms * noise(planned, 0.25), "tick_rate_hz": 20.0}
+
+    (p99,) = [each for each in compared(make_results(blocks, figures)).primary if each.figure == "tick_lateness_ms.p99"]
+    assert p99.verdict_words == words
+    assert (p99.to_decide is None) == (words != "inconclusive")
+
+
 def test_each_block_has_its_ratio_by_its_number(make_results: MakeResults, blocks: Suite) -> None:
     def figures(planned: PlannedRun) -> dict[str, Any]:
         spoiled = planned.arm.name == "gevent" and planned.block == 2
