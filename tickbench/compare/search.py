@@ -47,11 +47,18 @@ TRIES: dict[StepOutcome, tuple[int, Limit]] = {
     "spoiled": (3, "machine"),
 }
 """After so many runs with this outcome a load is too much (or can't be measured), and what then limits the search."""
+TRIES_IN_SLOTS: dict[StepOutcome, tuple[int, Limit]] = {
+    "generator": (2, "generator"),
+    "lost": TRIES["lost"],
+    "spoiled": TRIES["spoiled"],
+}
+"""The same in slots, which are soon asked again; how often the arm failed is counted apart (:data:`NEEDED_BREAKS`)."""
 SAYING_NOTHING: tuple[StepOutcome, ...] = ("lost", "spoiled")
 BREAKING: tuple[StepOutcome, ...] = ("failed", "unclear")
 """In slots both count alike, as a load is asked again after either."""
 OVERDRAFT = 2.0
-"""A search ends at so many times its budget, whatever is confirmed."""
+"""A search ends at so many times its budget, whatever is confirmed; only confirmations are begun beyond the budget and,
+in slots, loads between bounds that are far from each other."""
 FULL_CORE_PERCENT = 97.0
 """A server that takes so much of its one core is at its limit, whatever the generator was at."""
 SKIPPED_PERCENT = 1.0
@@ -174,13 +181,15 @@ def next_step(search: CapacitySearch, steps: Sequence[SearchStep], spent_s: floa
     bounds = _Bounds(search, steps)
     if pending := bounds.to_repeat():
         return pending
+    overdraft_s = OVERDRAFT * search.budget_s
     if bounds.low is None:
         following = bounds.below() if spent_s <= search.budget_s else None
     else:
-        following = bounds.between() if spent_s + _reserve_s(search, steps, spent_s) <= search.budget_s else None
+        ends_s = overdraft_s if bounds.say_little else search.budget_s
+        following = bounds.between() if spent_s + _reserve_s(search, steps, spent_s) <= ends_s else None
     if following:
         return following
-    if spent_s < OVERDRAFT * search.budget_s and (unconfirmed := bounds.to_confirm()):
+    if spent_s < overdraft_s and (unconfirmed := bounds.to_confirm()):
         return unconfirmed
     return bounds.result()
 
@@ -263,6 +272,13 @@ class _Bounds:
         """Whether what failed is so near to what held that nothing in between is of interest."""
         return self.low is None or self.between() is None
 
+    @property
+    def say_little(self) -> bool:
+        """Whether, in slots, what failed is far from what held: to hear of either again would be of no use."""
+        if not self.search.slot_s or self.low is None or self.high is None:
+            return False
+        return self.high / self.low > self.search.precision**2
+
     def between(self) -> int | None:
         """Return the next load above what held, None if that is near enough to what did not."""
         assert self.low is not None  # noqa: S101 - it is asked only then
@@ -273,7 +289,7 @@ class _Bounds:
         if ratio <= precision:
             return None
         middle = round_load(math.sqrt(self.low * self.high))
-        if self.search.slot_s and ratio > precision**2:
+        if self.say_little:
             middle = raised(self.low, min(ratio / precision, max(precision, ratio ** self._way_up())))
         return middle if self.low < middle < self.high else None
 
@@ -326,9 +342,7 @@ class _Bounds:
         counts = self.counts[load]
         if self.search.slot_s and self._broke(load) >= NEEDED_BREAKS and self._lead(load) <= 0:
             return "arm"
-        for outcome, (tries, limit) in TRIES.items():
-            if self.search.slot_s and outcome in BREAKING:
-                continue
+        for outcome, (tries, limit) in (TRIES_IN_SLOTS if self.search.slot_s else TRIES).items():
             # Runs that say nothing do not undo a load that held once: they only fail to confirm it.
             if counts[outcome] >= tries and not (outcome in SAYING_NOTHING and counts["held"]):
                 return limit

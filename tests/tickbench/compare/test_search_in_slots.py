@@ -122,6 +122,8 @@ def test_noisy_servers_are_bracketed_in_time(
     assert statistics.mean(server.spent_s for server in servers) <= 55
     assert max(server.spent_s for server in servers) <= 2 * SEARCH.budget_s
     assert max(len(server.steps) for server in servers) <= 30
+    lower = [each.connections or 0 for each in found if each.limited_by == "budget"]
+    assert all(each >= 0.5 * capacity for each in lower)
 
 
 def test_two_tries_agree_to_a_tenth() -> None:
@@ -157,12 +159,24 @@ def test_between_bounds_whose_figures_do_not_say_where_the_bound_is_it_halves() 
     assert next_step(SEARCH, refused[1:], 10) == 2_000
 
 
-def test_when_the_budget_is_spent_what_holds_is_confirmed_and_not_what_is_far_from_it() -> None:
-    steps = [SearchStep(1_000, "held", headroom=2.0), SearchStep(1_850, "failed", headroom=0.9)]
+def test_when_the_budget_is_spent_what_holds_is_confirmed() -> None:
+    steps = [SearchStep(1_000, "held", headroom=2.0), SearchStep(1_200, "failed", headroom=0.9)]
     assert next_step(SEARCH, steps, SEARCH.budget_s) == 1_000
     found = next_step(SEARCH, [*steps, *[SearchStep(1_000, "held")] * 2], SEARCH.budget_s)
     assert isinstance(found, Capacity)
-    assert found.words == ">= 1,000 (not 1,850; budget-limited)"
+    assert found.words == ">= 1,000 (not 1,200; budget-limited)"
+
+
+def test_a_bound_far_from_the_other_is_not_confirmed_but_raised_and_that_ends_too() -> None:
+    held, failed = SearchStep(1_000, "held", headroom=5.0), [SearchStep(5_750, "failed", headroom=0.75)] * 2
+    assert next_step(SEARCH, [held, *failed], SEARCH.budget_s) == 4_400
+    nearer = [held, *failed, SearchStep(4_800, "held", headroom=1.1)]
+    assert next_step(SEARCH, nearer, SEARCH.budget_s) == 4_800
+    found = next_step(SEARCH, [*nearer, *nearer[-1:] * 2], SEARCH.budget_s)
+    assert isinstance(found, Capacity)
+    assert found.words == ">= 4,800 (not 5,750; budget-limited)"
+    assert next_step(SEARCH, [held, *failed], 1.9 * SEARCH.budget_s) == 1_000, "no time to raise and to confirm"
+    assert isinstance(next_step(SEARCH, [held, *failed], 2 * SEARCH.budget_s), Capacity)
 
 
 def test_what_cannot_be_trusted_is_asked_again_at_once() -> None:
@@ -223,7 +237,7 @@ def test_it_says_how_often_a_capacity_held() -> None:
 
 def test_what_the_generator_or_the_machine_spoiled_is_none_of_the_arm_s_doing() -> None:
     steps = [SearchStep(1_000, "held", headroom=4.0)]
-    for outcome, tries, limit in (("generator", 1, "generator"), ("lost", 2, "generator"), ("spoiled", 3, "machine")):
+    for outcome, tries, limit in (("generator", 2, "generator"), ("lost", 2, "generator"), ("spoiled", 3, "machine")):
         beyond = [SearchStep(2_800, outcome)]  # type: ignore[arg-type] # one of the outcomes
         if tries > 1:
             assert next_step(SEARCH, [*steps, *beyond], 10) == 2_800
