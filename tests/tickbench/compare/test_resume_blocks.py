@@ -29,6 +29,13 @@ again = "asyncio"
 strange = {json.dumps(f"sh -c {shlex.quote(STUBBORN)}")}
 """
 PER_BLOCK = 3
+AT_ONCE = f"""
+compare = ["asyncio", "gevent"]
+together_s = 4
+{MORE}"""
+"""Two arms, one of them twice, run at once, while the stranger's stands still."""
+PROCESSES = 1 + 4 * 2 + 1
+"""The guard, the servers and their generators, the stranger's child."""
 
 
 def in_the_midst_of_a_block(start: Start, suite: Path, out: Path, made: int) -> tuple[subprocess.Popen[str], list[int]]:
@@ -69,6 +76,47 @@ def test_one_that_is_killed_in_the_midst_of_a_block_makes_that_block_anew(
     assert {run.outcome for run in runs} == {"finished"}
     again = tickbench("compare", "--resume", folder)
     assert again.stdout.startswith("nothing to do: every run is there already (6)\n")
+
+
+def while_arms_run_at_once(comparing: subprocess.Popen[str]) -> list[int]:
+    """Return all its processes when three arms have run for a while and the stranger's alone stands still."""
+    wait_until(lambda: len(psutil.Process(comparing.pid).children(recursive=True)) == PROCESSES, 60)
+    wait_until(lambda: all(len(stopped(comparing.pid)) == 3 for _ in range(20)), 30)
+    return [child.pid for child in psutil.Process(comparing.pid).children(recursive=True)]
+
+
+def test_one_that_is_killed_while_arms_run_at_once_makes_that_block_anew(
+    tickbench: Tickbench, start_tickbench: Start, suite_file: WriteSuite, tmp_path: Path
+) -> None:
+    suite = suite_file("asyncio", "gevent", "strange", duration_s=0.2, more=AT_ONCE)
+    comparing = start_tickbench("compare", "--suite", suite, "--out", tmp_path / "out")
+    pids = while_arms_run_at_once(comparing)
+    with comparing:
+        comparing.send_signal(signal.SIGKILL)
+        comparing.communicate(timeout=20)
+    wait_until(lambda: all(is_gone(pid) for pid in pids))
+    folder = one_folder(tmp_path / "out")
+    assert not list(folder.glob("runs/*"))
+    done = tickbench("compare", "--resume", folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    runs = read_results(folder).runs
+    assert [run.part for run in runs].count("together") == 3
+    assert [(run.number, run.attempt, run.outcome) for run in runs] == [(n, 1, "finished") for n in range(1, 8)]
+
+
+def test_an_interrupt_while_arms_run_at_once_leaves_nothing_behind(
+    start_tickbench: Start, suite_file: WriteSuite, tmp_path: Path
+) -> None:
+    suite = suite_file("asyncio", "gevent", "strange", duration_s=0.2, more=AT_ONCE)
+    comparing = start_tickbench("compare", "--suite", suite, "--out", tmp_path / "out")
+    pids = while_arms_run_at_once(comparing)
+    with comparing:
+        comparing.send_signal(signal.SIGINT)
+        output, _ = comparing.communicate(timeout=20)
+    assert comparing.returncode == 130
+    assert "Traceback" not in output
+    wait_until(lambda: all(is_gone(pid) for pid in pids), 1)
+    assert not list(one_folder(tmp_path / "out").glob("runs/*"))
 
 
 def test_an_interrupt_in_the_midst_of_a_block_leaves_nothing_behind(
