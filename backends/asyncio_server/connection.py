@@ -31,7 +31,7 @@ class Connection(Consumer):
     async def run(self) -> None:
         """Read until the connection has ended."""
         session, host = self.session, self.host
-        host.core.roster.add(self, host.clock.now_us())
+        host.core.add(self, host.clock.now_us())
         if not host.core.lobby.open:  # it connected while the server was already closing the others
             session.close(CloseCode.GOING_AWAY, STOPPING, host.clock.now_us())
         try:

@@ -116,18 +116,17 @@ class ServerCore(Generic[L]):
         """Return why nobody may enter a room now, else None: only connections in a room cost the ticks time."""
         return BUSY if self._is_overloaded(now_us) else None
 
+    def add(self, connection: L, now_us: int) -> None:
+        """Add a connection to the roster."""
+        self.roster.add(connection, self.stalls.running_us(now_us))
+
     def crowd_out(self, now_us: int) -> list[L]:
         """
         Return those who are to be aborted, as too many connections have given no name.
 
         Where the server was held up their names may lie unread: then they have a second more.
         """
-        gone = []
-        for connection in self.roster.pop_too_many(now_us):
-            if connection.session.spare(now_us):
-                self.roster.wake_at_deadline(connection)
-            else:
-                gone.append(connection)
+        gone = self.roster.pop_too_many(self.stalls.running_us(now_us), held_up=self.stalls.is_recent(now_us))
         self.counters.busy_closed += len(gone)
         return gone
 

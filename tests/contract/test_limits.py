@@ -1,5 +1,6 @@
 """How much and how many: sizes, rates, seats, and how long one may take."""
 
+import signal
 import time
 from contextlib import suppress
 
@@ -237,6 +238,20 @@ def test_where_too_many_have_given_no_name_those_who_came_first_make_room(serve:
         seated = [server.connect("main") for _ in range(5)]
         wait_until(lambda: server.stats()["busy_closed"] == 3)
         assert [client.read_to_eof() for client in seated[:3]] == [b""] * 3, "they are aborted, not closed"
+        for client in seated[3:]:
+            client.enter()
+        assert server.stats()["closed"] == {}
+
+
+def test_a_server_that_was_held_up_has_them_make_room_a_second_later(serve: Serve) -> None:
+    """They are counted and ended as ever, not closed as if they had had all the time that there is."""
+    with serve("--max-unnamed", "2") as server, undisturbed(server, "main"):
+        seated = [server.connect("main") for _ in range(5)]
+        server.signal(signal.SIGSTOP)
+        time.sleep(0.5)
+        server.signal(signal.SIGCONT)
+        wait_until(lambda: server.stats()["busy_closed"] == 3)
+        assert [client.read_to_eof() for client in seated[:3]] == [b""] * 3
         for client in seated[3:]:
             client.enter()
         assert server.stats()["closed"] == {}

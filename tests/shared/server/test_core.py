@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from shared.loops.schedule import GOLDEN_RATIO, DueTick
-from shared.rooms.roster import UNNAMED_US
+from shared.rooms.roster import SPARED_US, UNNAMED_US
 from shared.server.config import parse_arguments
 from shared.server.core import ServerCore
 from shared.system.heap import ENDINGS, Heap
@@ -172,7 +172,8 @@ def test_of_too_many_without_a_name_those_who_came_first_make_room(core: ServerC
     visitors = [Visitor(serial) for serial in range(503)]
     for visitor in visitors:
         core.roster.add(visitor, START)
-    core.stalls.note_turn(START + UNNAMED_US - 1)
+    for turn_us in range(START, START + UNNAMED_US, 100_000):
+        core.stalls.note_turn(turn_us)
     assert core.crowd_out(START + UNNAMED_US - 1) == []
     assert core.crowd_out(START + UNNAMED_US) == visitors[:3]
     assert core.counters.busy_closed == 3
@@ -182,17 +183,47 @@ def test_who_is_to_make_room_when_the_server_was_held_up_has_a_second_more(core:
     """Their names may lie unread; but a server that is held up again and again sends them away all the same."""
     visitors = [Visitor(serial) for serial in range(503)]
     for visitor in visitors:
-        visitor.session = Session(ConnectionLimits(), START, core.stalls)
-        core.roster.add(visitor, START)
+        core.add(visitor, START)
     now_us = START + UNNAMED_US
     core.stalls.note(START, now_us)
     assert core.crowd_out(now_us) == []
     assert core.counters.busy_closed == 0
-    core.stalls.note(now_us, now_us + 1_000_000)
-    assert core.roster.pop_due(now_us + 1_000_000) == visitors[:3]
-    for visitor in visitors[:3]:
-        visitor.session.wake(now_us + 1_000_000)
-        assert visitor.session.close_code == 1008
+    core.stalls.note(now_us, now_us + SPARED_US)
+    assert core.crowd_out(now_us + SPARED_US - 1) == []
+    assert core.crowd_out(now_us + SPARED_US) == visitors[:3]
+    assert core.counters.busy_closed == 3
+
+
+def test_who_has_more_time_to_make_room_loses_none_of_what_everybody_has(core: ServerCore[Visitor]) -> None:
+    """Others leave meanwhile: then nobody needs to go, and the limit that all have holds."""
+    visitors = [Visitor(serial) for serial in range(501)]
+    for visitor in visitors:
+        visitor.session = Session(ConnectionLimits(), START, core.stalls)
+        core.add(visitor, START)
+    core.stalls.note(START, START + UNNAMED_US)
+    assert core.crowd_out(START + UNNAMED_US) == []
+    core.roster.remove(visitors[-1])
+    assert core.crowd_out(START + UNNAMED_US + SPARED_US) == []
+    assert core.roster.pop_due(START + 9_900_000) == []
+    assert visitors[0] in core.roster.pop_due(START + 10_000_000)
+
+
+def test_nobody_is_to_make_room_for_time_in_which_the_server_stood_still() -> None:
+    """A minute in which it took no CPU time; then it computes all the time."""
+    went_on_us = START + 60_000_000
+    clock = [went_on_us]
+    core: ServerCore[Visitor] = ServerCore(
+        parse_arguments("asyncio", ["--max-unnamed", "1"]), START, 5, cpu_us=lambda: clock[0] - went_on_us
+    )
+    visitors = [Visitor(serial) for serial in range(2)]
+    for visitor in visitors:
+        core.add(visitor, START)
+    gone = {}
+    for clock[0] in range(went_on_us, went_on_us + 3_000_000, 100_000):
+        core.stalls.note_turn(clock[0])
+        gone[clock[0] - went_on_us] = core.crowd_out(clock[0])
+    assert {after_us for after_us, who in gone.items() if who} == {UNNAMED_US + SPARED_US}
+    core.scores.close()
 
 
 def test_without_a_tick_budget_everybody_gets_in() -> None:
