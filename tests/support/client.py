@@ -118,6 +118,7 @@ class Client(Wire):
         answer = self.read_response()
         if answer.status == 101:
             check_switch(answer, asked["Sec-WebSocket-Key"])
+            assert "sec-websocket-extensions" not in answer.headers, "an extension that was not asked for"
         return answer
 
     def send_frame(self, opcode: int, payload: bytes = b"", **fields: Any) -> None:
@@ -167,17 +168,17 @@ class Client(Wire):
         return code
 
 
-def pop_frame(buffer: bytearray) -> Frame | None:
+def pop_frame(buffer: bytearray, marks: int = 0) -> Frame | None:
     """
     Take the first frame out of what came, or return None if it is not all there.
 
-    It must be as a server has to make it: whole, unmasked, its length well put.
+    It must be as a server has to make it: whole, unmasked, its length well put; of the reserved bits it has ``marks``.
     """
     if len(buffer) < 2:
         return None
     first, second, start = buffer[0], buffer[1], 2
     opcode, length = first & 0x0F, second & 0x7F
-    assert first & 0xF0 == 0x80, f"neither final nor plain: {first:#04x}"
+    assert first & 0xF0 == 0x80 | marks, f"neither final nor plain: {first:#04x}"
     assert second < 0x80, "a server's frame must not be masked"
     if length > 125:
         start, least = (4, 126) if length == 126 else (10, 65536)
@@ -259,7 +260,6 @@ def check_switch(answer: Response, key: str) -> None:
     assert answer.headers["sec-websocket-accept"] == base64.b64encode(digest).decode()
     assert answer.headers["upgrade"].lower() == "websocket"
     assert answer.headers["connection"].lower() == "upgrade"
-    assert "sec-websocket-extensions" not in answer.headers, "an extension that was not asked for"
 
 
 def decode_commands(text: str) -> Commands:
