@@ -25,7 +25,8 @@ from shared.system.descriptors import ShortageFilter, allow_many_descriptors
 from shared.system.logs import let_nobody_keep_us
 from shared.system.outputs import lead_nowhere, occupy_closed_streams
 from shared.system.timerfd import has_timers
-from shared.system.variables import SERVICE_PORT, with_variables
+from shared.system.variables import SERVICE_PORT, ListType, with_variables
+from shared.wire.forwarded import Network, parse_network
 from shared.wire.handshake import parse_origin
 from shared.wire.hosts import lacks_zone, parse_host, url_host
 from shared.wire.session import ConnectionLimits
@@ -77,6 +78,7 @@ class ServerConfig:
     scores: Path | None
     echo: bool
     origins: frozenset[str]
+    trusted_proxies: frozenset[Network]
     tick_budget: float  # of a period; 0 turns it off
     handshake_limit_s: float
     stop_limit_s: float
@@ -301,8 +303,16 @@ def _options(backend: str) -> list[Callable[[Any], Any]]:
         option(
             "--origin",
             "origins",
+            type=ListType("origin"),
             multiple=True,
             help="Origin whose pages may connect, beside our own; on loopback also accepted as Host; * allows all.",
+        ),
+        option(
+            "--trusted-proxy",
+            "trusted_proxies",
+            type=ListType("cidr"),
+            multiple=True,
+            help="Network of proxies whose X-Forwarded-For says where connections come from.",
         ),
         option("--max-connections", type=count, help="Connections beyond this get HTTP 503."),
         option("--max-per-address", type=count, help="Connections from one address beyond this get HTTP 503."),
@@ -341,7 +351,7 @@ def _options(backend: str) -> list[Callable[[Any], Any]]:
     ]
 
 
-def _checked(flag: str, parse: Callable[[str], str], value: str) -> str:
+def _checked(flag: str, parse: Callable[[str], R], value: str) -> R:
     try:
         return parse(value)
     except ValueError as error:
@@ -381,6 +391,9 @@ def _build(backend: str, values: dict[str, Any]) -> ServerConfig:
         limits=_filled(ConnectionLimits, values),
         lobby=_filled(LobbyLimits, values),
         origins=frozenset(_checked("--origin", parse_origin, origin) for origin in values["origins"]),
+        trusted_proxies=frozenset(
+            _checked("--trusted-proxy", parse_network, each) for each in values["trusted_proxies"]
+        ),
     )
 
 

@@ -14,6 +14,7 @@ from shared.measure.counters import PAGES as COSTLY
 from shared.server.core import ServerCore
 from shared.web import load_web_files
 from shared.wire.allowance import Allowance
+from shared.wire.forwarded import client_address
 from shared.wire.handshake import Refusal, answer_bytes
 from shared.wire.request import HeadReader, Request, RequestError
 
@@ -61,10 +62,22 @@ class Door:
     :meth:`answered` as for any other request.
     """
 
-    __slots__ = ("_allowance", "_core", "_is_answering", "_is_last", "_is_shut", "_is_upgrade", "_reader")
+    __slots__ = (
+        "_allowance",
+        "_core",
+        "_forwarded",
+        "_is_answering",
+        "_is_last",
+        "_is_shut",
+        "_is_upgrade",
+        "_peer",
+        "_reader",
+    )
 
-    def __init__(self, core: ServerCore[Any]) -> None:
+    def __init__(self, core: ServerCore[Any], peer: str = "") -> None:
         self._core = core
+        self._peer = peer  # its address
+        self._forwarded = b""  # what the last request says of whom it comes from
         self._reader = HeadReader()
         self._allowance = Allowance(MAX_REQUESTS, MAX_REQUESTS)
         self._is_answering = False
@@ -76,6 +89,11 @@ class Door:
     def has_room(self) -> bool:
         """Whether it may be fed; if not, stop reading, so that TCP holds the peer back."""
         return self._reader.has_room
+
+    @property
+    def address(self) -> str:
+        """The address that the last request comes from: the peer's, or that which a trusted proxy has it from."""
+        return client_address(self._peer, self._forwarded.decode("latin-1"), self._core.config.trusted_proxies)
 
     @property
     def is_shut(self) -> bool:
@@ -143,6 +161,7 @@ class Door:
         if request.expects:
             raise RequestError(NO_EXPECTATION)
         self._is_upgrade = is_websocket and request.asks_to_upgrade
+        self._forwarded = request.fields.get(b"x-forwarded-for", b"")
         if request.has_body:
             raise RequestError(NO_UPGRADE_BODY if self._is_upgrade else NO_BODY)
         budget = self._core.reporter.budget

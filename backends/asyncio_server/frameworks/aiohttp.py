@@ -158,7 +158,8 @@ class Framework(BaseFramework):
         """Refuse the upgrade, or run the seat to its end."""
         sock = request.get_extra_info("socket")
         descriptor = -1 if sock is None else sock.fileno()  # -1: its peer is gone already
-        query, address = request.rel_url.raw_query_string, request.remote or ""
+        query = request.rel_url.raw_query_string
+        address = doorkeeper(request.transport).address if request.transport else ""
         headers = {name.lower(): value for name, value in request.headers.items()}
         seat = self._gate.admit(request.path, query, headers, address, descriptor)
         if isinstance(seat, Page):

@@ -81,7 +81,7 @@ class Doorkeeper(asyncio.BufferedProtocol):
         self.library: asyncio.Protocol | None = None
         self._host = host
         self._serve = serve
-        self._door: Door | None = Door(host.core)  # until an upgrade
+        self._door: Door | None = None  # until an upgrade
         self._frames: FrameWalker | None = None  # from then on
         self._reader: MessageSink | None = None  # the library's queue of messages
         self._wants_message = False  # the connection waits for one there
@@ -100,13 +100,19 @@ class Doorkeeper(asyncio.BufferedProtocol):
         """Serve the connection, unless too few descriptors are left; uvloop's transports are not of asyncio's types."""
         self.transport = transport
         if answer := self._host.core.turn_away(transport.get_extra_info("socket").fileno()):
-            self._door = None
             transport.write(answer)
             transport.close()
             return
+        peer = transport.get_extra_info("peername") or ("",)  # "": it has gone already
+        self._door = Door(self._host.core, peer[0])
         self.library = self._serve()
         self.library.connection_made(transport)
         self._set_timer(self._host.config.handshake_limit_s, self.hang_up)
+
+    @property
+    def address(self) -> str:
+        """The address that the last request comes from."""
+        return self._door.address if self._door else ""
 
     def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 # the transport's signature
         """Return where to read to."""

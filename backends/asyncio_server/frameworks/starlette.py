@@ -114,7 +114,7 @@ class HttpProtocol(H11Protocol):
         if scope["path"] not in self._gate.upgrades:
             return False
         headers = {name.decode("ascii"): value.decode("latin-1") for name, value in self.headers}
-        address, descriptor = self.client[0] if self.client else "", self.transport.get_extra_info("socket").fileno()
+        address, descriptor = self._door.address, self.transport.get_extra_info("socket").fileno()
         query = scope["query_string"].decode("ascii")
         seat = self._gate.admit(scope["path"], query, headers, address, descriptor)
         self.app_state["seat"] = scope["state"]["seat"] = seat

@@ -97,7 +97,7 @@ class DoorHandler(LibraryHandler):
 
     def __init__(self, sock: socket.socket, address: Any, server: "DoorServer") -> None:
         super().__init__(sock, address, server, rfile=BytesIO())  # it reads only the heads that the door lets pass
-        self._door = Door(server.gate.host.core)
+        self._door = Door(server.gate.host.core, address[0])
         self._is_new = True  # no request has come yet
 
     @property

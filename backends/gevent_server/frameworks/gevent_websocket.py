@@ -156,7 +156,7 @@ class Handler(DoorHandler, WebSocketHandler):
             return None
         named = {name.removeprefix("HTTP_"): value for name, value in self.environ.items() if name.startswith("HTTP_")}
         headers = {name.lower().replace("_", "-"): value for name, value in named.items()}
-        query, address, descriptor = self.environ["QUERY_STRING"], self.client_address[0], self.socket.fileno()
+        query, address, descriptor = self.environ["QUERY_STRING"], self._door.address, self.socket.fileno()
         seat = gate.admit(path, query, headers, address, descriptor)
         if isinstance(seat, Page):
             self.close_connection |= "close" in headers.get("connection", "")  # which the library misses in an upgrade

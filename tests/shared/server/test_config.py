@@ -11,6 +11,7 @@ import pytest
 from shared.game.world import Rules
 from shared.rooms.lobby import LobbyLimits
 from shared.server.config import LOOPS, ServerConfig, fail_usage, parse_arguments
+from shared.wire.forwarded import parse_network
 from shared.wire.session import ConnectionLimits
 from tickbench.arms import parse_arm
 
@@ -37,6 +38,7 @@ DEFAULT = ServerConfig(
     scores=None,
     echo=False,
     origins=frozenset(),
+    trusted_proxies=frozenset(),
     tick_budget=0.8,
     handshake_limit_s=5,
     stop_limit_s=3,
@@ -102,6 +104,7 @@ FLAGS: dict[str, tuple[str, Change]] = {
     "framework": ("aiohttp", plain()),
     "backlog": ("16", plain(backlog=16)),
     "origin": ("http://A.example", plain(origins=frozenset({"http://a.example"}))),
+    "trusted-proxy": ("10.0.0.0/8", plain(trusted_proxies=frozenset({parse_network("10.0.0.0/8")}))),
     "echo": ("1", plain(echo=True)),
     "debug-blocking": ("1", plain(debug_blocking=True)),
 }
@@ -177,6 +180,15 @@ def test_a_server_knows_what_it_is_called_in_a_comparison(backend: str, flags: l
 
 def test_origins_can_be_given_several_times() -> None:
     config = parse_arguments("asyncio", ["--origin", "http://a", "--origin", "http://B"])
+    assert config.origins == {"http://a", "http://b"}
+
+
+@pytest.mark.parametrize("text", ["10.0.0.0/8 ::1", "10.0.0.0/8,::1", " 10.0.0.0/8 , ::1,"])
+def test_a_list_in_the_environment_is_one_of_commas_or_spaces(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TICKBENCH_TRUSTED_PROXY", text)
+    monkeypatch.setenv("TICKBENCH_ORIGIN", "http://a, http://B")
+    config = parse_arguments("asyncio", [])
+    assert {str(network) for network in config.trusted_proxies} == {"10.0.0.0/8", "::1/128"}
     assert config.origins == {"http://a", "http://b"}
 
 
@@ -384,9 +396,12 @@ def test_a_host_is_taken_as_it_stands_in_a_url(host: str, kept: str) -> None:
         (["--host", "::1:x"], "no IPv6 address"),
         (["--origin", "good.example"], "no origin; right would be http://HOST"),
         (["--origin", "http://good.example/page"], "http://good.example would be one"),
+        (["--trusted-proxy", "proxy.example"], "no network; right would be 10.0.0.0/8"),
+        (["--trusted-proxy", "10.0.0.7/8"], "right would be 10.0.0.7 or 10.0.0.0/8"),
+        (["--trusted-proxy", ""], "no network"),
     ],
 )
-def test_hosts_and_origins_that_are_none_are_one_line(
+def test_hosts_origins_and_networks_that_are_none_are_one_line(
     arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as exited:
