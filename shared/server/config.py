@@ -81,6 +81,7 @@ class ServerConfig:
     trusted_proxies: frozenset[Network]
     tick_budget: float  # of a period; 0 turns it off
     handshake_limit_s: float
+    keep_alive_s: float
     stop_limit_s: float
     backlog: int
     debug_blocking: bool
@@ -338,6 +339,9 @@ def _options(backend: str) -> list[Callable[[Any], Any]]:
             type=seconds,
             default=5,
             help="Seconds a connection has to send a request, and to read the answer.",
+        ),
+        option(
+            "--keep-alive", type=seconds, default=5, help="Seconds from an answer to the next request's first byte."
         ),
         option("--close-limit", type=seconds, help="Seconds a connection has to answer a close frame."),
         option(

@@ -96,6 +96,11 @@ class Door:
         return client_address(self._peer, self._forwarded.decode("latin-1"), self._core.config.trusted_proxies)
 
     @property
+    def is_idle(self) -> bool:
+        """Whether nothing of the next request has come."""
+        return not self._reader.has_begun
+
+    @property
     def is_shut(self) -> bool:
         """Whether there will be no further head, whatever is fed."""
         return self._is_shut

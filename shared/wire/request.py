@@ -130,6 +130,11 @@ class HeadReader:
         """Whether it may be fed."""
         return len(self._buffer) < MAX_HEAD_BYTES
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether bytes of the next request have come."""
+        return bool(self._buffer)
+
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         """
         Take bytes as they came.

@@ -87,9 +87,17 @@ class Transport(asyncio.Transport):
 class Scene:
     """A doorkeeper between the two; a peer says what is read."""
 
-    def __init__(self, handshake_limit_s: float = 5, stalls: Stalls = NO_STALLS) -> None:
+    def __init__(self, handshake_limit_s: float = 5, stalls: Stalls = NO_STALLS, keep_alive_s: float = 5) -> None:
         clock = Clock("loop")
-        config = parse_arguments("asyncio", ["--handshake-limit", str(handshake_limit_s), "--close-limit", "0.05"])
+        limits = [
+            "--handshake-limit",
+            str(handshake_limit_s),
+            "--keep-alive",
+            str(keep_alive_s),
+            "--close-limit",
+            "0.05",
+        ]
+        config = parse_arguments("asyncio", limits)
         core: ServerCore[Any] = ServerCore(config, clock.now_us(), clock.offset_us)
         core.stalls = stalls
         host: Any = SimpleNamespace(core=core, clock=clock, turns=Turns(clock, core.stalls), config=config)
@@ -157,7 +165,7 @@ def test_one_who_is_turned_away_is_given_time_to_read_it_and_no_more() -> None:
 
 def test_half_a_request_is_hung_up_on_and_one_that_is_answered_is_not() -> None:
     async def story() -> None:
-        half, whole = Scene(handshake_limit_s=0.05), Scene(handshake_limit_s=0.05)
+        half, whole = (Scene(handshake_limit_s=0.05, keep_alive_s=0.05) for _ in range(2))
         half.say(GET[:-2])
         whole.say(GET)
         await asyncio.sleep(0.1)
@@ -166,6 +174,23 @@ def test_half_a_request_is_hung_up_on_and_one_that_is_answered_is_not() -> None:
         whole.keeper.answered()
         await asyncio.sleep(0.1)
         assert whole.transport.events == ["close"], "it asked for nothing more"
+
+    run(story())
+
+
+def test_the_next_request_has_its_time_from_its_first_byte() -> None:
+    async def story() -> None:
+        silent, half, both = (Scene(handshake_limit_s=0.05, keep_alive_s=60) for _ in range(3))
+        for scene in (silent, half, both):
+            scene.say(GET)
+            await asyncio.sleep(0)
+        both.say(GET[:-2])
+        for scene in (silent, half, both):
+            scene.keeper.answered()
+        half.say(GET[:-2])
+        await asyncio.sleep(0.1)
+        assert silent.transport.events == []
+        assert half.transport.events == both.transport.events == ["close"]
 
     run(story())
 

@@ -9,6 +9,7 @@ import pytest
 from tests.conftest import Arm, Serve
 from tests.support.bystander import undisturbed
 from tests.support.client import BINARY, CONTINUATION, PING, PONG, TEXT, Response, Wire, client_frame
+from tests.support.requests import plain
 from tests.support.server import RunningServer, wait_until
 
 pytestmark = pytest.mark.differs()
@@ -279,6 +280,27 @@ def test_a_message_that_never_ends_puts_nothing_off(serve: Serve, arm: Arm) -> N
         wait_until(both_are_closed)
         codes = server.stats()["closed"]
         assert codes == {"1008": 2}, arm
+
+
+def test_the_time_between_requests_is_apart_from_that_of_a_request(serve: Serve) -> None:
+    with serve("--handshake-limit", "0.5", "--keep-alive", "60") as server, undisturbed(server, "main"):
+        idle, slow, late = (server.keep_alive() for _ in range(3))
+        for player in (idle, slow, late):
+            assert player.upgrade("/healthz", {}).status == 200
+        slow.send_raw(b"GET /healthz")
+        late.send_raw(b"\r\n")
+        for player in (slow, late):
+            assert player.read_to_eof() == b"", "the time of a request counts from its first byte"
+        assert idle.upgrade("/healthz", {}).status == 200, "and who has asked for nothing may still ask"
+    with serve("--handshake-limit", "60", "--keep-alive", "1") as server, undisturbed(server, "main"):
+        new, idle, slow = (server.keep_alive() for _ in range(3))
+        for player in (idle, slow):
+            assert player.upgrade("/healthz", {}).status == 200
+        slow.send_raw(b"GET /healthz HTTP/1.1\r\n")
+        assert idle.read_to_eof() == b""
+        for player in (slow, new):
+            player.send_raw(b"Host: localhost\r\n\r\n" if player is slow else plain())
+            assert player.read_response().status == 200
 
 
 def test_echo_takes_no_room(serve: Serve) -> None:

@@ -50,7 +50,7 @@ def test_a_stalled_client_does_not_hold_it_up(serve: Serve, fanout: str) -> None
 
 @pytest.mark.differs
 def test_peers_that_leave_things_half_done_do_not_hold_it_up(serve: Serve) -> None:
-    with serve("--handshake-limit", "60") as server:
+    with serve("--handshake-limit", "60", "--keep-alive", "60") as server:
         for begun in (b"", b"GET /conn", b"GET /connect HTTP/1.1\r\nHost: localhost\r\n"):
             server.dial().sendall(begun)
         idle = server.keep_alive()  # one that has had its answer and may ask again

@@ -61,6 +61,7 @@ class Doorkeeper(asyncio.BufferedProtocol):
         "_is_answering",
         "_is_asking",
         "_is_full",
+        "_is_idle",
         "_is_new",
         "_is_paused",
         "_is_written",
@@ -89,6 +90,7 @@ class Doorkeeper(asyncio.BufferedProtocol):
         self._is_answering = False  # the library has not answered the last request yet
         self._is_written = False  # it has, but the peer has yet to take the answer
         self._is_full = False  # the transport holds more than it should
+        self._is_idle = False  # nothing has come since the last answer
         self._is_new = True  # no request has been given out, or, after an upgrade, no message
         self._is_paused = False
         self._has_ended = False  # the peer sends nothing more
@@ -128,6 +130,9 @@ class Doorkeeper(asyncio.BufferedProtocol):
             self._ask_for_turn()
         elif self._door:
             self._door.feed(data)
+            if self._is_idle:
+                self._is_idle = False
+                self._set_timer(self._host.config.handshake_limit_s, self.hang_up)
             if not self._door.has_room:
                 self._pause()
             self._ask_for_head()
@@ -189,7 +194,8 @@ class Doorkeeper(asyncio.BufferedProtocol):
         self._is_answering = False
         if self._door and not self.is_lost:
             self._door.answered()
-            self._set_timer(self._host.config.handshake_limit_s, self.hang_up)
+            config, self._is_idle = self._host.config, self._door.is_idle
+            self._set_timer(config.keep_alive_s if self._is_idle else config.handshake_limit_s, self.hang_up)
             self._ask_for_head()
 
     def _ask_for_head(self) -> None:

@@ -159,13 +159,20 @@ class DoorHandler(LibraryHandler):
             TurnedAway: its peer gets the door's answer.
 
         """
-        host, door = self.host, self._door
-        deadline_us = self._running_us() + round(host.config.handshake_limit_s * 1_000_000)
+        host, door, config = self.host, self._door, self.host.config
+        is_idle = door.is_idle and not self._is_new
+        deadline_us = self._deadline_us(config.keep_alive_s if is_idle else config.handshake_limit_s)
         while (head := door.next_head(host.clock.now_us())) is None and not door.is_shut:
             if not (data := self._read(deadline_us)):
                 break
             door.feed(data)
+            if is_idle:
+                is_idle = False
+                deadline_us = self._deadline_us(config.handshake_limit_s)
         return head
+
+    def _deadline_us(self, limit_s: float) -> int:
+        return self._running_us() + round(limit_s * 1_000_000)
 
     def _read(self, deadline_us: int) -> bytes:
         """Wait for bytes; return b"" at the end of the stream, or if none came in time, though we may look late."""
