@@ -15,7 +15,7 @@ from shared.server.children import GameChildren
 from shared.server.config import ServerConfig, fail_usage, prepare_process
 from shared.server.gate import Gate, Seat, load_framework
 from shared.system.heap import settle_heap
-from shared.system.listener import listen, stop_signals
+from shared.system.listener import families, listen, stop_signals
 from shared.system.packages import needed_by
 from shared.wire.session import Session
 
@@ -67,7 +67,7 @@ class Server(BaseServer):
             settle_heap()
             if self.config.debug_blocking:
                 self.own(watch_blocking)  # only now: to settle the heap blocks the loop, too
-            self.config.announce(*listener.getsockname()[:2])
+            self.config.announce(*listener.getsockname()[:2], families=families(listener))
             await self.stopping.wait()
             self.core.lobby.open = False
             await framework.close()

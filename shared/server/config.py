@@ -107,14 +107,19 @@ class ServerConfig:
         differing = [f"{name.replace('_', '-')}={value}" for name, value in built.items() if value != usual[name]]
         return f"{self.backend}:{','.join(differing)}" if differing else self.backend
 
-    def ready_line(self, address: str, port: int) -> str:
-        """Return what a server prints as soon as it listens at ``address``, which is shown if ``host`` is a name."""
-        is_name = re.search("[^0-9.]", self.host) and ":" not in self.host
-        return f"tickbench {self.backend} listening on http://{url_host(address if is_name else self.host)}:{port}"
+    def ready_line(self, address: str, port: int, families: str = "") -> str:
+        """
+        Return what a server prints as soon as it listens at ``address``, which is shown if ``host`` is a name.
 
-    def announce(self, address: str, port: int) -> None:
+        ``families`` are those that it serves there, where the address does not say it.
+        """
+        is_name = re.search("[^0-9.]", self.host) and ":" not in self.host
+        url = f"http://{url_host(address if is_name else self.host)}:{port}"
+        return f"tickbench {self.backend} listening on {url}{f' ({families})' if families else ''}"
+
+    def announce(self, address: str, port: int, *, families: str) -> None:
         """Print the ready line; where stdout can't be written, print it with the reason on stderr."""
-        line, why = self.ready_line(address, port), "it is closed"
+        line, why = self.ready_line(address, port, families), "it is closed"
         if sys.stdout is not None:  # as it is where it is closed
             try:
                 print(line, flush=True)  # noqa: T201 # whoever starts a server waits for it

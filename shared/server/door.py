@@ -26,7 +26,7 @@ MAX_REQUESTS = 50
 
 NOT_OURS = Refusal(HTTPStatus.FORBIDDEN, "this Host is not served here: --origin http://HOST would allow it")
 NOT_FOUND = Refusal(HTTPStatus.NOT_FOUND, "Not Found")
-NOT_ALLOWED = Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "Method Not Allowed", (("Allow", "GET"),))
+NOT_ALLOWED = Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "Method Not Allowed", (("Allow", "GET, HEAD"),))
 NO_EXPECTATION = Refusal(HTTPStatus.EXPECTATION_FAILED, "a request is answered at once: leave out Expect")
 NO_BODY = Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "a request has no body here")
 NO_UPGRADE_BODY = Refusal(HTTPStatus.BAD_REQUEST, "an upgrade request has no body")
@@ -161,11 +161,11 @@ class Door:
         is_websocket = path == CONNECT or (path == ECHO and self._core.config.echo)
         if path and not is_websocket and path not in PAGES:
             raise RequestError(NOT_FOUND)
-        if request.method != "GET":
+        if request.method not in {"GET", "HEAD"}:
             raise RequestError(NOT_ALLOWED)
         if request.expects:
             raise RequestError(NO_EXPECTATION)
-        self._is_upgrade = is_websocket and request.asks_to_upgrade
+        self._is_upgrade = is_websocket and request.asks_to_upgrade and request.method == "GET"
         self._forwarded = request.fields.get(b"x-forwarded-for", b"")
         if request.has_body:
             raise RequestError(NO_UPGRADE_BODY if self._is_upgrade else NO_BODY)

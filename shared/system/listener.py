@@ -28,6 +28,13 @@ def listen(host: str, port: int, backlog: int) -> socket.socket:
     raise why
 
 
+def families(listener: socket.socket) -> str:
+    """Return which families a socket that listens at ``::`` serves, "" for any other."""
+    if listener.family != socket.AF_INET6 or listener.getsockname()[0] != "::":
+        return ""
+    return "IPv6 only" if listener.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) else "IPv6 and IPv4"
+
+
 def stop_signals() -> list[int]:
     """Return the signals that stop a server; SIGHUP is not among them where nohup has us ignore it."""
     is_kept = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN

@@ -34,6 +34,7 @@ def test_the_ready_line_leads_to_the_server(serve: Serve, host: str) -> None:
 @pytest.mark.parametrize("host", IPV6_HOSTS[:1])
 def test_all_of_ipv6_is_all_of_ipv4_too(serve: Serve, host: str) -> None:
     with serve("--host", host) as server:
+        assert server.ready_line.endswith(f"http://[::]:{server.address[1]} (IPv6 and IPv4)")
         for address in ("127.0.0.1", "::1"):
             connection = http.client.HTTPConnection(address, parse_target(server.url).port, timeout=5)
             connection.request("GET", "/healthz")

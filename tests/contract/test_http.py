@@ -78,12 +78,41 @@ def test_healthz(server: RunningServer) -> None:
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
 
 
-@pytest.mark.parametrize("method", ["POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"])
+@pytest.mark.parametrize("path", PATHS)
+def test_head_has_the_head_of_get(server: RunningServer, path: str) -> None:
+    got, told = server.keep_alive(), server.keep_alive()
+    for wire, method in ((got, "GET"), (told, "HEAD")):
+        wire.send_raw(request_bytes(method, path, {"Host": "localhost"}))
+    of_get, of_head = got.read_response(), told.read_response(has_body=False)
+    assert of_head.status == of_get.status == (426 if path in {"/connect", "/echo"} else 200)
+    changing = {"date"} | ({"content-length"} if path in {"/stats", "/metrics", "/scores"} else set())
+    assert of_head.headers.keys() == of_get.headers.keys()
+    assert without(of_head.headers, changing) == without(of_get.headers, changing)
+    assert int(of_head.headers["content-length"]) > 0
+    told.send_raw(request_bytes("GET", "/healthz", {"Host": "localhost"}))
+    assert told.read_response().body == b"ok\n", "no body came, and the connection is as good as before"
+
+
+def without(headers: dict[str, str], names: set[str]) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if name not in names}
+
+
+@pytest.mark.parametrize("path", ["/connect", "/connect?room=.", "/nowhere", "/healthz"])
+def test_head_never_upgrades(server: RunningServer, path: str) -> None:
+    answer = server.upgrade(path, method="HEAD")
+    assert answer.status == {"/connect": 426, "/healthz": 200}.get(path, 404)
+    with Wire(server.dial()) as wire:
+        headers = {"Host": "localhost", "Connection": "close"}
+        wire.send_raw(request_bytes("HEAD", path, headers))
+        assert wire.read_to_eof().endswith(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
 @pytest.mark.parametrize("path", PATHS)
 def test_other_methods_are_not_allowed(server: RunningServer, path: str, method: str) -> None:
     for answer in (server.request(path, method), server.upgrade(path, method=method)):
         assert answer.status == 405
-        assert answer.headers["allow"] == "GET"
+        assert answer.headers["allow"] == "GET, HEAD"
 
 
 @pytest.mark.parametrize("name", BAD_REQUESTS)

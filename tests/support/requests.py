@@ -143,7 +143,12 @@ SPECIAL = {
     "CONNECT": Special(b"CONNECT localhost:80 HTTP/1.1\r\nHost: localhost:80\r\n\r\n", 405),
     "a long target": Special(plain(target=b"/" + b"x" * 8000), 414),
     "a long target without an end": Special(b"GET /" + b"x" * 9000, 414),
-    "a long field": Special(plain(b"X: " + b"y" * 8000), 431),
+    "a cookie of 9 KB": Special(plain(b"Cookie: " + b"y" * 9000), 200, closes=False),
+    "a long field": Special(plain(b"X: " + b"y" * 16_384), 431),
+    "a long field without an end": Special(plain(b"X: " + b"y" * 16_384)[:-4], 431),
+    "a long origin": Special(plain(*UPGRADE, b"Origin: " + b"y" * 8001, target=b"/connect"), 431),
+    "a long list of two fields": Special(plain(*[b"Sec-WebSocket-Protocol: " + b"y" * 4000] * 2), 431),
+    "a long Host": Special(plain(host=b"Host: " + b"y" * 8001 + b"\r\n"), 431),
     "a long head": Special(plain(*[b"X: " + b"y" * 4000] * 5), 431),
     "many fields": Special(plain(*[b"X: y"] * 100), 431),
 }

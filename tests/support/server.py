@@ -47,11 +47,12 @@ class Held(NamedTuple):
 class RunningServer:
     """A server that has said that it is ready. Every connection made through it is closed by :meth:`hang_up`."""
 
-    def __init__(self, backend: str, process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    def __init__(self, backend: str, process: subprocess.Popen[bytes], ready_line: str, log: Path) -> None:
         self.backend = backend
         self.process = process
-        self.url = url
-        self.address = ("127.0.0.1", int(url.rpartition(":")[2]))
+        self.ready_line = ready_line
+        self.url = ready_line.split()[4]
+        self.address = ("127.0.0.1", int(self.url.rpartition(":")[2]))
         self._log = log
         self._connections = ExitStack()
 
@@ -191,7 +192,7 @@ def run_server(
         log = stderr or Path(folder) / "stderr"
         process = start(entry, flags, log, warm=() if cold or COLD else imported(backend, flags))
         stack.callback(_end, process)
-        server = RunningServer(backend, process, _ready_url(process, backend, log), log)
+        server = RunningServer(backend, process, _ready_line(process, backend, log), log)
         stack.callback(server.hang_up)
         yield server
         server.stop()
@@ -246,8 +247,8 @@ def stands_still(server: RunningServer, room: str) -> bool:
     return before is not None and before["n"] > 0 and before == server.room_stats(room)
 
 
-def _ready_url(process: subprocess.Popen[bytes], backend: str, log: Path) -> str:
-    """Return the address of the ready line, the only one on stdout."""
+def _ready_line(process: subprocess.Popen[bytes], backend: str, log: Path) -> str:
+    """Return the ready line, the only one on stdout."""
     assert process.stdout
     stdout, line, deadline = process.stdout.fileno(), b"", time.monotonic() + START_LIMIT_S
     os.set_blocking(stdout, False)
@@ -258,9 +259,8 @@ def _ready_url(process: subprocess.Popen[bytes], backend: str, log: Path) -> str
             line += os.read(stdout, 4096)
         except BlockingIOError:
             time.sleep(POLL_S)
-    words = line.decode().split()
-    assert words[:4] == ["tickbench", backend, "listening", "on"], line
-    return words[4]
+    assert line.decode().split()[:4] == ["tickbench", backend, "listening", "on"], line
+    return line.decode().rstrip()
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

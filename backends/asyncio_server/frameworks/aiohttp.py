@@ -123,9 +123,9 @@ class Framework(BaseFramework):
         app = web.Application()
         app.on_response_prepare.append(hide_versions)
         for path in self._gate.paths:
-            app.router.add_get(path, self._page, allow_head=False)
+            app.router.add_get(path, self._page)
         for path in self._gate.upgrades:
-            app.router.add_get(path, self._upgrade, allow_head=False)
+            app.router.add_get(path, self._upgrade)
         self._runner = web.AppRunner(
             app,
             handle_signals=False,

@@ -200,7 +200,7 @@ class DoorHandler(LibraryHandler):
 
     def _write_with_headers(self, data: bytes) -> None:
         """
-        Send head and body at once, unlike the library.
+        Send head and body at once, unlike the library; in answer to a HEAD no body, whatever a framework made.
 
         Nagle's algorithm holds the second of two packets back until the first one is acknowledged, which a peer may
         delay by 40 ms.
@@ -208,7 +208,7 @@ class DoorHandler(LibraryHandler):
         self._unsent = bytearray()
         super()._write_with_headers(data)
         answer, self._unsent = self._unsent, None
-        self._sendall(answer)
+        self._sendall(answer if self.command != "HEAD" else answer[: answer.index(b"\r\n\r\n") + 4])
 
     def _sendall(self, data: bytes | bytearray) -> None:
         if self._unsent is None:

@@ -382,6 +382,11 @@ def test_the_ready_line_is_an_address_to_go_to(host: str, bound: str, url: str) 
     assert parse_arguments("gevent", ["--host", host]).ready_line(bound, 80) == f"tickbench gevent listening on {url}"
 
 
+def test_the_ready_line_says_what_an_address_does_not() -> None:
+    line = parse_arguments("gevent", ["--host", "::"]).ready_line("::", 80, "IPv6 and IPv4")
+    assert line == "tickbench gevent listening on http://[::]:80 (IPv6 and IPv4)"
+
+
 @pytest.mark.parametrize(
     ("host", "kept"),
     [("[::1]", "::1"), ("[fe80::1%25eth0]", "fe80::1%eth0"), ("Bücher.example", "xn--bcher-kva.example")],

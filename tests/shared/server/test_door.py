@@ -85,10 +85,13 @@ def test_what_is_special_gets_its_answer_or_goes_to_the_library(door: Door, name
 
 
 @pytest.mark.parametrize("path", ["/connect", *sorted(PAGES)])
-def test_each_path_takes_get_and_nothing_else(door: Door, path: str) -> None:
-    assert passed(door, plain(target=path.encode())).startswith(f"GET {path} HTTP/1.1\r\n".encode())
+def test_each_path_takes_get_and_head_and_nothing_else(door: Door, path: str) -> None:
+    for method in (b"GET", b"HEAD"):
+        head = passed(door, plain(target=path.encode()).replace(b"GET", method))
+        assert head.startswith(f"{method.decode()} {path} HTTP/1.1\r\n".encode())
+        door.answered()
     answer = parse_head(turned_away(door, plain(target=path.encode()).replace(b"GET", b"PUT")))
-    assert (answer.status, answer.headers["allow"]) == (405, "GET")
+    assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
 
 
 def test_echo_is_a_path_where_it_is_asked_for(door: Door) -> None:
@@ -106,10 +109,14 @@ def test_any_other_path_is_none(door: Door, path: bytes) -> None:
 
 
 def test_the_answer_to_a_head_has_no_body(door: Door) -> None:
-    answer = turned_away(door, plain().replace(b"GET", b"HEAD"))
-    assert answer.startswith(b"HTTP/1.1 405 ")
+    answer = turned_away(door, plain(target=b"/nowhere").replace(b"GET", b"HEAD"))
+    assert answer.startswith(b"HTTP/1.1 404 ")
     assert answer.endswith(b"\r\n\r\n")
-    assert b"Content-Length: 19\r\n" in answer
+    assert b"Content-Length: 10\r\n" in answer
+
+
+def test_a_head_upgrades_nothing(door: Door) -> None:
+    assert b"Upgrade" not in passed(door, plain(*UPGRADE, target=b"/connect").replace(b"GET", b"HEAD"))
 
 
 # By which names

@@ -5,7 +5,8 @@ import socket
 
 import pytest
 
-from shared.system.listener import listen, stop_signals
+from shared.system.listener import families, listen, stop_signals
+from tests.contract.test_hosts import has_address
 
 
 def test_of_several_addresses_the_first_that_is_here_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,6 +28,17 @@ def test_an_address_that_is_taken_is_not_passed_over(monkeypatch: pytest.MonkeyP
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
         with pytest.raises(OSError, match="in use"):
             listen("localhost", port, 1)
+
+
+@pytest.mark.parametrize(("is_both", "words"), [(True, "IPv6 and IPv4"), (False, "IPv6 only")])
+def test_what_listens_at_all_of_ipv6_says_whether_that_is_ipv4_too(
+    monkeypatch: pytest.MonkeyPatch, words: str, *, is_both: bool
+) -> None:
+    monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: is_both)
+    for host, said in (("::", words), ("::1", ""), ("127.0.0.1", ""), ("0.0.0.0", "")):  # noqa: S104 # it is the case
+        if ":" not in host or has_address("::1"):
+            with listen(host, 0, 1) as listener:
+                assert families(listener) == said
 
 
 def test_the_end_of_its_terminal_stops_a_server_but_not_under_nohup(monkeypatch: pytest.MonkeyPatch) -> None:

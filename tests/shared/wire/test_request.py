@@ -146,16 +146,19 @@ def test_limits_are_to_the_byte() -> None:
     line = plain(target=b"/".ljust(MAX_LINE_BYTES - len("GET  HTTP/1.1"), b"x"))
     assert isinstance(read(line)[0], Request)
     assert read(line.replace(b"/", b"/x", 1)) == [414]
-    field = b"X: ".ljust(MAX_LINE_BYTES, b"y")
-    assert isinstance(read(plain(field))[0], Request)
-    assert read(plain(field + b"y")) == [431]
+    for name in (b"Origin: ", b"Sec-WebSocket-Protocol: "):
+        value = b"y" * MAX_LINE_BYTES
+        assert isinstance(read(plain(name + value))[0], Request)
+        assert read(plain(name + value + b"y")) == read(plain(name + value[2:], name + b"y")) == [431]
+    assert isinstance(read(plain(host=b"Host: " + b"y" * MAX_LINE_BYTES + b"\r\n"))[0], Request)
+    assert read(plain(host=b"Host: y" + b"y" * MAX_LINE_BYTES + b"\r\n")) == [431]
     fields = [b"X: y"] * (MAX_FIELDS - 1)
     assert isinstance(read(plain(*fields))[0], Request)
     assert read(plain(*fields, b"X: y")) == [431]
-    rest = b"X: ".ljust(MAX_HEAD_BYTES - len(plain(field, b"")) - len(field), b"y")
-    assert len(plain(field, field[:-2], rest)) == MAX_HEAD_BYTES
-    assert isinstance(read(plain(field, field[:-2], rest))[0], Request)
-    assert read(plain(field, field[:-2], rest + b"y")) == [431]
+    cookie = b"Cookie: ".ljust(MAX_HEAD_BYTES - len(plain(b"")), b"y")
+    assert len(plain(cookie)) == MAX_HEAD_BYTES
+    assert isinstance(read(plain(cookie))[0], Request)
+    assert read(plain(cookie + b"y")) == read(plain(cookie[:9000], cookie[:9000])) == [431]
 
 
 def test_more_than_it_may_be_fed_is_our_own_fault() -> None:
