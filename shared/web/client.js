@@ -12,8 +12,11 @@
 const element = (id) => document.getElementById(id);
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
-/** Milliseconds since the Unix epoch. It never steps, which Date.now() may. */
+/** Milliseconds since the Unix epoch. It never steps, which Date.now() may; on some systems it stands still in a suspend. */
 const epochNow = () => performance.timeOrigin + performance.now();
+
+/** The coarsest step of a browser's clock, in ms: where other origins share the process, it is made coarse on purpose. */
+const CLOCK_GRAIN_MS = window.crossOriginIsolated ? 0.02 : 1;
 
 const KEY_CODES = new Map([
   ["ArrowLeft", 37], ["ArrowUp", 38], ["ArrowRight", 39], ["ArrowDown", 40],
@@ -27,21 +30,63 @@ const LONGEST_ARM = 100;
 
 /* ------------------------------------------------------------------ clock and ticks */
 
-/** How far the server's clock is from ours, by the ping with the least round trip. */
+/**
+ * How far the server's clock is from ours, by the ping with the least round trip.
+ *
+ * The server read its clock at some time in the round trip: the offset is within half of it, `halfWidth`. Two pings whose
+ * intervals have nothing in common are of clocks that have moved against each other meanwhile: the newer one is right.
+ */
 class ClockEstimate {
-  static MOST_PINGS = 60;
+  static KEPT_MS = 60000;
+  static STEP_MS = 30; // two clocks that are set right slowly (500 ppm) come as far apart in KEPT_MS: more is a step
 
   constructor() {
-    this.pings = [];
-    this.best = null;
+    this.forget(-Infinity);
   }
 
-  /** All times in ms: the first two by our clock, the third by the server's. */
+  /** Knows nothing any more; whatever answers a ping of before is of no use. */
+  forget(nowMs) {
+    this.pings = [];
+    this.best = null;
+    this.askedFrom = nowMs;
+  }
+
+  /** All times in ms: the first two by our clock, the third by the server's. Returns whether one of them has stepped. */
   add(sentAt, receivedAt, serverAt) {
+    if (!(sentAt >= this.askedFrom)) return false;
     const roundTrip = receivedAt - sentAt;
-    this.pings.push({ roundTrip, offset: serverAt - (sentAt + roundTrip / 2) });
-    if (this.pings.length > ClockEstimate.MOST_PINGS) this.pings.shift();
-    this.best = this.pings.reduce((least, ping) => (ping.roundTrip < least.roundTrip ? ping : least));
+    const offset = serverAt - (sentAt + roundTrip / 2);
+    const ping = { receivedAt, roundTrip, offset, halfWidth: roundTrip / 2 + CLOCK_GRAIN_MS };
+    const apartMs = (other) => Math.abs(other.offset - offset) - other.halfWidth - ping.halfWidth;
+    const stepped = this.best !== null && apartMs(this.best) > ClockEstimate.STEP_MS;
+    this.pings = this.pings.filter((other) => receivedAt - other.receivedAt < ClockEstimate.KEPT_MS && apartMs(other) <= 0);
+    this.pings.push(ping);
+    this.best = this.pings.reduce((least, other) => (other.roundTrip < least.roundTrip ? other : least));
+    return stepped;
+  }
+
+  /** Whether by this estimate a tick came before it was due, which none does. */
+  isTooEarly(dueMs, arrivedMs) {
+    return this.best !== null && arrivedMs + this.best.offset + this.best.halfWidth + ClockEstimate.STEP_MS < dueMs;
+  }
+}
+
+/** Notices that this machine slept: the clock of the wall went on, the one that never steps did not. Or that the first was set. */
+class SleepWatch {
+  static LEAST_MS = 1000; // less is left to the pings
+
+  constructor() {
+    this.apartMs = this.read();
+  }
+
+  read() {
+    return Date.now() - epochNow();
+  }
+
+  hasSlept() {
+    const before = this.apartMs;
+    this.apartMs = this.read();
+    return Math.abs(this.apartMs - before) > SleepWatch.LEAST_MS;
   }
 }
 
@@ -58,12 +103,24 @@ class TickLog {
     this.last = null;
     this.measuredFrom = null;
     this.periodMs = null;
+    this.clockFrom = -Infinity;
   }
 
   /** Forgets the last tick: the server did not skip what was missed while not connected. */
   breakSeries() {
     this.last = null;
     this.measuredFrom = null;
+  }
+
+  /** Forgets how late ticks were until now: they were due by another clock than the next ones. */
+  breakClock(nowMs) {
+    this.last = null;
+    this.clockFrom = nowMs;
+  }
+
+  /** Whether a tick is due before the last one, as after a step of the server's clock. */
+  goesBack(n, dueMs) {
+    return this.last !== null && n > this.last.n && dueMs <= this.last.dueMs;
   }
 
   add(n, dueMs, arrivedMs) {
@@ -94,8 +151,13 @@ class TickLog {
     return this.ticks.map((tick) => tick.intervalError).filter((error) => error !== null);
   }
 
+  /** Those whose lateness the estimate of the clock is good for. */
+  timed() {
+    return this.ticks.filter((tick) => tick.arrivedMs >= this.clockFrom);
+  }
+
   latenesses(offsetMs) {
-    return this.ticks.map((tick) => tick.arrivedMs + offsetMs - tick.dueMs);
+    return this.timed().map((tick) => tick.arrivedMs + offsetMs - tick.dueMs);
   }
 
   skipped() {
@@ -466,8 +528,8 @@ class StripPainter {
   }
 
   chooseTop() {
-    const size = (tick) => Math.max(tick.intervalError ?? 0, this.offsetMs === null ? 0 : this.latenessOf(tick));
-    const greatest = this.ticks.ticks.reduce((most, tick) => Math.max(most, size(tick)), 0);
+    const latenesses = this.offsetMs === null ? [] : this.ticks.latenesses(this.offsetMs);
+    const greatest = [...this.ticks.intervalErrors(), ...latenesses].reduce((most, size) => Math.max(most, size), 0);
     const { TOPS_MS } = StripPainter;
     return TOPS_MS.find((top) => top >= greatest) ?? TOPS_MS[TOPS_MS.length - 1];
   }
@@ -535,7 +597,7 @@ class StripPainter {
   paintLatenesses() {
     if (this.offsetMs === null) return;
     this.context.beginPath();
-    for (const tick of this.ticks.ticks) {
+    for (const tick of this.ticks.timed()) {
       const [x, y] = [this.x(tick.arrivedMs), this.y(this.latenessOf(tick))];
       if (tick.afterPause) this.context.moveTo(x, y);
       else this.context.lineTo(x, y);
@@ -681,8 +743,8 @@ class Game {
       ["p_gameover", (id) => this.gameOver(id)],
       ["top_scores", (scores) => this.listener.topScores(scores)],
       ["error", (text) => this.listener.error(text)],
-      ["tick", (n, dueUs) => this.ticks.add(n, dueUs / 1000, this.arrivedMs)],
-      ["pong", (sentAt, serverUs) => this.clock.add(sentAt, this.arrivedMs, serverUs / 1000)],
+      ["tick", (n, dueUs) => this.ticked(n, dueUs / 1000)],
+      ["pong", (sentAt, serverUs) => this.ponged(sentAt, serverUs / 1000)],
       ["pad", () => {}],
     ]);
   }
@@ -691,6 +753,7 @@ class Game {
     this.id = null;
     this.players = new Map();
     this.field.ownHead = null;
+    this.tooEarly = false;
   }
 
   get me() {
@@ -703,6 +766,19 @@ class Game {
     for (const [command, ...values] of frame) this.commands.get(command)?.(...values);
     this.followOwnHead(this.field.settle());
     this.listener.frameDone();
+  }
+
+  /** A tick that can't be: one of the two clocks has stepped, or this machine has slept. */
+  ticked(n, dueMs) {
+    const wasTooEarly = this.tooEarly;
+    // Once: a server that sends ticks before they are due is no step.
+    if (this.clock.best !== null) this.tooEarly = this.clock.isTooEarly(dueMs, this.arrivedMs);
+    if ((this.tooEarly && !wasTooEarly) || this.ticks.goesBack(n, dueMs)) this.listener.clockLost();
+    this.ticks.add(n, dueMs, this.arrivedMs);
+  }
+
+  ponged(sentAt, serverMs) {
+    if (this.clock.add(sentAt, this.arrivedMs, serverMs)) this.ticks.breakClock(this.arrivedMs);
   }
 
   handshake(name, id) {
@@ -824,6 +900,7 @@ class Page {
     const palette = readPalette();
     this.fieldPainter = new FieldPainter(element("field"), element("field-frame"), this.field, palette);
     this.freshMeasurements();
+    this.sleepWatch = new SleepWatch();
     this.timers = [];
     this.arm = null;
     this.prepareForm();
@@ -970,12 +1047,14 @@ class Page {
   }
 
   received(text, arrivedMs) {
+    if (this.sleepWatch.hasSlept()) this.clockLost();
     this.game.receive(JSON.parse(text), arrivedMs);
   }
 
   waiting(why, delayMs) {
     this.stopTimers();
     this.ticks.breakSeries();
+    this.forgetClock(); // whoever answers next may be another server
     this.game.forget();
     this.setAlive(false);
     this.setState("waiting");
@@ -1009,7 +1088,20 @@ class Page {
     this.timers.push(...Page.FIRST_PINGS_MS.map((delay) => setTimeout(ping, delay)), setInterval(ping, Page.PING_EVERY_MS));
   }
 
+  forgetClock() {
+    this.clock.forget(epochNow());
+    this.ticks.breakClock(epochNow());
+  }
+
   /* What the game reports */
+
+  /** What was known of the server's clock is wrong: it is asked anew, at once. */
+  clockLost() {
+    this.forgetClock();
+    if (this.game.id === null) return; // nothing may be asked before the welcome
+    this.stopTimers();
+    this.startPings();
+  }
 
   welcomed(name) {
     this.setAlive(false);
@@ -1137,7 +1229,7 @@ class Page {
     element("rate").textContent = rate === null ? "–" : rate.toFixed(1);
     element("skipped").textContent = this.ticks.skipped();
     element("rtt").textContent = best === null ? "–" : `${formatMs(best.roundTrip)} ms`;
-    element("uncertainty").textContent = best === null ? "–" : `±${formatMs(best.roundTrip / 2)} ms`;
+    element("uncertainty").textContent = best === null ? "–" : `±${formatMs(best.halfWidth)} ms`;
   }
 
   showSummary(rowId, summary) {
@@ -1154,4 +1246,23 @@ class Page {
   }
 }
 
-new Page();
+/**
+ * What the strip is drawn from, for the browser's console and for scripts: each tick of the last 20 s, with its arrival by
+ * this browser's clock, and how far the server's is from that (null: not known yet). All in ms.
+ */
+function expose(page) {
+  const clock = () => {
+    const { best } = page.clock;
+    return best && { offsetMs: best.offset, halfWidthMs: best.halfWidth, roundTripMs: best.roundTrip };
+  };
+  const lateness = ({ dueMs, arrivedMs }) => {
+    const { best } = page.clock;
+    return best === null || arrivedMs < page.ticks.clockFrom ? null : arrivedMs + best.offset - dueMs;
+  };
+  const ticks = () => page.ticks.ticks.map((tick) => (
+    { n: tick.n, dueMs: tick.dueMs, arrivedMs: tick.arrivedMs, latenessMs: lateness(tick) }
+  ));
+  window.tickbench = Object.freeze({ clock, ticks });
+}
+
+expose(new Page());

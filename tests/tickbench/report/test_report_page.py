@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from shared.measure.summary import StageFigures
-from tests.contract.test_page import CHROMIUM, FLAGS
+from tests.support.browser import NEEDS_CHROMIUM, open_browser
 from tickbench.compare.plan import PlannedRun
 from tickbench.compare.suite import Suite
 from tickbench.report.build import build_report
 
 pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is missing: apt-get install chromium"),
+    NEEDS_CHROMIUM,
     pytest.mark.xdist_group("browser"),
 ]
 
@@ -58,10 +58,8 @@ def report(
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with open_browser() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
