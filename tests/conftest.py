@@ -29,6 +29,12 @@ ALL_ARMS = bool(os.environ.get("TICKBENCH_ALL_ARMS"))
 
 SERVERS = tuple((backend, framework) for backend, frameworks in FRAMEWORKS.items() for framework in frameworks)
 
+DEFLATES: dict[str, tuple[str, ...]] = {"on": ("--fanout", "naive")}
+"""Ways in which servers take deflate, by what ``--deflate`` is."""
+
+OWN_DEFLATE = ("aiohttp", "starlette")
+"""Frameworks that have one."""
+
 Serve = Callable[..., AbstractContextManager[RunningServer]]
 Share = Callable[..., RunningServer]
 
@@ -101,6 +107,8 @@ def _is_other(item: pytest.Item) -> bool:
     if not isinstance(arm, Arm):
         return False
     mode = arm.mode
+    if arm.framework not in OWN_DEFLATE and callspec and callspec.params.get("deflate") == "on":
+        return True
     differs = item.get_closest_marker("differs")
     if differs and not ALL_ARMS:
         return mode not in (MODES[0], *differs.args)
@@ -156,6 +164,19 @@ def server(share: Share) -> RunningServer:
     """A server with the limits of the protocol, and quick ticks."""
     # No tick budget: what other tests make the machine do must not refuse anybody here.
     return share("--tick-rate", "50", "--tick-budget", "0", "--echo")
+
+
+@pytest.fixture(scope="session", params=DEFLATES)
+def deflate(request: pytest.FixtureRequest) -> str:
+    """How a server takes deflate: ``on``, as its framework does where it can, or ``once``, as ours does."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def deflating(share: Share, deflate: str) -> RunningServer:
+    """A server that takes deflate, and is else as ``server``."""
+    return share("--tick-rate", "50", "--tick-budget", "0", "--echo", *DEFLATES[deflate])
 
 
 @pytest.fixture

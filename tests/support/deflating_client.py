@@ -125,19 +125,22 @@ class Packer:
         """Return a message as it is usually compressed: what is flushed, without its tail."""
         if level is not None:
             self._level = level
-        if level is not None or not self._takes_over:
+        if level is not None:
             self._deflate = self._fresh()
-        packed = self._deflate.compress(data) + self._deflate.flush(zlib.Z_SYNC_FLUSH)
+        packed = self._begin().compress(data) + self._deflate.flush(zlib.Z_SYNC_FLUSH)
         assert packed.endswith(TAIL)
         return packed.removesuffix(TAIL)
 
     def pack_in_blocks(self, *parts: bytes) -> bytes:
         """Return a message whose parts are blocks of their own, with an empty one behind each (section 7.2.3.5)."""
-        return TAIL.join(self.pack(part) for part in parts)
+        first, *others = parts
+        blocks = [self.pack(first) + TAIL]
+        blocks += (self._deflate.compress(part) + self._deflate.flush(zlib.Z_SYNC_FLUSH) for part in others)
+        return b"".join(blocks).removesuffix(TAIL)
 
     def pack_with_an_end(self, data: bytes) -> bytes:
         """Return a message that ends with a block that says that it is the last (section 7.2.3.4)."""
-        packed = self._deflate.compress(data) + self._deflate.flush(zlib.Z_FINISH) + EMPTY_BLOCK
+        packed = self._begin().compress(data) + self._deflate.flush(zlib.Z_FINISH) + EMPTY_BLOCK
         self._deflate = self._fresh()
         return packed
 
@@ -150,6 +153,11 @@ class Packer:
             blocks += b"\x00" + length.to_bytes(2, "little") + (length ^ 0xFFFF).to_bytes(2, "little") + block
         self._deflate = self._fresh()  # it does not know of them
         return blocks + EMPTY_BLOCK
+
+    def _begin(self) -> "zlib._Compress":
+        if not self._takes_over:
+            self._deflate = self._fresh()
+        return self._deflate
 
     def _fresh(self) -> "zlib._Compress":
         # zlib has no window of 256 bytes; what refers to nothing needs none.
