@@ -29,11 +29,12 @@ from loadtests.run import webui
 from loadtests.run.conductor import FAILED, Conductor
 from loadtests.run.locust_run import LocustRun
 from loadtests.run.locust_table import show_finer
+from loadtests.run.logins import Logins
 from loadtests.run.messages import RunStart
 from loadtests.run.slot_conductor import SlotConductor
 from loadtests.run.worker import LoadWorker
 from loadtests.run.workers import ORDER, REPORT, REPORT_INTERVAL_S, MasterLink, RemoteWorker, Workers
-from loadtests.surroundings.reachability import NoServerError, check_server
+from loadtests.surroundings.reachability import NoServerError, UntrustedError, check_server
 from loadtests.surroundings.server_stats import FoundServer, find_server
 from loadtests.users.game_users import SnakeUser, forget_boards
 from shared.system.descriptors import allow_many_descriptors
@@ -71,6 +72,7 @@ class Hooks:
         self._master: MasterLink | None = None  # of a worker
         self._port = 0
         self._foreign: list[str] = []
+        self._logins = Logins()
         self._parser: LocustArgumentParser
 
     def on_parser(self, parser: LocustArgumentParser, **_: Any) -> None:
@@ -101,11 +103,12 @@ class Hooks:
             logger.warning(words)
         runner = environment.runner
         try:
+            self._logins.hide(environment)
             check_locust(parsed, self._scenarios)
             if not isinstance(runner, WorkerRunner) and (parsed.headless or parsed.autostart):
                 self._check_run(parsed)
                 environment.process_exit_code = FAILED  # until a run is over
-        except ValueError as error:
+        except (ValueError, UntrustedError) as error:
             _leave(environment, with_variables(str(error), self._parser), WRONG_USAGE)
         except NoServerError as error:
             _leave(environment, str(error), FAILED)
@@ -118,11 +121,12 @@ class Hooks:
                 words = "workers are awaited at %s:%d; for those on other hosts, --master-bind-host '*' would be right"
                 logger.info(words, LOOPBACK, runner.master_bind_port)
             if environment.web_ui is not None:
-                webui.install(environment.web_ui, parsed, self._run, self._scenarios)
+                webui.install(environment.web_ui, parsed, self._run, self._scenarios, self._logins)
 
     def _check_run(self, parsed: Any) -> None:
         """Raise an error if a run would fail at once; tell whoever waits for its summary how long it takes."""
-        options = read_options(parsed, 1 if parsed.num_users is None else parsed.num_users, self._scenarios)
+        users = 1 if parsed.num_users is None else parsed.num_users
+        options = read_options(parsed, users, self._scenarios, self._logins.of(parsed.host))
         if parsed.headless and parsed.out and not parsed.slots:
             print(options.announcement, file=sys.stderr, flush=True)  # noqa: T201 # tickbench load reads it
         check_server(options.target)
@@ -142,13 +146,13 @@ class Hooks:
     def _begin(self, environment: Environment) -> None:
         runner: Any = environment.runner
         parsed: Any = environment.parsed_options
-        start = RunStart("", "", 0.0)
+        start = RunStart("", "", 0.0, self._logins.of(parsed.host))
         if self._run is None:
             start = _start_of(parsed)
             parsed.host, parsed.spawn_rate = start.host, start.spawn_rate
             parsed.out = ""  # the master writes it, on its own host
         users = runner.target_user_count if self._run is not None else max(1, runner.target_user_count)
-        options = read_options(parsed, users, self._scenarios)
+        options = read_options(parsed, users, self._scenarios, start.login)
         server = find_server(options.target)
         forget_boards()
         if self._run is None:
@@ -157,7 +161,7 @@ class Hooks:
         elif isinstance(runner, MasterRunner):
             run = uuid.uuid4().hex
             share = options.spawn_rate / max(1, runner.worker_count)
-            setattr(parsed, RUN_ARGUMENT, msgspec.to_builtins(RunStart(run, options.target.url, share)))
+            setattr(parsed, RUN_ARGUMENT, msgspec.to_builtins(RunStart(run, options.target.url, share, start.login)))
             self._remote = {client.id: RemoteWorker(runner, run, client.id) for client in runner.clients.all}
             workers = Workers(self._remote, REMOTE_ORDER_TAKES_S, server_checks=len(self._remote))
             self._run.begin(Conductor(self._run, options, server, workers))

@@ -12,12 +12,12 @@ from argparse import SUPPRESS, ArgumentTypeError
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from loadtests.scenario import Scenario
 from shared.measure.load_time import DEFAULT_SPAWN_RATE, load_time_s
 from shared.system.outputs import check_output
-from shared.wire.target import DEFAULT_PATH, Target, parse_target
+from shared.wire.target import DEFAULT_PATH, Header, Target, parse_header, parse_target
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -111,6 +111,8 @@ class LoadOptions:
         most=100_000,
         given_variable="TICKBENCH_LOAD_MEMORY",
     )
+    deflate: bool = True
+    """Whether clients offer to take compressed messages, as browsers do."""
     slots: bool = False
     """Whether the window is measured in slots, by orders on stdin."""
 
@@ -144,8 +146,13 @@ WORKERS = NumberOption(
     given_variable="TICKBENCH_LOAD_WORKERS",
 )
 VARIABLES = {of.flag: of.variable for of in (USERS, SPAWN_RATE, WORKERS, *NUMBERS.values())} | {
-    "--scenario": "TICKBENCH_SCENARIO"
+    "--scenario": "TICKBENCH_SCENARIO",
+    "--deflate": "TICKBENCH_LOAD_DEFLATE",
+    "--header": "TICKBENCH_LOAD_HEADER",
+    "--insecure": "TICKBENCH_LOAD_INSECURE",
 }
+SECRET: Final = frozenset(("--host", "-H", "--header"))
+"""What may hold a password, so its value is told nobody."""
 
 
 def add_arguments(parser: LocustArgumentParser, scenarios: Scenarios) -> None:
@@ -156,6 +163,26 @@ def add_arguments(parser: LocustArgumentParser, scenarios: Scenarios) -> None:
     parser.add_argument("--scenario", choices=list(scenarios), default="steady", help=about)
     for of in NUMBERS.values():
         parser.add_argument(of.flag, type=type(of.default), default=of.default, metavar=of.unit, help=of.words)
+    parser.add_argument(
+        "--deflate",
+        choices=("on", "off"),
+        default="on",
+        help="whether clients offer to take compressed messages (permessage-deflate), as browsers do",
+    )
+    parser.add_argument(
+        "--header",
+        action="append",
+        default=None,
+        metavar="HEADER",
+        help="a header of every request, as 'Name: value'; may be given several times",
+        include_in_web_ui=False,
+    )
+    parser.add_argument(
+        "--insecure",
+        action="store_true",
+        help="take any certificate of a wss:// server, trusted or not",
+        include_in_web_ui=False,
+    )
     parser.add_argument(
         WORKERS.flag,
         dest="processes",
@@ -182,7 +209,7 @@ def foreign_settings(parser: LocustArgumentParser) -> list[str]:
     sources: dict[str, dict[str, tuple[Any, Any]]] = parser.get_source_to_settings_dict()
     names = {source: source.partition("|")[2] or "variables" for source in sources}
     return [
-        f"set by {names[source]}: {', '.join(f'{name} = {value}' for name, (_, value) in settings.items())}"
+        f"set by {names[source]}: {', '.join(f'{name} = {_shown(*of)}' for name, of in settings.items())}"
         for source, settings in sources.items()
         if source.startswith(("config_file", "environment_variables")) and settings
     ]
@@ -192,11 +219,16 @@ def with_variables(message: str, parser: LocustArgumentParser) -> str:
     """Return a message with the environment variables of the last parse that set what it is about."""
     given: dict[str, tuple[Any, Any]] = parser.get_source_to_settings_dict().get("environment_variables", {})
     named = [
-        f"{variable}={text}"
+        f"{variable}={_shown(action, text)}"
         for variable, (action, text) in given.items()
         if any(re.search(rf"{flag}(?![\w-])", message) for flag in action.option_strings if flag.startswith("--"))
     ]
     return f"{message} (set by the variable {', '.join(named)})" if named else message
+
+
+def _shown(action: Any, value: Any) -> Any:
+    """Return the value of an argument as it may be told: what may hold a password is not."""
+    return "(not shown)" if action is not None and SECRET & set(action.option_strings) else value
 
 
 def check_locust(parsed: Namespace, scenarios: Scenarios) -> None:
@@ -233,9 +265,13 @@ def _check_slots(parsed: Namespace, scenarios: Scenarios) -> None:
         raise ValueError(f"--slots: scenario {parsed.scenario} has a course of its own; right would be one of {fit}")
 
 
-def read_options(parsed: Namespace, users: int | str, scenarios: Scenarios) -> LoadOptions:
+def read_options(
+    parsed: Namespace, users: int | str, scenarios: Scenarios, login: tuple[Header, ...] = ()
+) -> LoadOptions:
     """
     Return the options of a run, from the command line or from the form of the web UI.
+
+    ``login`` is the user and the password of the URL, where these were taken out of it.
 
     Raises:
         ValueError: one can't be used; the message says what would be right.
@@ -246,12 +282,13 @@ def read_options(parsed: Namespace, users: int | str, scenarios: Scenarios) -> L
     if numbers["room_size"] < 0:
         numbers["room_size"] = scenario.room_size
     options = LoadOptions(
-        target=_target(parsed.host or DEFAULT_HOST, scenario),
+        target=_target(parsed, scenario, login),
         scenario_name=parsed.scenario,
         scenario=scenario,
         out=Path(parsed.out) if parsed.out else None,
         users=USERS.read(users),
         spawn_rate=SPAWN_RATE.read(SPAWN_RATE.default if parsed.spawn_rate in (None, "") else parsed.spawn_rate),
+        deflate=_choice("--deflate", parsed.deflate, ("on", "off")) == "on",
         slots=parsed.slots,
         **numbers,
     )
@@ -268,11 +305,22 @@ def _scenario(name: str, scenarios: Scenarios) -> Scenario:
     return scenarios[name]
 
 
-def _target(url: str, scenario: Scenario) -> Target:
-    target = parse_target(url)
-    if scenario.path is not None and target.path == DEFAULT_PATH:
-        return replace(target, path=scenario.path)
-    return target
+def _target(parsed: Namespace, scenario: Scenario, login: tuple[Header, ...]) -> Target:
+    given = [parsed.header] if isinstance(parsed.header, str) else parsed.header or []
+    try:
+        headers = tuple(map(parse_header, given))
+    except ValueError as error:
+        raise ValueError(f"--header {error}") from error
+    target = parse_target(parsed.host or DEFAULT_HOST).with_headers((*login, *headers))
+    if scenario.path is not None and target.path.endswith(DEFAULT_PATH):
+        target = replace(target, path=target.beside(scenario.path.removeprefix("/")))
+    return replace(target, verifies=not parsed.insecure)
+
+
+def _choice(flag: str, text: str, choices: tuple[str, ...]) -> str:
+    if text not in choices:  # a form may say anything
+        raise ValueError(f"{flag} {text}: right would be one of {', '.join(choices)}")
+    return text
 
 
 def _workers(text: str) -> int:

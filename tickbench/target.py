@@ -5,8 +5,11 @@ from tickbench.errors import InputError
 
 
 def target_of(url: str) -> Target:
-    """Return the endpoint that ``url`` names; raise :class:`InputError` if it is none."""
+    """Return the endpoint that ``url`` names; raise :class:`InputError` if it is none, or one for the load test."""
     try:
-        return parse_target(url)
+        target = parse_target(url)
     except ValueError as error:
         raise InputError(str(error)) from error
+    if target.secure or target.headers:
+        raise InputError(f"{target.url}: TLS, and a user with a password, are for 'tickbench load' alone")
+    return target

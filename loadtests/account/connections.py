@@ -78,6 +78,10 @@ class ConnectionRecord(ConnectionObserver):
         """Expect the ticks that are sent to a connection from now on."""
         self._recorder.presences.enter(index, arrival_us + self._clock.correction_us)
 
+    def secured(self, index: int, us: int) -> None:
+        """Record how long a handshake of TLS took."""
+        self._recorder.group_of(index).tls.record(us)
+
     def connected(self, index: int, started_us: int, arrival_us: int) -> None:
         """Count a first tick frame, and how long it took since connect(2)."""
         accounts = self._recorder.group_of(index)

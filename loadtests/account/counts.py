@@ -95,7 +95,7 @@ class TickCounts(Additive):
         return self.received / self.due if self.due else None
 
 
-OF_CONNECTIONS = ("requested", "connected", "connect", "ends", "fates", "close_codes", "errors", "told")
+OF_CONNECTIONS = ("requested", "connected", "connect", "tls", "ends", "fates", "close_codes", "errors", "told")
 """The fields of :class:`Accounts` that say what became of connections: since the run began, not since a window did."""
 
 
@@ -107,6 +107,8 @@ class Accounts(TickCounts):
     connected: int = 0
     """Connections that got their first tick frame."""
     connect: Histogram = field(default_factory=Histogram)
+    tls: Histogram = field(default_factory=Histogram)
+    """Handshakes of TLS."""
     ends: Counter[str] = field(default_factory=Counter)
     """By the :class:`~loadtests.receive.endings.Fate` and the reason in words, as ``refused: HTTP status 503``."""
     fates: Counter[str] = field(default_factory=Counter)

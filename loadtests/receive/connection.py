@@ -1,7 +1,7 @@
 """
 One WebSocket connection of the load: a bare non-blocking socket that is read in callbacks of gevent's hub.
 
-No greenlet waits for a frame: the hub calls :meth:`Connection._on_readable`, which reads what there is, asks the
+No greenlet waits for a frame: the hub calls one of :mod:`loadtests.receive.reads`, which reads what there is, asks the
 kernel when it arrived and logs it. A greenlet waits only for the first tick and for the end.
 """
 
@@ -9,6 +9,7 @@ import _socket  # the C type: what Python and gevent lay over it costs more than
 import errno
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final, NoReturn
 
 import gevent
@@ -30,14 +31,21 @@ from loadtests.receive.frames import (
     frames_in,
     masked_frame,
 )
-from loadtests.receive.stamps import ANCILLARY_BYTES, ask_for_stamps, now_us, stamp_of, stamp_us
+from loadtests.receive.reads import (
+    TEXT_VIEW,
+    Receive,
+    on_encrypted_plain_readable,
+    on_encrypted_readable,
+    on_plain_readable,
+    on_readable,
+)
+from loadtests.receive.stamps import ask_for_stamps, now_us, stamp_us
 from shared.system.descriptors import descriptor_limits
 from shared.wire.target import Target
+from shared.wire.tls import CertificateError, ClientTls, TlsError
 
 Address = tuple[int, tuple[Any, ...]]
 """Family and socket address, as getaddrinfo gives them."""
-Receive = Callable[..., tuple[int, list[tuple[int, int, bytes]], int, Any]]
-"""``recvmsg_into`` of a socket."""
 Listener = Callable[[int, bytes, int], None]
 """Takes the n of the tick (-1 for other messages), the text and when it arrived, on CLOCK_REALTIME."""
 
@@ -47,12 +55,6 @@ MAX_UNSENT_BYTES: Final = 64 * 1024
 RESERVED_DESCRIPTORS: Final = 32
 """Below the limit of open files, for what else the generator has to open: /stats, /proc, its files."""
 OWN_LIMITS: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM))
-
-# The callbacks of the hub run one after the other, so all connections read into the same buffer.
-_BUFFER: Final = bytearray(256 * 1024)
-_VIEW: Final = memoryview(_BUFFER)
-_BUFFERS: Final = [_BUFFER]
-_begins_with: Final = _BUFFER.startswith
 
 _HANDSHAKE: Final = b'[["handshake",'
 _WELCOMES: Final = (_HANDSHAKE, b'[["world",')
@@ -87,9 +89,11 @@ class Connection:
         "_plain",
         "_reader",
         "_receive",
+        "_secured_us",
         "_settled",
         "_socket",
         "_started_us",
+        "_tls",
         "_unsent",
         "_upgraded",
         "_writer",
@@ -129,6 +133,8 @@ class Connection:
         self._unsent = bytearray()
         self._started_us = 0
         self._socket: _socket.socket | None = None
+        self._tls: ClientTls | None = None
+        self._secured_us = 0  # when the handshake of TLS began; 0 when it was over
         self._receive: Receive
         self._reader: Any = None
         self._writer: Any = None
@@ -201,9 +207,17 @@ class Connection:
             result = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
         if result:
             raise OSError(result, os.strerror(result))
-        self._reader.start(self._on_readable)
         assert self._handshake is not None  # noqa: S101 - it is given up when it was answered
-        self._send(self._handshake.request())
+        target = self._handshake.target
+        if target.secure:
+            self._tls = ClientTls(target.host, verifies=target.verifies)
+            self._secured_us = now_us()
+        callback, arguments = self._on_read()
+        self._reader.start(callback, *arguments)
+        if self._tls is None:
+            self._send(self._handshake.request())
+        else:
+            self.take_encrypted(b"", is_over=False)
         settled = self._settled
         if settled is not None:
             settled.wait()
@@ -218,12 +232,19 @@ class Connection:
                 watcher.stop()
                 watcher.close()
         if self._socket is not None:
+            self._say_goodbye(self._socket)
             self._socket.close()
-        self._socket = self._reader = self._writer = None
+        self._socket = self._reader = self._writer = self._tls = None
         self._receive = _closed  # the socket's own method would keep the descriptor open
         self._over.set()
         self._settle()
         self._observer.ended(self.index, ending)
+
+    def _say_goodbye(self, connection: _socket.socket) -> None:
+        """Say by TLS that nothing follows, if the kernel takes it."""
+        if self._tls is not None and not self._unsent:
+            with suppress(OSError):
+                connection.send(self._tls.goodbye())
 
     def _lose(
         self, why: str, stamp: bytes = b"", close_code: int | None = None, *, broke_protocol: bool = False
@@ -245,7 +266,19 @@ class Connection:
     # Sending
 
     def _send(self, data: bytes) -> None:
-        if self._socket is None:
+        if self._tls is None:
+            self._write(data)
+            return
+        try:
+            encrypted = self._tls.encrypt(data)
+        except TlsError as error:
+            self._lose(str(error), broke_protocol=True)
+        else:
+            self._write(encrypted)
+
+    def _write(self, data: bytes) -> None:
+        """Give the kernel what is to be sent as it is."""
+        if self._socket is None or not data:
             return
         sent = 0
         if not self._unsent:
@@ -268,20 +301,9 @@ class Connection:
     def _on_writable(self) -> None:
         self._writer.stop()
         unsent, self._unsent = self._unsent, bytearray()
-        self._send(bytes(unsent))
+        self._write(bytes(unsent))
 
     # Receiving
-
-    def _on_readable(self) -> None:
-        """Read whatever there is; :func:`_on_plain_readable` is the faster way where a tick frame is expected."""
-        try:
-            size, ancillary, _, _ = self._receive(_BUFFERS, ANCILLARY_BYTES)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            self._lose(reason_of(error))
-            return
-        self._take_read(_VIEW[:size], stamp_of(ancillary))
 
     def _expect_plain(self, *, plain: bool) -> None:
         """Say whether what is read next begins a frame, and ticks have come before."""
@@ -293,22 +315,63 @@ class Connection:
 
     def _on_read(self) -> tuple[Callable[..., None], tuple[Any, ...]]:
         """Return what the hub shall call when there is something to read, and with which arguments."""
-        if self._plain and self.on_text is None:
-            return _on_plain_readable, (self._receive, self._latest, self.index, self)
-        return self._on_readable, ()
+        is_plain, tls = self._plain and self.on_text is None, self._tls
+        if tls is not None and is_plain:
+            return on_encrypted_plain_readable, (self._receive, tls, tls.bounds, self._latest, self)
+        if tls is not None:
+            return on_encrypted_readable, (self._receive, tls, self)
+        if is_plain:
+            return on_plain_readable, (self._receive, self._latest, self.index, self)
+        return on_readable, (self._receive, self)
 
-    def _take_read(self, data: memoryview, stamp: bytes) -> None:
+    def take_failure(self, error: OSError) -> None:
+        """End: reading failed."""
+        self._lose(reason_of(error))
+
+    def take_encrypted(self, stamp: bytes, *, is_over: bool) -> None:
+        """Take what TLS was fed with; ``is_over``: it was the last."""
+        tls = self._tls
+        if tls is None:
+            return
+        size, says_goodbye = 0, False
+        try:
+            if not self._secured_us or self._shake_hands(tls, stamp):
+                size, says_goodbye = tls.decrypt(TEXT_VIEW)
+            self._write(tls.to_send())
+        except TlsError as error:
+            self._write(tls.to_send())
+            self._lose(str(error), stamp, broke_protocol=not isinstance(error, CertificateError))
+            return
+        if size:
+            self.take_read(TEXT_VIEW[:size], stamp, cut_off=tls.bounds.left_bytes > 0)
+        if is_over or says_goodbye:
+            self.take_read(TEXT_VIEW[:0], stamp)
+
+    def _shake_hands(self, tls: ClientTls, stamp: bytes) -> bool:
+        """Go on with the handshake of TLS; when it is done, begin that of the WebSocket, and return True."""
+        if not tls.shake_hands():
+            return False
+        self._observer.secured(self.index, stamp_us(stamp) - self._secured_us)
+        self._secured_us = 0
+        assert self._handshake is not None  # noqa: S101 - it is given up when it was answered
+        self._send(self._handshake.request())
+        return True
+
+    def take_read(self, data: memoryview, stamp: bytes, *, cut_off: bool = False) -> None:
+        """Take what was read, none at the end; ``cut_off``: behind it was what can't be understood yet."""
         latest, size = self._latest, len(data)
         if not size:
-            self._lose("end of stream without a close frame")
+            self._lose("hung up in the handshake of TLS" if self._secured_us else "end of stream without a close frame")
             return
-        is_known = size == latest.size and _begins_with(latest.read)
+        is_known = size == latest.size and data == latest.read
         if self._plain and (is_known or self._log.learn(latest, bytes(data))):
             self._log.append(self.index, latest.number, stamp)
+            if cut_off:
+                self._log.mark_coalesced()
             if self.on_text is not None:
                 self._tell(latest.number, data, stamp)
         else:
-            self._take_all(data, stamp)
+            self._take_all(data, stamp, cut_off=cut_off)
 
     def _tell(self, number: int, read: memoryview, stamp: bytes) -> None:
         """Tell the listener of a read that was one tick frame."""
@@ -316,7 +379,7 @@ class Connection:
         if self.on_text is not None and not self._leaving_us:
             self.on_text(frame.n, bytes(read[-frame.size_bytes :]), stamp_us(stamp))
 
-    def _take_all(self, data: memoryview, stamp: bytes) -> None:
+    def _take_all(self, data: memoryview, stamp: bytes, *, cut_off: bool) -> None:
         """Take whatever was read: part of a frame, many, or the answer to the handshake."""
         self._expect_plain(plain=False)
         self._partial += data
@@ -324,7 +387,7 @@ class Connection:
             return
         try:
             if self._upgraded or self._take_answer():
-                self._take_frames(stamp)
+                self._take_frames(stamp, cut_off=cut_off)
         except PeerError as error:
             self._lose(str(error), stamp, broke_protocol=not str(error).startswith("HTTP status"))
 
@@ -340,13 +403,13 @@ class Connection:
         self.send_text(self._greeting())
         return True
 
-    def _take_frames(self, stamp: bytes) -> None:
+    def _take_frames(self, stamp: bytes, *, cut_off: bool) -> None:
         data = memoryview(bytes(self._partial))
         end, size = 0, len(data)
         for frame in frames_in(data):
             end = frame.end
             # Only the last byte of a read has an exact time.
-            self._take_frame(frame, stamp, coalesced=end < size)
+            self._take_frame(frame, stamp, coalesced=cut_off or end < size)
             if self._socket is None:
                 return
         del self._partial[:end]
@@ -421,28 +484,6 @@ class Connection:
             case ["error", str(why)]:
                 self._observer.told(self.index, why)
         return None
-
-
-def _on_plain_readable(receive: Receive, latest: Latest, index: int, connection: Connection) -> None:
-    """
-    Read what nearly always is one tick frame, with the same bytes as another connection of the room got.
-
-    Everything it needs is an argument or shared by all: with thousands of connections each object that is looked into
-    is a cache miss, and these, not the instructions, are what a frame costs beside the system call.
-
-    """
-    try:
-        size, ancillary, _, _ = receive(_BUFFERS, ANCILLARY_BYTES)
-    except BlockingIOError:
-        return
-    except OSError as error:
-        connection._lose(reason_of(error))  # noqa: SLF001
-        return
-    if size == latest.size and ancillary and _begins_with(latest.read):
-        latest.take_row((index, latest.number))
-        latest.take_stamp(ancillary[0][2])
-    else:
-        connection._take_read(_VIEW[:size], stamp_of(ancillary))  # noqa: SLF001
 
 
 def _closed(*_: Any) -> NoReturn:

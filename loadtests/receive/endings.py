@@ -52,6 +52,9 @@ class ConnectionObserver:
     def entered(self, index: int, arrival_us: int) -> None:
         """Take note that the server has said that all later ticks will come."""
 
+    def secured(self, index: int, us: int) -> None:
+        """Take note that the handshake of TLS took so many microseconds, from the first byte sent to the last read."""
+
     def connected(self, index: int, started_us: int, arrival_us: int) -> None:
         """Take note that the first tick frame has arrived."""
 

@@ -46,14 +46,13 @@ class ClientHandshake:
 
     def request(self) -> bytes:
         """Return what to send."""
-        return (
-            f"GET {self.target.resource} HTTP/1.1\r\n"
-            f"Host: {self.target.authority}\r\n"
-            "Upgrade: websocket\r\n"
-            "Connection: Upgrade\r\n"
-            f"Sec-WebSocket-Key: {self._key()}\r\n"
-            "Sec-WebSocket-Version: 13\r\n\r\n"
-        ).encode("ascii")
+        return self.target.request(
+            self.target.resource,
+            "Upgrade: websocket",
+            "Connection: Upgrade",
+            f"Sec-WebSocket-Key: {self._key()}",
+            "Sec-WebSocket-Version: 13",
+        )
 
     def response_end(self, received: bytes | bytearray) -> int:
         """

@@ -13,6 +13,7 @@ from loadtests.account.locust_rows import LocustRows
 from loadtests.account.room_ticks import ServerSkips, TickColumns
 from loadtests.account.worker_record import WorkerRecord
 from shared.measure.histogram import Histogram, HistogramSummary
+from shared.wire.target import Header
 
 Phase = Literal["coming", "measuring", "drained", "settled", "still", "waking"]
 MessageKind = TypeVar("MessageKind")
@@ -115,6 +116,8 @@ class RunStart(msgspec.Struct, frozen=True):
     host: str
     spawn_rate: float
     """This worker's share of it, in users a second."""
+    login: tuple[Header, ...] = ()
+    """The user and the password of the URL, which are not in ``host``."""
 
 
 def encode(message: Any) -> bytes:

@@ -16,6 +16,7 @@ from jinja2 import Environment
 
 from loadtests.options import RUN_TIME_IS_OURS, Scenarios, read_options
 from loadtests.run.locust_run import LocustRun
+from loadtests.run.logins import Logins
 from loadtests.surroundings.reachability import NoServerError, check_server
 from shared.measure.summary import LoadSummary
 
@@ -24,7 +25,7 @@ ROOT_TAG = '<div id="root"></div>'
 """Where Locust builds its own page."""
 
 
-def install(web_ui: Any, parsed: Namespace, run: LocustRun, scenarios: Scenarios) -> None:
+def install(web_ui: Any, parsed: Namespace, run: LocustRun, scenarios: Scenarios, logins: Logins) -> None:
     """Add the panel to Locust's web UI, and check what its form sends before Locust takes it."""
     frame = (HERE / "panel_frame.html").read_text("utf-8")
     template = Environment(autoescape=True).from_string((HERE / "panel.html.j2").read_text("utf-8"))
@@ -53,7 +54,7 @@ def install(web_ui: Any, parsed: Namespace, run: LocustRun, scenarios: Scenarios
     def look_at_form() -> Response | None:
         if request.endpoint != "locust.swarm" or (web_ui.web_login and not current_user.is_authenticated):
             return None
-        why = run.hindrance() or complaint(request.form, parsed, scenarios)
+        why = run.hindrance() or complaint(request.form, parsed, scenarios, logins)
         return jsonify({"success": False, "message": why, "host": parsed.host}) if why else None
 
     def add_panel(response: Response) -> Response:
@@ -68,15 +69,19 @@ def install(web_ui: Any, parsed: Namespace, run: LocustRun, scenarios: Scenarios
     web_ui.app.register_blueprint(pages)
 
 
-def complaint(form: Mapping[str, str], parsed: Namespace, scenarios: Scenarios) -> str:
+def complaint(form: Mapping[str, str], parsed: Namespace, scenarios: Scenarios, logins: Logins) -> str:
     """Say what is wrong with what was entered, and what would be right; empty if nothing is."""
     if form.get("run_time"):
         return f"run time {form['run_time']}: {RUN_TIME_IS_OURS}"
     if "host" in form and not form["host"].strip():
         return "host: which server is to be loaded is missing; right would be one like ws://127.0.0.1:8000"
+    if "@" in form.get("host", ""):
+        return "host: a user and a password would be shown here; right would be a URL with them on the command line"
     known = {name: value for name, value in form.items() if name in parsed}
+    together = Namespace(**(vars(parsed) | known))
     try:
-        check_server(read_options(Namespace(**(vars(parsed) | known)), form.get("user_count", ""), scenarios).target)
+        login = logins.of(together.host)
+        check_server(read_options(together, form.get("user_count", ""), scenarios, login).target)
     except (ValueError, NoServerError) as error:
         return str(error).removeprefix("--")
     for name, text in known.items():

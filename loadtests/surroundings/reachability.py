@@ -2,11 +2,12 @@
 
 import os
 import socket
-import time
 
 from loadtests.receive.connection import Address, reason_of
 from loadtests.receive.frames import ClientHandshake, PeerError
+from loadtests.surroundings.line import Line, line_to
 from shared.wire.target import Target
+from shared.wire.tls import CertificateError, TlsError
 
 TIMEOUT_S = 5.0
 """For the whole handshake, even if the answer comes in pieces."""
@@ -14,8 +15,15 @@ MAX_ADDRESSES = 4
 ECHO_PATH = "/echo"
 
 
+RIGHT_CERTIFICATE = "right would be one that is trusted here (SSL_CERT_FILE names more), or --insecure"
+
+
 class NoServerError(Exception):
     """There is no server to load; the text is one line for a person."""
+
+
+class UntrustedError(NoServerError):
+    """There is one, whose certificate is not trusted."""
 
 
 def check_server(target: Target) -> Address:
@@ -33,14 +41,16 @@ def check_server(target: Target) -> Address:
         raise NoServerError(f"no such host: {target.host}") from error
     for family, _, _, _, address in found[:MAX_ADDRESSES]:
         try:
-            with socket.socket(family, socket.SOCK_STREAM) as connection:
-                connection.settimeout(TIMEOUT_S)
-                connection.connect(address)
-                _shake_hands(connection, ClientHandshake(target, os.urandom(16)))
+            with line_to(target, (family, address), TIMEOUT_S) as line:
+                _shake_hands(line, ClientHandshake(target, os.urandom(16)))
         except TimeoutError:
             why = f"{target.place} does not answer within {TIMEOUT_S:g} s"
         except OSError as error:  # this host may have no IPv6
             why = f"no server at {target.place}: {reason_of(error)}"
+        except CertificateError as error:
+            raise UntrustedError(f"{target.url}: {error}; {RIGHT_CERTIFICATE}") from error
+        except TlsError as error:
+            raise NoServerError(f"{target.url}: {error}; a server without TLS has a URL that begins with ws") from error
         except PeerError as error:
             if str(error) != "HTTP status 503":
                 raise NoServerError(f"no WebSocket at {target.url}: {error}{_hint(target, error)}") from error
@@ -51,19 +61,15 @@ def check_server(target: Target) -> Address:
 
 
 def _hint(target: Target, error: PeerError) -> str:
-    needs_echo = target.path == ECHO_PATH and str(error) == "HTTP status 404"
+    needs_echo = target.path.endswith(ECHO_PATH) and str(error) == "HTTP status 404"
     return " (the scenario echo needs a server that was started with --echo)" if needs_echo else ""
 
 
-def _shake_hands(connection: socket.socket, handshake: ClientHandshake) -> None:
-    deadline_s = time.monotonic() + TIMEOUT_S
-    connection.sendall(handshake.request())
-    received = b""
+def _shake_hands(line: Line, handshake: ClientHandshake) -> None:
+    line.send(handshake.request())
+    received, piece = b"", bytearray(4096)
     while not handshake.response_end(received):
-        if (left_s := deadline_s - time.monotonic()) <= 0:
-            raise TimeoutError
-        connection.settimeout(left_s)
-        data = connection.recv(4096)
-        if not data:
+        size = line.read_into(piece)
+        if not size:
             raise PeerError("the connection was closed without an answer to the handshake")
-        received += data
+        received += piece[:size]

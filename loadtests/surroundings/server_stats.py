@@ -7,7 +7,6 @@ Any server may answer: so time and size of an answer are limited, and one with i
 
 import http.client
 import io
-import socket
 import time
 from typing import Annotated, Any, NamedTuple
 
@@ -15,11 +14,13 @@ import msgspec
 
 from loadtests.receive.connection import Address, reason_of
 from loadtests.receive.stamps import now_us
+from loadtests.surroundings.line import Line, line_to
 from loadtests.surroundings.reachability import NoServerError, check_server
 from shared.measure.quota import Count, Quota
 from shared.measure.summary import ServerTicks
 from shared.printable import plain
 from shared.wire.target import Target
+from shared.wire.tls import TlsError
 
 TIMEOUT_S = 10.0
 """For the whole answer, even if it comes in pieces."""
@@ -104,16 +105,14 @@ def fetch_stats(target: Target, address: Address) -> ServerStats:
         OSError: it can't be reached, or does not answer in time.
 
     """
-    family, where = address
     # To this address, not to whichever its name has by now.
-    with socket.socket(family, socket.SOCK_STREAM) as connection:
-        reader = _BoundedReader(connection, time.monotonic() + TIMEOUT_S)
-        reader.connect(where)
-        asked_us, asked_s = now_us(), time.monotonic()
-        connection.sendall(
-            f"GET /stats HTTP/1.1\r\nHost: {target.authority}\r\nConnection: close\r\n\r\n".encode("ascii")
-        )
-        body, answered_us, answered_s = _read_page(reader)
+    try:
+        with line_to(target, address, TIMEOUT_S) as line:
+            asked_us, asked_s = now_us(), time.monotonic()
+            line.send(target.request(target.beside("stats"), "Connection: close"))
+            body, answered_us, answered_s = _read_page(_BoundedReader(line))
+    except TlsError as error:
+        raise OSError(str(error)) from error
     return msgspec.structs.replace(
         decode_stats(body), asked_us=asked_us, answered_us=answered_us, asked_s=asked_s, answered_s=answered_s
     )
@@ -162,28 +161,24 @@ def find_server(target: Target) -> FoundServer:
     except http.client.RemoteDisconnected:
         return FoundServer(address, None, "it hangs up")
     except OSError as error:
-        raise NoServerError(f"{target.place} does not answer GET /stats: {reason_of(error)}") from error
+        raise NoServerError(
+            f"{target.place} does not answer GET {target.beside('stats')}: {reason_of(error)}"
+        ) from error
 
 
 class _BoundedReader(io.RawIOBase):
-    """Reads from a connection up to a deadline of the monotonic clock, and up to :data:`MAX_BYTES`."""
+    """Reads from a connection up to :data:`MAX_BYTES`."""
 
-    def __init__(self, connection: socket.socket, deadline_s: float) -> None:
+    def __init__(self, line: Line) -> None:
         super().__init__()
-        self._connection = connection
-        self._deadline_s = deadline_s
+        self._line = line
         self._left_bytes = MAX_BYTES
-
-    def connect(self, where: Any) -> None:
-        self._wait_no_longer()
-        self._connection.connect(where)
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        self._wait_no_longer()
-        size = self._connection.recv_into(buffer)
+        size = self._line.read_into(buffer)
         self._left_bytes -= size
         if self._left_bytes < 0:
             raise NotOursError(f"more than {MAX_BYTES // 2**20} MiB")
@@ -192,12 +187,6 @@ class _BoundedReader(io.RawIOBase):
     def makefile(self, _mode: str) -> io.BufferedReader:
         """Return what http.client reads a response from."""
         return io.BufferedReader(self)
-
-    def _wait_no_longer(self) -> None:
-        left_s = self._deadline_s - time.monotonic()
-        if left_s <= 0:
-            raise TimeoutError(f"no whole answer in {TIMEOUT_S:g} s")
-        self._connection.settimeout(left_s)
 
 
 def _read_page(reader: _BoundedReader) -> tuple[bytes, int, float]:

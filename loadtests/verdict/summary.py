@@ -87,6 +87,7 @@ def _connections(accounts: Accounts) -> ConnectionCounts:
     }
     return ConnectionCounts(
         **_same(accounts, "requested connected connect_ms"),
+        tls_ms=accounts.tls.summary() if accounts.tls.count else None,
         refused=fates[Fate.REFUSED.value],
         timed_out=fates[Fate.TIMED_OUT.value] + fates[Fate.OWN_LIMIT.value],
         connecting=accounts.requested - accounts.settled,

@@ -42,6 +42,8 @@ class ConnectionCounts(msgspec.Struct, frozen=True, kw_only=True):
     """Of the connected: ended by the server, or by an error, before the run was over."""
     connect_ms: HistogramSummary
     """From connect(2) to the first tick frame."""
+    tls_ms: HistogramSummary | None = None
+    """The handshakes of TLS, from the first byte sent to the last one read; None where TLS is not spoken."""
     close_codes: dict[str, int] = {}
     """How many connections the server was the first to close, by the code of its close frame."""
     reasons: dict[str, dict[str, int]] = {}

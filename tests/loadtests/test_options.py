@@ -50,6 +50,9 @@ def parsed(**changes: object) -> Namespace:
         "echo_rate": 20.0,
         "echo_bytes": 430,
         "memory": 0,
+        "deflate": "on",
+        "header": None,
+        "insecure": False,
         "out": "",
         "slots": False,
     }
@@ -101,7 +104,7 @@ def test_the_help_tells_what_the_scenarios_are(parser: Parser) -> None:
 
 
 def test_a_web_ui_can_neither_name_a_file_nor_give_orders(parser: Parser) -> None:
-    assert parser.hidden == ["--workers", "--out", "--slots"]
+    assert parser.hidden == ["--header", "--insecure", "--workers", "--out", "--slots"]
 
 
 def test_an_unknown_scenario_is_refused_at_once(parser: Parser) -> None:
@@ -140,10 +143,32 @@ def test_an_echo_has_a_path_of_its_own() -> None:
     assert options(host="ws://h:1/?room=a").target.url == "ws://h:1/connect?room=a"
 
 
+def test_what_is_beside_the_game_is_beside_it_under_a_prefix_too() -> None:
+    assert options(scenario="echo", host="wss://h/game/connect").target.url == "wss://h:443/game/echo"
+
+
+def test_clients_are_as_browsers_are_unless_they_are_told_not_to_be() -> None:
+    assert options().deflate
+    assert not options(deflate="off").deflate
+    assert options().target.verifies
+    assert not options(insecure=True).target.verifies
+
+
+def test_headers_go_with_every_request() -> None:
+    login = ("Authorization", "Basic bWU6c2VjcmV0")
+    target = options(header=["A: b", "C: d"], host="ws://me:secret@h:1").target
+    assert target.headers == (login, ("A", "b"), ("C", "d"))
+    hidden = read_options(parsed(header=["A: b"], host="ws://h:1"), 1, SCENARIOS, (login,)).target
+    assert hidden.headers == (login, ("A", "b"))
+
+
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
         ({"host": "x"}, "not a WebSocket URL"),
+        ({"deflate": "zip"}, "--deflate zip: right would be one of on, off$"),
+        ({"header": ["A"]}, "--header no header; right would be 'Name: value'$"),
+        ({"header": "Host: x"}, "--header Host: the handshake says it itself; leave it out$"),
         ({"scenario": "storm of the century"}, "right would be one of steady, players, echo"),
         ({"duration": 0.5}, "--duration 0.5: right would be a number from 1 to 86400$"),
         ({"duration": "soon"}, "--duration soon: right would be a number from 1 to 86400$"),

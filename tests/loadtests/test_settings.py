@@ -104,7 +104,13 @@ def test_a_person_who_starts_locust_is_told_what_else_was_set(elsewhere: Path) -
     done = subprocess.run(
         load_command("--host", "http://127.0.0.1:1"),
         cwd=elsewhere,
-        env={**os.environ, "HOME": str(elsewhere), "LOCUST_USERS": "3"},
+        env={
+            **os.environ,
+            "HOME": str(elsewhere),
+            "LOCUST_USERS": "3",
+            "LOCUST_HOST": "ws://me:secret@127.0.0.1:1",
+            "TICKBENCH_LOAD_HEADER": "Cookie: secret",
+        },
         capture_output=True,
         text=True,
         timeout=PATIENCE_S,
@@ -113,4 +119,5 @@ def test_a_person_who_starts_locust_is_told_what_else_was_set(elsewhere: Path) -
     assert done.returncode == 1
     assert f"set by {elsewhere}/.locust.conf: room-size = 1" in done.stderr
     assert "set by locust.conf: scenario = idle" in done.stderr
-    assert "set by variables: LOCUST_USERS = 3" in done.stderr
+    assert "LOCUST_USERS = 3" in done.stderr
+    assert "secret" not in done.stdout + done.stderr

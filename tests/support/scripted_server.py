@@ -8,13 +8,15 @@ import base64
 import fcntl
 import hashlib
 import socket
+import ssl
 import sys
 import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import gevent
 import pytest
@@ -24,6 +26,7 @@ from loadtests.receive.connection import Connection
 from loadtests.receive.endings import ConnectionObserver, Ending, Fate
 from shared.wire.target import parse_target
 from tests.support.client import PATIENCE_S
+from tests.support.tls_end import TlsEnd
 
 TICK = b'[["tick",%d,1700000000000000,1700000000000100],["pad","' + b"." * 100 + b'"]]'
 WELCOME = b'[["handshake","load0",1],["world",[[[" ",0]]]],["top_scores",[]]]'
@@ -43,6 +46,7 @@ class Observed(ConnectionObserver):
     first_ticks: list[int] = field(default_factory=list)
     endings: list[Ending] = field(default_factory=list)
     errors: list[tuple[int, str]] = field(default_factory=list)
+    secured_us: list[int] = field(default_factory=list)
     pongs: list[tuple[int, int, int]] = field(default_factory=list)
 
     @property
@@ -51,6 +55,10 @@ class Observed(ConnectionObserver):
 
     def entered(self, index: int, arrival_us: int) -> None:
         self.welcomes.append((index, arrival_us))
+
+    def secured(self, index: int, us: int) -> None:
+        assert index >= 0
+        self.secured_us.append(us)
 
     def connected(self, index: int, started_us: int, arrival_us: int) -> None:
         assert arrival_us >= started_us
@@ -118,9 +126,17 @@ def unread_bytes(connection: Connection) -> int:
 
 @contextmanager
 def servers(
-    *scripts: Script, rooms: tuple[str, ...] = ("main",) * 9, on_text: Listener | None = None
+    *scripts: Script,
+    rooms: tuple[str, ...] = ("main",) * 9,
+    on_text: Listener | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> Iterator[tuple[list[Connection], Observed]]:
-    """Serve a connection each in a thread, in order of coming; a script goes on where the first message was read."""
+    """
+    Serve a connection each in a thread, in order of coming; a script goes on where the first message was read.
+
+    With ``tls`` it is given a :class:`TlsEnd`, and connections are made to trust any certificate.
+
+    """
     failures: list[BaseException] = []
 
     def serve(script: Script) -> None:
@@ -130,9 +146,10 @@ def servers(
             with sock:
                 sock.settimeout(PATIENCE_S)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                shake_hands(sock)
-                assert unmasked(sock) == (1, b'["new_player","load0"]')
-                script(sock)
+                end: Any = sock if tls is None else TlsEnd(sock, tls)
+                shake_hands(end)
+                assert unmasked(end) == (1, b'["new_player","load0"]')
+                script(end)
         except BaseException as error:  # noqa: BLE001 - it is raised again, in the test
             failures.append(error)
 
@@ -151,6 +168,7 @@ def servers(
         doorman.start()
         observer = Observed()
         target, address = parse_target(f"ws://127.0.0.1:{port}"), (socket.AF_INET, ("127.0.0.1", port))
+        target = replace(target, secure=tls is not None, verifies=False)
         greeting = b'["new_player","load0"]'
         connections = [
             Connection(target, address, index, observer, lambda: greeting, observer.log.latest(room), on_text)

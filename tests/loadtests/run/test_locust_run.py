@@ -23,6 +23,7 @@ from locust.env import Environment
 from loadtests.locust_hooks import _start_of
 from loadtests.run.conductor import RunOutcome
 from loadtests.run.locust_run import LocustRun
+from loadtests.run.logins import Logins
 from loadtests.run.webui import install
 from msgspec.structs import replace
 from shared.measure.summary import Validity, read_summary
@@ -62,7 +63,7 @@ run.quit()
 
 environment, run, conductor = begun(web_base_path="/load", host="ws://h")
 web_ui = environment.create_web_ui("127.0.0.1", 8089, web_base_path="/load", delayed_start=True)
-install(web_ui, environment.parsed_options, run, {})
+install(web_ui, environment.parsed_options, run, {}, Logins())
 browser = web_ui.app.test_client()
 run.begin(conductor)
 told["panel before"] = browser.get("/load/tickbench/panel").text

@@ -1,6 +1,8 @@
+import base64
+
 import pytest
 
-from shared.wire.target import Target, parse_target
+from shared.wire.target import Target, parse_header, parse_target
 
 
 @pytest.mark.parametrize(
@@ -9,6 +11,9 @@ from shared.wire.target import Target, parse_target
         ("ws://127.0.0.1:8000", Target("127.0.0.1", 8000, "/connect")),
         ("http://127.0.0.1:8000/", Target("127.0.0.1", 8000, "/connect")),
         ("http://example.org", Target("example.org", 80, "/connect")),
+        ("wss://example.org", Target("example.org", 443, "/connect", secure=True)),
+        ("https://example.org:8443/game/connect", Target("example.org", 8443, "/game/connect", secure=True)),
+        ("wss://[::1]", Target("::1", 443, "/connect", secure=True)),
         ("ws://[::1]:9/play?room=a&x=1", Target("::1", 9, "/play", "room=a&x=1")),
         ("ws://[0:0::1]:9", Target("::1", 9, "/connect")),
         ("ws://[fe80::1%25eth0]:9", Target("fe80::1%eth0", 9, "/connect")),
@@ -55,8 +60,6 @@ def test_names_of_rooms(room: str) -> None:
     [
         ("127.0.0.1:8000", "not a WebSocket URL"),
         ("ftp://x", "not a WebSocket URL"),
-        ("wss://x", "TLS is not supported"),
-        ("https://x", "TLS is not supported"),
         ("ws://", "no host"),
         ("ws://x:0", "bad port"),
         ("ws://x:70000", "right would be"),
@@ -74,8 +77,8 @@ def test_names_of_rooms(room: str) -> None:
         ("ws://a..b", "no name or address of a host"),
         ("ws://a%20b", "no name or address of a host"),
         (f"ws://{'ü' * 70}.example", "no name or address of a host"),
-        ("ws://user:secret@x", "a user and a password are not sent"),
-        ("ws://user@x", "a user and a password are not sent"),
+        ("ws://us%3Aer:secret@x", "a user with a colon"),
+        ("ws://user:secret%0A@x", "with control characters"),
         ("ws://x/#top", "behind # is not sent"),
     ],
 )
@@ -85,10 +88,20 @@ def test_no_targets(url: str, why: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["ws://me:secret@x", "ftp://me:secret@x", "ws://me:secret@x:70000", "ws://me:secret@a..b"]
+    "url",
+    [
+        "ftp://me:secret@x",
+        "ws://me:secret@x:70000",
+        "ws://me:secret@a..b",
+        "ws://me:sec/ret:secret@x",
+        "ws://me:secret@me:secret@:x",
+        "ws://me:secret?secret@x/#",
+        "ws://me:secret%00@x",
+        "wss://me:secret@x?room=.",
+    ],
 )
 def test_no_password_is_shown(url: str) -> None:
-    with pytest.raises(ValueError, match=r"^(ws|ftp)://") as error:
+    with pytest.raises(ValueError, match=r"^(wss?|ftp)://") as error:
         parse_target(url)
     assert "secret" not in str(error.value)
 
@@ -98,3 +111,91 @@ def test_the_interface_is_for_us_and_not_for_the_server() -> None:
     assert target.authority == "[fe80::1]:9", "RFC 6874, 4: not in a Host header"
     assert target.url == "ws://[fe80::1%25eth0]:9/play"
     assert parse_target(target.url) == target
+
+
+# Who we are, and what else is said
+
+
+@pytest.mark.parametrize(
+    ("url", "login"),
+    [
+        ("ws://me:secret@x", "me:secret"),
+        ("wss://me@x", "me:"),
+        ("https://m%40e:s%3Ae%2Fc%20r%C3%A9t@x", "m@e:s:e/c rét"),
+        ("ws://:secret@x", ":secret"),
+    ],
+)
+def test_user_and_password_become_a_header_and_are_shown_nowhere(url: str, login: str) -> None:
+    target = parse_target(url)
+    ((name, value),) = target.headers
+    assert name == "Authorization"
+    assert value == f"Basic {base64.b64encode(login.encode()).decode()}"
+    assert f"\r\nAuthorization: {value}\r\n".encode() in target.request("/stats")
+    assert parse_target(target.url).headers == ()
+    for shown in (target.url, repr(target), target.place, target.authority):
+        assert value not in shown
+        assert "me" not in shown.replace("name", "")
+        assert "secret" not in shown
+
+
+def test_a_prefix_is_kept() -> None:
+    target = parse_target("https://x/game/connect?room=a")
+    assert target.resource == "/game/connect?room=a"
+    assert target.in_room("b").resource == "/game/connect?room=b"
+    assert target.beside("stats") == "/game/stats"
+    assert parse_target("ws://x").beside("stats") == "/stats"
+    assert parse_target("ws://x/ws/game/").beside("stats") == "/ws/game/stats"
+
+
+def test_the_port_of_the_scheme_is_left_out_of_the_host_header() -> None:
+    """As browsers do: a proxy may know its hosts by their bare names."""
+    assert parse_target("wss://x").authority == "x"
+    assert parse_target("ws://x:80").authority == "x"
+    assert parse_target("ws://x:443").authority == "x:443"
+    assert parse_target("wss://[::1]:80").authority == "[::1]:80"
+    assert parse_target("wss://x").url == "wss://x:443/connect"
+
+
+@pytest.mark.parametrize(
+    ("text", "header"),
+    [
+        ("Cookie: a=b; c=d", ("Cookie", "a=b; c=d")),
+        ("X-A:b", ("X-A", "b")),
+        ("Authorization:  Bearer a:b ", ("Authorization", "Bearer a:b")),
+        ("Sec-WebSocket-Protocol: game", ("Sec-WebSocket-Protocol", "game")),
+    ],
+)
+def test_headers(text: str, header: tuple[str, str]) -> None:
+    assert parse_header(text) == header
+    request = parse_target("ws://x").with_headers((header,)).request("/", "Upgrade: websocket")
+    assert request == f"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n{header[0]}: {header[1]}\r\n\r\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("secret", "right would be 'Name: value'"),
+        (": secret", "right would be 'Name: value'"),
+        ("A B: secret", "right would be 'Name: value'"),
+        ("Host: secret", "Host: the handshake says it itself"),
+        ("upgrade: secret", "the handshake says it itself"),
+        ("CONNECTION: secret", "the handshake says it itself"),
+        ("Sec-WebSocket-Key: secret", "the handshake says it itself"),
+        ("Sec-WebSocket-Extensions: secret", "the handshake says it itself"),
+        ("Content-Length: secret", "the handshake says it itself"),
+        ("A:", "A: no value"),
+        ("A: secret\r\nB: c", "A: no value, or one with control characters"),
+        ("A: secret\x00", "A: no value, or one with control characters"),
+        ("A: secret ü", "beyond ASCII"),
+    ],
+)
+def test_no_headers(text: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why) as error:
+        parse_header(text)
+    assert "secret" not in str(error.value)
+
+
+def test_we_are_nobody_else_at_the_same_time() -> None:
+    with pytest.raises(ValueError, match="are given twice") as error:
+        parse_target("ws://me:secret@x").with_headers((("authorization", "Bearer secret"),))
+    assert "secret" not in str(error.value)

@@ -1,0 +1,30 @@
+"""Keeps the user and the password of a URL apart from what Locust knows, and shows, of the server."""
+
+from typing import Any
+
+from shared.wire.target import Header, parse_target, without_login
+
+
+class Logins:
+    """What URLs said of who we are, by the URLs without it."""
+
+    def __init__(self) -> None:
+        self._headers: dict[str, tuple[Header, ...]] = {}
+
+    def hide(self, environment: Any) -> None:
+        """
+        Take user and password out of the URL that Locust has; it stands on its pages, in its logs and file names.
+
+        Raises:
+            ValueError: it is no URL of a server.
+
+        """
+        for place in (environment, environment.parsed_options):
+            url = place.host
+            if url and "@" in url:
+                place.host = without_login(url)
+                self._headers[place.host] = parse_target(url).headers
+
+    def of(self, url: str | None) -> tuple[Header, ...]:
+        """Return the headers that go with a URL in which they were hidden."""
+        return self._headers.get(url or "", ())
