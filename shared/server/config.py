@@ -399,7 +399,7 @@ def _build(backend: str, values: dict[str, Any]) -> ServerConfig:
         rules=_filled(Rules, values, width=width, height=height, moves=pace.numerator, steps=pace.denominator),
         limits=_filled(ConnectionLimits, values),
         lobby=_filled(LobbyLimits, values),
-        origins=frozenset(_checked("--origin", parse_origin, origin) for origin in values["origins"]),
+        origins=frozenset().union(*(_checked("--origin", parse_origin, origin) for origin in values["origins"])),
         trusted_proxies=frozenset(
             _checked("--trusted-proxy", parse_network, each) for each in values["trusted_proxies"]
         ),

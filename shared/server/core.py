@@ -53,6 +53,7 @@ class ServerCore(Generic[L]):
         self.stalls = Stalls(now_us, cpu_us)
         self.roster: Roster[L] = Roster(config.limits.max_unnamed)
         self.hosts: frozenset[str] | None = None  # names that it goes by, beside those of loopback; None: any
+        self._below: tuple[str, ...] = ()  # ends of others, such as .example.org
         self.schedules: dict[str, TickSchedule] = {}  # by room
         self.scores = open_scores(config.scores, config.lobby.max_rooms)
         self.lobby: Lobby[L] = Lobby(config.lobby, config.rules, config.seed, self.scores, config.pad_bytes)
@@ -71,6 +72,7 @@ class ServerCore(Generic[L]):
         if is_loopback(address) and "*" not in origins:
             named = (urlsplit(origin).hostname for origin in origins)
             self.hosts = frozenset(host.removesuffix(".") for host in (self.config.host, *named) if host)
+            self._below = tuple(host.removeprefix("*") for host in self.hosts if host.startswith("*."))
 
     def goes_by(self, authority: str) -> bool:
         """Whether it answers to this Host; an HTTP/1.0 request may have none, but no browser sends such a one."""
@@ -80,7 +82,7 @@ class ServerCore(Generic[L]):
             host = authority_host(authority)
         except ValueError:
             return False
-        return is_loopback(host) or host in self.hosts
+        return is_loopback(host) or host in self.hosts or host.endswith(self._below)
 
     def turn_away(self, descriptor: int) -> bytes | None:
         """Return the answer to a connection whose descriptor is among the last ones; None: its request may be read."""

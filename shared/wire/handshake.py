@@ -20,6 +20,9 @@ MAX_QUERY_LENGTH = 1024
 """A room's name with each character escaped takes 101; to parse a query of 8,000 would take two milliseconds."""
 RETRY_AFTER_S = 2
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+_PAGES = {"": ("http", "https"), "ws": ("http",), "wss": ("https",)}
+"""What a page's scheme is that was written without one, or with that of its WebSocket."""
+_LABELS = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +82,14 @@ def check_room(name: str) -> Refusal | None:
 
 
 def origin_allowed(origin: str | None, host: str, origins: Collection[str]) -> bool:
-    """Whether a page from ``origin`` may connect: there is no origin, it is our own host, or one of ``origins``."""
+    """
+    Whether a page from ``origin`` may connect: there is no origin, it is our own host, or one of ``origins``.
+
+    These are as :func:`parse_origin` returns them.
+    """
     if origin is None or "*" in origins or origin.lower() in origins:
+        return True
+    if any(_is_below(origin.lower(), allowed) for allowed in origins):
         return True
     try:
         page, ours = urlsplit(origin.lower()), urlsplit(f"//{host.lower()}")
@@ -91,26 +100,44 @@ def origin_allowed(origin: str | None, host: str, origins: Collection[str]) -> b
         return False
 
 
-def parse_origin(text: str) -> str:
+def parse_origin(text: str) -> frozenset[str]:
     """
-    Return an origin that is to be allowed, as browsers send it: ``http://name:port``, ``null``, or ``*`` for all.
+    Return the origins that a text allows, as browsers send them: ``http://name:port``, ``null``, or ``*`` for all.
+
+    Without a scheme it is two, of http and of https. ``http://*.name`` stands for all names below that one.
 
     Raises:
         ValueError: it is no origin; the message says what would be right.
 
     """
+    text = text.strip()
     if text.lower() in {"*", "null"}:
-        return text.lower()
+        return frozenset((text.lower(),))
     try:
-        parts = urlsplit(text.strip())
-        name = "" if "@" in parts.netloc or not parts.scheme else parts.hostname or ""
-        host = url_host(parse_host(f"[{name}]" if "[" in parts.netloc else name))
-        port = "" if parts.port in {None, _DEFAULT_PORTS.get(parts.scheme)} else f":{parts.port}"
+        parts = urlsplit(text if "://" in text else f"//{text}")
+        name = "" if "@" in parts.netloc else parts.hostname or ""
+        below, name = ("*.", name[2:]) if name.startswith("*.") else ("", name)
+        host = below + url_host(parse_host(f"[{name}]" if "[" in parts.netloc else name))
+        port = parts.port
     except ValueError:
-        raise ValueError(f"{text!r} is no origin; right would be http://HOST or http://HOST:PORT") from None
+        right = "http://HOST, http://HOST:PORT, https://*.HOST or *"
+        raise ValueError(f"{text!r} is no origin; right would be {right}") from None
+    schemes = _PAGES.get(parts.scheme, (parts.scheme,))
+    origins = [f"{each}://{host}{'' if port in {None, _DEFAULT_PORTS.get(each)} else f':{port}'}" for each in schemes]
     if parts.path not in {"", "/"} or parts.query or parts.fragment:
-        raise ValueError(f"{text!r} is more than an origin; {parts.scheme}://{host}{port} would be one")
-    return f"{parts.scheme}://{host}{port}"
+        raise ValueError(f"{text!r} is more than an origin; {origins[-1]} would be one")
+    if parts.scheme in {"ws", "wss"}:
+        raise ValueError(f"{text!r} is no origin of a page; {origins[-1]} would be one")
+    return frozenset(origins)
+
+
+def _is_below(origin: str, allowed: str) -> bool:
+    """Whether an origin's name is one of those that ``http://*.name`` allows."""
+    scheme, has_star, rest = allowed.partition("://*")
+    start = f"{scheme}://"
+    if not has_star or not origin.startswith(start) or not origin.endswith(rest):
+        return False
+    return bool(_LABELS.fullmatch(origin[len(start) : -len(rest)]))
 
 
 def _host(parts: SplitResult) -> str:

@@ -59,6 +59,22 @@ def test_origins_can_be_allowed(serve: Serve) -> None:
             assert server.upgrade("/connect", {"Origin": origin}).status == status
 
 
+def test_origins_are_taken_as_people_write_them(serve: Serve) -> None:
+    with serve("--origin", "HTTPS://Good.example:443/", "--origin", "*.many.example") as server:
+        for origin, status in {
+            "https://good.example": 101,
+            "http://good.example": 403,
+            "https://a.many.example": 101,
+            "http://a.b.many.example": 101,
+            "https://many.example": 403,
+            "https://notmany.example": 403,
+            "https://a.many.example:8443": 403,
+        }.items():
+            assert server.upgrade("/connect", {"Origin": origin}).status == status
+        own = {"Host": "a.many.example", "Origin": "https://a.many.example"}
+        assert server.upgrade("/connect", own).status == 101, "a proxy hands on the name that it is called by"
+
+
 @pytest.mark.parametrize("name", ["a%00", "../x", "a%0A"])
 def test_a_bad_room_name_is_not_found(server: RunningServer, room: str, name: str) -> None:
     with undisturbed(server, room):

@@ -160,6 +160,10 @@ def test_it_goes_by_the_names_of_origins_that_are_allowed_too() -> None:
         assert status_of(listening_at("127.0.0.1", *origins), host) == 200
     for host in ("www.game.example", "evil.example", "null"):
         assert status_of(listening_at("127.0.0.1", *origins), host) == 403
+    for host in ("www.game.example", "a.b.GAME.example.:443"):
+        assert status_of(listening_at("127.0.0.1", "--origin", "*.game.example"), host) == 200
+    for host in ("game.example", "evilgame.example", "www.game.example.evil", "*.game.example"):
+        assert status_of(listening_at("127.0.0.1", "--origin", "*.game.example"), host) in {400, 403}
     assert status_of(listening_at("127.0.0.1", "--origin", "*"), "evil.example") == 200
 
 

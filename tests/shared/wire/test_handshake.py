@@ -240,18 +240,81 @@ def test_a_random_key_is_taken() -> None:
         ("http://bücher.example", "http://xn--bcher-kva.example"),
         ("http://[0:0::1]:8000", "http://[::1]:8000"),
         ("chrome-extension://abc", "chrome-extension://abc"),
+        ("capacitor://localhost/", "capacitor://localhost"),
         ("NULL", "null"),
-        ("*", "*"),
+        (" * ", "*"),
+        ("HTTPS://*.A.example:443/", "https://*.a.example"),
+        ("https://*.a.example:8443", "https://*.a.example:8443"),
+        ("http://*.bücher.example", "http://*.xn--bcher-kva.example"),
     ],
 )
 def test_an_origin_is_allowed_as_browsers_send_it(text: str, origin: str) -> None:
-    assert parse_origin(text) == origin
+    assert parse_origin(text) == {origin}
 
 
-@pytest.mark.parametrize("text", ["", "a.example", "http://", "http://a:b", "http://[::1", "http://u@a", "http://a/b"])
-def test_what_no_browser_sends_is_no_origin(text: str) -> None:
-    with pytest.raises(ValueError, match="origin"):
+@pytest.mark.parametrize(
+    ("text", "origins"),
+    [
+        ("A.example/", {"http://a.example", "https://a.example"}),
+        ("a.example:443", {"http://a.example:443", "https://a.example"}),
+        ("localhost:3000", {"http://localhost:3000", "https://localhost:3000"}),
+        ("*.a.example", {"http://*.a.example", "https://*.a.example"}),
+        ("[::1]:3000", {"http://[::1]:3000", "https://[::1]:3000"}),
+    ],
+)
+def test_a_name_alone_is_one_of_http_and_of_https(text: str, origins: set[str]) -> None:
+    assert parse_origin(text) == origins
+
+
+BAD_ORIGINS = {
+    "": "right would be http://HOST",
+    "http://": "right would be http://HOST",
+    "http://a:b": "right would be http://HOST",
+    "http://[::1": "right would be http://HOST",
+    "http://u@a": "right would be http://HOST",
+    "https://*": "right would be http://HOST",
+    "*:8000": "right would be http://HOST",
+    "https://a.*.example": "right would be http://HOST",
+    "https://*a.example": "right would be http://HOST",
+    "https://*.": "right would be http://HOST",
+    "https://a.example,https://b.example": "right would be http://HOST",
+    "http://a/b": "http://a would be one",
+    "A.example/game/": "https://a.example would be one",
+    "https://a.example?x": "https://a.example would be one",
+    "wss://a.example/connect": "https://a.example would be one",
+    "wss://a.example": "https://a.example would be one",
+    "ws://a.example:81": "http://a.example:81 would be one",
+}
+
+
+@pytest.mark.parametrize("text", BAD_ORIGINS)
+def test_what_no_browser_sends_is_no_origin_and_told_what_would_be(text: str) -> None:
+    with pytest.raises(ValueError, match="origin") as told:
         parse_origin(text)
+    assert BAD_ORIGINS[text] in str(told.value)
+
+
+@pytest.mark.parametrize("allowed", ["https://*.friend.example", "*.friend.example"])
+def test_a_star_stands_for_all_names_below(allowed: str) -> None:
+    origins = parse_origin(allowed)
+    for origin in ("https://a.friend.example", "HTTPS://A.B-1_c.friend.example"):
+        assert origin_allowed(origin, "game.example", origins)
+    for origin in (
+        "https://friend.example",
+        "https://.friend.example",
+        "https://a..friend.example",
+        "https://evilfriend.example",
+        "https://a.friend.example.evil",
+        "https://evil/.friend.example",
+        "https://evil:1.friend.example",
+        "https://evil@a.friend.example",
+        "https://a.friend.example:8443",
+        "https://*.friend.example/",
+        "ftp://a.friend.example",
+        "null",
+    ):
+        assert not origin_allowed(origin, "game.example", origins), origin
+    assert origin_allowed("http://a.friend.example", "game.example", origins) is ("//" not in allowed)
 
 
 @pytest.mark.parametrize(
