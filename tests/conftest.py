@@ -29,7 +29,7 @@ ALL_ARMS = bool(os.environ.get("TICKBENCH_ALL_ARMS"))
 
 SERVERS = tuple((backend, framework) for backend, frameworks in FRAMEWORKS.items() for framework in frameworks)
 
-DEFLATES: dict[str, tuple[str, ...]] = {"on": ("--fanout", "naive")}
+DEFLATES: dict[str, tuple[str, ...]] = {"on": ("--deflate", "on"), "once": ("--deflate", "once")}
 """Ways in which servers take deflate, by what ``--deflate`` is."""
 
 OWN_DEFLATE = ("aiohttp", "starlette")

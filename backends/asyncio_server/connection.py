@@ -8,6 +8,7 @@ import asyncio
 
 from shared.server.consumer import Consumer
 from shared.wire.errors import ProtocolError
+from shared.wire.forms import PLAIN, World
 from shared.wire.frames import CloseCode
 from shared.wire.outbox import SlowConsumerError
 from shared.wire.session import CLOSING, CLOSING_PAUSE_S, ENDED, STOPPING, Session
@@ -23,8 +24,10 @@ class Connection(Consumer):
     loop: MembersLoop | None
     ws: PlayerSocket
 
-    def __init__(self, host: Host, ws: PlayerSocket, session: Session, loop: MembersLoop | None) -> None:
-        super().__init__(host.core, session, ws, loop)
+    def __init__(
+        self, host: Host, ws: PlayerSocket, session: Session, loop: MembersLoop | None, form: int = PLAIN
+    ) -> None:
+        super().__init__(host.core, session, ws, loop, form)
         self.host = host
         self.writer: Writer = host.new_writer(self)
 
@@ -60,9 +63,9 @@ class Connection(Consumer):
         except SlowConsumerError:
             self.end_slow(waiting, self.host.clock.now_us())
 
-    def catch_up(self, field: bytes) -> Soon[None]:
-        """Send what it has missed; ``field`` is the encoded field after the last step."""
-        return self.writer.send(self.take_missed(field))
+    def catch_up(self, world: World) -> Soon[None]:
+        """Send what it has missed; ``world`` is the field after the last step."""
+        return self.writer.send(self.take_missed(world))
 
     # Private methods
 

@@ -4,7 +4,7 @@ import os
 from typing import Protocol
 
 from shared.rooms.audience import Audience
-from shared.wire.frames import Opcode, server_frame
+from shared.wire.forms import Texts
 
 from .clock import give_turn
 from .connection import Connection
@@ -51,20 +51,20 @@ class LibraryFanout:
 
 
 class FrameOnceFanout:
-    """The frame is built once; the same bytes are written to each descriptor, without waiting."""
+    """The frame is built once a form; the same bytes are written to each descriptor, without waiting."""
 
     async def send(self, audience: Audience[Connection], text: bytes) -> list[Connection]:
         """Send to those who take it, in slices."""
-        frame = server_frame(Opcode.TEXT, text)
-        size, write = len(frame), os.write
+        frames, write = Texts(text), os.write
         skipped = []
         for first in range(0, len(audience.members), SLICE):
             if first:
                 await give_turn()
-            for place, fd in enumerate(audience.fds(first, first + SLICE), first):
+            for place, (fd, form) in enumerate(audience.takers(first, first + SLICE), first):
                 if fd < 0:
                     skipped.append(audience.members[place])
                     continue
+                frame = frames[form]
                 try:
                     sent = write(fd, frame)
                 except BlockingIOError:
@@ -72,7 +72,7 @@ class FrameOnceFanout:
                 except OSError:
                     audience.members[place].session.receive_eof()  # its reader ends it: a lost peer must not end a tick
                     continue
-                if sent != size:
+                if sent != len(frame):
                     audience.members[place].pipe.keep(frame[sent:])
         return skipped
 

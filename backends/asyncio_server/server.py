@@ -110,7 +110,7 @@ class Server(BaseServer):
     async def run_seat(self, seat: Seat, session: Session, socket: PlayerSocket) -> None:
         """Run a connection to its end, and give the seat back."""
         try:
-            await Connection(self, socket, session, self.find_loop(seat.room, session)).run()
+            await Connection(self, socket, session, self.find_loop(seat.room, session), seat.form).run()
         finally:
             self.gate.release(seat)
 

@@ -4,6 +4,7 @@ from shared.loops.schedule import DueTick, TickSchedule
 from shared.rooms.audience import Audience
 from shared.rooms.game import Game
 from shared.rooms.room import Room
+from shared.wire.forms import World
 
 from .clock import give_turn
 from .connection import Connection
@@ -44,9 +45,10 @@ class Ticker:
 
     async def catch_up(self, field: bytes) -> None:
         """Send those who can take it what they have missed; ``field`` is the encoded field after the last step."""
+        world = World(field)
         for number, member in enumerate(self.room.behind(), 1):
             if member.is_ready:
-                await member.catch_up(field)
+                await member.catch_up(world)
             if number % SLICE == 0:
                 await give_turn()
 

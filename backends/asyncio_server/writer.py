@@ -176,7 +176,7 @@ class FrameWriter:
         """Write what waits in the outbox."""
         while self._pipe.is_free and connection.outbox:
             outgoing = connection.outbox.take()
-            self._pipe.write(server_frame(outgoing.opcode, outgoing.payload))
+            self._pipe.write(connection.frame_of(outgoing))
         connection.update(takes_frame=connection.is_drained)
 
     def finish(self, limit_s: float) -> Soon[None]:

@@ -111,7 +111,7 @@ class Server(BaseServer):
     def run_seat(self, seat: Seat, session: Session, socket: PlayerSocket) -> None:
         """Run a connection to its end, and give the seat back."""
         try:
-            Connection(self, socket, session, self.find_loop(seat.room, session)).run()
+            Connection(self, socket, session, self.find_loop(seat.room, session), seat.form).run()
         finally:
             self.gate.release(seat)
 

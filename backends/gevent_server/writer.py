@@ -14,7 +14,7 @@ from gevent.event import Event
 from gevent.lock import BoundedSemaphore
 
 from shared.server.pipe import Pipe, pauses
-from shared.wire.frames import Opcode, server_frame
+from shared.wire.frames import Opcode
 from shared.wire.outbox import FRAME_TURN
 from shared.wire.session import Outgoing
 
@@ -205,7 +205,7 @@ class FrameWriter:
         """Write what waits in the outbox."""
         while self._pipe.is_free and connection.outbox:
             outgoing = connection.outbox.take()
-            self._pipe.write(server_frame(outgoing.opcode, outgoing.payload))
+            self._pipe.write(connection.frame_of(outgoing))
         connection.update(takes_frame=connection.is_drained)
 
     def finish(self, limit_s: float) -> Soon[None]:

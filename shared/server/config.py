@@ -19,7 +19,7 @@ from click.core import ParameterSource
 from shared.game.world import Rules
 from shared.loops.modes import MODES
 from shared.rooms.lobby import LobbyLimits
-from shared.server.frameworks import FANOUTS, FRAMEWORKS, framework_of
+from shared.server.frameworks import DEFLATES, FANOUTS, FRAMEWORKS, framework_of, usual_fanout
 from shared.system import variables
 from shared.system.descriptors import ShortageFilter, allow_many_descriptors
 from shared.system.logs import let_nobody_keep_us
@@ -68,6 +68,7 @@ class ServerConfig:
     worker_limit_s: float
     framework: str
     fanout: str
+    deflate: str
     clock: str
     loop: str
     rules: Rules
@@ -104,6 +105,8 @@ class ServerConfig:
     def arm(self) -> str:
         """Its name in a comparison: the backend, and the settings of how it is built that are not the defaults."""
         built, usual = self._built(), _usually_built(self.backend)
+        usual["fanout"] = usual_fanout(self.deflate)
+        usual["deflate"] = framework_of(self.backend, self.framework).usual_deflate(self.fanout)
         differing = [f"{name.replace('_', '-')}={value}" for name, value in built.items() if value != usual[name]]
         return f"{self.backend}:{','.join(differing)}" if differing else self.backend
 
@@ -159,7 +162,8 @@ def _usually_built(backend: str) -> dict[str, object]:
         "workers": 1,
         "worker_nice": 0,
         "framework": next(iter(FRAMEWORKS[backend])),
-        "fanout": FANOUTS[0],
+        "fanout": None,  # it depends on deflate, and deflate on it
+        "deflate": None,
         "clock": CLOCKS[0],
         "loop": LOOPS[backend][0],
     }
@@ -289,7 +293,18 @@ def _options(backend: str) -> list[Callable[[Any], Any]]:
         option("--worker-nice", type=whole(0, 19), help="Added to the nice value of the child processes."),
         option("--worker-limit", type=seconds, default=10, help="Seconds a child process may take to answer."),
         option("--framework", type=choice(tuple(FRAMEWORKS[backend])), help="Serves HTTP and WebSocket."),
-        option("--fanout", type=choice(FANOUTS), help="How a frame is sent."),
+        option(
+            "--fanout",
+            type=choice(FANOUTS),
+            show_default=f"{usual_fanout(None)}; with --deflate on library",
+            help="How a frame is sent.",
+        ),
+        option(
+            "--deflate",
+            type=choice(DEFLATES),
+            show_default=f"{DEFLATES[0]}; with --fanout naive what the framework does",
+            help="Compress for who offers it: by the framework, or once a room and tick for all of them.",
+        ),
         option("--clock", type=choice(CLOCKS), help="What wakes the tick."),
         option("--loop", type=choice(LOOPS[backend]), help="Event loop."),
         option("--field", type=FieldType(), default="50x25", help="Size of the field in cells."),
@@ -368,9 +383,11 @@ def _checked(flag: str, parse: Callable[[str], R], value: str) -> R:
 
 
 def _build(backend: str, values: dict[str, Any]) -> ServerConfig:
-    if values["fanout"] not in framework_of(backend, values["framework"]).fanouts:
-        possible = ", ".join(framework_of(backend, values["framework"]).fanouts)
-        fail_usage(f"--framework {values['framework']} can't do --fanout {values['fanout']}, but {possible}")
+    framework = framework_of(backend, values["framework"])
+    values["fanout"] = values["fanout"] or usual_fanout(values["deflate"])
+    values["deflate"] = values["deflate"] or framework.usual_deflate(values["fanout"])
+    if complaint := framework.complaint(values["framework"], values["fanout"], values["deflate"]):
+        fail_usage(complaint)
     width, height = values["field"]
     if not values["host"]:
         fail_usage("--host '' is no address; 0.0.0.0 would listen on all of IPv4, :: on all of IPv6 and IPv4")

@@ -12,6 +12,7 @@ from shared.rooms.audience import Audience
 from shared.rooms.room import Room
 from shared.server.core import ServerCore
 from shared.server.pipe import Pipe
+from shared.wire.forms import PLAIN, World, own_frame
 from shared.wire.frames import CloseCode, Opcode
 from shared.wire.messages import ClientMessage, ErrorText, NewPlayer, encode_commands
 from shared.wire.outbox import Outbox
@@ -22,17 +23,31 @@ class Consumer(ABC):
     """
     A connection that is a member of a room, or about to become one, with the ``loop`` of it; one of ``/echo`` has none.
 
-    ``fd`` is its descriptor while a tick's frame may be written to it, else -1. The ``outbox`` is of those who don't
-    wait for their peer, as is the ``pipe``: others have none.
+    ``fd`` is its descriptor while a tick's frame may be written to it, else -1; ``form`` is how it takes frames
+    (:mod:`shared.wire.forms`). The ``outbox`` is of those who don't wait for their peer, as is the ``pipe``: others
+    have none.
     """
 
-    __slots__ = ("audience", "core", "fd", "loop", "outbox", "pipe", "room", "serial", "session", "wakes_us", "ws")
+    __slots__ = (
+        "audience",
+        "core",
+        "fd",
+        "form",
+        "loop",
+        "outbox",
+        "pipe",
+        "room",
+        "serial",
+        "session",
+        "wakes_us",
+        "ws",
+    )
 
     audience: Audience[Any] | None
     room: Room[Any] | None
     pipe: Pipe
 
-    def __init__(self, core: ServerCore[Any], session: Session, ws: Any, loop: Any) -> None:
+    def __init__(self, core: ServerCore[Any], session: Session, ws: Any, loop: Any, form: int = PLAIN) -> None:
         self.core = core
         self.session = session
         self.ws = ws
@@ -40,6 +55,7 @@ class Consumer(ABC):
         self.room = loop.room if loop else None
         self.audience = loop.audience if loop else None
         self.fd = -1
+        self.form = form
         self.outbox = Outbox()
         self.serial = core.roster.next_serial()
         self.wakes_us = 0  # when the server is to wake it
@@ -123,11 +139,16 @@ class Consumer(ABC):
         """Whether it has missed frames, and can be sent what it missed: the kernel has taken all before."""
         return self.session.is_open and self.outbox.is_behind and self.is_drained
 
-    def take_missed(self, field: bytes) -> Outgoing:
-        """Return what it has missed, after ``field`` as it is now; it is behind no more."""
+    def take_missed(self, world: World) -> Outgoing:
+        """Return what it has missed, after the ``world`` as it is now; it is behind no more."""
         self.outbox.note_catch_up()
         self.core.roster.slow.discard(self)
-        return Outgoing(Opcode.TEXT, self.room.catch_up(self, field) if self.room else field)
+        text = self.room.catch_up(self, world.field) if self.room else world.field
+        return Outgoing(Opcode.TEXT, text, b"" if self.form == PLAIN else world.frame(text, self.form))
+
+    def frame_of(self, outgoing: Outgoing) -> bytes:
+        """Return a message of its own as a frame, in its form."""
+        return outgoing.frame or own_frame(outgoing.opcode, outgoing.payload, self.form)
 
     def watch(self, now_us: int) -> None:
         """End it as a slow consumer if its time is up; abort it if it has not even taken its close frame in time."""

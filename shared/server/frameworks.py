@@ -9,6 +9,9 @@ from dataclasses import dataclass
 FANOUTS = ("frame-once", "library", "naive")
 """Ways to hand a frame to every connection of a room; the first is the default."""
 
+DEFLATES = ("off", "on", "once")
+"""Ways to compress; the first is the default."""
+
 OF_EVERY_STACK = ("msgspec",)
 
 
@@ -18,17 +21,50 @@ class FrameworkEntry:
     What is known of a framework without importing it.
 
     ``packages`` are those whose versions every result names; ``fanouts`` those that it can do: where it hides its
-    transport, no frame can be written past it.
+    transport, no frame can be written past it. ``deflate`` is what its own permessage-deflate is by default, ``on`` or
+    ``off``; None: it has none.
     """
 
     packages: tuple[str, ...]
     fanouts: tuple[str, ...] = FANOUTS
+    deflate: str | None = None
+
+    @property
+    def deflates(self) -> tuple[str, ...]:
+        """The values of ``--deflate`` that it can do: ``once`` where a frame can be written past it."""
+        able = {"off": True, "on": self.deflate is not None, "once": FANOUTS[0] in self.fanouts}
+        return tuple(deflate for deflate in DEFLATES if able[deflate])
+
+    def usual_deflate(self, fanout: str) -> str:
+        """Return what ``--deflate`` is where it is not set: the naive fan-out leaves it to the framework."""
+        return self.deflate or DEFLATES[0] if fanout == "naive" else DEFLATES[0]
+
+    def complaint(self, name: str, fanout: str, deflate: str) -> str | None:
+        """Return why it, which is called ``name``, can't be served with these flags; None if it can."""
+        if fanout not in self.fanouts:
+            return f"--framework {name} can't do --fanout {fanout}, but {', '.join(self.fanouts)}"
+        if deflate not in self.deflates:
+            return f"--framework {name} can't do --deflate {deflate}, but {', '.join(self.deflates)}"
+        if deflate == "on" and fanout == "frame-once":
+            return f"--deflate on has the framework write, so not with --fanout {fanout}, but library or naive"
+        if deflate == "once" and fanout != "frame-once":
+            return (
+                f"--deflate once compresses a frame that is built once, so not with --fanout {fanout}, but frame-once"
+            )
+        return None
+
+
+def usual_fanout(deflate: str | None) -> str:
+    """Return what ``--fanout`` is where it is not set: frames that the framework compresses it has to write."""
+    return "library" if deflate == "on" else FANOUTS[0]
 
 
 FRAMEWORKS: dict[str, dict[str, FrameworkEntry]] = {
     "asyncio": {
-        "aiohttp": FrameworkEntry(("aiohttp", "uvloop", *OF_EVERY_STACK)),
-        "starlette": FrameworkEntry(("starlette", "uvicorn", "websockets", "h11", "uvloop", *OF_EVERY_STACK)),
+        "aiohttp": FrameworkEntry(("aiohttp", "uvloop", *OF_EVERY_STACK), deflate="on"),
+        "starlette": FrameworkEntry(
+            ("starlette", "uvicorn", "websockets", "h11", "uvloop", *OF_EVERY_STACK), deflate="on"
+        ),
     },
     "gevent": {
         "gevent-websocket": FrameworkEntry(

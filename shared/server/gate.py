@@ -18,6 +18,8 @@ from shared.server.frameworks import module_of
 from shared.system.clock import DueClock
 from shared.system.packages import needed_by
 from shared.web import HEADERS, load_web_files
+from shared.wire.deflate import Agreement, Inflater, choose
+from shared.wire.forms import PLAIN
 from shared.wire.handshake import room_name
 from shared.wire.session import ECHO_LIMIT_BYTES, EchoSession, Session
 
@@ -45,7 +47,24 @@ class Seat:
     max_message_bytes: int
     waits_for_peer: bool
     """Whether what is sent waits for a peer that does not read, as libraries do by default."""
+    agreement: Agreement | None = None
+    """What its peer may compress, and is sent compressed, by us and not by the framework."""
     is_taken: bool = True
+
+    @property
+    def extensions(self) -> dict[str, str]:
+        """The header that the answer to its upgrade has for that, if any."""
+        return {"Sec-WebSocket-Extensions": self.agreement.text} if self.agreement else {}
+
+    @property
+    def inflater(self) -> Inflater | None:
+        """What its messages are inflated with, if its peer may compress them."""
+        return self.agreement.server_inflater(self.max_message_bytes) if self.agreement else None
+
+    @property
+    def form(self) -> int:
+        """The form in which it takes frames."""
+        return self.agreement.server_window_bits if self.agreement else PLAIN
 
 
 class GateHost(Protocol):
@@ -79,8 +98,8 @@ class Gate(Generic[H]):
         self._kinds = {path: (("Content-Type", kind),) for path, kind in data.items()}
         self.paths = (*files, "/healthz", *data)
         """The paths of pages; :meth:`page` answers them."""
-        self.compresses = host.config.fanout == "naive"
-        """Whether messages may be compressed, as libraries do by default."""
+        self.compresses = host.config.deflate == "on"
+        """Whether the framework may compress messages."""
         self.upgrades = (CONNECT, ECHO) if host.config.echo else (CONNECT,)
         """The paths of WebSockets; :meth:`admit` answers them."""
 
@@ -109,9 +128,10 @@ class Gate(Generic[H]):
         room = None if is_echo else room_name(query)
         if refusal := host.core.admit(headers, room, address, host.clock.now_us(), descriptor):
             return plain_page(refusal.status, refusal.text, refusal.headers)
-        return Seat(
-            room, address, ECHO_LIMIT_BYTES if is_echo else limits.max_message_bytes, self.compresses or is_echo
-        )
+        waits_for_peer = is_echo or host.config.fanout == "naive"
+        agreement = choose(headers.get("sec-websocket-extensions", "")) if host.config.deflate == "once" else None
+        limit_bytes = ECHO_LIMIT_BYTES if is_echo else limits.max_message_bytes
+        return Seat(room, address, limit_bytes, waits_for_peer, agreement)
 
     def run(self, seat: Seat, socket: Any) -> Any:
         """Run a seat whose upgrade is made, to its end, and give it back; on asyncio, await what is returned."""

@@ -24,6 +24,9 @@ LEAST_DEFLATED_BITS = 9
 TAIL = b"\x00\x00\xff\xff"
 """Ends each flush, and is left out of a message (RFC 7692, section 7.2.1)."""
 
+LAST_BLOCK = b"\x01" + TAIL
+"""An empty one that ends a stream: behind a message it is read as one only if that was whole."""
+
 LEVEL = 6
 MEMORY_LEVEL = 5
 """
@@ -190,7 +193,8 @@ class Inflater:
     """
     Inflates the messages that one end sends to the other, each up to ``max_bytes``.
 
-    One that does not take over holds nothing between two messages; one that does can read both kinds.
+    One that does not take over holds nothing between two messages, and sees whether one was cut off within a block; one
+    that does can read both kinds.
     """
 
     __slots__ = ("_context", "_max_bytes", "_takes_over", "_wbits")
@@ -209,9 +213,9 @@ class Inflater:
             InflateError: it is corrupt, or too long; then all that was inflated of it is dropped.
 
         """
-        context = self._context or zlib.decompressobj(self._wbits)
+        context, end = (self._context, TAIL) if self._context else (zlib.decompressobj(self._wbits), TAIL + LAST_BLOCK)
         try:
-            message = self._inflate(context, bytes(payload) + TAIL)
+            message = self._inflate(context, bytes(payload) + end)
         except zlib.error:
             raise InflateError(CloseCode.INVALID_TEXT, "a message can't be inflated") from None
         if len(message) > self._max_bytes:
@@ -222,15 +226,17 @@ class Inflater:
         most = self._max_bytes + 1
         message = context.decompress(data, most)
         for _ in range(MOST_STREAMS):
+            if len(message) >= most or (self._takes_over and not context.eof):
+                return message
             if not context.eof:
+                raise zlib.error("the message ends within a block")
+            data, dictionary = context.unused_data, message[-(1 << MAX_WINDOW_BITS) :]
+            if not data:
                 return message
             # A sender that ends a stream, as it may, has nothing to take over in the next one but this message.
-            data, dictionary = context.unused_data, message[-(1 << MAX_WINDOW_BITS) :]
             context = zlib.decompressobj(self._wbits, dictionary) if dictionary else zlib.decompressobj(self._wbits)
             if self._takes_over:
                 self._context = context
-            if len(message) >= most:
-                return message
             message += context.decompress(data, most - len(message))
         raise zlib.error("too many streams")
 

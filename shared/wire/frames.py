@@ -29,13 +29,16 @@ class CloseCode(IntEnum):
     TRY_AGAIN_LATER = 1013
 
 
+COMPRESSED = 0x40
+"""The bit of a message's first frame that says so: RFC 7692, section 6."""
+
 MAX_CONTROL_PAYLOAD = 125
 MAX_CLOSE_REASON = MAX_CONTROL_PAYLOAD - 2
 
 
-def server_frame(opcode: int, payload: bytes) -> bytes:
-    """Build one final, unmasked frame."""
-    first = 0x80 | opcode
+def server_frame(opcode: int, payload: bytes, marks: int = 0) -> bytes:
+    """Build one final, unmasked frame; ``marks`` is :data:`COMPRESSED` if its message is."""
+    first = 0x80 | marks | opcode
     length = len(payload)
     if length < 126:
         header = struct.pack("!BB", first, length)

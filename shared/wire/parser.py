@@ -6,8 +6,9 @@ For stacks whose library does not bound what a peer may send.
 
 from dataclasses import dataclass
 
+from shared.wire.deflate import InflateError, Inflater
 from shared.wire.errors import ProtocolError
-from shared.wire.frames import MAX_CONTROL_PAYLOAD, CloseCode, Opcode, echoed_close_code
+from shared.wire.frames import COMPRESSED, MAX_CONTROL_PAYLOAD, CloseCode, Opcode, echoed_close_code, server_frame
 
 Message = tuple[Opcode, str | bytes | int]
 """TEXT with its text, BINARY, PING and PONG with their bytes, CLOSE with its code (0: it had none)."""
@@ -36,6 +37,7 @@ class _Header:
     opcode: int
     length: int
     size: int  # of the header itself, with the mask
+    is_compressed: bool
 
 
 class _Frames:
@@ -45,19 +47,26 @@ class _Frames:
         "_buffer",
         "_first_bits",
         "_fragments",
+        "_inflater",
+        "_is_compressed",
         "_max_fragments",
+        "_message",
         "_message_bytes",
         "_opcode",
         "max_message_bytes",
         "needs_bytes",
     )
 
-    def __init__(self, max_message_bytes: int, *, deflate: bool = False) -> None:
+    def __init__(self, max_message_bytes: int, inflater: Inflater | None = None, *, deflate: bool = False) -> None:
         self.max_message_bytes = max_message_bytes
-        self._first_bits = 0x30 if deflate else 0x70  # reserved bits that a message's first frame must not have
+        self._inflater = inflater
+        may_compress = deflate or inflater is not None
+        self._first_bits = 0x70 & ~COMPRESSED if may_compress else 0x70  # that a message's first frame must not have
         self.needs_bytes = True  # nothing can be taken before more of them come
         self._buffer = bytearray()
         self._opcode: Opcode | None = None  # of the message that has begun and not ended
+        self._is_compressed = False  # that message
+        self._message = bytearray()  # what its frames carried so far, where we put it together
         self._message_bytes = 0  # of that message, so far
         self._fragments = 0  # of that message, so far
         self._max_fragments = max(MIN_FRAGMENTS, max_message_bytes // BYTES_A_FRAGMENT)
@@ -89,7 +98,7 @@ class _Frames:
             length = int.from_bytes(buffer[at + 2 : at + size])
         if opcode < Opcode.CLOSE:
             self._judge(Opcode(opcode), length)
-        return _Header(fin, opcode, length, size + 4)
+        return _Header(fin, opcode, length, size + 4, is_compressed=bool(first & COMPRESSED))
 
     def _judge(self, opcode: Opcode, length: int) -> None:
         if (opcode is Opcode.CONTINUATION) != (self._opcode is not None):
@@ -105,7 +114,7 @@ class _Frames:
     def _take(self, header: _Header) -> Opcode | None:
         """Count a complete frame of a message; if it is the last one, return the message's opcode, else None."""
         if self._opcode is None:
-            self._opcode = Opcode(header.opcode)
+            self._opcode, self._is_compressed = Opcode(header.opcode), header.is_compressed
         self._message_bytes += header.length
         self._fragments += 1
         if self._fragments > self._max_fragments:
@@ -116,19 +125,30 @@ class _Frames:
         self._message_bytes = self._fragments = 0
         return opcode
 
+    def _put_together(self) -> bytes:
+        """Return the message whose last frame was taken, inflated if it is compressed."""
+        message = bytes(self._message)
+        self._message.clear()
+        if not self._is_compressed or self._inflater is None:
+            return message
+        try:
+            return self._inflater.inflate(message)
+        except InflateError as error:
+            raise ProtocolError(error.code) from None
+
 
 class FrameParser(_Frames):
     """
     Feed it what was read; take messages until it :attr:`needs_bytes`.
 
-    A message larger than ``max_message_bytes`` is refused as soon as a header declares it: nothing is kept of it.
+    A message larger than ``max_message_bytes`` is refused as soon as a header declares it: nothing is kept of it. With
+    an ``inflater`` a message may be compressed; as sent and inflated, it is bounded alike.
     """
 
-    __slots__ = ("_message",)
+    __slots__ = ()
 
-    def __init__(self, max_message_bytes: int) -> None:
-        super().__init__(max_message_bytes)
-        self._message = bytearray()
+    def __init__(self, max_message_bytes: int, inflater: Inflater | None = None) -> None:
+        super().__init__(max_message_bytes, inflater)
 
     def next_message(self) -> Message | None:
         """
@@ -151,8 +171,7 @@ class FrameParser(_Frames):
             self._message += payload
             opcode = self._take(header)
             if opcode is not None:
-                message = bytes(self._message)
-                self._message.clear()
+                message = self._put_together()
                 return (opcode, _decode(message)) if opcode is Opcode.TEXT else (opcode, message)
         return None
 
@@ -163,18 +182,19 @@ class FrameWalker(_Frames):
 
     They are for a library that parses them itself. It sees nothing that :class:`FrameParser` would refuse, except texts
     that are not UTF-8, and no message before its last byte is here. ``deflate``: whether a message may be compressed
-    (RFC 7692, which marks its first frame).
+    (RFC 7692, which marks its first frame) for the library to inflate. With an ``inflater`` it may as well, and is
+    returned as one frame that is not compressed.
     """
 
     __slots__ = ("_end",)
 
-    def __init__(self, max_message_bytes: int, *, deflate: bool) -> None:
-        super().__init__(max_message_bytes, deflate=deflate)
+    def __init__(self, max_message_bytes: int, inflater: Inflater | None = None, *, deflate: bool = False) -> None:
+        super().__init__(max_message_bytes, inflater, deflate=deflate)
         self._end = 0  # in the buffer, of the frames that were judged
 
     def __len__(self) -> int:
         """Return how many bytes were not taken yet."""
-        return len(self._buffer)
+        return len(self._buffer) + len(self._message)
 
     def next_message(self) -> bytes | None:
         """
@@ -199,6 +219,10 @@ class FrameWalker(_Frames):
                 return None
             if header.opcode == Opcode.CLOSE:
                 _control(Opcode.CLOSE, self._payload(self._end, header))  # libraries do not agree on codes and texts
+            if self._inflater and self._belongs_to_compressed(header):
+                if (frame := self._inflated(header, end)) is not None:
+                    return frame
+                continue
             self._end = end
             if header.opcode >= Opcode.CLOSE or self._take(header) is not None:
                 frames = bytes(self._buffer[:end])
@@ -207,6 +231,18 @@ class FrameWalker(_Frames):
                 self.needs_bytes = not self._buffer
                 return frames
         return None
+
+    def _belongs_to_compressed(self, header: _Header) -> bool:
+        begins = self._opcode is None
+        return header.opcode < Opcode.CLOSE and (header.is_compressed if begins else self._is_compressed)
+
+    def _inflated(self, header: _Header, end: int) -> bytes | None:
+        """Take a frame of a compressed message; return the message as one plain frame if that was its last."""
+        self._message += self._payload(0, header)  # the frames of no other message are before it
+        del self._buffer[:end]
+        self.needs_bytes = not self._buffer
+        opcode = self._take(header)
+        return None if opcode is None else client_frame(opcode, self._put_together())
 
     def _is_one_short_message(self) -> bool:
         """Say whether the buffer is one short message, as it nearly always is: it needs no further check."""
@@ -217,6 +253,13 @@ class FrameWalker(_Frames):
             and buffer[1] == MASKED + size - SHORT_HEADER
             and self._opcode is None
         )
+
+
+def client_frame(opcode: int, payload: bytes) -> bytes:
+    """Build one final frame as a client sends it, with a mask that changes nothing."""
+    frame = server_frame(opcode, payload)
+    size = len(frame) - len(payload)
+    return bytes((frame[0], frame[1] | MASKED)) + frame[2:size] + b"\x00\x00\x00\x00" + payload
 
 
 def unmask(payload: bytes | bytearray, mask: bytes | bytearray) -> bytes:

@@ -73,10 +73,11 @@ CONNECTED, IN_ROOM, CLOSING, ENDED = SessionState
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One frame for this connection alone."""
+    """One message for this connection alone, and its ``frame`` where that is built already."""
 
     opcode: Opcode
     payload: bytes
+    frame: bytes = b""
 
 
 class Session:

@@ -18,6 +18,7 @@ from shared.server.config import parse_arguments
 from shared.server.core import ServerCore
 from shared.wire.errors import ProtocolError
 from shared.wire.frames import Opcode
+from shared.wire.parser import FrameWalker
 from shared.wire.request import READ_BYTES
 from shared.wire.session import SPARED_S
 from shared.wire.stalls import NO_STALLS, Stalls
@@ -112,7 +113,7 @@ class Scene:
 
     def upgrade(self) -> None:
         self.say(UPGRADE)
-        self.keeper.open_websocket(self.reader, 4096, deflate=False)
+        self.keeper.open_websocket(self.reader, FrameWalker(4096))
         self.library.shown.clear()
 
 

@@ -16,7 +16,9 @@ import gevent
 import pytest
 
 from shared.rooms.audience import Audience
-from shared.wire.frames import Opcode, server_frame
+from shared.wire import forms
+from shared.wire.forms import PLAIN
+from shared.wire.frames import COMPRESSED, Opcode, server_frame
 
 TEXT = b'[["tick",1,2,3]]'
 FRAME = server_frame(Opcode.TEXT, TEXT)
@@ -35,6 +37,7 @@ class Peer:
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
+        self.form = PLAIN
         self.frames: list[bytes] = []
         self.rests: list[bytes] = []
         self.has_ended = False
@@ -74,7 +77,7 @@ class House:
         takes = self.takes.get(place, len(data))
         if isinstance(takes, OSError):
             raise takes
-        self.peers[place].frames.append(data[:takes])
+        self.peers[place].frames.append(data if takes == len(data) else data[:takes])
         return takes
 
     def send(self, in_turn: Callable[[], None] = lambda: None) -> list[Peer]:
@@ -193,6 +196,21 @@ def test_what_the_kernel_does_not_take_is_kept_for_the_writer(frame_once: House)
     assert frame_once.send() == []
     kept = [peer.rests for peer in frame_once.peers[:4]]
     assert kept == [[], [FRAME[5:]], [FRAME], [FRAME]]
+
+
+def test_each_gets_the_frame_in_its_form(frame_once: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forms, "LEAST_BYTES", 0)
+    monkeypatch.setattr(forms, "shorter", lambda _, opcode, data: server_frame(opcode, data, COMPRESSED))
+    for place, peer in enumerate(frame_once.peers):
+        peer.form = (PLAIN, 9, 15)[place % 3]
+    frame_once.takes = {2: 3}
+    assert frame_once.send() == []
+    frames = forms.Texts(TEXT)
+    assert len({frames[form] for form in (PLAIN, 9, 15)}) > 1
+    for peer in frame_once.peers:
+        assert b"".join([*peer.frames, *peer.rests]) == frames[peer.form]
+    built = {id(peer.frames[0]) for peer in frame_once.peers if not peer.rests}
+    assert len(built) == 3, "each form was built once"
 
 
 def test_one_leaver_never_ends_a_tick(frame_once: House) -> None:

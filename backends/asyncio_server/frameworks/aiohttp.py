@@ -15,7 +15,7 @@ from typing import Any
 
 from aiohttp import WSMessage, WSMsgType, web
 
-from shared.server.gate import Page
+from shared.server.gate import Page, Seat
 from shared.wire.errors import ProtocolError
 from shared.wire.frames import CloseCode, Opcode
 from shared.wire.parser import Message
@@ -34,21 +34,21 @@ FOREVER_S = 1e9
 class AiohttpSocket(BaseSocket, web.WebSocketResponse):
     """One WebSocket: what its connection has as :class:`PlayerSocket`, where the errors stand."""
 
-    def __init__(self, max_message_bytes: int, *, compress: bool, waits_for_peer: bool) -> None:
+    def __init__(self, seat: Seat, *, compress: bool) -> None:
         # max_msg_size refuses a message of exactly that size.
-        tuning: dict[str, Any] = {"compress": compress, "max_msg_size": max_message_bytes + 1}
-        if not waits_for_peer:
+        tuning: dict[str, Any] = {"compress": compress, "max_msg_size": seat.max_message_bytes + 1}
+        if not seat.waits_for_peer:
             tuning["writer_limit"] = NEVER_WAIT_BYTES
         super().__init__(autoping=False, autoclose=False, **tuning)
-        self.waits_for_peer = waits_for_peer
-        self._max_message_bytes = max_message_bytes
+        self.headers.update(seat.extensions)
+        self._seat = seat
 
     async def open(self, request: web.Request) -> None:
         """Answer the upgrade request; raises as all that sends."""
         await self.prepare(request)
         if request.transport is None:
             raise ConnectionResetError("the peer is gone")
-        self.pass_door(doorkeeper(request.transport), self, self._max_message_bytes, deflate=bool(self.compress))
+        self.pass_door(doorkeeper(request.transport), self, self._seat, deflate=bool(self.compress))
 
     # What the doorkeeper tells
 
@@ -168,8 +168,7 @@ class Framework(BaseFramework):
                 answer.headers["Connection"] += ", close"  # which aiohttp says only where nothing else is said
             return answer
         try:
-            compress, waits = self._gate.compresses, seat.waits_for_peer
-            ws = AiohttpSocket(seat.max_message_bytes, compress=compress, waits_for_peer=waits)
+            ws = AiohttpSocket(seat, compress=self._gate.compresses)
             await ws.open(request)
             await self._gate.run(seat, ws)
         except ConnectionError:

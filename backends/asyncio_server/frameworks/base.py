@@ -8,7 +8,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from shared.server.gate import Gate
+from shared.server.gate import Gate, Seat
+from shared.wire.parser import FrameWalker
 
 from ..host import Host
 from .doorkeeper import STEP_S, Doorkeeper, MessageSink, doorkeeper
@@ -25,11 +26,13 @@ class BaseSocket:
 
     transport: asyncio.Transport
     door: Doorkeeper
+    waits_for_peer: bool
 
-    def pass_door(self, door: Doorkeeper, reader: MessageSink, max_message_bytes: int, *, deflate: bool) -> None:
-        """Begin: the upgrade is made."""
+    def pass_door(self, door: Doorkeeper, reader: MessageSink, seat: Seat, *, deflate: bool) -> None:
+        """Begin: the upgrade is made; ``deflate`` says whether the library inflates messages."""
         self.door, self.transport = door, door.transport
-        door.open_websocket(reader, max_message_bytes, deflate=deflate)
+        self.waits_for_peer = seat.waits_for_peer
+        door.open_websocket(reader, FrameWalker(seat.max_message_bytes, seat.inflater, deflate=deflate))
 
     @property
     def is_lost(self) -> bool:

@@ -266,13 +266,13 @@ class Doorkeeper(asyncio.BufferedProtocol):
 
     # Messages
 
-    def open_websocket(self, reader: MessageSink, max_message_bytes: int, *, deflate: bool) -> None:
-        """Read frames from now on, of which each message is given out when :meth:`ask_for_message` asks for it."""
+    def open_websocket(self, reader: MessageSink, frames: FrameWalker) -> None:
+        """Feed ``frames`` from now on, of which each message is given out when :meth:`ask_for_message` asks for it."""
         assert self._door  # noqa: S101 # it is opened once
         self._is_answering = False
         self._is_new = True
         self._reader = reader
-        self._frames = FrameWalker(max_message_bytes, deflate=deflate)
+        self._frames = frames
         self._frames.feed(self._door.rest())
         self._door = None
         if self._timer:

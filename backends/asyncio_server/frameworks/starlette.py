@@ -192,14 +192,13 @@ class StarletteSocket(BaseSocket):
 
     def __init__(self, ws: WebSocket, door: Doorkeeper, seat: Seat) -> None:
         assert isinstance(door.library, WebSocketProtocol)  # noqa: S101 # it upgraded
-        self.waits_for_peer = seat.waits_for_peer
         self._ws = ws
         self._writable = door.library.writable
         door.library.conn.max_message_size = seat.max_message_bytes
         # To save memory, as there are thousands of connections:
         del door.library.request, door.library.response
         ws.scope.clear()
-        self.pass_door(door, door.library, seat.max_message_bytes, deflate=bool(door.library.conn.extensions))
+        self.pass_door(door, door.library, seat, deflate=bool(door.library.conn.extensions))
 
     async def receive_message(self) -> Message:
         """Wait for the next message, and for a turn to handle it."""
@@ -283,7 +282,7 @@ class Framework(BaseFramework):
         """Run the seat to its end."""
         seat, door = ws.scope["state"]["seat"], ws.scope["state"]["door"]
         try:
-            await ws.accept()
+            await ws.accept(headers=[(name.encode(), value.encode()) for name, value in seat.extensions.items()])
             if door.transport.is_closing():
                 raise ClientDisconnected
             await self._gate.run(seat, StarletteSocket(ws, door, seat))

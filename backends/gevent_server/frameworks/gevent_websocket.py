@@ -57,7 +57,7 @@ class GeventWebSocket(WebSocket):
         super().__init__(handler.environ, Stream(handler), handler)
         self.seat = seat
         self.waits_for_peer = seat.waits_for_peer
-        self._parser = FrameParser(seat.max_message_bytes)
+        self._parser = FrameParser(seat.max_message_bytes, seat.inflater)
         self._parser.feed(early_data)
         self._turns = handler.host.turns
         self._is_new = True  # no message has come yet
@@ -173,7 +173,7 @@ class Handler(DoorHandler, WebSocketHandler):
         self.environ["wsgi.websocket"] = self.websocket
         accept = base64.b64encode(hashlib.sha1((key + self.GUID).encode("latin-1")).digest()).decode()  # noqa: S324 # RFC 6455
         headers = [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept)]
-        self.start_response("101 Switching Protocols", headers)
+        self.start_response("101 Switching Protocols", [*headers, *seat.extensions.items()])
         self.socket.settimeout(None)  # from here on the session has the timeouts
         del self._door  # to save memory: there are thousands of connections
 

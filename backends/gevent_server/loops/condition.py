@@ -12,7 +12,7 @@ from gevent.event import Event
 
 from shared.rooms.audience import Audience
 from shared.wire.errors import ProtocolError
-from shared.wire.frames import Opcode, server_frame
+from shared.wire.forms import Texts
 from shared.wire.parser import Message
 from shared.wire.session import CONNECTED
 
@@ -34,7 +34,7 @@ class ConditionLoop(ManagedLoop):
         super().__init__(host, ticker)
         self._waits_for_peer = host.config.fanout == "naive"
         self._writes_frames = host.config.fanout == "frame-once"
-        self._text, self._frame = "", b""
+        self._text, self._frames = "", Texts(b"")
         self._owed: set[Connection] = set()  # handlers that have not sent this tick's frame yet
         self._skipped: list[Connection] = []
         self._last: Connection | None = None  # who has sent
@@ -45,7 +45,7 @@ class ConditionLoop(ManagedLoop):
     def send(self, audience: Audience[Connection], text: bytes) -> list[Connection]:
         """Wake every handler and wait until each has sent a frame with ``text``; return those who could not."""
         if self._writes_frames:
-            self._frame = server_frame(Opcode.TEXT, text)
+            self._frames = Texts(text)
         else:
             self._text = text.decode()
         members = list(audience.members)
@@ -102,7 +102,7 @@ class ConditionLoop(ManagedLoop):
     def _send(self, connection: Connection) -> None:
         if self._takes(connection):
             if self._writes_frames:
-                connection.pipe.write(self._frame)
+                connection.pipe.write(self._frames[connection.form])
             else:
                 connection.writer.send_text(self._text)
             self._last = connection

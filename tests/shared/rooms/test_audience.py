@@ -6,6 +6,7 @@ from shared.rooms.audience import Audience
 @dataclass
 class Peer:
     fd: int
+    form: int = 0
 
 
 def seated(*fds: int) -> tuple[Audience[Peer], list[Peer]]:
@@ -48,6 +49,15 @@ def test_other_members_are_another_audience() -> None:
     audience.fds(0, 2)
     audience.seat([*peers[1:], Peer(5)])
     assert list(audience.fds(0, 2)) == [8, 5]
+
+
+def test_the_form_of_each_stands_beside_its_descriptor() -> None:
+    audience: Audience[Peer] = Audience()
+    audience.seat([Peer(7), Peer(8, form=15), Peer(-1, form=9)])
+    assert list(audience.takers(0, 2)) == [(7, 0), (8, 15)]
+    assert list(audience.takers(2, 9)) == [(-1, 9)]
+    audience.seat([Peer(5, form=10)])
+    assert list(audience.takers(0, 9)) == [(5, 10)]
 
 
 def test_an_empty_room_has_nobody_to_send_to() -> None:

@@ -28,6 +28,7 @@ DEFAULT = ServerConfig(
     worker_limit_s=10.0,
     framework="aiohttp",
     fanout="frame-once",
+    deflate="off",
     clock="timerfd",
     loop="asyncio",
     rules=Rules(50, 25, 10, 0, moves=1, steps=5),
@@ -76,7 +77,8 @@ FLAGS: dict[str, tuple[str, Change]] = {
     "worker-nice": ("10", plain(worker_nice=10)),
     "worker-limit": ("2.5", plain(worker_limit_s=2.5)),
     "bot-steps": ("20000", within("rules", bot_steps=20000)),
-    "fanout": ("naive", plain(fanout="naive")),
+    "fanout": ("library", plain(fanout="library")),
+    "deflate": ("once", plain(deflate="once")),
     "clock": ("loop", plain(clock="loop")),
     "loop": ("uvloop", plain(loop="uvloop")),
     "field": ("100x30", within("rules", width=100, height=30)),
@@ -173,6 +175,13 @@ def test_the_speed_is_apart_from_the_tick_rate(flags: list[str], speed: float, m
         ("asyncio", ["--bots", "5", "--seed", "7", "--field", "60x30", "--phase", "0.5"], "asyncio"),
         ("gevent", ["--fanout", "naive", "--clock", "loop"], "gevent:fanout=naive,clock=loop"),
         ("asyncio", ["--loop", "uvloop"], "asyncio:loop=uvloop"),
+        ("asyncio", ["--fanout", "naive"], "asyncio:fanout=naive"),
+        ("asyncio", ["--fanout", "naive", "--deflate", "on"], "asyncio:fanout=naive"),
+        ("asyncio", ["--fanout", "naive", "--deflate", "off"], "asyncio:fanout=naive,deflate=off"),
+        ("asyncio", ["--fanout", "library", "--deflate", "off"], "asyncio:fanout=library"),
+        ("asyncio", ["--deflate", "on"], "asyncio:deflate=on"),
+        ("asyncio", ["--deflate", "on", "--fanout", "library"], "asyncio:deflate=on"),
+        ("gevent", ["--deflate", "once", "--fanout", "frame-once"], "gevent:deflate=once"),
         ("gevent", ["--mode", "process", "--worker-nice", "10"], "gevent:mode=process,worker-nice=10"),
     ],
 )
@@ -286,6 +295,46 @@ def test_bad_input_is_one_line_and_status_2(
     assert [word for word in words if word not in err] == []
 
 
+@pytest.mark.parametrize(
+    ("backend", "flags", "words"),
+    [
+        ("asyncio", ["--fanout", "frame-once", "--deflate", "on"], ["--deflate on", "library or naive"]),
+        ("asyncio", ["--fanout", "naive", "--deflate", "once"], ["--deflate once", "--fanout naive", "frame-once"]),
+        ("gevent", ["--fanout", "library", "--deflate", "once"], ["--deflate once", "--fanout library"]),
+        ("gevent", ["--deflate", "on"], ["gevent-websocket", "can't do --deflate on", "off, once"]),
+        ("gevent", ["--fanout", "naive", "--deflate", "on"], ["gevent-websocket", "can't do --deflate on"]),
+        ("asyncio", ["--deflate", "always"], ["--deflate", "always", "off", "on", "once"]),
+    ],
+)
+def test_a_way_to_compress_that_can_not_be_is_one_line(
+    backend: str, flags: list[str], words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exited:
+        parse_arguments(backend, flags)
+    err = capsys.readouterr().err
+    assert exited.value.code == 2
+    assert err.count("\n") == 1
+    assert [word for word in words if word not in err] == []
+
+
+@pytest.mark.parametrize(
+    ("backend", "flags", "fanout", "deflate"),
+    [
+        ("asyncio", [], "frame-once", "off"),
+        ("asyncio", ["--deflate", "on"], "library", "on"),
+        ("asyncio", ["--deflate", "once"], "frame-once", "once"),
+        ("asyncio", ["--fanout", "naive"], "naive", "on"),
+        ("asyncio", ["--fanout", "naive", "--framework", "starlette"], "naive", "on"),
+        ("asyncio", ["--fanout", "naive", "--deflate", "off"], "naive", "off"),
+        ("gevent", ["--fanout", "naive"], "naive", "off"),
+        ("gevent", ["--deflate", "once"], "frame-once", "once"),
+    ],
+)
+def test_what_compresses_and_what_writes_go_together(backend: str, flags: list[str], fanout: str, deflate: str) -> None:
+    config = parse_arguments(backend, flags)
+    assert (config.fanout, config.deflate) == (fanout, deflate)
+
+
 def test_bad_input_from_the_environment_is_one_line_too(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -342,6 +391,7 @@ def test_the_settings_name_what_an_arm_may_change() -> None:
         "worker_nice": 0,
         "framework": "aiohttp",
         "fanout": "frame-once",
+        "deflate": "off",
         "clock": "timerfd",
         "loop": "asyncio",
         "phase": None,

@@ -10,6 +10,7 @@ from shared.rooms.audience import Audience
 from shared.server.config import parse_arguments
 from shared.server.consumer import Consumer
 from shared.server.core import ServerCore
+from shared.wire.forms import World
 from shared.wire.frames import Opcode
 from shared.wire.messages import NewPlayer
 from shared.wire.session import Outgoing, Session
@@ -126,7 +127,7 @@ def test_who_skips_is_watched_and_gets_what_it_missed_when_the_kernel_has_taken_
     player.pipe.stuck_bytes = 0
     assert player.is_ready
     assert player.room
-    missed = player.take_missed(game_of(player.room).look())
+    missed = player.take_missed(World(game_of(player.room).look()))
     assert missed.opcode is Opcode.TEXT
     assert "world" in [command[0] for command in json.loads(missed.payload)]
     assert player.core.roster.slow == set()
@@ -278,7 +279,7 @@ def test_ticks_may_be_written_while_the_kernel_takes_them_and_the_session_is_ope
     player.misses_a_tick(START)
     player.update(takes_frame=True)
     assert player.fd == -1, "it is behind"
-    player.take_missed(b"[]")
+    player.take_missed(World(b"[]"))
     player.session.close(1001, "stopping", START)
     player.update(takes_frame=True)
     assert player.fd == -1

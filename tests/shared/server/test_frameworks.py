@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.server.frameworks import FANOUTS, FRAMEWORKS, framework_of, module_of
+from shared.server.frameworks import FANOUTS, FRAMEWORKS, FrameworkEntry, framework_of, module_of
 
 BACKENDS = Path(__file__).resolve().parents[3] / "backends"
 BESIDE = {"__init__", "base", "doorkeeper"}
@@ -25,6 +25,15 @@ def test_the_default_can_do_every_fan_out_and_every_one_some(backend: str) -> No
     for name in others:
         assert set(framework_of(backend, name).fanouts) <= set(FANOUTS)
         assert framework_of(backend, name).fanouts
+
+
+def test_each_can_leave_compression_out_and_none_has_what_it_lacks() -> None:
+    entries = [entry for frameworks in FRAMEWORKS.values() for entry in frameworks.values()]
+    assert all("off" in entry.deflates for entry in entries)
+    assert [entry for entry in entries if ("on" in entry.deflates) != (entry.deflate is not None)] == []
+    hidden = FrameworkEntry((), fanouts=("library", "naive"), deflate="off")
+    assert hidden.deflates == ("off", "on")
+    assert hidden.usual_deflate("naive") == "off"
 
 
 @pytest.mark.parametrize("backend", FRAMEWORKS)

@@ -10,6 +10,8 @@ from shared.server.config import parse_arguments
 from shared.server.core import ServerCore
 from shared.server.gate import Gate, Page, Seat
 from shared.system.clock import DueClock
+from shared.wire.deflate import Deflater, InflateError
+from shared.wire.forms import PLAIN
 from shared.wire.session import ECHO_LIMIT_BYTES, EchoSession, Session
 from tests.shared.wire.test_handshake import GOOD
 
@@ -84,6 +86,32 @@ def test_who_is_admitted_has_a_seat_until_it_is_given_back(flags: list[str], pat
     assert gate.host.core.lobby.connections == 1
     gate.release(seat)
     assert gate.host.core.lobby.connections == 0
+
+
+@pytest.mark.parametrize(("path", "most"), [("/connect", 4096), ("/echo", ECHO_LIMIT_BYTES)])
+def test_once_a_seat_has_what_its_peer_agreed_on(path: str, most: int) -> None:
+    gate = Gate(Host("--deflate", "once", "--echo"))
+    assert not gate.compresses
+    offers = {"sec-websocket-extensions": "permessage-deflate; server_max_window_bits=12"}
+    seat = gate.admit(path, "", {**GOOD, **offers}, "::1")
+    assert isinstance(seat, Seat)
+    assert seat.form == 12
+    answer = "permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=12"
+    assert seat.extensions == {"Sec-WebSocket-Extensions": answer}
+    assert seat.inflater
+    assert seat.inflater.inflate(Deflater(15, takes_over=False).deflate(b"x" * most)) == b"x" * most
+    with pytest.raises(InflateError):
+        seat.inflater.inflate(Deflater(15, takes_over=False).deflate(b"x" * (most + 1)))
+
+
+@pytest.mark.parametrize("flags", [[], ["--deflate", "on"], ["--fanout", "naive"], ["--deflate", "once"]])
+def test_else_it_has_agreed_on_nothing_with_us(flags: list[str]) -> None:
+    gate = Gate(Host(*flags))
+    offers = {} if "once" in flags else {"sec-websocket-extensions": "permessage-deflate"}
+    seat = gate.admit("/connect", "", {**GOOD, **offers}, "::1")
+    assert isinstance(seat, Seat)
+    assert (seat.form, seat.extensions, seat.inflater) == (PLAIN, {}, None)
+    assert gate.compresses == bool(flags and "once" not in flags)
 
 
 def test_who_is_refused_has_none() -> None:

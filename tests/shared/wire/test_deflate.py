@@ -226,6 +226,14 @@ def test_a_message_that_grows_beyond_the_limit_is_refused_unread(takes_over: boo
         assert refused.value.code == 1009
 
 
+@pytest.mark.parametrize("cut", range(1, 6))
+def test_a_message_that_was_cut_off_is_refused(cut: int) -> None:
+    whole = Deflater(15, takes_over=False).deflate(b"Hello")
+    with pytest.raises(InflateError) as refused:
+        inflater().inflate(whole[:-cut])
+    assert refused.value.code == 1007
+
+
 @given(st.binary(min_size=1, max_size=200))
 def test_what_is_no_deflated_data_is_refused_or_comes_apart(data: bytes) -> None:
     with suppress(InflateError):  # and no other error

@@ -1,11 +1,15 @@
 """What a library's own reader is given of a peer's bytes: whole messages, and nothing that our parser would refuse."""
 
+import itertools
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.wire.deflate import Deflater, Inflater
 from shared.wire.errors import ProtocolError
-from shared.wire.frames import Opcode
+from shared.wire.frames import COMPRESSED, Opcode
 from shared.wire.parser import FrameParser, FrameWalker, Message
 from tests.shared.wire.client_frames import client_frame
 
@@ -127,3 +131,103 @@ def test_a_compressed_message_is_given_out_where_that_was_agreed_on() -> None:
     assert walker.next_message() == first + client_frame(CONTINUATION, b"y")
     with pytest.raises(ProtocolError):
         walker.next_message()  # a control frame never is
+
+
+# Messages that are compressed, for us to inflate
+
+
+def compressed(text: bytes, *cuts: int, opcode: int = TEXT, between: bytes = b"") -> bytes:
+    """Return a compressed message, whose payload is cut there, with ``between`` between two fragments."""
+    payload = Deflater(15, takes_over=False).deflate(text)
+    borders = [0, *(min(cut, len(payload)) for cut in sorted(cuts)), len(payload)]
+    parts = [payload[at:end] for at, end in itertools.pairwise(borders)]
+    frames = [
+        client_frame(
+            CONTINUATION if number else opcode,
+            part,
+            fin=number == len(parts) - 1,
+            reserved=0 if number else COMPRESSED,
+        )
+        for number, part in enumerate(parts)
+    ]
+    return between.join(frames)
+
+
+def inflater() -> Inflater:
+    return Inflater(15, LIMIT, takes_over=False)
+
+
+def read_all(reader: FrameParser | FrameWalker, data: bytes, size: int) -> tuple[list[Any], int | None]:
+    """Return what a reader gives out of data that comes in pieces, and the code with which it refuses the rest."""
+    taken: list[Any] = []
+    try:
+        for at in range(0, len(data), size):
+            reader.feed(data[at : at + size])
+            while not reader.needs_bytes:
+                if (each := reader.next_message()) is not None:
+                    taken.append(each)
+    except ProtocolError as error:
+        return taken, error.code
+    return taken, None
+
+
+PING_FRAME = client_frame(PING, b"p")
+CUTS = st.lists(st.integers(0, 40), max_size=3)
+MESSAGES = st.lists(
+    st.one_of(
+        st.builds(
+            lambda text, cuts, between: compressed(text, *cuts, between=between),
+            st.one_of(st.binary(max_size=LIMIT), st.text(max_size=30).map(str.encode)),
+            CUTS,
+            st.sampled_from([b"", PING_FRAME]),
+        ),
+        st.builds(client_frame, st.sampled_from([TEXT, TEXT, PING, CLOSE, CONTINUATION]), st.binary(max_size=20)),
+        st.builds(client_frame, st.just(TEXT), st.binary(max_size=20), reserved=st.just(COMPRESSED)),
+    ),
+    max_size=5,
+)
+
+
+@given(MESSAGES, st.integers(1, 300))
+@settings(max_examples=200)
+def test_a_library_gets_of_compressed_messages_what_our_parser_takes(frames: list[bytes], size: int) -> None:
+    data = b"".join(frames)
+    expected, code = read_all(FrameParser(LIMIT, inflater()), data, size)
+    given_out, walked_code = read_all(FrameWalker(LIMIT, inflater()), data, size)
+    plain, plain_code = parse(b"".join(given_out))
+    assert plain == expected[: len(plain)]
+    assert (walked_code or plain_code) == code or is_of_content(plain_code)
+
+
+@pytest.mark.parametrize("reader", [FrameParser, FrameWalker])
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (client_frame(TEXT, b"\x07", reserved=COMPRESSED), 1007),
+        (compressed(b"x" * (LIMIT + 1)), 1009),
+        (compressed(bytes(100_000_000)), 1009),
+        (client_frame(TEXT, reserved=COMPRESSED, declared=LIMIT + 1), 1009),
+        (client_frame(TEXT, b"", fin=False) + client_frame(CONTINUATION, b"", reserved=COMPRESSED), 1002),
+        (client_frame(PING, b"", reserved=COMPRESSED), 1002),
+        (client_frame(TEXT, b"", reserved=0x20), 1002),
+        (client_frame(TEXT, b"", reserved=COMPRESSED, fin=False) + compressed(b""), 1002),
+    ],
+    ids=["corrupt", "grows", "bomb", "declared", "continuation", "control", "other bit", "in another"],
+)
+def test_what_is_wrong_with_a_compressed_message(
+    reader: type[FrameParser | FrameWalker], data: bytes, code: int
+) -> None:
+    assert read_all(reader(LIMIT, inflater()), data, 100) == ([], code)
+
+
+def test_a_compressed_text_is_one_plain_frame_for_the_library_and_control_frames_come_before_it() -> None:
+    data = compressed("é".encode() * 40, 5, 9, between=PING_FRAME)
+    given_out, code = read_all(FrameWalker(LIMIT, inflater()), data, 7)
+    assert code is None
+    assert given_out[:2] == [PING_FRAME, PING_FRAME]
+    assert parse(given_out[2]) == ([(TEXT, "é" * 40)], None)
+    assert len(given_out) == 3
+
+
+def test_a_compressed_text_that_is_not_utf_8_is_refused() -> None:
+    assert read_all(FrameParser(LIMIT, inflater()), compressed(b"\xff"), 100) == ([], 1007)
