@@ -82,6 +82,10 @@ class ConnectionRecord(ConnectionObserver):
         """Record how long a handshake of TLS took."""
         self._recorder.group_of(index).tls.record(us)
 
+    def agreed(self, index: int, extensions: str) -> None:
+        """Count what was agreed on."""
+        count_text(self._recorder.group_of(index).extensions, extensions)
+
     def connected(self, index: int, started_us: int, arrival_us: int) -> None:
         """Count a first tick frame, and how long it took since connect(2)."""
         accounts = self._recorder.group_of(index)

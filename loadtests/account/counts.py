@@ -95,7 +95,9 @@ class TickCounts(Additive):
         return self.received / self.due if self.due else None
 
 
-OF_CONNECTIONS = ("requested", "connected", "connect", "tls", "ends", "fates", "close_codes", "errors", "told")
+OF_CONNECTIONS = (
+    "requested", "connected", "connect", "tls", "extensions", "ends", "fates", "close_codes", "errors", "told",
+)  # fmt: skip
 """The fields of :class:`Accounts` that say what became of connections: since the run began, not since a window did."""
 
 
@@ -109,6 +111,8 @@ class Accounts(TickCounts):
     connect: Histogram = field(default_factory=Histogram)
     tls: Histogram = field(default_factory=Histogram)
     """Handshakes of TLS."""
+    extensions: Counter[str] = field(default_factory=Counter)
+    """Those whose handshake was answered, by the extensions that were agreed on."""
     ends: Counter[str] = field(default_factory=Counter)
     """By the :class:`~loadtests.receive.endings.Fate` and the reason in words, as ``refused: HTTP status 503``."""
     fates: Counter[str] = field(default_factory=Counter)
@@ -127,6 +131,7 @@ class Accounts(TickCounts):
     slow_parse: int = 0
     unstamped: int = 0
     bytes: int = 0
+    wire_bytes: int = 0
     negative_deliveries: int = 0
     delivery: Histogram = field(default_factory=Histogram)
     pdv: Histogram = field(default_factory=Histogram)

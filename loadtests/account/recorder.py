@@ -263,6 +263,7 @@ class Recorder:
             accounts.slow_parse += int(np.count_nonzero(arrivals.slow_parse[of]))
             accounts.unstamped += int(np.count_nonzero(arrivals.unstamped[of]))
             accounts.bytes += int(arrivals.size_bytes[of].sum())
+            accounts.wire_bytes += int(arrivals.wire_bytes[of].sum())
 
     def _sort_out(self, rows: SortedArrivals) -> tuple[Booleans, Booleans]:
         """Return which rows are newer than all before, and which came late, into a gap; the others are duplicates."""

@@ -13,11 +13,17 @@ from numpy.typing import NDArray
 
 from loadtests.receive.stamps import STAMP_BYTES, packed_now
 from loadtests.receive.steps import StepLog
+from shared.wire.deflate import Agreement, InflateError, Inflater
 
 Integers = NDArray[np.int64]
 
 MAX_REMEMBERED_BYTES: Final = 4096
 """Longer texts are not remembered but parsed each time: to read them takes longer than to parse their heads."""
+MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
+COLUMNS: Final = 3
+PLAIN_TEXT: Final = 0x81
+COMPRESSED_TEXT: Final = 0xC1
+"""What a frame begins with that is a whole text (RFC 6455, 5.2; RFC 7692, section 6)."""
 HEAD_BYTES: Final = 66
 """The longest head of a tick frame: three numbers of 18 digits."""
 
@@ -41,6 +47,8 @@ class Arrivals(NamedTuple):
     due_us: Integers
     sent_us: Integers
     size_bytes: Integers
+    wire_bytes: Integers
+    """Of the frames that it came in."""
     arrival_us: Integers
     frame: Integers
     """The number of the frame among the different frames of this drain."""
@@ -66,17 +74,25 @@ class SortedArrivals(NamedTuple):
 
 class Latest:
     """
-    The last whole read of a room that was exactly one tick frame.
+    The last whole read of a room that was exactly one tick frame, for those who agreed on the same extensions.
 
-    Many connections get the same bytes for the same tick: a read that equals it needs no parsing.
+    Many connections get the same bytes for the same tick: a read that equals it needs no parsing, and no inflating.
+    Where each connection has a context of its own, no read equals another, but what is inflated of it does.
 
     """
 
-    __slots__ = ("number", "read", "size", "take_row", "take_stamp")
+    __slots__ = ("has_contexts", "inflater", "number", "read", "room", "size", "take_row", "take_stamp")
 
-    def __init__(self, rows: list[int], stamps: bytearray) -> None:
+    def __init__(self, rows: list[int], stamps: bytearray, room: str = "", agreement: Agreement | None = None) -> None:
         self.take_row = rows.extend
         self.take_stamp = stamps.extend
+        self.room = room
+        self.has_contexts = agreement is not None and not agreement.server_no_context_takeover
+        """Whether :attr:`read` is a text, inflated."""
+        self.inflater: Inflater | None = None
+        """Of a compressed read, where it is the same for all."""
+        if agreement is not None and not self.has_contexts:
+            self.inflater = agreement.client_inflater(MAX_MESSAGE_BYTES)
         self.forget()
 
     def forget(self) -> None:
@@ -97,7 +113,7 @@ class ArrivalLog:
 
     def __init__(self) -> None:
         self.rows: list[int] = []
-        """Two for each arrival: connection, number of the frame."""
+        """:data:`COLUMNS` for each arrival: connection, number of the frame, bytes of the frames on the wire."""
         self.stamps = bytearray()
         """:data:`~loadtests.receive.stamps.STAMP_BYTES` for each arrival, as the kernel gave them."""
         self.numbers: dict[bytes, int] = {}
@@ -107,7 +123,7 @@ class ArrivalLog:
         """
         self.steps = StepLog()
         """The digests of the first room's ticks."""
-        self._latest: dict[str, Latest] = {}
+        self._latest: dict[tuple[str, Agreement | None], Latest] = {}
         self._fresh: list[Latest] = []
         self._frames: list[ArrivedTick] = []
         self._coalesced: list[int] = []
@@ -115,32 +131,48 @@ class ArrivalLog:
         self._unstamped: list[int] = []
 
     def __len__(self) -> int:
-        return len(self.rows) // 2
+        return len(self.rows) // COLUMNS
 
     # Frames
 
-    def latest(self, room: str) -> Latest:
-        """Return the last read of a room; always the same object."""
-        if room not in self._latest:
-            self._latest[room] = Latest(self.rows, self.stamps)
-        return self._latest[room]
+    def latest(self, room: str, agreement: Agreement | None = None) -> Latest:
+        """Return the last read of a room, and an agreement; always the same object."""
+        key = (room, agreement)
+        if key not in self._latest:
+            self._latest[key] = Latest(self.rows, self.stamps, room, agreement)
+        return self._latest[key]
 
     def learn(self, latest: Latest, read: bytes) -> bool:
-        """Remember a read as the latest of its room if it is one whole tick frame of valid UTF-8; return whether."""
-        size = len(read)
-        if size < 2 or read[0] != 0x81 or read[1] > 126:
+        """
+        Remember a read as the latest of its room if it is one whole tick frame of valid UTF-8; return whether.
+
+        Nothing is ever learnt so where connections have contexts: what is inflated can't be inflated again.
+
+        """
+        start = payload_start(read)
+        if not start or latest.has_contexts:
             return False
-        start = 4 if read[1] == 126 else 2
-        length = read[1] if start == 2 else int.from_bytes(read[2:4], "big")
-        if start + length != size or not is_utf8(read[start:]):
+        text = read[start:]
+        if read[0] == COMPRESSED_TEXT:
+            if latest.inflater is None:
+                return False
+            try:
+                text = latest.inflater.inflate(text)
+            except InflateError:
+                return False  # whoever takes it apart will say so
+        if not is_utf8(text):
             return False
-        number = self.parse(read[start : start + HEAD_BYTES], length)
+        number = self.parse(text[:HEAD_BYTES], len(text))
         if number is None:
             return False
-        latest.read, latest.size, latest.number = read, size, number
-        self._fresh.append(latest)
-        self.note_step(latest, number, read[start:])
+        self.renew(latest, read, number)
+        self.note_step(latest, number, text)
         return True
+
+    def renew(self, latest: Latest, read: bytes, number: int) -> None:
+        """Remember what is the latest of a room, up to the next drain."""
+        latest.read, latest.size, latest.number = read, len(read), number
+        self._fresh.append(latest)
 
     def remember(self, text: bytes, number: int) -> None:
         """Remember the number of a text, so that it is not parsed again."""
@@ -149,7 +181,7 @@ class ArrivalLog:
 
     def note_step(self, latest: Latest, number: int, text: bytes) -> None:
         """Take down the digest of a tick frame, if it is one of the first room."""
-        if latest is next(iter(self._latest.values()), None):
+        if latest.room == next(iter(self._latest))[0]:
             self.steps.take(self._frames[number].n, text)
 
     def parse(self, head: bytes, size_bytes: int) -> int | None:
@@ -171,12 +203,12 @@ class ArrivalLog:
 
     # Arrivals
 
-    def append(self, connection: int, frame: int, stamp: bytes) -> None:
+    def append(self, connection: int, frame: int, stamp: bytes, wire_bytes: int = 0) -> None:
         """Log that ``frame``, by its number, arrived on ``connection``; now, where the kernel gave no stamp."""
         if not stamp:
             self._unstamped.append(len(self))
             stamp = packed_now()
-        self.rows.extend((connection, frame))
+        self.rows.extend((connection, frame, wire_bytes))
         self.stamps.extend(stamp)
 
     def mark_coalesced(self) -> None:
@@ -189,7 +221,7 @@ class ArrivalLog:
 
     def drain(self) -> Arrivals:
         """Return everything that was logged, and forget it."""
-        rows = np.array(self.rows, dtype=np.int64).reshape(-1, 2)
+        rows = np.array(self.rows, dtype=np.int64).reshape(-1, COLUMNS)
         frames = np.array(self._frames, dtype=np.int64).reshape(-1, 4)
         # Seconds and nanoseconds are the first two of the 64-bit numbers of a stamp.
         stamps = np.frombuffer(bytes(self.stamps), dtype=np.int64).reshape(-1, STAMP_BYTES // 8)
@@ -200,6 +232,7 @@ class ArrivalLog:
             due_us=frames[frame, 1],
             sent_us=frames[frame, 2],
             size_bytes=frames[frame, 3],
+            wire_bytes=rows[:, 2],
             arrival_us=stamps[:, 0] * 1_000_000 + stamps[:, 1] // 1000,
             frame=frame,
             coalesced=_marked(self._coalesced, len(rows)),
@@ -213,6 +246,15 @@ class ArrivalLog:
             latest.forget()
         self._fresh.clear()
         return arrivals
+
+
+def payload_start(read: bytes | memoryview) -> int:
+    """Return where the text of a read begins that is one whole frame, compressed or not; 0 where it is none."""
+    size = len(read)
+    if size < 2 or read[0] not in {PLAIN_TEXT, COMPRESSED_TEXT} or read[1] > 126:
+        return 0
+    start = 4 if read[1] == 126 else 2
+    return start if size == start + (read[1] if start == 2 else int.from_bytes(read[2:4], "big")) else 0
 
 
 def is_utf8(text: bytes | memoryview) -> bool:

@@ -5,18 +5,23 @@ No greenlet waits for a frame: the hub calls one of :mod:`loadtests.receive.read
 kernel when it arrived and logs it. A greenlet waits only for the first tick and for the end.
 """
 
-import _socket  # the C type: what Python and gevent lay over it costs more than the read itself
-import errno
 import os
 from collections.abc import Callable
-from contextlib import suppress
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import gevent
-import msgspec
 from gevent.event import Event
 
-from loadtests.receive.arrivals import HEAD_BYTES, ArrivedTick, Latest, is_utf8
+from loadtests.receive.arrivals import (
+    COMPRESSED_TEXT,
+    HEAD_BYTES,
+    MAX_MESSAGE_BYTES,
+    ArrivedTick,
+    Latest,
+    is_utf8,
+    payload_start,
+)
+from loadtests.receive.commands import Entered, Pong, Told, commands_of
 from loadtests.receive.endings import ConnectionObserver, Ending, Fate
 from loadtests.receive.frames import (
     CLOSE,
@@ -32,53 +37,38 @@ from loadtests.receive.frames import (
     masked_frame,
 )
 from loadtests.receive.reads import (
-    TEXT_VIEW,
-    Receive,
+    on_compressed_readable,
     on_encrypted_plain_readable,
     on_encrypted_readable,
     on_plain_readable,
     on_readable,
 )
-from loadtests.receive.stamps import ask_for_stamps, now_us, stamp_us
-from shared.system.descriptors import descriptor_limits
+from loadtests.receive.stamps import now_us, stamp_us
+from loadtests.receive.transport import OWN_LIMITS, Address, Transport, reason_of
+from shared.wire.deflate import BROWSER_OFFER, InflateError, Inflater
 from shared.wire.target import Target
-from shared.wire.tls import CertificateError, ClientTls, TlsError
 
-Address = tuple[int, tuple[Any, ...]]
-"""Family and socket address, as getaddrinfo gives them."""
 Listener = Callable[[int, bytes, int], None]
 """Takes the n of the tick (-1 for other messages), the text and when it arrived, on CLOCK_REALTIME."""
 
 CLOSE_TIMEOUT_S: Final = 1.0
-READ, WRITE = 1, 2
-MAX_UNSENT_BYTES: Final = 64 * 1024
-RESERVED_DESCRIPTORS: Final = 32
-"""Below the limit of open files, for what else the generator has to open: /stats, /proc, its files."""
-OWN_LIMITS: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM))
-
-_HANDSHAKE: Final = b'[["handshake",'
-_WELCOMES: Final = (_HANDSHAKE, b'[["world",')
-"""Large, and nothing in them is measured: not decoded."""
-_BAD_JSON: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-
-_decode = msgspec.json.Decoder(list[list[Any]]).decode
 
 
-class Connection:
+class Connection(Transport):
     """
     A connection to ``target``, whose resolved address is ``address``.
 
     Call :meth:`open` in a greenlet, then :meth:`send_text` and at last :meth:`close`. ``greeting`` gives the first
     text message. ``on_text``, if it is set, is called in the hub with each text message, and must not block.
-    Connections that get the same frames share ``latest``.
+    Connections that get the same frames share ``latest``. One that ``may_deflate`` offers to take compressed messages.
 
     """
 
     __slots__ = (
-        "_address",
         "_assembler",
         "_greeting",
         "_handshake",
+        "_inflater",
         "_latest",
         "_leaving_us",
         "_log",
@@ -87,16 +77,9 @@ class Connection:
         "_over",
         "_partial",
         "_plain",
-        "_reader",
-        "_receive",
-        "_secured_us",
         "_settled",
-        "_socket",
         "_started_us",
-        "_tls",
-        "_unsent",
         "_upgraded",
-        "_writer",
         "index",
         "on_text",
         "ticking",
@@ -111,13 +94,16 @@ class Connection:
         greeting: Callable[[], bytes],
         latest: Latest,
         on_text: Listener | None = None,
+        *,
+        may_deflate: bool = False,
     ) -> None:
+        super().__init__(address)
         self.index = index
         self.on_text = on_text
         self.ticking = False
         """Whether the first tick frame has arrived and neither side has begun to close."""
-        self._handshake: ClientHandshake | None = ClientHandshake(target, os.urandom(16))
-        self._address = address
+        offers = BROWSER_OFFER if may_deflate else ""
+        self._handshake: ClientHandshake | None = ClientHandshake(target, os.urandom(16), offers)
         self._greeting = greeting
         self._observer = observer
         self._log = observer.log
@@ -130,14 +116,8 @@ class Connection:
         self._partial = bytearray()  # the beginning of a frame
         self._needed_bytes = 0  # until the frame in _partial can be whole
         self._assembler = Assembler()
-        self._unsent = bytearray()
+        self._inflater: Inflater | None = None  # where it was agreed that messages may be compressed
         self._started_us = 0
-        self._socket: _socket.socket | None = None
-        self._tls: ClientTls | None = None
-        self._secured_us = 0  # when the handshake of TLS began; 0 when it was over
-        self._receive: Receive
-        self._reader: Any = None
-        self._writer: Any = None
 
     # Public methods
 
@@ -191,60 +171,29 @@ class Connection:
 
     def _connect(self) -> None:
         """Connect, send the handshake and wait for the first tick frame or the end."""
-        family, address = self._address
-        self._socket = connection = _socket.socket(family, _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK)
-        if connection.fileno() >= descriptor_limits()[0] - RESERVED_DESCRIPTORS:
-            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-        connection.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
-        ask_for_stamps(connection)
-        self._receive = connection.recvmsg_into
-        loop = gevent.get_hub().loop
-        self._reader = loop.io(connection.fileno(), READ)
-        result = connection.connect_ex(address)
-        if result == errno.EINPROGRESS:
-            self._writer = loop.io(connection.fileno(), WRITE)
-            gevent.get_hub().wait(self._writer)
-            result = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
-        if result:
-            raise OSError(result, os.strerror(result))
         assert self._handshake is not None  # noqa: S101 - it is given up when it was answered
-        target = self._handshake.target
-        if target.secure:
-            self._tls = ClientTls(target.host, verifies=target.verifies)
-            self._secured_us = now_us()
-        callback, arguments = self._on_read()
-        self._reader.start(callback, *arguments)
-        if self._tls is None:
-            self._send(self._handshake.request())
-        else:
-            self.take_encrypted(b"", is_over=False)
+        self._begin(self._handshake.target)
         settled = self._settled
         if settled is not None:
             settled.wait()
+
+    def _opened(self, tls_us: int | None) -> None:
+        """Send the handshake."""
+        if tls_us is not None:
+            self._observer.secured(self.index, tls_us)
+        assert self._handshake is not None  # noqa: S101 - as above
+        self._send(self._handshake.request())
 
     def _end(self, ending: Ending) -> None:
         """Release the socket and tell the observer; only the first call counts."""
         if self._over.is_set():
             return
         self.ticking = self._plain = False
-        for watcher in (self._reader, self._writer):
-            if watcher is not None:
-                watcher.stop()
-                watcher.close()
-        if self._socket is not None:
-            self._say_goodbye(self._socket)
-            self._socket.close()
-        self._socket = self._reader = self._writer = self._tls = None
-        self._receive = _closed  # the socket's own method would keep the descriptor open
+        self._release()
+        self._inflater = None  # its window takes 32 KiB
         self._over.set()
         self._settle()
         self._observer.ended(self.index, ending)
-
-    def _say_goodbye(self, connection: _socket.socket) -> None:
-        """Say by TLS that nothing follows, if the kernel takes it."""
-        if self._tls is not None and not self._unsent:
-            with suppress(OSError):
-                connection.send(self._tls.goodbye())
 
     def _lose(
         self, why: str, stamp: bytes = b"", close_code: int | None = None, *, broke_protocol: bool = False
@@ -263,46 +212,6 @@ class Connection:
             self._settled.set()
             self._settled = None  # to free its memory: there are thousands
 
-    # Sending
-
-    def _send(self, data: bytes) -> None:
-        if self._tls is None:
-            self._write(data)
-            return
-        try:
-            encrypted = self._tls.encrypt(data)
-        except TlsError as error:
-            self._lose(str(error), broke_protocol=True)
-        else:
-            self._write(encrypted)
-
-    def _write(self, data: bytes) -> None:
-        """Give the kernel what is to be sent as it is."""
-        if self._socket is None or not data:
-            return
-        sent = 0
-        if not self._unsent:
-            try:
-                sent = self._socket.send(data)
-            except BlockingIOError:
-                pass
-            except OSError as error:
-                self._lose(reason_of(error))
-                return
-        if sent < len(data):
-            if len(self._unsent) > MAX_UNSENT_BYTES:  # one message may be longer
-                self._lose("the server does not read")
-                return
-            self._unsent += data[sent:]
-            if self._writer is None:
-                self._writer = gevent.get_hub().loop.io(self._socket.fileno(), WRITE)
-            self._writer.start(self._on_writable)
-
-    def _on_writable(self) -> None:
-        self._writer.stop()
-        unsent, self._unsent = self._unsent, bytearray()
-        self._write(bytes(unsent))
-
     # Receiving
 
     def _expect_plain(self, *, plain: bool) -> None:
@@ -315,57 +224,33 @@ class Connection:
 
     def _on_read(self) -> tuple[Callable[..., None], tuple[Any, ...]]:
         """Return what the hub shall call when there is something to read, and with which arguments."""
-        is_plain, tls = self._plain and self.on_text is None, self._tls
-        if tls is not None and is_plain:
-            return on_encrypted_plain_readable, (self._receive, tls, tls.bounds, self._latest, self)
+        latest, tls = self._latest, self._tls
+        if not self._plain or self.on_text is not None:
+            return (
+                (on_readable, (self._receive, self))
+                if tls is None
+                else (on_encrypted_readable, (self._receive, tls, self))
+            )
+        inflate = self._inflater.inflate if self._inflater is not None and latest.has_contexts else None
         if tls is not None:
-            return on_encrypted_readable, (self._receive, tls, self)
-        if is_plain:
-            return on_plain_readable, (self._receive, self._latest, self.index, self)
-        return on_readable, (self._receive, self)
+            return on_encrypted_plain_readable, (self._receive, tls, tls.bounds, inflate, latest, self)
+        if inflate is not None:
+            return on_compressed_readable, (self._receive, inflate, latest, self)
+        return on_plain_readable, (self._receive, latest, self.index, self)
 
-    def take_failure(self, error: OSError) -> None:
-        """End: reading failed."""
-        self._lose(reason_of(error))
-
-    def take_encrypted(self, stamp: bytes, *, is_over: bool) -> None:
-        """Take what TLS was fed with; ``is_over``: it was the last."""
-        tls = self._tls
-        if tls is None:
-            return
-        size, says_goodbye = 0, False
-        try:
-            if not self._secured_us or self._shake_hands(tls, stamp):
-                size, says_goodbye = tls.decrypt(TEXT_VIEW)
-            self._write(tls.to_send())
-        except TlsError as error:
-            self._write(tls.to_send())
-            self._lose(str(error), stamp, broke_protocol=not isinstance(error, CertificateError))
-            return
-        if size:
-            self.take_read(TEXT_VIEW[:size], stamp, cut_off=tls.bounds.left_bytes > 0)
-        if is_over or says_goodbye:
-            self.take_read(TEXT_VIEW[:0], stamp)
-
-    def _shake_hands(self, tls: ClientTls, stamp: bytes) -> bool:
-        """Go on with the handshake of TLS; when it is done, begin that of the WebSocket, and return True."""
-        if not tls.shake_hands():
-            return False
-        self._observer.secured(self.index, stamp_us(stamp) - self._secured_us)
-        self._secured_us = 0
-        assert self._handshake is not None  # noqa: S101 - it is given up when it was answered
-        self._send(self._handshake.request())
-        return True
+    def take_fault(self, error: Exception, stamp: bytes) -> None:
+        """End: the server broke the protocol."""
+        self._lose(str(error), stamp, broke_protocol=True)
 
     def take_read(self, data: memoryview, stamp: bytes, *, cut_off: bool = False) -> None:
         """Take what was read, none at the end; ``cut_off``: behind it was what can't be understood yet."""
         latest, size = self._latest, len(data)
         if not size:
-            self._lose("hung up in the handshake of TLS" if self._secured_us else "end of stream without a close frame")
+            self._lose("end of stream without a close frame")
             return
-        is_known = size == latest.size and data == latest.read
+        is_known = size == latest.size and not latest.has_contexts and data == latest.read
         if self._plain and (is_known or self._log.learn(latest, bytes(data))):
-            self._log.append(self.index, latest.number, stamp)
+            self._log.append(self.index, latest.number, stamp, size)
             if cut_off:
                 self._log.mark_coalesced()
             if self.on_text is not None:
@@ -375,9 +260,11 @@ class Connection:
 
     def _tell(self, number: int, read: memoryview, stamp: bytes) -> None:
         """Tell the listener of a read that was one tick frame."""
-        frame = self._log.frame(number)
         if self.on_text is not None and not self._leaving_us:
-            self.on_text(frame.n, bytes(read[-frame.size_bytes :]), stamp_us(stamp))
+            text = bytes(read[payload_start(read) :])
+            if read[0] == COMPRESSED_TEXT and self._inflater is not None:
+                text = self._inflater.inflate(text)  # in the log it went well
+            self.on_text(self._log.frame(number).n, text, stamp_us(stamp))
 
     def _take_all(self, data: memoryview, stamp: bytes, *, cut_off: bool) -> None:
         """Take whatever was read: part of a frame, many, or the answer to the handshake."""
@@ -388,7 +275,7 @@ class Connection:
         try:
             if self._upgraded or self._take_answer():
                 self._take_frames(stamp, cut_off=cut_off)
-        except PeerError as error:
+        except (PeerError, InflateError) as error:
             self._lose(str(error), stamp, broke_protocol=not str(error).startswith("HTTP status"))
 
     def _take_answer(self) -> bool:
@@ -397,6 +284,11 @@ class Connection:
         start = self._handshake.response_end(self._partial)
         if not start:
             return False
+        agreement = self._handshake.agreement(self._partial[: start - 4])
+        self._observer.agreed(self.index, "" if agreement is None else agreement.text)
+        if agreement is not None:
+            self._latest = self._log.latest(self._latest.room, agreement)
+            self._inflater = self._latest.inflater or agreement.client_inflater(MAX_MESSAGE_BYTES)
         del self._partial[:start]
         self._upgraded = True
         self._handshake = None
@@ -406,7 +298,7 @@ class Connection:
     def _take_frames(self, stamp: bytes, *, cut_off: bool) -> None:
         data = memoryview(bytes(self._partial))
         end, size = 0, len(data)
-        for frame in frames_in(data):
+        for frame in frames_in(data, may_deflate=self._inflater is not None):
             end = frame.end
             # Only the last byte of a read has an exact time.
             self._take_frame(frame, stamp, coalesced=cut_off or end < size)
@@ -424,8 +316,13 @@ class Connection:
                 self._send(masked_frame(PONG, bytes(frame.payload), os.urandom(4)))
         elif frame.opcode != PONG:
             message = self._assembler.take(frame)
-            if message is not None and message[0] == TEXT:  # the game has no binary messages
-                self._take_text(message[1], stamp, coalesced=coalesced)
+            if message is None:
+                return
+            payload = message.payload
+            if message.compressed and self._inflater is not None:
+                payload = self._inflater.inflate(payload)  # whatever it is: the context goes on
+            if message.opcode == TEXT:  # the game has no binary messages
+                self._take_text(payload, stamp, message.wire_bytes, coalesced=coalesced)
 
     def _take_close(self, payload: bytes, stamp: bytes) -> None:
         if len(payload) == 1 or not is_utf8(payload[2:]):
@@ -435,8 +332,15 @@ class Connection:
             self._send(masked_frame(CLOSE, payload[:2], os.urandom(4)))
         self._lose(f"close {code}", stamp, code)
 
-    def _take_text(self, text: bytes, stamp: bytes, *, coalesced: bool) -> None:
-        log = self._log
+    def take_text(self, text: bytes, stamp: bytes, wire_bytes: int, *, coalesced: bool = False) -> None:
+        """Take a whole text message, which took so many bytes on the wire."""
+        try:
+            self._take_text(text, stamp, wire_bytes, coalesced=coalesced)
+        except PeerError as error:
+            self.take_fault(error, stamp)
+
+    def _take_text(self, text: bytes, stamp: bytes, wire_bytes: int, *, coalesced: bool) -> None:
+        log, latest = self._log, self._latest
         number, slow = log.numbers.get(text), False
         if number is None:
             if not is_utf8(text):
@@ -447,9 +351,11 @@ class Connection:
                 number = self._take_commands(text, stamp)
             else:
                 log.remember(text, number)
-                log.note_step(self._latest, number, text)
+                log.note_step(latest, number, text)
         if number is not None:
-            log.append(self.index, number, stamp)
+            if latest.has_contexts and not slow:
+                log.renew(latest, text, number)
+            log.append(self.index, number, stamp, wire_bytes)
             if coalesced:
                 log.mark_coalesced()
             if slow:
@@ -466,30 +372,13 @@ class Connection:
 
     def _take_commands(self, text: bytes, stamp: bytes) -> int | None:
         """Take a message whose head is not that of a tick frame; if it is one all the same, give it a number."""
-        if text.startswith(_WELCOMES):
-            if text.startswith(_HANDSHAKE):
+        match commands_of(text):
+            case ArrivedTick() as tick:
+                return self._log.add(tick)
+            case Entered():
                 self._observer.entered(self.index, stamp_us(stamp))
-            return None
-        try:
-            commands = _decode(text)
-        except _BAD_JSON as error:
-            raise PeerError("a text that is no array of commands") from error
-        match commands[0] if commands else []:
-            case ["tick", int(n), int(due_us), int(sent_us)] if (
-                0 <= n < 10**18 and max(abs(due_us), abs(sent_us)) < 10**18
-            ):
-                return self._log.add(ArrivedTick(n, due_us, sent_us, len(text)))
-            case ["pong", int(sent_us), int(server_us)] if max(abs(sent_us), abs(server_us)) < 10**18:
+            case Pong(sent_us, server_us):
                 self._observer.ponged(sent_us, server_us, stamp_us(stamp))
-            case ["error", str(why)]:
+            case Told(why):
                 self._observer.told(self.index, why)
         return None
-
-
-def _closed(*_: Any) -> NoReturn:
-    raise BlockingIOError
-
-
-def reason_of(error: OSError) -> str:
-    """Say in words that can be counted why a system call failed."""
-    return os.strerror(error.errno).lower() if error.errno else str(error)

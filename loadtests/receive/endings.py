@@ -55,6 +55,9 @@ class ConnectionObserver:
     def secured(self, index: int, us: int) -> None:
         """Take note that the handshake of TLS took so many microseconds, from the first byte sent to the last read."""
 
+    def agreed(self, index: int, extensions: str) -> None:
+        """Take note which extensions the server agreed on, as in its answer; empty: none."""
+
     def connected(self, index: int, started_us: int, arrival_us: int) -> None:
         """Take note that the first tick frame has arrived."""
 

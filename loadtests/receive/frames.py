@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from loadtests.receive.arrivals import MAX_MESSAGE_BYTES
+from shared.printable import plain
+from shared.wire.deflate import Agreement, read_answer
 from shared.wire.target import Target
 
 CONTINUATION: Final = 0
@@ -16,7 +19,6 @@ CLOSE: Final = 8
 PING: Final = 9
 PONG: Final = 10
 
-MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 MAX_RESPONSE_HEAD_BYTES: Final = 16 * 1024
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -35,14 +37,29 @@ class ReceivedFrame(NamedTuple):
     payload: memoryview
     end: int
     """Where the frame ends in the bytes it was read from."""
+    size_bytes: int = 0
+    """Of the whole frame."""
+    compressed: bool = False
+    """Whether it begins a message that is (RFC 7692, section 6)."""
+
+
+class Message(NamedTuple):
+    """A whole message, as it came."""
+
+    opcode: int
+    payload: bytes
+    compressed: bool
+    wire_bytes: int
+    """Of all its frames."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClientHandshake:
-    """One opening handshake; ``nonce`` is 16 random bytes."""
+    """One opening handshake; ``nonce`` is 16 random bytes, ``offers`` the extensions that are offered."""
 
     target: Target
     nonce: bytes
+    offers: str = ""
 
     def request(self) -> bytes:
         """Return what to send."""
@@ -52,6 +69,7 @@ class ClientHandshake:
             "Connection: Upgrade",
             f"Sec-WebSocket-Key: {self._key()}",
             "Sec-WebSocket-Version: 13",
+            *([f"Sec-WebSocket-Extensions: {self.offers}"] if self.offers else []),
         )
 
     def response_end(self, received: bytes | bytearray) -> int:
@@ -72,6 +90,20 @@ class ClientHandshake:
         self._check(bytes(received[:end]))
         return end + 4
 
+    def agreement(self, head: bytes | bytearray) -> Agreement | None:
+        """
+        Return what a server that sent this head of an answer agreed on; None where it used no extension.
+
+        Raises:
+            PeerError: it used what was not offered.
+
+        """
+        answers = [value for name, value in _headers(bytes(head)) if name == "sec-websocket-extensions"]
+        try:
+            return read_answer(", ".join(answers), self.offers)
+        except ValueError as error:
+            raise PeerError(plain(str(error))) from error
+
     def _key(self) -> str:
         return base64.b64encode(self.nonce).decode("ascii")
 
@@ -82,10 +114,10 @@ class ClientHandshake:
             raise PeerError("the answer to the handshake has no HTTP status")
         if words[1] != "101":
             raise PeerError(f"HTTP status {words[1]}")
-        headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         digest = hashlib.sha1(self._key().encode("ascii") + _GUID).digest()  # noqa: S324 - RFC 6455 asks for it
-        if headers.get("sec-websocket-accept") != base64.b64encode(digest).decode("ascii"):
+        if dict(_headers(head)).get("sec-websocket-accept") != base64.b64encode(digest).decode("ascii"):
             raise PeerError("the answer to the handshake has a wrong Sec-WebSocket-Accept")
+        self.agreement(head)
 
 
 class Assembler:
@@ -93,6 +125,8 @@ class Assembler:
 
     def __init__(self) -> None:
         self._opcode = 0
+        self._compressed = False
+        self._wire_bytes = 0
         self._fragments: bytearray | None = None
 
     @property
@@ -100,9 +134,9 @@ class Assembler:
         """Whether the rest of a message is still to come."""
         return self._fragments is not None
 
-    def take(self, frame: ReceivedFrame) -> tuple[int, bytes] | None:
+    def take(self, frame: ReceivedFrame) -> Message | None:
         """
-        Take a data frame; return opcode and payload of the message that it completes, None where it does not.
+        Take a data frame; return the message that it completes, None where it does not.
 
         Raises:
             PeerError: it continues nothing, begins a message inside another or makes one of over 16 MiB.
@@ -112,17 +146,19 @@ class Assembler:
             if self._fragments is not None:
                 raise PeerError("a message inside another")
             if frame.final:
-                return frame.opcode, bytes(frame.payload)
-            self._opcode, self._fragments = frame.opcode, bytearray()
+                return Message(frame.opcode, bytes(frame.payload), frame.compressed, frame.size_bytes)
+            self._opcode, self._compressed = frame.opcode, frame.compressed
+            self._wire_bytes, self._fragments = 0, bytearray()
         if self._fragments is None:
             raise PeerError("a continuation of nothing")
         if len(self._fragments) + len(frame.payload) > MAX_MESSAGE_BYTES:
             raise PeerError("a message of more than 16 MiB")
         self._fragments += frame.payload
+        self._wire_bytes += frame.size_bytes
         if not frame.final:
             return None
         message, self._fragments = bytes(self._fragments), None
-        return self._opcode, message
+        return Message(self._opcode, message, self._compressed, self._wire_bytes)
 
 
 def masked_frame(opcode: int, payload: bytes, mask: bytes) -> bytes:
@@ -139,18 +175,21 @@ def masked_frame(opcode: int, payload: bytes, mask: bytes) -> bytes:
     return head + mask + masked.to_bytes(size, "big")
 
 
-def frames_in(data: memoryview) -> Iterator[ReceivedFrame]:
+def frames_in(data: memoryview, *, may_deflate: bool = False) -> Iterator[ReceivedFrame]:
     """
     Yield the whole frames at the beginning of ``data``; what is behind the last one is the beginning of another.
+
+    Messages may be compressed where that was agreed on.
 
     Raises:
         PeerError: a head that no server may send.
 
     """
     start, size = 0, len(data)
+    first_bytes = _FIRST_BYTES_DEFLATED if may_deflate else _FIRST_BYTES
     while size - start >= 2:
         first, second = data[start], data[start + 1]
-        if first not in _FIRST_BYTES or second > 127 or (second > 125 and first & 0x08):
+        if first not in first_bytes or second > 127 or (second > 125 and first & 0x08):
             raise PeerError(_fault(first, second))
         head, length = start + 2, second
         if second > 125:
@@ -163,12 +202,14 @@ def frames_in(data: memoryview) -> Iterator[ReceivedFrame]:
         end = head + length
         if end > size:
             return
-        yield ReceivedFrame(first >= 0x80, first & 0x0F, data[head:end], end)
+        yield ReceivedFrame(first >= 0x80, first & 0x0F, data[head:end], end, end - start, first & 0x40 > 0)
         start = end
 
 
 _FIRST_BYTES: Final = frozenset((0x00, 0x01, 0x02, 0x80, 0x81, 0x82, 0x88, 0x89, 0x8A))
 """What a server may begin a frame with where no extension was agreed on (RFC 6455, 5.2)."""
+_FIRST_BYTES_DEFLATED: Final = _FIRST_BYTES | {0x41, 0x42, 0xC1, 0xC2}
+"""And where permessage-deflate was: a first frame may say that its message is compressed (RFC 7692, section 6)."""
 
 
 def frame_bytes(data: bytes | bytearray) -> int:
@@ -180,6 +221,13 @@ def frame_bytes(data: bytes | bytearray) -> int:
         return 2 + length
     head = 4 if length == 126 else 10
     return head if len(data) < head else head + int.from_bytes(data[2:head], "big")
+
+
+def _headers(head: bytes) -> Iterator[tuple[str, str]]:
+    """Yield the headers of an answer, names in lower case."""
+    for line in head.decode("latin-1").split("\r\n")[1:]:
+        name, _, value = line.partition(":")
+        yield name.strip().lower(), value.strip()
 
 
 def _fault(first: int, second: int) -> str:

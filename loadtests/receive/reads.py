@@ -9,10 +9,13 @@ import ssl
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-from loadtests.receive.arrivals import Latest
+from loadtests.receive.arrivals import COMPRESSED_TEXT, Latest
 from loadtests.receive.stamps import ANCILLARY_BYTES, stamp_of
+from shared.wire.deflate import InflateError
 from shared.wire.tls import HEAD_BYTES, ClientTls, RecordBounds
 
+Inflate = Callable[[memoryview], bytes]
+"""Inflates the payload of a message; raises :class:`InflateError`."""
 Receive = Callable[..., tuple[int, list[tuple[int, int, bytes]], int, Any]]
 """``recvmsg_into`` of a socket."""
 
@@ -35,6 +38,12 @@ class Taker(Protocol):
 
     def take_read(self, data: memoryview, stamp: bytes, *, cut_off: bool = False) -> None:
         """Take what was read, none at the end; ``cut_off``: behind it was what can't be understood yet."""
+
+    def take_text(self, text: bytes, stamp: bytes, wire_bytes: int, *, coalesced: bool = False) -> None:
+        """Take a whole text message, which took so many bytes on the wire."""
+
+    def take_fault(self, error: Exception, stamp: bytes) -> None:
+        """End: the server broke the protocol."""
 
     def take_encrypted(self, stamp: bytes, *, is_over: bool) -> None:
         """Take what its TLS was fed with; ``is_over``: it was the last."""
@@ -65,10 +74,22 @@ def on_plain_readable(receive: Receive, latest: Latest, index: int, taker: Taker
         taker.take_failure(error)
         return
     if size == latest.size and ancillary and _begins_with(latest.read):
-        latest.take_row((index, latest.number))
+        latest.take_row((index, latest.number, size))
         latest.take_stamp(ancillary[0][2])
     else:
         taker.take_read(_VIEW[:size], stamp_of(ancillary))
+
+
+def on_compressed_readable(receive: Receive, inflate: Inflate, latest: Latest, taker: Taker) -> None:
+    """Read what nearly always is one tick frame, compressed in a context that this connection alone has."""
+    try:
+        size, ancillary, _, _ = receive(_BUFFERS, ANCILLARY_BYTES)
+    except BlockingIOError:
+        return
+    except OSError as error:
+        taker.take_failure(error)
+        return
+    _take_compressed(_VIEW[:size], inflate, latest, taker, ancillary)
 
 
 def on_encrypted_readable(receive: Receive, tls: ClientTls, taker: Taker) -> None:
@@ -87,9 +108,9 @@ def on_encrypted_readable(receive: Receive, tls: ClientTls, taker: Taker) -> Non
 
 
 def on_encrypted_plain_readable(
-    receive: Receive, tls: ClientTls, bounds: RecordBounds, latest: Latest, taker: Taker
+    receive: Receive, tls: ClientTls, bounds: RecordBounds, inflate: Inflate | None, latest: Latest, taker: Taker
 ) -> None:
-    """Read what nearly always is one record, that is one tick frame, as :func:`on_plain_readable` does."""
+    """Read what nearly always is one record, that is one tick frame, as one of the two above does."""
     try:
         size, ancillary, _, _ = receive(_BUFFERS, ANCILLARY_BYTES)
     except BlockingIOError:
@@ -108,8 +129,35 @@ def on_encrypted_plain_readable(
     except ssl.SSLError:  # no text, but something of TLS itself: it says the same again
         taker.take_encrypted(stamp_of(ancillary), is_over=False)
         return
-    if size == latest.size and ancillary and _text_begins_with(latest.read):
-        latest.take_row((taker.index, latest.number))
+    if inflate is not None:
+        _take_compressed(TEXT_VIEW[:size], inflate, latest, taker, ancillary)
+    elif size == latest.size and ancillary and _text_begins_with(latest.read):
+        latest.take_row((taker.index, latest.number, size))
         latest.take_stamp(ancillary[0][2])
     else:
         taker.take_read(TEXT_VIEW[:size], stamp_of(ancillary))
+
+
+def _take_compressed(
+    data: memoryview, inflate: Inflate, latest: Latest, taker: Taker, ancillary: list[tuple[int, int, bytes]]
+) -> None:
+    """Take what nearly always is one compressed tick frame, whose text another connection of the room got, too."""
+    size = len(data)
+    if size > 2 and data[0] == COMPRESSED_TEXT:
+        length = data[1]
+        start = 2 if length < 126 else 4
+        if length == 126:
+            length = (data[2] << 8) + data[3]
+        if size == start + length:
+            try:
+                text = inflate(data[start:])
+            except InflateError as error:
+                taker.take_fault(error, stamp_of(ancillary))
+                return
+            if len(text) == latest.size and text == latest.read and ancillary:
+                latest.take_row((taker.index, latest.number, size))
+                latest.take_stamp(ancillary[0][2])
+            else:
+                taker.take_text(text, stamp_of(ancillary), size)
+            return
+    taker.take_read(data, stamp_of(ancillary))

@@ -17,8 +17,8 @@ from loadtests.account.locust_rows import LocustRows, added
 from loadtests.account.server_figures import Between
 from loadtests.account.worker_record import WorkerRecord
 from loadtests.options import LoadOptions
-from loadtests.receive.connection import reason_of
 from loadtests.receive.stamps import now_us
+from loadtests.receive.transport import reason_of
 from loadtests.run.memory_steps import weigh
 from loadtests.run.workers import Workers
 from loadtests.surroundings.clocks import OffsetWatch, is_here

@@ -141,7 +141,14 @@ class LoadWorker:
         connections = self._measurement.connections
         latest = connections.log.latest(room)
         connection = Connection(
-            target, self._address, index, connections, lambda: greeting(connection), latest, on_text
+            target,
+            self._address,
+            index,
+            connections,
+            lambda: greeting(connection),
+            latest,
+            on_text,
+            may_deflate=self.options.deflate,
         )
         if self.options.scenario.pings:
             self._to_ping.append(connection)
@@ -306,7 +313,9 @@ class LoadWorker:
         target = self._target_of(self.room_of(user))
         text = msgspec.json.encode(["new_player", self.name_of(user)])
         latest = observer.log.latest(target.room)
-        return Connection(target, self._address, number, observer, lambda: text, latest)
+        return Connection(
+            target, self._address, number, observer, lambda: text, latest, may_deflate=self.options.deflate
+        )
 
     def _target_of(self, room: str | None) -> Target:
         return self.options.target if room is None else self.options.target.in_room(room)

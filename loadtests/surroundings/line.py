@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from loadtests.receive.connection import Address
+from loadtests.receive.transport import Address
 from shared.wire.target import Target
 from shared.wire.tls import ClientTls, TlsError
 

@@ -3,8 +3,8 @@
 import os
 import socket
 
-from loadtests.receive.connection import Address, reason_of
 from loadtests.receive.frames import ClientHandshake, PeerError
+from loadtests.receive.transport import Address, reason_of
 from loadtests.surroundings.line import Line, line_to
 from shared.wire.target import Target
 from shared.wire.tls import CertificateError, TlsError

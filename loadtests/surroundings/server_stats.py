@@ -12,8 +12,8 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
-from loadtests.receive.connection import Address, reason_of
 from loadtests.receive.stamps import now_us
+from loadtests.receive.transport import Address, reason_of
 from loadtests.surroundings.line import Line, line_to
 from loadtests.surroundings.reachability import NoServerError, check_server
 from shared.measure.quota import Count, Quota

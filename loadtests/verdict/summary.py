@@ -96,12 +96,18 @@ def _connections(accounts: Accounts) -> ConnectionCounts:
         reasons={kind: counts for kind, counts in reasons.items() if counts},
         errors=dict(accounts.errors.most_common()),
         told=dict(accounts.told.most_common()),
+        extensions=dict(accounts.extensions.most_common()),
     )
 
 
 def _frames(accounts: Accounts, duration_s: float) -> FrameCounts:
-    counts = "expected received missing skipped absent due duplicate out_of_order coalesced slow_parse bytes"
-    return FrameCounts(**_same(accounts, counts), per_second=accounts.received / duration_s)
+    counts = "expected received missing skipped absent due duplicate out_of_order coalesced slow_parse bytes wire_bytes"
+    came = accounts.received + accounts.duplicate
+    return FrameCounts(
+        **_same(accounts, counts),
+        per_second=accounts.received / duration_s,
+        bytes_a_frame=accounts.wire_bytes / came if came else None,
+    )
 
 
 def _with_due_times(frames: FrameCounts, whole: WorkerRecord) -> FrameCounts:

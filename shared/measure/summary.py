@@ -52,6 +52,8 @@ class ConnectionCounts(msgspec.Struct, frozen=True, kw_only=True):
     """What the server sent against a protocol, in words, and on how many connections."""
     told: dict[str, int] = {}
     """The texts of ``error`` commands, and how many there were."""
+    extensions: dict[str, int] = {}
+    """Which extensions were agreed on, as the server answered (empty: none), and with how many connections."""
 
 
 class FrameCounts(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,7 +82,11 @@ class FrameCounts(msgspec.Struct, frozen=True, kw_only=True):
     """Did not begin as the protocol writes it, so that the whole frame had to be decoded."""
     per_second: float
     bytes: int
-    """Payload bytes of the tick frames."""
+    """Of the texts of the tick frames."""
+    wire_bytes: int | None = None
+    """Of the frames that these came in, heads and all, compressed as they came; before TLS."""
+    bytes_a_frame: float | None = None
+    """The same for each of them, duplicates, too."""
 
 
 class JitterSummary(msgspec.Struct, frozen=True, kw_only=True):

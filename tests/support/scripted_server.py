@@ -47,6 +47,7 @@ class Observed(ConnectionObserver):
     endings: list[Ending] = field(default_factory=list)
     errors: list[tuple[int, str]] = field(default_factory=list)
     secured_us: list[int] = field(default_factory=list)
+    agreements: list[str] = field(default_factory=list)
     pongs: list[tuple[int, int, int]] = field(default_factory=list)
 
     @property
@@ -59,6 +60,10 @@ class Observed(ConnectionObserver):
     def secured(self, index: int, us: int) -> None:
         assert index >= 0
         self.secured_us.append(us)
+
+    def agreed(self, index: int, extensions: str) -> None:
+        assert index >= 0
+        self.agreements.append(extensions)
 
     def connected(self, index: int, started_us: int, arrival_us: int) -> None:
         assert arrival_us >= started_us
@@ -88,13 +93,17 @@ def tick(n: int) -> bytes:
     return frame(TICK % n)
 
 
-def shake_hands(sock: socket.socket) -> None:
+def shake_hands(sock: socket.socket, extensions: str = "") -> None:
     head = b""
     while b"\r\n\r\n" not in head:
         head += sock.recv(4096)
     key = next(line.split(b": ")[1] for line in head.split(b"\r\n") if line.startswith(b"Sec-WebSocket-Key"))
     accept = base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())  # noqa: S324
-    sock.sendall(b"HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: " + accept + b"\r\n\r\n")
+    answer = b"HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: " + accept + b"\r\n"
+    if extensions:
+        assert b"\r\nSec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n" in head
+        answer += f"Sec-WebSocket-Extensions: {extensions}\r\n".encode()
+    sock.sendall(answer + b"\r\n")
 
 
 def unmasked(sock: socket.socket) -> tuple[int, bytes]:
@@ -130,11 +139,13 @@ def servers(
     rooms: tuple[str, ...] = ("main",) * 9,
     on_text: Listener | None = None,
     tls: ssl.SSLContext | None = None,
+    extensions: str = "",
 ) -> Iterator[tuple[list[Connection], Observed]]:
     """
     Serve a connection each in a thread, in order of coming; a script goes on where the first message was read.
 
-    With ``tls`` it is given a :class:`TlsEnd`, and connections are made to trust any certificate.
+    With ``tls`` it is given a :class:`TlsEnd`, and connections are made to trust any certificate. Of what the
+    connections offer, the server agrees to ``extensions``.
 
     """
     failures: list[BaseException] = []
@@ -147,7 +158,7 @@ def servers(
                 sock.settimeout(PATIENCE_S)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 end: Any = sock if tls is None else TlsEnd(sock, tls)
-                shake_hands(end)
+                shake_hands(end, extensions)
                 assert unmasked(end) == (1, b'["new_player","load0"]')
                 script(end)
         except BaseException as error:  # noqa: BLE001 - it is raised again, in the test
@@ -171,7 +182,16 @@ def servers(
         target = replace(target, secure=tls is not None, verifies=False)
         greeting = b'["new_player","load0"]'
         connections = [
-            Connection(target, address, index, observer, lambda: greeting, observer.log.latest(room), on_text)
+            Connection(
+                target,
+                address,
+                index,
+                observer,
+                lambda: greeting,
+                observer.log.latest(room),
+                on_text,
+                may_deflate=bool(extensions),
+            )
             for index, (_, room) in enumerate(zip(scripts, rooms, strict=False))
         ]
         UNDER_TEST.extend(connections)

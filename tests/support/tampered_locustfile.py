@@ -17,7 +17,7 @@ from locust import events
 from locust.runners import LocalRunner
 
 from loadtests.locustfile import *  # noqa: F403 - Locust looks for user classes here
-from loadtests.receive import connection as client
+from loadtests.receive import transport as client
 from loadtests.run import conductor, measurement
 from loadtests.surroundings import clocks
 from loadtests.surroundings import cores as machine

@@ -5,9 +5,9 @@ import struct
 
 import pytest
 
-from loadtests.receive.connection import reason_of
+from loadtests.receive.arrivals import MAX_MESSAGE_BYTES
 from loadtests.receive.endings import Ending, Fate
-from loadtests.receive.frames import MAX_MESSAGE_BYTES
+from loadtests.receive.transport import reason_of
 from tests.support.client import PATIENCE_S
 from tests.support.scripted_server import frame, pause, server, tick, unmasked, until_hung_up
 

@@ -7,7 +7,7 @@ import time
 import gevent
 import pytest
 
-from loadtests.receive.frames import MAX_MESSAGE_BYTES
+from loadtests.receive.arrivals import MAX_MESSAGE_BYTES
 from loadtests.receive.stamps import NO_STAMPS_VARIABLE
 from tests.support.client import PATIENCE_S
 from tests.support.scripted_server import (

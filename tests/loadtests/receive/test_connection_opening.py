@@ -81,7 +81,7 @@ def test_our_own_limits_are_told_apart(number: int, monkeypatch: pytest.MonkeyPa
     def nothing_left(*_: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("loadtests.receive.connection._socket.socket", nothing_left)
+    monkeypatch.setattr("loadtests.receive.transport._socket.socket", nothing_left)
     observer = Observed()
     target = parse_target("ws://127.0.0.1:9")
     address = (socket.AF_INET, ("127.0.0.1", 9))

@@ -4,8 +4,8 @@ import socket
 import threading
 import time
 
-from loadtests.receive.connection import MAX_UNSENT_BYTES
 from loadtests.receive.endings import Fate
+from loadtests.receive.transport import MAX_UNSENT_BYTES
 from tests.support.client import PATIENCE_S
 from tests.support.scripted_server import expect_goodbye, server, tick, unmasked, until
 

@@ -6,19 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadtests.receive.arrivals import MAX_MESSAGE_BYTES
 from loadtests.receive.frames import (
     BINARY,
     CONTINUATION,
-    MAX_MESSAGE_BYTES,
     TEXT,
     Assembler,
     ClientHandshake,
+    Message,
     PeerError,
     ReceivedFrame,
     frame_bytes,
     frames_in,
     masked_frame,
 )
+from shared.wire.deflate import BROWSER_OFFER
 from shared.wire.target import parse_target
 
 HANDSHAKE = ClientHandshake(parse_target("ws://127.0.0.1:8000/connect?room=a"), bytes(range(16)))
@@ -94,6 +96,21 @@ def test_no_server_may_send_that(data: bytes, why: str) -> None:
         list(frames_in(memoryview(data)))
 
 
+@pytest.mark.parametrize("first", [0x41, 0x42, 0xC1, 0xC2])
+def test_messages_may_be_compressed_where_that_was_agreed_on(first: int) -> None:
+    data = memoryview(server_frame(b"a", first))
+    (frame,) = frames_in(data, may_deflate=True)
+    assert (frame.compressed, frame.opcode, frame.final, frame.size_bytes) == (True, first & 15, first > 0x80, 3)
+    with pytest.raises(PeerError, match="reserved bits"):
+        list(frames_in(data))
+
+
+@pytest.mark.parametrize("first", [0x40, 0xC0, 0xC8, 0xC9, 0xCA, 0xA1, 0x91, 0xE1])
+def test_nothing_else_may(first: int) -> None:
+    with pytest.raises(PeerError, match="reserved bits"):
+        list(frames_in(memoryview(server_frame(b"a", first)), may_deflate=True))
+
+
 @given(st.binary(max_size=64))
 def test_bytes_of_chance_are_frames_or_an_error(data: bytes) -> None:
     try:
@@ -106,18 +123,30 @@ def test_bytes_of_chance_are_frames_or_an_error(data: bytes) -> None:
 # Messages
 
 
-def piece(payload: bytes, opcode: int = CONTINUATION, *, final: bool = False) -> ReceivedFrame:
-    return ReceivedFrame(final, opcode, memoryview(payload), 0)
+def piece(
+    payload: bytes, opcode: int = CONTINUATION, *, final: bool = False, compressed: bool = False
+) -> ReceivedFrame:
+    return ReceivedFrame(final, opcode, memoryview(payload), 0, 2 + len(payload), compressed)
 
 
 def test_fragments_make_a_message() -> None:
     assembler = Assembler()
-    assert assembler.take(piece(b"whole", BINARY, final=True)) == (BINARY, b"whole")
+    assert assembler.take(piece(b"whole", BINARY, final=True)) == Message(
+        BINARY, b"whole", compressed=False, wire_bytes=7
+    )
     assert assembler.take(piece(b"a", TEXT)) is None
     assert assembler.waiting
     assert assembler.take(piece(b"b")) is None
-    assert assembler.take(piece(b"c", final=True)) == (TEXT, b"abc")
+    assert assembler.take(piece(b"c", final=True)) == Message(TEXT, b"abc", compressed=False, wire_bytes=9)
     assert not assembler.waiting
+
+
+def test_the_first_fragment_says_whether_a_message_is_compressed() -> None:
+    assembler = Assembler()
+    for compressed in (True, False, True):
+        assembler.take(piece(b"a", TEXT, compressed=compressed))
+        message = assembler.take(piece(b"b", final=True))
+        assert message == Message(TEXT, b"ab", compressed, wire_bytes=6)
 
 
 def test_fragments_of_nothing_and_messages_inside_others() -> None:
@@ -174,8 +203,57 @@ def test_an_answer_that_comes_bit_by_bit() -> None:
         (b"SSH-2.0-x\r\n", "not HTTP"),
         (b"\x00", "not HTTP"),
         (b"HTTP/1.1 101 OK\r\n" + b"x" * 20_000, "does not end"),
+        (answer()[:-2] + b"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n", "not offered"),
     ],
 )
 def test_no_answer_to_the_handshake(data: bytes, why: str) -> None:
     with pytest.raises(PeerError, match=why):
         HANDSHAKE.response_end(data)
+
+
+OFFERING = ClientHandshake(HANDSHAKE.target, HANDSHAKE.nonce, BROWSER_OFFER)
+
+
+def test_the_offer_is_that_of_browsers() -> None:
+    lines = OFFERING.request().decode().split("\r\n")
+    assert "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits" in lines
+    assert "Extensions" not in HANDSHAKE.request().decode()
+
+
+@pytest.mark.parametrize(
+    ("extensions", "text"),
+    [
+        ([], ""),
+        (["permessage-deflate"], "permessage-deflate"),
+        (
+            ["permessage-deflate;  server_no_context_takeover ;client_max_window_bits=10"],
+            "permessage-deflate; server_no_context_takeover; client_max_window_bits=10",
+        ),
+    ],
+)
+def test_what_was_agreed_on(extensions: list[str], text: str) -> None:
+    lines = "".join(f"SEC-websocket-extensions: {each}\r\n" for each in extensions)
+    data = answer()[:-2] + lines.encode() + b"\r\n"
+    end = OFFERING.response_end(data)
+    assert end == len(data)
+    agreement = OFFERING.agreement(data[: end - 4])
+    assert ("" if agreement is None else agreement.text) == text
+
+
+@pytest.mark.parametrize(
+    "extensions",
+    [
+        ["x-webkit-deflate-frame"],
+        ["permessage-deflate", "permessage-deflate"],
+        ["permessage-deflate; server_max_window_bits=7"],
+        ["permessage-deflate; client_max_window_bits"],
+        ["permessage-deflate; unheard_of"],
+        ["permessage-deflate;"],
+        ["permessage-deflate; \x1b[2J"],
+    ],
+)
+def test_what_nobody_offered_is_no_agreement(extensions: list[str]) -> None:
+    lines = "".join(f"Sec-WebSocket-Extensions: {each}\r\n" for each in extensions)
+    with pytest.raises(PeerError) as raised:
+        OFFERING.response_end(answer()[:-2] + lines.encode() + b"\r\n")
+    assert str(raised.value).isprintable()
