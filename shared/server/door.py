@@ -14,7 +14,7 @@ from shared.measure.counters import PAGES as COSTLY
 from shared.server.core import ServerCore
 from shared.web import load_web_files
 from shared.wire.allowance import Allowance
-from shared.wire.forwarded import client_address
+from shared.wire.forwarded import client_address, is_trusted
 from shared.wire.handshake import Refusal, answer_bytes
 from shared.wire.request import HeadReader, Request, RequestError
 
@@ -68,6 +68,7 @@ class Door:
         "_forwarded",
         "_is_answering",
         "_is_last",
+        "_is_shared",
         "_is_shut",
         "_is_upgrade",
         "_peer",
@@ -77,6 +78,7 @@ class Door:
     def __init__(self, core: ServerCore[Any], peer: str = "") -> None:
         self._core = core
         self._peer = peer  # its address
+        self._is_shared = is_trusted(peer, core.config.trusted_proxies)  # by many, as it is a proxy's
         self._forwarded = b""  # what the last request says of whom it comes from
         self._reader = HeadReader()
         self._allowance = Allowance(MAX_REQUESTS, MAX_REQUESTS)
@@ -152,9 +154,10 @@ class Door:
 
     def _pass(self, request: Request, now_us: int) -> bytes:
         """Return the head that the library gets, or raise RequestError with the answer to a request that is refused."""
-        if not self._allowance.has_some(now_us):
-            raise RequestError(TOO_MANY)
-        self._allowance.take(1)
+        if not self._is_shared:
+            if not self._allowance.has_some(now_us):
+                raise RequestError(TOO_MANY)
+            self._allowance.take(1)
         if not self._core.goes_by(request.host):
             raise RequestError(NOT_OURS)
         path = unquote(request.path)  # unambiguous: none of our paths has a character that must be quoted

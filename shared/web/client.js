@@ -844,13 +844,15 @@ const cleanName = (text) => text.replace(/\p{Cc}/gu, "").trim();
 
 function socketUrl(room) {
   const query = room === DEFAULT_ROOM ? "" : `?room=${encodeURIComponent(room)}`;
-  return `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/connect${query}`;
+  const url = new URL(`connect${query}`, location.origin + location.pathname); // beside the page, whatever its path
+  url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+  return url.href;
 }
 
 /** What a comparison calls the server, which it tells in /stats: "gevent:fanout=naive". Null where it does not. */
 async function askArm() {
   try {
-    const response = await fetch("/stats", { signal: AbortSignal.timeout(ARM_TIMEOUT_MS) });
+    const response = await fetch("stats", { signal: AbortSignal.timeout(ARM_TIMEOUT_MS) });
     const stats = await response.json();
     const arm = stats.arm ?? stats.backend;
     return response.ok && typeof arm === "string" && arm !== "" ? arm.slice(0, LONGEST_ARM) : null;

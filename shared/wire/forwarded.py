@@ -41,6 +41,12 @@ def parse_network(text: str) -> Network:
     return network
 
 
+def is_trusted(peer: str, trusted: Collection[Network]) -> bool:
+    """Whether a peer is one of the proxies."""
+    address = _parse(peer) if trusted else None
+    return address is not None and _is_within(address, trusted)
+
+
 def client_address(peer: str, forwarded: str, trusted: Collection[Network]) -> str:
     """
     Return the address that a request comes from: its ``peer``, or whom proxies that are ``trusted`` have it from.

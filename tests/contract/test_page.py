@@ -8,6 +8,7 @@ from playwright.sync_api import Browser
 
 from tests.conftest import Serve
 from tests.support.browser import NEEDS_CHROMIUM, Visitor, open_browser
+from tests.support.proxies import PROXIES, make_certificate
 from tests.support.server import RunningServer
 
 WIDTHS = (1280, 390)
@@ -80,6 +81,24 @@ def test_fits_the_screen(slow_server: RunningServer, visitor: Visitor, room: str
     assert visitor.page.evaluate("document.documentElement.scrollWidth") <= width
     assert visitor.page.locator("#field").is_visible()
     assert visitor.page.locator("#strip").is_visible()
+
+
+@pytest.mark.parametrize("name", PROXIES)
+def test_plays_behind_a_proxy_under_a_path(
+    slow_server: RunningServer, visitor: Visitor, room: str, name: str, tmp_path: Path
+) -> None:
+    with PROXIES[name](slow_server.address[1], make_certificate(tmp_path), path="/game") as proxy:
+        visitor.page.goto(proxy.url)
+        assert visitor.page.url == f"{proxy.url}/", (
+            "without the slash the page would look for its files one folder above"
+        )
+        visitor.connect(proxy, room, "Ada")
+        visitor.wait_for_ticks(2)
+        assert visitor.page.inner_text("#arm").startswith(slow_server.backend)
+        for link in visitor.page.locator(".foot a").all():
+            assert visitor.page.request.get(str(link.evaluate("link => link.href"))).status == 200
+        assert visitor.complaints == []
+        visitor.page.goto("about:blank")
 
 
 def test_a_name_is_text(slow_server: RunningServer, visitor: Visitor, room: str) -> None:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
+from tests.support.proxies import Proxy
 from tests.support.server import RunningServer
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -36,13 +37,13 @@ class Visitor:
     """Somebody at a browser, and what the browser complained about."""
 
     def __init__(self, browser: Browser, width: int) -> None:
-        self.page: Page = browser.new_page(viewport={"width": width, "height": 844})
+        self.page: Page = browser.new_page(viewport={"width": width, "height": 844}, ignore_https_errors=True)
         self.page.set_default_timeout(PATIENCE_MS)
         self.complaints: list[str] = []
         self.page.on("console", self._note)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
-    def connect(self, server: RunningServer, room: str, name: str) -> None:
+    def connect(self, server: RunningServer | Proxy, room: str, name: str) -> None:
         self.page.goto(f"{server.url}/?room={room}")
         self.page.fill("#name", name)
         self.page.click("#connect")

@@ -6,14 +6,16 @@ can take the port in between, and whoever connects before it is up waits. It nee
 """
 
 import os
+import pwd
+import re
 import shutil
 import signal
 import socket
 import ssl
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -49,21 +51,25 @@ subjectAltName = {names}
 """
 """What Python 3.13 asks for (``VERIFY_X509_STRICT``, RFC 5280)."""
 
-HAPROXY = """\
-global
-    maxconn {max_connections}
-defaults
-    mode http
-    timeout connect 5s
-    timeout client 60s
-    timeout server 60s
-    timeout tunnel 1h
-frontend outside
-    bind fd@{descriptor}{tls}
-    default_backend game
-backend game
-    option forwardfor
-    server game {host}:{port}
+DOCUMENTED = Path(__file__).parents[2] / "docs" / "servers.md"
+"""Has the settings of both, which are used here as they stand there, but for addresses, certificates and times."""
+
+NGINX = """\
+daemon off;
+{user}
+worker_processes 1;
+pid nginx.pid;
+error_log stderr warn;
+events {{ worker_connections {max_connections}; }}
+http {{
+access_log off;
+client_body_temp_path body;
+proxy_temp_path proxy;
+fastcgi_temp_path fastcgi;
+uwsgi_temp_path uwsgi;
+scgi_temp_path scgi;
+{documented}
+}}
 """
 
 
@@ -82,22 +88,29 @@ class Certificate(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """A proxy that runs."""
+    """A proxy that runs. Every connection made through it is closed when it ends."""
 
     process: subprocess.Popen[bytes]
     port: int
     certificate: Certificate | None
+    path: str
     folder: Path
+    connections: ExitStack
+
+    @property
+    def origin(self) -> str:
+        """Where a page comes from that it serves."""
+        return f"{'https' if self.certificate else 'http'}://{self.authority}"
 
     @property
     def url(self) -> str:
         """Where it is, for a page."""
-        return f"{'https' if self.certificate else 'http'}://{HERE}:{self.port}"
+        return f"{self.origin}{self.path}"
 
     @property
     def ws_url(self) -> str:
         """Where it is, for a WebSocket."""
-        return f"{'wss' if self.certificate else 'ws'}://{HERE}:{self.port}"
+        return f"ws{self.url.removeprefix('http')}"
 
     @property
     def log(self) -> str:
@@ -109,12 +122,12 @@ class Proxy:
         """What ``Host`` says of it."""
         return f"{HERE}:{self.port}"
 
-    def dial(self) -> Player:
-        """Return a connection on which nothing was said yet, but for TLS."""
-        sock = socket.create_connection((HERE, self.port), PATIENCE_S)
+    def dial(self, source: str = HERE) -> Player:
+        """Return a connection from an address of this machine, on which nothing was said yet, but for TLS."""
+        sock = socket.create_connection((HERE, self.port), PATIENCE_S, (source, 0))
         if self.certificate:
             sock = self.certificate.trusting().wrap_socket(sock, server_hostname=HERE)
-        return Player(sock)
+        return self.connections.enter_context(Player(sock))
 
 
 def make_certificate(folder: Path, names: Sequence[str] = (f"IP:{HERE}", "DNS:localhost")) -> Certificate:
@@ -133,27 +146,81 @@ def make_certificate(folder: Path, names: Sequence[str] = (f"IP:{HERE}", "DNS:lo
 
 
 @contextmanager
-def haproxy(port: int, certificate: Certificate | None = None, host: str = HERE) -> Iterator[Proxy]:
-    """Run HAProxy before a server, with TLS if it is given a certificate."""
+def haproxy(
+    port: int, certificate: Certificate | None = None, *, path: str = "", idle_s: float = 60
+) -> Iterator[Proxy]:
+    """
+    Run HAProxy before a server: with TLS if it is given a certificate, under ``path`` (``/game``) if that is given.
+
+    ``idle_s`` is for how long a connection may say nothing.
+    """
+    tls = f" ssl crt {certificate.chain}" if certificate else ""
+    changes = {
+        "bind :443 ssl crt /etc/haproxy/game.pem": f"bind fd@{{descriptor}}{tls}",
+        "127.0.0.1:8000": f"{HERE}:{port}",
+        "60s": f"{round(idle_s * 1000)}ms",
+        "/game": path,
+    }
+    documented = _documented("haproxy")
+    if not path:
+        documented = re.sub(r".*# under a path\n", "", documented)
+        del changes["/game"]
     with _listener() as listener, _folder() as folder:
-        tls = f" ssl crt {certificate.chain} alpn http/1.1" if certificate else ""
-        config = folder / "haproxy.cfg"
-        config.write_text(
-            HAPROXY.format(max_connections=MAX_CONNECTIONS, descriptor=listener.fileno(), tls=tls, host=host, port=port)
-        )
-        command = [_tool("haproxy"), "-db", "-f", str(config)]
-        with _running(command, folder, listener, certificate) as proxy:
+        settings = f"global\n    maxconn {MAX_CONNECTIONS}\n{_changed(documented, changes)}"
+        (folder / "haproxy.cfg").write_text(settings.replace("{descriptor}", str(listener.fileno())))
+        with _running(["haproxy", "-db", "-f", "haproxy.cfg"], folder, listener, certificate, path) as proxy:
             yield proxy
 
 
 @contextmanager
+def nginx(port: int, certificate: Certificate | None = None, *, path: str = "", idle_s: float = 60) -> Iterator[Proxy]:
+    """Run nginx before a server, as :func:`haproxy` runs."""
+    with _listener() as listener, _folder() as folder:
+        changes = {
+            "listen 443 ssl": f"listen {HERE}:{listener.getsockname()[1]}{' ssl' if certificate else ''}",
+            "127.0.0.1:8000": f"{HERE}:{port}",
+            "60s": f"{round(idle_s * 1000)}ms",
+            "/game/": f"{path}/",
+            "/etc/nginx/game.pem": str(certificate.chain) if certificate else "",
+        }
+        documented = _documented("nginx").replace("proxy_pass http://game/", "proxy_pass http://{game}")
+        if not certificate:
+            documented = re.sub(r".*ssl_certificate(_key)?.*\n", "", documented)
+            del changes["/etc/nginx/game.pem"]
+        settings = _changed(documented, changes).replace("{game}", "game/")
+        user = f"user {pwd.getpwuid(os.geteuid()).pw_name};" if os.geteuid() == 0 else ""
+        config = NGINX.format(user=user, max_connections=MAX_CONNECTIONS, documented=settings)
+        (folder / "nginx.conf").write_text(config)
+        command = ["nginx", "-p", str(folder), "-c", "nginx.conf", "-e", "stderr"]
+        with _running(command, folder, listener, certificate, path) as proxy:
+            yield proxy
+
+
+PROXIES = {"haproxy": haproxy, "nginx": nginx}
+
+
+def _documented(language: str) -> str:
+    """Return the settings of a proxy that the documentation has."""
+    (text,) = re.findall(rf"^```{language}\n(.*?)^```", DOCUMENTED.read_text(), re.MULTILINE | re.DOTALL)
+    assert isinstance(text, str)
+    return text
+
+
+def _changed(text: str, changes: Mapping[str, str]) -> str:
+    for old, new in changes.items():
+        assert old in text, f"the documentation has no {old}"
+        text = text.replace(old, new)
+    return text
+
+
+@contextmanager
 def _running(
-    command: Sequence[str], folder: Path, listener: socket.socket, certificate: Certificate | None
+    command: Sequence[str], folder: Path, listener: socket.socket, certificate: Certificate | None, path: str
 ) -> Iterator[Proxy]:
     """Run a proxy, which must neither end before it is stopped, nor take long then."""
     with (folder / "stderr").open("wb") as stderr:
         process = subprocess.Popen(
-            command,
+            [_tool(command[0]), *command[1:]],
             cwd=folder,
             env={**os.environ, "NGINX": f"{listener.fileno()};"},  # as nginx tells its next self what to inherit
             stdin=subprocess.DEVNULL,
@@ -161,10 +228,12 @@ def _running(
             stderr=stderr,
             pass_fds=[listener.fileno()],
         )
-    proxy = Proxy(process, listener.getsockname()[1], certificate, folder)
+    port = listener.getsockname()[1]
     listener.close()  # where the proxy ends, so does the port
+    proxy = Proxy(process, port, certificate, path, folder, ExitStack())
     try:
-        yield proxy
+        with proxy.connections:
+            yield proxy
         assert process.poll() is None, f"{command[0]} ended by itself: {proxy.log}"
         process.send_signal(signal.SIGTERM)
         process.wait(STOP_LIMIT_S)

@@ -115,6 +115,35 @@ def test_the_answer_to_a_head_has_no_body(door: Door) -> None:
     assert b"Content-Length: 10\r\n" in answer
 
 
+def test_a_trusted_proxy_may_ask_for_many_others_and_says_for_whom() -> None:
+    core = open_core("--trusted-proxy", "10.0.0.0/8")
+    core.scores.close()
+    for peer, statuses in (("10.1.2.3", {200}), ("192.0.2.1", {200, 429})):
+        door, found = Door(core, peer), set()
+        for number in range(2 * MAX_REQUESTS):
+            door.feed(plain(f"X-Forwarded-For: 192.0.2.{number}".encode()))
+            try:
+                assert door.next_head(NOW_US)
+            except TurnedAway as turned:
+                found.add(parse_head(turned.answer).status)
+                break
+            found.add(200)
+            assert door.address == (f"192.0.2.{number}" if peer.startswith("10.") else peer)
+            door.answered()
+        assert found == statuses
+
+
+def test_what_one_request_says_of_its_client_does_not_hold_for_the_next() -> None:
+    core = open_core("--trusted-proxy", "10.0.0.0/8")
+    core.scores.close()
+    door = Door(core, "10.1.2.3")
+    passed(door, plain(b"X-Forwarded-For: 192.0.2.1"))
+    assert door.address == "192.0.2.1"
+    door.answered()
+    passed(door, plain())
+    assert door.address == "10.1.2.3"
+
+
 def test_a_head_upgrades_nothing(door: Door) -> None:
     assert b"Upgrade" not in passed(door, plain(*UPGRADE, target=b"/connect").replace(b"GET", b"HEAD"))
 
