@@ -20,7 +20,7 @@ export UV_REQUIRE_BUILD_HASHES := 1
 export UV_PREVIEW_FEATURES := build-dependency-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compare test test-modes test-loops lint format serve-asyncio serve-gevent bench doctor coverage figures figures-load figures-servers figures-modes figures-memory bench-load bench-modes bench-pages schema power attack clean
+.PHONY: help setup compare test test-modes test-loops lint format serve-asyncio serve-gevent bench doctor coverage figures figures-load figures-servers figures-modes figures-memory figures-browser bench-load bench-modes bench-pages schema power attack clean
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,9 @@ figures-load: setup  ## hold the load generator to its planted truths at full si
 	TICKBENCH_FULL_SIZE=1 $(RUN) pytest --timeout 600 \
 		tests/loadtests/account/test_planted_lateness.py tests/loadtests/account/test_planted_counts.py \
 		tests/loadtests/verdict/test_doubts.py
+
+figures-browser: setup  ## hold the load generator to what a page in Chromium sees among 300 users (two minutes, on a quiet machine)
+	TICKBENCH_FULL_SIZE=1 $(RUN) pytest -s --timeout 600 tests/loadtests/test_browser.py
 
 figures-servers: setup  ## hold the servers to their figures at full size: slow clients, storms, churn, memory (three hours)
 	TICKBENCH_FULL_SIZE=1 $(RUN) pytest -s --timeout 1500 \

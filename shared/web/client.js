@@ -65,6 +65,11 @@ class ClockEstimate {
     return stepped;
   }
 
+  /** What a round trip of the last minute's pings usually took. */
+  usualRoundTrip() {
+    return summarize(this.pings.map((ping) => ping.roundTrip))?.[0] ?? null;
+  }
+
   /** Whether by this estimate a tick came before it was due, which none does. */
   isTooEarly(dueMs, arrivedMs) {
     return this.best !== null && arrivedMs + this.best.offset + this.best.halfWidth + ClockEstimate.STEP_MS < dueMs;
@@ -1255,7 +1260,10 @@ class Page {
 function expose(page) {
   const clock = () => {
     const { best } = page.clock;
-    return best && { offsetMs: best.offset, halfWidthMs: best.halfWidth, roundTripMs: best.roundTrip };
+    return best && {
+      offsetMs: best.offset, halfWidthMs: best.halfWidth,
+      roundTripMs: best.roundTrip, usualRoundTripMs: page.clock.usualRoundTrip(),
+    };
   };
   const lateness = ({ dueMs, arrivedMs }) => {
     const { best } = page.clock;
