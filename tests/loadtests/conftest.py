@@ -18,6 +18,7 @@ import pytest
 
 from loadtests.receive.stamps import NO_STAMPS_VARIABLE
 from shared.measure.summary import LoadSummary, read_summary
+from tests.support.certificates import Authority, Certificate
 from tests.support.planted_law import Law
 from tests.support.planted_record import Columns, Meta, Send, read_arrays, read_meta, read_record
 from tests.support.warm import python
@@ -37,10 +38,11 @@ class Planted:
     port: int
     record: Path
     pid: int
+    secure: bool = False
 
     @property
     def url(self) -> str:
-        return f"ws://127.0.0.1:{self.port}"
+        return f"{'wss' if self.secure else 'ws'}://127.0.0.1:{self.port}"
 
     def sends(self) -> list[Send]:
         """What it sent; known when it has ended."""
@@ -71,7 +73,7 @@ def planted(law: Law, folder: Path, *, pinned: bool = FULL_SIZE) -> Iterator[Pla
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            yield Planted(int(process.stdout.readline()), record, process.pid)
+            yield Planted(int(process.stdout.readline()), record, process.pid, secure=bool(law.tls))
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(PATIENCE_S)
@@ -151,6 +153,8 @@ def load_planted(
     law: Law, folder: Path, users: int, *arguments: object, pinned: bool = FULL_SIZE, stamps: bool = True
 ) -> PlantedRun:
     out = folder / "out.json"
+    if law.tls:
+        arguments = (*arguments, "--insecure")
     with planted(law, folder, pinned=pinned) as server:
         done = load("--host", server.url, "--users", users, "--out", out, *arguments, pinned=pinned, stamps=stamps)
     assert done.returncode in {0, 3}, done.stderr
@@ -237,6 +241,33 @@ def busy(core: int) -> Iterator[None]:
             yield
         finally:
             process.kill()
+
+
+WAYS: dict[str, tuple[str, bool]] = {
+    "as it is": ("", False),
+    "compressed with contexts": ("own", False),
+    "compressed without": ("none", False),
+    "through TLS": ("", True),
+    "compressed, through TLS": ("own", True),
+}
+"""How frames travel: how contexts are kept, and whether through TLS."""
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="session")
+def certificate(authority: Authority) -> Certificate:
+    return authority.certify("planted", "DNS:localhost", "IP:127.0.0.1")
+
+
+@pytest.fixture
+def travel(way: str, certificate: Certificate) -> dict[str, str]:
+    """Return what a law says of a ``way``."""
+    deflate, secure = WAYS[way]
+    return {"deflate": deflate, "tls": str(certificate.both) if secure else ""}
 
 
 @pytest.fixture(scope="session")

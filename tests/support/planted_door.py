@@ -3,11 +3,13 @@
 import _socket
 import select
 import socket
+import ssl
 import time
 from contextlib import suppress
 from typing import Any
 
 from tests.support import planted_page
+from tests.support.planted_coat import EXTENSIONS, Coat, Compressor, server_context
 from tests.support.planted_law import Law
 from tests.support.planted_peers import Outbox, Peer, Room
 from tests.support.planted_wire import (
@@ -44,6 +46,8 @@ class Door:
         listener.setblocking(False)  # noqa: FBT003 - socket's own
         self.fd = listener.fileno()
         self._listener = listener
+        self._compressor = Compressor()
+        self._context = server_context(law.tls) if law.tls else None
         outbox.epoll.register(self.fd, select.EPOLLIN)
 
     def turn(self, events: list[tuple[int, int]]) -> None:
@@ -68,7 +72,9 @@ class Door:
             sock = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM, 0, fd)
             sock.setblocking(False)  # noqa: FBT003 - as above
             sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
-            self.outbox.peers[fd] = Peer(sock, fd, sock.send)
+            peer = self.outbox.peers[fd] = Peer(sock, fd, sock.send)
+            if self.law.deflate or self._context is not None:
+                peer.coat = Coat(self.law.deflate, self._compressor, self._context)
             self.outbox.epoll.register(fd, select.EPOLLIN)
 
     def receive(self, peer: Peer) -> None:
@@ -81,9 +87,9 @@ class Door:
         if not data:
             self.outbox.end(peer, "gone")
             return
-        if peer.deaf:
+        peer.received += data if peer.coat is None else self.undressed(peer, peer.coat, data)
+        if peer.deaf or peer.over:
             return
-        peer.received += data
         if not peer.upgraded:
             head, end, rest = peer.received.partition(b"\r\n\r\n")
             if not end:
@@ -95,6 +101,17 @@ class Door:
                 self.take(peer, opcode, payload)
                 if peer.over or peer.deaf:
                     break
+
+    def undressed(self, peer: Peer, coat: Coat, data: bytes) -> bytes:
+        """Return what a peer said, and see to its TLS."""
+        try:
+            said, reply = coat.undress(data)
+        except ssl.SSLError:
+            self.outbox.end(peer, "gone")
+            return b""
+        if reply:
+            self.outbox.put(peer, reply)
+        return said
 
     # Handshakes
 
@@ -121,7 +138,10 @@ class Door:
             self.meta.bad_handshakes[bad] = self.meta.bad_handshakes.get(bad, 0) + 1
             self.refuse(peer, BAD_HANDSHAKES[bad], ends=bad not in LEFT_OPEN)
         else:
-            self.outbox.write(peer, switch(request.key))
+            deflates = peer.coat is not None and law.deflate and "permessage-deflate" in request.offers
+            self.outbox.write(peer, switch(request.key, EXTENSIONS[law.deflate] if deflates else ""))
+            if peer.coat is not None:
+                peer.coat.deflates = bool(deflates)
             peer.upgraded = True
             if law.mute_every and number % law.mute_every == 0:
                 self.meta.mute += 1

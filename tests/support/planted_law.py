@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from tests.support.planted_coat import EXTENSIONS
 from tests.support.planted_wire import BAD_HANDSHAKES, GARBAGE
 
 _MASK = 2**64 - 1
@@ -64,6 +65,10 @@ class Law:
     bad_handshake: Mapping[str, int] = field(default_factory=dict)  # name: every, of handshakes; see pick()
     garbage: Mapping[str, int] = field(default_factory=dict)  # name: every, of connections, once each; see pick()
 
+    # How what it says travels
+    deflate: str = ""  # how contexts are kept: a word of planted_coat, of those who offer to take compressed messages
+    tls: str = ""  # a file with a certificate and its key
+
     # What else it says
     ping_every: int = 0  # all: a ping goes before the tick
     welcome: bool = False  # handshake, world and top scores answer the first message
@@ -84,6 +89,8 @@ class Law:
         for names, table in ((self.garbage, GARBAGE), (self.bad_handshake, BAD_HANDSHAKES)):
             if unknown := set(names) - set(table):
                 raise ValueError(f"unknown: {sorted(unknown)}; known are {sorted(table)}")
+        if self.deflate and self.deflate not in EXTENSIONS:
+            raise ValueError(f"unknown: {self.deflate}; known are {sorted(EXTENSIONS)}")
         if self.lateness is not None:
             self.late_us(0, 0)
 

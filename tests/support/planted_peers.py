@@ -16,6 +16,7 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import NamedTuple
 
+from tests.support.planted_coat import Coat
 from tests.support.planted_record import End, Noise, Recorder
 from tests.support.planted_wire import Tick, close_frame, garbage
 
@@ -53,6 +54,7 @@ class Peer:
     sock: _socket.socket
     fd: int
     send: Callable[[bytes], int]
+    coat: Coat | None = None  # none: the bytes go as they are
     received: bytearray = field(default_factory=bytearray)
     room: Room | None = None  # asked for
     index: int = -1  # among those who play
@@ -119,8 +121,11 @@ class Outbox:
 
     def write(self, peer: Peer, data: bytes, tick: Tick | None = None) -> None:
         """Send, or keep what the peer does not take; ``tick`` is recorded when all is taken."""
-        if peer.over:
-            return
+        if not peer.over:
+            self.put(peer, data if peer.coat is None else peer.coat.dress(data), tick)
+
+    def put(self, peer: Peer, data: bytes, tick: Tick | None = None) -> None:
+        """Send as :meth:`write` does, as it is."""
         before_ns = time.time_ns()
         if peer.unsent:
             peer.unsent.append(Unsent(memoryview(data), tick, before_ns))

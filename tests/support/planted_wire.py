@@ -80,22 +80,29 @@ class Request(NamedTuple):
     path: str
     room: str
     key: str | None
+    offers: str = ""  # the extensions
 
 
 def parse_request(head: bytes) -> Request:
     first, *lines = head.decode("latin-1").split("\r\n")
     headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     url = urlsplit([*first.split(" "), "/"][1])
-    return Request(url.path, parse_qs(url.query).get("room", ["main"])[0], headers.get("sec-websocket-key"))
+    return Request(
+        url.path,
+        parse_qs(url.query).get("room", ["main"])[0],
+        headers.get("sec-websocket-key"),
+        headers.get("sec-websocket-extensions", ""),
+    )
 
 
-def switch(key: str) -> bytes:
+def switch(key: str, extensions: str = "") -> bytes:
     """Return the answer that takes up a handshake."""
+    agreed = f"Sec-WebSocket-Extensions: {extensions}\r\n" if extensions else ""
     digest = hashlib.sha1(key.encode() + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()  # noqa: S324 - RFC 6455
     accept = base64.b64encode(digest).decode()
     return (
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        f"Sec-WebSocket-Accept: {accept}\r\n\r\n"
+        f"Sec-WebSocket-Accept: {accept}\r\n{agreed}\r\n"
     ).encode()
 
 

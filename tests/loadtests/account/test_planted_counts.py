@@ -19,6 +19,7 @@ from shared.measure.summary import read_summary
 from tests.loadtests.conftest import (
     FULL_SIZE,
     PATIENCE_S,
+    WAYS,
     PlantedRun,
     load,
     load_command,
@@ -27,14 +28,17 @@ from tests.loadtests.conftest import (
     start,
     window_us,
 )
+from tests.support.planted_coat import Compressor
 from tests.support.planted_law import Law
 from tests.support.planted_record import Meta, Send
+from tests.support.planted_wire import Tick, frame, tick_text
 
 USERS = 500 if FULL_SIZE else 40
 TIMES = ("--warm-up", 1, "--duration", 10) if FULL_SIZE else ("--warm-up", 0.5, "--duration", 2)
 RATE_HZ = 20
 LOSS = 97 if FULL_SIZE else 53
 """One frame in so many; a short run must have some, whenever its window begins."""
+EVERY_WAY = pytest.mark.parametrize("way", WAYS)
 PLACED_WITHIN_US = 60_000_000
 """A due time further off places no tick in the window: its sent time does."""
 
@@ -102,15 +106,33 @@ def assert_counts_are_true(run: PlantedRun) -> Truth:
     return truth
 
 
-def test_a_loss_of_one_in_a_thousand(tmp_path: Path) -> None:
+def wire_bytes(run: PlantedRun, deflate: str) -> int:
+    """Return how long all frames of the window were on the wire, where each is whole and has no context."""
+    window, compressor = window_us(run.summary), Compressor()
+    frames = (
+        frame(tick_text(Tick(0, send.n, send.due_us, send.sent_us), 300)) for send in run.sends if is_in(send, window)
+    )
+    return sum(len(compressor.compress(each) if deflate else each) for each in frames)
+
+
+@EVERY_WAY
+def test_a_loss_of_one_in_a_thousand(travel: dict[str, str], tmp_path: Path) -> None:
     every = 1000 if FULL_SIZE else 101  # a short run has too few frames for one in a thousand
-    run = load_planted(Law(tick_rate_hz=50, drop_every=every), tmp_path, USERS, *TIMES)
+    law = Law(tick_rate_hz=50, drop_every=every, **travel)  # type: ignore[arg-type] # by name
+    run = load_planted(law, tmp_path, USERS, *TIMES)
     truth = assert_counts_are_true(run)
     assert truth.missing > 0
+    frames = run.summary.frames
+    assert frames.bytes_a_frame == pytest.approx((frames.wire_bytes or 0) / frames.received)
+    if law.deflate != "own":
+        assert frames.wire_bytes == wire_bytes(run, law.deflate)
+    else:
+        assert 0 < (frames.wire_bytes or 0) < 0.3 * frames.bytes
 
 
-def test_repeats_swaps_and_losses(tmp_path: Path) -> None:
-    law = Law(tick_rate_hz=RATE_HZ, drop_every=LOSS, repeat_every=31, swap_every=41, skip_every=43)
+@EVERY_WAY
+def test_repeats_swaps_and_losses(travel: dict[str, str], tmp_path: Path) -> None:
+    law = Law(tick_rate_hz=RATE_HZ, drop_every=LOSS, repeat_every=31, swap_every=41, skip_every=43, **travel)  # type: ignore[arg-type] # by name
     truth = assert_counts_are_true(load_planted(law, tmp_path, USERS, *TIMES))
     assert min(truth.missing, truth.duplicate, truth.out_of_order) > 0
 
@@ -121,10 +143,11 @@ def test_early_and_very_late_frames(tmp_path: Path) -> None:
     assert min(truth.early, truth.clipped) > 0
 
 
-def test_early_ends(tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", WAYS if FULL_SIZE else [*WAYS][:: len(WAYS) - 1])
+def test_early_ends(travel: dict[str, str], tmp_path: Path) -> None:
     law = Law(
         tick_rate_hz=RATE_HZ, close_every=3, half_close_every=5, reset_every=7, close_after=30, close_code=1012,
-        refuse_every=9, drop_every=53,
+        refuse_every=9, drop_every=53, **travel,  # type: ignore[arg-type] # by name
     )  # fmt: skip
     run = load_planted(law, tmp_path, USERS, *TIMES)
     assert_counts_are_true(run)

@@ -15,7 +15,8 @@ import pytest
 from numpy.typing import NDArray
 
 from shared.measure.histogram import Histogram
-from tests.loadtests.conftest import FULL_SIZE, PlantedRun, busy, load_planted, window_us
+from tests.loadtests.conftest import FULL_SIZE, WAYS, PlantedRun, busy, load_planted, window_us
+from tests.support.planted_coat import EXTENSIONS
 from tests.support.planted_law import Law
 
 pytestmark = pytest.mark.xdist_group("cores")
@@ -34,6 +35,11 @@ LATENESS = {
     "heavy tail": HEAVY_TAIL,
     "heavy tail, whole ticks": HEAVY_TAIL | {"per": "tick"},
 }
+
+
+AS_IT_IS, *_ = WAYS
+LONG_TAILS = ("heavy tail", "heavy tail, whole ticks")
+"""A time of its own for each frame, or each tick: the laws of how else frames travel, where it is not the full size."""
 
 
 def nearest_rank(sorted_values: Microseconds, percentile: float) -> int:
@@ -74,10 +80,18 @@ def tolerated(run: PlantedRun) -> int:
     return 0 if FULL_SIZE else run.summary.frames.coalesced
 
 
-@pytest.mark.parametrize("name", LATENESS)
-def test_lateness_is_reported_back(name: str, tmp_path: Path) -> None:
-    run = load_planted(Law(tick_rate_hz=RATE_HZ, lateness=LATENESS[name], spacing_ms=10), tmp_path, USERS, *TIMES)
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [(name, way) for way in WAYS for name in LATENESS if FULL_SIZE or way == AS_IT_IS or name in LONG_TAILS],
+)
+def test_lateness_is_reported_back(name: str, travel: dict[str, str], tmp_path: Path) -> None:
+    law = Law(tick_rate_hz=RATE_HZ, lateness=LATENESS[name], spacing_ms=10, **travel)  # type: ignore[arg-type] # by name
+    run = load_planted(law, tmp_path, USERS, *TIMES)
     assert wrong_percentiles(run, coalesced=tolerated(run)) == []
+    assert sum(run.summary.connections.extensions.values()) == USERS
+    assert run.summary.connections.extensions == {EXTENSIONS.get(law.deflate, ""): USERS}
+    tls_ms = run.summary.connections.tls_ms
+    assert (tls_ms.count if tls_ms else 0) == (USERS if law.tls else 0)
     assert run.summary.frames.missing == 0
     if FULL_SIZE:
         assert run.summary.validity.ok, run.summary.validity.reasons
