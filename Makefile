@@ -76,7 +76,7 @@ figures-load: setup  ## hold the load generator to its planted truths at full si
 		tests/loadtests/account/test_planted_lateness.py tests/loadtests/account/test_planted_counts.py \
 		tests/loadtests/verdict/test_doubts.py
 
-figures-browser: setup  ## hold the load generator to what a page in Chromium sees among 300 users (two minutes, on a quiet machine)
+figures-browser: setup  ## hold the load generator to what a page in Chromium sees among 300 users (three minutes, on a quiet machine)
 	TICKBENCH_FULL_SIZE=1 $(RUN) pytest -s --timeout 600 tests/loadtests/test_browser.py
 
 figures-servers: setup  ## hold the servers to their figures at full size: slow clients, storms, churn, memory (three hours)

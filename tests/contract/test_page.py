@@ -120,6 +120,23 @@ def test_shows_an_error_of_the_server(serve: Serve, visitor: Visitor, room: str)
         visitor.page.close()
 
 
+def test_plays_over_a_compressed_connection(deflating: RunningServer, browser: Browser, room: str) -> None:
+    """Both ways: a browser that has agreed to it compresses what it says, too."""
+    visitor = Visitor(browser, 1280)
+    answers: list[str] = []
+    network = visitor.page.context.new_cdp_session(visitor.page)
+    network.on("Network.webSocketHandshakeResponseReceived", lambda said: answers.append(str(said["response"])))
+    network.send("Network.enable")
+    visitor.connect(deflating, room, "Ada")
+    visitor.page.click("#join")
+    visitor.page.wait_for_selector("body[data-alive=true]")
+    visitor.page.wait_for_function("() => tickbench.clock() !== null")
+    visitor.wait_for_ticks(20)
+    assert ["permessage-deflate" in answer for answer in answers] == [True]
+    assert visitor.complaints == []
+    visitor.page.close()
+
+
 def test_comes_back_after_the_server_has_gone(serve: Serve, browser: Browser, room: str, tmp_path: Path) -> None:
     visitor = Visitor(browser, 1280)
     with serve("--scores", str(tmp_path / "scores")) as server:

@@ -22,6 +22,9 @@ from tests.support.tick_watch import Seen, compare, read_told
 
 TOLD = Path(__file__).parents[1] / "support" / "told_locustfile.py"
 USERS, SECONDS = (300, 20) if FULL_SIZE else (60, 6)
+EVERY_SERVER = (("asyncio", "off"), ("asyncio", "once"), ("gevent", "off"), ("gevent", "once"))
+SERVED = EVERY_SERVER if FULL_SIZE else (("asyncio", "off"), ("gevent", "once"))
+"""Servers, and whom they compress frames for."""
 RAMP_S = 3
 LOOKS_EVERY_MS = 2000
 """The page keeps the ticks of 20 s."""
@@ -53,9 +56,11 @@ class Watcher(Visitor):
         return Seen(latenesses, clock["halfWidthMs"], clock["usualRoundTripMs"] - clock["roundTripMs"])
 
 
-@pytest.mark.parametrize("backend", ["asyncio", "gevent"])
-def test_a_page_and_the_generator_agree_on_when_ticks_came(browser: Browser, backend: str, tmp_path: Path) -> None:
-    with run_server(backend, "--bots", "10", "--tick-budget", "0") as server:
+@pytest.mark.parametrize(("backend", "deflate"), SERVED)
+def test_a_page_and_the_generator_agree_on_when_ticks_came(
+    browser: Browser, backend: str, deflate: str, tmp_path: Path
+) -> None:
+    with run_server(backend, "--deflate", deflate, "--bots", "10", "--tick-budget", "0") as server:
         if FULL_SIZE:
             os.sched_setaffinity(server.process.pid, {min(os.sched_getaffinity(0))})
         watcher = Watcher(browser)
@@ -69,8 +74,8 @@ def test_a_page_and_the_generator_agree_on_when_ticks_came(browser: Browser, bac
     assert summary.frames.received == len(told.rows), "what is compared is what the figures are made of"
     agreement = compare(seen, told.around())
     everybody = compare(seen, {n: (late, late) for n, late in told.of_all().items()})
-    print(f"\n{backend}, beside its neighbours among {USERS} users, {agreement}")  # noqa: T201 # the figures are asked for
-    print(f"{backend}, beside the median user, {everybody}")  # noqa: T201 # as above
+    print(f"\n{backend}, deflate {deflate}, beside its neighbours among {USERS} users, {agreement}")  # noqa: T201 # the figures are asked for
+    print(f"{backend}, deflate {deflate}, beside the median user, {everybody}")  # noqa: T201 # as above
     assert agreement.holds, agreement
 
 
