@@ -12,7 +12,7 @@ import pytest
 from hypothesis import settings
 
 from shared.loops.modes import MODES
-from shared.server.frameworks import FRAMEWORKS
+from shared.server.frameworks import FANOUTS, FRAMEWORKS, framework_of
 from tests.support.namespaces import can_unshare
 from tests.support.quotas import can_limit
 from tests.support.server import RunningServer, run_server
@@ -29,11 +29,11 @@ ALL_ARMS = bool(os.environ.get("TICKBENCH_ALL_ARMS"))
 
 SERVERS = tuple((backend, framework) for backend, frameworks in FRAMEWORKS.items() for framework in frameworks)
 
-DEFLATES: dict[str, tuple[str, ...]] = {"on": ("--deflate", "on"), "once": ("--deflate", "once")}
-"""Ways in which servers take deflate, by what ``--deflate`` is."""
-
-OWN_DEFLATE = ("aiohttp", "starlette")
-"""Frameworks that have one."""
+DEFLATES: dict[str, tuple[str, ...]] = {
+    "once": ("--deflate", "once", "--fanout", FANOUTS[0]),
+    "on": ("--deflate", "on", "--fanout", "library"),
+}
+"""Flags of a server that takes deflate, by how; the fan-outs are those that can, whatever --serve-with says."""
 
 Serve = Callable[..., AbstractContextManager[RunningServer]]
 Share = Callable[..., RunningServer]
@@ -107,7 +107,8 @@ def _is_other(item: pytest.Item) -> bool:
     if not isinstance(arm, Arm):
         return False
     mode = arm.mode
-    if arm.framework not in OWN_DEFLATE and callspec and callspec.params.get("deflate") == "on":
+    deflate = callspec.params.get("deflate") if callspec else None
+    if deflate in DEFLATES and deflate not in framework_of(arm.backend, arm.framework).deflates:
         return True
     differs = item.get_closest_marker("differs")
     if differs and not ALL_ARMS:

@@ -35,7 +35,7 @@ class AiohttpSocket(BaseSocket, web.WebSocketResponse):
     """One WebSocket: what its connection has as :class:`PlayerSocket`, where the errors stand."""
 
     def __init__(self, seat: Seat, *, compress: bool) -> None:
-        # max_msg_size refuses a message of exactly that size.
+        # max_msg_size refuses a message of exactly that size, and of compressed ones those that are longer.
         tuning: dict[str, Any] = {"compress": compress, "max_msg_size": seat.max_message_bytes + 1}
         if not seat.waits_for_peer:
             tuning["writer_limit"] = NEVER_WAIT_BYTES
@@ -71,6 +71,8 @@ class AiohttpSocket(BaseSocket, web.WebSocketResponse):
         match message.type:
             case WSMsgType.TEXT | WSMsgType.BINARY | WSMsgType.PING | WSMsgType.PONG:
                 data = bytes(message.data) if isinstance(message.data, bytearray) else message.data
+                if self.compress and _size(data) > self._seat.max_message_bytes:
+                    raise ProtocolError(CloseCode.MESSAGE_TOO_BIG)
                 return Opcode(message.type), data
             case WSMsgType.CLOSE:
                 return Opcode.CLOSE, int(message.data)
@@ -91,6 +93,11 @@ class AiohttpSocket(BaseSocket, web.WebSocketResponse):
     async def send_message(self, opcode: Opcode, payload: bytes) -> None:
         """Send a message of any kind."""
         await self.send_frame(payload, WSMsgType(opcode))
+
+
+def _size(data: str | bytes) -> int:
+    """Return how many bytes a message has."""
+    return len(data) if isinstance(data, bytes) else len(data.encode())
 
 
 class ToldResponse(web.Response):

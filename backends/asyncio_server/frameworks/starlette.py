@@ -9,7 +9,7 @@ Mended here:
 - It reads as it sees fit, takes the transport for itself, and writes an answer in pieces: it gets a transport that
   leaves the first two to the doorkeeper, and puts the pieces together.
 - Its timer for the next request, and websockets' parser, hold a connection that has ended: they are ended with it. The
-  handshake is let go of when it is made.
+  handshake is let go of when it is made, and what was inflated of a message when that is refused.
 """
 
 import asyncio
@@ -174,6 +174,9 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self._leave_answer()
         close, why = self.conn.close_sent, self.conn.parser_exc
         is_corrupt = why is not None and isinstance(why.__cause__, zlib.error)
+        for error in (why, why and why.__cause__):
+            if error is not None:  # else what was inflated would wait for the garbage collector
+                error.__traceback__ = None
         self.fail(ProtocolError(CloseCode.INVALID_TEXT if is_corrupt or not close else close.code))
 
     # Private methods
