@@ -8,6 +8,7 @@ Each holds its connection weakly: in a circle, one that has ended would stay unt
 
 import asyncio
 from collections.abc import Callable
+from contextlib import nullcontext
 from weakref import proxy
 
 from shared.server.pipe import Pipe, pauses
@@ -126,6 +127,8 @@ class LibraryWriter:
     def __init__(self, connection: Connection) -> None:
         self._connection: Connection = proxy(connection)
         self._pipe = connection.pipe = SocketPipe(connection)
+        # Where the framework compresses a long text in a thread, what is sent meanwhile must not overtake it.
+        self._lock = asyncio.Lock() if connection.host.config.deflate == "on" else None
         connection.update(takes_frame=True)
 
     async def send(self, outgoing: Outgoing) -> None:
@@ -134,8 +137,8 @@ class LibraryWriter:
         await self._send_waiting(self._connection)
 
     def send_text(self, text: str) -> Soon[None]:
-        """Send a tick's frame; only while ``connection.fd`` is not -1, so it never waits."""
-        return send_frame(self._connection, text)
+        """Send a tick's frame; only while ``connection.fd`` is not -1, so it never waits for its peer."""
+        return self._send_in_order(text, self._lock) if self._lock else send_frame(self._connection, text)
 
     def go_on(self, connection: Connection) -> None:
         """Send what waits in the outbox."""
@@ -146,13 +149,19 @@ class LibraryWriter:
         return self._connection.host.wait_for_each(self._pipe.finishing(limit_s))
 
     async def _send_waiting(self, connection: Connection) -> None:
-        while self._pipe.is_free and connection.outbox:
-            outgoing = connection.outbox.take()
-            try:
-                await connection.ws.send_message(outgoing.opcode, outgoing.payload)  # the framework never waits here
-            except OSError:
-                connection.abort()
+        async with self._lock or nullcontext():
+            while self._pipe.is_free and connection.outbox:
+                outgoing = connection.outbox.take()
+                try:
+                    await connection.ws.send_message(outgoing.opcode, outgoing.payload)  # it waits for no peer here
+                except OSError:
+                    connection.abort()
         connection.update(takes_frame=connection.is_drained)
+
+    async def _send_in_order(self, text: str, lock: asyncio.Lock) -> None:
+        async with lock:
+            if self._connection.session.is_open:  # nothing follows a close frame
+                await send_frame(self._connection, text)
 
 
 class FrameWriter:

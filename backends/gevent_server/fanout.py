@@ -66,11 +66,10 @@ class FrameOnceFanout:
         for first in range(0, len(audience.members), SLICE):
             if first:
                 give_turn()
-            for place, (fd, form) in enumerate(audience.takers(first, first + SLICE), first):
+            for place, (fd, frame) in enumerate(audience.takers(first, first + SLICE, frames), first):
                 if fd < 0:
                     skipped.append(audience.members[place])
                     continue
-                frame = frames[form]
                 try:
                     sent = write(fd, frame)
                 except BlockingIOError:

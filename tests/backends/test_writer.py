@@ -31,11 +31,11 @@ class Connection(Consumer):
 
     __slots__ = ("__weakref__", "aborted", "host", "writer")
 
-    def __init__(self, ws: Any) -> None:
+    def __init__(self, ws: Any, *flags: str) -> None:
         roster = SimpleNamespace(next_serial=lambda: 1)
         super().__init__(SimpleNamespace(roster=roster), Session(ConnectionLimits(), 0), ws, None)  # type: ignore[arg-type]
         self.aborted = 0
-        self.host = SimpleNamespace(config=parse_arguments("asyncio", []), wait_for_each=self._wait_for_each)
+        self.host = SimpleNamespace(config=parse_arguments("asyncio", flags), wait_for_each=self._wait_for_each)
 
     def flush(self) -> None:
         """Send nothing."""
@@ -79,6 +79,43 @@ def test_on_asyncio_a_close_frame_overtakes_no_text_and_ends_them() -> None:
 
     asyncio.run(send())
     assert connection.ws.sent == ["early", "CLOSE"]
+
+
+class SlowCompressor(SlowLibrary):
+    """The same where the server never waits for a peer."""
+
+    waits_for_peer = False
+    is_lost = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.transport = Transport()
+
+    def tell(self, listener: Any) -> None:
+        pass
+
+    def unsent_bytes(self) -> int:
+        return 0
+
+
+def test_on_asyncio_no_message_overtakes_a_text_that_the_framework_compresses() -> None:
+    connection: Any = Connection(SlowCompressor(), "--deflate", "on")
+
+    async def send() -> None:
+        writer = LibraryWriter(connection)
+        early = asyncio.create_task(writer.send_text("early"))
+        await asyncio.sleep(0)
+        late = [
+            asyncio.create_task(writer.send(Outgoing(Opcode.BINARY, b"x"))),
+            asyncio.create_task(writer.send(CLOSING)),
+        ]
+        await asyncio.sleep(0)
+        connection.session.close(1000, "", 0)
+        await writer.send_text("late")
+        await asyncio.gather(early, *late)
+
+    asyncio.run(send())
+    assert connection.ws.sent == ["early", "BINARY", "CLOSE"]
 
 
 class SlowPeer:

@@ -1,5 +1,7 @@
 """``--deflate once`` and ``on``: in one room some take compressed frames, some plain ones, and all see the same."""
 
+import signal
+
 import pytest
 
 from tests.conftest import Serve
@@ -42,6 +44,20 @@ def test_a_mixed_room_sees_the_same_texts(serve: Serve, deflate: str) -> None:
             common = shown[0].keys() & others.keys()
             assert common
             assert {n: shown[0][n] for n in common} == {n: others[n] for n in common}
+
+
+def test_long_texts_come_in_order_and_none_behind_a_close(serve: Serve, deflate: str) -> None:
+    """Some frameworks compress what is longer than 16 KiB in a thread; what is sent meanwhile waits."""
+    with serve("--deflate", deflate, "--pad", "30000", *QUICK[:-2]) as server:
+        player = enter(open_room(server, "den", AS_BROWSERS))
+        for number in range(20):
+            player.send(["ping", number])
+            assert player.next_personal()[0][:2] == ["pong", number]
+        server.signal(signal.SIGTERM)
+        assert player.expect_close() == 1001
+        assert server.wait() == 0
+    ns = [tick.n for tick in player.ticks]
+    assert ns == sorted(set(ns))
 
 
 def test_once_no_end_keeps_a_context(serve: Serve) -> None:

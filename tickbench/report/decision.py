@@ -104,7 +104,9 @@ def style_of(arm: Arm) -> str:
     """Return what kind of arm it is; the naive fan-out is what tutorials do."""
     if arm.url is not None or arm.command is not None:
         return ANOTHER
-    return {"naive": AS_WRITTEN, "library": LIBRARY}.get(dict(arm.settings).get("fanout", ""), TUNED)
+    settings = dict(arm.settings)
+    usual = "library" if settings.get("deflate") == "on" else ""  # as the server has it
+    return {"naive": AS_WRITTEN, "library": LIBRARY}.get(settings.get("fanout", usual), TUNED)
 
 
 def side_lines(index: RunIndex) -> list[SideLine]:

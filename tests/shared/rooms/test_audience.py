@@ -51,13 +51,16 @@ def test_other_members_are_another_audience() -> None:
     assert list(audience.fds(0, 2)) == [8, 5]
 
 
-def test_the_form_of_each_stands_beside_its_descriptor() -> None:
+def test_the_frame_of_each_stands_beside_its_descriptor() -> None:
     audience: Audience[Peer] = Audience()
     audience.seat([Peer(7), Peer(8, form=15), Peer(-1, form=9)])
-    assert list(audience.takers(0, 2)) == [(7, 0), (8, 15)]
-    assert list(audience.takers(2, 9)) == [(-1, 9)]
-    audience.seat([Peer(5, form=10)])
-    assert list(audience.takers(0, 9)) == [(5, 10)]
+    frames = {0: b"plain", 9: b"nine", 15: b"fifteen"}
+    assert list(audience.takers(0, 2, frames)) == [(7, b"plain"), (8, b"fifteen")]
+    assert list(audience.takers(2, 9, frames)) == [(-1, b"nine")]
+    audience.seat([Peer(5, form=9), Peer(6, form=9)])
+    assert list(audience.takers(0, 9, frames)) == [(5, b"nine"), (6, b"nine")]
+    audience.seat([])
+    assert list(audience.takers(0, 9, frames)) == []
 
 
 def test_an_empty_room_has_nobody_to_send_to() -> None:

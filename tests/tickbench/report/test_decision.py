@@ -164,7 +164,15 @@ def test_code_lines_are_those_of_the_loop_design(make_results: MakeResults, whol
 
 @pytest.mark.parametrize(
     ("arm", "style"),
-    [("gevent", TUNED), ("asyncio:fanout=library", LIBRARY), ("url=ws://127.0.0.1:9", ANOTHER), ("mine", ANOTHER)],
+    [
+        ("gevent", TUNED),
+        ("gevent:deflate=once", TUNED),
+        ("asyncio:fanout=library", LIBRARY),
+        ("asyncio:deflate=on", LIBRARY),
+        ("asyncio:fanout=naive,deflate=off", AS_WRITTEN),
+        ("url=ws://127.0.0.1:9", ANOTHER),
+        ("mine", ANOTHER),
+    ],
 )
 def test_other_styles(arm: str, style: str) -> None:
     assert style_of(parse_arm(arm, {"mine": "x {port}"})) == style
