@@ -28,7 +28,7 @@ from shared.server.config import LOOPS
 from shared.server.frameworks import FANOUTS
 from tests.support.attacks.bystanders import Figures
 from tests.support.attacks.engine import Attack
-from tests.support.attacks.kinds import ATTACKS, HARMFUL
+from tests.support.attacks.kinds import ATTACKS, HARMFUL, ONCE
 from tests.support.attacks.trial import MIDST_S, ROOT, Outcome, Sizes, try_attack
 from tests.support.attacks.turns import IN_TURNS, stand_in_turns
 from tests.support.server import run_server
@@ -62,6 +62,11 @@ class AttackedArm:
             word for word, default in zip((self.mode, self.fanout, self.loop), usual, strict=True) if word != default
         ]
         return ":".join((self.backend, *differs))
+
+    def flags_for(self, attacks: list[Attack]) -> tuple[str, ...]:
+        """Return its flags, and those that attacks are aimed at; with naive, deflate is the library's."""
+        aimed_at = dict.fromkeys(word for attack in attacks for word in attack.flags)
+        return (*self.flags, *(word for word in aimed_at if word != ONCE or self.fanout == FANOUTS[0]))
 
     def room_for(self, attack: Attack) -> str:
         """Return where the attackers go: naive waits for every peer of a room, so who reads nothing has another."""
@@ -139,7 +144,7 @@ def picked(asked: list[str], all_of_them: tuple[str, ...]) -> tuple[str, ...]:
 
 def attack_arm(arm: AttackedArm, attack: Attack, sizes: Sizes) -> Outcome:
     """Start a server, and have it stand one attack."""
-    with run_server(arm.backend, *arm.flags, *attack.flags, logs=True, cold=True) as server:
+    with run_server(arm.backend, *arm.flags_for([attack]), logs=True, cold=True) as server:
         outcome = try_attack(attack, server, sizes, arm.room_for(attack))
         if "Traceback" in server.log:
             outcome.faults.append(f"traceback on stderr: {server.log.strip().splitlines()[-1]}")
@@ -148,8 +153,7 @@ def attack_arm(arm: AttackedArm, attack: Attack, sizes: Sizes) -> Outcome:
 
 def attack_in_turns(arm: AttackedArm, attacks: list[Attack], sizes: Sizes) -> Outcome:
     """Have one server stand them all, one after the other."""
-    flags = {word for attack in attacks for word in attack.flags}
-    with run_server(arm.backend, *arm.flags, *flags, logs=True, cold=True) as server:
+    with run_server(arm.backend, *arm.flags_for(attacks), logs=True, cold=True) as server:
         outcome = stand_in_turns(attacks, server, sizes, arm.room_for)
         if "Traceback" in server.log:
             outcome.faults.append(f"traceback on stderr: {server.log.strip().splitlines()[-1]}")

@@ -2,9 +2,10 @@
 
 import pytest
 
+from shared.server.frameworks import FANOUTS
 from tests.conftest import Serve
 from tests.support.attacks.engine import Attack
-from tests.support.attacks.kinds import ALONE, ATTACKS, TOGETHER
+from tests.support.attacks.kinds import ALONE, ATTACKS, INFLATED, TOGETHER
 from tests.support.attacks.trial import Outcome, Sizes, try_attack
 from tests.support.attacks.turns import LEAST_S, stand_in_turns
 
@@ -13,9 +14,9 @@ pytestmark = pytest.mark.differs()
 SIZES = Sizes(players=5, quiet_s=0.4, attack_s=1.0, after_s=0.4, is_full=False)
 
 
-def trial(serve: Serve, *attacks: Attack) -> Outcome:
+def trial(serve: Serve, *attacks: Attack, more_flags: tuple[str, ...] = ()) -> Outcome:
     """Have a server stand one attack, and a stop in its midst, or several in turns."""
-    flags = {word for attack in attacks for word in attack.flags}
+    flags = {word for attack in attacks for word in attack.flags} | {*more_flags}
     # No tick budget: what other tests make the machine do must not refuse anybody here.
     with serve("--tick-budget", "0", *flags, logs=True) as server:
         if len(attacks) == 1:
@@ -39,3 +40,9 @@ def test_the_others_in_turns_are_nobody_elses_trouble(serve: Serve) -> None:
     outcome = trial(serve, *(ATTACKS[name] for name in TOGETHER))
     assert not outcome.faults, outcome
     assert outcome.told.keys() == set(TOGETHER)
+
+
+def test_what_is_large_once_it_is_inflated_is_nobody_elses_trouble(serve: Serve) -> None:
+    outcome = trial(serve, *(ATTACKS[name] for name in INFLATED), more_flags=(f"--fanout={FANOUTS[0]}",))
+    assert not outcome.faults, outcome
+    assert outcome.told.keys() == set(INFLATED)

@@ -17,6 +17,9 @@ from tests.support.client import (
 )
 
 KIB4 = 4096
+DEFLATE: dict[str, str | None] = {"Sec-WebSocket-Extensions": "permessage-deflate"}
+ONCE = "--deflate=once"
+"""Has every framework take it, with a fan-out that builds a frame once."""
 MIB = 2**20
 LIMIT_S = 1 / 50
 """Between two messages, well within what the servers take of a connection."""
@@ -85,11 +88,12 @@ NESTED = say("[" * 4000)
 KEYS = b"".join(say(str(key)) for key in (37, 38, 39, 40))
 
 
-def compressed(plain: bytes) -> bytes:
-    """Return a message as permessage-deflate (RFC 7692) has it."""
+def compressed(plain: bytes, times: int = 1) -> bytes:
+    """Return a message, so many times what is plain, as permessage-deflate (RFC 7692) has it."""
     deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
     packed = deflate.compress(plain) + deflate.flush(zlib.Z_SYNC_FLUSH)
-    return client_frame(TEXT, packed.removesuffix(b"\x00\x00\xff\xff"), reserved=0b100)
+    # Each block refers to itself alone, so that it can come again.
+    return client_frame(TEXT, (packed * times).removesuffix(b"\x00\x00\xff\xff"), reserved=0b100)
 
 
 MALFORMED = [
@@ -365,8 +369,9 @@ WEBSOCKET = [
         "messages of 4 MiB in 4 KiB, where deflate is taken",
         16,
         8,
-        upgrade(headers={"Sec-WebSocket-Extensions": "permessage-deflate"}),
+        upgrade(headers=DEFLATE),
         greeting=come_in(compressed(b" " * 4 * MIB)),
+        flags=(ONCE,),
     ),
     Attack("many-names", "a name after the other", 32, 16, upgrade(), greeting=chance(many_names), lives_s=0.1),
     Attack(
@@ -471,6 +476,15 @@ ECHO = [
         reads=False,
         flags=("--echo",),
     ),
+    Attack(
+        "echo-inflated",
+        "messages to /echo that inflate to 100 MB, where deflate is taken",
+        20,
+        20,
+        upgrade("/echo", headers=DEFLATE),
+        greeting=raw(compressed(b" " * 10**6, times=100)),
+        flags=("--echo", ONCE),
+    ),
 ]
 
 ATTACKS = {attack.name: attack for attack in (*HTTP, *WEBSOCKET, *ECHO)}
@@ -504,5 +518,7 @@ ALONE = (
     "echo-bytes",
 )
 """Those of which the test has one on a server of its own: each broke a promise there on one server when unbounded."""
-TOGETHER = tuple(name for name, attack in ATTACKS.items() if attack.short and name not in ALONE)
+INFLATED = tuple(name for name, attack in ATTACKS.items() if ONCE in attack.flags)
+"""Those that the test has on one server in turns that takes deflate."""
+TOGETHER = tuple(name for name, attack in ATTACKS.items() if attack.short and name not in (*ALONE, *INFLATED))
 """Of the others, those that the test has on one server in turns."""
