@@ -11,17 +11,16 @@ measured cores was stolen. Nothing else should run meanwhile: with the defaults 
 import argparse
 import math
 import statistics
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from shared.measure.summary import LoadSummary
+from tests.bench import suites
 from tests.bench.recorded import FIGURES
 from tickbench.compare.results import read_results
 from tickbench.compare.suite import BLOCKS, TOGETHER
-from tickbench.errors import InputError
 from tickbench.report.build import read_document
 from tickbench.report.document import Document
 
@@ -87,30 +86,6 @@ def suite_text(way: Way, given: argparse.Namespace, number: int) -> str:
     )
 
 
-def make(way: Way, given: argparse.Namespace, number: int) -> bool:
-    """Make a suite, or go on with it, unless it is complete; return whether it is."""
-    folder: Path = given.folder / f"{way.name}-{number:02}"
-    if is_complete(folder):
-        return True
-    suite, latest = given.folder / f"{folder.name}.toml", folder / "latest"
-    if latest.exists():
-        words = ["--resume", str(latest)]
-    else:
-        suite.write_text(suite_text(way, given, number), "utf-8")
-        words = ["--suite", str(suite), "--out", str(folder)]
-    done = subprocess.run([sys.executable, "-m", "tickbench", "compare", *words], check=False)
-    if done.returncode in {2, 130}:
-        sys.exit(done.returncode)
-    return is_complete(folder)
-
-
-def is_complete(folder: Path) -> bool:
-    try:
-        return read_document(folder / "latest").is_complete
-    except InputError:
-        return False
-
-
 def outcome_of(folder: Path) -> Outcome:
     """Read what came of a suite that is complete."""
     latest = folder / "latest"
@@ -173,9 +148,10 @@ def main() -> None:
     outcomes: dict[str, list[Outcome]] = {way.name: [] for way in ways}
     for number in range(1, given.suites + 1):
         for way in ways if number % 2 else reversed(ways):
-            if not make(way, given, number):
+            name = f"{way.name}-{number:02}"
+            if not suites.make(given.folder, name, suite_text(way, given, number)):
                 sys.exit(f"{way.name} {number} is not complete; begin anew with {given.folder}, and it goes on")
-            outcomes[way.name].append(it := outcome_of(given.folder / f"{way.name}-{number:02}"))
+            outcomes[way.name].append(it := outcome_of(given.folder / name))
             widths = ", ".join(f"{figure} {width:.3f}" for figure, width in it.half_widths.items())
             words = f"{way.name} {number}: steal {it.steal_percent:.1f} %, {it.valid} of {it.runs} runs valid; {widths}"
             sys.stdout.write(f"{words}\n")

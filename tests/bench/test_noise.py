@@ -1,11 +1,9 @@
-"""The bench of noise makes suites that can be compared, goes on where it stopped, and sums up what came of them."""
+"""The bench of noise makes suites that can be compared, and sums up what came of them."""
 
 import argparse
 import math
 from pathlib import Path
-from typing import Any
 
-import pytest
 from msgspec.structs import replace
 
 from shared.measure.summary import SlotFigures, read_summary
@@ -29,31 +27,6 @@ def test_both_ways_measure_the_same_arm_as_long(tmp_path: Path) -> None:
     assert not whole.in_slots
     for suite in suites:
         assert (suite.repeats, suite.again, suite.seed, suite.load) == (8, "asyncio", 3, {"memory": 1000})
-
-
-def test_what_is_complete_is_not_made_again_and_what_was_broken_off_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    complete: set[str] = {"together-01"}
-    ran: list[list[str]] = []
-
-    def run(command: list[str], **_: Any) -> Any:
-        ran.append(command[4:])
-        complete.update({2: ["together-02"], 3: ["together-03"]}.get(len(ran), []))
-        return argparse.Namespace(returncode=0)
-
-    monkeypatch.setattr(noise, "is_complete", lambda folder: folder.name in complete)
-    monkeypatch.setattr("subprocess.run", run)
-    (tmp_path / "together-02" / "latest").mkdir(parents=True)
-    given = argparse.Namespace(folder=tmp_path, **vars(GIVEN))
-    way = WAYS[0]
-    assert noise.make(way, given, 1)
-    assert ran == []
-    assert not noise.make(way, given, 2)
-    assert noise.make(way, given, 2)
-    assert ran == [["--resume", str(tmp_path / "together-02" / "latest")]] * 2
-    assert noise.make(way, given, 3)
-    assert ran[2] == ["--suite", str(tmp_path / "together-03.toml"), "--out", str(tmp_path / "together-03")]
 
 
 def test_what_was_stolen_from_slots_that_were_left_out_counts() -> None:

@@ -244,6 +244,7 @@ def whole_suite(suite: Suite) -> Suite:
             Side("storm", "storm", 1000, 4, 1),
             Side("idle", "idle", [1000, 2000], 4, 1, repeats=2),
             Side("players", "players", 100, 4, 1),
+            Side("plain", "steady", 300, 4, 1, load={"deflate": "off"}),
             Side("heavy", "steady", 200, 4, 1, arms=["asyncio", "asyncio:mode=process", "gevent"],
                  server={"bot-steps": 9}),
         ],

@@ -69,6 +69,7 @@ UNNOTICED = 0.01
 """Of the time between two ticks: 0.5 ms at 20 Hz. A screen shows a picture for 16.7 ms."""
 LATE = "arrival after the tick's due time"
 MEMORY = "server.rss_per_connection_bytes"
+BYTES = "frames.bytes_a_frame"
 JITTER = "jitter: time between ticks, off the period"
 
 FIGURES = [
@@ -111,6 +112,9 @@ FIGURES = [
         better="lower",
         is_alone=True,
     ),
+    Figure(BYTES, "bytes a frame", "bytes", 0, "on the wire, compressed where that was agreed on; without TLS and TCP"),
     Figure("generator.us_per_frame", "generator CPU a frame", "us", 1, "the instrument's own cost"),
 ]
 BY_KEY = {figure.key: figure for figure in FIGURES}
+NOT_IN_ALL = (MEMORY, BYTES)
+"""Figures that not every run has: nobody asked for one, or an older tickbench made it."""

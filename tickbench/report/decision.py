@@ -15,7 +15,7 @@ from msgspec import Struct
 from shared.measure.summary import LoadSummary
 from tickbench.arms import Arm
 from tickbench.compare.early_end import suite_to_make
-from tickbench.compare.figures import BY_KEY, MEMORY, Figure
+from tickbench.compare.figures import BY_KEY, BYTES, MEMORY, NOT_IN_ALL, Figure
 from tickbench.compare.runs import Basis, Run, RunIndex
 from tickbench.compare.slo import read_figure
 from tickbench.compare.suite import BLOCKS, Flags, Side, Suite
@@ -29,6 +29,8 @@ LIBRARY = "the library's own send"
 ANOTHER = "another stack"
 HEAVY = "heavy"
 """The kind of a side whose ticks take long; any other has its scenario's name."""
+PLAIN = "plain"
+"""The kind of a side whose clients offer no compression, as no browser does."""
 Read = Callable[[LoadSummary], float | None]
 
 
@@ -94,7 +96,7 @@ def decide(index: RunIndex, comparisons: Comparisons) -> Decision:
         *_capacity_questions(suite, comparisons.searches),
         *_side_questions(index, "storm"),
         *(_block_question(index, key) for key in BLOCK_FIGURES if _is_there(index, BLOCKS, suite.load, key)),
-        *(question for kind in ("players", "idle", "stall", HEAVY) for question in _side_questions(index, kind)),
+        *(question for kind in (PLAIN, "players", "idle", "stall", HEAVY) for question in _side_questions(index, kind)),
         _code_question(arms),
     ]
     return Decision([arm.name for arm in arms], [style_of(arm) for arm in arms], questions)
@@ -153,7 +155,8 @@ BLOCK_FIGURES = (
     "interval_error_ms.p99",
     "ping_rtt_ms.p99",
     "server.cpu_us_per_frame",
-    "server.rss_per_connection_bytes",
+    BYTES,
+    MEMORY,
 )
 
 
@@ -163,7 +166,29 @@ def _connected_percent(load: LoadSummary) -> float | None:
     return 100 * counts.connected / counts.requested if counts.connected < counts.requested else None
 
 
+def _compressed_percent(load: LoadSummary) -> float | None:
+    """Return the percentage of connections that agreed on compression; None where that is not known."""
+    agreed = load.connections.extensions
+    total = sum(agreed.values())
+    return 100 * (total - agreed.get("", 0)) / total if total else None
+
+
+BLOCK_DETAILS: dict[str, tuple[tuple[str, str | Read, int], ...]] = {
+    BYTES: (("compressed, % of connections", _compressed_percent, 0),)
+}
+"""What stands beside a figure from the blocks."""
 SIDES = {
+    PLAIN: [
+        Line(replace(BY_KEY[key], title=f"{BY_KEY[key].title}, nothing offered", meaning=meaning))
+        for key, meaning in (
+            (
+                "server.cpu_us_per_frame",
+                "clients that offer no compression, as no browser does: all that a server does",
+            ),
+            (BYTES, "to clients that offer no compression, as no browser does"),
+            (MEMORY, "what one more connection takes whose client offers no compression, as no browser does"),
+        )
+    ],
     "storm": [
         Line(
             Figure(
@@ -249,12 +274,14 @@ SIDES = {
 def _kind(side: Side) -> str:
     if is_heavy(side):
         return HEAVY if side.scenario == "steady" else ""
+    if side.scenario == "steady" and side.load.get("deflate") == "off":
+        return PLAIN
     return side.scenario
 
 
 def _block_question(index: RunIndex, figure: str) -> Question:
     source = f"{suite_to_make(index).repeats} blocks, {index.suite.connections:,} connections: median (range)"
-    return _question(index, Line(BY_KEY[figure]), source, index.block_runs)
+    return _question(index, Line(BY_KEY[figure], BLOCK_DETAILS.get(figure, ())), source, index.block_runs)
 
 
 def _side_questions(index: RunIndex, kind: str) -> list[Question]:
@@ -279,10 +306,10 @@ def _question(index: RunIndex, line: Line, source: str, runs_of: Callable[[str],
 
 def _is_there(index: RunIndex, part: str, flags: Flags, figure: str) -> bool:
     """Whether a part of the suite has a figure: memory is only measured where ``flags`` of the load test ask for it."""
-    if figure != MEMORY or flags.get("memory"):
+    if figure not in NOT_IN_ALL or (figure == MEMORY and flags.get("memory")):
         return True
     loads = [run.load for run in index.runs if run.part == part and run.load is not None]
-    return any(BY_KEY[MEMORY].read(load) is not None for load in loads)  # an older tickbench always measured it
+    return any(BY_KEY[figure].read(load) is not None for load in loads)
 
 
 def _answer(runs: list[Run], line: Line) -> DecisionLine:

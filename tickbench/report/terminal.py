@@ -12,7 +12,7 @@ from rich.table import Table
 
 from tickbench.compare.early_end import suite_to_make
 from tickbench.compare.excluded import excluded_shares
-from tickbench.compare.figures import BY_KEY, FIGURES, MEMORY
+from tickbench.compare.figures import BY_KEY, FIGURES, NOT_IN_ALL
 from tickbench.compare.plan import PlannedRun, place_of, time_left_s
 from tickbench.compare.runs import Run, RunIndex
 from tickbench.compare.suite import BLOCKS, TOGETHER, Suite
@@ -166,7 +166,7 @@ def arm_table(index: RunIndex) -> Table:
         table.add_row("slots left out, %", *(shares.get(arm, NO_FIGURE) for arm in arms))
     for figure in FIGURES:
         cells = [cell(figure, runs) for runs in arms.values()]
-        if figure.key != MEMORY or any(each.median != NO_FIGURE for each in cells):  # most suites do not ask for it
+        if figure.key not in NOT_IN_ALL or any(each.median != NO_FIGURE for each in cells):
             table.add_row(figure.name, *map(_cell_words, cells))
     return table
 

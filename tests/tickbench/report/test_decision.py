@@ -35,6 +35,9 @@ def figures(planned: PlannedRun) -> dict[str, Any]:
         "tick_lateness_ms__p99": 99.0 if late else 10.0,
         "connections__rush_per_second": 1234.0 if planned.part == "storm" else None,
         "server__rss_per_connection_bytes": 1024.0 * planned.connections,
+        "server__cpu_us_per_frame": 11.0 if planned.part == "plain" else 44.0,
+        "frames__bytes_a_frame": 890.0 if planned.part == "plain" else 222.0,
+        "connections__extensions": {"": 75, "permessage-deflate": 225},
         "ping_rtt_ms__p99": 40.0 if planned.part == "heavy" else 4.0,
         "tick_rate_hz": 20.0,
         "duration_s": 10.0,
@@ -92,7 +95,11 @@ def test_what_an_architect_asks_for_is_there_in_that_order(table: Decision) -> N
         "interval error p99",
         "ping p99",
         "server CPU a frame",
+        "bytes a frame",
         "memory a connection",
+        "server CPU a frame, nothing offered",
+        "bytes a frame, nothing offered",
+        "memory a connection, nothing offered",
         "key to turn p99",
         "memory an idle connection",
         "memory an idle connection",
@@ -106,6 +113,20 @@ def test_the_blocks_give_a_median_and_a_range(table: Decision) -> None:
     lateness = line(table, "tick lateness p50")
     assert [(each.text, each.detail) for each in lateness.answers] == [("2.50", "1.00\N{EN DASH}4.00")] * 3
     assert "4 blocks, 300 connections" in lateness.source
+
+
+def test_bytes_and_how_many_agreed_on_compression_stand_beside_clients_that_offer_none(table: Decision) -> None:
+    agreed = line(table, "bytes a frame").answers[0]
+    assert (agreed.text, agreed.detail) == ("222", "compressed, % of connections 75")
+    assert texts(line(table, "bytes a frame, nothing offered")) == ["890"] * 3
+    assert texts(line(table, "server CPU a frame, nothing offered", "plain, 300")) == ["11.0"] * 3
+    assert texts(line(table, "server CPU a frame", "blocks")) == ["44.0"] * 3
+
+
+def test_runs_of_an_older_tickbench_have_no_bytes(make_results: MakeResults, whole_suite: Suite) -> None:
+    none = {"frames__bytes_a_frame": None, "connections__extensions": {}}
+    table = decided(make_results(whole_suite, lambda planned: figures(planned) | none))
+    assert not [each.title for each in table.questions if "bytes" in each.title]
 
 
 def test_a_side_that_ran_once_says_so_and_has_no_range(table: Decision) -> None:
@@ -182,7 +203,7 @@ def test_every_side_is_a_line_even_of_arms_that_the_suite_has_not(
     make_results: MakeResults, whole_suite: Suite
 ) -> None:
     lines = side_lines(read_results(make_results(whole_suite, figures)).index)
-    assert len(lines) == 3 + 3 + 2 * 3 + 3 + 3
+    assert len(lines) == 3 + 3 + 2 * 3 + 3 + 3 + 3
     process = next(each for each in lines if each.arm == "asyncio:mode=process")
     assert (process.side, process.runs, process.is_doubtful) == ("heavy", "1 of 1", False)
     assert process.figures["ping p99, ms"] == "40.00"
