@@ -5,7 +5,7 @@ What compression costs and saves: ``--deflate`` off, on and once, by clients tha
 that offer nothing, one a stack (asyncio, uvloop, gevent) of clients that offer it, in each block of which a server that
 compresses nothing and one that compresses once run at once, and one of players in rooms of ten, where "once" is for
 ten only. FOLDER keeps each; begun anew with the same FOLDER it goes on, with a suite that was broken off too;
-``--only`` makes some. Then it prints a table of the medians and ranges over blocks, and the ratios to ``off`` of the same
+``--only`` makes some. Then it prints a table of medians and ranges over blocks, and the ratios to ``off`` of the same
 stack with their 95 % intervals. Nothing else should run meanwhile: it takes 20 minutes.
 """
 
