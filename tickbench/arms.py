@@ -9,7 +9,7 @@ can be told, in place of when in a tick's period its ticks shall be due.
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
@@ -60,6 +60,16 @@ class Arm(Struct, frozen=True):
     def slug(self) -> str:
         """The name as a part of a file name."""
         return re.sub(r"[^A-Za-z0-9]+", "-", self.name).strip("-")[:100]
+
+
+def with_url(name: str, change: Callable[[str], str]) -> str:
+    """Return an arm's name with its URL, if it has one, changed; raise :class:`InputError` if it is none."""
+    if not name.startswith(URL_PREFIX):
+        return name
+    try:
+        return f"{URL_PREFIX}{change(name.removeprefix(URL_PREFIX))}"
+    except InputError as error:
+        raise InputError(f"arm {URL_PREFIX}{error}") from error
 
 
 def parse_arm(text: str, commands: Mapping[str, str] | None = None) -> Arm:

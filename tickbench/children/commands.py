@@ -10,12 +10,13 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from shared.system.packages import advice
 from tickbench.arms import BACKENDS, PHASE, PHASE_PLACE, PORT_PLACE, Arm
 from tickbench.errors import InputError
+from tickbench.target import Access
 
 Settings = Mapping[str, str | int | float]
 
@@ -127,6 +128,8 @@ class Commands:
     load: Callable[[Sequence[str]], list[str]] = load_command
     check: Callable[[str], list[str]] | None = check_command
     """None: settings are not checked, as tests' stand-ins take whatever they get."""
+    access: Access = field(default_factory=Access)
+    """How servers are reached that run already."""
 
 
 def _as_flags(flags: Mapping[str, object]) -> list[str]:

@@ -8,7 +8,7 @@ import json
 import os
 import shlex
 import shutil
-import socket
+import ssl
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -28,7 +28,7 @@ from tickbench.children.processes import Child, Nursery
 from tickbench.compare.suite import Part, Side, Suite
 from tickbench.errors import InputError, RunFailedError
 from tickbench.files import scratch_folder
-from tickbench.target import target_of
+from tickbench.target import Access, connect, why_unreachable
 
 LIMIT_S = 60.0
 """In which a child must answer: an interpreter starts, and imports all that it needs to serve or load."""
@@ -50,7 +50,7 @@ def check_settings(suite: Suite, commands: Commands) -> None:
     """Raise :class:`InputError` for the first thing of a suite that could not be started, or not be reached."""
     for arm in {arm.name: arm for part in suite.parts for arm in suite.arms_of(part)}.values():
         if arm.url is not None:
-            _check_reachable(arm, arm.url)
+            _check_reachable(arm, arm.url, commands.access)
         elif arm.command is not None:
             _check_executable(arm, arm.command)
     if commands.check is not None:
@@ -131,12 +131,14 @@ def _hear(child: Child, whose: str) -> list[str | None]:
     return answers
 
 
-def _check_reachable(arm: Arm, url: str) -> None:
-    target = target_of(url)
+def _check_reachable(arm: Arm, url: str, access: Access) -> None:
+    target = access.target(url)
     try:
-        socket.create_connection((target.host, target.port), REACH_LIMIT_S).close()
+        connect(target, REACH_LIMIT_S).close()
+    except ssl.SSLError as error:
+        raise InputError(f"arm {arm.name!r}: {why_unreachable(error)}") from error
     except OSError as error:
-        why = error.strerror or str(error)
+        why = why_unreachable(error)
         raise InputError(f"arm {arm.name!r}: nobody answers there ({why}); start that server first") from error
 
 

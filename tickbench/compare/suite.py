@@ -6,7 +6,7 @@ each of which every arm runs once at one load, and which are repeated since verd
 other scenarios; and searches for the capacity of each arm.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from importlib import resources
 from importlib.resources.abc import Traversable
 from math import ceil, isclose
@@ -16,10 +16,11 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from tickbench.arms import PHASE, Arm, check_commands, parse_arms
+from tickbench.arms import PHASE, Arm, check_commands, parse_arms, with_url
 from tickbench.compare.figures import FIGURES, MEMORY
 from tickbench.compare.slo import parse_slo
 from tickbench.errors import InputError
+from tickbench.target import without_login
 
 BLOCKS = "blocks"
 """Name of the part of a suite that is repeated; no side or search can have it."""
@@ -216,6 +217,20 @@ class Suite(Struct, frozen=True):
         """Return the arms, in the suite's order; raise :class:`InputError` if one is malformed."""
         return parse_arms(self.arms, self.commands)
 
+    def with_urls(self, change: Callable[[str], str]) -> "Suite":
+        """Return the suite with the URL of each ``url=`` arm changed, in all its parts."""
+        changed = [
+            msgspec.structs.replace(part, arms=[with_url(arm, change) for arm in part.arms]) for part in self.parts
+        ]
+        return msgspec.structs.replace(
+            self,
+            arms=changed[0].arms,
+            again=None if self.again is None else with_url(self.again, change),
+            compare=[with_url(arm, change) for arm in self.compare],
+            sides=[part for part in changed if isinstance(part, Side)],
+            searches=[part for part in changed if isinstance(part, CapacitySearch)],
+        )
+
     def arms_of(self, part: "Part") -> list[Arm]:
         """Return the arms of a part, in its order."""
         return parse_arms(part.arms, self.commands) if part.arms else self.parsed_arms()
@@ -312,14 +327,19 @@ def _check_flags(flags: Flags) -> None:
         raise InputError(f"flag {own[0]!r} is set by the comparison itself; leave it out")
 
 
-def load_suite(name_or_path: str) -> Suite:
-    """Read a suite; raise :class:`InputError` if there is none, or it is not well formed."""
+def load_suite(name_or_path: str, take_login: Callable[[str], str] = without_login) -> Suite:
+    """
+    Read a suite; raise :class:`InputError` if there is none, or it is not well formed.
+
+    ``take_login`` gets the URL of each ``url=`` arm, and returns it without a user and a password.
+
+    """
     source = _find(name_or_path)
     try:
         text = source.read_bytes()
         given = msgspec.toml.decode(text, type=dict[str, Any])
         _refuse_unknown(given)
-        suite = msgspec.toml.decode(text, type=Suite)
+        suite = msgspec.toml.decode(text, type=Suite).with_urls(take_login)
         if "stop_after" not in given:
             suite = msgspec.structs.replace(suite, stop_after=STOP_AFTER)
         suite.check()

@@ -25,7 +25,7 @@ from tickbench.compare.runs import ChildRecord, Run
 from tickbench.errors import RunFailedError, ServerFailedError
 from tickbench.machine.pinning import Pinning
 from tickbench.machine.quiet import Quiet, wait_until_quiet
-from tickbench.target import target_of
+from tickbench.target import Access, connect, without_secrets
 
 READY_LINE = re.compile(r"^tickbench \w+ listening on (http://\S+)(?: \([^)]*\))?\n", re.MULTILINE)
 READY_WAIT_S = 20.0
@@ -109,7 +109,7 @@ class Trial:
         )
         return nursery.start(
             "load run",
-            self.commands.load(flags),
+            self.commands.load([*flags, *(self.commands.access.flags(url) if planned.arm.url is not None else ())]),
             log=scratch / "generator.log",
             cpus=self.pinning.generator,
             environment=undisturbed_environment(),
@@ -120,7 +120,7 @@ class Trial:
     def _measure(self, planned: PlannedRun, scratch: Path, outcome: dict[str, Any]) -> None:
         if planned.arm.url is not None:
             outcome["load"] = self._load(planned, planned.arm.url, None, scratch, outcome)
-            outcome["server_settings"] = server_settings(planned.arm.url)
+            outcome["server_settings"] = server_settings(planned.arm.url, self.commands.access)
             return
         self.tell("starting the server")
         with Nursery(self.guard) as nursery:
@@ -218,12 +218,16 @@ def check_serves(server: Child) -> None:
         raise ServerFailedError(f"the server ended with {server.how_it_ended()} under load{server.last_words()}")
 
 
-def server_settings(url: str) -> dict[str, Any] | None:
+def server_settings(url: str, access: Access | None = None) -> dict[str, Any] | None:
     """Return the settings that a server has in ``/stats``; None if it has none there."""
-    target = target_of(url)
+    target = (access or Access()).target(url)
     connection = http.client.HTTPConnection(target.host, target.port, timeout=STATS_WAIT_S)
+    with suppress(OSError):
+        connection.sock = connect(target, STATS_WAIT_S)
+    if connection.sock is None:
+        return None
     with suppress(OSError, http.client.HTTPException, ValueError, RecursionError), _hung_up_in_time(connection):
-        connection.request("GET", "/stats", headers={"Host": target.authority})
+        connection.request("GET", target.beside("stats"), headers={"Host": target.authority, **dict(target.headers)})
         stats = json.loads(connection.getresponse().read(MAX_STATS_BYTES))
         settings = stats.get("settings") if isinstance(stats, dict) else None
         return settings if isinstance(settings, dict) else None
@@ -232,8 +236,7 @@ def server_settings(url: str) -> dict[str, Any] | None:
 
 @contextmanager
 def _hung_up_in_time(connection: http.client.HTTPConnection) -> Iterator[None]:
-    """Connect, and hang up at the end, or after :data:`STATS_WAIT_S`: an answer may come byte by byte for ever."""
-    connection.connect()
+    """Hang up at the end, or after :data:`STATS_WAIT_S`: an answer may come byte by byte for ever."""
     connected = connection.sock
 
     def hang_up() -> None:
@@ -281,7 +284,7 @@ def read_load(out: Path) -> LoadSummary:
 def record_of(child: Child) -> ChildRecord:
     """Return how a child was started, and how it ended."""
     return ChildRecord(
-        command=child.command,
+        command=without_secrets(child.command),
         exit_status=child.exit_status,
         was_killed=child.was_killed,
         log_tail=child.log_tail(),

@@ -3,13 +3,14 @@
 import base64
 import http.client
 import os
-import socket
+import ssl
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from shared.wire.target import Target
 from tickbench.conformance.verdict import quote
 from tickbench.errors import InputError
+from tickbench.target import connect, why_unreachable
 
 REACH_LIMIT_S = 5.0
 MAX_BODY_BYTES = 16 * 1024 * 1024
@@ -30,11 +31,13 @@ class HttpAnswer(NamedTuple):
 
 
 def check_reachable(target: Target) -> None:
-    """Raise :class:`InputError` if nobody accepts connections there."""
+    """Raise :class:`InputError` if nobody accepts connections there, or TLS can't be agreed on."""
     try:
-        socket.create_connection((target.host, target.port), REACH_LIMIT_S).close()
+        connect(target, REACH_LIMIT_S).close()
+    except ssl.SSLError as error:
+        raise InputError(f"{target.url}: {why_unreachable(error)}") from error
     except OSError as error:
-        raise InputError(f"nobody listens on {target.place} ({error.strerror or error}); start it first") from error
+        raise InputError(f"nobody listens on {target.place} ({why_unreachable(error)}); start it first") from error
 
 
 def ask(server: Target, method: str, path: str, headers: Headers, limit_s: float) -> HttpAnswer:
@@ -45,8 +48,9 @@ def ask(server: Target, method: str, path: str, headers: Headers, limit_s: float
     """
     connection = http.client.HTTPConnection(server.host, server.port, timeout=limit_s)
     try:
+        connection.sock = connect(server, limit_s)
         connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
-        for name, value in {"Host": server.authority, **headers}.items():
+        for name, value in {"Host": server.authority, **dict(server.headers), **headers}.items():
             if value is not None:
                 connection.putheader(name, value)
         connection.endheaders()

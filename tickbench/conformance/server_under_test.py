@@ -23,6 +23,7 @@ from tickbench.conformance.first_offenders import FirstOffenders
 from tickbench.conformance.peer import NoMessageError, Peer, PeerMessage
 from tickbench.conformance.ticks import SeenTick, rate_of
 from tickbench.conformance.verdict import FaultError, NotTriedError
+from tickbench.target import connect
 
 PATIENCE_S = 3.0
 """How long an immediate answer is waited for; one that comes with a tick, some periods longer."""
@@ -129,7 +130,7 @@ class ServerUnderTest:
 
     def stats(self) -> dict[str, Any] | None:
         """Return ``/stats``, None if there is none."""
-        answer = self.request("/stats")
+        answer = self.request(self.target.beside("stats"))
         try:
             page = msgspec.json.decode(answer.body)
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -146,7 +147,7 @@ class ServerUnderTest:
     def dial(self) -> socket.socket:
         """Return a TCP connection on which nothing was sent yet; raise NotTriedError if there is none to be had."""
         try:
-            return socket.create_connection((self.target.host, self.target.port), self._patience_s)
+            return connect(self.target, self._patience_s)
         except OSError as error:
             refused = isinstance(error, ConnectionRefusedError)
             why = "nobody listens any more" if refused else f"it can't be reached any more ({error})"
@@ -220,7 +221,7 @@ class ServerUnderTest:
         """Whether the server still answers; one that is about to die resets connections, and is asked again."""
         for _ in range(DYING_LOOKS):
             try:
-                ask(self.target, "GET", "/healthz", {}, self._patience_s)
+                ask(self.target, "GET", self.target.beside("healthz"), {}, self._patience_s)
             except ConnectionRefusedError:
                 self._is_gone("nobody listens any more")
                 return False
@@ -246,8 +247,15 @@ class ServerUnderTest:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         ws: Any = WebSocket()
         try:
-            url = f"ws://{self.target.authority}{resource}"
-            ws.connect(url, socket=sock, suppress_origin=True, redirect_limit=0, timeout=self._patience_s)
+            url = f"ws://{self.target.authority}{resource}"  # what it is connected to is the socket's
+            ws.connect(
+                url,
+                socket=sock,
+                header=dict(self.target.headers),
+                suppress_origin=True,
+                redirect_limit=0,
+                timeout=self._patience_s,
+            )
         except (OSError, WebSocketException) as error:
             sock.close()
             if isinstance(error, TimeoutError | WebSocketTimeoutException):

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from rich.console import Console
 
 from shared.printable import error_line
 from shared.system.variables import option
+from tickbench.arms import with_url
 from tickbench.children.commands import Commands, check_load_test
 from tickbench.children.interrupts import interruptible
 from tickbench.compare.objectives import Judged, judge_median, status_of
@@ -35,6 +37,7 @@ from tickbench.report.news import is_stopped, listed
 from tickbench.report.terminal import arm_table, in_words, progress_display
 from tickbench.report.words import verdict_sentences
 from tickbench.screen import check_table, print_objectives
+from tickbench.target import Access, access_options
 
 DEFAULT_SUITE = "quick"
 FAILED = 1
@@ -53,7 +56,7 @@ FAILED = 1
     "arms",
     multiple=True,
     metavar="ARM",
-    help="Instead of the suite's arms: BACKEND[:KEY=VALUE,...], such as gevent:fanout=naive, or url=ws://HOST:PORT. "
+    help="Instead of the suite's arms: BACKEND[:KEY=VALUE,...], such as gevent:fanout=naive, or url=wss://HOST:PORT. "
     "Can be repeated.",
 )
 @option(
@@ -71,15 +74,24 @@ FAILED = 1
     help="Go on with a comparison that was broken off: make the runs that its folder lacks.",
 )
 @slo_option("every arm")
+@access_options
 @click.pass_context
 def compare(
-    ctx: click.Context, suite_name: str, arms: Sequence[str], out: Path, resume: Path | None, slo_text: str | None
+    ctx: click.Context,
+    suite_name: str,
+    arms: Sequence[str],
+    out: Path,
+    resume: Path | None,
+    slo_text: str | None,
+    headers: tuple[str, ...],
+    *,
+    insecure: bool,
 ) -> int:
     """
     Run every arm of a suite and report it.
 
     Arms are interleaved, or measured side by side in slots, where a suite says so; results and report go to a folder of
-    their own.
+    their own. A user and a password of a url= arm are kept in none of them.
 
     Ctrl-C ends all processes and reports the runs that are finished; --resume goes on from there. Exit status: 0 if
     every arm has a finished run, valid or not; 1 if an arm has none; 3 if it stopped as the machine cannot measure;
@@ -87,7 +99,7 @@ def compare(
     """
     slo = parse_slo(slo_text) if slo_text is not None else []
     check_load_test()
-    commands: Commands = ctx.obj
+    commands = replace(ctx.obj, access=Access.of(headers, insecure=insecure))
     console = Console(highlight=False)
     pinning = choose_cores(usable_cores(), core_siblings)
     with scratch_folder():
@@ -120,9 +132,10 @@ def begin(
     suite_name: str, arms: Sequence[str], out: Path, pinning: Pinning, commands: Commands
 ) -> tuple[ResultFolder, Results]:
     """Make the folder of a new comparison; raise :class:`InputError` if something of the suite cannot be started."""
-    suite = load_suite(suite_name)
+    take_login = commands.access.take_login
+    suite = load_suite(suite_name, take_login)
     if arms:
-        suite = with_arms(suite, list(arms))
+        suite = with_arms(suite, [with_url(arm, take_login) for arm in arms])
     check_settings(suite, commands)
     folder = ResultFolder.create(out, suite, datetime.now().astimezone())
     environment = collect_environment(pinning)

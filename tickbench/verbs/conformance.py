@@ -19,7 +19,7 @@ from tickbench.conformance.words import show_list, show_result, sum_words
 from tickbench.errors import InputError, InterruptedByUserError
 from tickbench.files import check_file
 from tickbench.markup import escape
-from tickbench.target import target_of
+from tickbench.target import Access, access_options
 
 CONFORMING, FAULTY = 0, 1
 
@@ -35,12 +35,21 @@ CONFORMING, FAULTY = 0, 1
     metavar="FILE",
     help="Where the findings are written, as JSON.",
 )
-def conformance(url: str | None, only: tuple[str, ...], *, lists: bool, json_file: Path | None) -> int:
+@access_options
+def conformance(
+    url: str | None,
+    only: tuple[str, ...],
+    *,
+    lists: bool,
+    json_file: Path | None,
+    headers: tuple[str, ...],
+    insecure: bool,
+) -> int:
     """
     Say, message by message, what a server does wrong.
 
-    URL begins with http or ws; no path means /connect. The server may be in any language; a run takes half a minute at
-    most, and opens rooms of its own. docs/adding-a-stack.md says more.
+    URL begins with http, https, ws or wss; no path means /connect. The server may be in any language; a run takes half
+    a minute at most, and opens rooms of its own. docs/adding-a-stack.md says more.
 
     Exit status: 0 if nothing is wrong, 1 if something is, or most could not be tried.
     """
@@ -52,7 +61,7 @@ def conformance(url: str | None, only: tuple[str, ...], *, lists: bool, json_fil
     if url is None:
         raise InputError("no URL; give one like http://127.0.0.1:8000")
     check_file("--json", json_file)
-    target = target_of(url)
+    target = Access.of(headers, insecure=insecure).target(url)
     check_reachable(target)
     width = max(len(check.name) for check in checks)
     try:

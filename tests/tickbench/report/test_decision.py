@@ -124,7 +124,7 @@ def test_bytes_and_how_many_agreed_on_compression_stand_beside_clients_that_offe
 
 
 def test_runs_of_an_older_tickbench_have_no_bytes(make_results: MakeResults, whole_suite: Suite) -> None:
-    none = {"frames__bytes_a_frame": None, "connections__extensions": {}}
+    none: dict[str, Any] = {"frames__bytes_a_frame": None, "connections__extensions": {}}
     table = decided(make_results(whole_suite, lambda planned: figures(planned) | none))
     assert not [each.title for each in table.questions if "bytes" in each.title]
 

@@ -36,7 +36,7 @@ BAD_ROOMS = ("", "x" * 33, "a%20b", "a.b", "%C3%A4")
 
 @check("/healthz says that the server is well: HTTP 200.", "HTTP 200")
 def healthz(server: ServerUnderTest) -> None:
-    raise_flaws([_flaw("GET /healthz", server.request("/healthz"), 200)])
+    raise_flaws([_flaw("GET /healthz", server.request(server.target.beside("healthz")), 200)])
 
 
 @check("/stats is everything that the server knows of itself, as JSON (optional).")
@@ -50,13 +50,13 @@ def stats(server: ServerUnderTest) -> str | None:
 
 @check("An unknown path is HTTP 404.", "HTTP 404")
 def unknown_path(server: ServerUnderTest) -> None:
-    paths = ("/nowhere", f"{server.target.path}/nowhere")
+    paths = (server.target.beside("nowhere"), f"{server.target.path}/nowhere")
     raise_flaws(_flaw(f"GET {path}", server.request(path), 404) for path in paths)
 
 
 @check("An unknown path is HTTP 404 with upgrade headers, too.", "HTTP 404")
 def unknown_path_upgrade(server: ServerUnderTest) -> None:
-    paths = ("/nowhere", f"{server.target.path}/nowhere")
+    paths = (server.target.beside("nowhere"), f"{server.target.path}/nowhere")
     raise_flaws(_flaw(f"GET {path} with upgrade headers", server.upgrade(path), 404) for path in paths)
 
 
@@ -102,7 +102,7 @@ def foreign_origin(server: ServerUnderTest) -> None:
 
 @check("The server's own host is a good origin.", "HTTP 101: it is the server's own host")
 def own_origin(server: ServerUnderTest) -> None:
-    origin = f"http://{server.target.authority}"
+    origin = f"{'https' if server.target.secure else 'http'}://{server.target.authority}"
     _need_status(server, 101, {f"Origin: {origin}": {"Origin": origin}})
 
 
@@ -127,7 +127,7 @@ def refusal_order(server: ServerUnderTest) -> None:
     bad_key, foreign = {"Sec-WebSocket-Key": SHORT_KEY}, {"Origin": "http://evil.example"}
     raise_flaws(
         [
-            _flaw("POST on an unknown path", server.request("/nowhere", method="POST"), 404),
+            _flaw("POST on an unknown path", server.request(server.target.beside("nowhere"), method="POST"), 404),
             _flaw("POST with a bad room name", server.request(f"{path}?room=a.b", method="POST"), 405),
             _flaw("a bad room name without upgrade headers", server.request(f"{path}?room=a.b"), 404),
             _flaw("version 8 with a bad key", server.upgrade(path, {"Sec-WebSocket-Version": "8", **bad_key}), 426),

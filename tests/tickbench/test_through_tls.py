@@ -1,0 +1,85 @@
+"""Servers behind TLS are held to the protocol, and compared, as any other; a wrong certificate is one line."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.support.proxies import Certificate, Proxy, haproxy, make_certificate
+from tests.support.server import run_server
+from tickbench.compare.results import read_results
+
+SUITE = """
+name = "through"
+arms = ["url={url}"]
+scenario = "steady"
+connections = 20
+duration_s = 1.0
+warm_up_s = 1.0
+repeats = 1
+seed = 1
+quiet_wait_s = 0
+max_attempts = 1
+"""
+LIMIT_S = 120
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return make_certificate(tmp_path_factory.mktemp("certificate"))
+
+
+@pytest.fixture(scope="module", params=["asyncio", "gevent"])
+def proxy(request: pytest.FixtureRequest, certificate: Certificate) -> Iterator[Proxy]:
+    flags = ("--new-player-limit", "0.5", "--bots", "3", "--tick-budget", "0", "--origin", "*")
+    with run_server(request.param, *flags) as server, haproxy(server.address[1], certificate) as running:
+        yield running
+
+
+def tickbench(*words: str, trusts: Certificate | None = None) -> subprocess.CompletedProcess[str]:
+    trusted = {} if trusts is None else {"SSL_CERT_FILE": str(trusts.authority)}
+    return subprocess.run(
+        [sys.executable, "-m", "tickbench", *words],
+        env={**os.environ, **trusted},
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+
+
+def test_a_server_behind_tls_conforms(proxy: Proxy, certificate: Certificate) -> None:
+    done = tickbench("conformance", proxy.ws_url, trusts=certificate)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("words", [("conformance",), ("compare", "--arm")], ids=["conformance", "compare"])
+def test_a_certificate_that_is_not_trusted_is_one_line(proxy: Proxy, words: tuple[str, ...], tmp_path: Path) -> None:
+    url = f"url={proxy.ws_url}" if words[0] == "compare" else proxy.ws_url
+    out = ("--out", str(tmp_path)) if words[0] == "compare" else ()
+    done = tickbench(*words, url, *out)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert "the certificate is not trusted" in done.stderr
+    assert "--insecure" in done.stderr
+
+
+def test_a_server_behind_tls_is_compared_and_no_result_holds_a_password(proxy: Proxy, tmp_path: Path) -> None:
+    suite, out = tmp_path / "through.toml", tmp_path / "out"
+    suite.write_text(SUITE.format(url=proxy.ws_url.replace("wss://", "wss://user:secret-word@")))
+    done = tickbench("compare", "--suite", str(suite), "--out", str(out), "--insecure", "--header", "X-Key: hidden-key")
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = read_results(out / "latest").runs[0]
+    assert run.load is not None
+    assert run.load.connections.connected == 20
+    assert run.load.connections.tls_ms is not None
+    assert run.server_settings is not None
+    written = [file for file in (out / "latest").resolve().rglob("*") if file.is_file()]
+    assert msgspec.json.encode(run).count(b"(not shown)") == 2
+    for text in (done.stdout, done.stderr, *(file.read_text("utf-8") for file in written)):
+        assert "secret-word" not in text
+        assert "hidden-key" not in text
