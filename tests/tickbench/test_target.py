@@ -70,6 +70,7 @@ scenario = "steady"
 duration_s = 1.0
 warm_up_s = 1.0
 slo = "reach>=0.9"
+budget_s = 60.0
 arms = ["{arm}"]
 """
     )
@@ -104,5 +105,7 @@ def test_why_nobody_can_be_reached_is_said_in_words() -> None:
     untrusted.verify_message = "self-signed certificate"
     words = "the certificate is not trusted: self-signed certificate"
     assert why_unreachable(untrusted) == f"{words}; right would be one that is trusted here, or --insecure"
-    assert why_unreachable(ssl.SSLError(1, "wrong version number")).startswith("TLS: ")
+    no_tls = ssl.SSLError(1, "wrong version number")
+    no_tls.reason = "WRONG_VERSION_NUMBER"
+    assert why_unreachable(no_tls) == "TLS: wrong version number"
     assert not target_of("ws://127.0.0.1").secure
