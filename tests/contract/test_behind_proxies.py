@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import Serve, Share
 from tests.support.client import BINARY, PING, PONG, Response, request_bytes
 from tests.support.player import Player
-from tests.support.proxies import PROXIES, Certificate, Proxy, make_certificate
+from tests.support.proxies import PROXIES, Certificate, Proxy, make_certificate, nginx
 from tests.support.server import wait_until
 
 pytestmark = pytest.mark.differs()
@@ -121,6 +121,25 @@ def test_close_codes_come_through(serve: Serve, start: Start, room: str) -> None
         stopping.start()
         assert stays.expect_close() == 1001
         stopping.join()
+
+
+def test_who_does_not_read_is_seen_through_a_proxy_once_that_is_full(serve: Serve, start: Start, room: str) -> None:
+    flags = ("--tick-rate", "100", "--tick-budget", "0", "--pad", "60000", "--slow-limit", "0.5")
+    with serve(*flags) as server, start(server.address[1]) as proxy:
+        player = enter(proxy, room)
+        wait_until(lambda: server.stats()["slow_closed"] == 1, 30)
+        assert player.expect_close() == 1013, "behind whole frames"
+
+
+def test_an_upgrade_over_http_1_0_is_none_and_says_why(share: Share) -> None:
+    """As nginx asks for it if it is not told ``proxy_http_version 1.1``."""
+    server = share(*QUIET)
+    with nginx(server.address[1], without="proxy_http_version 1.1;") as proxy:
+        player, answer = knock(proxy, "main")
+        assert answer.status == 426
+        assert b"over HTTP/1.1" in answer.body
+        assert get(proxy, "/healthz").status == 200, "pages are another matter"
+        player.hang_up()
 
 
 def test_while_the_server_is_away_the_proxy_says_so_and_then_all_is_well(serve: Serve, start: Start) -> None:

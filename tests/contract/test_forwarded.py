@@ -3,6 +3,7 @@
 import pytest
 
 from tests.conftest import Serve
+from tests.contract.test_hosts import IPV6_HOSTS
 from tests.support.client import request_bytes, upgrade_headers
 from tests.support.server import RunningServer
 
@@ -42,6 +43,14 @@ def test_each_address_that_a_trusted_proxy_tells_counts_for_itself(serve: Serve)
         assert knock(server, "2001:DB8:0::1") == 503
         assert knock(server) == 101, "the proxy's own"
         assert knock(server, "unknown") == 503, "what is no address counts for the proxy"
+
+
+@pytest.mark.parametrize("host", IPV6_HOSTS[:1])
+def test_a_proxy_that_comes_over_ipv4_to_an_address_of_ipv6_is_the_same(serve: Serve, host: str) -> None:
+    with serve(*ONE_EACH, "--trusted-proxy", "127.0.0.1", "--host", host) as server:
+        assert knock(server, "192.0.2.1") == 101
+        assert knock(server, "::ffff:192.0.2.1") == 503
+        assert knock(server, "192.0.2.2") == 101
 
 
 def test_who_leaves_makes_room_for_the_same_address(serve: Serve) -> None:

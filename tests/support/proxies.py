@@ -173,8 +173,10 @@ def haproxy(
 
 
 @contextmanager
-def nginx(port: int, certificate: Certificate | None = None, *, path: str = "", idle_s: float = 60) -> Iterator[Proxy]:
-    """Run nginx before a server, as :func:`haproxy` runs."""
+def nginx(
+    port: int, certificate: Certificate | None = None, *, path: str = "", idle_s: float = 60, without: str = ""
+) -> Iterator[Proxy]:
+    """Run nginx before a server, as :func:`haproxy` runs; ``without`` one of the documented settings."""
     with _listener() as listener, _folder() as folder:
         changes = {
             "listen 443 ssl": f"listen {HERE}:{listener.getsockname()[1]}{' ssl' if certificate else ''}",
@@ -184,6 +186,8 @@ def nginx(port: int, certificate: Certificate | None = None, *, path: str = "", 
             "/etc/nginx/game.pem": str(certificate.chain) if certificate else "",
         }
         documented = _documented("nginx").replace("proxy_pass http://game/", "proxy_pass http://{game}")
+        assert without in documented
+        documented = documented.replace(without, "")
         if not certificate:
             documented = re.sub(r".*ssl_certificate(_key)?.*\n", "", documented)
             del changes["/etc/nginx/game.pem"]
