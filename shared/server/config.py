@@ -14,24 +14,23 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
-from click.core import ParameterSource
 
 from shared.game.world import Rules
 from shared.loops.modes import MODES
 from shared.rooms.lobby import LobbyLimits
+from shared.server.flagtypes import DEFAULT_PORT, FieldType, ListType, PortType, RateType
 from shared.server.frameworks import DEFLATES, FANOUTS, FRAMEWORKS, framework_of, usual_fanout
 from shared.system import variables
 from shared.system.descriptors import ShortageFilter, allow_many_descriptors
 from shared.system.logs import let_nobody_keep_us
 from shared.system.outputs import lead_nowhere, occupy_closed_streams
 from shared.system.timerfd import has_timers
-from shared.system.variables import SERVICE_PORT, ListType, with_variables
+from shared.system.variables import with_variables
 from shared.wire.forwarded import Network, parse_network
 from shared.wire.handshake import parse_origin
 from shared.wire.hosts import lacks_zone, parse_host, url_host
 from shared.wire.session import ConnectionLimits
 
-DEFAULT_PORT = 8000
 CLOCKS = ("timerfd", "loop") if has_timers() else ("loop",)
 """Those that this system has, the default first."""
 LOOPS = {"asyncio": ("asyncio", "uvloop"), "gevent": ("libev", "libuv")}
@@ -42,8 +41,6 @@ ACCEPT_LOGGERS = {"asyncio": "asyncio", "gevent": "tickbench.accept"}
 
 LEAST_DESCRIPTORS = 64
 """File descriptors, of which a server takes some 20 for itself."""
-MIN_FIELD, MAX_FIELD = (20, 11), (1000, 1000)
-MAX_TICK_RATE_HZ = 1000
 DEFAULT_SPEED = 4
 """In cells a second: a field of 50 cells is crossed in 12 s, on a phone, too. 7WebPages/snakepit-game has 2.3."""
 MAX_PAD_BYTES = 15_000_000
@@ -167,52 +164,6 @@ def _usually_built(backend: str) -> dict[str, object]:
         "clock": CLOCKS[0],
         "loop": LOOPS[backend][0],
     }
-
-
-class RateType(click.ParamType[Fraction]):
-    """A rate in Hz: a decimal number of ``what`` a second."""
-
-    name = "hz"
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Fraction:
-        """Return the exact rate."""
-        if not re.fullmatch(r"\d{1,4}(\.\d{1,6})?", str(value), re.ASCII):
-            self.fail(f"{value!r} is no rate; {self._what} a second, such as 20 or 0.5, would be", param, ctx)
-        rate = Fraction(str(value))
-        if not 0 < rate <= MAX_TICK_RATE_HZ:
-            self.fail(f"{value!r} is out of range; above 0 and up to {MAX_TICK_RATE_HZ} would be right", param, ctx)
-        return rate
-
-
-class FieldType(click.ParamType[tuple[int, int]]):
-    """A field's size, ``WIDTHxHEIGHT`` in cells."""
-
-    name = "WxH"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
-        """Return width and height."""
-        match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", str(value))
-        size = (int(match[1]), int(match[2])) if match else (0, 0)
-        if not all(low <= cells <= high for low, cells, high in zip(MIN_FIELD, size, MAX_FIELD, strict=True)):
-            self.fail(f"{value!r} is no field; WIDTHxHEIGHT from 20x11 to 1000x1000 would be", param, ctx)
-        return size
-
-
-class PortType(click.IntRange):
-    """A port; the value that Kubernetes sets in ``TICKBENCH_PORT`` is reported and ignored."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return the port."""
-        is_typed = ctx is None or ctx.get_parameter_source("port") is not ParameterSource.ENVIRONMENT
-        if not is_typed and SERVICE_PORT.fullmatch(str(value)):
-            words = f"TICKBENCH_PORT={value} is what Kubernetes sets beside a service called tickbench"
-            print(f"{words}: ignored; --port {DEFAULT_PORT} holds", file=sys.stderr)  # noqa: T201 # the user is told
-            return DEFAULT_PORT
-        port: int = super().convert(value, param, ctx)
-        return port
 
 
 def parse_arguments(backend: str, argv: Sequence[str] | None = None) -> ServerConfig:

@@ -18,21 +18,6 @@ variables" of services): nobody has chosen that as a port.
 """
 
 
-class ListType(click.ParamType[str]):
-    """One of a list, which is separated by commas or white space in the environment."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ARG002 # click's signature
-        """Return it as it is."""
-        return str(value)
-
-    def split_envvar_value(self, rv: str) -> list[str]:
-        """Return the list."""
-        return re.findall(r"[^\s,]+", rv)
-
-
 def option(flag: str, *names: str, **attributes: Any) -> Callable[[Any], Any]:
     """Return a click option that shows its default, and whose variable is its name: TICKBENCH_TICK_RATE."""
     variable = f"TICKBENCH_{flag.removeprefix('--').replace('-', '_').upper()}"
