@@ -46,9 +46,15 @@ class Door:
         listener.setblocking(False)  # noqa: FBT003 - socket's own
         self.fd = listener.fileno()
         self._listener = listener
-        self._compressor = Compressor()
+        self.compressor = Compressor()
         self._context = server_context(law.tls) if law.tls else None
         outbox.epoll.register(self.fd, select.EPOLLIN)
+
+    def all_get_the_same(self, room: Room) -> bool:
+        """Return whether all in a room get the same compressed bytes."""
+        if self._context is not None or self.law.deflate == "own":
+            return False
+        return all(peer.coat is not None and peer.coat.deflates for peer in room.peers.values())
 
     def turn(self, events: list[tuple[int, int]]) -> None:
         """See to what epoll found."""
@@ -74,7 +80,7 @@ class Door:
             sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
             peer = self.outbox.peers[fd] = Peer(sock, fd, sock.send)
             if self.law.deflate or self._context is not None:
-                peer.coat = Coat(self.law.deflate, self._compressor, self._context)
+                peer.coat = Coat(self.law.deflate, self.compressor, self._context)
             self.outbox.epoll.register(fd, select.EPOLLIN)
 
     def receive(self, peer: Peer) -> None:

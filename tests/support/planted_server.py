@@ -134,12 +134,10 @@ class PlantedServer:
     def fan_out(self, room: Room, tick: Tick, data: bytes) -> None:
         """Send the same to all, at once. This is what makes 100,000 frames a second."""
         if self.law.tls or self.law.deflate:
-            for peer in list(room.peers.values()):
-                if peer.unsent:
-                    self.outbox.block(peer, tick)
-                else:
-                    self.outbox.write(peer, data, tick)
-            return
+            if not self.door.all_get_the_same(room):
+                self.fan_out_one_by_one(room, tick, data)
+                return
+            data = self.door.compressor.compress(data)
         outbox, time_ns, size = self.outbox, time.time_ns, len(data)
         self.recorder.begin(tick)
         take_down = self.recorder.rows.extend
@@ -160,6 +158,29 @@ class PlantedServer:
                 take_down((peer.index, before_ns, after_ns))
             else:
                 outbox.keep(peer, data, sent, tick, before_ns)
+
+    def fan_out_one_by_one(self, room: Room, tick: Tick, data: bytes) -> None:
+        """Send to each what it has a coat of its own for."""
+        outbox, time_ns = self.outbox, time.time_ns
+        self.recorder.begin(tick)
+        take_down = self.recorder.rows.extend
+        for peer in list(room.peers.values()):
+            if peer.unsent or peer.coat is None:
+                outbox.block(peer, tick)
+                continue
+            dressed = peer.coat.dress(data)
+            before_ns = time_ns()
+            try:
+                sent = peer.send(dressed)
+            except BlockingIOError:
+                sent = 0
+            except OSError:
+                outbox.end(peer, "gone")
+                continue
+            if sent == len(dressed):
+                take_down((peer.index, before_ns, time_ns()))
+            else:
+                outbox.keep(peer, dressed, sent, tick, before_ns)
 
     def fan_out_later(self, room: Room, tick: Tick, data: bytes, due_us: int) -> None:
         """Send the same to all, to each at its time."""
