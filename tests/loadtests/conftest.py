@@ -44,6 +44,10 @@ class Planted:
     def url(self) -> str:
         return f"{'wss' if self.secure else 'ws'}://127.0.0.1:{self.port}"
 
+    def url_of(self, login: str) -> str:
+        """Return the URL with a user and a password."""
+        return self.url.replace("//", f"//{login}@")
+
     def sends(self) -> list[Send]:
         """What it sent; known when it has ended."""
         return read_record(self.record)
@@ -109,8 +113,10 @@ def start(
         os.sched_setaffinity(0, usable)
 
 
-def load(*arguments: object, pinned: bool = FULL_SIZE, stamps: bool = True) -> subprocess.CompletedProcess[str]:
-    variables = {} if stamps else {NO_STAMPS_VARIABLE: "1"}
+def load(
+    *arguments: object, pinned: bool = FULL_SIZE, stamps: bool = True, variables: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    variables = {**(variables or {}), **({} if stamps else {NO_STAMPS_VARIABLE: "1"})}
     command, pipes = load_command(*arguments), dict.fromkeys(("stdout", "stderr"), subprocess.PIPE)
     with start(command, pinned=pinned, cold=FULL_SIZE, streams=pipes, **variables) as process:
         try:

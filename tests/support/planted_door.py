@@ -123,8 +123,11 @@ class Door:
 
     def answer(self, peer: Peer, head: bytes) -> None:
         law, request = self.law, parse_request(head)
+        if law.login and request.login != law.login:
+            self.refuse(peer, answer("401 Unauthorized"))
+            return
         if request.key is None:
-            if law.stats and request.path == "/stats":
+            if law.stats and request.path == f"{law.prefix}/stats":
                 self.stats_given += 1
                 known = not law.stats_times or self.stats_given <= law.stats_times
                 self.refuse(peer, answer("200 OK", self.stats(), "application/json") if known else b"")

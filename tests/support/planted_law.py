@@ -68,12 +68,14 @@ class Law:
     # How what it says travels
     deflate: str = ""  # how contexts are kept: a word of planted_coat, of those who offer to take compressed messages
     tls: str = ""  # a file with a certificate and its key
+    login: str = ""  # who says anything else as Authorization gets a 401, if there is one
 
     # What else it says
     ping_every: int = 0  # all: a ping goes before the tick
     welcome: bool = False  # handshake, world and top scores answer the first message
     pongs: bool = False  # ["ping", t] is answered
     stats: bool = False  # there is a /stats, ...
+    prefix: str = ""  # under which it is
     stats_cores: bool = True  # it says on which cores it runs, so that it is known who else took them
     stats_times: int = 0  # ... and so often, if that is not 0; then nobody gets an answer
     boot_id: str = ""  # of this host, if none is given

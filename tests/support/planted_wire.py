@@ -81,18 +81,16 @@ class Request(NamedTuple):
     room: str
     key: str | None
     offers: str = ""  # the extensions
+    login: str = ""
 
 
 def parse_request(head: bytes) -> Request:
     first, *lines = head.decode("latin-1").split("\r\n")
     headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     url = urlsplit([*first.split(" "), "/"][1])
-    return Request(
-        url.path,
-        parse_qs(url.query).get("room", ["main"])[0],
-        headers.get("sec-websocket-key"),
-        headers.get("sec-websocket-extensions", ""),
-    )
+    room = parse_qs(url.query).get("room", ["main"])[0]
+    offers, login = headers.get("sec-websocket-extensions", ""), headers.get("authorization", "")
+    return Request(url.path, room, headers.get("sec-websocket-key"), offers, login)
 
 
 def switch(key: str, extensions: str = "") -> bytes:

@@ -19,6 +19,7 @@ from shared.measure.summary import LoadSummary, read_summary
 from tests.loadtests.conftest import PATIENCE_S, load_command, planted, start
 from tests.support.planted_law import Law
 
+LOGIN = "Basic bWU6aHVzaA=="
 GOOD = {"user_count": "10", "spawn_rate": "500", "warm_up": "1", "duration": "2", "scenario": "steady"}
 
 
@@ -104,9 +105,11 @@ def assert_is_the_summary_s(row: dict[str, Any], summary: LoadSummary) -> None:
 
 def test_a_run_from_its_form_to_its_files(tmp_path: Path) -> None:
     out = tmp_path / "out.json"
-    law = Law(lateness_ms=4, drop_every=31)
-    with planted(law, tmp_path) as server, web_ui("--host", server.url, "--out", out) as browser:
+    law = Law(lateness_ms=4, drop_every=31, deflate="none", login=LOGIN)
+    with planted(law, tmp_path) as server, web_ui("--host", server.url_of("me:hush"), "--out", out) as browser:
         page = browser.get("/")[1].decode()
+        assert "hush" not in page
+        assert '"deflate"' in page
         assert 'id="tickbench"' in page
         assert page.index('id="tickbench"') < page.index('id="root"')
         assert "no run yet" in browser.panel()
@@ -123,6 +126,8 @@ def test_a_run_from_its_form_to_its_files(tmp_path: Path) -> None:
             ({"run_time": "5s"}, "run time 5s: a run ends by itself; right would be --duration"),
             ({"host": ""}, "host: which server is to be loaded is missing"),
             ({"host": "ftp://x"}, "not a WebSocket URL"),
+            ({"host": "ws://me:secret@127.0.0.1"}, "host: a user and a password would be shown here"),
+            ({"deflate": "zip"}, "deflate zip: right would be one of on, off"),
             ({"host": "http://127.0.0.1:1"}, "no server at 127.0.0.1:1: connection refused"),
         ):
             answer = browser.swarm(**form)
@@ -130,7 +135,7 @@ def test_a_run_from_its_form_to_its_files(tmp_path: Path) -> None:
             assert why in answer["message"]
         assert "no run yet" in browser.panel()
 
-        assert browser.swarm(host=server.url)["success"]
+        assert browser.swarm(host=server.url, deflate="off")["success"]
         browser.wait_for("measuring")
         again = browser.swarm(host=server.url, user_count="30")
         assert not again["success"]
@@ -140,6 +145,7 @@ def test_a_run_from_its_form_to_its_files(tmp_path: Path) -> None:
         summary = read_summary(out.read_bytes())
         assert browser.get("/tickbench/summary.json") == (200, out.read_bytes())
         assert (summary.connections.requested, summary.connections.connected) == (10, 10)
+        assert summary.connections.extensions == {"": 10}
         assert ("tickbench: valid" in panel) is summary.validity.ok
         assert f"{summary.frames.received} of {summary.tick_lateness_ms.count}" in panel
         assert f"{summary.tick_lateness_ms.p99:.2f} ms" in panel
