@@ -1,6 +1,7 @@
 """HAProxy and nginx of Debian in front of the servers, with the settings that the documentation has."""
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import pytest
 from tests.conftest import Serve, Share
 from tests.support.client import BINARY, PING, PONG, Response, request_bytes
 from tests.support.player import Player
-from tests.support.proxies import PROXIES, Certificate, Proxy, make_certificate, nginx
+from tests.support.proxies import DOCUMENTED, PROXIES, Certificate, Proxy, make_certificate, nginx
 from tests.support.server import wait_until
 
 pytestmark = pytest.mark.differs()
@@ -75,6 +76,18 @@ def test_who_comes_through_has_pages_and_plays(
             assert player.join().named("p_joined")
             assert player.ping() or player.ping()
         assert knock(proxy, room, Origin="http://evil.example")[1].status == 403
+
+
+def test_the_documented_server_is_let_be_called_by_its_name(
+    serve: Serve, start: Start, certificate: Certificate
+) -> None:
+    (flags,) = re.findall(r"^The server beside them is `(.*?)`", DOCUMENTED.read_text(), re.MULTILINE)
+    name = flags.rpartition("://")[2]
+    outside = {"Host": name, "Origin": f"https://{name}"}
+    with serve(*QUIET, *flags.split()) as server, start(server.address[1], certificate) as proxy:
+        assert knock(proxy, "main", **outside)[1].status == 101
+        assert knock(proxy, "main", **{**outside, "Origin": "https://evil.example"})[1].status == 403
+        assert knock(proxy, "main", **{**outside, "Host": "evil.example"})[1].status == 403
 
 
 def test_without_the_last_slash_the_way_to_the_page_is_shown(share: Share, start: Start) -> None:
