@@ -4,9 +4,11 @@ import random
 import zlib
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.conftest import Arm
-from tests.support.bystander import undisturbed
+from tests.support.bystander import undisturbed, undisturbed_for_long
 from tests.support.client import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, client_frame
 from tests.support.deflating_client import (
     AS_BROWSERS,
@@ -15,6 +17,7 @@ from tests.support.deflating_client import (
     TAIL,
     DeflatingPlayer,
     Packer,
+    Unpacker,
     in_pieces,
     open_echo,
     open_room,
@@ -159,6 +162,45 @@ def test_streams_without_end_close(deflating: RunningServer, room: str, arm: Arm
             assert client.receive_message() == (TEXT, b"")
         else:
             assert client.expect_close() == (INVALID if deflate == "once" else TOO_BIG)
+
+
+def by_the_letter(packed: bytes) -> bytes | int:
+    """Return what a message comes to, or the code that it is closed with."""
+    try:
+        data = Unpacker(takes_over=False).unpack(packed)
+    except (zlib.error, AssertionError):
+        return INVALID
+    return data if len(data) <= MIB else TOO_BIG
+
+
+def test_whatever_comes_is_judged_by_the_letter(deflating: RunningServer, room: str, deflate: str) -> None:
+    packers = st.sampled_from([PACKED, HELLO, Packer().store(TEXT_OF_MANY), Packer().pack_with_an_end(TEXT_OF_MANY)])
+    changes = st.lists(st.tuples(st.integers(0, 1000), st.binary(max_size=3)), max_size=3)
+
+    @settings(max_examples=200)
+    @given(st.binary(max_size=60) | st.tuples(packers, changes).map(changed), st.sampled_from([1, 7, 2**16]))
+    def is_judged(packed: bytes, piece_bytes: int) -> None:
+        expected = by_the_letter(packed)
+        with open_echo(deflating, f"{NAME}; client_no_context_takeover") as client:
+            client.send_packed(BINARY, packed, piece_bytes)
+            frame = client.receive_message()
+            what = frame.close_code if frame.opcode == CLOSE else frame.payload
+        if deflate == "once":
+            assert what == expected
+        else:  # libraries take what is cut off, and lose count of streams
+            assert isinstance(what, bytes) or what == expected == INVALID
+
+    with undisturbed_for_long(deflating, room):
+        is_judged()
+
+
+def changed(drawn: tuple[bytes, list[tuple[int, bytes]]]) -> bytes:
+    """Return a message in which some bytes are others."""
+    packed, changes = drawn
+    for at, data in changes:
+        place = at % (len(packed) + 1)
+        packed = packed[:place] + data + packed[place + len(data) :]
+    return packed
 
 
 def test_what_goes_wrong_after_much_that_was_right_closes(deflating: RunningServer, room: str) -> None:

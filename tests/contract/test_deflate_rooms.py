@@ -13,16 +13,20 @@ import pytest
 
 from tests.conftest import DEFLATES, Serve
 from tests.support.bystander import assert_every_tick_came, undisturbed
-from tests.support.client import CLOSE, TEXT, Frame
+from tests.support.client import CLOSE, PING, PONG, TEXT, Frame
 from tests.support.deflating_client import AS_BROWSERS, NAME, DeflatingPlayer, Packer, in_pieces, open_room
 from tests.support.player import DOWN, LEFT, RIGHT, UP
 from tests.support.server import RunningServer, wait_until
 
 STUCK_BYTES = 4096
 """Of a receive buffer: a peer that does not read is soon stuck."""
-SLOW_LIMIT_S = 0.5
+SLOW_LIMIT_S = 1.5
+TICKS_A_LOOK = 10
+"""For those who read to keep up, whatever the machine does."""
 BUSY = ("--bots", "10", "--field", "20x11", "--tick-rate", "100", "--tick-budget", "0")
 """As compressed frames are short, it takes many to make somebody stuck."""
+PADDED = ("--bots", "10", "--pad", "20000", "--tick-rate", "50", "--tick-budget", "0")
+"""Of more bytes than aiohttp compresses on the event loop."""
 
 OFFERS: list[tuple[str, ...]] = [
     (),
@@ -156,6 +160,12 @@ def offer(request: pytest.FixtureRequest) -> str:
     return name
 
 
+@pytest.fixture(params=[BUSY, PADDED], ids=["busy", "padded"])
+def flags(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    words: tuple[str, ...] = request.param
+    return words
+
+
 def stall(server: RunningServer, offer: str) -> DeflatingPlayer:
     """Return somebody who has entered a room and has not read a word of it."""
     player = open_room(server, "main", *([offer] if offer else []), receive_buffer_bytes=STUCK_BYTES)
@@ -165,16 +175,19 @@ def stall(server: RunningServer, offer: str) -> DeflatingPlayer:
 
 def read_until(condition: str, least: int, server: RunningServer, readers: Iterable[DeflatingPlayer]) -> None:
     def is_so() -> bool:
-        for reader in readers:
-            reader.next_tick()
+        for _ in range(TICKS_A_LOOK):
+            for reader in readers:
+                reader.next_tick()
         return bool(server.stats()[condition] >= least)
 
     wait_until(is_so, 30)
 
 
 @pytest.mark.differs("condition", "thread", "process")
-def test_one_who_reads_again_finds_whole_messages_and_the_world(serve: Serve, deflate: str, offer: str) -> None:
-    with serve(*DEFLATES[deflate], *BUSY, "--slow-limit", "60") as server:
+def test_one_who_reads_again_finds_whole_messages_and_the_world(
+    serve: Serve, deflate: str, offer: str, flags: tuple[str, ...]
+) -> None:
+    with serve(*DEFLATES[deflate], *flags, "--slow-limit", "60") as server:
         others = [enter(server, "main", *offers) for offers in ((AS_BROWSERS,), ())]
         slow = stall(server, offer)
         read_until("slow_skips", 30, server, others)
@@ -190,8 +203,10 @@ def test_one_who_reads_again_finds_whole_messages_and_the_world(serve: Serve, de
 
 
 @pytest.mark.differs("condition")
-def test_one_who_never_reads_is_ended_behind_whole_messages(serve: Serve, deflate: str, offer: str) -> None:
-    with serve(*DEFLATES[deflate], *BUSY, "--slow-limit", str(SLOW_LIMIT_S)) as server:
+def test_one_who_never_reads_is_ended_behind_whole_messages(
+    serve: Serve, deflate: str, offer: str, flags: tuple[str, ...]
+) -> None:
+    with serve(*DEFLATES[deflate], *flags, "--slow-limit", str(SLOW_LIMIT_S)) as server:
         others = [enter(server, "main", *offers) for offers in ((AS_BROWSERS,), ())]
         stalled = [stall(server, offer) for _ in range(2)]
         read_until("slow_closed", 2, server, others)
@@ -207,6 +222,28 @@ def test_one_who_never_reads_is_ended_behind_whole_messages(serve: Serve, deflat
             assert not frames or frames[-1].opcode == TEXT or frames[-1].close_code == 1013
         assert_ticks_are_the_same(others)
         assert server.stats()["closed"] == {"1013": 2}
+
+
+@pytest.mark.differs("condition")
+def test_answers_to_one_who_reads_again_come_in_order(serve: Serve, deflate: str, offer: str) -> None:
+    with serve(*DEFLATES[deflate], *BUSY, "--slow-limit", "60") as server:
+        others = [enter(server, "main", *offers) for offers in ((AS_BROWSERS,), ())]
+        slow = stall(server, offer)
+        read_until("slow_skips", 5, server, others)
+        for number in range(8):
+            slow.send_frame(PING, b"%d" % number)
+            slow.send(["ping", number])
+        read_until("slow_skips", 20, server, others)
+        pongs: list[bytes] = []
+        answers: list[bytes] = []
+        while len(answers) < 8 or not pongs:
+            frame = slow.receive_frame()
+            if frame.opcode == PONG:
+                pongs.append(frame.payload)
+            elif frame.payload.startswith(b'[["pong"'):
+                answers.append(frame.payload.split(b",")[1])
+        assert answers == [b"%d" % number for number in range(8)]
+        assert pongs[-1] == b"7"  # of those that waited the newest alone is sent
 
 
 @pytest.mark.differs("condition")

@@ -5,9 +5,11 @@ Mended here:
 
 - ``close()`` waits for a peer that may never read; the session has the timeout instead (:mod:`shared.wire.session`).
 - A broken frame ends the transport at once, and the reset that follows can discard the close frame: we linger.
+- A long text is compressed in a task of its own, whose failure is logged where nobody waits for it any more.
 - Its defaults (compression, 4 MiB messages, answers of its own) are replaced by those of the protocol.
 """
 
+import asyncio
 import logging
 import socket
 import zlib
@@ -88,11 +90,33 @@ class AiohttpSocket(BaseSocket, web.WebSocketResponse):
 
     async def send_text(self, text: str) -> None:
         """Send a text message the library's own way."""
-        await self.send_str(text)
+        try:
+            await self.send_str(text)
+        except asyncio.CancelledError:
+            self._give_up()
+            raise
 
     async def send_message(self, opcode: Opcode, payload: bytes) -> None:
         """Send a message of any kind."""
-        await self.send_frame(payload, WSMsgType(opcode))
+        try:
+            await self.send_frame(payload, WSMsgType(opcode))
+        except asyncio.CancelledError:
+            self._give_up()
+            raise
+
+    # Private methods
+
+    def _give_up(self) -> None:
+        """Let nobody mind how it goes on with what the library compresses in a task of its own."""
+        tasks = self._writer._background_tasks if self._writer else ()  # noqa: SLF001 # it keeps them for itself
+        for task in tasks:
+            task.add_done_callback(_leave)
+
+
+def _leave(task: asyncio.Task[None]) -> None:
+    """Take a task's error, so that it is not logged."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _size(data: str | bytes) -> int:
