@@ -168,7 +168,7 @@ def _login(user: str | None, password: str | None, shown: str) -> tuple[Header, 
         return ()
     name, word = unquote_to_bytes(user), unquote_to_bytes(password or "")
     if b":" in name or re.search(rb"[\x00-\x1f\x7f]", name + word):
-        raise ValueError(f"{shown}: a user with a colon, or with control characters, can't be sent")
+        raise ValueError(f"{shown}: a user with a colon, or with control characters, can't be sent; leave them out")
     return ((AUTHORIZATION, f"Basic {base64.b64encode(name + b':' + word).decode('ascii')}"),)
 
 

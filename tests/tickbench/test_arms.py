@@ -74,7 +74,7 @@ def test_a_url_is_an_arm(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "127.0.0.1:8000", "ftp://x", "wss://x", "ws://", "ws://x:99999", "ws://x y", "ws://u:p@x"]
+    "url", ["", "127.0.0.1:8000", "ftp://x", "wss://", "ws://", "ws://x:99999", "ws://x y", "ws://u%0a:p@x"]
 )
 def test_a_url_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(InputError, match=r"^arm url=.*; "):
