@@ -16,7 +16,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.support.proxies import haproxy, make_certificate
+from tests.support.certificates import make_certificate
+from tests.support.proxies import haproxy
 from tests.support.server import run_server
 from tickbench.compare.block_ratios import logs_of
 from tickbench.compare.figures import BY_KEY

@@ -10,9 +10,10 @@ from contextlib import AbstractContextManager
 import pytest
 
 from tests.conftest import Serve, Share
+from tests.support.certificates import Certificate, make_certificate
 from tests.support.client import BINARY, PING, PONG, Response, request_bytes
 from tests.support.player import Player
-from tests.support.proxies import DOCUMENTED, PROXIES, Certificate, Proxy, make_certificate, nginx
+from tests.support.proxies import DOCUMENTED, PROXIES, Proxy, nginx
 from tests.support.server import wait_until
 
 pytestmark = pytest.mark.differs()

@@ -8,7 +8,8 @@ from playwright.sync_api import Browser
 
 from tests.conftest import Serve
 from tests.support.browser import NEEDS_CHROMIUM, Visitor, open_browser
-from tests.support.proxies import PROXIES, make_certificate
+from tests.support.certificates import make_certificate
+from tests.support.proxies import PROXIES
 from tests.support.server import RunningServer
 
 WIDTHS = (1280, 390)

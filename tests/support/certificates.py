@@ -1,5 +1,6 @@
 """Certificates of the tests' own, made by ``openssl``: an authority, and servers that it knows or does not know."""
 
+import ssl
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,14 @@ class Certificate:
     chain: Path
     key: Path
     both: Path
+    authority: Path
+    """Whoever verifies it has to trust this one."""
+
+    def trusting(self) -> ssl.SSLContext:
+        """Return the settings of a client that trusts it, as strict as Python 3.13 is by default."""
+        context = ssl.create_default_context(cafile=str(self.authority))
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        return context
 
 
 class Authority:
@@ -57,12 +66,18 @@ class Authority:
     def _make(
         self, name: str, title: str, kind: str, *more: str, names: tuple[str, ...] = (), days: int = 2
     ) -> Certificate:
-        of = Certificate(*(self._folder / f"{name}.{end}" for end in ("crt", "key", "pem")))
+        chain, key, both = (self._folder / f"{name}.{end}" for end in ("crt", "key", "pem"))
+        of = Certificate(chain, key, both, self._folder / "authority.crt")
         configuration = self._folder / f"{name}.cnf"
         configuration.write_text(CONFIGURATION.format(name=title, names=",".join(names or ("DNS:none.invalid",))))
         what = ["-config", str(configuration), "-extensions", kind, "-days", str(days)]
-        key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", str(of.key)]
-        command = ["openssl", "req", "-x509", *what, *key, "-out", str(of.chain), *more]
+        new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", str(of.key)]
+        command = ["openssl", "req", "-x509", *what, *new_key, "-out", str(of.chain), *more]
         subprocess.run(command, check=True, capture_output=True, timeout=LIMIT_S)
         of.both.write_bytes(of.chain.read_bytes() + of.key.read_bytes())
         return of
+
+
+def make_certificate(folder: Path, *names: str) -> Certificate:
+    """Make an authority in a folder, and a certificate of its for ``names``; for this machine if there are none."""
+    return Authority(folder).certify("server", *(names or ("IP:127.0.0.1", "DNS:localhost")))

@@ -11,7 +11,6 @@ import re
 import shutil
 import signal
 import socket
-import ssl
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,37 +18,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
+from tests.support.certificates import Certificate
 from tests.support.client import PATIENCE_S
 from tests.support.player import Player
 
 HERE = "127.0.0.1"
 STOP_LIMIT_S = 5.0
-OPENSSL_LIMIT_S = 30.0
 MAX_CONNECTIONS = 1500
-
-AUTHORITY = """\
-[req]
-distinguished_name = name
-prompt = no
-x509_extensions = extensions
-[name]
-CN = tickbench tests' authority
-[extensions]
-basicConstraints = critical, CA:TRUE
-keyUsage = critical, keyCertSign, cRLSign
-subjectKeyIdentifier = hash
-"""
-LEAF = """\
-basicConstraints = critical, CA:FALSE
-keyUsage = critical, digitalSignature
-extendedKeyUsage = serverAuth
-subjectKeyIdentifier = hash
-authorityKeyIdentifier = keyid
-subjectAltName = {names}
-"""
-"""What Python 3.13 asks for (``VERIFY_X509_STRICT``, RFC 5280)."""
 
 DOCUMENTED = Path(__file__).parents[2] / "docs" / "servers.md"
 """Has the settings of both, which are used here as they stand there, but for addresses, certificates and times."""
@@ -71,21 +47,6 @@ scgi_temp_path scgi;
 {documented}
 }}
 """
-
-
-class Certificate(NamedTuple):
-    """A certificate of a server, in files."""
-
-    authority: Path
-    """Whoever verifies it has to trust this one."""
-    chain: Path
-    """It and its key, in one file."""
-
-    def trusting(self) -> ssl.SSLContext:
-        """Return the settings of a client that trusts it, as strict as Python 3.13 is by default."""
-        context = ssl.create_default_context(cafile=str(self.authority))
-        context.verify_flags |= ssl.VERIFY_X509_STRICT
-        return context
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,21 +93,6 @@ class Proxy:
         return self.connections.enter_context(Player(sock))
 
 
-def make_certificate(folder: Path, names: Sequence[str] = (f"IP:{HERE}", "DNS:localhost")) -> Certificate:
-    """Make an authority, and a certificate of its for ``names``, in a folder that has neither."""
-    for name, text in (("authority.cnf", AUTHORITY), ("leaf.cnf", LEAF.format(names=", ".join(names)))):
-        (folder / name).write_text(text)
-    new_key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
-    _openssl(folder, f"req {new_key} -x509 -config authority.cnf -days 7 -keyout authority.key -out authority.pem")
-    _openssl(folder, f"req {new_key} -config authority.cnf -subj /CN=tickbench -keyout key.pem -out leaf.csr")
-    signed = "-CA authority.pem -CAkey authority.key -set_serial 1 -days 7 -extfile leaf.cnf"
-    _openssl(folder, f"x509 -req -in leaf.csr {signed} -out leaf.pem")
-    chain = folder / "chain.pem"
-    chain.touch(mode=0o600)
-    chain.write_text((folder / "leaf.pem").read_text() + (folder / "key.pem").read_text())
-    return Certificate(folder / "authority.pem", chain)
-
-
 @contextmanager
 def haproxy(
     port: int, certificate: Certificate | None = None, *, path: str = "", idle_s: float = 60
@@ -156,7 +102,7 @@ def haproxy(
 
     ``idle_s`` is for how long a connection may say nothing.
     """
-    tls = f" ssl crt {certificate.chain}" if certificate else ""
+    tls = f" ssl crt {certificate.both}" if certificate else ""
     changes = {
         "bind :443 ssl crt /etc/haproxy/game.pem": f"bind fd@{{descriptor}}{tls}",
         "127.0.0.1:8000": f"{HERE}:{port}",
@@ -185,7 +131,7 @@ def nginx(
             "127.0.0.1:8000": f"{HERE}:{port}",
             "60s": f"{round(idle_s * 1000)}ms",
             "/game/": f"{path}/",
-            "/etc/nginx/game.pem": str(certificate.chain) if certificate else "",
+            "/etc/nginx/game.pem": str(certificate.both) if certificate else "",
         }
         documented = _documented("nginx").replace("proxy_pass http://game/", "proxy_pass http://{game}")
         assert without in documented
@@ -262,11 +208,6 @@ def _listener() -> Iterator[socket.socket]:
 def _folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="proxy-") as name:
         yield Path(name)
-
-
-def _openssl(folder: Path, arguments: str) -> None:
-    command = [_tool("openssl"), *arguments.split()]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=OPENSSL_LIMIT_S)
 
 
 @cache

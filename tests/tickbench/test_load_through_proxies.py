@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from shared.measure.summary import read_summary
-from tests.support.proxies import PROXIES, Certificate, make_certificate
+from tests.support.certificates import Certificate, make_certificate
+from tests.support.proxies import PROXIES
 from tests.support.server import run_server
 
 USERS = 100
@@ -60,7 +61,7 @@ def test_a_load_through_a_proxy_is_what_it_is_without(tmp_path: Path, backend: s
 def test_a_certificate_that_is_not_trusted_is_one_line(tmp_path: Path, name: str) -> None:
     (tmp_path / "ours").mkdir()
     (tmp_path / "other").mkdir()
-    ours, other = make_certificate(tmp_path / "ours"), make_certificate(tmp_path / "other", ["DNS:other.example"])
+    ours, other = make_certificate(tmp_path / "ours"), make_certificate(tmp_path / "other", "DNS:other.example")
     with run_server("asyncio", "--tick-budget", "0") as server:
         accepted = 0
         for certificate, trusted, why in (

@@ -9,7 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.support.proxies import Certificate, Proxy, haproxy, make_certificate
+from tests.support.certificates import Certificate, make_certificate
+from tests.support.proxies import Proxy, haproxy
 from tests.support.server import run_server
 from tickbench.compare.results import read_results
 from tickbench.conformance.verdict import Conformance
