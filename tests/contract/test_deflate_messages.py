@@ -88,6 +88,7 @@ def assert_comes_back(client: DeflatingClient, opcode: int, data: bytes) -> None
     assert message.payload == data
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("kind", KINDS)
 def test_messages_come_back_as_they_went(deflating: RunningServer, kind: str) -> None:
     opcode, make = KINDS[kind]
@@ -257,3 +258,13 @@ def test_any_messages_come_back(deflating: RunningServer, arm: Arm, deflate: str
                 assert_comes_back(client, TEXT, data)
 
     come_back()
+
+
+def test_who_offers_nothing_has_it_as_ever(deflating: RunningServer) -> None:
+    client, chance = open_echo(deflating), random.Random(4)
+    assert client.agreement is None
+    for number in range(20):
+        data = text_of(chance, 100 * number)
+        client.send_message(TEXT, data, piece_bytes=77)
+        assert_comes_back(client, TEXT, data)
+        assert not client.was_packed
