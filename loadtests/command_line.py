@@ -18,6 +18,7 @@ from locust import argument_parser
 from loadtests.options import SPAWN_RATE, USERS, VARIABLES, add_arguments, check_locust, read_options, with_variables
 from loadtests.scenario import Scenario
 from loadtests.scenarios import all_scenarios
+from shared.wire.target import printable_url
 
 
 class LoadParser(argument_parser.LocustArgumentParser):
@@ -42,6 +43,8 @@ class LoadParser(argument_parser.LocustArgumentParser):
         parsed, words = super().parse_args(args, *given, **named), sys.argv if args is None else args
         if parsed.user_classes:
             parsed.host, *parsed.user_classes = parsed.user_classes
+            if urls := [word for word in parsed.user_classes if "//" in word]:
+                self.error(f"{printable_url(urls[0])}: one server is loaded at a time; leave all URLs but one out")
         elif parsed.headless and not parsed.worker and not any(word.startswith(("--host", "-H")) for word in words):
             self.error("which server is to be loaded is missing; a URL such as ws://127.0.0.1:8000 would be right")
         return parsed

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from loadtests.scenario import Scenario
 from shared.measure.load_time import DEFAULT_SPAWN_RATE, load_time_s
 from shared.system.outputs import check_output
-from shared.wire.target import DEFAULT_PATH, Header, Target, parse_header, parse_target
+from shared.wire.target import DEFAULT_PATH, Header, Target, parse_header, parse_target, printable_url
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -174,7 +174,7 @@ def add_arguments(parser: LocustArgumentParser, scenarios: Scenarios) -> None:
         action="append",
         default=None,
         metavar="HEADER",
-        help="a header of every request, as 'Name: value'; may be given several times",
+        help="a header of every request, as 'Name: value'; may be given several times, in the variable a line each",
         include_in_web_ui=False,
     )
     parser.add_argument(
@@ -242,7 +242,7 @@ def check_locust(parsed: Namespace, scenarios: Scenarios) -> None:
     if parsed.run_time:
         raise ValueError(f"--run-time {parsed.run_time}: {RUN_TIME_IS_OURS}")
     if parsed.user_classes:
-        names = ", ".join(parsed.user_classes)
+        names = ", ".join(map(printable_url, parsed.user_classes))
         plays = [name for name, scenario in scenarios.items() if scenario.user.__name__ in parsed.user_classes]
         right = " or ".join(f"--scenario {name}" for name in plays) or "--scenario"
         raise ValueError(f"{names}: the scenario says who comes, no user class; right would be {right}")
@@ -308,7 +308,7 @@ def _scenario(name: str, scenarios: Scenarios) -> Scenario:
 def _target(parsed: Namespace, scenario: Scenario, login: tuple[Header, ...]) -> Target:
     given = [parsed.header] if isinstance(parsed.header, str) else parsed.header or []
     try:
-        headers = tuple(map(parse_header, given))
+        headers = tuple(parse_header(line) for text in given for line in text.split("\n"))
     except ValueError as error:
         raise ValueError(f"--header {error}") from error
     target = parse_target(parsed.host or DEFAULT_HOST).with_headers((*login, *headers))

@@ -1,8 +1,11 @@
 """Parse the URL of a server, for every verb that takes one, and connect to it: the rules are the load test's."""
 
+import os
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,7 +15,22 @@ from shared.wire.target import Header, Target, parse_header, parse_target, witho
 from shared.wire.tls import client_context, error_of, server_name
 from tickbench.errors import InputError
 
-__all__ = ["Access", "access_options", "connect", "target_of", "why_unreachable", "without_login", "without_secrets"]
+__all__ = ["Access", "access_options", "connect", "hung_up_after", "target_of", "why_unreachable", "without_login"]
+
+
+HEADER_VARIABLE = "TICKBENCH_LOAD_HEADER"
+"""Has a header a line."""
+INSECURE_VARIABLE = "TICKBENCH_LOAD_INSECURE"
+
+
+class HeaderType(click.ParamType[str]):
+    """A header; in the environment they stand a line each, as their values may have white space."""
+
+    name = "header"
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        """Return the lines."""
+        return rv.split("\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +67,10 @@ class Access:
             self.logins[shown] = target_of(url).headers
         return shown
 
-    def flags(self, url: str) -> list[str]:
-        """Return what the load test has to be told beside the URL."""
-        headers = [word for name, value in self.target(url).headers for word in ("--header", f"{name}: {value}")]
-        return headers if self.verifies else [*headers, "--insecure"]
+    def variables(self, url: str) -> dict[str, str]:
+        """Return what the load test has to be told beside the URL: in variables, as anybody may see a command line."""
+        headers = "\n".join(f"{name}: {value}" for name, value in self.target(url).headers)
+        return ({HEADER_VARIABLE: headers} if headers else {}) | ({} if self.verifies else {INSECURE_VARIABLE: "true"})
 
 
 def access_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -60,11 +78,19 @@ def access_options(command: Callable[..., Any]) -> Callable[..., Any]:
     header = click.option(
         "--header",
         "headers",
+        type=HeaderType(),
         multiple=True,
-        metavar="HEADER",
+        envvar=HEADER_VARIABLE,
+        show_envvar=True,
         help="A header of every request to a server that runs already, as 'Name: value'. Can be repeated.",
     )
-    insecure = click.option("--insecure", is_flag=True, help="Take any certificate of a wss:// server, trusted or not.")
+    insecure = click.option(
+        "--insecure",
+        is_flag=True,
+        envvar=INSECURE_VARIABLE,
+        show_envvar=True,
+        help="Take any certificate of a wss:// server, trusted or not.",
+    )
     return header(insecure(command))
 
 
@@ -77,7 +103,7 @@ def connect(target: Target, limit_s: float) -> socket.socket:
     """
     Return a connection to a target on which nothing was said yet, with TLS where that is spoken.
 
-    Every wait of it takes at most ``limit_s``.
+    It takes at most twice ``limit_s``, and each later wait of the connection ``limit_s``.
 
     Raises:
         OSError: nobody can be reached; an :class:`ssl.SSLError` if TLS can't be agreed on.
@@ -86,22 +112,32 @@ def connect(target: Target, limit_s: float) -> socket.socket:
     connection = socket.create_connection((target.host, target.port), limit_s)
     if not target.secure:
         return connection
+    context = client_context(verifies=target.verifies)
     try:
-        return client_context(verifies=target.verifies).wrap_socket(
-            connection, server_hostname=server_name(target.host)
-        )
+        with hung_up_after(connection, limit_s):
+            return context.wrap_socket(connection, server_hostname=server_name(target.host))
     except OSError:
         connection.close()
         raise
 
 
-def without_secrets(command: Sequence[str]) -> list[str]:
-    """Return a command line without the values of headers, as it may be shown, and kept."""
-    names = ["", *command]
-    return [
-        f"{word.partition(':')[0]}: (not shown)" if before == "--header" else word
-        for before, word in zip(names, command, strict=False)
-    ]
+@contextmanager
+def hung_up_after(connection: socket.socket, limit_s: float) -> Iterator[None]:
+    """Hang up ``limit_s`` after the begin of the ``with`` block, if it is not over: bytes may drip in for ever."""
+
+    def hang_up() -> None:
+        with suppress(OSError):
+            raw.shutdown(socket.SHUT_RDWR)
+
+    raw = socket.socket(fileno=os.dup(connection.fileno()))  # wrapping it takes the descriptor away
+    timer = threading.Timer(limit_s, hang_up)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+        raw.close()
 
 
 def why_unreachable(error: OSError) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from shared.wire.target import Header, parse_target, without_login
+from shared.wire.target import Header, parse_target, printable_url, without_login
 
 
 class Logins:
@@ -20,10 +20,12 @@ class Logins:
 
         """
         for place in (environment, environment.parsed_options):
-            url = place.host
-            if url and "@" in url:
-                place.host = without_login(url)
-                self._headers[place.host] = parse_target(url).headers
+            url = place.host or ""
+            place.host = printable_url(url) or None  # whatever comes of it
+            headers = parse_target(url).headers if "@" in url else ()
+            place.host = without_login(url) or None
+            if place.host and headers:
+                self._headers[place.host] = headers
 
     def of(self, url: str | None) -> tuple[Header, ...]:
         """Return the headers that go with a URL in which they were hidden."""

@@ -19,6 +19,7 @@ from loadtests.run.locust_run import LocustRun
 from loadtests.run.logins import Logins
 from loadtests.surroundings.reachability import NoServerError, check_server
 from shared.measure.summary import LoadSummary
+from shared.wire.target import without_login
 
 HERE = Path(__file__).parent
 ROOT_TAG = '<div id="root"></div>'
@@ -54,7 +55,8 @@ def install(web_ui: Any, parsed: Namespace, run: LocustRun, scenarios: Scenarios
     def look_at_form() -> Response | None:
         if request.endpoint != "locust.swarm" or (web_ui.web_login and not current_user.is_authenticated):
             return None
-        why = run.hindrance() or complaint(request.form, parsed, scenarios, logins)
+        why = run.hindrance() or foreign(request.origin, request.host)
+        why = why or complaint(request.form, parsed, scenarios, logins)
         return jsonify({"success": False, "message": why, "host": parsed.host}) if why else None
 
     def add_panel(response: Response) -> Response:
@@ -75,7 +77,11 @@ def complaint(form: Mapping[str, str], parsed: Namespace, scenarios: Scenarios, 
         return f"run time {form['run_time']}: {RUN_TIME_IS_OURS}"
     if "host" in form and not form["host"].strip():
         return "host: which server is to be loaded is missing; right would be one like ws://127.0.0.1:8000"
-    if "@" in form.get("host", ""):
+    if hidden := sorted({"header", "insecure"} & form.keys()):
+        return f"{hidden[0]}: that is for the command line alone; leave it out"
+    if form.get("host") not in {None, parsed.host} and (parsed.header or parsed.insecure):
+        return "host: --header and --insecure are for the server of the command line; begin anew for another one"
+    if without_login(form.get("host", "")) != form.get("host", ""):
         return "host: a user and a password would be shown here; right would be a URL with them on the command line"
     known = {name: value for name, value in form.items() if name in parsed}
     together = Namespace(**(vars(parsed) | known))
@@ -91,6 +97,13 @@ def complaint(form: Mapping[str, str], parsed: Namespace, scenarios: Scenarios, 
             except ValueError:
                 return f"{name.replace('_', '-')} {text}: right would be a whole number"
     return ""
+
+
+def foreign(origin: str | None, host: str) -> str:
+    """Say that a form comes from a page of another server, which may not have us load anybody; empty if not."""
+    if origin is None or origin.partition("://")[2] == host:
+        return ""
+    return f"a page of {origin} asks for it; right would be the form of this one"
 
 
 def file_name(summary: LoadSummary) -> str:

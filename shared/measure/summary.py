@@ -53,7 +53,8 @@ class ConnectionCounts(msgspec.Struct, frozen=True, kw_only=True):
     told: dict[str, int] = {}
     """The texts of ``error`` commands, and how many there were."""
     extensions: dict[str, int] = {}
-    """Which extensions were agreed on, as the server answered (empty: none), and with how many connections."""
+    """Which extensions were agreed on, as the server answered (empty: none), and with how many connections: of all that
+    were made, also of those that left between two slots."""
 
 
 class FrameCounts(msgspec.Struct, frozen=True, kw_only=True):

@@ -46,7 +46,9 @@ MOST_STREAMS = 16
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _NAME = re.compile(rf"[ \t]*({_WORD})[ \t]*")
 _PARAMETER = re.compile(rf';[ \t]*({_WORD})[ \t]*(?:=[ \t]*(?:({_WORD})|"({_WORD})")[ \t]*)?')
-_NEXT = re.compile(r"[ \t]*,[ \t]*")
+_NEXT = re.compile(r"[ \t]*,[ \t,]*")
+"""Empty elements of a list mean nothing (RFC 9110, section 5.6.1)."""
+_EMPTY = re.compile(r"[ \t,]*")
 
 _NO_CONTEXT = ("server_no_context_takeover", "client_no_context_takeover")
 _WINDOWS = {"server_max_window_bits": range(8, 16), "client_max_window_bits": range(8, 16)}
@@ -172,7 +174,7 @@ def parse_extensions(header: str) -> Iterator[tuple[str, list[tuple[str, str | N
         ValueError: that is no list of extensions.
 
     """
-    at, end = 0, len(header.rstrip(" \t"))
+    at, end = _EMPTY.match(header).end(), len(header.rstrip(" \t,"))  # type: ignore[union-attr] # it always matches
     while at < end:
         name = _NAME.match(header, at)
         if not name:

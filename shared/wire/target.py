@@ -90,6 +90,16 @@ class Target:
             raise ValueError(f"{self.url}: the user and the password, or {AUTHORIZATION}, are given twice")
         return replace(self, headers=together)
 
+    @property
+    def fields(self) -> dict[str, str]:
+        """The headers by name, for libraries that take each only once: what came more often is a list (RFC 9110, 5.3)."""
+        fields: dict[str, str] = {}
+        for name, value in self.headers:
+            known = next((each for each in fields if each.lower() == name.lower()), name)
+            between = "; " if name.lower() == "cookie" else ", "
+            fields[known] = f"{fields[known]}{between}{value}" if known in fields else value
+        return fields
+
     def request(self, resource: str, *lines: str) -> bytes:
         """Return the head of a GET request for ``resource``, with ``lines`` of headers and our own."""
         own = (f"{name}: {value}" for name, value in self.headers)
@@ -109,7 +119,7 @@ def parse_target(url: str) -> Target:
     """
     right = "right would be ws://HOST:PORT or wss://HOST:PORT"
     url = as_typed(url)
-    shown = without_login(url)
+    shown = printable_url(url)
     try:
         parts = urlsplit(url)
         port = _default_port(secure=_SCHEMES.get(parts.scheme, False)) if parts.port is None else parts.port
@@ -135,7 +145,14 @@ def parse_target(url: str) -> Target:
 
 
 def without_login(url: str) -> str:
-    """Return a URL, right or wrong, without what stands before an ``@``: a password is not for a terminal."""
+    """Return a URL without a user and a password: what stands before an ``@`` of its authority (RFC 3986, 3.2)."""
+    before, slashes, behind = url.partition("//")
+    authority = re.match(r"[^/?#]*", behind)[0]  # type: ignore[index] # it always matches
+    return f"{before}{slashes}{authority.rpartition('@')[2]}{behind[len(authority):]}"
+
+
+def printable_url(url: str) -> str:
+    """Return a URL, which may be wrong, without what may be a password: everything before its last ``@``."""
     return re.sub(r"//.*@", "//", url, flags=re.DOTALL)
 
 

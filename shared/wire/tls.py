@@ -137,8 +137,11 @@ class ClientTls:
         return size, False
 
     def encrypt(self, data: bytes) -> bytes:
-        """Return what to send for ``data``."""
-        self._object.write(data)
+        """Return what to send for ``data``; raise :class:`TlsError` where nothing more can be sent."""
+        try:
+            self._object.write(data)
+        except ssl.SSLError as error:
+            raise error_of(error) from error
         return self._outgoing.read()
 
     def to_send(self) -> bytes:

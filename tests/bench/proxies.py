@@ -27,6 +27,8 @@ from tickbench.statistics.verdicts import paired_ratio
 from tickbench.verdict.arm_medians import cell
 
 FLAGS = ("--tick-rate", "20", "--bots", "10", "--seed", "20", "--tick-budget", "0")
+NOT_VALID = 3
+"""Exit status where a run can't be trusted."""
 WAYS = ("direct", "HAProxy", "HAProxy with TLS")
 FIGURES = ("tick_lateness_ms.p50", "tick_lateness_ms.p99", "generator.us_per_frame", "frames.bytes_a_frame")
 SUITE = """
@@ -86,8 +88,9 @@ def main() -> int:
         status = subprocess.run(command, env=trusting, check=False).returncode
     if status:
         return status
-    sys.stdout.write("\n".join([*lines(read_results(given.folder / "latest").index, arms), ""]))
-    return 0
+    index = read_results(given.folder / "latest").index
+    sys.stdout.write("\n".join([*lines(index, arms), ""]))
+    return 0 if all(run.is_valid for arm in arms for run in index.block_runs(arm)) else NOT_VALID
 
 
 if __name__ == "__main__":

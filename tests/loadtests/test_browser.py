@@ -18,11 +18,12 @@ from shared.measure.summary import read_summary
 from tests.loadtests.conftest import FULL_SIZE, PATIENCE_S, load_command, start
 from tests.support.browser import NEEDS_CHROMIUM, Visitor, open_browser
 from tests.support.server import run_server
-from tests.support.tick_watch import Seen, compare, read_told
+from tests.support.tick_watch import Agreement, Seen, compare, read_told
 
 TOLD = Path(__file__).parents[1] / "support" / "told_locustfile.py"
 USERS, SECONDS = (300, 20) if FULL_SIZE else (60, 6)
 EVERY_SERVER = (("asyncio", "off"), ("asyncio", "once"), ("gevent", "off"), ("gevent", "once"))
+ATTEMPTS = 3
 SERVED = EVERY_SERVER if FULL_SIZE else (("asyncio", "off"), ("gevent", "once"))
 """Servers, and whom they compress frames for."""
 RAMP_S = 3
@@ -60,23 +61,35 @@ class Watcher(Visitor):
 def test_a_page_and_the_generator_agree_on_when_ticks_came(
     browser: Browser, backend: str, deflate: str, tmp_path: Path
 ) -> None:
+    for attempt in range(ATTEMPTS):
+        folder = tmp_path / str(attempt)
+        folder.mkdir()
+        agreement = agree(browser, backend, deflate, folder)
+        assert agreement.holds, agreement
+        if agreement.tells:
+            break
+    assert agreement.tells or not FULL_SIZE, f"the page was starved {ATTEMPTS} times: {agreement}"
+
+
+def agree(browser: Browser, backend: str, deflate: str, folder: Path) -> Agreement:
+    """Have a page watch the ticks of a server beside a load; return how it agrees with what the generator says."""
     with run_server(backend, "--deflate", deflate, "--bots", "10", "--tick-budget", "0") as server:
         if FULL_SIZE:
             os.sched_setaffinity(server.process.pid, {min(os.sched_getaffinity(0))})
         watcher = Watcher(browser)
         watcher.connect(server, "main", "Ada")  # before all others: see Told.around
         watcher.wait_for_ticks(5)
-        watch_beside_load(watcher, server.url, tmp_path)
+        watch_beside_load(watcher, server.url, folder)
         seen = watcher.saw()
         assert watcher.complaints == []
         watcher.page.close()
-    told, summary = read_told(tmp_path / "told.npz"), read_summary((tmp_path / "out.json").read_bytes())
+    told, summary = read_told(folder / "told.npz"), read_summary((folder / "out.json").read_bytes())
     assert summary.frames.received == len(told.rows), "what is compared is what the figures are made of"
     agreement = compare(seen, told.around())
     everybody = compare(seen, {n: (late, late) for n, late in told.of_all().items()})
     print(f"\n{backend}, deflate {deflate}, beside its neighbours among {USERS} users, {agreement}")  # noqa: T201 # the figures are asked for
     print(f"{backend}, deflate {deflate}, beside the median user, {everybody}")  # noqa: T201 # as above
-    assert agreement.holds, agreement
+    return agreement
 
 
 def watch_beside_load(watcher: Watcher, url: str, folder: Path) -> None:

@@ -21,6 +21,9 @@ What handling a tick may take longer, half of the time, than handling the pong t
 Or as much longer as the page's usual round trip takes than its quickest, where that is more.
 """
 
+TELLING_MS = 3.0
+"""Where more is allowed, the page was starved, and says nothing of the generator."""
+
 COMMON = 0.9
 """The share of the ticks of one that the other must have seen as well."""
 
@@ -54,6 +57,11 @@ class Agreement:
     @property
     def holds(self) -> bool:
         return abs(self.median) <= self.bound
+
+    @property
+    def tells(self) -> bool:
+        """Whether the page knows enough to find a fault of a few milliseconds."""
+        return self.bound <= TELLING_MS
 
     def __str__(self) -> str:
         spread = f"5 % below {self.p5:.2f}, 5 % above {self.p95:.2f}, known to {self.width:.2f}"

@@ -88,7 +88,6 @@ def test_a_server_behind_tls_is_compared_and_no_result_holds_a_password(proxy: P
     assert run.load.connections.tls_ms is not None
     assert run.server_settings is not None
     written = [file for file in (out / "latest").resolve().rglob("*") if file.is_file()]
-    assert msgspec.json.encode(run).count(b"(not shown)") == 2
     for text in (done.stdout, done.stderr, *(file.read_text("utf-8") for file in written)):
         assert "secret-word" not in text
         assert "hidden-key" not in text

@@ -38,6 +38,8 @@ IN_ROOMS = ("players", "soak")
 OWN_FLAGS = frozenset(
     {"host", "port", "users", "scenario", "duration", "warm-up", "out", "headless", "json", "slots", PHASE}
 )
+ACCESS_FLAGS = frozenset({"header", "insecure"})
+"""What says how servers are reached that run already."""
 STOP_AFTER = 3
 """After so many runs in a row that the machine spoiled, it is taken to be unfit to measure on."""
 LEAST_REPEATS = 3
@@ -323,6 +325,8 @@ Part = Suite | Side | CapacitySearch
 
 def _check_flags(flags: Flags) -> None:
     """Raise :class:`InputError` for a flag that the comparison itself sets; servers and load test check the others."""
+    if reached := sorted(ACCESS_FLAGS & flags.keys()):
+        raise InputError(f"flag {reached[0]!r} is for url= arms, and is kept in no result; give it to compare itself")
     if own := sorted(OWN_FLAGS & flags.keys()):
         raise InputError(f"flag {own[0]!r} is set by the comparison itself; leave it out")
 

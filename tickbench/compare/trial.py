@@ -9,10 +9,9 @@ import json
 import re
 import socket
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from tickbench.compare.runs import ChildRecord, Run
 from tickbench.errors import RunFailedError, ServerFailedError
 from tickbench.machine.pinning import Pinning
 from tickbench.machine.quiet import Quiet, wait_until_quiet
-from tickbench.target import Access, connect, without_secrets
+from tickbench.target import Access, connect, hung_up_after
 
 READY_LINE = re.compile(r"^tickbench \w+ listening on (http://\S+)(?: \([^)]*\))?\n", re.MULTILINE)
 READY_WAIT_S = 20.0
@@ -107,12 +106,13 @@ class Trial:
             more=planned.load,
             in_slots=in_slots,
         )
+        access = {} if planned.arm.url is None else self.commands.access.variables(url)
         return nursery.start(
             "load run",
-            self.commands.load([*flags, *(self.commands.access.flags(url) if planned.arm.url is not None else ())]),
+            self.commands.load(flags),
             log=scratch / "generator.log",
             cpus=self.pinning.generator,
-            environment=undisturbed_environment(),
+            environment={**undisturbed_environment(), **access},
             folder=scratch,
             talks=in_slots,
         )
@@ -226,31 +226,16 @@ def server_settings(url: str, access: Access | None = None) -> dict[str, Any] | 
         connection.sock = connect(target, STATS_WAIT_S)
     if connection.sock is None:
         return None
-    with suppress(OSError, http.client.HTTPException, ValueError, RecursionError), _hung_up_in_time(connection):
-        connection.request("GET", target.beside("stats"), headers={"Host": target.authority, **dict(target.headers)})
+    with (
+        suppress(OSError, http.client.HTTPException, ValueError, RecursionError),
+        closing(connection),
+        hung_up_after(connection.sock, STATS_WAIT_S),
+    ):
+        connection.request("GET", target.beside("stats"), headers={"Host": target.authority, **target.fields})
         stats = json.loads(connection.getresponse().read(MAX_STATS_BYTES))
         settings = stats.get("settings") if isinstance(stats, dict) else None
         return settings if isinstance(settings, dict) else None
     return None
-
-
-@contextmanager
-def _hung_up_in_time(connection: http.client.HTTPConnection) -> Iterator[None]:
-    """Hang up at the end, or after :data:`STATS_WAIT_S`: an answer may come byte by byte for ever."""
-    connected = connection.sock
-
-    def hang_up() -> None:
-        with suppress(OSError):
-            connected.shutdown(socket.SHUT_RDWR)
-
-    timer = threading.Timer(STATS_WAIT_S, hang_up)
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-        timer.join()
-        connection.close()
 
 
 @contextmanager
@@ -284,7 +269,7 @@ def read_load(out: Path) -> LoadSummary:
 def record_of(child: Child) -> ChildRecord:
     """Return how a child was started, and how it ended."""
     return ChildRecord(
-        command=without_secrets(child.command),
+        command=child.command,
         exit_status=child.exit_status,
         was_killed=child.was_killed,
         log_tail=child.log_tail(),

@@ -50,7 +50,7 @@ def ask(server: Target, method: str, path: str, headers: Headers, limit_s: float
     try:
         connection.sock = connect(server, limit_s)
         connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
-        for name, value in {"Host": server.authority, **dict(server.headers), **headers}.items():
+        for name, value in {"Host": server.authority, **server.fields, **headers}.items():
             if value is not None:
                 connection.putheader(name, value)
         connection.endheaders()

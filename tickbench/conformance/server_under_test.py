@@ -251,7 +251,7 @@ class ServerUnderTest:
             ws.connect(
                 url,
                 socket=sock,
-                header=dict(self.target.headers),
+                header=self.target.fields,
                 suppress_origin=True,
                 redirect_limit=0,
                 timeout=self._patience_s,

@@ -55,10 +55,11 @@ class Browser:
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(PATIENCE_S)
 
-    def _ask(self, method: str, path: str, body: str | None = None) -> tuple[int, bytes]:
+    def _ask(self, method: str, path: str, body: str | None = None, **headers: str) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
         try:
-            connection.request(method, path, body, {"Content-Type": "application/x-www-form-urlencoded"})
+            kind = {"Content-Type": "application/x-www-form-urlencoded"}
+            connection.request(method, path, body, kind | headers)
             answer = connection.getresponse()
             return answer.status, answer.read()
         finally:
@@ -128,11 +129,15 @@ def test_a_run_from_its_form_to_its_files(tmp_path: Path) -> None:
             ({"host": "ftp://x"}, "not a WebSocket URL"),
             ({"host": "ws://me:secret@127.0.0.1"}, "host: a user and a password would be shown here"),
             ({"deflate": "zip"}, "deflate zip: right would be one of on, off"),
+            ({"header": "X-Key: 1"}, "header: that is for the command line alone"),
+            ({"insecure": "true"}, "insecure: that is for the command line alone"),
             ({"host": "http://127.0.0.1:1"}, "no server at 127.0.0.1:1: connection refused"),
         ):
             answer = browser.swarm(**form)
             assert not answer["success"]
             assert why in answer["message"]
+        _, body = browser._ask("POST", "/swarm", urlencode(GOOD), Origin="https://evil.example")
+        assert "a page of https://evil.example asks for it" in json.loads(body)["message"]
         assert "no run yet" in browser.panel()
 
         assert browser.swarm(host=server.url, deflate="off")["success"]
@@ -165,6 +170,17 @@ def test_a_run_from_its_form_to_its_files(tmp_path: Path) -> None:
         assert browser._ask("POST", "/stop")[0] == 200
         browser.wait_for("the run was broken off")
         assert browser.leave() == 1
+
+
+def test_headers_go_to_the_server_of_the_command_line_alone(tmp_path: Path) -> None:
+    arguments = ("--header", "X-Key: 1", "--host")
+    with planted(Law(), tmp_path) as server, web_ui(*arguments, server.url) as browser:
+        answer = browser.swarm(host="http://127.0.0.1:1")
+        assert not answer["success"]
+        assert "begin anew for another one" in answer["message"]
+        origin = f"http://127.0.0.1:{browser.port}"
+        _, body = browser._ask("POST", "/swarm", urlencode(GOOD | {"host": server.url}), Origin=origin)
+        assert json.loads(body)["success"]
 
 
 def test_a_run_that_starts_and_quits_by_itself_ends_with_its_status(tmp_path: Path) -> None:

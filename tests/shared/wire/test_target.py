@@ -2,7 +2,7 @@ import base64
 
 import pytest
 
-from shared.wire.target import Target, parse_header, parse_target
+from shared.wire.target import Target, parse_header, parse_target, without_login
 
 
 @pytest.mark.parametrize(
@@ -104,6 +104,27 @@ def test_no_password_is_shown(url: str) -> None:
     with pytest.raises(ValueError, match=r"^(wss?|ftp)://") as error:
         parse_target(url)
     assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "without"),
+    [
+        ("wss://me:secret@x/connect?room=a", "wss://x/connect?room=a"),
+        ("wss://me:sec@ret@[::1]:8000", "wss://[::1]:8000"),
+        ("wss://x/connect?user=me@example.org", "wss://x/connect?user=me@example.org"),
+        ("wss://me:secret@x/@arena/connect", "wss://x/@arena/connect"),
+        ("me:secret@x", "me:secret@x"),
+    ],
+)
+def test_a_login_is_taken_out_of_the_authority_alone(url: str, without: str) -> None:
+    assert without_login(url) == without
+    if url.startswith("wss"):
+        assert (parse_target(without).host, parse_target(without).path) == (parse_target(url).host, parse_target(url).path)
+
+
+def test_a_header_that_is_given_twice_is_one_field_with_a_list() -> None:
+    target = parse_target("ws://x").with_headers((("Cookie", "a=1"), ("X-Key", "1"), ("cookie", "b=2"), ("x-key", "2")))
+    assert target.fields == {"Cookie": "a=1; b=2", "X-Key": "1, 2"}
 
 
 def test_the_interface_is_for_us_and_not_for_the_server() -> None:
