@@ -253,7 +253,7 @@ def _options(backend: str) -> list[Callable[[Any], Any]]:
         option(
             "--deflate",
             type=choice(DEFLATES),
-            show_default=f"{DEFLATES[0]}; with --fanout naive what the framework does",
+            show_default="once; with --fanout library off, with naive what the framework does",
             help="Compress for who offers it: by the framework, or once a room and tick for all of them.",
         ),
         option("--clock", type=choice(CLOCKS), help="What wakes the tick."),
