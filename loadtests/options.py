@@ -113,6 +113,8 @@ class LoadOptions:
     )
     deflate: bool = True
     """Whether clients offer to take compressed messages, as browsers do."""
+    beside: frozenset[int] = frozenset()
+    """Processes that work beside the server on purpose, such as a proxy: what they take is no disturbance."""
     slots: bool = False
     """Whether the window is measured in slots, by orders on stdin."""
 
@@ -150,6 +152,7 @@ VARIABLES = {of.flag: of.variable for of in (USERS, SPAWN_RATE, WORKERS, *NUMBER
     "--deflate": "TICKBENCH_LOAD_DEFLATE",
     "--header": "TICKBENCH_LOAD_HEADER",
     "--insecure": "TICKBENCH_LOAD_INSECURE",
+    "--beside": "TICKBENCH_LOAD_BESIDE",
 }
 SECRET: Final = frozenset(("--host", "-H", "--header"))
 """What may hold a password, so its value is told nobody."""
@@ -181,6 +184,13 @@ def add_arguments(parser: LocustArgumentParser, scenarios: Scenarios) -> None:
         "--insecure",
         action="store_true",
         help="take any certificate of a wss:// server, trusted or not",
+        include_in_web_ui=False,
+    )
+    parser.add_argument(
+        "--beside",
+        default="",
+        metavar="PID,...",
+        help="processes that work beside the server on purpose, such as a proxy: what they take is no disturbance",
         include_in_web_ui=False,
     )
     parser.add_argument(
@@ -289,6 +299,7 @@ def read_options(
         users=USERS.read(users),
         spawn_rate=SPAWN_RATE.read(SPAWN_RATE.default if parsed.spawn_rate in (None, "") else parsed.spawn_rate),
         deflate=_choice("--deflate", parsed.deflate, ("on", "off")) == "on",
+        beside=_processes(parsed.beside),
         slots=parsed.slots,
         **numbers,
     )
@@ -315,6 +326,16 @@ def _target(parsed: Namespace, scenario: Scenario, login: tuple[Header, ...]) ->
     if scenario.path is not None and target.path.endswith(DEFAULT_PATH):
         target = replace(target, path=target.beside(scenario.path.removeprefix("/")))
     return replace(target, verifies=not parsed.insecure)
+
+
+def _processes(text: str) -> frozenset[int]:
+    words = [word.strip() for word in text.split(",")] if text else []
+    for word in words:
+        if not re.fullmatch(r"[1-9][0-9]{0,8}", word):
+            raise ValueError(f"--beside {text}: {word!r} is no process; right would be numbers with commas between them")
+        if not Path("/proc", word).is_dir():
+            raise ValueError(f"--beside {text}: there is no process {word}")
+    return frozenset(map(int, words))
 
 
 def _choice(flag: str, text: str, choices: tuple[str, ...]) -> str:

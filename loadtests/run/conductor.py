@@ -8,7 +8,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
 
 import gevent
@@ -23,7 +23,7 @@ from loadtests.run.memory_steps import weigh
 from loadtests.run.workers import Workers
 from loadtests.surroundings.clocks import OffsetWatch, is_here
 from loadtests.surroundings.core_lags import CoreLags
-from loadtests.surroundings.cores import own_pid, sample_machine
+from loadtests.surroundings.cores import cpus_of, own_pid, sample_machine
 from loadtests.surroundings.server_process import family_of, find_process
 from loadtests.surroundings.server_stats import FoundServer, NotOursError, ServerStats, fetch_stats
 from loadtests.verdict.measured_run import MeasuredRun, ServerSample
@@ -161,7 +161,8 @@ class Conductor:
     def _measured(self) -> MeasuredRun:
         warm_up_s = max(self.options.warm_up_s, self._workers.order_takes_s)
         self.phase = f"warming up for {warm_up_s:g} s"
-        return self._measure(warm_up_s, self.options.duration_s)
+        run = self._measure(warm_up_s, self.options.duration_s)
+        return replace(run, beside={pid: cpus_of(pid) for pid in self.options.beside})
 
     def _measure(self, ahead_s: float, duration_s: float, *, last_counts: bool = True) -> MeasuredRun:
         """Measure a window that begins in ``ahead_s``; ``last_counts`` is whether the one before it was a good one."""

@@ -149,7 +149,7 @@ class SlotConductor(Conductor):
     def _measure_beside(self, beside: Sequence[int], seconds: float) -> MeasuredRun:
         """Measure a window while some processes, by their pids, run at the same time on purpose."""
         run = self._measure(self.stats_lead_s, seconds, last_counts=self._last_counts)
-        return replace(run, beside={pid: cpus_of(pid) for pid in beside})
+        return replace(run, beside={pid: cpus_of(pid) for pid in self.options.beside.union(beside)})
 
     def _slot(self, seconds: float, beside: Sequence[int] = ()) -> SlotMeasured:
         self._sleep_until(self._settled_s())

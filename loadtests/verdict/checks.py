@@ -198,7 +198,7 @@ def _lost_workers(found: Findings, _: ValidityLimits) -> str:
 
 
 def _unassigned(found: Findings, _: ValidityLimits) -> str:
-    why = "other arms ran beside it on purpose" if found.others_untold else ""
+    why = "others ran beside it on purpose" if found.others_untold else ""
     if found.unassigned_percent is not None:
         why = f"{found.unassigned_percent:.1f} % of it were not the server's by its own count"
     untold = "and not all processes can be told from here (a container, another pid namespace)"

@@ -80,7 +80,7 @@ class Findings:
     """The part of the server's cores that was not the server's by its own count, where it is not known whose it was, or
     whether it was anybody's."""
     others_untold: bool = False
-    """Other arms ran beside the server on purpose, and what is neither theirs nor its own can't be told from theirs."""
+    """Others ran beside the server on purpose, and what is neither theirs nor its own can't be told from theirs."""
     others: str = ""
     """Connections of the server that are not the run's, in words; empty without any."""
     throttled: str = ""

@@ -41,6 +41,8 @@ warm_up_s = 2.0
 repeats = {blocks}
 seed = 20
 stop_after = 0
+[load]
+beside = "{beside}"
 """
 
 
@@ -82,7 +84,9 @@ def main() -> int:
         arms = [f"url={url}" for url in (server.url, plain.ws_url, secure.ws_url)]
         suite = given.folder / "proxies.toml"
         quoted = ", ".join(f'"{arm}"' for arm in arms)
-        suite.write_text(SUITE.format(arms=quoted, connections=given.connections, blocks=given.blocks), "utf-8")
+        beside = ",".join(str(proxy.process.pid) for proxy in (plain, secure))  # on the server's core, on purpose
+        words = SUITE.format(arms=quoted, connections=given.connections, blocks=given.blocks, beside=beside)
+        suite.write_text(words, "utf-8")
         command = [sys.executable, "-m", "tickbench", "compare", "--suite", str(suite), "--out", str(given.folder)]
         trusting = {**os.environ, "SSL_CERT_FILE": str(certificate.authority)}
         status = subprocess.run(command, env=trusting, check=False).returncode

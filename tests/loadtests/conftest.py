@@ -239,12 +239,12 @@ def window_us(summary: LoadSummary) -> range:
 
 
 @contextmanager
-def busy(core: int) -> Iterator[None]:
-    """Take as much of a core as the scheduler gives: half, where somebody else wants the rest."""
+def busy(core: int) -> Iterator[int]:
+    """Take as much of a core as the scheduler gives: half, where somebody else wants the rest; give the pid of who does."""
     loop = f"import os\nos.sched_setaffinity(0, {{{core}}})\nwhile os.getppid() == {os.getpid()}: pass"
     with subprocess.Popen([sys.executable, "-c", loop]) as process:
         try:
-            yield
+            yield process.pid
         finally:
             process.kill()
 

@@ -1,4 +1,5 @@
 import argparse
+import os
 from argparse import Namespace
 from pathlib import Path
 from typing import Any, cast
@@ -51,6 +52,7 @@ def parsed(**changes: object) -> Namespace:
         "echo_bytes": 430,
         "memory": 0,
         "deflate": "on",
+        "beside": "",
         "header": None,
         "insecure": False,
         "out": "",
@@ -168,6 +170,8 @@ def test_headers_go_with_every_request() -> None:
         ({"host": "x"}, "not a WebSocket URL"),
         ({"deflate": "zip"}, "--deflate zip: right would be one of on, off$"),
         ({"header": ["A"]}, "--header no header; right would be 'Name: value'$"),
+        ({"beside": "1,x"}, "--beside 1,x: 'x' is no process; right would be numbers with commas between them$"),
+        ({"beside": "999999999"}, "--beside 999999999: there is no process 999999999$"),
         ({"header": "Host: x"}, "--header Host: the handshake says it itself; leave it out$"),
         ({"scenario": "storm of the century"}, "right would be one of steady, players, echo"),
         ({"duration": 0.5}, "--duration 0.5: right would be a number from 1 to 86400$"),
@@ -241,6 +245,7 @@ class Sleeper:
         ({"run_time": 5}, "--run-time 5: a run ends by itself; right would be --duration"),
         ({"user_classes": ["Sleeper"]}, "Sleeper: .* right would be --scenario idle$"),
         ({"user_classes": ["Sleeper", "Nobody"]}, "Sleeper, Nobody: the scenario says who comes"),
+        ({"user_classes": ["wss://me:secret@x"]}, "^wss://x: the scenario says who comes"),
         ({"class_picker": True}, "--class-picker: the scenario says who comes .*; right would be --scenario"),
         ({"tags": ["quick"]}, "--tags: "),
         ({"exclude_tags": ["quick"]}, "--exclude-tags: "),
@@ -277,6 +282,15 @@ def test_slots_need_a_load_without_a_course_in_one_process_that_hears_orders(
         return
     with pytest.raises(ValueError, match=f"^--slots: .*{why}"):
         check_locust(Namespace(**asked | {"slots": True}), SCENARIOS)
+
+
+def test_processes_that_are_there_on_purpose_are_named_by_their_numbers() -> None:
+    assert options(beside=f"1, {os.getpid()}").beside == {1, os.getpid()}
+    assert options().beside == frozenset()
+
+
+def test_a_header_a_line_is_taken_from_a_variable() -> None:
+    assert options(header="X-Key: 1, 2\nCookie: a=b").target.headers == (("X-Key", "1, 2"), ("Cookie", "a=b"))
 
 
 @pytest.mark.parametrize("users", [0, -1, "", "many"])

@@ -220,7 +220,7 @@ def test_beside_others_what_strangers_took_is_not_known_where_not_all_can_be_tol
     assert summary.machine.foreign_cpu_percent is None
     assert summary.validity.reasons == []
     (words,) = [words for words in summary.validity.warnings if "took the server's core" in words]
-    assert words.startswith("whether others took the server's core is not known: other arms ran beside it on purpose")
+    assert words.startswith("whether others took the server's core is not known: others ran beside it on purpose")
     assert summary.evidence["taken_percent"] == 0
     lonely = summarise(beside(beside={}, **hidden))
     assert any("other processes took 46.7 %" in reason for reason in lonely.validity.reasons)

@@ -129,7 +129,7 @@ def test_reasons_where_the_kernel_does_not_stamp(findings: Findings, words: str)
         (replace(QUIET, unassigned_percent=6.2), "6.2 % of it were not the server's by its own count"),
         (
             replace(QUIET, others_untold=True),
-            "is not known: other arms ran beside it on purpose, and not all processes",
+            "is not known: others ran beside it on purpose, and not all processes",
         ),
         (
             replace(QUIET, server_unknown=True, why_unknown="HTTP status 404"),
