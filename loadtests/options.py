@@ -332,7 +332,9 @@ def _processes(text: str) -> frozenset[int]:
     words = [word.strip() for word in text.split(",")] if text else []
     for word in words:
         if not re.fullmatch(r"[1-9][0-9]{0,8}", word):
-            raise ValueError(f"--beside {text}: {word!r} is no process; right would be numbers with commas between them")
+            raise ValueError(
+                f"--beside {text}: {word!r} is no process; right would be numbers with commas between them"
+            )
         if not Path("/proc", word).is_dir():
             raise ValueError(f"--beside {text}: there is no process {word}")
     return frozenset(map(int, words))

@@ -167,6 +167,12 @@ def server(share: Share) -> RunningServer:
     return share("--tick-rate", "50", "--tick-budget", "0", "--echo")
 
 
+@pytest.fixture
+def plain_server(share: Share) -> RunningServer:
+    """A server that takes no deflate, and is else as ``server``."""
+    return share("--tick-rate", "50", "--tick-budget", "0", "--echo", "--deflate", "off")
+
+
 @pytest.fixture(scope="session", params=DEFLATES)
 def deflate(request: pytest.FixtureRequest) -> str:
     """How a server takes deflate: ``on``, as its framework does where it can, or ``once``, as ours does."""

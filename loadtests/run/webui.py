@@ -75,16 +75,10 @@ def complaint(form: Mapping[str, str], parsed: Namespace, scenarios: Scenarios, 
     """Say what is wrong with what was entered, and what would be right; empty if nothing is."""
     if form.get("run_time"):
         return f"run time {form['run_time']}: {RUN_TIME_IS_OURS}"
-    if "host" in form and not form["host"].strip():
-        return "host: which server is to be loaded is missing; right would be one like ws://127.0.0.1:8000"
-    if hidden := sorted({"header", "insecure"} & form.keys()):
-        return f"{hidden[0]}: that is for the command line alone; leave it out"
-    if form.get("host") not in {None, parsed.host} and (parsed.header or parsed.insecure):
-        return "host: --header and --insecure are for the server of the command line; begin anew for another one"
-    if without_login(form.get("host", "")) != form.get("host", ""):
-        return "host: a user and a password would be shown here; right would be a URL with them on the command line"
     known = {name: value for name, value in form.items() if name in parsed}
     together = Namespace(**(vars(parsed) | known))
+    if why := _stranger(form, parsed):
+        return why
     try:
         login = logins.of(together.host)
         check_server(read_options(together, form.get("user_count", ""), scenarios, login).target)
@@ -96,6 +90,20 @@ def complaint(form: Mapping[str, str], parsed: Namespace, scenarios: Scenarios, 
                 int(text)
             except ValueError:
                 return f"{name.replace('_', '-')} {text}: right would be a whole number"
+    return ""
+
+
+def _stranger(form: Mapping[str, str], parsed: Namespace) -> str:
+    """Say why a form names no server that it may name, or may tell it nothing of what it says; empty if all is well."""
+    host = form.get("host", parsed.host) or ""
+    if "host" in form and not host.strip():
+        return "host: which server is to be loaded is missing; right would be one like ws://127.0.0.1:8000"
+    if hidden := sorted({"header", "insecure"} & form.keys()):
+        return f"{hidden[0]}: that is for the command line alone; leave it out"
+    if without_login(host) != host:
+        return "host: a user and a password would be shown here; right would be a URL with them on the command line"
+    if host != parsed.host and (parsed.header or parsed.insecure):
+        return "host: --header and --insecure are for the server of the command line; begin anew for another one"
     return ""
 
 

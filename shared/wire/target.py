@@ -92,7 +92,7 @@ class Target:
 
     @property
     def fields(self) -> dict[str, str]:
-        """The headers by name, for libraries that take each only once: what came more often is a list (RFC 9110, 5.3)."""
+        """The headers by name, for libraries that take each once: what came more often is a list (RFC 9110, 5.3)."""
         fields: dict[str, str] = {}
         for name, value in self.headers:
             known = next((each for each in fields if each.lower() == name.lower()), name)
@@ -148,7 +148,7 @@ def without_login(url: str) -> str:
     """Return a URL without a user and a password: what stands before an ``@`` of its authority (RFC 3986, 3.2)."""
     before, slashes, behind = url.partition("//")
     authority = re.match(r"[^/?#]*", behind)[0]  # type: ignore[index] # it always matches
-    return f"{before}{slashes}{authority.rpartition('@')[2]}{behind[len(authority):]}"
+    return f"{before}{slashes}{authority.rpartition('@')[2]}{behind[len(authority) :]}"
 
 
 def printable_url(url: str) -> str:

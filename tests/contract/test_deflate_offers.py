@@ -172,8 +172,8 @@ def test_what_is_no_list_offers_nothing(deflating: RunningServer, arm: Arm, defl
 
 
 @pytest.mark.parametrize("offer", [AS_BROWSERS, OFFERS[-1], f"{NAME}; unknown", f"{NAME};"])
-def test_without_deflate_nothing_is_taken(server: RunningServer, offer: str) -> None:
-    assert agreement_kept_to(server, offer) is None
+def test_without_deflate_nothing_is_taken(plain_server: RunningServer, offer: str) -> None:
+    assert agreement_kept_to(plain_server, offer) is None
 
 
 @pytest.mark.parametrize("offer", [AS_BROWSERS, f"{NAME}; unknown", f"{NAME};"])

@@ -118,9 +118,9 @@ def test_what_is_compressed_without_an_agreement_closes(
         assert player.expect_close() == PROTOCOL_ERROR
 
 
-def test_what_is_compressed_for_a_server_that_takes_none_closes(server: RunningServer, room: str) -> None:
-    with undisturbed(server, room):
-        player = open_room(server, room, AS_BROWSERS)
+def test_what_is_compressed_for_a_server_that_takes_none_closes(plain_server: RunningServer, room: str) -> None:
+    with undisturbed(plain_server, room):
+        player = open_room(plain_server, room, AS_BROWSERS)
         assert player.agreement is None
         player.enter("sender")
         player.send_raw(in_pieces(TEXT, HELLO, 1000))

@@ -240,7 +240,7 @@ def window_us(summary: LoadSummary) -> range:
 
 @contextmanager
 def busy(core: int) -> Iterator[int]:
-    """Take as much of a core as the scheduler gives: half, where somebody else wants the rest; give the pid of who does."""
+    """Take as much of a core as the scheduler gives: half, where somebody else wants the rest; yield the pid."""
     loop = f"import os\nos.sched_setaffinity(0, {{{core}}})\nwhile os.getppid() == {os.getpid()}: pass"
     with subprocess.Popen([sys.executable, "-c", loop]) as process:
         try:

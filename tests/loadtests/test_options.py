@@ -106,7 +106,7 @@ def test_the_help_tells_what_the_scenarios_are(parser: Parser) -> None:
 
 
 def test_a_web_ui_can_neither_name_a_file_nor_give_orders(parser: Parser) -> None:
-    assert parser.hidden == ["--header", "--insecure", "--workers", "--out", "--slots"]
+    assert parser.hidden == ["--header", "--insecure", "--beside", "--workers", "--out", "--slots"]
 
 
 def test_an_unknown_scenario_is_refused_at_once(parser: Parser) -> None:

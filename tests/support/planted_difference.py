@@ -96,12 +96,12 @@ class WatchedAudience:
         self._audience = audience
         self._look = look
 
-    def fds(self, first: int, last: int) -> Iterator[int]:
-        """Yield the descriptors of a slice."""
-        fds = self._audience.fds(first, last)
-        for start in range(0, len(fds), SAMPLED):
+    def takers(self, first: int, last: int, frames: Any) -> Iterator[tuple[int, bytes]]:
+        """Yield the descriptors of a slice, each with its frame."""
+        takers = list(self._audience.takers(first, last, frames))
+        for start in range(0, len(takers), SAMPLED):
             next(self._look)
-            yield from fds[start : start + SAMPLED]
+            yield from takers[start : start + SAMPLED]
 
 
 class CpuPlant:

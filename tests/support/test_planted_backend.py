@@ -26,7 +26,7 @@ class Machine:
         self.slept: list[float] = []
         self.chance = random.Random(18)
         self.plant = TailPlant(percent, lambda: self.now_us, self.sleep)
-        self.audience: Any = SimpleNamespace(members=[None] * MEMBERS, fds=range)
+        self.audience: Any = SimpleNamespace(members=[None] * MEMBERS, takers=lambda first, last, _: range(first, last))
 
     def sleep(self, delay_us: float) -> None:
         self.slept.append(delay_us)
@@ -38,7 +38,7 @@ class Machine:
         self.now_us = due_us + began_late_us
         watched, late_us = self.plant.watch(self.audience, b'[["tick",%d,%d,%d]]' % (n, due_us, due_us + 9)), []
         for first in range(0, MEMBERS, 256):
-            for _ in watched.fds(first, min(MEMBERS, first + 256)):
+            for _ in watched.takers(first, min(MEMBERS, first + 256), {}):
                 late_us.append(self.now_us - due_us)
                 self.now_us += FRAME_US
         assert len(late_us) == MEMBERS
@@ -82,8 +82,8 @@ def test_nobody_is_delayed_before_the_tail_is_known_and_another_crowd_has_anothe
     assert machine.slept
     del machine.audience.members[150:]
     machine.slept.clear()
-    machine.audience.fds = lambda first, last: range(first, min(last, 150))
-    for _ in machine.plant.watch(machine.audience, b'[["tick",9,%d,0]]' % (machine.now_us - 4000)).fds(0, 150):
+    machine.audience.takers = lambda first, last, _: range(first, min(last, 150))
+    for _ in machine.plant.watch(machine.audience, b'[["tick",9,%d,0]]' % (machine.now_us - 4000)).takers(0, 150, {}):
         pass
     assert machine.slept == []
 

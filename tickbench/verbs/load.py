@@ -51,7 +51,8 @@ def load(
     """
     Load a server and say what came of it.
 
-    URL begins with http, https, ws or wss; no path means /connect. FLAGS are those of the load test, which is python -m loadtests.
+    URL begins with http, https, ws or wss; no path means /connect. FLAGS are those of the load test, which is python -m
+    loadtests.
 
     Exit status: 0 if the figures can be trusted, 3 if not, 4 if an objective is broken by a figure that can, 1 if the
     run failed or its summary could not be written to --out.

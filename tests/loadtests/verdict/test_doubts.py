@@ -201,12 +201,6 @@ def test_others_on_the_server_s_core(tmp_path: Path) -> None:
         assert_reason(load_planted(stats_law(), tmp_path), "of the server's core")
 
 
-def test_who_is_on_the_server_s_core_on_purpose_is_no_disturbance(tmp_path: Path) -> None:
-    with busy(min(os.sched_getaffinity(0))) as pid:
-        summary = load_planted(stats_law(), tmp_path, "--beside", pid)
-    assert not [reason for reason in summary.validity.reasons if "of the server's core" in reason]
-
-
 @about("foreign_on_generator_with_stamps")
 def test_others_on_the_generator_s_core(tmp_path: Path) -> None:
     with busy(max(os.sched_getaffinity(0))):
@@ -539,6 +533,11 @@ def test_errors_that_the_server_tells(tmp_path: Path) -> None:
 
 
 if FULL_SIZE:  # beside other tests the cores are not quiet
+
+    def test_who_is_on_the_server_s_core_on_purpose_is_no_disturbance(tmp_path: Path) -> None:
+        with busy(min(os.sched_getaffinity(0))) as pid:
+            summary = load_planted(stats_law(), tmp_path, "--beside", pid)
+        assert not [reason for reason in summary.validity.reasons if "of the server's core" in reason]
 
     @pytest.mark.parametrize("backend", ["asyncio", "gevent"])
     def test_a_quiet_run_has_no_objection(backend: str, tmp_path: Path) -> None:

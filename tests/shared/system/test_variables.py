@@ -12,7 +12,11 @@ from shared.server.config import LOOPS, fail_usage, parse_arguments
 from shared.system.variables import with_variables
 from tickbench import cli
 
-MEANT_ALIKE = {"TICKBENCH_SLO": "objectives, of one run or of every arm"}
+MEANT_ALIKE = {
+    "TICKBENCH_SLO": "objectives, of one run or of every arm",
+    "TICKBENCH_LOAD_HEADER": "headers of requests to a server that runs already",
+    "TICKBENCH_LOAD_INSECURE": "whether any certificate of such a server is taken",
+}
 """Variables that several verbs have, looked at: they mean the same."""
 
 

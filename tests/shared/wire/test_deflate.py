@@ -71,9 +71,7 @@ def test_an_offer_that_it_can_not_take_is_passed_over(declined: str) -> None:
     assert agreement.server_window_bits == 11
 
 
-@pytest.mark.parametrize(
-    "header", ["", "permessage-deflate;", "permessage-deflate; =1", "a b", 'a; b="c d"']
-)
+@pytest.mark.parametrize("header", ["", "permessage-deflate;", "permessage-deflate; =1", "a b", 'a; b="c d"'])
 def test_a_header_that_is_no_list_of_extensions_offers_nothing(header: str) -> None:
     assert choose(header) is None
     if header:

@@ -119,7 +119,10 @@ def test_no_password_is_shown(url: str) -> None:
 def test_a_login_is_taken_out_of_the_authority_alone(url: str, without: str) -> None:
     assert without_login(url) == without
     if url.startswith("wss"):
-        assert (parse_target(without).host, parse_target(without).path) == (parse_target(url).host, parse_target(url).path)
+        assert (parse_target(without).host, parse_target(without).path) == (
+            parse_target(url).host,
+            parse_target(url).path,
+        )
 
 
 def test_a_header_that_is_given_twice_is_one_field_with_a_list() -> None:
