@@ -55,10 +55,11 @@ def test_what_could_not_be_sent_at_once_is_sent_later() -> None:
 
 def test_one_message_may_be_larger_than_what_a_server_may_owe() -> None:
     sizes: list[int] = []
+    may_read = threading.Event()
 
     def script(sock: socket.socket) -> None:
         sock.sendall(tick(0))
-        time.sleep(0.1)
+        may_read.wait(PATIENCE_S)
         left = HEAD_BYTES + LARGE_BYTES
         while left:
             left -= len(sock.recv(min(left, 65536)))
@@ -69,6 +70,7 @@ def test_one_message_may_be_larger_than_what_a_server_may_owe() -> None:
         assert connection.open(PATIENCE_S)
         connection.send_text(b"z" * LARGE_BYTES)
         assert len(connection._unsent) > MAX_UNSENT_BYTES
+        may_read.set()
         assert observer.ends == []
         until(lambda: not connection._unsent)
         connection.send_text(b"zzz")
