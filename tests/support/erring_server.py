@@ -281,6 +281,16 @@ def turn_unborn(self: Any, direction: Any) -> None:
 
 
 TURN = snake.Snake.turn
+MOVED_BETWEEN: list[Any] = []
+
+
+def turn_between_two_moves(self: Any, direction: Any) -> None:
+    """Have three turns of the first two snakes wait: as it looks where a move falls between their keys."""
+    if len(self.turns) == 2 and self not in MOVED_BETWEEN and len(MOVED_BETWEEN) < 2:
+        MOVED_BETWEEN.append(self)
+        self.turns.append(direction)
+    else:
+        TURN(self, direction)
 
 
 def turn_back_and_die() -> None:
@@ -396,6 +406,7 @@ PLANTS: dict[str, Plant] = {
     "dropped keys take places": replacing(snake.Snake, "turn", take_places),
     "keys wait for the birth": replacing(snake.Snake, "turn", turn_unborn),
     "many turns wait": replacing(snake, "MAX_WAITING_TURNS", 9),
+    "moves between keys, twice": replacing(snake.Snake, "turn", turn_between_two_moves),
     "leavers live": replacing(room.Room, "leave", leave_unseen),
     "join twice": replacing(world.World, "_apply", apply_join_again),
     "no top scores": without(TopScoresListed),

@@ -160,3 +160,9 @@ def test_a_refusal_for_lack_of_room_says_when_to_come_again() -> None:
         running.enter("main")
         found = look_at(running, ("upgrade", "busy"))
     assert [result.level for result in found.checks] == ["not tried", "fault"]
+
+
+def test_a_move_between_two_keys_is_no_third_turn_that_waits() -> None:
+    with run_server("asyncio", plant="moves between keys, twice") as running:
+        [found] = look_at(running, ("waiting-turns",)).checks
+    assert (found.level, found.seen) == ("ok", None)
