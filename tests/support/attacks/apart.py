@@ -10,8 +10,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-FIRST_NICE = -15
-"""Of a server that other tests run beside: they get what it leaves."""
+FIRST = os.sched_param(1)
+"""
+Of a server that other tests run beside: they get what it leaves. A real-time priority, for niceness counts within a
+session only (sched(7), autogroup), and the children of other tests have sessions of their own.
+"""
 
 
 @contextmanager
@@ -28,7 +31,7 @@ def apart(pids: Iterable[int], *, comes_first: bool = False) -> Iterator[None]:
         with suppress(OSError):  # it has ended
             os.sched_setaffinity(thread, servers)
             if comes_first:
-                os.setpriority(os.PRIO_PROCESS, thread, FIRST_NICE)
+                os.sched_setscheduler(thread, os.SCHED_RR, FIRST)
     os.sched_setaffinity(0, others)
     try:
         yield
