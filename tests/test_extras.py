@@ -106,7 +106,11 @@ def modules_in(*folders: str) -> list[str]:
 
 def test_a_server_needs_what_its_extra_holds_and_the_extra_holds_nothing_else() -> None:
     needed = third_parties(*modules_in("backends"), *SERVE) - set(NOT_BY_SERVERS)
-    assert needed | set(BY_NAME) == base() | extra("server")
+    assert (needed - other_frameworks()) | set(BY_NAME) == base() | extra("server")
+
+
+def test_frameworks_need_no_more_than_their_extra_holds() -> None:
+    assert third_parties(*modules_in("backends"), *SERVE) - set(NOT_BY_SERVERS) <= base() | extra("frameworks")
 
 
 def test_what_every_install_has_is_what_servers_load_tests_and_command_line_share() -> None:
@@ -122,8 +126,13 @@ def test_a_load_run_needs_what_its_extra_holds_and_the_extra_holds_nothing_else(
 
 def test_the_command_line_needs_what_the_widest_extra_holds() -> None:
     needed = third_parties(*modules_in(*sorted(OURS))) - set(BESIDE)
-    assert needed | set(BY_NAME) == base() | extra("compare")
-    assert set().union(*map(extra, PROJECT["optional-dependencies"])) == extra("compare")
+    assert (needed - other_frameworks()) | set(BY_NAME) == base() | extra("compare")
+    assert set().union(*map(extra, PROJECT["optional-dependencies"])) == extra("compare") | extra("frameworks")
+
+
+def other_frameworks() -> set[str]:
+    """Return what only frameworks beyond the usual ones need."""
+    return extra("frameworks") - extra("compare")
 
 
 def with_all_that_they_need(packages: set[str]) -> set[str]:
