@@ -1,7 +1,9 @@
 """Messages that inflate to a hundred megabytes, twenty at once while others play: each of them is told 1009."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import cache
 
 import pytest
 
@@ -20,20 +22,26 @@ MB = 10**6
 SIZE = 100 * MB
 TOO_BIG = 1009
 
-PACKED = Packer(level=9).pack(b" " * SIZE)
-TO_THE_BRIM = Packer(level=9).pack(b" " * 2**20) + TAIL
 
-BOMBSHELLS = {
-    "one block": in_pieces(TEXT, PACKED, 2**20),
-    "blocks": in_pieces(BINARY, (Packer(level=9).pack(b" " * MB) + TAIL) * (SIZE // MB), 2**20),
-    "pieces": in_pieces(TEXT, PACKED, 4096),
-    "small pieces": in_pieces(BINARY, PACKED, 16),
-    "behind as much as may be": in_pieces(TEXT, TO_THE_BRIM + PACKED, len(TO_THE_BRIM)),
+@cache
+def packed(size: int) -> bytes:
+    """Return so many spaces in one block; which takes a while, and only whoever bursts needs it."""
+    return Packer(level=9).pack(b" " * size)
+
+
+def blocks(size: int) -> bytes:
+    return packed(size) + TAIL
+
+
+BOMBSHELLS: dict[str, Callable[[], bytes]] = {
+    "one block": lambda: in_pieces(TEXT, packed(SIZE), 2**20),
+    "blocks": lambda: in_pieces(BINARY, blocks(MB) * (SIZE // MB), 2**20),
+    "pieces": lambda: in_pieces(TEXT, packed(SIZE), 4096),
+    "small pieces": lambda: in_pieces(BINARY, packed(SIZE), 16),
+    "behind as much as may be": lambda: in_pieces(TEXT, blocks(2**20) + packed(SIZE), len(blocks(2**20))),
+    "in a room": lambda: in_pieces(TEXT, packed(4 * MB), 2**20),
 }
-"""Of about 100 KB each, well within what ``/echo`` takes."""
-
-FOR_A_ROOM = in_pieces(TEXT, Packer(level=9).pack(b" " * 4 * MB), 2**20)
-"""As much as goes into the 4 KiB that a room takes."""
+"""Of about 100 KB each, well within what ``/echo`` takes; the last of as much as goes into the 4 KiB of a room."""
 
 
 def told(clients: list[DeflatingClient], message: bytes) -> list[int]:
@@ -70,15 +78,15 @@ def is_back(server: RunningServer, crowd: Crowd, before: Held) -> bool:
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("shell", [*BOMBSHELLS, "in a room"])
+@pytest.mark.parametrize("shell", BOMBSHELLS)
 def test_bombs_are_nobody_elses_trouble(serve: Serve, deflate: str, shell: str) -> None:
+    room, message = "main" if shell == "in a room" else None, BOMBSHELLS[shell]()
     with (
         serve("--tick-budget", "0", "--echo", *DEFLATES[deflate]) as server,
         closing(Crowd(server, PLAYERS)) as crowd,
     ):
         crowd.play(0.5)
         before = held(server)
-        room, message = ("main", FOR_A_ROOM) if shell == "in a room" else (None, BOMBSHELLS[shell])
         more_mb = stand(server, crowd, message, room)
         assert more_mb < SIZE / MB, "one of them was inflated"
         wait_until(lambda: is_back(server, crowd, before), BACK_LIMIT_S)
