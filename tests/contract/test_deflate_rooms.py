@@ -6,7 +6,8 @@ to what its reader was not sent, passes here.
 """
 
 import random
-from collections.abc import Iterable, Sequence
+import signal
+from collections.abc import Sequence
 from contextlib import suppress
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from tests.conftest import DEFLATES, Serve
 from tests.support.bystander import assert_every_tick_came, undisturbed
 from tests.support.client import CLOSE, PING, PONG, TEXT, Frame
-from tests.support.deflating_client import AS_BROWSERS, NAME, DeflatingPlayer, Packer, in_pieces, open_room
+from tests.support.deflating_client import AS_BROWSERS, NAME, DeflatingPlayer, Packer, in_pieces, open_echo, open_room
 from tests.support.player import DOWN, LEFT, RIGHT, UP
 from tests.support.server import RunningServer, wait_until
 
@@ -23,9 +24,12 @@ STUCK_BYTES = 4096
 SLOW_LIMIT_S = 1.5
 TICKS_A_LOOK = 10
 """For those who read to keep up, whatever the machine does."""
+LEAST_MISSED = 25
+"""Ticks that those who read again have missed at least."""
+WITH_BOTS = ("--bots", "10", "--tick-rate", "50", "--tick-budget", "0")
 BUSY = ("--bots", "10", "--field", "20x11", "--tick-rate", "100", "--tick-budget", "0")
 """As compressed frames are short, it takes many to make somebody stuck."""
-PADDED = ("--bots", "10", "--pad", "20000", "--tick-rate", "50", "--tick-budget", "0")
+PADDED = (*WITH_BOTS, "--pad", "20000")
 """Of more bytes than aiohttp compresses on the event loop."""
 
 OFFERS: list[tuple[str, ...]] = [
@@ -83,6 +87,8 @@ def assert_shows_the_same(player: DeflatingPlayer, onlooker: DeflatingPlayer) ->
     assert player.board == onlooker.board
 
 
+@pytest.mark.framework
+@pytest.mark.differs("condition", "thread", "process")
 def test_all_are_told_the_same_in_their_form(deflating: RunningServer, room: str) -> None:
     players = [enter(deflating, room, *offers) for offers in OFFERS]
     for player in players[:8]:
@@ -96,6 +102,54 @@ def test_all_are_told_the_same_in_their_form(deflating: RunningServer, room: str
     read_to_the_same(players)
     assert_all_were_told_the_same(players)
     assert len({repr(player.board) for player in players[1:] if player.ticks[-1].n == players[0].ticks[-1].n}) == 1
+
+
+@pytest.mark.framework
+@pytest.mark.differs("condition", "thread", "process")
+def test_every_frame_is_compressed_for_who_agreed_and_none_for_others(serve: Serve, deflate: str) -> None:
+    with serve(*DEFLATES[deflate], *WITH_BOTS) as server:
+        assert server.stats()["settings"]["deflate"] == deflate
+        players = [enter(server, "main", *offers) for offers in OFFERS[:7]]
+        for player in players:
+            has_agreed = player.agreement is not None
+            assert player.was_packed is has_agreed, "a world"
+            wire_bytes = text_bytes = 0
+            for _ in range(20):
+                text_bytes += len(player.next_tick().text)
+                wire_bytes += player.wire_bytes
+                assert player.was_packed is has_agreed
+            assert not has_agreed or wire_bytes < text_bytes * 0.4
+        assert [player.agreement is not None for player in players] == [False, True, False, True, True, True, True]
+        assert_ticks_are_the_same(players)
+
+
+@pytest.mark.framework
+@pytest.mark.differs("condition", "thread", "process")
+def test_long_texts_come_in_order_and_none_behind_a_close(serve: Serve, deflate: str) -> None:
+    """Some frameworks compress what is longer than 16 KiB in a thread; what is sent meanwhile waits."""
+    with serve(*DEFLATES[deflate], *PADDED) as server:
+        player = enter(server, "main", AS_BROWSERS)
+        for number in range(20):
+            player.send(["ping", number])
+            assert player.next_personal()[0][:2] == ["pong", number]
+        server.signal(signal.SIGTERM)
+        assert player.expect_close() == 1001
+        assert server.wait() == 0
+    numbers = [tick.n for tick in player.ticks]
+    assert numbers == sorted(set(numbers))
+
+
+@pytest.mark.framework
+@pytest.mark.differs
+def test_a_room_agrees_on_what_echo_does(deflating: RunningServer, room: str, deflate: str) -> None:
+    """Which is made all offers that there are, in test_deflate_offers.py."""
+    odd = [(f"{NAME}; unheard_of",), (f"{NAME}; server_max_window_bits",), ("; ,",)] if deflate == "once" else []
+    for offers in [*OFFERS, *odd]:
+        player = open_room(deflating, room, *offers)
+        assert player.agreement == open_echo(deflating, *offers).agreement
+        assert offers not in odd or player.agreement is None
+        player.enter()
+        player.next_tick()
 
 
 @pytest.mark.differs("condition", "thread", "process")
@@ -154,10 +208,11 @@ def test_what_members_say_counts_in_whatever_form(deflating: RunningServer, room
             player.ping()
 
 
-@pytest.fixture(params=[AS_BROWSERS, OFFERS[6][0], ""], ids=["as browsers", "small window", "nothing"])
-def offer(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
+# Who stalls
+
+
+STALLED = [(AS_BROWSERS,), (f"{NAME}; server_max_window_bits=9; server_no_context_takeover",), ()]
+"""What those who stall in a room have offered."""
 
 
 @pytest.fixture(params=[BUSY, PADDED], ids=["busy", "padded"])
@@ -166,50 +221,73 @@ def flags(request: pytest.FixtureRequest) -> tuple[str, ...]:
     return words
 
 
-def stall(server: RunningServer, offer: str) -> DeflatingPlayer:
-    """Return somebody who has entered a room and has not read a word of it."""
-    player = open_room(server, "main", *([offer] if offer else []), receive_buffer_bytes=STUCK_BYTES)
-    player.send(["new_player", "stalled"])
-    return player
+def readers_in(server: RunningServer) -> list[DeflatingPlayer]:
+    return [enter(server, "main", *offers) for offers in ((AS_BROWSERS,), ())]
 
 
-def read_until(condition: str, least: int, server: RunningServer, readers: Iterable[DeflatingPlayer]) -> None:
-    def is_so() -> bool:
-        for _ in range(TICKS_A_LOOK):
-            for reader in readers:
-                reader.next_tick()
-        return bool(server.stats()[condition] >= least)
-
-    wait_until(is_so, 30)
+def stall(server: RunningServer) -> list[DeflatingPlayer]:
+    """Return some who have entered a room and have not read a word of it."""
+    players = [open_room(server, "main", *offers, receive_buffer_bytes=STUCK_BYTES) for offers in STALLED]
+    for player in players:
+        player.send(["new_player", "stalled"])
+    return players
 
 
+def read(readers: Sequence[DeflatingPlayer], ticks: int) -> None:
+    for _ in range(ticks):
+        for reader in readers:
+            reader.next_tick()
+
+
+def read_until_all_are_stuck(server: RunningServer, readers: Sequence[DeflatingPlayer]) -> None:
+    """Read on until each of those who stall is sent nothing at any tick."""
+
+    def figures() -> tuple[int, int]:
+        stats = server.stats()
+        (room,) = stats["rooms"]
+        return stats["slow_skips"], room["ticks"]
+
+    def are_stuck() -> bool:
+        skips, ticks = figures()
+        read(readers, TICKS_A_LOOK)
+        later_skips, later_ticks = figures()
+        return later_skips - skips > (len(STALLED) - 0.5) * (later_ticks - ticks) > 0
+
+    wait_until(are_stuck, 30)
+
+
+@pytest.mark.framework
 @pytest.mark.differs("condition", "thread", "process")
 def test_one_who_reads_again_finds_whole_messages_and_the_world(
-    serve: Serve, deflate: str, offer: str, flags: tuple[str, ...]
+    serve: Serve, deflate: str, flags: tuple[str, ...]
 ) -> None:
     with serve(*DEFLATES[deflate], *flags, "--slow-limit", "60") as server:
-        others = [enter(server, "main", *offers) for offers in ((AS_BROWSERS,), ())]
-        slow = stall(server, offer)
-        read_until("slow_skips", 30, server, others)
-        slow.board.apply(slow.receive_commands())  # the welcome
-        while not slow.catch_ups:
-            slow.next_tick()
-        for commands in slow.catch_ups:
-            assert [command[0] for command in commands].count("world") == 1
-            assert not {command[0] for command in commands} & {"render", "reset_world", "tick", "pad"}
-        for other in others:
-            assert_shows_the_same(slow, other)
-        assert_ticks_are_the_same([slow, *others])
+        others, stalled = readers_in(server), stall(server)
+        read_until_all_are_stuck(server, others)
+        read(others, LEAST_MISSED)
+        for slow in stalled:
+            slow.board.apply(slow.receive_commands())  # the welcome
+            while not slow.catch_ups:
+                slow.next_tick()
+            for commands in slow.catch_ups:
+                assert [command[0] for command in commands].count("world") == 1
+                assert not {command[0] for command in commands} & {"render", "reset_world", "tick", "pad"}
+            for other in others:
+                assert_shows_the_same(slow, other)
+        assert_ticks_are_the_same([*stalled, *others])
 
 
+@pytest.mark.framework
 @pytest.mark.differs("condition")
-def test_one_who_never_reads_is_ended_behind_whole_messages(
-    serve: Serve, deflate: str, offer: str, flags: tuple[str, ...]
-) -> None:
+def test_one_who_never_reads_is_ended_behind_whole_messages(serve: Serve, deflate: str, flags: tuple[str, ...]) -> None:
     with serve(*DEFLATES[deflate], *flags, "--slow-limit", str(SLOW_LIMIT_S)) as server:
-        others = [enter(server, "main", *offers) for offers in ((AS_BROWSERS,), ())]
-        stalled = [stall(server, offer) for _ in range(2)]
-        read_until("slow_closed", 2, server, others)
+        others, stalled = readers_in(server), stall(server)
+
+        def are_closed() -> bool:
+            read(others, TICKS_A_LOOK)
+            return bool(server.stats()["slow_closed"] == len(stalled))
+
+        wait_until(are_closed, 30)
         for player in stalled:
             frames: list[Frame] = []
             with suppress(ConnectionError):  # a reset may eat anything
@@ -221,43 +299,43 @@ def test_one_who_never_reads_is_ended_behind_whole_messages(
             assert [frame.opcode for frame in frames[:-1]] == [TEXT] * (len(frames) - 1)
             assert not frames or frames[-1].opcode == TEXT or frames[-1].close_code == 1013
         assert_ticks_are_the_same(others)
-        assert server.stats()["closed"] == {"1013": 2}
+        assert server.stats()["closed"] == {"1013": len(stalled)}
 
 
 @pytest.mark.differs("condition")
-def test_answers_to_one_who_reads_again_come_in_order(serve: Serve, deflate: str, offer: str) -> None:
+def test_answers_to_one_who_reads_again_come_in_order(serve: Serve, deflate: str) -> None:
     with serve(*DEFLATES[deflate], *BUSY, "--slow-limit", "60") as server:
-        others = [enter(server, "main", *offers) for offers in ((AS_BROWSERS,), ())]
-        slow = stall(server, offer)
-        read_until("slow_skips", 5, server, others)
-        for number in range(8):
-            slow.send_frame(PING, b"%d" % number)
-            slow.send(["ping", number])
-        read_until("slow_skips", 20, server, others)
-        pongs: list[bytes] = []
-        answers: list[bytes] = []
-        while len(answers) < 8 or not pongs:
-            frame = slow.receive_frame()
-            if frame.opcode == PONG:
-                pongs.append(frame.payload)
-            elif frame.payload.startswith(b'[["pong"'):
-                answers.append(frame.payload.split(b",")[1])
-        assert answers == [b"%d" % number for number in range(8)]
-        assert pongs[-1] == b"7"  # of those that waited the newest alone is sent
+        others, stalled = readers_in(server), stall(server)
+        read_until_all_are_stuck(server, others)
+        for slow in stalled:
+            for number in range(8):
+                slow.send_frame(PING, b"%d" % number)
+                slow.send(["ping", number])
+        read(others, LEAST_MISSED)
+        for slow in stalled:
+            pongs: list[bytes] = []
+            answers: list[bytes] = []
+            while len(answers) < 8 or not pongs:
+                frame = slow.receive_frame()
+                if frame.opcode == PONG:
+                    pongs.append(frame.payload)
+                elif frame.payload.startswith(b'[["pong"'):
+                    answers.append(frame.payload.split(b",")[1])
+            assert answers == [b"%d" % number for number in range(8)]
+            assert pongs[-1] == b"7"  # of those that waited the newest alone is sent
 
 
 @pytest.mark.differs("condition")
-def test_one_who_goes_while_it_is_stuck_leaves_nothing_behind(serve: Serve, deflate: str, offer: str) -> None:
+def test_one_who_goes_while_it_is_stuck_leaves_nothing_behind(serve: Serve, deflate: str) -> None:
     with serve(*DEFLATES[deflate], *BUSY, "--slow-limit", "60") as server:
-        others = [enter(server, "main", *offers) for offers in ((AS_BROWSERS,), ())]
+        others = readers_in(server)
         fds = server.stats()["process"]["fds"]
-        stalled = [stall(server, offer) for _ in range(3)]
-        read_until("slow_skips", 10, server, others)
+        stalled = stall(server)
+        read_until_all_are_stuck(server, others)
         for player in stalled:
             player.hang_up()
         wait_until(lambda: server.stats()["process"]["fds"] <= fds)
-        for player in others:
-            player.next_tick()
+        read(others, 1)
         read_to_the_same(others)
         assert_ticks_are_the_same(others)
         assert server.stats()["connections"] == len(others)
