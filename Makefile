@@ -20,7 +20,7 @@ export UV_REQUIRE_BUILD_HASHES := 1
 export UV_PREVIEW_FEATURES := build-dependency-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compare test test-modes test-loops lint format serve-asyncio serve-gevent bench doctor coverage figures figures-load figures-servers figures-modes figures-memory figures-browser bench-load bench-modes bench-pages schema power attack clean
+.PHONY: help setup compare test test-modes test-frameworks test-loops lint format serve-asyncio serve-gevent bench doctor coverage figures figures-load figures-servers figures-modes figures-memory figures-browser bench-load bench-modes bench-pages schema power attack clean
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ test-loops: setup  ## run the contract tests on the other event loops and the ot
 
 test-modes: setup  ## run the contract tests on every loop design, whether it differs or not (twenty minutes)
 	TICKBENCH_ALL_ARMS=1 $(RUN) pytest -n 4 --dist loadgroup tests/contract
+
+test-frameworks: setup  ## run the contract tests on every framework, whether it is asked or not (ten minutes)
+	TICKBENCH_ALL_FRAMEWORKS=1 $(RUN) pytest -n 4 --dist loadgroup tests/contract -k managed
 
 lint: setup  ## check the lock file, style, types and who imports whom
 	@$(LOCK_CHECK) || { echo "error: uv.lock is not that of pyproject.toml; 'uv lock' would bring it up to date" >&2; exit 1; }

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 import signal
 import zlib
 from collections.abc import Callable, Iterator
@@ -26,6 +27,12 @@ FULL_SIZE = bool(os.environ.get("TICKBENCH_FULL_SIZE"))
 
 ALL_ARMS = bool(os.environ.get("TICKBENCH_ALL_ARMS"))
 """Whether every contract test is run in every loop design."""
+
+ALL_FRAMEWORKS = bool(os.environ.get("TICKBENCH_ALL_FRAMEWORKS"))
+"""Whether every contract test is run on every framework."""
+
+IN_FULL = ("aiohttp", "starlette", "gevent-websocket")
+"""Frameworks on which it is in any case: the default of each backend, and what is unlike it in most."""
 
 SERVERS = tuple((backend, framework) for backend, frameworks in FRAMEWORKS.items() for framework in frameworks)
 
@@ -52,6 +59,11 @@ class Arm(NamedTuple):
         return self.framework == next(iter(FRAMEWORKS[self.backend]))
 
     @property
+    def is_in_full(self) -> bool:
+        """Whether every contract test is run on its framework."""
+        return ALL_FRAMEWORKS or self.framework in IN_FULL
+
+    @property
     def flags(self) -> tuple[str, ...]:
         """Those that make a server of its backend this one."""
         return "--framework", self.framework, "--mode", self.mode
@@ -63,8 +75,14 @@ class Arm(NamedTuple):
 
 
 EVERY_ARM = tuple(Arm(*server, mode) for server in SERVERS for mode in MODES)
-ARMS = EVERY_ARM if ALL_ARMS else tuple(arm for arm in EVERY_ARM if arm.is_plain or arm.mode == MODES[0])
-"""A loop design is the same whatever framework it has: other frameworks run in the default one."""
+
+
+def _is_run(arm: Arm) -> bool:
+    """Say whether any test is: a loop design is the same whatever framework it has."""
+    return arm.mode == MODES[0] or arm.is_plain or (ALL_ARMS and arm.framework in IN_FULL)
+
+
+ARMS = tuple(filter(_is_run, EVERY_ARM))
 
 
 def pytest_configure() -> None:
@@ -77,19 +95,49 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--serve-with", default="", help="flags for every server of the contract tests: --fanout library")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """
+    Have a test run on the arms that may differ in it.
+
+    Of tests that are marked with ``modes`` on no others, which have no such thing; of tests that are marked with
+    ``differs`` not in designs that do here what the default one does, by the same code: they run with
+    TICKBENCH_ALL_ARMS; and of tests that are not marked with ``framework`` not on frameworks beyond IN_FULL, for
+    what is tested is no code of a framework: they run with TICKBENCH_ALL_FRAMEWORKS.
+    """
+    marks = metafunc.definition.iter_markers("parametrize")
+    named = [
+        name
+        for mark in marks
+        for name in (re.split(r",\s*", mark.args[0]) if isinstance(mark.args[0], str) else mark.args[0])
+    ]
+    if "arm" in metafunc.fixturenames and "arm" not in named:  # which is another one
+        arms = [arm for arm in ARMS if _is_asked(metafunc.definition, arm)]
+        metafunc.parametrize("arm", arms, indirect=True, ids=lambda arm: arm.name, scope="session")
+
+
+def _is_asked(test: pytest.Item, arm: Arm) -> bool:
+    if not (arm.is_in_full or test.get_closest_marker("framework")):
+        return False
+    differs = test.get_closest_marker("differs")
+    if differs and not ALL_ARMS:
+        return arm.mode in (MODES[0], *differs.args)
+    modes = test.get_closest_marker("modes")
+    return modes is None or arm.mode in modes.args
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """
     Leave out, and not skip: a skipped test is a missing tool.
 
-    What is only for a machine that does nothing else, or for one that lets a quota be set or a namespace be made; of
-    tests that are marked with ``modes`` those of others, which have no such thing; and of tests that are marked with
-    ``differs`` those of designs that do here what the default one does, by the same code: they run with
-    TICKBENCH_ALL_ARMS.
+    What is only for a machine that does nothing else, or for one that lets a quota be set or a namespace be made; and
+    of tests with ``deflate`` what a framework can't do.
     """
-    left_out = [item for item in items if _is_unfit(item) or _is_other(item)]
+    left_out = [item for item in items if _is_unfit(item) or _is_unable(item)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
+        unfit = set(left_out)
+        items[:] = [item for item in items if item not in unfit]
 
 
 def _is_unfit(item: pytest.Item) -> bool:
@@ -101,23 +149,17 @@ def _is_unfit(item: pytest.Item) -> bool:
     )
 
 
-def _is_other(item: pytest.Item) -> bool:
-    callspec = getattr(item, "callspec", None)
-    arm = callspec and callspec.params.get("arm")
-    if not isinstance(arm, Arm):
-        return False
-    mode = arm.mode
-    deflate = callspec.params.get("deflate") if callspec else None
-    if deflate in DEFLATES and deflate not in framework_of(arm.backend, arm.framework).deflates:
-        return True
-    differs = item.get_closest_marker("differs")
-    if differs and not ALL_ARMS:
-        return mode not in (MODES[0], *differs.args)
-    marker = item.get_closest_marker("modes")
-    return bool(marker and mode not in marker.args)
+def _is_unable(item: pytest.Item) -> bool:
+    params = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    arm, deflate = params.get("arm"), params.get("deflate")
+    return bool(
+        isinstance(arm, Arm)
+        and deflate in DEFLATES
+        and deflate not in framework_of(arm.backend, arm.framework).deflates
+    )
 
 
-@pytest.fixture(scope="session", params=ARMS, ids=lambda arm: arm.name)
+@pytest.fixture(scope="session")
 def arm(request: pytest.FixtureRequest) -> Arm:
     arm: Arm = request.param
     return arm

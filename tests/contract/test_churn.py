@@ -15,7 +15,7 @@ from tests.support.client import CLOSE, TEXT, client_frame
 from tests.support.server import RunningServer, wait_until
 from tests.support.swarm import Ending, Swarm, Visitor
 
-pytestmark = pytest.mark.differs("process")
+pytestmark = [pytest.mark.differs("process"), pytest.mark.framework]
 
 SECONDS = 600 if FULL_SIZE else 5
 SETTLED_S = 180

@@ -23,6 +23,8 @@ from tickbench.conformance.checks.http import BAD_REQUESTS
 from tickbench.conformance.table import CHECKS
 from tickbench.conformance.verdict import Conformance
 
+pytestmark = pytest.mark.framework
+
 FLAGS = ("--tick-rate", "200", "--tick-budget", "0", "--new-player-limit", "1.5", "--handshake-limit", "1")
 BUSY_MACHINE = {"tick-numbers", "pong", "maximum-players"}
 """Checks with a note where a tick is late: a due time was skipped, pongs came behind a tick, one of ten had died."""

@@ -26,6 +26,7 @@ def crash(server: RunningServer, *, members: int = 3, after_s: float = 0) -> Non
     assert [player.expect_close() for player in players] == [1011] * members
 
 
+@pytest.mark.framework
 def test_one_room_crashes_and_the_others_go_on(faulty_server: RunningServer, room: str) -> None:
     before, tracebacks = faulty_server.stats(), faulty_server.log.count("Traceback")
     with undisturbed(faulty_server, room) as bystander, undisturbed(faulty_server, f"{room}-other"):
@@ -70,12 +71,14 @@ def test_a_welcome_that_fails_ends_its_room(faulty_server: RunningServer, room: 
         wait_until(lambda: faulty_server.held().is_within(before))
 
 
+@pytest.mark.framework
 def test_one_at_the_door_of_a_crashed_room_is_not_left_standing(faulty_server: RunningServer) -> None:
     stranger = faulty_server.connect("crash")
     crash(faulty_server)
     assert stranger.expect_close() == 1011
 
 
+@pytest.mark.framework
 def test_a_stop_right_after_a_crash(serve: Serve) -> None:
     with serve(faulty=True, logs=True) as server:
         players = [server.enter("crash") for _ in range(3)]

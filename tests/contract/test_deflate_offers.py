@@ -13,7 +13,7 @@ from tests.support.client import TEXT
 from tests.support.deflating_client import AS_BROWSERS, NAME, Agreement, open_echo, parsed
 from tests.support.server import RunningServer
 
-pytestmark = pytest.mark.differs()
+pytestmark = [pytest.mark.differs(), pytest.mark.framework]
 
 BITS = range(9, 16)
 

@@ -2,6 +2,7 @@
 
 import random
 import zlib
+from functools import cache
 
 import pytest
 from hypothesis import given, settings
@@ -24,7 +25,7 @@ from tests.support.deflating_client import (
 )
 from tests.support.server import RunningServer
 
-pytestmark = pytest.mark.differs()
+pytestmark = [pytest.mark.differs(), pytest.mark.framework]
 
 MIB = 2**20
 ROOM_LIMIT = 4096
@@ -274,10 +275,15 @@ def test_a_message_that_inflates_to_more_than_a_room_takes_closes(
         assert sent(deflating, room, in_pieces(TEXT, packed, 100)).expect_close() == TOO_BIG
 
 
+@cache
+def much(size: int) -> bytes:
+    return Packer(level=9).pack(b"x" * size)
+
+
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])
 @pytest.mark.parametrize("size", [MIB + 1, 2 * MIB, 100 * MIB])
 def test_more_than_a_mebibyte_closes(deflating: RunningServer, room: str, opcode: int, size: int) -> None:
-    packed = Packer(level=9).pack(b"x" * size)
+    packed = much(size)
     with undisturbed(deflating, room):
         for piece_bytes in (0, 2000):
             client = open_echo(deflating, AS_BROWSERS)
@@ -287,7 +293,7 @@ def test_more_than_a_mebibyte_closes(deflating: RunningServer, room: str, opcode
 
 def test_of_a_long_one_that_is_broken_too_the_length_counts(deflating: RunningServer, room: str) -> None:
     """It is not looked at further than it may go."""
-    packed = Packer(level=9).pack(b"x" * 3 * MIB)
+    packed = much(3 * MIB)
     with undisturbed(deflating, room):
         client = open_echo(deflating, AS_BROWSERS)
         client.send_packed(TEXT, packed + b"\xff\xff\xff")

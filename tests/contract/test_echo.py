@@ -8,7 +8,7 @@ from tests.support.bystander import undisturbed
 from tests.support.client import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, client_frame
 from tests.support.server import RunningServer
 
-pytestmark = pytest.mark.differs()
+pytestmark = [pytest.mark.differs(), pytest.mark.framework]
 
 MIB = 2**20
 

@@ -9,7 +9,7 @@ from tests.support.bystander import undisturbed
 from tests.support.client import CLOSE, PING, PONG, Client, Frame
 from tests.support.server import RunningServer, wait_until
 
-pytestmark = pytest.mark.differs("condition")
+pytestmark = [pytest.mark.differs("condition"), pytest.mark.framework]
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from tests.support.bystander import undisturbed
 from tests.support.client import BINARY, Wire, parse_head, request_bytes
 from tests.support.server import RunningServer, wait_until
 
-pytestmark = pytest.mark.differs()
+pytestmark = [pytest.mark.differs(), pytest.mark.framework]
 
 PAGE = {
     "/": ("index.html", "text/html"),

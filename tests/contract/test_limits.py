@@ -36,6 +36,7 @@ TOO_BIG = {
 # Sizes
 
 
+@pytest.mark.framework
 def test_4096_bytes_are_taken(server: RunningServer, room: str) -> None:
     player = server.enter(room)
     player.send_frame(TEXT, FULL)
@@ -48,6 +49,7 @@ def test_4096_bytes_are_taken(server: RunningServer, room: str) -> None:
     assert player.next_personal()[0][:2] == ["pong", 1]
 
 
+@pytest.mark.framework
 @pytest.mark.parametrize("name", TOO_BIG)
 def test_more_is_closed_before_any_other_look_at_it(server: RunningServer, room: str, name: str) -> None:
     with undisturbed(server, room):
@@ -69,6 +71,7 @@ def test_60_messages_a_second_are_taken(server: RunningServer, room: str) -> Non
             player.until_due(last_us + 1_000_000)
 
 
+@pytest.mark.framework
 @pytest.mark.parametrize("opcode", [TEXT, PING, PONG])
 def test_more_a_second_is_closed(server: RunningServer, room: str, opcode: int) -> None:
     with undisturbed(server, room):
@@ -77,6 +80,7 @@ def test_more_a_second_is_closed(server: RunningServer, room: str, opcode: int) 
         assert player.expect_close() == 1008
 
 
+@pytest.mark.framework
 def test_exactly_the_61st_closes(server: RunningServer, room: str) -> None:
     player = server.connect(room)
     player.send_raw(client_frame(TEXT, b'["new_player","x"]') + client_frame(PING, b"x") * 60)
@@ -90,6 +94,7 @@ def test_exactly_the_61st_closes(server: RunningServer, room: str) -> None:
 # Seats
 
 
+@pytest.mark.framework
 def test_max_connections(serve: Serve) -> None:
     with serve("--max-connections", "3") as server, undisturbed(server, "main"):
         first, _ = server.enter("main"), server.connect("other")
@@ -144,6 +149,7 @@ def test_over_the_tick_budget(serve: Serve) -> None:
         assert server.stats()["refused"] == {"503": 1}
 
 
+@pytest.mark.framework
 @pytest.mark.differs("condition", "thread", "process")
 def test_the_tick_budget_is_asked_again_when_somebody_enters(serve: Serve) -> None:
     with serve("--tick-budget", "0.000001") as server:
@@ -223,6 +229,7 @@ def assert_closed_while_dribbling(wire: Wire) -> None:
     raise AssertionError("half a handshake went on for ever")
 
 
+@pytest.mark.framework
 def test_new_player_must_come_in_time(hasty_server: RunningServer, room: str) -> None:
     with undisturbed(hasty_server, room):
         silent, pinging, chatting, in_time = (hasty_server.connect(room) for _ in range(4))
@@ -258,6 +265,7 @@ def test_a_server_that_was_held_up_has_them_make_room_a_second_later(serve: Serv
         assert server.stats()["closed"] == {}
 
 
+@pytest.mark.framework
 def test_a_message_that_never_ends_puts_nothing_off(serve: Serve, arm: Arm) -> None:
     """Neither byte by byte nor by empty fragments."""
     with serve("--new-player-limit", "1") as server, undisturbed(server, "main"):
@@ -311,6 +319,7 @@ def test_echo_takes_no_room(serve: Serve) -> None:
         assert [room["name"] for room in server.stats()["rooms"]] == ["other"]
 
 
+@pytest.mark.framework
 def test_an_answer_that_nobody_reads_is_given_up(serve: Serve) -> None:
     with serve("--handshake-limit", "0.5") as server, undisturbed(server, "main"):
         fds = server.stats()["process"]["fds"]

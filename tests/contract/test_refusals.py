@@ -20,7 +20,7 @@ from tests.support.client import (
 )
 from tests.support.server import RunningServer, wait_until
 
-pytestmark = pytest.mark.differs()
+pytestmark = [pytest.mark.differs(), pytest.mark.framework]
 
 FAULTS = [
     " ",

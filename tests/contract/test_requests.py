@@ -64,6 +64,7 @@ def test_what_is_malformed_is_400_and_the_end(server: RunningServer, core: Serve
     assert server.log == before
 
 
+@pytest.mark.framework
 @pytest.mark.parametrize("name", SPECIAL)
 def test_what_is_special_is_answered_alike(server: RunningServer, core: ServerCore[Visitor], name: str) -> None:
     request, status, closes = SPECIAL[name]
@@ -102,6 +103,7 @@ REFUSED: dict[str, tuple[bytes, int, set[str]]] = {
 }
 
 
+@pytest.mark.framework
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_refused_upgrade_has_the_same_headers_everywhere(server: RunningServer, name: str) -> None:
     request, status, options = REFUSED[name]
@@ -116,6 +118,7 @@ def test_a_refused_upgrade_has_the_same_headers_everywhere(server: RunningServer
     assert {field: value for field, value in answer.headers.items() if field not in {"date", "connection"}} == own
 
 
+@pytest.mark.framework
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_how_it_is_split_changes_nothing(server: RunningServer, size: int) -> None:
     request = plain(b"X: " + b"y" * 500) + plain(*UPGRADE, target=b"/connect?room=.") + plain(b"X : y")
@@ -126,6 +129,7 @@ def test_how_it_is_split_changes_nothing(server: RunningServer, size: int) -> No
         assert wire.read_to_eof() == b""
 
 
+@pytest.mark.framework
 def test_a_body_is_never_waited_for_nor_taken(server: RunningServer, room: str) -> None:
     with undisturbed(server, room), Wire(server.dial()) as wire:
         wire.send_raw(b"POST /stats HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")

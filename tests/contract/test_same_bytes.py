@@ -13,6 +13,8 @@ from tests.support.client import BINARY, CLOSE, CONTINUATION, PING, TEXT, Frame,
 from tests.support.lockstep import PLAYERS, Lockstep, Outcome, SlippedError
 from tests.support.server import RunningServer, run_server
 
+pytestmark = pytest.mark.framework
+
 STEPS = int(os.environ.get("TICKBENCH_SAME_STEPS", "200"))
 
 TICK_RATES_HZ = (50, 50, 25, 10)

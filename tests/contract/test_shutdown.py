@@ -10,6 +10,8 @@ from tests.conftest import Arm, Serve
 from tests.support.client import CLOSE
 from tests.support.server import RunningServer, run_server, stands_still, wait_until
 
+pytestmark = pytest.mark.framework
+
 SIGNALS = [signal.SIGTERM, signal.SIGINT]
 
 

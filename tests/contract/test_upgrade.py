@@ -8,7 +8,7 @@ from tests.conftest import Arm, Serve, Share
 from tests.support.bystander import undisturbed
 from tests.support.server import RunningServer, wait_until
 
-pytestmark = pytest.mark.differs()
+pytestmark = [pytest.mark.differs(), pytest.mark.framework]
 
 HANDSHAKES: dict[str, tuple[int, dict[str, str | None]]] = {
     "no connection header": (426, {"Connection": "keep-alive"}),
