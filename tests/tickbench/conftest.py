@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -82,11 +82,18 @@ def tickbench() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 def run_tickbench(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run the command line to its end; ``variables`` are of its environment."""
-    command = [str(WITH_FAKES), *map(str, arguments)]
+    return run_warm([WITH_FAKES, *arguments], variables)
+
+
+def run_warm(
+    words: Sequence[str | Path], variables: Mapping[str, str], limit_s: float = 60
+) -> subprocess.CompletedProcess[str]:
+    """Run ``python WORDS`` to its end, where what the command line imports is imported already."""
+    command = [*map(str, words)]
     streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with python(command, modules=VERBS_AND_MORE, env={**os.environ, **variables}, **streams) as process:
         try:
-            said = process.communicate(timeout=60)
+            said = process.communicate(timeout=limit_s)
         except BaseException:
             process.kill()
             raise

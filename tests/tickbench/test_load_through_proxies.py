@@ -1,9 +1,7 @@
 """A server as it is deployed, behind TLS, a proxy and a path: ``tickbench load`` reaches it, and counts every frame."""
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +10,7 @@ from shared.measure.summary import read_summary
 from tests.support.certificates import Certificate, make_certificate
 from tests.support.proxies import PROXIES
 from tests.support.server import run_server
+from tests.tickbench.conftest import run_warm
 
 USERS = 100
 SHORT = ("--warm-up", "0.5", "--duration", "2")
@@ -29,9 +28,8 @@ LIMIT_S = 60
 
 def tickbench(*arguments: str, trusts: Certificate | None = None) -> subprocess.CompletedProcess[str]:
     """Run the command line to its end, on a machine that trusts a certificate's authority and no other."""
-    command = [sys.executable, "-m", "tickbench", *arguments]
-    environment = {**os.environ, **({"SSL_CERT_FILE": str(trusts.authority)} if trusts else {})}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    variables = {"SSL_CERT_FILE": str(trusts.authority)} if trusts else {}
+    return run_warm(["-m", "tickbench", *arguments], variables, LIMIT_S)
 
 
 @pytest.mark.parametrize(("backend", "name", "path"), SERVERS)

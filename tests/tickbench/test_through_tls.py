@@ -1,8 +1,6 @@
 """Servers behind TLS are held to the protocol, and compared, as any other; a wrong certificate is one line."""
 
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import pytest
 from tests.support.certificates import Certificate, make_certificate
 from tests.support.proxies import Proxy, haproxy
 from tests.support.server import run_server
+from tests.tickbench.conftest import run_warm
 from tickbench.compare.results import read_results
 from tickbench.conformance.verdict import Conformance
 
@@ -46,15 +45,8 @@ def proxy(request: pytest.FixtureRequest, certificate: Certificate) -> Iterator[
 
 
 def tickbench(*words: str, trusts: Certificate | None = None) -> subprocess.CompletedProcess[str]:
-    trusted = {} if trusts is None else {"SSL_CERT_FILE": str(trusts.authority)}
-    return subprocess.run(
-        [sys.executable, "-m", "tickbench", *words],
-        env={**os.environ, **trusted},
-        capture_output=True,
-        text=True,
-        timeout=LIMIT_S,
-        check=False,
-    )
+    variables = {} if trusts is None else {"SSL_CERT_FILE": str(trusts.authority)}
+    return run_warm(["-m", "tickbench", *words], variables, LIMIT_S)
 
 
 def test_a_server_behind_tls_conforms(proxy: Proxy, certificate: Certificate, tmp_path: Path) -> None:

@@ -7,10 +7,10 @@ excuses nothing; whoever asks runs once more what broke a promise, and tells of 
 """
 
 import json
+import os
 import select
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -24,8 +24,12 @@ from tests.support.attacks.apart import apart, taken_ms
 from tests.support.attacks.bystanders import ENTER_LIMIT_S, Figures, Refusal
 from tests.support.attacks.engine import Attack
 from tests.support.server import STOP_LIMIT_S, RunningServer
+from tests.support.warm import python
 
 ROOT = Path(__file__).parents[3]
+OF_BYSTANDERS = ("loadtests.receive.stamps", "tests.support.swarm")
+OF_ATTACKERS = ("tests.support.attacks.kinds",)
+"""What they import, and one for all has imported."""
 
 PERIOD_MS = 50.0
 """At 20 ticks a second, the rate of the bounds."""
@@ -80,8 +84,9 @@ class Watch:
     """The process of the good players, as its parent has it."""
 
     def __init__(self, server: RunningServer, players: int) -> None:
-        command = [sys.executable, "-m", "tests.support.attacks.bystanders", str(server.address[1]), str(players)]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, bufsize=0)
+        command = ["-m", "tests.support.attacks.bystanders", str(server.address[1]), str(players)]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "bufsize": 0}
+        self._process = python(command, modules=OF_BYSTANDERS, env=os.environ, cwd=ROOT, **pipes)
         assert self._answer(ENTER_LIMIT_S + 10) == b"in\n"
 
     def figures(self) -> Figures:
@@ -116,9 +121,9 @@ def under_attack(
     attack: Attack, server: RunningServer, size: int, seconds: float, room: str, more_s: float = 0.0
 ) -> Iterator[Any]:
     """Have it go on, and end it at the end of the block; ``more_s``: for which it stays as it is in the end."""
-    command = [sys.executable, "-m", "tests.support.attacks", attack.name, str(server.address[1])]
+    command = ["-m", "tests.support.attacks", attack.name, str(server.address[1])]
     command += [str(size), str(seconds), str(more_s), room]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as process:
+    with python(command, modules=OF_ATTACKERS, env=os.environ, stdout=subprocess.PIPE, cwd=ROOT) as process:
         try:
             yield process
         finally:
