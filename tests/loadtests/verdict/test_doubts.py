@@ -11,7 +11,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from statistics import median
 from typing import TypeVar
@@ -23,6 +23,7 @@ from loadtests.receive.stamps import NO_STAMPS_VARIABLE
 from loadtests.verdict.checks import REASONS, WARNINGS
 from shared.measure.summary import LoadSummary, read_summary
 from tests.loadtests.conftest import FULL_SIZE, PATIENCE_S, Planted, busy, load_command, planted, start, window_us
+from tests.support.first import coming_first, go_first
 from tests.support.planted_law import Law
 from tests.support.planted_wire import BAD_HANDSHAKES, GARBAGE
 from tests.support.server import run_server
@@ -76,12 +77,13 @@ def generator(
         command[command.index("-f") + 1] = str(TAMPERED)
         variables["TAMPER"] = tamper
     streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-    with start(command, pinned=pinned, cold=cold or first, streams=streams, **variables) as process:
+    with (
+        coming_first() if first else nullcontext(enter_result=False) as is_first,
+        start(command, pinned=pinned, cold=cold or first, streams=streams, **variables) as process,
+    ):
         try:
-            if first:  # niceness would not do: it counts within a session only (sched(7), autogroup)
-                for child in psutil.Process().children():
-                    with suppress(PermissionError):
-                        os.sched_setscheduler(child.pid, os.SCHED_RR, os.sched_param(1))
+            if is_first:
+                go_first(child.pid for child in psutil.Process().children())
             yield process
             _, stderr = process.communicate(timeout=PATIENCE_S)
             assert process.returncode in {0, 3}, stderr

@@ -7,14 +7,10 @@ So what a server waits for is not the attackers' share of its core. What process
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
-FIRST = os.sched_param(1)
-"""
-Of a server that other tests run beside: they get what it leaves. A real-time priority, for niceness counts within a
-session only (sched(7), autogroup), and the children of other tests have sessions of their own.
-"""
+from tests.support.first import coming_first, go_first
 
 
 @contextmanager
@@ -23,20 +19,21 @@ def apart(pids: Iterable[int], *, comes_first: bool = False) -> Iterator[None]:
     Keep these processes on one core, and this one, and whoever it starts, on the others, for the length of a block.
 
     Tests that run side by side (pytest-xdist) have a server's core each, while there are enough of them. With one core
-    nothing can be kept apart. ``comes_first``: before whatever else runs there, where we may say so.
+    nothing can be kept apart. ``comes_first``: before whatever else runs there, of whom only one does at a time.
     """
     usable = os.sched_getaffinity(0)
     servers, others = shared_out(usable, int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")))
-    for thread in threads(pids):
-        with suppress(OSError):  # it has ended
-            os.sched_setaffinity(thread, servers)
-            if comes_first:
-                os.sched_setscheduler(thread, os.SCHED_RR, FIRST)
-    os.sched_setaffinity(0, others)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, usable)
+    with coming_first() if comes_first else nullcontext(enter_result=False) as is_first:
+        for thread in threads(pids):
+            with suppress(OSError):  # it has ended
+                os.sched_setaffinity(thread, servers)
+        if is_first:
+            go_first(threads(pids))
+        os.sched_setaffinity(0, others)
+        try:
+            yield
+        finally:
+            os.sched_setaffinity(0, usable)
 
 
 def shared_out(usable: set[int], number: int) -> tuple[set[int], set[int]]:
