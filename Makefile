@@ -10,6 +10,9 @@ UV := $(shell [ "$$(uv --version 2>/dev/null | cut -d ' ' -f 2)" = "$(UV_VERSION
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || echo none)
 READY := $(VENV)/.ready-$(VERSION)
 RUN := $(UV) run --frozen --no-sync
+# Tests wait more than they work, so there are more of them at once than cores. Without caches of bytecode every process
+# that one starts would compile all that it imports, which is most of its work.
+TEST := PYTHONDONTWRITEBYTECODE= $(RUN) pytest -n 6 --dist loadgroup
 # Needs no registry where all is well. A mirror that was set is left out: the lock file names the registry itself.
 LOCK_CHECK := env -u UV_DEFAULT_INDEX -u UV_INDEX_URL -u UV_INDEX -u UV_EXTRA_INDEX_URL $(UV) lock --quiet --check --python $(PYTHON)
 export UV_PROJECT_ENVIRONMENT := $(VENV)
@@ -31,18 +34,18 @@ compare: setup  ## compare both stacks (90 seconds) and write results/<id>/repor
 	$(RUN) tickbench compare --suite quick
 
 test: setup  ## run all tests
-	$(RUN) pytest -n 4 --dist loadgroup
+	$(TEST)
 
 test-loops: setup  ## run the contract tests on the other event loops and the other fan-out (twelve minutes)
-	$(RUN) pytest -n 4 --dist loadgroup tests/contract -k asyncio --serve-with "--loop uvloop --clock loop"
-	$(RUN) pytest -n 4 --dist loadgroup tests/contract -k gevent --serve-with "--loop libuv --clock loop"
-	$(RUN) pytest -n 4 --dist loadgroup tests/contract --serve-with "--fanout library"
+	$(TEST) tests/contract -k asyncio --serve-with "--loop uvloop --clock loop"
+	$(TEST) tests/contract -k gevent --serve-with "--loop libuv --clock loop"
+	$(TEST) tests/contract --serve-with "--fanout library"
 
 test-modes: setup  ## run the contract tests on every loop design, whether it differs or not (twenty minutes)
-	TICKBENCH_ALL_ARMS=1 $(RUN) pytest -n 4 --dist loadgroup tests/contract
+	TICKBENCH_ALL_ARMS=1 $(TEST) tests/contract
 
 test-frameworks: setup  ## run the contract tests on every framework, whether it is asked or not (ten minutes)
-	TICKBENCH_ALL_FRAMEWORKS=1 $(RUN) pytest -n 4 --dist loadgroup tests/contract -k managed
+	TICKBENCH_ALL_FRAMEWORKS=1 $(TEST) tests/contract -k managed
 
 lint: setup  ## check the lock file, style, types and who imports whom
 	@$(LOCK_CHECK) || { echo "error: uv.lock is not that of pyproject.toml; 'uv lock' would bring it up to date" >&2; exit 1; }
@@ -68,7 +71,7 @@ doctor: setup  ## say whether this machine is fit to measure on
 	$(RUN) tickbench doctor
 
 coverage: setup  ## run all tests and say which lines they never reached
-	$(RUN) pytest -n 4 --dist loadgroup --cov --cov-report=term-missing:skip-covered
+	$(TEST) --cov --cov-report=term-missing:skip-covered
 
 figures: setup  ## run the longest tests at full length: 2,000 steps in lockstep, 60 s of abuse
 	TICKBENCH_SAME_STEPS=2000 TICKBENCH_ABUSE_SECONDS=60 $(RUN) pytest --timeout 900 \
