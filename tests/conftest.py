@@ -64,6 +64,16 @@ class Arm(NamedTuple):
         return ALL_FRAMEWORKS or self.framework in IN_FULL
 
     @property
+    def parses_with_websockets(self) -> bool:
+        """Whether the parser of the library ``websockets`` is behind its framework."""
+        return self.framework in {"starlette", "websockets"}
+
+    @property
+    def waits_for_nobody(self) -> bool:
+        """Whether what its framework broadcasts with, ``--fanout naive``, waits for no peer; see docs/protocol.md."""
+        return self.framework == "websockets" and self.mode != "condition"
+
+    @property
     def flags(self) -> tuple[str, ...]:
         """Those that make a server of its backend this one."""
         return "--framework", self.framework, "--mode", self.mode

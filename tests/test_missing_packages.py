@@ -13,6 +13,7 @@ import pytest
 from tests.support.server import run_server
 
 STARLETTE = ["tickbench", "serve", "asyncio", "--framework", "starlette"]
+WEBSOCKETS = [*STARLETTE[:-1], "websockets"]
 ROOT = Path(__file__).resolve().parent.parent
 LACKING = ROOT / "tests" / "support" / "lacking"
 
@@ -48,6 +49,7 @@ def test_a_server_runs_without_the_loop_that_nobody_asked_for(monkeypatch: pytes
         ("server", "starlette", STARLETTE, "--framework starlette needs the package starlette"),
         ("server", "websockets", STARLETTE, "--framework starlette needs the package websockets"),
         ("server", "h11", STARLETTE, "--framework starlette needs the package h11"),
+        ("server", "websockets", WEBSOCKETS, "--framework websockets needs the package websockets"),
         ("server", "gevent", ["tickbench", "serve", "gevent"], "the backend gevent needs the package gevent"),
         ("server", "flask", ["backends.gevent_server"], "--framework gevent-websocket needs the package flask"),
         ("server", "geventwebsocket", ["backends.gevent_server"], "websocket needs the package gevent-websocket"),

@@ -21,13 +21,21 @@ class Fanout(Protocol):
 
 
 class NaiveFanout:
-    """The loop of every tutorial: one send after the other, each waited for. One stalled peer silences the room."""
+    """
+    The loop of every tutorial: one send after the other, each waited for. One stalled peer silences the room.
+
+    Or what the framework has instead, where its own tutorial sends to all in one call.
+    """
 
     async def send(self, audience: Audience[Connection], text: bytes) -> list[Connection]:
-        """Send to one after the other."""
+        """Send to one after the other, or to all."""
         decoded = text.decode()
-        for connection in audience.members:
-            if connection.session.is_open:
+        members = [connection for connection in audience.members if connection.session.is_open]
+        if members and (broadcast := members[0].ws.broadcast):
+            await broadcast([connection.ws for connection in members], decoded)
+            return []
+        for connection in members:
+            if connection.session.is_open:  # it may have closed while another was waited for
                 await connection.writer.send_text(decoded)
         return []
 

@@ -58,11 +58,13 @@ class PlayerSocket(Protocol):
     """
     A WebSocket as its framework has it, whose upgrade is made.
 
-    Where ``waits_for_peer``, what is sent waits while the peer does not read, as libraries do by default.
+    Where ``waits_for_peer``, what is sent waits while the peer does not read, as libraries do by default. ``broadcast``
+    is the framework's own way to send a text to many sockets of its own at once, if its documentation has one.
     """
 
     transport: asyncio.Transport
     waits_for_peer: bool
+    broadcast: Callable[[list[Any], str], Soon[None]] | None
 
     @property
     def is_lost(self) -> bool:

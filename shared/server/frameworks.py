@@ -71,6 +71,7 @@ FRAMEWORKS: dict[str, dict[str, FrameworkEntry]] = {
         "starlette": FrameworkEntry(
             ("starlette", "uvicorn", "websockets", "h11", "uvloop", *OF_EVERY_STACK), deflate="on"
         ),
+        "websockets": FrameworkEntry(("websockets", "uvloop", *OF_EVERY_STACK), deflate="on"),
     },
     "gevent": {
         "gevent-websocket": FrameworkEntry(

@@ -45,6 +45,7 @@ class Peer:
         self.session = SimpleNamespace(is_open=True, receive_eof=self._end)
         self.writer = self
         self.pipe = SimpleNamespace(keep=self.rests.append)
+        self.ws = SimpleNamespace(broadcast=None, peer=self)
 
     @property
     def awaits_turn(self) -> bool:
@@ -218,3 +219,25 @@ def test_one_leaver_never_ends_a_tick(frame_once: House) -> None:
     assert frame_once.send() == []
     assert [place for place, peer in enumerate(frame_once.peers) if peer.has_ended] == [1, frame_once.slice]
     assert sum(len(peer.frames) for peer in frame_once.peers) == len(frame_once.peers) - 2
+
+
+def test_as_people_write_it_one_is_sent_to_after_the_other(backend: str) -> None:
+    house = House(backend, "naive")
+    house.peers[1].session.is_open = False
+    assert house.send() == []
+    assert [len(peer.frames) for peer in house.peers[:3]] == [1, 0, 1]
+
+
+def test_where_a_framework_has_one_call_for_all_it_is_made_once() -> None:
+    house = House("asyncio", "naive")  # only libraries on asyncio have one
+    calls: list[tuple[list[Peer], str]] = []
+
+    async def broadcast(sockets: list[Any], text: str) -> None:
+        calls.append(([socket.peer for socket in sockets], text))
+
+    for peer in house.peers:
+        peer.ws.broadcast = broadcast
+    house.peers[1].session.is_open = False
+    assert house.send() == []
+    assert calls == [([house.peers[0], *house.peers[2:]], TEXT.decode())]
+    assert not any(peer.frames for peer in house.peers)

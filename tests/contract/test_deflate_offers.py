@@ -101,8 +101,8 @@ NOT_AIOHTTPS = {
 }
 """What aiohttp 3.14 answers though RFC 7692 does not let it."""
 
-STARLETTES_BITS = 12
-"""uvicorn's windows, where the client lets it choose."""
+WEBSOCKETS_BITS = 12
+"""The windows of websockets, and of uvicorn, where the client lets it choose."""
 
 
 def expected(arm: Arm, deflate: str, offer: str) -> Agreement:
@@ -116,10 +116,10 @@ def expected(arm: Arm, deflate: str, offer: str) -> Agreement:
         return keeps._replace(server_no_context_takeover=True, client_no_context_takeover=True)
     if arm.framework == "aiohttp":
         return keeps._replace(client_no_context_takeover=False)
-    assert arm.framework == "starlette"
+    assert arm.parses_with_websockets
     if "client_max_window_bits" in parameters:
-        keeps = keeps._replace(client_max_window_bits=min(clients, STARLETTES_BITS))
-    return keeps._replace(server_max_window_bits=min(servers, STARLETTES_BITS))
+        keeps = keeps._replace(client_max_window_bits=min(clients, WEBSOCKETS_BITS))
+    return keeps._replace(server_max_window_bits=min(servers, WEBSOCKETS_BITS))
 
 
 def agreement_kept_to(server: RunningServer, *offers: str) -> Agreement | None:
@@ -165,7 +165,7 @@ def test_what_can_t_be_taken_is_declined(deflating: RunningServer, arm: Arm, def
 
 @pytest.mark.parametrize("header", MALFORMED)
 def test_what_is_no_list_offers_nothing(deflating: RunningServer, arm: Arm, deflate: str, header: str) -> None:
-    if deflate == "on" and arm.framework == "starlette":  # RFC 6455, section 9.1, lets it fail the connection
+    if deflate == "on" and arm.parses_with_websockets:  # RFC 6455, section 9.1, lets it fail the connection
         assert deflating.upgrade("/echo", {"Sec-WebSocket-Extensions": header}).status == 400
     elif not errs(deflating, arm, deflate, header):
         assert agreement_kept_to(deflating, header) is None

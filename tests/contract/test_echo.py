@@ -41,6 +41,17 @@ def test_fragments_are_joined(server: RunningServer, opcode: int) -> None:
     assert client.receive_frame() == (opcode, "ä".encode())
 
 
+def test_a_message_may_come_in_very_many_fragments(server: RunningServer) -> None:
+    """As long as it has a byte for a few of them: an endless flood of empty ones is refused."""
+    client, data = server.echo(), os.urandom(5000)
+    opcodes = [BINARY, *[CONTINUATION] * (len(data) - 1)]
+    client.send_raw(
+        b"".join(client_frame(opcode, bytes([byte]), fin=False) for opcode, byte in zip(opcodes, data, strict=True))
+    )
+    client.send_frame(CONTINUATION, b"")
+    assert client.receive_message() == (BINARY, data)
+
+
 def test_many_messages_come_back_in_order(server: RunningServer) -> None:
     client = server.echo()
     texts = [f"message {number}" for number in range(500)]

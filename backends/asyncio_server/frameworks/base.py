@@ -3,15 +3,17 @@
 import asyncio
 import socket
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from email.utils import formatdate
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
-from shared.server.gate import Gate, Seat
+from shared.server.gate import Gate, Page, Seat
 from shared.wire.parser import FrameWalker
 
-from ..host import Host
+from ..host import Host, Soon
 from .doorkeeper import STEP_S, Doorkeeper, MessageSink, doorkeeper
 
 ACCEPTS_A_TURN = 1
@@ -27,6 +29,7 @@ class BaseSocket:
     transport: asyncio.Transport
     door: Doorkeeper
     waits_for_peer: bool
+    broadcast: Callable[[list[Any], str], Soon[None]] | None = None
 
     def pass_door(self, door: Doorkeeper, reader: MessageSink, seat: Seat, *, deflate: bool) -> None:
         """Begin: the upgrade is made; ``deflate`` says whether the library inflates messages."""
@@ -68,6 +71,22 @@ class BaseSocket:
                     socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
                 )
         self.door.abort()
+
+
+class PacedTransport:
+    """A transport as a library gets it: reading is the doorkeeper's."""
+
+    def __init__(self, door: Doorkeeper) -> None:
+        self._door = door
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._door.transport, name)
+
+    def pause_reading(self) -> None:
+        """Do nothing."""
+
+    def resume_reading(self) -> None:
+        """Do nothing."""
 
 
 class BaseFramework:
@@ -122,3 +141,79 @@ class BaseFramework:
         if requests:
             await asyncio.wait(requests, timeout=ANSWERS_S)
         return requests
+
+
+class UpgradingFramework(BaseFramework, ABC):
+    """A framework whose library makes WebSockets and has no more of HTTP: all other answers are written here."""
+
+    def __init__(self, gate: Gate[Host]) -> None:
+        super().__init__(gate)
+        self.protocols: set[Any] = set()
+        """Of all connections that are left: ours for HTTP, or the library's."""
+
+    @abstractmethod
+    def upgrade(self, door: Doorkeeper, seat: Seat, head: bytes) -> None:
+        """Have the library answer the head of an upgrade request that was admitted, and run the seat."""
+
+    async def start(self, listener: socket.socket) -> None:
+        """Accept connections."""
+        await self._open_doors(listener, partial(PlainHttp, self))
+
+    async def stop(self) -> None:
+        """End every request."""
+        await self._end_requests(lambda: list(self.protocols))
+
+    def answer(self, door: Doorkeeper, head: bytes) -> None:
+        """Answer a request, whose head is as the door writes it."""
+        first, *lines = head.decode("latin-1").split("\r\n")[:-2]
+        method, target, _ = first.split(" ")
+        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+        path, _, query = target.partition("?")
+        if path in self._gate.upgrades:
+            descriptor = door.transport.get_extra_info("socket").fileno()
+            page = self._gate.admit(path, query, headers, door.address, descriptor)
+            if isinstance(page, Seat):
+                self.upgrade(door, page, head)
+                return
+        else:
+            page = self._gate.page(path)
+        is_last = headers.get("connection", "").endswith("close")
+        door.transport.write(page_bytes(page, is_last=is_last, has_body=method != "HEAD"))
+        if is_last:
+            door.transport.close()
+        asyncio.get_running_loop().call_soon(door.answered)  # or it would give out the next one from within this one
+
+
+class PlainHttp(asyncio.Protocol):
+    """One HTTP connection of a framework, until an upgrade."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, framework: UpgradingFramework) -> None:
+        self._framework = framework
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        self.transport = cast("asyncio.Transport", transport)
+        self._framework.protocols.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Answer a request."""
+        self._framework.answer(doorkeeper(self.transport), data)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 # the transport's signature
+        """End."""
+        self._framework.protocols.discard(self)
+
+
+def page_bytes(page: Page, *, is_last: bool, has_body: bool) -> bytes:
+    """Return a page as an answer, in one piece; the connection ends with it if it ``is_last``."""
+    options = [value for name, value in page.headers if name == "Connection"] + ["close"] * is_last
+    headers = [
+        ("Date", formatdate(usegmt=True)),
+        *(header for header in page.headers if header[0] != "Connection"),
+        ("Content-Length", str(len(page.body))),
+        *([("Connection", ", ".join(options))] if options else []),
+    ]
+    lines = [f"HTTP/1.1 {page.status.value} {page.status.phrase}", *(": ".join(header) for header in headers), "", ""]
+    return "\r\n".join(lines).encode("latin-1") + (page.body if has_body else b"")

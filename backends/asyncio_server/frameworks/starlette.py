@@ -36,34 +36,25 @@ from shared.wire.frames import CloseCode, Opcode, server_frame
 from shared.wire.parser import Message
 
 from ..host import ConnectionEndedError, Host
-from .base import BaseFramework, BaseSocket
+from .base import BaseFramework, BaseSocket, PacedTransport
 from .doorkeeper import Doorkeeper, doorkeeper
 
 RECEIVED, ENDED = "websocket.receive", "websocket.disconnect"
 """Types of ASGI's events; those of ours have what ASGI has no word for in an ``opcode`` or a ``fault``."""
 
 
-class Transport:
-    """A transport as uvicorn gets it: reading is the doorkeeper's, and an answer is written in one piece."""
+class Transport(PacedTransport):
+    """A transport as uvicorn gets it: an answer is written in one piece."""
 
     def __init__(self, door: Doorkeeper) -> None:
-        self._door = door
+        super().__init__(door)
         self._unsent: list[bytes] | None = []  # of an answer; None after the upgrade
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._door.transport, name)
 
     def set_protocol(self, protocol: asyncio.Protocol) -> None:
         """Have the doorkeeper give what comes to a protocol of uvicorn's."""
         self.flush()
         self._unsent = None
         self._door.library = protocol
-
-    def pause_reading(self) -> None:
-        """Do nothing."""
-
-    def resume_reading(self) -> None:
-        """Do nothing."""
 
     def write(self, data: bytes) -> None:
         """Write a message, or keep a part of an answer."""
