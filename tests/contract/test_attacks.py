@@ -30,7 +30,7 @@ def trial(serve: Serve, *attacks: Attack, more_flags: tuple[str, ...] = ()) -> O
 @pytest.mark.parametrize("name", ALONE)
 def test_an_attack_is_nobody_elses_trouble(serve: Serve, name: str) -> None:
     outcome = trial(serve, ATTACKS[name])
-    if outcome.faults:  # which a busy machine can make once
+    if outcome.faults or not outcome.told["dialled"]:  # a busy machine can make faults once, or keep the attacker away
         outcome = trial(serve, ATTACKS[name])
     assert not outcome.faults, outcome
     assert outcome.told["dialled"]
