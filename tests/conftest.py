@@ -71,7 +71,7 @@ class Arm(NamedTuple):
     @property
     def waits_for_nobody(self) -> bool:
         """Whether what its framework broadcasts with, ``--fanout naive``, waits for no peer; see docs/protocol.md."""
-        return self.framework == "websockets" and self.mode != "condition"
+        return self.framework == "picows" or (self.framework == "websockets" and self.mode != "condition")
 
     @property
     def flags(self) -> tuple[str, ...]:

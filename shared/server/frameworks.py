@@ -22,12 +22,13 @@ class FrameworkEntry:
 
     ``packages`` are those whose versions every result names; ``fanouts`` those that it can do: where it hides its
     transport, no frame can be written past it. ``deflate`` is what its own permessage-deflate is by default, ``on`` or
-    ``off``; None: it has none.
+    ``off``; None: it has none. ``extra`` is the one of pyproject.toml that has its packages.
     """
 
     packages: tuple[str, ...]
     fanouts: tuple[str, ...] = FANOUTS
     deflate: str | None = None
+    extra: str = "server"
 
     @property
     def deflates(self) -> tuple[str, ...]:
@@ -72,6 +73,7 @@ FRAMEWORKS: dict[str, dict[str, FrameworkEntry]] = {
             ("starlette", "uvicorn", "websockets", "h11", "uvloop", *OF_EVERY_STACK), deflate="on"
         ),
         "websockets": FrameworkEntry(("websockets", "uvloop", *OF_EVERY_STACK), deflate="on"),
+        "picows": FrameworkEntry(("picows", "uvloop", *OF_EVERY_STACK), extra="frameworks"),
     },
     "gevent": {
         "gevent-websocket": FrameworkEntry(

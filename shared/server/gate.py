@@ -14,7 +14,7 @@ from shared.measure.prometheus import CONTENT_TYPE
 from shared.server.config import ServerConfig
 from shared.server.core import ServerCore
 from shared.server.door import CONNECT, ECHO
-from shared.server.frameworks import module_of
+from shared.server.frameworks import framework_of, module_of
 from shared.system.clock import DueClock
 from shared.system.packages import needed_by
 from shared.web import HEADERS, load_web_files
@@ -148,5 +148,6 @@ class Gate(Generic[H]):
 
 def load_framework(config: ServerConfig) -> Any:
     """Return the class of the framework that is chosen."""
-    with needed_by(f"--framework {config.framework}", "server"):
+    extra = framework_of(config.backend, config.framework).extra
+    with needed_by(f"--framework {config.framework}", extra):
         return import_module(module_of(config.backend, config.framework)).Framework

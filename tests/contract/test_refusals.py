@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from tests.conftest import Serve
+from tests.conftest import Arm, Serve
 from tests.support.bystander import undisturbed
 from tests.support.client import (
     BINARY,
@@ -143,6 +143,18 @@ def test_a_bad_frame_closes_before_new_player(server: RunningServer, room: str) 
         stranger = server.connect(room)
         stranger.send_frame(BINARY, b"x")
         assert stranger.expect_close() == 1003
+
+
+@pytest.mark.parametrize("length", [b"\xfe\x00\x02", b"\xff" + (2).to_bytes(8)], ids=["two", "eight"])
+def test_a_length_in_more_bytes_than_it_needs(server: RunningServer, room: str, arm: Arm, length: bytes) -> None:
+    """RFC 6455 forbids it (5.2), and all libraries but one take it."""
+    with undisturbed(server, room):
+        player = server.enter(room)
+        player.send_raw(b"\x81" + length + bytes(4) + b"65")
+        if arm.framework == "picows":
+            assert player.expect_close() == 1002
+        else:
+            player.ping()
 
 
 @pytest.mark.differs("condition")

@@ -11,7 +11,17 @@ from tickbench.report.document import Document
 from tickbench.report.news import counted_words, listed
 from tickbench.verdict.comparisons import Comparisons
 
-OF_SERVERS = ("aiohttp", "starlette", "uvicorn", "websockets", "gevent", "gevent-websocket", "flask", "greenlet")
+OF_SERVERS = (
+    "aiohttp",
+    "starlette",
+    "uvicorn",
+    "websockets",
+    "picows",
+    "gevent",
+    "gevent-websocket",
+    "flask",
+    "greenlet",
+)
 STACK_PACKAGES = (*OF_SERVERS, "locust", "msgspec", "tickbench")
 """Packages whose versions are shown before all others."""
 

@@ -1,4 +1,6 @@
+import re
 from itertools import chain
+from pathlib import Path
 
 import pytest
 
@@ -6,6 +8,8 @@ from shared.loops.modes import MODES
 from shared.server.frameworks import FRAMEWORKS
 from tickbench import cli
 from tickbench.report.code_lines import backend_lines, code_lines, framework_files, loop_files, mode_lines
+
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "frameworks.md"
 
 BESIDE = {"base", "doorkeeper"}
 """Files that are no framework."""
@@ -54,6 +58,13 @@ def test_a_framework_on_the_gate_is_short() -> None:
     assert code_lines(files["starlette"]["asyncio"].read_text("utf-8")) < 200
     frameworks = [file for name, by_stack in files.items() if name not in BESIDE for file in by_stack.values()]
     assert [file for file in frameworks if code_lines(file.read_text("utf-8")) >= 250] == []
+
+
+def test_the_page_about_frameworks_counts_as_we_do() -> None:
+    told = re.findall(r"^\| ([\w-]+) \|.*\| (\d+) \|$", PAGE.read_text("utf-8"), re.MULTILINE)
+    files = {name: next(iter(by_stack.values())) for name, by_stack in framework_files().items()}
+    assert told
+    assert told == [(name, str(code_lines(files[name].read_text("utf-8")))) for name, _ in told]
 
 
 def test_a_mode_and_a_whole_backend_are_counted() -> None:
