@@ -69,9 +69,14 @@ class Arm(NamedTuple):
         return self.framework in {"starlette", "websockets"}
 
     @property
+    def is_deaf_behind_an_end(self) -> bool:
+        """Whether its library inflates to nothing what follows a block that says that it is the last."""
+        return self.parses_with_websockets or self.framework == "tornado"
+
+    @property
     def waits_for_nobody(self) -> bool:
         """Whether what its framework broadcasts with, ``--fanout naive``, waits for no peer; see docs/protocol.md."""
-        return self.framework == "picows" or (self.framework == "websockets" and self.mode != "condition")
+        return self.framework in {"picows", "tornado"} or (self.framework == "websockets" and self.mode != "condition")
 
     @property
     def flags(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from tests.support.server import run_server
 STARLETTE = ["tickbench", "serve", "asyncio", "--framework", "starlette"]
 WEBSOCKETS = [*STARLETTE[:-1], "websockets"]
 PICOWS = [*STARLETTE[:-1], "picows"]
+TORNADO = [*STARLETTE[:-1], "tornado"]
 ROOT = Path(__file__).resolve().parent.parent
 LACKING = ROOT / "tests" / "support" / "lacking"
 
@@ -52,6 +53,7 @@ def test_a_server_runs_without_the_loop_that_nobody_asked_for(monkeypatch: pytes
         ("server", "h11", STARLETTE, "--framework starlette needs the package h11"),
         ("server", "websockets", WEBSOCKETS, "--framework websockets needs the package websockets"),
         ("frameworks", "picows", PICOWS, "--framework picows needs the package picows"),
+        ("frameworks", "tornado", TORNADO, "--framework tornado needs the package tornado"),
         ("server", "gevent", ["tickbench", "serve", "gevent"], "the backend gevent needs the package gevent"),
         ("server", "flask", ["backends.gevent_server"], "--framework gevent-websocket needs the package flask"),
         ("server", "geventwebsocket", ["backends.gevent_server"], "websocket needs the package gevent-websocket"),

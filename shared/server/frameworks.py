@@ -74,6 +74,7 @@ FRAMEWORKS: dict[str, dict[str, FrameworkEntry]] = {
         ),
         "websockets": FrameworkEntry(("websockets", "uvloop", *OF_EVERY_STACK), deflate="on"),
         "picows": FrameworkEntry(("picows", "uvloop", *OF_EVERY_STACK), extra="frameworks"),
+        "tornado": FrameworkEntry(("tornado", "uvloop", *OF_EVERY_STACK), deflate="off", extra="frameworks"),
     },
     "gevent": {
         "gevent-websocket": FrameworkEntry(

@@ -116,6 +116,8 @@ def expected(arm: Arm, deflate: str, offer: str) -> Agreement:
         return keeps._replace(server_no_context_takeover=True, client_no_context_takeover=True)
     if arm.framework == "aiohttp":
         return keeps._replace(client_no_context_takeover=False)
+    if arm.framework == "tornado":
+        return keeps._replace(client_max_window_bits=clients)
     assert arm.parses_with_websockets
     if "client_max_window_bits" in parameters:
         keeps = keeps._replace(client_max_window_bits=min(clients, WEBSOCKETS_BITS))

@@ -17,6 +17,7 @@ OF_SERVERS = (
     "uvicorn",
     "websockets",
     "picows",
+    "tornado",
     "gevent",
     "gevent-websocket",
     "flask",
