@@ -28,7 +28,7 @@ OURS = {"shared", "backends", "loadtests", "tickbench"}
 SERVE = ("tickbench.__main__", "tickbench.cli", "tickbench.verbs.serve")
 LOAD_VERBS = ("tickbench.verbs.load", "tickbench.verbs.conformance", "tickbench.verbs.doctor")
 
-COMES_WITH = {"werkzeug": "flask", "flask-login": "locust", "markupsafe": "jinja2"}
+COMES_WITH = {"werkzeug": "flask", "flask-login": "locust", "markupsafe": "jinja2", "wsproto": "simple-websocket"}
 """What is part of how another is used."""
 BY_NAME = {
     "uvloop": "--loop uvloop imports it by its name",

@@ -16,6 +16,7 @@ STARLETTE = ["tickbench", "serve", "asyncio", "--framework", "starlette"]
 WEBSOCKETS = [*STARLETTE[:-1], "websockets"]
 PICOWS = [*STARLETTE[:-1], "picows"]
 TORNADO = [*STARLETTE[:-1], "tornado"]
+FLASK_SOCK = ["tickbench", "serve", "gevent", "--framework", "flask-sock"]
 ROOT = Path(__file__).resolve().parent.parent
 LACKING = ROOT / "tests" / "support" / "lacking"
 
@@ -57,6 +58,9 @@ def test_a_server_runs_without_the_loop_that_nobody_asked_for(monkeypatch: pytes
         ("server", "gevent", ["tickbench", "serve", "gevent"], "the backend gevent needs the package gevent"),
         ("server", "flask", ["backends.gevent_server"], "--framework gevent-websocket needs the package flask"),
         ("server", "geventwebsocket", ["backends.gevent_server"], "websocket needs the package gevent-websocket"),
+        ("frameworks", "flask_sock", FLASK_SOCK, "--framework flask-sock needs the package flask-sock"),
+        ("frameworks", "simple_websocket", FLASK_SOCK, "--framework flask-sock needs the package simple-websocket"),
+        ("frameworks", "wsproto", FLASK_SOCK, "--framework flask-sock needs the package wsproto"),
         ("load", "websocket", ["tickbench", "conformance", "ws://x"], "conformance needs the package websocket-client"),
         ("compare", "plotly", ["tickbench", "report", "results"], "tickbench report needs the package plotly"),
         ("compare", "scipy", ["tickbench", "compare", "--suite", "quick"], "tickbench compare needs the package scipy"),

@@ -80,6 +80,21 @@ FRAMEWORKS: dict[str, dict[str, FrameworkEntry]] = {
         "gevent-websocket": FrameworkEntry(
             ("gevent", "greenlet", "gevent-websocket", "flask", "werkzeug", *OF_EVERY_STACK),
         ),
+        "flask-sock": FrameworkEntry(
+            (
+                "gevent",
+                "greenlet",
+                "flask-sock",
+                "simple-websocket",
+                "wsproto",
+                "h11",
+                "flask",
+                "werkzeug",
+                *OF_EVERY_STACK,
+            ),
+            deflate="on",
+            extra="frameworks",
+        ),
     },
 }
 """By backend and name; the first of each is the default."""

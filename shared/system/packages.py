@@ -11,9 +11,11 @@ from contextlib import contextmanager
 OURS = frozenset({"backends", "loadtests", "shared", "tickbench"})
 DISTRIBUTIONS = {
     "_cffi_backend": "cffi",
+    "flask_sock": "flask-sock",
     "geventwebsocket": "gevent-websocket",
     "hdrh": "hdrhistogram",
     "prometheus_client": "prometheus-client",
+    "simple_websocket": "simple-websocket",
     "websocket": "websocket-client",
 }
 """The packages whose names differ from those of their modules."""

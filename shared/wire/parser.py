@@ -186,11 +186,13 @@ class FrameWalker(_Frames):
     returned as one frame that is not compressed.
     """
 
-    __slots__ = ("_end",)
+    __slots__ = ("_end", "close_code")
 
     def __init__(self, max_message_bytes: int, inflater: Inflater | None = None, *, deflate: bool = False) -> None:
         super().__init__(max_message_bytes, inflater, deflate=deflate)
         self._end = 0  # in the buffer, of the frames that were judged
+        self.close_code: int | None = None
+        """Of the last close frame (0: it had none), which ends what was returned with it; None: there was none yet."""
 
     def __len__(self) -> int:
         """Return how many bytes were not taken yet."""
@@ -218,7 +220,8 @@ class FrameWalker(_Frames):
                 self.needs_bytes = True
                 return None
             if header.opcode == Opcode.CLOSE:
-                _control(Opcode.CLOSE, self._payload(self._end, header))  # libraries do not agree on codes and texts
+                # Libraries do not agree on codes and texts.
+                self.close_code = _close_code(self._payload(self._end, header))
             if self._inflater and self._belongs_to_compressed(header):
                 if (frame := self._inflated(header, end)) is not None:
                     return frame
@@ -272,13 +275,16 @@ def unmask(payload: bytes | bytearray, mask: bytes | bytearray) -> bytes:
 
 
 def _control(opcode: Opcode, payload: bytes) -> Message:
-    if opcode is not Opcode.CLOSE:
-        return opcode, payload
+    return (opcode, _close_code(payload)) if opcode is Opcode.CLOSE else (opcode, payload)
+
+
+def _close_code(payload: bytes) -> int:
+    """Return the code in a close frame, 0 if it has none."""
     code = int.from_bytes(payload[:2])
     if payload and (len(payload) == 1 or echoed_close_code(code) != code):
         raise ProtocolError(CloseCode.PROTOCOL_ERROR)  # a close code has two bytes, and is one that may travel
     _decode(payload[2:])
-    return Opcode.CLOSE, code
+    return code
 
 
 def _decode(data: bytes) -> str:

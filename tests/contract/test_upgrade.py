@@ -33,11 +33,12 @@ def test_a_bad_handshake_is_refused(server: RunningServer, room: str, name: str)
         assert server.stats()["refused"][str(status)] == before["refused"].get(str(status), 0) + 1
 
 
+@pytest.mark.parametrize("value", [";", "sn\xe4ke"])
 @pytest.mark.parametrize(("field", "flags"), [("Protocol", ()), ("Extensions", ("--fanout", "naive"))])
-def test_what_only_one_library_looks_at(share: Share, arm: Arm, field: str, flags: tuple[str, ...]) -> None:
+def test_what_only_one_library_looks_at(share: Share, arm: Arm, field: str, flags: tuple[str, ...], value: str) -> None:
     """Its parser refuses what the others pass over, see docs/protocol.md; the seat is given back all the same."""
     server = share("--tick-budget", "0", *flags)
-    answer = server.upgrade("/connect", {f"Sec-WebSocket-{field}": ";"})
+    answer = server.upgrade("/connect", {f"Sec-WebSocket-{field}": value})
     assert answer.status == (400 if arm.parses_with_websockets else 101)
     wait_until(lambda: server.stats()["connections"] == 0)
     assert server.upgrade("/connect").status == 101

@@ -21,6 +21,8 @@ OF_SERVERS = (
     "gevent",
     "gevent-websocket",
     "flask",
+    "flask-sock",
+    "simple-websocket",
     "greenlet",
 )
 STACK_PACKAGES = (*OF_SERVERS, "locust", "msgspec", "tickbench")

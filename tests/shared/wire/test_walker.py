@@ -231,3 +231,13 @@ def test_a_compressed_text_is_one_plain_frame_for_the_library_and_control_frames
 
 def test_a_compressed_text_that_is_not_utf_8_is_refused() -> None:
     assert read_all(FrameParser(LIMIT, inflater()), compressed(b"\xff"), 100) == ([], 1007)
+
+
+@pytest.mark.parametrize(("payload", "code"), [(b"", 0), (b"\x03\xe8", 1000), (b"\x0f\xa0bye", 4000)])
+def test_it_says_that_what_it_gave_out_ends_with_a_close(payload: bytes, code: int) -> None:
+    walker = FrameWalker(LIMIT)
+    walker.feed(client_frame(TEXT, b"a", fin=False) + client_frame(PING) + client_frame(CLOSE, payload))
+    assert walker.next_message()
+    assert walker.close_code is None
+    assert walker.next_message()
+    assert walker.close_code == code
