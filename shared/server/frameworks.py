@@ -4,7 +4,9 @@ The frameworks of each backend: what serves HTTP and WebSocket on it.
 Each is a file of its own in ``backends/<backend>_server/frameworks``, which is imported when it is chosen.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 FANOUTS = ("frame-once", "library", "naive")
 """Ways to hand a frame to every connection of a room; the first is the default."""
@@ -23,12 +25,17 @@ class FrameworkEntry:
     ``packages`` are those whose versions every result names; ``fanouts`` those that it can do: where it hides its
     transport, no frame can be written past it. ``deflate`` is what its own permessage-deflate is by default, ``on`` or
     ``off``; None: it has none. ``extra`` is the one of pyproject.toml that has its packages.
+
+    ``naive`` is what is in force where ``--fanout naive`` leaves its own defaults alone, beside compression: Nagle's
+    algorithm, its pings (None: it sends none), whether a send to all waits for a peer that does not read, and what else
+    it bounds.
     """
 
     packages: tuple[str, ...]
     fanouts: tuple[str, ...] = FANOUTS
     deflate: str | None = None
     extra: str = "server"
+    naive: Mapping[str, float | bool | None] = field(default_factory=dict)
 
     @property
     def deflates(self) -> tuple[str, ...]:
@@ -66,19 +73,45 @@ def usual_fanout(deflate: str | None) -> str:
     return "library" if deflate == "on" else FANOUTS[0]
 
 
+def _naive(*, nagle: bool, waits: bool, ping_interval_s: float | None = None, **bounds: float) -> dict[str, Any]:
+    return {"nagle": nagle, "waits_for_peer": waits, "ping_interval_s": ping_interval_s, **bounds}
+
+
 FRAMEWORKS: dict[str, dict[str, FrameworkEntry]] = {
     "asyncio": {
-        "aiohttp": FrameworkEntry(("aiohttp", "uvloop", *OF_EVERY_STACK), deflate="on"),
-        "starlette": FrameworkEntry(
-            ("starlette", "uvicorn", "websockets", "h11", "uvloop", *OF_EVERY_STACK), deflate="on"
+        "aiohttp": FrameworkEntry(
+            ("aiohttp", "uvloop", *OF_EVERY_STACK),
+            deflate="on",
+            naive=_naive(nagle=False, waits=True, writer_limit_bytes=2**18),
         ),
-        "websockets": FrameworkEntry(("websockets", "uvloop", *OF_EVERY_STACK), deflate="on"),
-        "picows": FrameworkEntry(("picows", "uvloop", *OF_EVERY_STACK), extra="frameworks"),
-        "tornado": FrameworkEntry(("tornado", "uvloop", *OF_EVERY_STACK), deflate="off", extra="frameworks"),
+        "starlette": FrameworkEntry(
+            ("starlette", "uvicorn", "websockets", "h11", "uvloop", *OF_EVERY_STACK),
+            deflate="on",
+            naive=_naive(nagle=False, waits=True),
+        ),
+        "websockets": FrameworkEntry(
+            ("websockets", "uvloop", *OF_EVERY_STACK),
+            deflate="on",
+            naive=_naive(
+                nagle=False, waits=False, ping_interval_s=20, ping_timeout_s=20, max_queue=16, write_limit_bytes=2**15
+            ),
+        ),
+        "picows": FrameworkEntry(
+            ("picows", "uvloop", *OF_EVERY_STACK),
+            extra="frameworks",
+            naive=_naive(nagle=False, waits=False, read_buffer_init_bytes=2**14),
+        ),
+        "tornado": FrameworkEntry(
+            ("tornado", "uvloop", *OF_EVERY_STACK),
+            deflate="off",
+            extra="frameworks",
+            naive=_naive(nagle=True, waits=False),
+        ),
     },
     "gevent": {
         "gevent-websocket": FrameworkEntry(
             ("gevent", "greenlet", "gevent-websocket", "flask", "werkzeug", *OF_EVERY_STACK),
+            naive=_naive(nagle=True, waits=True),
         ),
         "flask-sock": FrameworkEntry(
             (
@@ -94,6 +127,7 @@ FRAMEWORKS: dict[str, dict[str, FrameworkEntry]] = {
             ),
             deflate="on",
             extra="frameworks",
+            naive=_naive(nagle=True, waits=True),
         ),
     },
 }

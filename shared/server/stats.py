@@ -62,7 +62,8 @@ class Reporter:
         self._ticks = ticks
         self._counters = counters
         self._children = children
-        self._process = OwnProcess(framework_of(config.backend, config.framework).packages)
+        framework = framework_of(config.backend, config.framework)
+        self._process = OwnProcess(framework.packages)
         self._identity: dict[str, object] = {
             "backend": config.backend,
             "arm": config.arm,
@@ -74,6 +75,7 @@ class Reporter:
         self._settings: dict[str, object] = {
             "tick_rate_hz": float(config.tick_rate_hz),
             "settings": config.settings(),
+            "in_force": framework.naive if config.fanout == "naive" else {},
         }
 
     def page(self, path: str, clock: DueClock[Any]) -> bytes:

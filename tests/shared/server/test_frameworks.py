@@ -1,8 +1,13 @@
 """The table of frameworks: each is a file of its backend's, with fan-outs and packages that exist."""
 
+import inspect
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from aiohttp.web import WebSocketResponse
+from picows import ws_create_server
+from websockets.asyncio.server import serve
 
 from shared.server.frameworks import FANOUTS, FRAMEWORKS, FrameworkEntry, framework_of, module_of
 
@@ -40,3 +45,23 @@ def test_each_can_leave_compression_out_and_none_has_what_it_lacks() -> None:
 def test_each_names_the_packages_that_a_result_states(backend: str) -> None:
     for name in FRAMEWORKS[backend]:
         assert "msgspec" in framework_of(backend, name).packages
+
+
+@pytest.mark.parametrize("backend", FRAMEWORKS)
+def test_each_says_which_of_its_own_defaults_naive_leaves_in_force(backend: str) -> None:
+    for name in FRAMEWORKS[backend]:
+        assert {"nagle", "waits_for_peer", "ping_interval_s"} <= framework_of(backend, name).naive.keys()
+
+
+def defaults(of: Callable[..., object]) -> dict[str, object]:
+    return {name: parameter.default for name, parameter in inspect.signature(of).parameters.items()}
+
+
+def test_they_are_what_the_libraries_have() -> None:
+    ours, told = framework_of("asyncio", "websockets").naive, defaults(serve)
+    assert (ours["ping_interval_s"], ours["ping_timeout_s"]) == (told["ping_interval"], told["ping_timeout"])
+    assert (ours["max_queue"], ours["write_limit_bytes"]) == (told["max_queue"], told["write_limit"])
+    ours, told = framework_of("asyncio", "picows").naive, defaults(ws_create_server)
+    assert (ours["read_buffer_init_bytes"], told["enable_auto_ping"]) == (told["read_buffer_init_size"], False)
+    ours, told = framework_of("asyncio", "aiohttp").naive, defaults(WebSocketResponse)
+    assert (ours["ping_interval_s"], ours["writer_limit_bytes"]) == (told["heartbeat"], told["writer_limit"])

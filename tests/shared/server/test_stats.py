@@ -51,6 +51,7 @@ def test_stats_has_what_the_protocol_promises(core: ServerCore[Visitor]) -> None
         "now_us",
         "tick_rate_hz",
         "settings",
+        "in_force",
         "connections",
         "rooms",
         "ticks",
