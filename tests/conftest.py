@@ -6,7 +6,7 @@ import re
 import signal
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import NamedTuple
 
 import pytest
@@ -14,6 +14,7 @@ from hypothesis import settings
 
 from shared.loops.modes import MODES
 from shared.server.frameworks import FANOUTS, FRAMEWORKS, framework_of
+from tests.support.first import coming_first
 from tests.support.namespaces import can_unshare
 from tests.support.quotas import can_limit
 from tests.support.server import RunningServer, run_server
@@ -172,6 +173,14 @@ def _is_unable(item: pytest.Item) -> bool:
         and deflate in DEFLATES
         and deflate not in framework_of(arm.backend, arm.framework).deflates
     )
+
+
+@pytest.fixture(autouse=True)
+def nobody_else_first(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Have nobody come first on the cores while a test runs that says what cores were taken."""
+    group = request.node.get_closest_marker("xdist_group")
+    with coming_first() if group and group.args == ("cores",) else nullcontext():
+        yield
 
 
 @pytest.fixture(scope="session")
