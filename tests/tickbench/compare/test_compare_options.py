@@ -36,5 +36,5 @@ def test_what_is_about_to_happen_is_said_with_how_long_it_takes() -> None:
         "112 runs: 5 arms x 8 repeats, 300 connections, 4 s measured each, side by side in slots of 2 s, asyncio and "
         "gevent 10 s at once; "
     )
-    assert "then searches: arena, rooms; about 30 min, or" in words
+    assert "then searches: arena, rooms; about 28 min, or" in words
     assert announcement(load_suite("quick"), 3).endswith("s; 3 runs are there already")
