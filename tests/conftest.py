@@ -146,8 +146,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """
     Leave out, and not skip: a skipped test is a missing tool.
 
-    What is only for a machine that does nothing else, or for one that lets a quota be set or a namespace be made; and
-    of tests with ``deflate`` what a framework can't do.
+    What is only for a machine that does nothing else, for one that lets a quota be set or a namespace be made, or for
+    servers that have our policy for slow consumers, if ``--serve-with`` asks for the fan-out that has none; and of
+    tests with ``deflate`` what a framework can't do.
     """
     left_out = [item for item in items if _is_unfit(item) or _is_unable(item)]
     if left_out:
@@ -162,6 +163,7 @@ def _is_unfit(item: pytest.Item) -> bool:
         (item.get_closest_marker("full_size") and not FULL_SIZE)
         or (item.get_closest_marker("quota") and not can_limit())
         or (unshare and not can_unshare(unshare.args))
+        or (item.get_closest_marker("policy") and "naive" in item.config.getoption("--serve-with").split())
     )
 
 

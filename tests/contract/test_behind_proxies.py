@@ -137,6 +137,7 @@ def test_close_codes_come_through(serve: Serve, start: Start, room: str) -> None
         stopping.join()
 
 
+@pytest.mark.policy
 def test_who_does_not_read_is_seen_through_a_proxy_once_that_is_full(serve: Serve, start: Start, room: str) -> None:
     flags = ("--tick-rate", "100", "--tick-budget", "0", "--pad", "60000", "--slow-limit", "0.5")
     with serve(*flags) as server, start(server.address[1]) as proxy:
