@@ -32,8 +32,11 @@ ALL_ARMS = bool(os.environ.get("TICKBENCH_ALL_ARMS"))
 ALL_FRAMEWORKS = bool(os.environ.get("TICKBENCH_ALL_FRAMEWORKS"))
 """Whether every contract test is run on every framework."""
 
-IN_FULL = ("aiohttp", "starlette", "gevent-websocket")
-"""Frameworks on which it is in any case: the default of each backend, and what is unlike it in most."""
+IN_FULL = tuple(next(iter(frameworks)) for frameworks in FRAMEWORKS.values())
+"""Frameworks on which it is in any case: the default of each backend."""
+
+IN_EVERY_MODE = (*IN_FULL, "starlette")
+"""Frameworks that loop designs are run on with TICKBENCH_ALL_ARMS: the defaults, and what is unlike them in most."""
 
 SERVERS = tuple((backend, framework) for backend, frameworks in FRAMEWORKS.items() for framework in frameworks)
 
@@ -62,7 +65,7 @@ class Arm(NamedTuple):
     @property
     def is_in_full(self) -> bool:
         """Whether every contract test is run on its framework."""
-        return ALL_FRAMEWORKS or self.framework in IN_FULL
+        return ALL_FRAMEWORKS or self.framework in (IN_EVERY_MODE if ALL_ARMS else IN_FULL)
 
     @property
     def parses_with_websockets(self) -> bool:
@@ -95,7 +98,7 @@ EVERY_ARM = tuple(Arm(*server, mode) for server in SERVERS for mode in MODES)
 
 def _is_run(arm: Arm) -> bool:
     """Say whether any test is: a loop design is the same whatever framework it has."""
-    return arm.mode == MODES[0] or arm.is_plain or (ALL_ARMS and arm.framework in IN_FULL)
+    return arm.mode == MODES[0] or arm.is_plain or (ALL_ARMS and arm.framework in IN_EVERY_MODE)
 
 
 ARMS = tuple(filter(_is_run, EVERY_ARM))
@@ -119,7 +122,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     Of tests that are marked with ``modes`` on no others, which have no such thing; of tests that are marked with
     ``differs`` not in designs that do here what the default one does, by the same code: they run with
     TICKBENCH_ALL_ARMS; and of tests that are not marked with ``framework`` not on frameworks beyond IN_FULL, for
-    what is tested is no code of a framework: they run with TICKBENCH_ALL_FRAMEWORKS.
+    what is tested is no code of a framework: they run with TICKBENCH_ALL_FRAMEWORKS. So do, of tests that are marked
+    with ``framework`` and the values of parameters, those with other values: those ways are ours alone.
     """
     marks = metafunc.definition.iter_markers("parametrize")
     named = [
@@ -147,10 +151,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     Leave out, and not skip: a skipped test is a missing tool.
 
     What is only for a machine that does nothing else, for one that lets a quota be set or a namespace be made, or for
-    servers that have our policy for slow consumers, if ``--serve-with`` asks for the fan-out that has none; and of
-    tests with ``deflate`` what a framework can't do.
+    servers that have our policy for slow consumers, if ``--serve-with`` asks for the fan-out that has none; of
+    tests with ``deflate`` what a framework can't do; and of tests with ``framework`` and values what is ours.
     """
-    left_out = [item for item in items if _is_unfit(item) or _is_unable(item)]
+    left_out = [item for item in items if _is_unfit(item) or _is_unable(item) or _is_ours(item)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         unfit = set(left_out)
@@ -168,13 +172,29 @@ def _is_unfit(item: pytest.Item) -> bool:
 
 
 def _is_unable(item: pytest.Item) -> bool:
-    params = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    params = _params(item)
     arm, deflate = params.get("arm"), params.get("deflate")
     return bool(
         isinstance(arm, Arm)
         and deflate in DEFLATES
         and deflate not in framework_of(arm.backend, arm.framework).deflates
     )
+
+
+def _is_ours(item: pytest.Item) -> bool:
+    params, framework = _params(item), item.get_closest_marker("framework")
+    arm = params.get("arm")
+    return bool(
+        isinstance(arm, Arm)
+        and not arm.is_in_full
+        and framework
+        and framework.args
+        and not {value for value in params.values() if isinstance(value, str)} & {*framework.args}
+    )
+
+
+def _params(item: pytest.Item) -> dict[str, object]:
+    return item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
 
 
 @pytest.fixture(autouse=True)

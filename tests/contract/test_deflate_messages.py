@@ -26,7 +26,7 @@ from tests.support.deflating_client import (
 )
 from tests.support.server import RunningServer
 
-pytestmark = [pytest.mark.differs(), pytest.mark.framework]
+pytestmark = [pytest.mark.differs(), pytest.mark.framework("on")]
 
 MIB = 2**20
 SIZES = (16, 64, 256, 1024, 4096, 8192, 16384, 32768, 65536, 131072)

@@ -13,7 +13,7 @@ from tests.support.client import TEXT
 from tests.support.deflating_client import AS_BROWSERS, NAME, Agreement, open_echo, parsed
 from tests.support.server import RunningServer
 
-pytestmark = [pytest.mark.differs(), pytest.mark.framework]
+pytestmark = [pytest.mark.differs(), pytest.mark.framework("on")]
 
 BITS = range(9, 16)
 

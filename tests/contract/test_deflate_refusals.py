@@ -25,7 +25,7 @@ from tests.support.deflating_client import (
 )
 from tests.support.server import RunningServer
 
-pytestmark = [pytest.mark.differs(), pytest.mark.framework]
+pytestmark = [pytest.mark.differs(), pytest.mark.framework("on")]
 
 MIB = 2**20
 ROOM_LIMIT = 4096

@@ -123,7 +123,7 @@ def test_every_frame_is_compressed_for_who_agreed_and_none_for_others(serve: Ser
         assert_ticks_are_the_same(players)
 
 
-@pytest.mark.framework
+@pytest.mark.framework("on")
 @pytest.mark.differs("condition", "thread", "process")
 def test_long_texts_come_in_order_and_none_behind_a_close(serve: Serve, deflate: str) -> None:
     """Some frameworks compress what is longer than 16 KiB in a thread; what is sent meanwhile waits."""
@@ -256,7 +256,7 @@ def read_until_all_are_stuck(server: RunningServer, readers: Sequence[DeflatingP
     wait_until(are_stuck, 30)
 
 
-@pytest.mark.framework
+@pytest.mark.framework("on")
 @pytest.mark.differs("condition", "thread", "process")
 def test_one_who_reads_again_finds_whole_messages_and_the_world(
     serve: Serve, deflate: str, flags: tuple[str, ...]
@@ -277,7 +277,7 @@ def test_one_who_reads_again_finds_whole_messages_and_the_world(
         assert_ticks_are_the_same([*stalled, *others])
 
 
-@pytest.mark.framework
+@pytest.mark.framework("on")
 @pytest.mark.differs("condition")
 def test_one_who_never_reads_is_ended_behind_whole_messages(serve: Serve, deflate: str, flags: tuple[str, ...]) -> None:
     with serve(*DEFLATES[deflate], *flags, "--slow-limit", str(SLOW_LIMIT_S)) as server:

@@ -8,7 +8,7 @@ from tests.support.bystander import undisturbed
 from tests.support.client import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, client_frame
 from tests.support.server import RunningServer
 
-pytestmark = [pytest.mark.differs(), pytest.mark.framework]
+pytestmark = pytest.mark.differs()
 
 MIB = 2**20
 
@@ -18,6 +18,7 @@ def test_without_the_flag_there_is_no_echo(hasty_server: RunningServer) -> None:
     assert hasty_server.request("/echo").status == 404
 
 
+@pytest.mark.framework
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65535, 65536, MIB])
 def test_messages_come_back_as_they_went(server: RunningServer, size: int) -> None:
     client = server.echo()
@@ -29,6 +30,7 @@ def test_messages_come_back_as_they_went(server: RunningServer, size: int) -> No
     assert client.receive_message() == (BINARY, data)
 
 
+@pytest.mark.framework
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])
 def test_fragments_are_joined(server: RunningServer, opcode: int) -> None:
     client = server.echo()
@@ -41,6 +43,7 @@ def test_fragments_are_joined(server: RunningServer, opcode: int) -> None:
     assert client.receive_frame() == (opcode, "ä".encode())
 
 
+@pytest.mark.framework
 def test_a_message_may_come_in_very_many_fragments(server: RunningServer) -> None:
     """As long as it has a byte for a few of them: an endless flood of empty ones is refused."""
     client, data = server.echo(), os.urandom(5000)
@@ -52,6 +55,7 @@ def test_a_message_may_come_in_very_many_fragments(server: RunningServer) -> Non
     assert client.receive_message() == (BINARY, data)
 
 
+@pytest.mark.framework
 def test_many_messages_come_back_in_order(server: RunningServer) -> None:
     client = server.echo()
     texts = [f"message {number}" for number in range(500)]
@@ -67,6 +71,7 @@ def test_more_than_a_mebibyte_is_refused(server: RunningServer, room: str, opcod
         assert client.expect_close() == 1009
 
 
+@pytest.mark.framework
 def test_more_than_a_mebibyte_in_fragments_is_refused(server: RunningServer, room: str) -> None:
     with undisturbed(server, room):
         client = server.echo()
@@ -94,6 +99,7 @@ def test_it_is_a_websocket_as_the_other(server: RunningServer, room: str, code: 
         assert client.expect_close() == code
 
 
+@pytest.mark.framework
 def test_a_large_message_does_not_disturb_a_room(server: RunningServer, room: str) -> None:
     with undisturbed(server, room):
         client = server.echo()

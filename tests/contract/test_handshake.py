@@ -15,7 +15,6 @@ from tests.support.server import RunningServer
 pytestmark = pytest.mark.differs("thread", "process")
 
 
-@pytest.mark.framework
 def test_the_welcome_is_one_frame_in_order(server: RunningServer, room: str) -> None:
     player = server.enter(room, "Ada")
     handshake, world, top_scores = player.welcome
@@ -94,7 +93,6 @@ def test_times_are_the_monotonic_clock_plus_an_offset(server: RunningServer, roo
     assert before_us - 1 <= server_us <= after_us + 1
 
 
-@pytest.mark.framework
 def test_an_onlooker_sees_all(server: RunningServer, room: str) -> None:
     player, onlooker = server.enter(room), server.enter(room)
     player.join()
@@ -108,7 +106,6 @@ def test_an_onlooker_sees_all(server: RunningServer, room: str) -> None:
     assert names >= {"p_joined", "render", "p_gameover", "top_scores"}
 
 
-@pytest.mark.framework
 def test_frames_are_json_without_white_space_and_needless_escapes(server: RunningServer, room: str) -> None:
     player = server.connect(room)
     player.send(["new_player", "Zo\u00eb /\U0001f40d"])

@@ -9,7 +9,7 @@ from tests.support.bystander import undisturbed
 from tests.support.client import CLOSE, PING, PONG, Client, Frame
 from tests.support.server import RunningServer, wait_until
 
-pytestmark = [pytest.mark.differs("condition"), pytest.mark.framework]
+pytestmark = pytest.mark.differs("condition")
 
 
 @pytest.fixture
@@ -17,12 +17,14 @@ def pinging_server(share: Share) -> RunningServer:
     return share("--ping-interval", "0.2", "--tick-budget", "0", "--echo")
 
 
+@pytest.mark.framework
 def test_one_who_answers_stays(pinging_server: RunningServer, room: str) -> None:
     player = pinging_server.enter(room)
     player.until_due(player.next_tick().due_us + 2_000_000)  # ten intervals
     player.ping()
 
 
+@pytest.mark.framework
 def test_every_ping_asks_for_an_answer_of_its_own(pinging_server: RunningServer, room: str) -> None:
     player = pinging_server.enter(room)
     pings: list[bytes] = []
@@ -60,6 +62,7 @@ def next_frame(client: Client) -> Frame | None:
         return None
 
 
+@pytest.mark.framework
 def test_one_that_vanished_without_a_word_is_ended(pinging_server: RunningServer, room: str) -> None:
     """Nothing is read and nothing is sent: only the clock can tell."""
     dead = pinging_server.stats()["dead"]

@@ -17,7 +17,7 @@ from tests.support.bystander import undisturbed
 from tests.support.client import BINARY, Wire, parse_head, request_bytes
 from tests.support.server import RunningServer, wait_until
 
-pytestmark = [pytest.mark.differs(), pytest.mark.framework]
+pytestmark = pytest.mark.differs()
 
 PAGE = {
     "/": ("index.html", "text/html"),
@@ -52,6 +52,7 @@ HISTOGRAM = {"count", "mean", "p50", "p90", "p99", "p999", "max", "early", "clip
 WEB = Path(__file__).parents[2] / "shared" / "web"
 
 
+@pytest.mark.framework
 @pytest.mark.parametrize("path", PAGE)
 def test_the_page_is_sent_unchanged(server: RunningServer, path: str) -> None:
     name, kind = PAGE[path]
@@ -78,6 +79,7 @@ def test_healthz(server: RunningServer) -> None:
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
 
 
+@pytest.mark.framework
 @pytest.mark.parametrize("path", PATHS)
 def test_head_has_the_head_of_get(server: RunningServer, path: str) -> None:
     got, told = server.keep_alive(), server.keep_alive()
@@ -97,6 +99,7 @@ def without(headers: dict[str, str], names: set[str]) -> dict[str, str]:
     return {name: value for name, value in headers.items() if name not in names}
 
 
+@pytest.mark.framework
 @pytest.mark.parametrize("path", ["/connect", "/connect?room=.", "/nowhere", "/healthz"])
 def test_head_never_upgrades(server: RunningServer, path: str) -> None:
     answer = server.upgrade(path, method="HEAD")
@@ -124,6 +127,7 @@ def test_a_bad_request_is_its_peers_fault(server: RunningServer, room: str, name
     assert server.log == before, "it is not worth a word in the log, let alone a traceback"
 
 
+@pytest.mark.framework
 def test_a_subprotocol_that_nobody_speaks_is_not_worth_a_word(server: RunningServer) -> None:
     before = server.log
     answer = server.upgrade("/connect", {"Sec-WebSocket-Protocol": "chat, superchat"})
@@ -132,11 +136,13 @@ def test_a_subprotocol_that_nobody_speaks_is_not_worth_a_word(server: RunningSer
     assert server.log == before
 
 
+@pytest.mark.framework
 def test_no_extension_is_agreed_on(server: RunningServer) -> None:
     offer = {"Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits"}
     assert server.upgrade("/connect", offer).status == 101  # which checks that none is in the answer
 
 
+@pytest.mark.framework
 def test_no_answer_says_what_it_is_made_by(server: RunningServer, room: str) -> None:
     answers = [server.request(path) for path in (*PATHS, "/nowhere")]
     answers += [server.upgrade(target) for target in ("/nowhere", "/connect?room=.", f"/connect?room={room}")]
@@ -145,6 +151,7 @@ def test_no_answer_says_what_it_is_made_by(server: RunningServer, room: str) -> 
         assert "server" not in answer.headers
 
 
+@pytest.mark.framework
 def test_an_answer_comes_in_one_piece(server: RunningServer) -> None:
     # The second of two small packets would wait until the first one is acknowledged.
     sock = server.dial()
@@ -171,6 +178,7 @@ def test_a_request_that_came_while_the_server_stood_still_is_answered(serve: Ser
             assert Wire(sock).read_response().status == 200
 
 
+@pytest.mark.framework
 def test_plain_requests_to_a_websocket_are_told_to_upgrade(server: RunningServer) -> None:
     for path in ("/connect", "/echo"):
         answer = server.request(path)
@@ -178,6 +186,7 @@ def test_plain_requests_to_a_websocket_are_told_to_upgrade(server: RunningServer
         assert answer.headers["sec-websocket-version"] == "13"
 
 
+@pytest.mark.framework
 def test_an_upgrade_of_a_plain_path_is_a_plain_request(server: RunningServer) -> None:
     for path in (*PAGE, "/healthz", "/metrics", "/stats", "/scores"):
         assert server.upgrade(path).status == 200
@@ -227,6 +236,7 @@ def assert_ticks(ticks: dict[str, Any]) -> None:
     assert ticks["start_lateness_ms"]["early"] == 0, "no tick starts before its due time"
 
 
+@pytest.mark.framework
 def test_stats_count_closes_and_refusals(server: RunningServer, room: str) -> None:
     before = server.stats()
     player = server.enter(room)
@@ -283,6 +293,7 @@ def test_scores(server: RunningServer, room: str) -> None:
         assert json.loads(answer.body)["rooms"][room] == []
 
 
+@pytest.mark.framework
 def test_requests_in_a_row_share_a_connection_with_an_upgrade(server: RunningServer, room: str) -> None:
     player = server.keep_alive()
     for target, status in (("/healthz", 200), ("/connect?room=.", 404), ("/stats", 200), ("/connect", 403)):

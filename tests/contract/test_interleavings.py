@@ -22,7 +22,7 @@ from tests.support.bystander import assert_no_tick_was_lost
 from tests.support.client import BINARY, CLOSE, PATIENCE_S, PING, PONG, TEXT, client_frame
 from tests.support.swarm import Ending, Swarm, Visitor
 
-pytestmark = [pytest.mark.differs("condition", "process"), pytest.mark.framework]
+pytestmark = [pytest.mark.differs("condition", "process"), pytest.mark.framework("library")]
 
 COUNT = 10_000 if FULL_SIZE else 150
 AT_ONCE = 50

@@ -49,7 +49,6 @@ def test_4096_bytes_are_taken(server: RunningServer, room: str) -> None:
     assert player.next_personal()[0][:2] == ["pong", 1]
 
 
-@pytest.mark.framework
 @pytest.mark.parametrize("name", TOO_BIG)
 def test_more_is_closed_before_any_other_look_at_it(server: RunningServer, room: str, name: str) -> None:
     with undisturbed(server, room):
@@ -80,7 +79,6 @@ def test_more_a_second_is_closed(server: RunningServer, room: str, opcode: int) 
         assert player.expect_close() == 1008
 
 
-@pytest.mark.framework
 def test_exactly_the_61st_closes(server: RunningServer, room: str) -> None:
     player = server.connect(room)
     player.send_raw(client_frame(TEXT, b'["new_player","x"]') + client_frame(PING, b"x") * 60)
@@ -149,7 +147,6 @@ def test_over_the_tick_budget(serve: Serve) -> None:
         assert server.stats()["refused"] == {"503": 1}
 
 
-@pytest.mark.framework
 @pytest.mark.differs("condition", "thread", "process")
 def test_the_tick_budget_is_asked_again_when_somebody_enters(serve: Serve) -> None:
     with serve("--tick-budget", "0.000001") as server:
@@ -229,7 +226,6 @@ def assert_closed_while_dribbling(wire: Wire) -> None:
     raise AssertionError("half a handshake went on for ever")
 
 
-@pytest.mark.framework
 def test_new_player_must_come_in_time(hasty_server: RunningServer, room: str) -> None:
     with undisturbed(hasty_server, room):
         silent, pinging, chatting, in_time = (hasty_server.connect(room) for _ in range(4))
@@ -265,7 +261,6 @@ def test_a_server_that_was_held_up_has_them_make_room_a_second_later(serve: Serv
         assert server.stats()["closed"] == {}
 
 
-@pytest.mark.framework
 def test_a_message_that_never_ends_puts_nothing_off(serve: Serve, arm: Arm) -> None:
     """Neither byte by byte nor by empty fragments."""
     with serve("--new-player-limit", "1") as server, undisturbed(server, "main"):

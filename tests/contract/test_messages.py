@@ -21,7 +21,6 @@ def calm_server(share: Share) -> RunningServer:
 # The snake
 
 
-@pytest.mark.framework
 def test_join_puts_a_snake_in_the_field(server: RunningServer, room: str) -> None:
     player = server.enter(room, "Ada")
     birth = player.join()
@@ -82,7 +81,6 @@ def test_the_dead_go_from_the_field(calm_server: RunningServer, room: str) -> No
     assert survivor.is_alive
 
 
-@pytest.mark.framework
 def test_a_leaver_dies_at_the_next_tick(calm_server: RunningServer, room: str) -> None:
     leaver, onlooker = calm_server.enter(room), calm_server.enter(room)
     birth = leaver.join()
@@ -128,7 +126,6 @@ def test_bots_are_among_the_ten(serve: Serve) -> None:
 # Ping
 
 
-@pytest.mark.framework
 def test_a_ping_is_answered_between_ticks(calm_server: RunningServer, room: str) -> None:
     player = calm_server.enter(room)
     player.next_tick()

@@ -20,7 +20,7 @@ from tests.support.client import (
 )
 from tests.support.server import RunningServer, wait_until
 
-pytestmark = [pytest.mark.differs(), pytest.mark.framework]
+pytestmark = pytest.mark.differs()
 
 FAULTS = [
     " ",
@@ -138,6 +138,7 @@ def test_a_bad_frame_closes(server: RunningServer, room: str, name: str) -> None
         assert player.expect_close() == code
 
 
+@pytest.mark.framework
 def test_a_bad_frame_closes_before_new_player(server: RunningServer, room: str) -> None:
     with undisturbed(server, room):
         stranger = server.connect(room)
@@ -145,6 +146,7 @@ def test_a_bad_frame_closes_before_new_player(server: RunningServer, room: str) 
         assert stranger.expect_close() == 1003
 
 
+@pytest.mark.framework
 @pytest.mark.parametrize("length", [b"\xfe\x00\x02", b"\xff" + (2).to_bytes(8)], ids=["two", "eight"])
 def test_a_length_in_more_bytes_than_it_needs(server: RunningServer, room: str, arm: Arm, length: bytes) -> None:
     """RFC 6455 forbids it (5.2), and all libraries but two take it."""
@@ -157,6 +159,7 @@ def test_a_length_in_more_bytes_than_it_needs(server: RunningServer, room: str, 
             player.ping()
 
 
+@pytest.mark.framework
 @pytest.mark.differs("condition")
 @pytest.mark.parametrize("in_between", [b"", client_frame(PING)], ids=["at once", "behind a message"])
 def test_who_says_its_last_in_a_bad_frame_is_told_so(server: RunningServer, room: str, in_between: bytes) -> None:
@@ -168,6 +171,7 @@ def test_who_says_its_last_in_a_bad_frame_is_told_so(server: RunningServer, room
     assert frame.close_code == 1002
 
 
+@pytest.mark.framework
 def test_what_does_not_come_apart_closes(serve: Serve) -> None:
     """With the naive fan-out a peer may compress, where its server's library does."""
     with serve("--fanout", "naive") as server:
@@ -179,6 +183,7 @@ def test_what_does_not_come_apart_closes(serve: Serve) -> None:
         assert player.expect_close() == (1007 if compresses else 1002)
 
 
+@pytest.mark.framework
 @pytest.mark.parametrize(
     ("sent", "answered"),
     [(1011, 1011), (1004, 1002), (1016, 1002), (65535, 1002)],
@@ -191,6 +196,7 @@ def test_a_close_is_answered(server: RunningServer, room: str, sent: int, answer
         assert player.expect_close() == answered
 
 
+@pytest.mark.framework
 def test_a_torn_connection_is_left_alone(server: RunningServer, room: str) -> None:
     with undisturbed(server, room) as bystander:
         for end in (b"", client_frame(TEXT, b'["join"]')[:5], client_frame(TEXT, declared_length=100)):
@@ -202,6 +208,7 @@ def test_a_torn_connection_is_left_alone(server: RunningServer, room: str) -> No
         wait_until(lambda: (server.room_stats(room) or {}).get("members") == 1)
 
 
+@pytest.mark.framework
 @pytest.mark.parametrize("name", RESETS)
 def test_a_reset_is_left_alone(server: RunningServer, room: str, name: str) -> None:
     """Whatever the server was about to say when its peer had gone: it is not worth a word in the log."""
@@ -241,6 +248,7 @@ def test_a_reset_behind_a_bad_frame_is_left_alone(server: RunningServer, room: s
     assert server.log == before
 
 
+@pytest.mark.framework
 def test_a_port_that_is_used_again_is_another_peer(server: RunningServer, room: str) -> None:
     """The address of one who was reset may be that of the next one before the server has seen it go."""
     before, port = server.log, 0
@@ -262,6 +270,7 @@ def reset(sock: socket.socket) -> None:
     sock.close()
 
 
+@pytest.mark.framework
 def test_half_a_message_is_no_message(server: RunningServer, room: str) -> None:
     player = server.enter(room)
     data = client_frame(TEXT, b'["ping",1]')

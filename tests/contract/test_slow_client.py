@@ -12,7 +12,7 @@ from tests.support.client import CLOSE, PING, PONG, TEXT, Frame
 from tests.support.player import Player
 from tests.support.server import RunningServer, wait_until
 
-pytestmark = [pytest.mark.differs("condition"), pytest.mark.framework]
+pytestmark = [pytest.mark.differs("condition"), pytest.mark.framework("library")]
 
 QUICK = ("--tick-rate", "50", "--tick-budget", "0")
 STUCK_BYTES = 4096

@@ -8,7 +8,7 @@ from tests.conftest import Arm, Serve, Share
 from tests.support.bystander import undisturbed
 from tests.support.server import RunningServer, wait_until
 
-pytestmark = [pytest.mark.differs(), pytest.mark.framework]
+pytestmark = pytest.mark.differs()
 
 HANDSHAKES: dict[str, tuple[int, dict[str, str | None]]] = {
     "no connection header": (426, {"Connection": "keep-alive"}),
@@ -33,6 +33,7 @@ def test_a_bad_handshake_is_refused(server: RunningServer, room: str, name: str)
         assert server.stats()["refused"][str(status)] == before["refused"].get(str(status), 0) + 1
 
 
+@pytest.mark.framework
 @pytest.mark.parametrize("value", [";", "sn\xe4ke"])
 @pytest.mark.parametrize(("field", "flags"), [("Protocol", ()), ("Extensions", ("--fanout", "naive"))])
 def test_what_only_one_library_looks_at(share: Share, arm: Arm, field: str, flags: tuple[str, ...], value: str) -> None:
@@ -44,6 +45,7 @@ def test_what_only_one_library_looks_at(share: Share, arm: Arm, field: str, flag
     assert server.upgrade("/connect").status == 101
 
 
+@pytest.mark.framework
 @pytest.mark.parametrize("origin", ["HTTP://{}:{}", "https://{}:{}"])
 def test_the_own_host_is_a_good_origin(server: RunningServer, room: str, origin: str) -> None:
     assert server.upgrade(f"/connect?room={room}", {"Origin": origin.format(*server.address)}).status == 101
