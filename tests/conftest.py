@@ -75,12 +75,13 @@ class Arm(NamedTuple):
     @property
     def is_deaf_behind_an_end(self) -> bool:
         """Whether its library inflates to nothing what follows a block that says that it is the last."""
-        return self.parses_with_websockets or self.framework == "tornado"
+        return self.parses_with_websockets or self.framework in {"tornado", "autobahn"}
 
     @property
     def waits_for_nobody(self) -> bool:
         """Whether what its framework broadcasts with, ``--fanout naive``, waits for no peer; see docs/protocol.md."""
-        return self.framework in {"picows", "tornado"} or (self.framework == "websockets" and self.mode != "condition")
+        of_its_own = self.framework == "websockets" and self.mode != "condition"
+        return of_its_own or self.framework in {"picows", "tornado", "autobahn"}
 
     @property
     def flags(self) -> tuple[str, ...]:

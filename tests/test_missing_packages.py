@@ -16,6 +16,7 @@ STARLETTE = ["tickbench", "serve", "asyncio", "--framework", "starlette"]
 WEBSOCKETS = [*STARLETTE[:-1], "websockets"]
 PICOWS = [*STARLETTE[:-1], "picows"]
 TORNADO = [*STARLETTE[:-1], "tornado"]
+AUTOBAHN = [*STARLETTE[:-1], "autobahn"]
 FLASK_SOCK = ["tickbench", "serve", "gevent", "--framework", "flask-sock"]
 ROOT = Path(__file__).resolve().parent.parent
 LACKING = ROOT / "tests" / "support" / "lacking"
@@ -55,6 +56,8 @@ def test_a_server_runs_without_the_loop_that_nobody_asked_for(monkeypatch: pytes
         ("server", "websockets", WEBSOCKETS, "--framework websockets needs the package websockets"),
         ("frameworks", "picows", PICOWS, "--framework picows needs the package picows"),
         ("frameworks", "tornado", TORNADO, "--framework tornado needs the package tornado"),
+        ("frameworks", "autobahn", AUTOBAHN, "--framework autobahn needs the package autobahn"),
+        ("frameworks", "twisted", AUTOBAHN, "--framework autobahn needs the package twisted"),
         ("server", "gevent", ["tickbench", "serve", "gevent"], "the backend gevent needs the package gevent"),
         ("server", "flask", ["backends.gevent_server"], "--framework gevent-websocket needs the package flask"),
         ("server", "geventwebsocket", ["backends.gevent_server"], "websocket needs the package gevent-websocket"),

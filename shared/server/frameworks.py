@@ -107,6 +107,12 @@ FRAMEWORKS: dict[str, dict[str, FrameworkEntry]] = {
             extra="frameworks",
             naive=_naive(nagle=True, waits=False),
         ),
+        "autobahn": FrameworkEntry(
+            ("autobahn", "twisted", "txaio", "uvloop", *OF_EVERY_STACK),
+            deflate="off",
+            extra="frameworks",
+            naive=_naive(nagle=False, waits=False),
+        ),
     },
     "gevent": {
         "gevent-websocket": FrameworkEntry(

@@ -143,12 +143,13 @@ def test_what_does_not_come_apart_closes(deflating: RunningServer, room: str, na
 
 
 @pytest.mark.parametrize("name", CUT)
-def test_what_is_cut_off_closes(deflating: RunningServer, room: str, deflate: str, name: str) -> None:
+def test_what_is_cut_off_closes(deflating: RunningServer, room: str, arm: Arm, deflate: str, name: str) -> None:
     with undisturbed(deflating, room):
         client = open_echo(deflating, AS_BROWSERS)
         client.send_packed(BINARY, CUT[name])
         if deflate == "on":  # libraries ask zlib for errors only, and it waits for more
-            assert client.receive_message() == (BINARY, zlib.decompressobj(-15).decompress(CUT[name] + TAIL))
+            end = b"" if arm.framework == "autobahn" else TAIL  # it drops what comes of that
+            assert client.receive_message() == (BINARY, zlib.decompressobj(-15).decompress(CUT[name] + end))
         else:
             assert client.expect_close() == INVALID
 

@@ -18,6 +18,8 @@ OF_SERVERS = (
     "websockets",
     "picows",
     "tornado",
+    "autobahn",
+    "twisted",
     "gevent",
     "gevent-websocket",
     "flask",
