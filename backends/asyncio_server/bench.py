@@ -18,6 +18,7 @@ from shared.server.config import parse_arguments
 from shared.system.listener import listen
 
 from .clock import Clock
+from .connection import Connection
 from .fanout import FANOUTS
 from .server import Server, choose_event_loop
 
@@ -30,7 +31,9 @@ async def run(connections: int, flags: list[str]) -> None:
         server,
         {"timerfd": server.clock, "loop": Clock("loop")},
         FANOUTS,
+        descriptor,
         time.perf_counter_ns,
+        time.process_time_ns,
         partial(asyncio.sleep, PAUSE_S),
         socket.socket,
         time.sleep,
@@ -38,6 +41,11 @@ async def run(connections: int, flags: list[str]) -> None:
     )
     server.own(do, bench)
     await server.run(listen(config.host, config.port, config.backlog))
+
+
+def descriptor(connection: Connection) -> int:
+    """Return the descriptor of a connection, whatever it sends by."""
+    return int(connection.ws.transport.get_extra_info("socket").fileno())
 
 
 async def do(bench: Bench) -> None:

@@ -23,6 +23,7 @@ from shared.server.config import parse_arguments
 from shared.system.listener import listen
 
 from .clock import Clock
+from .connection import Connection
 from .fanout import FANOUTS
 from .server import Server, choose_event_loop
 
@@ -36,7 +37,9 @@ def run(connections: int, flags: list[str]) -> None:
         server,
         {"timerfd": server.clock, "loop": Clock("loop")},
         FANOUTS,
+        descriptor,
         time.perf_counter_ns,
+        time.process_time_ns,
         partial(gevent.sleep, PAUSE_S),
         monkey.get_original("socket", "socket"),
         monkey.get_original("time", "sleep"),
@@ -44,6 +47,11 @@ def run(connections: int, flags: list[str]) -> None:
     )
     server.own(do, bench)
     server.run(listen(config.host, config.port, config.backlog))
+
+
+def descriptor(connection: Connection) -> int:
+    """Return the descriptor of a connection, whatever it sends by."""
+    return int(connection.ws.socket.fileno())
 
 
 def do(bench: Bench) -> None:

@@ -4,9 +4,10 @@ The program of a backend's bench: it times fan-outs and waits for due times, blo
 It is a generator of what has to be waited for, so that a backend adds no more than the waiting.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from statistics import median
 from typing import Any
 
 from shared.measure.blocks import ClockBlock, FanoutBlock, Timed, one_line, read_blocks, turns
@@ -25,18 +26,31 @@ PAUSE_S = 0.02
 SETTLE_PAUSES = 250
 """After so many pauses readers that have not read are too slow for a bench."""
 
+IDLE_PAUSES = 5
+"""In which a bench finds out what a pause costs that follows upon nothing."""
+
+BUSY = 4
+"""So many times that, and the server is still sending."""
+
 Act = Callable[[], Any]
 """What is to be called, and awaited if it is a coroutine's function."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Times a server whose room has ``connections``, with ``socket`` and ``sleep`` as the system has them."""
+    """
+    Times a server whose room has ``connections``, with ``socket`` and ``sleep`` as the system has them.
+
+    A fan-out takes as long as its call, and the CPU time that the process uses behind it: what some libraries are
+    given to send they only write later.
+    """
 
     server: BaseServer
     clocks: dict[str, Any]  # the server's own is ``timerfd``
     fanouts: dict[str, Any]
+    descriptor: Callable[[Any], int]  # of a member
     now_ns: Callable[[], int]
+    cpu_ns: Callable[[], int]  # of the process, so far
     pause: Act
     socket: Any
     sleep: Callable[[float], None]
@@ -48,7 +62,7 @@ class Bench:
         while ROOM not in rooms or len(rooms[ROOM].members) < self.connections:  # there is no event for a full room
             yield self.pause
         members = rooms[ROOM].recipients()
-        sockets = [self.socket(fileno=member.fd) for member in members]
+        sockets = [self.socket(fileno=self.descriptor(member)) for member in members]
         settle_heap()
         print("full", flush=True)  # noqa: T201 # whoever asks waits for it
         try:
@@ -70,8 +84,9 @@ class Bench:
     ) -> Iterator[Act]:
         audience, clock = self.server.room_loop(ROOM).audience, self.clocks["timerfd"]
         text = b"x" * block.text_bytes
+        yield from self._settle(members, 0)
+        idle_ns = yield from self._idle_ns()
         for way in turns(block.ways, block.ticks):
-            yield from self._settle(members)
             began_ns = self.now_ns()
             if way == "raw":
                 frame = server_frame(Opcode.TEXT, text)
@@ -84,15 +99,41 @@ class Bench:
             else:
                 audience.seat(members)
                 yield partial(self.fanouts[way]().send, audience, text)
-            us[way].append((self.now_ns() - began_ns) / 1000 / len(members))
+            took_ns = self.now_ns() - began_ns
+            rest_ns = yield from self._settle(members, idle_ns)
+            us[way].append((took_ns + (0 if way == "recording" else rest_ns)) / 1000 / len(members))
 
-    def _settle(self, members: list[Any]) -> Iterator[Act]:
-        """Wait until the readers have read all and sleep, as they do in a real period."""
-        for _ in range(SETTLE_PAUSES):
+    def _idle_ns(self) -> Generator[Act, None, float]:
+        """Return the CPU time of a pause in which there is nothing to do."""
+        used_ns = []
+        for _ in range(IDLE_PAUSES):
+            began_ns = self.cpu_ns()
             yield self.pause
-            if all(member.fd >= 0 for member in members):
-                return
+            used_ns.append(self.cpu_ns() - began_ns)
+        return median(used_ns)
+
+    def _settle(self, members: list[Any], idle_ns: float) -> Generator[Act, None, float]:
+        """
+        Wait until all is sent and the readers have read it and sleep, as they do in a real period.
+
+        Return the CPU time that was used meanwhile, beyond that of as many idle pauses of ``idle_ns``; 0: that is not
+        known yet.
+        """
+        rest_ns = 0.0
+        for _ in range(SETTLE_PAUSES):
+            began_ns = self.cpu_ns()
+            yield self.pause
+            used_ns = self.cpu_ns() - began_ns
+            rest_ns += used_ns - idle_ns
+            if (not idle_ns or used_ns <= BUSY * idle_ns) and all(map(self._has_taken_all, members)):
+                return rest_ns
         raise RuntimeError("the readers are too slow")
+
+    def _has_taken_all(self, member: Any) -> bool:
+        if not member.session.is_open:
+            raise RuntimeError("a reader's connection has ended")
+        waits = self.server.config.fanout == "naive"  # then no descriptor is offered to the ticks
+        return bool(member.ws.unsent_bytes() == 0 if waits else member.fd >= 0)
 
     def _wait(self, block: ClockBlock, members: list[Any], us: dict[str, list[float]]) -> Iterator[Act]:
         audience, text = self.server.room_loop(ROOM).audience, b"x" * block.text_bytes

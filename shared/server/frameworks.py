@@ -2,6 +2,7 @@
 The frameworks of each backend: what serves HTTP and WebSocket on it.
 
 Each is a file of its own in ``backends/<backend>_server/frameworks``, which is imported when it is chosen.
+``python -m shared.server.frameworks`` prints them as JSON: by backend and name, the fan-outs that they can do.
 """
 
 from collections.abc import Mapping
@@ -148,3 +149,10 @@ def framework_of(backend: str, name: str) -> FrameworkEntry:
 def module_of(backend: str, name: str) -> str:
     """Return the module of a framework."""
     return f"backends.{backend}_server.frameworks.{name.replace('-', '_')}"
+
+
+if __name__ == "__main__":
+    import json
+
+    fanouts = {backend: {name: each.fanouts for name, each in of.items()} for backend, of in FRAMEWORKS.items()}
+    print(json.dumps(fanouts))  # noqa: T201 # for programs that start backends, and import none

@@ -90,7 +90,7 @@ def test_a_bench_writes_one_file_where_the_other_cannot_be(
     assert cli.main(["bench", "timer", "--repeats", "2", "--json", "/dev/full"]) == 1
     err = capsys.readouterr().err
     assert err.startswith("error: /dev/full can't be written (No space left on device); the figures are in ")
-    assert json.loads(next(tmp_path.glob("tickbench-*-full")).read_bytes())["schema"] == "tickbench.bench/3"
+    assert json.loads(next(tmp_path.glob("tickbench-*-full")).read_bytes())["schema"] == "tickbench.bench/4"
 
 
 # Results folders

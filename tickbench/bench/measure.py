@@ -2,15 +2,14 @@
 
 import itertools
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 
 from msgspec import Struct
 
 from shared.measure.blocks import ClockBlock, FanoutBlock, turns
-from shared.system.packages import DISTRIBUTIONS
+from tickbench.bench.arms import CLOCK_ARMS, PEER, PEER_WAYS, bench_command, lacking
 from tickbench.bench.children import BenchChild
 from tickbench.bench.ratios import RatioEstimate, estimate, estimate_difference, ratios
 from tickbench.children.processes import Nursery
@@ -20,32 +19,6 @@ TEXT_BYTES = 430
 """Length of a frame's text: that of ten snakes."""
 TICKS_A_BLOCK = 10
 
-PEER = "picows on uvloop"
-ARMS: dict[str, tuple[str, ...]] = {
-    "asyncio": ("backends.asyncio_server.bench", "--loop", "asyncio"),
-    "asyncio:loop=uvloop": ("backends.asyncio_server.bench", "--loop", "uvloop"),
-    "gevent": ("backends.gevent_server.bench", "--loop", "libev"),
-    "gevent:loop=libuv": ("backends.gevent_server.bench", "--loop", "libuv"),
-    "gevent:fanout=library": ("backends.gevent_server.bench", "--fanout", "library"),
-}
-"""Arm to its command. gevent's library writer has a greenlet a connection, so it is a server of its own."""
-FANOUT_WAYS: dict[str, tuple[str, ...]] = {
-    "asyncio": ("raw", "frame-once", "library", "recording"),
-    "asyncio:loop=uvloop": ("raw", "frame-once", "library"),
-    "gevent": ("raw", "frame-once", "recording"),
-    "gevent:loop=libuv": ("raw", "frame-once"),
-    "gevent:fanout=library": ("raw", "library"),
-}
-NEEDS = {
-    "asyncio": ("aiohttp",),
-    "asyncio:loop=uvloop": ("aiohttp", "uvloop"),
-    "gevent": ("gevent", "geventwebsocket", "flask"),
-    "gevent:loop=libuv": ("gevent", "geventwebsocket", "flask", "_cffi_backend"),
-    "gevent:fanout=library": ("gevent", "geventwebsocket", "flask"),
-    PEER: ("picows", "uvloop"),  # for developers only
-}
-"""The modules that an arm imports and that may not be installed."""
-CLOCK_ARMS = ["asyncio", "asyncio:loop=uvloop", "gevent", "gevent:loop=libuv"]
 CLOCK_WAYS = ["time.sleep", "timerfd", "loop"]
 CLOCK_RATES_HZ = (20, 60)
 BUSY_CONNECTIONS = 500
@@ -82,33 +55,25 @@ class ClockFigure(Struct, frozen=True):
     p99_beyond_sleep_us: RatioEstimate
 
 
-def lacking(parts: Sequence[str]) -> dict[str, str]:
-    """Return the arms of these parts that cannot be timed, each with the package that it lacks."""
-    arms = [*ARMS, PEER] if "fanout" in parts else CLOCK_ARMS if "timer" in parts else []
-    lacks = {arm: [package for package in NEEDS.get(arm, ()) if find_spec(package) is None] for arm in arms}
-    return {arm: DISTRIBUTIONS.get(packages[0], packages[0]) for arm, packages in lacks.items() if packages}
-
-
-def fanout_arms() -> dict[str, tuple[str, ...]]:
-    """Return the arms whose fan-outs are timed, picows among them, each with its command."""
-    arms = {**ARMS, PEER: ("tickbench.bench.peer",)}
-    return {arm: command for arm, command in arms.items() if arm not in lacking(["fanout"])}
-
-
 @contextmanager
 def bench_children(
-    arms: dict[str, tuple[str, ...]], pinning: Pinning, scratch: Path, readers: int
+    arms: Iterable[str], pinning: Pinning, scratch: Path, readers: int
 ) -> Iterator[dict[str, BenchChild]]:
     """Start one bench for each arm; end them all with the block."""
     with Nursery() as nursery:
-        yield {arm: BenchChild(nursery, pinning, scratch, bench, readers) for arm, bench in arms.items()}
+        yield {arm: BenchChild(nursery, pinning, scratch, arm, bench_command(arm, readers), readers) for arm in arms}
 
 
 def measure_fanout(
-    pinning: Pinning, scratch: Path, connections: int, repeats: int, step: TimedAct
+    pinning: Pinning,
+    scratch: Path,
+    ways: Mapping[str, Sequence[str]],
+    connections: int,
+    repeats: int,
+    step: TimedAct,
 ) -> list[FanoutFigure]:
     """
-    Time every way to send, ``repeats`` blocks an arm, in turns; ``step`` is called after each block.
+    Time all ``ways`` to send, by arm, ``repeats`` blocks an arm, in turns; ``step`` is called after each block.
 
     An arm's ways take turns tick by tick: what is compared most closely is timed within milliseconds of each other.
 
@@ -116,13 +81,12 @@ def measure_fanout(
         RunFailedError: a bench could not be started, or broke off.
 
     """
-    arms, ways = fanout_arms(), {**FANOUT_WAYS, PEER: ("broadcast",)}
-    us: dict[tuple[str, str], list[list[float]]] = {(arm, way): [] for arm in arms for way in ways[arm]}
-    blocks = {arm: FanoutBlock(list(ways[arm]), TICKS_A_BLOCK, TEXT_BYTES) for arm in arms}
-    with bench_children(arms, pinning, scratch, connections) as children:
+    us: dict[tuple[str, str], list[list[float]]] = {(arm, way): [] for arm in ways for way in ways[arm]}
+    blocks = {arm: FanoutBlock(list(ways[arm]), TICKS_A_BLOCK, TEXT_BYTES) for arm in ways}
+    with bench_children(ways, pinning, scratch, connections) as children:
         for arm, block in blocks.items():  # not counted: it fills caches
             children[arm].time(block)
-        for arm in turns(list(arms), repeats):
+        for arm in turns(list(ways), repeats):
             for way, ticks_us in children[arm].time(blocks[arm]).us.items():
                 us[arm, way].append(ticks_us)
             step()
@@ -137,7 +101,7 @@ def measure_clocks(pinning: Pinning, scratch: Path, ticks: int, repeats: int, st
         RunFailedError: a bench could not be started, or broke off.
 
     """
-    arms = {arm: ARMS[arm] for arm in CLOCK_ARMS if arm not in lacking(["timer"])}
+    arms = [arm for arm in CLOCK_ARMS if arm not in lacking(CLOCK_ARMS)]
     cases = list(itertools.product(arms, CLOCK_RATES_HZ, (0, BUSY_CONNECTIONS)))
     late: dict[Case, dict[str, list[list[float]]]] = {case: {way: [] for way in CLOCK_WAYS} for case in cases}
     with bench_children(arms, pinning, scratch, BUSY_CONNECTIONS) as children:
@@ -159,7 +123,7 @@ def percentile(values: list[float], percent: float) -> float:
 
 def _fanout_figure(arm: str, way: str, us: dict[tuple[str, str], list[list[float]]]) -> FanoutFigure:
     medians_us = {key: [statistics.median(ticks_us) for ticks_us in repeats] for key, repeats in us.items()}
-    ours, raw, peer = medians_us[arm, way], medians_us.get((arm, "raw")), medians_us.get((PEER, "broadcast"))
+    ours, raw, peer = medians_us[arm, way], medians_us.get((arm, "raw")), medians_us.get((PEER, *PEER_WAYS))
     return FanoutFigure(
         arm,
         way,

@@ -1,6 +1,7 @@
-"""Show the figures of a bench: tables for the terminal, a chart as an HTML page."""
+"""Show the figures of a bench: tables for the terminal and as Markdown, a chart as an HTML page."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import plotly.graph_objects as go
 from rich.box import SIMPLE_HEAD
@@ -9,28 +10,91 @@ from rich.table import Table
 from shared.measure.blocks import RulesBlock
 from tickbench.bench.measure import ClockFigure, FanoutFigure
 from tickbench.bench.ratios import RatioEstimate, estimate, ratios
+from tickbench.bench.read import LOADS, ReadFigure
+from tickbench.markup import escape
+
+LEFT = ("arm", "way")
+"""The headings of columns that begin on the left."""
+
+LOAD_WORDS = {"alone": "one by one", "together": "fifty connections at once, two each"}
 
 BAR_COLOR = "#2f7de1"
 ROW_PIXELS = 34
 
 
-def fanout_table(figures: list[FanoutFigure]) -> Table:
-    """Return a table of the costs: medians of the repeats, and the 95 % interval of the ratios."""
-    headings = ("arm", "way", "us", "to raw send", "to picows")
-    table = _table("One connection's share of a fan-out: medians, [95 % interval]", headings)
-    for figure in figures:
-        table.add_row(
-            figure.arm, figure.way, f"{figure.cost_us.median:.2f}", words(figure.to_raw, 3), words(figure.to_peer, 3)
+class Sheet(NamedTuple):
+    """A table, to be shown in one way or the other."""
+
+    title: str
+    headings: Sequence[str]
+    rows: list[Sequence[str]]
+
+    def table(self) -> Table:
+        """Return it for the terminal."""
+        table = Table(
+            title=self.title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=0, pad_edge=False
         )
-    return table
+        for heading in self.headings:
+            table.add_column(heading, justify="left" if heading in LEFT else "right", no_wrap=True)
+        for row in self.rows:
+            table.add_row(*map(escape, row))
+        return table
+
+    def markdown(self) -> str:
+        """Return it as Markdown, the title as a line of its own."""
+        ends = ["---" if heading in LEFT else "---:" for heading in self.headings]
+        lines = [f"| {' | '.join(cells)} |" for cells in (self.headings, ends, *self.rows)]
+        return "\n".join([f"{self.title}:", "", *lines, ""])
 
 
-def clock_table(figures: list[ClockFigure]) -> Table:
-    """Return a table of how late waits end, in milliseconds."""
-    headings = ("arm", "Hz", "peers", "way", "p50", "p99", "beyond sleep")
-    table = _table("How late a wait ends, ms; its p99 beyond that of time.sleep in between, [95 % interval]", headings)
-    for figure in figures:
-        table.add_row(
+def fanout_sheet(figures: list[FanoutFigure]) -> Sheet:
+    """Return the costs: medians of the repeats, and the 95 % interval of the ratios."""
+    rows = [
+        (figure.arm, figure.way, f"{figure.cost_us.median:.2f}", words(figure.to_raw, 3), words(figure.to_peer, 3))
+        for figure in figures
+    ]
+    headings = ("arm", "way", "us", "to raw send", "to picows")
+    return Sheet("One connection's share of a fan-out: medians, [95 % interval]", headings, list(rows))
+
+
+def read_sheets(figures: list[ReadFigure]) -> list[Sheet]:
+    """Return, for each load, what a message costs the server, and how soon it is answered."""
+    sheets = []
+    for load, block in LOADS.items():
+        shown = [figure for figure in figures if figure.load == load]
+        costs = [
+            (
+                each.arm,
+                f"{each.per_second:,.0f}",
+                f"{each.cost_us.median:.1f}",
+                words(each.cost_to_bare, 2),
+                words(each.cost_to_peer, 2),
+            )
+            for each in shown
+        ]
+        answers = [
+            (
+                each.arm,
+                f"{each.answered_us.median:.0f}",
+                words(each.answered_to_bare, 2),
+                words(each.answered_to_peer, 2),
+            )
+            for each in shown
+        ]
+        asked = f"{block.rate_hz:,} messages a second, {LOAD_WORDS[load]}"
+        how = "medians, [95 % interval]"
+        to = ("us", "to the epoll loop", "to picows")
+        sheets += [
+            Sheet(f"{asked}; the server's CPU time a message: {how}", ("arm", "a second", *to), list(costs)),
+            Sheet(f"{asked}; from message to answer: {how}", ("arm", *to), list(answers)),
+        ]
+    return sheets
+
+
+def clock_sheet(figures: list[ClockFigure]) -> Sheet:
+    """Return how late waits end, in milliseconds."""
+    rows = [
+        (
             figure.arm,
             f"{figure.rate_hz:g}",
             str(figure.connections),
@@ -38,7 +102,11 @@ def clock_table(figures: list[ClockFigure]) -> Table:
             *(f"{us / 1000:.3f}" for us in (figure.p50_us, figure.p99_us)),
             "-" if figure.way == "time.sleep" else words_ms(figure.p99_beyond_sleep_us),
         )
-    return table
+        for figure in figures
+    ]
+    headings = ("arm", "Hz", "peers", "way", "p50", "p99", "beyond sleep")
+    title = "How late a wait ends, ms; its p99 beyond that of time.sleep in between, [95 % interval]"
+    return Sheet(title, headings, list(rows))
 
 
 def words(value: RatioEstimate | None, digits: int) -> str:
@@ -53,20 +121,22 @@ def words_ms(value: RatioEstimate) -> str:
     return f"{value.median / 1000:.3f} [{value.low / 1000:.3f} to {value.high / 1000:.3f}]"
 
 
-def rules_table(blocks: dict[str, dict[str, list[RulesBlock]]]) -> Table:
-    """Return a table of the rules' cost: medians of the repeats, and the 95 % interval of the ratios."""
-    headings = ("players", "tickbench", "snakepit", "ratio")
-    table = _table("Rules and encoding of one step, us a living snake: medians, [95 % interval]", headings)
+def rules_sheet(blocks: dict[str, dict[str, list[RulesBlock]]]) -> Sheet:
+    """Return the rules' cost: medians of the repeats, and the 95 % interval of the ratios."""
+    rows: list[Sequence[str]] = []
     for players, games in blocks.items():
         us = {name: [block.us_per_snake for block in played] for name, played in games.items()}
         theirs = us.get("snakepit")
-        table.add_row(
-            players,
-            words(estimate(us["tickbench"]), 2),
-            words(estimate(theirs), 2) if theirs else "-",
-            words(estimate(ratios(us["tickbench"], theirs)), 3) if theirs else "-",
+        rows.append(
+            (
+                players,
+                words(estimate(us["tickbench"]), 2),
+                words(estimate(theirs), 2) if theirs else "-",
+                words(estimate(ratios(us["tickbench"], theirs)), 3) if theirs else "-",
+            )
         )
-    return table
+    headings = ("players", "tickbench", "snakepit", "ratio")
+    return Sheet("Rules and encoding of one step, us a living snake: medians, [95 % interval]", headings, rows)
 
 
 def chart_page(figures: list[FanoutFigure]) -> str:
@@ -95,10 +165,3 @@ def chart_page(figures: list[FanoutFigure]) -> str:
     chart.add_vline(x=1, line={"dash": "dot", "width": 1})
     page: str = chart.to_html(include_plotlyjs=True, config={"displayModeBar": False, "responsive": True})
     return page
-
-
-def _table(title: str, headings: Sequence[str]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=0, pad_edge=False)
-    for heading in headings:
-        table.add_column(heading, justify="left" if heading in ("arm", "way") else "right", no_wrap=True)
-    return table

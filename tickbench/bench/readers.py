@@ -10,9 +10,10 @@ import socket
 import sys
 
 from shared.system.descriptors import allow_many_descriptors
+from tickbench.bench.knocks import PING, PONG, client_frame
 
 ENTER_TEXT = b'["new_player","reader"]'
-MASK = b"\0\0\0\0"
+ENTER_FRAME = bytes([0x81, 0x80 | len(ENTER_TEXT)]) + b"\0\0\0\0" + ENTER_TEXT  # masked with zeros
 RECEIVE_BYTES = 65536
 OPENING_LIMIT_S = 10.0
 
@@ -23,7 +24,7 @@ def request_bytes(host: str, port: int) -> bytes:
         f"GET /connect HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGlja2JlbmNoIHJlYWRlcg==\r\n\r\n"
     )
-    return head.encode() + bytes([0x81, 0x80 | len(ENTER_TEXT)]) + MASK + ENTER_TEXT  # masked with zeros
+    return head.encode() + ENTER_FRAME
 
 
 def open_reader(host: str, port: int) -> socket.socket:
@@ -50,7 +51,11 @@ def open_reader(host: str, port: int) -> socket.socket:
 
 
 def read_on(socks: list[socket.socket]) -> None:
-    """Read and discard until stdin ends; a connection that has ended is read no more."""
+    """
+    Read and discard until stdin ends; a connection that has ended is read no more.
+
+    Pings are answered: some libraries send them by default, and end who does not answer.
+    """
     poll = select.epoll()
     readers = {sock.fileno(): sock for sock in socks}
     for number in (sys.stdin.fileno(), *readers):
@@ -61,7 +66,10 @@ def read_on(socks: list[socket.socket]) -> None:
             if number not in readers:
                 return
             try:
-                ended = not readers[number].recv_into(buffer)
+                size = readers[number].recv_into(buffer)
+                ended = not size
+                if size and buffer[0] == PING:  # it comes alone, when nothing else does
+                    readers[number].send(client_frame(PONG, bytes(buffer[2 : 2 + buffer[1]])))
             except BlockingIOError:
                 continue
             except OSError:

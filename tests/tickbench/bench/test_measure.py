@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from tickbench import cli
+from tickbench.bench.arms import PEER
 from tickbench.bench.measure import percentile
 from tickbench.bench.page import words
 from tickbench.bench.ratios import RatioEstimate
@@ -39,7 +40,7 @@ def test_fan_outs(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch
     arguments = ["bench", "fanout", "--repeats", "2", "--connections", "5", "--json", str(raw), "--chart", str(chart)]
     assert cli.main(arguments) == 0
     report = json.loads(raw.read_text())
-    assert report["schema"] == "tickbench.bench/3"
+    assert report["schema"] == "tickbench.bench/4"
     assert report["environment"]["packages"]["picows"]
     figures = {(figure["arm"], figure["way"]): figure for figure in report["fanout"]}
     assert len(figures) == 15
@@ -50,6 +51,26 @@ def test_fan_outs(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch
         assert (figure["to_peer"] is None) == (way in ("raw", "broadcast"))
     assert "frame-once" in capfd.readouterr().out
     assert "asyncio:loop=uvloop, frame-once" in chart.read_text()
+
+
+def test_fan_outs_of_a_framework(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tickbench.bench.measure.TICKS_A_BLOCK", 2)
+    raw, page = tmp_path / "bench.json", tmp_path / "bench.md"
+    chosen = ["--framework", "websockets", "--framework", "flask-sock"]
+    files = ["--json", str(raw), "--markdown", str(page)]
+    assert cli.main(["bench", "fanout", *chosen, "--repeats", "2", "--connections", "3", *files]) == 0
+    figures = {(figure["arm"], figure["way"]) for figure in json.loads(raw.read_text())["fanout"]}
+    asyncio, gevent = "asyncio:framework=websockets", "gevent:framework=flask-sock"
+    assert figures == {
+        *((asyncio, way) for way in ("raw", "frame-once", "library")),
+        *((f"{asyncio},fanout=naive", way) for way in ("raw", "naive")),
+        *((gevent, way) for way in ("raw", "frame-once")),
+        *((f"{gevent},fanout={way}", sent) for way in ("library", "naive") for sent in ("raw", way)),
+        (PEER, "broadcast"),
+    }
+    rows = [line for line in page.read_text().splitlines() if line.startswith(f"| {gevent},fanout=naive | naive |")]
+    assert len(rows) == 1
+    assert rows[0].count("[") == 2, "an interval of each ratio"
 
 
 def test_timers(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,8 +120,8 @@ def test_one_repeat_alone_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
 def test_a_bench_that_breaks_off_is_one_line(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tickbench.bench.measure.ARMS", {"asyncio": ("backends.nowhere",)})
-    monkeypatch.setattr("tickbench.bench.measure.FANOUT_WAYS", {"asyncio": ("raw",)})
+    monkeypatch.setattr("tickbench.bench.arms.BACKENDS", {"asyncio": "backends.nowhere"})
+    monkeypatch.setattr("tickbench.bench.arms.FANOUT_WAYS", {"asyncio": ("raw",)})
     assert cli.main(["bench", "fanout", "--repeats", "2", "--connections", "2"]) == 1
     err = capfd.readouterr().err
-    assert "error: the backends.nowhere has ended" in err
+    assert "error: the bench of asyncio has ended" in err
