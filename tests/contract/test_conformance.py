@@ -57,7 +57,9 @@ def test_every_sentence_holds(serve: Serve, tmp_path: Path, refused: Counter[str
         assert server.stats()["refused"] == refused
         assert server.stats()["crashed_rooms"] == 0
     assert refused.keys() == {"400", "403", "404", "426"}
-    found = msgspec.json.decode(file.read_bytes(), type=Conformance).checks
+    conformance = msgspec.json.decode(file.read_bytes(), type=Conformance)
+    assert (conformance.is_fit, conformance.unfit_because) == (True, None)
+    found = conformance.checks
     assert [result.name for result in found] == [check.name for check in CHECKS]
     other = {
         result.name: (result.level, result.seen)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from tickbench.conformance.peer import NoMessageError, Peer
 from tickbench.conformance.server_under_test import Kept, ServerUnderTest
-from tickbench.conformance.verdict import FaultError
+from tickbench.conformance.verdict import FaultError, Grade
 
 ERROR = '[["error", why]]'
 """How a message is refused."""
@@ -22,6 +22,8 @@ class Check(NamedTuple):
     name: str
     promise: str
     """The sentence of the protocol."""
+    grade: Grade
+    """What breaks where a server does not keep it."""
     run: CheckFunction
     """
     Talks to the server. Returns a note, or None where all is as it should be.
@@ -36,10 +38,10 @@ class Check(NamedTuple):
 
 
 def check(
-    promise: str, right: str = "", waits_on: Callable[[ServerUnderTest], Kept] | None = None
+    promise: str, right: str = "", waits_on: Callable[[ServerUnderTest], Kept] | None = None, *, grade: Grade
 ) -> Callable[[CheckFunction], Check]:
     """Make a check of a function: of ``turn_back`` the check ``turn-back``; the arguments are fields of Check."""
-    return lambda run: Check(run.__name__.replace("_", "-"), promise, run, right, waits_on)
+    return lambda run: Check(run.__name__.replace("_", "-"), promise, grade, run, right, waits_on)
 
 
 def raise_flaws(flaws: Iterable[str | None], right: str = "") -> None:

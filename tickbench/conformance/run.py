@@ -11,8 +11,10 @@ from websocket import WebSocketException
 
 from tickbench.conformance.check import Check
 from tickbench.conformance.checks.limits_and_totals import alive
+from tickbench.conformance.fitness import judge_fitness
 from tickbench.conformance.peer import NoMessageError
 from tickbench.conformance.server_under_test import ServerUnderTest
+from tickbench.conformance.table import CHECKS
 from tickbench.conformance.verdict import (
     CheckResult,
     Conformance,
@@ -37,6 +39,7 @@ def examine(server: ServerUnderTest, checks: Sequence[Check], tell: Callable[[Ch
             tell(results[-1])
     finally:
         server.close()
+    is_fit, why = judge_fitness(results, CHECKS)
     return Conformance(
         url=server.target.url,
         started_at=started_at,
@@ -44,6 +47,8 @@ def examine(server: ServerUnderTest, checks: Sequence[Check], tell: Callable[[Ch
         tickbench=version("tickbench"),
         tick_rate_hz=server.rate_hz,
         checks=results,
+        is_fit=is_fit,
+        unfit_because=why,
     )
 
 
@@ -67,7 +72,15 @@ def _make(server: ServerUnderTest, check: Check) -> CheckResult:
     if level == "fault" and not server.gone and not server.is_there():
         seen = f"{seen}; then nobody listened any more"
     took_s = round(time.monotonic() - began, 3)
-    return CheckResult(name=check.name, promise=check.promise, level=level, seen=seen, right=right, took_s=took_s)
+    return CheckResult(
+        name=check.name,
+        promise=check.promise,
+        grade=check.grade,
+        level=level,
+        seen=seen,
+        right=right,
+        took_s=took_s,
+    )
 
 
 def _judge(server: ServerUnderTest, check: Check) -> tuple[Level, str | None, str | None]:

@@ -15,6 +15,14 @@ Level = Literal["ok", "note", "fault", "not tried"]
 LEVELS: tuple[Level, ...] = ("ok", "note", "fault", "not tried")
 LONGEST_QUOTE = 160
 
+Grade = Literal["measurement", "interoperability", "hardening"]
+GRADES: dict[Grade, str] = {
+    "measurement": "what the figures of a load test rest on",
+    "interoperability": "what players and their clients rely on",
+    "hardening": "what is refused, and how: for a server that strangers reach",
+}
+"""What breaks where a server has a fault: checks of each, the gravest for a comparison first."""
+
 
 class FaultError(Exception):
     """The server does not do as the protocol says: what was ``seen``, and what would be ``right``."""
@@ -39,6 +47,7 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     promise: str
     """The sentence of the protocol that it tests."""
+    grade: Grade
     level: Level
     seen: str | None = None
     """What was seen that is worth a word, or why it was not tried; None where all was as it should be."""
@@ -59,6 +68,10 @@ class Conformance(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema",
     tick_rate_hz: float | None
     """From ``/stats``, else estimated; None if no check needed it, or nothing ticked."""
     checks: list[CheckResult]
+    is_fit: bool | None
+    """Whether it is fit to be measured: all checks of measurement were made, and found no fault. None: not known."""
+    unfit_because: str | None
+    """Why it is not, or why that is not known."""
 
     def count(self, level: Level) -> int:
         """Return how many checks came out so."""

@@ -15,7 +15,7 @@ from tickbench.conformance.run import examine
 from tickbench.conformance.server_under_test import ServerUnderTest
 from tickbench.conformance.table import CHECKS
 from tickbench.conformance.verdict import CheckResult
-from tickbench.conformance.words import show_list, show_result, sum_words
+from tickbench.conformance.words import fit_words, show_list, show_results, sum_words
 from tickbench.errors import InputError, InterruptedByUserError
 from tickbench.files import check_file
 from tickbench.markup import escape
@@ -46,7 +46,7 @@ def conformance(
     insecure: bool,
 ) -> int:
     """
-    Say, message by message, what a server does wrong.
+    Say, message by message, what a server does wrong, and whether it is fit to be measured.
 
     URL begins with http, https, ws or wss; no path means /connect. The server may be in any language; a run takes half
     a minute at most, and opens rooms of its own. docs/adding-a-stack.md says more.
@@ -63,19 +63,23 @@ def conformance(
     check_file("--json", json_file)
     target = Access.of(headers, insecure=insecure).target(url)
     check_reachable(target)
-    width = max(len(check.name) for check in checks)
+    heard: list[CheckResult] = []
     try:
-        with interruptible() as insist:
+        with interruptible() as insist, console.status("no check was made yet") as status:
 
             def hear(result: CheckResult) -> None:
                 insist()  # websocket-client swallows whatever comes up while it closes
-                show_result(console, result, width)
+                heard.append(result)
+                status.update(f"{len(heard)} of {len(checks)} checks were made")
 
             found = examine(ServerUnderTest(target), checks, hear)
             insist()
     except InterruptedByUserError as interrupt:
+        show_results(console, heard)
         return interrupt.exit_status
-    console.print(escape(sum_words(found)), soft_wrap=True)
+    show_results(console, heard)
+    for words in (sum_words(found), fit_words(found)):
+        console.print(escape(words), soft_wrap=True)
     if json_file is not None:
         text = msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n"
         try:

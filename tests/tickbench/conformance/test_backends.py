@@ -43,6 +43,7 @@ def test_our_servers_conform(backend: str, flags: tuple[str, ...]) -> None:
     assert outcome(found, "fault") == {}
     assert set(outcome(found, "note")) <= ALLOWED_NOTES
     assert found.is_conforming
+    assert (found.is_fit, found.unfit_because) == (True, None)
     assert found.tick_rate_hz == (200 if FAST[0] in flags else 20)
     not_tried = set(outcome(found, "not tried"))
     assert "busy" in not_tried
@@ -68,6 +69,7 @@ def test_a_full_server_is_told_from_a_wrong_one(backend: str) -> None:
     assert {"unknown-path", "foreign-origin", "busy", "alive"} <= set(outcome(found, "ok"))
     assert found.says_little
     assert not found.is_conforming
+    assert found.is_fit is False
 
 
 @contextmanager

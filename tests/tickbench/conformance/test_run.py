@@ -46,10 +46,15 @@ def test_what_a_check_finds(
     server: ServerUnderTest, run: Callable[[ServerUnderTest], str | None], level: str, seen: str | None
 ) -> None:
     told: list[str] = []
-    checks = [Check("first", "It is so.", run), Check("second", "It is so, too.", lambda _: None)]
+    checks = [
+        Check("first", "It is so.", "measurement", run),
+        Check("second", "It is so, too.", "hardening", lambda _: None),
+    ]
     found = examine(server, checks, lambda result: told.append(result.name))
     assert (found.checks[0].level, found.checks[0].seen) == (level, seen)
     assert found.checks[1].level == "ok"
+    assert [result.grade for result in found.checks] == ["measurement", "hardening"]
+    assert found.is_fit is (False if level in ("fault", "not tried") else None)
     assert told == ["first", "second"]
 
 
@@ -58,7 +63,7 @@ def test_an_interrupt_ends_it(server: ServerUnderTest) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        examine(server, [Check("first", "It is so.", interrupt)], lambda _: None)
+        examine(server, [Check("first", "It is so.", "measurement", interrupt)], lambda _: None)
 
 
 def test_who_is_gone_is_asked_no_more(server: ServerUnderTest) -> None:
@@ -66,7 +71,11 @@ def test_who_is_gone_is_asked_no_more(server: ServerUnderTest) -> None:
         of.gone = "nobody listens any more"
         raise NotTriedError(of.gone)
 
-    checks = [Check("first", "It is so.", leave), Check("second", "It is so, too.", lambda _: None), alive]
+    checks = [
+        Check("first", "It is so.", "measurement", leave),
+        Check("second", "It is so, too.", "hardening", lambda _: None),
+        alive,
+    ]
     levels = [result.level for result in examine(server, checks, lambda _: None).checks]
     assert levels == ["not tried", "not tried", "fault"]
 

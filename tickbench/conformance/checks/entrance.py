@@ -25,7 +25,7 @@ BAD_NAMES = ("", " \n\t", "1234567890123456")
 NAME_RIGHT = "control characters are taken out and white space is trimmed, then 1 to 15 characters are left"
 
 
-@check("One WebSocket at GET /connect, upgraded as RFC 6455 has it.", "neither")
+@check("One WebSocket at GET /connect, upgraded as RFC 6455 has it.", "neither", grade="measurement")
 def upgrade(server: ServerUnderTest) -> None:
     headers = {str(name).lower(): value for name, value in (server.connect().ws.getheaders() or {}).items()}
     unasked = [name for name in ("sec-websocket-extensions", "sec-websocket-protocol") if name in headers]
@@ -35,12 +35,16 @@ def upgrade(server: ServerUnderTest) -> None:
 # Before new_player
 
 
-@check("Anything before new_player is answered by an error.")
+@check("Anything before new_player is answered by an error.", grade="hardening")
 def new_player_first(server: ServerUnderTest) -> None:
     need_errors(server.connect, TOO_EARLY, " before new_player")
 
 
-@check("Before its accepted new_player a connection gets nothing but errors.", "nothing but errors")
+@check(
+    "Before its accepted new_player a connection gets nothing but errors.",
+    "nothing but errors",
+    grade="interoperability",
+)
 def nothing_before(server: ServerUnderTest) -> None:
     room = server.fresh_room()
     member, stranger = server.enter(room), server.connect(room)
@@ -53,7 +57,11 @@ def nothing_before(server: ServerUnderTest) -> None:
 # The welcome
 
 
-@check("new_player is answered by a handshake first of all.", '["handshake", name, player id] is the first command')
+@check(
+    "new_player is answered by a handshake first of all.",
+    '["handshake", name, player id] is the first command',
+    grade="measurement",
+)
 def handshake_first(server: ServerUnderTest) -> None:
     peer = server.connect()
     peer.send(["new_player", "conformance"])
@@ -65,6 +73,7 @@ def handshake_first(server: ServerUnderTest) -> None:
 @check(
     "In one frame come handshake, world, top_scores and a p_joined for each living player.",
     "one frame: handshake, world, top_scores and a p_joined for each living player; then tick frames",
+    grade="interoperability",
 )
 def welcome_frame(server: ServerUnderTest) -> None:
     peer = server.enter()
@@ -81,7 +90,9 @@ def welcome_frame(server: ServerUnderTest) -> None:
 
 
 @check(
-    "world is rows of [char, color]: the whole field, all rows equally long.", "rows of [char, color], all equally long"
+    "world is rows of [char, color]: the whole field, all rows equally long.",
+    "rows of [char, color], all equally long",
+    grade="interoperability",
 )
 def world(server: ServerUnderTest) -> None:
     worlds = [command for message in server.enter().heard for command in message.commands if command[0] == "world"]
@@ -94,6 +105,7 @@ def world(server: ServerUnderTest) -> None:
 @check(
     "top_scores is a list of [name, score, color], best first; color is 1 + rank modulo 6.",
     "a list of [name, score, color], best first",
+    grade="interoperability",
 )
 def top_scores(server: ServerUnderTest) -> str | None:
     """Look in the room of the URL: a new one has none."""
@@ -111,7 +123,7 @@ def top_scores(server: ServerUnderTest) -> str | None:
     return f"{len(rows)} rows; ours lists {MOST_TOP_SCORES} at most" if len(rows) > MOST_TOP_SCORES else None
 
 
-@check("Each in a room has a player id of its own.", "each has its own")
+@check("Each in a room has a player id of its own.", "each has its own", grade="interoperability")
 def player_ids(server: ServerUnderTest) -> None:
     room = server.fresh_room()
     ids = [server.enter(room, name).player_id for name in ("one", "two")]
@@ -123,7 +135,9 @@ def player_ids(server: ServerUnderTest) -> None:
 
 
 @check(
-    "Of a name control characters are taken out and white space is trimmed; 1 to 15 characters are left.", NAME_RIGHT
+    "Of a name control characters are taken out and white space is trimmed; 1 to 15 characters are left.",
+    NAME_RIGHT,
+    grade="interoperability",
 )
 def names(server: ServerUnderTest) -> None:
     flaws = []
@@ -137,7 +151,7 @@ def names(server: ServerUnderTest) -> None:
     raise_flaws(flaws)
 
 
-@check("A bad name is answered by an error, and another may follow.", f"{ERROR}: {NAME_RIGHT}")
+@check("A bad name is answered by an error, and another may follow.", f"{ERROR}: {NAME_RIGHT}", grade="hardening")
 def bad_names(server: ServerUnderTest) -> None:
     flaws = []
     for name in BAD_NAMES:
@@ -149,7 +163,7 @@ def bad_names(server: ServerUnderTest) -> None:
     raise_flaws(flaws)
 
 
-@check("Without ?room= the room is main.", "main is the default")
+@check("Without ?room= the room is main.", "main is the default", grade="interoperability")
 def default_room(server: ServerUnderTest) -> None:
     if server.target.path != DEFAULT_PATH:
         raise NotTriedError(f"the URL has a path of its own, {server.target.path}")

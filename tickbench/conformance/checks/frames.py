@@ -26,34 +26,34 @@ ECHOED_CODES = (1000, 1001, 3000, 4999)
 BAD_CODES = (0, 999, 1005, 1006, 1015, 2999, 5000)
 
 
-@check("An unmasked frame: close 1002 (or it is taken).", "close 1002, or to take it")
+@check("An unmasked frame: close 1002 (or it is taken).", "close 1002, or to take it", grade="hardening")
 def unmasked(server: ServerUnderTest) -> str | None:
     data = client_frame(Opcode.TEXT, PING_TEXT, masked=False)
     taken = _closed_or_taken(server.enter(), data, "an unmasked frame", CloseCode.PROTOCOL_ERROR)
     return "an unmasked frame is taken; RFC 6455 has a server close with 1002" if taken else None
 
 
-@check("A reserved bit is a protocol error: close 1002.")
+@check("A reserved bit is a protocol error: close 1002.", grade="hardening")
 def reserved_bits(server: ServerUnderTest) -> None:
     need_close(server, CloseCode.PROTOCOL_ERROR, RESERVED_BITS)
 
 
-@check("A reserved opcode is a protocol error: close 1002.")
+@check("A reserved opcode is a protocol error: close 1002.", grade="hardening")
 def reserved_opcodes(server: ServerUnderTest) -> None:
     need_close(server, CloseCode.PROTOCOL_ERROR, RESERVED_OPCODES)
 
 
-@check("A control frame in fragments or over 125 bytes: close 1002.")
+@check("A control frame in fragments or over 125 bytes: close 1002.", grade="hardening")
 def control_frames(server: ServerUnderTest) -> None:
     need_close(server, CloseCode.PROTOCOL_ERROR, BAD_CONTROLS)
 
 
-@check("A fragment that belongs to nothing: close 1002.")
+@check("A fragment that belongs to nothing: close 1002.", grade="hardening")
 def continuations(server: ServerUnderTest) -> None:
     need_close(server, CloseCode.PROTOCOL_ERROR, BAD_FRAGMENTS)
 
 
-@check("A message in fragments is a message, whatever control frames come amid.", "a pong")
+@check("A message in fragments is a message, whatever control frames come amid.", "a pong", grade="interoperability")
 def fragments(server: ServerUnderTest) -> None:
     peer = server.enter()
     peer.send_raw(client_frame(Opcode.TEXT, PING_TEXT[:3], fin=False) + client_frame(Opcode.PING, b"amid"))
@@ -62,7 +62,7 @@ def fragments(server: ServerUnderTest) -> None:
     _need_answer(peer, "a ping in three fragments, a control ping amid")
 
 
-@check("A frame that comes byte by byte is a frame.", "a pong")
+@check("A frame that comes byte by byte is a frame.", "a pong", grade="interoperability")
 def pieces(server: ServerUnderTest) -> None:
     peer = server.enter()
     for byte in client_frame(Opcode.TEXT, PING_TEXT):
@@ -75,7 +75,11 @@ def _need_answer(peer: Peer, what: str) -> None:
         peer.until(lambda message: message.has("pong") or message.is_error, "an answer")
 
 
-@check("More than 256 fragments of a message: close 1008 (or they are taken).", "close 1008, or to take them")
+@check(
+    "More than 256 fragments of a message: close 1008 (or they are taken).",
+    "close 1008, or to take them",
+    grade="hardening",
+)
 def many_fragments(server: ServerUnderTest) -> str | None:
     middle = client_frame(Opcode.CONTINUATION, b" ", fin=False) * MANY_FRAGMENTS
     data = client_frame(Opcode.TEXT, b"", fin=False) + middle + client_frame(Opcode.CONTINUATION, PING_TEXT)
@@ -99,13 +103,14 @@ def _closed_or_taken(peer: Peer, ping: bytes, what: str, code: int) -> bool:
 @check(
     "A close frame is answered by one with the same code; nothing counts behind it.",
     "the same code, 1000 where there was none, and nothing else",
+    grade="interoperability",
 )
 def close_echo(server: ServerUnderTest) -> None:
     flaws = [_close_flaw(server.enter(), close_payload(code, "bye"), code) for code in ECHOED_CODES]
     raise_flaws([*flaws, _close_flaw(server.enter(), b"", CloseCode.NORMAL, None)])
 
 
-@check("A close code that must not be used is answered by 1002.", "close 1002")
+@check("A close code that must not be used is answered by 1002.", "close 1002", grade="hardening")
 def close_code(server: ServerUnderTest) -> None:
     raise_flaws(_close_flaw(server.enter(), close_payload(code), CloseCode.PROTOCOL_ERROR) for code in BAD_CODES)
 
@@ -121,7 +126,11 @@ def _close_flaw(peer: Peer, payload: bytes, *codes: int | None) -> str | None:
     return flaw or next((f"a ping behind {what} was answered" for message in peer.heard if message.has("pong")), None)
 
 
-@check("A ping frame is answered by a pong frame with the same payload.", "a pong frame with the same payload")
+@check(
+    "A ping frame is answered by a pong frame with the same payload.",
+    "a pong frame with the same payload",
+    grade="interoperability",
+)
 def control_ping(server: ServerUnderTest) -> None:
     peer = server.enter()
     raise_flaws([_ping_flaw(peer, payload) for payload in (b"tickbench", b"", b"\x00\xff" * 62)])

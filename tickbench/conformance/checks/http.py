@@ -34,12 +34,12 @@ FOREIGN_ORIGINS = ("http://evil.example", "null", "http://{host}:1")
 BAD_ROOMS = ("", "x" * 33, "a%20b", "a.b", "%C3%A4")
 
 
-@check("/healthz says that the server is well: HTTP 200.", "HTTP 200")
+@check("/healthz says that the server is well: HTTP 200.", "HTTP 200", grade="interoperability")
 def healthz(server: ServerUnderTest) -> None:
     raise_flaws([_flaw("GET /healthz", server.request(server.target.beside("healthz")), 200)])
 
 
-@check("/stats is everything that the server knows of itself, as JSON (optional).")
+@check("/stats is everything that the server knows of itself, as JSON (optional).", grade="interoperability")
 def stats(server: ServerUnderTest) -> str | None:
     page = server.stats()
     if page is None:
@@ -48,19 +48,19 @@ def stats(server: ServerUnderTest) -> str | None:
     return f"/stats lacks {', '.join(missing)}: {LOST_WITHOUT_STATS}" if missing else None
 
 
-@check("An unknown path is HTTP 404.", "HTTP 404")
+@check("An unknown path is HTTP 404.", "HTTP 404", grade="hardening")
 def unknown_path(server: ServerUnderTest) -> None:
     paths = (server.target.beside("nowhere"), f"{server.target.path}/nowhere")
     raise_flaws(_flaw(f"GET {path}", server.request(path), 404) for path in paths)
 
 
-@check("An unknown path is HTTP 404 with upgrade headers, too.", "HTTP 404")
+@check("An unknown path is HTTP 404 with upgrade headers, too.", "HTTP 404", grade="hardening")
 def unknown_path_upgrade(server: ServerUnderTest) -> None:
     paths = (server.target.beside("nowhere"), f"{server.target.path}/nowhere")
     raise_flaws(_flaw(f"GET {path} with upgrade headers", server.upgrade(path), 404) for path in paths)
 
 
-@check("Another method than GET is HTTP 405.", "HTTP 405")
+@check("Another method than GET is HTTP 405.", "HTTP 405", grade="hardening")
 def method(server: ServerUnderTest) -> None:
     path = server.target.path
     flaws = [_flaw(f"{name} {path}", server.request(path, method=name), 405) for name in METHODS]
@@ -70,6 +70,7 @@ def method(server: ServerUnderTest) -> None:
 @check(
     "No Upgrade: websocket, or another version than 13, is HTTP 426 with Sec-WebSocket-Version: 13.",
     "HTTP 426 with Sec-WebSocket-Version: 13",
+    grade="hardening",
 )
 def upgrade_required(server: ServerUnderTest) -> None:
     flaws = []
@@ -81,12 +82,12 @@ def upgrade_required(server: ServerUnderTest) -> None:
     raise_flaws(flaws)
 
 
-@check("A key that is missing or is not 16 bytes in base64 is HTTP 400.", "HTTP 400")
+@check("A key that is missing or is not 16 bytes in base64 is HTTP 400.", "HTTP 400", grade="hardening")
 def websocket_key(server: ServerUnderTest) -> None:
     _need_status(server, 400, BAD_KEYS)
 
 
-@check("No Host, or a request body, is HTTP 400.", "HTTP 400")
+@check("No Host, or a request body, is HTTP 400.", "HTTP 400", grade="hardening")
 def bad_request(server: ServerUnderTest) -> None:
     _need_status(server, 400, BAD_REQUESTS)
 
@@ -94,13 +95,14 @@ def bad_request(server: ServerUnderTest) -> None:
 @check(
     "An origin that is neither the server's host nor allowed is HTTP 403.",
     "HTTP 403, unless the server is told to allow all origins",
+    grade="hardening",
 )
 def foreign_origin(server: ServerUnderTest) -> None:
     origins = {f"Origin: {origin}": origin.format(host=server.target.host) for origin in FOREIGN_ORIGINS}
     _need_status(server, 403, {what: {"Origin": origin} for what, origin in origins.items()})
 
 
-@check("The server's own host is a good origin.", "HTTP 101: it is the server's own host")
+@check("The server's own host is a good origin.", "HTTP 101: it is the server's own host", grade="interoperability")
 def own_origin(server: ServerUnderTest) -> None:
     origin = f"{'https' if server.target.secure else 'http'}://{server.target.authority}"
     _need_status(server, 101, {f"Origin: {origin}": {"Origin": origin}})
@@ -109,6 +111,7 @@ def own_origin(server: ServerUnderTest) -> None:
 @check(
     "A room's name is 1 to 32 of A-Za-z0-9_-; a bad one is HTTP 404.",
     "HTTP 404 unless the name is 1 to 32 of A-Za-z0-9_-",
+    grade="hardening",
 )
 def room_name(server: ServerUnderTest) -> None:
     mine = server.fresh_room()
@@ -121,6 +124,7 @@ def room_name(server: ServerUnderTest) -> None:
 @check(
     "Refused is in this order: path, method, room name, upgrade headers, key, origin.",
     "path (404), method (405), room name (404), upgrade headers (426), key (400), origin (403)",
+    grade="hardening",
 )
 def refusal_order(server: ServerUnderTest) -> None:
     path = server.target.path

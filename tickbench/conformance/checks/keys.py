@@ -21,22 +21,22 @@ the same, and a pong does not rule it out (a process in front of the game may an
 """
 
 
-@check("A key turns the snake with its next move.", "the next move turns the snake")
+@check("A key turns the snake with its next move.", "the next move turns the snake", grade="interoperability")
 def turn(server: ServerUnderTest) -> None:
     _need_turn(server.enter(), ())
 
 
-@check("A key straight back is dropped.")
+@check("A key straight back is dropped.", grade="interoperability")
 def turn_back(server: ServerUnderTest) -> None:
     _need_turn(server.enter(), ["back", "back"])
 
 
-@check("A key of the same direction is dropped.")
+@check("A key of the same direction is dropped.", grade="interoperability")
 def same_direction(server: ServerUnderTest) -> None:
     _need_turn(server.enter(), ["ahead", "ahead"])
 
 
-@check("Any other bare integer is ignored.")
+@check("Any other bare integer is ignored.", grade="interoperability")
 def other_integers(server: ServerUnderTest) -> None:
     _need_turn(server.enter(), OTHER_INTEGERS)
 
@@ -63,7 +63,7 @@ def _need_turn(peer: Peer, dropped: Sequence[str | int]) -> None:
         raise FaultError(f"the snake headed for {player.heading}, {what}: it moved {moves}")
 
 
-@check("A key is ignored while one's snake is not in the field.")
+@check("A key is ignored while one's snake is not in the field.", grade="interoperability")
 def keys_without_snake(server: ServerUnderTest) -> None:
     """Press keys with no snake, and again between a join and the birth."""
     peer = server.enter()
@@ -90,7 +90,10 @@ def keys_without_snake(server: ServerUnderTest) -> None:
         raise NothingShownError("the snake died too early, or could not turn by the first key")
 
 
-@check("At most one turn a move, at most two wait; a key is measured against the last that waits.")
+@check(
+    "At most one turn a move, at most two wait; a key is measured against the last that waits.",
+    grade="interoperability",
+)
 def waiting_turns(server: ServerUnderTest) -> None:
     for _ in range(TRIES_OF_THREE):
         player = play(server)

@@ -22,7 +22,7 @@ def send_nothing(server: ServerUnderTest) -> Peer:
     return server.connect()
 
 
-@check("No accepted new_player for 10 s: close 1008.", "close 1008 after 10 s", send_nothing)
+@check("No accepted new_player for 10 s: close 1008.", "close 1008 after 10 s", send_nothing, grade="hardening")
 def new_player_limit(server: ServerUnderTest) -> None:
     peer, since = server.opened(send_nothing)
     peer.patience_s = max(0.01, since + NEW_PLAYER_LIMIT_S + SLACK_S - time.monotonic())
@@ -37,7 +37,9 @@ def send_half_a_request(server: ServerUnderTest) -> socket.socket:
     return sock
 
 
-@check("Half a handshake for 5 s: the connection is closed.", "an end after 5 s", send_half_a_request)
+@check(
+    "Half a handshake for 5 s: the connection is closed.", "an end after 5 s", send_half_a_request, grade="hardening"
+)
 def half_handshake(server: ServerUnderTest) -> None:
     sock, since = server.opened(send_half_a_request)
     limit_s = HALF_HANDSHAKE_S + SLACK_S
@@ -51,7 +53,9 @@ def half_handshake(server: ServerUnderTest) -> None:
         pass  # a reset is an end as well
 
 
-@check("Who is refused for lack of room gets HTTP 503 with Retry-After.", "HTTP 503 with Retry-After")
+@check(
+    "Who is refused for lack of room gets HTTP 503 with Retry-After.", "HTTP 503 with Retry-After", grade="hardening"
+)
 def busy(server: ServerUnderTest) -> None:
     if server.busy is None:
         raise NotTriedError("the server had room for everybody")
@@ -65,17 +69,18 @@ def busy(server: ServerUnderTest) -> None:
 @check(
     "What comes is an array of commands, each an array that begins with its name.",
     "an array of commands: [[command, ...], ...]",
+    grade="measurement",
 )
 def commands(server: ServerUnderTest) -> None:
     raise_flaws([_offenders(server).not_commands])
 
 
-@check("JSON comes without white space.", "JSON without white space")
+@check("JSON comes without white space.", "JSON without white space", grade="measurement")
 def compact_json(server: ServerUnderTest) -> None:
     raise_flaws([_offenders(server).spaced])
 
 
-@check("Commands have the arguments of the protocol's table.")
+@check("Commands have the arguments of the protocol's table.", grade="interoperability")
 def arguments(server: ServerUnderTest) -> str | None:
     offenders = _offenders(server)
     if flaws := offenders.flaws:
@@ -84,13 +89,13 @@ def arguments(server: ServerUnderTest) -> str | None:
     return f"never seen: {', '.join(unseen)}" if unseen else None
 
 
-@check("A client ignores commands that it does not know.")
+@check("A client ignores commands that it does not know.", grade="interoperability")
 def known_commands(server: ServerUnderTest) -> str | None:
     unknown = _offenders(server).unknown
     return f"commands that clients ignore: {', '.join(unknown.values())}" if unknown else None
 
 
-@check("A server's frames are not masked, and its messages are text.")
+@check("A server's frames are not masked, and its messages are text.", grade="measurement")
 def server_frames(server: ServerUnderTest) -> None:
     raise_flaws([_offenders(server).frame_flaw])
 
@@ -110,7 +115,7 @@ def _visit(server: ServerUnderTest) -> None:
         peer.next_tick()
 
 
-@check("Whatever a client does, the server goes on.", "no client ends the server")
+@check("Whatever a client does, the server goes on.", "no client ends the server", grade="measurement")
 def alive(server: ServerUnderTest) -> None:
     if server.gone or not server.is_there():
         raise FaultError(server.gone)

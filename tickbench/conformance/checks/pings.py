@@ -16,7 +16,11 @@ ECHOED = ("0", "-1", "1.5", "-0.25", "1e-7", "1700000000000.125", str(2**53 - 1)
 """Values of t as they are sent; every language has these numbers."""
 
 
-@check("ping is answered at once, between ticks, by pong.", '[["pong", t, server_us]] at once, between ticks')
+@check(
+    "ping is answered at once, between ticks, by pong.",
+    '[["pong", t, server_us]] at once, between ticks',
+    grade="measurement",
+)
 def pong(server: ServerUnderTest) -> str | None:
     peer = server.enter()
     prompt, tried, until_s = 0, 0, time.monotonic() + BUSY_S
@@ -36,7 +40,7 @@ def pong(server: ServerUnderTest) -> str | None:
     return None if prompt > tried // 2 else f"{tried - prompt} of {tried} pings were answered behind the next tick only"
 
 
-@check("pong carries t as it was: an integer or not, negative or not.", "t comes back as it was")
+@check("pong carries t as it was: an integer or not, negative or not.", "t comes back as it was", grade="measurement")
 def pong_echo(server: ServerUnderTest) -> None:
     peer = server.enter()
     raise_flaws([_echo_flaw(peer, t) for t in ECHOED])
@@ -50,7 +54,7 @@ def _echo_flaw(peer: Peer, t: str) -> str | None:
     return None if is_same else f"t = {t} came back as {quote(answer)}"
 
 
-@check("server_us is microseconds since the Unix epoch.", "microseconds since the Unix epoch")
+@check("server_us is microseconds since the Unix epoch.", "microseconds since the Unix epoch", grade="measurement")
 def pong_time(server: ServerUnderTest) -> None:
     peer = server.enter()
     before_us = server.now_us()

@@ -26,6 +26,7 @@ GAME_OVER = " >>> GAME OVER <<< "
 @check(
     "join puts my snake in the field; p_joined is player id, name, color, score.",
     '["p_joined", player id, name, color, score] and three renders in a tick frame: head %, body @, tail *',
+    grade="interoperability",
 )
 def join(server: ServerUnderTest) -> None:
     peer = server.enter(name="Ada")
@@ -39,7 +40,7 @@ def join(server: ServerUnderTest) -> None:
         raise FaultError(f"no {', '.join(missing)} in color {color}: {quote(birth.text)}")
 
 
-@check("join is ignored while the snake lives.")
+@check("join is ignored while the snake lives.", grade="interoperability")
 def join_again(server: ServerUnderTest) -> None:
     player = play(server)
     player.peer.send(["join"])
@@ -55,7 +56,11 @@ def join_again(server: ServerUnderTest) -> None:
         raise FaultError("a second join brought a second p_joined")
 
 
-@check("A newcomer is told of each living player.", "the welcome has one p_joined for each living player")
+@check(
+    "A newcomer is told of each living player.",
+    "the welcome has one p_joined for each living player",
+    grade="interoperability",
+)
 def living_players(server: ServerUnderTest) -> None:
     old, new = _meet(server)
     if old.living != new.living:
@@ -66,6 +71,7 @@ def living_players(server: ServerUnderTest) -> None:
 @check(
     "A newcomer's world is the state after the last tick.",
     "the welcome shows the field after the last tick, the next tick goes on from there",
+    grade="interoperability",
 )
 def world_current(server: ServerUnderTest) -> None:
     old, new = _meet(server)
@@ -142,7 +148,9 @@ def _ride_to_death(server: ServerUnderTest, player: TrackedPlayer) -> PeerMessag
     raise NotTriedError(f"the snake lived for {LONGEST_RIDE_S:g} s, on its way to a wall or before it")
 
 
-@check("A game over is p_gameover with top_scores; join works again after it.", GAME_OVER_RIGHT)
+@check(
+    "A game over is p_gameover with top_scores; join works again after it.", GAME_OVER_RIGHT, grade="interoperability"
+)
 def game_over(server: ServerUnderTest) -> None:
     death = server.once(_die)
     if not death.message.named("top_scores"):
@@ -152,7 +160,11 @@ def game_over(server: ServerUnderTest) -> None:
         raise FaultError(seen, "join works again after game over")
 
 
-@check("The last death ends the round; the next snake is born on a reset field.", f"the field shows{GAME_OVER}")
+@check(
+    "The last death ends the round; the next snake is born on a reset field.",
+    f"the field shows{GAME_OVER}",
+    grade="interoperability",
+)
 def new_round(server: ServerUnderTest) -> None:
     death = server.once(_die)
     if not death.was_alone:
@@ -167,7 +179,7 @@ def new_round(server: ServerUnderTest) -> None:
         raise FaultError(seen, "reset_world comes before p_joined")
 
 
-@check("A leaver's snake dies at the next tick.")
+@check("A leaver's snake dies at the next tick.", grade="interoperability")
 def leaver_dies(server: ServerUnderTest) -> None:
     room = server.fresh_room()
     onlooker = server.enter(room)
@@ -188,7 +200,9 @@ def leaver_dies(server: ServerUnderTest) -> None:
 
 
 @check(
-    "At most 10 are alive in a room; Maximum players reached is an answer, not a fault.", f'[["error", "{MAXIMUM}"]]'
+    "At most 10 are alive in a room; Maximum players reached is an answer, not a fault.",
+    f'[["error", "{MAXIMUM}"]]',
+    grade="interoperability",
 )
 def maximum_players(server: ServerUnderTest) -> str | None:
     """Let one more join than may, all before the same tick; each of its joins is refused, and it is not closed."""

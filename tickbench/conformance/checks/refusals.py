@@ -25,27 +25,27 @@ LIVELY = 50
 FLOOD = 300
 
 
-@check("What is not JSON is answered by an error.")
+@check("What is not JSON is answered by an error.", grade="hardening")
 def not_json(server: ServerUnderTest) -> None:
     need_errors(server.enter, NOT_JSON)
 
 
-@check("An unknown command is answered by an error.")
+@check("An unknown command is answered by an error.", grade="hardening")
 def unknown_command(server: ServerUnderTest) -> None:
     need_errors(server.enter, UNKNOWN)
 
 
-@check("Wrong types or number of arguments are answered by an error.")
+@check("Wrong types or number of arguments are answered by an error.", grade="hardening")
 def wrong_arguments(server: ServerUnderTest) -> None:
     need_errors(server.enter, WRONG_ARGUMENTS)
 
 
-@check("A second new_player is answered by an error.")
+@check("A second new_player is answered by an error.", grade="hardening")
 def second_new_player(server: ServerUnderTest) -> None:
     need_errors(server.enter, ('["new_player","again"]',))
 
 
-@check("The third fault within 10 s closes with 1008.", "close 1008")
+@check("The third fault within 10 s closes with 1008.", "close 1008", grade="hardening")
 def third_fault(server: ServerUnderTest) -> None:
     """Send three faults: the first two are answered."""
     peer = server.enter()
@@ -61,12 +61,12 @@ def third_fault(server: ServerUnderTest) -> None:
     raise_flaws([peer.close_flaw("three faults within 10 s", CloseCode.POLICY_VIOLATION)])
 
 
-@check("A message over 4 KiB: close 1009, as soon as its length is declared.")
+@check("A message over 4 KiB: close 1009, as soon as its length is declared.", grade="hardening")
 def too_large(server: ServerUnderTest) -> None:
     need_close(server, CloseCode.MESSAGE_TOO_BIG, TOO_LARGE)
 
 
-@check("A message of 4 KiB is taken.", "a pong: only more than 4 KiB is refused")
+@check("A message of 4 KiB is taken.", "a pong: only more than 4 KiB is refused", grade="interoperability")
 def large(server: ServerUnderTest) -> None:
     peer = server.enter()
     peer.send_text('["ping",1]'.ljust(LARGEST_BYTES))
@@ -74,19 +74,21 @@ def large(server: ServerUnderTest) -> None:
         peer.next_with("pong", "the answer to a ping")
 
 
-@check("A binary message: close 1003.")
+@check("A binary message: close 1003.", grade="hardening")
 def binary(server: ServerUnderTest) -> None:
     need_close(server, CloseCode.UNSUPPORTED_DATA, {"a binary message": client_frame(Opcode.BINARY, b"37")})
 
 
-@check("More than 60 messages a second, control frames among them: close 1008.")
+@check("More than 60 messages a second, control frames among them: close 1008.", grade="hardening")
 def flood(server: ServerUnderTest) -> None:
     pings = client_frame(Opcode.PING, b"x") * FLOOD
     cases = {f"{FLOOD} messages at once": PING * FLOOD, f"{FLOOD} control pings at once": pings}
     need_close(server, CloseCode.POLICY_VIOLATION, cases)
 
 
-@check("Up to 60 messages a second are taken.", f"only more than {MOST_MESSAGES} a second close")
+@check(
+    "Up to 60 messages a second are taken.", f"only more than {MOST_MESSAGES} a second close", grade="interoperability"
+)
 def lively(server: ServerUnderTest) -> None:
     peer = server.enter()
     peer.send_raw(PING * LIVELY)
@@ -95,7 +97,7 @@ def lively(server: ServerUnderTest) -> None:
             peer.next_with("pong", f"the answers to {LIVELY} pings at once")
 
 
-@check("Invalid UTF-8: close 1007.")
+@check("Invalid UTF-8: close 1007.", grade="hardening")
 def invalid_utf8(server: ServerUnderTest) -> None:
     cases = {f"invalid UTF-8 ({text!r})": client_frame(Opcode.TEXT, text) for text in NOT_UTF8}
     need_close(server, CloseCode.INVALID_TEXT, cases)

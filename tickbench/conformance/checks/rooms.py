@@ -12,7 +12,7 @@ PERSONAL = {"handshake", "error", "pong"}
 """Commands that are for one connection alone."""
 
 
-@check("Two rooms do not hear each other.")
+@check("Two rooms do not hear each other.", grade="measurement")
 def rooms(server: ServerUnderTest) -> None:
     loud, quiet = server.enter(name=LOUD), server.enter()
     quiet.next_tick()
@@ -30,6 +30,7 @@ def rooms(server: ServerUnderTest) -> None:
 @check(
     "error, pong and a newcomer's welcome are for one connection alone.",
     "errors, pongs and welcomes are for one connection alone",
+    grade="interoperability",
 )
 def personal(server: ServerUnderTest) -> None:
     room = server.fresh_room()

@@ -46,7 +46,7 @@ def _hear(server: ServerUnderTest, peers: Sequence[Peer], ticks_each: int) -> No
                 peer.next(patience_s=0.05)
 
 
-@check("One tick frame a room and tick, also when nothing changed.")
+@check("One tick frame a room and tick, also when nothing changed.", grade="measurement")
 def every_tick(server: ServerUnderTest) -> None:
     ours, theirs = server.once(listen)
     seen = ours.ticks
@@ -65,14 +65,14 @@ def every_tick(server: ServerUnderTest) -> None:
         raise FaultError(f"tick {gaps[0]} came to one of two in a room only", "every tick comes to everybody")
 
 
-@check("tick is the first command of every tick frame.")
+@check("tick is the first command of every tick frame.", grade="measurement")
 def tick_first(server: ServerUnderTest) -> None:
     for message in take_sample(server)[0].heard:
         if message.ticks and message.commands[0][0] != "tick":
             raise FaultError(quote(message.text))
 
 
-@check("n grows by one a period; a due time that is missed is skipped.")
+@check("n grows by one a period; a due time that is missed is skipped.", grade="measurement")
 def tick_numbers(server: ServerUnderTest) -> str | None:
     seen = take_sample(server)[0].ticks
     raise_flaws([ticks.numbers_flaw(seen)], "n grows by one, by more only where due times were skipped")
@@ -80,7 +80,7 @@ def tick_numbers(server: ServerUnderTest) -> str | None:
     return ticks.skips(seen)
 
 
-@check("due_us is t0_us + n * 1_000_000 // tick_rate_hz.")
+@check("due_us is t0_us + n * 1_000_000 // tick_rate_hz.", grade="measurement")
 def due_grid(server: ServerUnderTest) -> str | None:
     seen = take_sample(server)[0].ticks
     raise_flaws([ticks.grid_flaw(seen, server.told_rate_hz)])
@@ -92,6 +92,7 @@ def due_grid(server: ServerUnderTest) -> str | None:
 @check(
     "sent_us is taken when the frame is built, not before the tick is due.",
     "sent_us is microseconds since the Unix epoch, taken when the frame is built",
+    grade="measurement",
 )
 def sent_us(server: ServerUnderTest) -> str | None:
     seen = take_sample(server)[0].ticks
@@ -99,7 +100,11 @@ def sent_us(server: ServerUnderTest) -> str | None:
     return ticks.arrival_note(seen)
 
 
-@check("All connections of a room get the same bytes for the same tick.", "the same bytes for the same tick")
+@check(
+    "All connections of a room get the same bytes for the same tick.",
+    "the same bytes for the same tick",
+    grade="measurement",
+)
 def same_bytes(server: ServerUnderTest) -> None:
     ours, theirs = take_sample(server)
     raise_flaws([ticks.bytes_flaw(ours.ticks, theirs.ticks)])
@@ -108,6 +113,7 @@ def same_bytes(server: ServerUnderTest) -> None:
 @check(
     "n and t0 belong to the room and go on when it was empty.",
     "n and t0 belong to the room and go on when its loop stops and starts again",
+    grade="measurement",
 )
 def n_goes_on(server: ServerUnderTest) -> None:
     """Leave a room empty for a while and come back: the ticks of both stays are on one grid."""
