@@ -133,6 +133,14 @@ class ServerConfig:
         """Return what ``/stats`` tells of the settings."""
         return {
             **self._built(),
+            **self.settings_of_any_stack(),
+            "backlog": self.backlog,
+            "debug_blocking": self.debug_blocking,
+        }
+
+    def settings_of_any_stack(self) -> dict[str, object]:
+        """Return those of the settings that do not say how our own servers are built."""
+        return {
             "phase": self.phase,
             "speed": float(self.speed),
             "field": f"{self.rules.width}x{self.rules.height}",
@@ -144,8 +152,6 @@ class ServerConfig:
             "tick_budget": self.tick_budget,
             "slow_limit_s": self.limits.slow_limit_s,
             "max_connections": self.lobby.max_connections,
-            "backlog": self.backlog,
-            "debug_blocking": self.debug_blocking,
         }
 
     def _built(self) -> dict[str, object]:
@@ -166,8 +172,12 @@ def _usually_built(backend: str) -> dict[str, object]:
     }
 
 
-def parse_arguments(backend: str, argv: Sequence[str] | None = None) -> ServerConfig:
-    """Read the command line and the environment; on bad input say so in one line and exit with status 2."""
+def parse_arguments(backend: str, argv: Sequence[str] | None = None, program: str | None = None) -> ServerConfig:
+    """
+    Read the command line and the environment; on bad input say so in one line and exit with status 2.
+
+    ``program`` is how the server is called in its help, if it is none of ours.
+    """
 
     def build(**values: Any) -> ServerConfig:
         return _build(backend, values)
@@ -179,7 +189,7 @@ def parse_arguments(backend: str, argv: Sequence[str] | None = None) -> ServerCo
     try:
         config = command.main(
             args=None if argv is None else list(argv),
-            prog_name=f"python -m backends.{backend}_server",
+            prog_name=program or f"python -m backends.{backend}_server",
             standalone_mode=False,
         )
     except click.UsageError as error:

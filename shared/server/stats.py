@@ -1,6 +1,6 @@
 """Makes the bodies of ``/stats``, ``/metrics`` and ``/scores``, the same on both backends."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -77,6 +77,12 @@ class Reporter:
             "settings": config.settings(),
             "in_force": framework.naive if config.fanout == "naive" else {},
         }
+
+    def speak_for(self, name: str, packages: Iterable[str], settings: Mapping[str, object]) -> None:
+        """Tell of a server of another stack, called ``name``, and not of how ours are built."""
+        self._process = OwnProcess(packages)
+        self._identity |= {"backend": name, "arm": name}
+        self._settings |= {"settings": settings, "in_force": {}}
 
     def page(self, path: str, clock: DueClock[Any]) -> bytes:
         """Return the body of ``/stats``, ``/metrics`` or ``/scores``; count the time that it took."""
