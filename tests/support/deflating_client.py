@@ -8,7 +8,7 @@ agreement does not come apart here. What goes out is compressed as the agreement
 
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from tests.support.client import (
@@ -44,7 +44,7 @@ EMPTY_BLOCK = b"\x00"
 """A message of nothing, and what follows a last block in one (sections 7.2.3.4 and 7.2.3.6)."""
 
 MOST_STORED = 65535
-STEP_BYTES = 32
+STEP_BYTES, PART_BYTES = 32, 1024
 MOST_BITS, LEAST_ZLIB_BITS = 15, 9
 
 Parameters = dict[str, str | None]
@@ -177,8 +177,8 @@ class Unpacker:
         """Return a message; zlib.error where it refers to what it must not."""
         if not self._takes_over:
             self._inflate = self._fresh()
-        data, rest = b"", packed + TAIL
-        while rest:
+        data, rest, parts = bytearray(), b"", _parts(packed + TAIL)
+        while rest := rest or next(parts, b""):
             # Within what it returns at once zlib takes references that are too long for the window.
             data += self._inflate.decompress(rest, 0 if self._bits == MOST_BITS else STEP_BYTES)
             rest = self._inflate.unconsumed_tail
@@ -187,10 +187,16 @@ class Unpacker:
         end = self._inflate.copy()
         assert end.decompress(LAST_BLOCK) == b""
         assert end.eof, "a message that does not end with a block"
-        return data
+        return bytes(data)
 
     def _fresh(self) -> "zlib._Decompress":
         return zlib.decompressobj(-self._bits)
+
+
+def _parts(data: bytes) -> Iterator[bytes]:
+    """Yield it part by part: what is left of one is copied at each step."""
+    for first in range(0, len(data), PART_BYTES):
+        yield data[first : first + PART_BYTES]
 
 
 def in_pieces(opcode: int, payload: bytes, piece_bytes: int, reserved: int = RSV1) -> bytes:
