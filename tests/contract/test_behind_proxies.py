@@ -199,7 +199,7 @@ def test_many_who_load_the_page_at_once_are_not_one_who_asks_too_often(serve: Se
 
 
 def test_the_heartbeat_keeps_a_quiet_connection(serve: Serve, start: Start) -> None:
-    flags, idle_s = ("--echo", "--tick-budget", "0", "--max-missed-pings", "1000"), 3.0
+    flags, idle_s = ("--echo", "--tick-budget", "0", "--max-missed-pings", "1000"), 2.0
     with (
         serve(*flags, "--ping-interval", "0.3") as lively,
         serve(*flags, "--ping-interval", "60") as mute,

@@ -133,12 +133,11 @@ def test_what_is_said_again_costs_little_where_the_server_may_refer_back(deflati
     assert (sizes[1] < 50) is not client.agreement.server_no_context_takeover
 
 
-@pytest.mark.parametrize("size", [MIB - 1, MIB])
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])
-def test_a_mebibyte_comes_back(deflating: RunningServer, opcode: int, size: int) -> None:
+def test_a_mebibyte_comes_back(deflating: RunningServer, opcode: int) -> None:
     client = agreed_echo(deflating, AS_BROWSERS)
     for make in (text_of, lambda _, size: b" " * size, json_of):
-        data = make(random.Random(3), size)
+        data = make(random.Random(3), MIB)
         client.send_message(opcode, data)
         assert_comes_back(client, opcode, data)
 

@@ -257,7 +257,7 @@ def read_until_all_are_stuck(server: RunningServer, readers: Sequence[DeflatingP
 
 
 @pytest.mark.framework("on")
-@pytest.mark.differs("condition", "thread", "process")
+@pytest.mark.differs("condition")
 def test_one_who_reads_again_finds_whole_messages_and_the_world(
     serve: Serve, deflate: str, flags: tuple[str, ...]
 ) -> None:

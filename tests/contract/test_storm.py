@@ -49,7 +49,7 @@ def p99(values: list[float]) -> float:
     return sorted(values)[math.ceil(0.99 * len(values)) - 1]
 
 
-@pytest.mark.parametrize("halves", [0, HALVES], ids=["alone", "beside half handshakes"])
+@pytest.mark.parametrize("halves", [0, HALVES] if FULL_SIZE else [HALVES], ids=lambda halves: f"beside {halves} halves")
 def test_a_rush_fills_the_seats_and_is_refused_beyond_them(serve: Serve, halves: int) -> None:
     with (
         serve(*FLAGS, "--handshake-limit", str(HANDSHAKE_LIMIT_S)) as server,
