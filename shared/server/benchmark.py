@@ -104,27 +104,29 @@ class Bench:
             us[way].append((took_ns + (0 if way == "recording" else rest_ns)) / 1000 / len(members))
 
     def _idle_ns(self) -> Generator[Act, None, float]:
-        """Return the CPU time of a pause in which there is nothing to do."""
-        used_ns = []
-        for _ in range(IDLE_PAUSES):
+        """Return the CPU time of a pause with nothing to do, when some on end were alike: it may have been held up."""
+        used_ns: list[int] = []
+        for _ in range(SETTLE_PAUSES):
             began_ns = self.cpu_ns()
             yield self.pause
             used_ns.append(self.cpu_ns() - began_ns)
-        return median(used_ns)
+            last = used_ns[-IDLE_PAUSES:]
+            if len(last) == IDLE_PAUSES and max(last) <= BUSY * min(last):
+                return median(last)
+        raise RuntimeError("the server never is idle")
 
     def _settle(self, members: list[Any], idle_ns: float) -> Generator[Act, None, float]:
         """
         Wait until all is sent and the readers have read it and sleep, as they do in a real period.
 
-        Return the CPU time that was used meanwhile, beyond that of as many idle pauses of ``idle_ns``; 0: that is not
-        known yet.
+        Return the CPU time that was used meanwhile, beyond that of as many idle pauses (``idle_ns``; 0: not known yet).
         """
         rest_ns = 0.0
         for _ in range(SETTLE_PAUSES):
             began_ns = self.cpu_ns()
             yield self.pause
             used_ns = self.cpu_ns() - began_ns
-            rest_ns += used_ns - idle_ns
+            rest_ns += max(0, used_ns - idle_ns)
             if (not idle_ns or used_ns <= BUSY * idle_ns) and all(map(self._has_taken_all, members)):
                 return rest_ns
         raise RuntimeError("the readers are too slow")

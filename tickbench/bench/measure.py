@@ -29,7 +29,7 @@ Case = tuple[str, int, int]
 
 
 class FanoutFigure(Struct, frozen=True):
-    """One way to send, on one arm: microseconds a connection, and the ratios of the repeats' medians."""
+    """One way to send, on one arm: microseconds a connection; to raw the ratios of its ticks, to picows of medians."""
 
     arm: str
     way: str
@@ -123,15 +123,25 @@ def percentile(values: list[float], percent: float) -> float:
 
 def _fanout_figure(arm: str, way: str, us: dict[tuple[str, str], list[list[float]]]) -> FanoutFigure:
     medians_us = {key: [statistics.median(ticks_us) for ticks_us in repeats] for key, repeats in us.items()}
-    ours, raw, peer = medians_us[arm, way], medians_us.get((arm, "raw")), medians_us.get((PEER, *PEER_WAYS))
+    ours, raw, peer = medians_us[arm, way], us.get((arm, "raw")), medians_us.get((PEER, *PEER_WAYS))
     return FanoutFigure(
         arm,
         way,
         us[arm, way],
         estimate(ours),
-        estimate(ratios(ours, raw)) if raw and way != "raw" else None,
+        estimate(tick_ratios(us[arm, way], raw)) if raw and way != "raw" else None,
         estimate(ratios(ours, peer)) if peer and way != "raw" and arm != PEER else None,
     )
+
+
+def tick_ratios(ours: list[list[float]], raw: list[list[float]]) -> list[float]:
+    """
+    Return of each repeat the median of the ratios of ticks that were sent one after the other.
+
+    A core that others use as well sends at two speeds, half as fast again for a while: within one tick and the next it
+    seldom changes, within the ten of a repeat it does, and then medians of either way are of one speed or the other.
+    """
+    return [statistics.median(ratios(*both)) for both in zip(ours, raw, strict=True)]
 
 
 def _clock_figure(case: Case, way: str, late: dict[str, list[list[float]]]) -> ClockFigure:

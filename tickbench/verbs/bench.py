@@ -105,7 +105,7 @@ def bench(
     chart_file: Path | None,
 ) -> int:
     """
-    Time fan-outs, timers, rules and reading beside the bare call.
+    Time sends, waits, rules and reads beside the bare call.
 
     Without a part, all four, in about twenty-five minutes. Only the ratios of one run mean something.
     """

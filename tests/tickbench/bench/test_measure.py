@@ -10,7 +10,7 @@ import pytest
 
 from tickbench import cli
 from tickbench.bench.arms import PEER
-from tickbench.bench.measure import percentile
+from tickbench.bench.measure import percentile, tick_ratios
 from tickbench.bench.page import words
 from tickbench.bench.ratios import RatioEstimate
 from tickbench.verbs import bench
@@ -20,6 +20,11 @@ def test_the_nearest_rank_is_the_percentile() -> None:
     values = [float(value) for value in range(1, 201)]
     assert [percentile(values, percent) for percent in (0, 50, 99, 99.5, 100)] == [1, 100, 198, 199, 200]
     assert percentile([7.0], 99) == 7
+
+
+def test_ticks_are_compared_with_those_beside_them() -> None:
+    fast, slow = [5.0, 5.0, 10.0, 10.0, 10.0], [6.0, 6.0, 6.0, 12.0, 12.0]
+    assert tick_ratios([slow, fast], [fast, fast]) == [1.2, 1.0]
 
 
 def test_a_figure_is_told_with_its_interval() -> None:
