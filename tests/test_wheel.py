@@ -66,6 +66,22 @@ def test_what_is_imported_is_the_wheels(with_server: Installation) -> None:
     assert all(path.startswith(str(with_server.folder)) for path in done.stdout.split())
 
 
+def test_a_package_in_the_way_is_named(with_server: Installation, tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / "__init__.py").touch()
+    (tmp_path / "mine.py").write_text("import tickbench.core", "utf-8")
+    done = with_server.run(with_server.python, str(tmp_path / "mine.py"))
+    assert done.returncode == 1
+    assert f"{tmp_path / 'shared'} is found in its place; give that another name" in done.stderr.splitlines()[-1]
+
+
+def test_without_its_extra_the_game_says_what_it_needs(wheel: Path, tmp_path: Path) -> None:
+    bare = install(wheel, tmp_path / "bare", [])
+    done = bare.run(bare.python, "-c", "import tickbench.core")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].endswith("is not installed; pip install 'tickbench[server]' would add it")
+
+
 @pytest.mark.parametrize(("backend", "name"), EVERY)
 def test_every_framework_serves(with_frameworks: Installation, backend: str, name: str) -> None:
     command = [with_frameworks.program, "serve", backend, "--framework", name, "--port", "0"]

@@ -118,6 +118,7 @@ def install(wheel: Path, folder: Path, extras: Sequence[str]) -> Installation:
     constraints.write_text(lines, "utf-8")
     uv("venv", "--quiet", "--python", sys.executable, str(folder))
     installed = Installation(folder)
-    wanted = f"tickbench[{','.join(extras)}] @ {wheel.as_uri()}"
+    extra_names = ",".join(extras)
+    wanted = f"tickbench{f'[{extra_names}]' if extras else ''} @ {wheel.as_uri()}"
     uv("pip", "install", "--quiet", "--python", installed.python, "--constraint", str(constraints), wanted)
     return installed

@@ -2,15 +2,18 @@
 Check that all arms did the same work: that their servers sent the same commands, step by step.
 
 With bots alone and no input a room's commands depend on its seed only. A due time that a server skips is no step, so
-steps are counted and not due times.
+steps are counted and not due times. Without bots a step says nothing but the padding that was asked for, which servers
+with rules of their own can do, too: then it is said that this is all that was compared.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from msgspec import Struct
 
 from shared.measure.summary import StepDigests
+from tickbench.arms import BACKENDS, parse_arm
 from tickbench.compare.runs import RunIndex
+from tickbench.compare.suite import Suite
 
 NONE_CAME = "-"
 MAX_SHIFT = 10
@@ -28,17 +31,23 @@ class Work(Struct, frozen=True):
     """By arm: in how many of its steps it sent something else than the first arm, in words."""
     unknown: list[str]
     """Arms of which no step could be compared; empty in a scenario in which steps need not be alike."""
+    load: str = ""
+    """What there was to be the same, or why nothing had to be, as the end of a sentence; empty where bots played."""
+    advice: str = ""
+    """What to do about an arm that sent something else, in a sentence."""
 
     @property
     def words(self) -> str:
         """The result in a sentence."""
         if not self.steps:
-            return "Whether all arms did the same work was not compared."
+            return f"Whether all arms did the same work was not compared{self.load}."
         if not self.different:
             unknown = f" (not known of {', '.join(self.unknown)})" if self.unknown else ""
-            return f"All arms sent the same commands, step by step, in {self.steps:,} compared steps{unknown}."
+            return (
+                f"All arms sent the same commands, step by step, in {self.steps:,} compared steps{unknown}{self.load}."
+            )
         found = "; ".join(f"{arm}: {words}" for arm, words in self.different.items())
-        return f"The arms did not do the same work: {found}."
+        return f"The arms did not do the same work: {found}.{self.advice}"
 
 
 def compare_work(index: RunIndex) -> Work:
@@ -46,7 +55,7 @@ def compare_work(index: RunIndex) -> Work:
     suite = index.suite
     first = suite.compare[0] if suite.compare else suite.arms[0]
     if suite.scenario not in SCENARIOS:
-        return Work(0, {}, [])
+        return Work(0, {}, [], "; those who came played, each by chance")
     told = [(arm, steps) for arm in suite.arms for steps in _steps(index, arm)]
     reference = next((steps for arm, steps in told if arm == first), None)
     if reference is None:
@@ -62,13 +71,29 @@ def compare_work(index: RunIndex) -> Work:
         if wrong
     }
     unknown = [arm for arm in suite.arms if arm != first and not counts.get(arm, (0, 0))[0]]
-    return Work(sum(compared for compared, _ in counts.values()), different, unknown)
+    compared_steps = sum(compared for compared, _ in counts.values())
+    return Work(compared_steps, different, unknown, _load_words(suite), _advice(suite, different))
 
 
 def _steps(index: RunIndex, arm: str) -> list[StepDigests]:
     """Return the digests of an arm's runs in the blocks."""
     own = [*index.block_runs(arm), *index.block_runs(arm, again=True)]
     return [run.load.steps for run in own if run.load is not None and run.load.steps is not None]
+
+
+def _load_words(suite: Suite) -> str:
+    if suite.server.get("bots"):
+        return ""
+    pad_bytes = int(suite.server.get("pad", 0))
+    padding = f", {pad_bytes:,} bytes of padding" if pad_bytes else ""
+    return f"; nobody played and there were no bots: a frame was its tick{padding} and nothing else"
+
+
+def _advice(suite: Suite, different: Collection[str]) -> str:
+    are_ours = all(parse_arm(arm, suite.commands).backend in BACKENDS for arm in different)
+    if are_ours or not suite.server.get("bots"):
+        return ""
+    return " A server that cannot replay the bots is compared without them, with bots = 0 and a pad."
 
 
 def steps_of(digests: StepDigests) -> list[str]:

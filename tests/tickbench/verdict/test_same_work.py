@@ -82,4 +82,27 @@ def test_one_that_does_something_else_does_not_make_the_others_differ(
 
 def test_where_people_play_the_work_is_theirs(same_suite: Suite, make_run: MakeRun) -> None:
     runs = [telling(make_run, 1, "asyncio", STEPS), telling(make_run, 2, "gevent", STEPS[::-1])]
-    assert compare_work(RunIndex(msgspec.structs.replace(same_suite, scenario="players"), runs)).steps == 0
+    found = compare_work(RunIndex(msgspec.structs.replace(same_suite, scenario="players"), runs))
+    assert found.steps == 0
+    assert found.words.endswith("was not compared; those who came played, each by chance.")
+
+
+@pytest.mark.parametrize(("server", "padding"), [({}, ""), ({"bots": 0, "pad": 4000}, ", 4,000 bytes of padding")])
+def test_without_bots_it_is_said_that_frames_were_all_that_was_compared(
+    same_suite: Suite, make_run: MakeRun, server: dict[str, str | int | float], padding: str
+) -> None:
+    runs = [telling(make_run, 1, "asyncio", STEPS[:1] * 80), telling(make_run, 2, "gevent", STEPS[:1] * 80)]
+    found = compare_work(RunIndex(msgspec.structs.replace(same_suite, server=server), runs))
+    assert found.different == {}
+    assert found.words == (
+        "All arms sent the same commands, step by step, in 80 compared steps; "
+        f"nobody played and there were no bots: a frame was its tick{padding} and nothing else."
+    )
+
+
+def test_who_cannot_replay_the_bots_is_told_what_to_do(same_suite: Suite, make_run: MakeRun) -> None:
+    suite = msgspec.structs.replace(same_suite, arms=["asyncio", "gevent", "mine"], commands={"mine": "x {port}"})
+    runs = [telling(make_run, 1, "asyncio", STEPS), telling(make_run, 2, "mine", STEPS[::-1])]
+    assert compare_work(RunIndex(suite, runs)).words.endswith("compared without them, with bots = 0 and a pad.")
+    runs = [telling(make_run, 1, "asyncio", STEPS), telling(make_run, 2, "gevent", STEPS[::-1])]
+    assert "without them" not in compare_work(RunIndex(suite, runs)).words
