@@ -19,16 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SHOWN = re.compile(r"```python\n(.*?)```", re.DOTALL)
 EVERY = [(backend, name) for backend, frameworks in FRAMEWORKS.items() for name in frameworks]
 BEYOND = [(backend, name) for backend, name in EVERY if FRAMEWORKS[backend][name].extra == "frameworks"]
-OF_THE_LIBRARY = {
-    "method",
-    "bad-request",
-    "half-handshake",
-    "unknown-path-upgrade",
-    "refusal-order",
-    "flood",
-    "unmasked",
-}
-"""Checks of hardening in which the websockets library answers by itself, and in a way of its own."""
+OF_THE_LIBRARY = {"bad-request", "flood"}
+"""The websockets library hangs up where a request has a body, and keeps control pings to itself."""
 
 
 HASTY = (

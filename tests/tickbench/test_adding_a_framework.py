@@ -49,8 +49,8 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     folder = tmp_path_factory.mktemp("tree")
     for package in ("backends", "loadtests", "shared", "tickbench"):
         shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
-    (path,) = re.findall(r"^`(backends/\S+\.py)`:$", TEXT, re.MULTILINE)
-    (folder / path).write_text(file, "utf-8")
+    ((name, place),) = re.findall(r"^`(\w+\.py)` in `(backends/\S+)`:$", TEXT, re.MULTILINE)
+    (folder / place / name).write_text(file, "utf-8")
     table = folder / "shared" / "server" / "frameworks.py"
     code = table.read_text("utf-8")
     assert code.count(LAST_OF_ASYNCIO) == 1
