@@ -117,8 +117,39 @@ class HttpProtocol(H11Protocol):
                 self.transport.close()
 
 
+class EventQueue:
+    """What came, for the one who waits for it: a queue of asyncio's takes 2.5 KB more."""
+
+    __slots__ = "_events", "_waiter"
+
+    def __init__(self) -> None:
+        self._events: list[Any] = []
+        self._waiter: asyncio.Future[None] | None = None
+
+    def empty(self) -> bool:
+        """Whether there is none."""
+        return not self._events
+
+    def put_nowait(self, event: Any) -> None:
+        """Have whoever waits for an event find it."""
+        self._events.append(event)
+        if self._waiter and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def get(self) -> Any:
+        """Wait for the next event."""
+        while not self._events:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        return self._events.pop(0)
+
+
 class WebSocketProtocol(WebSocketsSansIOProtocol):
     """One WebSocket: whatever comes is queued for the application, which alone answers."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.queue = cast("Any", EventQueue())
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End the parser, too."""
