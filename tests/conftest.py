@@ -70,7 +70,7 @@ class Arm(NamedTuple):
     @property
     def parses_with_websockets(self) -> bool:
         """Whether the parser of the library ``websockets`` is behind its framework."""
-        return self.framework in {"starlette", "websockets"}
+        return self.framework in {"starlette", "websockets", "channels"}
 
     @property
     def is_deaf_behind_an_end(self) -> bool:
@@ -80,8 +80,13 @@ class Arm(NamedTuple):
     @property
     def waits_for_nobody(self) -> bool:
         """Whether what its framework broadcasts with, ``--fanout naive``, waits for no peer; see docs/protocol.md."""
-        of_its_own = self.framework == "websockets" and self.mode != "condition"
+        of_its_own = self.framework in {"websockets", "channels"} and self.mode != "condition"
         return of_its_own or self.framework in {"picows", "tornado", "autobahn"}
+
+    @property
+    def is_deaf_while_it_writes(self) -> bool:
+        """Whether, with ``--fanout naive``, a member's own handler writes, and hears nothing of its peer meanwhile."""
+        return self.mode == "condition" or self.framework == "channels"
 
     @property
     def flags(self) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ WEBSOCKETS = [*STARLETTE[:-1], "websockets"]
 PICOWS = [*STARLETTE[:-1], "picows"]
 TORNADO = [*STARLETTE[:-1], "tornado"]
 AUTOBAHN = [*STARLETTE[:-1], "autobahn"]
+CHANNELS = [*STARLETTE[:-1], "channels"]
 FLASK_SOCK = ["tickbench", "serve", "gevent", "--framework", "flask-sock"]
 ROOT = Path(__file__).resolve().parent.parent
 LACKING = ROOT / "tests" / "support" / "lacking"
@@ -58,6 +59,8 @@ def test_a_server_runs_without_the_loop_that_nobody_asked_for(monkeypatch: pytes
         ("frameworks", "tornado", TORNADO, "--framework tornado needs the package tornado"),
         ("frameworks", "autobahn", AUTOBAHN, "--framework autobahn needs the package autobahn"),
         ("frameworks", "twisted", AUTOBAHN, "--framework autobahn needs the package twisted"),
+        ("frameworks", "channels", CHANNELS, "--framework channels needs the package channels"),
+        ("frameworks", "django", CHANNELS, "--framework channels needs the package django"),
         ("server", "gevent", ["tickbench", "serve", "gevent"], "the backend gevent needs the package gevent"),
         ("server", "flask", ["backends.gevent_server"], "--framework gevent-websocket needs the package flask"),
         ("server", "geventwebsocket", ["backends.gevent_server"], "websocket needs the package gevent-websocket"),

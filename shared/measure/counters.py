@@ -14,6 +14,7 @@ class Counters:
     accepted: int = 0  # upgrades that were not refused, also of connections that have ended since
     frames_sent: int = 0  # a tick's frame to one connection; one that its peer had just left may be among them
     slow_skips: int = 0  # frames not sent to a connection whose last one was not handed over yet
+    dropped: int = 0  # of frames_sent, those that a framework dropped on their way: a layer in between has its capacity
     slow_closed: int = 0  # connections ended as slow consumers
     busy_closed: int = 0  # connections ended as ticks had no time for one more in a room, or too many had no name
     dead: int = 0  # connections ended because they did not answer pings
@@ -40,6 +41,7 @@ class Counters:
             "accepted": self.accepted,
             "frames_sent": self.frames_sent,
             "slow_skips": self.slow_skips,
+            "dropped": self.dropped,
             "slow_closed": self.slow_closed,
             "busy_closed": self.busy_closed,
             "dead": self.dead,

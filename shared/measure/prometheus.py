@@ -63,6 +63,7 @@ def _other_metrics(
     yield CounterMetricFamily("tickbench_accepted", "Upgrade requests accepted", counters.accepted)
     yield CounterMetricFamily("tickbench_frames_sent", "Ticks' frames sent", counters.frames_sent)
     yield CounterMetricFamily("tickbench_slow_skips", "Frames not sent to slow consumers", counters.slow_skips)
+    yield CounterMetricFamily("tickbench_dropped", "Frames that the framework dropped on their way", counters.dropped)
     yield CounterMetricFamily("tickbench_slow_closed", "Slow consumers ended", counters.slow_closed)
     yield CounterMetricFamily(
         "tickbench_busy_closed",

@@ -114,6 +114,12 @@ FRAMEWORKS: dict[str, dict[str, FrameworkEntry]] = {
             extra="frameworks",
             naive=_naive(nagle=False, waits=False),
         ),
+        "channels": FrameworkEntry(
+            ("channels", "django", "asgiref", "uvicorn", "websockets", "h11", "uvloop", *OF_EVERY_STACK),
+            deflate="on",
+            extra="frameworks",
+            naive=_naive(nagle=False, waits=False, capacity=100, expiry_s=60, group_expiry_s=86_400),
+        ),
     },
     "gevent": {
         "gevent-websocket": FrameworkEntry(

@@ -209,6 +209,7 @@ def test_stats(server: RunningServer, room: str) -> None:
         "accepted",
         "frames_sent",
         "slow_skips",
+        "dropped",
         "slow_closed",
         "busy_closed",
         "dead",

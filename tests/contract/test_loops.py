@@ -141,7 +141,7 @@ def test_a_loop_that_is_ended_in_the_middle_of_a_fan_out(serve: Serve, arm: Arm,
                 stalled.send(["new_player", "stalled"])
                 wait_for_the_stalled(server, arm)
                 time.sleep(chance.uniform(0, 0.02))
-                if arm.mode == "condition":
+                if arm.is_deaf_while_it_writes:
                     stalled.hang_up()
                 else:
                     stalled.send_raw(client_frame(CLOSE, (1000).to_bytes(2)))

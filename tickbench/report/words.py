@@ -20,6 +20,8 @@ OF_SERVERS = (
     "tornado",
     "autobahn",
     "twisted",
+    "channels",
+    "django",
     "gevent",
     "gevent-websocket",
     "flask",

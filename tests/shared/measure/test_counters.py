@@ -16,12 +16,15 @@ def test_ends_are_counted_by_the_code_that_we_sent() -> None:
 
 
 def test_the_report_has_every_counter() -> None:
-    counters = Counters(accepted=5, frames_sent=8, slow_skips=1, slow_closed=2, busy_closed=7, dead=3, crashed_rooms=4)
+    counters = Counters(
+        accepted=5, frames_sent=8, slow_skips=1, dropped=6, slow_closed=2, busy_closed=7, dead=3, crashed_rooms=4
+    )
     counters.turned_away.update([429, 400, 400])
     assert counters.report() == {
         "accepted": 5,
         "frames_sent": 8,
         "slow_skips": 1,
+        "dropped": 6,
         "slow_closed": 2,
         "busy_closed": 7,
         "dead": 3,

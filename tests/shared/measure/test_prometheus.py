@@ -39,7 +39,9 @@ def buckets(read: Samples, name: str) -> dict[str, float]:
 def test_every_figure_is_there_and_prometheus_reads_it() -> None:
     ticks = TickStatistics()
     ticks.record(due_us=0, lateness_us=1500, skipped_ticks=4, sent_us=2500, ended_us=61_500, period_us=50_000)
-    counters = Counters(accepted=9, frames_sent=8, slow_skips=1, slow_closed=2, busy_closed=7, crashed_rooms=4)
+    counters = Counters(
+        accepted=9, frames_sent=8, slow_skips=1, dropped=6, slow_closed=2, busy_closed=7, crashed_rooms=4
+    )
     counters.count_end("1008", dead=True)
     counters.count_page("/metrics", 1500)
     counters.turned_away[400] += 1
@@ -49,6 +51,7 @@ def test_every_figure_is_there_and_prometheus_reads_it() -> None:
         ("tickbench_accepted_total", ()): 9,
         ("tickbench_frames_sent_total", ()): 8,
         ("tickbench_slow_skips_total", ()): 1,
+        ("tickbench_dropped_total", ()): 6,
         ("tickbench_slow_closed_total", ()): 2,
         ("tickbench_busy_closed_total", ()): 7,
         ("tickbench_dead_total", ()): 1,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp.web import WebSocketResponse
+from channels.layers import InMemoryChannelLayer
 from picows import ws_create_server
 from websockets.asyncio.server import serve
 
@@ -65,3 +66,6 @@ def test_they_are_what_the_libraries_have() -> None:
     assert (ours["read_buffer_init_bytes"], told["enable_auto_ping"]) == (told["read_buffer_init_size"], False)
     ours, told = framework_of("asyncio", "aiohttp").naive, defaults(WebSocketResponse)
     assert (ours["ping_interval_s"], ours["writer_limit_bytes"]) == (told["heartbeat"], told["writer_limit"])
+    ours, told = framework_of("asyncio", "channels").naive, defaults(InMemoryChannelLayer)
+    assert (ours["capacity"], ours["expiry_s"]) == (told["capacity"], told["expiry"])
+    assert ours["group_expiry_s"] == told["group_expiry"]

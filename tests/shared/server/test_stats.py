@@ -58,6 +58,7 @@ def test_stats_has_what_the_protocol_promises(core: ServerCore[Visitor]) -> None
         "accepted",
         "frames_sent",
         "slow_skips",
+        "dropped",
         "slow_closed",
         "busy_closed",
         "dead",

@@ -1,0 +1,234 @@
+"""
+Django Channels, on uvicorn as :mod:`.uvicorn` mends it: consumers behind its own routers, as its tutorial has them.
+
+Its sessions and logins, which need a database, are left out, and so is the layer between consumers but in ``naive``,
+which broadcasts through it. Pages are consumers, too.
+
+Mended here:
+
+- Before it hands a consumer anything, of a client's or of the layer's, it has a thread look for connections to
+  databases that are too old, though there is no database. Each event has a task of its own, though where there is no
+  layer all come from the client. Neither is so here, but in ``naive``.
+- A consumer is handed one thing after the other, and ends with the peer: its seat is run in a task beside, and when
+  that has ended, so does the consumer.
+- A peer that goes while a frame is on its way ends its consumer with a traceback: it is its reader's to end it.
+- What is over the layer's capacity is dropped, and nobody told: it is counted.
+"""
+
+import asyncio
+import socket
+from contextlib import suppress
+from email.utils import formatdate
+from typing import Any, ClassVar
+
+from channels import DEFAULT_CHANNEL_LAYER
+from channels.consumer import AsyncConsumer, get_handler_name
+from channels.db import aclose_old_connections
+from channels.exceptions import ChannelFull, StopConsumer
+from channels.generic.http import AsyncHttpConsumer
+from channels.generic.websocket import AsyncWebsocketConsumer
+from channels.layers import InMemoryChannelLayer, channel_layers
+from channels.routing import ProtocolTypeRouter, URLRouter
+from django.conf import settings
+from django.urls import path as route
+from uvicorn.protocols.utils import ClientDisconnected
+
+from shared.measure.counters import Counters
+from shared.server.gate import Gate, Seat
+from shared.wire.frames import Opcode
+
+from ..host import Host
+from .doorkeeper import Doorkeeper
+from .uvicorn import EventQueue, UvicornFramework, UvicornSocket, WebSocketProtocol, answer_headers
+
+
+class CountingLayer(InMemoryChannelLayer):
+    """Channels' layer in memory, its defaults untouched: what it drops is counted."""
+
+    def __init__(self, counters: Counters) -> None:
+        super().__init__()
+        self._counters = counters
+
+    async def send(self, channel: str, message: dict[str, Any]) -> None:
+        """Keep a message for a consumer."""
+        try:
+            await super().send(channel, message)
+        except ChannelFull:
+            self._counters.dropped += 1
+            raise
+
+
+class ChannelsSocket(UvicornSocket):
+    """One WebSocket: what its connection has as :class:`PlayerSocket`, where the errors stand."""
+
+    def __init__(self, consumer: "SeatConsumer", door: Doorkeeper, seat: Seat) -> None:
+        events = EventQueue()
+        super().__init__(door, seat, events.get)
+        self.consumer = consumer
+        self.events = events
+        self.has_closed = False
+
+    async def send_text(self, text: str) -> None:
+        """Send a text message the library's own way."""
+        try:
+            await self.consumer.send(text_data=text)
+        except ClientDisconnected as error:
+            raise ConnectionResetError from error
+
+    async def send_message(self, opcode: Opcode, payload: bytes) -> None:
+        """Send a message of any kind."""
+        if opcode is Opcode.CLOSE:
+            self.has_closed = True
+        await super().send_message(opcode, payload)
+
+    @staticmethod
+    async def broadcast(sockets: "list[ChannelsSocket]", text: str) -> None:
+        """Send a text to all as Channels' tutorial does: to their group, of which each consumer sends it on."""
+        for each in sockets:
+            if not each.consumer.is_in_group:  # it has just come into the room
+                await each.consumer.join_group()
+        first = sockets[0].consumer
+        await first.channel_layer.group_send(first.group, {"type": "tick.frame", "text": text})
+
+
+class Undelayed(AsyncConsumer):
+    """A consumer that awaits what comes, and handles it at once: there is no layer, and no database."""
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """Handle whatever comes until the end."""
+        self.scope, self.base_send = scope, send
+        with suppress(StopConsumer):
+            while True:
+                await self.dispatch(await receive())
+
+    async def dispatch(self, message: dict[str, Any]) -> None:
+        """Handle what came."""
+        await getattr(self, get_handler_name(message))(message)
+
+
+class SeatConsumer(AsyncWebsocketConsumer):
+    """One WebSocket as Channels has it."""
+
+    groups: ClassVar[list[str]] = []
+
+    def __init__(self, gate: Gate[Host]) -> None:
+        super().__init__()
+        self._gate = gate
+        self._seat: Seat
+        self._socket: ChannelsSocket | None = None
+        self._playing: asyncio.Task[None] | None = None
+        self.group = ""
+        self.is_in_group = False
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """Live from the upgrade to the end of the seat."""
+        self._seat = scope["state"]["seat"]
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._socket = None  # they hold each other
+            if self._playing:
+                self._playing.cancel()
+            self._gate.release(self._seat)
+
+    async def join_group(self) -> None:
+        """Have what is sent to the room's group."""
+        self.is_in_group = True
+        await self.channel_layer.group_add(self.group, self.channel_name)
+
+    # What Channels calls
+
+    async def connect(self) -> None:
+        """Make the upgrade, and have the seat run."""
+        seat, door = self._seat, self.scope["state"]["door"]
+        await self.accept(headers=answer_headers(seat))
+        if door.transport.is_closing():
+            raise ClientDisconnected
+        self.scope.clear()  # to save memory, as there are thousands of connections
+        self.group = seat.room or ""
+        self._socket = ChannelsSocket(self, door, seat)
+        self._playing = asyncio.create_task(self._play(self._socket, door.library))
+
+    async def websocket_receive(self, message: dict[str, Any]) -> None:
+        """Leave a message to the seat."""
+        assert self._socket  # noqa: S101 # nothing is read before
+        self._socket.events.put_nowait(message)
+
+    async def websocket_disconnect(self, message: dict[str, Any]) -> None:
+        """Leave the end to the seat; end when that has ended."""
+        if self._socket and self._playing and not self._playing.done():
+            self._socket.events.put_nowait(message)
+            return
+        if self._playing:
+            self._playing.result()  # what failed there fails here, too
+        await super().websocket_disconnect({"code": 1006})
+
+    async def disconnect(self, code: int) -> None:  # noqa: ARG002 # Channels' signature
+        """Leave the group."""
+        if self.is_in_group:
+            await self.channel_layer.group_discard(self.group, self.channel_name)
+
+    async def tick_frame(self, event: dict[str, str]) -> None:
+        """Send on what was sent to the group, but nothing behind a close frame."""
+        ws = self._socket
+        if ws and not ws.has_closed and not ws.transport.is_closing():
+            with suppress(ClientDisconnected):  # its reader ends it
+                await self.send(text_data=event["text"])
+
+    # Private methods
+
+    async def _play(self, ws: ChannelsSocket, library: WebSocketProtocol) -> None:
+        """Run the seat to its end."""
+        try:
+            await self._gate.run(self._seat, ws)
+        finally:
+            library.end()
+
+
+class PageConsumer(AsyncHttpConsumer):
+    """A request for a page, or one whose upgrade the gate refused."""
+
+    def __init__(self, gate: Gate[Host]) -> None:
+        super().__init__()
+        self._gate = gate
+
+    async def handle(self, body: bytes) -> None:  # noqa: ARG002 # Channels' signature
+        """Answer."""
+        path = self.scope["path"]
+        page = self.scope["state"]["seat"] if path in self._gate.upgrades else self._gate.page(path)
+        headers = [("date", formatdate(usegmt=True)), *page.headers, ("content-length", str(len(page.body)))]
+        encoded = [(name.lower().encode(), value.encode()) for name, value in headers]
+        await self.send_response(page.status, page.body, headers=encoded)
+
+
+class UndelayedSeat(SeatConsumer, Undelayed):
+    """One WebSocket."""
+
+
+class UndelayedPage(PageConsumer, Undelayed):
+    """A request for a page."""
+
+
+class Framework(UvicornFramework):
+    """Channels as it serves a gate."""
+
+    def __init__(self, gate: Gate[Host]) -> None:
+        super().__init__(gate)
+        if not settings.configured:
+            settings.configure()
+
+    async def start(self, listener: socket.socket) -> None:
+        """Accept connections."""
+        await aclose_old_connections()  # so that the thread that does it is there, once and for all
+        await super().start(listener)
+
+    def application(self) -> ProtocolTypeRouter:
+        """Return the application."""
+        gate = self._gate
+        is_naive = gate.host.config.fanout == "naive"
+        if is_naive:
+            channel_layers.set(DEFAULT_CHANNEL_LAYER, CountingLayer(gate.host.core.counters))
+        seat, page = (SeatConsumer, PageConsumer) if is_naive else (UndelayedSeat, UndelayedPage)
+        pages = [route(path[1:], page.as_asgi(gate=gate)) for path in (*gate.paths, *gate.upgrades)]
+        upgrades = [route(path[1:], seat.as_asgi(gate=gate)) for path in gate.upgrades]
+        return ProtocolTypeRouter({"http": URLRouter(pages), "websocket": URLRouter(upgrades)})
