@@ -77,7 +77,7 @@ def test_the_suite_runs_and_it_does_the_same_work(tree: Installation, tmp_path: 
     for line, instead in (
         ("duration_s = 4.0", "duration_s = 1"),
         ("slot_s = 2 ", "slot_s = 1 "),
-        ("together_s = 10 ", "together_s = 1 "),
+        ("together_s = 10 ", "together_s = 0 "),
         ("warm_up_s = 1.5", "warm_up_s = 0.5\nquiet_wait_s = 0\nmax_attempts = 1"),
         ("repeats = 8", "repeats = 1"),
         ("connections = 300", "connections = 30"),
