@@ -23,7 +23,7 @@ export UV_REQUIRE_BUILD_HASHES := 1
 export UV_PREVIEW_FEATURES := build-dependency-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compare test test-modes test-frameworks test-loops lint format serve-asyncio serve-gevent bench doctor coverage figures figures-load figures-servers figures-modes figures-memory figures-browser bench-load bench-modes bench-pages schema power attack clean
+.PHONY: help setup compare test test-modes test-frameworks test-loops lint format serve-asyncio serve-gevent bench doctor coverage figures figures-load figures-servers figures-modes figures-memory figures-browser bench-load bench-modes bench-pages schema facts power attack clean
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -105,6 +105,9 @@ bench-modes: setup  ## measure the loop designs: a light tick for 1,000 connecti
 
 bench-pages: setup  ## measure what a scrape of /stats and /metrics costs the ticks, at 1 and 1,000 rooms (a minute)
 	$(RUN) python -m tests.bench.pages
+
+facts: setup  ## make the data file that the report takes what docs/frameworks.md says from
+	@$(RUN) python -m tests.support.framework_facts
 
 schema: setup  ## print the JSON schema of results.json, made of the types (make -s, for a file)
 	@$(RUN) python -c 'from tickbench.report.document import schema_text; print(schema_text(), end="")'

@@ -10,6 +10,7 @@ can be told, in place of when in a tick's period its ticks shall be due.
 import re
 import shlex
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -109,13 +110,18 @@ def check_commands(commands: Mapping[str, str]) -> None:
 
 def parse_arms(texts: list[str], commands: Mapping[str, str] | None = None) -> list[Arm]:
     """Read the arms of one comparison; raise :class:`InputError` where there is none, or one twice."""
+    return list(_parsed(tuple(texts), tuple((commands or {}).items())))
+
+
+@lru_cache(maxsize=256)  # a plan asks for those of its suite again and again
+def _parsed(texts: tuple[str, ...], commands: tuple[tuple[str, str], ...]) -> tuple[Arm, ...]:
     if not texts:
         raise InputError("no arm to run; name at least one, for example asyncio")
-    arms = [parse_arm(text, commands) for text in texts]
+    arms = [parse_arm(text, dict(commands)) for text in texts]
     for index, arm in enumerate(arms):
         if _identity(arm) in map(_identity, arms[:index]):
             raise InputError(f"arm {arm.name!r} is given twice; repeats are what the suite's 'repeats' is for")
-    return arms
+    return tuple(arms)
 
 
 def _identity(arm: Arm) -> tuple[str, str | None, list[tuple[str, str]]]:

@@ -203,6 +203,7 @@ def measured(make_run: Callable[..., Run], summary: LoadSummary) -> Callable[...
             part=planned.part,
             block=planned.block,
             again=planned.again,
+            group=planned.group,
             attempt=planned.attempt,
             scenario=planned.scenario,
             connections=planned.connections,

@@ -14,6 +14,7 @@ out, and the others go on.
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
+from itertools import groupby
 from math import ceil
 
 from shared.measure.orders import DropOrder, Dropped, SlotMeasured, SlotOrder, Warmed, WarmOrder
@@ -52,7 +53,8 @@ def run_block(planned: Sequence[PlannedRun], order: Sequence[int], trial: Trial,
         nursery = stack.enter_context(Nursery(trial.guard))
         arms = [StandingArm(each, trial, nursery, scratch / str(place)) for place, each in enumerate(alone)]
         start_together(arms, trial.tell)
-        together = _run_together(arms, at_once, trial, quiet)
+        for _, group in groupby(at_once, lambda each: each.group):
+            together += _run_together(arms, list(group), trial, quiet)
         _measure(arms, order, trial)
         for arm in _alive(arms):
             trial.tell(f"{arm.name}, ending")

@@ -6,6 +6,8 @@ fixed before the start, and it is so much stricter (:mod:`tickbench.statistics.l
 suite and the runs of those blocks alone, and a suite that went on is not looked at again.
 """
 
+from itertools import product
+
 import msgspec
 
 from tickbench.compare.block_ratios import absolutes_of, logs_of, logs_with_itself
@@ -44,12 +46,15 @@ def _decides_all(index: RunIndex) -> bool:
     """Whether the runs so far decide every verdict, and the arm that runs twice does not differ from itself."""
     suite = index.suite
     assert suite.again is not None  # noqa: S101 - a suite with verdicts names it
-    drawn_on = [list(logs_of(index, figure, *suite.compare).values()) for figure in suite.verdicts]
+    first, *others = suite.compare
+    asked = list(product(others, suite.verdicts))
+    drawn_on = [list(logs_of(index, figure, first, other).values()) for other, figure in asked]
     itself = [list(logs_with_itself(index, figure, suite.again).values()) for figure in suite.verdicts]
     is_known = all(len(logs) >= LEAST_BLOCKS for logs in itself)
     is_silent = all(guard.winner is None for guard in judge(itself, alpha=GUARD_ALPHA))
-    if not is_known or not is_silent or why_not_by_shares(index):
+    is_unequal = any(why_not_by_shares(index, other) for other in others)
+    if not is_known or not is_silent or is_unequal:
         return False
-    absolute = [absolutes_of(index, figure, *suite.compare) for figure in suite.verdicts]
+    absolute = [absolutes_of(index, figure, first, other) for other, figure in asked]
     verdicts = judge(drawn_on, spending=at_look(suite.blocks_before_look / suite.repeats), absolute=absolute)
     return all(verdict.kind != "inconclusive" for verdict in verdicts)

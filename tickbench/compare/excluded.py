@@ -70,28 +70,33 @@ def excluded_shares(index: RunIndex) -> list[ExcludedShare]:
     return found
 
 
-def why_not_by_shares(index: RunIndex) -> str | None:
+def why_not_by_shares(index: RunIndex, other: str | None = None) -> str | None:
     """
-    Say that the two arms to compare lost unequal shares of their slots; None if that may be chance.
+    Say that an arm (the second of those that are compared) and the first lost unequal shares of their slots.
 
-    Of the slots that verdicts rest on: those of arms that run together are left out for all of them or for none.
+    None if that may be chance. Of the slots that their verdict rests on: those of arms that run together are left out
+    for all of them or for none.
 
     By the paired t test on the differences of the shares in a block (Student, as for the ratios): spoiled slots come in
-    clusters, which a test that counts slots would take for evidence.
+    clusters, which a test that counts slots would take for evidence. Of several pairs each is held to its part of the
+    level.
 
     """
-    if len(index.suite.compare) != 2:
+    if not index.suite.compare:
         return None
-    part = TOGETHER if index.is_together("tick_lateness_ms.p50", *index.suite.compare) else BLOCKS
-    by_arm = [_shares_by_block(index, arm, part) for arm in index.suite.compare]
-    first, other = by_arm
-    found = paired_ratio([other[block] - first[block] for block in first.keys() & other.keys()])
-    if found is None or found.p_value is None or found.blocks < LEAST_BLOCKS or found.p_value > SHARES_ALPHA:
+    first, second, *more = index.suite.compare
+    other = other or second
+    group = index.group_of("tick_lateness_ms.p50", first, other)
+    part = BLOCKS if group is None else TOGETHER
+    ours, theirs = (_shares_by_block(index, arm, part, group or 0) for arm in (first, other))
+    found = paired_ratio([theirs[block] - ours[block] for block in ours.keys() & theirs.keys()])
+    alpha = SHARES_ALPHA / (1 + len(more))
+    if found is None or found.p_value is None or found.blocks < LEAST_BLOCKS or found.p_value > alpha:
         return None
     words = " and ".join(
         f"{each.words} of {each.arm}"
         for each in excluded_shares(index)
-        if each.arm in index.suite.compare and each.part == part
+        if each.arm in (first, other) and each.part == part
     )
     return (
         f"The machine spoiled {words}, which is more than chance ({100 * (1 - SHARES_ALPHA):.0f} %): what is left are "
@@ -103,11 +108,11 @@ def _runs(index: RunIndex, arm: str, part: str) -> list[Run]:
     return [run for run in index.runs if run.part == part and run.arm == arm]
 
 
-def _shares_by_block(index: RunIndex, arm: str, part: str) -> dict[int, float]:
+def _shares_by_block(index: RunIndex, arm: str, part: str, group: int) -> dict[int, float]:
     """Return the excluded share of each block, over both runs of an arm that runs twice and all attempts."""
     made, kept = Counter[int](), Counter[int]()
     for run in _runs(index, arm, part):
-        if run.load is not None and run.load.slots is not None:
+        if run.group == group and run.load is not None and run.load.slots is not None:
             made[run.block] += run.load.slots.made
             kept[run.block] += run.load.slots.kept
     return {block: 1 - kept[block] / slots for block, slots in made.items() if slots}

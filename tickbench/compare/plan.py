@@ -14,10 +14,10 @@ from msgspec import Struct
 
 from shared.measure.load_time import DEFAULT_SPAWN_RATE, load_time_s
 from tickbench.arms import Arm
+from tickbench.compare.at_once import phases
 from tickbench.compare.early_end import suite_to_make
-from tickbench.compare.runs import Run, RunIndex, RunKey
+from tickbench.compare.runs import Run, RunIndex, RunKey, run_key
 from tickbench.compare.search import Capacity, next_step, steps_of
-from tickbench.compare.slot_order import tick_order
 from tickbench.compare.suite import BLOCKS, TOGETHER, CapacitySearch, Flags, Part, Suite
 
 OVERHEAD_S = 4.0
@@ -51,6 +51,8 @@ class PlannedRun(Struct, frozen=True):
     """Of a run whose window is cut into slots; 0: a whole run."""
     beside: int = 0
     """How many other runs of its part and block are made at the same time."""
+    group: int = 0
+    """Of runs that are made at the same time: in which group of them it is."""
     attempt: int = 1
 
     @property
@@ -61,7 +63,7 @@ class PlannedRun(Struct, frozen=True):
     @property
     def key(self) -> RunKey:
         """What identifies it, whatever its number and attempt."""
-        return self.part, self.block, self.arm.name, self.again, self.connections
+        return run_key(self.part, self.group, self.block, self.arm.name, self.again, self.connections)
 
     @property
     def slug(self) -> str:
@@ -157,20 +159,18 @@ def fixed_runs(suite: Suite) -> Iterator[PlannedRun]:
 
 def _block_runs(suite: Suite, source: Suite, block: int, order: Sequence[tuple[Arm, bool]]) -> Iterator[PlannedRun]:
     """Yield the runs of a block: of each arm alone, then those that are made at the same time on the same servers."""
-    names = suite.run_together
-    # Arms have the same numbers in every block, whatever the order of its runs.
-    at_once = sorted((arm.name, again) for arm, again in order if arm.name in names)
-    phases: dict[tuple[str, bool], Flags] = {
-        at_once[arm]: {"phase": round(place / len(at_once), 4)}
-        for place, arm in enumerate(tick_order(len(at_once), block, suite.seed) if at_once else [])
-    }
+    groups = suite.groups
+    placed = phases(groups, suite.again, block, suite.seed) if groups else []
+    flags: dict[tuple[str, bool], Flags] = {run: {"phase": phase} for each in placed for run, phase in each.items()}
     for arm, again in order:
-        phase = phases.get((arm.name, again), {})
+        phase = flags.get((arm.name, again), {})
         planned = _planned(suite, source, BLOCKS, block, arm, suite.connections, again=again, server=phase)
         # Who ran together is warm by then.
         yield msgspec.structs.replace(planned, warm_up_s=0.0) if phase else planned
-    for arm, again in order:
-        if (arm.name, again) in phases:
+    for number, own in enumerate(placed):
+        for arm, again in order:
+            if (arm.name, again) not in own:
+                continue
             planned = _planned(
                 suite,
                 _without_memory(suite),
@@ -179,9 +179,9 @@ def _block_runs(suite: Suite, source: Suite, block: int, order: Sequence[tuple[A
                 arm,
                 suite.connections,
                 again=again,
-                server=phases[arm.name, again],
+                server=flags[arm.name, again],
             )
-            yield msgspec.structs.replace(planned, duration_s=suite.together_s, beside=len(at_once) - 1)
+            yield msgspec.structs.replace(planned, duration_s=suite.together_s, beside=len(own) - 1, group=number)
 
 
 def estimate_s(index: RunIndex) -> float:

@@ -19,8 +19,15 @@ from tickbench.compare.suite import BLOCKS, TOGETHER, Suite
 from tickbench.machine.quiet import Quiet
 
 Mark = Literal["valid", "doubtful", "failed", "superseded"]
+InForce = dict[str, float | bool | str | None]
+"""Defaults of a framework, by name."""
 RunKey = tuple[str, int, str, bool, int]
 """What identifies a run that was planned, whatever its number and attempt: part, block, arm, again, connections."""
+
+
+def run_key(part: str, group: int, block: int, arm: str, again: bool, connections: int) -> RunKey:
+    """Return what identifies a run; the groups of those at once are as parts of their own."""
+    return f"{part} {group}" if group else part, block, arm, again, connections
 
 
 class ChildRecord(Struct, frozen=True, kw_only=True):
@@ -46,6 +53,8 @@ class Run(Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickbench.
     arm: str
     again: bool = False
     """It is the second run of its arm in the block: with the first it shows what noise looks like."""
+    group: int = 0
+    """Of runs that were made at the same time: in which group of them it was."""
     attempt: int = 1
     """More than 1: the machine spoiled the one before."""
     scenario: str = ""
@@ -68,12 +77,14 @@ class Run(Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickbench.
     generator: ChildRecord | None = None
     server_settings: dict[str, Any] | None = None
     """What the server says it was set to, in ``/stats``."""
+    in_force: InForce | None = None
+    """What the server says of its framework's own defaults that it leaves in force, in ``/stats``."""
     load: LoadSummary | None = None
 
     @property
     def key(self) -> RunKey:
         """Which of the planned runs it is."""
-        return self.part, self.block, self.arm, self.again, self.connections
+        return run_key(self.part, self.group, self.block, self.arm, self.again, self.connections)
 
     @property
     def is_valid(self) -> bool:
@@ -203,42 +214,58 @@ class RunIndex:
 
     def counted(self, part: str) -> list[Run]:
         """Return the runs of the blocks, or of a side, that count."""
-        return [attempts[-1] for key, attempts in self._attempts.items() if key[0] == part]
+        return [attempts[-1] for attempts in self._attempts.values() if attempts[-1].part == part]
 
     def block_runs(self, arm: str, *, again: bool = False) -> list[Run]:
         """Return the runs of an arm in the blocks that count, one a block."""
         return [run for run in self.counted(BLOCKS) if (run.arm, run.again) == (arm, again)]
 
+    def group_of(self, figure: str, arm: str, other: str) -> int | None:
+        """Return in which group two arms ran at once that their ratio is of; None: it is of each alone."""
+        if figure in BY_KEY and BY_KEY[figure].is_alone:
+            return None
+        groups = enumerate(self.suite.groups)
+        return next((each for each, names in groups if {arm, other} <= {*names} and each not in self.met), None)
+
     def is_together(self, figure: str, arm: str, other: str) -> bool:
         """Whether a ratio is of runs made at the same time."""
-        is_alone = figure in BY_KEY and BY_KEY[figure].is_alone
-        return not is_alone and {arm, other} <= set(self.suite.run_together) and self.ticks_met is None
+        return self.group_of(figure, arm, other) is not None
 
     def runs_for_ratio(self, figure: str, arm: str, other: str, *, again: bool = False) -> list[Run]:
         """Return the runs of ``arm``, one a block, that its ratio to ``other`` rests on."""
-        own = self.counted(TOGETHER if self.is_together(figure, arm, other) else BLOCKS)
+        group = self.group_of(figure, arm, other)
+        own = self.counted(BLOCKS) if group is None else [run for run in self.counted(TOGETHER) if run.group == group]
         return [run for run in own if (run.arm, run.again) == (arm, again)]
 
     @cached_property
-    def ticks_met(self) -> TicksMet | None:
+    def met(self) -> dict[int, TicksMet]:
         """
-        That the ticks of arms that ran together met, each of which has an equal share of a period; None if not.
+        The groups in which ticks of arms that ran together met, each of which has an equal share of a period.
 
         An arm whose ticks last longer makes the next one wait, which is then measured with what it waits for. It is
         decided by all blocks, and for all of them: one that is left out as its figures are large would leave a ratio
         of the others that is too good. The median of the blocks counts, since a burst of noise is no tick.
 
         """
-        latest: dict[int, float] = {}
-        shares = []
+        latest: dict[int, dict[int, float]] = {}
+        shares: dict[int, list[float]] = {}
         for run in self.counted(TOGETHER):
             if run.load is None or run.load.tick_lateness_ms.p99 is None or not run.load.tick_rate_hz:
                 continue
-            latest[run.block] = max(latest.get(run.block, 0.0), run.load.tick_lateness_ms.p99)
-            shares.append(1000 / run.load.tick_rate_hz / self.suite.number_at_once(self.suite.run_together))
-        if not latest or median(latest.values()) <= min(shares):
-            return None
-        return TicksMet(median(latest.values()), min(shares))
+            own = latest.setdefault(run.group, {})
+            own[run.block] = max(own.get(run.block, 0.0), run.load.tick_lateness_ms.p99)
+            shares.setdefault(run.group, []).append(1000 / run.load.tick_rate_hz / self.suite.number_at_once)
+        return {
+            group: TicksMet(median(own.values()), min(shares[group]))
+            for group, own in latest.items()
+            if median(own.values()) > min(shares[group])
+        }
+
+    @property
+    def ticks_met(self) -> TicksMet | None:
+        """That ticks met in every group, so that no ratio is of arms that ran at once; None if not."""
+        groups = range(len(self.suite.groups))
+        return next(iter(self.met.values())) if groups and all(group in self.met for group in groups) else None
 
     def lacking(self) -> list[str]:
         """Return the arms of which no run in the blocks finished."""
@@ -295,7 +322,7 @@ class RunIndex:
                 streak = []
             streak = [*streak, *runs] if any(run.is_spoiled for run in runs) else []
             spoiled = [run for run in streak if run.is_spoiled]
-            at_once = {(run.block, run.attempt) for run in spoiled if run.part == TOGETHER}
+            at_once = {(run.block, run.attempt, run.group) for run in spoiled if run.part == TOGETHER}
             if sum(run.part != TOGETHER for run in spoiled) + len(at_once) >= self.suite.stop_after:
                 found.update(run.number for run in streak)
         return found, streak if streak and streak[-1].number in found else []

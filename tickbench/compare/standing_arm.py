@@ -43,7 +43,7 @@ from tickbench.compare.trial import (
     note_failure,
     read_load,
     record_of,
-    server_settings,
+    server_words,
     summary_in,
     wait_for_load,
     wait_until_ready,
@@ -85,7 +85,7 @@ class StandingArm:
         self._server: Child | None = None
         self._generator: Child | None = None
         self._url = ""
-        self._settings: dict[str, Any] | None = None
+        self._words: dict[str, dict[str, Any] | None] = {}
         self._outcome: dict[str, Any] = {}
         self._started_at = datetime.now(UTC)
         self._give_up_at = 0.0
@@ -121,7 +121,7 @@ class StandingArm:
             server, generator = self._children()
             if generator.has_said(timeout_s):
                 self._heard(Ready)
-                self._settings = server_settings(self._url)
+                self._words = server_words(self._url)
                 self.is_coming = False
                 self._stand_still()
             elif time.monotonic() > self._give_up_at:
@@ -193,7 +193,7 @@ class StandingArm:
         if not self.has_failed:
             with self._failing():
                 self._outcome["load"] = read_load(summary_in(self._scratch))
-                self._outcome["server_settings"] = self._settings
+                self._outcome |= self._words
                 self._record()
 
     def finish(self) -> None:
@@ -206,7 +206,7 @@ class StandingArm:
             generator.stop(LOAD_GRACE_S)
             check_summed(generator)
             self._outcome["load"] = read_load(summary_in(self._scratch))
-            self._outcome["server_settings"] = self._settings
+            self._outcome |= self._words
             self._end()
 
     def run(self, quiet: Quiet | None, took_s: float) -> Run:

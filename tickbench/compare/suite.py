@@ -6,7 +6,7 @@ each of which every arm runs once at one load, and which are repeated since verd
 other scenarios; and searches for the capacity of each arm.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from importlib import resources
 from importlib.resources.abc import Traversable
 from math import ceil, isclose
@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from tickbench.arms import PHASE, Arm, check_commands, parse_arms, with_url
+from tickbench.compare.at_once import grouped, number_at_once
 from tickbench.compare.figures import FIGURES, MEMORY
 from tickbench.compare.slo import parse_slo
 from tickbench.errors import InputError
@@ -27,12 +28,6 @@ BLOCKS = "blocks"
 TOGETHER = "together"
 """Name of what belongs to each block where arms run at once; no side or search can have it."""
 
-MOST_AT_ONCE = 4
-"""
-So many servers may run at once. Of six, each 8.3 ms after another at 20 Hz, some differed from others by 7 % in p50 and
-fourfold in interval error by their place alone, of four by 1 %: some 40 ms after a tick the kernels' delayed
-acknowledgements come, and of four evenly spaced none ticks then (docs/comparing.md).
-"""
 IN_ROOMS = ("players", "soak")
 """The scenarios whose users spread over rooms."""
 OWN_FLAGS = frozenset(
@@ -40,6 +35,8 @@ OWN_FLAGS = frozenset(
 )
 ACCESS_FLAGS = frozenset({"header", "insecure"})
 """What says how servers are reached that run already."""
+ALL_OTHERS = "*"
+"""In ``compare``: all arms that it does not name."""
 STOP_AFTER = 3
 """After so many runs in a row that the machine spoiled, it is taken to be unfit to measure on."""
 LEAST_REPEATS = 3
@@ -140,8 +137,11 @@ class Suite(Struct, frozen=True):
     takes longer than all else but the slots; 0: in all."""
     again: str | None = None
     """The arm that runs twice in each block: how far it differs from itself is what noise looks like here."""
-    compare: Annotated[list[str], Meta(max_length=2)] = []
-    """The two arms that verdicts are about; ratios of the others are to the first."""
+    compare: Annotated[list[str], Meta(max_length=40)] = []
+    """The arms that verdicts are about: of each of the others to the first, ``*`` being all that are not named. Ratios
+    of all other arms are to the first, too."""
+    at_once: list[str] = []
+    """Of ``compare`` those that run at once, if ``together_s`` asks for it; empty: all of them."""
     verdicts: Annotated[list[str], Meta(max_length=6)] = []
     """The figures that verdicts are drawn on."""
     may_end_early: bool = False
@@ -180,9 +180,9 @@ class Suite(Struct, frozen=True):
         return self.slot_s > 0 and all(arm.url is None for arm in self.parsed_arms())
 
     @property
-    def run_together(self) -> list[str]:
+    def groups(self) -> list[list[str]]:
         """
-        The arms that run at once in each block: those that verdicts are about, or all if ``compare`` names none.
+        The arms that run at once in each block, group by group: those that verdicts are about, or all without any.
 
         Empty if none do: where it is not asked for, where one of them cannot be told when its ticks are due, where
         there are too many, or where each has rooms, whose ticks are all over a period.
@@ -190,15 +190,31 @@ class Suite(Struct, frozen=True):
         """
         if not self.in_slots or not self.together_s or self.has_rooms:
             return []
-        needed = {*self.compare, *([self.again] if self.again is not None else [])} if self.compare else {*self.arms}
+        compared = self.at_once or self.compare
+        needed = {*compared, *([self.again] if self.again is not None else [])} if compared else {*self.arms}
         arms = [arm for arm in self.parsed_arms() if arm.name in needed]
-        is_possible = all(arm.takes_phase for arm in arms)
-        names = [arm.name for arm in arms]
-        return names if is_possible and 1 < self.number_at_once(names) <= MOST_AT_ONCE else []
+        if not all(arm.takes_phase for arm in arms):
+            return []
+        return grouped([arm.name for arm in arms], self.compare[0] if self.compare else None, self.again)
 
-    def number_at_once(self, names: Collection[str]) -> int:
-        """Return how many runs of a block these arms make: ``again`` two."""
-        return len(names) + (self.again in names)
+    @property
+    def run_together(self) -> list[str]:
+        """All arms that run at once with others in each block, in the suite's order."""
+        return [
+            name for name in (arm.name for arm in self.parsed_arms()) if any(name in group for group in self.groups)
+        ]
+
+    @property
+    def number_at_once(self) -> int:
+        """How many servers run at once, or were to if that were not too many."""
+        names = [name for group in self.groups[:1] for name in group] or self.at_once or self.compare or self.arms
+        return number_at_once(names, self.again)
+
+    @property
+    def times_at_once(self) -> dict[str, int]:
+        """How many runs each arm has in a block that are made at once with others."""
+        names = [name for group in self.groups for name in group]
+        return {name: names.count(name) + (name == self.again) for name in names}
 
     @property
     def has_rooms(self) -> bool:
@@ -208,7 +224,7 @@ class Suite(Struct, frozen=True):
     @property
     def alone_s(self) -> float:
         """How many seconds each arm is measured alone in a block: for longer where nothing runs together."""
-        return self.duration_s if self.run_together else self.duration_s + self.together_s
+        return self.duration_s if self.groups else self.duration_s + self.together_s
 
     @property
     def parts(self) -> "list[Part]":
@@ -229,6 +245,7 @@ class Suite(Struct, frozen=True):
             arms=changed[0].arms,
             again=None if self.again is None else with_url(self.again, change),
             compare=[with_url(arm, change) for arm in self.compare],
+            at_once=[with_url(arm, change) for arm in self.at_once],
             sides=[part for part in changed if isinstance(part, Side)],
             searches=[part for part in changed if isinstance(part, CapacitySearch)],
         )
@@ -244,8 +261,10 @@ class Suite(Struct, frozen=True):
         for arm in [*self.compare, *([self.again] if self.again is not None else [])]:
             if arm not in names:
                 raise InputError(f"{arm!r} is none of its arms; 'again' and 'compare' name arms of the suite")
-        if self.compare and len(set(self.compare)) != 2:
-            raise InputError("'compare' takes two different arms, such as ['asyncio', 'gevent']")
+        if self.compare and not len(set(self.compare)) == len(self.compare) >= 2:
+            raise InputError("'compare' takes two different arms or more, such as ['asyncio', 'gevent']")
+        if self.at_once and not {self.compare[0] if self.compare else ""} <= set(self.at_once) <= set(self.compare):
+            raise InputError("'at_once' names arms of 'compare', the first of these among them")
         self._check_slots()
         self._check_verdicts()
         self._check_parts()
@@ -343,7 +362,7 @@ def load_suite(name_or_path: str, take_login: Callable[[str], str] = without_log
         text = source.read_bytes()
         given = msgspec.toml.decode(text, type=dict[str, Any])
         _refuse_unknown(given)
-        suite = msgspec.toml.decode(text, type=Suite).with_urls(take_login)
+        suite = _spelt_out(msgspec.toml.decode(text, type=Suite)).with_urls(take_login)
         if "stop_after" not in given:
             suite = msgspec.structs.replace(suite, stop_after=STOP_AFTER)
         suite.check()
@@ -356,6 +375,17 @@ def load_suite(name_or_path: str, take_login: Callable[[str], str] = without_log
     except InputError as error:
         raise InputError(f"suite {name_or_path!r}: {error}") from error
     return suite
+
+
+def _spelt_out(suite: Suite) -> Suite:
+    """Return the suite with all of its arms that ``compare`` does not name where it has :data:`ALL_OTHERS`."""
+    others = (
+        [arm.name for arm in suite.parsed_arms() if arm.name not in suite.compare]
+        if ALL_OTHERS in suite.compare
+        else []
+    )
+    compare = [each for name in suite.compare for each in (others if name == ALL_OTHERS else [name])]
+    return msgspec.structs.replace(suite, compare=compare)
 
 
 def suite_names() -> list[str]:

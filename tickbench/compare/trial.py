@@ -66,7 +66,7 @@ class Trial:
         self, planned: PlannedRun, outcome: Mapping[str, Any], quiet: Quiet | None, started_at: datetime, took_s: float
     ) -> Run:
         """Return the run that was planned, with what became of it: fields of :class:`Run`."""
-        copied = ("number", "part", "block", "again", "attempt", "scenario", "connections")
+        copied = ("number", "part", "block", "again", "group", "attempt", "scenario", "connections")
         return Run(
             **{name: getattr(planned, name) for name in copied},
             arm=planned.arm.name,
@@ -120,7 +120,7 @@ class Trial:
     def _measure(self, planned: PlannedRun, scratch: Path, outcome: dict[str, Any]) -> None:
         if planned.arm.url is not None:
             outcome["load"] = self._load(planned, planned.arm.url, None, scratch, outcome)
-            outcome["server_settings"] = server_settings(planned.arm.url, self.commands.access)
+            outcome |= server_words(planned.arm.url, self.commands.access)
             return
         self.tell("starting the server")
         with Nursery(self.guard) as nursery:
@@ -130,7 +130,7 @@ class Trial:
                 with by_server():
                     url = wait_until_ready(server, port)
                 outcome["load"] = self._load(planned, url, server, scratch, outcome)
-                outcome["server_settings"] = server_settings(url)
+                outcome |= server_words(url)
                 self.tell("stopping the server")
             finally:
                 server.stop(STOP_GRACE_S)
@@ -218,14 +218,26 @@ def check_serves(server: Child) -> None:
         raise ServerFailedError(f"the server ended with {server.how_it_ended()} under load{server.last_words()}")
 
 
-def server_settings(url: str, access: Access | None = None) -> dict[str, Any] | None:
-    """Return the settings that a server has in ``/stats``; None if it has none there."""
+def server_words(url: str, access: Access | None = None) -> dict[str, dict[str, Any] | None]:
+    """Return what a server says of itself in ``/stats``, as fields of :class:`Run`; None for what is not there."""
+    stats = _stats(url, access)
+    plain = {name: each if isinstance(each := stats.get(name), dict) else None for name in ("settings", "in_force")}
+    if (in_force := plain["in_force"]) is not None:
+        plain["in_force"] = {
+            str(name): value
+            for name, value in in_force.items()
+            if value is None or isinstance(value, str | int | float)
+        }
+    return {"server_settings": plain["settings"], "in_force": plain["in_force"]}
+
+
+def _stats(url: str, access: Access | None) -> dict[str, Any]:
     target = (access or Access()).target(url)
     connection = http.client.HTTPConnection(target.host, target.port, timeout=STATS_WAIT_S)
     with suppress(OSError):
         connection.sock = connect(target, STATS_WAIT_S)
     if connection.sock is None:
-        return None
+        return {}
     with (
         suppress(OSError, http.client.HTTPException, ValueError, RecursionError),
         closing(connection),
@@ -233,9 +245,8 @@ def server_settings(url: str, access: Access | None = None) -> dict[str, Any] | 
     ):
         connection.request("GET", target.beside("stats"), headers={"Host": target.authority, **target.fields})
         stats = json.loads(connection.getresponse().read(MAX_STATS_BYTES))
-        settings = stats.get("settings") if isinstance(stats, dict) else None
-        return settings if isinstance(settings, dict) else None
-    return None
+        return stats if isinstance(stats, dict) else {}
+    return {}
 
 
 @contextmanager

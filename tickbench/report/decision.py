@@ -19,11 +19,12 @@ from tickbench.compare.figures import BY_KEY, BYTES, MEMORY, NOT_IN_ALL, Figure
 from tickbench.compare.runs import Basis, Run, RunIndex
 from tickbench.compare.slo import read_figure
 from tickbench.compare.suite import BLOCKS, Flags, Side, Suite
-from tickbench.report.code_lines import backend_lines, mode_lines
+from tickbench.report.practice import in_force_of, practice_questions
+from tickbench.report.table import Decision, DecisionLine, Question
 from tickbench.verdict.arm_medians import NO_FIGURE, cell
 from tickbench.verdict.comparisons import Comparisons, SearchResult
 
-AS_WRITTEN = "as people write it"
+AS_WRITTEN = "as documented"
 TUNED = "tuned"
 LIBRARY = "the library's own send"
 ANOTHER = "another stack"
@@ -32,27 +33,6 @@ HEAVY = "heavy"
 PLAIN = "plain"
 """The kind of a side whose clients offer no compression, as no browser does."""
 Read = Callable[[LoadSummary], float | None]
-
-
-class DecisionLine(Struct, frozen=True):
-    """One cell of the table: what is to be read at a glance, and what is beside it."""
-
-    text: str
-    detail: str = ""
-    is_doubtful: bool = False
-    """It rests on runs in none of which the figure can be trusted."""
-
-
-class Question(Struct, frozen=True):
-    """One row of the table: a question, and what each arm answers."""
-
-    title: str
-    unit: str
-    source: str
-    """Which part of the suite it is from, and how often that ran."""
-    meaning: str
-    answers: list[DecisionLine]
-    """In the order of the arms."""
 
 
 class SideLine(Struct, frozen=True):
@@ -69,15 +49,6 @@ class SideLine(Struct, frozen=True):
     """By title, as texts: the median."""
     doubtful: list[str] = []
     """Titles of those that can be trusted in no run."""
-
-
-class Decision(Struct, frozen=True):
-    """The table by which a stack is chosen: a question a row, an arm a column."""
-
-    arms: list[str]
-    styles: list[str]
-    """Of each arm: as people write it, or tuned."""
-    questions: list[Question]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +68,7 @@ def decide(index: RunIndex, comparisons: Comparisons) -> Decision:
         *_side_questions(index, "storm"),
         *(_block_question(index, key) for key in BLOCK_FIGURES if _is_there(index, BLOCKS, suite.load, key)),
         *(question for kind in (PLAIN, "players", "idle", "stall", HEAVY) for question in _side_questions(index, kind)),
-        _code_question(arms),
+        *practice_questions(arms, in_force_of(index)),
     ]
     return Decision([arm.name for arm in arms], [style_of(arm) for arm in arms], questions)
 
@@ -360,20 +331,6 @@ def _capacity_answer(found: list[SearchResult]) -> DecisionLine:
     if len(known) > 1:
         parts.append(f"{known[0].figure}\N{EN DASH}{known[-1].figure}")
     return DecisionLine(middle.figure, ", ".join(filter(None, parts)))
-
-
-def _code_question(arms: list[Arm]) -> Question:
-    answers = []
-    for arm in arms:
-        mode = dict(arm.settings).get("mode", "managed")
-        lines = mode_lines(arm.backend, mode)
-        answers.append(
-            DecisionLine(NO_FIGURE, "none of ours")
-            if lines is None
-            else DecisionLine(f"{lines}", f"its backend {backend_lines(arm.backend):,}, frameworks apart")
-        )
-    meaning = "lines of the loop design that hold code (no blanks, comments, docstrings); shown, never ranked"
-    return Question("code lines", "", "tickbench lines", meaning, answers)
 
 
 def _times(repeats: int) -> str:

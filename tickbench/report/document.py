@@ -11,7 +11,7 @@ from msgspec import Struct
 from tickbench.compare.figures import FIGURES
 from tickbench.compare.plan import next_run
 from tickbench.compare.results import Results
-from tickbench.compare.runs import Mark, Run, RunIndex
+from tickbench.compare.runs import InForce, Mark, Run, RunIndex
 from tickbench.compare.search import StepOutcome, steps_of
 from tickbench.compare.slo import read_figure
 from tickbench.compare.suite import Suite
@@ -26,8 +26,11 @@ from tickbench.report.chart_data import (
     loop_pings_of,
     stalls_of,
 )
-from tickbench.report.decision import Decision, SideLine, decide, side_lines
-from tickbench.report.news import news_of
+from tickbench.report.choice import choice_of
+from tickbench.report.decision import SideLine, decide, side_lines
+from tickbench.report.news import listed, news_of
+from tickbench.report.practice import in_force_of
+from tickbench.report.table import Decision
 from tickbench.verdict.comparisons import Comparisons, compare_all
 
 
@@ -82,6 +85,10 @@ class Document(Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickb
     """Every run that the suite asks for is made."""
     news: str = ""
     """What came out, in a line or two: how many runs can be trusted, why not more and what to do, what is concluded."""
+    choice: list[str] = []
+    """Which arm to take, in five lines at most, of verdicts and facts only."""
+    in_force: dict[str, InForce] = {}
+    """Which of its framework's own defaults the server of an arm said to leave in force, by arm."""
     suite: Suite
     environment: Environment
     comparisons: Comparisons
@@ -95,6 +102,8 @@ class Document(Struct, frozen=True, kw_only=True, tag_field="schema", tag="tickb
     """The thresholds that a run is held to, by name."""
     met: str = ""
     """Where ticks of arms that ran at once met, so that no ratio is of them: how late they were, in words."""
+    met_partly: str = ""
+    """Where they met in some groups of those that ran at once and not in all: in which, and how late, in words."""
     arrival: str = ""
     """Where the time of a frame's arrival comes from, in a sentence."""
     runs: list[RunLine]
@@ -115,6 +124,8 @@ def make_document(results: Results) -> Document:
         resumed_at=record.resumed_at,
         is_complete=next_run(index) is None,
         news=news_of(index, comparisons),
+        choice=choice_of(record.suite, comparisons, record.started_at),
+        in_force=in_force_of(index),
         suite=record.suite,
         environment=results.environment,
         comparisons=comparisons,
@@ -126,9 +137,17 @@ def make_document(results: Results) -> Document:
         loop_pings=loop_pings_of(index),
         limits=limits_of(index),
         met="" if index.ticks_met is None else index.ticks_met.words,
+        met_partly=_met_partly(index),
         arrival=arrival_sentence(index),
         runs=[_run_line(index, run, file) for run, file in zip(results.runs, results.files, strict=True)],
     )
+
+
+def _met_partly(index: RunIndex) -> str:
+    if index.ticks_met is not None:
+        return ""
+    groups = index.suite.groups
+    return "; ".join(f"in that of {listed(groups[each][1:])} {met.words}" for each, met in sorted(index.met.items()))
 
 
 def _run_line(index: RunIndex, run: Run, file: str) -> RunLine:

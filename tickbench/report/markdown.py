@@ -4,9 +4,10 @@ import re
 
 from shared.printable import printable
 from tickbench.report import words
-from tickbench.report.decision import DecisionLine, Question
+from tickbench.report.choice import TITLE
 from tickbench.report.document import Document
 from tickbench.report.noise import Noise, Row, is_itself, noise_of
+from tickbench.report.table import DecisionLine, Question
 
 
 def render_markdown(document: Document) -> str:
@@ -19,6 +20,7 @@ def render_markdown(document: Document) -> str:
     sentences = [*words.verdict_sentences(document), words.stopped_early_sentence(document)]
     parts = [
         f"# tickbench: {escape(document.id)}",
+        choice_markdown(document),
         escape(" ".join(filter(None, sentences))),
         escape(f"{words.measured_sentence(document)} {document.comparisons.work.words}"),
         "## The decision table",
@@ -36,6 +38,13 @@ def render_markdown(document: Document) -> str:
         "\n".join(facts),
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def choice_markdown(document: Document) -> str:
+    """Return which arm to take as a section of its own, such as for a README; empty where the suite has no verdicts."""
+    if not document.choice:
+        return ""
+    return "\n".join([f"## {TITLE}", "", *(f"- {escape(line)}" for line in document.choice)])
 
 
 def escape(text: str) -> str:

@@ -12,6 +12,7 @@ from tickbench.compare.runs import Run, RunIndex
 from tickbench.compare.suite import BLOCKS, TOGETHER
 from tickbench.compare.unfit_machine import why_unfit
 from tickbench.verdict.comparisons import Comparison, Comparisons
+from tickbench.verdict.standings import Place, standings_of
 
 
 def news_of(index: RunIndex, comparisons: Comparisons) -> str:
@@ -31,6 +32,8 @@ def verdict_sentence(index: RunIndex, comparisons: Comparisons) -> str:
     """Say which arm is better in what, or that no verdict is drawn, and why."""
     if comparisons.suppressed is not None:
         return f"No verdict: {comparisons.suppressed[:1].lower()}{comparisons.suppressed[1:]}"
+    if len(index.suite.compare) > 2:
+        return _standings_sentence(index.suite.compare[0], comparisons)
     first, other = index.suite.compare
     parts = [
         f"{arm} is better in {listed(_better(each) for each in comparisons.primary if each.winner == arm)}"
@@ -47,6 +50,24 @@ def verdict_sentence(index: RunIndex, comparisons: Comparisons) -> str:
         undecided["not told apart"] = open_ones
     parts += [f"they are {words} in {listed(titles)}" for words, titles in undecided.items()]
     return f"{first} and {other}: {'; '.join(parts)}."
+
+
+PLACES: dict[Place, str] = {
+    "ahead": "better in something and worse in nothing",
+    "trade": "better in something and worse in something else",
+    "level": "equivalent in everything",
+    "behind": "worse in something and better in nothing",
+    "open": "not told apart in everything",
+    "unknown": "without a verdict",
+}
+
+
+def _standings_sentence(first: str, comparisons: Comparisons) -> str:
+    """Say how many arms stand where beside the first."""
+    found = standings_of(comparisons)
+    counts = {words: sum(each.place == place for each in found) for place, words in PLACES.items()}
+    parts = [f"{count} {'is' if count == 1 else 'are'} {words}" for words, count in counts.items() if count]
+    return f"Beside {first}, of {counted_words(len(found), 'other arm')} {listed(parts)}."
 
 
 def listed(parts: Iterable[str]) -> str:

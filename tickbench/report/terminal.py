@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
@@ -12,16 +13,20 @@ from rich.table import Table
 
 from tickbench.compare.early_end import suite_to_make
 from tickbench.compare.excluded import excluded_shares
-from tickbench.compare.figures import BY_KEY, FIGURES, NOT_IN_ALL
+from tickbench.compare.figures import BY_KEY, FIGURES, MEMORY, NOT_IN_ALL, Figure
 from tickbench.compare.plan import PlannedRun, place_of, time_left_s
 from tickbench.compare.runs import Run, RunIndex
 from tickbench.compare.suite import BLOCKS, TOGETHER, Suite
 from tickbench.compare.unfit_machine import why_unfit
 from tickbench.markup import escape
+from tickbench.report.news import listed
 from tickbench.screen import milliseconds
 from tickbench.verdict.arm_medians import NO_FIGURE, MedianCell, cell
 
 SO_FAR = ("tick_lateness_ms.p50", "tick_lateness_ms.p99", "interval_error_ms.p99", "server.cpu_us_per_frame")
+MOST_COLUMNS = 6
+"""More arms than these are rows."""
+LONG_FIGURES = ("ticks_came", "tick_lateness_ms.p50", "tick_lateness_ms.p99", "server.cpu_us_per_frame", MEMORY)
 REFRESH_PER_SECOND = 2
 """Low, since drawing takes time on the generator's core."""
 
@@ -127,7 +132,8 @@ def block_words(suite: Suite, planned: Sequence[PlannedRun]) -> str:
     alone, together = ([each for each in planned if each.part == part] for part in (BLOCKS, TOGETHER))
     slots = f"{len(alone)} x {first.slots} slots of {first.slot_s:g} s"
     if together:
-        slots = f"{together[0].slots} slots of {len(together)} together, {slots}"
+        sizes = [str(len(list(own))) for _, own in groupby(together, lambda each: each.group)]
+        slots = f"{together[0].slots} slots of {listed(sizes)} together, {slots}"
     return f"block {first.block} of {suite.repeats}{_attempt_words(suite, first)}: {slots}"
 
 
@@ -158,6 +164,8 @@ def arm_table(index: RunIndex) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=0, pad_edge=False)
     table.add_column("", no_wrap=True)
     arms = {arm: index.block_runs(arm) for arm in index.suite.arms}
+    if len(arms) > MOST_COLUMNS:
+        return _long_table(table, index, arms)
     for arm in arms:
         table.add_column(escape(arm.replace(":", "\n").replace(",", "\n")), justify="right", overflow="fold")
     valid = [sum(run.is_valid for run in runs) for runs in arms.values()]
@@ -169,6 +177,23 @@ def arm_table(index: RunIndex) -> Table:
         if figure.key not in NOT_IN_ALL or any(each.median != NO_FIGURE for each in cells):
             table.add_row(figure.name, *map(_cell_words, cells))
     return table
+
+
+def _long_table(table: Table, index: RunIndex, arms: dict[str, list[Run]]) -> Table:
+    """Return the same, too many arms for columns as rows, with the figures that decide."""
+    known = [
+        figure for figure in map(BY_KEY.__getitem__, LONG_FIGURES) if any(_has(figure, runs) for runs in arms.values())
+    ]
+    for title in ("valid runs", *(figure.name for figure in known)):
+        table.add_column(title.replace(", ", ",\n"), justify="right", overflow="fold")
+    for arm, runs in arms.items():
+        valid = f"{sum(run.is_valid for run in runs)} of {suite_to_make(index).repeats}"
+        table.add_row(escape(arm), valid, *(_cell_words(cell(figure, runs), with_range=False) for figure in known))
+    return table
+
+
+def _has(figure: Figure, runs: Sequence[Run]) -> bool:
+    return cell(figure, runs).median != NO_FIGURE
 
 
 def _cell_words(cell: MedianCell, *, with_range: bool = True) -> str:

@@ -115,19 +115,25 @@ def _together_words(document: Document) -> str:
         return f"All ratios are of arms that ran alone: {document.met}."
     if not suite.run_together:
         unable = [arm.name for arm in suite.parsed_arms() if not arm.takes_phase]
-        why = f"with {suite.number_at_once(suite.compare or suite.arms)} servers there is none, or too many, beside it"
+        why = f"with {suite.number_at_once} servers there is none, or too many, beside it"
         if suite.has_rooms:
             why = "with rooms there are ticks all over a period"
         elif unable:
             why = f"{listed(unable)} cannot be told when ticks are due"
         return f"All ratios are of arms that ran alone, as none could run at once: {why}."
-    runs = suite.number_at_once(suite.run_together)
+    runs, groups = suite.number_at_once, suite.groups
     cores = "on the same core" if pinning.server is not None else "on whichever core the system gave them"
     itself = f", and of {suite.again} to itself," if suite.again in suite.run_together else ""
+    who = f"of {listed(suite.run_together)} to each other"
+    how = f"{runs} servers ran at once"
+    if len(groups) > 1:
+        who = f"of {counted_words(len(suite.run_together) - 1, 'arm')} to {groups[0][0]}"
+        how = f"{runs} servers at most ran at once, in {len(groups)} groups of which each had {groups[0][0]},"
     return (
-        f"The ratios of {listed(suite.run_together)} to each other{itself} are of {suite.together_s:g} s a block in "
-        f"which {runs} servers ran at once {cores}, each ticking 1/{runs} of a period after another: whatever the "
+        f"The ratios {who}{itself} are of {suite.together_s:g} s a block in "
+        f"which {how} {cores}, each ticking 1/{runs} of a period after another: whatever the "
         "machine did, it did to all of them. All else, and the ratios of memory and pings, is of arms that ran alone."
+        + (f" So are those of some groups: {document.met_partly}." if document.met_partly else "")
     )
 
 
@@ -136,10 +142,10 @@ SLOT_TITLES = ["arm", "slots made", "left out", "thrown away before each", "why 
 
 def slot_rows(document: Document) -> list[list[str]]:
     """Return for each arm that was measured in slots what became of them (:data:`SLOT_TITLES`)."""
-    excluded, again = document.comparisons.excluded, document.suite.again
+    excluded, times = document.comparisons.excluded, document.suite.times_at_once
     rows = [(each.arm, each) for each in excluded if each.part == BLOCKS]
     at_once = [(f"{each.arm}, at once", each) for each in excluded if each.part == TOGETHER]
-    if len({(each.made / (1 + (each.arm == again)), each.percent) for _, each in at_once}) == 1:  # no arm has failed
+    if len({(each.made / times[each.arm], each.percent) for _, each in at_once}) == 1:  # no arm has failed
         alike = [each for _, each in at_once]
         why = {why: count for each in alike for why, count in each.left_out.items() if why != FOR_ANOTHER}
         fewest = min(alike, key=lambda each: each.made)

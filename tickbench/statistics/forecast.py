@@ -69,6 +69,22 @@ def what_would_decide(logs: Sequence[float], level: float) -> Forecast | None:
     return Forecast(None, scatter, share)
 
 
+def least_difference(blocks: int, level: float, scatter: float) -> float:
+    """
+    Return the ratio of two arms that is told from 1 in :data:`SURE` of cases; infinite with too few blocks.
+
+    Args:
+        blocks: how many there are to be.
+        level: what the p value is held to.
+        scatter: the standard deviation of the logarithms of the blocks' ratios.
+
+    """
+    if blocks < LEAST_BLOCKS:
+        return math.inf
+    sure = float(stdtrit(blocks - 1, SURE)) * scatter / math.sqrt(blocks)
+    return math.exp(_half_width(blocks, scatter, level) + sure)
+
+
 def _percent(scatter: float) -> str:
     """Return a standard deviation of logarithms as words."""
     percent = 100 * math.expm1(scatter)

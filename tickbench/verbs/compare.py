@@ -19,7 +19,7 @@ from tickbench.children.commands import Commands, check_load_test
 from tickbench.children.interrupts import interruptible
 from tickbench.compare.objectives import Judged, judge_median, status_of
 from tickbench.compare.orchestrator import run_all
-from tickbench.compare.plan import estimate_s, fixed_runs, next_run
+from tickbench.compare.plan import next_run
 from tickbench.compare.preflight import check_settings
 from tickbench.compare.results import ResultFolder, Results, read_results, read_unfinished
 from tickbench.compare.runs import RunIndex
@@ -33,14 +33,16 @@ from tickbench.machine.pinning import Pinning, choose_cores
 from tickbench.machine.system import core_siblings, usable_cores
 from tickbench.markup import escape
 from tickbench.report.build import PAGE, Report, build_report, read_to_go_on
-from tickbench.report.news import is_stopped, listed
-from tickbench.report.terminal import arm_table, in_words, progress_display
+from tickbench.report.news import is_stopped
+from tickbench.report.plan_words import announcement, plan_lines
+from tickbench.report.terminal import arm_table, progress_display
 from tickbench.report.words import verdict_sentences
 from tickbench.screen import check_table, print_objectives
 from tickbench.target import Access, access_options
 
 DEFAULT_SUITE = "quick"
 FAILED = 1
+PAIR = 2
 
 
 @click.command()
@@ -73,6 +75,12 @@ FAILED = 1
     envvar=None,
     help="Go on with a comparison that was broken off: make the runs that its folder lacks.",
 )
+@option(
+    "--plan",
+    is_flag=True,
+    envvar=None,
+    help="Only say what would be compared with what, at which level, and how long it would take; run nothing.",
+)
 @slo_option("every arm")
 @access_options
 @click.pass_context
@@ -85,6 +93,7 @@ def compare(
     slo_text: str | None,
     headers: tuple[str, ...],
     *,
+    plan: bool,
     insecure: bool,
 ) -> int:
     """
@@ -101,6 +110,10 @@ def compare(
     check_load_test()
     commands = replace(ctx.obj, access=Access.of(headers, insecure=insecure))
     console = Console(highlight=False)
+    if plan:
+        if resume is not None:
+            raise InputError("--plan is of a comparison that is not begun; leave --resume out")
+        return tell_plan(suite_to_run(suite_name, arms, commands), commands, console)
     pinning = choose_cores(usable_cores(), core_siblings)
     with scratch_folder():
         pass  # every run makes one: where none can be made, it is said now
@@ -132,10 +145,7 @@ def begin(
     suite_name: str, arms: Sequence[str], out: Path, pinning: Pinning, commands: Commands
 ) -> tuple[ResultFolder, Results]:
     """Make the folder of a new comparison; raise :class:`InputError` if something of the suite cannot be started."""
-    take_login = commands.access.take_login
-    suite = load_suite(suite_name, take_login)
-    if arms:
-        suite = with_arms(suite, [with_url(arm, take_login) for arm in arms])
+    suite = suite_to_run(suite_name, arms, commands)
     check_settings(suite, commands)
     folder = ResultFolder.create(out, suite, datetime.now().astimezone())
     environment = collect_environment(pinning)
@@ -143,17 +153,34 @@ def begin(
     return folder, read_unfinished(folder.path)
 
 
+def suite_to_run(suite_name: str, arms: Sequence[str], commands: Commands) -> Suite:
+    """Return the suite, with other arms if some are given; raise :class:`InputError` if it is none."""
+    take_login = commands.access.take_login
+    suite = load_suite(suite_name, take_login)
+    return with_arms(suite, [with_url(arm, take_login) for arm in arms]) if arms else suite
+
+
+def tell_plan(suite: Suite, commands: Commands, console: Console) -> int:
+    """Print what a suite would run; raise :class:`InputError` if something of it cannot be started."""
+    check_settings(suite, commands)
+    for line in (announcement(suite, 0), *plan_lines(suite)):
+        console.print(escape(line), soft_wrap=True)
+    return 0
+
+
 def with_arms(suite: Suite, arms: list[str]) -> Suite:
     """Return the suite with other arms, in all its parts; verdicts on arms that are gone go with them."""
     named = [arm.name for arm in msgspec.structs.replace(suite, arms=arms, again=None, compare=[]).parsed_arms()]
     again = suite.again if suite.again in named else None
-    compare = suite.compare if set(suite.compare) <= set(named) else []
+    kept = [arm for arm in suite.compare if arm in named]
+    compare = kept if len(kept) >= PAIR and kept[0] == suite.compare[0] else []
     verdicts = suite.verdicts if again and compare else []
     changed = msgspec.structs.replace(
         suite,
         arms=named,
         again=again,
         compare=compare,
+        at_once=[arm for arm in suite.at_once if arm in compare],
         verdicts=verdicts,
         may_end_early=suite.may_end_early and bool(verdicts),
         sides=[msgspec.structs.replace(side, arms=[]) for side in suite.sides],
@@ -191,6 +218,9 @@ def run_suite(index: RunIndex, pinning: Pinning, folder: ResultFolder, commands:
         console.print(f"nothing to do: every run is there already ({len(index.runs)})", soft_wrap=True)
         return 0
     console.print(escape(announcement(index.suite, len(index.runs))), soft_wrap=True)
+    if len(index.suite.compare) > PAIR:  # of a pair it is plain
+        for line in plan_lines(index.suite):
+            console.print(escape(line), soft_wrap=True)
     if pinning.warning:
         console.print(f"[yellow]warning:[/yellow] {escape(pinning.warning)}")
     try:
@@ -235,24 +265,6 @@ def print_summary(folder: ResultFolder, report: Report, console: Console) -> Non
         console.print("tickbench doctor says of this machine:")
         console.print(check_table(found))
     console.print(f"report: {escape(str(folder.path / PAGE))}", soft_wrap=True)
-
-
-def announcement(suite: Suite, made: int) -> str:
-    """Say what is about to happen and how long it takes."""
-    fixed = len(list(fixed_runs(suite)))
-    words = f"{fixed} runs: {len(suite.arms)} arms x {suite.repeats} repeats, {suite.connections} connections, "
-    words += f"{suite.alone_s:g} s measured each"
-    if suite.in_slots:
-        words += f", side by side in slots of {suite.slot_s:g} s"
-        words += f", {listed(suite.run_together)} {suite.together_s:g} s at once" if suite.run_together else ""
-    elif suite.slot_s:
-        words += ", one after the other, as the server of a url= arm cannot be stopped"
-    if suite.sides:
-        words += f"; {', '.join(side.name for side in suite.sides)} beside them"
-    if suite.searches:
-        words += f"; then searches: {', '.join(search.name for search in suite.searches)}"
-    words += f"; about {in_words(estimate_s(RunIndex(suite)))}, or half as long again where the machine spoils runs"
-    return f"{words}; {made} runs are there already" if made else words
 
 
 def tell_objectives(slo: list[Objective], index: RunIndex, console: Console) -> int:

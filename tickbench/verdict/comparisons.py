@@ -39,6 +39,8 @@ class Comparison(Struct, frozen=True):
     """Where the verdict is inconclusive, what would decide it; None where that is not known."""
     is_together: bool = False
     """Whether the ratios are of runs that were made at the same time, and not of each arm alone."""
+    withheld: str = ""
+    """Where other arms have verdicts, why this one has none, in a sentence."""
 
     @property
     def winner(self) -> str | None:
@@ -93,9 +95,11 @@ def compare_all(index: RunIndex) -> Comparisons:
     """Return all comparisons of a results folder."""
     floor, work, searches = _floor(index), compare_work(index), search_results(index)
     primary = _primary(index, searches)
-    suppressed = _why_suppressed(index, primary, floor, work)
+    suppressed = _why_suppressed(index, primary, floor)
+    if suppressed is None:
+        primary, suppressed = _withheld(index, primary, work)
     if suppressed is not None:
-        primary = [msgspec.structs.replace(each, verdict=None, to_decide=None) for each in primary]
+        primary = [msgspec.structs.replace(each, verdict=None, to_decide=None, withheld="") for each in primary]
     return Comparisons(
         primary=primary,
         suppressed=suppressed,
@@ -106,6 +110,25 @@ def compare_all(index: RunIndex) -> Comparisons:
         excluded=excluded_shares(index),
         ended_early=_ended_early(index, primary),
     )
+
+
+def _withheld(index: RunIndex, primary: list[Comparison], work: Work) -> tuple[list[Comparison], str | None]:
+    """
+    Return the comparisons, those of some arms without a verdict; and why there is none at all if all arms are such.
+
+    All of them count when the level is divided: which of them have none is not known before.
+
+    """
+    others = index.suite.compare[1:]
+    why = {other: _why_not_of(index, other, work) for other in others}
+    if all(why.values()):
+        return primary, next(iter(why.values()))
+    return [
+        msgspec.structs.replace(each, verdict=None, to_decide=None, withheld=words)
+        if (words := why[each.other])
+        else each
+        for each in primary
+    ], None
 
 
 def search_results(index: RunIndex) -> list[SearchResult]:
@@ -128,17 +151,18 @@ def _primary(index: RunIndex, searches: list[SearchResult]) -> list[Comparison]:
     suite = index.suite
     if not suite.verdicts:
         return []
-    first, other = suite.compare
+    first, *others = suite.compare
+    asked = list(product(others, suite.verdicts))
     logs = [
         logs_of(index, key, first, other) if key in BY_KEY else _capacity_logs(searches, key, first, other)
-        for key in suite.verdicts
+        for other, key in asked
     ]
     verdicts = judge(
         [list(each.values()) for each in logs],
-        higher_is_better=[key not in BY_KEY for key in suite.verdicts],
-        resolution=[1.0 if key in BY_KEY else _resolution(searches, key) for key in suite.verdicts],
+        higher_is_better=[key not in BY_KEY for _, key in asked],
+        resolution=[1.0 if key in BY_KEY else _resolution(searches, key) for _, key in asked],
         spending=spending_of(index),
-        absolute=[absolutes_of(index, key, first, other) for key in suite.verdicts],
+        absolute=[absolutes_of(index, key, first, other) for other, key in asked],
     )
     return [
         Comparison(
@@ -152,7 +176,7 @@ def _primary(index: RunIndex, searches: list[SearchResult]) -> list[Comparison]:
             _to_decide(suite, key, verdict, each),
             key in BY_KEY and index.is_together(key, first, other),
         )
-        for key, verdict, each in zip(suite.verdicts, verdicts, logs, strict=True)
+        for (other, key), verdict, each in zip(asked, verdicts, logs, strict=True)
     ]
 
 
@@ -201,7 +225,7 @@ def _others(index: RunIndex) -> list[Comparison]:
     return found
 
 
-def _why_suppressed(index: RunIndex, primary: list[Comparison], floor: list[Comparison], work: Work) -> str | None:
+def _why_suppressed(index: RunIndex, primary: list[Comparison], floor: list[Comparison]) -> str | None:
     suite = index.suite
     if not suite.verdicts:
         return f"The suite {suite.name} names no comparison to draw a verdict on: a difference may be noise."
@@ -211,8 +235,14 @@ def _why_suppressed(index: RunIndex, primary: list[Comparison], floor: list[Comp
             "before, and stops when the verdict pleases, finds what noise makes."
         )
     if all(each.verdict is None or each.verdict.adjusted_p_value is None for each in primary):
-        return f"In fewer than {LEAST_BLOCKS} blocks the figures of both {' and '.join(suite.compare)} can be trusted."
-    return _why_not_by_floor(suite, floor) or why_not_by_shares(index) or _why_not_by_work(suite, work)
+        which = " and ".join(suite.compare) if len(suite.compare) == 2 else f"{suite.compare[0]} and any other"
+        return f"In fewer than {LEAST_BLOCKS} blocks the figures of both {which} can be trusted."
+    return _why_not_by_floor(suite, floor)
+
+
+def _why_not_of(index: RunIndex, other: str, work: Work) -> str | None:
+    """Return why no verdict is drawn of an arm to the first; None if there are some."""
+    return why_not_by_shares(index, other) or _why_not_by_work([index.suite.compare[0], other], work)
 
 
 def _ended_early(index: RunIndex, primary: list[Comparison]) -> str:
@@ -241,10 +271,10 @@ def _why_not_by_floor(suite: Suite, floor: list[Comparison]) -> str | None:
     return None
 
 
-def _why_not_by_work(suite: Suite, work: Work) -> str | None:
-    if set(suite.compare) & work.different.keys():
+def _why_not_by_work(arms: list[str], work: Work) -> str | None:
+    if set(arms) & work.different.keys():
         return f"{work.words} No verdict is drawn."
-    if unknown := [arm for arm in suite.compare if arm in work.unknown]:
+    if unknown := [arm for arm in arms if arm in work.unknown]:
         return f"Whether {' and '.join(unknown)} did the same work is not known: no verdict is drawn."
     return None
 

@@ -16,7 +16,7 @@ import pytest
 
 from tickbench.children.processes import Guard, Nursery
 from tickbench.compare import trial
-from tickbench.compare.trial import READY_LINE, server_settings
+from tickbench.compare.trial import READY_LINE, server_words
 from tickbench.errors import RunFailedError
 
 FakeServer = Callable[..., list[str]]
@@ -26,7 +26,7 @@ def test_a_server_is_ready_serves_and_stops_when_asked(tmp_path: Path, fake_serv
     with Nursery() as nursery:
         server = nursery.start("server", fake_server(), log=tmp_path / "log")
         url = server.wait_for_line(READY_LINE, 10)[1]
-        assert server_settings(url) is not None
+        assert server_words(url)["server_settings"] is not None
         server.stop(grace_s=5)
         assert (server.exit_status, server.was_killed) == (0, False)
     assert not psutil.pid_exists(server.pid)
@@ -45,7 +45,7 @@ def test_a_server_whose_settings_drip_is_given_up_in_time(monkeypatch: pytest.Mo
         thread = threading.Thread(target=drip)
         thread.start()
         started_s = time.monotonic()
-        assert server_settings(f"http://127.0.0.1:{listener.getsockname()[1]}") is None
+        assert server_words(f"http://127.0.0.1:{listener.getsockname()[1]}")["server_settings"] is None
         assert time.monotonic() - started_s < 10
         thread.join(30)
 

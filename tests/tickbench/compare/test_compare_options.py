@@ -3,7 +3,8 @@ import pytest
 
 from tickbench.compare.suite import load_suite
 from tickbench.errors import InputError
-from tickbench.verbs.compare import announcement, with_arms
+from tickbench.report.plan_words import announcement
+from tickbench.verbs.compare import with_arms
 
 
 def test_other_arms_take_the_place_of_the_suites_in_all_its_parts() -> None:

@@ -67,7 +67,7 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_suite_is_refused_with_those_that_are_known() -> None:
-    with pytest.raises(InputError, match="known are default, full, loops, quick"):
+    with pytest.raises(InputError, match="known are default, frameworks, full, loops, quick"):
         load_suite("quikc")
 
 

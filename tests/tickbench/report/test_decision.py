@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from shared.measure.summary import MemoryFigures
-from tickbench.arms import parse_arm
+from tickbench.arms import parse_arm, parse_arms
 from tickbench.compare.plan import PlannedRun
 from tickbench.compare.results import read_results
 from tickbench.compare.suite import Suite
@@ -16,14 +16,25 @@ from tickbench.report.decision import (
     AS_WRITTEN,
     LIBRARY,
     TUNED,
-    Decision,
-    Question,
     decide,
     side_lines,
     style_of,
 )
+from tickbench.report.framework_facts import facts_of, lines_of
+from tickbench.report.practice import anchor_of
+from tickbench.report.table import Decision, DecisionLine, Question
 from tickbench.verdict.comparisons import compare_all
 
+FACTS = [
+    "newest release",
+    "Python",
+    "free threading",
+    "maintainers' own word",
+    "faults mended",
+    "code lines of its file",
+    "code lines",
+]
+"""What decides in practice, and no measurement shows."""
 MakeResults = Callable[..., Path]
 
 
@@ -105,8 +116,9 @@ def test_what_an_architect_asks_for_is_there_in_that_order(table: Decision) -> N
         "memory an idle connection",
         "ticks that came beside stalled clients",
         "ping p99, heavy tick",
-        "code lines",
+        *FACTS,
     ]
+    assert [each.title for each in table.questions if each.is_fact] == FACTS
 
 
 def test_the_blocks_give_a_median_and_a_range(table: Decision) -> None:
@@ -170,6 +182,45 @@ def test_what_was_not_run_is_said(make_results: MakeResults, whole_suite: Suite)
     table = decided(make_results(whole_suite, figures, most=16))
     assert [(each.text, each.detail) for each in line(table, "connects a second").answers] == [("-", "not run")] * 3
     assert [(each.text, each.detail) for each in line(table, "capacity, arena").answers] == [("-", "not run")] * 3
+
+
+def test_what_an_arm_stands_on_is_that_of_its_framework(make_results: MakeResults, whole_suite: Suite) -> None:
+    arms = ["asyncio", "asyncio:framework=picows", "gevent", "url=ws://127.0.0.1:9"]
+    suite = msgspec.structs.replace(whole_suite, arms=arms, compare=["asyncio", "gevent"])
+    found = decided(make_results(suite, figures, most=4))
+    days, lines, faults = (
+        line(found, title) for title in ("newest release", "code lines of its file", "faults mended")
+    )
+    assert days.answers[2] == DecisionLine("2017-03-12", "0.10.1, no commit since 2019")
+    assert line(found, "free threading").answers[1].text == "yes"
+    for place, arm in enumerate(parse_arms(arms)[:3]):
+        known = facts_of(arm)
+        assert known is not None
+        assert days.answers[place].text in known.released
+        assert lines.answers[place].text == str(lines_of(arm))
+        assert faults.answers[place] == DecisionLine(f"{len(known.mended)}", link=f"#{anchor_of(arm)}")
+    assert {each.answers[3].text for each in found.questions if each.is_fact} == {"-"}
+
+
+def test_its_own_defaults_in_force_are_those_that_the_server_told(
+    make_results: MakeResults, whole_suite: Suite
+) -> None:
+    results = read_results(make_results(whole_suite, figures, most=8))
+    told = {"nagle": True, "waits_for_peer": False, "ping_interval_s": 20, "write_limit_bytes": 32768, "max_queue": 16}
+    runs = [
+        msgspec.structs.replace(run, in_force=told if "naive" in run.arm else {}, server_settings={"deflate": "on"})
+        for run in results.runs
+    ]
+    index = msgspec.structs.replace(results, runs=runs).index
+    row = line(decide(index, compare_all(index)), "defaults in force")
+    assert [(each.text, each.detail) for each in row.answers] == [
+        (
+            "its own",
+            "compression, Nagle's algorithm on, no send waits, pings every 20 s, write limit 32 KiB, max queue 16",
+        ),
+        ("-", "tickbench sets them"),
+        ("-", "tickbench sets them"),
+    ]
 
 
 def test_code_lines_are_those_of_the_loop_design(make_results: MakeResults, whole_suite: Suite) -> None:

@@ -10,6 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from shared.server.frameworks import FRAMEWORKS
+from tests.support.framework_facts import facts_text
+from tickbench.report.code_lines import code_lines, framework_files
+from tickbench.report.framework_facts import FILE, all_facts
+from tickbench.report.practice import RELEASE
+
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "frameworks.md").read_text("utf-8")
 TEMPLATE = (ROOT / "tickbench" / "report" / "page.html.j2").read_text("utf-8")
@@ -51,7 +57,24 @@ def test_the_report_quotes_the_page(stack: str) -> None:
     for library, sentence in sentences:
         assert [line for line in entries(stack) if library in line and sentence in line], sentence
     faults = len(FAULT.findall(section(f"{stack}: faults of libraries that we mended")))
-    assert mended == f"{faults} faults of libraries that we mended, each with its test."
+    assert mended == f'{{{{ known.stacks["{stack}"].faults }}}} faults of libraries that we mended, each with its test.'
+    assert all_facts().stacks[stack].faults == faults
+
+
+def test_the_data_file_is_what_the_page_says() -> None:
+    assert FILE.read_text("utf-8") == facts_text(), "make facts"
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_each_framework_has_a_row_that_the_report_can_read(stack: str) -> None:
+    found = all_facts().stacks[stack].frameworks
+    assert list(found) == list(FRAMEWORKS[stack])
+    for name, known in found.items():
+        assert RELEASE.fullmatch(known.released), name
+        assert all((known.python, known.free_threads, known.naive, known.in_force)), name
+        written = section(f"{stack}: the frameworks side by side").partition(f"\n| {name} |")[2].partition("\n")[0]
+        lines = code_lines(framework_files()[name][stack].read_text("utf-8"))
+        assert written.rstrip("| ").rpartition("| ")[2] == str(lines), f"code lines of {name}"
 
 
 @pytest.mark.parametrize("stack", STACKS)

@@ -134,7 +134,7 @@ def test_tables_are_tables_to_a_screen_reader_at_any_width(
     table = page.get_by_role("table", name="The decision table")
     assert table.get_by_role("columnheader").count() == 4
     assert table.get_by_role("rowheader", name="tick lateness p99, ms").count() == 1
-    assert table.get_by_role("row").count() == 18
+    assert table.get_by_role("row").count() == 24
     page.context.close()
 
 
