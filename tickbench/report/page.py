@@ -107,4 +107,4 @@ def frameworks_of(document: Document) -> list[tuple[str, str, FrameworkFacts]]:
 
 def _breakable(arm: str) -> Markup:
     """Return an arm's name that a narrow column breaks where its parts end."""
-    return Markup("<wbr>").join(re.split(r"(?<=[:,])", arm))
+    return Markup("<wbr>").join(re.split(r"(?<=[:,=])", arm))
