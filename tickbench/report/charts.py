@@ -21,7 +21,7 @@ from tickbench.report.decision import is_heavy
 from tickbench.report.document import CurvePoint, Document
 from tickbench.report.words import SPOILED
 
-COLORS = {"asyncio": ("#2f7de1", "#15a0b5", "#7a6ff0"), "gevent": ("#e0731d", "#c93f7f", "#b58a00")}
+COLORS = {"asyncio": ("#2f7de1", "#15a0b5", "#7a6ff0", "#3d8f6a", "#5b6bb5"), "gevent": ("#e0731d", "#c93f7f", "#b58a00")}
 """Colors of each backend's first arms; told apart with red-green blindness too, and legible on white and on black."""
 OTHER_COLORS = ("#7f8896", "#4c9a54", "#a0522d")
 SPOILED_COLOR = "#b3b9c2"
@@ -34,6 +34,8 @@ TICKS_BEYOND = 10
 """A percentile is drawn only where at least so many ticks lie beyond it."""
 AXIS_TICKS = {2: "50 %", 10: "90 %", 100: "99 %", 1_000: "99.9 %", 10_000: "99.99 %", 100_000: "99.999 %"}
 HEIGHT = 420
+LEGEND_LINE, FEW_ARMS = 20, 5
+"""More arms than these make a chart higher, a line of its legend each: on a telephone each has a line of its own."""
 
 
 class Chart(Struct, frozen=True):
@@ -289,7 +291,7 @@ def _chart(name: str, title: str, words: str, figure: go.Figure) -> Chart | None
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"family": "system-ui, sans-serif", "size": 13},
-        height=HEIGHT,
+        height=HEIGHT + LEGEND_LINE * max(0, len(figure.data) - FEW_ARMS),
         margin={"l": 64, "r": 16, "t": 64, "b": 56},
         legend={"orientation": "h", "yref": "container", "y": 1, "yanchor": "top", "x": 0},
         hovermode="closest",
