@@ -21,7 +21,10 @@ from tickbench.report.decision import is_heavy
 from tickbench.report.document import CurvePoint, Document
 from tickbench.report.words import SPOILED
 
-COLORS = {"asyncio": ("#2f7de1", "#15a0b5", "#7a6ff0", "#3d8f6a", "#5b6bb5"), "gevent": ("#e0731d", "#c93f7f", "#b58a00")}
+COLORS = {
+    "asyncio": ("#2f7de1", "#15a0b5", "#7a6ff0", "#3d8f6a", "#5b6bb5"),
+    "gevent": ("#e0731d", "#c93f7f", "#b58a00"),
+}
 """Colors of each backend's first arms; told apart with red-green blindness too, and legible on white and on black."""
 OTHER_COLORS = ("#7f8896", "#4c9a54", "#a0522d")
 SPOILED_COLOR = "#b3b9c2"
