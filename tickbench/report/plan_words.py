@@ -9,7 +9,7 @@ from tickbench.compare.suite import Suite
 from tickbench.report.news import counted_words, listed
 from tickbench.report.terminal import in_words
 from tickbench.statistics.forecast import SURE, least_difference
-from tickbench.statistics.verdicts import ALPHA
+from tickbench.statistics.verdicts import ALPHA, LEAST_BLOCKS
 
 SCATTERS = (0.03, 0.1)
 """How far blocks scatter where arms run at once, and where each runs alone: roughly, on a calm machine."""
@@ -63,6 +63,9 @@ def _comparisons(suite: Suite) -> Iterator[str]:
         f"compared: {which} with {first}, in {listed(titles)}: {counted_words(asked, 'verdict')}, all together held to "
         f"{100 * ALPHA:.0f} % (Holm), the clearest to {100 * ALPHA / asked:.2g} %; all else is shown without a verdict"
     )
+    if suite.repeats < LEAST_BLOCKS:
+        yield f"in {counted_words(suite.repeats, 'block')} nothing can be found: a verdict needs {LEAST_BLOCKS}"
+        return
     at_once, alone = (least_difference(suite.repeats, ALPHA / asked, scatter) for scatter in SCATTERS)
     yield (
         f"found in {10 * SURE:.0f} of 10 cases in {suite.repeats} blocks: a difference of {100 * (at_once - 1):.0f} % "
@@ -73,7 +76,7 @@ def _comparisons(suite: Suite) -> Iterator[str]:
 
 def _times(suite: Suite) -> Iterator[str]:
     fixed = list(fixed_runs(suite))
-    yield f"{suite.repeats} blocks of {in_words(block_estimate_s(suite))} each"
+    yield f"{counted_words(suite.repeats, 'block')} of {in_words(block_estimate_s(suite))} each"
     for side in suite.sides:
         seconds = sum(run_estimate_s(each) for each in fixed if each.part == side.name)
         yield f"{side.name} {in_words(seconds)}"
