@@ -8,12 +8,18 @@ from dataclasses import dataclass
 
 from shared.wire.deflate import InflateError, Inflater
 from shared.wire.errors import ProtocolError
-from shared.wire.frames import COMPRESSED, MAX_CONTROL_PAYLOAD, CloseCode, Opcode, echoed_close_code, server_frame
+from shared.wire.frames import (
+    COMPRESSED,
+    MAX_CONTROL_PAYLOAD,
+    OPCODES,
+    CloseCode,
+    Opcode,
+    echoed_close_code,
+    server_frame,
+)
 
 Message = tuple[Opcode, str | bytes | int]
 """TEXT with its text, BINARY, PING and PONG with their bytes, CLOSE with its code (0: it had none)."""
-
-_OPCODES = frozenset(Opcode)
 
 MIN_FRAGMENTS = 64
 BYTES_A_FRAGMENT = 16
@@ -27,8 +33,8 @@ SHORT_HEADER = 6
 
 MAX_SHORT = 125
 MASKED = 0x80
-WHOLE = (0x80 | Opcode.TEXT, 0x80 | Opcode.BINARY)
-"""The first byte of a message that is one frame, and not compressed."""
+WHOLE = {0x80 | opcode: opcode for opcode in (Opcode.TEXT, Opcode.BINARY)}
+"""The opcode by the first byte of a message that is one frame, and not compressed."""
 
 
 @dataclass(slots=True)
@@ -76,6 +82,17 @@ class _Frames:
         self._buffer += data
         self.needs_bytes = False
 
+    def _short_message_end(self) -> int:
+        """Return the end of a short message of one frame that comes first, as one nearly always does, else 0."""
+        buffer = self._buffer
+        if len(buffer) < SHORT_HEADER or buffer[0] not in WHOLE or self._opcode is not None:
+            return 0
+        length = buffer[1] - MASKED
+        if not 0 <= length <= MAX_SHORT or length > self.max_message_bytes:
+            return 0
+        end = SHORT_HEADER + length
+        return end if end <= len(buffer) else 0
+
     def _header(self, at: int) -> _Header | None:
         """Parse and check the header that begins at ``at`` in the buffer; None while it is not complete."""
         buffer = self._buffer
@@ -85,7 +102,7 @@ class _Frames:
         opcode, length, size = first & 0x0F, second & 0x7F, 2
         fin = bool(first & 0x80)
         begins = opcode in (Opcode.TEXT, Opcode.BINARY)
-        if first & (self._first_bits if begins else 0x70) or opcode not in _OPCODES:
+        if first & (self._first_bits if begins else 0x70) or opcode not in OPCODES:
             raise ProtocolError(CloseCode.PROTOCOL_ERROR)  # reserved bits or opcode
         if not second & 0x80:
             raise ProtocolError(CloseCode.PROTOCOL_ERROR)  # a client's frame must be masked
@@ -97,7 +114,7 @@ class _Frames:
                 return None
             length = int.from_bytes(buffer[at + 2 : at + size])
         if opcode < Opcode.CLOSE:
-            self._judge(Opcode(opcode), length)
+            self._judge(OPCODES[opcode], length)
         return _Header(fin, opcode, length, size + 4, is_compressed=bool(first & COMPRESSED))
 
     def _judge(self, opcode: Opcode, length: int) -> None:
@@ -114,7 +131,7 @@ class _Frames:
     def _take(self, header: _Header) -> Opcode | None:
         """Count a complete frame of a message; if it is the last one, return the message's opcode, else None."""
         if self._opcode is None:
-            self._opcode, self._is_compressed = Opcode(header.opcode), header.is_compressed
+            self._opcode, self._is_compressed = OPCODES[header.opcode], header.is_compressed
         self._message_bytes += header.length
         self._fragments += 1
         if self._fragments > self._max_fragments:
@@ -158,6 +175,12 @@ class FrameParser(_Frames):
             ProtocolError: the peer broke the protocol; nothing more can be parsed.
 
         """
+        if end := self._short_message_end():  # which needs no further check
+            buffer = self._buffer
+            opcode, message = WHOLE[buffer[0]], unmask(buffer[SHORT_HEADER:end], buffer[2:SHORT_HEADER])
+            del buffer[:end]
+            self.needs_bytes = not buffer
+            return (opcode, _decode(message)) if opcode is Opcode.TEXT else (opcode, message)
         for _ in range(FRAMES_A_CALL):
             header = self._header(0)
             if header is None or len(self._buffer) < (end := header.size + header.length):
@@ -167,12 +190,12 @@ class FrameParser(_Frames):
             del self._buffer[:end]
             self.needs_bytes = not self._buffer
             if header.opcode >= Opcode.CLOSE:
-                return _control(Opcode(header.opcode), payload)
+                return _control(OPCODES[header.opcode], payload)
             self._message += payload
-            opcode = self._take(header)
-            if opcode is not None:
+            kind = self._take(header)
+            if kind is not None:
                 message = self._put_together()
-                return (opcode, _decode(message)) if opcode is Opcode.TEXT else (opcode, message)
+                return (kind, _decode(message)) if kind is Opcode.TEXT else (kind, message)
         return None
 
 
@@ -209,10 +232,10 @@ class FrameWalker(_Frames):
             ProtocolError: the peer broke the protocol; nothing more can be taken.
 
         """
-        if self._is_one_short_message():
-            frames = bytes(self._buffer)
-            self._buffer.clear()
-            self.needs_bytes = True
+        if end := self._short_message_end():  # which needs no further check
+            frames = bytes(self._buffer[:end])
+            del self._buffer[:end]
+            self.needs_bytes = not self._buffer
             return frames
         for _ in range(FRAMES_A_CALL):
             header = self._header(self._end)
@@ -246,16 +269,6 @@ class FrameWalker(_Frames):
         self.needs_bytes = not self._buffer
         opcode = self._take(header)
         return None if opcode is None else client_frame(opcode, self._put_together())
-
-    def _is_one_short_message(self) -> bool:
-        """Say whether the buffer is one short message, as it nearly always is: it needs no further check."""
-        buffer, size = self._buffer, len(self._buffer)
-        return (
-            SHORT_HEADER <= size <= SHORT_HEADER + min(MAX_SHORT, self.max_message_bytes)
-            and buffer[0] in WHOLE
-            and buffer[1] == MASKED + size - SHORT_HEADER
-            and self._opcode is None
-        )
 
 
 def client_frame(opcode: int, payload: bytes) -> bytes:

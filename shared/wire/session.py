@@ -8,6 +8,8 @@ output, and knows nothing of what goes on in a room.
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from msgspec import Struct
+
 from shared.wire.errors import ClientError, InvariantError
 from shared.wire.frames import CloseCode, Opcode, close_payload, echoed_close_code
 from shared.wire.messages import (
@@ -71,8 +73,7 @@ class SessionState(Enum):
 CONNECTED, IN_ROOM, CLOSING, ENDED = SessionState
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(Struct, frozen=True, gc=False):
     """One message for this connection alone, and its ``frame`` where that is built already."""
 
     opcode: Opcode

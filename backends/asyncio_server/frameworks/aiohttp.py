@@ -19,7 +19,7 @@ from aiohttp import WSMessage, WSMsgType, web
 
 from shared.server.gate import Page, Seat
 from shared.wire.errors import ProtocolError
-from shared.wire.frames import CloseCode, Opcode
+from shared.wire.frames import OPCODES, CloseCode, Opcode
 from shared.wire.parser import Message
 
 from ..host import ConnectionEndedError
@@ -75,7 +75,7 @@ class AiohttpSocket(BaseSocket, web.WebSocketResponse):
                 data = bytes(message.data) if isinstance(message.data, bytearray) else message.data
                 if self.compress and _size(data) > self._seat.max_message_bytes:
                     raise ProtocolError(CloseCode.MESSAGE_TOO_BIG)
-                return Opcode(message.type), data
+                return OPCODES[message.type], data
             case WSMsgType.CLOSE:
                 return Opcode.CLOSE, int(message.data)
             case WSMsgType.ERROR if code := getattr(message.data, "code", None):

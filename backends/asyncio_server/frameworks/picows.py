@@ -22,7 +22,7 @@ from picows.api import WSProtocol  # type: ignore[attr-defined] # what its own s
 
 from shared.server.gate import Gate, Seat
 from shared.wire.errors import ProtocolError
-from shared.wire.frames import CloseCode, Opcode
+from shared.wire.frames import OPCODES, CloseCode, Opcode
 from shared.wire.parser import Message
 
 from ..host import ConnectionEndedError, Host
@@ -80,7 +80,7 @@ class PicowsSocket(BaseSocket, WSListener):
         self._opcode = Opcode.TEXT  # of that message
         self._came: Message | ProtocolError | None = None
         self._has_ended = False
-        self._is_told = asyncio.Event()  # that one of the two is there
+        self._told: asyncio.Future[None] | None = None  # of whoever waits for one of the two
         self._writable = asyncio.Event()
         self._writable.set()
 
@@ -120,7 +120,7 @@ class PicowsSocket(BaseSocket, WSListener):
     def end(self) -> None:
         """Have whoever waits for a message find the end."""
         self._has_ended = True
-        self._is_told.set()
+        self._wake()
 
     # What picows tells
 
@@ -130,7 +130,7 @@ class PicowsSocket(BaseSocket, WSListener):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:  # noqa: ARG002 # picows' signature
         """Keep a message, or part of it."""
-        opcode, payload = Opcode(cast("int", frame.msg_type)), frame.get_payload_as_bytes()
+        opcode, payload = OPCODES[cast("int", frame.msg_type)], frame.get_payload_as_bytes()
         if opcode is Opcode.CLOSE:
             self._tell((opcode, int.from_bytes(payload[:2])))
         elif opcode > Opcode.CLOSE or (frame.fin and not self._fragments):
@@ -148,10 +148,10 @@ class PicowsSocket(BaseSocket, WSListener):
     async def receive_message(self) -> Message:
         """Wait for the next message, and for a turn to handle it."""
         self.door.ask_for_message()
-        await self._is_told.wait()
+        if self._came is None and not self._has_ended:
+            self._told = asyncio.get_running_loop().create_future()  # an event would cost twice as much
+            await self._told
         came, self._came = self._came, None
-        if not self._has_ended:
-            self._is_told.clear()
         if came is None:
             raise ConnectionEndedError
         if isinstance(came, ProtocolError):
@@ -200,7 +200,11 @@ class PicowsSocket(BaseSocket, WSListener):
 
     def _tell(self, what: Message | ProtocolError) -> None:
         self._came = what
-        self._is_told.set()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._told is not None and not self._told.done():
+            self._told.set_result(None)
 
     def _send(self, kind: WSMsgType, message: str | bytes) -> None:
         if self.transport.is_closing():

@@ -38,7 +38,7 @@ from tornado.websocket import (
 from shared.server.gate import Gate, Page, Seat
 from shared.wire.deflate import choose, parse_extensions
 from shared.wire.errors import ProtocolError
-from shared.wire.frames import CloseCode, Opcode
+from shared.wire.frames import OPCODES, CloseCode, Opcode
 from shared.wire.parser import Message
 
 from ..host import ConnectionEndedError, Host
@@ -159,7 +159,7 @@ class Protocol(WebSocketProtocol13):
             data = self._decompressor.decompress(data)
             if len(data) >= self.params.max_message_size:
                 raise _DecompressTooLargeError
-        self._message = Opcode(opcode), data.decode() if opcode == Opcode.TEXT else data
+        self._message = OPCODES[opcode], data.decode() if opcode == Opcode.TEXT else data
 
     def _parse_extensions_header(self, headers: HTTPHeaders) -> list[tuple[str, Any]]:
         agreement = choose(headers.get("Sec-WebSocket-Extensions", ""), takes_over=True)
