@@ -173,7 +173,10 @@ class Transport(FileDescriptor):
 
     def close(self) -> None:
         """Close it, once all is written."""
-        self.loseConnection()
+        if self.get_write_buffer_size():
+            self.loseConnection()
+        elif self.connected:
+            self.connectionLost(Failure(ConnectionDone()))
 
 
 class AutobahnSocket(BaseSocket, WebSocketServerProtocol):  # type: ignore[misc] # its bases differ
