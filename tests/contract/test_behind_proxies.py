@@ -59,8 +59,7 @@ def enter(proxy: Proxy, room: str, source: str = "127.0.0.1") -> Player:
     return player
 
 
-@pytest.mark.parametrize("path", ["", PATH])
-@pytest.mark.parametrize("is_secure", [False, True], ids=["plain", "tls"])
+@pytest.mark.parametrize(("path", "is_secure"), [("", False), (PATH, True)], ids=["plain", "under a path, by TLS"])
 def test_who_comes_through_has_pages_and_plays(
     share: Share, start: Start, room: str, certificate: Certificate, path: str, *, is_secure: bool
 ) -> None:

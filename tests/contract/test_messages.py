@@ -34,6 +34,7 @@ def test_join_puts_a_snake_in_the_field(server: RunningServer, room: str) -> Non
     assert min(*tail[0], 49 - tail[0][0], 24 - tail[0][1]) >= 5
 
 
+@pytest.mark.differs  # the rules, as test_same_bytes.py has them in every design
 def test_the_last_death_ends_the_round(server: RunningServer, room: str) -> None:
     player = server.enter(room)
     player.join()
@@ -53,6 +54,7 @@ def test_the_last_death_ends_the_round(server: RunningServer, room: str) -> None
     assert len(player.board.cells) <= 5, "snake, a digit and perhaps a stone"
 
 
+@pytest.mark.differs  # the rules, as test_same_bytes.py has them in every design
 def test_a_round_goes_on_while_one_lives(calm_server: RunningServer, room: str) -> None:
     mortal, survivor = calm_server.enter(room, "mortal"), calm_server.enter(room, "survivor")
     mortal.join()
@@ -70,6 +72,7 @@ def test_a_round_goes_on_while_one_lives(calm_server: RunningServer, room: str) 
     assert newcomer.board.cells == survivor.board.cells
 
 
+@pytest.mark.differs  # the rules, as test_same_bytes.py has them in every design
 def test_the_dead_go_from_the_field(calm_server: RunningServer, room: str) -> None:
     mortal, survivor = calm_server.enter(room, "mortal"), calm_server.enter(room, "survivor")
     mortal.join()
@@ -111,6 +114,7 @@ def test_ten_play_and_the_others_look_on(calm_server: RunningServer, room: str) 
     assert all(spectator.until(lambda other: other.n >= tick.n) for spectator in spectators)
 
 
+@pytest.mark.differs  # the rules, as test_same_bytes.py has them in every design
 def test_bots_are_among_the_ten(serve: Serve) -> None:
     with serve("--bots", "10", "--tick-rate", "50") as server:
         player = server.enter("main")

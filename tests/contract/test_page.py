@@ -34,6 +34,14 @@ def visitor(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Visito
     visitor.page.close()
 
 
+@pytest.fixture
+def guest(browser: Browser) -> Iterator[Visitor]:
+    """Who sees the page at one width alone, where it counts for nothing."""
+    visitor = Visitor(browser, WIDTHS[0])
+    yield visitor
+    visitor.page.close()
+
+
 @pytest.fixture(scope="module")
 def slow_server(serve: Serve) -> Iterator[RunningServer]:
     """Slow enough for a snake to live until it is told to turn, on a busy machine too."""
@@ -65,15 +73,13 @@ def test_names_the_backend_and_the_arm(serve: Serve, backend: str, visitor: Visi
         visitor.page.close()
 
 
-def test_of_a_server_that_does_not_tell_nothing_is_named(
-    slow_server: RunningServer, visitor: Visitor, room: str
-) -> None:
-    visitor.page.route("**/stats", lambda route: route.fulfill(status=200, body='{"arm":7,"backend":null}'))
-    visitor.connect(slow_server, room, "Ada")
-    visitor.wait_for_ticks(1)
-    assert not visitor.page.locator("#arm").is_visible()
-    assert visitor.page.title().startswith(f"{room} on ")
-    assert visitor.complaints == []
+def test_of_a_server_that_does_not_tell_nothing_is_named(slow_server: RunningServer, guest: Visitor, room: str) -> None:
+    guest.page.route("**/stats", lambda route: route.fulfill(status=200, body='{"arm":7,"backend":null}'))
+    guest.connect(slow_server, room, "Ada")
+    guest.wait_for_ticks(1)
+    assert not guest.page.locator("#arm").is_visible()
+    assert guest.page.title().startswith(f"{room} on ")
+    assert guest.complaints == []
 
 
 def test_fits_the_screen(slow_server: RunningServer, visitor: Visitor, room: str) -> None:
@@ -86,39 +92,37 @@ def test_fits_the_screen(slow_server: RunningServer, visitor: Visitor, room: str
 
 @pytest.mark.parametrize("name", PROXIES)
 def test_plays_behind_a_proxy_under_a_path(
-    slow_server: RunningServer, visitor: Visitor, room: str, name: str, tmp_path: Path
+    slow_server: RunningServer, guest: Visitor, room: str, name: str, tmp_path: Path
 ) -> None:
     with PROXIES[name](slow_server.address[1], make_certificate(tmp_path), path="/game") as proxy:
-        visitor.page.goto(proxy.url)
-        assert visitor.page.url == f"{proxy.url}/", (
-            "without the slash the page would look for its files one folder above"
-        )
-        visitor.connect(proxy, room, "Ada")
-        visitor.wait_for_ticks(2)
-        assert visitor.page.inner_text("#arm").startswith(slow_server.backend)
-        for link in visitor.page.locator(".foot a").all():
-            assert visitor.page.request.get(str(link.evaluate("link => link.href"))).status == 200
-        assert visitor.complaints == []
-        visitor.page.goto("about:blank")
+        guest.page.goto(proxy.url)
+        assert guest.page.url == f"{proxy.url}/", "without the slash the page would look for its files one folder above"
+        guest.connect(proxy, room, "Ada")
+        guest.wait_for_ticks(2)
+        assert guest.page.inner_text("#arm").startswith(slow_server.backend)
+        for link in guest.page.locator(".foot a").all():
+            assert guest.page.request.get(str(link.evaluate("link => link.href"))).status == 200
+        assert guest.complaints == []
+        guest.page.goto("about:blank")
 
 
-def test_a_name_is_text(slow_server: RunningServer, visitor: Visitor, room: str) -> None:
-    visitor.connect(slow_server, room, "<b>x</b>")
-    visitor.page.click("#join")
-    visitor.page.wait_for_selector("body[data-alive=true]")
-    assert "<b>x</b>" in visitor.page.inner_text("#players")
-    assert visitor.page.locator("#players b").count() == 0
-    assert visitor.complaints == []
+def test_a_name_is_text(slow_server: RunningServer, guest: Visitor, room: str) -> None:
+    guest.connect(slow_server, room, "<b>x</b>")
+    guest.page.click("#join")
+    guest.page.wait_for_selector("body[data-alive=true]")
+    assert "<b>x</b>" in guest.page.inner_text("#players")
+    assert guest.page.locator("#players b").count() == 0
+    assert guest.complaints == []
 
 
-def test_shows_an_error_of_the_server(serve: Serve, visitor: Visitor, room: str) -> None:
+def test_shows_an_error_of_the_server(serve: Serve, guest: Visitor, room: str) -> None:
     # Whoever has the only seat must not lose it before Ada asks for it: a snake lives for three ticks at least.
     with serve("--max-players", "1", "--tick-rate", "1") as server:
-        visitor.connect(server, room, "Ada")
+        guest.connect(server, room, "Ada")
         server.enter(room, "Bob").join()
-        visitor.page.click("#join")
-        visitor.page.get_by_text("Maximum players reached").wait_for()
-        visitor.page.close()
+        guest.page.click("#join")
+        guest.page.get_by_text("Maximum players reached").wait_for()
+        guest.page.close()
 
 
 def test_plays_over_a_compressed_connection(deflating: RunningServer, browser: Browser, room: str) -> None:

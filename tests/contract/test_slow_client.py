@@ -128,7 +128,7 @@ def test_one_who_never_reads_is_ended(serve: Serve, fanout: str) -> None:
 def test_one_who_reads_a_little_now_and_then_stays(serve: Serve, fanout: str) -> None:
     with serve("--fanout", fanout, "--pad", "20000", "--slow-limit", str(SLOW_LIMIT_S), *QUICK) as server:
         slow = stall(server)
-        until = time.monotonic() + 4 * SLOW_LIMIT_S
+        until = time.monotonic() + 3 * SLOW_LIMIT_S
         while time.monotonic() < until:
             slow.receive_frame()
             time.sleep(SLOW_LIMIT_S / 10)
