@@ -44,7 +44,7 @@ test-loops: setup  ## run the contract tests on the other event loops and the ot
 test-modes: setup  ## run the contract tests on every loop design, whether it differs or not (twenty minutes)
 	TICKBENCH_ALL_ARMS=1 $(TEST) tests/contract
 
-test-frameworks: setup  ## run the contract tests on every framework, whether it is asked or not (ten minutes)
+test-frameworks: setup  ## run the contract tests on every framework, whether it is asked or not (half an hour)
 	TICKBENCH_ALL_FRAMEWORKS=1 $(TEST) tests/contract -k managed
 
 lint: setup  ## check the lock file, style, types and who imports whom
