@@ -5,7 +5,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.support.server import RunningServer, run_server
-from tickbench.conformance.checks import limits_and_totals
+from tickbench.conformance.checks import limits_and_totals, pings
 from tickbench.conformance.run import examine
 from tickbench.conformance.server_under_test import ServerUnderTest
 from tickbench.conformance.table import CHECKS
@@ -43,47 +43,28 @@ class Case(NamedTuple):
 
 CASES: dict[str, Case] = {
     # Wrong bytes
-    "tick last": Case("tick-first"),
     "white space": Case("compact-json"),
     "n repeats": Case("tick-numbers", frozenset({"world-current", "living-players"})),
     "n jumps": Case("tick-numbers", frozenset({"due-grid", "n-goes-on"})),
     "n starts anew": Case("n-goes-on"),
+    "idle ticks are seldom": Case("every-tick"),
     "due_us off the grid": Case("due-grid", frozenset({"n-goes-on"})),
     "sent before due": Case("sent-us"),
-    "milliseconds": Case("sent-us", frozenset({"due-grid", "n-goes-on"})),
-    "own bytes for some": Case("same-bytes"),
     "a short row": Case("world", frozenset({"arguments", "world-current"})),
-    "an argument too many": Case("arguments"),
-    "idle ticks are seldom": Case("every-tick"),
     # Wrong welcomes
-    "welcome in parts": Case("welcome-frame"),
     "world first": Case("handshake-first", frozenset({"welcome-frame"})),
     "a greeting": Case("commands", TAKEN_FOR_ANSWERS),
-    "nobody lives": Case("living-players"),
     "one of two lives": Case("living-players"),
-    "an old world": Case("world-current"),
     # Wrong refusals
-    "binary is taken": Case("binary"),
     "binary kills": Case("binary", frozenset({"alive"})),
-    "unknown is ignored": Case("unknown-command"),
-    "keys are refused": Case("other-integers"),
-    "1011 for a flood": Case("flood"),
-    "a ping behind a close counts": Case("close-echo", frozenset({"close-code"})),
     "errors without words": Case("not-json", ERRORS),
     # Wrong timing and semantics
     "pongs with ticks": Case("pong"),
-    "pongs of integers": Case("pong-echo"),
     "nobody turns": Case("turn", TURNS),
     "dropped keys take places": Case("turn-back", TURNS - {"turn", "other-integers"}),
     "keys wait for the birth": Case("keys-without-snake"),
-    "turns straight back": Case("turn-back", frozenset({"waiting-turns", "same-direction"})),
     "many turns wait": Case("waiting-turns"),
-    "leavers live": Case("leaver-dies"),
-    "join twice": Case("join-again"),
-    "no top scores": Case("game-over"),
-    "no reset": Case("new-round"),
-    "newcomers are told to all": Case("personal"),
-    "joins are told elsewhere": Case("rooms"),
+    "turns straight back": Case("turn-back", frozenset({"waiting-turns", "same-direction"})),
     "silence is forgiven": Case("new-player-limit", flags=("--new-player-limit", "60")),
     "half a handshake is forgiven": Case("half-handshake", flags=("--handshake-limit", "60")),
 }
@@ -96,6 +77,31 @@ def look_at(running: RunningServer, names: tuple[str, ...] = ()) -> Conformance:
 
 
 AT_ONCE: dict[str, dict[str, Case]] = {
+    "of messages": {
+        "binary is taken": Case("binary"),
+        "unknown is ignored": Case("unknown-command"),
+        "1011 for a flood": Case("flood"),
+        "pongs of integers": Case("pong-echo"),
+        "leavers live": Case("leaver-dies"),
+        "join twice": Case("join-again"),
+        "no reset": Case("new-round"),
+        "newcomers are told to all": Case("personal"),
+    },
+    "of frames": {
+        "tick last": Case("tick-first"),
+        "own bytes for some": Case("same-bytes"),
+        "an argument too many": Case("arguments"),
+        "welcome in parts": Case("welcome-frame"),
+        "nobody lives": Case("living-players"),
+        "an old world": Case("world-current"),
+        "a ping behind a close counts": Case("close-echo", frozenset({"close-code"})),
+    },
+    "of games": {
+        "milliseconds": Case("sent-us", frozenset({"due-grid", "n-goes-on"})),
+        "keys are refused": Case("other-integers"),
+        "no top scores": Case("game-over"),
+        "joins are told elsewhere": Case("rooms"),
+    },
     "others": {
         "no healthz": Case("healthz"),
         "404 for every method": Case("method"),
@@ -134,6 +140,7 @@ def test_a_planted_fault_is_named(plant: str, monkeypatch: pytest.MonkeyPatch) -
     meant, related, flags = CASES[plant]
     monkeypatch.setattr(limits_and_totals, "NEW_PLAYER_LIMIT_S", 0.0)
     monkeypatch.setattr(limits_and_totals, "HALF_HANDSHAKE_S", 0.0)
+    monkeypatch.setattr(pings, "BUSY_S", 0.0)
     with run_server("asyncio", *FLAGS, *flags, plant="nothing" if flags else plant) as running:
         found = look_at(running)
         if "alive" in related:
