@@ -38,6 +38,9 @@ IN_FULL = tuple(next(iter(frameworks)) for frameworks in FRAMEWORKS.values())
 IN_EVERY_MODE = (*IN_FULL, "starlette")
 """Frameworks that loop designs are run on with TICKBENCH_ALL_ARMS: the defaults, and what is unlike them in most."""
 
+INFLATE_ALIKE = ("channels",)
+"""Frameworks on which uvicorn inflates, and agrees on it, by the code that Starlette has: asked of that one."""
+
 SERVERS = tuple((backend, framework) for backend, frameworks in FRAMEWORKS.items() for framework in frameworks)
 
 DEFLATES: dict[str, tuple[str, ...]] = {
@@ -195,7 +198,10 @@ def _is_ours(item: pytest.Item) -> bool:
         and not arm.is_in_full
         and framework
         and framework.args
-        and not {value for value in params.values() if isinstance(value, str)} & {*framework.args}
+        and (
+            not {value for value in params.values() if isinstance(value, str)} & {*framework.args}
+            or (arm.framework in INFLATE_ALIKE and "on" in framework.args)
+        )
     )
 
 
