@@ -93,6 +93,7 @@ def test_a_game_in_lockstep_and_what_one_is_told_before_it(
     assert first_of_all("answers", answers) == answers
 
 
+@pytest.mark.differs("process")  # whose child has the bots; the game above is one in every design
 @pytest.mark.parametrize(("bot_steps", "speed"), [(0, 100), (5000, 37)])
 def test_a_game_of_bots(arm: Arm, bot_steps: int, speed: int, first_of_all: Callable[[str, object], object]) -> None:
     """Without any input: what a spectator gets from the first birth on."""
