@@ -45,12 +45,12 @@ def _stack(text: str, stack: str) -> StackFacts:
             name: FrameworkFacts(
                 **{column: rows[name][title] for column, title in COLUMNS.items()},
                 words=[each for each in said if each.library in _libraries(stack, name)],
-                mended=[fault for fault, whose in mended if whose == name],
+                mended=[fault for fault, whose in mended if name in whose],
             )
             for name in FRAMEWORKS[stack]
             if name in rows
         },
-        mended=[fault for fault, whose in mended if whose is None],
+        mended=[fault for fault, whose in mended if not whose],
     )
 
 
@@ -77,12 +77,18 @@ def _libraries(stack: str, framework: str) -> set[str]:
     return {framework, *(each for each in FRAMEWORKS[stack][framework].packages if each not in shared)}
 
 
-def _whose(stack: str, found: re.Match[str]) -> str | None:
-    """Return the framework that a fault is of: that whose file mends it, or that whose library has it; None: all."""
+def _whose(stack: str, found: re.Match[str]) -> set[str]:
+    """
+    Return the frameworks that a fault is of; none: of all.
+
+    That whose file mends it, those that stand on what is mended in a file of its own, or that whose library has it.
+
+    """
     file = Path(found["mended_in"]).stem.replace("_", "-")
     if file in FRAMEWORKS[stack]:
-        return file
-    return next((name for name in FRAMEWORKS[stack] if found["library"] in _libraries(stack, name)), None)
+        return {file}
+    standing_on_it = {name for name, each in FRAMEWORKS[stack].items() if file in each.packages}
+    return standing_on_it or {name for name in FRAMEWORKS[stack] if found["library"] in _libraries(stack, name)}
 
 
 def facts_text() -> str:

@@ -63,8 +63,8 @@ class StackFacts(Struct, frozen=True):
 
     @property
     def faults(self) -> int:
-        """How many faults were mended in all."""
-        return len(self.mended) + sum(len(each.mended) for each in self.frameworks.values())
+        """How many faults were mended in all; one that several frameworks stand on is one."""
+        return len({*self.mended, *(fault for each in self.frameworks.values() for fault in each.mended)})
 
 
 class Facts(Struct, frozen=True):

@@ -72,6 +72,7 @@ def test_each_framework_has_a_row_that_the_report_can_read(stack: str) -> None:
     for name, known in found.items():
         assert RELEASE.fullmatch(known.released), name
         assert all((known.python, known.free_threads, known.naive, known.in_force)), name
+        assert known.mended, f"{name}: there is none without a fault, or its own are not found"
         written = section(f"{stack}: the frameworks side by side").partition(f"\n| {name} |")[2].partition("\n")[0]
         lines = code_lines(framework_files()[name][stack].read_text("utf-8"))
         assert written.rstrip("| ").rpartition("| ")[2] == str(lines), f"code lines of {name}"
