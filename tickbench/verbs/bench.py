@@ -86,6 +86,7 @@ class Wish(NamedTuple):
 @option(
     "--framework",
     "frameworks",
+    envvar="TICKBENCH_BENCH_FRAMEWORK",  # that of serve has one name, of one server
     multiple=True,
     metavar="NAME",
     help="Time fanout and read on this framework, as it is served and as its own documentation has it, and on others "
