@@ -46,7 +46,7 @@ def conformance(
     insecure: bool,
 ) -> int:
     """
-    Say what a server does wrong, and whether it is fit to be measured.
+    Say what a server does wrong, and whether it can be measured.
 
     URL begins with http, https, ws or wss; no path means /connect. The server may be in any language; a run takes half
     a minute at most, and opens rooms of its own. docs/adding-a-stack.md says more.
