@@ -105,12 +105,12 @@ def modules_in(*folders: str) -> list[str]:
 
 
 def test_a_server_needs_what_its_extra_holds_and_the_extra_holds_nothing_else() -> None:
-    needed = third_parties(*modules_in("backends"), *SERVE) - set(NOT_BY_SERVERS)
+    needed = third_parties(*modules_in("backends"), *SERVE) - set(NOT_BY_SERVERS) - asked_for()
     assert (needed - other_frameworks()) | set(BY_NAME) == base() | extra("server")
 
 
 def test_frameworks_need_what_their_extra_holds_and_the_extra_holds_nothing_else() -> None:
-    needed = third_parties(*modules_in("backends"), *SERVE) - set(NOT_BY_SERVERS)
+    needed = third_parties(*modules_in("backends"), *SERVE) - set(NOT_BY_SERVERS) - asked_for()
     assert needed | set(BY_NAME) == base() | extra("frameworks")
 
 
@@ -126,14 +126,25 @@ def test_a_load_run_needs_what_its_extra_holds_and_the_extra_holds_nothing_else(
 
 
 def test_the_command_line_needs_what_the_widest_extra_holds() -> None:
-    needed = third_parties(*modules_in(*sorted(OURS))) - set(BESIDE)
+    needed = third_parties(*modules_in(*sorted(OURS))) - set(BESIDE) - asked_for()
     assert (needed - other_frameworks()) | set(BY_NAME) == base() | extra("compare")
-    assert set().union(*map(extra, PROJECT["optional-dependencies"])) == extra("compare") | extra("frameworks")
+    all_extras = set().union(*map(extra, PROJECT["optional-dependencies"]))
+    assert all_extras == extra("compare") | extra("frameworks") | asked_for()
+
+
+def test_scores_elsewhere_need_what_their_extra_holds_and_the_extra_holds_nothing_else() -> None:
+    needed = third_parties("shared.server.score_redis", "shared.server.score_memcached") - base()
+    assert needed == extra("scores")
 
 
 def other_frameworks() -> set[str]:
     """Return what only frameworks beyond the usual ones need."""
     return extra("frameworks") - extra("compare")
+
+
+def asked_for() -> set[str]:
+    """Return what is imported when a flag asks for it."""
+    return extra("scores")
 
 
 def with_all_that_they_need(packages: set[str]) -> set[str]:
@@ -167,7 +178,7 @@ def beyond(packages: set[str]) -> set[str]:
 @pytest.mark.parametrize("backend", ["asyncio", "gevent"])
 def test_a_server_serves_with_its_extra_alone(monkeypatch: pytest.MonkeyPatch, backend: str) -> None:
     lacking = beyond(base() | extra("server"))
-    assert lacking >= {"locust", "numpy", "scipy", "plotly", "rich", "websocket", "requests", "zmq", "pytest"}
+    assert lacking >= {"locust", "numpy", "scipy", "plotly", "rich", "websocket", "requests", "zmq", "pytest", "redis"}
     folder = ROOT / "tests" / "support" / "lacking"
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), str(ROOT)]))
     monkeypatch.setenv("LACKING", ",".join(sorted(lacking)))

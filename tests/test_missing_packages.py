@@ -19,6 +19,8 @@ TORNADO = [*STARLETTE[:-1], "tornado"]
 AUTOBAHN = [*STARLETTE[:-1], "autobahn"]
 CHANNELS = [*STARLETTE[:-1], "channels"]
 FLASK_SOCK = ["tickbench", "serve", "gevent", "--framework", "flask-sock"]
+REDIS = ["backends.asyncio_server", "--port", "0", "--scores", "redis://127.0.0.1:1"]
+MEMCACHED = ["backends.gevent_server", "--port", "0", "--scores", "memcached://127.0.0.1:1"]
 ROOT = Path(__file__).resolve().parent.parent
 LACKING = ROOT / "tests" / "support" / "lacking"
 
@@ -67,6 +69,8 @@ def test_a_server_runs_without_the_loop_that_nobody_asked_for(monkeypatch: pytes
         ("frameworks", "flask_sock", FLASK_SOCK, "--framework flask-sock needs the package flask-sock"),
         ("frameworks", "simple_websocket", FLASK_SOCK, "--framework flask-sock needs the package simple-websocket"),
         ("frameworks", "wsproto", FLASK_SOCK, "--framework flask-sock needs the package wsproto"),
+        ("scores", "redis", REDIS, "--scores redis:// needs the package redis"),
+        ("scores", "pymemcache", MEMCACHED, "--scores memcached:// needs the package pymemcache"),
         ("load", "websocket", ["tickbench", "conformance", "ws://x"], "conformance needs the package websocket-client"),
         ("compare", "plotly", ["tickbench", "report", "results"], "tickbench report needs the package plotly"),
         ("compare", "scipy", ["tickbench", "compare", "--suite", "quick"], "tickbench compare needs the package scipy"),

@@ -98,6 +98,10 @@ class Server(BaseServer):
         """Run something in a thread, and wait until it has ended."""
         return asyncio.to_thread(act)
 
+    def run_on_network(self, act: Callable[[], None]) -> Soon[None]:
+        """Run something that has sockets of its own and waits for them, and wait until it has ended."""
+        return asyncio.to_thread(act)
+
     async def wait_for_each(self, pauses: Iterator[float]) -> None:
         """Sleep for each of so many seconds."""
         for pause_s in pauses:
@@ -110,6 +114,8 @@ class Server(BaseServer):
     async def run_seat(self, seat: Seat, session: Session, socket: PlayerSocket) -> None:
         """Run a connection to its end, and give the seat back."""
         try:
+            if fetch := self.fetch_of(seat.room):
+                await self.run_on_network(fetch)
             await Connection(self, socket, session, self.find_loop(seat.room, session), seat.form).run()
         finally:
             self.gate.release(seat)

@@ -8,6 +8,7 @@ from typing import Any
 
 import gevent
 from gevent.event import Event
+from gevent.lock import BoundedSemaphore
 
 from shared.loops.schedule import TickSchedule
 from shared.rooms.room import Room
@@ -35,6 +36,9 @@ from .writer import new_writer
 EVENT_LOOPS = {"libev": "libev-cext", "libuv": "libuv-cffi"}
 """For each ``--loop`` gevent's name of it."""
 
+NETWORK_AT_ONCE = 6
+"""As many greenlets as asyncio has threads on two cores."""
+
 
 class Server(BaseServer):
     """One server process, with everything in it."""
@@ -50,6 +54,7 @@ class Server(BaseServer):
         self._loop_mode = load_loop_mode(config.mode)
         self.gate = Gate(self)
         self.stopping = Event()
+        self._network = BoundedSemaphore(NETWORK_AT_ONCE)
 
     # Life
 
@@ -99,6 +104,11 @@ class Server(BaseServer):
         """Run something in a thread, and wait until it has ended."""
         gevent.get_hub().threadpool.apply(act)
 
+    def run_on_network(self, act: Callable[[], None]) -> Soon[None]:
+        """Run something that has sockets of its own and waits for them, and wait until it has ended."""
+        with self._network:
+            act()
+
     def wait_for_each(self, pauses: Iterator[float]) -> None:
         """Sleep for each of so many seconds."""
         for pause_s in pauses:
@@ -111,6 +121,8 @@ class Server(BaseServer):
     def run_seat(self, seat: Seat, session: Session, socket: PlayerSocket) -> None:
         """Run a connection to its end, and give the seat back."""
         try:
+            if fetch := self.fetch_of(seat.room):
+                self.run_on_network(fetch)
             Connection(self, socket, session, self.find_loop(seat.room, session), seat.form).run()
         finally:
             self.gate.release(seat)

@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+from shared.game.scores import TopScores
+
 ScoreRows = list[tuple[str, int]]
 
 
@@ -12,13 +14,13 @@ class ScoreStore(Protocol):
         """Return a room's rows of name and score, best first."""
 
     def save(self, room: str, rows: ScoreRows) -> None:
-        """Keep a room's rows; in a store that outlives the process they do so from when this returns."""
+        """Keep a room's rows; in a file they outlive the process from when this returns."""
 
     def look(self, now_us: int) -> bool:
-        """Do periodic work, without blocking; return whether :meth:`checkpoint` is to be called in a thread."""
+        """Do periodic work, at once; return whether :meth:`write_back` is to be called, away from the ticks."""
 
-    def checkpoint(self) -> None:
-        """Do the work that waits for the disk, away from the ticks; raise nothing and log nothing."""
+    def write_back(self) -> None:
+        """Do the work that waits for a disk or a network; raise nothing and log nothing."""
 
     def close(self) -> None:
         """Close what is open."""
@@ -46,8 +48,16 @@ class MemoryScores:
         """Return that nothing is to be done."""
         return False
 
-    def checkpoint(self) -> None:
+    def write_back(self) -> None:
         """Do nothing: there is no disk."""
 
     def close(self) -> None:
         """Do nothing: there is nothing open."""
+
+
+def merged(older: ScoreRows, newer: ScoreRows) -> ScoreRows:
+    """Return the rows of a list to which those of another were added one by one: of equal scores the older first."""
+    top = TopScores(older)
+    for name, score in newer:
+        top.add(name, score)
+    return top.rows

@@ -8,6 +8,7 @@ import logging
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from shared.loops.schedule import TickSchedule
@@ -65,6 +66,10 @@ class BaseServer(ABC):
         """Run something in a thread, and wait until it has ended."""
 
     @abstractmethod
+    def run_on_network(self, act: Callable[[], None]) -> Any:
+        """Run something that has sockets of its own and waits for them, and wait until it has ended."""
+
+    @abstractmethod
     def wait_for_each(self, pauses: Iterator[float]) -> Any:
         """Sleep for each of so many seconds."""
 
@@ -94,6 +99,13 @@ class BaseServer(ABC):
                 self.core.forget_room(room)  # half a room would stay for ever
                 raise
         return self.loops[name]
+
+    def fetch_of(self, room_name: str | None) -> Callable[[], None] | None:
+        """Return what is to be run on the network before a room is opened: it reads the scores; None: nothing is."""
+        remote = self.core.remote
+        if remote is None or room_name is None or room_name in self.loops:
+            return None
+        return partial(remote.fetch, room_name)
 
     def find_loop(self, room_name: str | None, session: Session) -> Any:
         """Return the loop of a connection's room, None without one; close the session where it can't be opened."""
@@ -154,7 +166,7 @@ class BaseServer(ABC):
         self.children.watch()
         core.heap.tidy(core.lobby.connections, len(core.lobby.rooms), now_us)
         if core.scores.look(now_us):
-            self.own(self.run_in_thread, core.scores.checkpoint)
+            self.own(self.run_on_network if core.remote else self.run_in_thread, core.scores.write_back)
         for loop in [self.loops[room.name] for room in core.lobby.idle_rooms(running_us)]:
             self._forget(loop)  # whoever comes now opens a new room
             self.own(loop.stop)

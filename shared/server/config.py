@@ -18,8 +18,9 @@ import click
 from shared.game.world import Rules
 from shared.loops.modes import MODES
 from shared.rooms.lobby import LobbyLimits
-from shared.server.flagtypes import DEFAULT_PORT, FieldType, ListType, PortType, RateType
+from shared.server.flagtypes import DEFAULT_PORT, FieldType, ListType, PortType, RateType, ScoresType
 from shared.server.frameworks import DEFLATES, FANOUTS, FRAMEWORKS, framework_of, usual_fanout
+from shared.server.score_url import ScoreUrl
 from shared.system import variables
 from shared.system.descriptors import ShortageFilter, allow_many_descriptors
 from shared.system.logs import let_nobody_keep_us
@@ -73,7 +74,7 @@ class ServerConfig:
     lobby: LobbyLimits
     pad_bytes: int
     seed: str
-    scores: Path | None
+    scores: ScoreUrl | Path | None
     echo: bool
     origins: frozenset[str]
     trusted_proxies: frozenset[Network]
@@ -279,7 +280,10 @@ def _options(backend: str) -> list[Callable[[Any], Any]]:
         option("--pad", type=whole(0, MAX_PAD_BYTES), default=0, help="Bytes of padding in each tick's frame."),
         option("--seed", default="0", help="Seed of every room's random numbers."),
         option(
-            "--scores", type=click.Path(dir_okay=False, path_type=Path), help="SQLite file that keeps the top scores."
+            "--scores",
+            type=ScoresType(),
+            help="What keeps the top scores: an SQLite file, redis://[USER:PASSWORD@]HOST[:PORT][/DB] or "
+            "memcached://HOST[:PORT].",
         ),
         option("--echo", is_flag=True, help="Serve the WebSocket /echo."),
         option(

@@ -15,7 +15,8 @@ from shared.rooms.lobby import BUSY, Lobby
 from shared.rooms.room import Room
 from shared.rooms.roster import L, Roster
 from shared.server.config import ServerConfig
-from shared.server.score_file import open_scores
+from shared.server.score_remote import RemoteScores
+from shared.server.score_stores import open_scores
 from shared.server.stats import Reporter
 from shared.system.descriptors import connections_end, seats_end
 from shared.system.heap import Heap
@@ -56,6 +57,7 @@ class ServerCore(Generic[L]):
         self._below: tuple[str, ...] = ()  # ends of others, such as .example.org
         self.schedules: dict[str, TickSchedule] = {}  # by room
         self.scores = open_scores(config.scores, config.lobby.max_rooms)
+        self.remote = self.scores if isinstance(self.scores, RemoteScores) else None
         self.lobby: Lobby[L] = Lobby(config.lobby, config.rules, config.seed, self.scores, config.pad_bytes)
         self.reporter = Reporter(
             config, self.lobby, self.schedules, self.ticks, self.counters, now_us, clock_offset_us, children

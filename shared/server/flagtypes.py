@@ -3,11 +3,13 @@
 import re
 import sys
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
+from shared.server.score_url import ScoreUrl, parse_score_place
 from shared.system.variables import SERVICE_PORT
 
 DEFAULT_PORT = 8000
@@ -59,6 +61,19 @@ class PortType(click.IntRange):
             return DEFAULT_PORT
         port: int = super().convert(value, param, ctx)
         return port
+
+
+class ScoresType(click.ParamType[ScoreUrl | Path | None]):
+    """What keeps the top scores."""
+
+    name = "file or url"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> ScoreUrl | Path | None:
+        """Return the server or the file; None for memory alone."""
+        try:
+            return parse_score_place(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class ListType(click.ParamType[str]):

@@ -9,10 +9,9 @@ from itertools import islice
 from pathlib import Path
 
 from shared.game.scores import MAX_TOP_SCORES
-from shared.rooms.scores import MemoryScores, ScoreRows, ScoreStore
+from shared.rooms.scores import ScoreRows
+from shared.server.score_rows import MAX_NAME_BYTES, sound_rows
 from shared.system.logs import SparingLog
-from shared.wire.errors import ClientError
-from shared.wire.names import MAX_NAME_LENGTH, clean_name
 
 logger = logging.getLogger("tickbench")
 
@@ -26,9 +25,6 @@ SAVES_A_CHECKPOINT = 256
 """After so many saves the write-ahead log has some 1 to 3 MiB."""
 MAX_LOG_BYTES = 4 * 2**20
 """To which the log is cut when it is written from its beginning again, if it has grown beyond that."""
-MAX_NAME_BYTES = 4 * MAX_NAME_LENGTH
-MAX_SCORE = 2**53
-"""Beyond it a JSON number is no exact integer for everybody."""
 
 # A name that is too long to be one of ours is not read at all.
 _LOAD = """
@@ -100,15 +96,12 @@ class FileScores:
         except sqlite3.DatabaseError as error:
             self._log.say("room %s begins without scores: they can't be read from %s (%s)", room, self._path, error)
             return []
-        rows = [row for name, score in stored if (row := _checked(name, score))]
-        best: dict[str, int] = {}
-        for name, score in sorted(rows, key=lambda row: -row[1]):
-            best.setdefault(name, score)
-        if len(best) < len(stored):
-            bad = len(stored) - len(best)
+        rows = sound_rows(stored)
+        if len(rows) < len(stored):
+            bad = len(stored) - len(rows)
             # Sparingly: anybody can have the room opened, and so this read, again and again.
             self._log.say("room %s begins without %d of its scores in %s, which are damaged", room, bad, self._path)
-        return list(best.items())
+        return rows
 
     def save(self, room: str, rows: ScoreRows) -> None:
         """Replace a room's rows, in one transaction; where that fails now, later."""
@@ -119,7 +112,7 @@ class FileScores:
         self._write_waiting([room, *(other for other in islice(self._waiting, AT_ONCE) if other != room)])
 
     def look(self, now_us: int) -> bool:
-        """Write what waits; return whether :meth:`checkpoint` is to be called, in a thread."""
+        """Write what waits; return whether :meth:`write_back` is to be called, in a thread."""
         if now_us < self._next_look_us:
             return False
         self._next_look_us = now_us + LOOK_US
@@ -133,7 +126,7 @@ class FileScores:
             return False
         return not self._is_copying and self._saves - self._copied >= SAVES_A_CHECKPOINT
 
-    def checkpoint(self) -> None:
+    def write_back(self) -> None:
         """Copy what the write-ahead log has into the file; takes as long as the disk does."""
         if self._is_copying:  # a thread that was asked for earlier has begun late
             return
@@ -250,24 +243,3 @@ def _open(path: Path) -> sqlite3.Connection:
     with suppress(sqlite3.Error):  # where it can't be done now, a thread does it later
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # of the last server, if that was killed
     return connection
-
-
-def _checked(name: bytes | None, score: int | None) -> tuple[str, int] | None:
-    """Return a row as the game would have saved it; None if it is damaged."""
-    if name is None or score is None or not 0 < score <= MAX_SCORE:
-        return None
-    try:
-        return clean_name(name.decode()), score
-    except (ClientError, UnicodeDecodeError):
-        return None
-
-
-def open_scores(path: Path | None, max_rooms: int) -> ScoreStore:
-    """
-    Return the store that ``--scores`` asks for.
-
-    Raises:
-        ValueError: the file can't be used.
-
-    """
-    return FileScores(path) if path else MemoryScores(max_rooms)

@@ -86,6 +86,9 @@ class House(BaseServer):
     def run_in_thread(self, act: Callable[[], None]) -> None:
         act()
 
+    def run_on_network(self, act: Callable[[], None]) -> None:
+        act()
+
     def wait_for_each(self, pauses: Iterator[float]) -> None:
         for pause_s in pauses:
             self.slept_s.append(pause_s)

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from shared.rooms.scores import MemoryScores, ScoreStore
-from shared.server.score_file import LOOK_US, MAX_LOG_BYTES, SAVES_A_CHECKPOINT, FileScores, open_scores
+from shared.server.score_file import LOOK_US, MAX_LOG_BYTES, SAVES_A_CHECKPOINT, FileScores
+from shared.server.score_stores import open_scores
 from shared.system.logs import SparingLog
 
 ROWS = [("ann", 9), ("bob", 9), ("Änn \U0001f40d", 3)]
@@ -109,7 +110,7 @@ def test_the_write_ahead_log_stays_bounded_while_a_thread_copies_it(tmp_path: Pa
         scores.save(f"room {number % 300}", ROWS)
         sizes.append((tmp_path / "scores.db-wal").stat().st_size)
         if scores.look(number * LOOK_US):
-            thread = threading.Thread(target=scores.checkpoint)
+            thread = threading.Thread(target=scores.write_back)
             thread.start()
             checkpoints += 1
             scores.save("meanwhile", [("ann", checkpoints)])
@@ -140,10 +141,10 @@ def test_one_thread_at_a_time_copies_and_what_waits_is_written_meanwhile(tmp_pat
     scores._connection.execute("PRAGMA max_page_count = 100000")
     assert not scores.look(2 * LOOK_US)
     assert not scores._waiting
-    scores.checkpoint()
+    scores.write_back()
     assert not scores._copied, "the other thread does it"
     scores._is_copying = False
-    scores.checkpoint()
+    scores.write_back()
     assert scores._copied == scores._saves
     scores.close()
 
@@ -154,12 +155,12 @@ def test_a_checkpoint_that_fails_is_said_and_tried_again(tmp_path: Path, caplog:
         scores.save("main", ROWS)
     place, scores._place = scores._place, "file:/nowhere/scores.db?mode=rw"
     assert scores.look(0)
-    scores.checkpoint()
+    scores.write_back()
     assert not caplog.records, "a thread logs nothing"
     assert scores.look(LOOK_US)
     assert "the write-ahead log of" in caplog.text
     scores._place = place
-    scores.checkpoint()
+    scores.write_back()
     assert not scores.look(2 * LOOK_US)
     scores.close()
 
@@ -175,12 +176,12 @@ def test_who_reads_for_long_lets_the_log_grow_and_that_is_said(
         for number in range(3 * SAVES_A_CHECKPOINT):
             scores.save(f"room {number}", ROWS)
         assert scores.look(0)
-        scores.checkpoint()
+        scores.write_back()
         assert scores.look(LOOK_US), "tried again"
         assert "grows: it can't be copied (another program is reading it)" in caplog.text
         reader.execute("COMMIT")
     assert log.stat().st_size > MAX_LOG_BYTES
-    scores.checkpoint()
+    scores.write_back()
     assert not scores.look(2 * LOOK_US)
     scores.save("main", ROWS)
     assert log.stat().st_size <= MAX_LOG_BYTES
