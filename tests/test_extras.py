@@ -144,7 +144,7 @@ def other_frameworks() -> set[str]:
 
 def asked_for() -> set[str]:
     """Return what is imported when a flag asks for it."""
-    return extra("scores")
+    return extra("scores") | extra("relay")
 
 
 def with_all_that_they_need(packages: set[str]) -> set[str]:
