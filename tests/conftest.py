@@ -38,8 +38,8 @@ IN_FULL = tuple(next(iter(frameworks)) for frameworks in FRAMEWORKS.values())
 IN_EVERY_MODE = (*IN_FULL, "starlette")
 """Frameworks that loop designs are run on with TICKBENCH_ALL_ARMS: the defaults, and what is unlike them in most."""
 
-INFLATE_ALIKE = ("channels",)
-"""Frameworks on which uvicorn inflates, and agrees on it, by the code that Starlette has: asked of that one."""
+INFLATE_ALIKE = ("channels", "daphne")
+"""Frameworks that inflate, and agree on it, by the code of Starlette or autobahn: asked of those."""
 
 SERVERS = tuple((backend, framework) for backend, frameworks in FRAMEWORKS.items() for framework in frameworks)
 
@@ -78,13 +78,13 @@ class Arm(NamedTuple):
     @property
     def is_deaf_behind_an_end(self) -> bool:
         """Whether its library inflates to nothing what follows a block that says that it is the last."""
-        return self.parses_with_websockets or self.framework in {"tornado", "autobahn"}
+        return self.parses_with_websockets or self.framework in {"tornado", "autobahn", "daphne"}
 
     @property
     def waits_for_nobody(self) -> bool:
         """Whether what its framework broadcasts with, ``--fanout naive``, waits for no peer; see docs/protocol.md."""
         of_its_own = self.framework in {"websockets", "channels"} and self.mode != "condition"
-        return of_its_own or self.framework in {"picows", "tornado", "autobahn"}
+        return of_its_own or self.framework in {"picows", "tornado", "autobahn", "daphne"}
 
     @property
     def is_deaf_while_it_writes(self) -> bool:

@@ -18,6 +18,7 @@ PICOWS = [*STARLETTE[:-1], "picows"]
 TORNADO = [*STARLETTE[:-1], "tornado"]
 AUTOBAHN = [*STARLETTE[:-1], "autobahn"]
 CHANNELS = [*STARLETTE[:-1], "channels"]
+DAPHNE = [*STARLETTE[:-1], "daphne"]
 FLASK_SOCK = ["tickbench", "serve", "gevent", "--framework", "flask-sock"]
 REDIS = ["backends.asyncio_server", "--port", "0", "--scores", "redis://127.0.0.1:1"]
 MEMCACHED = ["backends.gevent_server", "--port", "0", "--scores", "memcached://127.0.0.1:1"]
@@ -63,6 +64,7 @@ def test_a_server_runs_without_the_loop_that_nobody_asked_for(monkeypatch: pytes
         ("frameworks", "twisted", AUTOBAHN, "--framework autobahn needs the package twisted"),
         ("frameworks", "channels", CHANNELS, "--framework channels needs the package channels"),
         ("frameworks", "django", CHANNELS, "--framework channels needs the package django"),
+        ("frameworks", "daphne", DAPHNE, "--framework daphne needs the package daphne"),
         ("server", "gevent", ["tickbench", "serve", "gevent"], "the backend gevent needs the package gevent"),
         ("server", "flask", ["backends.gevent_server"], "--framework gevent-websocket needs the package flask"),
         ("server", "geventwebsocket", ["backends.gevent_server"], "websocket needs the package gevent-websocket"),

@@ -78,6 +78,9 @@ def _naive(*, nagle: bool, waits: bool, ping_interval_s: float | None = None, **
     return {"nagle": nagle, "waits_for_peer": waits, "ping_interval_s": ping_interval_s, **bounds}
 
 
+IN_MEMORY = {"capacity": 100, "expiry_s": 60, "group_expiry_s": 86_400}
+"""What Channels' layer in memory bounds."""
+
 FRAMEWORKS: dict[str, dict[str, FrameworkEntry]] = {
     "asyncio": {
         "aiohttp": FrameworkEntry(
@@ -118,7 +121,26 @@ FRAMEWORKS: dict[str, dict[str, FrameworkEntry]] = {
             ("channels", "django", "asgiref", "uvicorn", "websockets", "h11", "uvloop", *OF_EVERY_STACK),
             deflate="on",
             extra="frameworks",
-            naive=_naive(nagle=False, waits=False, capacity=100, expiry_s=60, group_expiry_s=86_400),
+            naive=_naive(nagle=False, waits=False, **IN_MEMORY),
+        ),
+        "daphne": FrameworkEntry(
+            (
+                "daphne",
+                "channels",
+                "django",
+                "asgiref",
+                "autobahn",
+                "twisted",
+                "txaio",
+                "uvicorn",
+                "websockets",
+                "h11",
+                "uvloop",
+                *OF_EVERY_STACK,
+            ),
+            deflate="off",
+            extra="frameworks",
+            naive=_naive(nagle=False, waits=False, **IN_MEMORY),
         ),
     },
     "gevent": {

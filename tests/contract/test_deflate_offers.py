@@ -116,7 +116,7 @@ def expected(arm: Arm, deflate: str, offer: str) -> Agreement:
     keeps = Agreement("server_no_context_takeover" in parameters, "client_no_context_takeover" in parameters, servers)
     if deflate == "once":
         return keeps._replace(server_no_context_takeover=True, client_no_context_takeover=True)
-    if arm.framework in {"aiohttp", "autobahn"}:
+    if arm.framework in {"aiohttp", "autobahn", "daphne"}:
         return keeps._replace(client_no_context_takeover=False)
     if arm.framework == "tornado":
         return keeps._replace(client_max_window_bits=clients)

@@ -22,6 +22,9 @@ FAULT = re.compile(
     r"`(?P<mended_in>[^`]+)` \| `(?P<test>[^`]+)` \|$",
     re.MULTILINE,
 )
+STANDS_ON = {"daphne": "channels"}
+"""Frameworks whose file imports that of another."""
+
 LINKED = re.compile(r"\[([^]]+)\]\([^)]+\)")
 
 
@@ -86,7 +89,7 @@ def _whose(stack: str, found: re.Match[str]) -> set[str]:
     """
     file = Path(found["mended_in"]).stem.replace("_", "-")
     if file in FRAMEWORKS[stack]:
-        return {file}
+        return {file, *(name for name, below in STANDS_ON.items() if below == file)}
     standing_on_it = {name for name, each in FRAMEWORKS[stack].items() if file in each.packages}
     return standing_on_it or {name for name in FRAMEWORKS[stack] if found["library"] in _libraries(stack, name)}
 

@@ -22,6 +22,7 @@ OF_SERVERS = (
     "twisted",
     "channels",
     "django",
+    "daphne",
     "gevent",
     "gevent-websocket",
     "flask",

@@ -19,7 +19,7 @@ import asyncio
 import socket
 from contextlib import suppress
 from email.utils import formatdate
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from channels import DEFAULT_CHANNEL_LAYER
 from channels.consumer import AsyncConsumer, get_handler_name
@@ -38,8 +38,9 @@ from shared.server.gate import Gate, Seat
 from shared.wire.frames import Opcode
 
 from ..host import Host
+from .asgi import AsgiSocket, EventQueue, Library, answer_headers
 from .doorkeeper import Doorkeeper
-from .uvicorn import EventQueue, UvicornFramework, UvicornSocket, WebSocketProtocol, answer_headers
+from .uvicorn import UvicornFramework
 
 
 class CountingLayer(InMemoryChannelLayer):
@@ -58,12 +59,12 @@ class CountingLayer(InMemoryChannelLayer):
             raise
 
 
-class ChannelsSocket(UvicornSocket):
+class ChannelsSocket(AsgiSocket):
     """One WebSocket: what its connection has as :class:`PlayerSocket`, where the errors stand."""
 
     def __init__(self, consumer: "SeatConsumer", door: Doorkeeper, seat: Seat) -> None:
         events = EventQueue()
-        super().__init__(door, seat, events.get)
+        super().__init__(cast("Library", door.library), door, seat, events.get)
         self.consumer = consumer
         self.events = events
         self.has_closed = False
@@ -147,7 +148,7 @@ class SeatConsumer(AsyncWebsocketConsumer):
         self.scope.clear()  # to save memory, as there are thousands of connections
         self.group = seat.room or ""
         self._socket = ChannelsSocket(self, door, seat)
-        self._playing = asyncio.create_task(self._play(self._socket, door.library))
+        self._playing = asyncio.create_task(self._play(self._socket))
 
     async def websocket_receive(self, message: dict[str, Any]) -> None:
         """Leave a message to the seat."""
@@ -177,12 +178,12 @@ class SeatConsumer(AsyncWebsocketConsumer):
 
     # Private methods
 
-    async def _play(self, ws: ChannelsSocket, library: WebSocketProtocol) -> None:
+    async def _play(self, ws: ChannelsSocket) -> None:
         """Run the seat to its end."""
         try:
             await self._gate.run(self._seat, ws)
         finally:
-            library.end()
+            ws.library.end()
 
 
 class PageConsumer(AsyncHttpConsumer):
@@ -209,13 +210,21 @@ class UndelayedPage(PageConsumer, Undelayed):
     """A request for a page."""
 
 
-class Framework(UvicornFramework):
-    """Channels as it serves a gate."""
+def application(gate: Gate[Host]) -> ProtocolTypeRouter:
+    """Return the application of a gate: an upgrade has its seat and its doorkeeper in the ``state`` of its scope."""
+    if not settings.configured:
+        settings.configure()
+    is_naive = gate.host.config.fanout == "naive"
+    if is_naive:
+        channel_layers.set(DEFAULT_CHANNEL_LAYER, CountingLayer(gate.host.core.counters))
+    seat, page = (SeatConsumer, PageConsumer) if is_naive else (UndelayedSeat, UndelayedPage)
+    pages = [route(path[1:], page.as_asgi(gate=gate)) for path in (*gate.paths, *gate.upgrades)]
+    upgrades = [route(path[1:], seat.as_asgi(gate=gate)) for path in gate.upgrades]
+    return ProtocolTypeRouter({"http": URLRouter(pages), "websocket": URLRouter(upgrades)})
 
-    def __init__(self, gate: Gate[Host]) -> None:
-        super().__init__(gate)
-        if not settings.configured:
-            settings.configure()
+
+class Framework(UvicornFramework):
+    """Channels on uvicorn as it serves a gate."""
 
     async def start(self, listener: socket.socket) -> None:
         """Accept connections."""
@@ -224,11 +233,4 @@ class Framework(UvicornFramework):
 
     def application(self) -> ProtocolTypeRouter:
         """Return the application."""
-        gate = self._gate
-        is_naive = gate.host.config.fanout == "naive"
-        if is_naive:
-            channel_layers.set(DEFAULT_CHANNEL_LAYER, CountingLayer(gate.host.core.counters))
-        seat, page = (SeatConsumer, PageConsumer) if is_naive else (UndelayedSeat, UndelayedPage)
-        pages = [route(path[1:], page.as_asgi(gate=gate)) for path in (*gate.paths, *gate.upgrades)]
-        upgrades = [route(path[1:], seat.as_asgi(gate=gate)) for path in gate.upgrades]
-        return ProtocolTypeRouter({"http": URLRouter(pages), "websocket": URLRouter(upgrades)})
+        return application(self._gate)

@@ -1,6 +1,7 @@
 """Starlette, on uvicorn as :mod:`.uvicorn` mends it."""
 
 from email.utils import formatdate
+from typing import cast
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,15 +11,16 @@ from uvicorn.protocols.utils import ClientDisconnected
 
 from shared.server.gate import Page, Seat
 
+from .asgi import AsgiSocket, Library, answer_headers
 from .doorkeeper import Doorkeeper
-from .uvicorn import UvicornFramework, UvicornSocket, answer_headers
+from .uvicorn import UvicornFramework
 
 
-class StarletteSocket(UvicornSocket):
+class StarletteSocket(AsgiSocket):
     """One WebSocket: what its connection has as :class:`PlayerSocket`, where the errors stand."""
 
     def __init__(self, ws: WebSocket, door: Doorkeeper, seat: Seat) -> None:
-        super().__init__(door, seat, ws.receive)
+        super().__init__(cast("Library", door.library), door, seat, ws.receive)
         self._ws = ws
 
     async def send_text(self, text: str) -> None:

@@ -16,7 +16,6 @@ import asyncio
 import socket
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, cast
 
@@ -29,14 +28,11 @@ from websockets.protocol import State
 from shared.server.gate import Gate, Seat
 from shared.wire.errors import ProtocolError
 from shared.wire.frames import CloseCode, Opcode, server_frame
-from shared.wire.parser import Message
 
-from ..host import ConnectionEndedError, Host
-from .base import BaseFramework, BaseSocket, PacedTransport
+from ..host import Host
+from .asgi import ENDED, RECEIVED, EventQueue
+from .base import BaseFramework, PacedTransport
 from .doorkeeper import Doorkeeper, doorkeeper
-
-RECEIVED, ENDED = "websocket.receive", "websocket.disconnect"
-"""Types of ASGI's events; those of ours have what ASGI has no word for in an ``opcode`` or a ``fault``."""
 
 
 class Transport(PacedTransport):
@@ -117,33 +113,6 @@ class HttpProtocol(H11Protocol):
                 self.transport.close()
 
 
-class EventQueue:
-    """What came, for the one who waits for it: a queue of asyncio's takes 2.5 KB more."""
-
-    __slots__ = "_events", "_waiter"
-
-    def __init__(self) -> None:
-        self._events: list[Any] = []
-        self._waiter: asyncio.Future[None] | None = None
-
-    def empty(self) -> bool:
-        """Whether there is none."""
-        return not self._events
-
-    def put_nowait(self, event: Any) -> None:
-        """Have whoever waits for an event find it."""
-        self._events.append(event)
-        if self._waiter and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    async def get(self) -> Any:
-        """Wait for the next event."""
-        while not self._events:
-            self._waiter = asyncio.get_running_loop().create_future()
-            await self._waiter
-        return self._events.pop(0)
-
-
 class WebSocketProtocol(WebSocketsSansIOProtocol):
     """One WebSocket: whatever comes is queued for the application, which alone answers."""
 
@@ -163,6 +132,27 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     def end(self) -> None:
         """Have whoever waits for a message find the end."""
         self._put(type=ENDED)
+
+    @property
+    def inflates(self) -> bool:
+        """Whether it inflates messages."""
+        return bool(self.conn.extensions)
+
+    def begin(self, seat: Seat, transport: asyncio.Transport) -> asyncio.Transport:
+        """Take messages up to the seat's limit; return what is written to: the transport."""
+        self.conn.max_message_size = seat.max_message_bytes
+        # To save memory, as there are thousands of connections:
+        del self.request, self.response
+        cast("dict[str, Any]", self.scope).clear()
+        return transport
+
+    async def wait_for_peer(self) -> None:
+        """Wait until there is room for more."""
+        await self.writable.wait()
+
+    def write_frame(self, opcode: Opcode, payload: bytes) -> None:
+        """Send a message of any kind: ASGI has no control frames."""
+        self.transport.write(server_frame(opcode, payload))
 
     def handle_events(self) -> None:
         """Queue control frames, too."""
@@ -208,50 +198,6 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.queue.put_nowait(cast("Any", event))
 
 
-class UvicornSocket(BaseSocket, ABC):
-    """One WebSocket of a framework on ASGI: what its connection has as :class:`PlayerSocket`."""
-
-    def __init__(self, door: Doorkeeper, seat: Seat, receive: Callable[[], Awaitable[Mapping[str, Any]]]) -> None:
-        """``receive`` waits for the next event, which the framework gives its application."""
-        library = door.library
-        assert isinstance(library, WebSocketProtocol)  # noqa: S101 # it upgraded
-        self._receive = receive
-        self._writable = library.writable
-        library.conn.max_message_size = seat.max_message_bytes
-        # To save memory, as there are thousands of connections:
-        del library.request, library.response
-        cast("dict[str, Any]", library.scope).clear()
-        self.pass_door(door, library, seat, deflate=bool(library.conn.extensions))
-
-    @abstractmethod
-    async def send_text(self, text: str) -> None:
-        """Send a text message the framework's own way."""
-
-    async def receive_message(self) -> Message:
-        """Wait for the next message, and for a turn to handle it."""
-        self.door.ask_for_message()
-        event = await self._receive()
-        if event["type"] != RECEIVED:
-            raise ProtocolError(event["fault"]) if "fault" in event else ConnectionEndedError
-        opcode, data = event["opcode"], event["bytes"]
-        if opcode is Opcode.CLOSE:
-            return opcode, int.from_bytes(data[:2])
-        try:
-            return opcode, data.decode() if opcode is Opcode.TEXT else data
-        except UnicodeDecodeError:
-            raise ProtocolError(CloseCode.INVALID_TEXT) from None
-
-    async def send_message(self, opcode: Opcode, payload: bytes) -> None:
-        """Send a message of any kind."""
-        if opcode is Opcode.TEXT:
-            await self.send_text(payload.decode())
-            return
-        await self._writable.wait()
-        if self.is_lost:
-            raise ConnectionResetError
-        self.transport.write(server_frame(opcode, payload))  # ASGI has no control frames
-
-
 class UvicornFramework(BaseFramework, ABC):
     """A framework on ASGI as it serves a gate: its application, served by uvicorn."""
 
@@ -283,8 +229,3 @@ class UvicornFramework(BaseFramework, ABC):
     async def stop(self) -> None:
         """End every request."""
         await self._end_requests(lambda: self._state.connections)
-
-
-def answer_headers(seat: Seat) -> list[tuple[bytes, bytes]]:
-    """Return what the answer to an upgrade says of a seat, as ASGI has headers."""
-    return [(name.encode(), value.encode()) for name, value in seat.extensions.items()]

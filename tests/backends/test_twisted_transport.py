@@ -13,7 +13,7 @@ from twisted.internet.asyncioreactor import AsyncioSelectorReactor
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 
-from backends.asyncio_server.frameworks.autobahn import SharedLoop, Transport
+from backends.asyncio_server.frameworks.twisted import SharedLoop, Transport
 from shared.system.descriptors import open_descriptors
 
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
