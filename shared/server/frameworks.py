@@ -115,7 +115,7 @@ FRAMEWORKS: dict[str, dict[str, FrameworkEntry]] = {
             ("autobahn", "twisted", "txaio", "uvloop", *OF_EVERY_STACK),
             deflate="off",
             extra="frameworks",
-            naive=_naive(nagle=False, waits=False),
+            naive=_naive(nagle=True, waits=False),
         ),
         "channels": FrameworkEntry(
             ("channels", "django", "asgiref", "uvicorn", "websockets", "h11", "uvloop", *OF_EVERY_STACK),
@@ -140,7 +140,7 @@ FRAMEWORKS: dict[str, dict[str, FrameworkEntry]] = {
             ),
             deflate="off",
             extra="frameworks",
-            naive=_naive(nagle=False, waits=False, **IN_MEMORY),
+            naive=_naive(nagle=True, waits=False, **IN_MEMORY),
         ),
     },
     "gevent": {

@@ -20,11 +20,14 @@ def listen(host: str, port: int, backlog: int) -> socket.socket:
     for family, _, _, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE):
         takes_both = address[0] == "::" and socket.has_dualstack_ipv6()
         try:
-            return socket.create_server(address, family=family, backlog=backlog, dualstack_ipv6=takes_both)
+            listener = socket.create_server(address, family=family, backlog=backlog, dualstack_ipv6=takes_both)
         except OSError as error:
             if error.errno not in NOT_HERE:
                 raise
             why = error
+        else:
+            # One that knows it is TCP: only of such a one's connections does asyncio turn Nagle's algorithm off.
+            return socket.socket(fileno=listener.detach())
     raise why
 
 

@@ -21,7 +21,7 @@ from shared.wire.parser import Message
 from ..host import ConnectionEndedError, Host
 from .base import BaseSocket, UpgradingFramework
 from .doorkeeper import Doorkeeper
-from .twisted import MendedProtocol, Transport, install_reactor, wake
+from .twisted import MendedProtocol, Transport, install_reactor, make_transport, wake
 
 
 class AutobahnSocket(BaseSocket, MendedProtocol):  # type: ignore[misc] # its bases differ
@@ -35,7 +35,7 @@ class AutobahnSocket(BaseSocket, MendedProtocol):  # type: ignore[misc] # its ba
         self._waiter: asyncio.Future[None] | None = None  # for a message
         self._writes: Transport
 
-    def begin(self, door: Doorkeeper, transport: Transport) -> None:
+    def begin(self, door: Doorkeeper, transport: Any) -> None:
         """Take messages: the upgrade is made."""
         self.pass_door(door, self, self.seat, deflate=self._perMessageCompress is not None)
         self.transport = self._writes = transport
@@ -172,7 +172,7 @@ class Framework(UpgradingFramework):
     async def _run(self, door: Doorkeeper, seat: Seat, head: bytes) -> None:
         """Have Autobahn answer the head of the upgrade request, and run the seat if it agrees."""
         ws = AutobahnSocket(seat, compresses=self._gate.compresses)
-        transport = Transport(door, self._factory.reactor, at_once=not seat.waits_for_peer)
+        transport = make_transport(door, seat, self._factory.reactor, self._gate.host.config.fanout)
         self.protocols.discard(door.library)
         door.library = Connection(ws, transport, door, self.protocols)
         ws.factory = self._factory

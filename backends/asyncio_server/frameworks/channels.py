@@ -210,10 +210,15 @@ class UndelayedPage(PageConsumer, Undelayed):
     """A request for a page."""
 
 
-def application(gate: Gate[Host]) -> ProtocolTypeRouter:
-    """Return the application of a gate: an upgrade has its seat and its doorkeeper in the ``state`` of its scope."""
+async def prepare() -> None:
+    """Configure Django; have its thread that looks for old connections begin, once and for all."""
     if not settings.configured:
         settings.configure()
+    await aclose_old_connections()
+
+
+def application(gate: Gate[Host]) -> ProtocolTypeRouter:
+    """Return the application of a gate: an upgrade has its seat and its doorkeeper in the ``state`` of its scope."""
     is_naive = gate.host.config.fanout == "naive"
     if is_naive:
         channel_layers.set(DEFAULT_CHANNEL_LAYER, CountingLayer(gate.host.core.counters))
@@ -228,7 +233,7 @@ class Framework(UvicornFramework):
 
     async def start(self, listener: socket.socket) -> None:
         """Accept connections."""
-        await aclose_old_connections()  # so that the thread that does it is there, once and for all
+        await prepare()
         await super().start(listener)
 
     def application(self) -> ProtocolTypeRouter:

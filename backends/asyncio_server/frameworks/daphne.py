@@ -19,7 +19,6 @@ from functools import partial
 from typing import Any
 
 from autobahn.exception import Disconnected
-from channels.db import aclose_old_connections
 from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
@@ -32,16 +31,17 @@ from shared.wire.frames import Opcode
 from ..host import Host
 from .asgi import ENDED, RECEIVED, EventQueue
 from .base import UpgradingFramework
-from .channels import application
+from .channels import application, prepare
 from .doorkeeper import Doorkeeper
-from .twisted import MendedProtocol, Transport, install_reactor
+from .twisted import MendedProtocol, Transport, install_reactor, make_transport
 
 
 class DaphneProtocol(MendedProtocol, WebSocketProtocol, asyncio.Protocol):  # type: ignore[misc] # its bases differ
     """One WebSocket: whatever comes is queued for the application, which alone answers."""
 
     application_queue: EventQueue
-    transport: Transport
+    transport: Transport  # type: ignore[assignment] # it is one
+    __repr__ = object.__repr__  # daphne's is of no use before the upgrade, when Autobahn asks for it
 
     def __init__(self, seat: Seat, door: Doorkeeper, *, compresses: bool) -> None:
         MendedProtocol.__init__(self, seat, compresses=compresses)
@@ -161,9 +161,9 @@ class Framework(UpgradingFramework):
     async def start(self, listener: socket.socket) -> None:
         """Accept connections."""
         install_reactor()
+        await prepare()
         self._factory = WebSocketFactory(Applications(self._gate), server="")
         self._factory.setProtocolOptions(openHandshakeTimeout=0)  # the doorkeeper has its own
-        await aclose_old_connections()  # so that the thread that does it is there, once and for all
         await super().start(listener)
 
     async def stop(self) -> None:
@@ -177,7 +177,7 @@ class Framework(UpgradingFramework):
         ws._raw_query_string = b""  # noqa: SLF001 # daphne's request sets it; the gate has read it
         self.protocols.discard(door.library)
         door.library = ws
-        transport = Transport(door, self._factory.reactor, at_once=not seat.waits_for_peer)
+        transport = make_transport(door, seat, self._factory.reactor, self._gate.host.config.fanout)
         ws.makeConnection(transport)
         ws.dataReceived(head)
         if not ws.has_application:

@@ -5,7 +5,7 @@ Twisted writes, and the doorkeeper reads.
 
 Mended here:
 
-- Autobahn answers pings, closes and faults itself, a fault by dropping the connection: they are the session's to answer.
+- Autobahn answers pings, closes and faults itself, a fault by dropping the connection: the session is to answer them.
 - Its limit of a message is one of what is sent, too; only what it inflates is limited by it.
 - An offer of compression that it can't take, or of another extension that it knows, ends the handshake with 400: it
   gets the first offer that it can take.
@@ -144,7 +144,7 @@ class Transport(FileDescriptor):
         self._door.abort()
 
     def setTcpNoDelay(self, enabled: bool) -> None:  # noqa: N802 # Twisted's name
-        """Turn Nagle's algorithm off, as Autobahn does by default."""
+        """Turn Nagle's algorithm off or on."""
         self.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, enabled)
 
     def getPeer(self) -> IPv4Address:  # noqa: N802 # Twisted's name
@@ -184,7 +184,7 @@ class Transport(FileDescriptor):
             self.connectionLost(Failure(ConnectionDone()))
 
 
-class MendedProtocol(WebSocketServerProtocol):  # type: ignore[misc] # it is untyped
+class MendedProtocol(WebSocketServerProtocol):
     """Autobahn's side of one WebSocket: whatever comes is left to the session to answer."""
 
     def __init__(self, seat: Seat, *, compresses: bool) -> None:
@@ -265,6 +265,20 @@ class MendedProtocol(WebSocketServerProtocol):  # type: ignore[misc] # it is unt
         # It has no use for the client's window, and fails at one of 8 bits.
         offered = parse_extensions(replace(agreement, client_max_window_bits=None).text) if agreement else ()
         return [(name, {key: [value or True] for key, value in given}) for name, given in offered]
+
+
+def make_transport(door: Doorkeeper, seat: Seat, reactor: Any, fanout: str) -> Transport:
+    """
+    Return what a WebSocket writes to.
+
+    Where nobody waits for the peer it is written at once. With ``--fanout naive`` Nagle's algorithm is on, as Twisted
+    has it: Autobahn's ``tcpNoDelay``, which is to turn it off by default, is looked for before it is there.
+
+    """
+    transport = Transport(door, reactor, at_once=not seat.waits_for_peer)
+    if fanout == "naive":
+        transport.setTcpNoDelay(False)
+    return transport
 
 
 def install_reactor() -> None:

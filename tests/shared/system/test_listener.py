@@ -21,6 +21,14 @@ def test_of_several_addresses_the_first_that_is_here_is_taken(monkeypatch: pytes
         assert listener.getsockname()[0] == "127.0.0.1"
 
 
+def test_it_and_its_connections_know_that_they_are_tcp() -> None:
+    """Or asyncio would leave Nagle's algorithm on."""
+    with listen("127.0.0.1", 0, 1) as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert (listener.proto, accepted.proto) == (socket.IPPROTO_TCP, socket.IPPROTO_TCP)
+
+
 def test_an_address_that_is_taken_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
