@@ -7,7 +7,8 @@ server makes an event loop of its own, and looks at all connections every second
 Mended here:
 
 - daphne refuses an upgrade with 403 only: the gate is asked before daphne makes a WebSocket of it.
-- The headers that an application accepts with are not sent.
+- The headers that an application accepts with are not sent, and an empty message is not, either.
+- A subprotocol that is not ASCII is answered with 500: none reaches daphne, as nobody speaks any.
 - A send is over at once, whatever its peer has taken: an echo waits until the kernel has taken it.
 - It pings for itself: that is the session's.
 """
@@ -76,6 +77,19 @@ class DaphneProtocol(MendedProtocol, WebSocketProtocol, asyncio.Protocol):  # ty
         self.transport.connectionLost(lost)
         self.connectionLost(lost)
 
+    # What Autobahn tells
+
+    def onConnect(self, request: Any) -> Any:  # noqa: N802 # Autobahn's name
+        """Have an application decide."""
+        request.headers.pop("sec-websocket-protocol", None)
+        return super().onConnect(request)
+
+    def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:  # noqa: ARG002, N802, N803 # Autobahn's name
+        """Tell the application, if there is one."""
+        if self.has_application:
+            self.factory.server_class.protocol_disconnected(self)
+            self.end()
+
     # What the application has done
 
     @property
@@ -85,12 +99,10 @@ class DaphneProtocol(MendedProtocol, WebSocketProtocol, asyncio.Protocol):  # ty
 
     def begin(self, seat: Seat, transport: asyncio.Transport) -> Any:  # noqa: ARG002 # it has its own
         """Take messages: the upgrade is made; return what is written to: Twisted's transport."""
+        # To save memory, as there are thousands of connections:
+        del self.request, self.clean_headers, self.application_deferred, self.http_headers
+        self.state_of_scope.clear()
         return self.transport
-
-    def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:  # noqa: N802, N803 # Autobahn's name
-        """Tell the application, if there is one."""
-        if self.has_application:
-            super().onClose(wasClean, code, reason)
 
     async def wait_for_peer(self) -> None:  # type: ignore[override] # there is one transport
         """Wait for a peer that has its messages sent back to take them."""
@@ -148,7 +160,10 @@ class Applications:
         """Do what an application says; daphne says nothing of a connection that is gone."""
         await protocol.wait_for_peer()
         try:
-            protocol.handle_reply(message)
+            if message.get("text") == "":  # daphne would send nothing
+                protocol.serverSend("")
+            else:
+                protocol.handle_reply(message)
         except Disconnected as error:
             raise ClientDisconnected from error
 
