@@ -13,7 +13,7 @@ from websockets.asyncio.server import serve
 from shared.server.frameworks import FANOUTS, FRAMEWORKS, FrameworkEntry, framework_of, module_of
 
 BACKENDS = Path(__file__).resolve().parents[3] / "backends"
-BESIDE = {"__init__", "base", "doorkeeper", "uvicorn"}
+BESIDE = {"__init__", "asgi", "base", "doorkeeper", "twisted", "uvicorn"}
 """Files that are no framework."""
 
 
