@@ -69,7 +69,7 @@ class Server(BaseServer):
                 self.own(watch_blocking)  # only now: to settle the heap blocks the loop, too
             self.config.announce(*listener.getsockname()[:2], families=families(listener))
             await self.stopping.wait()
-            self.core.lobby.open = False
+            await self.wait_for_each(self.drain())
             await framework.close()
             await self._stop()
             await framework.stop()

@@ -76,7 +76,7 @@ class Server(BaseServer):
                 self.own(watch_blocking)  # only now: to settle the heap blocks the loop, too
             self.config.announce(*listener.getsockname()[:2], families=families(listener))
             self.stopping.wait()
-            self.core.lobby.open = False
+            self.wait_for_each(self.drain())
             framework.close()
             self._stop()
             framework.stop()

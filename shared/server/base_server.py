@@ -138,6 +138,27 @@ class BaseServer(ABC):
             except Exception as error:  # noqa: BLE001 # whatever it is, the next round must come
                 self.log.say("a fault while keeping house", exc_info=error)
 
+    def drain(self) -> Iterator[float]:
+        """
+        Take nobody any more, close connections evenly over ``drain_s``; yield for how many seconds to wait each time.
+
+        All of a room are closed one after the other, room by room: who comes back to it at another server meets the
+        others there. Whoever is left in the end is seen off.
+        """
+        self.core.lobby.open = False
+        places = {name: place for place, name in enumerate(self.loops)}
+        connections = self.core.roster.connections
+        leaving = sorted(
+            connections.values(), key=lambda each: places.get(each.loop.room.name, -1) if each.loop else -1
+        )
+        drain_us, began_us, told = round(self.config.drain_s * 1_000_000), self._running_us(), 0
+        while connections and (passed_us := self._running_us() - began_us) < drain_us:
+            due = len(leaving) * passed_us // drain_us
+            for connection in leaving[told:due]:
+                self._tell(connection, CloseCode.GOING_AWAY, STOPPING)
+            told = due
+            yield STEP_S
+
     def see_off(self) -> Iterator[float]:
         """
         Close all connections, and see that they end; yield for how many seconds to wait each time.
@@ -180,12 +201,16 @@ class BaseServer(ABC):
             del self.loops[room.name]
             self.core.forget_room(room)
 
+    def _tell(self, connection: Any, code: int, reason: str) -> None:
+        """Close a connection from our side, unless it is closed already."""
+        connection.session.close(code, reason, self._now_us())
+        self.own(connection.flush)
+
     def _close(self, connections: Iterable[Any], code: int, reason: str) -> Iterator[float]:
         """Close connections from our side; wait, as above, until they have ended, then abort those that have not."""
         closing = set(connections)
         for connection in closing:
-            connection.session.close(code, reason, self._now_us())
-            self.own(connection.flush)
+            self._tell(connection, code, reason)
         yield 0  # they are flushed now
         patience = Patience(self.config.limits.close_limit_s, self.config.stop_limit_s, self._running_us())
         while not closing.isdisjoint(self.core.roster.connections.values()):

@@ -82,6 +82,7 @@ class ServerConfig:
     handshake_limit_s: float
     keep_alive_s: float
     stop_limit_s: float
+    drain_s: float
     backlog: int
     debug_blocking: bool
 
@@ -334,6 +335,12 @@ def _options(backend: str) -> list[Callable[[Any], Any]]:
             type=seconds,
             default=3,
             help="Most seconds that a stopping server waits for connections to close.",
+        ),
+        option(
+            "--drain",
+            type=click.FloatRange(min=0, max=86_400),
+            default=0,
+            help="Seconds over which a stopping server closes its connections, one after the other.",
         ),
         option("--backlog", type=count, default=1024, help="Backlog of the listening socket."),
         option("--debug-blocking", is_flag=True, help="Log what blocks the event loop; slows the server."),

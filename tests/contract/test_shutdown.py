@@ -13,6 +13,8 @@ from tests.support.server import RunningServer, run_server, stands_still, wait_u
 pytestmark = pytest.mark.framework
 
 SIGNALS = [signal.SIGTERM, signal.SIGINT]
+MOMENT_US = 100_000
+"""More than passes between the ends of connections that are closed together."""
 
 
 @pytest.mark.parametrize("number", [*SIGNALS, signal.SIGHUP], ids=lambda number: number.name)
@@ -77,6 +79,30 @@ def test_nobody_gets_in_any_more(serve: Serve) -> None:
                 assert client.upgrade(target, {}).status == 503
         server.signal(signal.SIGKILL)
         server.wait()
+
+
+@pytest.mark.differs
+def test_a_drain_takes_nobody_and_lets_the_others_play_meanwhile(serve: Serve) -> None:
+    with serve("--drain", "1", "--tick-rate", "50", "--tick-budget", "0") as server:
+        players = [server.enter(room) for room in ("one", "one", "two", "two")]
+        server.signal(signal.SIGTERM)
+        wait_until(lambda: server.request("/healthz").status == 503)
+        assert server.upgrade("/connect?room=one").status == 503
+        assert players[0].expect_close() == 1001
+        players[-1].until_due(players[0].ticks[-1].due_us + MOMENT_US)
+        assert [player.expect_close() for player in players[1:]] == [1001] * 3
+        assert server.wait() == 0
+
+
+@pytest.mark.differs
+def test_a_second_signal_ends_a_drain_at_once(serve: Serve) -> None:
+    with serve("--drain", "60") as server:
+        player = server.enter("main")
+        server.signal(signal.SIGTERM)
+        wait_until(lambda: server.request("/healthz").status == 503)
+        player.next_tick()
+        server.signal(signal.SIGTERM)
+        assert server.wait() != 0
 
 
 @pytest.mark.differs("thread", "process")

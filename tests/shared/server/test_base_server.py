@@ -68,9 +68,9 @@ class Peer:
 class House(BaseServer):
     """A server whose waiting a test does."""
 
-    def __init__(self) -> None:
+    def __init__(self, *flags: str) -> None:
         self.clock = Clock("loop")
-        super().__init__(parse_arguments("asyncio", []), self.clock, GameChildren(0, lambda: None))
+        super().__init__(parse_arguments("asyncio", flags), self.clock, GameChildren(0, lambda: None))
         self.fails: Exception | None = None
         self.stopped: list[str] = []
         self.slept_s: list[float] = []
@@ -190,3 +190,31 @@ def test_a_stop_waits_for_those_who_answer_and_aborts_the_others(house: House) -
     waited_s = sum(house.slept_s)
     assert house.config.limits.close_limit_s <= waited_s + STEP_S <= house.config.stop_limit_s
     assert not house.core.lobby.connections
+
+
+def test_a_drain_closes_evenly_and_a_room_after_the_other() -> None:
+    house = House("--drain", "10")
+    rooms = ["main", "other", "main", "other"] * 25
+    peers = [Peer(house, room) for room in rooms]
+    began_us, left = house.clock.at_us, []
+    for pause_s in house.drain():
+        house.wait_for_each(iter([pause_s]))
+        passed_s = (house.clock.at_us - began_us) / 1_000_000
+        open_rooms = [peer.loop.room.name for peer in peers if peer.session.is_open]
+        left.append(open_rooms)
+        assert abs(len(open_rooms) - 100 * (1 - passed_s / 10)) <= 2
+    assert 10 <= passed_s < 10 + 2 * STEP_S
+    assert not house.core.lobby.open
+    assert all(not rooms or rooms.count("other") == 50 for rooms in left if "main" in rooms)
+    assert {peer.session.close_label for peer in peers if not peer.session.is_open} == {str(int(CloseCode.GOING_AWAY))}
+    house.core.scores.close()
+
+
+def test_a_drain_ends_with_the_last_connection() -> None:
+    house = House("--drain", "10")
+    peer = Peer(house, "main")
+    pauses = house.drain()
+    assert next(pauses) == STEP_S
+    peer.leave()
+    assert list(pauses) == []
+    house.core.scores.close()
