@@ -47,6 +47,9 @@ GEVENT_ONLY = {
         "Lock": "the patched one would wait on a hub of the thread's own",
         "start_new_thread": "as Lock",
     },
+    "server.py": {
+        "NETWORK_AT_ONCE": "asyncio's threads are bounded by their pool, greenlets by nothing",
+    },
     "turns.py": {
         "Turns.open": "a hub is watched to see when it has looked at its sockets; asyncio calls back when it has",
         "Turns.close": "as open",
