@@ -1,5 +1,5 @@
 """
-Kill what a killed tickbench leaves behind: the process groups of its children.
+Kill what a killed tickbench leaves behind: the sessions of its children, whose process groups have the same numbers.
 
 ``python -m tickbench.children.guard`` reads lines from stdin: ``+GROUP`` is to be watched, ``-GROUP`` no more. Stdin
 ends when tickbench does, however that comes; then every group that is left gets SIGKILL, which ends those that stand
@@ -12,6 +12,8 @@ import os
 import signal
 import sys
 
+from tickbench.children.sessions import kill_session
+
 
 def main() -> None:
     """Listen until tickbench ends, and end what it has not."""
@@ -21,7 +23,8 @@ def main() -> None:
             (groups.add if line[0] == "+" else groups.discard)(int(line[1:]))
     for group in groups:
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(group, signal.SIGKILL)
+            os.killpg(group, signal.SIGKILL)  # all of it at once
+        kill_session(group)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from shared.printable import plain
 from tickbench.children.commands import findable, python_command
 from tickbench.children.interrupts import uninterrupted
 from tickbench.children.launch import ANY_CPU
+from tickbench.children.sessions import kill_session
 from tickbench.errors import RunFailedError
 
 POLL_S = 0.05
@@ -99,12 +100,14 @@ class Nursery:
         environment: Mapping[str, str] | None = None,
         folder: Path | None = None,
         talks: bool = False,
+        scatters: bool = False,
     ) -> "Child":
         """
         Start a command; ``name`` is for messages, ``log`` takes what it prints, both streams.
 
         Args:
             talks: whether :meth:`Child.say` and :meth:`Child.hear` are used; then ``log`` takes stderr only.
+            scatters: whether what it starts has process groups of its own; then its whole session ends with it.
             cpus: the cores that it may run on; None leaves it those of this process.
             environment: its variables; None hands on those of this process.
             folder: where it starts; None is where this process stands, so that relative paths mean the same to both.
@@ -121,7 +124,7 @@ class Nursery:
                 cwd=folder,
                 start_new_session=True,
             )
-            child = Child(name, command, log, process, self._guard)
+            child = Child(name, command, log, process, self._guard, scatters=scatters)
             self._ends.callback(child.stop, grace_s=0)
             if self._guard is not None:
                 self._guard.watch(child.pid)
@@ -132,7 +135,14 @@ class Child:
     """One child process and its process group."""
 
     def __init__(
-        self, name: str, command: list[str], log: Path, process: subprocess.Popen[bytes], guard: Guard | None = None
+        self,
+        name: str,
+        command: list[str],
+        log: Path,
+        process: subprocess.Popen[bytes],
+        guard: Guard | None = None,
+        *,
+        scatters: bool = False,
     ) -> None:
         self.name = name
         self.command = command
@@ -146,6 +156,7 @@ class Child:
         """Whether :meth:`stand_still` was called, and :meth:`wake` not yet."""
         self._process = process
         self._guard = guard
+        self._scatters = scatters
         self._heard = b""
 
     def say(self, line: str) -> None:
@@ -246,6 +257,8 @@ class Child:
         finally:
             self.was_killed = asked and not self.has_ended
             self._signal_group(signal.SIGKILL)
+            if self._scatters:
+                kill_session(self.pid)  # while it is a zombie at least: the number is not given to others yet
             if self._guard is not None:
                 self._guard.forget(self.pid)
             self._reap()

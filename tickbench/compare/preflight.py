@@ -4,18 +4,15 @@ Check all that a suite would start before its first run, so that a misspelt sett
 No flag is known here: each backend and the load test check their own command lines (``--check``), as child processes.
 """
 
-import json
 import os
 import shlex
 import shutil
 import ssl
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from tickbench.arms import BACKENDS, Arm
+from tickbench.children.checking import CommandLine, check_command_lines
 from tickbench.children.commands import (
     LOAD_TEST,
     Commands,
@@ -23,27 +20,13 @@ from tickbench.children.commands import (
     server_flags,
     undisturbed_environment,
 )
-from tickbench.children.interrupts import interruptible
-from tickbench.children.processes import Child, Nursery
 from tickbench.compare.suite import Part, Side, Suite
-from tickbench.errors import InputError, RunFailedError
-from tickbench.files import scratch_folder
+from tickbench.errors import InputError
 from tickbench.target import Access, connect, why_unreachable
 
-LIMIT_S = 60.0
-"""In which a child must answer: an interpreter starts, and imports all that it needs to serve or load."""
-ENDING_WAIT_S = 5.0
 REACH_LIMIT_S = 3.0
 NOWHERE = "ws://127.0.0.1:1"
 """Stands for a server's URL, which is not known before the server runs."""
-
-
-class CommandLine(NamedTuple):
-    """A command line to check: ``whose`` it is, in words, the module of the program, and its arguments."""
-
-    whose: str
-    module: str
-    arguments: list[str]
 
 
 def check_settings(suite: Suite, commands: Commands) -> None:
@@ -54,7 +37,7 @@ def check_settings(suite: Suite, commands: Commands) -> None:
         elif arm.command is not None:
             _check_executable(arm, arm.command)
     if commands.check is not None:
-        _check_command_lines(list(command_lines(suite)), commands.check)
+        check_command_lines(list(command_lines(suite)), commands.check, undisturbed_environment())
 
 
 def command_lines(suite: Suite) -> Iterator[CommandLine]:
@@ -96,39 +79,6 @@ def _name(part: Part) -> str:
     if isinstance(part, Suite):
         return "the blocks"
     return f"the {'side' if isinstance(part, Side) else 'search'} {part.name!r}"
-
-
-def _check_command_lines(lines: Sequence[CommandLine], check: Callable[[str], list[str]]) -> None:
-    by_module: dict[str, list[CommandLine]] = defaultdict(list)
-    for line in lines:
-        by_module[line.module].append(line)
-    with scratch_folder() as scratch, interruptible(), Nursery() as nursery:
-        asked = {  # in parallel: each child is an interpreter that starts
-            module: _ask(nursery, check(module), own, scratch / f"{module}.log") for module, own in by_module.items()
-        }
-        answers = {module: iter(_hear(asked[module], own[0].whose)) for module, own in by_module.items()}
-    for line in lines:
-        if complaint := next(answers[line.module]):
-            raise InputError(f"{line.whose}: {complaint.rstrip('.')}")
-
-
-def _ask(nursery: Nursery, command: list[str], lines: Sequence[CommandLine], log: Path) -> Child:
-    """Start a child that checks command lines, and send it these."""
-    child = nursery.start("check", command, log=log, environment=undisturbed_environment(), talks=True)
-    with suppress(RunFailedError):  # it has ended; _hear tells why
-        child.say(json.dumps([line.arguments for line in lines]) + "\n")
-    return child
-
-
-def _hear(child: Child, whose: str) -> list[str | None]:
-    """Return what is wrong with each line, or None; raise :class:`InputError` with its last line if the child ended."""
-    try:
-        answers: list[str | None] = json.loads(child.hear(LIMIT_S))
-    except RunFailedError as error:
-        child.wait(ENDING_WAIT_S)  # only then its last line is whole
-        last = child.last_words().partition("error: ")[2]
-        raise InputError(f"{whose} cannot be started: {last or error}") from error
-    return answers
 
 
 def _check_reachable(arm: Arm, url: str, access: Access) -> None:

@@ -1,5 +1,6 @@
 """All that a suite would start is looked at before its first run, and what is wrong is one line."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -12,10 +13,11 @@ import pytest
 
 from tests.tickbench.compare.test_compare import wait_for_children
 from tickbench import cli
+from tickbench.children.checking import CommandLine, check_command_lines
 from tickbench.children.commands import LOAD_TEST, Commands, check_command
 from tickbench.children.processes import Nursery
 from tickbench.compare.plan import next_run
-from tickbench.compare.preflight import NOWHERE, CommandLine, _check_command_lines, check_settings, command_lines
+from tickbench.compare.preflight import NOWHERE, check_settings, command_lines
 from tickbench.compare.runs import RunIndex
 from tickbench.compare.suite import CapacitySearch, Side, Suite, load_suite
 from tickbench.compare.trial import Trial
@@ -133,7 +135,7 @@ def test_the_load_test_takes_what_a_step_of_a_search_in_slots_starts_it_with(sui
     with Nursery() as nursery:
         trial = Trial(Pinning(None, None), Commands(load=load), lambda _: None)
         trial.start_generator(step, NOWHERE, nursery, tmp_path, in_slots=True)
-    _check_command_lines([CommandLine("a step", LOAD_TEST, ["--headless", *asked])], check_command)
+    check_command_lines([CommandLine("a step", LOAD_TEST, ["--headless", *asked])], check_command, os.environ)
 
 
 def test_a_load_that_has_a_course_of_its_own_is_not_cut_into_slots(suite: Suite) -> None:
