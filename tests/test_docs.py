@@ -62,6 +62,8 @@ def flags_of(words: list[str]) -> set[str]:
     match words:
         case ["tickbench", "serve", backend, *_] if backend in BACKENDS:
             said = help_of_server(backend)
+        case ["tickbench", "cluster", backend, *_] if backend in BACKENDS:
+            said = help_of_verb("cluster") + help_of_server(backend)
         case ["tickbench", verb, *_] if verb in VERBS:
             said = help_of_verb(verb)
         case ["tickbench", *_]:

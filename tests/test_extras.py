@@ -25,7 +25,7 @@ from tests.support.server import run_server
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 OURS = {"shared", "backends", "loadtests", "tickbench"}
-SERVE = ("tickbench.__main__", "tickbench.cli", "tickbench.verbs.serve")
+SERVE = ("tickbench.__main__", "tickbench.cli", "tickbench.verbs.serve", "tickbench.verbs.cluster")
 LOAD_VERBS = ("tickbench.verbs.load", "tickbench.verbs.conformance", "tickbench.verbs.doctor")
 
 COMES_WITH = {"werkzeug": "flask", "flask-login": "locust", "markupsafe": "jinja2", "wsproto": "simple-websocket"}

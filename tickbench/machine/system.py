@@ -56,13 +56,19 @@ def machine_id() -> str | None:
     return hmac.new(bytes.fromhex(text), b"tickbench", "sha256").hexdigest()[:32]
 
 
-def ephemeral_ports() -> int | None:
-    """Return how many local ports outgoing connections can have."""
+def ephemeral_range() -> range | None:
+    """Return the local ports that outgoing connections can have."""
     text = _read("/proc/sys/net/ipv4/ip_local_port_range")
     if text is None:
         return None
     low, high = map(int, text.split())
-    return high - low + 1
+    return range(low, high + 1)
+
+
+def ephemeral_ports() -> int | None:
+    """Return how many they are."""
+    ports = ephemeral_range()
+    return None if ports is None else len(ports)
 
 
 def cpu_model() -> str:

@@ -1,0 +1,55 @@
+"""Asks the processes of a cluster whether they are well: each server, HAProxy, and HAProxy about the servers."""
+
+import csv
+import os
+import re
+import socket
+from contextlib import suppress
+from pathlib import Path
+
+from tickbench.cluster.plan import Cluster
+from tickbench.target import Access, connect
+
+ASK_LIMIT_S = 2.0
+REQUEST = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+WELL = re.compile(rb"HTTP/1\.1 200 ")
+SOCKET = "haproxy.sock"
+"""Where HAProxy can be asked, in the folder of a cluster."""
+MOST_BYTES = 2**20
+
+
+def is_well(cluster: Cluster, folder: Path) -> bool:
+    """Say whether every server answers, and HAProxy, which has seen each of them answer."""
+    urls = [*(f"http://{server}" for server in cluster.servers), cluster.near_url]
+    return all(map(_answers, urls)) and servers_up(folder) == len(cluster.servers)
+
+
+def servers_up(folder: Path) -> int:
+    """Return how many servers HAProxy takes for well; 0 if it can't be asked."""
+    text = ask_haproxy(folder, "show stat")
+    rows = csv.DictReader(text.removeprefix("# ").splitlines())
+    return sum(row["svname"].startswith("server-") and row["check_status"] == "L7OK" for row in rows)
+
+
+def ask_haproxy(folder: Path, command: str) -> str:
+    """Return the answer to a command of HAProxy's management guide; nothing if it can't be asked."""
+    answer = b""
+    with suppress(OSError):
+        place = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(ASK_LIMIT_S)
+                connection.connect(f"/proc/self/fd/{place}/{SOCKET}")  # the path itself may be too long, see unix(7)
+                connection.sendall(f"{command}\n".encode())
+                while len(answer) < MOST_BYTES and (data := connection.recv(65536)):
+                    answer += data
+        finally:
+            os.close(place)
+    return answer.decode("utf-8", "replace")
+
+
+def _answers(url: str) -> bool:
+    with suppress(OSError), connect(Access(verifies=False).target(url), ASK_LIMIT_S) as connection:
+        connection.sendall(REQUEST)
+        return WELL.match(connection.recv(4096)) is not None
+    return False

@@ -1,0 +1,108 @@
+"""
+Renders the settings of a cluster from the templates in ``deploy``: HAProxy's, supervisord's, and a compose file.
+
+What stands in a template stays the operator's to read; here is only what depends on the cluster.
+"""
+
+import os
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from shared.printable import plain
+from tickbench.children.commands import HOME, findable
+from tickbench.cluster.plan import Cluster
+from tickbench.errors import InputError
+
+PACKAGED = Path(__file__).parents[1] / "deploy"
+"""Where a wheel has them."""
+TEMPLATES = PACKAGED if PACKAGED.is_dir() else Path(HOME) / "deploy"
+
+HAPROXY, SUPERVISORD, COMPOSE = "haproxy.cfg", "supervisord.conf", "compose.yaml"
+COMPOSE_HAPROXY = "haproxy.compose.cfg"
+
+INNER_PORT = 8080
+"""What everybody listens on in a container."""
+COMPOSE_CERTIFICATE = "/usr/local/etc/haproxy/cluster.pem"
+COMPOSE_SUBNET = "10.213.57.0/24"
+RESOLVING = " resolvers docker init-addr none"
+"""In a compose file servers have names, which lead nowhere until they are up."""
+
+
+def render(cluster: Cluster, folder: Path, haproxy: str) -> None:
+    """Write what supervisord runs ``haproxy`` and the servers by into a folder; :class:`InputError` if it can't be."""
+    bind = f"{f'[{cluster.address}]' if ':' in cluster.address else cluster.address}:{cluster.port}"
+    both = " v4v6" if cluster.address == "::" else ""
+    _write(folder, HAPROXY, servers=cluster.servers, bind=f"{bind}{both}{_tls(cluster.certificate)}", resolving="")
+    path = findable(os.environ).get("PYTHONPATH", "")
+    _write(
+        folder,
+        SUPERVISORD,
+        commands=[" ".join(map(ini_word, command)) for command in cluster.commands],
+        haproxy=ini_word(haproxy),
+        folder=_ini_value(str(Path.cwd())),
+        python_path=_ini_value(path),
+        is_root=os.geteuid() == 0,
+    )
+
+
+def render_compose(cluster: Cluster, folder: Path) -> None:
+    """Write the same cluster for containers into a folder."""
+    servers = [f"server-{number}:{INNER_PORT}" for number, _ in enumerate(cluster.ports, 1)]
+    certificate = cluster.certificate and Path(COMPOSE_CERTIFICATE)
+    bind = f"*:{INNER_PORT}{_tls(certificate)}"
+    _write(folder, HAPROXY, COMPOSE_HAPROXY, servers=servers, bind=bind, resolving=RESOLVING)
+    flags = cluster.server_flags(INNER_PORT, "0.0.0.0", COMPOSE_SUBNET)  # noqa: S104 # in a network of their own
+    host = f"[{cluster.address}]" if ":" in cluster.address else cluster.address
+    _write(
+        folder,
+        COMPOSE,
+        servers=servers,
+        command=["python", "-P", "-m", cluster.module, *(word.replace("$", "$$") for word in flags)],
+        published=f"{host}:{cluster.port}",
+        inner_port=INNER_PORT,
+        certificate=str(cluster.certificate or "").replace("$", "$$"),
+        subnet=COMPOSE_SUBNET,
+    )
+
+
+def ini_word(word: str) -> str:
+    """
+    Return a word of a command as it has to stand in supervisord's settings.
+
+    Raises:
+        InputError: it has a line break or another control character, which has no place there.
+
+    """
+    if re.search(r"[\x00-\x1f\x7f]", word):
+        raise InputError(f"{plain(word)!r} has control characters; a word of a cluster's flags may have none")
+    # A % begins what is to be filled in; a ; or # behind white space a comment, unless quotes are closed in between.
+    return re.sub(r"(?<=\s)(?=[;#])", "''", shlex.quote(word).replace("%", "%%"))
+
+
+def _ini_value(text: str) -> str:
+    if re.search(r"""[\x00-\x1f\x7f"]|\s[;#]""", text):
+        raise InputError(
+            f"{plain(text)!r} can't stand in supervisord's settings; start from a folder with a plainer name"
+        )
+    return text.replace("%", "%%")
+
+
+def _tls(certificate: Path | None) -> str:
+    return f" ssl crt {shlex.quote(str(certificate))}" if certificate else ""
+
+
+def _write(target: Path, template: str, name: str | None = None, **values: Any) -> None:
+    """Render a template into the file ``name`` of a folder, by default that of its own name."""
+    environment = Environment(  # noqa: S701 # these are no pages
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    text = environment.get_template(f"{template}.j2").render(values)
+    (target / (name or template)).write_text(text, "utf-8", "surrogateescape")
