@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from shared.game.scores import MAX_TOP_SCORES
-from shared.rooms.scores import ScoreRows
+from shared.rooms.scores import ScoreRows, merged
 from shared.server.score_rows import MAX_NAME_BYTES, sound_rows
 from shared.system.logs import SparingLog
 
@@ -23,6 +23,12 @@ LOOK_US = 1_000_000
 """How often the waiting scores are tried again, and the file is checked."""
 SAVES_A_CHECKPOINT = 256
 """After so many saves the write-ahead log has some 1 to 3 MiB."""
+LOCKED_US = 1_000_000
+"""For how long what waits is tried in vain before it is said that somebody else has locked the file."""
+OPEN_LIMIT_S = 1.0
+"""How long other servers may keep one waiting that begins or ends; one that serves waits for nobody."""
+PATIENT_CHECKPOINTS = 3
+"""So often another server may write, or read, at the very moment of a checkpoint, which then copies less."""
 MAX_LOG_BYTES = 4 * 2**20
 """To which the log is cut when it is written from its beginning again, if it has grown beyond that."""
 
@@ -39,10 +45,10 @@ class FileScores:
     """
     Keeps the scores in an SQLite file, with one commit for each :meth:`save`.
 
-    WAL with synchronous NORMAL: a commit is one write and no fsync, so a killed process loses nothing. No other server
-    may open the file meanwhile (flock). Where another program holds SQLite's own lock, or the disk is full or broken,
-    scores wait in memory, where :meth:`load` finds them, and are written later: a score is no reason to end a game, and
-    nothing here waits for anybody.
+    WAL with synchronous NORMAL: a commit is one write and no fsync, so a killed process loses nothing. Several servers
+    may have the file open: each adds rows to those that are stored. Where somebody else writes at that very moment, or
+    has locked the file, or the disk is full or broken, scores wait in memory, where :meth:`load` finds them, and are
+    written later: a score is no reason to end a game, and nothing here waits for anybody.
 
     What is written gathers in the write-ahead log. Copying it into the file, a checkpoint, takes an fsync or two, which
     would hold up the tick: so a second connection does it in a thread, when :meth:`look` asks for it, while this one
@@ -56,13 +62,16 @@ class FileScores:
         Open or create the file.
 
         Raises:
-            ValueError: it can't be opened, is another server's, or is something else.
+            ValueError: it can't be opened, is another program's alone, or is something else.
 
         """
         self._path = path
         self._place = f"{path.absolute().as_uri()}?mode=rw"
         self._log = SparingLog(logger)
         self._waiting: dict[str, ScoreRows] = {}  # by room, the one that has waited longest first
+        self._is_locked = False  # when it was last tried
+        self._locked_since_us: int | None = None
+        self._is_held_up = False  # it has been for long
         self._saves = 0
         self._copied = 0  # of these saves, by the thread
         self._is_copying = False
@@ -72,7 +81,7 @@ class FileScores:
         try:
             self._held = _hold(path)
         except BlockingIOError as exc:
-            raise ValueError(f"{path} can't be used for scores: another server has it open") from exc
+            raise ValueError(f"{path} can't be used for scores: another program has it for itself") from exc
         except OSError as exc:
             raise ValueError(f"{path} can't be used for scores: {exc.strerror}") from exc
         try:
@@ -88,35 +97,37 @@ class FileScores:
         A damaged row, whoever wrote it, is left out; it stays in the file until the next save of the room replaces all
         rows. If they can't be read at all, there are none.
         """
-        if room in self._waiting:
-            return list(self._waiting[room])
-        parameters = (MAX_NAME_BYTES, room, MAX_TOP_SCORES)
+        waiting = self._waiting.get(room, [])
         try:
-            stored = self._connection.execute(_LOAD, parameters).fetchall()
+            stored = self._stored(room)
         except sqlite3.DatabaseError as error:
-            self._log.say("room %s begins without scores: they can't be read from %s (%s)", room, self._path, error)
-            return []
+            if not waiting:
+                self._log.say("room %s begins without scores: they can't be read from %s (%s)", room, self._path, error)
+            return list(waiting)
         rows = sound_rows(stored)
         if len(rows) < len(stored):
             bad = len(stored) - len(rows)
             # Sparingly: anybody can have the room opened, and so this read, again and again.
             self._log.say("room %s begins without %d of its scores in %s, which are damaged", room, bad, self._path)
-        return rows
+        return merged(rows, waiting)
 
     def save(self, room: str, rows: ScoreRows) -> None:
-        """Replace a room's rows, in one transaction; where that fails now, later."""
-        self._waiting.pop(room, None)
-        self._waiting[room] = list(rows)
+        """Add rows to a room's, in one transaction; where that fails now, later."""
+        self._waiting[room] = merged(self._waiting.pop(room, []), rows)
         if len(self._waiting) > MAX_WAITING:
             del self._waiting[next(iter(self._waiting))]
         self._write_waiting([room, *(other for other in islice(self._waiting, AT_ONCE) if other != room)])
 
     def look(self, now_us: int) -> bool:
         """Write what waits; return whether :meth:`write_back` is to be called, in a thread."""
+        if self._is_locked and self._locked_since_us is None:
+            self._locked_since_us = now_us
+        self._is_held_up = self._locked_since_us is not None and now_us - self._locked_since_us >= LOCKED_US
+        if self._is_locked or now_us >= self._next_look_us:
+            self._write_waiting(list(islice(self._waiting, AT_ONCE)))
         if now_us < self._next_look_us:
             return False
         self._next_look_us = now_us + LOOK_US
-        self._write_waiting(list(islice(self._waiting, AT_ONCE)))
         if self._fault:
             self._log.say("the write-ahead log of %s grows: it can't be copied (%s)", self._path, self._fault)
             self._fault = ""
@@ -136,9 +147,9 @@ class FileScores:
             with closing(sqlite3.connect(self._place, uri=True, timeout=0, isolation_level=None)) as connection:
                 connection.execute("PRAGMA synchronous = NORMAL")
                 _, pages, copied = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-            if copied < pages:
+            if copied < pages and self._saves - self._copied >= PATIENT_CHECKPOINTS * SAVES_A_CHECKPOINT:
                 self._fault = "another program is reading it"
-            elif self._saves == saves:  # else the log does not begin again: it has more to copy
+            elif copied >= pages and self._saves == saves:  # else the log does not begin again: it has more to copy
                 self._copied = saves
         except sqlite3.Error as error:
             self._fault = str(error)
@@ -146,8 +157,10 @@ class FileScores:
             self._is_copying = False
 
     def close(self) -> None:
-        """Close the file, after a last try to write what waits."""
+        """Close the file, after a last try to write what waits, for which other servers may keep us waiting."""
         with suppress(sqlite3.Error):
+            if self._waiting:
+                self._connection.execute(f"PRAGMA busy_timeout = {round(OPEN_LIMIT_S * 1000)}")
             self._write_waiting(list(self._waiting))
         self._connection.close()
         if not self._is_copying:  # closing a descriptor of a file ends all locks of the process on it
@@ -159,6 +172,7 @@ class FileScores:
         """Try to write what waits for these rooms; a failure of one does not keep the others, unless all would fail."""
         if self._was_taken:
             return  # its write-ahead log would grow where nobody sees it
+        self._is_locked = False
         for room in rooms:
             try:
                 self._write(room, self._waiting[room])
@@ -166,6 +180,9 @@ class FileScores:
                 del self._waiting[room]  # these rows can never be written
                 raise
             except sqlite3.DatabaseError as error:
+                self._is_locked = error.sqlite_errorcode == sqlite3.SQLITE_BUSY
+                if self._is_locked and not self._is_held_up:
+                    return  # most likely another server writes
                 self._log.say("no score is kept in %s (%s), but in memory until one can be", self._path, error)
                 if isinstance(error, sqlite3.OperationalError):
                     return  # a full disk, say: the next room would fail, too
@@ -175,10 +192,15 @@ class FileScores:
                 raise
             else:
                 del self._waiting[room]
+                self._locked_since_us = None
+
+    def _stored(self, room: str) -> list[tuple[bytes | None, int | None]]:
+        return self._connection.execute(_LOAD, (MAX_NAME_BYTES, room, MAX_TOP_SCORES)).fetchall()
 
     def _write(self, room: str, rows: ScoreRows) -> None:
-        self._connection.execute("BEGIN")
+        self._connection.execute("BEGIN IMMEDIATE")  # what is read may not change before it is written
         try:
+            rows = merged(sound_rows(self._stored(room)), rows)
             self._connection.execute("DELETE FROM top_scores WHERE room = ?", (room,))
             self._connection.executemany(
                 "INSERT INTO top_scores VALUES (?, ?, ?, ?)",
@@ -201,15 +223,15 @@ class FileScores:
 
 def _hold(path: Path) -> int:
     """
-    Lock the file (flock) against other servers, as long as the returned descriptor is open.
+    Lock the file (flock) against those who want it for themselves, as long as the returned descriptor is open.
 
     Raises:
-        OSError: another server has it open (BlockingIOError), or the file can't be written.
+        OSError: somebody has it for himself (BlockingIOError), or the file can't be written.
 
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
         os.close(descriptor)
         raise
@@ -224,7 +246,7 @@ def _open(path: Path) -> sqlite3.Connection:
         sqlite3.Error: it is not, or can't be written.
 
     """
-    connection = sqlite3.connect(path, timeout=0, isolation_level=None)
+    connection = sqlite3.connect(path, timeout=OPEN_LIMIT_S, isolation_level=None)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
@@ -242,4 +264,5 @@ def _open(path: Path) -> sqlite3.Connection:
         raise
     with suppress(sqlite3.Error):  # where it can't be done now, a thread does it later
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # of the last server, if that was killed
+    connection.execute("PRAGMA busy_timeout = 0")
     return connection

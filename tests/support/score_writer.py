@@ -7,14 +7,15 @@ missed if it is lost, and three of each process go to one room, so that all writ
 
 import os
 import sys
-from itertools import count
+import time
 from typing import Any
 
 from shared.server.score_stores import open_scores
 from shared.server.score_url import parse_score_place
 
 IN_A_ROOM = 3
-SECOND_US = 1_000_000
+PAUSE_S = 0.0005
+"""Until it is tried again, if somebody else has the store locked."""
 
 
 def written(number: int, update: int) -> tuple[str, str, int]:
@@ -24,13 +25,14 @@ def written(number: int, update: int) -> tuple[str, str, int]:
 
 def main(place: str, number: int, updates: int) -> None:
     scores: Any = open_scores(parse_score_place(place), max_rooms=updates)
-    times_us = count(step=SECOND_US)  # each look is later than all that is waited for
     for update in range(updates):
         room, name, score = written(number, update)
         scores.save(room, [(name, score)])
         while room in scores._waiting:
-            if scores.look(next(times_us)):
+            if scores.look(time.monotonic_ns() // 1000):
                 scores.write_back()
+            elif room in scores._waiting:
+                time.sleep(PAUSE_S)
         os.write(sys.stdout.fileno(), f"{update}\n".encode())
     scores.close()
 

@@ -1,3 +1,4 @@
+import fcntl
 import os
 import resource
 import shutil
@@ -16,6 +17,7 @@ from shared.rooms.scores import MemoryScores, ScoreStore
 from shared.server.score_file import LOOK_US, MAX_LOG_BYTES, SAVES_A_CHECKPOINT, FileScores
 from shared.server.score_stores import open_scores
 from shared.system.logs import SparingLog
+from tests.support.score_updates import check_updates
 
 ROWS = [("ann", 9), ("bob", 9), ("Änn \U0001f40d", 3)]
 
@@ -32,12 +34,11 @@ def test_what_is_saved_is_loaded_by_room(store: ScoreStore) -> None:
     store.close()
 
 
-def test_a_save_replaces_the_last_one(store: ScoreStore) -> None:
+def test_a_save_goes_on_from_the_last_one(store: ScoreStore) -> None:
     store.save("main", ROWS)
-    store.save("main", [("eve", 12)])
-    assert store.load("main") == [("eve", 12)]
-    store.save("main", [])
-    assert store.load("main") == []
+    rows = [("eve", 12), ("Änn \U0001f40d", 10), *ROWS[:2]]
+    store.save("main", rows)
+    assert store.load("main") == rows
     store.close()
 
 
@@ -60,14 +61,28 @@ def test_a_file_outlives_the_store(tmp_path: Path) -> None:
     second.close()
 
 
-def test_a_file_that_another_server_holds_is_refused_at_once(tmp_path: Path) -> None:
-    path = tmp_path / "scores.db"
-    first = FileScores(path)
-    with pytest.raises(ValueError, match="another server has it open"):
-        FileScores(path)
+def test_servers_share_a_file_and_add_to_what_the_others_wrote(tmp_path: Path) -> None:
+    first, second = FileScores(tmp_path / "scores.db"), FileScores(tmp_path / "scores.db")
     first.save("main", ROWS)
-    assert first.load("main") == ROWS
+    second.save("main", [("eve", 12), ("bob", 3)])
+    first.save("main", [("ann", 10)])
+    assert first.load("main") == second.load("main") == [("eve", 12), ("ann", 10), ROWS[1], ROWS[2]]
     first.close()
+    second.save("main", [("zoe", 13)])
+    assert second.load("main")[0] == ("zoe", 13)
+    second.close()
+
+
+def test_none_of_ten_thousand_updates_is_lost_though_a_writer_is_killed(tmp_path: Path) -> None:
+    check_updates(str(tmp_path / "scores.db"))
+
+
+def test_a_file_that_another_program_has_for_itself_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "scores.db"
+    with path.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(ValueError, match="another program has it for itself"):
+            FileScores(path)
 
 
 def test_a_killed_process_loses_nothing(tmp_path: Path) -> None:
@@ -225,10 +240,10 @@ def test_a_save_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
     scores = FileScores(tmp_path / "scores.db")
     scores.save("main", ROWS)
     with pytest.raises(sqlite3.Error, match=r"(?i)binding"):
-        scores.save("main", [("ann", object())])  # type: ignore[list-item] # that is the fault
+        scores.save("main", [(object(), 12)])  # type: ignore[list-item] # that is the fault
     assert scores.load("main") == ROWS
     scores.save("main", [("eve", 1)])
-    assert scores.load("main") == [("eve", 1)]
+    assert scores.load("main") == [*ROWS, ("eve", 1)]
     scores.close()
 
 
@@ -249,7 +264,7 @@ def test_a_full_disk_ends_no_game_and_loses_no_score(tmp_path: Path, caplog: pyt
     store.save("first", [("b", 2)])
     store.close()
     again = FileScores(file)
-    assert [again.load(room) for room in ("first", "second", "third")] == [[("b", 2)], many, many]
+    assert [again.load(room) for room in ("first", "second", "third")] == [[("b", 2), ("a", 1)], many, many]
     again.close()
 
 
@@ -284,10 +299,14 @@ def test_who_locks_the_file_makes_scores_wait_and_nobody_else(tmp_path: Path, ca
     with closing(sqlite3.connect(tmp_path / "scores.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         store.save("main", ROWS)
+        for tenth in range(5):
+            store.look(tenth * LOOK_US // 10)
+        assert not caplog.records, "another server may be writing"
+        store.look(LOOK_US)
         assert "locked" in caplog.text
         assert store.load("main") == ROWS
         other.execute("ROLLBACK")
-        store.look(0)
+        store.look(LOOK_US + 1)
         assert other.execute("SELECT count(*) FROM top_scores").fetchone() == (len(ROWS),)
     store.close()
 
@@ -380,13 +399,13 @@ def test_a_torn_file_ends_no_game_and_keeps_the_scores_of_other_rooms(
     assert store.load("room 100") == [("ann", 10)], "in memory"
     assert "no score is kept in" in caplog.text
     for number in range(3):
-        store.save("room 000", [("bob", number + 1)])
+        store.save("room 000", [("bob", number + 10)])
         store.look(number * LOOK_US)
     assert list(store._waiting) == ["room 100"], "it keeps nobody else waiting"
     assert len(caplog.records) == 2
     store.close()
     again = FileScores(torn)
-    assert again.load("room 000") == [("bob", 3)]
+    assert again.load("room 000") == [("bob", 12), ROWS[0], ROWS[2]]
     again.close()
 
 
@@ -395,12 +414,12 @@ def test_the_last_try_is_for_all_that_waits_though_one_room_is_damaged(torn: Pat
     with closing(sqlite3.connect(torn, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         store.save("room 100", [("ann", 10)])
-        store.save("room 000", [("bob", 1)])
+        store.save("room 000", [("bob", 10)])
         other.execute("ROLLBACK")
     assert list(store._waiting) == ["room 100", "room 000"]
     store.close()
     again = FileScores(torn)
-    assert again.load("room 000") == [("bob", 1)]
+    assert again.load("room 000") == [("bob", 10), ROWS[0], ROWS[2]]
     again.close()
 
 
@@ -416,10 +435,11 @@ def test_a_disk_that_fails_ends_no_game(tmp_path: Path, caplog: pytest.LogCaptur
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert len(caplog.records) == 1
-    assert store.load("main") == [("ann", 10)]
+    changed = [("ann", 10), *ROWS[1:]]
+    assert store.load("main") == changed
     store.close()
     again = FileScores(tmp_path / "scores.db")
-    assert (again.load("main"), again.load("den")) == ([("ann", 10)], ROWS)
+    assert (again.load("main"), again.load("den")) == (changed, ROWS)
     again.close()
 
 

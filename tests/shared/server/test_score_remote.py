@@ -1,9 +1,5 @@
 """Scores that Redis or memcached keep: with the real ones, and with one that fails as a test has it."""
 
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,13 +10,11 @@ from shared.rooms.scores import ScoreRows
 from shared.server.score_remote import AT_ONCE, MAX_WAITING, RETRY_US, Batch, DamagedError, RemoteScores
 from shared.server.score_stores import open_scores
 from shared.server.score_url import parse_score_place
-from tests.support import score_writer
+from tests.support.score_updates import check_updates
 from tests.support.stores import RunningStore, run_store
 
 KINDS = ("redis", "memcached")
 KEYS = {"redis": "tickbench:scores:{main}", "memcached": "main"}
-UPDATES = 2500
-WRITERS = 4
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -125,50 +119,6 @@ def test_what_another_program_has_put_there_is_left_out(
 
 def test_none_of_ten_thousand_updates_is_lost_though_a_writer_is_killed(store: RunningStore) -> None:
     check_updates(store.url)
-
-
-def check_updates(place: str) -> None:
-    """Have processes write at once, end one of them in the middle, and look for all that was acknowledged."""
-    command = [sys.executable, "-m", "tests.support.score_writer", place]
-    with ExitStack() as stack:
-        writers = [
-            stack.enter_context(
-                subprocess.Popen([*command, str(number), str(UPDATES)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-            )
-            for number in range(WRITERS)
-        ]
-        for writer in writers:
-            stack.callback(writer.kill)
-        victim = writers[0].stdout
-        assert victim
-        told = b""
-        while told.count(b"\n") < UPDATES // 2:
-            data = os.read(victim.fileno(), 65_536)
-            assert data, "it has ended"
-            told += data
-        writers[0].send_signal(signal.SIGKILL)
-        outputs = [writer.communicate(timeout=60) for writer in writers]
-    assert not any(errors for _, errors in outputs), outputs
-    acknowledged = [told + outputs[0][0], *(output for output, _ in outputs[1:])]
-    counts = [output.count(b"\n") for output in acknowledged]
-    assert UPDATES // 2 <= counts[0] < UPDATES, "it was killed in the middle"
-    assert counts[1:] == [UPDATES] * (WRITERS - 1)
-    wanted: dict[str, set[tuple[str, int]]] = {}
-    for number, many in enumerate(counts):
-        for update in range(many):
-            room, name, score = score_writer.written(number, update)
-            wanted.setdefault(room, set()).add((name, score))
-    scores = open_scores(parse_score_place(place), max_rooms=5)
-    lost = [rows - set(kept) for room, rows in wanted.items() if rows - set(kept := kept_of(scores, room))]
-    scores.close()
-    assert not lost
-
-
-def kept_of(scores: object, room: str) -> ScoreRows:
-    if isinstance(scores, RemoteScores):
-        return read(scores, room)
-    rows: ScoreRows = scores.load(room)  # type: ignore[attr-defined] # it is a file's
-    return rows
 
 
 # A keeper that fails as a test has it
