@@ -10,6 +10,8 @@ from tests.support.server import wait_until
 
 HERE = "127.0.0.1"
 STOP_LIMIT_S = 5.0
+ASKED = {"redis": (b"PING\r\n", (b"+PONG", b"-NOAUTH")), "memcached": (b"version\r\n", (b"VERSION",))}
+"""What each is asked, and how the answer begins."""
 
 
 class RunningStore:
@@ -31,7 +33,7 @@ class RunningStore:
         """Start it, and wait until it answers."""
         with (self._folder / f"{self.kind}.log").open("ab") as log:
             self._process = subprocess.Popen(self._command(), cwd=self._folder, stdout=log, stderr=log)
-        wait_until(lambda: answers(self.port))
+        wait_until(lambda: answers(self.kind, self.port))
 
     def kill(self) -> None:
         """End it as a failing machine does."""
@@ -78,7 +80,10 @@ def free_port() -> int:
     return port
 
 
-def answers(port: int) -> bool:
-    with suppress(OSError), socket.create_connection((HERE, port), 1):
-        return True
+def answers(kind: str, port: int) -> bool:
+    """Whether it takes commands: Redis reads its file first, and says so."""
+    command, right = ASKED[kind]
+    with suppress(OSError), socket.create_connection((HERE, port), 1) as sock:
+        sock.sendall(command)
+        return sock.recv(100).startswith(right)
     return False
