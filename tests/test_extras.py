@@ -137,6 +137,11 @@ def test_scores_elsewhere_need_what_their_extra_holds_and_the_extra_holds_nothin
     assert needed == extra("scores")
 
 
+def test_a_relay_needs_what_its_extra_holds_and_the_extra_holds_nothing_else() -> None:
+    modules = [module for module in modules_in("backends") if ".relay" in module]
+    assert third_parties(*modules) - base() - {"gevent"} == extra("relay")
+
+
 def other_frameworks() -> set[str]:
     """Return what only frameworks beyond the usual ones need."""
     return extra("frameworks") - extra("compare")

@@ -87,6 +87,11 @@ class Up:
 Event = Message | Lagged | Down | Up
 
 
+def why(error: Exception) -> str:
+    """Say why a relay is gone."""
+    return "it does not answer" if isinstance(error, TimeoutError) and not str(error) else str(error)
+
+
 def check_channel(channel: str) -> None:
     """Raise ValueError if that is no name of a channel."""
     if not 0 < len(channel.encode()) <= MOST_CHANNEL_BYTES:

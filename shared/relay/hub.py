@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import msgspec
 
+from shared.relay.bus import RelayError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
 
@@ -139,7 +141,7 @@ def framed(body: bytes) -> bytes:
 
 
 class BodyReader:
-    """Cuts a stream into bodies. ValueError for one that is too long: then it is no stream of ours."""
+    """Cuts a stream into bodies. RelayError for one that is too long: then it is no stream of ours."""
 
     def __init__(self) -> None:
         self._data = bytearray()
@@ -152,7 +154,7 @@ class BodyReader:
             while len(self._data) - start >= _LENGTH.size:
                 (length,) = _LENGTH.unpack_from(self._data, start)
                 if length > MOST_BODY_BYTES:
-                    raise ValueError(f"a body has {MOST_BODY_BYTES} bytes at most, not {length}")
+                    raise RelayError(f"a body has {MOST_BODY_BYTES} bytes at most, not {length}")
                 end = start + _LENGTH.size + length
                 if len(self._data) < end:
                     break

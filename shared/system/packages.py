@@ -17,6 +17,7 @@ DISTRIBUTIONS = {
     "prometheus_client": "prometheus-client",
     "simple_websocket": "simple-websocket",
     "websocket": "websocket-client",
+    "zmq": "pyzmq",
 }
 """The packages whose names differ from those of their modules."""
 USAGE_STATUS = 2

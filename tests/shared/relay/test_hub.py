@@ -1,6 +1,7 @@
 import msgspec
 import pytest
 
+from shared.relay.bus import RelayError
 from shared.relay.hub import (
     MOST_BODY_BYTES,
     Acquire,
@@ -107,5 +108,5 @@ def test_a_stream_is_cut_into_bodies_wherever_it_is_torn() -> None:
 
 
 def test_a_body_that_is_too_long_is_refused_before_it_has_come() -> None:
-    with pytest.raises(ValueError, match="bytes at most"):
+    with pytest.raises(RelayError, match="bytes at most"):
         list(BodyReader().feed((MOST_BODY_BYTES + 1).to_bytes(4)))

@@ -1,0 +1,177 @@
+"""The bus of one process: keeps a connection to its relay, and waits."""
+
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from random import Random
+
+import gevent
+from gevent.event import Event as Bell
+
+from shared.relay.backoff import Backoff
+from shared.relay.bus import ANSWER_S, PING_S, SILENCE_S, Event, RelayError, why
+from shared.relay.core import Asked, BusCore
+from shared.relay.envelope import PUBLISHER_BYTES
+from shared.relay.mailbox import Mailbox
+from shared.relay.url import RelayUrl
+
+from . import make_link
+from .link import Link
+
+MOST_PINGS = round(SILENCE_S / PING_S)
+"""Unanswered in a row: then the relay is gone. Counted, as a process that was stopped must not take it for silence."""
+
+
+class Subscription:
+    """What comes from one channel; one greenlet takes it."""
+
+    def __init__(self, mailbox: Mailbox[Bell]) -> None:
+        self.mailbox = mailbox
+        self.is_over = False
+
+    def next(self, timeout_s: float) -> Event | None:
+        """Return what has come, waiting for it if need be; None when nothing comes in time, or ever."""
+        with suppress(TimeoutError), gevent.Timeout(timeout_s, TimeoutError):
+            while not self.is_over:
+                if (event := self.mailbox.take()) is not None:
+                    return event
+                self.mailbox.bell.clear()
+                self.mailbox.bell.wait()
+        return None
+
+
+class Bus:
+    """See :mod:`shared.relay.bus`. ``core`` says whether the relay is there, and counts."""
+
+    def __init__(self, url: RelayUrl) -> None:
+        self.core = BusCore(os.urandom(PUBLISHER_BYTES), Bell)
+        self._url = url
+        self._backoff = Backoff(Random())  # noqa: S311 # it is to be unlike others, not secret
+        self._unanswered = 0
+        self._subscriptions: list[Subscription] = []
+        self._has_tried = Bell()
+        self._keeper: gevent.Greenlet[[], None] | None = None
+
+    def open(self) -> None:
+        """Begin, and wait until the relay is there, or known not to be."""
+        self._keeper = gevent.spawn(self._keep)
+        self._has_tried.wait()
+
+    def close(self) -> None:
+        """End; whoever waits for a subscription gets None."""
+        for subscription in self._subscriptions:
+            subscription.is_over = True
+            subscription.mailbox.bell.set()
+        if self._keeper is not None:
+            self._keeper.kill()
+            self._keeper = None
+        self.core.went_down("the bus is closed")
+
+    def publish(self, channel: str, payload: bytes) -> bool:
+        """Hand a message over, without waiting; False if it is lost."""
+        return self.core.publish(channel, payload)
+
+    def subscribe(self, channel: str) -> Subscription:
+        """Get what is published from here on. RelayError if the relay is there, and does not say so."""
+        subscription = Subscription(self.core.subscribe(channel))
+        self._subscriptions.append(subscription)
+        try:
+            with gevent.Timeout(ANSWER_S, TimeoutError):
+                while not self.core.stands(subscription.mailbox):
+                    subscription.mailbox.bell.clear()
+                    subscription.mailbox.bell.wait()
+        except TimeoutError:
+            self.unsubscribe(subscription)
+            raise RelayError("the relay does not answer") from None
+        subscription.mailbox.bell.set()
+        return subscription
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        """Get nothing any more, from here on."""
+        if subscription in self._subscriptions:
+            self._subscriptions.remove(subscription)
+            subscription.is_over = True
+            self.core.unsubscribe(subscription.mailbox)
+
+    def acquire(self, name: str, owner: str, ttl_s: float) -> int | None:
+        """Ask for a lease; return its number, or None while it is another's. RelayError: nobody knows."""
+        return self._answer(self.core.acquire(name, owner, round(ttl_s * 1000))) or None
+
+    def renew(self, name: str, owner: str, number: int, ttl_s: float) -> bool:
+        """Ask for more time; return whether the lease is still one's own. RelayError: nobody knows."""
+        return bool(self._answer(self.core.renew(name, owner, number, round(ttl_s * 1000))))
+
+    def release(self, name: str, number: int) -> bool:
+        """Give a lease back; return whether it was one's own. RelayError: nobody knows."""
+        return bool(self._answer(self.core.release(name, number)))
+
+    # Private methods
+
+    def _answer(self, asked: Asked[Bell]) -> int:
+        asked.bell.wait(ANSWER_S)
+        self.core.give_up(asked)
+        return asked.value()
+
+    def _keep(self) -> None:
+        while True:
+            link = make_link(self._url)
+            try:
+                self._use(link)
+            except Exception as error:
+                self.core.went_down(why(error))
+                if not isinstance(error, (OSError, RelayError, *link.gone)):
+                    raise  # that fault is ours
+            finally:
+                link.close()
+                self._has_tried.set()
+            gevent.sleep(self._backoff.next_s())
+
+    def _use(self, link: Link) -> None:
+        with gevent.Timeout(SILENCE_S, TimeoutError):
+            link.open()
+        self._backoff.reset()
+        self._unanswered = 0
+        self.core.went_up()
+        self._has_tried.set()
+        tasks = [gevent.spawn(_end_of, self._read, link), gevent.spawn(_end_of, self._write, link)]
+        try:
+            gevent.wait(tasks, count=1)
+        finally:
+            gevent.killall(tasks)
+        for task in tasks:
+            if isinstance(task.value, Exception):
+                raise task.value
+
+    def _read(self, link: Link) -> None:
+        while True:
+            items = link.receive()
+            self._unanswered = 0
+            for item in items:
+                self.core.came(item)
+
+    def _write(self, link: Link) -> None:
+        ping_at_s = time.monotonic() + PING_S
+        while True:
+            self.core.bell.wait(max(0, ping_at_s - time.monotonic()))
+            self.core.bell.clear()
+            if time.monotonic() >= ping_at_s:
+                ping_at_s = time.monotonic() + PING_S
+                if self._unanswered >= MOST_PINGS:
+                    raise RelayError(f"it has not answered for {SILENCE_S:g} s")
+                self._unanswered += 1
+                self.core.ping()
+            if items := self.core.take():
+                with gevent.Timeout(SILENCE_S, TimeoutError):
+                    answers = link.send(items)
+                for answer in answers:
+                    self.core.came(answer)
+
+
+def _end_of(work: Callable[[Link], None], link: Link) -> Exception | None:
+    """Return what ended some work: what a greenlet raises is printed."""
+    try:
+        work(link)
+    except Exception as error:  # noqa: BLE001 # it is raised where the greenlet is waited for
+        return error
+    return None

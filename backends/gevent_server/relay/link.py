@@ -1,0 +1,81 @@
+"""A connection to a relay, as the bus uses it; and what is the same of all that lead to our own hub."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from shared.relay.bus import RelayError
+from shared.relay.hub import Answer, FromRelay, Hello, Stranger, ToRelay, Welcome, decode_from_hub, encode
+from shared.relay.url import RelayUrl
+
+
+class Link:
+    """
+    One connection, from :meth:`open` to :meth:`close`; it ends with whatever goes wrong.
+
+    One greenlet sends while another receives. What is raised is an OSError, a RelayError, or one of ``gone``.
+    """
+
+    gone: tuple[type[Exception], ...] = ()
+
+    def __init__(self, url: RelayUrl) -> None:
+        self.url = url
+
+    def open(self) -> None:
+        """Connect."""
+        raise NotImplementedError
+
+    def send(self, items: Sequence[ToRelay]) -> list[Answer]:
+        """Send these, in order; return what has been answered already."""
+        raise NotImplementedError
+
+    def receive(self) -> list[FromRelay]:
+        """Wait until something has come, and return it."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Let go of everything; nobody sends or receives any more."""
+        raise NotImplementedError
+
+
+class HubLink(Link):
+    """A connection to our own hub, whatever carries its bodies."""
+
+    gone: tuple[type[Exception], ...] = (msgspec.DecodeError,)
+
+    def open(self) -> None:
+        """Connect, and be welcome."""
+        self.connect()
+        self.send_bodies([encode(Hello())])
+        while not (bodies := self.receive_bodies()):
+            pass
+        if decode_from_hub(bodies[0]) != Welcome():
+            raise RelayError("it is no relay of ours")
+
+    def send(self, items: Sequence[ToRelay]) -> list[Answer]:
+        """Send these, in order; answers are received."""
+        self.send_bodies([encode(item) for item in items])
+        return []
+
+    def receive(self) -> list[FromRelay]:
+        """Wait until something has come, and return it."""
+        found: list[FromRelay] = []
+        for body in self.receive_bodies():
+            item = decode_from_hub(body)
+            if isinstance(item, Stranger):
+                raise RelayError("it has begun anew")
+            if not isinstance(item, Welcome):
+                found.append(item)
+        return found
+
+    def connect(self) -> None:
+        """Make the connection."""
+        raise NotImplementedError
+
+    def send_bodies(self, bodies: list[bytes]) -> None:
+        """Send bodies, in order."""
+        raise NotImplementedError
+
+    def receive_bodies(self) -> list[bytes]:
+        """Wait until bodies have come, and return them."""
+        raise NotImplementedError
