@@ -14,6 +14,8 @@ from tickbench import cli
 
 MEANT_ALIKE = {
     "TICKBENCH_SLO": "objectives, of one run or of every arm",
+    "TICKBENCH_HOST": "the address that is listened on, by one server or by HAProxy before several",
+    "TICKBENCH_PORT": "its port; each server of a cluster is given one",
     "TICKBENCH_LOAD_HEADER": "headers of requests to a server that runs already",
     "TICKBENCH_LOAD_INSECURE": "whether any certificate of such a server is taken",
 }
