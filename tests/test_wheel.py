@@ -58,6 +58,14 @@ def test_what_is_imported_is_the_wheels(with_server: Installation) -> None:
     assert all(path.startswith(str(with_server.folder)) for path in done.stdout.split())
 
 
+def test_the_settings_of_a_cluster_come_along(with_server: Installation, tmp_path: Path) -> None:
+    folder = tmp_path / "game"
+    done = with_server.run(with_server.program, "cluster", "gevent", "--processes", "3", "--render", str(folder))
+    assert done.returncode == 0, done.stderr
+    assert f"command = {with_server.python} -P -m backends.gevent_server" in (folder / "supervisord.conf").read_text()
+    assert "server server-3 127.0.0.1:8003 id 3" in (folder / "haproxy.cfg").read_text()
+
+
 def test_a_package_in_the_way_is_named(with_server: Installation, tmp_path: Path) -> None:
     (tmp_path / "shared").mkdir()
     (tmp_path / "shared" / "__init__.py").touch()

@@ -24,6 +24,8 @@ MODULES = ("tickbench.verbs.cluster",)
 class RunningCluster(RunningServer):
     """A cluster that has said that it is ready: what is asked of it, HAProxy is asked."""
 
+    expected_log = ""
+
     def processes(self) -> list[psutil.Process]:
         """Return all processes that work for it: supervisord, HAProxy, servers, the guard."""
         return psutil.Process(self.process.pid).children(recursive=True)
@@ -69,7 +71,7 @@ class RunningCluster(RunningServer):
         status = self.wait(STOP_LIMIT_S)
         assert status == (-number if number == signal.SIGKILL else 0), self.log
         wait_until(lambda: not any(map(_runs, all_of_it)))
-        assert not self.log
+        assert self.log == self.expected_log
 
 
 @contextmanager

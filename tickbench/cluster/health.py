@@ -21,14 +21,23 @@ MOST_BYTES = 2**20
 def is_well(cluster: Cluster, folder: Path) -> bool:
     """Say whether every server answers, and HAProxy, which has seen each of them answer."""
     urls = [*(f"http://{server}" for server in cluster.servers), cluster.near_url]
-    return all(map(_answers, urls)) and servers_up(folder) == len(cluster.servers)
+    return all(map(answers, urls)) and servers_up(folder) == len(cluster.servers)
 
 
 def servers_up(folder: Path) -> int:
     """Return how many servers HAProxy takes for well; 0 if it can't be asked."""
+    return len(_well(folder))
+
+
+def is_up(folder: Path, name: str) -> bool:
+    """Say whether HAProxy takes a server for well."""
+    return name in _well(folder)
+
+
+def _well(folder: Path) -> list[str]:
     text = ask_haproxy(folder, "show stat")
     rows = csv.DictReader(text.removeprefix("# ").splitlines())
-    return sum(row["svname"].startswith("server-") and row["check_status"] == "L7OK" for row in rows)
+    return [row["svname"] for row in rows if row["svname"].startswith("server-") and row["check_status"] == "L7OK"]
 
 
 def ask_haproxy(folder: Path, command: str) -> str:
@@ -48,7 +57,8 @@ def ask_haproxy(folder: Path, command: str) -> str:
     return answer.decode("utf-8", "replace")
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Say whether whoever listens there answers that he is well."""
     with suppress(OSError), connect(Access(verifies=False).target(url), ASK_LIMIT_S) as connection:
         connection.sendall(REQUEST)
         return WELL.match(connection.recv(4096)) is not None

@@ -1,5 +1,8 @@
 """What a cluster consists of: servers on ports of their own, each told which one and whom to trust, and one HAProxy."""
 
+import itertools
+import math
+import os
 from pathlib import Path
 
 from msgspec import Struct
@@ -7,6 +10,10 @@ from msgspec import Struct
 from tickbench.arms import BACKENDS
 from tickbench.children.commands import python_command
 
+USUAL_STOP_LIMIT_S = 3
+"""The default of ``--stop-limit``."""
+STOP_SLACK_S = 12
+"""What a busy machine may add to it."""
 HERE = "127.0.0.1"
 """Where the servers listen, and where HAProxy asks them from."""
 
@@ -41,6 +48,11 @@ class Cluster(Struct, frozen=True, kw_only=True):
         return BACKENDS[self.backend]
 
     @property
+    def stop_wait_s(self) -> int:
+        """How long a server may take to end that is told to."""
+        return math.ceil(self._seconds("--drain", 0) + self._seconds("--stop-limit", USUAL_STOP_LIMIT_S) + STOP_SLACK_S)
+
+    @property
     def servers(self) -> list[str]:
         """Where the servers listen, as ``HOST:PORT``."""
         return [f"{HERE}:{port}" for port in self.ports]
@@ -59,6 +71,13 @@ class Cluster(Struct, frozen=True, kw_only=True):
     def ready_line(self) -> str:
         """What is printed as soon as all of it answers."""
         return f"tickbench cluster {self.backend} listening on {self.url}"
+
+    def _seconds(self, flag: str, usual_s: float) -> float:
+        """Return what a flag of the servers, or its variable, comes to; the servers have checked it."""
+        words = [each for word in self.flags for each in word.split("=", 1)]
+        given = [after for before, after in itertools.pairwise(words) if before == flag]
+        variable = f"TICKBENCH_{flag.removeprefix('--').replace('-', '_').upper()}"
+        return float(given[-1] if given else os.environ.get(variable) or usual_s)
 
     def _url_of(self, host: str) -> str:
         scheme = "http" if self.certificate is None else "https"

@@ -8,7 +8,7 @@ from pathlib import Path
 from tickbench.cluster.rendering import HAPROXY
 from tickbench.errors import InputError
 
-PACKAGES = {"haproxy": "haproxy", "supervisord": "supervisor"}
+PACKAGES = {"haproxy": "haproxy", "supervisord": "supervisor", "supervisorctl": "supervisor"}
 """Program to package, of Debian and its like."""
 DAEMONS = "/usr/local/sbin:/usr/sbin:/sbin"
 """Where programs may be that are not in everybody's PATH."""
@@ -24,7 +24,7 @@ def find_programs() -> dict[str, str]:
     """Return the paths of all that are needed; raise :class:`InputError` with how to install what is missing."""
     found = {name: path for name in PACKAGES if (path := find_program(name))}
     if missing := [name for name in PACKAGES if name not in found]:
-        packages = " ".join(PACKAGES[name] for name in missing)
+        packages = " ".join(dict.fromkeys(PACKAGES[name] for name in missing))
         be = "is" if len(missing) == 1 else "are"
         raise InputError(
             f"{' and '.join(missing)} {be} not installed; apt-get install {packages} would add what is missing"

@@ -2,30 +2,36 @@
 
 import os
 import re
+import signal
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from shared.printable import plain
+from shared.printable import error_line, plain
 from tickbench.children.processes import LONGEST_LAST_LINE, Child, Guard, Nursery
 from tickbench.cluster.health import is_well
 from tickbench.cluster.plan import Cluster
 from tickbench.cluster.rendering import SUPERVISORD
-from tickbench.errors import InputError, RunFailedError
+from tickbench.cluster.restarting import restart_all
+from tickbench.errors import InputError, InterruptedByUserError, RunFailedError
 
 START_LIMIT_S = 60.0
 LOOK_S = 0.1
-STOP_LIMIT_S = 30.0
-"""More than supervisord waits for the servers, and then for HAProxy."""
+STOP_SLACK_S = 15.0
+"""What supervisord may take longer than the servers: for HAProxy, and to notice."""
+WATCH_S = 1.0
+"""How often supervisord is looked at: seldom, as whoever runs a cluster to measure it wants the cores for it."""
 LOG = "supervisord.log"
 ENDED = re.compile(r" (?:exited: (?P<name>\S+) \(exit status (?P<status>\d+)|spawnerr: (?P<why>.*))")
 """What supervisord says of a program that did not stay."""
 USAGE_STATUS = 2
 
 
-def run(cluster: Cluster, folder: Path, supervisord: str, announce: Callable[[], None]) -> None:
+def run(cluster: Cluster, folder: Path, supervisord: str, supervisorctl: str, announce: Callable[[], None]) -> None:
     """
-    Run what was rendered into a folder; ``announce`` is called as soon as all of it answers.
+    Run what was rendered into a folder, and call ``announce`` as soon as all of it answers. SIGHUP restarts servers.
 
     Raises:
         InputError: a server refuses what it was given.
@@ -37,12 +43,54 @@ def run(cluster: Cluster, folder: Path, supervisord: str, announce: Callable[[],
         supervisor = nursery.start("supervisord", command, log=log, folder=folder, scatters=True)
         try:
             _wait_until_well(cluster, folder, supervisor)
-            announce()
-            # Not by looking again and again: whoever runs a cluster to measure it wants its cores for it.
-            os.waitid(os.P_PID, supervisor.pid, os.WEXITED | os.WNOWAIT)
+            with _restarts_asked() as is_asked:
+                announce()
+                while not supervisor.has_ended:
+                    if is_asked():
+                        _restart(cluster, folder, supervisorctl)
         finally:
-            supervisor.stop(STOP_LIMIT_S)
+            supervisor.stop(cluster.stop_wait_s + STOP_SLACK_S)
         raise RunFailedError(f"supervisord ended with {supervisor.how_it_ended()}{_last_words(folder / LOG)}")
+
+
+@contextmanager
+def _restarts_asked() -> Iterator[Callable[[], bool]]:
+    """Yield a function that waits a moment for a SIGHUP; one that comes as our terminal hangs up ends us instead."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    # What nohup has us ignore could not be waited for. It is blocked, so this handler is never called.
+    handler = signal.signal(signal.SIGHUP, lambda *_: None)
+    had_terminal = handler != signal.SIG_IGN and _has_terminal()
+
+    def is_asked() -> bool:
+        if signal.sigtimedwait({signal.SIGHUP}, WATCH_S) is None:
+            return False
+        if had_terminal and not _has_terminal():
+            raise InterruptedByUserError(signal.SIGHUP)
+        return True
+
+    try:
+        yield is_asked
+    finally:
+        signal.signal(signal.SIGHUP, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
+
+
+def _restart(cluster: Cluster, folder: Path, supervisorctl: str) -> None:
+    """Restart the servers, and say what came of it: a cluster goes on whatever that is."""
+    try:
+        restart_all(cluster, folder, supervisorctl)
+    except RunFailedError as error:
+        print(error_line(error), file=sys.stderr, flush=True)
+        return
+    print("restarted: every server, one after the other", file=sys.stderr, flush=True)
 
 
 def _wait_until_well(cluster: Cluster, folder: Path, supervisor: Child) -> None:

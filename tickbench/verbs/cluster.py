@@ -105,7 +105,13 @@ def cluster(
                 whole = planned(outer_port(address, port), inner_ports(processes))
                 render(whole, scratch, programs["haproxy"])
                 check_haproxy(programs["haproxy"], scratch)
-                run(whole, scratch, programs["supervisord"], lambda: print(whole.ready_line, flush=True))
+                run(
+                    whole,
+                    scratch,
+                    programs["supervisord"],
+                    programs["supervisorctl"],
+                    lambda: print(whole.ready_line, flush=True),
+                )
     except InterruptedByUserError:
         pass  # as a server ends: with 0
     return 0

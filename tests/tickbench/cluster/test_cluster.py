@@ -15,7 +15,7 @@ from tests.support.server import RunningServer, wait_until
 
 pytestmark = pytest.mark.xdist_group("cluster")
 
-FLAGS = ("--seed", "7", "--tick-rate", "25", "--tick-budget", "0", "--room-linger", "0.1", "--echo")
+FLAGS = ("--seed", "7", "--tick-rate", "25", "--tick-budget", "0", "--room-linger", "0.1", "--drain", "0.3", "--echo")
 STEPS, ATTEMPTS = 30, 4
 ENDS = {"asyncio": signal.SIGTERM, "gevent": signal.SIGINT}
 """How each is ended when its tests are over: what is promised of that is the same for both."""
@@ -89,6 +89,23 @@ def test_who_is_in_another_process_loses_nothing_when_one_dies_and_that_comes_ba
     assert seen == [tick.text for tick in other.ticks if tick.n <= last]
     beside.hang_up()
     assert len(cluster.server_pids()) == 2
+
+
+@pytest.mark.parametrize("cluster", ["asyncio"], indirect=True)
+def test_a_restart_takes_one_server_after_the_other_and_turns_nobody_away(cluster: RunningCluster) -> None:
+    before = set(cluster.server_pids())
+    rooms = cluster.rooms_apart()
+    players = [cluster.enter(room) for room in rooms]
+    cluster.expected_log = "restarted: every server, one after the other\n"
+    cluster.signal(signal.SIGHUP)
+    fewest = 2
+    while cluster.log != cluster.expected_log:
+        answers = [cluster.upgrade(f"/connect?room={room}") for room in rooms]
+        assert {answer.status for answer in answers} == {101}, answers
+        fewest = min(fewest, len(cluster.server_pids()))
+    assert fewest == 1
+    assert not before & set(cluster.server_pids())
+    assert [player.expect_close() for player in players] == [1001, 1001]
 
 
 def test_one_with_tls_that_is_killed_leaves_nothing(tmp_path: Path) -> None:

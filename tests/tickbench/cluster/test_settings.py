@@ -72,7 +72,7 @@ def test_what_a_server_refuses_is_said_before_anything_runs(capsys: pytest.Captu
 def test_a_program_that_is_missing_is_named_with_its_package(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(programs, "find_program", {"haproxy": "/usr/sbin/haproxy"}.get)
+    monkeypatch.setattr(programs, "find_program", {"haproxy": "/x", "supervisorctl": "/x"}.get)
     assert "supervisord is not installed; apt-get install supervisor would" in complaint(capsys, *TWO)
     monkeypatch.setattr(programs, "find_program", {}.get)
     assert "apt-get install haproxy supervisor would" in complaint(capsys, *TWO)
