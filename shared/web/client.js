@@ -661,7 +661,7 @@ function describeClose(event, hadOpened) {
  * trying again would be wrong, `refused(why)`.
  */
 class Link {
-  static FIRST_DELAY_MS = 500;
+  static FIRST_DELAY_MS = 1000;
   static LONGEST_DELAY_MS = 10000;
   static PROVEN_AFTER_MS = 10000; // a connection that held this long starts the back-off afresh
 
@@ -720,11 +720,11 @@ class Link {
     this.listener.waiting(why, delayMs);
   }
 
-  /** Doubling, with jitter: the clients of a server that restarts must not all come back at once. */
+  /** Anything up to a ceiling that doubles: the clients of a server that restarts must not all come back at once. */
   nextDelay() {
     const ceiling = Math.min(Link.LONGEST_DELAY_MS, Link.FIRST_DELAY_MS * 2 ** this.failures);
     this.failures += 1;
-    return ceiling * (0.5 + 0.5 * Math.random());
+    return ceiling * Math.random();
   }
 }
 

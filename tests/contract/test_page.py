@@ -142,6 +142,25 @@ def test_plays_over_a_compressed_connection(deflating: RunningServer, browser: B
     visitor.page.close()
 
 
+def test_pauses_of_those_who_come_back_are_spread_from_nothing_to_a_ceiling(
+    slow_server: RunningServer, guest: Visitor
+) -> None:
+    guest.page.goto(slow_server.url)
+    pauses_ms = [
+        guest.page.evaluate(
+            """chance => {
+                Math.random = () => chance;
+                const link = new Link(null);
+                link.failures = 0;
+                return Array.from({length: 6}, () => link.nextDelay());
+            }""",
+            chance,
+        )
+        for chance in (0, 0.5, 1)
+    ]
+    assert pauses_ms == [[0] * 6, [500, 1000, 2000, 4000, 5000, 5000], [1000, 2000, 4000, 8000, 10_000, 10_000]]
+
+
 def test_comes_back_after_the_server_has_gone(serve: Serve, browser: Browser, room: str, tmp_path: Path) -> None:
     visitor = Visitor(browser, 1280)
     with serve("--scores", str(tmp_path / "scores")) as server:
