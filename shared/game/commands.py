@@ -1,4 +1,4 @@
-"""The commands of players to the rules: join, turn, leave."""
+"""The commands to the rules: what players ask for, and what is found out about the scores of before."""
 
 import msgspec
 
@@ -23,4 +23,11 @@ class Leave(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="leave")
     player_id: int
 
 
-Command = Join | Turn | Leave
+class Recall(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="recall"):
+    """Scores of before the game began, best first, which could not be read until now."""
+
+    rows: list[tuple[str, int]]
+    player_id: int = 0  # nobody's
+
+
+Command = Join | Turn | Leave | Recall

@@ -19,3 +19,11 @@ class TopScores:
         # sorted() is stable, so of equal scores the one that was there first stays first.
         self.rows = sorted(best.items(), key=lambda row: -row[1])[:MAX_TOP_SCORES]
         return self.rows != before
+
+    def recall(self, older: list[tuple[str, int]]) -> bool:
+        """Put the rows of a list that was there before under those of this one; return whether that changed it."""
+        top = TopScores(older)
+        for name, score in self.rows:
+            top.add(name, score)
+        before, self.rows = self.rows, top.rows
+        return self.rows != before

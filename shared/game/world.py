@@ -22,7 +22,7 @@ from shared.game.changes import (
     TopScoresListed,
     WorldReset,
 )
-from shared.game.commands import Command, Join, Leave, Turn
+from shared.game.commands import Command, Join, Leave, Recall, Turn
 from shared.game.scores import TopScores
 from shared.game.search import open_run
 from shared.game.snake import DIRECTIONS, Position, Snake
@@ -153,6 +153,10 @@ class World:
             case Leave(player_id):
                 if snake := self.snakes.get(player_id):
                     self._die(snake)
+            case Recall(rows):
+                if self.top_scores.recall(rows):
+                    self._step.scores_changed = True
+                    self._step.changes.append(list_top_scores(self.top_scores.rows))
 
     def _let_bots_act(self) -> None:
         snakes = (self.snakes.get(bot.player_id) for bot in self._bots)

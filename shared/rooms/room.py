@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Generic, Protocol, TypeVar
 
 from shared.game.changes import PlayerDied, TopScoresListed
-from shared.game.commands import Command, Join, Leave, Turn
+from shared.game.commands import Command, Join, Leave, Recall, Turn
 from shared.game.world import Rules
 from shared.rooms.game import GameSetup, Newcomer, News, Stepped
 from shared.rooms.scores import ScoreRows, ScoreStore
@@ -115,6 +115,10 @@ class Room(Generic[M]):
         self._inputs = [command for command in self._inputs if command.player_id != player_id]
         if player_id in self._players:
             self._inputs.append(Leave(player_id))
+
+    def recall(self, rows: ScoreRows) -> None:
+        """Have the next step put the scores of before, which could not be read until now, under those of the game."""
+        self._inputs.append(Recall(rows))
 
     # A tick
 

@@ -57,7 +57,6 @@ class MemoryScores:
 
 def merged(older: ScoreRows, newer: ScoreRows) -> ScoreRows:
     """Return the rows of a list to which those of another were added one by one: of equal scores the older first."""
-    top = TopScores(older)
-    for name, score in newer:
-        top.add(name, score)
+    top = TopScores(newer)
+    top.recall(older)
     return top.rows

@@ -186,6 +186,9 @@ class BaseServer(ABC):
             connection.watch(now_us)
         self.children.watch()
         core.heap.tidy(core.lobby.connections, len(core.lobby.rooms), now_us)
+        for name, rows in core.remote.take_recalled() if core.remote else ():
+            if loop := self.loops.get(name):
+                loop.room.recall(rows)
         if core.scores.look(now_us):
             self.own(self.run_on_network if core.remote else self.run_in_thread, core.scores.write_back)
         for loop in [self.loops[room.name] for room in core.lobby.idle_rooms(running_us)]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from shared.game.scores import MAX_TOP_SCORES
 from shared.rooms.scores import ScoreRows
 from shared.wire.errors import ClientError
 from shared.wire.names import MAX_NAME_LENGTH, clean_name
@@ -12,12 +13,12 @@ MAX_SCORE = 2**53
 
 
 def sound_rows(stored: Iterable[tuple[bytes | None, int | None]]) -> ScoreRows:
-    """Return the rows that are sound, best first, of equal scores in the order given; of a name the best."""
+    """Return the rows that are sound, of a name the best; best first, equals as given, as many as a list has."""
     rows = [row for name, score in stored if (row := _checked(name, score))]
     best: dict[str, int] = {}
     for name, score in sorted(rows, key=lambda row: -row[1]):
         best.setdefault(name, score)
-    return list(best.items())
+    return list(best.items())[:MAX_TOP_SCORES]
 
 
 def _checked(name: bytes | None, score: int | None) -> tuple[str, int] | None:

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.differs()
 RATE_HZ = 200
 FLAGS = ("--bots", "10", "--tick-rate", str(RATE_HZ), "--tick-budget", "0")
 LOGIN = "sesame"
+BEST = 10**6
 BLOCKED_S = 0.5
 """A tick that waited for a store would wait for a second."""
 
@@ -44,6 +45,12 @@ class Kept:
     def has(self, seen: dict[str, int]) -> bool:
         best = self.best()
         return all(best.get(name, 0) >= score for name, score in seen.items())
+
+    def add(self, name: str, score: int) -> None:
+        """Have it there as if it had been before."""
+        self._scores.save("main", [(name, score)])
+        assert self._scores.look(0)
+        self._scores.write_back()
 
     def close(self) -> None:
         self._scores.close()
@@ -93,7 +100,9 @@ def test_a_store_that_is_not_there_costs_a_line_and_no_tick(serve: Serve, tmp_pa
         wait_until(lambda: server.log)
         store.start()
         with kept_in(store) as kept:
+            kept.add("zoe", BEST)
             wait_until(lambda: kept.has(seen))
+            watcher.until(lambda _: shown(watcher).get("zoe") == BEST)
             store.signal(signal.SIGSTOP)
             before = len(watcher.ticks)
             for _ in range(2):

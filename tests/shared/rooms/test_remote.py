@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.game.commands import Join, Leave, Turn
+from shared.game.commands import Join, Leave, Recall, Turn
 from shared.game.world import Rules
 from shared.rooms.game import Game, GameSetup, Newcomer
 from shared.rooms.remote import (
@@ -27,7 +27,7 @@ from shared.rooms.remote import (
 SETUP = GameSetup("den", "seed", Rules(30, 20), [("old", 5)])
 REQUESTS: list[GameRequest] = [
     Open(7, SETUP),
-    TakeStep(7, [Join(1, "ann"), Turn(1, 37), Leave(2)]),
+    TakeStep(7, [Join(1, "ann"), Turn(1, 37), Leave(2), Recall([("old", 9)])]),
     Welcome(7, Newcomer(2, "bob")),
     LookAtField(7),
     Forget(7),

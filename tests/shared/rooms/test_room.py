@@ -310,6 +310,17 @@ def test_scores_are_saved_when_they_change_before_the_frame_is_told() -> None:
     assert len(scores.saves) == 1
 
 
+def test_scores_of_before_are_shown_with_the_next_tick_and_saved() -> None:
+    scores = RecordingScores()
+    room, ann = open_room(scores=scores), Visitor()
+    ann.enters(room, "ann")
+    for news in ([["top_scores", [["old", 7, 1]]]], []):
+        room.recall([("old", 7)])
+        assert tick(room) == news, "it is told once"
+    assert room.top_scores == [("old", 7)]
+    assert scores.saves == [("den", [("old", 7)])]
+
+
 def test_a_save_that_fails_shows_no_frame() -> None:
     class BrokenScores(MemoryScores):
         def save(self, room: str, rows: list[tuple[str, int]]) -> None:

@@ -188,6 +188,27 @@ def test_while_it_is_down_it_is_said_in_one_line_and_asked_once_a_second(
     assert read(scores, "other") == [("eve", 1)]
 
 
+def test_rooms_that_began_while_it_was_down_are_told_what_was_kept(keeper: Keeper) -> None:
+    keeper.error = OSError("down")
+    keeper.kept = {"main": [("eve", 9)], "damaged": []}
+    scores = RemoteScores(keeper, 5)
+    write(scores)
+    for room in ("main", "damaged"):
+        assert read(scores, room) == []
+    scores.save("other", [("ann", 1)])
+    write(scores, RETRY_US)
+    assert scores.take_recalled() == []
+    keeper.error = None
+    write(scores, 2 * RETRY_US)
+    assert scores.take_recalled() == [("main", [("eve", 9)]), ("damaged", [])]
+    asked = keeper.asked
+    write(scores, 3 * RETRY_US)
+    assert (scores.take_recalled(), keeper.asked) == ([], asked), "once"
+    assert read(scores, "main") == [("eve", 9)]
+    write(scores, 4 * RETRY_US)
+    assert scores.take_recalled() == [], "what was read when it was opened is not read again"
+
+
 def test_what_waits_is_bounded_and_the_newest_stay(keeper: Keeper) -> None:
     keeper.error = OSError("down")
     scores = RemoteScores(keeper, 5)
