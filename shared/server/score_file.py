@@ -238,6 +238,16 @@ def _hold(path: Path) -> int:
     return descriptor
 
 
+def _check_writable(connection: sqlite3.Connection) -> None:
+    """Raise sqlite3.Error if nobody can write here; where others write all the time, somebody can."""
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("COMMIT")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+            raise
+
+
 def _open(path: Path) -> sqlite3.Connection:
     """
     Open or create the database and check that it is one of ours.
@@ -257,8 +267,7 @@ def _open(path: Path) -> sqlite3.Connection:
             " (room TEXT, rank INTEGER, name TEXT, score INTEGER, PRIMARY KEY (room, rank)) WITHOUT ROWID"
         )
         connection.execute("SELECT room, rank, name, score FROM top_scores LIMIT 1").fetchall()
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute("COMMIT")
+        _check_writable(connection)
     except sqlite3.Error:
         connection.close()
         raise

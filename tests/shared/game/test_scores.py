@@ -35,7 +35,7 @@ def test_what_was_there_before_comes_under_what_is_there() -> None:
     scores = TopScores([("ann", 5), ("bob", 3)])
     assert scores.recall([("eve", 5), ("ann", 4)])
     assert scores.rows == [("eve", 5), ("ann", 5), ("bob", 3)], "of equal scores the older comes first"
-    assert not scores.recall([("ann", 5), ("bob", 1)])
+    assert not scores.recall([("eve", 5), ("bob", 1)])
     assert scores.recall([(f"n{number:02}", 9) for number in range(15)])
     assert len(scores.rows) == MAX_TOP_SCORES
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from shared.rooms.scores import MemoryScores, ScoreStore
+from shared.server import score_file
 from shared.server.score_file import LOOK_US, MAX_LOG_BYTES, SAVES_A_CHECKPOINT, FileScores
 from shared.server.score_stores import open_scores
 from shared.system.logs import SparingLog
@@ -71,6 +72,18 @@ def test_servers_share_a_file_and_add_to_what_the_others_wrote(tmp_path: Path) -
     second.save("main", [("zoe", 13)])
     assert second.load("main")[0] == ("zoe", 13)
     second.close()
+
+
+def test_a_server_may_begin_while_another_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(score_file, "OPEN_LIMIT_S", 0)
+    first = FileScores(tmp_path / "scores.db")
+    first._connection.execute("BEGIN IMMEDIATE")
+    second = FileScores(tmp_path / "scores.db")
+    second.save("main", ROWS)
+    first._connection.execute("COMMIT")
+    second.close()
+    assert first.load("main") == ROWS
+    first.close()
 
 
 def test_none_of_ten_thousand_updates_is_lost_though_a_writer_is_killed(tmp_path: Path) -> None:
