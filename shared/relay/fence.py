@@ -1,9 +1,10 @@
 """
 Keeps a room from having two owners: what an owner may do, and what everybody else takes of it.
 
-An owner that was stopped (SIGSTOP, a swapped machine) and comes back does not know that its lease went to another. Two
-things hold it off, and either is enough: its own clock says that the lease is over (:class:`Tenure`) before it ticks,
-and whoever has heard of a newer owner takes nothing that carries an older number (:class:`Fence`).
+An owner that was stopped (SIGSTOP, a host that swaps) and comes back does not know that its lease went to another. Two
+things hold it off: its own clock says that the lease is over (:class:`Tenure`) before it ticks, and whoever has heard
+of a newer owner takes nothing that carries an older number (:class:`Fence`). The clock of a machine that was suspended
+stood still, as that of a virtual one may: then it is the fence alone.
 """
 
 from __future__ import annotations

@@ -6,9 +6,10 @@ Who owns what, until when: leases with a fencing number that only grows.
 - ``release(name, number)`` gives it back, if it is one's own.
 
 A number is larger than all before it, those of a relay that was lost with all that it knew included: it is at least the
-wall clock's milliseconds. A relay that has just begun may have forgotten leases that their owners still count on. So it
-gives none before the time that is asked for has passed since its start; and for so long it believes whoever renews one
-that it does not know. Of two, it believes the larger number: the other's time was over when that was given.
+wall clock's milliseconds, which must not have been set back meanwhile. A relay that has just begun may have forgotten
+leases that their owners still count on. So it gives none before the time that is asked for has passed since its start;
+and for so long it believes whoever renews one that it does not know. Of two, it believes the larger number: the other's
+time was over when that was given.
 
 All leases of a relay have times to live of about one length: a start is waited out by that which is asked for.
 """

@@ -6,6 +6,7 @@ of each backend for many buses: what is told of them is the same for both.
 """
 
 import sys
+import time
 
 if sys.argv[1] == "gevent":
     from gevent import monkey
@@ -41,11 +42,24 @@ def told(event: Event | None) -> list[Any] | None:
     return None
 
 
-class Peer:
-    """What both backends do alike; ``make`` makes a bus."""
+def lateness_us(event: Event | None) -> float:
+    """Return how long ago that was published, by :meth:`Peer.publish_time`; both processes have the same clock."""
+    assert isinstance(event, Message), event
+    return (time.monotonic_ns() - int(event.payload.rstrip(b"."))) / 1000
 
-    def __init__(self, make: Any) -> None:
-        self.make = make
+
+AFTER = {"next": told, "late": lateness_us}
+"""What is answered of what comes of an order."""
+
+
+class Peer:
+    """What both backends do alike; ``make_...`` make what is on a bus."""
+
+    def __init__(self, make: Any, make_lease: Any, make_groups: Any) -> None:
+        self.make, self.make_lease, self.make_groups = make, make_lease, make_groups
+        self.groups: dict[str, Any] = {}
+        self.got: list[Any] = []
+        self.leases: dict[str, Any] = {}
         self.buses: dict[str, Any] = {}
         self.subscriptions: dict[str, Any] = {}
 
@@ -79,6 +93,12 @@ class Peer:
     def next(self, name: str, timeout_s: float) -> Any:
         return self.subscriptions[name].next(timeout_s)
 
+    def late(self, name: str, timeout_s: float) -> Any:
+        return self.subscriptions[name].next(timeout_s)
+
+    def publish_time(self, bus: str, channel: str, size: int) -> bool:
+        return bool(self.buses[bus].publish(channel, str(time.monotonic_ns()).encode().ljust(size, b".")))
+
     def waiting(self, name: str) -> int:
         return len(self.subscriptions[name].mailbox)
 
@@ -91,6 +111,40 @@ class Peer:
     def release(self, bus: str, name: str, number: int) -> Any:
         return self.buses[bus].release(name, number)
 
+    def lease(self, name: str, bus: str, room: str, owner: str, ttl_s: float) -> None:
+        self.leases[name] = self.make_lease(self.buses[bus], room, owner, ttl_s)
+        self.leases[name].open()
+
+    def number(self, name: str) -> int:
+        return int(self.leases[name].number)
+
+    def change(self, name: str, number: int, timeout_s: float) -> Any:
+        return self.leases[name].change(number, timeout_s)
+
+    def end_lease(self, name: str) -> Any:
+        return self.leases.pop(name).close()
+
+    def group(self, name: str, bus: str) -> None:
+        self.groups[name] = self.make_groups(
+            self.buses[bus], lambda member, event: self.got.append([member, told(event)])
+        )
+
+    def add(self, name: str, group: str, member: str) -> Any:
+        return self.groups[name].add(group, member)
+
+    def discard(self, name: str, group: str, member: str) -> Any:
+        return self.groups[name].discard(group, member)
+
+    def send(self, name: str, group: str, text: str) -> bool:
+        return bool(self.groups[name].send(group, text.encode()))
+
+    def deliveries(self) -> list[Any]:
+        got, self.got = self.got, []
+        return got
+
+    def end_groups(self, name: str) -> Any:
+        return self.groups[name].close()
+
     def close(self, bus: str) -> Any:
         return self.buses.pop(bus).close()
 
@@ -98,8 +152,10 @@ class Peer:
 def serve_gevent(sock: socket.socket) -> None:
     """Take orders until the socket is closed."""
     from backends.gevent_server.relay.bus import Bus  # noqa: PLC0415 # one of the two
+    from backends.gevent_server.relay.groups import Groups  # noqa: PLC0415
+    from backends.gevent_server.relay.lease import Lease  # noqa: PLC0415
 
-    peer = Peer(Bus)
+    peer = Peer(Bus, Lease, Groups)
     with sock.makefile("rw") as lines:
         for line in lines:
             verb, *arguments = json.loads(line)
@@ -111,15 +167,17 @@ def serve_gevent(sock: socket.socket) -> None:
                     answer = peer.order(verb, *arguments)
             except RelayError as error:
                 answer = {"error": str(error)}
-            lines.write(json.dumps(told(answer) if verb == "next" else answer) + "\n")
+            lines.write(json.dumps(AFTER[verb](answer) if verb in AFTER else answer) + "\n")
             lines.flush()
 
 
 async def serve_asyncio(sock: socket.socket) -> None:
     """Take orders until the socket is closed."""
     from backends.asyncio_server.relay.bus import Bus  # noqa: PLC0415 # one of the two
+    from backends.asyncio_server.relay.groups import Groups  # noqa: PLC0415
+    from backends.asyncio_server.relay.lease import Lease  # noqa: PLC0415
 
-    peer = Peer(Bus)
+    peer = Peer(Bus, Lease, Groups)
     reader, writer = await asyncio.open_connection(sock=sock, limit=LINE_BYTES)
     while line := await reader.readline():
         verb, *arguments = json.loads(line)
@@ -131,7 +189,7 @@ async def serve_asyncio(sock: socket.socket) -> None:
                 answer = peer.order("keep", arguments[2], answer)
         except RelayError as error:
             answer = {"error": str(error)}
-        writer.write(json.dumps(told(answer) if verb == "next" else answer).encode() + b"\n")
+        writer.write(json.dumps(AFTER[verb](answer) if verb in AFTER else answer).encode() + b"\n")
         await writer.drain()
     writer.close()
     await writer.wait_closed()

@@ -57,6 +57,11 @@ class Relay:
         assert self._process is not None
         self._process.send_signal(number)
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def wait(self) -> int:
         assert self._process is not None
         return self._process.wait(PATIENCE_S)
@@ -101,6 +106,12 @@ class Peer:
     def signal(self, number: int) -> None:
         self._process.send_signal(number)
 
+    def kill(self) -> None:
+        self._lines.close()
+        self._socket.close()
+        self._process.kill()
+        self._process.wait(PATIENCE_S)
+
     def end(self) -> None:
         """End it; its status is that of a process that nothing went wrong in."""
         self._lines.close()
@@ -135,6 +146,18 @@ class PeerBus:
     def ask(self, verb: str, *arguments: Any) -> Any:
         return self.peer.tell(verb, self.name, *arguments)
 
+    def groups(self) -> "PeerGroups":
+        self.peer._names += 1
+        groups = PeerGroups(self.peer, str(self.peer._names))
+        self.peer.tell("group", groups.name, self.name)
+        return groups
+
+    def lease(self, room: str, owner: str, ttl_s: float) -> "PeerLease":
+        self.peer._names += 1
+        lease = PeerLease(self.peer, str(self.peer._names))
+        self.peer.tell("lease", lease.name, self.name, room, owner, ttl_s)
+        return lease
+
     @property
     def is_up(self) -> bool:
         return bool(self.peer.tell("is_up", self.name))
@@ -162,3 +185,54 @@ class PeerSubscription:
 
     def close(self) -> None:
         self.bus.peer.tell("unsubscribe", self.bus.name, self.name)
+
+
+class PeerLease:
+    """A lease that another process keeps, or tries to get."""
+
+    def __init__(self, peer: Peer, name: str) -> None:
+        self.peer = peer
+        self.name = name
+
+    @property
+    def number(self) -> int:
+        """Its number by that process's own clock, 0 while it is not its own."""
+        return int(self.peer.tell("number", self.name))
+
+    def wait(self, number: int = 0) -> int:
+        """Return its number as soon as it is another one than this."""
+        other = int(self.peer.tell("change", self.name, number, 10))
+        assert other != number
+        return other
+
+    def close(self) -> None:
+        self.peer.tell("end_lease", self.name)
+
+
+class PeerGroups:
+    """Groups with members in another process."""
+
+    def __init__(self, peer: Peer, name: str) -> None:
+        self.peer = peer
+        self.name = name
+
+    def add(self, group: str, member: str) -> None:
+        assert self.peer.tell("add", self.name, group, member) is None
+
+    def discard(self, group: str, member: str) -> None:
+        assert self.peer.tell("discard", self.name, group, member) is None
+
+    def send(self, group: str, text: str) -> None:
+        assert self.peer.tell("send", self.name, group, text)
+
+    def deliveries(self, number: int) -> list[tuple[str, str]]:
+        """Return member and text of so many deliveries, in order; all of this process, whatever its buses."""
+        found: list[tuple[str, str]] = []
+        end_s = time.monotonic() + PATIENCE_S
+        while len(found) < number:
+            assert time.monotonic() < end_s, found
+            found += [(member, event[1]) for member, event in self.peer.tell("deliveries")]
+        return found
+
+    def close(self) -> None:
+        self.peer.tell("end_groups", self.name)

@@ -13,6 +13,7 @@ from shared.relay.envelope import PUBLISHER_BYTES
 from shared.relay.mailbox import Mailbox
 from shared.relay.url import RelayUrl
 
+from ..clock import give_turn
 from . import make_link
 from .link import Link
 
@@ -84,6 +85,9 @@ class Bus:
         except TimeoutError:
             await self.unsubscribe(subscription)
             raise RelayError("the relay does not answer") from None
+        except BaseException:  # who subscribes is ended
+            await self.unsubscribe(subscription)
+            raise
         subscription.mailbox.bell.set()
         return subscription
 
@@ -153,6 +157,7 @@ class Bus:
             self._unanswered = 0
             for item in items:
                 self.core.came(item)
+            await give_turn()  # what has come already is taken without waiting
 
     async def _write(self, link: Link) -> None:
         ping_at_s = time.monotonic() + PING_S

@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from random import Random
 
 import gevent
@@ -16,6 +15,7 @@ from shared.relay.envelope import PUBLISHER_BYTES
 from shared.relay.mailbox import Mailbox
 from shared.relay.url import RelayUrl
 
+from ..clock import give_turn
 from . import make_link
 from .link import Link
 
@@ -32,12 +32,13 @@ class Subscription:
 
     def next(self, timeout_s: float) -> Event | None:
         """Return what has come, waiting for it if need be; None when nothing comes in time, or ever."""
-        with suppress(TimeoutError), gevent.Timeout(timeout_s, TimeoutError):
-            while not self.is_over:
-                if (event := self.mailbox.take()) is not None:
-                    return event
-                self.mailbox.bell.clear()
-                self.mailbox.bell.wait()
+        end_s = time.monotonic() + timeout_s
+        while not self.is_over:
+            if (event := self.mailbox.take()) is not None:
+                return event
+            self.mailbox.bell.clear()
+            if not self.mailbox.bell.wait(max(0, end_s - time.monotonic())):
+                break
         return None
 
 
@@ -77,13 +78,10 @@ class Bus:
         subscription = Subscription(self.core.subscribe(channel))
         self._subscriptions.append(subscription)
         try:
-            with gevent.Timeout(ANSWER_S, TimeoutError):
-                while not self.core.stands(subscription.mailbox):
-                    subscription.mailbox.bell.clear()
-                    subscription.mailbox.bell.wait()
-        except TimeoutError:
+            self._wait_until_it_stands(subscription.mailbox)
+        except BaseException:  # also when who subscribes is ended
             self.unsubscribe(subscription)
-            raise RelayError("the relay does not answer") from None
+            raise
         subscription.mailbox.bell.set()
         return subscription
 
@@ -107,6 +105,13 @@ class Bus:
         return bool(self._answer(self.core.release(name, number)))
 
     # Private methods
+
+    def _wait_until_it_stands(self, mailbox: Mailbox[Bell]) -> None:
+        end_s = time.monotonic() + ANSWER_S
+        while not self.core.stands(mailbox):
+            mailbox.bell.clear()
+            if not mailbox.bell.wait(max(0, end_s - time.monotonic())):
+                raise RelayError("the relay does not answer")
 
     def _answer(self, asked: Asked[Bell]) -> int:
         asked.bell.wait(ANSWER_S)
@@ -149,6 +154,7 @@ class Bus:
             self._unanswered = 0
             for item in items:
                 self.core.came(item)
+            give_turn()  # what has come already is taken without waiting
 
     def _write(self, link: Link) -> None:
         ping_at_s = time.monotonic() + PING_S

@@ -24,11 +24,15 @@ class RelayLink(Link):
     gone = (RedisError,)
     _commands: Any = None
     _messages: Any = None
+    _prefix = ""
 
     def open(self) -> None:
         """Connect both."""
         retry = Retry(NoBackoff(), 0)
-        pool: Any = ConnectionPool.from_url(self.url.where, protocol=2, socket_timeout=None, retry=retry)
+        pool: Any = ConnectionPool.from_url(self.url.where, protocol=2)
+        # Over what the URL says: a query may ask for text, or for what is pushed between answers.
+        pool.connection_kwargs.update(protocol=2, decode_responses=False, socket_timeout=None, retry=retry)
+        self._prefix = f"tickbench:{pool.connection_kwargs.get('db') or 0}:"  # channels are those of all databases
         self._commands = pool.make_connection()
         self._messages = pool.make_connection()
         self._commands.connect()
@@ -40,13 +44,13 @@ class RelayLink(Link):
         questions: list[int | None] = []
         for item in items:
             if isinstance(item, Subscribe):
-                self._messages.send_command("SUBSCRIBE", item.channel)
+                self._messages.send_command("SUBSCRIBE", self._prefix + item.channel)
             elif isinstance(item, Unsubscribe):
-                self._messages.send_command("UNSUBSCRIBE", item.channel)
+                self._messages.send_command("UNSUBSCRIBE", self._prefix + item.channel)
             elif isinstance(item, Ping):
                 self._messages.send_command("PING")
             elif isinstance(item, Publish):
-                commands.append(("PUBLISH", item.channel, item.data))
+                commands.append(("PUBLISH", self._prefix + item.channel, item.data))
                 questions.append(None)
             else:
                 commands.append(redis_command(item))
@@ -60,9 +64,9 @@ class RelayLink(Link):
         """Wait for the next message."""
         match self._messages.read_response():
             case [b"message", channel, data]:
-                return [Came(channel.decode(), data)]
+                return [Came(channel.decode().removeprefix(self._prefix), data)]
             case [b"subscribe", channel, _]:
-                return [Subscribed(channel.decode())]
+                return [Subscribed(channel.decode().removeprefix(self._prefix))]
             case [b"pong", _] | b"PONG":
                 return [Pong()]
         return []

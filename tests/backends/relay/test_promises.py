@@ -14,6 +14,9 @@ NO_TWINS = tuple(scheme for scheme in OF_PROCESSES if scheme != "zmq+ipc")
 
 LAST = 1_000_000
 
+once = pytest.mark.parametrize("buses", ["asyncio"], indirect=True)
+"""For what near and far do alike: both backends are in it."""
+
 
 @pytest.fixture
 def channel() -> str:
@@ -92,16 +95,19 @@ def test_who_does_not_take_what_comes_holds_little_and_is_told(buses: Any, relay
     assert slow.texts(128) == [*numbered("", sent - 127, sent), "last"]
 
 
+@once
 @pytest.mark.parametrize("scheme", NO_TWINS, indirect=True, scope="session")
 def test_a_process_that_stood_still_is_told_what_it_missed(buses: Any, relay: Relay, channel: str) -> None:
     """More than any relay holds for it: 75 MiB in 1,200 messages."""
     near, far = buses.near(relay), buses.far(relay)
     quick, slow = near.subscribe(channel), far.subscribe(channel)
     far.peer.signal(signal.SIGSTOP)
-    for start in range(0, 1_200, 100):
-        assert all(near.publish(channel, *numbered("", start, start + 100), size=65_536))
-        assert quick.texts(100) == numbered("", start, start + 100)
-    far.peer.signal(signal.SIGCONT)
+    try:
+        for start in range(0, 1_200, 100):
+            assert all(near.publish(channel, *numbered("", start, start + 100), size=65_536))
+            assert quick.texts(100) == numbered("", start, start + 100)
+    finally:
+        far.peer.signal(signal.SIGCONT)
     expected: int | None = 0
     was_told = False
     while expected != LAST:
@@ -115,7 +121,8 @@ def test_a_process_that_stood_still_is_told_what_it_missed(buses: Any, relay: Re
     assert was_told
 
 
-@pytest.mark.parametrize("scheme", NO_TWINS, indirect=True, scope="session")
+@once
+@pytest.mark.parametrize("scheme", OF_PROCESSES, indirect=True, scope="session")
 def test_a_relay_that_is_killed_and_comes_back_is_told(buses: Any, own_relay: Relay, channel: str) -> None:
     near, far = buses.near(own_relay), buses.far(own_relay)
     subscription, theirs = near.subscribe(channel), far.subscribe(channel)
@@ -131,29 +138,32 @@ def test_a_relay_that_is_killed_and_comes_back_is_told(buses: Any, own_relay: Re
     assert subscription.texts(1) == theirs.texts(1) == ["after"]
 
 
+@once
 @pytest.mark.parametrize("scheme", NO_TWINS, indirect=True, scope="session")
 def test_a_bus_begins_without_its_relay_too(buses: Any, own_relay: Relay, channel: str) -> None:
     own_relay.kill()
-    near = buses.near(own_relay)
+    near, far = buses.near(own_relay), buses.far(own_relay)
     assert not near.is_up
-    subscription = near.subscribe(channel)
-    assert subscription.next()[0] == "down"
+    assert not far.is_up
+    subscription, theirs = near.subscribe(channel), far.subscribe(channel)
+    assert subscription.next()[0] == theirs.next()[0] == "down"
     own_relay.start()
-    assert subscription.next() == ["up"]
+    assert subscription.next() == theirs.next() == ["up"]
     near.publish(channel, "1")
-    assert subscription.texts(1) == ["1"]
+    assert subscription.texts(1) == theirs.texts(1) == ["1"]
 
 
-@pytest.mark.parametrize("scheme", ["redis", "zmq+tcp"], indirect=True, scope="session")
+@once
+@pytest.mark.parametrize("scheme", NO_TWINS, indirect=True, scope="session")
 def test_a_relay_that_stands_still_counts_as_gone(buses: Any, own_relay: Relay, channel: str) -> None:
-    near = buses.near(own_relay)
-    subscription = near.subscribe(channel)
+    near, far = buses.near(own_relay), buses.far(own_relay)
+    subscription, theirs = near.subscribe(channel), far.subscribe(channel)
     own_relay.signal(signal.SIGSTOP)
-    assert subscription.next()[0] == "down"
+    assert subscription.next()[0] == theirs.next()[0] == "down"
     own_relay.signal(signal.SIGCONT)
-    assert subscription.next() == ["up"]
+    assert subscription.next() == theirs.next() == ["up"]
     near.publish(channel, "1")
-    assert subscription.texts(1) == ["1"]
+    assert subscription.texts(1) == theirs.texts(1) == ["1"]
 
 
 def test_a_lease_is_one_bus_s_at_a_time_and_its_number_grows(buses: Any, relay: Relay, channel: str) -> None:

@@ -1,0 +1,75 @@
+"""Has a lease whenever it can be had, and keeps it."""
+
+import asyncio
+import time
+from contextlib import suppress
+
+from shared.relay.bus import RelayError
+from shared.relay.claim import Claim
+
+from .bus import Bus
+
+
+class Lease:
+    """
+    One process's part in who owns a room, from :meth:`open` to :meth:`close`.
+
+    ``owner`` is a name that no other process has, nor this one when it is started again. Before each thing that an
+    owner does (a tick, say) it asks for :attr:`number`; what it publishes carries that.
+    """
+
+    def __init__(self, bus: Bus, name: str, owner: str, ttl_s: float) -> None:
+        self._bus = bus
+        self._name = name
+        self._owner = owner
+        self._claim = Claim(ttl_s)
+        self._changed = asyncio.Event()
+        self._keeper: asyncio.Task[None] | None = None
+
+    @property
+    def number(self) -> int:
+        """The number of the lease, 0 while it is not ours."""
+        return self._claim.number(time.monotonic())
+
+    def open(self) -> None:
+        """Begin to ask for it."""
+        self._keeper = asyncio.create_task(self._keep())
+
+    async def close(self) -> None:
+        """Ask no longer, and give it back."""
+        if self._keeper is None:
+            return
+        self._keeper.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._keeper
+        self._keeper = None
+        if number := self._claim.give_up():
+            with suppress(RelayError):  # then it is over by itself
+                await self._bus.release(self._name, number)
+
+    async def change(self, number: int, timeout_s: float) -> int:
+        """Wait until its number is not this one, for at most so long; return what it is."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while self.number == number:
+                    self._changed.clear()
+                    await self._changed.wait()
+        return self.number
+
+    # Private methods
+
+    async def _keep(self) -> None:
+        while True:
+            changes = self._claim.changes
+            with suppress(RelayError):  # nobody knows: as long as it is ours by our own clock, it is
+                await self._ask()
+            if self._claim.changes != changes or not self.number:
+                self._changed.set()  # also of what is over by our own clock
+            await asyncio.sleep(self._claim.pause_s)
+
+    async def _ask(self) -> None:
+        now_s, ttl_s = time.monotonic(), self._claim.ttl_s
+        if number := self._claim.to_renew(now_s):
+            self._claim.renewed(await self._bus.renew(self._name, self._owner, number, ttl_s), now_s)
+        else:
+            self._claim.acquired(await self._bus.acquire(self._name, self._owner, ttl_s), now_s)

@@ -1,0 +1,65 @@
+"""What one process does to have a lease, and to keep it: when it asks for what, and what it may do by its own clock."""
+
+from __future__ import annotations
+
+from shared.relay.fence import Tenure
+
+ASKS = 4
+"""How often a lease is asked for, or for more time, while it lasts: some answers may be late, or lost."""
+
+
+class Claim:
+    """
+    A process's claim to one lease.
+
+    Whoever waits asks for :meth:`to_renew`: a number that is to be renewed, or 0 where the lease is to be acquired. It
+    then says what came of it, with the time *before* it asked, and waits for :attr:`pause_s`. ``changes`` counts how
+    often the lease was won or lost, as far as it was noticed; times are of a monotonic clock.
+    """
+
+    def __init__(self, ttl_s: float) -> None:
+        self.ttl_s = ttl_s
+        self.changes = 0
+        self._tenure: Tenure | None = None
+
+    @property
+    def pause_s(self) -> float:
+        """How long to wait between two questions."""
+        return self.ttl_s / ASKS
+
+    def number(self, now_s: float) -> int:
+        """Return the number of the lease, 0 while it is not ours: to be asked before each thing an owner does."""
+        tenure = self._tenure
+        return tenure.number if tenure is not None and tenure.holds(now_s) else 0
+
+    def to_renew(self, now_s: float) -> int:
+        """Return the number to renew; 0: acquire. What is over by our own clock is not renewed."""
+        if self._tenure is not None and not self._tenure.holds(now_s):
+            self._end()
+        return 0 if self._tenure is None else self._tenure.number
+
+    def acquired(self, number: int | None, asked_at_s: float) -> None:
+        """Take the answer to having acquired it: None while it is somebody else's."""
+        if number is not None:
+            self._tenure = Tenure(number, self.ttl_s, asked_at_s)
+            self.changes += 1
+
+    def renewed(self, is_ours: bool, asked_at_s: float) -> None:
+        """Take the answer to having renewed it."""
+        if not is_ours:
+            self._end()
+        elif self._tenure is not None:
+            self._tenure.renewed(asked_at_s)
+
+    def give_up(self) -> int:
+        """Have it no longer; return the number to release, 0 if there is none."""
+        number = 0 if self._tenure is None else self._tenure.number
+        self._end()
+        return number
+
+    # Private methods
+
+    def _end(self) -> None:
+        if self._tenure is not None:
+            self._tenure = None
+            self.changes += 1
