@@ -121,6 +121,19 @@ def test_a_process_that_stood_still_is_told_what_it_missed(buses: Any, relay: Re
     assert was_told
 
 
+def test_a_bus_that_is_closed_leaves_no_descriptor_and_no_thread(buses: Any, relay: Relay, channel: str) -> None:
+    peer = buses.near_peer
+    peer.bus(relay.url).close()  # whatever is made once and kept
+    before = peer.tell("held")
+    bus = peer.bus(relay.url)
+    bus.publish(channel, "1")
+    subscription = bus.subscribe(channel)
+    assert bus.is_up
+    bus.close()
+    assert subscription.next(5) is None
+    assert peer.tell("held") == before
+
+
 @once
 @pytest.mark.parametrize("scheme", OF_PROCESSES, indirect=True, scope="session")
 def test_a_relay_that_is_killed_and_comes_back_is_told(buses: Any, own_relay: Relay, channel: str) -> None:
