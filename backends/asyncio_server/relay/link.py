@@ -1,5 +1,6 @@
 """A connection to a relay, as the bus uses it; and what is the same of all that lead to our own hub."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import msgspec
@@ -9,7 +10,7 @@ from shared.relay.hub import Answer, FromRelay, Hello, Stranger, ToRelay, Welcom
 from shared.relay.url import RelayUrl
 
 
-class Link:
+class Link(ABC):
     """
     One connection, from :meth:`open` to :meth:`close`; it ends with whatever goes wrong.
 
@@ -21,21 +22,21 @@ class Link:
     def __init__(self, url: RelayUrl) -> None:
         self.url = url
 
+    @abstractmethod
     async def open(self) -> None:
         """Connect."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def send(self, items: Sequence[ToRelay]) -> list[Answer]:
         """Send these, in order; return what has been answered already."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def receive(self) -> list[FromRelay]:
         """Wait until something has come, and return it."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def close(self) -> None:
         """Let go of everything; nobody sends or receives any more."""
-        raise NotImplementedError
 
 
 class HubLink(Link):
@@ -68,14 +69,14 @@ class HubLink(Link):
                 found.append(item)
         return found
 
+    @abstractmethod
     async def connect(self) -> None:
         """Make the connection."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def send_bodies(self, bodies: list[bytes]) -> None:
         """Send bodies, in order."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def receive_bodies(self) -> list[bytes]:
         """Wait until bodies have come, and return them."""
-        raise NotImplementedError

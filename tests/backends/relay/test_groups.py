@@ -8,6 +8,7 @@ import pytest
 from redis import Redis
 
 from tests.support.relays import Peer, Relay
+from tests.support.server import wait_until
 
 on_two = pytest.mark.parametrize("scheme", ["redis", "unix"], indirect=True, scope="session")
 
@@ -66,8 +67,7 @@ def test_nothing_is_left_of_a_process_that_died(relay: Relay, group: str, backen
         peer.bus(relay.url).groups().add(group, "ann")
         assert client.pubsub_numsub(channel) == [(channel.encode(), 1)]
         peer.signal(signal.SIGKILL)
-        while client.pubsub_numsub(channel) != [(channel.encode(), 0)]:
-            pass
+        wait_until(lambda: client.pubsub_numsub(channel) == [(channel.encode(), 0)])
     finally:
         client.close()
         peer.kill()
