@@ -9,7 +9,9 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Self
 
+import numpy as np
 from msgspec import Struct, field
+from numpy.typing import NDArray
 
 from loadtests.account.counts import Additive, total
 from shared.measure.histogram import Histogram
@@ -17,6 +19,8 @@ from shared.measure.summary import LoadSummary
 
 LATENESS = "tick lateness"
 INTERVAL_ERROR = "interval error"
+STEPS_US = 10 ** np.arange(1, 8, dtype=np.int64)
+"""What values are rounded to: each up to a thousand times itself."""
 
 
 class Row(Additive):
@@ -32,9 +36,12 @@ class Row(Additive):
     @classmethod
     def of(cls, histogram: Histogram, failed: int = 0, bytes_: int = 0) -> Self:
         """Return the row that shows a histogram in microseconds."""
-        counts: Counter[int] = Counter()
-        for us, count in histogram.values():
-            counts[rounded_us(us)] += count
+        # At once, not one by one: that took the hub 15 ms a second where lateness had thousands of values, and what
+        # arrives meanwhile is read together.
+        us, count = histogram.columns()
+        rounded = rounded_us(us)
+        starts = np.flatnonzero(np.diff(rounded, prepend=-1))  # they go up
+        counts = Counter(dict(zip(rounded[starts].tolist(), np.add.reduceat(count, starts).tolist(), strict=True)))
         return cls(counts, histogram.total_us, failed, bytes_)
 
     @property
@@ -62,11 +69,9 @@ class LocustRows(Struct):
     by_name: dict[str, Row]
 
 
-def rounded_us(us: int) -> int:
+def rounded_us(us: NDArray[np.int64]) -> NDArray[np.int64]:
     """Round to 0.01 ms; from 10 ms on to 0.1 ms, from 100 ms on to 1 ms, and so on: as a table shows it."""
-    step_us = 10
-    while us >= 1000 * step_us:
-        step_us *= 10
+    step_us = STEPS_US[np.searchsorted(1000 * STEPS_US, us, side="right")]
     return (us + step_us // 2) // step_us * step_us
 
 

@@ -7,7 +7,6 @@ and at the end to what the summary says. Importing this imports Locust, which pa
 
 import time
 from collections import Counter, deque
-from itertools import islice
 from typing import Any
 
 from locust import stats as locust_stats
@@ -30,21 +29,20 @@ class Entry(StatsEntry):
     def __init__(self, stats: RequestStats, name: str, method: str) -> None:
         self._row = Row()
         self._percentiles: dict[float, float] = {}
-        # When each batch of new values was shown; the first only marks where the recent ones begin.
-        self._recent: deque[tuple[float, Counter[int]]] = deque()
+        # What was shown when: the oldest is what the recent values are counted from.
+        self._shown: deque[tuple[float, Row]] = deque()
+        self._recent: Row | None = None
         super().__init__(stats, name, method, use_response_times_cache=True)
 
     def show(self, row: Row, since_s: float, until_s: float, *, goes_on: bool) -> None:
         """Show what was counted in that time, in epoch seconds; ``goes_on`` if it includes what was shown before."""
         if not goes_on:
             self.reset()
-        new = Counter(row.counts)
-        new.subtract(self._row.counts)
-        self._recent = self._recent or deque([(since_s, Counter())])
-        self._recent.append((until_s, +new))
-        while len(self._recent) > 2 and self._recent[1][0] <= until_s - CURRENT_S:
-            self._recent.popleft()
-        self._row, self._percentiles = row, {}
+        self._shown = self._shown or deque([(since_s, Row())])
+        self._shown.append((until_s, row))
+        while len(self._shown) > 2 and self._shown[1][0] <= until_s - CURRENT_S:
+            self._shown.popleft()
+        self._row, self._percentiles, self._recent = row, {}, None
         self.start_time, self.last_request_timestamp = since_s, until_s
         self.num_requests, self.num_failures = row.count, row.failed
         self.total_content_length = row.bytes
@@ -73,16 +71,15 @@ class Entry(StatsEntry):
 
     def get_current_response_time_percentile(self, percent: float) -> float | None:
         """Return the same for the last ten seconds; None if nothing came in them."""
-        recent = Row(sum((counts for _, counts in islice(self._recent, 1, None)), Counter()))
+        recent = self._recent_row()
         return _ms(recent.percentile_us(100 * percent)) if recent.count else None
 
     @property
     def current_rps(self) -> float:
         """Requests a second in the last ten seconds."""
-        if len(self._recent) < 2:
+        if not self._shown:
             return 0.0
-        (began_s, _), *later = self._recent
-        return sum(counts.total() for _, counts in later) / max(later[-1][0] - began_s, 0.001)
+        return self._recent_row().count / max(self._shown[-1][0] - self._shown[0][0], 0.001)
 
     def to_dict(self, escape_string_values: bool = False) -> dict[str, Any]:
         """Return the row for the web UI, without rounding minimum and maximum."""
@@ -116,8 +113,16 @@ class Entry(StatsEntry):
     def reset(self) -> None:
         """Forget everything."""
         super().reset()
-        self._row, self._percentiles = Row(), {}
-        self._recent.clear()
+        self._row, self._percentiles, self._recent = Row(), {}, None
+        self._shown.clear()
+
+    def _recent_row(self) -> Row:
+        """Return what came in the last ten seconds, or since it is counted."""
+        if self._recent is None:
+            before = self._shown[0][1].counts if self._shown else Counter[int]()
+            new = {us: count - before[us] for us, count in self._row.counts.items() if count > before[us]}
+            self._recent = Row(Counter(new))
+        return self._recent
 
 
 class Table:

@@ -188,6 +188,16 @@ class Histogram:
             if count:
                 yield min(_highest_of(index), self.max_us), count
 
+    def columns(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the same as :meth:`values`, as two columns: where thousands differ, one by one takes milliseconds."""
+        import numpy as np  # noqa: PLC0415 - as above
+
+        counts = np.frombuffer(self._counts, dtype=np.uint64, count=_index_of(self.max_us) + 1)
+        indexes = np.flatnonzero(counts)
+        shift = np.maximum((indexes >> _HALF_BITS) - 1, 0)  # as _highest_of
+        highest = ((indexes - (shift << _HALF_BITS) + 1) << shift) - 1
+        return np.minimum(highest, self.max_us), counts[indexes].astype(np.int64)
+
     def percentile_us(self, percentile: float) -> int:
         """
         Return the least value that at least ``percentile`` percent of the values do not exceed; 0 while empty.

@@ -1,5 +1,7 @@
 import random
+from collections import Counter
 
+import numpy as np
 import pytest
 
 from loadtests.account.locust_rows import LATENESS, LocustRows, Row, added, of_summary, rounded_us
@@ -17,7 +19,7 @@ RECORDED = ROOT / "tests" / "tickbench" / "fakes" / "summary.json"
      (100_499, 100_000), (1_004_000, 1_000_000), (12_349_000, 12_300_000), (60_000_000, 60_000_000)],
 )  # fmt: skip
 def test_a_table_has_three_digits(us: int, rounded: int) -> None:
-    assert rounded_us(us) == rounded
+    assert rounded_us(np.array([us])).tolist() == [rounded]
     assert abs(rounded - us) <= max(5, us / 200)
 
 
@@ -28,8 +30,19 @@ def test_a_row_s_percentiles_are_the_histogram_s_to_its_rounding() -> None:
     row = Row.of(histogram)
     assert row.count == histogram.count
     for percentile in (0, 1, 50, 90, 99, 99.9, 100):
-        assert row.percentile_us(percentile) == rounded_us(histogram.percentile_us(percentile))
+        assert [row.percentile_us(percentile)] == rounded_us(np.array([histogram.percentile_us(percentile)])).tolist()
     assert row.total_us == histogram.total_us
+
+
+def test_a_row_counts_each_value_of_its_histogram() -> None:
+    histogram, counts, rng = Histogram(), Counter[int](), random.Random(8)
+    for _ in range(3_000):
+        histogram.record(round(rng.lognormvariate(8, 3)))
+    for us, count in histogram.values():
+        (rounded,) = rounded_us(np.array([us])).tolist()
+        counts[rounded] += count
+    assert Row.of(histogram).counts == counts
+    assert all(type(number) is int for pair in Row.of(histogram).counts.items() for number in pair)
 
 
 def test_an_empty_row_has_no_values() -> None:

@@ -18,7 +18,7 @@ STORY = """
 import csv, io, json, sys, time
 from pathlib import Path
 from types import SimpleNamespace
-from loadtests.run.locust_table import Table, show_finer
+from loadtests.run.locust_table import Entry, Table, show_finer
 from loadtests.account.locust_rows import LATENESS, LocustRows, Row
 from locust.stats import RequestStats, StatsCSV, StatsEntry, get_percentile_stats_summary, get_stats_summary
 from shared.measure.histogram import Histogram
@@ -34,6 +34,7 @@ show_finer()
 stats = RequestStats()
 stats.log_request("old", "run", 1, 1)
 table, told = Table(stats), []
+of_ten_seconds = Entry(RequestStats(), "recent", "frame")
 entry, now = stats.entries[LATENESS, "frame"], time.time()
 
 def tell():
@@ -46,6 +47,14 @@ table.show(rows(now - 4, True, 1_000, 2_000))
 tell()
 table.show(rows(now - 4, True, 1_000, 4_000))
 tell()
+for second in range(1, 13):  # 5 ms in the first two, then 8 ms
+    histogram = Histogram()
+    histogram.record(5_000, 100 * min(second, 2))
+    histogram.record(8_000, 100 * max(second - 2, 0))
+    row = Row.of(histogram)
+    of_ten_seconds.show(row, 0, second, goes_on=True)
+current = [of_ten_seconds.num_requests, of_ten_seconds.current_rps,
+           of_ten_seconds.get_current_response_time_percentile(0), of_ten_seconds.get_response_time_percentile(0)]
 stats.total.extend(StatsEntry(stats, "Aggregated", ""))
 summary = read_summary(Path(sys.argv[1]).read_bytes())
 summary = replace(summary, validity=Validity.of(["steal of 7.1 %"], ["a busy loop"]))
@@ -53,7 +62,7 @@ table.finish(summary, now - 100)
 out = io.StringIO()
 StatsCSV(SimpleNamespace(stats=stats, runner=None), [0.5, 0.99]).requests_csv(csv.writer(out))
 print(json.dumps({
-    "told": told, "names": sorted(name for name, _ in stats.entries), "csv": out.getvalue(),
+    "told": told, "current": current, "names": sorted(name for name, _ in stats.entries), "csv": out.getvalue(),
     "ui": [entry.to_dict(), stats.total.to_dict()], "charts": [stats.total.get_current_response_time_percentile(0.99)],
     "errors": [error.to_dict() for error in stats.errors.values()],
     "console": get_stats_summary(stats, current=False) + get_percentile_stats_summary(stats),
@@ -78,6 +87,10 @@ def test_what_came_so_far_is_shown_and_at_the_window_s_opening_anew(shown: dict[
     assert warm_up[2] == pytest.approx(50, rel=0.1), "frames a second"
     assert later[2] == pytest.approx(1_000, rel=0.1)
     assert [opened[3], later[3]] == [1, 1], "nothing of the warm-up"
+
+
+def test_what_is_current_came_in_the_last_ten_seconds(shown: dict[str, Any]) -> None:
+    assert shown["current"] == [1_200, 100, 8, 5]
 
 
 def test_at_the_end_every_row_is_the_summary_s(shown: dict[str, Any]) -> None:

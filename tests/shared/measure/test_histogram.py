@@ -176,6 +176,14 @@ def test_a_damaged_encoding_is_refused(hdr: str, why: str) -> None:
         Histogram.from_summary(damaged)
 
 
+@given(st.lists(VALUES))
+def test_columns_are_the_values(values: list[int]) -> None:
+    histogram = recorded(*values)
+    for of in (histogram, Histogram.from_summary(histogram.summary())):
+        us, counts = of.columns()
+        assert list(zip(us.tolist(), counts.tolist(), strict=True)) == list(of.values())
+
+
 def test_what_was_recorded_is_told_value_by_value() -> None:
     histogram = Histogram()
     for us, count in ((7, 2), (1_500, 1), (3_000_001, 4)):
