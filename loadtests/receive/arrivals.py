@@ -19,6 +19,8 @@ Integers = NDArray[np.int64]
 
 MAX_REMEMBERED_BYTES: Final = 4096
 """Longer texts are not remembered but parsed each time: to read them takes longer than to parse their heads."""
+MAX_RECENT: Final = 64
+"""Reads of a room that are remembered at a time: ticks that come late are of the last few."""
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 COLUMNS: Final = 3
 PLAIN_TEXT: Final = 0x81
@@ -81,7 +83,7 @@ class Latest:
 
     """
 
-    __slots__ = ("has_contexts", "inflater", "number", "read", "room", "size", "take_row", "take_stamp")
+    __slots__ = ("has_contexts", "inflater", "number", "read", "recent", "room", "size", "take_row", "take_stamp")
 
     def __init__(self, rows: list[int], stamps: bytearray, room: str = "", agreement: Agreement | None = None) -> None:
         self.take_row = rows.extend
@@ -93,6 +95,8 @@ class Latest:
         """Of a compressed read, where it is the same for all."""
         if agreement is not None and not self.has_contexts:
             self.inflater = agreement.client_inflater(MAX_MESSAGE_BYTES)
+        self.recent: dict[bytes, int] = {}
+        """Numbers of frames by read, for those that come when others have the next tick already."""
         self.forget()
 
     def forget(self) -> None:
@@ -101,6 +105,7 @@ class Latest:
         self.size = -1
         self.number = 0
         """The frame's number in the log."""
+        self.recent.clear()
 
 
 class ArrivalLog:
@@ -142,6 +147,12 @@ class ArrivalLog:
             self._latest[key] = Latest(self.rows, self.stamps, room, agreement)
         return self._latest[key]
 
+    def number_of(self, latest: Latest, read: bytes) -> int | None:
+        """Return the number of a read of a room, which is known or can be learnt; None if it is no whole tick frame."""
+        number = latest.recent.get(read) if len(read) <= MAX_REMEMBERED_BYTES else None
+        # One that comes late does not become the latest: the others still get that.
+        return latest.number if number is None and self.learn(latest, read) else number
+
     def learn(self, latest: Latest, read: bytes) -> bool:
         """
         Remember a read as the latest of its room if it is one whole tick frame of valid UTF-8; return whether.
@@ -166,6 +177,10 @@ class ArrivalLog:
         if number is None:
             return False
         self.renew(latest, read, number)
+        if len(read) <= MAX_REMEMBERED_BYTES:
+            if len(latest.recent) == MAX_RECENT:  # a server that tells each something else
+                latest.recent.clear()
+            latest.recent[read] = number
         self.note_step(latest, number, text)
         return True
 

@@ -248,15 +248,18 @@ class Connection(Transport):
         if not size:
             self._lose("end of stream without a close frame")
             return
-        is_known = size == latest.size and not latest.has_contexts and data == latest.read
-        if self._plain and (is_known or self._log.learn(latest, bytes(data))):
-            self._log.append(self.index, latest.number, stamp, size)
-            if cut_off:
-                self._log.mark_coalesced()
-            if self.on_text is not None:
-                self._tell(latest.number, data, stamp)
-        else:
+        number = None
+        if self._plain:
+            is_latest = size == latest.size and not latest.has_contexts and data == latest.read
+            number = latest.number if is_latest else self._log.number_of(latest, bytes(data))
+        if number is None:
             self._take_all(data, stamp, cut_off=cut_off)
+            return
+        self._log.append(self.index, number, stamp, size)
+        if cut_off:
+            self._log.mark_coalesced()
+        if self.on_text is not None:
+            self._tell(number, data, stamp)
 
     def _tell(self, number: int, read: memoryview, stamp: bytes) -> None:
         """Tell the listener of a read that was one tick frame."""
@@ -353,7 +356,8 @@ class Connection(Transport):
                 log.remember(text, number)
                 log.note_step(latest, number, text)
         if number is not None:
-            if latest.has_contexts and not slow:
+            is_newer = latest.size < 0 or number > latest.number
+            if latest.has_contexts and is_newer and not slow:
                 log.renew(latest, text, number)
             log.append(self.index, number, stamp, wire_bytes)
             if coalesced:

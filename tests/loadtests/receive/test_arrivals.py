@@ -3,7 +3,15 @@ import time
 
 import pytest
 
-from loadtests.receive.arrivals import HEAD_BYTES, MAX_REMEMBERED_BYTES, ArrivalLog, ArrivedTick, Latest, is_utf8
+from loadtests.receive.arrivals import (
+    HEAD_BYTES,
+    MAX_RECENT,
+    MAX_REMEMBERED_BYTES,
+    ArrivalLog,
+    ArrivedTick,
+    Latest,
+    is_utf8,
+)
 from loadtests.receive.stamps import STAMP_BYTES
 
 
@@ -62,6 +70,32 @@ def test_other_reads_are_not_learnt(read: bytes) -> None:
     assert log.learn(latest, frame(b'[["tick",0,2,3]]'))
     assert not log.learn(latest, read)
     assert latest.read == frame(b'[["tick",0,2,3]]'), "what was known is known still"
+
+
+def test_what_comes_late_is_known_and_is_not_the_latest() -> None:
+    log = ArrivalLog()
+    latest = log.latest("main")
+    old, new = frame(b'[["tick",1,20,21]]'), frame(b'[["tick",2,40,41]]')
+    assert [log.number_of(latest, read) for read in (old, new, old, new, old)] == [0, 1, 0, 1, 0]
+    assert (latest.read, latest.number) == (new, 1)
+    assert log.number_of(latest, old[:-1]) is None
+    log.drain()
+    assert log.number_of(latest, new) == 0, "the numbers of the frames begin anew"
+    assert log.frame(0).n == 2
+    assert log.number_of(latest, old) == 1
+
+
+def test_of_reads_only_so_many_are_known_and_no_long_ones() -> None:
+    log = ArrivalLog()
+    latest = log.latest("main")
+    reads = [frame(b'[["tick",%d,20,21]]' % n) for n in range(3 * MAX_RECENT)]
+    assert [log.number_of(latest, read) for read in reads] == [*range(3 * MAX_RECENT)]
+    assert len(latest.recent) <= MAX_RECENT
+    assert log.number_of(latest, reads[0]) == 3 * MAX_RECENT
+    long = frame(b'[["tick",1,20,21],["pad","' + b"." * MAX_REMEMBERED_BYTES + b'"]]')
+    assert log.number_of(latest, long) == 3 * MAX_RECENT + 1
+    assert log.number_of(latest, reads[0]) == 3 * MAX_RECENT
+    assert log.number_of(latest, long) == 3 * MAX_RECENT + 2
 
 
 def test_nothing_is_known_at_first() -> None:
