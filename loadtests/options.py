@@ -117,6 +117,8 @@ class LoadOptions:
     """Processes that work beside the server on purpose, such as a proxy: what they take is no disturbance."""
     slots: bool = False
     """Whether the window is measured in slots, by orders on stdin."""
+    reconnects: bool = False
+    """Whether users come back when they are cut off, by ``--reconnect`` or their scenario."""
 
     @property
     def announcement(self) -> str:
@@ -152,6 +154,7 @@ VARIABLES = {of.flag: of.variable for of in (USERS, SPAWN_RATE, WORKERS, *NUMBER
     "--deflate": "TICKBENCH_LOAD_DEFLATE",
     "--header": "TICKBENCH_LOAD_HEADER",
     "--insecure": "TICKBENCH_LOAD_INSECURE",
+    "--reconnect": "TICKBENCH_LOAD_RECONNECT",
     "--beside": "TICKBENCH_LOAD_BESIDE",
 }
 SECRET: Final = frozenset(("--host", "-H", "--header"))
@@ -184,6 +187,12 @@ def add_arguments(parser: LocustArgumentParser, scenarios: Scenarios) -> None:
         "--insecure",
         action="store_true",
         help="take any certificate of a wss:// server, trusted or not",
+        include_in_web_ui=False,
+    )
+    parser.add_argument(
+        "--reconnect",
+        action="store_true",
+        help="users who are cut off come back as the page does, after a pause of full jitter; what they missed is told",
         include_in_web_ui=False,
     )
     parser.add_argument(
@@ -273,6 +282,8 @@ def _check_slots(parsed: Namespace, scenarios: Scenarios) -> None:
     if parsed.scenario in scenarios and not scenarios[parsed.scenario].in_slots:
         fit = ", ".join(name for name, scenario in scenarios.items() if scenario.in_slots)
         raise ValueError(f"--slots: scenario {parsed.scenario} has a course of its own; right would be one of {fit}")
+    if parsed.reconnect:
+        raise ValueError("--slots: who is cut off between two of them is in no figure; right would be no --reconnect")
 
 
 def read_options(
@@ -301,13 +312,26 @@ def read_options(
         deflate=_choice("--deflate", parsed.deflate, ("on", "off")) == "on",
         beside=_processes(parsed.beside),
         slots=parsed.slots,
+        reconnects=_reconnects(parsed, scenario, scenarios),
         **numbers,
     )
+    several = any(getattr(parsed, name, None) for name in ("processes", "master", "worker"))
+    if options.reconnects and several and not options.room_size:
+        words = "workers that share a room can't tell its lives apart"
+        raise ValueError(f"--reconnect: {words}; right would be --room-size, or no --workers")
     if 0 < options.extra_connections < LEAST_EXTRA:
         raise ValueError(f"--memory {options.extra_connections}: right would be 0, or {LEAST_EXTRA} and more")
     if options.out is not None:
         check_output("--out", options.out)
     return options
+
+
+def _reconnects(parsed: Namespace, scenario: Scenario, scenarios: Scenarios) -> bool:
+    if parsed.reconnect and scenario.reconnects is None:
+        fit = ", ".join(name for name, each in scenarios.items() if each.reconnects is not None)
+        words = f"users of scenario {parsed.scenario} come and go by plan, or never"
+        raise ValueError(f"--reconnect: {words}; right would be one of {fit}")
+    return parsed.reconnect or bool(scenario.reconnects)
 
 
 def _scenario(name: str, scenarios: Scenarios) -> Scenario:

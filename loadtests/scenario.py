@@ -24,6 +24,8 @@ class Scenario:
     """Whether connections send pings, 50 a second in all."""
     in_slots: bool = False
     """Whether it can be measured in slots (``--slots``): its load has no course that a pause would cut through."""
+    reconnects: bool | None = None
+    """Whether its users come back when they are cut off; False: with ``--reconnect``; None: they don't know how to."""
 
     def stage_starts_us(self, window_us: int) -> list[int]:
         """Return when the stages of a window begin, in microseconds after its own start."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from shared.measure.summary import GroupFigures, LoadSummary, StageFigures
+from shared.measure.summary import GroupFigures, LoadSummary, ReturnFigures, StageFigures
 from tickbench.compare.figures import FIGURES
 from tickbench.compare.objectives import STYLES, Judged
 from tickbench.machine.fitness import MachineCheck
@@ -32,6 +32,8 @@ def load_table(load: LoadSummary) -> Table:
         table.add_row("key to turn p50, p99", dimmed(words, load, "input_ms"))
     if lost := lost_words(load):
         table.add_row("lost", lost)
+    if load.returns is not None:
+        table.add_row("cut off", dimmed(returns_words(load.returns), load, "returns"))
     for name, group in load.groups.items():
         table.add_row(f"group {escape(name)}", dimmed(group_words(group), load, "groups"))
     for number, stage in enumerate(load.stages, 1):
@@ -42,6 +44,16 @@ def load_table(load: LoadSummary) -> Table:
 def dimmed(words: str, load: LoadSummary, figure: str) -> str:
     """Return words about a figure as markup: dim where it cannot be trusted."""
     return f"[dim]{words}[/dim]" if load.validity.spoiled_by(figure) else words
+
+
+def returns_words(returns: ReturnFigures) -> str:
+    """Sum up the users who were cut off, and those who came back."""
+    if not returns.cut:
+        return "nobody"
+    silence = returns.silence_ms
+    words = f"{returns.cut:,} users, {returns.back:,} back, {returns.gone:,} gone for good, {returns.away:,} still away"
+    times = f"silence p50 {milliseconds(silence.p50)}, p99 {milliseconds(silence.p99)}, max {milliseconds(silence.max)}"
+    return f"{words}; {times}; at most {returns.most_connects_per_second:,} connects a second"
 
 
 def group_words(group: GroupFigures) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from loadtests.account.counts import MAIN, NEVER_CONNECTED, SEEN_OFF, Accounts, count_text
 from loadtests.account.join_rate import NO_JOINS, JoinRate
 from loadtests.account.recorder import Recorder
+from loadtests.receive.arrivals import ArrivedTick
 from loadtests.receive.endings import ConnectionObserver, Ending, Fate
 from loadtests.receive.stamps import now_us
 from loadtests.surroundings.clocks import ServerClock
@@ -13,15 +14,21 @@ from shared.measure.histogram import Histogram
 
 
 class ConnectionRecord(ConnectionObserver):
-    """The observer of all connections."""
+    """
+    The observer of all connections.
 
-    def __init__(self, recorder: Recorder, clock: ServerClock) -> None:
+    Where users come back it ``tells_lives`` of rooms apart: by default a room has one.
+
+    """
+
+    def __init__(self, recorder: Recorder, clock: ServerClock, *, tells_lives: bool = False) -> None:
         super().__init__()
         self.ping_rtt = Histogram()
         """Of the pings that were sent from :meth:`begin_pings` to :meth:`end_pings`, whenever they came back."""
         self.join_rate = NO_JOINS
         self._recorder = recorder
         self._clock = clock
+        self._tells_lives = tells_lives
         self._inside: set[int] = set()
         self._pinged = range(sys.maxsize)
 
@@ -86,6 +93,11 @@ class ConnectionRecord(ConnectionObserver):
         """Count what was agreed on."""
         count_text(self._recorder.group_of(index).extensions, extensions)
 
+    def began(self, index: int, tick: ArrivedTick) -> None:
+        """Expect the ticks of the life of the room that this one is of."""
+        if self._tells_lives:
+            self._recorder.begin(index, tick)
+
     def connected(self, index: int, started_us: int, arrival_us: int) -> None:
         """Count a first tick frame, and how long it took since connect(2)."""
         accounts = self._recorder.group_of(index)
@@ -106,9 +118,12 @@ class ConnectionRecord(ConnectionObserver):
             accounts.close_codes[ending.close_code] += 1
         if ending.broke_protocol:
             count_text(accounts.errors, ending.why)
+        if self._tells_lives and ending.fate is Fate.CLOSED_EARLY:
+            self.log.steps.close()
         if ending.fate is Fate.LEFT:
             self._recorder.presences.leave(index)
-        if ending.complete:
+        # What the server sent it before its close frame came before that, however long a proxy kept both.
+        if ending.complete or (self._tells_lives and ending.close_code is not None):
             self._recorder.presences.end_with_last(index)
         else:
             self._recorder.presences.end(index, ending.at_us + self._clock.correction_us)

@@ -7,6 +7,8 @@ NEVER = 2**62
 """Later than any time."""
 STAYED = -1
 """In place of the time when a connection would have left: it stayed until it left by plan."""
+CUT = -2
+"""In its place: it was cut off, and its user comes back by another, so that nothing is waited for behind its end."""
 
 FILLS = {"entered_us": NEVER, "first_n": -1, "last_n": -1, "ended_us": NEVER, "until_us": NEVER, "reads": 1}
 """The values of a connection of which nothing is known yet, in columns where it is not 0."""
@@ -16,7 +18,8 @@ class Presences:
     """
     The columns, with spare rows at the end. Times are microseconds of the server's clock.
 
-    Only ``last_arrival_us`` is on a steady clock: see :class:`~loadtests.receive.arrivals.SortedArrivals`.
+    Only ``first_arrival_us`` and ``last_arrival_us`` are on a steady clock: see
+    :class:`~loadtests.receive.arrivals.SortedArrivals`.
 
     """
 
@@ -28,7 +31,8 @@ class Presences:
     entered_us: NDArray[np.int64]
     """Since when all ticks are sent to it, too."""
     first_n: NDArray[np.int64]
-    """The first tick that came, -1 without any; the next four columns are of the newest tick."""
+    """The first tick that came, -1 without any; the next column is when it came, the four behind are of the newest."""
+    first_arrival_us: NDArray[np.int64]
     last_n: NDArray[np.int64]
     last_arrival_us: NDArray[np.int64]
     last_due_us: NDArray[np.int64]
@@ -95,6 +99,10 @@ class Presences:
         """
         until_us = STAYED if at_us is None else at_us
         self.until_us[index] = min(self.until_us[index], until_us)
+
+    def cut(self, index: int) -> None:
+        """Say that a connection was cut off whose user comes back."""
+        self.until_us[index] = CUT
 
     def end_with_last(self, index: int) -> None:
         """Say that a connection got all that was sent to it: the server's close frame followed its last frame."""

@@ -13,10 +13,11 @@ import numpy as np
 from loadtests.account.counts import MAIN, Accounts, StageAccounts, total
 from loadtests.account.deliveries import Deliveries
 from loadtests.account.jitter import JitterEstimators
+from loadtests.account.lives import RoomLives
 from loadtests.account.presence import NEVER, Presences
-from loadtests.account.room_ticks import RoomTicks, Window, is_another_rate
+from loadtests.account.room_ticks import Window, is_another_rate
 from loadtests.account.settling import Booleans, Gap, RoomDueTimes, Settlement
-from loadtests.receive.arrivals import Arrivals, Integers, SortedArrivals
+from loadtests.receive.arrivals import Arrivals, ArrivedTick, Integers, SortedArrivals
 from shared.measure.histogram import HIGHEST_US, Histogram
 
 NO_WINDOW = range(NEVER, NEVER)
@@ -46,13 +47,14 @@ class Recorder:
         self.latest_lateness = Histogram()
         """Of the main group since the run began, measured or not; for the table that is shown meanwhile."""
         self.latest_interval_error = Histogram()
-        self.rooms: dict[str, RoomTicks] = {}
+        self.lives = RoomLives()
+        self.rooms = self.lives.by_name
         self.window: Window = NO_WINDOW
         self.due_times: dict[str, RoomDueTimes] = {}
         """By room, once it is settled."""
         self._period_us = period_us
         self._stage_starts_us: list[int] = []
-        self._rooms: list[RoomTicks] = []
+        self._rooms = self.lives.by_number
         self.presences = Presences()
         self._jitters = JitterEstimators()
         self._gaps: defaultdict[int, list[Gap]] = defaultdict(list)
@@ -84,15 +86,17 @@ class Recorder:
         """
         index = self.presences.add()
         self._jitters.grow(len(self.presences.room))
-        if room not in self.rooms:
-            self.rooms[room] = RoomTicks(len(self._rooms), announced=announced)
-            self._rooms.append(self.rooms[room])
-        self.presences.room[index] = self.rooms[room].number
+        self.presences.room[index] = self.lives.latest(room, announced=announced).number
         self.presences.asked_us[index] = asked_us
         self.put_in(index, group)
         if announced:
             self._announced.append(index)
         return index
+
+    def begin(self, index: int, tick: ArrivedTick) -> None:
+        """Put a connection, which got its first tick, into the life of its room that has this tick."""
+        of = self.presences
+        of.room[index] = self.lives.of_tick(int(of.room[index]), tick, self.period_us).number
 
     def put_in(self, index: int, group: str) -> None:
         """Count a connection in a group from now on."""
@@ -365,6 +369,7 @@ class Recorder:
         last = np.append(np.flatnonzero(first)[1:] - 1, len(n) - 1) if len(n) else np.zeros(0, dtype=np.int64)
         starts = first & (previous_n < 0)
         self.presences.first_n[connection[starts]] = n[starts]
+        self.presences.first_arrival_us[connection[starts]] = arrival_us[starts]
         self.presences.last_n[connection[last]] = n[last]
         self.presences.last_due_us[connection[last]] = rows.due_us[last]
         self.presences.last_placed_us[connection[last]] = rows.placed_us[last]

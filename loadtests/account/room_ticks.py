@@ -1,7 +1,7 @@
 """The ticks that the connections of a room got, and the due times among them for which nobody got one."""
 
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from itertools import pairwise
 from typing import NamedTuple
@@ -19,6 +19,9 @@ MAX_LEAP = 100_000
 
 RATE_PERCENT = 1.0
 """How far the rate that a server states may be off its due times': these are whole microseconds."""
+
+SAME_PERIODS = 0.25
+"""How far a tick may be off the schedule of its room, in periods; another life began seconds apart from it."""
 
 
 def is_another_rate(stated: float, seen: float) -> bool:
@@ -107,6 +110,21 @@ class RoomTicks:
         if index == len(self._n) or self._n[index] != n:
             for column, value in zip(self._columns, (n, due_us, sent_us), strict=True):
                 column.insert(index, value)
+
+    def has(self, n: int, due_us: int, sent_us: int, period_us: float) -> bool:
+        """
+        Return whether a tick may be one of these: whether it was due when their schedule has it.
+
+        ``period_us`` is for a room whose own ticks do not show it yet; 0 if it is not known.
+
+        """
+        if not self._n:
+            return True
+        at_us, index = placed_us(due_us, sent_us), max(0, bisect_right(self._n, n) - 1)
+        period_us = self.period_us or period_us
+        if not period_us:
+            return (n > self._n[index]) == (at_us > self._placed(index))
+        return abs(at_us - self._due_by_period(index, n, period_us)) <= SAME_PERIODS * period_us
 
     def between(self, first_n: int, end_n: int, window: Window) -> Iterable[tuple[int, int, int]]:
         """Yield n, due and sent time of the ticks from ``first_n`` to before ``end_n`` that are in the window."""

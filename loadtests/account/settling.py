@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadtests.account.counts import Accounts, StageAccounts
-from loadtests.account.presence import NEVER, STAYED, Presences
+from loadtests.account.presence import CUT, NEVER, Presences
 from loadtests.account.room_ticks import MAX_LEAP, RoomTicks, ServerSkips, Window
 from loadtests.receive.arrivals import Integers
 from shared.measure.histogram import HIGHEST_US
@@ -217,10 +217,11 @@ class Settlement:
         ended_us, until_us = of.ended_us[connection], of.until_us[connection]
         inside = due.sent_us[rows] < ended_us
         sent = due.seen[rows]
-        self._count(connection, "missing", rows[inside & sent], self.end_us)
+        end_us = self.end_us if until_us != CUT else int(ended_us) - self.ahead_us
+        self._count(connection, "missing", rows[inside & sent], end_us)
         if not room.announced:
-            self._count(connection, "skipped", rows[inside & ~sent], self.end_us)
-        if ended_us != NEVER and until_us != STAYED:
+            self._count(connection, "skipped", rows[inside & ~sent], end_us)
+        if ended_us != NEVER and until_us >= 0:
             self._count(connection, "absent", rows[~inside & (due.placed_us[rows] < until_us)], self.end_us)
 
     def _settle_silence(self, connection: int) -> None:
@@ -229,10 +230,10 @@ class Settlement:
             int(column[connection]) for column in (of.silence_us, of.ended_us, of.until_us)
         )
         last_us = int(of.last_arrival_us[connection]) + self.ahead_us
-        if last_us < self.window.stop and not (until_us == STAYED and ended_us < 0):
+        if last_us < self.window.stop and not (until_us < 0 and ended_us < 0):
             quiet_us = self.end_us + self.ahead_us
             if ended_us != NEVER:
-                quiet_us = min(self.window.stop, ended_us if until_us == STAYED else until_us)
+                quiet_us = min(self.window.stop, ended_us if until_us < 0 else until_us)
             silence_us = max(silence_us, quiet_us - max(last_us, self.window.start))
         self._keep_silence(connection, silence_us)
 

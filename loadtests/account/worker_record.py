@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from loadtests.account.counts import MAIN, Accounts, Additive, StageAccounts, total
 from loadtests.account.join_rate import NO_JOINS, JoinRate
+from loadtests.account.returns import Returns
 from loadtests.account.settling import RoomDueTimes, Unseen
 from loadtests.surroundings.cores import MachineSample
 from shared.measure.histogram import Histogram
@@ -56,6 +57,8 @@ class WorkerRecord(Struct, kw_only=True):
     steps: dict[int, int] = {}
     """As :attr:`~loadtests.receive.steps.StepLog.digests`, of the worker's first room."""
     conflicting_steps: int = 0
+    returns: Returns | None = None
+    """Of those who come back when they are cut off; None where nobody does."""
     figures: Figures = field(default_factory=Figures)
     groups: dict[str, Accounts] = field(default_factory=lambda: {MAIN: Accounts()})
     stages: list[StageAccounts] = []
@@ -97,11 +100,17 @@ def merged(records: list[WorkerRecord]) -> WorkerRecord:
         },
         period_us=max(record.period_us for record in records),
         join_rate=reduce(JoinRate.joined, (record.join_rate for record in records)),
+        returns=_total_returns(records),
         figures=total(record.figures for record in records),
         groups={name: total(record.groups[name] for record in records if name in record.groups) for name in groups},
         stages=[total(stages) for stages in zip(*(record.stages for record in records), strict=True)],
         stretches=[total(stretches) for stretches in zip(*(record.stretches for record in records), strict=True)],
     )
+
+
+def _total_returns(records: list[WorkerRecord]) -> Returns | None:
+    of = [record.returns for record in records if record.returns is not None]
+    return total(of) if of else None
 
 
 def _greatest(counts: tuple[dict[str, int], ...]) -> dict[str, int]:

@@ -80,6 +80,7 @@ class Connection(Transport):
         "_settled",
         "_started_us",
         "_upgraded",
+        "ending",
         "index",
         "on_text",
         "ticking",
@@ -100,6 +101,8 @@ class Connection(Transport):
         super().__init__(address)
         self.index = index
         self.on_text = on_text
+        self.ending: Ending | None = None
+        """How it ended; None as long as it has not."""
         self.ticking = False
         """Whether the first tick frame has arrived and neither side has begun to close."""
         offers = BROWSER_OFFER if may_deflate else ""
@@ -137,6 +140,11 @@ class Connection(Transport):
     def is_over(self) -> bool:
         """Whether the connection has come to its end."""
         return self._over.is_set()
+
+    @property
+    def may_come_again(self) -> bool:
+        """Whether it has come to an end after which another connection may be welcome."""
+        return self.ending is not None and self.ending.may_come_again
 
     def wait_end(self, timeout_s: float | None = None) -> None:
         """Wait until the connection is over, at most ``timeout_s``."""
@@ -188,6 +196,7 @@ class Connection(Transport):
         """Release the socket and tell the observer; only the first call counts."""
         if self._over.is_set():
             return
+        self.ending = ending
         self.ticking = self._plain = False
         self._release()
         self._inflater = None  # its window takes 32 KiB
@@ -364,13 +373,14 @@ class Connection(Transport):
                 log.mark_coalesced()
             if slow:
                 log.mark_slow_parse()
-            self._tick_came(stamp)
+            self._tick_came(number, stamp)
         if self.on_text is not None and not self._leaving_us:
             self.on_text(-1 if number is None else log.frame(number).n, text, stamp_us(stamp))
 
-    def _tick_came(self, stamp: bytes) -> None:
+    def _tick_came(self, number: int, stamp: bytes) -> None:
         if self._settled is not None and not self._leaving_us:
             self.ticking = True
+            self._observer.began(self.index, self._log.frame(number))
             self._observer.connected(self.index, self._started_us, stamp_us(stamp))
             self._settle()
 

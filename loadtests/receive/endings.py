@@ -2,8 +2,16 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
-from loadtests.receive.arrivals import ArrivalLog
+from loadtests.receive.arrivals import ArrivalLog, ArrivedTick
+
+COME_AGAIN_CODES: Final = frozenset((1001, 1012, 1013))
+"""Going away, restarting, try again later (IANA's registry of close codes): the next connection may be welcome."""
+COME_AGAIN_STATUSES: Final = frozenset(("HTTP status 502", "HTTP status 503", "HTTP status 504"))
+"""What a server that stops says, and a proxy whose server is gone."""
+HTTP_STATUS: Final = "HTTP status "
+"""How the reason of a refusal by HTTP begins."""
 
 
 class Fate(Enum):
@@ -37,6 +45,20 @@ class Ending:
     complete: bool = False
     """The server's close frame followed the last frame that we got: nothing that it sent is missing."""
 
+    @property
+    def may_come_again(self) -> bool:
+        """
+        Whether another connection may be welcome, after this one was lost.
+
+        It is not where we ended it ourselves, or want for something, where the server broke the protocol, and where it
+        said by its code or status that it does not want us.
+        """
+        if self.fate in {Fate.LEFT, Fate.OWN_LIMIT} or self.broke_protocol:
+            return False
+        if self.close_code is not None:
+            return self.close_code in COME_AGAIN_CODES
+        return not self.why.startswith(HTTP_STATUS) or self.why in COME_AGAIN_STATUSES
+
 
 class ConnectionObserver:
     """
@@ -57,6 +79,9 @@ class ConnectionObserver:
 
     def agreed(self, index: int, extensions: str) -> None:
         """Take note which extensions the server agreed on, as in its answer; empty: none."""
+
+    def began(self, index: int, tick: ArrivedTick) -> None:
+        """Take note which tick was the first that arrived; :meth:`connected` follows."""
 
     def connected(self, index: int, started_us: int, arrival_us: int) -> None:
         """Take note that the first tick frame has arrived."""

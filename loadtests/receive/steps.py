@@ -19,9 +19,16 @@ class StepLog:
         """CRC-32 by n, for the first :data:`MAX_STEPS` ticks."""
         self.conflicting = 0
         """Frames that differ from an earlier one of the same n."""
+        self._is_closed = False
+
+    def close(self) -> None:
+        """Take none from now on: a room that begins anew has other ticks of the same n."""
+        self._is_closed = True
 
     def take(self, n: int, text: bytes) -> None:
         """Take a tick frame: ``text`` begins with its ``tick`` command."""
+        if self._is_closed:
+            return
         digest = crc32(text[text.index(b"]") :])
         if len(self.digests) < MAX_STEPS:
             self.conflicting += self.digests.setdefault(n, digest) != digest

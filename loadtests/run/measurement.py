@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from loadtests.account.connections import ConnectionRecord
 from loadtests.account.recorder import Recorder
+from loadtests.account.returns import ReturnLedger
 from loadtests.account.room_ticks import Window
 from loadtests.account.settling import explain_unseen
 from loadtests.account.worker_record import Figures, WorkerRecord
@@ -36,13 +37,14 @@ class Measurement:
     """
     Measures the connections of one worker to a server whose /stats before the first connection were ``base``.
 
-    ``period_us`` as for :class:`~loadtests.account.recorder.Recorder`. Call :meth:`beat` five times a second from the
-    beginning, :meth:`measure` when it is known what is to be measured, and :meth:`open_window` and
-    :meth:`close_window` when it begins and ends. After :meth:`rest` another window may follow, with its own record.
+    ``period_us`` as for :class:`~loadtests.account.recorder.Recorder`; ``reconnects`` is whether users come back who
+    are cut off. Call :meth:`beat` five times a second from the beginning, :meth:`measure` when it is known what is to
+    be measured, and :meth:`open_window` and :meth:`close_window` when it begins and ends. After :meth:`rest` another
+    window may follow, with its own record.
 
     """
 
-    def __init__(self, base: ServerStats | None, period_us: float | None) -> None:
+    def __init__(self, base: ServerStats | None, period_us: float | None, *, reconnects: bool = False) -> None:
         self.offsets = OffsetWatch()
         same_host = base is None or is_here(base, self.offsets.offset_us)
         offset_us = self.offsets.offset_us if base is None else base.clock_offset_us
@@ -51,7 +53,9 @@ class Measurement:
             self.clock.learn(base.asked_us, base.now_us, base.answered_us)
             self.clock.update()
         self.recorder = Recorder(period_us)
-        self.connections = ConnectionRecord(self.recorder, self.clock)
+        self.connections = ConnectionRecord(self.recorder, self.clock, tells_lives=reconnects)
+        self.returns = ReturnLedger(self.recorder)
+        self._reconnects = reconnects
         self.hub_lag = HubLag()
         self.is_open = False
         """Whether the window is open."""
@@ -122,8 +126,12 @@ class Measurement:
         for name, seen in order.ticks.items():
             for columns in seen if name in self.recorder.rooms else ():
                 self.recorder.rooms[name].take_columns(columns)
-        self._record.unseen = explain_unseen(self.recorder.rooms, order.skips, self.recorder.window)
+        # Of a room that began anew the server counts one life only, and it is not known which.
+        skips = {room: of for room, of in order.skips.items() if not self.recorder.lives.are_several(room)}
+        self._record.unseen = explain_unseen(self.recorder.rooms, skips, self.recorder.window)
         self.recorder.settle(self.server_now_us())
+        if self._reconnects:
+            self._record.returns = self.returns.sum_up(self.clock.ahead_us)
 
     def record(self, worker: int) -> WorkerRecord:
         """Return what was measured; call it after :meth:`settle`."""

@@ -21,6 +21,7 @@ from gevent.pool import Group
 
 from loadtests.account.counts import MAIN
 from loadtests.account.locust_rows import INTERVAL_ERROR, LATENESS, LocustRows, Row
+from loadtests.account.returns import ReturnLedger
 from loadtests.account.room_ticks import TickColumns
 from loadtests.account.worker_record import WorkerRecord
 from loadtests.options import LoadOptions
@@ -67,7 +68,7 @@ class LoadWorker:
         """Set when the window opens."""
         self.pacer = Pacer()
         self._index = index
-        self._measurement = Measurement(base, self._period_us())
+        self._measurement = Measurement(base, self._period_us(), reconnects=options.reconnects)
         self._address = server.address
         self.failed = ""
         """Why it can't go on, in one line; empty as long as it can."""
@@ -98,6 +99,11 @@ class LoadWorker:
         """A snake's speed, in cells a second."""
         told = None if self.base is None else self.base.settings.speed
         return self.tick_rate_hz if told is None else told
+
+    @property
+    def returns(self) -> ReturnLedger:
+        """What its users say of their coming back."""
+        return self._measurement.returns
 
     @property
     def stands_still(self) -> bool:
@@ -227,7 +233,7 @@ class LoadWorker:
             failed=self.failed,
             phase=self.phase,
             users=self._roll.count,
-            settled=connections.settled + self._waiting,
+            settled=connections.settled - self.returns.settled + self._waiting,
             up=connections.up,
             leaving=connections.leaving,
             why_none=connections.why_none(),

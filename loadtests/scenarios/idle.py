@@ -16,4 +16,6 @@ class Sleeper(SnakeUser):
         self.stay()
 
 
-SCENARIO = Scenario("everybody watches and nobody ever says a word", user=Sleeper, pings=False, in_slots=True)
+SCENARIO = Scenario(
+    "everybody watches and nobody ever says a word", user=Sleeper, pings=False, in_slots=True, reconnects=False
+)

@@ -19,7 +19,7 @@ class Player(SnakePlayer):
     @task
     def play(self) -> None:
         """Press a key if the snake needs one to stay alive, and now and then at random."""
-        if self.connection is None or not self.connection.ticking:
+        if (self.connection is None or not self.connection.ticking) and not self.come_back():
             self.go_home()
         if not self.is_alive():
             self.join()
@@ -27,4 +27,4 @@ class Player(SnakePlayer):
             self.press(key)
 
 
-SCENARIO = Scenario("everybody plays, in rooms of ten", user=Player, room_size=10, in_slots=True)
+SCENARIO = Scenario("everybody plays, in rooms of ten", user=Player, room_size=10, in_slots=True, reconnects=False)

@@ -16,4 +16,4 @@ class Spectator(SnakeUser):
         self.stay()
 
 
-SCENARIO = Scenario("everybody watches", user=Spectator, in_slots=True)
+SCENARIO = Scenario("everybody watches", user=Spectator, in_slots=True, reconnects=False)

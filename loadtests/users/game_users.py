@@ -2,6 +2,7 @@
 
 import math
 import random
+import time
 from collections import defaultdict
 from typing import Any, ClassVar, NoReturn
 
@@ -19,6 +20,10 @@ from loadtests.run.worker import LoadWorker
 from loadtests.scenario import is_among
 from loadtests.users.board import DIRECTIONS, Board
 from loadtests.users.key_latency import KeyWatch
+from loadtests.users.pauses import Pauses
+
+GONE_AFTER_S = 60.0
+"""Who is cut off and has not come back after so long does not try any more."""
 
 
 class SnakeUser(User):
@@ -35,6 +40,8 @@ class SnakeUser(User):
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         self.connection: Connection | None = None
+        self._in_since_s = 0.0  # when the last connection got its first tick; 0: none has
+        self._pauses = Pauses()
         if not self.is_off:
             self.number = self.worker.new_user()
             self.room = self.worker.room_of(self.number)
@@ -64,14 +71,46 @@ class SnakeUser(User):
             self.worker.wait_turn()
         listener = self.on_text if self.listens() else None
         self.connection = self.worker.connection(self.room, group, self.greeting, listener, announced=self.announced)
-        return self.connection.open(self.options.connect_timeout_s)
+        is_in = self.connection.open(self.options.connect_timeout_s)
+        if is_in:
+            self._in_since_s = time.monotonic()
+        return is_in
 
     def stay(self, seconds: float | None = None) -> None:
-        """Stay connected for some seconds, or to the end; stop this user if the connection ends before."""
-        if self.connection is not None:
+        """
+        Stay connected for some seconds, or to the end; stop this user if the connection ends before.
+
+        Who is to stay to the end comes back where that is asked for.
+        """
+        while self.connection is not None:
             self.connection.wait_end(seconds)
+            if seconds is not None or not self.come_back():
+                break
         if seconds is None or self.connection is None or self.connection.is_over:
             self.go_home()
+
+    def come_back(self) -> bool:
+        """
+        Connect again after the connection was lost, as the page does; return whether the user is in again.
+
+        Nobody does who was not asked to (``--reconnect``), never was in, or is not wanted any more.
+        """
+        if not self.options.reconnects or self.connection is None or not self._in_since_s:
+            return False
+        ledger, until_s = self.worker.returns, time.monotonic() + GONE_AFTER_S
+        ledger.lose(self.number, self.connection.index)
+        self._pauses.held(time.monotonic() - self._in_since_s)
+        while self.connection.may_come_again and time.monotonic() < until_s:
+            ledger.forgive(self.connection.index)
+            self.rest(self._pauses.next_s())
+            ledger.begin(self.worker.server_now_us())
+            is_in = self.enter(at_once=True)
+            ledger.settled += 1
+            if is_in:
+                ledger.come_back(self.number, self.connection.index)
+                return True
+        ledger.give_up(self.number)
+        return False
 
     def leave(self) -> None:
         """Close the connection by plan: from now on no ticks are due to this user, even if it had failed before."""
@@ -156,6 +195,15 @@ class SnakePlayer(SnakeUser):
         if key is None and random.random() < whim:
             return self.board.side_way(self.player_id, lookahead=cells)
         return key
+
+    def come_back(self) -> bool:
+        """
+        Connect again as a newcomer, perhaps in another life of the room.
+
+        The board is then this player's own: those who are in the room share none that is known to be of this life.
+        """
+        self.player_id, self.board, self._keys = None, Board(), KeyWatch(self.worker.speed)
+        return super().come_back()
 
     def listens(self) -> bool:
         """Return True: players need the field."""

@@ -333,6 +333,7 @@ WARNINGS: tuple[RunCheck, ...] = (
         lambda found, limits: found.timed_out and not is_saturated(found, limits),
     ),
     RunCheck("closed_early", "connections ended early: {found.closed_early}"),
+    RunCheck("cut", "users were cut off, which is counted for itself: {found.cut}"),
     RunCheck("stats_lost", _stats_lost),
     RunCheck(
         "no_stamps",

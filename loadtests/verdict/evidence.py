@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 from msgspec.structs import replace
 
 from loadtests.account.counts import STALLED, Accounts, most_of, total
+from loadtests.account.returns import Returns
 from loadtests.account.room_ticks import is_another_rate
 from loadtests.account.server_figures import Frames, figures_between
 from loadtests.account.worker_record import WorkerRecord, merged
@@ -138,6 +139,7 @@ def _findings(
         broken=most_of(everybody.errors),
         told=most_of(everybody.told),
         bots=0 if run.base is None else run.base.settings.bots,
+        cut="" if whole.returns is None else _cut(whole.returns),
     )
 
 
@@ -171,6 +173,16 @@ def _not_come(main: Accounts) -> str:
         (main.absent, "due to connections that were refused or had ended"),
     )
     return ", ".join(f"{count:,} {words}" for count, words in parts if count)
+
+
+def _cut(returns: Returns) -> str:
+    """Say in words what became of users who lost a connection that they were in; empty without any."""
+    if not returns.cut:
+        return ""
+    parts = ((returns.back, "came back"), (returns.gone, "are gone for good"), (returns.away, "still tried at the end"))
+    words = ", ".join(f"{count:,} {word}" for count, word in parts if count)
+    silence_s = f"; silent for up to {returns.silence.max_us / 1e6:.2f} s" if returns.silence.count else ""
+    return f"of {returns.cut:,} users {words}{silence_s}"
 
 
 def _slow_skips(server: ServerFigures, whole: WorkerRecord, others: list[Accounts]) -> int | None:

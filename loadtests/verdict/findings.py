@@ -144,6 +144,8 @@ class Findings:
     """How many slots were made, where the machine spoiled all of them."""
     stats_lost_why: str = ""
     """Why the server did not answer for its /stats."""
+    cut: str = ""
+    """What became of the users who were cut off, in words; empty if nobody was, or comes back."""
 
     @property
     def coalesced_percent(self) -> float:

@@ -1,6 +1,7 @@
 """Makes the summary of a run that is over, with the verdict on it, from the records of its workers."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -8,6 +9,9 @@ from typing import Any, Literal
 from msgspec.structs import replace
 
 from loadtests.account.counts import MAIN, Accounts
+from loadtests.account.lives import room_of
+from loadtests.account.returns import Returns
+from loadtests.account.settling import RoomDueTimes
 from loadtests.account.worker_record import WorkerRecord
 from loadtests.receive.endings import Fate
 from loadtests.receive.steps import summary_of
@@ -26,6 +30,7 @@ from shared.measure.summary import (
     GroupFigures,
     JitterSummary,
     LoadSummary,
+    ReturnFigures,
     StageFigures,
     WorkerFigures,
 )
@@ -52,6 +57,7 @@ def summarise(run: MeasuredRun) -> LoadSummary:
         groups={name: _group(of, run.duration_s) for name, of in whole.groups.items() if name != MAIN},
         stages=_stages(run, whole),
         steps=summary_of(whole.steps, whole.conflicting_steps),
+        returns=None if whole.returns is None else _returns(whole.returns, whole.due_times),
         generator=_generator(run, whole, findings),
         server=server,
         machine=_machine(run, whole, uses),
@@ -123,6 +129,17 @@ def _worst_room_in_time(whole: WorkerRecord) -> float | None:
     """Return the least share of a room's frames that came in time; None where there is no period to be late for."""
     shares = [room.in_time / room.frames for room in whole.due_times.values() if room.frames]
     return min(shares, default=None) if whole.period_us else None
+
+
+def _returns(returns: Returns, due_times: Mapping[str, RoomDueTimes]) -> ReturnFigures:
+    spared = {life: of for life, of in due_times.items() if room_of(life) not in returns.rooms}
+    return ReturnFigures(
+        **_same(returns, "cut back gone away silence_ms"),
+        most_connects_per_second=returns.most_in_a_second,
+        rooms_spared=len({room_of(life) for life in spared}),
+        rooms_spared_missed=len({room_of(life) for life, of in spared.items() if of.missed}),
+        rooms_spared_skipped=len({room_of(life) for life, of in spared.items() if of.unseen}),
+    )
 
 
 def _group(accounts: Accounts, duration_s: float) -> GroupFigures:

@@ -132,6 +132,34 @@ class StageFigures(msgspec.Struct, frozen=True, kw_only=True):
     interval_error_ms: HistogramSummary
 
 
+class ReturnFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Users who lost a connection that they were in, and came back as the page does, or not; all since the run began.
+
+    What is expected of a connection ends with it: ticks that came to its room while the user was out are here alone.
+
+    """
+
+    cut: int
+    """Such users, each once, however often."""
+    back: int
+    """Of these, those who were in again when the run was over."""
+    gone: int
+    """Those who did not try any more: the server did not want them, or they had tried for a minute."""
+    away: int
+    """Those who still tried when the run was over."""
+    silence_ms: HistogramSummary
+    """From the last tick frame of one connection to the first of the user's next; one value each time."""
+    most_connects_per_second: int
+    """The most connections that such users began in any second."""
+    rooms_spared: int
+    """Rooms in which nobody lost a connection."""
+    rooms_spared_missed: int
+    """Of these, those in which a frame of the window that the server sent did not come to somebody."""
+    rooms_spared_skipped: int
+    """Of these, those in which a due time of the window was no tick for anybody."""
+
+
 class WorkerFigures(msgspec.Struct, frozen=True, kw_only=True):
     """One worker's part of a run; the histograms of all parts add up to those of the summary."""
 
@@ -363,6 +391,8 @@ class LoadSummary(msgspec.Struct, frozen=True, kw_only=True):
     groups: dict[str, GroupFigures] = {}
     stages: list[StageFigures] = []
     steps: StepDigests | None = None
+    returns: ReturnFigures | None = None
+    """None: users were not asked to come back."""
     generator: GeneratorFigures
     server: ServerFigures
     machine: MachineFigures

@@ -70,10 +70,10 @@ def cores(*, pinned: bool) -> tuple[list[str], list[str]]:
 
 
 @contextmanager
-def planted(law: Law, folder: Path, *, pinned: bool = FULL_SIZE) -> Iterator[Planted]:
+def planted(law: Law, folder: Path, *, pinned: bool = FULL_SIZE, port: int = 0) -> Iterator[Planted]:
     record = folder / "record.json"
     script = ROOT / "tests" / "support" / "planted_server.py"
-    command = [*cores(pinned=pinned)[0], sys.executable, str(script), json.dumps(asdict(law)), str(record)]
+    command = [*cores(pinned=pinned)[0], sys.executable, str(script), json.dumps(asdict(law)), str(record), str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

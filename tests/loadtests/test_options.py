@@ -17,9 +17,10 @@ from loadtests.options import (
 from loadtests.scenario import Scenario
 
 SCENARIOS = {
-    "steady": Scenario("everybody watches", user=object, in_slots=True),
+    "steady": Scenario("everybody watches", user=object, in_slots=True, reconnects=False),
     "players": Scenario("everybody plays", user=object, room_size=10, in_slots=True),
     "echo": Scenario("messages come back", user=object, path="/echo"),
+    "deploy": Scenario("who is sent away comes back", user=object, room_size=10, reconnects=True),
 }
 
 
@@ -57,6 +58,7 @@ def parsed(**changes: object) -> Namespace:
         "insecure": False,
         "out": "",
         "slots": False,
+        "reconnect": False,
     }
     return Namespace(**(asked | changes))
 
@@ -106,7 +108,7 @@ def test_the_help_tells_what_the_scenarios_are(parser: Parser) -> None:
 
 
 def test_a_web_ui_can_neither_name_a_file_nor_give_orders(parser: Parser) -> None:
-    assert parser.hidden == ["--header", "--insecure", "--beside", "--workers", "--out", "--slots"]
+    assert parser.hidden == ["--header", "--insecure", "--reconnect", "--beside", "--workers", "--out", "--slots"]
 
 
 def test_an_unknown_scenario_is_refused_at_once(parser: Parser) -> None:
@@ -156,6 +158,19 @@ def test_clients_are_as_browsers_are_unless_they_are_told_not_to_be() -> None:
     assert not options(insecure=True).target.verifies
 
 
+def test_users_come_back_where_they_are_asked_to_or_their_scenario_is_about_it() -> None:
+    assert not options().reconnects
+    assert options(reconnect=True).reconnects
+    assert options(scenario="deploy").reconnects
+
+
+def test_workers_that_have_rooms_of_their_own_can_tell_their_lives_apart() -> None:
+    assert options(scenario="deploy", processes=2).reconnects
+    for several in ({"processes": 2}, {"master": True}, {"worker": True}):
+        with pytest.raises(ValueError, match=r"--reconnect: workers that share a room .* right would be --room-size"):
+            options(reconnect=True, **several)
+
+
 def test_headers_go_with_every_request() -> None:
     login = ("Authorization", "Basic bWU6c2VjcmV0")
     target = options(header=["A: b", "C: d"], host="ws://me:secret@h:1").target
@@ -173,7 +188,11 @@ def test_headers_go_with_every_request() -> None:
         ({"beside": "1,x"}, "--beside 1,x: 'x' is no process; right would be numbers with commas between them$"),
         ({"beside": "999999999"}, "--beside 999999999: there is no process 999999999$"),
         ({"header": "Host: x"}, "--header Host: the handshake says it itself; leave it out$"),
-        ({"scenario": "storm of the century"}, "right would be one of steady, players, echo"),
+        ({"scenario": "storm of the century"}, "right would be one of steady, players, echo, deploy"),
+        (
+            {"scenario": "echo", "reconnect": True},
+            "--reconnect: users of scenario echo come and go by plan, or never; right would be one of steady, deploy$",
+        ),
         ({"duration": 0.5}, "--duration 0.5: right would be a number from 1 to 86400$"),
         ({"duration": "soon"}, "--duration soon: right would be a number from 1 to 86400$"),
         ({"duration": None}, "--duration None"),
@@ -227,6 +246,7 @@ UNSET: dict[str, object] = {
     "tags": None,
     "exclude_tags": None,
     "slots": False,
+    "reconnect": False,
     "headless": True,
     "processes": None,
     "master": False,
@@ -267,6 +287,7 @@ def test_what_of_locust_s_would_make_another_run_is_refused(changes: dict[str, o
         ({"scenario": "players"}, ""),
         ({"scenario": "echo"}, "scenario echo has a course of its own; right would be one of steady, players$"),
         ({"headless": False}, "right would be --headless, too$"),
+        ({"reconnect": True}, "right would be no --reconnect$"),
         ({"processes": 1}, "right would be no --workers$"),
         ({"master": True}, "right would be no --workers$"),
         ({"worker": True}, "right would be no --workers$"),

@@ -160,6 +160,46 @@ def test_from_the_welcome_on_ticks_are_expected(connections: ConnectionRecord, r
     assert recorder.groups[MAIN].missing == 2
 
 
+# Where users come back
+
+
+@pytest.fixture
+def several(recorder: Recorder, connections: ConnectionRecord) -> ConnectionRecord:
+    return ConnectionRecord(recorder, connections._clock, tells_lives=True)
+
+
+def test_lives_are_told_apart_only_where_users_come_back(
+    connections: ConnectionRecord, several: ConnectionRecord, recorder: Recorder
+) -> None:
+    for observer, lives in ((connections, ["main"]), (several, ["main", "main#2"])):
+        for first_us in (due(0), due(60)):
+            index = recorder.add_connection("main")
+            observer.began(index, ArrivedTick(0, first_us, first_us + 10, 100))
+            observer.connected(index, 0, 0)
+        assert list(recorder.rooms) == lives
+
+
+def test_what_is_sent_to_others_while_a_goodbye_is_on_its_way_is_not_missing(
+    several: ConnectionRecord, recorder: Recorder
+) -> None:
+    index, other = recorder.add_connection("main"), recorder.add_connection("main", "others")
+    several.connected(index, 0, 0)
+    took(several, recorder, other, 0, 1, 2, 3)
+    took(several, recorder, index, 0)
+    several.ended(index, Ending(Fate.CLOSED_EARLY, "close 1001", due(2) - AHEAD_US, close_code=1001))
+    recorder.presences.cut(index)
+    recorder.settle(due(200))
+    assert recorder.groups[MAIN].due == recorder.groups[MAIN].received == 1
+
+
+def test_steps_are_taken_down_until_somebody_is_cut_off(several: ConnectionRecord, recorder: Recorder) -> None:
+    index = recorder.add_connection("main")
+    several.log.steps.take(1, b'[["tick",1,2,3]]')
+    several.ended(index, Ending(Fate.CLOSED_EARLY, "close 1001", 5, close_code=1001))
+    several.log.steps.take(2, b'[["tick",2,2,3]]')
+    assert list(several.log.steps.digests) == [1]
+
+
 # Who is in a room
 
 

@@ -41,6 +41,24 @@ def test_an_empty_room() -> None:
     assert [len(column) for column in empty.since(0)] == [0, 0, 0]
 
 
+def test_a_tick_that_another_schedule_has_is_none_of_these() -> None:
+    ticks = room(40, 41)
+    assert all(ticks.has(n, due(n) + 1, due(n) + 10, 0.0) for n in (0, 39, 40, 41, 50, 4000))
+    assert not ticks.has(0, due(60), due(60), 0.0)
+    assert not ticks.has(50, due(50) + PERIOD_US // 2, due(51), 0.0)
+    assert ticks.has(50, due(50) - ODD_US, due(50) + 10, 0.0), "what states no due time is judged by when it was sent"
+
+
+def test_where_the_period_is_not_known_a_tick_that_goes_on_is_one_of_these() -> None:
+    for period_us in (0.0, PERIOD_US):
+        assert room(40).has(41, due(41), due(41), period_us)
+        assert room(40).has(40, due(40), due(40), period_us)
+        assert not room(40).has(40, due(60), due(60), period_us)
+        assert not room(40).has(0, due(60), due(60), period_us)
+        assert RoomTicks().has(7, due(60), due(60), period_us)
+    assert not room(40).has(41, due(60), due(60), PERIOD_US)
+
+
 @settings(deadline=None, derandomize=True, database=None)
 @given(st.lists(st.integers(0, 40)))
 def test_ticks_are_kept_once_and_in_order(numbers: list[int]) -> None:

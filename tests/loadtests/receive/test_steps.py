@@ -33,6 +33,15 @@ def test_a_long_run_does_not_grow_by_them() -> None:
     assert log.conflicting == 0
 
 
+def test_what_comes_behind_its_close_is_not_taken_down() -> None:
+    log = StepLog()
+    log.take(1, b'[["tick",1,2,3],["render",1,2,"%",3]]')
+    log.close()
+    log.take(1, b'[["tick",1,2,3],["render",1,2,"%",4]]')
+    log.take(2, b'[["tick",2,2,3]]')
+    assert (list(log.digests), log.conflicting) == ([1], 0)
+
+
 def test_no_ticks_no_summary() -> None:
     assert summary_of({}, 0) is None
 

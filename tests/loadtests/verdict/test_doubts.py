@@ -11,7 +11,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from statistics import median
 from typing import TypeVar
@@ -493,6 +493,29 @@ def test_early_ends(tmp_path: Path) -> None:
     summary = load_planted(law, tmp_path)
     assert_warning(summary, f"connections ended early: {USERS // 4} x close 1013")
     assert summary.connections.close_codes == {"1013": USERS // 4}
+
+
+@about("cut")
+def test_users_who_come_back_to_a_server_that_begins_anew(tmp_path: Path) -> None:
+    users, arguments = 8, ("--reconnect", "--warm-up", 0.3, "--duration", 4)
+    sends_away = stats_law(close_every=4, close_after=10, close_code=1008)
+    with ExitStack() as before, ExitStack() as after:
+        first = before.enter_context(planted(stats_law(), tmp_path, pinned=True))
+        with generator(first.url, tmp_path, "--users", users, *arguments) as process:
+            wait_until_connected(process)
+            time.sleep(IN_WINDOW_S)
+            before.close()
+            after.enter_context(planted(sends_away, tmp_path, pinned=True, port=first.port))
+    summary = summary_of(process, tmp_path)
+    returns = summary.returns
+    assert returns is not None
+    assert returns.cut == returns.back + returns.gone + returns.away == users
+    assert returns.gone <= users // 4, "only who is not wanted"
+    assert returns.silence_ms.count >= returns.back
+    assert returns.most_connects_per_second > 0
+    frames = summary.frames
+    assert (frames.missing, frames.duplicate, frames.out_of_order, returns.rooms_spared) == (0, 0, 0, 0)
+    assert_warning(summary, f"users were cut off, which is counted for itself: of {users} users ")
 
 
 @about("broken")

@@ -15,6 +15,7 @@ from shared.measure.summary import (
     GroupFigures,
     JitterSummary,
     LoadSummary,
+    ReturnFigures,
     ServerFigures,
     ServerTicks,
     SlotFigures,
@@ -128,6 +129,17 @@ def full_example() -> LoadSummary:
         stages=[stage, stage],
         slots=SlotFigures(slot_s=1.0, made=11, kept=10, thrown_s=0.4, left_out={"the hypervisor stole": 1}),
         steps=StepDigests(first_n=1, crc32="0123abcd - 00000000"),
+        returns=ReturnFigures(
+            cut=3,
+            back=1,
+            gone=1,
+            away=1,
+            silence_ms=summary,
+            most_connects_per_second=2,
+            rooms_spared=1,
+            rooms_spared_missed=0,
+            rooms_spared_skipped=1,
+        ),
         clock=ClockFigures(source="pings", uncertainty_ms=0.2, step_ms=0.0),
         evidence={"period_ms": 50.0, "concurrency": None, "stretch_p50_us": [1, 2]},
     )
@@ -160,7 +172,7 @@ def test_the_histograms_come_back_with_all_their_counters() -> None:
 def test_what_came_later_need_not_be_there() -> None:
     written = msgspec.json.decode(full_example().to_json())
     for place, names in (
-        (written, ("input_ms", "groups", "stages", "slots", "steps", "clock", "evidence")),
+        (written, ("input_ms", "groups", "stages", "slots", "steps", "returns", "clock", "evidence")),
         (written["validity"], ("machine", "generator")),
         (written["connections"], ("rush_per_second", "close_codes", "reasons", "errors", "told")),
         (written["generator"], ("rss_bytes", "rss_per_connection_bytes", "memory", "parts")),
