@@ -28,7 +28,7 @@ BLOCKS = "blocks"
 TOGETHER = "together"
 """Name of what belongs to each block where arms run at once; no side or search can have it."""
 
-IN_ROOMS = ("players", "soak")
+IN_ROOMS = ("players", "soak", "deploy", "failover")
 """The scenarios whose users spread over rooms."""
 OWN_FLAGS = frozenset(
     {"host", "port", "users", "scenario", "duration", "warm-up", "out", "headless", "json", "slots", PHASE}

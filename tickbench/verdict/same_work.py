@@ -18,7 +18,7 @@ from tickbench.compare.suite import Suite
 NONE_CAME = "-"
 MAX_SHIFT = 10
 """Steps by which two runs are shifted against each other at most."""
-SCENARIOS = ("steady", "idle", "stall", "storm", "spike", "staircase", "churn")
+SCENARIOS = ("steady", "idle", "stall", "storm", "spike", "staircase", "churn", "deploy", "failover")
 """Scenarios in which no client sends anything that the rules react to."""
 
 
