@@ -76,6 +76,7 @@ class ServerConfig:
     seed: str
     scores: ScoreUrl | Path | None
     echo: bool
+    monitor: bool
     origins: frozenset[str]
     trusted_proxies: frozenset[Network]
     tick_budget: float  # of a period; 0 turns it off
@@ -287,6 +288,7 @@ def _options(backend: str) -> list[Callable[[Any], Any]]:
             "memcached://HOST[:PORT].",
         ),
         option("--echo", is_flag=True, help="Serve the WebSocket /echo."),
+        option("--monitor", is_flag=True, help="Serve /monitor, a page for operators."),
         option(
             "--origin",
             "origins",

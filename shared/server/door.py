@@ -12,13 +12,14 @@ from urllib.parse import unquote
 
 from shared.measure.counters import PAGES as COSTLY
 from shared.server.core import ServerCore
-from shared.web import load_web_files
+from shared.web import load_monitor_files, load_web_files
 from shared.wire.allowance import Allowance
 from shared.wire.forwarded import client_address, is_trusted
 from shared.wire.handshake import Refusal, answer_bytes
 from shared.wire.request import HeadReader, Request, RequestError
 
 PAGES = frozenset((*load_web_files(), "/healthz", *COSTLY))
+MONITOR = frozenset(load_monitor_files())
 CONNECT, ECHO = "/connect", "/echo"
 
 MAX_REQUESTS = 50
@@ -162,7 +163,8 @@ class Door:
             raise RequestError(NOT_OURS)
         path = unquote(request.path)  # unambiguous: none of our paths has a character that must be quoted
         is_websocket = path == CONNECT or (path == ECHO and self._core.config.echo)
-        if path and not is_websocket and path not in PAGES:
+        is_page = path in PAGES or (path in MONITOR and self._core.config.monitor)
+        if path and not is_websocket and not is_page:
             raise RequestError(NOT_FOUND)
         if request.method not in {"GET", "HEAD"}:
             raise RequestError(NOT_ALLOWED)

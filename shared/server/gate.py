@@ -17,7 +17,7 @@ from shared.server.door import CONNECT, ECHO
 from shared.server.frameworks import framework_of, module_of
 from shared.system.clock import DueClock
 from shared.system.packages import needed_by
-from shared.web import HEADERS, load_web_files
+from shared.web import HEADERS, load_monitor_files, load_web_files
 from shared.wire.deflate import Agreement, Inflater, choose
 from shared.wire.forms import PLAIN
 from shared.wire.handshake import room_name
@@ -89,7 +89,7 @@ class Gate(Generic[H]):
 
     def __init__(self, host: H) -> None:
         self.host = host
-        files = load_web_files()
+        files = load_web_files() | (load_monitor_files() if host.config.monitor else {})
         self._files = {
             path: Page(HTTPStatus.OK, (*HEADERS, ("Content-Type", f"{file.content_type}; charset=utf-8")), file.body)
             for path, file in files.items()

@@ -1,4 +1,4 @@
-"""Loads the files of the web page, which both servers send unchanged, and states the headers that go with them."""
+"""Loads the files of the two web pages, which both servers send unchanged, and states the headers that go with them."""
 
 from dataclasses import dataclass
 from importlib.resources import files
@@ -16,20 +16,32 @@ HEADERS = (
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),
 )
+KINDS = {"html": "text/html", "js": "text/javascript", "css": "text/css"}
+"""What files are, by how their names end."""
 
 
 @dataclass(frozen=True, slots=True)
 class WebFile:
-    """One file of the page."""
+    """One file of a page."""
 
     content_type: str
     body: bytes
 
 
 def load_web_files() -> dict[str, WebFile]:
-    """Read the page's files, by URL path."""
-    kinds = {"index.html": "text/html", "client.js": "text/javascript", "style.css": "text/css"}
-    folder = files(__name__)
-    loaded = {f"/{name}": WebFile(kind, (folder / name).read_bytes()) for name, kind in kinds.items()}
+    """Read the game's page, by URL path."""
+    loaded = _load("index.html", "client.js", "style.css")
     loaded["/"] = loaded.pop("/index.html")
     return loaded
+
+
+def load_monitor_files() -> dict[str, WebFile]:
+    """Read what the operators' page has beside the game's style, by URL path."""
+    loaded = _load("monitor.html", "monitor.js", "monitor.css")
+    loaded["/monitor"] = loaded.pop("/monitor.html")
+    return loaded
+
+
+def _load(*names: str) -> dict[str, WebFile]:
+    folder = files(__name__)
+    return {f"/{name}": WebFile(KINDS[name.rpartition(".")[2]], (folder / name).read_bytes()) for name in names}

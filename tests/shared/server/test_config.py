@@ -38,6 +38,7 @@ DEFAULT = ServerConfig(
     seed="0",
     scores=None,
     echo=False,
+    monitor=False,
     origins=frozenset(),
     trusted_proxies=frozenset(),
     tick_budget=0.8,
@@ -112,11 +113,12 @@ FLAGS: dict[str, tuple[str, Change]] = {
     "origin": ("http://A.example", plain(origins=frozenset({"http://a.example"}))),
     "trusted-proxy": ("10.0.0.0/8", plain(trusted_proxies=frozenset({parse_network("10.0.0.0/8")}))),
     "echo": ("1", plain(echo=True)),
+    "monitor": ("1", plain(monitor=True)),
     "debug-blocking": ("1", plain(debug_blocking=True)),
 }
 """Every flag with a value, and what it changes."""
 
-SWITCHES = {"echo", "debug-blocking"}
+SWITCHES = {"echo", "monitor", "debug-blocking"}
 """Flags that take no value on the command line."""
 
 

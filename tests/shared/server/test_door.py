@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from shared.server.config import parse_arguments
 from shared.server.core import ServerCore
-from shared.server.door import MAX_REQUESTS, PAGES, Door, TurnedAway
+from shared.server.door import MAX_REQUESTS, MONITOR, PAGES, Door, TurnedAway
 from shared.wire.request import READ_BYTES
 from tests.shared.rooms.visitor import Visitor
 from tests.support.client import parse_head
@@ -101,6 +101,18 @@ def test_echo_is_a_path_where_it_is_asked_for(door: Door) -> None:
     passed(door, plain(target=b"/echo"))
     assert parse_head(turned_away(door, plain(target=b"/echo").replace(b"GET", b"PUT"))).status == 405
     core.scores.close()
+
+
+def test_the_page_for_operators_is_there_where_it_is_asked_for(core: ServerCore[Visitor]) -> None:
+    for path in MONITOR:
+        answer = turned_away(Door(core), plain(target=path.encode()))
+        assert answer == turned_away(Door(core), plain(target=b"/nowhere"))
+    other = open_core("--monitor")
+    for path in MONITOR:
+        door = Door(other)
+        passed(door, plain(target=path.encode()))
+        assert parse_head(turned_away(door, plain(target=path.encode()).replace(b"GET", b"PUT"))).status == 405
+    other.scores.close()
 
 
 @pytest.mark.parametrize("path", [b"/nowhere", b"//stats", b"/stats/", b"/Stats", b"/connect/", b"/%2fstats", b"//"])

@@ -59,6 +59,15 @@ def test_every_path_has_its_page_and_its_type() -> None:
     assert json.loads(gate.page("/stats").body)["backend"] == "asyncio"
 
 
+def test_the_page_for_operators_is_served_where_it_is_asked_for() -> None:
+    assert "/monitor" not in Gate(Host()).paths
+    gate = Gate(Host("--monitor"))
+    assert {"/monitor", "/monitor.js", "/monitor.css"} <= {*gate.paths}
+    page = gate.page("/monitor")
+    assert page.headers == gate.page("/").headers
+    assert b"monitor.js" in page.body
+
+
 def test_a_stopping_server_says_so() -> None:
     gate = Gate(Host())
     assert gate.page("/healthz")[::2] == (HTTPStatus.OK, b"ok\n")
