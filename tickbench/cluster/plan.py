@@ -5,6 +5,7 @@ import math
 import os
 from pathlib import Path
 
+import click
 from msgspec import Struct
 
 from tickbench.arms import BACKENDS
@@ -71,6 +72,12 @@ class Cluster(Struct, frozen=True, kw_only=True):
     def ready_line(self) -> str:
         """What is printed as soon as all of it answers."""
         return f"tickbench cluster {self.backend} listening on {self.url}"
+
+    @property
+    def has_monitor(self) -> bool:
+        """Whether the servers have the page for operators, by a flag or its variable."""
+        variable = os.environ.get("TICKBENCH_MONITOR") or "0"
+        return "--monitor" in self.flags or bool(click.BOOL.convert(variable, None, None))
 
     def _seconds(self, flag: str, usual_s: float) -> float:
         """Return what a flag of the servers, or its variable, comes to; the servers have checked it."""

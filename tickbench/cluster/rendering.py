@@ -36,7 +36,8 @@ def render(cluster: Cluster, folder: Path, haproxy: str) -> None:
     """Write what supervisord runs ``haproxy`` and the servers by into a folder; :class:`InputError` if it can't be."""
     bind = f"{f'[{cluster.address}]' if ':' in cluster.address else cluster.address}:{cluster.port}"
     both = " v4v6" if cluster.address == "::" else ""
-    _write(folder, HAPROXY, servers=cluster.servers, bind=f"{bind}{both}{_tls(cluster.certificate)}", resolving="")
+    bind = f"{bind}{both}{_tls(cluster.certificate)}"
+    _write(folder, HAPROXY, servers=cluster.servers, bind=bind, resolving="", has_monitor=cluster.has_monitor)
     path = findable(os.environ).get("PYTHONPATH", "")
     _write(
         folder,
@@ -55,7 +56,8 @@ def render_compose(cluster: Cluster, folder: Path) -> None:
     servers = [f"server-{number}:{INNER_PORT}" for number, _ in enumerate(cluster.ports, 1)]
     certificate = cluster.certificate and Path(COMPOSE_CERTIFICATE)
     bind = f"*:{INNER_PORT}{_tls(certificate)}"
-    _write(folder, HAPROXY, COMPOSE_HAPROXY, servers=servers, bind=bind, resolving=RESOLVING)
+    routes = {"servers": servers, "bind": bind, "resolving": RESOLVING, "has_monitor": cluster.has_monitor}
+    _write(folder, HAPROXY, COMPOSE_HAPROXY, **routes)
     flags = cluster.server_flags(INNER_PORT, "0.0.0.0", COMPOSE_SUBNET)  # noqa: S104 # in a network of their own
     host = f"[{cluster.address}]" if ":" in cluster.address else cluster.address
     _write(

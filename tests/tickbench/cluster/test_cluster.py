@@ -1,5 +1,7 @@
 """A cluster of two servers of each stack, as people start it: who meets whom, what dies with whom, what is left."""
 
+import json
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.support.browser import NEEDS_CHROMIUM, Visitor, open_browser
 from tests.support.certificates import make_certificate
 from tests.support.client import PATIENCE_S
 from tests.support.cluster import RunningCluster, run_cluster
@@ -15,7 +18,10 @@ from tests.support.server import RunningServer, wait_until
 
 pytestmark = pytest.mark.xdist_group("cluster")
 
-FLAGS = ("--seed", "7", "--tick-rate", "25", "--tick-budget", "0", "--room-linger", "0.1", "--drain", "0.3", "--echo")
+FLAGS = (
+    *("--seed", "7", "--tick-rate", "25", "--tick-budget", "0", "--room-linger", "0.1", "--drain", "0.3"),
+    *("--echo", "--monitor"),
+)
 STEPS, ATTEMPTS = 30, 4
 ENDS = {"asyncio": signal.SIGTERM, "gevent": signal.SIGINT}
 """How each is ended when its tests are over: what is promised of that is the same for both."""
@@ -47,6 +53,34 @@ def test_pages_and_the_echo_are_there(cluster: RunningCluster) -> None:
     echo = cluster.echo()
     echo.send_text("as it is")
     assert echo.receive_text() == "as it is"
+
+
+def test_each_process_tells_of_itself_by_its_number(cluster: RunningCluster) -> None:
+    answers = [cluster.request(f"/stats?process={number}") for number in (1, 2)]
+    assert [answer.headers["tickbench-process"] for answer in answers] == ["1/2", "2/2"]
+    assert {json.loads(answer.body)["process"]["pid"] for answer in answers} == {*cluster.server_pids()}
+    assert "tickbench-process" not in cluster.request("/stats").headers
+
+
+@NEEDS_CHROMIUM
+def test_operators_see_all_processes_and_their_sum(cluster: RunningCluster) -> None:
+    rooms = cluster.rooms_apart()
+    players = [cluster.enter(room, "zaphod") for room in rooms]
+    with open_browser() as browser:
+        visitor = Visitor(browser, 1280)
+        visitor.page.goto(f"{cluster.url}/monitor")
+        visitor.page.get_by_text("All 2 processes answer.").wait_for()
+        for room in rooms:
+            visitor.page.locator("#rooms-body tr", has_text=room).wait_for()
+        apart = [cluster.json(f"/stats?process={number}")["connections"] for number in (1, 2)]
+        assert min(apart) > 0
+        visitor.page.locator("#processes-foot td:nth-child(3)", has_text=re.compile(f"^{sum(apart)}$")).wait_for()
+        said = visitor.page.inner_text("#processes")
+        visitor.page.close()
+    assert all(f"(pid {pid})" in said for pid in cluster.server_pids())
+    assert visitor.complaints == []
+    for player in players:
+        player.hang_up()
 
 
 def test_commands_are_the_same_through_haproxy_and_directly(cluster: RunningCluster) -> None:

@@ -101,6 +101,12 @@ class Front:
         port, path, address = answer.read().decode().split(" ")
         return int(port), path, address
 
+    def whose(self, target: str) -> tuple[int, str, str | None]:
+        """Return the status of an answer, which server it is of, and which of how many HAProxy says it is."""
+        self._connection.request("GET", target)
+        answer = self._connection.getresponse()
+        return answer.status, answer.read().decode().partition(" ")[0], answer.getheader("Tickbench-Process")
+
     def places(self, rooms: Sequence[str] = ROOMS) -> dict[str, int]:
         """Return by which server each room is answered."""
         return {room: self.ask(f"/connect?room={room}")[0] for room in rooms}
@@ -110,12 +116,18 @@ class Front:
 
 
 @contextmanager
-def fronted(ports: Sequence[int], folder: Path, changes: Mapping[str, str] | None = None) -> Iterator[Front]:
-    """Run HAProxy before servers; ``changes`` are made to its settings, so that a test need not wait."""
+def fronted(
+    ports: Sequence[int], folder: Path, changes: Mapping[str, str] | None = None, flags: Sequence[str] = ()
+) -> Iterator[Front]:
+    """
+    Run HAProxy before servers that have ``flags``.
+
+    ``changes`` are made to its settings, so that a test need not wait.
+    """
     folder.mkdir()
     port = outer_port(HERE, 0)
     cluster = Cluster(
-        backend="asyncio", flags=(), host=HERE, address=HERE, port=port, ports=tuple(ports), certificate=None
+        backend="asyncio", flags=tuple(flags), host=HERE, address=HERE, port=port, ports=tuple(ports), certificate=None
     )
     program = find_programs()["haproxy"]
     render(cluster, folder, program)
@@ -194,3 +206,27 @@ def test_who_is_with_a_server_that_hangs_is_let_go_and_meets_the_others_elsewher
             servers[0].goes_on.clear()
             assert player.recv(1) == b""
         assert front.places([room]) == {room: ports[1]}
+
+
+def test_each_server_is_asked_for_its_own_figures_by_its_number(
+    servers: list[NamedServer], ports: list[int], tmp_path: Path
+) -> None:
+    hasty = {"timeout server 4s": "timeout server 300ms"}
+    with fronted(ports[:3], tmp_path / "front", hasty, ["--monitor"]) as front:
+        for number in (1, 2, 3):
+            assert front.whose(f"/stats?process={number}") == (200, str(ports[number - 1]), f"{number}/3")
+        main = front.places(["main"])["main"]
+        for target in ("/stats?room=main", "/stats?process=4&room=main", "/scores?process=2", "/monitor?process=2"):
+            assert front.whose(target) == (200, str(main), None)
+        front.tell("set server servers/server-2 state drain")
+        assert front.whose("/stats?process=2") == (200, str(ports[1]), "2/3"), "players are still with it"
+        servers[1].goes_on.clear()
+        status, _, place = front.whose("/stats?process=2")
+        assert (status, place) == (504, "2/3"), "nobody else answers for it"
+
+
+def test_servers_without_the_page_for_operators_have_no_numbers(ports: list[int], tmp_path: Path) -> None:
+    with fronted(ports[:2], tmp_path / "front") as front:
+        main = front.places(["main"])["main"]
+        for number in (1, 2):
+            assert front.whose(f"/stats?process={number}&room=main") == (200, str(main), None)

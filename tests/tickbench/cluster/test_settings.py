@@ -13,7 +13,7 @@ import pytest
 from tickbench import cli
 from tickbench.cluster import programs, running
 from tickbench.cluster.health import ask_haproxy
-from tickbench.cluster.plan import HERE
+from tickbench.cluster.plan import HERE, Cluster
 from tickbench.cluster.ports import inner_ports
 from tickbench.cluster.programs import find_programs
 from tickbench.cluster.rendering import COMPOSE_HAPROXY, HAPROXY, ini_word
@@ -56,6 +56,28 @@ def test_what_is_written_haproxy_takes_and_supervisord_reads(
     assert re.findall(r"^  server-\d", compose, re.MULTILINE) == ["  server-1", "  server-2"]
     assert '"127.0.0.1:7000:8080"' in compose
     assert "is there already" in complaint(capsys, *TWO, "--render", str(folder))
+
+
+def test_with_the_page_for_operators_haproxy_takes_what_is_written_too(tmp_path: Path) -> None:
+    assert cli.main([*TWO, "--port", "7000", "--render", str(tmp_path / "new"), "--", "--monitor"]) == 0
+    for name in (HAPROXY, COMPOSE_HAPROXY):
+        command = [find_programs()["haproxy"], "-c", "-f", name]
+        done = subprocess.run(command, cwd=tmp_path / "new", capture_output=True, text=True, timeout=30, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "WARNING" not in done.stderr
+        assert (tmp_path / "new" / name).read_text("utf-8").count("\nbackend process-") == 2
+
+
+def test_the_page_for_operators_is_asked_for_by_a_flag_or_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    def asks(*flags: str) -> bool:
+        return Cluster(
+            backend="gevent", flags=flags, host=HERE, address=HERE, port=7000, ports=(7001,), certificate=None
+        ).has_monitor
+
+    assert [asks(), asks("--echo", "--monitor")] == [False, True]
+    for value, is_asked in (("1", True), ("no", False), ("", False)):
+        monkeypatch.setenv("TICKBENCH_MONITOR", value)
+        assert asks() is is_asked
 
 
 def test_a_word_that_no_setting_can_hold_is_refused() -> None:
