@@ -179,7 +179,7 @@ def _cut(returns: Returns) -> str:
     """Say in words what became of users who lost a connection that they were in; empty without any."""
     if not returns.cut:
         return ""
-    parts = ((returns.back, "came back"), (returns.gone, "are gone for good"), (returns.away, "still tried at the end"))
+    parts = ((returns.back, "came back"), (returns.gone, "gone for good"), (returns.away, "still trying at the end"))
     words = ", ".join(f"{count:,} {word}" for count, word in parts if count)
     silence_s = f"; silent for up to {returns.silence.max_us / 1e6:.2f} s" if returns.silence.count else ""
     return f"of {returns.cut:,} users {words}{silence_s}"

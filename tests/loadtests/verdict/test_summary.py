@@ -8,6 +8,7 @@ import pytest
 
 from loadtests.account.counts import MAIN, STALLED, Accounts
 from loadtests.account.join_rate import JoinRate
+from loadtests.account.returns import Returns
 from loadtests.account.settling import RoomDueTimes, Unseen
 from loadtests.account.worker_record import Figures, WorkerRecord
 from loadtests.receive.endings import Fate
@@ -114,6 +115,28 @@ def test_every_connection_is_in_one_place() -> None:
 
 def test_keys_that_nobody_pressed_took_no_time() -> None:
     assert summarise(run()).input_ms is not None
+
+
+def test_what_became_of_those_who_were_cut_off() -> None:
+    silence = Histogram()
+    silence.record(1_500_000)
+    of = Returns(cut=4, back=2, gone=1, silence=silence, tries_us=[0, 10, 1_000_010], rooms=["r0"])
+    due_times = {
+        "r0": RoomDueTimes(9, [3], []),
+        "r0#2": RoomDueTimes(9, [], [4]),
+        "r1": RoomDueTimes(9, [5], []),
+        "r2": RoomDueTimes(9, [], [7]),
+    }
+    summary = summarise(run(msgspec.structs.replace(record(), returns=of, due_times=due_times), server_cpu_s=3.0))
+    returns = summary.returns
+    assert returns is not None
+    assert (returns.cut, returns.back, returns.gone, returns.away) == (4, 2, 1, 1)
+    assert (returns.silence_ms.max, returns.most_connects_per_second) == (1500, 2)
+    assert (returns.rooms_spared, returns.rooms_spared_missed, returns.rooms_spared_skipped) == (2, 1, 1)
+    words = "of 4 users 2 came back, 1 gone for good, 1 still trying at the end; silent for up to 1.50 s"
+    assert f"users were cut off, which is counted for itself: {words}" in summary.validity.warnings
+    assert summary.validity.ok
+    assert summarise(run()).returns is None
 
 
 # Who took the cores

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from shared.measure.histogram import Histogram
 from shared.measure.summary import LoadSummary, Validity
+from tests.shared.measure.test_summary import full_example
 from tickbench.compare.objectives import judge_median, judge_run, status_of
 from tickbench.compare.slo import parse_slo
 from tickbench.screen import load_table, print_objectives
@@ -72,6 +73,15 @@ def test_of_a_load_run_what_cannot_be_trusted_is_dim(summary: LoadSummary) -> No
     dim = "\n".join(line for line in capture.get().splitlines() if "\x1b[2m" in line)
     assert "tick lateness p99" in dim
     assert "reach" not in dim
+
+
+def test_who_was_cut_off_and_came_back_is_said_where_users_do() -> None:
+    console = Console(width=200)
+    with console.capture() as capture:
+        console.print(load_table(full_example()))
+    (line,) = (line for line in capture.get().splitlines() if line.startswith("cut off"))
+    assert "3 users, 1 back, 1 gone for good, 1 still away; silence p50 " in line
+    assert line.rstrip().endswith("; at most 2 connects a second")
 
 
 def test_objectives_are_printed_a_line_each_with_the_arm(
