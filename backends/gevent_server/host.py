@@ -139,5 +139,8 @@ class Host(Protocol):
     def run_seat(self, seat: Seat, session: Session, socket: PlayerSocket) -> Soon[None]:
         """Run a connection to its end."""
 
+    def room_lost(self, loop: Any, code: int, reason: str) -> None:
+        """End a room here that has another owner, or none that is heard."""
+
     def room_crashed(self, loop: Any, error: BaseException | None) -> None:
         """End the room of a loop that raised, and nothing else; log the error (None: that is logged already)."""

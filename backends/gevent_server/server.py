@@ -10,7 +10,10 @@ import gevent
 from gevent.event import Event
 from gevent.lock import BoundedSemaphore
 
+from shared.edges.owner import Owner
+from shared.edges.posts import HERE_S, NEW_OWNER
 from shared.loops.schedule import TickSchedule
+from shared.relay.bus import RelayError
 from shared.rooms.room import Room
 from shared.server.base_server import BaseServer
 from shared.server.children import GameChildren
@@ -19,6 +22,8 @@ from shared.server.gate import Gate, Seat, load_framework
 from shared.system.heap import settle_heap
 from shared.system.listener import families, listen, stop_signals
 from shared.system.packages import needed_by
+from shared.wire.frames import CloseCode
+from shared.wire.messages import NewPlayer
 from shared.wire.session import Session
 
 from .blocking import watch_blocking
@@ -28,7 +33,10 @@ from .connection import Connection
 from .fanout import FANOUTS
 from .host import PlayerSocket, Soon, Writer
 from .loops import load_loop_mode
+from .loops.edge import EdgeLoop
 from .loops.managed import ManagedLoop
+from .relay.bus import Bus
+from .relay.tenancy import Tenancy
 from .ticker import Ticker
 from .turns import Turns
 from .writer import new_writer
@@ -54,6 +62,7 @@ class Server(BaseServer):
         self._loop_mode = load_loop_mode(config.mode)
         self.gate = Gate(self)
         self.stopping = Event()
+        self.bus = Bus(config.relay) if config.relay else None
         self._network = BoundedSemaphore(NETWORK_AT_ONCE)
 
     # Life
@@ -71,6 +80,9 @@ class Server(BaseServer):
             self.own(self.wait_for_each, self.keep_house())
             if self.config.mode == "process":
                 self.children.open()
+            if self.bus:
+                self.bus.open()
+                self.note_relay()
             settle_heap()
             if self.config.debug_blocking:
                 self.own(watch_blocking)  # only now: to settle the heap blocks the loop, too
@@ -89,6 +101,9 @@ class Server(BaseServer):
         """Close all connections, wait until they have ended, then end everything that runs."""
         self.wait_for_each(self.see_off())
         gevent.joinall([gevent.spawn(loop.stop) for loop in self.loops.values()])
+        gevent.joinall([gevent.spawn(tenancy.close) for tenancy in self.tenancies.values()])
+        if self.bus:
+            self.bus.close()
         gevent.joinall([gevent.spawn(child.close) for child in self.children.all()])
         gevent.killall(list(self.owned))
 
@@ -114,18 +129,59 @@ class Server(BaseServer):
         for pause_s in pauses:
             gevent.sleep(pause_s)
 
-    def make_loop(self, room: Room[Connection], schedule: TickSchedule) -> ManagedLoop:
+    def settle(self, room_name: str | None) -> None:
+        """Find out what part this process has in a room of several, and wait until that is known, or can't be."""
+        if self.bus is None or room_name is None or room_name in self.loops:
+            return
+        tenancy = self.tenancies.setdefault(room_name, Tenancy(self.bus, room_name))
+        try:
+            tenancy.settle()
+        except RelayError:
+            if self.tenancies.get(room_name) is tenancy:
+                del self.tenancies[room_name]
+                tenancy.close()
+
+    def make_loop(self, room: Room[Connection], schedule: TickSchedule) -> ManagedLoop | EdgeLoop:
         """Return the loop of a new room."""
-        return self._loop_mode(self, Ticker(self, room, schedule, self._fanout))
+        tenancy: Tenancy | None = self.tenancy_of(room)
+        if tenancy is None:
+            return self._loop_mode(self, Ticker(self, room, schedule, self._fanout))
+        loop: ManagedLoop | EdgeLoop
+        if tenancy.is_owner:
+            owner = self.owners[room.name] = Owner(room, tenancy.current_number, tenancy.publish)
+            loop = owner.loop = self._loop_mode(self, Ticker(self, room, schedule, self._fanout, owner))
+            self.own(self._hear_edges, tenancy, owner)
+        else:
+            loop = EdgeLoop(self, Ticker(self, room, schedule, self._fanout), tenancy)
+        self.own(self._watch, tenancy, loop)
+        return loop
 
     def run_seat(self, seat: Seat, session: Session, socket: PlayerSocket) -> None:
         """Run a connection to its end, and give the seat back."""
         try:
             if fetch := self.fetch_of(seat.room):
                 self.run_on_network(fetch)
+            self.settle(seat.room)
             Connection(self, socket, session, self.find_loop(seat.room, session), seat.form).run()
         finally:
             self.gate.release(seat)
+
+    # Private methods
+
+    def _watch(self, tenancy: Tenancy, loop: ManagedLoop | EdgeLoop) -> None:
+        """End a room here as soon as it has, or may have, another owner."""
+        tenancy.wait_until_lost()
+        self.room_lost(loop, CloseCode.SERVICE_RESTART, NEW_OWNER)
+
+    def _hear_edges(self, tenancy: Tenancy, owner: Owner) -> None:
+        """Have a room's loop take what its edges say."""
+        while not tenancy.is_over:
+            event = tenancy.next(HERE_S)
+            for guest, message in self.hear(owner, event):
+                if isinstance(message, NewPlayer):
+                    self.own(owner.loop.take, guest, message)  # which may wait for the game
+                else:
+                    owner.loop.take(guest, message)
 
 
 def choose_event_loop(config: ServerConfig) -> None:

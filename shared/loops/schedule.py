@@ -48,6 +48,11 @@ class TickSchedule:
         """Go on with the first tick that is due from now on: due times while the loop stood still are no ticks."""
         self.n = max(self.n, self._first_from(now_us))
 
+    def follow(self, due: DueTick) -> None:
+        """Take it that another process has begun a tick: due times are those of its schedule, of the same rate."""
+        self.t0_us += due.due_us - self.due_us(due.n)
+        self.n = due.n + 1
+
     def begin(self, now_us: int) -> DueTick:
         """
         Begin the tick that was waited for and move on to the first due time after ``now_us``.

@@ -9,7 +9,7 @@ KINDS = ("memory", "redis", "unix", "zmq")
 MOST_PATH_BYTES = 107
 """What the kernel takes as the path of a Unix socket."""
 
-_FORMS = "redis://HOST:PORT, zmq+ipc://PATH, zmq+tcp://HOST:PORT, unix:PATH"
+RELAYS = "redis://HOST:PORT, zmq+ipc://PATH, zmq+tcp://HOST:PORT, unix:PATH"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def parse_relay_url(url: str) -> RelayUrl:
             return RelayUrl("zmq", f"ipc://{_checked_path(path)}", url)
         case "unix":
             return RelayUrl("unix", _checked_path(path), url)
-    raise ValueError(f"a relay is one of {_FORMS}; not {url!r}")
+    raise ValueError(f"a relay is one of {RELAYS}; not {url!r}")
 
 
 def _without_secrets(url: str) -> str:
@@ -48,7 +48,7 @@ def _without_secrets(url: str) -> str:
     try:
         port = parts.port
     except ValueError:
-        raise ValueError(f"the port of a relay is a number from 0 to 65535: {_FORMS}") from None
+        raise ValueError(f"the port of a relay is a number from 0 to 65535: {RELAYS}") from None
     host = parts.hostname or ""
     host = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{host if port is None else f'{host}:{port}'}{parts.path}"

@@ -108,15 +108,17 @@ class Lobby(Generic[M]):
         """
         Return the rooms to be closed, in which nobody has a seat: stop their loops, and :meth:`remove` them.
 
+        One whose members are at other processes is not closed: it has no seats, but it has them.
+
         Call it ten times a second: in between there may be more than ``max_rooms``, but not more with seats.
         """
         linger_us = self._limits.room_linger_s * 1_000_000
         idle = {
             name: self.rooms[name]
             for name, since_us in self._empty_since_us.items()
-            if now_us - since_us >= linger_us or not self.rooms[name].was_entered
+            if (now_us - since_us >= linger_us or not self.rooms[name].was_entered) and not self.rooms[name].members
         }
-        kept = [name for name in self._empty_since_us if name not in idle]
+        kept = [name for name in self._empty_since_us if name not in idle and not self.rooms[name].members]
         if kept:
             too_many = len(self.rooms.keys() | self._seats.keys()) - len(idle) - self._limits.max_rooms
             idle |= {name: self.rooms[name] for name in kept[: max(0, too_many)]}

@@ -28,7 +28,6 @@ from shared.wire.messages import (
     encode_commands,
     join_arrays,
 )
-from shared.wire.session import Session
 
 TICKS_A_TURN = 10
 """After so many ticks the next member is the first to get a frame: fair, and rarely enough to cause no jitter."""
@@ -38,10 +37,38 @@ MAX_KEPT_COMMANDS = 1000
 """For a member that is behind; with more it is a slow consumer. Ten snakes make a few in a second."""
 
 
-class Member(Protocol):
-    """A connection in a room, with its session."""
+class MemberSession(Protocol):
+    """What a room asks of a member's session, which is that of a connection here or at another process."""
 
-    session: Session
+    @property
+    def player_id(self) -> int | None:
+        """Its id, once it has entered."""
+
+    @property
+    def name(self) -> str:
+        """Its name, once it has entered."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether messages are still taken and sent."""
+
+    def enter(self, player_id: int, name: str, welcome: bytes, now_us: int) -> None:
+        """Note that the room has let it in, and tell it so."""
+
+    def send(self, payload: bytes) -> None:
+        """Send a text message to it alone."""
+
+
+class Member(Protocol):
+    """A connection in a room, with its session; ``is_here`` if it is one of this process, which gets frames from it."""
+
+    @property
+    def session(self) -> MemberSession:
+        """Its session."""
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it is sent frames by this process."""
 
 
 M = TypeVar("M", bound=Member)
@@ -152,17 +179,22 @@ class Room(Generic[M]):
         refused = [(self.members[player_id], why) for player_id, why in step.refused if player_id in self.members]
         for member, why in refused:
             member.session.send(encode_commands([ErrorText(why)]))
-        return [member for member, _ in refused]
+        return [member for member, _ in refused if member.is_here]
+
+    @property
+    def news(self) -> list[News]:
+        """What those are told of the last step who don't get its frame."""
+        return self._news
 
     def frame(self, n: int, due_us: int, sent_us: int) -> bytes:
         """Return the text of tick ``n``'s frame: what the last step changed."""
         return join_arrays(encode_commands([Tick(n, due_us, sent_us)]), self._commands, self._pad)
 
     def recipients(self) -> list[M]:
-        """Return all members, another one first every 10 steps; the same list object until something changes."""
+        """Return all who are here, another one first every 10 steps; the same list object until something changes."""
         first = self.steps // TICKS_A_TURN % max(1, len(self.members))
         if first != self._first:
-            members = list(self.members.values())
+            members = [member for member in self.members.values() if member.is_here]
             self._recipients, self._first = members[first:] + members[:first], first
         return self._recipients
 

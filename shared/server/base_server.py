@@ -8,10 +8,15 @@ import logging
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
+import msgspec
+
+from shared.edges.owner import Guest, Owner
 from shared.loops.schedule import TickSchedule
+from shared.relay.bus import Event, Message
 from shared.rooms.room import Room
 from shared.server.children import GameChildren
 from shared.server.config import ServerConfig
@@ -20,6 +25,7 @@ from shared.system.clock import DueClock
 from shared.system.logs import SparingLog
 from shared.wire.close_wait import Patience
 from shared.wire.frames import CloseCode
+from shared.wire.messages import ClientMessage
 from shared.wire.session import CANT_OPEN, STOPPING, Session
 
 logger = logging.getLogger("tickbench")
@@ -49,8 +55,13 @@ class BaseServer(ABC):
             config, clock.now_us(), clock.offset_us, children.pids, clock.process_cpu_us
         )
         self.loops: dict[str, Any] = {}  # by room
+        self.bus: Any = None  # to the processes that have the same rooms, if any have
+        self.tenancies: dict[str, Any] = {}  # by room
+        self.owners: dict[str, Owner] = {}  # by room, where edges have it, too
         self.owned: set[Any] = set()  # its tasks or greenlets
         self._now_us = clock.now_us
+        if config.relay:
+            self.core.reporter.relay = self._report_relay
 
     # What a backend adds
 
@@ -76,6 +87,10 @@ class BaseServer(ABC):
     @abstractmethod
     def make_loop(self, room: Room[Any], schedule: TickSchedule) -> Any:
         """Return the loop of a new room."""
+
+    @abstractmethod
+    def settle(self, room_name: str) -> Any:
+        """Find out what part this process has in a room of several, and wait until that is known, or can't be."""
 
     def running_s(self) -> float:
         """Return the seconds in which this process ran, by a clock of its own: what children answer is judged by it."""
@@ -124,8 +139,37 @@ class BaseServer(ABC):
             logger.error("room %s crashed", loop.room.name, exc_info=error)
         self.core.counters.crashed_rooms += 1
         self._forget(loop)
-        members = [connection for connection in self.core.roster.connections.values() if connection.loop is loop]
-        self.own(self.wait_for_each, self._close(members, CloseCode.INTERNAL_ERROR, "the room crashed"))
+        self._close_members(loop, CloseCode.INTERNAL_ERROR, "the room crashed")
+
+    def room_lost(self, loop: Any, code: int, reason: str) -> None:
+        """End a room here that has another owner, or none that is heard; its members may come again."""
+        if self.loops.get(loop.room.name) is loop:
+            self._forget(loop)
+            self.own(loop.stop)
+            self._close_members(loop, code, reason)
+
+    def hear(self, owner: Owner, event: Event | None) -> list[tuple[Guest, ClientMessage]]:
+        """Take what has come from a room's edges; return who says what to its loop."""
+        if isinstance(event, Message):
+            with suppress(ValueError, msgspec.MsgspecError):  # it is nothing of ours
+                return owner.receive(event.publisher, event.payload, self._running_us())
+        return []
+
+    def tenancy_of(self, room: Room[Any]) -> Any:
+        """Return this process's part in a room, None where rooms are of one process; OSError if it is not known."""
+        if self.config.relay is None:
+            return None
+        tenancy = self.tenancies.get(room.name)
+        if tenancy is None or not tenancy.number:
+            raise OSError(f"the relay {self.config.relay.shown} does not say whose it is")
+        return tenancy
+
+    def note_relay(self) -> None:
+        """Log that the relay is gone, if it is."""
+        if self.bus and not self.bus.core.is_up:
+            self.log.say(
+                "the relay %s is gone (%s): rooms of one process go on", self.config.relay.shown, self.bus.core.why
+            )
 
     # All connections
 
@@ -191,6 +235,9 @@ class BaseServer(ABC):
                 loop.room.recall(rows)
         if core.scores.look(now_us):
             self.own(self.run_on_network if core.remote else self.run_in_thread, core.scores.write_back)
+        self.note_relay()
+        for owner in self.owners.values():
+            owner.end_silent(running_us)
         for loop in [self.loops[room.name] for room in core.lobby.idle_rooms(running_us)]:
             self._forget(loop)  # whoever comes now opens a new room
             self.own(loop.stop)
@@ -203,6 +250,26 @@ class BaseServer(ABC):
         if self.loops.get(room.name) is loop:
             del self.loops[room.name]
             self.core.forget_room(room)
+            self.owners.pop(room.name, None)
+            if tenancy := self.tenancies.pop(room.name, None):
+                self.own(tenancy.close)
+
+    def _report_relay(self) -> dict[str, object]:
+        edges = [loop.edge for name, loop in self.loops.items() if name in self.tenancies and name not in self.owners]
+        return {
+            "url": self.config.relay.shown if self.config.relay else None,
+            "is_up": self.bus.core.is_up,
+            "lost": self.bus.core.lost,
+            "owned_rooms": len(self.owners),
+            "edge_rooms": len(edges),
+            "guests": sum(len(owner.guests) for owner in self.owners.values()),
+            "resyncs": sum(edge.resyncs for edge in edges),
+            "hop": self.core.hops.summary(),
+        }
+
+    def _close_members(self, loop: Any, code: int, reason: str) -> None:
+        members = [connection for connection in self.core.roster.connections.values() if connection.loop is loop]
+        self.own(self.wait_for_each, self._close(members, code, reason))
 
     def _tell(self, connection: Any, code: int, reason: str) -> None:
         """Close a connection from our side, unless it is closed already."""

@@ -17,8 +17,9 @@ import click
 
 from shared.game.world import Rules
 from shared.loops.modes import MODES
+from shared.relay.url import RELAYS, RelayUrl
 from shared.rooms.lobby import LobbyLimits
-from shared.server.flagtypes import DEFAULT_PORT, FieldType, ListType, PortType, RateType, ScoresType
+from shared.server.flagtypes import DEFAULT_PORT, FieldType, ListType, PortType, RateType, RelayType, ScoresType
 from shared.server.frameworks import DEFLATES, FANOUTS, FRAMEWORKS, framework_of, usual_fanout
 from shared.server.score_url import ScoreUrl
 from shared.system import variables
@@ -75,6 +76,7 @@ class ServerConfig:
     pad_bytes: int
     seed: str
     scores: ScoreUrl | Path | None
+    relay: RelayUrl | None
     echo: bool
     monitor: bool
     origins: frozenset[str]
@@ -139,6 +141,7 @@ class ServerConfig:
             **self.settings_of_any_stack(),
             "backlog": self.backlog,
             "debug_blocking": self.debug_blocking,
+            "relay": self.relay and self.relay.kind,
         }
 
     def settings_of_any_stack(self) -> dict[str, object]:
@@ -287,6 +290,11 @@ def _options(backend: str) -> list[Callable[[Any], Any]]:
             help="What keeps the top scores: an SQLite file, redis://[USER:PASSWORD@]HOST[:PORT][/DB] or "
             "memcached://HOST[:PORT].",
         ),
+        option(
+            "--relay",
+            type=RelayType(),
+            help=f"Through what processes share rooms: {RELAYS}.",
+        ),
         option("--echo", is_flag=True, help="Serve the WebSocket /echo."),
         option("--monitor", is_flag=True, help="Serve /monitor, a page for operators."),
         option(
@@ -362,6 +370,10 @@ def _build(backend: str, values: dict[str, Any]) -> ServerConfig:
     values["deflate"] = values["deflate"] or framework.usual_deflate(values["fanout"])
     if complaint := framework.complaint(values["framework"], values["fanout"], values["deflate"]):
         fail_usage(complaint)
+    if values["relay"] and values["fanout"] == "naive":
+        fail_usage(
+            "--relay asks for a --fanout that can tell who has missed a frame: not naive, but frame-once or library"
+        )
     width, height = values["field"]
     if not values["host"]:
         fail_usage("--host '' is no address; 0.0.0.0 would listen on all of IPv4, :: on all of IPv6 and IPv4")

@@ -43,6 +43,8 @@ class Consumer(ABC):
         "ws",
     )
 
+    is_here = True
+    """Its room sends it frames from this process."""
     audience: Audience[Any] | None
     room: Room[Any] | None
     pipe: Pipe

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from shared.loops.schedule import DueTick, TickSchedule, shifted_start_us
 from shared.measure.counters import Counters
+from shared.measure.histogram import Histogram
 from shared.measure.ticks import TickStatistics
 from shared.rooms.lobby import BUSY, Lobby
 from shared.rooms.room import Room
@@ -51,6 +52,8 @@ class ServerCore(Generic[L]):
         self.counters = Counters()
         self.heap = Heap()
         self.ticks = TickStatistics()
+        self.hops = Histogram()
+        """From where a room's owner has a frame to where its edge has it, in us."""
         self.stalls = Stalls(now_us, cpu_us)
         self.roster: Roster[L] = Roster(config.limits.max_unnamed)
         self.hosts: frozenset[str] | None = None  # names that it goes by, beside those of loopback; None: any

@@ -9,6 +9,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from shared.relay.url import RelayUrl, parse_relay_url
 from shared.server.score_url import ScoreUrl, parse_score_place
 from shared.system.variables import SERVICE_PORT
 
@@ -72,6 +73,19 @@ class ScoresType(click.ParamType[ScoreUrl | Path | None]):
         """Return the server or the file; None for memory alone."""
         try:
             return parse_score_place(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class RelayType(click.ParamType[RelayUrl]):
+    """Where a relay is."""
+
+    name = "url"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> RelayUrl:
+        """Return its URL."""
+        try:
+            return parse_relay_url(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
 

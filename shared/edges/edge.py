@@ -1,0 +1,169 @@
+"""
+An edge's side of a room over processes: who is there, what they say to the owner, and what becomes of what it says.
+
+An edge has no game. It hands the owner's frames on as they come; once it has missed one, all its members are behind, as
+one is who reads too slowly, until the owner has told how the room is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+from shared.edges.posts import Enter, Here, Join, Leave, Turn, seal
+from shared.edges.standing import Standing
+from shared.rooms.game import Newcomer, Stepped
+from shared.rooms.room import Member
+from shared.wire.messages import ClientMessage, JoinRequest, Key, NewPlayer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from shared.edges.posts import Frame, Owned, State, ToOwner, Welcomed
+    from shared.rooms.room import Room
+
+
+class EdgeMember(Member, Protocol):
+    """A connection of this process; ``serial`` is never given to another one."""
+
+    serial: int
+
+    def offer(self, fd: int) -> None:
+        """Let ticks' frames be written to ``fd``; none if it is -1."""
+
+    def skip(self, now_us: int) -> None:
+        """Note that a tick was skipped for it."""
+
+
+C = TypeVar("C", bound=EdgeMember)
+
+
+class Edge(Generic[C]):
+    """
+    One room at an edge; ``me`` is what the owner calls it by, ``number`` that of the owner's lease.
+
+    ``publish`` sends bytes in the edges' channel.
+    """
+
+    def __init__(self, room: Room[C], me: bytes, number: int, publish: Callable[[bytes], object]) -> None:
+        self.room = room
+        self.is_lost = False
+        """Whether frames are missing: then none is handed on."""
+        self.wants_state = False
+        self.resyncs = 0
+        self._me = me
+        self._number = number
+        self._publish = publish
+        self._waiting: dict[int, tuple[C, str]] = {}
+        self._members: dict[int, C] = {}
+        self._standing: Standing | None = None  # None: nobody has been welcomed yet
+
+    # What the owner is told
+
+    def say(self, member: C, message: ClientMessage) -> None:
+        """Pass on what a connection says; a newcomer waits from here on."""
+        match message:
+            case NewPlayer(name):
+                self._waiting[member.serial] = (member, name)
+                self._post(Enter(member.serial, name))
+            case JoinRequest():
+                self._post(Join(member.serial))
+            case Key(code):
+                self._post(Turn(member.serial, code))
+
+    def leave(self, member: C) -> None:
+        """Let go of a connection."""
+        was_waiting = self._waiting.pop(member.serial, None)
+        was_member = self._members.pop(member.serial, None)
+        if was_waiting or was_member:
+            self._post(Leave(member.serial))
+
+    def say_who_is_here(self) -> None:
+        """Tell the owner, and ask for what is wanted of it."""
+        waiting = [(serial, name) for serial, (_, name) in self._waiting.items()]
+        self._post(Here(list(self._members), waiting, self.wants_state))
+
+    def is_waiting(self, member: C) -> bool:
+        """Say whether a newcomer is still waiting to be let in."""
+        return member.serial in self._waiting
+
+    # What has come
+
+    def is_of_owner(self, number: int) -> bool:
+        """Say whether something with this number is of the owner, and not of an older one."""
+        return number == self._number
+
+    def has_new_owner(self, number: int) -> bool:
+        """Say whether this number is that of a newer owner, whose game is another one."""
+        return number > self._number
+
+    def miss(self, now_us: int) -> None:
+        """Take it that frames may be missing: everybody is behind until the owner has told its state."""
+        self.is_lost = True
+        self.ask_for_state()
+        for serial, (_, name) in self._waiting.items():
+            self._post(Enter(serial, name))  # its welcome may be what is missing
+        for member in self._members.values():
+            member.offer(-1)
+            member.skip(now_us)
+
+    def ask_for_state(self) -> None:
+        """Ask the owner how the room is, once until it says so."""
+        if not self.wants_state:
+            self.wants_state = True
+            self.say_who_is_here()
+
+    def take_frame(self, frame: Frame) -> bool:
+        """Take what a frame's step did; say whether it is to be handed on."""
+        if self.is_lost or self._standing is None:
+            return False
+        self._standing.note(frame.news)
+        self.room.apply(Stepped(b"[]", frame.news, [], None, frame.living))
+        return True
+
+    def take_state(self, state: State) -> None:
+        """Take how the room is: who missed frames is to be told what came of them, and the field."""
+        self.wants_state = False
+        if not self.is_lost:
+            return  # it was asked for somebody who reads too slowly
+        self.is_lost = False
+        self.resyncs += 1
+        now = Standing(state.standing)
+        news = now.news_since(self._standing or now)
+        self._standing = now
+        self.room.apply(Stepped(b"[]", news, [], None, self.room.living))
+        self.room.skip(self._members.values())
+
+    def take_welcome(self, post: Welcomed, now_us: int) -> C | None:
+        """Let a newcomer in, and return it; None if it is none of ours, or has to be welcomed anew."""
+        if post.edge != self._me:
+            return None
+        waiting = self._waiting.get(post.serial)
+        if waiting is None:
+            if post.serial not in self._members:
+                self._post(Leave(post.serial))  # it has gone meanwhile
+            return None
+        if self.is_lost and self._members:
+            self._post(Enter(post.serial, waiting[1]))  # the frames behind this welcome are not handed on
+            return None
+        self.is_lost = False  # there is nobody who has missed anything
+        del self._waiting[post.serial]
+        member = waiting[0]
+        self._standing = Standing(post.standing)
+        self.room.enter(member, Newcomer(post.player_id, post.name), post.text, now_us)
+        self._members[post.serial] = member
+        return member
+
+    def member(self, edge: bytes, serial: int) -> C | None:
+        """Return the member that is meant, if it is one of ours."""
+        return self._members.get(serial) if edge == self._me else None
+
+    def strangers(self, post: Owned) -> Iterator[C]:
+        """Yield those of our members whom the owner does not have: they are to be closed."""
+        for edge, serial in post.strangers:
+            if (member := self.member(edge, serial)) is not None:
+                yield member
+
+    # Private methods
+
+    def _post(self, post: ToOwner) -> None:
+        self._publish(seal(self._number, post))
