@@ -27,7 +27,9 @@ Behind a :class:`Lagged` or an :class:`Up`, a subscriber has to resync: what it 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from errno import ECONNREFUSED
 from typing import Protocol
 
 MOST_PAYLOAD_BYTES = 16 * 1024 * 1024
@@ -90,6 +92,17 @@ Event = Message | Lagged | Down | Up
 def why(error: Exception) -> str:
     """Say why a relay is gone."""
     return "it does not answer" if isinstance(error, TimeoutError) and not str(error) else str(error)
+
+
+def is_absent(error: BaseException | None) -> bool:
+    """Say whether an error to connect means that nobody listens there: then the relay is there for nobody else, too."""
+    if error is None:
+        return False
+    if isinstance(error, ConnectionRefusedError | FileNotFoundError):
+        return True
+    if isinstance(error, OSError) and (numbers := re.findall(r"\[Errno (\d+)\]", str(error))):  # of several addresses
+        return all(int(number) == ECONNREFUSED for number in numbers)
+    return is_absent(error.__cause__) or is_absent(error.__context__)
 
 
 def check_channel(channel: str) -> None:

@@ -51,6 +51,15 @@ class Claim:
         elif self._tenure is not None:
             self._tenure.renewed(asked_at_s)
 
+    def note_absence(self, at_s: float) -> None:
+        """
+        Take it that nobody listened at the relay's place then: as long as that is so, nobody else gets the lease.
+
+        Whenever it begins anew, it gives none before the time of one has passed (:mod:`shared.relay.leases`).
+        """
+        if self._tenure is not None and self._tenure.holds(at_s):
+            self._tenure.renewed(at_s)
+
     def give_up(self) -> int:
         """Have it no longer; return the number to release, 0 if there is none."""
         number = 0 if self._tenure is None else self._tenure.number

@@ -7,7 +7,7 @@ from contextlib import suppress
 from random import Random
 
 from shared.relay.backoff import Backoff
-from shared.relay.bus import ANSWER_S, PING_S, SILENCE_S, Event, RelayError, why
+from shared.relay.bus import ANSWER_S, PING_S, SILENCE_S, Event, RelayError, is_absent, why
 from shared.relay.core import Asked, BusCore
 from shared.relay.envelope import PUBLISHER_BYTES
 from shared.relay.mailbox import Mailbox
@@ -45,6 +45,8 @@ class Bus:
 
     def __init__(self, url: RelayUrl) -> None:
         self.core = BusCore(os.urandom(PUBLISHER_BYTES), asyncio.Event)
+        self.absent_at_s = float("-inf")
+        """When it was last seen that nobody listens at the relay's place."""
         self._url = url
         self._backoff = Backoff(Random())  # noqa: S311 # it is to be unlike others, not secret
         self._unanswered = 0
@@ -121,10 +123,12 @@ class Bus:
 
     async def _keep(self) -> None:
         while True:
-            link = make_link(self._url)
+            link, began_s = make_link(self._url), time.monotonic()
             try:
                 await self._use(link)
             except Exception as error:
+                if is_absent(error):
+                    self.absent_at_s = began_s
                 self.core.went_down(why(error))
                 if not isinstance(error, (OSError, RelayError, *link.gone)):
                     raise  # that fault is ours

@@ -63,6 +63,7 @@ class Lease:
             changes = self._claim.changes
             with suppress(RelayError):  # nobody knows: as long as it is ours by our own clock, it is
                 await self._ask()
+            self._claim.note_absence(self._bus.absent_at_s)
             if self._claim.changes != changes or not self.number:
                 self._changed.set()  # also of what is over by our own clock
             await asyncio.sleep(self._claim.pause_s)

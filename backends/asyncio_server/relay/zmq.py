@@ -1,6 +1,7 @@
 """A relay behind ZeroMQ: our own hub, to whose ROUTER we are a DEALER."""
 
 import asyncio
+from urllib.parse import urlsplit
 
 import zmq
 import zmq.asyncio
@@ -29,6 +30,7 @@ class RelayLink(HubLink):
 
     async def connect(self) -> None:
         """Make the socket; that it has connected shows when it is welcome."""
+        await self._look()
         self._context = zmq.asyncio.Context()
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.setsockopt(zmq.IMMEDIATE, 1)
@@ -52,3 +54,15 @@ class RelayLink(HubLink):
         if self._context is not None:
             self._context.destroy(linger=0)
             self._context = None
+
+    # Private methods
+
+    async def _look(self) -> None:
+        """Raise OSError where nobody listens: ZeroMQ would not say so."""
+        kind, _, path = self.url.where.partition("://")
+        if kind == "ipc":
+            _, writer = await asyncio.open_unix_connection(path)
+        else:
+            parts = urlsplit(self.url.where)
+            _, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        writer.transport.abort()

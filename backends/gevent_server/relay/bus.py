@@ -9,7 +9,7 @@ import gevent
 from gevent.event import Event as Bell
 
 from shared.relay.backoff import Backoff
-from shared.relay.bus import ANSWER_S, PING_S, SILENCE_S, Event, RelayError, why
+from shared.relay.bus import ANSWER_S, PING_S, SILENCE_S, Event, RelayError, is_absent, why
 from shared.relay.core import Asked, BusCore
 from shared.relay.envelope import PUBLISHER_BYTES
 from shared.relay.mailbox import Mailbox
@@ -47,6 +47,8 @@ class Bus:
 
     def __init__(self, url: RelayUrl) -> None:
         self.core = BusCore(os.urandom(PUBLISHER_BYTES), Bell)
+        self.absent_at_s = float("-inf")
+        """When it was last seen that nobody listens at the relay's place."""
         self._url = url
         self._backoff = Backoff(Random())  # noqa: S311 # it is to be unlike others, not secret
         self._unanswered = 0
@@ -120,10 +122,12 @@ class Bus:
 
     def _keep(self) -> None:
         while True:
-            link = make_link(self._url)
+            link, began_s = make_link(self._url), time.monotonic()
             try:
                 self._use(link)
             except Exception as error:
+                if is_absent(error):
+                    self.absent_at_s = began_s
                 self.core.went_down(why(error))
                 if not isinstance(error, (OSError, RelayError, *link.gone)):
                     raise  # that fault is ours

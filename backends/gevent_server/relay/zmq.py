@@ -1,9 +1,11 @@
 """A relay behind ZeroMQ: our own hub, to whose ROUTER we are a DEALER."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import gevent
 import zmq.green as zmq
+from gevent import socket
 
 from shared.relay.hub import MOST_BODY_BYTES
 
@@ -29,6 +31,7 @@ class RelayLink(HubLink):
 
     def connect(self) -> None:
         """Make the socket; that it has connected shows when it is welcome."""
+        self._look()
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.setsockopt(zmq.IMMEDIATE, 1)
@@ -52,3 +55,15 @@ class RelayLink(HubLink):
         if self._context is not None:
             self._context.destroy(linger=0)
             self._context = None
+
+    # Private methods
+
+    def _look(self) -> None:
+        """Raise OSError where nobody listens: ZeroMQ would not say so."""
+        kind, _, path = self.url.where.partition("://")
+        if kind == "ipc":
+            with socket.socket(socket.AF_UNIX) as probe:
+                probe.connect(path)
+        else:
+            parts = urlsplit(self.url.where)
+            socket.create_connection((parts.hostname or "", parts.port or 0)).close()
