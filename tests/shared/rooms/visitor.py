@@ -26,6 +26,8 @@ def step(room: Room[Any]) -> list[Any]:
 class Visitor:
     """A member of a room that remembers what it is told."""
 
+    is_here = True
+
     def __init__(self, serial: int = 0) -> None:
         self.serial = serial
         self.wakes_us = 0
