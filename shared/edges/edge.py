@@ -55,6 +55,7 @@ class Edge(Generic[C]):
         self._publish = publish
         self._waiting: dict[int, tuple[C, str]] = {}
         self._members: dict[int, C] = {}
+        self._unwelcomed: set[int] = set()  # those waiting whose welcome was missed, or came among frames that were
         self._standing: Standing | None = None  # None: nobody has been welcomed yet
 
     # What the owner is told
@@ -99,9 +100,11 @@ class Edge(Generic[C]):
     def miss(self, now_us: int) -> None:
         """Take it that frames may be missing: everybody is behind until the owner has told its state."""
         self.is_lost = True
-        self.ask_for_state()
-        for serial, (_, name) in self._waiting.items():
-            self._post(Enter(serial, name))  # its welcome may be what is missing
+        self._unwelcomed |= self._waiting.keys()  # their welcomes may be what is missing
+        if self._members:
+            self.ask_for_state()
+        else:
+            self._go_on()
         for member in self._members.values():
             member.offer(-1)
             member.skip(now_us)
@@ -125,7 +128,7 @@ class Edge(Generic[C]):
         self.wants_state = False
         if not self.is_lost:
             return  # it was asked for somebody who reads too slowly
-        self.is_lost = False
+        self._go_on()
         self.resyncs += 1
         now = Standing(state.standing)
         news = now.news_since(self._standing or now)
@@ -143,9 +146,11 @@ class Edge(Generic[C]):
                 self._post(Leave(post.serial))  # it has gone meanwhile
             return None
         if self.is_lost and self._members:
-            self._post(Enter(post.serial, waiting[1]))  # the frames behind this welcome are not handed on
+            self._unwelcomed.add(post.serial)  # the frames behind this welcome are not handed on
             return None
-        self.is_lost = False  # there is nobody who has missed anything
+        if self.is_lost:  # there is nobody left who has missed anything
+            self._go_on()
+        self._unwelcomed.discard(post.serial)
         del self._waiting[post.serial]
         member = waiting[0]
         self._standing = Standing(post.standing)
@@ -164,6 +169,13 @@ class Edge(Generic[C]):
                 yield member
 
     # Private methods
+
+    def _go_on(self) -> None:
+        """Hand frames on from here on; ask again for welcomes that were missed."""
+        self.is_lost = False
+        for serial in self._unwelcomed & self._waiting.keys():
+            self._post(Enter(serial, self._waiting[serial][1]))
+        self._unwelcomed.clear()
 
     def _post(self, post: ToOwner) -> None:
         self._publish(seal(self._number, post))
