@@ -7,6 +7,7 @@ one is who reads too slowly, until the owner has told how the room is.
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from shared.edges.posts import Enter, Here, Join, Leave, Turn, seal
@@ -53,6 +54,8 @@ class Edge(Generic[C]):
         self._me = me
         self._number = number
         self._publish = publish
+        self._numbers = itertools.count(1)
+        self._serials: dict[int, int] = {}  # those that the owner knows, by those of the connections
         self._waiting: dict[int, tuple[C, str]] = {}
         self._members: dict[int, C] = {}
         self._unwelcomed: set[int] = set()  # those waiting whose welcome was missed, or came among frames that were
@@ -62,30 +65,26 @@ class Edge(Generic[C]):
 
     def say(self, member: C, message: ClientMessage) -> None:
         """Pass on what a connection says; a newcomer waits from here on."""
-        match message:
-            case NewPlayer(name):
-                self._waiting[member.serial] = (member, name)
-                self._post(Enter(member.serial, name))
-            case JoinRequest():
-                self._post(Join(member.serial))
-            case Key(code):
-                self._post(Turn(member.serial, code))
+        if isinstance(message, NewPlayer):
+            self._enter(member, message.name)
+        elif serial := self._serials.get(member.serial):
+            match message:
+                case JoinRequest():
+                    self._post(Join(serial))
+                case Key(code):
+                    self._post(Turn(serial, code))
 
     def leave(self, member: C) -> None:
         """Let go of a connection."""
-        was_waiting = self._waiting.pop(member.serial, None)
-        was_member = self._members.pop(member.serial, None)
-        if was_waiting or was_member:
-            self._post(Leave(member.serial))
+        if serial := self._serials.pop(member.serial, None):
+            self._waiting.pop(serial, None)
+            self._members.pop(serial, None)
+            self._post(Leave(serial))
 
     def say_who_is_here(self) -> None:
         """Tell the owner, and ask for what is wanted of it."""
         waiting = [(serial, name) for serial, (_, name) in self._waiting.items()]
         self._post(Here(list(self._members), waiting, self.wants_state))
-
-    def is_waiting(self, member: C) -> bool:
-        """Say whether a newcomer is still waiting to be let in."""
-        return member.serial in self._waiting
 
     # What has come
 
@@ -148,10 +147,9 @@ class Edge(Generic[C]):
         if self.is_lost and self._members:
             self._unwelcomed.add(post.serial)  # the frames behind this welcome are not handed on
             return None
+        del self._waiting[post.serial]
         if self.is_lost:  # there is nobody left who has missed anything
             self._go_on()
-        self._unwelcomed.discard(post.serial)
-        del self._waiting[post.serial]
         member = waiting[0]
         self._standing = Standing(post.standing)
         self.room.enter(member, Newcomer(post.player_id, post.name), post.text, now_us)
@@ -173,9 +171,17 @@ class Edge(Generic[C]):
     def _go_on(self) -> None:
         """Hand frames on from here on; ask again for welcomes that were missed."""
         self.is_lost = False
-        for serial in self._unwelcomed & self._waiting.keys():
-            self._post(Enter(serial, self._waiting[serial][1]))
+        for serial in sorted(self._unwelcomed & self._waiting.keys()):
+            self._post(Leave(serial))
+            self._enter(*self._waiting.pop(serial))
         self._unwelcomed.clear()
+
+    def _enter(self, member: C, name: str) -> None:
+        """Have the owner let somebody in, by a number of its own: a welcome that comes late is not taken for another."""
+        serial = next(self._numbers)
+        self._serials[member.serial] = serial
+        self._waiting[serial] = (member, name)
+        self._post(Enter(serial, name))
 
     def _post(self, post: ToOwner) -> None:
         self._publish(seal(self._number, post))

@@ -111,7 +111,7 @@ class Owner:
             return []  # it speaks of a game that is over
         guest = self.guests.get((edge, post.serial))
         match post:
-            case Enter(serial, name):
+            case Enter(serial, name) if guest is None:
                 return self._let_in(edge, serial, name)
             case Leave():
                 self._see_out(guest)
@@ -163,7 +163,6 @@ class Owner:
         return said
 
     def _let_in(self, edge: bytes, serial: int, name: str) -> list[tuple[Guest, ClientMessage]]:
-        self._see_out(self.guests.get((edge, serial)))  # its welcome was lost
         guest = self.guests[edge, serial] = Guest(self, edge, serial)
         return [(guest, NewPlayer(name))]
 

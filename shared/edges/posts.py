@@ -3,7 +3,8 @@ What the owner of a room and its edges tell each other, as MessagePack behind th
 
 Each room has two channels of a bus (:mod:`shared.relay.bus`): one in which edges speak, one in which the owner does.
 All that the owner says comes in the order in which its own members learn of it; so a welcome lies between two frames.
-Whoever is meant is named by the publisher's eight bytes and a serial number that is the edge's own. What an edge says
+Whoever is meant is named by the publisher's eight bytes and a serial number that the edge gives anew for each
+Enter. What an edge says
 may be lost: it says again and again who is there (:class:`Here`), and from that the owner mends what it missed.
 """
 
