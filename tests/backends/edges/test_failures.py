@@ -1,0 +1,132 @@
+"""What becomes of a room over processes when one of them, or the relay, is gone or stands still."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from shared.edges.posts import TTL_S
+from tests.backends.edges.conftest import Start
+from tests.support.player import Player
+from tests.support.relays import OF_PROCESSES, Relay
+from tests.support.server import RunningServer, wait_until
+
+TOLD_S = 3.0
+RESTART, TRY_AGAIN = 1012, 1013
+EVERY = pytest.mark.parametrize("relay", OF_PROCESSES, indirect=True)
+
+
+def end(server: RunningServer) -> None:
+    """Kill a server as an operator never would."""
+    server.process.kill()
+    server.process.wait()
+    server.hang_up()
+
+
+def follow(player: Player, seconds: float) -> None:
+    until_s = time.monotonic() + seconds
+    while time.monotonic() < until_s:
+        player.next_tick()
+
+
+@EVERY
+def test_when_the_owner_dies_its_guests_are_told_and_come_into_a_new_game(start: Start, backend: str) -> None:
+    owner, edge = start(backend, logs=True), start(backend)
+    owner.enter("den", "ann").join()
+    elsewhere = edge.enter("elsewhere", "eve")
+    bob = edge.enter("den", "bob")
+    end(owner)
+    began_s = time.monotonic()
+    assert bob.expect_close() == RESTART
+    assert time.monotonic() - began_s < TOLD_S
+    again = edge.enter("den", "bob")
+    assert time.monotonic() - began_s < TOLD_S
+    assert again.player_id == 1
+    again.join()
+    follow(elsewhere, 0.2)
+    assert [tick.n for tick in elsewhere.ticks] == list(range(elsewhere.ticks[0].n, elsewhere.ticks[-1].n + 1))
+    assert edge.stats()["relay"]["owned_rooms"] == 2
+
+
+def test_when_an_edge_dies_its_guests_leave(start: Start, backend: str, other: str) -> None:
+    owner, edge = start(backend), start(other, logs=True)
+    ann, bob = owner.enter("den", "ann"), edge.enter("den", "bob")
+    bob.join()
+    ann.until(lambda tick: tick.named("p_joined"))
+    end(edge)
+    ann.until(lambda tick: tick.named("p_gameover"))
+    assert owner.stats()["relay"]["guests"] == 0
+
+
+def test_an_owner_that_stood_still_for_too_long_ticks_no_more(start: Start, backend: str) -> None:
+    owner, edge = start(backend), start(backend)
+    ann, bob = owner.enter("den", "ann"), edge.enter("den", "bob")
+    os.kill(owner.process.pid, signal.SIGSTOP)
+    try:
+        assert bob.expect_close() == RESTART
+        again = edge.enter("den", "bob")  # which owns the room now
+        again.join()
+        taken_us = again.ticks[-1].due_us
+    finally:
+        os.kill(owner.process.pid, signal.SIGCONT)
+    while (frame := ann.receive_message()).opcode != 8:  # noqa: PLR2004 # a close
+        text = frame.payload.decode()
+        if text.startswith('[["tick",'):
+            ann.ticks.append(ann.ticks[-1]._replace(due_us=int(text.split(",")[2])) if ann.ticks else None)  # type: ignore[arg-type]
+    assert frame.close_code == RESTART
+    assert not [tick for tick in ann.ticks if tick and tick.due_us > taken_us]
+    follow(again, 0.5)
+    assert again.ticks[-1].n - again.ticks[0].n == len(again.ticks) - 1
+
+
+@EVERY
+def test_while_the_relay_is_gone_the_owner_ticks_and_then_its_edges_catch_up(
+    start: Start, relay: Relay, backend: str
+) -> None:
+    owner, edge = start(backend, logs=True), start(backend, logs=True)
+    ann, bob = owner.enter("den", "ann"), edge.enter("den", "bob")
+    relay.kill()
+    time.sleep(1)
+    relay.start()
+    follow(ann, 2 * TTL_S)
+    assert ann.ticks[-1].n - ann.ticks[0].n == len(ann.ticks) - 1
+    ann.join()
+    while bob.board.alive != ann.board.alive:
+        bob.next_tick()
+    assert bob.catch_ups
+    assert owner.log.count("the relay") == edge.log.count("the relay") == 1
+
+
+def test_an_owner_ticks_as_long_as_nobody_listens_where_the_relay_was(
+    start: Start, relay: Relay, backend: str
+) -> None:
+    owner, edge = start(backend, logs=True), start(backend, logs=True)
+    ann, bob = owner.enter("den", "ann"), edge.enter("den", "bob")
+    relay.kill()
+    assert bob.expect_close() == TRY_AGAIN
+    follow(ann, 3 * TTL_S)
+    assert ann.ticks[-1].n - ann.ticks[0].n == len(ann.ticks) - 1
+    relay.start()
+    follow(ann, 2 * TTL_S)
+    assert ann.ticks[-1].n - ann.ticks[0].n == len(ann.ticks) - 1
+    assert edge.enter("den", "bob").player_id == 3
+
+
+def test_without_a_relay_at_the_start_newcomers_are_told_to_come_again(
+    start: Start, relay: Relay, backend: str
+) -> None:
+    relay.kill()
+    server = start(backend, logs=True)
+    assert server.log.count("\n") == 1
+    assert f"the relay {relay.url} is gone" in server.log
+    early = server.connect("den")
+    assert early.expect_close() == TRY_AGAIN
+    relay.start()
+    wait_until(lambda: server.stats()["relay"]["is_up"])
+    server.enter("den", "ann").join()
+
+
+def test_a_naive_fan_out_is_refused(start: Start) -> None:
+    with pytest.raises(AssertionError, match="--relay asks for a --fanout"):
+        start("asyncio", "--fanout", "naive")

@@ -1,0 +1,112 @@
+"""One room over two processes: whoever is at the edge is told what the owner's own members are."""
+
+import time
+
+import pytest
+
+from tests.backends.edges.conftest import Start
+from tests.support.lockstep import Lockstep, Outcome, SlippedError
+from tests.support.player import Player
+from tests.support.relays import OF_PROCESSES
+from tests.support.server import RunningServer, run_server, wait_until
+
+EVERY = pytest.mark.parametrize("relay", OF_PROCESSES, indirect=True)
+STEPS, RATE_HZ, MARGIN_US = 80, 10, 30_000
+
+
+def follow(player: Player, seconds: float) -> None:
+    until_s = time.monotonic() + seconds
+    while time.monotonic() < until_s:
+        player.next_tick()
+
+
+def both(start: Start, owner: str, edge: str) -> tuple[RunningServer, RunningServer]:
+    return start(owner), start(edge)
+
+
+@EVERY
+def test_all_see_the_same_frames(start: Start, backend: str, other: str) -> None:
+    owner, edge = both(start, backend, other)
+    ann = owner.enter("den", "ann")
+    bob = edge.enter("den", "bob")
+    assert owner.stats()["relay"]["owned_rooms"] == edge.stats()["relay"]["edge_rooms"] == 1
+    assert (ann.player_id, bob.player_id) == (1, 2)
+    bob.join()
+    ann.until(lambda tick: tick.named("p_joined"))
+    follow(ann, 1)
+    follow(bob, 1)
+    theirs = {tick.n: tick.text for tick in bob.ticks}
+    assert [tick.n for tick in bob.ticks] == list(range(bob.ticks[0].n, bob.ticks[-1].n + 1))
+    shared = [tick for tick in ann.ticks if tick.n in theirs]
+    assert len(shared) >= 10
+    assert all(tick.text == theirs[tick.n] for tick in shared)
+    assert owner.stats()["relay"]["guests"] == 1
+
+
+def test_a_snake_at_the_edge_obeys_and_dies_when_its_player_goes(start: Start, backend: str) -> None:
+    owner, edge = both(start, backend, backend)
+    ann, bob = owner.enter("den", "ann"), edge.enter("den", "bob")
+    bob.join()
+    ann.until(lambda tick: tick.named("p_joined"))
+    bob.hang_up()
+    ann.until(lambda tick: tick.named("p_gameover"))
+    wait_until(lambda: owner.stats()["relay"]["guests"] == 0)
+
+
+def test_what_is_refused_is_told_at_the_edge(start: Start, backend: str) -> None:
+    owner, edge = start(backend, "--max-players", "1"), start(backend, "--max-players", "1")
+    ann, bob = owner.enter("den", "ann"), edge.enter("den", "bob")
+    ann.join()
+    bob.send(["join"])
+    assert bob.next_personal()[0][0] == "error"
+
+
+def test_an_owner_without_members_of_its_own_stays(start: Start, backend: str) -> None:
+    owner, edge = start(backend, "--room-linger", "0.2"), start(backend, "--room-linger", "0.2")
+    ann, bob = owner.enter("den", "ann"), edge.enter("den", "bob")
+    ann.hang_up()
+    follow(bob, 1.5)
+    assert bob.ticks[-1].n - bob.ticks[0].n == len(bob.ticks) - 1
+    bob.hang_up()
+    wait_until(lambda: not owner.stats()["rooms"])
+
+
+def test_one_who_does_not_read_at_the_edge_catches_up(start: Start, backend: str) -> None:
+    pad = ("--pad", "200000", "--slow-limit", "30")
+    owner, edge = start(backend, *pad), start(backend, *pad)
+    ann = owner.enter("den", "ann")
+    slow = edge.connect("den", receive_buffer_bytes=4096)
+    slow.enter("slow")
+    ann.join()
+    follow(ann, 2)
+    wait_until(lambda: edge.stats()["slow_skips"] > 5)
+    for _ in range(200):
+        slow.next_tick()
+        if slow.catch_ups:
+            break
+    assert slow.catch_ups, "it was never told what it had missed"
+    follow(ann, 0.5)
+    slow.until_due(ann.ticks[-1].due_us)
+    assert slow.board.alive == ann.board.alive
+
+
+@pytest.mark.parametrize("relay", OF_PROCESSES, indirect=True)
+def test_the_same_seed_and_keys_come_to_the_same_through_an_edge(start: Start, backend: str, other: str) -> None:
+    def outcome(owner: RunningServer, edge: RunningServer) -> Outcome | None:
+        idle = owner.enter("lockstep", "idle")
+        try:
+            return Lockstep(edge, STEPS, margin_us=MARGIN_US).run()
+        except SlippedError:
+            return None
+        finally:
+            idle.hang_up()
+
+    flags = ("--tick-rate", str(RATE_HZ))
+    for _ in range(3):
+        with run_server(backend, "--seed", "7", "--tick-budget", "0", *flags) as alone:
+            directly = outcome(alone, alone)
+        through = outcome(start(other, *flags), start(backend, *flags))
+        if directly and through:
+            assert through == directly
+            return
+    pytest.skip("three times an input was late: this machine is too busy for this test")
