@@ -1,6 +1,7 @@
 """Asks the processes of a cluster whether they are well: each server, HAProxy, and HAProxy about the servers."""
 
 import csv
+import json
 import os
 import re
 import socket
@@ -11,7 +12,7 @@ from tickbench.cluster.plan import Cluster
 from tickbench.target import Access, connect
 
 ASK_LIMIT_S = 2.0
-REQUEST = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+REQUEST = b"GET %b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 WELL = re.compile(rb"HTTP/1\.1 200 ")
 SOCKET = "haproxy.sock"
 """Where HAProxy can be asked, in the folder of a cluster."""
@@ -21,7 +22,18 @@ MOST_BYTES = 2**20
 def is_well(cluster: Cluster, folder: Path) -> bool:
     """Say whether every server answers, and HAProxy, which has seen each of them answer."""
     urls = [*(f"http://{server}" for server in cluster.servers), cluster.near_url]
-    return all(map(answers, urls)) and servers_up(folder) == len(cluster.servers)
+    if not all(map(answers, urls)) or servers_up(folder) != len(cluster.servers):
+        return False
+    return cluster.relay is None or all(hears_relay(f"http://{server}") for server in cluster.servers)
+
+
+def hears_relay(url: str) -> bool:
+    """Say whether the server there is connected with its relay."""
+    with suppress(OSError, ValueError, AttributeError):
+        answer = ask(url, b"/stats")
+        head, _, body = answer.partition(b"\r\n\r\n")
+        return WELL.match(head) is not None and json.loads(body)["relay"]["is_up"] is True
+    return False
 
 
 def servers_up(folder: Path) -> int:
@@ -59,7 +71,16 @@ def ask_haproxy(folder: Path, command: str) -> str:
 
 def answers(url: str) -> bool:
     """Say whether whoever listens there answers that he is well."""
-    with suppress(OSError), connect(Access(verifies=False).target(url), ASK_LIMIT_S) as connection:
-        connection.sendall(REQUEST)
-        return WELL.match(connection.recv(4096)) is not None
+    with suppress(OSError):
+        return WELL.match(ask(url, b"/healthz")) is not None
     return False
+
+
+def ask(url: str, path: bytes) -> bytes:
+    """Return the whole answer to a request; OSError if there is none."""
+    answer = b""
+    with connect(Access(verifies=False).target(url), ASK_LIMIT_S) as connection:
+        connection.sendall(REQUEST % path)
+        while len(answer) < MOST_BYTES and (data := connection.recv(65536)):
+            answer += data
+    return answer

@@ -15,8 +15,19 @@ USUAL_STOP_LIMIT_S = 3
 """The default of ``--stop-limit``."""
 STOP_SLACK_S = 12
 """What a busy machine may add to it."""
+RELAY_MODULE = "backends.relay"
 HERE = "127.0.0.1"
 """Where the servers listen, and where HAProxy asks them from."""
+
+
+class Relay(Struct, frozen=True):
+    """What the processes of one room talk through."""
+
+    url: str
+    kind: str = ""
+    """``redis``, ``zmq`` or ``unix`` if it is one of the cluster's own programs, else nothing."""
+    port: int = 0
+    """Of the cluster's own, if it has one."""
 
 
 class Cluster(Struct, frozen=True, kw_only=True):
@@ -33,10 +44,30 @@ class Cluster(Struct, frozen=True, kw_only=True):
     """Of the servers, from the first to the last."""
     certificate: Path | None
     """The file in PEM, with its key, by which HAProxy speaks TLS."""
+    relay: Relay | None = None
+    """None: all of a room are in one process."""
 
-    def server_flags(self, port: int, host: str = HERE, proxies: str = HERE) -> list[str]:
-        """Return the flags of one server, which believes what a proxy at one of the addresses ``proxies`` says."""
-        return [*self.flags, "--port", str(port), "--host", host, "--trusted-proxy", proxies]
+    def server_flags(self, port: int, host: str = HERE, proxies: str = HERE, relay: str = "") -> list[str]:
+        """
+        Return the flags of one server.
+
+        It believes what a proxy at one of the addresses ``proxies`` says; ``relay`` is where it reaches the relay.
+        """
+        url = relay or (self.relay.url if self.relay else "")
+        return [
+            *self.flags,
+            *("--port", str(port)),
+            *("--host", host),
+            *("--trusted-proxy", proxies),
+            *(("--relay", url) if url else ()),
+        ]
+
+    @property
+    def relay_command(self) -> list[str]:
+        """The command of the relay where that is a program of ours, else nothing."""
+        if self.relay is None or self.relay.kind not in {"zmq", "unix"}:
+            return []
+        return [*python_command(RELAY_MODULE), self.relay.url]
 
     @property
     def commands(self) -> list[list[str]]:

@@ -9,6 +9,7 @@ from tickbench.cluster.rendering import HAPROXY
 from tickbench.errors import InputError
 
 PACKAGES = {"haproxy": "haproxy", "supervisord": "supervisor", "supervisorctl": "supervisor"}
+REDIS = "redis-server"
 """Program to package, of Debian and its like."""
 DAEMONS = "/usr/local/sbin:/usr/sbin:/sbin"
 """Where programs may be that are not in everybody's PATH."""
@@ -20,11 +21,16 @@ def find_program(name: str) -> str | None:
     return shutil.which(name) or shutil.which(name, path=DAEMONS)
 
 
-def find_programs() -> dict[str, str]:
-    """Return the paths of all that are needed; raise :class:`InputError` with how to install what is missing."""
-    found = {name: path for name in PACKAGES if (path := find_program(name))}
-    if missing := [name for name in PACKAGES if name not in found]:
-        packages = " ".join(dict.fromkeys(PACKAGES[name] for name in missing))
+def find_programs(*, redis: bool = False) -> dict[str, str]:
+    """
+    Return the paths of all that are needed, with ``redis`` a Redis, too.
+
+    Raise :class:`InputError` with how to install what is missing.
+    """
+    needed = PACKAGES | ({REDIS: REDIS} if redis else {})
+    found = {name: path for name in needed if (path := find_program(name))}
+    if missing := [name for name in needed if name not in found]:
+        packages = " ".join(dict.fromkeys(needed[name] for name in missing))
         be = "is" if len(missing) == 1 else "are"
         raise InputError(
             f"{' and '.join(missing)} {be} not installed; apt-get install {packages} would add what is missing"

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from shared.printable import plain
 from tickbench.children.commands import HOME, findable
-from tickbench.cluster.plan import Cluster
+from tickbench.cluster.plan import RELAY_MODULE, Cluster
 from tickbench.errors import InputError
 
 PACKAGED = Path(__file__).parents[1] / "deploy"
@@ -23,6 +23,10 @@ TEMPLATES = PACKAGED if PACKAGED.is_dir() else Path(HOME) / "deploy"
 
 HAPROXY, SUPERVISORD, COMPOSE = "haproxy.cfg", "supervisord.conf", "compose.yaml"
 COMPOSE_HAPROXY = "haproxy.compose.cfg"
+REDIS_CONF = "redis.conf"
+RELAY_SOCKET = "relay.sock"
+COMPOSE_RELAYS = {"redis": "redis://relay:6379", "zmq": "zmq+tcp://relay:7171", "unix": "zmq+tcp://relay:7171"}
+"""Where servers in containers reach a relay of the cluster's own: a Unix socket is of one machine alone."""
 
 INNER_PORT = 8080
 """What everybody listens on in a container."""
@@ -32,18 +36,30 @@ RESOLVING = " resolvers docker init-addr none"
 """In a compose file servers have names, which lead nowhere until they are up."""
 
 
-def render(cluster: Cluster, folder: Path, haproxy: str) -> None:
-    """Write what supervisord runs ``haproxy`` and the servers by into a folder; :class:`InputError` if it can't be."""
+def render(cluster: Cluster, folder: Path, haproxy: str, redis: str) -> None:
+    """
+    Write what supervisord runs ``haproxy``, ``redis`` and the servers by into a folder.
+
+    Raises:
+        InputError: a word or a path can't stand in its settings.
+
+    """
     bind = f"{f'[{cluster.address}]' if ':' in cluster.address else cluster.address}:{cluster.port}"
     both = " v4v6" if cluster.address == "::" else ""
     bind = f"{bind}{both}{_tls(cluster.certificate)}"
-    _write(folder, HAPROXY, servers=cluster.servers, bind=bind, resolving="", has_monitor=cluster.has_monitor)
+    has_relay = cluster.relay is not None
+    _write(folder, HAPROXY, servers=cluster.servers, bind=bind, resolving="", has_relay=has_relay, has_monitor=cluster.has_monitor)
+    relay = " ".join(map(ini_word, cluster.relay_command))
+    if cluster.relay and cluster.relay.kind == "redis":
+        _write(folder, REDIS_CONF, port=cluster.relay.port)
+        relay = f"{ini_word(redis)} {REDIS_CONF}"
     path = findable(os.environ).get("PYTHONPATH", "")
     _write(
         folder,
         SUPERVISORD,
         commands=[" ".join(map(ini_word, command)) for command in cluster.commands],
         haproxy=ini_word(haproxy),
+        relay=relay,
         stop_wait_s=cluster.stop_wait_s,
         folder=_ini_value(str(Path.cwd())),
         python_path=_ini_value(path),
@@ -56,9 +72,11 @@ def render_compose(cluster: Cluster, folder: Path) -> None:
     servers = [f"server-{number}:{INNER_PORT}" for number, _ in enumerate(cluster.ports, 1)]
     certificate = cluster.certificate and Path(COMPOSE_CERTIFICATE)
     bind = f"*:{INNER_PORT}{_tls(certificate)}"
-    routes = {"servers": servers, "bind": bind, "resolving": RESOLVING, "has_monitor": cluster.has_monitor}
-    _write(folder, HAPROXY, COMPOSE_HAPROXY, **routes)
-    flags = cluster.server_flags(INNER_PORT, "0.0.0.0", COMPOSE_SUBNET)  # noqa: S104 # in a network of their own
+    has_relay = cluster.relay is not None
+    _write(folder, HAPROXY, COMPOSE_HAPROXY, servers=servers, bind=bind, resolving=RESOLVING, has_relay=has_relay, has_monitor=cluster.has_monitor)
+    kind = cluster.relay.kind if cluster.relay else ""
+    url = COMPOSE_RELAYS.get(kind, "")
+    flags = cluster.server_flags(INNER_PORT, "0.0.0.0", COMPOSE_SUBNET, url)  # noqa: S104 # in a network of their own
     host = f"[{cluster.address}]" if ":" in cluster.address else cluster.address
     _write(
         folder,
@@ -70,6 +88,8 @@ def render_compose(cluster: Cluster, folder: Path) -> None:
         inner_port=INNER_PORT,
         certificate=str(cluster.certificate or "").replace("$", "$$"),
         subnet=COMPOSE_SUBNET,
+        relay="redis" if kind == "redis" else "ours" if kind else "",
+        relay_command=["python", "-P", "-m", RELAY_MODULE, url.replace("relay", "0.0.0.0")],  # noqa: S104 # as above
     )
 
 

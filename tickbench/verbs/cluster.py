@@ -13,18 +13,30 @@ from tickbench.arms import BACKENDS
 from tickbench.children.checking import CommandLine, check_command_lines
 from tickbench.children.commands import Commands
 from tickbench.children.interrupts import interruptible
-from tickbench.cluster.plan import Cluster
+from tickbench.cluster.plan import HERE, Cluster, Relay
 from tickbench.cluster.ports import address_of, inner_ports, outer_port
-from tickbench.cluster.programs import check_haproxy, find_program, find_programs
-from tickbench.cluster.rendering import COMPOSE, COMPOSE_HAPROXY, HAPROXY, SUPERVISORD, render, render_compose
+from tickbench.cluster.programs import REDIS, check_haproxy, find_program, find_programs
+from tickbench.cluster.rendering import (
+    COMPOSE,
+    COMPOSE_HAPROXY,
+    HAPROXY,
+    REDIS_CONF,
+    RELAY_SOCKET,
+    SUPERVISORD,
+    render,
+    render_compose,
+)
 from tickbench.cluster.running import run
 from tickbench.errors import InputError, InterruptedByUserError
 from tickbench.files import scratch_folder
 
 DEFAULT_PORT = 8000
 MOST_PROCESSES = 64
-OURS = ("--host", "--port")
+OURS = ("--host", "--port", "--relay")
 """Flags of ``serve`` that a server of a cluster is given by us."""
+REDIS_KIND = "redis"
+OWN_RELAYS = (REDIS_KIND, "zmq", "unix")
+"""Relays that a cluster can have as a program of its own."""
 
 
 def _port(ctx: click.Context, parameter: click.Parameter, value: Any) -> int:
@@ -48,6 +60,11 @@ def _port(ctx: click.Context, parameter: click.Parameter, value: Any) -> int:
     metavar="CERT.pem",
     help="Certificate and key in one file: HAProxy speaks TLS.",
 )
+@option(
+    "--relay",
+    metavar="redis|zmq|unix|URL",
+    help="Have all rooms in all processes, through a relay of the cluster's own, or one that is there.",
+)
 @click.option(
     "--render",
     "folder",
@@ -65,22 +82,24 @@ def cluster(
     host: str,
     port: int,
     certificate: Path | None,
+    relay: str | None,
     folder: Path | None,
 ) -> int:
     """
     Serve the game with several processes behind HAProxy.
 
-    Each has rooms of its own. FLAGS are those of 'tickbench serve BACKEND', for every server.
+    Each has rooms of its own, or with --relay all have all rooms. FLAGS are those of 'tickbench serve BACKEND', for every server.
     """
     commands: Commands = ctx.obj or Commands()
     if taken := [flag for flag in OURS if any(word == flag or word.startswith(f"{flag}=") for word in flags)]:
         raise InputError(
-            f"{taken[0]} of a server is the cluster's to choose; before the -- it says where HAProxy listens"
+            f"{taken[0]} of a server is the cluster's to choose; it has a flag of that name before the --"
         )
     address = address_of(host)
     _check_names(address, flags)
 
-    def planned(port: int, ports: Sequence[int]) -> Cluster:
+    def planned(port: int, ports: Sequence[int], folder: Path) -> Cluster:
+        *ports, relay_port = ports
         return Cluster(
             backend=backend,
             flags=tuple(flags),
@@ -89,21 +108,23 @@ def cluster(
             port=port,
             ports=tuple(ports),
             certificate=certificate,
+            relay=_relay(relay, relay_port, folder) if relay else None,
         )
 
     try:
         with interruptible():
             if folder is not None:
-                if port == 0 or port + processes > 65535:
+                if port == 0 or port + processes + 1 > 65535:
                     raise InputError(f"--port {port} leaves no ports behind it to the servers; 8000 would")
-                _check_flags(backend, flags, commands)
-                _write(planned(port, range(port + 1, port + processes + 1)), folder)
+                whole = planned(port, range(port + 1, port + processes + 2), folder.resolve())
+                _check_flags(whole, commands)
+                _write(whole, folder)
                 return 0
-            programs = find_programs()
-            _check_flags(backend, flags, commands)
+            programs = find_programs(redis=relay == REDIS_KIND)
             with scratch_folder() as scratch:
-                whole = planned(outer_port(address, port), inner_ports(processes))
-                render(whole, scratch, programs["haproxy"])
+                whole = planned(outer_port(address, port), inner_ports(processes + 1), scratch)
+                _check_flags(whole, commands)
+                render(whole, scratch, programs["haproxy"], programs.get(REDIS, REDIS))
                 check_haproxy(programs["haproxy"], scratch)
                 run(
                     whole,
@@ -117,9 +138,20 @@ def cluster(
     return 0
 
 
-def _check_flags(backend: str, flags: Sequence[str], commands: Commands) -> None:
+def _relay(word: str, port: int, folder: Path) -> Relay:
+    """Return the relay that a word names: one of the cluster's own, or the one at a URL, which a server checks."""
+    urls = {
+        REDIS_KIND: f"redis://{HERE}:{port}",
+        "zmq": f"zmq+tcp://{HERE}:{port}",
+        "unix": f"unix:{folder / RELAY_SOCKET}",
+    }
+    return Relay(urls[word], word, port) if word in OWN_RELAYS else Relay(word)
+
+
+def _check_flags(whole: Cluster, commands: Commands) -> None:
     if commands.check is not None:
-        lines = [CommandLine(f"a server of {backend}", BACKENDS[backend], list(flags))]
+        relay = ["--relay", whole.relay.url] if whole.relay else []
+        lines = [CommandLine(f"a server of {whole.backend}", whole.module, [*whole.flags, *relay])]
         check_command_lines(lines, commands.check, os.environ)
 
 
@@ -137,10 +169,13 @@ def _check_names(address: str, flags: Sequence[str]) -> None:
 
 def _write(whole: Cluster, folder: Path) -> None:
     """Write all settings into a folder, over none that is there."""
-    for name in (HAPROXY, SUPERVISORD, COMPOSE, COMPOSE_HAPROXY):
+    names = [SUPERVISORD, HAPROXY, COMPOSE, COMPOSE_HAPROXY]
+    if whole.relay and whole.relay.kind == REDIS_KIND:
+        names.append(REDIS_CONF)
+    for name in names:
         if (folder / name).exists():
             raise InputError(f"{folder / name} is there already; another folder would be right, or to take it away")
     folder.mkdir(parents=True, exist_ok=True)
-    render(whole, folder.resolve(), find_program("haproxy") or "haproxy")
+    render(whole, folder.resolve(), find_program("haproxy") or "haproxy", find_program(REDIS) or REDIS)
     render_compose(whole, folder)
-    click.echo(f"{SUPERVISORD}, {HAPROXY}, {COMPOSE} and {COMPOSE_HAPROXY} are in {folder}")
+    click.echo(f"{', '.join(names[:-1])} and {names[-1]} are in {folder}")
