@@ -26,7 +26,8 @@ def restart_all(cluster: Cluster, folder: Path, supervisorctl: str) -> None:
         name = f"server-{number}"
         _tell(folder, f"set server servers/{name} state drain")
         try:
-            _lead_elsewhere(folder, number)
+            if cluster.relay is None:
+                _lead_elsewhere(folder, number)
             _restart(folder, supervisorctl, name, cluster.stop_wait_s)
             _wait_until_back(folder, name, f"http://{server}")
         finally:
