@@ -22,6 +22,7 @@ with needed_by("tickbench"):
 VERBS = {
     "serve": "tickbench.verbs.serve:serve",
     "cluster": "tickbench.verbs.cluster:cluster",
+    "announce": "tickbench.verbs.announce:announce",
     "load": "tickbench.verbs.load:load",
     "conformance": "tickbench.verbs.conformance:conformance",
     "compare": "tickbench.verbs.compare:compare",
@@ -32,7 +33,7 @@ VERBS = {
     "lines": "tickbench.verbs.lines:lines",
 }
 """Verb to ``module:attribute``; only the module of the verb that is asked for is imported."""
-EXTRAS = {"serve": "server", "cluster": "server", "load": "load", "conformance": "load", "doctor": "load"}
+EXTRAS = {"serve": "server", "cluster": "server", "announce": "server", "load": "load", "conformance": "load", "doctor": "load"}
 """Verb to the extra of pyproject.toml that it needs; the other verbs need :data:`ALL_EXTRAS`."""
 ALL_EXTRAS = "compare"
 FAILED_STATUS, USAGE_STATUS = 1, 2

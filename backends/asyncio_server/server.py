@@ -4,12 +4,13 @@ import asyncio
 import socket
 from asyncio import Event
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from typing import Any
 
 from shared.edges.owner import Owner
-from shared.edges.posts import HERE_S, NEW_OWNER
+from shared.edges.posts import HERE_S, NEW_OWNER, group_of
 from shared.loops.schedule import TickSchedule
 from shared.relay.bus import RelayError
 from shared.rooms.room import Room
@@ -34,6 +35,7 @@ from .loops import load_loop_mode
 from .loops.edge import EdgeLoop
 from .loops.managed import ManagedLoop
 from .relay.bus import Bus
+from .relay.groups import Groups
 from .relay.tenancy import Tenancy
 from .ticker import Ticker
 from .turns import Turns
@@ -58,6 +60,7 @@ class Server(BaseServer):
         self.gate = Gate(self)
         self.stopping = Event()
         self.bus = Bus(config.relay) if config.relay else None
+        self.groups: Groups[Any] | None = Groups(self.bus, self.announce) if self.bus else None
 
     # Life
 
@@ -94,7 +97,8 @@ class Server(BaseServer):
         await self.wait_for_each(self.see_off())
         await asyncio.gather(*(loop.stop() for loop in self.loops.values()))
         await asyncio.gather(*(tenancy.close() for tenancy in self.tenancies.values()))
-        if self.bus:
+        if self.bus and self.groups:
+            await self.groups.close()
             await self.bus.close()
         await asyncio.gather(*(child.close() for child in self.children.all()))
         for task in self.owned:
@@ -147,6 +151,7 @@ class Server(BaseServer):
         else:
             loop = EdgeLoop(self, Ticker(self, room, schedule, self._fanout), tenancy)
         self.own(self._watch, tenancy, loop)
+        self.own(self._join_group, loop)
         return loop
 
     async def run_seat(self, seat: Seat, session: Session, socket: PlayerSocket) -> None:
@@ -164,7 +169,15 @@ class Server(BaseServer):
     async def _watch(self, tenancy: Tenancy, loop: ManagedLoop | EdgeLoop) -> None:
         """End a room here as soon as it has, or may have, another owner."""
         await tenancy.wait_until_lost()
+        if self.groups:
+            await self.groups.discard(group_of(loop.room.name), loop)
         self.room_lost(loop, CloseCode.SERVICE_RESTART, NEW_OWNER)
+
+    async def _join_group(self, loop: ManagedLoop | EdgeLoop) -> None:
+        """Have what is announced to a room told to those who are in it here."""
+        if self.groups and self.loops.get(loop.room.name) is loop:
+            with suppress(RelayError):  # it is there, and does not answer: then there is nothing to be told
+                await self.groups.add(group_of(loop.room.name), loop)
 
     async def _hear_edges(self, tenancy: Tenancy, owner: Owner) -> None:
         """Have a room's loop take what its edges say."""

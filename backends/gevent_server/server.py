@@ -3,6 +3,7 @@
 import socket
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -11,7 +12,7 @@ from gevent.event import Event
 from gevent.lock import BoundedSemaphore
 
 from shared.edges.owner import Owner
-from shared.edges.posts import HERE_S, NEW_OWNER
+from shared.edges.posts import HERE_S, NEW_OWNER, group_of
 from shared.loops.schedule import TickSchedule
 from shared.relay.bus import RelayError
 from shared.rooms.room import Room
@@ -36,6 +37,7 @@ from .loops import load_loop_mode
 from .loops.edge import EdgeLoop
 from .loops.managed import ManagedLoop
 from .relay.bus import Bus
+from .relay.groups import Groups
 from .relay.tenancy import Tenancy
 from .ticker import Ticker
 from .turns import Turns
@@ -63,6 +65,7 @@ class Server(BaseServer):
         self.gate = Gate(self)
         self.stopping = Event()
         self.bus = Bus(config.relay) if config.relay else None
+        self.groups: Groups[Any] | None = Groups(self.bus, self.announce) if self.bus else None
         self._network = BoundedSemaphore(NETWORK_AT_ONCE)
 
     # Life
@@ -102,7 +105,8 @@ class Server(BaseServer):
         self.wait_for_each(self.see_off())
         gevent.joinall([gevent.spawn(loop.stop) for loop in self.loops.values()])
         gevent.joinall([gevent.spawn(tenancy.close) for tenancy in self.tenancies.values()])
-        if self.bus:
+        if self.bus and self.groups:
+            self.groups.close()
             self.bus.close()
         gevent.joinall([gevent.spawn(child.close) for child in self.children.all()])
         gevent.killall(list(self.owned))
@@ -154,6 +158,7 @@ class Server(BaseServer):
         else:
             loop = EdgeLoop(self, Ticker(self, room, schedule, self._fanout), tenancy)
         self.own(self._watch, tenancy, loop)
+        self.own(self._join_group, loop)
         return loop
 
     def run_seat(self, seat: Seat, session: Session, socket: PlayerSocket) -> None:
@@ -171,7 +176,15 @@ class Server(BaseServer):
     def _watch(self, tenancy: Tenancy, loop: ManagedLoop | EdgeLoop) -> None:
         """End a room here as soon as it has, or may have, another owner."""
         tenancy.wait_until_lost()
+        if self.groups:
+            self.groups.discard(group_of(loop.room.name), loop)
         self.room_lost(loop, CloseCode.SERVICE_RESTART, NEW_OWNER)
+
+    def _join_group(self, loop: ManagedLoop | EdgeLoop) -> None:
+        """Have what is announced to a room told to those who are in it here."""
+        if self.groups and self.loops.get(loop.room.name) is loop:
+            with suppress(RelayError):  # it is there, and does not answer: then there is nothing to be told
+                self.groups.add(group_of(loop.room.name), loop)
 
     def _hear_edges(self, tenancy: Tenancy, owner: Owner) -> None:
         """Have a room's loop take what its edges say."""

@@ -132,6 +132,11 @@ def edges_channel(room: str) -> str:
     return f"room/{room}/edges"
 
 
+def group_of(room: str) -> str:
+    """Return the group of the processes that have members of a room: what is sent to it is shown to them."""
+    return f"room/{room}"
+
+
 def lease_of(room: str) -> str:
     """Return the name of the lease that makes somebody the owner of a room."""
     return f"room/{room}"

@@ -25,7 +25,8 @@ from shared.system.clock import DueClock
 from shared.system.logs import SparingLog
 from shared.wire.close_wait import Patience
 from shared.wire.frames import CloseCode
-from shared.wire.messages import ClientMessage
+from shared.wire.messages import Announcement, ClientMessage, encode_commands
+from shared.wire.names import clean_announcement
 from shared.wire.session import CANT_OPEN, STOPPING, Session
 
 logger = logging.getLogger("tickbench")
@@ -154,6 +155,19 @@ class BaseServer(ABC):
             with suppress(ValueError, msgspec.MsgspecError):  # it is nothing of ours
                 return owner.receive(event.publisher, event.payload, self._running_us())
         return []
+
+    def announce(self, loop: Any, event: Event) -> None:
+        """Tell all who are in a room here what its operator says."""
+        if not isinstance(event, Message):
+            return
+        try:
+            text = clean_announcement(event.payload.decode())
+        except ValueError:
+            return  # whoever sends may send anything
+        payload = encode_commands([Announcement(text)])
+        for member in loop.room.recipients():
+            member.session.send(payload)
+            self.own(member.flush)
 
     def tenancy_of(self, room: Room[Any]) -> Any:
         """Return this process's part in a room, None where rooms are of one process; OSError if it is not known."""

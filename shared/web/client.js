@@ -748,6 +748,7 @@ class Game {
       ["p_gameover", (id) => this.gameOver(id)],
       ["top_scores", (scores) => this.listener.topScores(scores)],
       ["error", (text) => this.listener.error(text)],
+      ["announcement", (text) => this.listener.announced(text)],
       ["tick", (n, dueUs) => this.ticked(n, dueUs / 1000)],
       ["pong", (sentAt, serverUs) => this.ponged(sentAt, serverUs / 1000)],
       ["pad", () => {}],
@@ -1141,6 +1142,10 @@ class Page {
     } else {
       this.say(`The server says: ${text}`, "error");
     }
+  }
+
+  announced(text) {
+    this.say(`Announcement: ${text}`, "good");
   }
 
   playersChanged() {

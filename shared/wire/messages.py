@@ -81,6 +81,12 @@ class ErrorText(Change, frozen=True, array_like=True, gc=False, tag="error"):
     text: str
 
 
+class Announcement(Change, frozen=True, array_like=True, gc=False, tag="announcement"):
+    """What the operator says to everybody in a room."""
+
+    text: str
+
+
 class Pad(Change, frozen=True, array_like=True, gc=False, tag="pad"):
     """Makes a frame larger and means nothing."""
 

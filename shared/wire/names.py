@@ -1,5 +1,5 @@
 """
-Cleans players' names of characters that are invisible, or that change how the text beside them is displayed.
+Cleans players' names, and announcements, of characters that are invisible, or that change how the text beside them is displayed.
 
 It goes by the categories of the Unicode version that the interpreter has.
 """
@@ -9,6 +9,7 @@ import unicodedata
 from shared.wire.errors import ClientError
 
 MAX_NAME_LENGTH = 15
+MAX_ANNOUNCEMENT_LENGTH = 200
 MAX_MARKS = 3
 """Combining marks on one character: scripts use up to three, and more of them reach into other lines."""
 
@@ -35,10 +36,25 @@ def clean_name(name: str) -> str:
         ClientError: what is left has not 1 to 15 characters.
 
     """
+    return _clean(name, "a name", MAX_NAME_LENGTH)
+
+
+def clean_announcement(text: str) -> str:
+    """
+    Return an announcement as it is shown, cleaned as a name is.
+
+    Raises:
+        ClientError: what is left has not 1 to 200 characters.
+
+    """
+    return _clean(text, "an announcement", MAX_ANNOUNCEMENT_LENGTH)
+
+
+def _clean(text: str, what: str, most: int) -> str:
     # Twice: NFC takes some characters apart, and a removal may bring together two that it composes.
-    cleaned = "".join(_limit_marks(_compose("".join(_visible(_compose(name))))))
-    if not 1 <= len(cleaned) <= MAX_NAME_LENGTH:
-        raise ClientError(f"a name has 1 to {MAX_NAME_LENGTH} characters")
+    cleaned = "".join(_limit_marks(_compose("".join(_visible(_compose(text))))))
+    if not 1 <= len(cleaned) <= most:
+        raise ClientError(f"{what} has 1 to {most} characters")
     return cleaned
 
 
