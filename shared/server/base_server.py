@@ -24,6 +24,7 @@ from shared.server.core import ServerCore
 from shared.system.clock import DueClock
 from shared.system.logs import SparingLog
 from shared.wire.close_wait import Patience
+from shared.wire.errors import ClientError
 from shared.wire.frames import CloseCode
 from shared.wire.messages import Announcement, ClientMessage, encode_commands
 from shared.wire.names import clean_announcement
@@ -162,7 +163,7 @@ class BaseServer(ABC):
             return
         try:
             text = clean_announcement(event.payload.decode())
-        except ValueError:
+        except (ValueError, ClientError):
             return  # whoever sends may send anything
         payload = encode_commands([Announcement(text)])
         for member in loop.room.recipients():
