@@ -92,7 +92,7 @@ def main() -> int:
                 *(max(edge[key] for edge in edges) for key in ("p50", "p99")),
                 *(max(hop[key] for hop in hops) for key in ("p50", "p99")),
             ]
-            valid = [summary["valid"] for summary in summaries]
+            valid = [summary["validity"]["ok"] for summary in summaries]
             whole = whole and frames[1:] == [0, 0, 0]
             cells = [*frames, sum(stats["resyncs"] for stats in relays), *(f"{each:.2f}" for each in figures)]
             print(f"| {scheme} | {backend} | {' | '.join(map(str, cells))} | {valid.count(True)} of 3 |", flush=True)  # noqa: T201
