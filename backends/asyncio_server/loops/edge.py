@@ -75,17 +75,25 @@ class EdgeLoop:
         self.room.leave(connection)
 
     async def stop(self) -> None:
-        """End it, and wait until it has ended."""
+        """End it, and wait until it has ended; who waits for a welcome gets none."""
+        for welcome in self._welcomes.values():
+            welcome.set()
         self._running.cancel()
         await asyncio.wait([self._running])
 
     # Private methods
 
     async def _run(self) -> None:
+        try:
+            await self._hand_on()
+        except Exception as error:  # noqa: BLE001 # whatever it is, it ends this room and is logged with its traceback
+            self._host.room_crashed(self, error)
+
+    async def _hand_on(self) -> None:
         """Take what comes from the owner until there is a new one, or the relay is gone for too long."""
         clock, stalls, edge = self._host.clock, self._host.core.stalls, self.edge
         here_at_us, gone_at_us = 0, None
-        while True:
+        while not self._tenancy.is_over:
             event = await self._tenancy.next(HERE_S / 2)
             now_us = clock.now_us()
             running_us = stalls.running_us(now_us)
