@@ -16,6 +16,7 @@ USUAL_STOP_LIMIT_S = 3
 STOP_SLACK_S = 12
 """What a busy machine may add to it."""
 RELAY_MODULE = "backends.relay"
+WHOLE_MODULE = "tickbench.cluster.whole"
 HERE = "127.0.0.1"
 """Where the servers listen, and where HAProxy asks them from."""
 
@@ -42,6 +43,8 @@ class Cluster(Struct, frozen=True, kw_only=True):
     port: int
     ports: tuple[int, ...]
     """Of the servers, from the first to the last."""
+    whole_port: int
+    """Of what answers ``/stats`` for all of them."""
     certificate: Path | None
     """The file in PEM, with its key, by which HAProxy speaks TLS."""
     relay: Relay | None = None
@@ -61,6 +64,11 @@ class Cluster(Struct, frozen=True, kw_only=True):
             *("--trusted-proxy", proxies),
             *(("--relay", url) if url else ()),
         ]
+
+    @property
+    def whole_command(self) -> list[str]:
+        """The command of what answers ``/stats`` for all of them."""
+        return [*python_command(WHOLE_MODULE), str(self.whole_port), *self.servers]
 
     @property
     def relay_command(self) -> list[str]:

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from shared.printable import plain
 from tickbench.children.commands import HOME, findable
-from tickbench.cluster.plan import RELAY_MODULE, Cluster
+from tickbench.cluster.plan import HERE, RELAY_MODULE, Cluster
 from tickbench.errors import InputError
 
 PACKAGED = Path(__file__).parents[1] / "deploy"
@@ -48,7 +48,9 @@ def render(cluster: Cluster, folder: Path, haproxy: str, redis: str) -> None:
     both = " v4v6" if cluster.address == "::" else ""
     bind = f"{bind}{both}{_tls(cluster.certificate)}"
     has_relay = cluster.relay is not None
-    _write(folder, HAPROXY, servers=cluster.servers, bind=bind, resolving="", has_relay=has_relay, has_monitor=cluster.has_monitor)
+    whole = f"{HERE}:{cluster.whole_port}"
+    routes = {"has_relay": has_relay, "has_monitor": cluster.has_monitor, "whole": whole}
+    _write(folder, HAPROXY, servers=cluster.servers, bind=bind, resolving="", **routes)
     relay = " ".join(map(ini_word, cluster.relay_command))
     if cluster.relay and cluster.relay.kind == "redis":
         _write(folder, REDIS_CONF, port=cluster.relay.port)
@@ -60,6 +62,7 @@ def render(cluster: Cluster, folder: Path, haproxy: str, redis: str) -> None:
         commands=[" ".join(map(ini_word, command)) for command in cluster.commands],
         haproxy=ini_word(haproxy),
         relay=relay,
+        whole=" ".join(map(ini_word, cluster.whole_command)),
         stop_wait_s=cluster.stop_wait_s,
         folder=_ini_value(str(Path.cwd())),
         python_path=_ini_value(path),
@@ -73,7 +76,8 @@ def render_compose(cluster: Cluster, folder: Path) -> None:
     certificate = cluster.certificate and Path(COMPOSE_CERTIFICATE)
     bind = f"*:{INNER_PORT}{_tls(certificate)}"
     has_relay = cluster.relay is not None
-    _write(folder, HAPROXY, COMPOSE_HAPROXY, servers=servers, bind=bind, resolving=RESOLVING, has_relay=has_relay, has_monitor=cluster.has_monitor)
+    routes = {"has_relay": has_relay, "has_monitor": cluster.has_monitor, "whole": ""}
+    _write(folder, HAPROXY, COMPOSE_HAPROXY, servers=servers, bind=bind, resolving=RESOLVING, **routes)
     kind = cluster.relay.kind if cluster.relay else ""
     url = COMPOSE_RELAYS.get(kind, "")
     flags = cluster.server_flags(INNER_PORT, "0.0.0.0", COMPOSE_SUBNET, url)  # noqa: S104 # in a network of their own

@@ -99,7 +99,7 @@ def cluster(
     _check_names(address, flags)
 
     def planned(port: int, ports: Sequence[int], folder: Path) -> Cluster:
-        *ports, relay_port = ports
+        *ports, whole_port, relay_port = ports
         return Cluster(
             backend=backend,
             flags=tuple(flags),
@@ -107,6 +107,7 @@ def cluster(
             address=address,
             port=port,
             ports=tuple(ports),
+            whole_port=whole_port,
             certificate=certificate,
             relay=_relay(relay, relay_port, folder) if relay else None,
         )
@@ -114,15 +115,15 @@ def cluster(
     try:
         with interruptible():
             if folder is not None:
-                if port == 0 or port + processes + 1 > 65535:
+                if port == 0 or port + processes + 2 > 65535:
                     raise InputError(f"--port {port} leaves no ports behind it to the servers; 8000 would")
-                whole = planned(port, range(port + 1, port + processes + 2), folder.resolve())
+                whole = planned(port, range(port + 1, port + processes + 3), folder.resolve())
                 _check_flags(whole, commands)
                 _write(whole, folder)
                 return 0
             programs = find_programs(redis=relay == REDIS_KIND)
             with scratch_folder() as scratch:
-                whole = planned(outer_port(address, port), inner_ports(processes + 1), scratch)
+                whole = planned(outer_port(address, port), inner_ports(processes + 2), scratch)
                 _check_flags(whole, commands)
                 render(whole, scratch, programs["haproxy"], programs.get(REDIS, REDIS))
                 check_haproxy(programs["haproxy"], scratch)
