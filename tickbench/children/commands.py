@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from shared.system.packages import advice
-from tickbench.arms import BACKENDS, PHASE, PHASE_PLACE, PORT_PLACE, Arm
+from tickbench.arms import BACKENDS, PHASE, PHASE_PLACE, PORT_PLACE, PROCESSES, RELAY, Arm
 from tickbench.errors import InputError
 from tickbench.target import Access
 
@@ -22,6 +22,9 @@ Settings = Mapping[str, str | int | float]
 
 HOME = str(Path(__file__).resolve().parents[2])
 """The folder that this package and its siblings are in."""
+COMMAND_LINE = "tickbench"
+ANY_PORT = ("--port", "0")
+CLUSTER_SETTINGS = (PROCESSES, RELAY)
 LOAD_TEST = "loadtests"
 """The module of the load test, for ``python -m``."""
 
@@ -59,13 +62,19 @@ def server_command(arm: Arm, settings: Settings, port: int | None = None) -> lis
     if arm.command is not None:
         phase = str(settings.get(PHASE, 0))
         return [word.replace(PORT_PLACE, str(port)).replace(PHASE_PLACE, phase) for word in shlex.split(arm.command)]
-    return [*python_command(BACKENDS[arm.backend]), *server_flags(arm, settings)]
+    if not arm.is_cluster:
+        return [*python_command(BACKENDS[arm.backend]), *server_flags(arm, settings)]
+    own = {name: value for name, value in arm.settings if name in CLUSTER_SETTINGS}
+    flags = server_flags(arm, settings)[len(ANY_PORT) :]  # each server is given a port
+    return [*python_command(COMMAND_LINE), "cluster", arm.backend, *ANY_PORT, *_as_flags(own), "--", *flags]
 
 
 def server_flags(arm: Arm, settings: Settings) -> list[str]:
-    """Return the arguments of a backend's server."""
+    """Return the arguments of a backend's server, in a cluster of each of them."""
     flags: dict[str, object] = {**settings, **dict(arm.settings)}
-    return ["--port", "0", *_as_flags(flags)]
+    for name in CLUSTER_SETTINGS if arm.is_cluster else ():
+        flags.pop(name, None)
+    return [*ANY_PORT, *_as_flags(flags)]
 
 
 def load_command(arguments: Sequence[str]) -> list[str]:

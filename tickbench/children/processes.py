@@ -22,6 +22,7 @@ from tickbench.children.commands import findable, python_command
 from tickbench.children.interrupts import uninterrupted
 from tickbench.children.launch import ANY_CPU
 from tickbench.children.sessions import kill_session
+from tickbench.children.trees import signal_tree
 from tickbench.errors import RunFailedError
 
 POLL_S = 0.05
@@ -107,7 +108,8 @@ class Nursery:
 
         Args:
             talks: whether :meth:`Child.say` and :meth:`Child.hear` are used; then ``log`` takes stderr only.
-            scatters: whether what it starts has process groups of its own; then its whole session ends with it.
+            scatters: whether what it starts has process groups of its own; then its whole session ends with it, and
+                whatever it started stands still with it.
             cpus: the cores that it may run on; None leaves it those of this process.
             environment: its variables; None hands on those of this process.
             folder: where it starts; None is where this process stands, so that relative paths mean the same to both.
@@ -204,12 +206,12 @@ class Child:
     def stand_still(self) -> None:
         """Stop every process of its group until :meth:`wake`; none of them can refuse, or notice before."""
         self.stands_still = True
-        self._signal_group(signal.SIGSTOP)
+        self._signal_all(signal.SIGSTOP)
 
     def wake(self) -> None:
         """Let its group go on."""
         self.stands_still = False
-        self._signal_group(signal.SIGCONT)
+        self._signal_all(signal.SIGCONT)
 
     @property
     def has_ended(self) -> bool:
@@ -262,6 +264,12 @@ class Child:
             if self._guard is not None:
                 self._guard.forget(self.pid)
             self._reap()
+
+    def _signal_all(self, signum: signal.Signals) -> None:
+        if self._scatters and self.exit_status is None:
+            signal_tree(self.pid, signum)
+        else:
+            self._signal_group(signum)
 
     def _signal_group(self, signum: int) -> None:
         if self.exit_status is None:  # else the group's id may be another's

@@ -90,7 +90,15 @@ class Trial:
         port = None if planned.arm.command is None else free_port()
         command = self.commands.server(planned.arm, planned.server, port)
         log, environment = scratch / "server.log", undisturbed_environment()
-        return nursery.start("server", command, log=log, cpus=self.pinning.server, environment=environment), port
+        server = nursery.start(
+            "server",
+            command,
+            log=log,
+            cpus=self.pinning.server,
+            environment=environment,
+            scatters=planned.arm.is_cluster,
+        )
+        return server, port
 
     def start_generator(
         self, planned: PlannedRun, url: str, nursery: Nursery, scratch: Path, *, in_slots: bool = False
