@@ -26,7 +26,7 @@ from tickbench.machine.pinning import Pinning
 from tickbench.machine.quiet import Quiet, wait_until_quiet
 from tickbench.target import Access, connect, hung_up_after
 
-READY_LINE = re.compile(r"^tickbench \w+ listening on (http://\S+)(?: \([^)]*\))?\n", re.MULTILINE)
+READY_LINE = re.compile(r"^tickbench (?:cluster )?\w+ listening on (http://\S+)(?: \([^)]*\))?\n", re.MULTILINE)
 READY_WAIT_S = 20.0
 LOAD_SLACK_S = 60.0
 """What a load run may take longer than estimated, before it is given up."""
