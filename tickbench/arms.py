@@ -2,8 +2,8 @@
 Read the names of arms, which are the servers that a comparison compares.
 
 ``backend[:key=value,...]`` is a backend with the settings that differ from the defaults of ``serve``, where a key is a
-flag of ``serve`` without its dashes; with ``processes=N`` it is a cluster of as many, and ``relay=`` that of ``tickbench
-cluster``; ``url=ws://...`` is a server that runs already; any other name is a command line
+flag of ``serve`` without its dashes; with ``processes=N`` it is a cluster of as many, ``relay`` being its flag, too;
+``url=ws://...`` is a server that runs already; any other name is a command line
 in the suite's ``[commands]``, with ``{port}`` in place of the port that it shall listen on, and ``{phase}``, where it
 can be told, in place of when in a tick's period its ticks shall be due.
 """
@@ -27,7 +27,7 @@ GRAMMAR = "an arm is BACKEND[:KEY=VALUE,...], for example gevent:fanout=naive, o
 URL_PREFIX = "url="
 PORT_PLACE = "{port}"
 PROCESSES, RELAY = "processes", "relay"
-"""The settings that are flags of ``tickbench cluster``; the second with the first alone, else it is one of ``serve``."""
+"""The settings that are flags of ``tickbench cluster``: the second with the first, else it is one of ``serve``."""
 PHASE = "phase"
 """The flag of ``serve`` that a comparison sets so that ticks of arms which run together do not meet."""
 PHASE_PLACE = "{phase}"

@@ -33,7 +33,14 @@ VERBS = {
     "lines": "tickbench.verbs.lines:lines",
 }
 """Verb to ``module:attribute``; only the module of the verb that is asked for is imported."""
-EXTRAS = {"serve": "server", "cluster": "server", "announce": "server", "load": "load", "conformance": "load", "doctor": "load"}
+EXTRAS = {
+    "serve": "server",
+    "cluster": "server",
+    "announce": "server",
+    "load": "load",
+    "conformance": "load",
+    "doctor": "load",
+}
 """Verb to the extra of pyproject.toml that it needs; the other verbs need :data:`ALL_EXTRAS`."""
 ALL_EXTRAS = "compare"
 FAILED_STATUS, USAGE_STATUS = 1, 2

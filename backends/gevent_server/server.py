@@ -137,7 +137,7 @@ class Server(BaseServer):
         """Find out what part this process has in a room of several, and wait until that is known, or can't be."""
         if self.bus is None or room_name is None or room_name in self.loops:
             return
-        tenancy = self.tenancies.setdefault(room_name, Tenancy(self.bus, room_name))
+        tenancy: Tenancy = self.tenancies.setdefault(room_name, Tenancy(self.bus, room_name))
         try:
             tenancy.settle()
         except RelayError:

@@ -29,6 +29,10 @@ class Listed(Protocol):
     wakes_us: int
     session: Session
 
+    @property
+    def is_here(self) -> bool:
+        """Whether it is sent frames by this process."""
+
 
 L = TypeVar("L", bound=Listed)
 

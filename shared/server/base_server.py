@@ -145,7 +145,7 @@ class BaseServer(ABC):
 
     def room_lost(self, loop: Any, code: int, reason: str) -> None:
         """End a room here that has another owner, or none that is heard; its members may come again."""
-        if self.loops.get(loop.room.name) is loop:
+        if loop in self.loops.values():
             self._forget(loop)
             self.own(loop.stop)
             self._close_members(loop, code, reason)
@@ -181,7 +181,7 @@ class BaseServer(ABC):
 
     def note_relay(self) -> None:
         """Log that the relay is gone, if it is."""
-        if self.bus and not self.bus.core.is_up:
+        if self.bus and self.config.relay and not self.bus.core.is_up:
             self.log.say(
                 "the relay %s is gone (%s): rooms of one process go on", self.config.relay.shown, self.bus.core.why
             )

@@ -45,6 +45,8 @@ class Player(Generic[P]):
     send that close code, and :meth:`leave` when the connection has ended, however it did.
     """
 
+    is_here = True
+
     def __init__(self, server: "StandaloneServer[P]", table: "Table[P]", peer: P) -> None:
         self.peer = peer
         self.table = table

@@ -53,9 +53,7 @@ def measure(scheme: str, backend: str, users: int, duration_s: float) -> tuple[l
         os.sched_setaffinity(0, {cores[-1]})
         watcher = servers[0].enter(ROOM, "watcher")  # who comes first makes his server the owner
         outs = [Path(folder) / f"{number}.json" for number in range(PROCESSES)]
-        loads = [
-            load(server, users // PROCESSES, duration_s, out) for server, out in zip(servers, outs, strict=True)
-        ]
+        loads = [load(server, users // PROCESSES, duration_s, out) for server, out in zip(servers, outs, strict=True)]
         for each in loads:
             ends.callback(each.kill)
         wait_until(lambda: servers[0].stats()["relay"]["guests"] > 0, 60)
@@ -73,7 +71,18 @@ def main() -> int:
     parser.add_argument("--backend", choices=["asyncio", "gevent"], action="append")
     parser.add_argument("--out", type=Path, help="raw figures, a line of JSON each")
     given = parser.parse_args()
-    heads = ["relay", "backend", *COUNTS, "resyncs", "owner p50, ms", "p99", "edges p50, ms", "p99", "hop p50, ms", "p99"]
+    heads = [
+        "relay",
+        "backend",
+        *COUNTS,
+        "resyncs",
+        "owner p50, ms",
+        "p99",
+        "edges p50, ms",
+        "p99",
+        "hop p50, ms",
+        "p99",
+    ]
     print(f"| {' | '.join(heads)} | valid |\n|{'---|' * (len(heads) + 1)}")  # noqa: T201
     whole = True
     for scheme in given.relay or OF_PROCESSES:

@@ -1,5 +1,5 @@
 """
-Answers ``/stats`` for a whole cluster: the counters of its servers added up, the CPU time and memory of all its processes.
+Answers ``/stats`` for a whole cluster: the counters of its servers added up, CPU time and memory of all its processes.
 
 ``python -m tickbench.cluster.whole PORT HOST:PORT ...`` is one of supervisord's programs. HAProxy sends it whoever asks
 for ``/stats`` without naming a room, so that a load test, a comparison or a page sees the cluster as one server, whose

@@ -88,13 +88,12 @@ def cluster(
     """
     Serve the game with several processes behind HAProxy.
 
-    Each has rooms of its own, or with --relay all have all rooms. FLAGS are those of 'tickbench serve BACKEND', for every server.
+    Each has rooms of its own, or with --relay all have all rooms. FLAGS are those of 'tickbench serve BACKEND', for
+    every server.
     """
     commands: Commands = ctx.obj or Commands()
     if taken := [flag for flag in OURS if any(word == flag or word.startswith(f"{flag}=") for word in flags)]:
-        raise InputError(
-            f"{taken[0]} of a server is the cluster's to choose; it has a flag of that name before the --"
-        )
+        raise InputError(f"{taken[0]} of a server is the cluster's to choose; it has a flag of that name before the --")
     address = address_of(host)
     _check_names(address, flags)
 

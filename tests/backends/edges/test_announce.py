@@ -19,9 +19,7 @@ def announce(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("relay", OF_PROCESSES, indirect=True)
-def test_it_is_told_in_all_processes_and_in_no_other_room(
-    start: Start, relay: Relay, backend: str, other: str
-) -> None:
+def test_it_is_told_in_all_processes_and_in_no_other_room(start: Start, relay: Relay, backend: str, other: str) -> None:
     owner, edge = start(backend), start(other)
     ann, bob, eve = owner.enter("den", "ann"), edge.enter("den", "bob"), owner.enter("else", "eve")
     done = announce(relay.url, "den", "back at\u200b noon")

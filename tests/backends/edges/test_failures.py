@@ -70,7 +70,7 @@ def test_an_owner_that_stood_still_for_too_long_ticks_no_more(start: Start, back
         taken_us = again.ticks[-1].due_us
     finally:
         os.kill(owner.process.pid, signal.SIGCONT)
-    while (frame := ann.receive_message()).opcode != 8:  # noqa: PLR2004 # a close
+    while (frame := ann.receive_message()).opcode != 8:  # a close
         text = frame.payload.decode()
         if text.startswith('[["tick",'):
             ann.ticks.append(ann.ticks[-1]._replace(due_us=int(text.split(",")[2])) if ann.ticks else None)  # type: ignore[arg-type]
@@ -98,9 +98,7 @@ def test_while_the_relay_is_gone_the_owner_ticks_and_then_its_edges_catch_up(
     assert owner.log.count("the relay") == edge.log.count("the relay") == 1
 
 
-def test_an_owner_ticks_as_long_as_nobody_listens_where_the_relay_was(
-    start: Start, relay: Relay, backend: str
-) -> None:
+def test_an_owner_ticks_as_long_as_nobody_listens_where_the_relay_was(start: Start, relay: Relay, backend: str) -> None:
     owner, edge = start(backend, logs=True), start(backend, logs=True)
     ann, bob = owner.enter("den", "ann"), edge.enter("den", "bob")
     relay.kill()

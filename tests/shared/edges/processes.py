@@ -42,7 +42,7 @@ class Guest(Visitor):
     def offer(self, fd: int) -> None:
         assert fd == -1
 
-    def skip(self, now_us: int) -> None:
+    def skip(self, now_us: int) -> None:  # noqa: ARG002 # as a connection has it
         self.is_behind = True
 
     def shows(self, text: bytes) -> None:

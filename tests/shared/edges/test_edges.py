@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from shared.edges.posts import SILENCE_S, Here, Owned, seal
-from tests.shared.edges.processes import NUMBER, Processes
+from tests.shared.edges.processes import NUMBER, EdgeSide, Guest, Processes
 
 
 def test_a_guest_is_told_as_a_member_of_the_owner_is() -> None:
@@ -64,7 +64,7 @@ def test_without_guests_no_frame_goes_out() -> None:
 
 def test_a_guest_gets_every_frame_once_and_in_order() -> None:
     them = Processes(edges=2)
-    guests = []
+    guests: list[Guest] = []
     for _ in range(6):
         guests.append(them.edges[len(guests) % 2].arrives("p"))
         them.deliver()
@@ -212,7 +212,7 @@ def test_whatever_is_lost_all_show_the_same_in_the_end(seed: int) -> None:
     chance = random.Random(seed)
     is_lossy = True
     them = Processes(edges=3, loses=lambda _: is_lossy and chance.random() < 0.15)
-    here = []
+    here: list[tuple[EdgeSide, Guest]] = []
     serials = dict.fromkeys(range(3), 0)
     for _ in range(120):
         place = chance.randrange(3)

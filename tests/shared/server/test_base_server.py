@@ -94,6 +94,9 @@ class House(BaseServer):
             self.slept_s.append(pause_s)
             self.clock.at_us += round(pause_s * 1_000_000)
 
+    def settle(self, room_name: str) -> None:
+        """A room is of one process here."""
+
     def make_loop(self, room: Room[Any], schedule: TickSchedule) -> Any:
         assert schedule.tick_rate_hz == self.config.tick_rate_hz
         if self.fails:

@@ -37,6 +37,7 @@ DEFAULT = ServerConfig(
     pad_bytes=0,
     seed="0",
     scores=None,
+    relay=None,
     echo=False,
     monitor=False,
     origins=frozenset(),

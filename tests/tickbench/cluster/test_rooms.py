@@ -17,7 +17,7 @@ from tests.support.server import wait_until
 from tickbench.cluster.health import ask_haproxy, servers_up
 from tickbench.cluster.plan import HERE, Cluster
 from tickbench.cluster.ports import outer_port
-from tickbench.cluster.programs import find_programs
+from tickbench.cluster.programs import REDIS, find_programs
 from tickbench.cluster.rendering import HAPROXY, render
 
 TUNNEL = {"Host": HERE, "Connection": "Upgrade", "Upgrade": "tunnel"}
@@ -127,10 +127,17 @@ def fronted(
     folder.mkdir()
     port = outer_port(HERE, 0)
     cluster = Cluster(
-        backend="asyncio", flags=tuple(flags), host=HERE, address=HERE, port=port, ports=tuple(ports), certificate=None
+        backend="asyncio",
+        flags=tuple(flags),
+        host=HERE,
+        address=HERE,
+        port=port,
+        ports=tuple(ports),
+        whole_port=outer_port(HERE, 0),
+        certificate=None,
     )
     program = find_programs()["haproxy"]
-    render(cluster, folder, program)
+    render(cluster, folder, program, REDIS)
     settings = folder / HAPROXY
     for old, new in (changes or {}).items():
         assert old in settings.read_text()
