@@ -73,12 +73,11 @@ class Server(BaseServer):
         self.clock.open()
         try:
             await framework.start(listener)
+            if self.bus:
+                await self.bus.open()
             self.own(self.wait_for_each, self.keep_house())
             if self.config.mode == "process":
                 self.children.open()
-            if self.bus:
-                await self.bus.open()
-                self.note_relay()
             settle_heap()
             if self.config.debug_blocking:
                 self.own(watch_blocking)  # only now: to settle the heap blocks the loop, too

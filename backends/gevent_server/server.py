@@ -80,12 +80,11 @@ class Server(BaseServer):
         self.turns.open()
         try:
             framework.start(listener)
+            if self.bus:
+                self.bus.open()
             self.own(self.wait_for_each, self.keep_house())
             if self.config.mode == "process":
                 self.children.open()
-            if self.bus:
-                self.bus.open()
-                self.note_relay()
             settle_heap()
             if self.config.debug_blocking:
                 self.own(watch_blocking)  # only now: to settle the heap blocks the loop, too

@@ -177,7 +177,7 @@ class Edge(Generic[C]):
         self._unwelcomed.clear()
 
     def _enter(self, member: C, name: str) -> None:
-        """Have the owner let somebody in, by a number of its own: a welcome that comes late is not taken for another."""
+        """Have the owner let somebody in, by a number of its own: no late welcome is taken for another."""
         serial = next(self._numbers)
         self._serials[member.serial] = serial
         self._waiting[serial] = (member, name)

@@ -57,7 +57,7 @@ class Reporter:
         children: Callable[[], list[int]],  # pids of child processes
     ) -> None:
         self.budget = Allowance(PAGES_SHARE * 1_000_000, PAGES_SAVED_UP_US, started_us)  # in microseconds of CPU time
-        self.relay: Callable[[], dict[str, object] | None] = lambda: None
+        self.relay: Callable[[], dict[str, object]] | None = None
         """Reports how the relay is, and what goes through it; None where there is none."""
         self._lobby = lobby
         self._schedules = schedules
@@ -118,7 +118,7 @@ class Reporter:
             **self._counters.report(),
             "refused": {str(status): count for status, count in sorted(self._lobby.refused.items())},
             "process": self._process.report(self._children()),
-            "relay": self.relay(),
+            **({"relay": self.relay()} if self.relay else {}),
         }
 
     def _rooms(self) -> list[RoomReport]:

@@ -1,5 +1,5 @@
 """
-Cleans players' names, and announcements, of characters that are invisible, or that change how the text beside them is displayed.
+Cleans names and announcements of characters that are invisible, or that change how the text beside them is displayed.
 
 It goes by the categories of the Unicode version that the interpreter has.
 """

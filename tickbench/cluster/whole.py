@@ -48,7 +48,8 @@ def merge(pages: Sequence[Page], process: Page) -> Page:
     whole["started_us"] = min(page["started_us"] for page in pages)
     whole["now_us"] = max(page["now_us"] for page in pages)
     whole["rooms"] = rooms_of(pages)
-    whole["relay"] = added([page["relay"] for page in pages])
+    if "relay" in first:
+        whole["relay"] = added([page["relay"] for page in pages])
     whole["process"] = process | {name: first["process"][name] for name in OF_THE_FIRST}
     whole["processes"] = [
         {"pid": page["process"]["pid"], "connections": page["connections"], "rooms": len(page["rooms"])}

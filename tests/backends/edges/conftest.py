@@ -41,6 +41,7 @@ def start(relay: Relay) -> Iterator[Start]:
     with ExitStack() as stack:
 
         def start_server(backend: str, *flags: str, logs: bool = False) -> RunningServer:
-            return stack.enter_context(run_server(backend, *FLAGS, "--relay", relay.url, *flags, logs=logs))
+            mine = flags if "--tick-rate" in flags else (*FLAGS, *flags)
+            return stack.enter_context(run_server(backend, *mine, "--relay", relay.url, logs=logs))
 
         yield start_server

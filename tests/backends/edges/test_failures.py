@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from itertools import pairwise
 
 import pytest
 
@@ -13,6 +14,8 @@ from tests.support.relays import OF_PROCESSES, Relay
 from tests.support.server import RunningServer, wait_until
 
 TOLD_S = 3.0
+SILENCE_S = 1.0
+"""How long a busy machine may keep a server from ticking; a lease lasts longer."""
 RESTART, TRY_AGAIN = 1012, 1013
 EVERY = pytest.mark.parametrize("relay", OF_PROCESSES, indirect=True)
 
@@ -22,6 +25,11 @@ def end(server: RunningServer) -> None:
     server.process.kill()
     server.process.wait()
     server.hang_up()
+
+
+def longest_silence_s(player: Player) -> float:
+    """Return the longest time between two ticks that came, by when they were due."""
+    return max(after.due_us - before.due_us for before, after in pairwise(player.ticks)) / 1_000_000
 
 
 def follow(player: Player, seconds: float) -> None:
@@ -45,7 +53,7 @@ def test_when_the_owner_dies_its_guests_are_told_and_come_into_a_new_game(start:
     assert again.player_id == 1
     again.join()
     follow(elsewhere, 0.2)
-    assert [tick.n for tick in elsewhere.ticks] == list(range(elsewhere.ticks[0].n, elsewhere.ticks[-1].n + 1))
+    assert longest_silence_s(elsewhere) < SILENCE_S
     assert edge.stats()["relay"]["owned_rooms"] == 2
 
 
@@ -55,8 +63,9 @@ def test_when_an_edge_dies_its_guests_leave(start: Start, backend: str, other: s
     bob.join()
     ann.until(lambda tick: tick.named("p_joined"))
     end(edge)
-    ann.until(lambda tick: tick.named("p_gameover"))
-    assert owner.stats()["relay"]["guests"] == 0
+    wait_until(lambda: owner.stats()["relay"]["guests"] == 0)
+    follow(ann, 0.2)
+    assert not ann.board.alive
 
 
 def test_an_owner_that_stood_still_for_too_long_ticks_no_more(start: Start, backend: str) -> None:
@@ -77,7 +86,7 @@ def test_an_owner_that_stood_still_for_too_long_ticks_no_more(start: Start, back
     assert frame.close_code == RESTART
     assert not [tick for tick in ann.ticks if tick and tick.due_us > taken_us]
     follow(again, 0.5)
-    assert again.ticks[-1].n - again.ticks[0].n == len(again.ticks) - 1
+    assert longest_silence_s(again) < SILENCE_S
 
 
 @EVERY
@@ -90,7 +99,7 @@ def test_while_the_relay_is_gone_the_owner_ticks_and_then_its_edges_catch_up(
     time.sleep(1)
     relay.start()
     follow(ann, 2 * TTL_S)
-    assert ann.ticks[-1].n - ann.ticks[0].n == len(ann.ticks) - 1
+    assert longest_silence_s(ann) < SILENCE_S
     ann.join()
     while bob.board.alive != ann.board.alive:
         bob.next_tick()
@@ -104,10 +113,10 @@ def test_an_owner_ticks_as_long_as_nobody_listens_where_the_relay_was(start: Sta
     relay.kill()
     assert bob.expect_close() == TRY_AGAIN
     follow(ann, 3 * TTL_S)
-    assert ann.ticks[-1].n - ann.ticks[0].n == len(ann.ticks) - 1
+    assert longest_silence_s(ann) < SILENCE_S
     relay.start()
     follow(ann, 2 * TTL_S)
-    assert ann.ticks[-1].n - ann.ticks[0].n == len(ann.ticks) - 1
+    assert longest_silence_s(ann) < SILENCE_S
     assert edge.enter("den", "bob").player_id == 3
 
 
@@ -116,6 +125,7 @@ def test_without_a_relay_at_the_start_newcomers_are_told_to_come_again(
 ) -> None:
     relay.kill()
     server = start(backend, logs=True)
+    wait_until(lambda: server.log)
     assert server.log.count("\n") == 1
     assert f"the relay {relay.url} is gone" in server.log
     early = server.connect("den")

@@ -11,7 +11,13 @@ from tests.support.relays import OF_PROCESSES
 from tests.support.server import RunningServer, run_server, wait_until
 
 EVERY = pytest.mark.parametrize("relay", OF_PROCESSES, indirect=True)
-STEPS, RATE_HZ, MARGIN_US = 80, 10, 30_000
+STEPS, MARGIN_US = 40, 100_000
+LOCKSTEP = ("--seed", "7", "--tick-budget", "0", "--tick-rate", "5", "--speed", "5")
+"""Slow, so that what an edge has taken is with the owner in time, though nobody proves it."""
+TRIES = 4
+TOO_BUSY = f"{TRIES} times an input was late: this machine is too busy for this test"
+PAIRS = [("unix", "asyncio"), ("unix", "gevent"), ("redis", "asyncio"), ("zmq+tcp", "gevent"), ("zmq+ipc", "asyncio")]
+"""Of relays, and edges: their owners are of the other backend."""
 
 
 def follow(player: Player, seconds: float) -> None:
@@ -36,10 +42,11 @@ def test_all_see_the_same_frames(start: Start, backend: str, other: str) -> None
     follow(ann, 1)
     follow(bob, 1)
     theirs = {tick.n: tick.text for tick in bob.ticks}
-    assert [tick.n for tick in bob.ticks] == list(range(bob.ticks[0].n, bob.ticks[-1].n + 1))
-    shared = [tick for tick in ann.ticks if tick.n in theirs]
-    assert len(shared) >= 10
-    assert all(tick.text == theirs[tick.n] for tick in shared)
+    first, last = bob.ticks[0].n, min(ann.ticks[-1].n, bob.ticks[-1].n)
+    ours = {tick.n: tick.text for tick in ann.ticks if first <= tick.n <= last}
+    assert len(ours) >= 10
+    assert ours == {n: text for n, text in theirs.items() if n <= last}
+    assert [tick.n for tick in bob.ticks] == sorted(theirs), "some came twice, or not in order"
     assert owner.stats()["relay"]["guests"] == 1
 
 
@@ -66,7 +73,7 @@ def test_an_owner_without_members_of_its_own_stays(start: Start, backend: str) -
     ann, bob = owner.enter("den", "ann"), edge.enter("den", "bob")
     ann.hang_up()
     follow(bob, 1.5)
-    assert bob.ticks[-1].n - bob.ticks[0].n == len(bob.ticks) - 1
+    assert len(bob.ticks) > 10
     bob.hang_up()
     wait_until(lambda: not owner.stats()["rooms"])
 
@@ -90,23 +97,34 @@ def test_one_who_does_not_read_at_the_edge_catches_up(start: Start, backend: str
     assert slow.board.alive == ann.board.alive
 
 
-@pytest.mark.parametrize("relay", OF_PROCESSES, indirect=True)
-def test_the_same_seed_and_keys_come_to_the_same_through_an_edge(start: Start, backend: str, other: str) -> None:
-    def outcome(owner: RunningServer, edge: RunningServer) -> Outcome | None:
-        idle = owner.enter("lockstep", "idle")
-        try:
-            return Lockstep(edge, STEPS, margin_us=MARGIN_US).run()
-        except SlippedError:
-            return None
-        finally:
-            idle.hang_up()
+@pytest.fixture(scope="module")
+def directly() -> Outcome:
+    """What a game comes to in one process; of which backend is all the same (tests/contract/test_same_bytes.py)."""
+    for _ in range(TRIES):
+        with run_server("asyncio", *LOCKSTEP) as alone:
+            if outcome := outcome_of(alone, alone):
+                return outcome
+    raise AssertionError(TOO_BUSY)
 
-    flags = ("--tick-rate", str(RATE_HZ))
-    for _ in range(3):
-        with run_server(backend, "--seed", "7", "--tick-budget", "0", *flags) as alone:
-            directly = outcome(alone, alone)
-        through = outcome(start(other, *flags), start(backend, *flags))
-        if directly and through:
+
+def outcome_of(owner: RunningServer, edge: RunningServer) -> Outcome | None:
+    """Return what a game of players at the edge comes to; None if an input may not have been in time."""
+    idle = owner.enter("lockstep", "idle")
+    try:
+        return Lockstep(edge, STEPS, margin_us=MARGIN_US).run()
+    except SlippedError:
+        return None
+    finally:
+        idle.hang_up()
+
+
+@pytest.mark.xdist_group("cores")
+@pytest.mark.parametrize(("relay", "backend"), PAIRS, indirect=True)
+def test_the_same_seed_and_keys_come_to_the_same_through_an_edge(
+    directly: Outcome, start: Start, backend: str, other: str
+) -> None:
+    for _ in range(TRIES):
+        if through := outcome_of(start(other, *LOCKSTEP), start(backend, *LOCKSTEP)):
             assert through == directly
             return
-    pytest.skip("three times an input was late: this machine is too busy for this test")
+    raise AssertionError(TOO_BUSY)

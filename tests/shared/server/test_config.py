@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from shared.game.world import Rules
+from shared.relay.url import RelayUrl
 from shared.rooms.lobby import LobbyLimits
 from shared.server.config import LOOPS, ServerConfig, fail_usage, parse_arguments
 from shared.wire.forwarded import parse_network
@@ -90,6 +91,7 @@ FLAGS: dict[str, tuple[str, Change]] = {
     "pad": ("512", plain(pad_bytes=512)),
     "seed": ("x y", plain(seed="x y")),
     "scores": ("top.db", plain(scores=Path("top.db"))),
+    "relay": ("unix:/run/bus", plain(relay=RelayUrl("unix", "/run/bus", "unix:/run/bus"))),
     "max-connections": ("7", within("lobby", max_connections=7)),
     "max-per-address": ("7", within("lobby", max_per_address=7)),
     "max-rooms": ("7", within("lobby", max_rooms=7)),
@@ -284,6 +286,8 @@ def test_no_flag_is_untested() -> None:
         (["--drain", "-1"], ["--drain"]),
         (["--scores", "."], ["--scores"]),
         (["--scores", "redis://:secret@host/x"], ["--scores", "redis://", "would be right"]),
+        (["--relay", "http://host"], ["--relay", "http://host", "unix:PATH"]),
+        (["--relay", "unix:/run/bus", "--fanout", "naive"], ["--relay", "naive"]),
         (["--scores", "mysql://host"], ["--scores", "mysql://", "memcached://HOST[:PORT]"]),
         (["--seed"], ["--seed"]),
         (["--spead", "9"], ["--spead"]),
@@ -419,6 +423,7 @@ def test_the_settings_name_what_an_arm_may_change() -> None:
         "slow_limit_s": 5,
         "backlog": 1024,
         "debug_blocking": False,
+        "relay": None,
     }
 
 

@@ -29,7 +29,6 @@ def page(pid: int, *values_us: int, **fields: Any) -> dict[str, Any]:
         "refused": {"503": 1},
         "process": {"pid": pid, "cpu_s": 1.5, "rss_bytes": 10, "python": "3.11", "packages": {}}
         | {"gc_thresholds": [1], "gc_frozen": 2},
-        "relay": None,
         **fields,
     }
 
