@@ -49,7 +49,7 @@ def render(cluster: Cluster, folder: Path, haproxy: str, redis: str) -> None:
     bind = f"{bind}{both}{_tls(cluster.certificate)}"
     has_relay = cluster.relay is not None
     whole = f"{HERE}:{cluster.whole_port}"
-    routes = {"has_relay": has_relay, "has_monitor": cluster.has_monitor, "whole": whole}
+    routes: dict[str, Any] = {"has_relay": has_relay, "has_monitor": cluster.has_monitor, "whole": whole}
     _write(folder, HAPROXY, servers=cluster.servers, bind=bind, resolving="", **routes)
     relay = " ".join(map(ini_word, cluster.relay_command))
     if cluster.relay and cluster.relay.kind == "redis":
@@ -76,7 +76,7 @@ def render_compose(cluster: Cluster, folder: Path) -> None:
     certificate = cluster.certificate and Path(COMPOSE_CERTIFICATE)
     bind = f"*:{INNER_PORT}{_tls(certificate)}"
     has_relay = cluster.relay is not None
-    routes = {"has_relay": has_relay, "has_monitor": cluster.has_monitor, "whole": ""}
+    routes: dict[str, Any] = {"has_relay": has_relay, "has_monitor": cluster.has_monitor, "whole": ""}
     _write(folder, HAPROXY, COMPOSE_HAPROXY, servers=servers, bind=bind, resolving=RESOLVING, **routes)
     kind = cluster.relay.kind if cluster.relay else ""
     url = COMPOSE_RELAYS.get(kind, "")

@@ -71,7 +71,14 @@ def test_with_the_page_for_operators_haproxy_takes_what_is_written_too(tmp_path:
 def test_the_page_for_operators_is_asked_for_by_a_flag_or_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     def asks(*flags: str) -> bool:
         return Cluster(
-            backend="gevent", flags=flags, host=HERE, address=HERE, port=7000, ports=(7001,), certificate=None
+            backend="gevent",
+            flags=flags,
+            host=HERE,
+            address=HERE,
+            port=7000,
+            ports=(7001,),
+            whole_port=7002,
+            certificate=None,
         ).has_monitor
 
     assert [asks(), asks("--echo", "--monitor")] == [False, True]
