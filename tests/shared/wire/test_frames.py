@@ -57,7 +57,7 @@ def test_the_numbers_are_those_of_the_rfc() -> None:
         "PING": 9,
         "PONG": 10,
     }
-    assert list(CloseCode) == [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1011, 1013]
+    assert list(CloseCode) == [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1011, 1012, 1013]
 
 
 @given(st.sampled_from(CloseCode), st.text(max_size=200))
