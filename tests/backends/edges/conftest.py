@@ -10,6 +10,11 @@ from tests.support.relays import Relay
 from tests.support.server import RunningServer, run_server
 
 BACKENDS = ("asyncio", "gevent")
+EVERY_RELAY = pytest.mark.parametrize(
+    ("relay", "backend"),
+    [("unix", "asyncio"), ("redis", "gevent"), ("zmq+tcp", "asyncio"), ("zmq+ipc", "gevent")],
+    indirect=True,
+)
 FLAGS = ("--tick-rate", "20", "--tick-budget", "0", "--seed", "7")
 
 Start = Callable[..., RunningServer]

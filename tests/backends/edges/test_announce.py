@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.backends.edges.conftest import Start
-from tests.support.relays import OF_PROCESSES, Relay
+from tests.backends.edges.conftest import EVERY_RELAY, Start
+from tests.support.relays import Relay
 
 ROOT = Path(__file__).parents[3]
 
@@ -18,7 +18,7 @@ def announce(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True, timeout=20, check=False)
 
 
-@pytest.mark.parametrize("relay", OF_PROCESSES, indirect=True)
+@EVERY_RELAY
 def test_it_is_told_in_all_processes_and_in_no_other_room(start: Start, relay: Relay, backend: str, other: str) -> None:
     owner, edge = start(backend), start(other)
     ann, bob, eve = owner.enter("den", "ann"), edge.enter("den", "bob"), owner.enter("else", "eve")

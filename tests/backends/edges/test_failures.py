@@ -8,16 +8,15 @@ from itertools import pairwise
 import pytest
 
 from shared.edges.posts import TTL_S
-from tests.backends.edges.conftest import Start
+from tests.backends.edges.conftest import EVERY_RELAY, Start
 from tests.support.player import Player
-from tests.support.relays import OF_PROCESSES, Relay
+from tests.support.relays import Relay
 from tests.support.server import RunningServer, wait_until
 
 TOLD_S = 3.0
 SILENCE_S = 1.0
 """How long a busy machine may keep a server from ticking; a lease lasts longer."""
 RESTART, TRY_AGAIN = 1012, 1013
-EVERY = pytest.mark.parametrize("relay", OF_PROCESSES, indirect=True)
 
 
 def end(server: RunningServer) -> None:
@@ -38,7 +37,7 @@ def follow(player: Player, seconds: float) -> None:
         player.next_tick()
 
 
-@EVERY
+@EVERY_RELAY
 def test_when_the_owner_dies_its_guests_are_told_and_come_into_a_new_game(start: Start, backend: str) -> None:
     owner, edge = start(backend, logs=True), start(backend)
     owner.enter("den", "ann").join()
@@ -89,7 +88,7 @@ def test_an_owner_that_stood_still_for_too_long_ticks_no_more(start: Start, back
     assert longest_silence_s(again) < SILENCE_S
 
 
-@EVERY
+@EVERY_RELAY
 def test_while_the_relay_is_gone_the_owner_ticks_and_then_its_edges_catch_up(
     start: Start, relay: Relay, backend: str
 ) -> None:
@@ -98,7 +97,7 @@ def test_while_the_relay_is_gone_the_owner_ticks_and_then_its_edges_catch_up(
     relay.kill()
     time.sleep(1)
     relay.start()
-    follow(ann, 2 * TTL_S)
+    follow(ann, TTL_S)
     assert longest_silence_s(ann) < SILENCE_S
     ann.join()
     while bob.board.alive != ann.board.alive:
@@ -112,10 +111,10 @@ def test_an_owner_ticks_as_long_as_nobody_listens_where_the_relay_was(start: Sta
     ann, bob = owner.enter("den", "ann"), edge.enter("den", "bob")
     relay.kill()
     assert bob.expect_close() == TRY_AGAIN
-    follow(ann, 3 * TTL_S)
+    follow(ann, TTL_S + 1)
     assert longest_silence_s(ann) < SILENCE_S
     relay.start()
-    follow(ann, 2 * TTL_S)
+    follow(ann, TTL_S)
     assert longest_silence_s(ann) < SILENCE_S
     assert edge.enter("den", "bob").player_id == 3
 

@@ -4,20 +4,16 @@ import time
 
 import pytest
 
-from tests.backends.edges.conftest import Start
+from tests.backends.edges.conftest import EVERY_RELAY, Start
 from tests.support.lockstep import Lockstep, Outcome, SlippedError
 from tests.support.player import Player
-from tests.support.relays import OF_PROCESSES
 from tests.support.server import RunningServer, run_server, wait_until
 
-EVERY = pytest.mark.parametrize("relay", OF_PROCESSES, indirect=True)
 STEPS, MARGIN_US = 40, 100_000
 LOCKSTEP = ("--seed", "7", "--tick-budget", "0", "--tick-rate", "5", "--speed", "5")
 """Slow, so that what an edge has taken is with the owner in time, though nobody proves it."""
 TRIES = 4
 TOO_BUSY = f"{TRIES} times an input was late: this machine is too busy for this test"
-PAIRS = [("unix", "asyncio"), ("unix", "gevent"), ("redis", "asyncio"), ("zmq+tcp", "gevent"), ("zmq+ipc", "asyncio")]
-"""Of relays, and edges: their owners are of the other backend."""
 
 
 def follow(player: Player, seconds: float) -> None:
@@ -30,7 +26,7 @@ def both(start: Start, owner: str, edge: str) -> tuple[RunningServer, RunningSer
     return start(owner), start(edge)
 
 
-@EVERY
+@EVERY_RELAY
 def test_all_see_the_same_frames(start: Start, backend: str, other: str) -> None:
     owner, edge = both(start, backend, other)
     ann = owner.enter("den", "ann")
@@ -119,7 +115,7 @@ def outcome_of(owner: RunningServer, edge: RunningServer) -> Outcome | None:
 
 
 @pytest.mark.xdist_group("cores")
-@pytest.mark.parametrize(("relay", "backend"), PAIRS, indirect=True)
+@EVERY_RELAY
 def test_the_same_seed_and_keys_come_to_the_same_through_an_edge(
     directly: Outcome, start: Start, backend: str, other: str
 ) -> None:

@@ -34,7 +34,9 @@ NEWS: list[News] = [
 LONGEST_ROOM = "r" * 32
 
 
-@pytest.mark.parametrize("post", [Enter(1, "ann"), Join(2), Turn(3, 37), Leave(4), Here([1], [(2, "bob")], True)])
+@pytest.mark.parametrize(
+    "post", [Enter(1, "ann"), Join(2), Turn(3, 37), Leave(4), Here([1], [(2, "bob")], wants_state=True)]
+)
 def test_what_an_edge_says_comes_to_the_owner(post: ToOwner) -> None:
     assert open_at_owner(seal(7, post)) == (7, post)
 

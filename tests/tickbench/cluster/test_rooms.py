@@ -190,7 +190,7 @@ def test_a_room_is_the_same_however_it_is_spelt_and_the_server_is_told_that(port
                 assert front.ask(f"/connect?room={query}")[:2] == (places[room], f"/connect?room={room}")
         for target in ("/connect", "/connect?x=room"):
             assert front.ask(target)[:2] == (places["main"], "/connect?room=main")
-        assert front.ask("/stats?x=1")[:2] == (places["main"], "/stats?x=1")
+        assert front.ask("/metrics?x=1")[:2] == (places["main"], "/metrics?x=1")
         assert front.ask("/connect?room=a%20%26b")[1] == "/connect?room=a%20%26b", (
             "which is none, and is refused as such"
         )
