@@ -44,6 +44,9 @@ from .writer import new_writer
 EVENT_LOOPS = {"asyncio": "backends.asyncio_server.turns", "uvloop": "uvloop"}
 """For each ``--loop`` the module whose ``new_event_loop`` makes it."""
 
+SETTLE_TRIES = 3
+"""How often somebody waits for what part this process has in a room, where rooms end meanwhile."""
+
 
 class Server(BaseServer):
     """One server process, with everything in it."""
@@ -127,15 +130,19 @@ class Server(BaseServer):
 
     async def settle(self, room_name: str | None) -> None:
         """Find out what part this process has in a room of several, and wait until that is known, or can't be."""
-        if self.bus is None or room_name is None or room_name in self.loops:
-            return
-        tenancy: Tenancy = self.tenancies.setdefault(room_name, Tenancy(self.bus, room_name))
-        try:
-            await tenancy.settle()
-        except RelayError:
+        for _ in range(SETTLE_TRIES):
+            if self.bus is None or room_name is None or room_name in self.loops:
+                return
+            tenancy: Tenancy = self.tenancies.setdefault(room_name, Tenancy(self.bus, room_name))
+            try:
+                await tenancy.settle()
+            except RelayError:
+                if self.tenancies.get(room_name) is tenancy:
+                    del self.tenancies[room_name]
+                    await tenancy.close()
+                return
             if self.tenancies.get(room_name) is tenancy:
-                del self.tenancies[room_name]
-                await tenancy.close()
+                return  # else its room was opened, and has ended, while others waited
 
     def make_loop(self, room: Room[Connection], schedule: TickSchedule) -> ManagedLoop | EdgeLoop:
         """Return the loop of a new room."""

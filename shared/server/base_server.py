@@ -181,7 +181,7 @@ class BaseServer(ABC):
 
     def note_relay(self) -> None:
         """Log that the relay is gone, if it is."""
-        if self.bus and self.config.relay and not self.bus.core.is_up:
+        if self.bus and self.config.relay and not self.bus.core.is_up and not self.stopping.is_set():
             self.log.say(
                 "the relay %s is gone (%s): rooms of one process go on", self.config.relay.shown, self.bus.core.why
             )
