@@ -60,7 +60,7 @@ def _port(ctx: click.Context, parameter: click.Parameter, value: Any) -> int:
     metavar="CERT.pem",
     help="Certificate and key in one file: HAProxy speaks TLS.",
 )
-@option(
+@click.option(  # without a variable: that is of the servers' own flag, which has another meaning
     "--relay",
     metavar="redis|zmq|unix|URL",
     help="Have all rooms in all processes, through a relay of the cluster's own, or one that is there.",

@@ -107,7 +107,9 @@ def outcome_of(owner: RunningServer, edge: RunningServer) -> Outcome | None:
     """Return what a game of players at the edge comes to; None if an input may not have been in time."""
     idle = owner.enter("lockstep", "idle")
     try:
-        return Lockstep(edge, STEPS, margin_us=MARGIN_US).run()
+        outcome = Lockstep(edge, STEPS, margin_us=MARGIN_US).run()
+        is_late = edge is not owner and edge.stats()["relay"]["hop"]["max"] * 1000 > MARGIN_US
+        return None if is_late else outcome
     except SlippedError:
         return None
     finally:
