@@ -7,6 +7,7 @@ import pytest
 from tests.backends.edges.conftest import EVERY_RELAY, Start
 from tests.support.lockstep import Lockstep, Outcome, SlippedError
 from tests.support.player import Player
+from tests.support.relays import Relay
 from tests.support.server import RunningServer, run_server, wait_until
 
 STEPS, MARGIN_US = 40, 100_000
@@ -117,12 +118,16 @@ def outcome_of(owner: RunningServer, edge: RunningServer) -> Outcome | None:
 
 
 @pytest.mark.xdist_group("cores")
+@pytest.mark.xdist_group("cores")
 @EVERY_RELAY
 def test_the_same_seed_and_keys_come_to_the_same_through_an_edge(
-    directly: Outcome, start: Start, backend: str, other: str
+    directly: Outcome, relay: Relay, backend: str, other: str
 ) -> None:
+    flags = (*LOCKSTEP, "--relay", relay.url)
     for _ in range(TRIES):
-        if through := outcome_of(start(other, *LOCKSTEP), start(backend, *LOCKSTEP)):
+        with run_server(other, *flags) as owner, run_server(backend, *flags) as edge:  # who ends gives the room back
+            through = outcome_of(owner, edge)
+        if through:
             assert through == directly
             return
     raise AssertionError(TOO_BUSY)

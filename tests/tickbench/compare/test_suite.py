@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from shared.server.config import parse_arguments
+from tickbench.children.commands import server_flags
 from tickbench.compare.suite import load_suite, suite_names
 from tickbench.errors import InputError
 
@@ -17,8 +18,7 @@ def test_the_suites_that_come_along_are_well_formed(name: str) -> None:
     assert suite.name == name
     assert len(suite.parsed_arms()) == len(suite.arms)
     for arm in suite.parsed_arms():  # each is one that its server serves, not only one that is spelt well
-        flags = {**suite.server, **dict(arm.settings)}
-        parse_arguments(arm.backend, [word for name, value in flags.items() for word in (f"--{name}", str(value))])
+        parse_arguments(arm.backend, server_flags(arm, suite.server))
 
 
 def test_quick_runs_both_backends_as_written_and_as_tuned_on_a_server_that_turns_nobody_away() -> None:
