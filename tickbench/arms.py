@@ -61,6 +61,11 @@ class Arm(Struct, frozen=True):
         return PROCESSES in dict(self.settings)
 
     @property
+    def may_stand_still(self) -> bool:
+        """Whether it can be stopped and go on: it is ours to stop, and has no lease that would run out meanwhile."""
+        return self.url is None and RELAY not in dict(self.settings)
+
+    @property
     def takes_phase(self) -> bool:
         """Whether it can be told when in a tick's period its ticks shall be due: as ours, or by its ``{phase}``."""
         return self.backend in BACKENDS if self.command is None else PHASE_PLACE in self.command

@@ -55,15 +55,22 @@ def run(cluster: Cluster, folder: Path, supervisord: str, supervisorctl: str, an
 
 @contextmanager
 def _restarts_asked() -> Iterator[Callable[[], bool]]:
-    """Yield a function that waits a moment for a SIGHUP; one that comes as our terminal hangs up ends us instead."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
-    # What nohup has us ignore could not be waited for. It is blocked, so this handler is never called.
-    handler = signal.signal(signal.SIGHUP, lambda *_: None)
+    """
+    Yield a function that waits a moment and says whether a SIGHUP came; as our terminal hangs up, it ends us instead.
+
+    Not sigtimedwait(2): stopped for longer than its time-out and continued, as an arm of a comparison is, CPython's
+    returns as if the signal had come.
+    """
+    asked: list[int] = []
+    # Also where nohup has us ignore it: whoever sends it to this process by itself wants servers restarted.
+    handler = signal.signal(signal.SIGHUP, lambda number, _: asked.append(number))
     had_terminal = handler != signal.SIG_IGN and _has_terminal()
 
     def is_asked() -> bool:
-        if signal.sigtimedwait({signal.SIGHUP}, WATCH_S) is None:
+        time.sleep(WATCH_S)
+        if not asked:
             return False
+        asked.clear()
         if had_terminal and not _has_terminal():
             raise InterruptedByUserError(signal.SIGHUP)
         return True
@@ -72,7 +79,6 @@ def _restarts_asked() -> Iterator[Callable[[], bool]]:
         yield is_asked
     finally:
         signal.signal(signal.SIGHUP, handler)
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _has_terminal() -> bool:

@@ -293,7 +293,7 @@ def _slot_s(source: Part, arm: Arm) -> float:
     """Return how long the slots of a run are; 0 where it is a whole one."""
     if isinstance(source, Suite):
         return source.slot_s if source.in_slots else 0.0
-    return source.slot_s if isinstance(source, CapacitySearch) and arm.url is None else 0.0
+    return source.slot_s if isinstance(source, CapacitySearch) and arm.may_stand_still else 0.0
 
 
 def _next_search(index: RunIndex, parts: Collection[str] | None) -> SearchState | None:

@@ -177,7 +177,7 @@ class Suite(Struct, frozen=True):
     @property
     def in_slots(self) -> bool:
         """Whether blocks are in slots: asked for, and tickbench may stop every server, as it has started them all."""
-        return self.slot_s > 0 and all(arm.url is None for arm in self.parsed_arms())
+        return self.slot_s > 0 and all(arm.may_stand_still for arm in self.parsed_arms())
 
     @property
     def groups(self) -> list[list[str]]:
