@@ -36,9 +36,11 @@ class Crowd:
     def __init__(self, server: RunningServer, size: int, room: str = "main") -> None:
         self._chance = random.Random(1)
         self._selector = selectors.DefaultSelector()
-        self.seats = [Seat(server.connect(room).sock) for _ in range(size)]
-        for number, seat in enumerate(self.seats):
-            seat.enter(f"player {number}")
+        self.seats: list[Seat] = []
+        for number in range(size):
+            seat = Seat(server.connect(room).sock)
+            self.seats.append(seat)
+            seat.enter(f"player {number}")  # at once: the server may wait for it no longer than a second
             self._selector.register(seat.sock, selectors.EVENT_READ, seat)
 
     def play(self, seconds: float) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from shared.edges.posts import TTL_S
 from tests.backends.edges.conftest import EVERY_RELAY, Start
+from tests.support.client import CLOSE, decode_commands
 from tests.support.player import Player
 from tests.support.relays import Relay
 from tests.support.server import RunningServer, wait_until
@@ -78,12 +79,13 @@ def test_an_owner_that_stood_still_for_too_long_ticks_no_more(start: Start, back
         taken_us = again.ticks[-1].due_us
     finally:
         os.kill(owner.process.pid, signal.SIGCONT)
-    while (frame := ann.receive_message()).opcode != 8:  # a close
-        text = frame.payload.decode()
-        if text.startswith('[["tick",'):
-            ann.ticks.append(ann.ticks[-1]._replace(due_us=int(text.split(",")[2])) if ann.ticks else None)  # type: ignore[arg-type]
+    due_us = []
+    while (frame := ann.receive_message()).opcode != CLOSE:
+        commands = decode_commands(frame.payload.decode())
+        if commands[0][0] == "tick":
+            due_us.append(commands[0][2])
     assert frame.close_code == RESTART
-    assert not [tick for tick in ann.ticks if tick and tick.due_us > taken_us]
+    assert not [due for due in due_us if due > taken_us]
     follow(again, 0.5)
     assert longest_silence_s(again) < SILENCE_S
 
