@@ -32,6 +32,8 @@ class WorkerRecord(Struct, kw_only=True):
     same_host: bool
     """Whether the server is on this worker's host, or without /stats is taken to be."""
     cpus: list[int]
+    host: str = ""
+    """The name of this worker's host."""
     worker: int = 0
     duration_s: float = 0.0
     """The length of the window, as it was measured."""
@@ -84,6 +86,7 @@ def merged(records: list[WorkerRecord]) -> WorkerRecord:
         first,  # of its steps, too: they are of one room, and other workers may be in another
         worker=-1,
         pid=-1,
+        host="",
         same_host=all(record.same_host for record in records),
         cpus=sorted({cpu for record in records for cpu in record.cpus}),
         own_cpu_s=sum(record.own_cpu_s for record in records),

@@ -4,6 +4,7 @@ What one worker measures during a run: clocks, accounts of connections, and samp
 :mod:`loadtests.run.worker` says when; :mod:`loadtests.verdict.summary` makes a summary of the result.
 """
 
+import socket
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -61,7 +62,9 @@ class Measurement:
         """Whether the window is open."""
         self._clocks_due_s = self._cpu_s = 0.0
         self._over: deque[int] = deque([0], OPEN_BEATS)
-        self._record = WorkerRecord(pid=own_pid(), boot_id=boot_id(), same_host=same_host, cpus=own_cpus())
+        self._record = WorkerRecord(
+            pid=own_pid(), boot_id=boot_id(), same_host=same_host, cpus=own_cpus(), host=socket.gethostname()
+        )
         self._stepped_us = 0  # by the clock, before what is measured now: up to the first window, all counts
 
     def beat(self) -> None:

@@ -105,7 +105,7 @@ def _findings(
         others_untold=uses.server is not None and uses.server.is_bound and uses.server.foreign_percent is None,
         others=others_in_words(server.others, server),
         throttled="; ".join(f"the {who} {in_words(of)}" for who, of in throttled(run, whole).items() if of),
-        shared_cpus=sorted(set(run.server_cpus or ()) & {cpu for record in run.records for cpu in record.cpus}),
+        shared_cpus=_shared_cpus(run),
         clock_step_us=whole.clock_step_us,
         slow_skips=_slow_skips(server, whole, others),
         own_limits=everybody.in_words(Fate.OWN_LIMIT),
@@ -141,6 +141,12 @@ def _findings(
         bots=0 if run.base is None else run.base.settings.bots,
         cut="" if whole.returns is None else _cut(whole.returns),
     )
+
+
+def _shared_cpus(run: MeasuredRun) -> list[int]:
+    """Return the cores that both the server and a worker may run on: another host's have the same numbers."""
+    there = [record for record in run.records if run.base is not None and record.boot_id == run.base.boot_id]
+    return sorted(set(run.server_cpus or ()) & {cpu for record in there for cpu in record.cpus})
 
 
 def _gapped_percent(run: MeasuredRun, rate_hz: float | None) -> float:

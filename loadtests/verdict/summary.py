@@ -165,6 +165,7 @@ def _stages(run: MeasuredRun, whole: WorkerRecord) -> list[StageFigures]:
 
 
 def _generator(run: MeasuredRun, whole: WorkerRecord, findings: Findings) -> GeneratorFigures:
+    are_apart = len({record.host for record in run.records}) > 1
     return GeneratorFigures(
         timestamps=findings.timestamps,
         workers=len(run.records),
@@ -180,6 +181,8 @@ def _generator(run: MeasuredRun, whole: WorkerRecord, findings: Findings) -> Gen
                 cpu_percent=cpu_percent(record),
                 loop_lag_ms=record.figures.lag.summary(),
                 tick_lateness_ms=record.main.tick_lateness.summary(),
+                host=record.host if are_apart else "",
+                clock=_clock(run, record),
             )
             for record in run.records
         ],
@@ -216,13 +219,14 @@ def _machine(run: MeasuredRun, whole: WorkerRecord, uses: CoreUses) -> MachineFi
     )
 
 
-def _clock(run: MeasuredRun, whole: WorkerRecord) -> ClockFigures:
-    source: Literal["same host", "pings", "assumed"] = "same host" if whole.same_host else "pings"
+def _clock(run: MeasuredRun, record: WorkerRecord) -> ClockFigures:
+    """Return how one worker, or all together, knew the server's clock."""
+    source: Literal["same host", "pings", "assumed"] = "same host" if record.same_host else "pings"
     if run.base is None:
         source = "assumed"
-    uncertain_us = None if run.base is None else whole.clock_uncertainty_us
+    uncertain_us = None if run.base is None else record.clock_uncertainty_us
     return ClockFigures(
         source=source,
         uncertainty_ms=None if uncertain_us is None else uncertain_us / 1000,
-        step_ms=whole.clock_step_us / 1000,
+        step_ms=record.clock_step_us / 1000,
     )

@@ -160,6 +160,16 @@ class ReturnFigures(msgspec.Struct, frozen=True, kw_only=True):
     """Of these, those in which a due time of the window was no tick for anybody."""
 
 
+class ClockFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """How the server's clock was known."""
+
+    source: Literal["same host", "pings", "assumed"]
+    uncertainty_ms: float | None
+    """Of every one-way figure; None where it is unknown."""
+    step_ms: float
+    """The largest step of the generator's clock during the run."""
+
+
 class WorkerFigures(msgspec.Struct, frozen=True, kw_only=True):
     """One worker's part of a run; the histograms of all parts add up to those of the summary."""
 
@@ -172,6 +182,10 @@ class WorkerFigures(msgspec.Struct, frozen=True, kw_only=True):
     loop_lag_ms: HistogramSummary
     tick_lateness_ms: HistogramSummary
     """Of the connections that neither stalled nor left by plan."""
+    host: str = ""
+    """The name of its host, where they ran on several: nobody has to know what one machine is called."""
+    clock: ClockFigures | None = None
+    """How it knew the server's clock; None in old summaries."""
 
 
 class MemoryFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -213,16 +227,6 @@ class GeneratorFigures(msgspec.Struct, frozen=True, kw_only=True):
     memory: MemoryFigures | None = None
     """None: it was not asked for."""
     parts: list[WorkerFigures] = []
-
-
-class ClockFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """How the server's clock was known."""
-
-    source: Literal["same host", "pings", "assumed"]
-    uncertainty_ms: float | None
-    """Of every one-way figure; None where it is unknown."""
-    step_ms: float
-    """The largest step of the generator's clock during the run."""
 
 
 class ServerTicks(msgspec.Struct, frozen=True, kw_only=True):

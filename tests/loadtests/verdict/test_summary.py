@@ -19,7 +19,7 @@ from loadtests.verdict.measured_run import MeasuredRun, ServerSample
 from loadtests.verdict.summary import summarise
 from shared.measure.histogram import Histogram
 from shared.measure.quota import Quota
-from shared.measure.summary import StepDigests
+from shared.measure.summary import ClockFigures, StepDigests
 from tests.loadtests.run.test_worker import OPTIONS
 from tests.loadtests.surroundings.test_server_stats import decoded, stats
 
@@ -160,6 +160,29 @@ def test_a_worker_on_another_host_takes_nothing_of_the_server_s_core() -> None:
     figures = summarise(run(record(cpu_s=0.5, boot_id="another", cpus=(0,)), server_cpu_s=2.4)).machine
     assert figures.foreign_cpu_percent == pytest.approx(5)
     assert figures.foreign_cpu_generator_percent == pytest.approx(15)
+
+
+def test_a_core_of_another_host_is_not_one_that_server_and_generator_share() -> None:
+    assert summarise(run(record(cpus=(0, 1)))).evidence["shared_cpus"] == [0]
+    elsewhere = summarise(run(record(boot_id="another", cpus=(0, 1))))
+    assert elsewhere.evidence["shared_cpus"] == []
+    assert not any("may run on the same cores" in warning for warning in elsewhere.validity.warnings)
+
+
+def test_each_worker_says_where_it_ran_and_how_it_knew_the_server_s_clock() -> None:
+    far = msgspec.structs.replace(
+        record(boot_id="another"), worker=1, host="far", same_host=False, clock_uncertainty_us=230, clock_step_us=40
+    )
+    near = msgspec.structs.replace(record(), host="near")
+    summary = summarise(run(near, far))
+    assert [(part.host, part.clock) for part in summary.generator.parts] == [
+        ("near", ClockFigures(source="same host", uncertainty_ms=0.0, step_ms=0.0)),
+        ("far", ClockFigures(source="pings", uncertainty_ms=0.23, step_ms=0.04)),
+    ]
+    assert summary.clock == summary.generator.parts[1].clock, "the worst counts for all"
+    assert [part.host for part in summarise(run(near, near)).generator.parts] == ["", ""], "one host needs no name"
+    unknown = summarise(run(near, base=None, before=None, after=None)).generator.parts[0].clock
+    assert unknown == ClockFigures(source="assumed", uncertainty_ms=None, step_ms=0.0)
 
 
 def test_without_the_server_s_last_word_its_own_figures_are_not_known() -> None:

@@ -119,6 +119,8 @@ def full_example() -> LoadSummary:
         cpus=[1],
         loop_lag_ms=summary,
         tick_lateness_ms=summary,
+        host="far",
+        clock=ClockFigures(source="pings", uncertainty_ms=0.2, step_ms=0.0),
     )
     ticks = ServerTicks(
         count=200, skipped_ticks=1, overruns=2, start_lateness_ms=summary, compute_ms=summary, fanout_ms=summary
