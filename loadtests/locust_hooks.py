@@ -26,10 +26,12 @@ from loadtests.options import (
     with_variables,
 )
 from loadtests.run import webui
+from loadtests.run.checkout import checkout, difference
 from loadtests.run.conductor import FAILED, Conductor
 from loadtests.run.locust_run import LocustRun
 from loadtests.run.locust_table import show_finer
 from loadtests.run.logins import Logins
+from loadtests.run.master_search import say_why_none
 from loadtests.run.messages import RunStart
 from loadtests.run.slot_conductor import SlotConductor
 from loadtests.run.worker import LoadWorker
@@ -46,12 +48,15 @@ LOOPBACK = "127.0.0.1"
 RUN_ARGUMENT = "tickbench_run"
 """The parsed option in which the master sends its workers a :class:`~loadtests.run.messages.RunStart`."""
 REMOTE_ORDER_TAKES_S = 1.5
+WORKERS_WAIT_S = 300
+"""How long a master waits for the workers that it expects: as long as each of them searches for it."""
 
 
 def install(events: Any, scenarios: Scenarios) -> None:
     """Listen to Locust's ``events`` (which carry no types)."""
     hooks = Hooks(scenarios)
     show_finer()
+    say_why_none()
     events.init_command_line_parser.add_listener(hooks.on_parser)
     events.init.add_listener(hooks.on_init)
     events.test_start.add_listener(hooks.on_test_start)
@@ -80,7 +85,7 @@ class Hooks:
         add_arguments(parser, self._scenarios)
         self._parser = parser
         # By default Locust's web UI has no login, and it loads whatever host is entered there.
-        parser.set_defaults(master_bind_host=LOOPBACK, web_host=LOOPBACK)
+        parser.set_defaults(master_bind_host=LOOPBACK, web_host=LOOPBACK, expect_workers_max_wait=WORKERS_WAIT_S)
         known, _ = parser.parse_known_args()
         self._foreign = foreign_settings(parser)
         if known.processes and (known.master_bind_host, known.master_bind_port) == (LOOPBACK, known.master_port):
@@ -161,7 +166,8 @@ class Hooks:
         elif isinstance(runner, MasterRunner):
             run = uuid.uuid4().hex
             share = options.spawn_rate / max(1, runner.worker_count)
-            setattr(parsed, RUN_ARGUMENT, msgspec.to_builtins(RunStart(run, options.target.url, share, start.login)))
+            told = RunStart(run, options.target.url, share, start.login, checkout())
+            setattr(parsed, RUN_ARGUMENT, msgspec.to_builtins(told))
             self._remote = {client.id: RemoteWorker(runner, run, client.id) for client in runner.clients.all}
             workers = Workers(self._remote, REMOTE_ORDER_TAKES_S, server_checks=len(self._remote))
             self._run.begin(Conductor(self._run, options, server, workers))
@@ -223,11 +229,14 @@ class Hooks:
 
 
 def _start_of(parsed: Any) -> RunStart:
-    """Return what the master says of a run; raise ValueError where it says nothing of the kind."""
+    """Return what the master says of a run; raise ValueError where it says nothing of the kind, or is another's."""
     try:
-        return msgspec.convert(getattr(parsed, RUN_ARGUMENT, None), RunStart)
+        start = msgspec.convert(getattr(parsed, RUN_ARGUMENT, None), RunStart)
     except msgspec.ValidationError as error:
         raise ValueError(f"the master began no run of this load test: {error}") from error
+    if words := difference(checkout(), of_master=start.checkout):
+        raise ValueError(words)
+    return start
 
 
 def _dispatcher_of(environment: Environment) -> type[UsersDispatcher]:

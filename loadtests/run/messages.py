@@ -56,6 +56,8 @@ class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):
     """Once drained: the ticks that it saw of the rooms that other workers may share."""
     record: WorkerRecord | None = None
     """What it measured, once its accounts are settled."""
+    checkout: str = ""
+    """As :func:`~loadtests.run.checkout.checkout` says there; empty of one that is too old to say."""
 
 
 class Measure(msgspec.Struct, frozen=True, tag=True):
@@ -118,6 +120,8 @@ class RunStart(msgspec.Struct, frozen=True):
     """This worker's share of it, in users a second."""
     login: tuple[Header, ...] = ()
     """The user and the password of the URL, which are not in ``host``."""
+    checkout: str = ""
+    """As of the report."""
 
 
 def encode(message: Any) -> bytes:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from loadtests.account.locust_rows import LocustRows
 from loadtests.account.room_ticks import ServerSkips, TickColumns
 from loadtests.account.worker_record import WorkerRecord
+from loadtests.run.checkout import checkout, difference
 from loadtests.run.messages import (
     Bring,
     Envelope,
@@ -54,11 +55,12 @@ class RemoteWorker:
         try:
             message = decode(data, Envelope[WorkerReport])
         except MessageError as error:
-            self.latest = WorkerReport(failed=f"worker {self.name} sent {error}")
+            self.latest = WorkerReport(failed=f"it sent {error}")
             return
         if message.run == self.run:
             before = self.latest or message.of
-            failed, record = before.failed or message.of.failed, before.record or message.of.record
+            failed = before.failed or difference(message.of.checkout, of_master=checkout()) or message.of.failed
+            record = before.record or message.of.record
             self.latest = replace(message.of, failed=failed, record=record)
 
     def report(self, *, with_rows: bool = False) -> WorkerReport | None:  # noqa: ARG002 - as a LoadWorker's
@@ -100,9 +102,10 @@ class Workers:
         return [name for name, report in reports.items() if report is None or report.record is None]
 
     def failed(self) -> str:
-        """Return why the first worker that failed could not begin, or go on; empty where none failed."""
-        reports = [worker.report() for worker in self.by_name.values()]
-        return next((report.failed for report in reports if report is not None and report.failed), "")
+        """Return why the first worker that failed could not begin, or go on, and which; empty where none failed."""
+        reports = {name: worker.report() for name, worker in self.by_name.items()}
+        failed = {name: report.failed for name, report in reports.items() if report is not None and report.failed}
+        return next((f"worker {name}: {why}" if name else why for name, why in failed.items()), "")
 
     def measure(self, start_us: int, end_us: int, *, last_counts: bool = True) -> None:
         """Have all measure from when to when, on the server's clock; ``last_counts`` as in the order."""
@@ -155,7 +158,8 @@ class MasterLink:
     def report(self) -> bytes:
         """Return the report for the master; the record goes with one of them only, as it is large."""
         report = WorkerReport() if self.worker is None else self.worker.report(with_rows=True)
-        told = replace(report, failed=self.failed or report.failed, record=None if self.record_told else report.record)
+        record = None if self.record_told else report.record
+        told = replace(report, failed=self.failed or report.failed, record=record, checkout=checkout())
         self.record_told |= report.record is not None
         return encode(Envelope(self.run, told))
 

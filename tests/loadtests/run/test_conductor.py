@@ -152,7 +152,7 @@ def test_a_worker_without_a_record_is_lost_gone_or_not() -> None:
 def test_a_report_that_is_none_fails_the_run_and_says_whose_it_was(sent: object) -> None:
     worker = RemoteWorker(cast("Any", None), "run", "a")
     worker.take_report(sent)
-    assert AllWorkers({"a": worker}).failed().startswith("worker a sent no message of this load test: ")
+    assert AllWorkers({"a": worker}).failed().startswith("worker a: it sent no message of this load test: ")
 
 
 @pytest.mark.parametrize("sent", [None, {"do": "measure"}, b"", encode(Envelope("run", WorkerReport()))])
@@ -161,7 +161,7 @@ def test_an_order_that_is_none_fails_the_run(sent: object) -> None:
     master = MasterLink("run", None)
     master.take_order(sent)
     worker.take_report(master.report())
-    assert AllWorkers({"a": worker}).failed().startswith("the master sent no message of this load test: ")
+    assert AllWorkers({"a": worker}).failed().startswith("worker a: the master sent no message of this load test: ")
 
 
 def test_a_summary_that_cannot_be_written_is_kept_and_the_run_has_failed(
