@@ -19,6 +19,7 @@ import pytest
 from loadtests.receive.stamps import NO_STAMPS_VARIABLE
 from shared.measure.summary import LoadSummary, read_summary
 from tests.support.certificates import Authority, Certificate
+from tests.support.hosts import Host
 from tests.support.planted_law import Law
 from tests.support.planted_record import Columns, Meta, Send, read_arrays, read_meta, read_record
 from tests.support.warm import python
@@ -39,10 +40,11 @@ class Planted:
     record: Path
     pid: int
     secure: bool = False
+    address: str = "127.0.0.1"
 
     @property
     def url(self) -> str:
-        return f"{'wss' if self.secure else 'ws'}://127.0.0.1:{self.port}"
+        return f"{'wss' if self.secure else 'ws'}://{self.address}:{self.port}"
 
     def url_of(self, login: str) -> str:
         """Return the URL with a user and a password."""
@@ -70,14 +72,21 @@ def cores(*, pinned: bool) -> tuple[list[str], list[str]]:
 
 
 @contextmanager
-def planted(law: Law, folder: Path, *, pinned: bool = FULL_SIZE, port: int = 0) -> Iterator[Planted]:
+def planted(
+    law: Law, folder: Path, *, pinned: bool = FULL_SIZE, port: int = 0, host: Host | None = None
+) -> Iterator[Planted]:
+    """Run a planted server, on this host or in one of the test's own."""
     record = folder / "record.json"
     script = ROOT / "tests" / "support" / "planted_server.py"
     command = [*cores(pinned=pinned)[0], sys.executable, str(script), json.dumps(asdict(law)), str(record), str(port)]
+    address = "127.0.0.1"
+    if host is not None:
+        address = host.address
+        command = host.command(*command, address)
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            yield Planted(int(process.stdout.readline()), record, process.pid, secure=bool(law.tls))
+            yield Planted(int(process.stdout.readline()), record, process.pid, bool(law.tls), address)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(PATIENCE_S)

@@ -1,8 +1,8 @@
 """
 A server that errs by a law known to the test, and keeps a record of what it really sent.
 
-``python planted_server.py LAW RECORD [PORT]``: LAW is JSON of :class:`Law`; RECORD is written on SIGTERM. It prints its
-port, which is any that is free unless one is given.
+``python planted_server.py LAW RECORD [PORT [ADDRESS]]``: LAW is JSON of :class:`Law`; RECORD is written on SIGTERM. It
+prints its port, which is any that is free unless one is given; it listens on loopback, unless an address is given.
 It speaks just enough of the protocol to be loaded, over bare sockets, and shares no code with the generator. One core
 feeds it 100,000 frames a second: where the law has all connections of a room get the same, a send is little more than
 the system call and the two readings of the clock around it.
@@ -254,6 +254,7 @@ def now_us() -> int:
 def main() -> None:
     law, path = Law(**json.loads(sys.argv[1])), Path(sys.argv[2])
     port = int(sys.argv[3]) if len(sys.argv) > 3 else 0
+    address = sys.argv[4] if len(sys.argv) > 4 else "127.0.0.1"
     allow_many_descriptors()
     waker, wakes = socket.socketpair()
     wakes.setblocking(False)  # noqa: FBT003 - socket's own
@@ -262,7 +263,7 @@ def main() -> None:
         signal.signal(number, lambda *_: None)  # the byte that comes to the waker is enough
     signal.setitimer(signal.ITIMER_REAL, law.life_s)
     recorder = Recorder()
-    with socket.create_server(("127.0.0.1", port), backlog=4096) as listener:
+    with socket.create_server((address, port), backlog=4096) as listener:
         server = PlantedServer(law, listener, waker, recorder)
         sys.stdout.write(f"{listener.getsockname()[1]}\n")
         sys.stdout.flush()
