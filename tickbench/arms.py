@@ -32,6 +32,8 @@ PHASE = "phase"
 """The flag of ``serve`` that a comparison sets so that ticks of arms which run together do not meet."""
 PHASE_PLACE = "{phase}"
 COMMAND_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
+ANY_NUMBER = f"{PROCESSES}=*"
+"""Of a suite: as many arms as there are powers of two up to the number of the server's cores, two at least."""
 _SETTING = re.compile(r"([a-z][a-z-]*)=([^,=\s]+)")
 
 
@@ -59,6 +61,12 @@ class Arm(Struct, frozen=True):
     def is_cluster(self) -> bool:
         """Whether it is several processes behind a balancer."""
         return PROCESSES in dict(self.settings)
+
+    @property
+    def processes(self) -> int:
+        """Of how many processes it is, as far as its name says."""
+        number = dict(self.settings).get(PROCESSES, "1")
+        return int(number) if number.isdecimal() else 1
 
     @property
     def may_stand_still(self) -> bool:
@@ -135,6 +143,14 @@ def _parsed(texts: tuple[str, ...], commands: tuple[tuple[str, str], ...]) -> tu
         if _identity(arm) in map(_identity, arms[:index]):
             raise InputError(f"arm {arm.name!r} is given twice; repeats are what the suite's 'repeats' is for")
     return tuple(arms)
+
+
+def spelt_out(name: str, cores: int) -> list[str]:
+    """Return the arms that a suite means with a name that has :data:`ANY_NUMBER`, or the name itself."""
+    if ANY_NUMBER not in name:
+        return [name]
+    numbers = [2**power for power in range(max(2, cores.bit_length()))]
+    return [name.replace(ANY_NUMBER, f"{PROCESSES}={number}") for number in numbers]
 
 
 def _identity(arm: Arm) -> tuple[str, str | None, list[tuple[str, str]]]:

@@ -113,6 +113,7 @@ class Process {
     this.stats = null;
     this.counts = []; // of its ticks, by their lateness
     this.recentCounts = []; // of those in the last minute
+    this.recentHops = []; // of frames that came by the relay in the last minute, by how long that took
     this.snapshots = []; // of up to a minute ago, the oldest first
     this.cpuPercent = null;
   }
@@ -168,15 +169,18 @@ class Process {
 
   async take(stats) {
     const counts = await decodeCounts(stats.ticks.start_lateness_ms.hdr);
-    const figures = Object.fromEntries(FIGURES.filter((figure) => figure.of).map((figure) => [figure.name, figure.of(stats)]));
+    const hops = stats.relay ? await decodeCounts(stats.relay.hop.hdr) : [];
+    const added = [...FIGURES, ...RELAY_FIGURES].filter((figure) => figure.of);
+    const figures = Object.fromEntries(added.map((figure) => [figure.name, figure.of(stats)]));
     const before = this.stats;
     const isSame = before !== null && before.process.pid === stats.process.pid && before.started_us === stats.started_us;
     const passedUs = isSame ? stats.now_us - before.now_us : 0;
     this.cpuPercent = passedUs > 0 ? ((stats.process.cpu_s - before.process.cpu_s) / passedUs) * 1e8 : null;
     if (!isSame || passedUs > WINDOW_US) this.snapshots = [];
     Object.assign(this, { stats, counts, figures });
-    this.keep({ nowUs: stats.now_us, counts, figures });
+    this.keep({ nowUs: stats.now_us, counts, hops, figures });
     this.recentCounts = countsSince(counts, this.snapshots[0].counts);
+    this.recentHops = countsSince(hops, this.snapshots[0].hops);
   }
 
   /** Of what was a minute ago and is older than that, the newest is kept. */
@@ -235,6 +239,22 @@ const FIGURES = [
   counter("refused", "refused", (stats) => total(Object.values(stats.refused))),
   { title: "CPU, of a core", all: cpuOf, show: formatPercent },
   { name: "rss", title: "memory", of: (stats) => stats.process.rss_bytes, show: formatMiB },
+];
+
+const ofRelay = (key) => (stats) => stats.relay?.[key] ?? 0;
+const hop = (title, percent) => ({
+  title, show: formatMs, all: (processes) => percentileUs(addCounts(processes.map((each) => each.recentHops)), percent),
+});
+
+/** What a process that has its rooms with others says of the relay, as above. */
+const RELAY_FIGURES = [
+  { name: "owned_rooms", title: "rooms owned", of: ofRelay("owned_rooms"), show: formatCount },
+  { name: "edge_rooms", title: "rooms of others", of: ofRelay("edge_rooms"), show: formatCount },
+  { name: "guests", title: "guests", of: ofRelay("guests"), show: formatCount },
+  counter("lost", "messages lost", ofRelay("lost")),
+  { name: "resyncs", title: "resyncs", of: ofRelay("resyncs"), show: formatCount },
+  hop("hop p50", 50),
+  hop("hop p99", 99),
 ];
 
 function cpuOf(processes) {
@@ -388,6 +408,11 @@ class Page {
       head.scope = "col";
       head.textContent = title;
     }
+    for (const title of ["process", "relay", ...RELAY_FIGURES.map((figure) => figure.title)]) {
+      const head = addCell(element("relays-head"), "th");
+      head.scope = "col";
+      head.textContent = title;
+    }
     new ResizeObserver(() => this.changed()).observe(element("bars"));
     this.expect(1);
   }
@@ -420,6 +445,7 @@ class Page {
     fillPairs(element("sums"), FIGURES.map((figure) => [figure.title, show(figure, counted)]));
     this.drawProcesses(counted);
     this.drawLateness(counted);
+    this.drawRelay(counted);
     this.drawRooms(counted);
     this.drawSettings(counted);
   }
@@ -454,6 +480,9 @@ class Page {
       }
     }
     if (among("asking").length > 0) return ["Asking for figures…", "info"];
+    const cut = this.processes.filter(({ stats }) => stats?.relay && !stats.relay.is_up).map((process) => process.number);
+    if (cut.length === 1) return [isAlone ? "The server can't reach its relay." : `Process ${cut[0]} can't reach its relay.`, "error"];
+    if (cut.length > 1) return [`Processes ${cut.join(", ")} can't reach their relay.`, "error"];
     return [isAlone ? "The server answers." : `All ${this.processes.length} processes answer.`, "good"];
   }
 
@@ -479,6 +508,19 @@ class Page {
     this.bars.draw(minute, start);
     const names = [...BOUNDS_US.map((us) => `up to ${us / 1000}`), `more than ${BOUNDS_US[BOUNDS_US.length - 1] / 1000}`];
     fillRows(element("numbers-body"), names.map((name, bar) => [name, formatCount(minute[bar]), formatCount(start[bar])]));
+  }
+
+  /** Only where there is one; a process that does not answer says nothing of it. */
+  drawRelay(counted) {
+    const related = counted.filter(({ stats }) => stats.relay);
+    element("relay").hidden = related.length === 0;
+    setText(element("relay-url"), [...new Set(related.map(({ stats }) => describe(stats.relay.url)))].join(", "));
+    fillRows(element("relays-body"), related.map((process) => [
+      String(process.number),
+      process.stats.relay.is_up ? "up" : "gone",
+      ...RELAY_FIGURES.map((figure) => show(figure, [process])),
+    ]));
+    related.forEach(({ stats }, index) => { element("relays-body").rows[index].dataset.state = stats.relay.is_up ? "up" : "gone"; });
   }
 
   /** The fullest first; where several processes have a room, each has a row of it. */

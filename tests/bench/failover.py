@@ -1,12 +1,19 @@
 """
-What players see when something dies: ``kill -9`` of a server of a cluster, or of HAProxy, at random moments.
+What players see when something dies: ``kill -9`` of a process of a cluster at random moments.
 
 ``python -m tests.bench.failover [--kills 30] [--victim server] [--backend asyncio] [--users 100]`` starts ``tickbench
-cluster`` and, for each kill, loads it with the scenario ``failover``; what is killed is the server of a room drawn by
-lot, or HAProxy's master or worker. It prints a table, a kill a row, and over all of them how long those cut off heard
-nothing, how many are gone for good, rooms elsewhere in which a frame was lost, and processes left behind. ``--json
-FILE`` appends a line for each kill with all that the load test says. Nothing else should run meanwhile: it takes half a
-minute a kill.
+cluster`` and, for each kill, loads it with the scenario ``failover``. A victim is
+
+- ``server``: that of a room drawn by lot, where a room is in one process;
+- ``haproxy``: HAProxy's master or worker;
+- ``owner``: of rooms over processes (``--relay unix``, or ``redis`` or ``zmq``), a process that owns one;
+- ``edge``: a process that owns none but holds players of some;
+- ``relay``: the relay.
+
+It prints a table, a kill a row, and over all of them how long those cut off heard nothing, how many are gone for good,
+frames that were missing or came twice on connections that held, rooms elsewhere in which a frame was lost, and
+processes left behind. ``--json FILE`` appends a line for each kill with all that the load test says. Nothing else should
+run meanwhile: it takes half a minute a kill.
 """
 
 import argparse
@@ -26,6 +33,10 @@ from tests.support.cluster import RunningCluster, run_cluster
 from tests.support.server import wait_until
 
 ROOMS = 10
+ROOMS_OVER_PROCESSES = 2
+"""Fewer than processes, so that one of these owns none."""
+RELATED = ("owner", "edge", "relay")
+"""What dies where rooms are over processes."""
 DURATION_S = 16.0
 LATEST_S = 3.0
 """How far into the window a kill may come."""
@@ -46,7 +57,20 @@ def pick(cluster: RunningCluster, victim: str, luck: random.Random) -> psutil.Pr
     """Return the process that is to die."""
     if victim == "server":
         return psutil.Process(cluster.pid_of(f"r{luck.randrange(ROOMS)}"))
-    return luck.choice([each for each in cluster.processes() if each.name() == "haproxy"])
+    if victim == "haproxy":
+        return luck.choice([each for each in cluster.processes() if each.name() == "haproxy"])
+    if victim == "relay":
+        return next(each for each in cluster.processes() if is_relay(each))
+    owned = {pid: cluster.directly(pid).stats()["relay"]["owned_rooms"] for pid in cluster.server_pids()}
+    those = [pid for pid, rooms in owned.items() if bool(rooms) == (victim == "owner")]
+    if not those:
+        raise SystemExit(f"error: no process is an {victim}: {owned}")
+    return psutil.Process(luck.choice(those))
+
+
+def is_relay(process: psutil.Process) -> bool:
+    """Return whether a process of a cluster is its relay."""
+    return process.name() == "redis-server" or "backends.relay" in process.cmdline()
 
 
 def kill_one(
@@ -54,7 +78,8 @@ def kill_one(
 ) -> tuple[Kill, LoadSummary]:
     """Load the cluster, kill, and wait until all is as it was."""
     whole = len(cluster.processes())
-    with loaded(cluster.url, "failover", users, ROOMS, DURATION_S) as load:
+    rooms = ROOMS_OVER_PROCESSES if victim in RELATED else ROOMS
+    with loaded(cluster.url, "failover", users, rooms, DURATION_S) as load:
         load.wait_for_window()
         time.sleep(luck.uniform(0, LATEST_S))
         seen.update(cluster.processes())
@@ -78,7 +103,7 @@ def left_behind(seen: set[psutil.Process]) -> list[int]:
 
 
 def lines(kills: Sequence[Kill], left: Sequence[int]) -> Iterator[str]:
-    titles = ("victim", "cut", "back", "gone", "away", "silence max, s", "rooms elsewhere", "lost a frame", "skipped")
+    titles = ("victim", "cut", "back", "gone", "away", "silence max, s", "missing", "twice", "rooms elsewhere", "lost a frame", "skipped")
     yield from table(
         titles,
         (
@@ -89,6 +114,8 @@ def lines(kills: Sequence[Kill], left: Sequence[int]) -> Iterator[str]:
                 of.gone,
                 of.away,
                 f"{(of.silence_ms.max or 0) / 1000:.2f}",
+                kill.missing,
+                kill.duplicate,
                 of.rooms_spared,
                 of.rooms_spared_missed,
                 of.rooms_spared_skipped,
@@ -102,6 +129,8 @@ def lines(kills: Sequence[Kill], left: Sequence[int]) -> Iterator[str]:
     yield f"gone for good: {sum(of.gone for of in all_of)} of {sum(of.cut for of in all_of)} who were cut off"
     yield f"still away at the end of a run: {sum(of.away for of in all_of)}"
     missed, spared = sum(of.rooms_spared_missed for of in all_of), sum(of.rooms_spared for of in all_of)
+    missing, duplicate = sum(kill.missing for kill in kills), sum(kill.duplicate for kill in kills)
+    yield f"frames on connections that held: missing {missing}, twice {duplicate}"
     yield f"rooms elsewhere that lost a frame: {missed} of {spared}"
     yield f"processes left behind: {len(left)}"
 
@@ -109,14 +138,17 @@ def lines(kills: Sequence[Kill], left: Sequence[int]) -> Iterator[str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--backend", choices=["asyncio", "gevent"], default="asyncio")
-    parser.add_argument("--victim", choices=["server", "haproxy"], default="server")
+    parser.add_argument("--victim", choices=["server", "haproxy", *RELATED], default="server")
+    parser.add_argument("--relay", default=None, help="of rooms over processes (default: unix, where one is needed)")
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--users", type=int, default=100)
     parser.add_argument("--seed", type=int, default=21)
     parser.add_argument("--json", type=Path, default=None)
     given = parser.parse_args()
     luck, seen, kills = random.Random(given.seed), set[psutil.Process](), list[Kill]()
-    with run_cluster(given.backend, *FLAGS) as cluster:
+    relay = given.relay or ("unix" if given.victim in RELATED else None)
+    options = ("--processes", "3", "--relay", relay) if relay else ()
+    with run_cluster(given.backend, *FLAGS, options=options) as cluster:
         for number in range(1, given.kills + 1):
             kill, summary = kill_one(cluster, given.victim, given.users, luck, seen)
             kills.append(kill)

@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import ExitStack
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +14,8 @@ from shared.measure.histogram import Histogram
 from shared.measure.prometheus import BUCKETS_US
 from tests.conftest import ARMS, Serve, Share
 from tests.support.browser import NEEDS_CHROMIUM, Visitor, open_browser
-from tests.support.server import RunningServer
+from tests.support.relays import Relay
+from tests.support.server import RunningServer, run_server
 
 WIDTHS = (1280, 390)
 WELL, WAITS, GONE = (f"#status[data-tone={tone}]" for tone in ("good", "wait", "error"))
@@ -168,3 +171,36 @@ def test_goes_on_after_the_server_has_gone_and_is_another(serve: Serve, operator
         page.locator("#processes-body tr[data-state=answers]", has_text=f"pid {new}").wait_for()
         page.wait_for_selector(WELL)
         page.close()
+
+
+@of_any_server
+def test_shows_of_each_process_how_it_is_with_its_relay(operator: Visitor, tmp_path: Path) -> None:
+    page, relay = operator.page, Relay("unix", tmp_path)
+    with ExitStack() as ends:
+        ends.callback(relay.kill)
+        relay.start()
+        flags = ("--tick-budget", "0", "--monitor", "--relay", relay.url)
+        owner = ends.enter_context(run_server("asyncio", *flags, logs=True))
+        edge = ends.enter_context(run_server("gevent", *flags, logs=True))
+        owner.enter("den", "ann")
+        edge.enter("den", "bob")
+        cells = page.locator("#relays-body tr").locator("th, td")
+        watch(operator, owner)
+        page.locator("#relays-body td:nth-child(5)", has_text=re.compile("^1$")).wait_for()
+        assert cells.all_inner_texts()[:7] == ["1", "up", "1", "0", "1", "0", "0"]
+        assert page.inner_text("#relay-url") == relay.url
+        watch(operator, edge)
+        page.locator("#relays-body td", has_text=re.compile(r"^[\d.]+ ms$")).first.wait_for()
+        assert cells.all_inner_texts()[:4] == ["1", "up", "0", "1"]
+        relay.kill()
+        page.wait_for_selector(GONE)
+        page.get_by_text("The server can't reach its relay.").wait_for()
+        assert cells.all_inner_texts()[1] == "gone"
+        page.goto("about:blank")
+    assert operator.complaints == []
+
+
+@of_any_server
+def test_says_nothing_of_a_relay_where_there_is_none(monitored: RunningServer, operator: Visitor) -> None:
+    watch(operator, monitored)
+    assert not operator.page.locator("#relay").is_visible()

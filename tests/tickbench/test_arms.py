@@ -1,6 +1,6 @@
 import pytest
 
-from tickbench.arms import Arm, parse_arm, parse_arms
+from tickbench.arms import Arm, parse_arm, parse_arms, spelt_out
 from tickbench.errors import InputError
 
 
@@ -55,6 +55,15 @@ def test_an_arm_cannot_set_the_phase_which_the_comparison_sets() -> None:
 def test_an_arm_takes_a_phase_if_it_is_ours_or_its_command_has_a_place_for_it(arm: str, *, takes: bool) -> None:
     commands = {"told": "node {port} --phase={phase}", "untold": "node {port}"}
     assert parse_arm(arm, commands).takes_phase == takes
+
+
+@pytest.mark.parametrize(("cores", "numbers"), [(1, [1, 2]), (3, [1, 2]), (4, [1, 2, 4]), (9, [1, 2, 4, 8])])
+def test_a_suite_may_leave_open_how_many_processes_there_are(cores: int, numbers: list[int]) -> None:
+    arms = spelt_out("gevent:processes=*,relay=unix", cores)
+    assert arms == [f"gevent:processes={number},relay=unix" for number in numbers]
+    assert [parse_arm(arm).processes for arm in arms] == numbers
+    assert spelt_out("asyncio:fanout=naive", cores) == ["asyncio:fanout=naive"]
+    assert parse_arm("asyncio").processes == 1
 
 
 def test_an_arm_given_twice_is_refused_in_whatever_order_of_settings() -> None:

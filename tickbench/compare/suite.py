@@ -16,11 +16,13 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from tickbench.arms import PHASE, Arm, check_commands, parse_arms, with_url
+from tickbench.arms import PHASE, Arm, check_commands, parse_arms, spelt_out, with_url
 from tickbench.compare.at_once import grouped, number_at_once
 from tickbench.compare.figures import FIGURES, MEMORY
 from tickbench.compare.slo import parse_slo
 from tickbench.errors import InputError
+from tickbench.machine.pinning import choose_cores
+from tickbench.machine.system import core_siblings, usable_cores
 from tickbench.target import without_login
 
 BLOCKS = "blocks"
@@ -130,6 +132,8 @@ class Suite(Struct, frozen=True):
     description: str = ""
     server: Flags = {}
     """Flags of ``serve`` for all arms."""
+    server_cores: Annotated[int, Meta(ge=0, le=4096)] = 1
+    """How many cores the server of an arm has, if there are so many; 0: all but the generator's."""
     load: Flags = {}
     """Further flags of the load test in the blocks."""
     memory_blocks: Annotated[int, Meta(ge=0, le=100)] = 0
@@ -378,7 +382,10 @@ def load_suite(name_or_path: str, take_login: Callable[[str], str] = without_log
 
 
 def _spelt_out(suite: Suite) -> Suite:
-    """Return the suite with all of its arms that ``compare`` does not name where it has :data:`ALL_OTHERS`."""
+    """Return the suite with an arm for each number of processes, and all others where ``compare`` has ALL_OTHERS."""
+    server = choose_cores(usable_cores(), core_siblings, suite.server_cores).server or [0]
+    arms = [arm for name in suite.arms for arm in spelt_out(name, len(server))]
+    suite = msgspec.structs.replace(suite, arms=arms)
     others = (
         [arm.name for arm in suite.parsed_arms() if arm.name not in suite.compare]
         if ALL_OTHERS in suite.compare

@@ -15,13 +15,14 @@ class Pinning(Struct, frozen=True):
     warning: str | None = None
 
 
-def choose_cores(usable: list[int], siblings: Callable[[int], set[int]]) -> Pinning:
+def choose_cores(usable: list[int], siblings: Callable[[int], set[int]], server_cores: int = 1) -> Pinning:
     """
-    Give the server the first usable core, and the generator one that shares no hardware with it.
+    Give the server the first usable core, or some, and the generator one that shares no hardware with them.
 
     Args:
         usable: the logical cores this process may run on.
         siblings: the logical cores that share the physical core of one, itself included.
+        server_cores: how many the server is to have, if there are so many; 0: all but the generator's.
 
     """
     if len(usable) < 2:
@@ -29,7 +30,8 @@ def choose_cores(usable: list[int], siblings: Callable[[int], set[int]]) -> Pinn
     server, *others = sorted(usable)
     apart = [core for core in others if core not in siblings(server)]
     if apart:
-        return Pinning([server], [apart[0]])
+        free = [core for core in sorted(usable) if core not in siblings(apart[0])]
+        return Pinning(free[: server_cores or len(free)], [apart[0]])
     return Pinning([server], [others[0]], "server and generator run on two threads of one physical core")
 
 

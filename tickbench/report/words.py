@@ -80,12 +80,23 @@ def measured_sentence(document: Document) -> str:
     pinning = document.environment.machine.pinning
     cores = "server and generator unpinned"
     if pinning.server is not None and pinning.generator is not None:
-        cores = f"server on core {pinning.server[0]}, generator on core {pinning.generator[0]}"
+        server = f"cores {listed([str(core) for core in pinning.server])}" if len(pinning.server) > 1 else f"core {pinning.server[0]}"
+        cores = f"server on {server}, generator on core {pinning.generator[0]}"
     machine = document.environment.machine
     others = [arm.name for arm in document.suite.parsed_arms() if arm.url is not None or arm.command is not None]
     foreign = f" {', '.join(others)}: not ours, so none of the flags of [server] reach it." if others else ""
     host = "Servers wherever their URLs are" if any(arm.startswith("url=") for arm in others) else "One host, loopback"
-    return f"{host}, {cores} of {len(machine.usable_cores)} usable: ratios carry over, absolute times do not.{foreign}"
+    return f"{host}, {cores} of {len(machine.usable_cores)} usable: ratios carry over, absolute times do not.{foreign}{_scaling_words(document)}"
+
+
+def _scaling_words(document: Document) -> str:
+    """Say that scaling was not measured, where there are clusters of more processes than the server has cores."""
+    cores = len(document.environment.machine.pinning.server or [0])
+    crowded = [arm.name for arm in document.suite.parsed_arms() if arm.processes > cores]
+    if not crowded:
+        return ""
+    where = "one core" if cores == 1 else f"{cores} cores"
+    return f" All processes of {listed(crowded)} share {where}: this is what they cost, and not how they scale."
 
 
 def slots_sentence(document: Document) -> str:

@@ -114,7 +114,6 @@ def compare(
         if resume is not None:
             raise InputError("--plan is of a comparison that is not begun; leave --resume out")
         return tell_plan(suite_to_run(suite_name, arms, commands), commands, console)
-    pinning = choose_cores(usable_cores(), core_siblings)
     with scratch_folder():
         pass  # every run makes one: where none can be made, it is said now
     if resume is not None:
@@ -124,12 +123,11 @@ def compare(
     try:
         with console.status("looking at all settings"):
             folder, begun = (
-                reopen(resume, pinning, commands)
-                if resume is not None
-                else begin(suite_name, arms, out, pinning, commands)
+                reopen(resume, commands) if resume is not None else begin(suite_name, arms, out, commands)
             )
     except InterruptedByUserError as interrupt:
         return interrupt.exit_status
+    pinning = begun.environment.machine.pinning
     stopped = run_suite(begun.index, pinning, folder, commands, console)
     report = conclude(folder, console, stopped)
     if stopped:
@@ -141,16 +139,19 @@ def compare(
     return tell_objectives(slo, report.results.index, console)
 
 
-def begin(
-    suite_name: str, arms: Sequence[str], out: Path, pinning: Pinning, commands: Commands
-) -> tuple[ResultFolder, Results]:
+def begin(suite_name: str, arms: Sequence[str], out: Path, commands: Commands) -> tuple[ResultFolder, Results]:
     """Make the folder of a new comparison; raise :class:`InputError` if something of the suite cannot be started."""
     suite = suite_to_run(suite_name, arms, commands)
     check_settings(suite, commands)
     folder = ResultFolder.create(out, suite, datetime.now().astimezone())
-    environment = collect_environment(pinning)
+    environment = collect_environment(cores_of(suite))
     folder.write("environment.json", environment)
     return folder, read_unfinished(folder.path)
+
+
+def cores_of(suite: Suite) -> Pinning:
+    """Return the cores of server and generator."""
+    return choose_cores(usable_cores(), core_siblings, suite.server_cores)
 
 
 def suite_to_run(suite_name: str, arms: Sequence[str], commands: Commands) -> Suite:
@@ -190,11 +191,11 @@ def with_arms(suite: Suite, arms: list[str]) -> Suite:
     return changed
 
 
-def reopen(path: Path, pinning: Pinning, commands: Commands) -> tuple[ResultFolder, Results]:
+def reopen(path: Path, commands: Commands) -> tuple[ResultFolder, Results]:
     """Open the folder of a comparison that was broken off; raise :class:`InputError` if it cannot go on here."""
     path = path.resolve()  # results/latest is to lead to the folder, not to itself
     begun = read_to_go_on(path)
-    changed = differences(begun.environment, collect_environment(pinning))
+    changed = differences(begun.environment, collect_environment(cores_of(begun.record.suite)))
     if changed:
         words = "; ".join(f"{name} was {before}, is {now}" for name, (before, now) in changed.items())
         raise InputError(f"{path} cannot go on: {words}; its runs would not be comparable, begin a new comparison")

@@ -2,15 +2,16 @@
 Check that all arms did the same work: that their servers sent the same commands, step by step.
 
 With bots alone and no input a room's commands depend on its seed only. A due time that a server skips is no step, so
-steps are counted and not due times. Without bots a step says nothing but the padding that was asked for, which servers
+steps are counted and not due times; where ticks came to nobody, a due time may have been either. Without bots a step says nothing but the padding that was asked for, which servers
 with rules of their own can do, too: then it is said that this is all that was compared.
 """
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from msgspec import Struct
 
-from shared.measure.summary import StepDigests
+from shared.measure.summary import LoadSummary, StepDigests
 from tickbench.arms import BACKENDS, parse_arm
 from tickbench.compare.runs import RunIndex
 from tickbench.compare.suite import Suite
@@ -56,15 +57,18 @@ def compare_work(index: RunIndex) -> Work:
     first = suite.compare[0] if suite.compare else suite.arms[0]
     if suite.scenario not in SCENARIOS:
         return Work(0, {}, [], "; those who came played, each by chance")
-    told = [(arm, steps) for arm in suite.arms for steps in _steps(index, arm)]
-    reference = next((steps for arm, steps in told if arm == first), None)
+    told = [(arm, load) for arm in suite.arms for load in _loads(index, arm)]
+    own = [load for arm, load in told if arm == first]
+    reference = next((load for load in own if not has_lost_ticks(load)), own[0] if own else None)
     if reference is None:
         return Work(0, {}, list(suite.arms))
     counts: dict[str, tuple[int, int]] = {}
-    for arm, steps in told:
-        compared, wrong = (0, 0) if steps is reference else differing(steps_of(reference), steps_of(steps))
+    for arm, load in told:
+        compared, wrong = (0, 0)
+        if load is not reference:
+            compared, wrong = differing(steps_of(reference.steps), steps_of(load.steps, gaps=has_lost_ticks(load)))
         before = counts.get(arm, (0, 0))
-        counts[arm] = before[0] + compared, before[1] + wrong + steps.conflicting
+        counts[arm] = before[0] + compared, before[1] + wrong + load.steps.conflicting
     different = {
         arm: f"{wrong:,} of {compared:,} steps say something else than those of {first}"
         for arm, (compared, wrong) in counts.items()
@@ -75,10 +79,15 @@ def compare_work(index: RunIndex) -> Work:
     return Work(compared_steps, different, unknown, _load_words(suite), _advice(suite, different))
 
 
-def _steps(index: RunIndex, arm: str) -> list[StepDigests]:
-    """Return the digests of an arm's runs in the blocks."""
+def _loads(index: RunIndex, arm: str) -> list[Any]:
+    """Return the loads of an arm's runs in the blocks whose steps are known."""
     own = [*index.block_runs(arm), *index.block_runs(arm, again=True)]
-    return [run.load.steps for run in own if run.load is not None and run.load.steps is not None]
+    return [run.load for run in own if run.load is not None and run.load.steps is not None]
+
+
+def has_lost_ticks(load: LoadSummary) -> bool:
+    """Whether ticks did not come: at a due time without a frame to anybody there may have been a step all the same."""
+    return load.ticks_came is None or load.ticks_came < 1
 
 
 def _load_words(suite: Suite) -> str:
@@ -96,23 +105,43 @@ def _advice(suite: Suite, different: Collection[str]) -> str:
     return " A server that cannot replay the bots is compared without them, with bots = 0 and a pad."
 
 
-def steps_of(digests: StepDigests) -> list[str]:
-    """Return the digests of the steps in order, without the due times that were skipped."""
-    return [word for word in digests.crc32.split(" ") if word != NONE_CAME]
+def steps_of(digests: StepDigests, *, gaps: bool = False) -> list[str]:
+    """Return the digests of the steps in order, without the due times that were skipped, or with a gap for each."""
+    return [word for word in digests.crc32.split(" ") if gaps or word != NONE_CAME]
 
 
 def differing(one: Sequence[str], other: Sequence[str]) -> tuple[int, int]:
     """
-    Return how many steps both have, and in how many of them they differ.
+    Return how many steps both have, and in how many of them they differ; ``other`` may have gaps.
 
     The first client of a room may miss its first steps, and the first due times may be skipped, so n does not tell
     which step it was: the two are aligned where they agree best.
 
     """
+    first = next((place for place, word in enumerate(other) if word != NONE_CAME), 0)
     best = (0, 0)
     for shift in range(-MAX_SHIFT, MAX_SHIFT + 1):
-        pairs = list(zip(one[max(0, -shift) :], other[max(0, shift) :], strict=False))
-        alike = sum(mine == its for mine, its in pairs)
+        compared, alike = _alike(one[max(0, -shift) :], other[first + max(0, shift) :])
         if alike > best[0] - best[1] or not best[0]:
-            best = len(pairs), len(pairs) - alike
+            best = compared, compared - alike
     return best
+
+
+def _alike(one: Sequence[str], other: Sequence[str]) -> tuple[int, int]:
+    """Return how many steps of both stand beside each other, and how many are alike; in a gap of ``other`` may be one."""
+    place = compared = alike = gaps = 0
+    for word in other:
+        if word == NONE_CAME:
+            gaps += 1
+            continue
+        # As few steps as will do are taken to be in the gaps since the last one that was alike.
+        within = range(place, min(place + gaps + 1, len(one)))
+        place = next((step for step in within if one[step] == word), place)
+        if place >= len(one):
+            break
+        compared += 1
+        if one[place] == word:
+            alike += 1
+            gaps = 0
+        place += 1
+    return compared, alike

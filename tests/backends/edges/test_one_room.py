@@ -118,7 +118,6 @@ def outcome_of(owner: RunningServer, edge: RunningServer) -> Outcome | None:
 
 
 @pytest.mark.xdist_group("cores")
-@pytest.mark.xdist_group("cores")
 @EVERY_RELAY
 def test_the_same_seed_and_keys_come_to_the_same_through_an_edge(
     directly: Outcome, relay: Relay, backend: str, other: str

@@ -252,8 +252,7 @@ def test_runs_that_another_made_meanwhile_are_not_made_again(
         last.write_bytes(kept)
 
     monkeypatch.setattr(ResultFolder, "hold", hold)
-    pinning = read_results(folder).environment.machine.pinning
-    _, begun = reopen(folder, pinning, Commands(check=None))
+    _, begun = reopen(folder, Commands(check=None))
     assert [run.number for run in begun.runs] == [1, 2]
 
 

@@ -11,6 +11,15 @@ def test_two_threads_of_one_physical_core_are_avoided() -> None:
     assert choose_cores([0, 1, 2, 3], lambda core: {core & ~1, core | 1}) == Pinning([0], [2])
 
 
+def test_the_server_has_as_many_as_it_is_to_have_and_none_beside_the_generator() -> None:
+    def siblings(core: int) -> set[int]:
+        return {core & ~1, core | 1}
+
+    assert choose_cores([*range(8)], siblings, 3) == Pinning([0, 1, 4], [2])
+    assert choose_cores([*range(8)], siblings, 0) == Pinning([0, 1, 4, 5, 6, 7], [2])
+    assert choose_cores([0, 1], lambda core: {core}, 0) == Pinning([0], [1])
+
+
 def test_where_they_cannot_be_avoided_it_is_said() -> None:
     pinning = choose_cores([0, 1], lambda _: {0, 1})
     assert (pinning.server, pinning.generator) == ([0], [1])

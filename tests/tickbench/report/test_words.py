@@ -20,6 +20,7 @@ from tickbench.report.page import render_page
 from tickbench.report.words import (
     basis_sentence,
     floor_words,
+    measured_sentence,
     slot_rows,
     slots_sentence,
     stopped_early_sentence,
@@ -73,6 +74,17 @@ def test_what_it_rests_on_names_blocks_runs_and_noise(documented: Callable[..., 
     assert "4 blocks of 300 connections in one room at 20 Hz with 10 bots, 5 s a run" in words
     assert "beside itself (A/A) asyncio had, in times, tick lateness p50 0.9" in words
     assert " and tick lateness p99 0.9" in words
+
+
+def test_where_processes_share_a_core_it_is_said_that_scaling_was_not_measured(
+    make_results: MakeResults, whole_suite: Suite
+) -> None:
+    arms = ["asyncio", "asyncio:processes=2"]
+    suite = msgspec.structs.replace(whole_suite, arms=arms, compare=arms, at_once=[], sides=[], searches=[])
+    words = measured_sentence(make_document(read_results(make_results(suite))))
+    assert words.endswith("asyncio:processes=2 share one core: this is what they cost, and not how they scale.")
+    alone = make_document(read_results(make_results(msgspec.structs.replace(whole_suite, sides=[], searches=[]))))
+    assert "scale" not in measured_sentence(alone)
 
 
 def test_one_that_is_stopped_early_says_so(documented: Callable[..., Document]) -> None:

@@ -54,6 +54,27 @@ def test_a_step_that_was_left_out_is_seen() -> None:
     assert wrong >= 48
 
 
+def test_a_step_that_came_to_nobody_makes_no_difference_but_what_was_said_does() -> None:
+    gone = {3, 4, 50, 97}
+    other = ["-" if place in gone else word for place, word in enumerate(STEPS)]
+    assert differing(STEPS, other) == (96, 0)
+    skipped = [*other[:60], *["-"] * 5, *other[60:]]
+    assert differing(STEPS, skipped) == (96, 0)
+    assert differing(STEPS, [*other[:70], "00000000", *other[71:]]) == (96, 1)
+    assert differing(STEPS, [*STEPS[:50], "-", *STEPS[52:]])[1] > 40, "two steps are not in one gap"
+    assert differing(["00000000"] * 100, ["00000000", "-", *["00000000"] * 60]) == (61, 0)
+
+
+def test_where_ticks_came_to_nobody_a_due_time_may_have_been_a_step(same_suite: Suite, make_run: MakeRun) -> None:
+    lost = telling(make_run, 2, "gevent", [*STEPS[:40], "-", *STEPS[41:]])
+    assert lost.load is not None
+    runs = [telling(make_run, 1, "asyncio", STEPS), lost]
+    assert list(compare_work(RunIndex(same_suite, runs)).different) == ["gevent"], "all ticks came: it was no step"
+    load = msgspec.structs.replace(lost.load, ticks_came=0.99)
+    runs[1] = msgspec.structs.replace(lost, load=load)
+    assert compare_work(RunIndex(same_suite, runs)).different == {}
+
+
 def test_two_connections_that_got_something_else_are_a_difference(same_suite: Suite, make_run: MakeRun) -> None:
     runs = [telling(make_run, 1, "asyncio", STEPS), telling(make_run, 2, "gevent", STEPS, conflicting=3)]
     assert list(compare_work(RunIndex(same_suite, runs)).different) == ["gevent"]
