@@ -320,6 +320,12 @@ REASONS: tuple[RunCheck, ...] = (
         "no tick was due in the window: nothing was measured",
         lambda found, _: not found.expected and not found.due,
     ),
+    RunCheck(
+        "silent_in_slots",
+        "no frame came in any slot, of {found.expected:,} that were expected: the server may take the time in which it "
+        "was made to stand still for its peers'; measure it in whole runs (slot_s = 0)",
+        lambda found, _: found.in_slots and found.expected and not found.received,
+    ),
     RunCheck("cold", _cold, effect=NOT_WARM),
 )
 """Each says why the numbers cannot be trusted."""

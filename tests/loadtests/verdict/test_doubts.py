@@ -579,5 +579,5 @@ def test_every_check_is_provoked() -> None:
     checks = {check.name for check in (*REASONS, *WARNINGS)}
     # Locust can't be made to start fewer users than it was asked for, nor a probe of root's be kept from its priority,
     # nor a generator be late for exactly one frame, or at its end and still connecting; slots are in test_slots.
-    unprovoked = {"not_started", "core_gap_beside_the_server", "few_coalesced_frames", "timed_out", "slots_spoiled"}
-    assert checks - unprovoked == PROVOKED
+    unprovoked = {"not_started", "core_gap_beside_the_server", "few_coalesced_frames", "timed_out"}
+    assert checks - unprovoked - {"slots_spoiled", "silent_in_slots"} == PROVOKED

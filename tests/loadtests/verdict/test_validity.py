@@ -72,6 +72,7 @@ def test_a_quiet_run_is_valid() -> None:
         (replace(QUIET, coalesced=1001), "1.0 % of the frames"),
         (replace(QUIET, slow_skips=3), "slow consumer: the server skipped 3 frames"),
         (replace(QUIET, expected=0, received=0), "no tick was due in the window: nothing was measured"),
+        (replace(QUIET, in_slots=True, received=0), "stand still for its peers'; measure it in whole"),
         (replace(QUIET, own_limits="2 x too many open files"), "own limits: 2 x too many open files"),
         (replace(QUIET, not_started=7), "7 users were not started"),
         (replace(QUIET, slots_spoiled=12), "spoiled all of the 12 slots: the figures are those of the last"),
