@@ -112,7 +112,13 @@ def main() -> int:
             summaries, relays, hops = measure(scheme, backend, given.users, given.duration)
             if given.out:
                 with given.out.open("a", encoding="utf-8") as file:
-                    line = {"relay": scheme, "backend": backend, "summaries": summaries, "stats": relays, "hops": msgspec.to_builtins(hops)}
+                    line = {
+                        "relay": scheme,
+                        "backend": backend,
+                        "summaries": summaries,
+                        "stats": relays,
+                        "hops": msgspec.to_builtins(hops),
+                    }
                     file.write(json.dumps(line) + "\n")
             frames = [sum(summary["frames"][count] for summary in summaries) for count in COUNTS]
             owner, *edges = (summary["tick_lateness_ms"] for summary in summaries)

@@ -12,8 +12,8 @@ cluster`` and, for each kill, loads it with the scenario ``failover``. A victim 
 
 It prints a table, a kill a row, and over all of them how long those cut off heard nothing, how many are gone for good,
 frames that were missing or came twice on connections that held, rooms elsewhere in which a frame was lost, and
-processes left behind. ``--json FILE`` appends a line for each kill with all that the load test says. Nothing else should
-run meanwhile: it takes half a minute a kill.
+processes left behind. ``--json FILE`` appends a line for each kill with all that the load test says. Nothing else
+should run meanwhile: it takes half a minute a kill.
 """
 
 import argparse
@@ -103,7 +103,8 @@ def left_behind(seen: set[psutil.Process]) -> list[int]:
 
 
 def lines(kills: Sequence[Kill], left: Sequence[int]) -> Iterator[str]:
-    titles = ("victim", "cut", "back", "gone", "away", "silence max, s", "missing", "twice", "rooms elsewhere", "lost a frame", "skipped")
+    figures = ("cut", "back", "gone", "away", "silence max, s", "missing", "twice")
+    titles = ("victim", *figures, "rooms elsewhere", "lost a frame", "skipped")
     yield from table(
         titles,
         (

@@ -62,7 +62,7 @@ def rooms_until_full(servers: int, rooms_a_server: int) -> float:
     """
     Return how many rooms may be open, on average, before one server has more than it carries.
 
-    Each room goes to a server by the hash of its name, as drawn by lot: balls into bins, whose fullest bin is the limit.
+    Each room goes to a server by the hash of its name, as drawn by lot: balls into bins, and the fullest is the limit.
     """
     luck = random.Random(servers)
     return mean(_deal(luck, servers, rooms_a_server) for _ in range(DRAWS))
@@ -79,7 +79,7 @@ def _deal(luck: random.Random, servers: int, rooms_a_server: int) -> int:
 
 
 def predict(cores: int, parts: Parts, share: float, frames_a_room: float) -> Prediction:
-    """Return the best split of cores: a server takes one, and so does each thread of HAProxy; ``share`` of each is used."""
+    """Return the best split of cores, of each of which ``share`` is used: servers, and threads of HAProxy."""
     best = Prediction(cores, 0, 0)
     full_us = share * 1_000_000
     a_server = int(full_us / parts.server_us / frames_a_room)
@@ -105,7 +105,8 @@ def lines(costs: Mapping[str, Mapping[int, float]], cores: Sequence[int], share:
         ("two servers and HAProxy, all", [*costs.get(TWO, {}).values()]),
     ):
         if values:
-            yield f"{name}: {median(values):.1f} us a frame ({min(values):.1f} to {max(values):.1f}, {len(values)} blocks)"
+            spread = f"{min(values):.1f} to {max(values):.1f}, {len(values)} blocks"
+            yield f"{name}: {median(values):.1f} us a frame ({spread})"
     members = load["connections"]["requested"] / load["rooms"]
     frames_a_room = members * load["tick_rate_hz"]
     yield f"a room: {members:g} members, {load['tick_rate_hz']:g} Hz; of a core is used: {100 * share:g} %"

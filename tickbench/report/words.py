@@ -80,13 +80,16 @@ def measured_sentence(document: Document) -> str:
     pinning = document.environment.machine.pinning
     cores = "server and generator unpinned"
     if pinning.server is not None and pinning.generator is not None:
-        server = f"cores {listed([str(core) for core in pinning.server])}" if len(pinning.server) > 1 else f"core {pinning.server[0]}"
-        cores = f"server on {server}, generator on core {pinning.generator[0]}"
+        several = "s" if len(pinning.server) > 1 else ""
+        servers = listed([str(core) for core in pinning.server])
+        cores = f"server on core{several} {servers}, generator on core {pinning.generator[0]}"
     machine = document.environment.machine
     others = [arm.name for arm in document.suite.parsed_arms() if arm.url is not None or arm.command is not None]
     foreign = f" {', '.join(others)}: not ours, so none of the flags of [server] reach it." if others else ""
     host = "Servers wherever their URLs are" if any(arm.startswith("url=") for arm in others) else "One host, loopback"
-    return f"{host}, {cores} of {len(machine.usable_cores)} usable: ratios carry over, absolute times do not.{foreign}{_scaling_words(document)}"
+    usable = f"{len(machine.usable_cores)} usable"
+    scaling = _scaling_words(document)
+    return f"{host}, {cores} of {usable}: ratios carry over, absolute times do not.{foreign}{scaling}"
 
 
 def _scaling_words(document: Document) -> str:

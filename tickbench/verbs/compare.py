@@ -122,9 +122,7 @@ def compare(
             raise InputError("--resume goes on with the suite of the folder; leave --suite, --arm and --out out")
     try:
         with console.status("looking at all settings"):
-            folder, begun = (
-                reopen(resume, commands) if resume is not None else begin(suite_name, arms, out, commands)
-            )
+            folder, begun = reopen(resume, commands) if resume is not None else begin(suite_name, arms, out, commands)
     except InterruptedByUserError as interrupt:
         return interrupt.exit_status
     pinning = begun.environment.machine.pinning

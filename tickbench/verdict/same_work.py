@@ -2,8 +2,9 @@
 Check that all arms did the same work: that their servers sent the same commands, step by step.
 
 With bots alone and no input a room's commands depend on its seed only. A due time that a server skips is no step, so
-steps are counted and not due times; where ticks came to nobody, a due time may have been either. Without bots a step says nothing but the padding that was asked for, which servers
-with rules of their own can do, too: then it is said that this is all that was compared.
+steps are counted and not due times; where ticks came to nobody, a due time may have been either. Without bots a step
+says nothing but the padding that was asked for, which servers with rules of their own can do, too: then it is said that
+this is all that was compared.
 """
 
 from collections.abc import Collection, Sequence
@@ -128,7 +129,7 @@ def differing(one: Sequence[str], other: Sequence[str]) -> tuple[int, int]:
 
 
 def _alike(one: Sequence[str], other: Sequence[str]) -> tuple[int, int]:
-    """Return how many steps of both stand beside each other, and how many are alike; in a gap of ``other`` may be one."""
+    """Return how many steps of both are beside each other, and how many alike; in a gap of ``other`` may be one."""
     place = compared = alike = gaps = 0
     for word in other:
         if word == NONE_CAME:

@@ -39,6 +39,8 @@ QUIET_TRIES = 3
 MORE_SILENCE_MS = 2 * PERIOD_MS
 MOST_SKIPPED = 3
 NEWCOMER_MS = 1000.0
+NEWCOMER_KNOWN_S = 3.0
+"""By then somebody has tried whose fate is known: who waits for more than a second is counted."""
 MORE_MB = 20.0
 MORE_FDS = 2
 OVER_BUDGET = ("status 503", "close 1013")
@@ -191,6 +193,9 @@ def look_after(outcome: Outcome, server: RunningServer, watch: Watch, before: He
     ended = time.monotonic()
     time.sleep(seconds)
     outcome.after = watch.figures()
+    while not (outcome.after.newcomers_ms or outcome.after.refusals) and time.monotonic() < ended + NEWCOMER_KNOWN_S:
+        time.sleep(seconds)  # the only one was still on his way
+        outcome.after = watch.figures()
     while True:
         now = held(server)
         outcome.more_mb, outcome.more_fds = (now.rss_bytes - before.rss_bytes) / 1e6, now.fds - before.fds

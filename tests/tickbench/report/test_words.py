@@ -81,10 +81,10 @@ def test_where_processes_share_a_core_it_is_said_that_scaling_was_not_measured(
 ) -> None:
     arms = ["asyncio", "asyncio:processes=2"]
     suite = msgspec.structs.replace(whole_suite, arms=arms, compare=arms, at_once=[], sides=[], searches=[])
-    words = measured_sentence(make_document(read_results(make_results(suite))))
+    words = measured_sentence(make_document(read_results(make_results(suite, lambda _: {}))))
     assert words.endswith("asyncio:processes=2 share one core: this is what they cost, and not how they scale.")
-    alone = make_document(read_results(make_results(msgspec.structs.replace(whole_suite, sides=[], searches=[]))))
-    assert "scale" not in measured_sentence(alone)
+    alone = msgspec.structs.replace(whole_suite, sides=[], searches=[])
+    assert "scale" not in measured_sentence(make_document(read_results(make_results(alone, lambda _: {}))))
 
 
 def test_one_that_is_stopped_early_says_so(documented: Callable[..., Document]) -> None:

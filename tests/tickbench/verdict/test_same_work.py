@@ -16,7 +16,7 @@ def telling(make_run: MakeRun, number: int, arm: str, steps: Sequence[str] | Non
     load = make_run(number, arm).load
     assert load is not None
     digests = None if steps is None else StepDigests(first_n=1, crc32=" ".join(steps), conflicting=conflicting)
-    return make_run(number, arm, load=msgspec.structs.replace(load, steps=digests))
+    return make_run(number, arm, load=msgspec.structs.replace(load, steps=digests, ticks_came=1.0))
 
 
 @pytest.fixture
