@@ -37,7 +37,6 @@ ROOMS_OVER_PROCESSES = 2
 """Fewer than processes, so that one of these owns none."""
 RELATED = ("owner", "edge", "relay")
 """What dies where rooms are over processes."""
-DURATION_S = 16.0
 LATEST_S = 3.0
 """How far into the window a kill may come."""
 BACK_LIMIT_S = 60.0
@@ -74,12 +73,17 @@ def is_relay(process: psutil.Process) -> bool:
 
 
 def kill_one(
-    cluster: RunningCluster, victim: str, users: int, luck: random.Random, seen: set[psutil.Process]
+    cluster: RunningCluster,
+    victim: str,
+    users: int,
+    duration_s: float,
+    luck: random.Random,
+    seen: set[psutil.Process],
 ) -> tuple[Kill, LoadSummary]:
     """Load the cluster, kill, and wait until all is as it was."""
     whole = len(cluster.processes())
     rooms = ROOMS_OVER_PROCESSES if victim in RELATED else ROOMS
-    with loaded(cluster.url, "failover", users, rooms, DURATION_S) as load:
+    with loaded(cluster.url, "failover", users, rooms, duration_s) as load:
         load.wait_for_window()
         time.sleep(luck.uniform(0, LATEST_S))
         seen.update(cluster.processes())
@@ -143,6 +147,7 @@ def main() -> int:
     parser.add_argument("--relay", default=None, help="of rooms over processes (default: unix, where one is needed)")
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--users", type=int, default=100)
+    parser.add_argument("--duration", type=float, default=16.0, help="of the load around a kill, in s")
     parser.add_argument("--seed", type=int, default=21)
     parser.add_argument("--json", type=Path, default=None)
     given = parser.parse_args()
@@ -151,7 +156,7 @@ def main() -> int:
     options = ("--processes", "3", "--relay", relay) if relay else ()
     with run_cluster(given.backend, *FLAGS, options=options) as cluster:
         for number in range(1, given.kills + 1):
-            kill, summary = kill_one(cluster, given.victim, given.users, luck, seen)
+            kill, summary = kill_one(cluster, given.victim, given.users, given.duration, luck, seen)
             kills.append(kill)
             row = {"backend": given.backend, "victim": given.victim, "kill": number, "pid": kill.pid}
             keep(given.json, row, summary)

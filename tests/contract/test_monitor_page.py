@@ -173,7 +173,6 @@ def test_goes_on_after_the_server_has_gone_and_is_another(serve: Serve, operator
         page.close()
 
 
-@of_any_server
 def test_shows_of_each_process_how_it_is_with_its_relay(operator: Visitor, tmp_path: Path) -> None:
     page, relay = operator.page, Relay("unix", tmp_path)
     with ExitStack() as ends:
