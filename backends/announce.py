@@ -9,7 +9,7 @@ import asyncio
 import sys
 
 from shared.edges.posts import group_of
-from shared.relay.bus import ANSWER_S, Message, RelayError
+from shared.relay.bus import ANSWER_S, Message, RelayError, channel_of
 from shared.relay.url import RelayUrl, parse_relay_url
 from shared.system.packages import needed_by
 from shared.wire.errors import ClientError
@@ -17,7 +17,6 @@ from shared.wire.handshake import check_room
 from shared.wire.names import clean_announcement
 
 from .asyncio_server.relay.bus import Bus
-from .asyncio_server.relay.groups import channel_of
 
 
 def relay_url(text: str) -> RelayUrl:

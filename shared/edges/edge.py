@@ -10,23 +10,64 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from shared.edges.posts import Enter, Here, Join, Leave, Turn, seal
+from shared.edges.posts import (
+    HERE_S,
+    NEW_OWNER,
+    NO_RELAY,
+    NOT_KNOWN,
+    SILENCE_S,
+    Enter,
+    Here,
+    Join,
+    Leave,
+    Owned,
+    Told,
+    Turn,
+    Welcomed,
+    said_by_owner,
+    seal,
+)
 from shared.edges.standing import Standing
+from shared.relay.bus import Down, Lagged, Message, Up
 from shared.rooms.game import Newcomer, Stepped
-from shared.rooms.room import Member
+from shared.rooms.room import Member, MemberSession
+from shared.wire.frames import CloseCode
 from shared.wire.messages import ClientMessage, JoinRequest, Key, NewPlayer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from shared.edges.posts import Frame, Owned, State, ToOwner, Welcomed
+    from shared.edges.posts import Frame, FromOwner, State, ToOwner
+    from shared.relay.bus import Event
     from shared.rooms.room import Room
+
+HERE_US = round(HERE_S * 1_000_000)
+SILENCE_US = round(SILENCE_S * 1_000_000)
+
+
+class RoomLostError(Exception):
+    """The room has to end here; ``code`` is what its members are closed with."""
+
+    def __init__(self, code: CloseCode, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+class EdgeSession(MemberSession, Protocol):
+    """The session of a connection of this process."""
+
+    def close(self, code: int, reason: str, now_us: int) -> None:
+        """Close it from our side."""
 
 
 class EdgeMember(Member, Protocol):
     """A connection of this process; ``serial`` is never given to another one."""
 
     serial: int
+
+    @property
+    def session(self) -> EdgeSession:
+        """Its session."""
 
     def offer(self, fd: int) -> None:
         """Let ticks' frames be written to ``fd``; none if it is -1."""
@@ -42,7 +83,9 @@ class Edge(Generic[C]):
     """
     One room at an edge; ``me`` is what the owner calls it by, ``number`` that of the owner's lease.
 
-    ``publish`` sends bytes in the edges' channel.
+    ``publish`` sends bytes in the edges' channel. Whoever waits for what comes hands it to :meth:`hear`, does what is
+    said there, and then has :meth:`look` look around, at least every :data:`HERE_S`. ``running_us`` is the time in
+    which this server ran: what could not be heard meanwhile is no silence.
     """
 
     def __init__(self, room: Room[C], me: bytes, number: int, publish: Callable[[bytes], object]) -> None:
@@ -60,6 +103,8 @@ class Edge(Generic[C]):
         self._members: dict[int, C] = {}
         self._unwelcomed: set[int] = set()  # those waiting whose welcome was missed, or came among frames that were
         self._standing: Standing | None = None  # None: nobody has been welcomed yet
+        self._here_at_us = 0  # when to say next who is here
+        self._gone_at_us: int | None = None  # since when the relay is gone
 
     # What the owner is told
 
@@ -87,6 +132,29 @@ class Edge(Generic[C]):
         self._post(Here(list(self._members), waiting, self.wants_state))
 
     # What has come
+
+    def hear(self, event: Event | None, now_us: int, running_us: int) -> FromOwner | None:
+        """Take what has come, if anything has; return what the owner says. RoomLostError: there is a new one."""
+        match event:
+            case Message(payload) if (found := said_by_owner(payload)) is not None:
+                number, post = found
+                if self.has_new_owner(number):
+                    raise RoomLostError(CloseCode.SERVICE_RESTART, NEW_OWNER)
+                return post if self.is_of_owner(number) else None
+            case Lagged() | Up():
+                self._gone_at_us = None
+                self.miss(now_us)
+            case Down() if self._gone_at_us is None:
+                self._gone_at_us = running_us
+        return None
+
+    def look(self, running_us: int) -> None:
+        """Say who is here, as often as that is due. RoomLostError: the relay is gone for too long."""
+        if self._gone_at_us is not None and running_us - self._gone_at_us > SILENCE_US:
+            raise RoomLostError(CloseCode.TRY_AGAIN_LATER, NO_RELAY)
+        if running_us >= self._here_at_us:
+            self._here_at_us = running_us + HERE_US
+            self.say_who_is_here()
 
     def is_of_owner(self, number: int) -> bool:
         """Say whether something with this number is of the owner, and not of an older one."""
@@ -134,6 +202,22 @@ class Edge(Generic[C]):
         self._standing = now
         self.room.apply(Stepped(b"[]", news, [], None, self.room.living))
         self.room.skip(self._members.values())
+
+    def take_other(self, post: FromOwner, now_us: int) -> list[C]:
+        """Take what is neither a frame nor the room's state; return those of our members who have something to send."""
+        match post:
+            case Welcomed():
+                newcomer = self.take_welcome(post, now_us)
+                return [] if newcomer is None else [newcomer]
+            case Told(edge, serial, text) if (member := self.member(edge, serial)) is not None:
+                member.session.send(text)
+                return [member]
+            case Owned():
+                strangers = list(self.strangers(post))
+                for stranger in strangers:
+                    stranger.session.close(CloseCode.SERVICE_RESTART, NOT_KNOWN, now_us)
+                return strangers
+        return []
 
     def take_welcome(self, post: Welcomed, now_us: int) -> C | None:
         """Let a newcomer in, and return it; None if it is none of ours, or has to be welcomed anew."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from shared.loops.schedule import DueTick
 from shared.relay.fence import read_stamp, stamp
 from shared.rooms.game import News  # noqa: TC001 # msgspec reads the annotations
 
@@ -87,6 +88,10 @@ class Frame(msgspec.Struct, frozen=True, array_like=True, tag=True):
     news: list[News]
     living: int
 
+    def due(self, now_us: int) -> DueTick:
+        """Return its tick, as one that begins here and now."""
+        return DueTick(self.n, self.due_us, max(0, now_us - self.due_us), 0)
+
 
 class State(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """How the room is after the last frame: its encoded field, its players and its top scores."""
@@ -151,6 +156,14 @@ def open_at_owner(data: bytes) -> tuple[int, ToOwner]:
     """Return the number that an edge knows, and what it says; ValueError if that is nothing of ours."""
     number, body = read_stamp(data)
     return number, _decode_to_owner(body)
+
+
+def said_by_owner(data: bytes) -> tuple[int, FromOwner] | None:
+    """Return the number of an owner, and what it says; None if that is nothing of ours."""
+    try:
+        return open_at_edge(data)
+    except (ValueError, msgspec.MsgspecError):
+        return None
 
 
 def open_at_edge(data: bytes) -> tuple[int, FromOwner]:

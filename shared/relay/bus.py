@@ -111,6 +111,11 @@ def check_channel(channel: str) -> None:
         raise ValueError(f"a channel's name has 1 to {MOST_CHANNEL_BYTES} bytes, not {len(channel.encode())}")
 
 
+def channel_of(group: str) -> str:
+    """Return the channel that a group is."""
+    return f"group/{group}"
+
+
 def check_payload(payload: bytes) -> None:
     """Raise ValueError if that is too large for a message."""
     if len(payload) > MOST_PAYLOAD_BYTES:

@@ -13,12 +13,16 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from shared.relay.bus import (
     MOST_WAITING,
     MOST_WAITING_BYTES,
+    PING_S,
+    SILENCE_S,
     Bell,
     Down,
     RelayError,
     Up,
     check_channel,
     check_payload,
+    is_absent,
+    why,
 )
 from shared.relay.envelope import Numbers, Sealed, seal, unseal
 from shared.relay.hub import Acquire, Answer, Came, Ping, Pong, Publish, Release, Renew, Subscribe, Unsubscribe
@@ -28,6 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from shared.relay.hub import FromRelay, Question, ToRelay
+
+MOST_PINGS = round(SILENCE_S / PING_S)
+"""Unanswered in a row: then the relay is gone. Counted, as a process that was stopped must not take it for silence."""
 
 B = TypeVar("B", bound=Bell)
 
@@ -57,7 +64,8 @@ class BusCore(Generic[B]):
     One bus of one process.
 
     ``publisher`` are eight bytes that no other bus has; ``new_bell`` makes what waits are woken by. ``is_up`` and
-    ``why`` say whether the relay is there, and if not, why. ``lost`` counts what could not be handed over.
+    ``why`` say whether the relay is there, and if not, why; ``absent_at_s`` when it was last seen that nobody listens
+    at its place, and ``ping_at_s`` when to :meth:`look` after it. ``lost`` counts what could not be handed over.
     """
 
     def __init__(self, publisher: bytes, new_bell: Callable[[], B]) -> None:
@@ -65,7 +73,10 @@ class BusCore(Generic[B]):
         self.bell = new_bell()
         self.is_up = False
         self.why = "not connected yet"
+        self.absent_at_s = float("-inf")
+        self.ping_at_s = 0.0
         self.lost = 0
+        self._unanswered = 0
         self._new_bell = new_bell
         self._numbers = Numbers()
         self._outgoing: deque[ToRelay] = deque()
@@ -140,9 +151,16 @@ class BusCore(Generic[B]):
     def went_up(self) -> None:
         """Take it that the relay is there, and knows nothing of us."""
         self.is_up, self.why = True, ""
+        self._unanswered = 0
         self._returning = set(self._every_mailbox())
         for channel in self._mailboxes:
             self._subscribe(channel)
+
+    def failed(self, error: Exception, began_s: float) -> None:
+        """Take it that a connection that was begun at that time has ended, and by what."""
+        if is_absent(error):
+            self.absent_at_s = began_s
+        self.went_down(why(error))
 
     def went_down(self, why: str) -> None:
         """Take it that the relay is gone, with all that was on its way."""
@@ -168,6 +186,19 @@ class BusCore(Generic[B]):
     def ping(self) -> None:
         """Have the relay asked whether it is there."""
         self._send(Ping())
+
+    def look(self, now_s: float) -> None:
+        """Have the relay asked whether it is there, as often as that is due; RelayError: it does not answer."""
+        if now_s >= self.ping_at_s:
+            self.ping_at_s = now_s + PING_S
+            if self._unanswered >= MOST_PINGS:
+                raise RelayError(f"it has not answered for {SILENCE_S:g} s")
+            self._unanswered += 1
+            self.ping()
+
+    def heard(self) -> None:
+        """Take it that something of the relay has come, whatever it is."""
+        self._unanswered = 0
 
     def came(self, item: FromRelay) -> None:
         """Hand out what the relay says."""

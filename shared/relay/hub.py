@@ -16,7 +16,7 @@ import msgspec
 from shared.relay.bus import RelayError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterator
+    from collections.abc import Callable, Hashable, Iterable, Iterator
 
     from shared.relay.leases import LeaseTable
 
@@ -118,7 +118,7 @@ class Stranger(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
 
 Question = Acquire | Renew | Release
-ToRelay = Publish | Subscribe | Unsubscribe | Acquire | Renew | Release | Ping
+ToRelay = Publish | Subscribe | Unsubscribe | Question | Ping
 FromRelay = Came | Subscribed | Answer | Pong
 
 _encoder = msgspec.msgpack.Encoder()
@@ -133,6 +133,23 @@ def decode_from_hub(body: bytes) -> Welcome | FromRelay | Stranger:
     """Return what a hub says; msgspec.DecodeError if it is no hub."""
     item: Welcome | FromRelay | Stranger = _from_hub.decode(body)
     return item
+
+
+def check_welcome(body: bytes) -> None:
+    """Raise RelayError, or msgspec.DecodeError, if that is not what a hub says first."""
+    if decode_from_hub(body) != Welcome():
+        raise RelayError("it is no relay of ours")
+
+
+def read_bodies(bodies: Iterable[bytes]) -> list[FromRelay]:
+    """Return what a hub says; RelayError if it does not know us, msgspec.DecodeError if it is no hub."""
+    found: list[FromRelay] = []
+    for item in map(decode_from_hub, bodies):
+        if isinstance(item, Stranger):
+            raise RelayError("it has begun anew")
+        if not isinstance(item, Welcome):
+            found.append(item)
+    return found
 
 
 def framed(body: bytes) -> bytes:

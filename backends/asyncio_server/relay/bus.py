@@ -7,7 +7,7 @@ from contextlib import suppress
 from random import Random
 
 from shared.relay.backoff import Backoff
-from shared.relay.bus import ANSWER_S, PING_S, SILENCE_S, Event, RelayError, is_absent, why
+from shared.relay.bus import ANSWER_S, SILENCE_S, Event, RelayError
 from shared.relay.core import Asked, BusCore
 from shared.relay.envelope import PUBLISHER_BYTES
 from shared.relay.mailbox import Mailbox
@@ -15,43 +15,32 @@ from shared.relay.url import RelayUrl
 
 from ..clock import give_turn
 from . import make_link
+from .bell import Bell
 from .link import Link
-
-MOST_PINGS = round(SILENCE_S / PING_S)
-"""Unanswered in a row: then the relay is gone. Counted, as a process that was stopped must not take it for silence."""
 
 
 class Subscription:
-    """What comes from one channel; one task takes it."""
+    """What comes from one channel, for the one who takes it."""
 
-    def __init__(self, mailbox: Mailbox[asyncio.Event]) -> None:
+    def __init__(self, mailbox: Mailbox[Bell]) -> None:
         self.mailbox = mailbox
         self.is_over = False
 
     async def next(self, timeout_s: float) -> Event | None:
         """Return what has come, waiting for it if need be; None when nothing comes in time, or ever."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s):
-                while not self.is_over:
-                    if (event := self.mailbox.take()) is not None:
-                        return event
-                    self.mailbox.bell.clear()
-                    await self.mailbox.bell.wait()
-        return None
+        await self.mailbox.bell.until(lambda: self.is_over or len(self.mailbox), timeout_s)
+        return None if self.is_over else self.mailbox.take()
 
 
 class Bus:
     """See :mod:`shared.relay.bus`. ``core`` says whether the relay is there, and counts."""
 
     def __init__(self, url: RelayUrl) -> None:
-        self.core = BusCore(os.urandom(PUBLISHER_BYTES), asyncio.Event)
-        self.absent_at_s = float("-inf")
-        """When it was last seen that nobody listens at the relay's place."""
+        self.core = BusCore(os.urandom(PUBLISHER_BYTES), Bell)
         self._url = url
         self._backoff = Backoff(Random())  # noqa: S311 # it is to be unlike others, not secret
-        self._unanswered = 0
         self._subscriptions: list[Subscription] = []
-        self._has_tried = asyncio.Event()
+        self._has_tried = Bell()
         self._keeper: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -79,17 +68,14 @@ class Bus:
         """Get what is published from here on. RelayError if the relay is there, and does not say so."""
         subscription = Subscription(self.core.subscribe(channel))
         self._subscriptions.append(subscription)
+        stands = False
         try:
-            async with asyncio.timeout(ANSWER_S):
-                while not self.core.stands(subscription.mailbox):
-                    subscription.mailbox.bell.clear()
-                    await subscription.mailbox.bell.wait()
-        except TimeoutError:
-            await self.unsubscribe(subscription)
-            raise RelayError("the relay does not answer") from None
-        except BaseException:  # who subscribes is ended
-            await self.unsubscribe(subscription)
-            raise
+            stands = await subscription.mailbox.bell.until(lambda: self.core.stands(subscription.mailbox), ANSWER_S)
+        finally:
+            if not stands:  # or who subscribes is ended
+                await self.unsubscribe(subscription)
+        if not stands:
+            raise RelayError("the relay does not answer")
         subscription.mailbox.bell.set()
         return subscription
 
@@ -114,10 +100,8 @@ class Bus:
 
     # Private methods
 
-    async def _answer(self, asked: Asked[asyncio.Event]) -> int:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(ANSWER_S):
-                await asked.bell.wait()
+    async def _answer(self, asked: Asked[Bell]) -> int:
+        await asked.bell.rings(ANSWER_S)
         self.core.give_up(asked)
         return asked.value()
 
@@ -127,9 +111,7 @@ class Bus:
             try:
                 await self._use(link)
             except Exception as error:
-                if is_absent(error):
-                    self.absent_at_s = began_s
-                self.core.went_down(why(error))
+                self.core.failed(error, began_s)
                 if not isinstance(error, (OSError, RelayError, *link.gone)):
                     raise  # that fault is ours
             finally:
@@ -141,7 +123,6 @@ class Bus:
         async with asyncio.timeout(SILENCE_S):
             await link.open()
         self._backoff.reset()
-        self._unanswered = 0
         self.core.went_up()
         self._has_tried.set()
         tasks = [asyncio.create_task(self._read(link)), asyncio.create_task(self._write(link))]
@@ -158,25 +139,18 @@ class Bus:
     async def _read(self, link: Link) -> None:
         while True:
             items = await link.receive()
-            self._unanswered = 0
+            self.core.heard()
             for item in items:
                 self.core.came(item)
             await give_turn()  # what has come already is taken without waiting
 
     async def _write(self, link: Link) -> None:
-        ping_at_s = time.monotonic() + PING_S
         while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(ping_at_s - time.monotonic()):
-                    await self.core.bell.wait()
+            await self.core.bell.rings(self.core.ping_at_s - time.monotonic())
             self.core.bell.clear()
-            if time.monotonic() >= ping_at_s:
-                ping_at_s = time.monotonic() + PING_S
-                if self._unanswered >= MOST_PINGS:
-                    raise RelayError(f"it has not answered for {SILENCE_S:g} s")
-                self._unanswered += 1
-                self.core.ping()
+            self.core.look(time.monotonic())
             if items := self.core.take():
                 async with asyncio.timeout(SILENCE_S):
-                    for answer in await link.send(items):
-                        self.core.came(answer)
+                    answers = await link.send(items)
+                for answer in answers:
+                    self.core.came(answer)

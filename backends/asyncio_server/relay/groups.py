@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Generic, TypeVar
 
-from shared.relay.bus import Event
+from shared.relay.bus import Event, channel_of
 
 from .bus import Bus, Subscription
 
@@ -82,8 +82,3 @@ class Groups(Generic[M]):
         async with self._lock:
             while self._groups:
                 await self._groups.popitem()[1].end(self._bus)
-
-
-def channel_of(group: str) -> str:
-    """Return the channel of the bus that a group is."""
-    return f"group/{group}"

@@ -7,6 +7,7 @@ from contextlib import suppress
 from shared.relay.bus import RelayError
 from shared.relay.claim import Claim
 
+from .bell import Bell
 from .bus import Bus
 
 
@@ -23,7 +24,7 @@ class Lease:
         self._name = name
         self._owner = owner
         self._claim = Claim(ttl_s)
-        self._changed = asyncio.Event()
+        self._changed = Bell()
         self._keeper: asyncio.Task[None] | None = None
 
     @property
@@ -49,23 +50,19 @@ class Lease:
 
     async def change(self, number: int, timeout_s: float) -> int:
         """Wait until its number is not this one, for at most so long; return what it is."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s):
-                while self.number == number:
-                    self._changed.clear()
-                    await self._changed.wait()
+        await self._changed.until(lambda: self.number != number, timeout_s)
         return self.number
 
     # Private methods
 
     async def _keep(self) -> None:
         while True:
-            changes = self._claim.changes
+            changes, was_ours = self._claim.changes, self.number
             with suppress(RelayError):  # nobody knows: as long as it is ours by our own clock, it is
                 await self._ask()
-            self._claim.note_absence(self._bus.absent_at_s)
-            if self._claim.changes != changes or not self.number:
-                self._changed.set()  # also of what is over by our own clock
+            self._claim.note_absence(self._bus.core.absent_at_s)
+            if self._claim.changes != changes or not (was_ours and self.number):
+                self._changed.set()  # also of what is over by our own clock, or was
             await asyncio.sleep(self._claim.pause_s)
 
     async def _ask(self) -> None:

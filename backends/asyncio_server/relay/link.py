@@ -5,8 +5,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from shared.relay.bus import RelayError
-from shared.relay.hub import Answer, FromRelay, Hello, Stranger, ToRelay, Welcome, decode_from_hub, encode
+from shared.relay.hub import Answer, FromRelay, Hello, ToRelay, check_welcome, encode, read_bodies
 from shared.relay.url import RelayUrl
 
 
@@ -14,7 +13,7 @@ class Link(ABC):
     """
     One connection, from :meth:`open` to :meth:`close`; it ends with whatever goes wrong.
 
-    One task sends while another receives. What is raised is an OSError, a RelayError, or one of ``gone``.
+    One sends while another receives. What is raised is an OSError, a RelayError, or one of ``gone``.
     """
 
     gone: tuple[type[Exception], ...] = ()
@@ -50,8 +49,7 @@ class HubLink(Link):
         await self.send_bodies([encode(Hello())])
         while not (bodies := await self.receive_bodies()):
             pass
-        if decode_from_hub(bodies[0]) != Welcome():
-            raise RelayError("it is no relay of ours")
+        check_welcome(bodies[0])
 
     async def send(self, items: Sequence[ToRelay]) -> list[Answer]:
         """Send these, in order; answers are received."""
@@ -60,14 +58,7 @@ class HubLink(Link):
 
     async def receive(self) -> list[FromRelay]:
         """Wait until something has come, and return it."""
-        found: list[FromRelay] = []
-        for body in await self.receive_bodies():
-            item = decode_from_hub(body)
-            if isinstance(item, Stranger):
-                raise RelayError("it has begun anew")
-            if not isinstance(item, Welcome):
-                found.append(item)
-        return found
+        return read_bodies(await self.receive_bodies())
 
     @abstractmethod
     async def connect(self) -> None:

@@ -1,10 +1,10 @@
 """A relay in the memory of this process: the reference."""
 
-import asyncio
 import time
 
 from shared.relay.memory import Inbox, MemoryRelay
 
+from .bell import Bell
 from .link import HubLink
 
 
@@ -14,11 +14,11 @@ class RelayLink(HubLink):
     _is_open = False
     _relay: MemoryRelay
     _inbox: Inbox
-    _bell: asyncio.Event
+    _bell: Bell
 
     async def connect(self) -> None:
         """Get an inbox."""
-        self._bell = asyncio.Event()
+        self._bell = Bell()
         self._relay = MemoryRelay.named(self.url.where)
         self._inbox = self._relay.enter(self._bell)
         self._is_open = True

@@ -6,33 +6,18 @@ twice or misses one.
 """
 
 import gevent
-import msgspec
-from gevent.event import Event
 
-from shared.edges.edge import Edge
-from shared.edges.posts import (
-    HERE_S,
-    NEW_OWNER,
-    NO_RELAY,
-    NOT_KNOWN,
-    SILENCE_S,
-    Frame,
-    FromOwner,
-    Owned,
-    State,
-    Told,
-    Welcomed,
-    open_at_edge,
-)
-from shared.loops.schedule import DueTick
-from shared.relay.bus import Down, Lagged, Message, Up
+from shared.edges.edge import Edge, RoomLostError
+from shared.edges.posts import HERE_S, SILENCE_S, Frame, FromOwner, State
+from shared.relay.bus import Event
 from shared.wire.frames import CloseCode
 from shared.wire.messages import ClientMessage, NewPlayer
-from shared.wire.parser import Message as Received
+from shared.wire.parser import Message
 from shared.wire.session import CANT_OPEN
 
 from ..connection import Connection
 from ..host import Host, Soon
+from ..relay.bell import Bell
 from ..relay.tenancy import Tenancy
 from ..ticker import Ticker
 
@@ -47,10 +32,10 @@ class EdgeLoop:
         self.edge: Edge[Connection] = Edge(self.room, tenancy.me, tenancy.number, tenancy.publish)
         self._host = host
         self._tenancy = tenancy
-        self._welcomes: dict[Connection, Event] = {}
+        self._welcomes: dict[Connection, Bell] = {}
         self._running = gevent.spawn(self._run)
 
-    def receive(self, connection: Connection) -> Soon[Received]:
+    def receive(self, connection: Connection) -> Soon[Message]:
         """Wait for a connection's next message."""
         return connection.ws.receive_message()
 
@@ -59,10 +44,10 @@ class EdgeLoop:
         if not isinstance(message, NewPlayer):
             self.edge.say(connection, message)
             return
-        welcome = self._welcomes[connection] = Event()
+        welcome = self._welcomes[connection] = Bell()
         try:
             self.edge.say(connection, message)
-            if not welcome.wait(SILENCE_S):
+            if not welcome.rings(SILENCE_S):
                 connection.session.close(CloseCode.TRY_AGAIN_LATER, CANT_OPEN, self._host.clock.now_us())
         finally:
             del self._welcomes[connection]
@@ -81,72 +66,35 @@ class EdgeLoop:
     # Private methods
 
     def _run(self) -> None:
+        """Take what comes from the owner until there is a new one, or the relay is gone for too long."""
         try:
-            self._hand_on()
+            while not self._tenancy.is_over:
+                self._hear(self._tenancy.next(HERE_S / 2))
+        except RoomLostError as lost:
+            self._host.room_lost(self, lost.code, str(lost))
         except Exception as error:  # noqa: BLE001 # whatever it is, it ends this room and is logged with its traceback
             self._host.room_crashed(self, error)
 
-    def _hand_on(self) -> None:
-        """Take what comes from the owner until there is a new one, or the relay is gone for too long."""
-        clock, stalls, edge = self._host.clock, self._host.core.stalls, self.edge
-        here_at_us, gone_at_us = 0, None
-        while not self._tenancy.is_over:
-            event = self._tenancy.next(HERE_S / 2)
-            now_us = clock.now_us()
-            running_us = stalls.running_us(now_us)
-            match event:
-                case Message(payload):
-                    if not self._take(payload):
-                        self._host.room_lost(self, CloseCode.SERVICE_RESTART, NEW_OWNER)
-                        return
-                case Lagged() | Up():
-                    gone_at_us = None
-                    edge.miss(now_us)
-                case Down() if gone_at_us is None:
-                    gone_at_us = running_us
-            if gone_at_us is not None and running_us - gone_at_us > SILENCE_S * 1_000_000:
-                self._host.room_lost(self, CloseCode.TRY_AGAIN_LATER, NO_RELAY)
-                return
-            if running_us >= here_at_us:
-                here_at_us = running_us + round(HERE_S * 1_000_000)
-                edge.say_who_is_here()
+    def _hear(self, event: Event | None) -> None:
+        now_us = self._host.clock.now_us()
+        running_us = self._host.core.stalls.running_us(now_us)
+        if post := self.edge.hear(event, now_us, running_us):
+            self._take(post, now_us)
+        self.edge.look(running_us)
 
-    def _take(self, payload: bytes) -> bool:
-        """Take what has come; say whether the owner is still the same."""
-        try:
-            number, post = open_at_edge(payload)
-        except (ValueError, msgspec.MsgspecError):
-            return True  # it is nothing of ours
-        if self.edge.has_new_owner(number):
-            return False
-        if self.edge.is_of_owner(number):
-            self._take_from_owner(post)
-        return True
-
-    def _take_from_owner(self, post: FromOwner) -> None:
-        edge, now_us = self.edge, self._host.clock.now_us()
+    def _take(self, post: FromOwner, now_us: int) -> None:
         match post:
             case Frame():
                 self._host.core.hops.record(max(0, now_us - post.sent_us))
-                if edge.take_frame(post):
-                    self.ticker.hand_on(DueTick(post.n, post.due_us, max(0, now_us - post.due_us), 0), post.text)
+                if self.edge.take_frame(post):
+                    self.ticker.hand_on(post.due(now_us), post.text)
                     if self.ticker.is_waited_for():
-                        edge.ask_for_state()
+                        self.edge.ask_for_state()
             case State():
-                edge.take_state(post)
+                self.edge.take_state(post)
                 self.ticker.catch_up(post.field)
-            case Welcomed():
-                self._welcome(edge.take_welcome(post, now_us))
-            case Told(of, serial, text) if (member := edge.member(of, serial)) is not None:
-                member.session.send(text)
-                member.flush()
-            case Owned():
-                for member in list(edge.strangers(post)):
-                    member.session.close(CloseCode.SERVICE_RESTART, NOT_KNOWN, now_us)
+            case _:
+                for member in self.edge.take_other(post, now_us):
                     member.flush()
-
-    def _welcome(self, member: Connection | None) -> None:
-        if member is not None:
-            member.flush()
-            if welcome := self._welcomes.get(member):
-                welcome.set()
+                    if welcome := self._welcomes.get(member):
+                        welcome.set()

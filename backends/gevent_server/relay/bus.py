@@ -6,10 +6,9 @@ from collections.abc import Callable
 from random import Random
 
 import gevent
-from gevent.event import Event as Bell
 
 from shared.relay.backoff import Backoff
-from shared.relay.bus import ANSWER_S, PING_S, SILENCE_S, Event, RelayError, is_absent, why
+from shared.relay.bus import ANSWER_S, SILENCE_S, Event, RelayError
 from shared.relay.core import Asked, BusCore
 from shared.relay.envelope import PUBLISHER_BYTES
 from shared.relay.mailbox import Mailbox
@@ -17,14 +16,12 @@ from shared.relay.url import RelayUrl
 
 from ..clock import give_turn
 from . import make_link
+from .bell import Bell
 from .link import Link
-
-MOST_PINGS = round(SILENCE_S / PING_S)
-"""Unanswered in a row: then the relay is gone. Counted, as a process that was stopped must not take it for silence."""
 
 
 class Subscription:
-    """What comes from one channel; one greenlet takes it."""
+    """What comes from one channel, for the one who takes it."""
 
     def __init__(self, mailbox: Mailbox[Bell]) -> None:
         self.mailbox = mailbox
@@ -32,14 +29,8 @@ class Subscription:
 
     def next(self, timeout_s: float) -> Event | None:
         """Return what has come, waiting for it if need be; None when nothing comes in time, or ever."""
-        end_s = time.monotonic() + timeout_s
-        while not self.is_over:
-            if (event := self.mailbox.take()) is not None:
-                return event
-            self.mailbox.bell.clear()
-            if not self.mailbox.bell.wait(max(0, end_s - time.monotonic())):
-                break
-        return None
+        self.mailbox.bell.until(lambda: self.is_over or len(self.mailbox), timeout_s)
+        return None if self.is_over else self.mailbox.take()
 
 
 class Bus:
@@ -47,11 +38,8 @@ class Bus:
 
     def __init__(self, url: RelayUrl) -> None:
         self.core = BusCore(os.urandom(PUBLISHER_BYTES), Bell)
-        self.absent_at_s = float("-inf")
-        """When it was last seen that nobody listens at the relay's place."""
         self._url = url
         self._backoff = Backoff(Random())  # noqa: S311 # it is to be unlike others, not secret
-        self._unanswered = 0
         self._subscriptions: list[Subscription] = []
         self._has_tried = Bell()
         self._keeper: gevent.Greenlet[[], None] | None = None
@@ -79,11 +67,14 @@ class Bus:
         """Get what is published from here on. RelayError if the relay is there, and does not say so."""
         subscription = Subscription(self.core.subscribe(channel))
         self._subscriptions.append(subscription)
+        stands = False
         try:
-            self._wait_until_it_stands(subscription.mailbox)
-        except BaseException:  # also when who subscribes is ended
-            self.unsubscribe(subscription)
-            raise
+            stands = subscription.mailbox.bell.until(lambda: self.core.stands(subscription.mailbox), ANSWER_S)
+        finally:
+            if not stands:  # or who subscribes is ended
+                self.unsubscribe(subscription)
+        if not stands:
+            raise RelayError("the relay does not answer")
         subscription.mailbox.bell.set()
         return subscription
 
@@ -108,15 +99,8 @@ class Bus:
 
     # Private methods
 
-    def _wait_until_it_stands(self, mailbox: Mailbox[Bell]) -> None:
-        end_s = time.monotonic() + ANSWER_S
-        while not self.core.stands(mailbox):
-            mailbox.bell.clear()
-            if not mailbox.bell.wait(max(0, end_s - time.monotonic())):
-                raise RelayError("the relay does not answer")
-
     def _answer(self, asked: Asked[Bell]) -> int:
-        asked.bell.wait(ANSWER_S)
+        asked.bell.rings(ANSWER_S)
         self.core.give_up(asked)
         return asked.value()
 
@@ -126,9 +110,7 @@ class Bus:
             try:
                 self._use(link)
             except Exception as error:
-                if is_absent(error):
-                    self.absent_at_s = began_s
-                self.core.went_down(why(error))
+                self.core.failed(error, began_s)
                 if not isinstance(error, (OSError, RelayError, *link.gone)):
                     raise  # that fault is ours
             finally:
@@ -140,7 +122,6 @@ class Bus:
         with gevent.Timeout(SILENCE_S, TimeoutError):
             link.open()
         self._backoff.reset()
-        self._unanswered = 0
         self.core.went_up()
         self._has_tried.set()
         tasks = [gevent.spawn(_end_of, self._read, link), gevent.spawn(_end_of, self._write, link)]
@@ -155,22 +136,16 @@ class Bus:
     def _read(self, link: Link) -> None:
         while True:
             items = link.receive()
-            self._unanswered = 0
+            self.core.heard()
             for item in items:
                 self.core.came(item)
             give_turn()  # what has come already is taken without waiting
 
     def _write(self, link: Link) -> None:
-        ping_at_s = time.monotonic() + PING_S
         while True:
-            self.core.bell.wait(max(0, ping_at_s - time.monotonic()))
+            self.core.bell.rings(self.core.ping_at_s - time.monotonic())
             self.core.bell.clear()
-            if time.monotonic() >= ping_at_s:
-                ping_at_s = time.monotonic() + PING_S
-                if self._unanswered >= MOST_PINGS:
-                    raise RelayError(f"it has not answered for {SILENCE_S:g} s")
-                self._unanswered += 1
-                self.core.ping()
+            self.core.look(time.monotonic())
             if items := self.core.take():
                 with gevent.Timeout(SILENCE_S, TimeoutError):
                     answers = link.send(items)

@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 import gevent
 from gevent.lock import BoundedSemaphore
 
-from shared.relay.bus import Event
+from shared.relay.bus import Event, channel_of
 
 from .bus import Bus, Subscription
 
@@ -81,8 +81,3 @@ class Groups(Generic[M]):
         with self._lock:
             while self._groups:
                 self._groups.popitem()[1].end(self._bus)
-
-
-def channel_of(group: str) -> str:
-    """Return the channel of the bus that a group is."""
-    return f"group/{group}"

@@ -4,11 +4,11 @@ import time
 from contextlib import suppress
 
 import gevent
-from gevent.event import Event
 
 from shared.relay.bus import RelayError
 from shared.relay.claim import Claim
 
+from .bell import Bell
 from .bus import Bus
 
 
@@ -25,7 +25,7 @@ class Lease:
         self._name = name
         self._owner = owner
         self._claim = Claim(ttl_s)
-        self._changed = Event()
+        self._changed = Bell()
         self._keeper: gevent.Greenlet[[], None] | None = None
 
     @property
@@ -49,23 +49,19 @@ class Lease:
 
     def change(self, number: int, timeout_s: float) -> int:
         """Wait until its number is not this one, for at most so long; return what it is."""
-        end_s = time.monotonic() + timeout_s
-        while self.number == number:
-            self._changed.clear()
-            if not self._changed.wait(max(0, end_s - time.monotonic())):
-                break
+        self._changed.until(lambda: self.number != number, timeout_s)
         return self.number
 
     # Private methods
 
     def _keep(self) -> None:
         while True:
-            changes = self._claim.changes
+            changes, was_ours = self._claim.changes, self.number
             with suppress(RelayError):  # nobody knows: as long as it is ours by our own clock, it is
                 self._ask()
-            self._claim.note_absence(self._bus.absent_at_s)
-            if self._claim.changes != changes or not self.number:
-                self._changed.set()  # also of what is over by our own clock
+            self._claim.note_absence(self._bus.core.absent_at_s)
+            if self._claim.changes != changes or not (was_ours and self.number):
+                self._changed.set()  # also of what is over by our own clock, or was
             gevent.sleep(self._claim.pause_s)
 
     def _ask(self) -> None:

@@ -2,10 +2,9 @@
 
 import time
 
-from gevent.event import Event as Bell
-
 from shared.relay.memory import Inbox, MemoryRelay
 
+from .bell import Bell
 from .link import HubLink
 
 

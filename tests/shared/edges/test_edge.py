@@ -2,11 +2,16 @@
 
 import random
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
-from shared.edges.posts import Owned, seal
-from tests.shared.edges.processes import NUMBER, EdgeSide, Guest, Processes
+from shared.edges.edge import RoomLostError
+from shared.edges.posts import HERE_S, NEW_OWNER, NO_RELAY, SILENCE_S, Frame, FromOwner, Owned, State, Told, seal
+from shared.relay.bus import Down, Lagged, Message, Up
+from shared.wire.frames import CloseCode
+from tests.shared.edges.processes import NUMBER, PERIOD_US, EdgeSide, Guest, Processes
+from tests.shared.rooms.visitor import NOW
 
 
 def test_a_guest_is_told_as_a_member_of_the_owner_is() -> None:
@@ -141,3 +146,113 @@ def test_whatever_is_lost_all_show_the_same_in_the_end(seed: int) -> None:
     assert all(guest.session.player_id is not None for _, guest in here)
     assert len(them.owner.room.members) == len(here)
     assert not any(edge.closed for edge in them.edges)
+
+
+class ServingSide(EdgeSide):
+    """An edge as a server has it: it is handed events, and looks around by a clock of its own."""
+
+    running_us = NOW
+
+    def hear(self, data: bytes) -> None:
+        self.happens(Message(data))
+
+    def miss(self) -> None:
+        self.happens(Lagged())
+
+    def happens(self, event: Any) -> None:
+        post = self.edge.hear(event, NOW, self.running_us)
+        if post is not None:
+            self._take(post)
+        self.edge.look(self.running_us)
+
+    def _take(self, post: FromOwner) -> None:
+        if isinstance(post, Frame | State):
+            super()._take(post)
+        for member in self.edge.take_other(post, NOW):
+            if member.session.is_open:
+                member.hear_own()
+            else:
+                self.closed.append(member)
+
+
+def serving(them: Processes) -> list[ServingSide]:
+    """Have all edges be as servers have them."""
+    sides = [ServingSide(edge.me, them._speaker(edge.me)) for edge in them.edges]
+    them.edges = list(sides)
+    return sides
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_of_edges_as_servers_have_them_all_show_the_same_in_the_end_too(seed: int) -> None:
+    chance = random.Random(seed)
+    is_lossy = True
+    them = Processes(edges=2, loses=lambda _: is_lossy and chance.random() < 0.1)
+    sides = serving(them)
+    guests = [side.arrives(f"p{number}", number) for side in sides for number in (1, 2)]
+    for _ in range(150):
+        side = chance.choice(sides)
+        for each in sides:
+            each.running_us += PERIOD_US
+        guest = side.guests[chance.choice((1, 2))]
+        if guest.session.player_id is not None:
+            side.says(guest, chance.choice(('["join"]', "37", "38", "39", "40")))
+        them.tick()
+        side.happens(None)  # nothing has come for a while
+        them.deliver()
+    is_lossy = False
+    for _ in range(3):
+        for side in sides:
+            side.running_us += round(HERE_S * 1_000_000)
+            side.happens(None)
+        them.deliver()
+        them.tick()
+    them.check(*guests)
+    assert all(guest.session.player_id is not None for guest in guests)
+    assert len(them.owner.room.members) == len(guests)
+    assert not any(side.closed for side in sides)
+
+
+def test_an_edge_says_who_is_here_as_often_as_that_is_due() -> None:
+    them = Processes()
+    (side,) = serving(them)
+    for now_s, said in ((0.0, 1), (HERE_S / 2, 1), (HERE_S, 2), (HERE_S * 1.5, 2), (HERE_S * 9, 3)):
+        side.running_us = NOW + round(now_s * 1_000_000)
+        side.happens(None)
+        assert len(them._to_owner) == said
+
+
+def test_a_new_owner_s_word_ends_the_room_and_an_old_one_s_is_nothing() -> None:
+    (side,) = serving(Processes())
+    side.hear(seal(NUMBER - 1, Owned()))
+    side.hear(b"nothing of ours")
+    with pytest.raises(RoomLostError, match=NEW_OWNER) as caught:
+        side.hear(seal(NUMBER + 1, Owned()))
+    assert caught.value.code == CloseCode.SERVICE_RESTART
+
+
+def test_a_relay_that_is_gone_for_long_ends_the_room_and_a_server_that_stood_still_does_not() -> None:
+    (side,) = serving(Processes())
+    silence_us = round(SILENCE_S * 1_000_000)
+    side.happens(Down("killed"))
+    side.running_us += silence_us
+    side.happens(Up())
+    side.running_us += silence_us
+    side.happens(Down("killed"))
+    side.running_us += silence_us
+    side.happens(Down("killed"))
+    side.running_us += 1
+    with pytest.raises(RoomLostError, match=NO_RELAY) as caught:
+        side.happens(None)
+    assert caught.value.code == CloseCode.TRY_AGAIN_LATER
+
+
+def test_who_is_told_something_and_who_is_not_known_has_something_to_send() -> None:
+    them = Processes()
+    (side,) = serving(them)
+    ann, bob = side.arrives("ann"), side.arrives("bob")
+    them.deliver()
+    assert side.edge.take_other(Told(side.me, 1, b"[]"), NOW) == [ann]
+    assert side.edge.take_other(Told(b"stranger", 1, b"[]"), NOW) == []
+    assert side.edge.take_other(Owned([(side.me, 2), (b"stranger", 1)]), NOW) == [bob]
+    assert bob.session.close_code == CloseCode.SERVICE_RESTART
+    assert ann.session.is_open

@@ -19,9 +19,11 @@ from shared.edges.posts import (
     open_at_edge,
     open_at_owner,
     owners_channel,
+    said_by_owner,
     seal,
 )
 from shared.game.changes import PlayerDied, PlayerJoined, PlayerScored, TopScoresListed
+from shared.loops.schedule import DueTick
 from shared.relay.bus import check_channel
 from shared.rooms.game import News
 
@@ -52,7 +54,7 @@ def test_what_an_edge_says_comes_to_the_owner(post: ToOwner) -> None:
     ],
 )
 def test_what_the_owner_says_comes_to_an_edge(post: FromOwner) -> None:
-    assert open_at_edge(seal(7, post)) == (7, post)
+    assert open_at_edge(seal(7, post)) == said_by_owner(seal(7, post)) == (7, post)
 
 
 @pytest.mark.parametrize("data", [b"", b"short", seal(1, Owned())[:-1], seal(1, Join(1))[:8] + b"\xff"])
@@ -61,6 +63,7 @@ def test_what_is_none_of_it_is_said_so(data: bytes) -> None:
         open_at_edge(data)
     with pytest.raises((ValueError, msgspec.MsgspecError)):
         open_at_owner(data)
+    assert said_by_owner(data) is None
 
 
 def test_names_of_channels_are_short_enough_and_apart() -> None:
@@ -68,3 +71,9 @@ def test_names_of_channels_are_short_enough_and_apart() -> None:
     for name in names:
         check_channel(name)
     assert len(set(names)) == len(names)
+
+
+def test_a_frame_s_tick_is_as_late_as_it_came() -> None:
+    frame = Frame(5, 1_000, 1_100, b"[]", [], 0)
+    assert frame.due(1_300) == DueTick(5, 1_000, 300, 0)
+    assert frame.due(900) == DueTick(5, 1_000, 0, 0)  # another machine's clock

@@ -2,8 +2,8 @@ from threading import Event as Bell
 
 import pytest
 
-from shared.relay.bus import MOST_WAITING, MOST_WAITING_BYTES, Down, Event, Lagged, Message, RelayError, Up
-from shared.relay.core import BusCore
+from shared.relay.bus import MOST_WAITING, MOST_WAITING_BYTES, PING_S, Down, Event, Lagged, Message, RelayError, Up
+from shared.relay.core import MOST_PINGS, BusCore
 from shared.relay.hub import Acquire, Answer, Came, Ping, Pong, Publish, Subscribe, Subscribed, Unsubscribe
 from shared.relay.mailbox import Mailbox
 
@@ -168,3 +168,37 @@ def test_names_and_payloads_that_are_none_are_refused() -> None:
         core.subscribe("")
     with pytest.raises(ValueError, match="a channel's name"):
         core.publish("", b"1")
+
+
+
+def test_a_relay_is_pinged_when_that_is_due_and_gone_when_it_has_not_answered_for_long() -> None:
+    core, now_s = connected(), 10.0
+    for number in range(3 * MOST_PINGS):
+        now_s = core.ping_at_s if number else now_s
+        core.look(now_s)
+        core.look(now_s + PING_S / 2)
+        assert core.take() == [Ping()]
+        assert core.ping_at_s == now_s + PING_S
+        if number < 2 * MOST_PINGS:
+            core.heard()
+    with pytest.raises(RelayError, match="has not answered for 2 s"):
+        core.look(core.ping_at_s)
+    core.went_up()  # another connection
+    core.look(core.ping_at_s)
+
+
+def test_one_that_stood_still_does_not_take_that_for_silence_of_the_relay() -> None:
+    core = connected()
+    core.look(1)
+    core.look(1_000)
+
+
+def test_what_ended_a_connection_is_told_and_whether_nobody_was_there() -> None:
+    core = connected()
+    mailbox = core.subscribe("x")
+    core.failed(TimeoutError(), 1.0)
+    core.failed(ConnectionRefusedError(111, "Connection refused"), 2.0)
+    core.failed(ConnectionResetError(104, "reset"), 3.0)
+    assert core.absent_at_s == 2.0
+    assert all_of(mailbox) == [Down("it does not answer")]
+    assert "reset" in core.why

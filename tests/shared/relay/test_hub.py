@@ -22,9 +22,11 @@ from shared.relay.hub import (
     ToRelay,
     Unsubscribe,
     Welcome,
+    check_welcome,
     decode_from_hub,
     encode,
     framed,
+    read_bodies,
 )
 from shared.relay.leases import LeaseTable
 
@@ -110,3 +112,15 @@ def test_a_stream_is_cut_into_bodies_wherever_it_is_torn() -> None:
 def test_a_body_that_is_too_long_is_refused_before_it_has_come() -> None:
     with pytest.raises(RelayError, match="bytes at most"):
         list(BodyReader().feed((MOST_BODY_BYTES + 1).to_bytes(4)))
+
+
+
+def test_what_a_hub_says_is_read_and_one_that_knows_nobody_has_begun_anew() -> None:
+    check_welcome(encode(Welcome()))
+    with pytest.raises(RelayError, match="no relay of ours"):
+        check_welcome(encode(Pong()))
+    assert read_bodies([encode(Pong()), encode(Welcome()), encode(Came("x", b"1"))]) == [Pong(), Came("x", b"1")]
+    with pytest.raises(RelayError, match="begun anew"):
+        read_bodies([encode(Pong()), encode(Stranger())])
+    with pytest.raises(msgspec.DecodeError):
+        read_bodies([b"HTTP/1.1 400"])
