@@ -20,6 +20,7 @@ from shared.edges.posts import (
     Here,
     Join,
     Leave,
+    Missed,
     Owned,
     Told,
     Turn,
@@ -217,6 +218,8 @@ class Edge(Generic[C]):
                 for stranger in strangers:
                     stranger.session.close(CloseCode.SERVICE_RESTART, NOT_KNOWN, now_us)
                 return strangers
+            case Missed():
+                self.miss(now_us)
         return []
 
     def take_welcome(self, post: Welcomed, now_us: int) -> C | None:

@@ -17,6 +17,7 @@ from shared.edges.posts import (
     Here,
     Join,
     Leave,
+    Missed,
     Owned,
     State,
     Told,
@@ -88,6 +89,7 @@ class Owner:
         self._number = number
         self._publish = publish
         self._heard_us: dict[bytes, int] = {}  # when an edge was heard last
+        self._is_cut_off = False  # something could not be said
 
     @property
     def may_tick(self) -> bool:
@@ -105,10 +107,11 @@ class Owner:
         """
         number, post = open_at_owner(data)
         self._heard_us[edge] = running_us
+        current = self._number()
+        if not current or (number != current and not isinstance(post, Here)):
+            return []  # should the room be ours again, who is here mends it; or this speaks of a game that is over
         if isinstance(post, Here):
-            return self._take_roll(edge, post if number == self._number() else Here([], [], wants_state=False))
-        if number != self._number():
-            return []  # it speaks of a game that is over
+            return self._take_roll(edge, post if number == current else Here([], [], wants_state=False))
         guest = self.guests.get((edge, post.serial))
         match post:
             case Enter(serial, name) if guest is None:
@@ -131,9 +134,13 @@ class Owner:
     # What edges are told
 
     def post(self, post: FromOwner) -> None:
-        """Tell all edges something, as long as the room is ours."""
-        if number := self._number():
+        """Tell all edges something, as long as the room is ours; when it is again, also that they have missed some."""
+        number = self._number()
+        if number and self._is_cut_off:
+            self._publish(seal(number, Missed()))
+        if number:
             self._publish(seal(number, post))
+        self._is_cut_off = not number
 
     def send_frame(self, due: DueTick, sent_us: int, text: bytes) -> None:
         """Send a tick's frame to all edges; ``text`` is that of the last step."""

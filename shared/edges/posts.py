@@ -78,6 +78,10 @@ class Owned(msgspec.Struct, frozen=True, array_like=True, tag=True):
     strangers: list[tuple[bytes, int]] = []
 
 
+class Missed(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """Something is missing before this: the owner was held up, and did not know whether the room was its own."""
+
+
 class Frame(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """A tick's frame, and what of it is kept for those who miss it."""
 
@@ -120,7 +124,7 @@ class Told(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
 
 ToOwner = Enter | Join | Turn | Leave | Here
-FromOwner = Owned | Frame | State | Welcomed | Told
+FromOwner = Owned | Missed | Frame | State | Welcomed | Told
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_to_owner: Callable[[bytes], ToOwner] = msgspec.msgpack.Decoder(ToOwner).decode

@@ -8,7 +8,7 @@ A ``Bus`` (``backends/*/relay/bus.py``; asyncio's waits are awaited) has
 - ``subscribe(channel) -> Subscription``: whatever is published from its return on is received, by its own process too.
   It waits for the relay's word, but not for a relay that is gone: then the first thing to come is a :class:`Down`;
 - ``unsubscribe(subscription)``: from its return on nothing comes;
-- ``acquire``, ``renew`` and ``release``: see :mod:`shared.relay.leases`;
+- ``acquire``, ``renew``, ``regain`` and ``release``: see :mod:`shared.relay.leases`;
 - ``close()``: leaves no descriptor, no thread and nothing that waits.
 
 A subscription's ``next(timeout_s)`` is one of the four things below. Promised is

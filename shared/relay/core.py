@@ -25,7 +25,7 @@ from shared.relay.bus import (
     why,
 )
 from shared.relay.envelope import Numbers, Sealed, seal, unseal
-from shared.relay.hub import Acquire, Answer, Came, Ping, Pong, Publish, Release, Renew, Subscribe, Unsubscribe
+from shared.relay.hub import Acquire, Answer, Came, Ping, Pong, Publish, Regain, Release, Renew, Subscribe, Unsubscribe
 from shared.relay.mailbox import Mailbox
 
 if TYPE_CHECKING:
@@ -137,6 +137,10 @@ class BusCore(Generic[B]):
     def renew(self, name: str, owner: str, number: int, ttl_ms: int) -> Asked[B]:
         """Ask for more time; the answer is 1 or 0."""
         return self._ask(Renew(self._next_question(), name, owner, number, ttl_ms))
+
+    def regain(self, name: str, owner: str, number: int, ttl_ms: int) -> Asked[B]:
+        """Ask for a lease back; the answer is 1 or 0."""
+        return self._ask(Regain(self._next_question(), name, owner, number, ttl_ms))
 
     def release(self, name: str, number: int) -> Asked[B]:
         """Give a lease back; the answer is 1 or 0."""

@@ -56,7 +56,7 @@ class Tenure:
         self.until_s = asked_at_s + ttl_s
 
     def holds(self, now_s: float) -> bool:
-        """Return whether the lease is still its own; if not, it must neither act nor renew, but acquire anew."""
+        """Return whether the lease is still its own; if not, it must neither act nor renew, but ask for it back."""
         return now_s < self.until_s
 
     def renewed(self, asked_at_s: float) -> None:

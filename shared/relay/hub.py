@@ -73,6 +73,16 @@ class Renew(msgspec.Struct, frozen=True, array_like=True, tag=True):
     ttl_ms: int
 
 
+class Regain(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """Ask for a lease back that may be over. Answered with an :class:`Answer`: 1 or 0."""
+
+    question: int
+    name: str
+    owner: str
+    number: int
+    ttl_ms: int
+
+
 class Release(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """Give a lease back. Answered with an :class:`Answer`: 1 or 0."""
 
@@ -117,7 +127,7 @@ class Stranger(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """The hub does not know who speaks: connect anew."""
 
 
-Question = Acquire | Renew | Release
+Question = Acquire | Renew | Regain | Release
 ToRelay = Publish | Subscribe | Unsubscribe | Question | Ping
 FromRelay = Came | Subscribed | Answer | Pong
 
@@ -250,4 +260,6 @@ class Hub(Generic[C]):
             return self._leases.acquire(item.name, item.owner, item.ttl_ms, now_ms, wall_ms) or 0
         if isinstance(item, Renew):
             return int(self._leases.renew(item.name, item.owner, item.number, item.ttl_ms, now_ms))
+        if isinstance(item, Regain):
+            return int(self._leases.regain(item.name, item.owner, item.number, item.ttl_ms, now_ms))
         return int(self._leases.release(item.name, item.number, now_ms))

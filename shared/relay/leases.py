@@ -3,6 +3,8 @@ Who owns what, until when: leases with a fencing number that only grows.
 
 - ``acquire(name, owner, ttl)`` gives a number, or None while somebody else has it. Who has it already gets a new one;
 - ``renew(name, owner, number, ttl)`` says whether it was still one's own, and is again for that time;
+- ``regain(name, owner, number, ttl)`` is for who comes late: it says whether nobody has had it since, and then it is
+  one's own again, by the same number: none was given in between, so whoever heeds numbers may go on with this one;
 - ``release(name, number)`` gives it back, if it is one's own.
 
 A number is larger than all before it, those of a relay that was lost with all that it knew included: it is at least the
@@ -64,6 +66,14 @@ class LeaseTable:
         if not is_known and (not self._is_young(ttl_ms, now_ms) or (held is not None and held.number > number)):
             return False
         self._last = max(self._last, number)
+        self._leases[name] = _Lease(number, owner, now_ms + ttl_ms)
+        return True
+
+    def regain(self, name: str, owner: str, number: int, ttl_ms: int, now_ms: int) -> bool:
+        """Have a lease last for its whole time again, over or not, if that number is the last that was given for it."""
+        lease = self._leases.get(name)
+        if lease is None or lease.number != number or self._is_young(ttl_ms, now_ms):
+            return False
         self._leases[name] = _Lease(number, owner, now_ms + ttl_ms)
         return True
 

@@ -94,6 +94,10 @@ class Bus:
         """Ask for more time; return whether the lease is still one's own. RelayError: nobody knows."""
         return bool(await self._answer(self.core.renew(name, owner, number, round(ttl_s * 1000))))
 
+    async def regain(self, name: str, owner: str, number: int, ttl_s: float) -> bool:
+        """Ask for a lease back; return whether nobody has had it since. RelayError: nobody knows."""
+        return bool(await self._answer(self.core.regain(name, owner, number, round(ttl_s * 1000))))
+
     async def release(self, name: str, number: int) -> bool:
         """Give a lease back; return whether it was one's own. RelayError: nobody knows."""
         return bool(await self._answer(self.core.release(name, number)))

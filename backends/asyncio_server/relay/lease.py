@@ -53,6 +53,12 @@ class Lease:
         await self._changed.until(lambda: self.number != number, timeout_s)
         return self.number
 
+    async def wait_while(self, number: int) -> None:
+        """Wait as long as it has this number, or may have it back; with 0, until it is ours."""
+        while self._claim.held == number:
+            await self._changed.rings(self._claim.ttl_s)
+            self._changed.clear()
+
     # Private methods
 
     async def _keep(self) -> None:
@@ -66,8 +72,10 @@ class Lease:
             await asyncio.sleep(self._claim.pause_s)
 
     async def _ask(self) -> None:
-        now_s, ttl_s = time.monotonic(), self._claim.ttl_s
-        if number := self._claim.to_renew(now_s):
-            self._claim.renewed(await self._bus.renew(self._name, self._owner, number, ttl_s), now_s)
+        bus, claim, ours, now_s = self._bus, self._claim, (self._name, self._owner), time.monotonic()
+        if number := claim.to_regain(now_s):
+            claim.renewed(await bus.regain(*ours, number, claim.ttl_s), now_s)
+        elif number := claim.to_renew(now_s):
+            claim.renewed(await bus.renew(*ours, number, claim.ttl_s), now_s)
         else:
-            self._claim.acquired(await self._bus.acquire(self._name, self._owner, ttl_s), now_s)
+            claim.acquired(await bus.acquire(*ours, claim.ttl_s), now_s)

@@ -44,9 +44,7 @@ class Tenancy(BaseTenancy):
 
     async def wait_until_lost(self) -> None:
         """Wait until the room has, or may have, another owner."""
-        number = self.number if self.is_owner else 0
-        while await self._lease.change(number, TTL_S) == number:
-            pass
+        await self._lease.wait_while(self.number if self.is_owner else 0)
 
     async def close(self) -> None:
         """Have no part in it any more."""

@@ -46,9 +46,7 @@ class Tenancy(BaseTenancy):
 
     def wait_until_lost(self) -> None:
         """Wait until the room has, or may have, another owner."""
-        number = self.number if self.is_owner else 0
-        while self._lease.change(number, TTL_S) == number:
-            pass
+        self._lease.wait_while(self.number if self.is_owner else 0)
 
     def close(self) -> None:
         """Have no part in it any more."""

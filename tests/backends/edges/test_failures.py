@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from shared.edges.posts import TTL_S
-from tests.backends.edges.conftest import EVERY_RELAY, Start
+from tests.backends.edges.conftest import BACKENDS, EVERY_RELAY, Start
 from tests.support.client import CLOSE, decode_commands
 from tests.support.player import Player
 from tests.support.relays import Relay
@@ -33,9 +33,14 @@ def longest_silence_s(player: Player) -> float:
 
 
 def follow(player: Player, seconds: float) -> None:
+    follow_all([player], seconds)
+
+
+def follow_all(players: list[Player], seconds: float) -> None:
     until_s = time.monotonic() + seconds
     while time.monotonic() < until_s:
-        player.next_tick()
+        for player in players:
+            player.next_tick()
 
 
 @EVERY_RELAY
@@ -139,3 +144,17 @@ def test_without_a_relay_at_the_start_newcomers_are_told_to_come_again(
 def test_a_naive_fan_out_is_refused(start: Start) -> None:
     with pytest.raises(AssertionError, match="--relay asks for a --fanout"):
         start("asyncio", "--fanout", "naive")
+
+
+def test_an_owner_that_stood_still_goes_on_where_nobody_wanted_its_room(start: Start) -> None:
+    servers = [start(backend) for backend in BACKENDS]
+    players = [server.enter(f"of-{server.backend}") for server in servers]
+    follow_all(players, 0.2)
+    for server in servers:
+        server.signal(signal.SIGSTOP)
+    time.sleep(TTL_S + 0.5)
+    for server in servers:
+        server.signal(signal.SIGCONT)
+    follow_all(players, 0.5)
+    assert [longest_silence_s(player) > TTL_S for player in players] == [True, True], "their leases were over"
+    assert [server.stats()["relay"]["owned_rooms"] for server in servers] == [1, 1]

@@ -1,6 +1,7 @@
 """Who owns a room: processes that are stopped, killed or leave, and a relay that forgets."""
 
 import signal
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -67,3 +68,18 @@ def test_an_owner_without_a_relay_is_none_when_its_time_is_over_and_asks_again_w
     assert owner.wait(first) == 0
     own_relay.start()
     assert owner.wait() > first
+
+
+@on_two
+def test_an_owner_that_was_stopped_has_it_back_by_its_number_if_nobody_wanted_it(
+    buses: Any, relay: Relay, room: str, stack: ExitStack
+) -> None:
+    ours, theirs = buses.near(relay), buses.far(relay)
+    owner = ours.lease(room, "near", TTL_S)
+    stack.callback(owner.close)
+    first = owner.wait()
+    ours.peer.signal(signal.SIGSTOP)
+    time.sleep(1.5 * TTL_S)
+    ours.peer.signal(signal.SIGCONT)
+    assert owner.wait() == first
+    assert theirs.ask("acquire", room, "far", TTL_S) is None

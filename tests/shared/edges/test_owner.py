@@ -1,6 +1,6 @@
 """What an owner makes of what its edges say, and what it tells them."""
 
-from shared.edges.posts import SILENCE_S, Here, Owned, seal
+from shared.edges.posts import SILENCE_S, Here, Join, Missed, Owned, open_at_edge, seal
 from tests.shared.edges.processes import NUMBER, Processes
 
 
@@ -103,3 +103,23 @@ def test_an_edge_of_an_older_owner_is_told_of_the_new_one_and_has_nobody() -> No
     them.owner.hear(them.edges[0].me, seal(NUMBER, Here([1], [], wants_state=True)))
     assert sent == [seal(NUMBER + 1, Owned())]
     assert not them.owner.owner.guests
+
+
+def test_an_owner_that_has_its_room_back_keeps_its_guests_and_has_edges_ask() -> None:
+    them = Processes()
+    edge = them.edges[0]
+    edge.arrives("ann")
+    them.deliver()
+    sent: list[bytes] = []
+    them.owner.owner._publish = sent.append
+    them.owner.number = 0  # it was held up; nobody has said yet whose the room is
+    them.owner.tick()
+    them.owner.hear(edge.me, seal(NUMBER, Join(1)))
+    them.owner.hear(edge.me, seal(NUMBER, Here([], [], wants_state=False)))
+    them.owner.number = NUMBER
+    them.owner.tick()
+    them.owner.tick()
+    posts = [open_at_edge(data)[1] for data in sent]
+    assert [type(post).__name__ for post in posts] == ["Missed", "Frame", "Frame"]
+    assert posts[0] == Missed()
+    assert len(them.owner.owner.guests) == 1

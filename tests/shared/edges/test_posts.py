@@ -8,6 +8,7 @@ from shared.edges.posts import (
     Here,
     Join,
     Leave,
+    Missed,
     Owned,
     State,
     Told,
@@ -47,6 +48,7 @@ def test_what_an_edge_says_comes_to_the_owner(post: ToOwner) -> None:
     "post",
     [
         Owned([(b"12345678", 1)]),
+        Missed(),
         Frame(1, 2, 3, b"[]", NEWS, 4),
         State(b"[]", NEWS),
         Welcomed(b"12345678", 1, 2, "ann", b"[]", NEWS),

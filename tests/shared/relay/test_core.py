@@ -4,7 +4,7 @@ import pytest
 
 from shared.relay.bus import MOST_WAITING, MOST_WAITING_BYTES, PING_S, Down, Event, Lagged, Message, RelayError, Up
 from shared.relay.core import MOST_PINGS, BusCore
-from shared.relay.hub import Acquire, Answer, Came, Ping, Pong, Publish, Subscribe, Subscribed, Unsubscribe
+from shared.relay.hub import Acquire, Answer, Came, Ping, Pong, Publish, Regain, Subscribe, Subscribed, Unsubscribe
 from shared.relay.mailbox import Mailbox
 
 ONE = b"a" * 8
@@ -169,6 +169,13 @@ def test_names_and_payloads_that_are_none_are_refused() -> None:
     with pytest.raises(ValueError, match="a channel's name"):
         core.publish("", b"1")
 
+
+def test_a_lease_is_asked_back() -> None:
+    core = connected()
+    asked = core.regain("main", "me", 7, 10)
+    assert core.take() == [Regain(1, "main", "me", 7, 10)]
+    core.came(Answer(1, 1))
+    assert asked.value() == 1
 
 
 def test_a_relay_is_pinged_when_that_is_due_and_gone_when_it_has_not_answered_for_long() -> None:

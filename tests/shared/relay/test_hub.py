@@ -14,6 +14,7 @@ from shared.relay.hub import (
     Ping,
     Pong,
     Publish,
+    Regain,
     Release,
     Renew,
     Stranger,
@@ -113,6 +114,14 @@ def test_a_body_that_is_too_long_is_refused_before_it_has_come() -> None:
     with pytest.raises(RelayError, match="bytes at most"):
         list(BodyReader().feed((MOST_BODY_BYTES + 1).to_bytes(4)))
 
+
+def test_who_comes_late_has_a_lease_back_that_nobody_else_had(processes: Processes) -> None:
+    processes.say("a", Acquire(4, "main", "me", 1000))
+    processes.hub.came("a", encode(Regain(5, "main", "me", 1, 1000)), 5_000, 0)
+    processes.hub.came("b", encode(Acquire(6, "main", "you", 1000)), 5_999, 0)
+    processes.hub.came("b", encode(Acquire(7, "main", "you", 1000)), 6_000, 0)
+    processes.hub.came("a", encode(Regain(8, "main", "me", 1, 1000)), 9_000, 0)
+    assert processes.say("a") == [("a", Answer(5, 1)), ("b", Answer(6, 0)), ("b", Answer(7, 2)), ("a", Answer(8, 0))]
 
 
 def test_what_a_hub_says_is_read_and_one_that_knows_nobody_has_begun_anew() -> None:

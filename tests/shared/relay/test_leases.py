@@ -100,3 +100,30 @@ def test_never_two_owners_and_numbers_only_grow(steps: list[tuple[str, str, int]
             tenure.end()
             table.release("main", tenure.number, now_ms)
         assert sum(each.holds(now_ms / 1000) for each in tenures.values()) <= 1
+
+
+def test_a_lease_that_is_over_is_had_back_as_long_as_nobody_else_had_it() -> None:
+    table = LeaseTable(None)
+    number = table.acquire("main", "a", TTL_MS, 0, WALL_MS) or 0
+    assert table.regain("main", "a", number, TTL_MS, 5_000)
+    assert table.acquire("main", "b", TTL_MS, 5_099, WALL_MS) is None
+    assert table.renew("main", "a", number, TTL_MS, 5_099)
+    assert not table.regain("main", "a", number - 1, TTL_MS, 5_200)
+    assert not table.regain("den", "a", number, TTL_MS, 5_200)
+    assert (table.acquire("main", "b", TTL_MS, 5_200, WALL_MS) or 0) > number
+    assert not table.regain("main", "a", number, TTL_MS, 9_000)  # though b's is over as well
+
+
+def test_a_lease_that_was_given_back_is_not_had_back() -> None:
+    table = LeaseTable(None)
+    number = table.acquire("main", "a", TTL_MS, 0, WALL_MS) or 0
+    assert table.release("main", number, 1)
+    assert not table.regain("main", "a", number, TTL_MS, 2)
+
+
+def test_a_relay_that_begins_gives_nothing_back() -> None:
+    table = LeaseTable(1_000)
+    assert not table.regain("main", "a", 7, TTL_MS, 1_050)
+    assert table.renew("main", "a", 7, TTL_MS, 1_060)
+    assert not table.regain("main", "a", 7, TTL_MS, 1_070)
+    assert table.regain("main", "a", 7, TTL_MS, 1_500)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from shared.relay.hub import Acquire, Release, Renew
+from shared.relay.hub import Acquire, Question, Regain, Release, Renew
 from shared.relay.leases import LeaseTable
 from shared.relay.scripts import redis_command
 from tests.support.relays import Relay
@@ -27,10 +27,13 @@ class RedisLeases:
     def renew(self, name: str, owner: str, number: int, ttl_ms: int) -> bool:
         return bool(self._ask(Renew(1, name, owner, number, ttl_ms)))
 
+    def regain(self, name: str, owner: str, number: int, ttl_ms: int) -> bool:
+        return bool(self._ask(Regain(1, name, owner, number, ttl_ms)))
+
     def release(self, name: str, number: int) -> bool:
         return bool(self._ask(Release(1, name, number)))
 
-    def _ask(self, question: Acquire | Renew | Release) -> int:
+    def _ask(self, question: Question) -> int:
         answer = self.redis.execute_command(*redis_command(question))
         assert isinstance(answer, int)
         return answer
@@ -103,3 +106,28 @@ def test_numbers_grow_though_the_counter_is_lost(old: RedisLeases) -> None:
     old.redis.flushall()
     time.sleep(0.002)
     assert (old.acquire("attic", "b", 1) or 0) > number
+
+
+def test_a_lease_that_has_ended_is_had_back_as_long_as_nobody_else_had_it(old: RedisLeases) -> None:
+    number = old.acquire("shed", "a a", 1) or 0
+    while old.redis.exists("tickbench:lease:shed"):
+        time.sleep(0.005)
+    assert 59_000 < old.redis.pttl("tickbench:lease-last:shed") <= 60_000
+    assert not old.regain("shed", "a a", number - 1, 500)
+    assert not old.regain("shed", "a a", number, LONG_MS), "a Redis that is younger than that may have forgotten"
+    assert old.regain("shed", "a a", number, 500)
+    assert old.acquire("shed", "b", 500) is None
+    assert old.renew("shed", "a a", number, 1)
+    while not (newer := old.acquire("shed", "b", 1)):
+        time.sleep(0.001)
+    assert newer > number
+    while old.redis.exists("tickbench:lease:shed"):
+        time.sleep(0.005)
+    assert not old.regain("shed", "a a", number, 1)
+    assert old.regain("shed", "b", newer, 500)
+    last = old.redis.get("tickbench:lease-last:shed")
+    old.redis.set("tickbench:lease-last:shed", last[:-40] + b"0" * 40)  # as another run of it has stored it
+    assert not old.regain("shed", "b", newer, 500)
+    old.redis.set("tickbench:lease-last:shed", last)
+    assert old.release("shed", newer)
+    assert not old.regain("shed", "b", newer, 500)
