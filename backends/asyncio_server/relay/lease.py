@@ -44,6 +44,7 @@ class Lease:
         with suppress(asyncio.CancelledError):
             await self._keeper
         self._keeper = None
+        self._changed.set()
         if number := self._claim.give_up():
             with suppress(RelayError):  # then it is over by itself
                 await self._bus.release(self._name, number)
@@ -54,8 +55,8 @@ class Lease:
         return self.number
 
     async def wait_while(self, number: int) -> None:
-        """Wait as long as it has this number, or may have it back; with 0, until it is ours."""
-        while self._claim.held == number:
+        """Wait as long as it has this number, or may have it back; with 0, until it is ours. Closed, it has none."""
+        while self._keeper is not None and self._claim.held == number:
             await self._changed.rings(self._claim.ttl_s)
             self._changed.clear()
 

@@ -43,6 +43,7 @@ class Lease:
             return
         self._keeper.kill()
         self._keeper = None
+        self._changed.set()
         if number := self._claim.give_up():
             with suppress(RelayError):  # then it is over by itself
                 self._bus.release(self._name, number)
@@ -53,8 +54,8 @@ class Lease:
         return self.number
 
     def wait_while(self, number: int) -> None:
-        """Wait as long as it has this number, or may have it back; with 0, until it is ours."""
-        while self._claim.held == number:
+        """Wait as long as it has this number, or may have it back; with 0, until it is ours. Closed, it has none."""
+        while self._keeper is not None and self._claim.held == number:
             self._changed.rings(self._claim.ttl_s)
             self._changed.clear()
 

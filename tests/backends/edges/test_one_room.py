@@ -1,10 +1,12 @@
 """One room over two processes: whoever is at the edge is told what the owner's own members are."""
 
 import time
+from typing import Any
 
 import pytest
+from redis import Redis
 
-from tests.backends.edges.conftest import EVERY_RELAY, Start
+from tests.backends.edges.conftest import BACKENDS, EVERY_RELAY, Start
 from tests.support.lockstep import Lockstep, Outcome, SlippedError
 from tests.support.player import Player
 from tests.support.relays import Relay
@@ -73,6 +75,22 @@ def test_an_owner_without_members_of_its_own_stays(start: Start, backend: str) -
     assert len(bob.ticks) > 10
     bob.hang_up()
     wait_until(lambda: not owner.stats()["rooms"])
+
+
+@pytest.mark.parametrize("relay", ["redis"], indirect=True)
+def test_of_rooms_that_are_over_nothing_is_left_in_the_relay(start: Start, relay: Relay) -> None:
+    first, second = (start(backend, "--room-linger", "0.2") for backend in BACKENDS)
+    for owner, edge in ((first, second), (second, first)):
+        owner.enter(f"of-{owner.backend}", "ann")
+        edge.enter(f"of-{owner.backend}", "bob")
+    client: Any = Redis.from_url(relay.url)
+    try:
+        wait_until(lambda: len(client.pubsub_channels()) == 6)  # of each room: owner, edges, and what is announced
+        for server in (first, second):
+            server.hang_up()
+        wait_until(lambda: client.pubsub_channels() == [])
+    finally:
+        client.close()
 
 
 def test_one_who_does_not_read_at_the_edge_catches_up(start: Start, backend: str) -> None:
