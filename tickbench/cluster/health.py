@@ -19,21 +19,25 @@ SOCKET = "haproxy.sock"
 MOST_BYTES = 2**20
 
 
-def is_well(cluster: Cluster, folder: Path) -> bool:
-    """Say whether every server answers, and HAProxy, which has seen each of them answer."""
-    urls = [*(f"http://{server}" for server in cluster.servers), cluster.near_url]
-    if not all(map(answers, urls)) or servers_up(folder) != len(cluster.servers):
-        return False
-    return cluster.relay is None or all(hears_relay(f"http://{server}") for server in cluster.servers)
+def what_is_wrong(cluster: Cluster, folder: Path) -> str:
+    """Say what does not answer of servers, relay and HAProxy, which has to see each server; nothing if all is well."""
+    for number, server in enumerate(cluster.servers, 1):
+        if not answers(f"http://{server}"):
+            return f"server-{number} does not answer"
+        if cluster.relay and (relay := silent_relay(f"http://{server}")):
+            return f"the relay {relay} does not answer"
+    if not answers(cluster.near_url):
+        return "HAProxy does not answer"
+    return "" if servers_up(folder) == len(cluster.servers) else "HAProxy does not see every server answer"
 
 
-def hears_relay(url: str) -> bool:
-    """Say whether the server there is connected with its relay."""
-    with suppress(OSError, ValueError, AttributeError):
-        answer = ask(url, b"/stats")
-        head, _, body = answer.partition(b"\r\n\r\n")
-        return WELL.match(head) is not None and json.loads(body)["relay"]["is_up"] is True
-    return False
+def silent_relay(url: str) -> str:
+    """Return the relay of the server there, as it is shown, if it is not connected with it; else nothing."""
+    with suppress(OSError, ValueError, LookupError, TypeError):
+        head, _, body = ask(url, b"/stats").partition(b"\r\n\r\n")
+        relay = json.loads(body)["relay"] if WELL.match(head) else {}
+        return "" if relay["is_up"] is True else str(relay["url"])
+    return "of its servers"
 
 
 def servers_up(folder: Path) -> int:

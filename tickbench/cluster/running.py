@@ -11,7 +11,7 @@ from pathlib import Path
 
 from shared.printable import error_line, plain
 from tickbench.children.processes import LONGEST_LAST_LINE, Child, Guard, Nursery
-from tickbench.cluster.health import is_well
+from tickbench.cluster.health import what_is_wrong
 from tickbench.cluster.plan import Cluster
 from tickbench.cluster.rendering import SUPERVISORD
 from tickbench.cluster.restarting import restart_all
@@ -27,6 +27,8 @@ LOG = "supervisord.log"
 ENDED = re.compile(r" (?:exited: (?P<name>\S+) \(exit status (?P<status>\d+)|spawnerr: (?P<why>.*))")
 """What supervisord says of a program that did not stay."""
 USAGE_STATUS = 2
+IN_USE = re.compile(r"address (?:already )?in use", re.IGNORECASE)
+"""What HAProxy and Redis say of a taken port, not with their last words; there the port is named."""
 
 
 def run(cluster: Cluster, folder: Path, supervisord: str, supervisorctl: str, announce: Callable[[], None]) -> None:
@@ -101,7 +103,7 @@ def _restart(cluster: Cluster, folder: Path, supervisorctl: str) -> None:
 
 def _wait_until_well(cluster: Cluster, folder: Path, supervisor: Child) -> None:
     deadline = time.monotonic() + START_LIMIT_S
-    while not is_well(cluster, folder):
+    while wrong := what_is_wrong(cluster, folder):
         log = _read(folder / LOG)
         if match := ENDED.search(log):
             _complain(folder, match)
@@ -110,7 +112,7 @@ def _wait_until_well(cluster: Cluster, folder: Path, supervisor: Child) -> None:
             words = supervisor.last_words() or _last_words(folder / LOG)
             raise RunFailedError(f"supervisord ended with {supervisor.how_it_ended()} before all was ready{words}")
         if time.monotonic() >= deadline:
-            raise RunFailedError(f"the cluster was not ready after {START_LIMIT_S:g} s{_last_words(folder / LOG)}")
+            raise RunFailedError(f"the cluster was not ready after {START_LIMIT_S:g} s: {wrong}")
         time.sleep(LOOK_S)
 
 
@@ -126,8 +128,10 @@ def _complain(folder: Path, match: re.Match[str]) -> None:
 
 
 def _last_words(log: Path) -> str:
-    line = next((line.strip() for line in reversed(_read(log).splitlines()) if line.strip()), "")
-    return f", its last line: {plain(line, LONGEST_LAST_LINE)}" if line else ""
+    lines = [line.strip() for line in reversed(_read(log).splitlines()) if line.strip()]
+    if taken := next(filter(IN_USE.search, lines), ""):
+        return f": {plain(taken, LONGEST_LAST_LINE)}"
+    return f", its last line: {plain(lines[0], LONGEST_LAST_LINE)}" if lines else ""
 
 
 def _read(path: Path) -> str:

@@ -158,3 +158,22 @@ def test_an_owner_that_stood_still_goes_on_where_nobody_wanted_its_room(start: S
     follow_all(players, 0.5)
     assert [longest_silence_s(player) > TTL_S for player in players] == [True, True], "their leases were over"
     assert [server.stats()["relay"]["owned_rooms"] for server in servers] == [1, 1]
+
+
+@pytest.mark.parametrize("relay", ["redis"], indirect=True)
+def test_owned_rooms_tick_whatever_becomes_of_redis_and_each_log_says_so_once(start: Start, relay: Relay) -> None:
+    relay.kill()
+    servers = [start(backend, logs=True) for backend in BACKENDS]
+    wait_until(lambda: all(server.log for server in servers))
+    relay.start()
+    wait_until(lambda: all(server.stats()["relay"]["is_up"] for server in servers))
+    players = [server.enter(f"of-{server.backend}") for server in servers]
+    relay.kill()
+    follow_all(players, TTL_S + 0.5)
+    relay.start()
+    follow_all(players, TTL_S + 0.5)
+    assert max(map(longest_silence_s, players)) < SILENCE_S
+    for server in servers:
+        assert server.stats()["relay"]["is_up"]
+        assert server.log.count("\n") == 1
+        assert f"the relay {relay.url} is gone" in server.log

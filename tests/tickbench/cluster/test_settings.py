@@ -105,6 +105,9 @@ def test_a_program_that_is_missing_is_named_with_its_package(
     assert "supervisord is not installed; apt-get install supervisor would" in complaint(capsys, *TWO)
     monkeypatch.setattr(programs, "find_program", {}.get)
     assert "apt-get install haproxy supervisor would" in complaint(capsys, *TWO)
+    monkeypatch.setattr(programs, "find_program", {"haproxy": "/x", "supervisorctl": "/x", "supervisord": "/x"}.get)
+    line = complaint(capsys, *TWO, "--relay", "redis")
+    assert "redis-server is not installed; apt-get install redis-server would" in line
 
 
 def test_a_taken_port_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
