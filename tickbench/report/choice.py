@@ -13,10 +13,12 @@ from tickbench.compare.suite import Suite
 from tickbench.report.framework_facts import facts_of, framework_of
 from tickbench.report.news import counted_words, listed
 from tickbench.report.practice import RELEASE
+from tickbench.statistics.verdicts import times_words
 from tickbench.verdict.comparisons import Comparison, Comparisons
 from tickbench.verdict.standings import Place, Standing, standings_of
 
 TITLE = "So which should I take?"
+PAIR = 2
 OLD_YEARS = 2
 """A framework whose newest release is older is named for it."""
 
@@ -90,7 +92,7 @@ class _Teller:
         ahead = _at(tuned, "ahead")
         if ahead:
             which = "" if len(ahead) == 1 else " They were not compared with each other, so this is no order."
-            return f"Take {' Or '.join(self._ahead(each) for each in ahead)}{which}"
+            return f"Take {' Or '.join(self._ahead(each) for each in _alike(ahead))}{which}"
         if tuned and all(each.place == "behind" for each in tuned):
             return f"Take {self._first}: every other is worse in something and better in nothing."
         return (
@@ -140,9 +142,16 @@ class _Teller:
             f"are worse than {self._first}: {listed(ranges)}.{but}"
         )
 
-    def _ahead(self, each: Standing) -> str:
+    def _ahead(self, alike: Sequence[Standing]) -> str:
+        """Say what arms are better in, if it is the same of all: of several without each one's interval."""
+        each, *others = alike
         left = f", not told apart in {listed(one.title for one in each.undecided)}" if each.undecided else ""
-        return f"{self._titles[each.arm]}: better than {self._first} in {_found(each.better)}, worse in nothing{left}."
+        *names, last = (self._titles[one.arm] for one in alike)
+        if not others:
+            return f"{last}: better than {self._first} in {_found(each.better)}, worse in nothing{left}."
+        found = zip(*(one.better for one in alike), strict=True)
+        better = listed(f"{of[0].title} by {_range_words(of)} times" for of in found)
+        return f"{', '.join(names)} or {last}: each better than {self._first} in {better}, worse in nothing{left}."
 
     def _better(self, each: Standing) -> str:
         return f"{self._titles[each.arm]} in {_found(each.better)}"
@@ -198,8 +207,22 @@ def _by(each: Comparison) -> str:
     return each.verdict.words.removeprefix("better by ") if each.verdict is not None else "-"
 
 
+def _alike(ahead: Sequence[Standing]) -> list[list[Standing]]:
+    """Return arms with those that are ahead in the same, where that makes fewer words: of three or more."""
+    groups: dict[tuple[tuple[str, ...], ...], list[Standing]] = {}
+    for each in ahead:
+        what = tuple(tuple(one.figure for one in found) for found in (each.better, each.undecided))
+        groups.setdefault(what, []).append(each)
+    return [
+        several for group in groups.values() for several in ([group] if len(group) > PAIR else [[one] for one in group])
+    ]
+
+
+def _range_words(comparisons: Sequence[Comparison]) -> str:
+    times = sorted(max(each.ratio.ratio, 1 / each.ratio.ratio) for each in comparisons if each.ratio is not None)
+    return " to ".join(dict.fromkeys(map(times_words, (times[0], times[-1]))))
+
+
 def _range_of(comparisons: Sequence[Comparison]) -> str:
     """Say in which figure arms are worse, and by how much they were found to be."""
-    times = sorted(max(each.ratio.ratio, 1 / each.ratio.ratio) for each in comparisons if each.ratio is not None)
-    by = f"{times[0]:.3g}" if len(times) == 1 else f"{times[0]:.3g} to {times[-1]:.3g}"
-    return f"{len(times)} in {comparisons[0].title} by {by} times"
+    return f"{len(comparisons)} in {comparisons[0].title} by {_range_words(comparisons)} times"

@@ -15,7 +15,7 @@ from tickbench.compare.figures import BY_KEY
 from tickbench.compare.suite import BLOCKS
 from tickbench.report.decision import BLOCK_FIGURES
 from tickbench.report.document import Document
-from tickbench.statistics.verdicts import MARGIN
+from tickbench.statistics.verdicts import MARGIN, times_words
 from tickbench.verdict.comparisons import Comparison
 
 LEAST_SCALE, MOST_SCALE = 1.25, 5.0
@@ -162,7 +162,7 @@ def _row(each: Comparison, blocks: int, scale: Scale) -> Row:
         interval=_interval(each, scale),
         beyond=[0.0] * any(ratio < scale.low for ratio in drawn) + [100.0] * any(ratio > scale.high for ratio in drawn),
         ratios=", ".join(
-            f"{each.by_block[block]:.3g}" if block in each.by_block else NOT_THERE for block in range(1, blocks + 1)
+            times_words(each.by_block[block]) if block in each.by_block else NOT_THERE for block in range(1, blocks + 1)
         ),
     )
 

@@ -43,8 +43,9 @@ class Ratio(Struct, frozen=True):
     @property
     def words(self) -> str:
         """The ratio and its interval."""
-        interval = "one alone" if self.low is None or self.high is None else f"{self.low:.3g} to {self.high:.3g}"
-        return f"{self.ratio:.3g} times [{interval}]"
+        alone = self.low is None or self.high is None
+        interval = "one alone" if alone else f"{times_words(self.low)} to {times_words(self.high)}"
+        return f"{times_words(self.ratio)} times [{interval}]"
 
     def inverted(self) -> "Ratio":
         """Return that of first to other."""
@@ -79,7 +80,7 @@ class Verdict(Struct, frozen=True):
     def short_words(self) -> str:
         """The verdict in words without its interval, for where that stands beside it."""
         if self.kind == "better" and self.ratio is not None:
-            return f"better by {max(self.ratio.ratio, 1 / self.ratio.ratio):.3g} times"
+            return f"better by {times_words(max(self.ratio.ratio, 1 / self.ratio.ratio))} times"
         return f"equivalent within {self.within}" if self.kind == "equivalent" else self.kind
 
     @property
@@ -90,6 +91,14 @@ class Verdict(Struct, frozen=True):
         if self.kind == "better":
             return f"better by {(self.ratio.inverted() if self.winner == 'other' else self.ratio).words}"
         return f"{self.short_words} {self.ratio.words}"
+
+
+def times_words(ratio: float | None) -> str:
+    """Return a ratio with three digits; one that is only nearly 1 does not read as 1."""
+    if ratio is None:
+        return "-"
+    words = f"{ratio:,.0f}" if ratio >= 1000 else f"{ratio:.3g}"  # else it had an exponent
+    return "1.00" if words == "1" and ratio != 1 else words
 
 
 def log_ratios(first: Sequence[Sequence[float]], other: Sequence[Sequence[float]]) -> list[float]:

@@ -76,6 +76,15 @@ def test_two_that_are_ahead_are_in_no_order(chosen: Callable[..., Document]) -> 
         assert document.choice[0].endswith("They were not compared with each other, so this is no order.")
 
 
+def test_three_that_are_ahead_in_the_same_are_told_of_together(chosen: Callable[..., Document]) -> None:
+    take = chosen({PICOWS: 0.5, TORNADO: 0.8, GEVENT: 0.001}).choice[0]
+    assert re.fullmatch(
+        r"Take picows on asyncio, tornado on asyncio or gevent-websocket on gevent: each better than aiohttp in server "
+        r"CPU a frame by 1\.2\d to [\d,]+ times, worse in nothing\. They were not compared with each other, .*",
+        take,
+    )
+
+
 def test_a_tie_names_nobody(chosen: Callable[..., Document]) -> None:
     document = chosen({PICOWS: 1.0, GEVENT: 1.02})
     assert set(places(document).values()) == {"level"}

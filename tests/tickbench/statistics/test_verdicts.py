@@ -16,6 +16,7 @@ from tickbench.statistics.verdicts import (
     judge,
     log_ratios,
     paired_ratio,
+    times_words,
     welch_ratio,
 )
 
@@ -218,3 +219,17 @@ def test_differences_are_seldom_negligible_that_are_not() -> None:
     tries = [Absolute(list(rng.normal(0.5, 0.4, 8)), 0.5, "0.5 ms") for _ in range(2000)]
     wrong = [judge([around(1.3, 0.9)], absolute=[each])[0].kind == "equivalent" for each in tries]
     assert np.mean(wrong) <= 0.05
+
+
+def test_a_ratio_is_told_without_an_exponent_and_reads_as_1_only_where_it_is() -> None:
+    said = {
+        1.0: "1",
+        1.002: "1.00",
+        0.999: "0.999",
+        0.9999: "1.00",
+        1.5: "1.5",
+        15.64: "15.6",
+        999.7: "1,000",
+        1523.4: "1,523",
+    }
+    assert {ratio: times_words(ratio) for ratio in said} == said
