@@ -97,7 +97,7 @@ def times_words(ratio: float | None) -> str:
     """Return a ratio with three digits; one that is only nearly 1 does not read as 1."""
     if ratio is None:
         return "-"
-    words = f"{ratio:,.0f}" if ratio >= 1000 else f"{ratio:.3g}"  # else it had an exponent
+    words = f"{ratio:,.0f}" if ratio >= 999.5 else f"{ratio:.3g}"  # else it had an exponent
     return "1.00" if words == "1" and ratio != 1 else words
 
 
