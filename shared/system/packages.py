@@ -11,6 +11,7 @@ from contextlib import contextmanager
 OURS = frozenset({"backends", "loadtests", "shared", "tickbench"})
 DISTRIBUTIONS = {
     "_cffi_backend": "cffi",
+    "channels_redis": "channels-redis",
     "flask_sock": "flask-sock",
     "geventwebsocket": "gevent-websocket",
     "hdrh": "hdrhistogram",

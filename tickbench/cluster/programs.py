@@ -1,24 +1,17 @@
 """Finds the programs that a cluster needs beside ours, and asks HAProxy what it thinks of its settings."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
+from shared.system.programs import find_program
 from tickbench.cluster.rendering import HAPROXY
 from tickbench.errors import InputError
 
 PACKAGES = {"haproxy": "haproxy", "supervisord": "supervisor", "supervisorctl": "supervisor"}
 REDIS = "redis-server"
 """Program to package, of Debian and its like."""
-DAEMONS = "/usr/local/sbin:/usr/sbin:/sbin"
-"""Where programs may be that are not in everybody's PATH."""
 CHECK_LIMIT_S = 30.0
-
-
-def find_program(name: str) -> str | None:
-    """Return the path of a program, None if it is not installed."""
-    return shutil.which(name) or shutil.which(name, path=DAEMONS)
 
 
 def find_programs(*, redis: bool = False) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from shared.system.programs import find_program
 from shared.system.variables import SERVICE_PORT, option
 from tickbench.arms import BACKENDS
 from tickbench.children.checking import CommandLine, check_command_lines
@@ -15,7 +16,7 @@ from tickbench.children.commands import Commands
 from tickbench.children.interrupts import interruptible
 from tickbench.cluster.plan import HERE, Cluster, Relay
 from tickbench.cluster.ports import address_of, inner_ports, outer_port
-from tickbench.cluster.programs import REDIS, check_haproxy, find_program, find_programs
+from tickbench.cluster.programs import REDIS, check_haproxy, find_programs
 from tickbench.cluster.rendering import (
     COMPOSE,
     COMPOSE_HAPROXY,

@@ -40,3 +40,17 @@ def test_a_child_ends_when_its_parent_is_killed() -> None:
         while not ended(int(pid)) and time.monotonic() < until:
             time.sleep(0.01)
         assert ended(int(pid))
+
+
+def become(parent_pid: int, *command: str) -> subprocess.CompletedProcess[str]:
+    whole = [sys.executable, "-m", "shared.system.parent", str(parent_pid), *command]
+    return subprocess.run(whole, capture_output=True, text=True, timeout=20, check=False)
+
+
+def test_another_program_is_tied_to_a_parent_that_is_there() -> None:
+    assert become(os.getpid(), sys.executable, "-c", "print(1)").stdout == "1\n"
+    orphan = become(1, sys.executable, "-c", "print(1)")
+    assert (orphan.returncode, orphan.stdout) == (1, "")
+    assert become(os.getpid(), "/no/such/program").stderr == (
+        "/no/such/program can't be started: No such file or directory\n"
+    )
