@@ -1,33 +1,44 @@
 """
-What a broadcast through Channels' layer costs as a room grows: is it the members, or their square?
+What a broadcast through Channels' layers costs as a room grows: is it the members, or their square?
 
-``python -m tests.bench.members FILE [--members 100 300 1000] [--repeats 3]`` loads a server with ``--fanout naive``, of
-Channels and of aiohttp beside it, with so many connections in one room at 20 Hz, by clients that offer no compression;
-sizes and frameworks take turns. FILE keeps every summary as JSON. Then it prints medians and ranges: the server's CPU a
-frame that it sent, which ticks came and how much of what was sent, and what the layer dropped a second, above its
-capacity of 100 messages a member; and the exponent of CPU a frame between two sizes, with its range: 0 where a tick
-costs what its members are, 1 where it is their square. Nothing else should run meanwhile: it takes five minutes.
+``python -m tests.bench.members FILE [--members 100 300 1000] [--repeats 3] [--arm ARM]...`` loads a server with
+``--fanout naive``, of Channels with each of its layers and of aiohttp beside them, with so many connections in one room
+at 20 Hz, by clients that offer no compression; sizes and arms take turns. FILE keeps every summary as JSON. Then it
+prints medians and ranges: the server's CPU a frame that it sent, that of its Redis included, which shares its core;
+which ticks came, and how much of what was sent; how late they came; what the layer dropped a second, above its capacity
+of 100; how long the server took to end after SIGTERM; and the exponent of CPU a frame between two sizes, with its
+range: 0 where a tick costs what its members are, 1 where it is their square. Nothing else should run meanwhile: it
+takes ten minutes.
 """
 
 import argparse
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 from shared.measure.summary import LoadSummary, read_summary
 from tests.support.server import run_server
 
-FRAMEWORKS = ("channels", "aiohttp")
+ARMS: dict[str, tuple[str, ...]] = {
+    "channels": ("--framework", "channels"),
+    "channels, layer=redis": ("--framework", "channels", "--layer", "redis"),
+    "channels, layer=redis-pubsub": ("--framework", "channels", "--layer", "redis-pubsub"),
+    "aiohttp": ("--framework", "aiohttp"),
+}
+"""Flags of each, beside those of all."""
+
 FLAGS = (
     "--fanout",
     "naive",
@@ -46,18 +57,32 @@ DURATION_S = 10
 NOT_TRUSTED = 3
 """Exit status of a load test whose numbers can't be trusted: such a one is kept, and counted."""
 
-Runs = dict[tuple[str, int], list[tuple[LoadSummary, float]]]
-"""By framework and members: a summary, and how many messages the layer dropped a second."""
+END_LIMIT_S = 60
+"""For a server to end; what it promises is in the table."""
 
 
-def load(framework: str, members: int) -> tuple[LoadSummary, float]:
-    """Load a new server; return the summary, and how many messages its layer dropped a second."""
+class Loaded(NamedTuple):
+    """One run."""
+
+    summary: LoadSummary
+    dropped_per_second: float
+    """Messages, by the layer."""
+    ended_s: float
+    """From SIGTERM to its end, right behind the load: it may be far behind."""
+
+
+Runs = dict[tuple[str, int], list[Loaded]]
+"""By arm and members."""
+
+
+def load(arm: str, members: int) -> Loaded:
+    """Load a new server, and end it."""
     usable = os.sched_getaffinity(0)
     first = min(usable)
     os.sched_setaffinity(0, {first})  # the server inherits it
     with (
         tempfile.TemporaryDirectory() as folder,
-        run_server("asyncio", "--framework", framework, *FLAGS, cold=True) as server,
+        run_server("asyncio", *ARMS[arm], *FLAGS, cold=True, logs=True) as server,
     ):
         os.sched_setaffinity(0, usable - {first} or usable)
         out = Path(folder) / "summary.json"
@@ -67,11 +92,17 @@ def load(framework: str, members: int) -> tuple[LoadSummary, float]:
         status = subprocess.run(command, check=False, stdout=subprocess.DEVNULL, timeout=180).returncode
         os.sched_setaffinity(0, usable)
         if status not in {0, NOT_TRUSTED}:
-            raise SystemExit(f"error: the load test of {framework} with {members} members ended with {status}")
+            raise SystemExit(f"error: the load test of {arm} with {members} members ended with {status}")
         dropped = (server.stats()["dropped"] - began) / (time.monotonic() - began_s)
-        server.process.kill()  # with a thousand members it may be a minute behind
+        summary = read_summary(out.read_bytes())
+        began_s = time.monotonic()
+        server.signal(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            server.wait(END_LIMIT_S)
+        ended_s = time.monotonic() - began_s
+        server.process.kill()
         server.wait()
-        return read_summary(out.read_bytes()), dropped
+        return Loaded(summary, dropped, ended_s)
 
 
 def spread(values: Sequence[float], digits: int = 1) -> str:
@@ -79,30 +110,47 @@ def spread(values: Sequence[float], digits: int = 1) -> str:
     return f"{median(values):,.{digits}f} ({min(values):,.{digits}f} to {max(values):,.{digits}f})" if values else "-"
 
 
-def cpu_us(runs: Sequence[tuple[LoadSummary, float]]) -> list[float]:
+def cpu_us(runs: Sequence[Loaded]) -> list[float]:
     """Return the server's CPU a frame of each run that has one."""
-    found = [summary.server.cpu_us_per_frame for summary, _ in runs if summary.server]
+    found = [each.summary.server.cpu_us_per_frame for each in runs if each.summary.server]
     return [each for each in found if each is not None]
 
 
 def lines(runs: Runs) -> Iterator[str]:
-    """Yield a table, a framework and size a row, and the exponents."""
-    titles = ("CPU a frame, us", "CPU a tick, ms", "ticks that came, %", "reach, %", "dropped a second", "valid")
-    yield f"| framework | members | {' | '.join(titles)} |"
-    yield f"|---|---|{'---|' * len(titles)}"
-    for (framework, members), made in runs.items():
-        cpu = cpu_us(made)
-        came = [100 * each.ticks_came for each, _ in made if each.ticks_came is not None]
-        reach = [100 * each.reach for each, _ in made if each.reach is not None]
-        cells = [spread(cpu), spread([each * members / 1000 for each in cpu]), spread(came), spread(reach)]
-        valid = f"{sum(each.validity.ok for each, _ in made)} of {len(made)}"
-        yield f"| {framework} | {members:,} | {' | '.join(cells)} | {spread([lost for _, lost in made], 0)} | {valid} |"
-    for framework in FRAMEWORKS:
-        sizes = sorted(members for name, members in runs if name == framework)
+    """Yield a table, an arm and size a row, and the exponents."""
+    titles = (
+        "CPU a frame, us",
+        "CPU a tick, ms",
+        "ticks that came, %",
+        "reach, %",
+        "lateness p50, ms",
+        "p99, ms",
+        "dropped a second",
+        "ended after, s",
+    )
+    yield f"| naive | members | {' | '.join(titles)} | valid |"
+    yield f"|---|---|{'---|' * len(titles)}---|"
+    for (arm, members), made in runs.items():
+        cpu, summaries = cpu_us(made), [each.summary for each in made]
+        late = [each.tick_lateness_ms for each in summaries]
+        cells = [
+            spread(cpu),
+            spread([each * members / 1000 for each in cpu]),
+            spread([100 * each.ticks_came for each in summaries if each.ticks_came is not None]),
+            spread([100 * each.reach for each in summaries if each.reach is not None]),
+            spread([each.p50 for each in late if each.p50 is not None]),
+            spread([each.p99 for each in late if each.p99 is not None]),
+            spread([each.dropped_per_second for each in made], 0),
+            spread([each.ended_s for each in made]),
+        ]
+        valid = f"{sum(each.validity.ok for each in summaries)} of {len(made)}"
+        yield f"| {arm} | {members:,} | {' | '.join(cells)} | {valid} |"
+    for arm in ARMS:
+        sizes = sorted(members for name, members in runs if name == arm)
         for less, more in pairwise(sizes):
-            pairs = zip(cpu_us(runs[framework, less]), cpu_us(runs[framework, more]), strict=False)
+            pairs = zip(cpu_us(runs[arm, less]), cpu_us(runs[arm, more]), strict=False)
             found = [math.log(after / before) / math.log(more / less) for before, after in pairs]
-            yield f"{framework}, {less:,} to {more:,} members: CPU a frame grows with their power {spread(found, 2)}"
+            yield f"{arm}, {less:,} to {more:,} members: CPU a frame grows with their power {spread(found, 2)}"
 
 
 def main() -> int:
@@ -110,24 +158,27 @@ def main() -> int:
     parser.add_argument("file", type=Path)
     parser.add_argument("--members", type=int, nargs="+", default=[100, 300, 1000])
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--arm", dest="arms", choices=ARMS, action="append", help="by default all")
     given = parser.parse_args()
+    arms = given.arms or list(ARMS)
     runs: Runs = defaultdict(list)
     raw: list[dict[str, Any]] = []
     for repeat in range(given.repeats):
         for members in sorted(given.members):
-            for framework in FRAMEWORKS[:: -1 if repeat % 2 else 1]:
-                summary, dropped = load(framework, members)
-                runs[framework, members].append((summary, dropped))
+            for arm in arms[:: -1 if repeat % 2 else 1]:
+                made = load(arm, members)
+                runs[arm, members].append(made)
                 raw.append(
                     {
-                        "framework": framework,
+                        "arm": arm,
                         "members": members,
-                        "dropped_per_second": dropped,
-                        "load": json.loads(summary.to_json()),
+                        "dropped_per_second": made.dropped_per_second,
+                        "ended_s": made.ended_s,
+                        "load": json.loads(made.summary.to_json()),
                     }
                 )
                 given.file.write_text(json.dumps(raw), "utf-8")
-                print(f"{len(raw)} of {given.repeats * len(given.members) * len(FRAMEWORKS)}", file=sys.stderr)  # noqa: T201 # progress
+                print(f"{len(raw)} of {given.repeats * len(given.members) * len(arms)}", file=sys.stderr)  # noqa: T201 # progress
     sys.stdout.write("\n".join([*lines(dict(sorted(runs.items()))), ""]))
     return 0
 
