@@ -19,6 +19,7 @@ TORNADO = [*STARLETTE[:-1], "tornado"]
 AUTOBAHN = [*STARLETTE[:-1], "autobahn"]
 CHANNELS = [*STARLETTE[:-1], "channels"]
 DAPHNE = [*STARLETTE[:-1], "daphne"]
+LAYER = ["--fanout", "naive", "--layer"]
 FLASK_SOCK = ["tickbench", "serve", "gevent", "--framework", "flask-sock"]
 REDIS = ["backends.asyncio_server", "--port", "0", "--scores", "redis://127.0.0.1:1"]
 MEMCACHED = ["backends.gevent_server", "--port", "0", "--scores", "memcached://127.0.0.1:1"]
@@ -65,6 +66,8 @@ def test_a_server_runs_without_the_loop_that_nobody_asked_for(monkeypatch: pytes
         ("frameworks", "channels", CHANNELS, "--framework channels needs the package channels"),
         ("frameworks", "django", CHANNELS, "--framework channels needs the package django"),
         ("frameworks", "daphne", DAPHNE, "--framework daphne needs the package daphne"),
+        ("frameworks", "channels_redis", [*CHANNELS, *LAYER, "redis"], "layer redis needs the package channels-redis"),
+        ("frameworks", "redis", [*DAPHNE, *LAYER, "redis-pubsub"], "--layer redis-pubsub needs the package redis"),
         ("server", "gevent", ["tickbench", "serve", "gevent"], "the backend gevent needs the package gevent"),
         ("server", "flask", ["backends.gevent_server"], "--framework gevent-websocket needs the package flask"),
         ("server", "geventwebsocket", ["backends.gevent_server"], "websocket needs the package gevent-websocket"),

@@ -92,7 +92,7 @@ class Server(BaseServer):
             await framework.stop()
         finally:
             self.clock.close()
-            self.core.scores.close()
+            self.core.close()
 
     async def _stop(self) -> None:
         """Close all connections, wait until they have ended, then end everything that runs."""

@@ -100,7 +100,7 @@ class Server(BaseServer):
         finally:
             self.clock.close()
             self.turns.close()
-            self.core.scores.close()
+            self.core.close()
 
     def _stop(self) -> None:
         """Close all connections, wait until they have ended, then end everything that runs."""

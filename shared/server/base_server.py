@@ -36,6 +36,8 @@ HOUSEKEEPING_S = 0.1
 STEP_S = 0.02
 """How often a stopping server checks which connections have ended."""
 
+CRASHED = "the room crashed"
+
 GONE_LIMIT_S = 1.5
 """For connections that were closed or aborted to give their seats back: 8,000 take half of it."""
 
@@ -64,6 +66,8 @@ class BaseServer(ABC):
         self._now_us = clock.now_us
         if config.relay:
             self.core.reporter.relay = self._report_relay
+        if self.core.redis:
+            self.core.redis.on_loss = self.layer_lost
 
     # What a backend adds
 
@@ -141,7 +145,7 @@ class BaseServer(ABC):
             logger.error("room %s crashed", loop.room.name, exc_info=error)
         self.core.counters.crashed_rooms += 1
         self._forget(loop)
-        self._close_members(loop, CloseCode.INTERNAL_ERROR, "the room crashed")
+        self._close_members(loop, CloseCode.INTERNAL_ERROR, CRASHED)
 
     def room_lost(self, loop: Any, code: int, reason: str) -> None:
         """End a room here that has another owner, or none that is heard; its members may come again."""
@@ -149,6 +153,12 @@ class BaseServer(ABC):
             self._forget(loop)
             self.own(loop.stop)
             self._close_members(loop, code, reason)
+
+    def layer_lost(self) -> None:
+        """End all rooms that somebody is in, as what their frames went through is gone with all that was in it."""
+        for loop in [loop for loop in self.loops.values() if loop.room.members]:
+            self.core.counters.crashed_rooms += 1
+            self.room_lost(loop, CloseCode.INTERNAL_ERROR, CRASHED)
 
     def hear(self, owner: Owner, event: Event | None) -> list[tuple[Guest, ClientMessage]]:
         """Take what has come from a room's edges; return who says what to its loop."""
@@ -225,9 +235,8 @@ class BaseServer(ABC):
         In the end all seats have been given back, which takes a turn of the event loop for each.
         """
         yield from self._close(self.core.roster.connections.values(), CloseCode.GOING_AWAY, STOPPING)
-        for _ in range(int(GONE_LIMIT_S / STEP_S)):
-            if not self.core.lobby.connections:
-                break
+        until_us = self._running_us() + round(GONE_LIMIT_S * 1_000_000)
+        while self.core.lobby.connections and self._running_us() < until_us:  # a step of a busy server takes longer
             yield STEP_S
 
     # Private methods
@@ -244,6 +253,8 @@ class BaseServer(ABC):
         for connection in list(core.roster.slow):
             connection.watch(now_us)
         self.children.watch()
+        if core.redis:
+            core.redis.look()
         core.heap.tidy(core.lobby.connections, len(core.lobby.rooms), now_us)
         for name, rows in core.remote.take_recalled() if core.remote else ():
             if loop := self.loops.get(name):

@@ -20,7 +20,7 @@ from shared.loops.modes import MODES
 from shared.relay.url import RELAYS, RelayUrl
 from shared.rooms.lobby import LobbyLimits
 from shared.server.flagtypes import DEFAULT_PORT, FieldType, ListType, PortType, RateType, RelayType, ScoresType
-from shared.server.frameworks import DEFLATES, FANOUTS, FRAMEWORKS, framework_of, usual_fanout
+from shared.server.frameworks import DEFLATES, FANOUTS, FRAMEWORKS, LAYERS, framework_of, usual_fanout
 from shared.server.score_url import ScoreUrl
 from shared.system import variables
 from shared.system.descriptors import ShortageFilter, allow_many_descriptors
@@ -68,6 +68,7 @@ class ServerConfig:
     framework: str
     fanout: str
     deflate: str
+    layer: str | None  # that a framework broadcasts through
     clock: str
     loop: str
     rules: Rules
@@ -107,8 +108,10 @@ class ServerConfig:
     def arm(self) -> str:
         """Its name in a comparison: the backend, and the settings of how it is built that are not the defaults."""
         built, usual = self._built(), _usually_built(self.backend)
+        framework = framework_of(self.backend, self.framework)
         usual["fanout"] = usual_fanout(self.deflate)
-        usual["deflate"] = framework_of(self.backend, self.framework).usual_deflate(self.fanout)
+        usual["deflate"] = framework.usual_deflate(self.fanout)
+        usual["layer"] = framework.usual_layer(self.fanout)
         differing = [f"{name.replace('_', '-')}={value}" for name, value in built.items() if value != usual[name]]
         return f"{self.backend}:{','.join(differing)}" if differing else self.backend
 
@@ -173,6 +176,7 @@ def _usually_built(backend: str) -> dict[str, object]:
         "framework": next(iter(FRAMEWORKS[backend])),
         "fanout": None,  # it depends on deflate, and deflate on it
         "deflate": None,
+        "layer": None,  # it depends on framework and fanout
         "clock": CLOCKS[0],
         "loop": LOOPS[backend][0],
     }
@@ -272,6 +276,12 @@ def _options(backend: str) -> list[Callable[[Any], Any]]:
             show_default="once; with --fanout library off, with naive what the framework does",
             help="Compress for who offers it: by the framework, or once a room and tick for all of them.",
         ),
+        option(
+            "--layer",
+            type=choice(tuple(LAYERS)),
+            show_default=f"{next(iter(LAYERS))}, where there is one",
+            help="What Channels broadcasts through with --fanout naive; on Redis, one of the server's own.",
+        ),
         option("--clock", type=choice(CLOCKS), help="What wakes the tick."),
         option("--loop", type=choice(LOOPS[backend]), help="Event loop."),
         option("--field", type=FieldType(), default="50x25", help="Size of the field in cells."),
@@ -368,7 +378,10 @@ def _build(backend: str, values: dict[str, Any]) -> ServerConfig:
     framework = framework_of(backend, values["framework"])
     values["fanout"] = values["fanout"] or usual_fanout(values["deflate"])
     values["deflate"] = values["deflate"] or framework.usual_deflate(values["fanout"])
-    if complaint := framework.complaint(values["framework"], values["fanout"], values["deflate"]):
+    values["layer"] = values["layer"] or framework.usual_layer(values["fanout"])
+    name, fanout = values["framework"], values["fanout"]
+    complaint = framework.complaint(name, fanout, values["deflate"])
+    if complaint := complaint or framework.layer_complaint(name, fanout, values["layer"]):
         fail_usage(complaint)
     if values["relay"] and values["fanout"] == "naive":
         fail_usage(

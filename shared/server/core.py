@@ -16,6 +16,8 @@ from shared.rooms.lobby import BUSY, Lobby
 from shared.rooms.room import Room
 from shared.rooms.roster import L, Roster
 from shared.server.config import ServerConfig
+from shared.server.frameworks import LAYERS
+from shared.server.layer_redis import LayerRedis
 from shared.server.score_remote import RemoteScores
 from shared.server.score_stores import open_scores
 from shared.server.stats import Reporter
@@ -62,9 +64,17 @@ class ServerCore(Generic[L]):
         self.scores = open_scores(config.scores, config.lobby.max_rooms)
         self.remote = self.scores if isinstance(self.scores, RemoteScores) else None
         self.lobby: Lobby[L] = Lobby(config.lobby, config.rules, config.seed, self.scores, config.pad_bytes)
+        self.redis = LayerRedis(config.layer) if config.layer and LAYERS[config.layer].module else None
+        self._children = children
         self.reporter = Reporter(
-            config, self.lobby, self.schedules, self.ticks, self.counters, now_us, clock_offset_us, children
+            config, self.lobby, self.schedules, self.ticks, self.counters, now_us, clock_offset_us, self._pids
         )
+
+    def close(self) -> None:
+        """End what it holds beyond memory."""
+        self.scores.close()
+        if self.redis:
+            self.redis.close()
 
     def listens_at(self, address: str) -> None:
         """
@@ -169,6 +179,9 @@ class ServerCore(Generic[L]):
         self.ticks.record(
             due.due_us, due.lateness_us, due.skipped, sent_us, ended_us, period_us, members, stood_still=stood_still
         )
+
+    def _pids(self) -> list[int]:
+        return [*self._children(), *(self.redis.pids() if self.redis else ())]
 
     def _is_overloaded(self, now_us: int) -> bool:
         budget = self.config.tick_budget

@@ -19,6 +19,33 @@ OF_EVERY_STACK = ("msgspec",)
 
 
 @dataclass(frozen=True, slots=True)
+class LayerEntry:
+    """
+    What is known of a layer that a framework broadcasts through, without importing it.
+
+    ``bounds`` are what it bounds (None: without a bound). ``module`` is what has it if it is not the framework itself;
+    then it has ``packages``, too, and needs a Redis, which the server starts for itself.
+    """
+
+    bounds: Mapping[str, float | bool | None]
+    module: str | None = None
+    packages: tuple[str, ...] = ()
+
+
+IN_MEMORY = {"capacity": 100, "expiry_s": 60, "group_expiry_s": 86_400}
+"""What Channels' layer in memory bounds, and channels_redis' first one, too."""
+
+ON_REDIS = ("channels-redis", "redis", "msgpack")
+
+LAYERS: dict[str, LayerEntry] = {
+    "memory": LayerEntry(IN_MEMORY),
+    "redis": LayerEntry(IN_MEMORY, "channels_redis.core", ON_REDIS),
+    "redis-pubsub": LayerEntry({"capacity": None}, "channels_redis.pubsub", ON_REDIS),
+}
+"""By name, the default first: what Channels broadcasts through."""
+
+
+@dataclass(frozen=True, slots=True)
 class FrameworkEntry:
     """
     What is known of a framework without importing it.
@@ -29,7 +56,7 @@ class FrameworkEntry:
 
     ``naive`` is what is in force where ``--fanout naive`` leaves its own defaults alone, beside compression: Nagle's
     algorithm, its pings (None: it sends none), whether a send to all waits for a peer that does not read, and what else
-    it bounds.
+    it bounds. ``layers`` are those that it can broadcast through then.
     """
 
     packages: tuple[str, ...]
@@ -37,6 +64,7 @@ class FrameworkEntry:
     deflate: str | None = None
     extra: str = "server"
     naive: Mapping[str, float | bool | None] = field(default_factory=dict)
+    layers: tuple[str, ...] = ()
 
     @property
     def deflates(self) -> tuple[str, ...]:
@@ -54,6 +82,16 @@ class FrameworkEntry:
         """
         return {FANOUTS[0]: "once", "naive": self.deflate or "off"}.get(fanout, "off")
 
+    def usual_layer(self, fanout: str) -> str | None:
+        """Return what ``--layer`` is where it is not set; None where nothing goes through one."""
+        return self.layers[0] if self.layers and fanout == "naive" else None
+
+    def in_force(self, fanout: str, layer: str | None) -> dict[str, float | bool | None]:
+        """Return what is in force of its own defaults with these flags: none but with the fan-out ``naive``."""
+        if fanout != "naive":
+            return {}
+        return {**self.naive, **(LAYERS[layer].bounds if layer else {})}
+
     def complaint(self, name: str, fanout: str, deflate: str) -> str | None:
         """Return why it, which is called ``name``, can't be served with these flags; None if it can."""
         if fanout not in self.fanouts:
@@ -68,6 +106,15 @@ class FrameworkEntry:
             )
         return None
 
+    def layer_complaint(self, name: str, fanout: str, layer: str | None) -> str | None:
+        """Return why it can't broadcast through a layer with these flags; None if it can, or there is none."""
+        if layer is not None and layer not in self.layers:
+            able = [each for frameworks in FRAMEWORKS.values() for each, entry in frameworks.items() if entry.layers]
+            return f"--framework {name} broadcasts through no layer; --layer goes with {' and '.join(able)}"
+        if layer is not None and fanout != "naive":
+            return f"--layer is what a broadcast goes through, so not with --fanout {fanout}, but naive"
+        return None
+
 
 def usual_fanout(deflate: str | None) -> str:
     """Return what ``--fanout`` is where it is not set: frames that the framework compresses it has to write."""
@@ -77,9 +124,6 @@ def usual_fanout(deflate: str | None) -> str:
 def _naive(*, nagle: bool, waits: bool, ping_interval_s: float | None = None, **bounds: float) -> dict[str, Any]:
     return {"nagle": nagle, "waits_for_peer": waits, "ping_interval_s": ping_interval_s, **bounds}
 
-
-IN_MEMORY = {"capacity": 100, "expiry_s": 60, "group_expiry_s": 86_400}
-"""What Channels' layer in memory bounds."""
 
 FRAMEWORKS: dict[str, dict[str, FrameworkEntry]] = {
     "asyncio": {
@@ -121,7 +165,8 @@ FRAMEWORKS: dict[str, dict[str, FrameworkEntry]] = {
             ("channels", "django", "asgiref", "uvicorn", "websockets", "h11", "uvloop", *OF_EVERY_STACK),
             deflate="on",
             extra="frameworks",
-            naive=_naive(nagle=False, waits=False, **IN_MEMORY),
+            naive=_naive(nagle=False, waits=False),
+            layers=tuple(LAYERS),
         ),
         "daphne": FrameworkEntry(
             (
@@ -140,7 +185,8 @@ FRAMEWORKS: dict[str, dict[str, FrameworkEntry]] = {
             ),
             deflate="off",
             extra="frameworks",
-            naive=_naive(nagle=True, waits=False, **IN_MEMORY),
+            naive=_naive(nagle=True, waits=False),
+            layers=tuple(LAYERS),
         ),
     },
     "gevent": {
@@ -172,6 +218,11 @@ FRAMEWORKS: dict[str, dict[str, FrameworkEntry]] = {
 def framework_of(backend: str, name: str) -> FrameworkEntry:
     """Return what is known of a framework."""
     return FRAMEWORKS[backend][name]
+
+
+def packages_of(backend: str, name: str, layer: str | None) -> tuple[str, ...]:
+    """Return the packages whose versions every result of a framework names, with those of the layer that it has."""
+    return (*framework_of(backend, name).packages, *(LAYERS[layer].packages if layer else ()))
 
 
 def module_of(backend: str, name: str) -> str:

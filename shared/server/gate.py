@@ -11,12 +11,14 @@ from importlib import import_module
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from shared.measure.prometheus import CONTENT_TYPE
-from shared.server.config import ServerConfig
+from shared.server.config import ServerConfig, fail_usage
 from shared.server.core import ServerCore
 from shared.server.door import CONNECT, ECHO
-from shared.server.frameworks import framework_of, module_of
+from shared.server.frameworks import LAYERS, framework_of, module_of
 from shared.system.clock import DueClock
 from shared.system.packages import needed_by
+from shared.system.programs import find_program
+from shared.system.redis_server import PROGRAM
 from shared.web import HEADERS, load_monitor_files, load_web_files
 from shared.wire.deflate import Agreement, Inflater, choose
 from shared.wire.forms import PLAIN
@@ -147,7 +149,16 @@ class Gate(Generic[H]):
 
 
 def load_framework(config: ServerConfig) -> Any:
-    """Return the class of the framework that is chosen."""
+    """Return the class of the framework that is chosen; exit if what it needs, or its layer, is missing."""
     extra = framework_of(config.backend, config.framework).extra
     with needed_by(f"--framework {config.framework}", extra):
-        return import_module(module_of(config.backend, config.framework)).Framework
+        framework = import_module(module_of(config.backend, config.framework)).Framework
+    if config.layer and (module := LAYERS[config.layer].module):
+        with needed_by(f"--layer {config.layer}", extra):
+            import_module(module)
+        if find_program(PROGRAM) is None:
+            fail_usage(
+                f"--layer {config.layer} needs {PROGRAM}, which is not installed; "
+                f"apt-get install {PROGRAM} would add it"
+            )
+    return framework

@@ -13,7 +13,7 @@ from shared.measure.prometheus import render_metrics
 from shared.measure.ticks import TickStatistics
 from shared.rooms.lobby import Lobby
 from shared.server.config import ServerConfig
-from shared.server.frameworks import framework_of
+from shared.server.frameworks import framework_of, packages_of
 from shared.system.boot import boot_id
 from shared.system.clock import DueClock
 from shared.system.process import OwnProcess
@@ -65,7 +65,7 @@ class Reporter:
         self._counters = counters
         self._children = children
         framework = framework_of(config.backend, config.framework)
-        self._process = OwnProcess(framework.packages)
+        self._process = OwnProcess(packages_of(config.backend, config.framework, config.layer))
         self._identity: dict[str, object] = {
             "backend": config.backend,
             "arm": config.arm,
@@ -77,7 +77,7 @@ class Reporter:
         self._settings: dict[str, object] = {
             "tick_rate_hz": float(config.tick_rate_hz),
             "settings": config.settings(),
-            "in_force": framework.naive if config.fanout == "naive" else {},
+            "in_force": framework.in_force(config.fanout, config.layer),
         }
 
     def speak_for(self, name: str, packages: Iterable[str], settings: Mapping[str, object]) -> None:

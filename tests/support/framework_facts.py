@@ -24,6 +24,8 @@ FAULT = re.compile(
 )
 STANDS_ON = {"daphne": "channels"}
 """Frameworks whose file imports that of another."""
+LAYERS_FILE = "redis-layers"
+"""What mends the layers of those that have some."""
 
 LINKED = re.compile(r"\[([^]]+)\]\([^)]+\)")
 
@@ -90,6 +92,8 @@ def _whose(stack: str, found: re.Match[str]) -> set[str]:
     file = Path(found["mended_in"]).stem.replace("_", "-")
     if file in FRAMEWORKS[stack]:
         return {file, *(name for name, below in STANDS_ON.items() if below == file)}
+    if file == LAYERS_FILE:
+        return {name for name, each in FRAMEWORKS[stack].items() if each.layers}
     standing_on_it = {name for name, each in FRAMEWORKS[stack].items() if file in each.packages}
     return standing_on_it or {name for name in FRAMEWORKS[stack] if found["library"] in _libraries(stack, name)}
 

@@ -98,6 +98,8 @@ def _default_words(name: str, value: float | bool | str | None) -> str:
         return known[name][value in (True, "on")]
     if name == "ping_interval_s":
         return "no pings" if value is None else f"pings every {value:g} s"
+    if name == "capacity" and value is None:
+        return "nothing bounds what waits"
     words = name.removesuffix("_bytes").removesuffix("_s").replace("_", " ")
     if value is None or isinstance(value, bool | str):
         return f"{words} {'none' if value is None else value}"

@@ -2,7 +2,7 @@
 Django Channels, on uvicorn as :mod:`.uvicorn` mends it: consumers behind its own routers, as its tutorial has them.
 
 Its sessions and logins, which need a database, are left out, and so is the layer between consumers but in ``naive``,
-which broadcasts through it. Pages are consumers, too.
+which broadcasts through it: the one in memory, or one of :mod:`.redis_layers`. Pages are consumers, too, without one.
 
 Mended here:
 
@@ -13,6 +13,8 @@ Mended here:
   that has ended, so does the consumer.
 - A peer that goes while a frame is on its way ends its consumer with a traceback: it is its reader's to end it.
 - What is over the layer's capacity is dropped, and nobody told: it is counted.
+- A consumer takes what waits for it in the layer one by one, in turns with what its peer says, also where it throws it
+  away, as its peer is gone: a thousand of them take seconds for that, in which nobody ends. It lets go of all at once.
 """
 
 import asyncio
@@ -34,6 +36,7 @@ from django.urls import path as route
 from uvicorn.protocols.utils import ClientDisconnected
 
 from shared.measure.counters import Counters
+from shared.server.core import ServerCore
 from shared.server.gate import Gate, Seat
 from shared.wire.frames import Opcode
 
@@ -57,6 +60,16 @@ class CountingLayer(InMemoryChannelLayer):
         except ChannelFull:
             self._counters.dropped += 1
             raise
+
+    def let_go(self, channel: str) -> None:
+        """Drop what waits for a consumer that would throw it away."""
+        queue = self.channels.get(channel)
+        while queue is not None and not queue.empty():
+            queue.get_nowait()
+
+    def forget(self, channel: str) -> None:
+        """Keep nothing for a consumer that has ended."""
+        self.channels.pop(channel, None)
 
 
 class ChannelsSocket(AsgiSocket):
@@ -131,6 +144,8 @@ class SeatConsumer(AsyncWebsocketConsumer):
             if self._playing:
                 self._playing.cancel()
             self._gate.release(self._seat)
+            if self.is_in_group:
+                self.channel_layer.forget(self.channel_name)
 
     async def join_group(self) -> None:
         """Have what is sent to the room's group."""
@@ -172,9 +187,11 @@ class SeatConsumer(AsyncWebsocketConsumer):
     async def tick_frame(self, event: dict[str, str]) -> None:
         """Send on what was sent to the group, but nothing behind a close frame."""
         ws = self._socket
-        if ws and not ws.has_closed and not ws.transport.is_closing():
-            with suppress(ClientDisconnected):  # its reader ends it
-                await self.send(text_data=event["text"])
+        if ws is None or ws.has_closed or ws.transport.is_closing():
+            self.channel_layer.let_go(self.channel_name)
+            return
+        with suppress(ClientDisconnected):  # its reader ends it
+            await self.send(text_data=event["text"])
 
     # Private methods
 
@@ -188,6 +205,8 @@ class SeatConsumer(AsyncWebsocketConsumer):
 
 class PageConsumer(AsyncHttpConsumer):
     """A request for a page, or one whose upgrade the gate refused."""
+
+    channel_layer_alias = "none"
 
     def __init__(self, gate: Gate[Host]) -> None:
         super().__init__()
@@ -210,18 +229,35 @@ class UndelayedPage(PageConsumer, Undelayed):
     """A request for a page."""
 
 
-async def prepare() -> None:
-    """Configure Django; have its thread that looks for old connections begin, once and for all."""
+async def prepare(gate: Gate[Host]) -> None:
+    """Have Django configured, its thread that looks for old connections begun, and the layer's Redis, if it has one."""
     if not settings.configured:
         settings.configure()
     await aclose_old_connections()
+    if redis := gate.host.core.redis:
+        redis.open()
+
+
+async def end_layer() -> None:
+    """Hang up on a layer's Redis, if there is one."""
+    if layer := channel_layers.set(DEFAULT_CHANNEL_LAYER, None):
+        await layer.close()
+
+
+def make_layer(core: ServerCore[Any]) -> Any:
+    """Return the layer that is chosen."""
+    if core.redis and core.config.layer:
+        from .redis_layers import REDIS_LAYERS  # noqa: PLC0415 # channels_redis need not be installed
+
+        return REDIS_LAYERS[core.config.layer](core.counters, core.redis)
+    return CountingLayer(core.counters)
 
 
 def application(gate: Gate[Host]) -> ProtocolTypeRouter:
     """Return the application of a gate: an upgrade has its seat and its doorkeeper in the ``state`` of its scope."""
     is_naive = gate.host.config.fanout == "naive"
     if is_naive:
-        channel_layers.set(DEFAULT_CHANNEL_LAYER, CountingLayer(gate.host.core.counters))
+        channel_layers.set(DEFAULT_CHANNEL_LAYER, make_layer(gate.host.core))
     seat, page = (SeatConsumer, PageConsumer) if is_naive else (UndelayedSeat, UndelayedPage)
     pages = [route(path[1:], page.as_asgi(gate=gate)) for path in (*gate.paths, *gate.upgrades)]
     upgrades = [route(path[1:], seat.as_asgi(gate=gate)) for path in gate.upgrades]
@@ -233,8 +269,13 @@ class Framework(UvicornFramework):
 
     async def start(self, listener: socket.socket) -> None:
         """Accept connections."""
-        await prepare()
+        await prepare(self._gate)
         await super().start(listener)
+
+    async def stop(self) -> None:
+        """End every request."""
+        await super().stop()
+        await end_layer()
 
     def application(self) -> ProtocolTypeRouter:
         """Return the application."""

@@ -32,7 +32,7 @@ from shared.wire.frames import Opcode
 from ..host import Host
 from .asgi import ENDED, RECEIVED, EventQueue
 from .base import UpgradingFramework
-from .channels import application, prepare
+from .channels import application, end_layer, prepare
 from .doorkeeper import Doorkeeper
 from .twisted import MendedProtocol, Transport, install_reactor, make_transport
 
@@ -176,7 +176,7 @@ class Framework(UpgradingFramework):
     async def start(self, listener: socket.socket) -> None:
         """Accept connections."""
         install_reactor()
-        await prepare()
+        await prepare(self._gate)
         self._factory = WebSocketFactory(Applications(self._gate), server="")
         self._factory.setProtocolOptions(openHandshakeTimeout=0)  # the doorkeeper has its own
         await super().start(listener)
@@ -184,6 +184,7 @@ class Framework(UpgradingFramework):
     async def stop(self) -> None:
         """End every request."""
         await self._end_requests(lambda: [*self.protocols, *self._factory.server_class.protocols])
+        await end_layer()
 
     def upgrade(self, door: Doorkeeper, seat: Seat, head: bytes) -> None:
         """Have daphne answer the head of the upgrade request, and run its application."""

@@ -138,6 +138,21 @@ def test_a_crash_ends_the_members_of_its_room_and_of_no_other(house: House, capl
     assert house.room_loop("main") is not mine.loop
 
 
+def test_a_layer_that_is_lost_ends_all_rooms_that_somebody_is_in() -> None:
+    house = House("--framework", "channels", "--fanout", "naive", "--layer", "redis")
+    members = [Peer(house, "main"), Peer(house, "other")]
+    for peer in members:
+        peer.loop.room.members[1] = peer
+    nobody = Peer(house, "third")
+    assert house.core.redis
+    house.core.redis.on_loss()
+    house.core.close()
+    assert [peer.did for peer in members] == [["flush", "abort"]] * 2
+    assert {peer.session.close_label for peer in members} == {str(int(CloseCode.INTERNAL_ERROR))}
+    assert (nobody.did, nobody.session.is_open) == ([], True)
+    assert (list(house.loops), house.core.counters.crashed_rooms, house.stopped) == (["third"], 2, ["main", "other"])
+
+
 def test_who_is_due_is_woken_and_an_empty_room_is_closed(house: House) -> None:
     peer = Peer(house, "main")
     house.clock.at_us = peer.wakes_us

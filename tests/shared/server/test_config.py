@@ -30,6 +30,7 @@ DEFAULT = ServerConfig(
     framework="aiohttp",
     fanout="frame-once",
     deflate="once",
+    layer=None,
     clock="timerfd",
     loop="asyncio",
     rules=Rules(50, 25, 10, 0, moves=1, steps=5),
@@ -70,6 +71,8 @@ def ticking(rate: Fraction, speed: Fraction) -> Change:
     )
 
 
+CHANNELS = ("--framework", "channels", "--fanout", "naive")
+
 FLAGS: dict[str, tuple[str, Change]] = {
     "host": ("0.0.0.0", plain(host="0.0.0.0")),  # noqa: S104 # nothing listens
     "port": ("0", plain(port=0)),
@@ -83,6 +86,7 @@ FLAGS: dict[str, tuple[str, Change]] = {
     "bot-steps": ("20000", within("rules", bot_steps=20000)),
     "fanout": ("library", plain(fanout="library", deflate="off")),
     "deflate": ("off", plain(deflate="off")),
+    "layer": ("redis-pubsub", plain(layer="redis-pubsub")),
     "clock": ("loop", plain(clock="loop")),
     "loop": ("uvloop", plain(loop="uvloop")),
     "field": ("100x30", within("rules", width=100, height=30)),
@@ -121,6 +125,9 @@ FLAGS: dict[str, tuple[str, Change]] = {
 }
 """Every flag with a value, and what it changes."""
 
+COMPANY = {"layer": CHANNELS}
+"""Flags that another one goes with."""
+
 SWITCHES = {"echo", "monitor", "debug-blocking"}
 """Flags that take no value on the command line."""
 
@@ -138,15 +145,18 @@ def test_each_backend_has_its_loops() -> None:
 @pytest.mark.parametrize("flag", FLAGS)
 def test_a_flag_changes_its_setting_and_no_other(flag: str) -> None:
     value, change = FLAGS[flag]
+    company = COMPANY.get(flag, ())
     arguments = [f"--{flag}"] if flag in SWITCHES else [f"--{flag}", value]
-    assert parse_arguments("asyncio", arguments) == change(DEFAULT)
+    assert parse_arguments("asyncio", [*company, *arguments]) == change(parse_arguments("asyncio", company))
 
 
 @pytest.mark.parametrize("flag", FLAGS)
 def test_its_environment_variable_does_the_same(flag: str, monkeypatch: pytest.MonkeyPatch) -> None:
     value, change = FLAGS[flag]
+    company = COMPANY.get(flag, ())
+    expected = change(parse_arguments("asyncio", company))
     monkeypatch.setenv(f"TICKBENCH_{flag.upper().replace('-', '_')}", value)
-    assert parse_arguments("asyncio", []) == change(DEFAULT)
+    assert parse_arguments("asyncio", company) == expected
 
 
 def test_a_flag_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,6 +201,8 @@ def test_the_speed_is_apart_from_the_tick_rate(flags: list[str], speed: float, m
         ("gevent", ["--deflate", "once", "--fanout", "frame-once"], "gevent"),
         ("gevent", ["--deflate", "off"], "gevent:deflate=off"),
         ("gevent", ["--mode", "process", "--worker-nice", "10"], "gevent:mode=process,worker-nice=10"),
+        ("asyncio", [*CHANNELS, "--layer", "memory"], "asyncio:framework=channels,fanout=naive"),
+        ("asyncio", [*CHANNELS, "--layer", "redis"], "asyncio:framework=channels,fanout=naive,layer=redis"),
     ],
 )
 def test_a_server_knows_what_it_is_called_in_a_comparison(backend: str, flags: list[str], arm: str) -> None:
@@ -317,9 +329,17 @@ def test_bad_input_is_one_line_and_status_2(
         ("gevent", ["--deflate", "on"], ["gevent-websocket", "can't do --deflate on", "off, once"]),
         ("gevent", ["--fanout", "naive", "--deflate", "on"], ["gevent-websocket", "can't do --deflate on"]),
         ("asyncio", ["--deflate", "always"], ["--deflate", "always", "off", "on", "once"]),
+        ("asyncio", ["--layer", "redis"], ["aiohttp", "no layer", "--layer", "channels and daphne"]),
+        ("gevent", ["--layer", "memory", "--fanout", "naive"], ["gevent-websocket", "no layer", "channels and daphne"]),
+        (
+            "asyncio",
+            ["--framework", "daphne", "--layer", "redis"],
+            ["--layer", "not with --fanout frame-once", "naive"],
+        ),
+        ("asyncio", [*CHANNELS, "--layer", "zmq"], ["--layer", "zmq", "memory", "redis", "redis-pubsub"]),
     ],
 )
-def test_a_way_to_compress_that_can_not_be_is_one_line(
+def test_a_way_to_send_that_can_not_be_is_one_line(
     backend: str, flags: list[str], words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as exited:
@@ -408,6 +428,7 @@ def test_the_settings_name_what_an_arm_may_change() -> None:
         "framework": "aiohttp",
         "fanout": "frame-once",
         "deflate": "once",
+        "layer": None,
         "clock": "timerfd",
         "loop": "asyncio",
         "phase": None,

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 from aiohttp.web import WebSocketResponse
 from channels.layers import InMemoryChannelLayer
+from channels_redis.core import RedisChannelLayer
 from picows import ws_create_server
 from websockets.asyncio.server import serve
 
-from shared.server.frameworks import FANOUTS, FRAMEWORKS, FrameworkEntry, framework_of, module_of
+from shared.server.frameworks import FANOUTS, FRAMEWORKS, LAYERS, FrameworkEntry, framework_of, module_of, packages_of
 
 BACKENDS = Path(__file__).resolve().parents[3] / "backends"
-BESIDE = {"__init__", "asgi", "base", "doorkeeper", "twisted", "uvicorn"}
+BESIDE = {"__init__", "asgi", "base", "doorkeeper", "redis_layers", "twisted", "uvicorn"}
 """Files that are no framework."""
 
 
@@ -66,6 +67,20 @@ def test_they_are_what_the_libraries_have() -> None:
     assert (ours["read_buffer_init_bytes"], told["enable_auto_ping"]) == (told["read_buffer_init_size"], False)
     ours, told = framework_of("asyncio", "aiohttp").naive, defaults(WebSocketResponse)
     assert (ours["ping_interval_s"], ours["writer_limit_bytes"]) == (told["heartbeat"], told["writer_limit"])
-    ours, told = framework_of("asyncio", "channels").naive, defaults(InMemoryChannelLayer)
-    assert (ours["capacity"], ours["expiry_s"]) == (told["capacity"], told["expiry"])
-    assert ours["group_expiry_s"] == told["group_expiry"]
+    for layer, of in (("memory", InMemoryChannelLayer), ("redis", RedisChannelLayer)):
+        ours, told = framework_of("asyncio", "channels").in_force("naive", layer), defaults(of)
+        assert (ours["capacity"], ours["expiry_s"]) == (told["capacity"], told["expiry"])
+        assert ours["group_expiry_s"] == told["group_expiry"]
+
+
+def test_what_is_in_force_is_what_a_layer_bounds_too_and_its_packages_are_told_where_it_is_used() -> None:
+    channels = framework_of("asyncio", "channels")
+    assert channels.in_force("library", None) == {}
+    assert channels.in_force("naive", "memory").keys() == channels.naive.keys() | LAYERS["memory"].bounds.keys()
+    assert channels.in_force("naive", "redis-pubsub")["capacity"] is None
+    assert packages_of("asyncio", "channels", "memory") == channels.packages
+    assert {*packages_of("asyncio", "daphne", "redis")} - {*framework_of("asyncio", "daphne").packages} == {
+        "channels-redis",
+        "redis",
+        "msgpack",
+    }

@@ -79,6 +79,18 @@ def test_stats_has_what_the_protocol_promises(core: ServerCore[Visitor]) -> None
     assert packages == {name: version(name) for name in framework_of("gevent", "gevent-websocket").packages}
 
 
+def test_stats_tells_of_the_layer_that_is_used_and_of_its_redis(monkeypatch: pytest.MonkeyPatch) -> None:
+    flags = ["--framework", "channels", "--fanout", "naive", "--layer", "redis-pubsub"]
+    core: ServerCore[Visitor] = ServerCore(parse_arguments("asyncio", flags), START, 77, lambda: [3])
+    assert core.redis
+    monkeypatch.setattr(core.redis, "pids", lambda: [4])
+    stats: dict[str, Any] = json.loads(core.reporter.body("/stats", START))
+    core.close()
+    assert (stats["settings"]["layer"], stats["in_force"]["capacity"]) == ("redis-pubsub", None)
+    assert stats["process"]["children"] == [3, 4]
+    assert {"channels-redis", "redis", "msgpack"} <= stats["process"]["packages"].keys()
+
+
 def test_a_room_reports_who_is_in_and_how_it_ticks(core: ServerCore[Visitor]) -> None:
     (room,) = json.loads(core.reporter.body("/stats", START))["rooms"]
     assert room == {

@@ -11,7 +11,7 @@ from tickbench.report.code_lines import backend_lines, code_lines, framework_fil
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "frameworks.md"
 
-BESIDE = {"asgi", "base", "doorkeeper", "twisted", "uvicorn"}
+BESIDE = {"asgi", "base", "doorkeeper", "redis-layers", "twisted", "uvicorn"}
 """Files that are no framework."""
 
 MODULE = '''"""What it is for,

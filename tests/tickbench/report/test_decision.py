@@ -206,7 +206,14 @@ def test_its_own_defaults_in_force_are_those_that_the_server_told(
     make_results: MakeResults, whole_suite: Suite
 ) -> None:
     results = read_results(make_results(whole_suite, figures, most=8))
-    told = {"nagle": True, "waits_for_peer": False, "ping_interval_s": 20, "write_limit_bytes": 32768, "max_queue": 16}
+    told: dict[str, float | bool | str | None] = {
+        "capacity": None,
+        "nagle": True,
+        "waits_for_peer": False,
+        "ping_interval_s": 20,
+        "write_limit_bytes": 32768,
+        "max_queue": 16,
+    }
     runs = [
         msgspec.structs.replace(run, in_force=told if "naive" in run.arm else {}, server_settings={"deflate": "on"})
         for run in results.runs
@@ -216,7 +223,10 @@ def test_its_own_defaults_in_force_are_those_that_the_server_told(
     assert [(each.text, each.detail) for each in row.answers] == [
         (
             "its own",
-            "compression, Nagle's algorithm on, no send waits, pings every 20 s, write limit 32 KiB, max queue 16",
+            (
+                "compression, nothing bounds what waits, Nagle's algorithm on, no send waits, pings every 20 s, "
+                "write limit 32 KiB, max queue 16"
+            ),
         ),
         ("-", "tickbench sets them"),
         ("-", "tickbench sets them"),
