@@ -39,7 +39,7 @@ class Ticker:
         """Wait for the next tick to be due and begin it."""
         clock = self._host.clock
         clock.sleep_until(self.schedule.next_due_us)
-        while self._owner and not self._owner.may_tick:  # it is about to be ended, if another has the room
+        while self._owner and not self._owner.may_tick:  # another has the room, which ends it, or it is had back
             clock.sleep_until(clock.now_us() + round(self.schedule.period_us))
         return self.schedule.begin(clock.now_us())
 

@@ -176,6 +176,11 @@ class Player(Client):
         return self.player_id in self.board.alive
 
 
+def longest_silence_s(player: Player) -> float:
+    """Return the longest time between two ticks that came, by when they were due."""
+    return max(after.due_us - before.due_us for before, after in itertools.pairwise(player.ticks)) / 1_000_000
+
+
 def moved(cell: Cell, key: int, steps: int = 1) -> Cell:
     """Return the cell that lies ``steps`` further that way."""
     dx, dy = STEPS[key]

@@ -3,14 +3,13 @@
 import os
 import signal
 import time
-from itertools import pairwise
 
 import pytest
 
 from shared.edges.posts import TTL_S
 from tests.backends.edges.conftest import BACKENDS, EVERY_RELAY, Start
 from tests.support.client import CLOSE, decode_commands
-from tests.support.player import Player
+from tests.support.player import Player, longest_silence_s
 from tests.support.relays import Relay
 from tests.support.server import RunningServer, wait_until
 
@@ -25,11 +24,6 @@ def end(server: RunningServer) -> None:
     server.process.kill()
     server.process.wait()
     server.hang_up()
-
-
-def longest_silence_s(player: Player) -> float:
-    """Return the longest time between two ticks that came, by when they were due."""
-    return max(after.due_us - before.due_us for before, after in pairwise(player.ticks)) / 1_000_000
 
 
 def follow(player: Player, seconds: float) -> None:

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import psutil
 import pytest
 
 from tests.support.cluster import RunningCluster, run_cluster
-from tests.support.player import Player
+from tests.support.player import Player, longest_silence_s
 from tests.support.server import wait_until
 from tickbench.cluster.plan import HERE, Cluster, Relay
 from tickbench.cluster.rendering import render, render_compose
@@ -20,6 +21,8 @@ from tickbench.cluster.rendering import render, render_compose
 pytestmark = pytest.mark.xdist_group("cluster")
 
 FLAGS = ("--seed", "7", "--tick-rate", "25", "--tick-budget", "0")
+SILENCE_S = 1.0
+"""How long a busy machine may keep a server from ticking."""
 PROGRAMS = {"redis": "redis-server", "zmq": "backends.relay", "unix": "backends.relay"}
 
 
@@ -54,6 +57,8 @@ def test_who_is_in_another_process_is_in_the_same_room(backend: str, kind: str) 
         os.kill(relay, signal.SIGKILL)
         wait_until(lambda: pids_of(cluster, kind) not in ([], [relay]))
         wait_until(lambda: cluster.stats()["relay"]["is_up"])
+        ann.until_due(time.time_ns() // 1_000)
+        assert longest_silence_s(ann) < SILENCE_S, "she is with the owner"
         assert cluster.enter("elsewhere", "eve").player_id == 1
 
 
