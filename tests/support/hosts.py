@@ -10,6 +10,7 @@ others are killed with the thread that started them; so however a test ends, its
 import os
 import select
 import subprocess
+import sys
 import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,8 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 from typing import Any
+
+from tests.support.warm import WarmProcess, is_warm
 
 ROOT = Path(__file__).parents[2]
 NETWORK = "10.97.0."
@@ -29,8 +32,13 @@ OFFSET_S = 1000
 UNSHARE = ("unshare", "--net", "--uts", "--mount", "--time", "--monotonic", str(OFFSET_S), "--fork")
 """What a test of hosts is marked with: ``pytest.mark.unshare(*UNSHARE)``."""
 
+NEWTIME, NEWNS, NEWUTS, NEWNET = 0x80, 0x20000, 0x4000000, 0x40000000
+"""From linux/sched.h."""
+
 STAYS = 'echo "$0" >/proc/sys/kernel/hostname && if [ -n "$1" ]; then mount --bind "$1" "$2"; fi && echo $$ && exec cat'
 """Take on a name and a boot id, say which process this is, and wait for the end of stdin."""
+UNLESS_ORPHANED = '[ "$PPID" = "$0" ] && exec "$@"'
+"""Go on, unless whoever started this ended before it could ask to be killed then."""
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
@@ -51,12 +59,22 @@ class Host:
         """Return a command that runs ``words`` in this host, as the process that it is started as."""
         spaces = ["--net", "--uts", "--mount", *(["--time"] if self.differs else [])]
         enter = ["nsenter", "--target", str(self.pid), *spaces, "--wd", "--no-fork", "--"]
-        return [*enter, "setpriv", "--pdeathsig", "KILL", "--", *map(str, words)]
+        mortal = ["setpriv", "--pdeathsig", "KILL", "--", "sh", "-c", UNLESS_ORPHANED, str(os.getpid())]
+        return [*enter, *mortal, *map(str, words)]
 
     def start(self, *words: object, **streams: Any) -> subprocess.Popen[str]:
         """Return Popen of a command in this host; it has this process's variables, but for Locust's and ours."""
-        env = {name: value for name, value in os.environ.items() if not name.startswith(("LOCUST_", "TICKBENCH_"))}
-        return subprocess.Popen(self.command(*words), text=True, env=env, **streams)
+        return subprocess.Popen(self.command(*words), text=True, env=_environment(), **streams)
+
+    def python(self, *words: object, modules: tuple[str, ...] | None, **streams: Any) -> subprocess.Popen[str]:
+        """Return Popen of ``python WORDS`` in this host, warm if it may be; else as :meth:`start`."""
+        if modules is None or not is_warm(_environment()):
+            return self.start(sys.executable, *words, **streams)
+        inside = self.pid, NEWNET | NEWUTS | NEWNS | (NEWTIME if self.differs else 0)
+        arguments = list(map(str, words))
+        return WarmProcess(
+            arguments, modules=modules, inside=inside, cwd=ROOT, env=_environment(), text=True, **streams
+        )
 
     def ip(self, *lines: str) -> None:
         """Have ip(8) do what each line says."""
@@ -107,6 +125,10 @@ def _kept(name: str, boot_id: Path | None) -> Iterator[int]:
                 process.wait(UP_LIMIT_S)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(("LOCUST_", "TICKBENCH_"))}
 
 
 def _join(one: Host, other: Host) -> None:

@@ -32,6 +32,11 @@ def looked_at_once(env: Mapping[str, str]) -> dict[str, str]:
 SURROUNDINGS = looked_at_once(os.environ)
 
 
+def is_warm(env: Mapping[str, str]) -> bool:
+    """Say whether a fork is what a new process with these variables would be: none has what only a new one looks at."""
+    return looked_at_once(env) == SURROUNDINGS
+
+
 class Interpreter:
     """One that has imported ``modules``; it ends with this process."""
 
@@ -44,9 +49,13 @@ class Interpreter:
             self._process = subprocess.Popen([*command, *modules], cwd=ROOT, env=env, pass_fds=fds)
         atexit.register(self._end)
 
-    def fork(self, arguments: list[str], cwd: str, env: dict[str, str], streams: list[int]) -> int:
+    def fork(
+        self, arguments: list[str], cwd: str, env: dict[str, str], streams: list[int], inside: tuple[int, int] | None
+    ) -> int:
         """Return the process ID of a new child of this process that runs ``python ARGUMENTS``."""
         request = {
+            "owner": os.getpid(),
+            "inside": inside,
             "arguments": arguments,
             "cwd": cwd,
             "env": env,
@@ -77,11 +86,14 @@ class WarmProcess(subprocess.Popen[AnyStr]):
     """
     ``WarmProcess(["-m", "module", ...], modules=[...])``: Popen of ``python -m module ...``, but for what it imports.
 
-    Of the other arguments it knows ``cwd``, ``env`` and the streams.
+    Of the other arguments it knows ``cwd``, ``env`` and the streams. ``inside`` is a process into whose namespaces it
+    is to go, and which of them, by their flags of setns(2); who does so is killed with this process.
     """
 
-    def __init__(self, arguments: list[str], *, modules: tuple[str, ...], **fields: Any) -> None:
-        self._modules = modules
+    def __init__(
+        self, arguments: list[str], *, modules: tuple[str, ...], inside: tuple[int, int] | None = None, **fields: Any
+    ) -> None:
+        self._modules, self._inside = modules, inside
         super().__init__(arguments, **fields)
 
     def _execute_child(self, args: list[str], *fields: Any) -> None:
@@ -89,13 +101,14 @@ class WarmProcess(subprocess.Popen[AnyStr]):
         (_, _, _, _, cwd, env, _, _, _, stdin, _, _, stdout, _, stderr, *_) = fields
         streams = [own if theirs == -1 else theirs for own, theirs in enumerate((stdin, stdout, stderr))]
         environment = dict(os.environ if env is None else env)
-        self.pid = interpreter(*self._modules).fork(args, str(cwd or Path.cwd()), environment, streams)
+        where = str(cwd or Path.cwd())
+        self.pid = interpreter(*self._modules).fork(args, where, environment, streams, self._inside)
         self._child_created = True
         self._close_pipe_fds(*fields[9:15])  # type: ignore[attr-defined]
 
 
 def python(arguments: list[str], *, modules: tuple[str, ...] | None, env: Mapping[str, str], **fields: Any) -> Any:
     """Return Popen of ``python ARGUMENTS``, warm if it may be and ``env`` has nothing that only a new one looks at."""
-    if modules is not None and looked_at_once(env) == SURROUNDINGS:
+    if modules is not None and is_warm(env):
         return WarmProcess(arguments, modules=modules, env=env, **fields)
     return subprocess.Popen([sys.executable, *arguments], env=env, **fields)

@@ -5,17 +5,21 @@ An interpreter that has imported what many tests start, and forks whenever it is
 a script as ``python`` would, and ends as that would, since it goes on behind the loop that only the parent stays in.
 """
 
+import ctypes
 import json
 import os
 import posix
 import resource
 import runpy
+import select
 import signal
 import socket
 import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from shared.system.parent import die_with_parent
 
 MAX_REQUEST_BYTES = 1 << 18
 
@@ -46,8 +50,26 @@ def forked_for(control: socket.socket) -> dict[str, Any]:
             posix.close(stream)
 
 
+def go_inside(pid: int, namespaces: int, owner: int) -> None:
+    """Enter the namespaces of a process, and be killed with the owner: nobody else may know that this is there."""
+    process = os.pidfd_open(pid)
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.setns(process, namespaces):
+        raise OSError(ctypes.get_errno(), "it can't go into the namespaces")
+    posix.close(process)
+    first = os.getppid()
+    while first != owner and os.getppid() == first:  # who is about to end, which is not to be its own end
+        select.select([], [], [], 0.001)
+    die_with_parent()
+    if os.getppid() != owner:
+        raise SystemExit("whoever asked for this process is gone")
+
+
 def take_on(request: dict[str, Any]) -> None:
     """Have the surroundings that a new process would have had."""
+    if request["inside"]:
+        pid, namespaces = request["inside"]
+        go_inside(pid, namespaces, request["owner"])
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["env"])
