@@ -31,7 +31,7 @@ from loadtests.run.conductor import FAILED, Conductor
 from loadtests.run.locust_run import LocustRun
 from loadtests.run.locust_table import show_finer
 from loadtests.run.logins import Logins
-from loadtests.run.master_search import say_why_none
+from loadtests.run.meeting import say_what_is_wrong
 from loadtests.run.messages import RunStart
 from loadtests.run.slot_conductor import SlotConductor
 from loadtests.run.worker import LoadWorker
@@ -56,7 +56,7 @@ def install(events: Any, scenarios: Scenarios) -> None:
     """Listen to Locust's ``events`` (which carry no types)."""
     hooks = Hooks(scenarios)
     show_finer()
-    say_why_none()
+    say_what_is_wrong()
     events.init_command_line_parser.add_listener(hooks.on_parser)
     events.init.add_listener(hooks.on_init)
     events.test_start.add_listener(hooks.on_test_start)
