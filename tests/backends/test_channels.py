@@ -1,22 +1,30 @@
 """What Channels has of its own: layers that drop what is too much, and a thread that it asks before each event."""
 
 import asyncio
+import signal
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from typing import Any, cast
 
 import channels.consumer
+import channels.layers
 import pytest
 
 from backends.asyncio_server.frameworks import redis_layers
-from backends.asyncio_server.frameworks.channels import CountingLayer, SeatConsumer, UndelayedSeat
+from backends.asyncio_server.frameworks.channels import (
+    CountingLayer,
+    RunningTime,
+    SeatConsumer,
+    UndelayedSeat,
+)
 from backends.asyncio_server.frameworks.redis_layers import REDIS_LAYERS, ListLayer, RedisLayer
 from shared.measure.counters import Counters
 from shared.server.frameworks import LAYERS
 from shared.server.layer_redis import LayerRedis
+from tests.support.crowd import Crowd
 from tests.support.server import run_server, wait_until
 
-CAPACITY = cast("int", LAYERS["redis"].bounds["capacity"])
+CAPACITY, EXPIRY_S = (cast("int", LAYERS["memory"].bounds[name]) for name in ("capacity", "expiry_s"))
 
 
 def test_what_is_over_the_capacity_is_dropped_and_counted() -> None:
@@ -193,3 +201,35 @@ def test_what_who_reads_nothing_can_t_be_sent_is_dropped_and_the_room_goes_on(la
         first = player.next_tick().n
         assert player.next_tick().n > first
         assert server.stats()["slow_skips"] == 0
+
+
+def test_a_member_is_left_out_by_the_time_in_which_the_process_ran(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_us = [1_000_000_000_000]
+    monkeypatch.setattr(channels.layers, "time", RunningTime(lambda: now_us[0]))
+    layer, frame = CountingLayer(Counters()), {"type": "tick.frame", "text": "[]"}
+
+    async def send() -> list[int]:
+        members = []
+        await layer.group_add("den", "a")
+        for passed_s in (0, EXPIRY_S - 1, 2):
+            now_us[0] += passed_s * 1_000_000
+            await layer.group_send("den", frame)
+            members.append(len(layer.groups["den"]))
+        return members
+
+    assert asyncio.run(send()) == [1, 1, 0]
+
+
+@pytest.mark.full_size  # it takes longer than a message lives
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize("framework", ["channels", "daphne"])
+def test_ticks_go_on_where_the_process_stood_still_for_longer_than_a_message_lives(framework: str) -> None:
+    flags = ("--framework", framework, "--fanout", "naive", "--tick-budget", "0", "--tick-rate", "40")
+    with run_server("asyncio", *flags) as server, closing(Crowd(server, 60)) as crowd:
+        crowd.play(2)  # there are more of them than it can serve, so of most something lies in the layer
+        server.signal(signal.SIGSTOP)
+        crowd.play(EXPIRY_S + 5)
+        latest = max(seat.ticks[-1] for seat in crowd.seats)
+        server.signal(signal.SIGCONT)
+        crowd.play(20)
+        assert min(seat.ticks[-1] for seat in crowd.seats) > latest

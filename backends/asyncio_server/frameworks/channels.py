@@ -13,17 +13,20 @@ Mended here:
   that has ended, so does the consumer.
 - A peer that goes while a frame is on its way ends its consumer with a traceback: it is its reader's to end it.
 - What is over the layer's capacity is dropped, and nobody told: it is counted.
+- By the clock on the wall a message lives for 60 s, and whoever leaves one there for longer is sent nothing more: a
+  process that was made to stand still for a minute had no members any more. The layer's time stands still with it.
 - A consumer takes what waits for it in the layer one by one, in turns with what its peer says, also where it throws it
   away, as its peer is gone: a thousand of them take seconds for that, in which nobody ends. It lets go of all at once.
 """
 
 import asyncio
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from email.utils import formatdate
 from typing import Any, ClassVar, cast
 
-from channels import DEFAULT_CHANNEL_LAYER
+from channels import DEFAULT_CHANNEL_LAYER, layers
 from channels.consumer import AsyncConsumer, get_handler_name
 from channels.db import aclose_old_connections
 from channels.exceptions import ChannelFull, StopConsumer
@@ -44,6 +47,17 @@ from ..host import Host
 from .asgi import AsgiSocket, EventQueue, Library, answer_headers
 from .doorkeeper import Doorkeeper
 from .uvicorn import UvicornFramework
+
+
+class RunningTime:
+    """The ``time`` of Channels' layer in memory: it stands still while the process does, as for all other limits."""
+
+    def __init__(self, running_us: Callable[[], int]) -> None:
+        self._running_us = running_us
+
+    def time(self) -> float:
+        """Return a time in s."""
+        return self._running_us() / 1_000_000
 
 
 class CountingLayer(InMemoryChannelLayer):
@@ -255,9 +269,11 @@ def make_layer(core: ServerCore[Any]) -> Any:
 
 def application(gate: Gate[Host]) -> ProtocolTypeRouter:
     """Return the application of a gate: an upgrade has its seat and its doorkeeper in the ``state`` of its scope."""
-    is_naive = gate.host.config.fanout == "naive"
+    host = gate.host
+    is_naive = host.config.fanout == "naive"
     if is_naive:
-        channel_layers.set(DEFAULT_CHANNEL_LAYER, make_layer(gate.host.core))
+        layers.time = RunningTime(lambda: host.core.stalls.running_us(host.clock.now_us()))
+        channel_layers.set(DEFAULT_CHANNEL_LAYER, make_layer(host.core))
     seat, page = (SeatConsumer, PageConsumer) if is_naive else (UndelayedSeat, UndelayedPage)
     pages = [route(path[1:], page.as_asgi(gate=gate)) for path in (*gate.paths, *gate.upgrades)]
     upgrades = [route(path[1:], seat.as_asgi(gate=gate)) for path in gate.upgrades]
