@@ -1,14 +1,15 @@
 """
 What a broadcast through Channels' layers costs as a room grows: is it the members, or their square?
 
-``python -m tests.bench.members FILE [--members 100 300 1000] [--repeats 3] [--arm ARM]...`` loads a server with
-``--fanout naive``, of Channels with each of its layers and of aiohttp beside them, with so many connections in one room
-at 20 Hz, by clients that offer no compression; sizes and arms take turns. FILE keeps every summary as JSON. Then it
-prints medians and ranges: the server's CPU a frame that it sent, that of its Redis included, which shares its core;
-which ticks came, and how much of what was sent; how late they came; what the layer dropped a second, above its capacity
-of 100; how long the server took to end after SIGTERM; and the exponent of CPU a frame between two sizes, with its
-range: 0 where a tick costs what its members are, 1 where it is their square. Nothing else should run meanwhile: it
-takes ten minutes.
+``python -m tests.bench.members FILE [--members 100 300 1000] [--repeats 3] [--room-size N] [--arm ARM]...`` loads a
+server with ``--fanout naive``, of Channels with each of its layers and of aiohttp beside them, with so many connections
+in one room, or in rooms of N, at 20 Hz, by clients that offer no compression; sizes and arms take turns. FILE keeps
+every summary as JSON. Then it prints medians and ranges: the server's CPU a frame that it sent, that of its Redis
+included, which shares its core; which ticks came, and how much of what was sent; how late they came; what the layer
+dropped a second, above its capacity of 100; how long the server took to end after SIGTERM; and the exponent of CPU a
+frame between two sizes, with its range: 0 where a tick costs what its members are, 1 where it is their square. Many
+small rooms (``--members 60 120 --room-size 2``) go past what ``--layer redis`` has for all rooms of a process together.
+Nothing else should run meanwhile: it takes ten minutes.
 """
 
 import argparse
@@ -75,8 +76,8 @@ Runs = dict[tuple[str, int], list[Loaded]]
 """By arm and members."""
 
 
-def load(arm: str, members: int) -> Loaded:
-    """Load a new server, and end it."""
+def load(arm: str, members: int, room_size: int) -> Loaded:
+    """Load a new server, and end it; ``room_size`` 0: all are in one room."""
     usable = os.sched_getaffinity(0)
     first = min(usable)
     os.sched_setaffinity(0, {first})  # the server inherits it
@@ -88,7 +89,7 @@ def load(arm: str, members: int) -> Loaded:
         out = Path(folder) / "summary.json"
         began_s, began = time.monotonic(), server.stats()["dropped"]
         command = [sys.executable, "-m", "tickbench", "load", server.url, "--users", str(members), "--deflate", "off"]
-        command += ["--duration", str(DURATION_S), "--warm-up", "3", "--out", str(out)]
+        command += ["--duration", str(DURATION_S), "--warm-up", "3", "--out", str(out), "--room-size", str(room_size)]
         status = subprocess.run(command, check=False, stdout=subprocess.DEVNULL, timeout=180).returncode
         os.sched_setaffinity(0, usable)
         if status not in {0, NOT_TRUSTED}:
@@ -158,6 +159,7 @@ def main() -> int:
     parser.add_argument("file", type=Path)
     parser.add_argument("--members", type=int, nargs="+", default=[100, 300, 1000])
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--room-size", type=int, default=0, help="members a room; 0, the default: all in one")
     parser.add_argument("--arm", dest="arms", choices=ARMS, action="append", help="by default all")
     given = parser.parse_args()
     arms = given.arms or list(ARMS)
@@ -166,12 +168,13 @@ def main() -> int:
     for repeat in range(given.repeats):
         for members in sorted(given.members):
             for arm in arms[:: -1 if repeat % 2 else 1]:
-                made = load(arm, members)
+                made = load(arm, members, given.room_size)
                 runs[arm, members].append(made)
                 raw.append(
                     {
                         "arm": arm,
                         "members": members,
+                        "room_size": given.room_size,
                         "dropped_per_second": made.dropped_per_second,
                         "ended_s": made.ended_s,
                         "load": json.loads(made.summary.to_json()),
