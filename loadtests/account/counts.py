@@ -123,6 +123,8 @@ class Accounts(TickCounts):
     """What the server sent that the WebSocket protocol forbids, in words."""
     told: Counter[str] = field(default_factory=Counter)
     """The texts of ``error`` commands."""
+    missing_cut: int = 0
+    """Of the missing, those of connections whose user was cut off and comes back."""
     longest_silence_us: int = 0
     """The longest time in the window in which a connection got no frame, though it was there or should have been."""
     duplicate: int = 0

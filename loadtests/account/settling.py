@@ -267,6 +267,8 @@ class Settlement:
         lateness_us = until_us + self.ahead_us - stated_us[rows]
         accounts = self._accounts_of(connection)
         setattr(accounts, kind, getattr(accounts, kind) + len(rows))
+        if kind == "missing" and self.of.until_us[connection] == CUT:
+            accounts.missing_cut += len(rows)
         accounts.tick_lateness.record_array(lateness_us)
         self.of.due[connection] += len(rows)
         if self.of.group[connection]:

@@ -57,7 +57,7 @@ def summarise(run: MeasuredRun) -> LoadSummary:
         groups={name: _group(of, run.duration_s) for name, of in whole.groups.items() if name != MAIN},
         stages=_stages(run, whole),
         steps=summary_of(whole.steps, whole.conflicting_steps),
-        returns=None if whole.returns is None else _returns(whole.returns, whole.due_times),
+        returns=None if whole.returns is None else _returns(whole.returns, main, whole.due_times),
         generator=_generator(run, whole, findings),
         server=server,
         machine=_machine(run, whole, uses),
@@ -131,11 +131,12 @@ def _worst_room_in_time(whole: WorkerRecord) -> float | None:
     return min(shares, default=None) if whole.period_us else None
 
 
-def _returns(returns: Returns, due_times: Mapping[str, RoomDueTimes]) -> ReturnFigures:
+def _returns(returns: Returns, main: Accounts, due_times: Mapping[str, RoomDueTimes]) -> ReturnFigures:
     spared = {life: of for life, of in due_times.items() if room_of(life) not in returns.rooms}
     return ReturnFigures(
         **_same(returns, "cut back gone away silence_ms"),
         most_connects_per_second=returns.most_in_a_second,
+        missing=main.missing_cut,
         rooms_spared=len({room_of(life) for life in spared}),
         rooms_spared_missed=len({room_of(life) for life, of in spared.items() if of.missed}),
         rooms_spared_skipped=len({room_of(life) for life, of in spared.items() if of.unseen}),

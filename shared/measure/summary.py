@@ -152,6 +152,8 @@ class ReturnFigures(msgspec.Struct, frozen=True, kw_only=True):
     """From the last tick frame of one connection to the first of the user's next; one value each time."""
     most_connects_per_second: int
     """The most connections that such users began in any second."""
+    missing: int = 0
+    """Of ``frames.missing`` those of connections that were cut off, while they held; what else is missing others lost."""
     rooms_spared: int
     """Rooms in which nobody lost a connection."""
     rooms_spared_missed: int

@@ -31,12 +31,12 @@ def returns(*silences_s: float, gone: int = 0, away: int = 0, missed: int = 0) -
 def test_the_silences_of_all_kills_are_put_together() -> None:
     kills = [Kill("server", 4711, returns(1.0, 2.0), 3, 1), Kill("server", 4712, returns(4.0, gone=1, missed=2), 0, 0)]
     said = list(lines(kills, []))
-    assert said[2] == "| server | 2 | 2 | 0 | 0 | 2.00 | 3 | 1 | 5 | 0 | 0 |"
+    assert said[2] == "| server | 2 | 2 | 0 | 0 | 2.00 | 3 | 3 | 1 | 5 | 0 | 0 |"
     assert said[4:] == [
         "silence of a player: p50 2.00 s, p99 4.00 s, max 4.00 s (3 returns)",
         "gone for good: 1 of 4 who were cut off",
         "still away at the end of a run: 0",
-        "frames on connections that held: missing 3, twice 1",
+        "frames missing: 3, of these 3 on connections that were not cut off; twice 1",
         "rooms elsewhere that lost a frame: 2 of 10",
         "processes left behind: 0",
     ]

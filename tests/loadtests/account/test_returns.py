@@ -49,6 +49,16 @@ def test_a_silence_is_from_the_last_tick_of_a_life_to_the_first_of_the_next(play
     assert play.main.absent == 0
 
 
+def test_what_is_missing_of_who_was_cut_off_and_of_others_is_told_apart(play: Play, ledger: ReturnLedger) -> None:
+    lost = play.enter(0, 1, 2, 5, 6)  # two are missing
+    play.enter(*range(5), *range(6, 70))  # one is
+    play.cut(lost, at(6.9))
+    ledger.lose(3, lost)
+    ledger.forgive(lost)
+    play.settle()
+    assert (play.main.missing, play.main.missing_cut) == (3, 2)
+
+
 def test_who_was_cut_off_twice_is_one_user_with_two_silences(play: Play, ledger: ReturnLedger) -> None:
     lose(play, ledger, user=3)
     again = play.enter(*range(5), life_us=ANEW_US)

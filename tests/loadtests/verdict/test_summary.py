@@ -136,6 +136,7 @@ def test_what_became_of_those_who_were_cut_off() -> None:
     words = "of 4 users 2 came back, 1 gone for good, 1 still trying at the end; silent for up to 1.50 s"
     assert f"users were cut off, which is counted for itself: {words}" in summary.validity.warnings
     assert summary.validity.ok
+    assert returns.missing == 0
     assert summarise(run()).returns is None
 
 

@@ -138,6 +138,7 @@ def full_example() -> LoadSummary:
             away=1,
             silence_ms=summary,
             most_connects_per_second=2,
+            missing=3,
             rooms_spared=1,
             rooms_spared_missed=0,
             rooms_spared_skipped=1,
