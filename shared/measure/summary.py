@@ -153,7 +153,7 @@ class ReturnFigures(msgspec.Struct, frozen=True, kw_only=True):
     most_connects_per_second: int
     """The most connections that such users began in any second."""
     missing: int = 0
-    """Of ``frames.missing`` those of connections that were cut off, while they held; what else is missing others lost."""
+    """Of ``frames.missing`` those of connections that were cut off, while they held; others lost the rest."""
     rooms_spared: int
     """Rooms in which nobody lost a connection."""
     rooms_spared_missed: int
