@@ -104,6 +104,7 @@ def test_where_its_redis_is_killed_all_in_rooms_are_told_and_new_ones_go_on(laye
             assert player.next_tick().n > n
         assert server.stats()["crashed_rooms"] == 2
         assert redis_of(server).pid != redis.pid
+        assert "channels_redis" not in server.log
         said = [line for line in server.log.splitlines() if "redis-server" in line]
         assert len(said) == 1, server.log
         assert f"redis-server {redis.pid} was ended by signal 9: all rooms end" in said[0]

@@ -42,8 +42,6 @@ CLOSE_LIMIT_S = 0.5
 LINGER_S = 5.0
 """In which what was on its way to a consumer that has ended has come."""
 
-IN_REDIS = logging.getLogger("channels_redis.core")
-
 
 class CountingQueue(BoundedQueue):
     """What waits in the process for one consumer; the oldest is dropped where there is too much."""
@@ -66,6 +64,8 @@ class RedisLayer(ABC):
         self._counters = counters
         self._redis = redis
         self._turns = asyncio.Semaphore(MOST_AT_ONCE)
+        self._logger = logging.getLogger(type(layer).__module__)
+        self._logger.addFilter(self._is_news)
 
     async def new_channel(self) -> Any:
         """Return the name of a consumer's channel; there may be another Redis soon, if there is none now."""
@@ -106,6 +106,7 @@ class RedisLayer(ABC):
 
     async def close(self) -> None:
         """Hang up."""
+        self._logger.removeFilter(self._is_news)
         with suppress(RedisError, TimeoutError):
             await asyncio.wait_for(self.layer.flush(), CLOSE_LIMIT_S)
 
@@ -116,6 +117,10 @@ class RedisLayer(ABC):
         """Return what waits in the process, by channel."""
 
     # Private methods
+
+    def _is_news(self, record: logging.LogRecord) -> bool:
+        """Whether a record of channels_redis is to be logged: that Redis is lost is told once, and in a line."""
+        return not (record.exc_info and isinstance(record.exc_info[1], RedisError))
 
     async def _command(self, act: Callable[..., Awaitable[None]], *arguments: Any) -> None:
         """Do something in Redis; if it fails, take that for lost: it ends all rooms."""
@@ -134,13 +139,7 @@ class ListLayer(RedisLayer):
     def __init__(self, counters: Counters, redis: LayerRedis) -> None:
         super().__init__(RedisChannelLayer(hosts=hosts(redis)), counters, redis)
         self.layer.receive_buffer = defaultdict(partial(CountingQueue, counters, self.layer.capacity))
-        IN_REDIS.setLevel(logging.INFO)
-        IN_REDIS.addFilter(self._note)
-
-    async def close(self) -> None:
-        """Hang up."""
-        IN_REDIS.removeFilter(self._note)
-        await super().close()
+        self._logger.setLevel(logging.INFO)
 
     # Private methods
 
@@ -148,12 +147,12 @@ class ListLayer(RedisLayer):
         queues: dict[str, asyncio.Queue[Any]] = self.layer.receive_buffer
         return queues
 
-    def _note(self, record: logging.LogRecord) -> bool:
+    def _is_news(self, record: logging.LogRecord) -> bool:
         """Count what is dropped in Redis: for all of a group in this process, as they have one key there."""
         if isinstance(record.args, tuple) and "over capacity" in record.msg:
             _, channels, _ = record.args
             self._counters.dropped += int(str(channels))
-        return record.levelno > logging.INFO
+        return record.levelno > logging.INFO and super()._is_news(record)
 
 
 class PubSubLayer(RedisLayer):
