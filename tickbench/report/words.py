@@ -23,6 +23,8 @@ OF_SERVERS = (
     "channels",
     "django",
     "daphne",
+    "channels-redis",
+    "redis",
     "gevent",
     "gevent-websocket",
     "flask",
