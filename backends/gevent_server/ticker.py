@@ -74,8 +74,6 @@ class Ticker:
         if self._owner:  # before anybody is waited for: a welcome that comes meanwhile tells of this step already
             self._owner.send_frame(due, sent_us, text)
         self.audience.seat(room.recipients())  # those who come from here on are told of this step as they enter
-        if self._owner and self._owner.guests:  # edges are to fan it out while we do
-            give_turn()
         for member in told:
             member.flush()
         self._send(due, sent_us, text)

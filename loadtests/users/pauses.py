@@ -1,7 +1,9 @@
 """
 How long a user waits before the next try to connect: full jitter, by the law of the page (``shared/web/client.js``).
 
-Anything up to a ceiling that doubles, so that those whom a server sends away at once do not come back at once.
+Anything up to a ceiling that grows by half each time, so that those whom a server sends away at once do not come back at
+once. Where it doubled, whoever tried twice while nobody listened, as a balancer is started again within two seconds, was
+away for up to seven.
 """
 
 import random
@@ -12,6 +14,8 @@ FIRST_S: Final = 1.0
 """The first ceiling."""
 LONGEST_S: Final = 10.0
 """The highest."""
+GROWTH: Final = 1.5
+"""Of the ceiling, with each try."""
 PROVEN_S: Final = 10.0
 """A connection that held longer has the first ceiling again behind it."""
 
@@ -30,5 +34,5 @@ class Pauses:
 
     def next_s(self) -> float:
         """Return how many seconds to wait before the next try."""
-        ceiling_s, self._ceiling_s = self._ceiling_s, min(LONGEST_S, 2 * self._ceiling_s)
+        ceiling_s, self._ceiling_s = self._ceiling_s, min(LONGEST_S, GROWTH * self._ceiling_s)
         return ceiling_s * self._chance()

@@ -720,9 +720,9 @@ class Link {
     this.listener.waiting(why, delayMs);
   }
 
-  /** Anything up to a ceiling that doubles: the clients of a server that restarts must not all come back at once. */
+  /** Anything up to a ceiling that grows by half each time: the clients of a server that restarts must not all come back at once. */
   nextDelay() {
-    const ceiling = Math.min(Link.LONGEST_DELAY_MS, Link.FIRST_DELAY_MS * 2 ** this.failures);
+    const ceiling = Math.min(Link.LONGEST_DELAY_MS, Link.FIRST_DELAY_MS * 1.5 ** this.failures);
     this.failures += 1;
     return ceiling * Math.random();
   }

@@ -152,13 +152,14 @@ def test_pauses_of_those_who_come_back_are_spread_from_nothing_to_a_ceiling(
                 Math.random = () => chance;
                 const link = new Link(null);
                 link.failures = 0;
-                return Array.from({length: 6}, () => link.nextDelay());
+                return Array.from({length: 8}, () => link.nextDelay());
             }""",
             chance,
         )
         for chance in (0, 0.5, 1)
     ]
-    assert pauses_ms == [[0] * 6, [500, 1000, 2000, 4000, 5000, 5000], [1000, 2000, 4000, 8000, 10_000, 10_000]]
+    ceilings_ms = [1000, 1500, 2250, 3375, 5062.5, 7593.75, 10_000, 10_000]
+    assert pauses_ms == [[chance * ceiling for ceiling in ceilings_ms] for chance in (0, 0.5, 1)]
 
 
 def test_comes_back_after_the_server_has_gone(serve: Serve, browser: Browser, room: str, tmp_path: Path) -> None:
