@@ -1,9 +1,9 @@
 """
 How long a user waits before the next try to connect: full jitter, by the law of the page (``shared/web/client.js``).
 
-Anything up to a ceiling that grows by half each time, so that those whom a server sends away at once do not come back at
-once. Where it doubled, whoever tried twice while nobody listened, as a balancer is started again within two seconds, was
-away for up to seven.
+Anything up to a ceiling that grows by half each time, so that those whom a server sends away at once do not come back
+at once. Where it doubled, whoever tried twice while nobody listened was away for up to seven seconds, though a balancer
+is started again within two.
 """
 
 import random

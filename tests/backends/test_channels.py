@@ -4,16 +4,17 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import closing
+from types import SimpleNamespace
 from typing import Any, cast
 
 import channels.consumer
 import channels.layers
 import pytest
 
+from backends.asyncio_server.frameworks import channels as framework
 from backends.asyncio_server.frameworks import redis_layers
 from backends.asyncio_server.frameworks.channels import (
     CountingLayer,
-    RunningTime,
     SeatConsumer,
     UndelayedSeat,
 )
@@ -29,7 +30,7 @@ CAPACITY, EXPIRY_S = (cast("int", LAYERS["memory"].bounds[name]) for name in ("c
 
 def test_what_is_over_the_capacity_is_dropped_and_counted() -> None:
     counters = Counters()
-    layer = CountingLayer(counters)
+    layer = CountingLayer(counters, lambda: 0)
 
     async def send() -> list[int]:
         for name in ("a", "b"):
@@ -46,7 +47,7 @@ def test_what_is_over_the_capacity_is_dropped_and_counted() -> None:
 
 
 def test_what_waits_for_a_consumer_that_is_closed_is_let_go_of() -> None:
-    layer = CountingLayer(Counters())
+    layer = CountingLayer(Counters(), lambda: 0)
 
     async def send() -> None:
         await layer.group_add("den", "a")
@@ -174,7 +175,7 @@ def test_what_a_consumer_is_handed_takes_no_thread_but_in_naive(
 def seat_of_one_who_is_gone(consumer: type[SeatConsumer] = SeatConsumer) -> SeatConsumer:
     gate: Any = None  # it is asked nothing
     seat = consumer(gate)
-    seat.channel_layer, seat.channel_name = CountingLayer(Counters()), "a"
+    seat.channel_layer, seat.channel_name = CountingLayer(Counters(), lambda: 0), "a"
     return seat
 
 
@@ -204,20 +205,25 @@ def test_what_who_reads_nothing_can_t_be_sent_is_dropped_and_the_room_goes_on(la
 
 
 def test_a_member_is_left_out_by_the_time_in_which_the_process_ran(monkeypatch: pytest.MonkeyPatch) -> None:
-    now_us = [1_000_000_000_000]
-    monkeypatch.setattr(channels.layers, "time", RunningTime(lambda: now_us[0]))
-    layer, frame = CountingLayer(Counters()), {"type": "tick.frame", "text": "[]"}
+    clock = SimpleNamespace(now_s=1e9, still_s=0.0)
+    monkeypatch.setattr(channels.layers, "time", SimpleNamespace(time=lambda: clock.now_s))
+    monkeypatch.setattr(framework, "time", lambda: clock.now_s)
+    layer = CountingLayer(Counters(), lambda: round(clock.still_s * 1e6))
+
+    async def members() -> int:
+        await layer.group_send("den", {"type": "tick.frame", "text": "[]"})
+        return len(layer.groups["den"])
 
     async def send() -> list[int]:
-        members = []
         await layer.group_add("den", "a")
-        for passed_s in (0, EXPIRY_S - 1, 2):
-            now_us[0] += passed_s * 1_000_000
-            await layer.group_send("den", frame)
-            members.append(len(layer.groups["den"]))
-        return members
+        counts = [await members()]
+        for passed_s, still_s in ((EXPIRY_S - 1, 0), (1000, 1000), (0.5, 0), (0.6, 0)):
+            clock.now_s += passed_s
+            clock.still_s += still_s
+            counts.append(await members())
+        return counts
 
-    assert asyncio.run(send()) == [1, 1, 0]
+    assert asyncio.run(send()) == [1, 1, 1, 1, 0]
 
 
 @pytest.mark.full_size  # it takes longer than a message lives

@@ -14,19 +14,21 @@ Mended here:
 - A peer that goes while a frame is on its way ends its consumer with a traceback: it is its reader's to end it.
 - What is over the layer's capacity is dropped, and nobody told: it is counted.
 - By the clock on the wall a message lives for 60 s, and whoever leaves one there for longer is sent nothing more: a
-  process that was made to stand still for a minute had no members any more. The layer's time stands still with it.
+  process that was made to stand still for a minute had no members any more. That is put off for as long as it stood.
 - A consumer takes what waits for it in the layer one by one, in turns with what its peer says, also where it throws it
   away, as its peer is gone: a thousand of them take seconds for that, in which nobody ends. It lets go of all at once.
 """
 
 import asyncio
 import socket
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from email.utils import formatdate
+from time import time
 from typing import Any, ClassVar, cast
 
-from channels import DEFAULT_CHANNEL_LAYER, layers
+from channels import DEFAULT_CHANNEL_LAYER
 from channels.consumer import AsyncConsumer, get_handler_name
 from channels.db import aclose_old_connections
 from channels.exceptions import ChannelFull, StopConsumer
@@ -39,7 +41,6 @@ from django.urls import path as route
 from uvicorn.protocols.utils import ClientDisconnected
 
 from shared.measure.counters import Counters
-from shared.server.core import ServerCore
 from shared.server.gate import Gate, Seat
 from shared.wire.frames import Opcode
 
@@ -48,24 +49,23 @@ from .asgi import AsgiSocket, EventQueue, Library, answer_headers
 from .doorkeeper import Doorkeeper
 from .uvicorn import UvicornFramework
 
-
-class RunningTime:
-    """The ``time`` of Channels' layer in memory: it stands still while the process does, as for all other limits."""
-
-    def __init__(self, running_us: Callable[[], int]) -> None:
-        self._running_us = running_us
-
-    def time(self) -> float:
-        """Return a time in s."""
-        return self._running_us() / 1_000_000
+LOOK_S = 1.0
+"""Without a look for what has expired: the process may have stood still."""
 
 
 class CountingLayer(InMemoryChannelLayer):
-    """Channels' layer in memory, its defaults untouched: what it drops is counted."""
+    """
+    Channels' layer in memory, its defaults untouched: what it drops is counted.
 
-    def __init__(self, counters: Counters) -> None:
+    ``still_us`` says for how long the process has stood still so far: all times in the layer are put off by that.
+    """
+
+    def __init__(self, counters: Counters, still_us: Callable[[], int]) -> None:
         super().__init__()
         self._counters = counters
+        self._still_us = still_us
+        self._put_off_us = still_us()
+        self._looked_s = time()
 
     async def send(self, channel: str, message: dict[str, Any]) -> None:
         """Keep a message for a consumer."""
@@ -74,6 +74,25 @@ class CountingLayer(InMemoryChannelLayer):
         except ChannelFull:
             self._counters.dropped += 1
             raise
+
+    def _clean_expired(self) -> None:
+        """Drop what has expired, by the time in which the process ran."""
+        now_s = time()
+        if now_s - self._looked_s > LOOK_S:  # not each time: it is looked twice a tick and member
+            self._put_off()
+        self._looked_s = now_s
+        super()._clean_expired()
+
+    def _put_off(self) -> None:
+        """Have what would expire do so later, by how long the process stood still since the last time."""
+        still_us = self._still_us()
+        more_s, self._put_off_us = (still_us - self._put_off_us) / 1_000_000, still_us
+        if not more_s:
+            return
+        for queue in self.channels.values():
+            queue._queue = deque((expiry_s + more_s, message) for expiry_s, message in queue._queue)  # noqa: SLF001 # as the layer itself
+        for members in self.groups.values():
+            members.update({name: joined_s + more_s for name, joined_s in members.items()})
 
     def let_go(self, channel: str) -> None:
         """Drop what waits for a consumer that would throw it away."""
@@ -258,13 +277,19 @@ async def end_layer() -> None:
         await layer.close()
 
 
-def make_layer(core: ServerCore[Any]) -> Any:
+def make_layer(host: Host) -> Any:
     """Return the layer that is chosen."""
+    core = host.core
+
+    def still_us() -> int:
+        now_us = host.clock.now_us()
+        return now_us - core.stalls.running_us(now_us)
+
     if core.redis and core.config.layer:
         from .redis_layers import REDIS_LAYERS  # noqa: PLC0415 # channels_redis need not be installed
 
         return REDIS_LAYERS[core.config.layer](core.counters, core.redis)
-    return CountingLayer(core.counters)
+    return CountingLayer(core.counters, still_us)
 
 
 def application(gate: Gate[Host]) -> ProtocolTypeRouter:
@@ -272,8 +297,7 @@ def application(gate: Gate[Host]) -> ProtocolTypeRouter:
     host = gate.host
     is_naive = host.config.fanout == "naive"
     if is_naive:
-        layers.time = RunningTime(lambda: host.core.stalls.running_us(host.clock.now_us()))
-        channel_layers.set(DEFAULT_CHANNEL_LAYER, make_layer(host.core))
+        channel_layers.set(DEFAULT_CHANNEL_LAYER, make_layer(host))
     seat, page = (SeatConsumer, PageConsumer) if is_naive else (UndelayedSeat, UndelayedPage)
     pages = [route(path[1:], page.as_asgi(gate=gate)) for path in (*gate.paths, *gate.upgrades)]
     upgrades = [route(path[1:], seat.as_asgi(gate=gate)) for path in gate.upgrades]
