@@ -12,7 +12,7 @@ READY := $(VENV)/.ready-$(VERSION)
 RUN := $(UV) run --frozen --no-sync
 # Tests wait more than they work, so there are more of them at once than cores. Without caches of bytecode every process
 # that one starts would compile all that it imports, which is most of its work.
-TEST := PYTHONDONTWRITEBYTECODE= $(RUN) pytest -n 6 --dist loadgroup
+TEST := PYTHONDONTWRITEBYTECODE= $(RUN) pytest -n 4 --dist loadgroup
 # Needs no registry where all is well. A mirror that was set is left out: the lock file names the registry itself.
 LOCK_CHECK := env -u UV_DEFAULT_INDEX -u UV_INDEX_URL -u UV_INDEX -u UV_EXTRA_INDEX_URL $(UV) lock --quiet --check --python $(PYTHON)
 export UV_PROJECT_ENVIRONMENT := $(VENV)
