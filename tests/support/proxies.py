@@ -14,10 +14,12 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+import psutil
 
 from tests.support.certificates import Certificate
 from tests.support.client import PATIENCE_S
@@ -194,8 +196,16 @@ def _running(
         raise
     finally:
         if process.poll() is None:
-            process.kill()
-            process.wait()
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a proxy of a test that failed, with its workers: those of a master that is killed would stay."""
+    master = psutil.Process(process.pid)
+    for each in (*master.children(recursive=True), master):
+        with suppress(psutil.NoSuchProcess):
+            each.kill()
+    process.wait()
 
 
 @contextmanager
