@@ -124,6 +124,10 @@ class Owner:
                 return [(guest, Key(code))]
         return []
 
+    def bear_with(self, running_us: int) -> None:
+        """Give all edges as long again to say something: what they said could not be heard, as the relay was gone."""
+        self._heard_us = dict.fromkeys(self._heard_us, running_us)
+
     def end_silent(self, running_us: int) -> None:
         """Have all leave whose edges have been silent for too long."""
         for edge in [edge for edge, heard_us in self._heard_us.items() if running_us - heard_us > SILENCE_US]:

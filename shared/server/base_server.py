@@ -165,6 +165,8 @@ class BaseServer(ABC):
         if isinstance(event, Message):
             with suppress(ValueError, msgspec.MsgspecError):  # it is nothing of ours
                 return owner.receive(event.publisher, event.payload, self._running_us())
+        elif event is not None:
+            owner.bear_with(self._running_us())
         return []
 
     def announce(self, loop: Any, event: Event) -> None:

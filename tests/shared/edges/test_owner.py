@@ -79,6 +79,22 @@ def test_of_a_silent_edge_all_have_left_and_are_closed_when_it_comes_back() -> N
     assert bob.session.is_open
 
 
+def test_an_edge_is_not_silent_for_as_long_as_the_relay_was_gone() -> None:
+    them = Processes()
+    them.edges[0].arrives("ann")
+    them.deliver()
+    owner = them.owner
+    for _ in range(2):  # it goes, and is back
+        owner.running_us += round(SILENCE_S * 600_000)
+        owner.owner.bear_with(owner.running_us)
+    owner.running_us += round(SILENCE_S * 600_000)
+    owner.owner.end_silent(owner.running_us)
+    assert owner.owner.guests
+    owner.running_us += round(SILENCE_S * 600_000)
+    owner.owner.end_silent(owner.running_us)
+    assert not owner.owner.guests
+
+
 def test_an_owner_whose_lease_is_over_says_nothing() -> None:
     them = Processes()
     them.edges[0].arrives("ann")
