@@ -9,7 +9,7 @@ from tests.support.attacks.kinds import ALONE, ATTACKS, INFLATED, TOGETHER
 from tests.support.attacks.trial import Outcome, Sizes, try_attack
 from tests.support.attacks.turns import LEAST_S, stand_in_turns
 
-pytestmark = [pytest.mark.differs(), pytest.mark.xdist_group("attacks")]  # one at a time: each takes a core and more
+pytestmark = [pytest.mark.differs(), pytest.mark.xdist_group("cores")]  # one at a time: each takes a core and more
 
 SIZES = Sizes(players=5, quiet_s=0.4, attack_s=1.0, after_s=0.4, is_full=False)
 

@@ -14,7 +14,7 @@ from tests.support.crowd import Crowd
 from tests.support.deflating_client import AS_BROWSERS, TAIL, DeflatingClient, Packer, in_pieces, open_echo, open_room
 from tests.support.server import RunningServer, wait_until
 
-pytestmark = [pytest.mark.differs(), pytest.mark.xdist_group("attacks")]
+pytestmark = [pytest.mark.differs(), pytest.mark.xdist_group("cores")]
 
 BOMBS, PLAYERS = 20, 50
 ROUNDS = 20 if FULL_SIZE else 3
