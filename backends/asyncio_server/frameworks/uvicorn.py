@@ -10,6 +10,7 @@ Mended here:
   leaves the first two to the doorkeeper, and puts the pieces together.
 - Its timer for the next request, and websockets' parser, hold a connection that has ended: they are ended with it. The
   handshake is let go of when it is made, and what was inflated of a message when that is refused.
+- It writes on to a peer that is gone, and asyncio logs each write from the fifth on.
 """
 
 import asyncio
@@ -49,11 +50,11 @@ class Transport(PacedTransport):
         self._door.library = protocol
 
     def write(self, data: bytes) -> None:
-        """Write a message, or keep a part of an answer."""
-        if self._unsent is None:
-            self._door.transport.write(data)
-        else:
+        """Write a message, none to a peer that is gone (asyncio would log each), or keep a part of an answer."""
+        if self._unsent is not None:
             self._unsent.append(data)
+        elif not self._door.transport.is_closing():
+            self._door.transport.write(data)
 
     def flush(self) -> None:
         """Write an answer."""
