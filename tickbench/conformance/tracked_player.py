@@ -36,8 +36,7 @@ class TrackedPlayer:
 
     def send_keys(self, ways: Iterable[str | int]) -> None:
         """Send keys: codes, or ``ahead``, ``side``, ``back``, ``other`` (the other side)."""
-        for way in ways:
-            self.peer.send(self.key(way))
+        self.peer.send(*map(self.key, ways))
 
     def turn(self, way: str) -> None:
         """Send the key of a way, unless the snake heads there already."""
@@ -150,8 +149,7 @@ def play_with(peer: Peer, *behind: object) -> TrackedPlayer:
 
 def await_birth(peer: Peer, *behind: object) -> PeerMessage:
     """Join, and return the message that tells of the birth; NotTriedError if an error comes in its place."""
-    for message in (["join"], *behind):
-        peer.send(message)
+    peer.send(["join"], *behind)
     birth = peer.until(
         lambda message: message.tells_of("p_joined", peer.player_id) or message.is_error, "its p_joined behind a join"
     )

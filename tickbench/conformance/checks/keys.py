@@ -67,8 +67,7 @@ def _need_turn(peer: Peer, dropped: Sequence[str | int]) -> None:
 def keys_without_snake(server: ServerUnderTest) -> None:
     """Press keys with no snake, and again between a join and the birth."""
     peer = server.enter()
-    for key in ALL_KEYS:
-        peer.send(key)
+    peer.send(*ALL_KEYS)
     peer.settle()
     for _ in range(2):
         peer.next("a tick frame")
