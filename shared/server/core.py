@@ -22,7 +22,7 @@ from shared.server.score_remote import RemoteScores
 from shared.server.score_stores import open_scores
 from shared.server.stats import Reporter
 from shared.system.descriptors import connections_end, seats_end
-from shared.system.heap import Heap
+from shared.system.heap import OF_AN_ECHO, Heap
 from shared.wire.handshake import Refusal, answer_bytes, busy, check_room, check_upgrade
 from shared.wire.hosts import authority_host, is_loopback
 from shared.wire.stalls import Stalls
@@ -150,7 +150,7 @@ class ServerCore(Generic[L]):
     def release(self, room_name: str | None, address: str, now_us: int) -> None:
         """Give a seat back."""
         self.lobby.release(room_name, address, self.stalls.running_us(now_us))
-        self.heap.note_end()
+        self.heap.note_end(OF_AN_ECHO if room_name is None else 1)
 
     def open_room(self, name: str, now_us: int) -> tuple[Room[L], TickSchedule]:
         """Open a room and make its schedule, whose due times are not those of the other rooms."""

@@ -38,6 +38,9 @@ LEAST_BLOCKS = 50_000
 ENDINGS = 100
 """Of connections and rooms, after which free memory is returned: some megabytes at most."""
 
+OF_AN_ECHO = 20
+"""Endings that the end of a connection to ``/echo`` counts for: it may have held a MiB, others some tens of KiB."""
+
 TRIM_EVERY_US = 1_000_000
 """While thousands come and go: so each time there is little to return, which takes little time."""
 
@@ -83,9 +86,9 @@ class Heap:
         self._unexplained: deque[int] = deque(maxlen=LOOKS)  # blocks that no connection and no room accounts for
         self._in_use: int | None = None  # of those, what is no garbage: what the last collection, or the start, left
 
-    def note_end(self) -> None:
-        """Note that a connection or a room has ended, so that its memory is free."""
-        self._endings += 1
+    def note_end(self, endings: int = 1) -> None:
+        """Note that a connection or a room has ended, so that its memory is free: what ``endings`` usually hold."""
+        self._endings += endings
 
     def tidy(self, seats: int, rooms: int, now_us: int) -> None:
         """Collect garbage where there is much beside what ``seats`` and ``rooms`` hold; return free memory."""

@@ -10,7 +10,7 @@ from shared.loops.schedule import GOLDEN_RATIO, DueTick
 from shared.rooms.roster import SPARED_US, UNNAMED_US
 from shared.server.config import parse_arguments
 from shared.server.core import ServerCore
-from shared.system.heap import ENDINGS, Heap
+from shared.system.heap import ENDINGS, OF_AN_ECHO, Heap
 from shared.wire.session import ConnectionLimits, Session
 from tests.shared.rooms.visitor import Visitor, game_of, step
 from tests.shared.wire.test_handshake import GOOD
@@ -275,6 +275,17 @@ def test_what_connections_and_rooms_held_is_given_back_when_many_have_ended(core
         core.heap.tidy(0, 0, START)
         assert not given_back
         core.forget_room(room)
+    core.heap.tidy(0, 0, START)
+    assert given_back
+
+
+def test_what_echoes_held_is_given_back_when_a_few_have_ended(core: ServerCore[Visitor]) -> None:
+    given_back: list[bool] = []
+    core.heap = Heap(lambda: given_back.append(True))
+    for _ in range(ENDINGS // OF_AN_ECHO):
+        core.heap.tidy(0, 0, START)
+        assert not given_back
+        core.release(None, "::1", START)
     core.heap.tidy(0, 0, START)
     assert given_back
 
