@@ -78,10 +78,13 @@ class AiohttpSocket(BaseSocket, web.WebSocketResponse):
                 return OPCODES[message.type], data
             case WSMsgType.CLOSE:
                 return Opcode.CLOSE, int(message.data)
-            case WSMsgType.ERROR if code := getattr(message.data, "code", None):
-                raise ProtocolError(int(code))
-            case WSMsgType.ERROR if isinstance(message.data, zlib.error):
-                raise ProtocolError(CloseCode.INVALID_TEXT)  # it can't be decompressed
+            case WSMsgType.ERROR:
+                # Its traceback holds this socket, which holds it: neither would go before a full collection.
+                error = message.data.with_traceback(None)
+                if code := getattr(error, "code", None):
+                    raise ProtocolError(int(code))
+                if isinstance(error, zlib.error):
+                    raise ProtocolError(CloseCode.INVALID_TEXT)  # it can't be decompressed
         raise ConnectionEndedError
 
     async def close(self, *, code: int = 0, message: bytes = b"", drain: bool = True) -> bool:  # noqa: ARG002 # the library's signature
